@@ -1,0 +1,2 @@
+//! The binary interface between the kernel programs and userspace.
+#![no_std]

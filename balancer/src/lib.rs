@@ -1,0 +1,7 @@
+//! `balancer`: a self-hosted application load balancer with sticky sessions.
+//!
+//! A request flows one way: listener → http → rules → target_group → stickiness → balance → upstream.
+
+pub mod clock;
+pub mod id;
+pub mod model;

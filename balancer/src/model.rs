@@ -1,0 +1,33 @@
+//! The vocabulary: what a validated configuration says, and the borrowed views of a message that the
+//! deciding rooms see. A value of these types cannot be out of range: `config` refuses such input.
+//! Must not know: where a configuration came from, sockets, time.
+
+mod balancer;
+mod header_edits;
+mod listener;
+mod request_head;
+mod target_group;
+
+pub use self::{
+    balancer::{BalancerSettings, KernelAssist, LogFormat, LogLevel},
+    header_edits::{EditOp, HeaderEdit, HeaderEdits},
+    listener::{Action, Listener, LoadBalancer, XffMode},
+    request_head::{HeaderField, RequestHead, ResponseHead, Version},
+    target_group::{
+        Algorithm, CookieAttributes, CookieRenewal, Endpoint, HealthCheck, HealthCheckPort, Matcher,
+        ProbeProtocol, StickinessKind, StickinessSettings, TargetAddress, TargetGroup, TargetSpec,
+    },
+};
+
+/// A whole validated configuration. References between blocks are indices that are known to exist.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Configuration {
+    /// The process-wide settings (`balancer` block).
+    pub balancer: BalancerSettings,
+    /// Load balancers; the first is the implicit default one when a listener names none and none is given.
+    pub load_balancers: Vec<LoadBalancer>,
+    /// Listeners, each with a distinct address and port.
+    pub listeners: Vec<Listener>,
+    /// Target groups, each with a distinct name.
+    pub target_groups: Vec<TargetGroup>,
+}

@@ -1,0 +1,53 @@
+//! Load balancers and listeners.
+
+use std::{net::SocketAddr, time::Duration};
+
+/// Attributes of a load balancer (`load_balancer`, `aws_lb`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadBalancer {
+    /// Its name; `default` for the implicit one.
+    pub name: String,
+    /// `idle_timeout`: both sides, 1 to 4000 s, default 60 s (ALB: load balancer attributes).
+    pub idle_timeout: Duration,
+    /// `client_keep_alive`: age of a client connection, 60 to 604800 s, default 3600 s.
+    pub client_keep_alive: Duration,
+    /// `connect_timeout`: 1 to 60 s, default 10 s; fixed on ALB.
+    pub connect_timeout: Duration,
+    /// `xff_header_processing_mode`, default append.
+    pub xff_mode: XffMode,
+    /// `enable_xff_client_port`: the client's port beside its address in X-Forwarded-For; default false.
+    pub xff_client_port: bool,
+    /// `preserve_host_header`: leave Host as received; default false: lower-cased, port made to fit the listener.
+    pub preserve_host_header: bool,
+}
+
+/// `xff_header_processing_mode` (ALB: X-Forwarded headers).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XffMode {
+    /// Append the peer's address.
+    Append,
+    /// Leave the header as it came, absent included.
+    Preserve,
+    /// Remove the header.
+    Remove,
+}
+
+/// A listener (`listener`, `aws_lb_listener`). Plain HTTP.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listener {
+    /// Its block label.
+    pub name: String,
+    /// Where it accepts; `address` defaults to `0.0.0.0`.
+    pub address: SocketAddr,
+    /// Index into [`super::Configuration::load_balancers`].
+    pub load_balancer: usize,
+    /// What is done with a request that no rule takes.
+    pub default_action: Action,
+}
+
+/// What is done with a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Forward to a target of the group at this index of [`super::Configuration::target_groups`].
+    Forward(usize),
+}

@@ -1,0 +1,192 @@
+//! Target groups, their targets, health checks and stickiness.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+/// A target group (`target_group`, `aws_lb_target_group`). Targets speak plain HTTP/1.1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetGroup {
+    /// `name`, or else the block label: at most 32 letters, digits and hyphens, no hyphen at the ends.
+    pub name: String,
+    /// Port of targets that give none, 1 to 65535.
+    pub port: u16,
+    /// `load_balancing_algorithm_type`, default round robin.
+    pub algorithm: Algorithm,
+    /// `deregistration_delay`: 0 to 3600 s, default 300 s.
+    pub deregistration_delay: Duration,
+    /// `stickiness` when its `enabled` is true (the default inside a block, as Terraform has it).
+    pub stickiness: Option<StickinessSettings>,
+    /// `health_check`.
+    pub health_check: HealthCheck,
+    /// Targets in the order given, each distinct.
+    pub targets: Vec<TargetSpec>,
+}
+
+/// `load_balancing_algorithm_type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// In turn.
+    RoundRobin,
+    /// Fewest requests in flight; ties rotate.
+    LeastOutstandingRequests,
+}
+
+/// A target as written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TargetSpec {
+    /// Where it is.
+    pub address: TargetAddress,
+    /// Its port, the group's when none is given; 0 for Unix sockets.
+    pub port: u16,
+}
+
+/// Where a target is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TargetAddress {
+    /// An IPv4 or IPv6 address.
+    Ip(IpAddr),
+    /// A host name: every address it resolves to is a target.
+    Host(String),
+    /// A Unix socket on this host.
+    Unix(PathBuf),
+}
+
+/// What a connection is made to: a target after resolution.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Endpoint {
+    /// Over TCP.
+    Tcp(SocketAddr),
+    /// Over a Unix stream socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Endpoint {
+    /// The target's id as ALB shows it: the bare address, or `unix:/path`.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match self {
+            Self::Tcp(address) => address.ip().to_string(),
+            Self::Unix(_) => self.to_string(),
+        }
+    }
+
+    /// The port; 0 for Unix sockets.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        match self {
+            Self::Tcp(address) => address.port(),
+            Self::Unix(_) => 0,
+        }
+    }
+}
+
+/// `health_check` (ALB: target group health checks).
+#[derive(Clone, Debug, PartialEq)]
+pub struct HealthCheck {
+    /// `enabled`; default true. Off: targets are `unavailable` and get requests.
+    pub enabled: bool,
+    /// `protocol`, default HTTP.
+    pub protocol: ProbeProtocol,
+    /// `port`, default `traffic-port`.
+    pub port: HealthCheckPort,
+    /// `path`: 1 to 1024 bytes, starts with `/`, default `/`.
+    pub path: String,
+    /// `interval`: 5 to 300 s, default 30 s.
+    pub interval: Duration,
+    /// `timeout`: 2 to 120 s, default 5 s, less than the interval.
+    pub timeout: Duration,
+    /// `healthy_threshold`: 2 to 10, default 5 (Terraform's 3 in an `aws_lb_target_group`).
+    pub healthy_threshold: u8,
+    /// `unhealthy_threshold`: 2 to 10, default 2 (Terraform's 3 in an `aws_lb_target_group`).
+    pub unhealthy_threshold: u8,
+    /// `matcher`, default 200.
+    pub matcher: Matcher,
+}
+
+/// Protocol of health checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeProtocol {
+    /// Plain.
+    Http,
+    /// Over TLS; the target's certificate is not validated, as on ALB.
+    Https,
+}
+
+/// Port of health checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealthCheckPort {
+    /// The port the target gets requests on.
+    Traffic,
+    /// This one.
+    Port(u16),
+}
+
+/// Status codes that count as healthy: closed ranges within 200 to 499.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Matcher(pub Vec<(u16, u16)>);
+
+impl Matcher {
+    /// Whether `status` counts as healthy.
+    #[must_use]
+    pub fn matches(&self, status: u16) -> bool {
+        self.0.iter().any(|&(low, high)| (low..=high).contains(&status))
+    }
+}
+
+/// `stickiness` of a group, enabled (ALB: sticky sessions).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StickinessSettings {
+    /// Which kind.
+    pub kind: StickinessKind,
+    /// `cookie_duration`: 1 to 604800 s, default 86400 s.
+    pub duration_seconds: u32,
+    /// Attributes of the cookies the balancer sets.
+    pub attributes: CookieAttributes,
+    /// When cookies are set anew.
+    pub renewal: CookieRenewal,
+}
+
+/// Kinds of stickiness.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StickinessKind {
+    /// `lb_cookie`: AWSALB and AWSALBCORS.
+    LoadBalancerCookie,
+    /// `app_cookie`: AWSALBAPP-0 to -3, bound to the application's cookie of this name.
+    ApplicationCookie {
+        /// `cookie_name`.
+        cookie_name: String,
+    },
+}
+
+/// Attributes of the balancer's cookies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CookieAttributes {
+    /// `cookie_secure`: add `Secure`; default false.
+    pub secure: bool,
+    /// `cookie_http_only`: add `HttpOnly`; default false.
+    pub http_only: bool,
+    /// `cookie_prefix`: 1 to 32 token characters, default `AWSALB`. The cookies are `<prefix>`, `<prefix>CORS`, `<prefix>APP-0`…
+    pub prefix: String,
+}
+
+/// `cookie_renewal`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CookieRenewal {
+    /// On every response, as ALB.
+    Always,
+    /// When a session starts, moves, or a tenth of the duration has passed; values are then accepted for a tenth longer.
+    WhenDue,
+}

@@ -1,0 +1,1 @@
+//! Tests that need network namespaces, root or BPF.

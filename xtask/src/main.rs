@@ -1,0 +1,3 @@
+//! `cargo xtask`: build, check, test and measure balancer.
+
+fn main() {}

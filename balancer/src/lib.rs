@@ -5,3 +5,6 @@
 pub mod clock;
 pub mod id;
 pub mod model;
+pub mod snapshot;
+pub mod target_group;
+pub mod telemetry;

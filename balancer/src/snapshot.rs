@@ -1,0 +1,62 @@
+//! The immutable picture that workers serve from, and what the control side tells a worker.
+//! A request keeps the snapshot it started with.
+
+use std::{net::TcpListener, sync::Arc, time::Duration};
+
+use crate::{
+    model::{Action, LoadBalancer},
+    target_group::GroupView,
+};
+
+/// Names a listener for the life of the process: an address that is taken up again gets a new number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListenerId(pub u32);
+
+/// One listener as workers see it.
+#[derive(Debug)]
+pub struct ListenerView {
+    /// Its number.
+    pub id: ListenerId,
+    /// Its configured name.
+    pub name: String,
+    /// Port it was configured with: what X-Forwarded-Port says.
+    pub port: u16,
+    /// Settings of its load balancer.
+    pub load_balancer: Arc<LoadBalancer>,
+    /// What to do with a request; a group index is one of [`Snapshot::groups`].
+    pub default_action: Action,
+}
+
+/// Everything a request needs to be decided.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Listeners in use.
+    pub listeners: Vec<Arc<ListenerView>>,
+    /// Groups, in the order of the configuration.
+    pub groups: Vec<Arc<GroupView>>,
+}
+
+impl Snapshot {
+    /// The listener of that number, unless a reload removed it.
+    #[must_use]
+    pub fn listener(&self, id: ListenerId) -> Option<&Arc<ListenerView>> {
+        self.listeners.iter().find(|listener| listener.id == id)
+    }
+}
+
+/// What the control side tells a worker. Sent to every worker, in order.
+#[derive(Debug)]
+pub enum WorkerMessage {
+    /// Serve from this from now on.
+    Snapshot(Arc<Snapshot>),
+    /// Accept on this socket, for this listener.
+    Listen(ListenerId, TcpListener),
+    /// Stop accepting for this listener; its idle connections are closed.
+    Unlisten(ListenerId),
+    /// The deregistration delay of this registration is over: end what still runs on it.
+    Cut(u64),
+    /// Stop accepting, finish what is in flight, close idle connections, end after at most this long.
+    Drain(Duration),
+    /// End now.
+    Stop,
+}

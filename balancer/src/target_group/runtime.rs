@@ -1,0 +1,64 @@
+//! Figures of groups and targets that outlive reloads, sharded by worker.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use crate::telemetry::counters::{GroupShard, TargetShard};
+
+/// Figures of a target, one shard a worker.
+#[derive(Debug)]
+pub struct TargetRuntime {
+    shards: Box<[TargetShard]>,
+}
+
+impl TargetRuntime {
+    /// For `workers` workers.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        Self { shards: (0..workers).map(|_| TargetShard::default()).collect() }
+    }
+
+    /// The shard that worker number `worker` writes.
+    #[must_use]
+    pub fn shard(&self, worker: usize) -> Option<&TargetShard> {
+        self.shards.get(worker)
+    }
+
+    /// All shards, for adding up.
+    #[must_use]
+    pub fn shards(&self) -> &[TargetShard] {
+        &self.shards
+    }
+}
+
+/// Figures of a group, one shard a worker, and the turn that all workers share so that round robin is
+/// in sequence over all of them.
+#[derive(Debug)]
+pub struct GroupRuntime {
+    turn: AtomicU32,
+    shards: Box<[GroupShard]>,
+}
+
+impl GroupRuntime {
+    /// For `workers` workers.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        Self { turn: AtomicU32::new(0), shards: (0..workers).map(|_| GroupShard::default()).collect() }
+    }
+
+    /// The next turn: counts up by one each call and wraps.
+    pub fn next_turn(&self) -> u32 {
+        self.turn.fetch_add(1, Relaxed)
+    }
+
+    /// The shard that worker number `worker` writes.
+    #[must_use]
+    pub fn shard(&self, worker: usize) -> Option<&GroupShard> {
+        self.shards.get(worker)
+    }
+
+    /// All shards, for adding up.
+    #[must_use]
+    pub fn shards(&self) -> &[GroupShard] {
+        &self.shards
+    }
+}

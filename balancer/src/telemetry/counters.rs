@@ -1,0 +1,174 @@
+//! Counters of the request path. Every counter has one writer, its worker, so that counting is a plain
+//! load and store; readers (metrics, status) add up the shards of all workers.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A counter with a single writing thread.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`. Only the owning worker may call this.
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
+    }
+
+    /// Adds one. Only the owning worker may call this.
+    pub fn inc(&self) {
+        self.add(1);
+    }
+
+    /// The value so far; any thread.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Status codes that the balancer answers with (or, for 460, only records) itself: ALB's set for what
+/// can happen in this version (ALB: troubleshooting, HTTP errors).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnStatus {
+    /// Malformed request, or a header over the limits.
+    BadRequest,
+    /// TRACE.
+    MethodNotAllowed,
+    /// The client sent no whole request within the idle timeout.
+    RequestTimeout,
+    /// Request line over 16 K.
+    UriTooLong,
+    /// The client went away while the target was awaited; recorded, never sent.
+    ClientClosed,
+    /// Transfer coding other than chunked.
+    NotImplemented,
+    /// The target closed, reset or answered garbage.
+    BadGateway,
+    /// No target is registered.
+    ServiceUnavailable,
+    /// The target could not be connected to or did not answer in time.
+    GatewayTimeout,
+    /// An HTTP version that is not spoken here.
+    VersionNotSupported,
+}
+
+impl OwnStatus {
+    /// All of them, in the order of [`Self::index`].
+    pub const ALL: [Self; 10] = [
+        Self::BadRequest,
+        Self::MethodNotAllowed,
+        Self::RequestTimeout,
+        Self::UriTooLong,
+        Self::ClientClosed,
+        Self::NotImplemented,
+        Self::BadGateway,
+        Self::ServiceUnavailable,
+        Self::GatewayTimeout,
+        Self::VersionNotSupported,
+    ];
+
+    /// The code.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::MethodNotAllowed => 405,
+            Self::RequestTimeout => 408,
+            Self::UriTooLong => 414,
+            Self::ClientClosed => 460,
+            Self::NotImplemented => 501,
+            Self::BadGateway => 502,
+            Self::ServiceUnavailable => 503,
+            Self::GatewayTimeout => 504,
+            Self::VersionNotSupported => 505,
+        }
+    }
+
+    /// Place in [`Self::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// What one worker counts, whatever the group.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct WorkerCounters {
+    /// Client connections accepted.
+    pub connections_accepted: Counter,
+    /// Client connections ended.
+    pub connections_closed: Counter,
+    /// Times accepting paused because file descriptors ran out.
+    pub accept_pauses: Counter,
+    /// Requests whose head was read whole.
+    pub requests: Counter,
+    /// Own answers by [`OwnStatus::index`].
+    pub own_responses: [Counter; OwnStatus::ALL.len()],
+    /// Requests sent again, to another target or on a fresh connection.
+    pub retries: Counter,
+    /// Connections opened to targets.
+    pub target_connects: Counter,
+    /// Requests sent on a pooled connection.
+    pub target_reuses: Counter,
+    /// Tunnels begun (Upgrade answered with 101).
+    pub tunnels_opened: Counter,
+    /// Tunnels ended.
+    pub tunnels_closed: Counter,
+    /// Bytes read from clients.
+    pub bytes_received: Counter,
+    /// Bytes written to clients.
+    pub bytes_sent: Counter,
+}
+
+impl WorkerCounters {
+    /// Records an answer of the balancer's own.
+    pub fn own(&self, status: OwnStatus) {
+        if let Some(counter) = self.own_responses.get(status.index()) {
+            counter.inc();
+        }
+    }
+}
+
+/// What one worker counts for one target. Outlives reloads.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct TargetShard {
+    /// Requests sent to the target.
+    pub requests: Counter,
+    /// Its responses by class: 1xx (final 101 alone), 2xx, 3xx, 4xx, 5xx.
+    pub responses: [Counter; 5],
+    /// Connections that could not be made or broke before the response head.
+    pub connection_errors: Counter,
+}
+
+/// Reasons a stickiness decision is counted by; see `stickiness::Outcome`.
+pub const STICKINESS_OUTCOMES: usize = 9;
+
+/// What one worker counts for one group. Outlives reloads.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct GroupShard {
+    /// Requests routed to the group.
+    pub requests: Counter,
+    /// Decisions of sticky groups, by outcome.
+    pub stickiness: [Counter; STICKINESS_OUTCOMES],
+    /// Requests that a failing-open group sent to targets that are not healthy.
+    pub unhealthy_routing: Counter,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_index_themselves() {
+        for (place, status) in OwnStatus::ALL.into_iter().enumerate() {
+            assert_eq!(status.index(), place);
+        }
+        let counters = WorkerCounters::default();
+        counters.own(OwnStatus::GatewayTimeout);
+        counters.own(OwnStatus::GatewayTimeout);
+        assert_eq!(counters.own_responses[OwnStatus::GatewayTimeout.index()].get(), 2);
+        assert_eq!(counters.own_responses[OwnStatus::BadGateway.index()].get(), 0);
+    }
+}

@@ -1,12 +1,19 @@
 //! Target groups at run time: which targets a group has, in which state, and which of them may get a
-//! request. A [`GroupView`] is an immutable picture that workers read; the control side makes new ones.
-//! Must not know: cookies' form, sockets, HTTP.
+//! request. A [`GroupView`] is an immutable picture that workers read; the control side keeps the
+//! [`Registry`] and makes new views from it. Must not know: cookies' form, sockets, HTTP.
 
+mod checks;
+mod group;
+mod registry;
 mod runtime;
 mod state;
+#[cfg(test)]
+pub(crate) mod test_support;
 mod view;
 
 pub use self::{
+    checks::{CheckHistory, CheckOrigin, CheckResult},
+    registry::{CheckTarget, Registry, Slots, TargetNames, Urgency, WantedGroup},
     runtime::{GroupRuntime, TargetRuntime},
     state::{Reason, TargetState},
     view::{GroupView, TargetView},

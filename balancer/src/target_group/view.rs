@@ -1,6 +1,10 @@
 //! The immutable picture of a group that workers read.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+};
 
 use super::{GroupRuntime, Reason, TargetRuntime, TargetState};
 use crate::{
@@ -23,6 +27,8 @@ pub struct TargetView {
     pub state: TargetState,
     /// Why; none when healthy.
     pub reason: Option<Reason>,
+    /// Whether a new request may go to it: it is among the group's `routable`.
+    pub routable: bool,
     /// Figures that outlive reloads.
     pub runtime: Arc<TargetRuntime>,
 }
@@ -34,11 +40,66 @@ pub struct GroupView {
     pub settings: Arc<TargetGroup>,
     /// Every target, draining ones included.
     pub targets: Vec<TargetView>,
-    /// Indices into `targets` that a new request may go to: the healthy ones (`unavailable` ones count as
-    /// healthy), or every registered one when none is healthy (fail-open). Empty: none is registered.
+    /// Indices into `targets`, ascending, that a new request may go to: the healthy ones (`unavailable` ones
+    /// count as healthy, and so do those that a group began with until their first check), or every
+    /// registered one when none is healthy (fail-open). Empty: none is registered, or the group is unused.
     pub routable: Vec<u32>,
     /// Whether `routable` holds targets that are not healthy, for want of healthy ones.
     pub failing_open: bool,
     /// Figures that outlive reloads.
     pub runtime: Arc<GroupRuntime>,
+    by_id: HashMap<TargetId, u32, BuildHasherDefault<IdHasher>>,
+}
+
+impl GroupView {
+    /// A view; `ids` gives every id that a stickiness value may name a target by, with the target's index.
+    /// Sets [`TargetView::routable`] by `routable`.
+    #[must_use]
+    pub fn new(
+        settings: Arc<TargetGroup>,
+        mut targets: Vec<TargetView>,
+        routable: Vec<u32>,
+        failing_open: bool,
+        ids: impl IntoIterator<Item = (TargetId, u32)>,
+        runtime: Arc<GroupRuntime>,
+    ) -> Self {
+        for target in &mut targets {
+            target.routable = false;
+        }
+        for place in &routable {
+            if let Some(target) = usize::try_from(*place).ok().and_then(|place| targets.get_mut(place)) {
+                target.routable = true;
+            }
+        }
+        let by_id = ids.into_iter().collect();
+        Self { settings, targets, routable, failing_open, runtime, by_id }
+    }
+
+    /// The target that a stickiness value names, with its index; none when it is not of this group.
+    #[must_use]
+    pub fn find(&self, id: TargetId) -> Option<(usize, &TargetView)> {
+        let place = usize::try_from(*self.by_id.get(&id)?).ok()?;
+        Some((place, self.targets.get(place)?))
+    }
+}
+
+/// Takes an id for its own hash: it is a keyed hash already, and one that is looked up came out of an
+/// authenticated value, so nobody can choose ids that collide.
+#[derive(Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = id;
+    }
 }

@@ -1,0 +1,174 @@
+//! How check results move one target between `initial`, `healthy` and `unhealthy` (ALB: health checks
+//! for target groups). Pure: knows neither time nor how a check is made.
+
+use super::{Reason, TargetState};
+use crate::model::HealthCheck;
+
+/// What one check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckResult {
+    /// The target answered with a code of the matcher, in time.
+    Pass,
+    /// It did not, for this reason.
+    Fail(Reason),
+}
+
+/// Why a check was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckOrigin {
+    /// Its turn had come.
+    Scheduled,
+    /// A connection of a client failed, or an earlier triggered check did. A pass of such a check does
+    /// not bring an unhealthy target closer to recovery: the thresholds are meant in intervals.
+    Triggered,
+}
+
+/// What is known of a target from its checks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckHistory {
+    state: TargetState,
+    reason: Option<Reason>,
+    ever_healthy: bool,
+    checked: bool,
+    passes: u8,
+    failures: u8,
+}
+
+impl Default for CheckHistory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl CheckHistory {
+    /// A target that was never checked: `initial`.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            state: TargetState::Initial,
+            reason: Some(Reason::InitialHealthChecking),
+            ever_healthy: false,
+            checked: false,
+            passes: 0,
+            failures: 0,
+        }
+    }
+
+    /// `Initial`, `Healthy` or `Unhealthy`.
+    #[must_use]
+    pub const fn state(&self) -> TargetState {
+        self.state
+    }
+
+    /// Why; none when healthy.
+    #[must_use]
+    pub const fn reason(&self) -> Option<Reason> {
+        self.reason
+    }
+
+    /// Whether any check has come to an end.
+    #[must_use]
+    pub const fn checked(&self) -> bool {
+        self.checked
+    }
+
+    /// Takes in a result. Returns whether state, reason or [`Self::checked`] changed.
+    ///
+    /// A target that was never healthy becomes healthy with its first pass, whatever the threshold; from
+    /// then on as many results in a row as the thresholds say decide, both ways.
+    pub fn record(&mut self, result: CheckResult, origin: CheckOrigin, settings: &HealthCheck) -> bool {
+        let before = (self.state, self.reason, self.checked);
+        self.checked = true;
+        match result {
+            CheckResult::Pass => self.pass(origin, settings),
+            CheckResult::Fail(reason) => self.fail(reason, settings),
+        }
+        before != (self.state, self.reason, self.checked)
+    }
+
+    fn pass(&mut self, origin: CheckOrigin, settings: &HealthCheck) {
+        self.failures = 0;
+        if self.state == TargetState::Healthy || (self.ever_healthy && origin == CheckOrigin::Triggered) {
+            return;
+        }
+        self.passes = self.passes.saturating_add(1);
+        if !self.ever_healthy || self.passes >= settings.healthy_threshold {
+            self.ever_healthy = true;
+            self.state = TargetState::Healthy;
+            self.reason = None;
+            self.passes = 0;
+        }
+    }
+
+    fn fail(&mut self, reason: Reason, settings: &HealthCheck) {
+        self.passes = 0;
+        self.failures = self.failures.saturating_add(1);
+        if self.state == TargetState::Unhealthy || self.failures >= settings.unhealthy_threshold {
+            self.state = TargetState::Unhealthy;
+            self.reason = Some(reason);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target_group::test_support::health_check;
+
+    const FAIL: CheckResult = CheckResult::Fail(Reason::Timeout);
+    const PASS: CheckResult = CheckResult::Pass;
+
+    /// Thresholds: 3 passes, 2 failures.
+    fn walk(history: &mut CheckHistory, origin: CheckOrigin, results: &[CheckResult]) -> Vec<TargetState> {
+        let settings = health_check(3, 2);
+        results
+            .iter()
+            .map(|result| {
+                history.record(*result, origin, &settings);
+                history.state()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn states_follow_results_by_the_thresholds() {
+        use TargetState::{Healthy as H, Initial as I, Unhealthy as U};
+        let table: &[(&[CheckResult], &[TargetState])] = &[
+            (&[PASS], &[H]),
+            (&[FAIL, PASS], &[I, H]),
+            (&[FAIL, FAIL, PASS], &[I, U, H]),
+            (&[PASS, FAIL, PASS, FAIL, FAIL], &[H, H, H, H, U]),
+            (&[PASS, FAIL, FAIL, PASS, PASS, PASS], &[H, H, U, U, U, H]),
+            (&[PASS, FAIL, FAIL, PASS, PASS, FAIL, PASS, PASS, PASS], &[H, H, U, U, U, U, U, U, H]),
+        ];
+        for (results, states) in table {
+            let walked = walk(&mut CheckHistory::new(), CheckOrigin::Scheduled, results);
+            assert_eq!(&walked, states, "{results:?}");
+        }
+    }
+
+    #[test]
+    fn triggered_passes_help_a_new_target_but_no_recovery() {
+        use TargetState::{Healthy as H, Unhealthy as U};
+        let mut history = CheckHistory::new();
+        assert_eq!(walk(&mut history, CheckOrigin::Triggered, &[PASS]), [H]);
+        assert_eq!(walk(&mut history, CheckOrigin::Triggered, &[FAIL, FAIL]), [H, U]);
+        assert_eq!(walk(&mut history, CheckOrigin::Triggered, &[PASS, PASS, PASS, PASS]), [U, U, U, U]);
+        assert_eq!(walk(&mut history, CheckOrigin::Scheduled, &[PASS, PASS, PASS]), [U, U, H]);
+    }
+
+    #[test]
+    fn a_change_of_the_reason_is_a_change() {
+        let settings = health_check(3, 2);
+        let mut history = CheckHistory::new();
+        assert!(history.record(FAIL, CheckOrigin::Scheduled, &settings), "checked for the first time");
+        assert_eq!(history.reason(), Some(Reason::InitialHealthChecking));
+        assert!(history.record(FAIL, CheckOrigin::Scheduled, &settings));
+        assert!(!history.record(FAIL, CheckOrigin::Scheduled, &settings));
+        let mismatch = CheckResult::Fail(Reason::ResponseCodeMismatch(500));
+        assert!(history.record(mismatch, CheckOrigin::Scheduled, &settings));
+        assert_eq!(history.reason(), Some(Reason::ResponseCodeMismatch(500)));
+        assert!(history.record(PASS, CheckOrigin::Scheduled, &settings));
+        assert_eq!(history.reason(), None);
+    }
+}

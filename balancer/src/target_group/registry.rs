@@ -1,0 +1,329 @@
+//! The control side's book of target groups: who is registered, since when, in which state, on which
+//! slot. A reload or a change of addresses is applied to the book, so that what stays keeps its slot,
+//! registration, health and figures; views for workers are built from it.
+//! Time and slots come from outside; must not know sockets, files, or how a check is made.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
+
+use super::{
+    CheckOrigin, CheckResult, GroupView, Reason, TargetState,
+    group::{Group, Target},
+};
+use crate::{
+    id::{Slot, TargetId},
+    model::{Endpoint, TargetGroup},
+};
+
+/// Gives out the rows of the shared tables.
+pub trait Slots {
+    /// Why no slot could be had.
+    type Error: std::error::Error + 'static;
+
+    /// The slot of an endpoint, which none of its holders gave back yet.
+    ///
+    /// # Errors
+    /// The tables are full, or could not be written.
+    fn claim(&mut self, endpoint: &Endpoint) -> Result<Slot, Self::Error>;
+
+    /// Gives a slot back.
+    fn release(&mut self, slot: Slot);
+}
+
+/// Gives targets the ids that stickiness values name them by.
+pub trait TargetNames {
+    /// The id of an endpoint within a group, as values made now carry it.
+    fn issued(&self, group: &str, endpoint: &Endpoint) -> TargetId;
+
+    /// Every id that values made earlier may carry, the issued one included.
+    fn accepted(&self, group: &str, endpoint: &Endpoint) -> Vec<TargetId>;
+}
+
+/// A group as the configuration and the resolver want it.
+#[derive(Debug)]
+pub struct WantedGroup {
+    /// Its settings.
+    pub settings: Arc<TargetGroup>,
+    /// Whether a listener's action leads to it.
+    pub in_use: bool,
+    /// What its targets resolved to; an endpoint named twice is one target.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// How soon workers should hear of a change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// Nothing changed.
+    #[default]
+    None,
+    /// With others of its kind.
+    Soon,
+    /// At once: a target must not get more requests.
+    Now,
+}
+
+/// A target to be checked.
+#[derive(Clone, Debug)]
+pub struct CheckTarget {
+    /// Its registration.
+    pub registration: u64,
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// Settings of its group.
+    pub settings: Arc<TargetGroup>,
+}
+
+/// The book.
+#[derive(Debug)]
+pub struct Registry {
+    workers: usize,
+    next_registration: u64,
+    slots: HashMap<Endpoint, Slot>,
+    groups: Vec<Group>,
+    /// Groups that the configuration no longer has, while targets of theirs drain.
+    leaving: Vec<Group>,
+    places: HashMap<u64, (usize, usize)>,
+    on_slot: HashMap<Slot, Vec<u64>>,
+}
+
+impl Registry {
+    /// An empty book; figures get one shard for each of `workers`.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        Self {
+            workers,
+            next_registration: 1,
+            slots: HashMap::new(),
+            groups: Vec::new(),
+            leaving: Vec::new(),
+            places: HashMap::new(),
+            on_slot: HashMap::new(),
+        }
+    }
+
+    /// Makes the book say what is wanted. What stays keeps slot, registration, state and figures; what is
+    /// new is `initial`; what is gone drains for its group's deregistration delay, and is itself again if
+    /// it comes back meanwhile, with a new initial check.
+    ///
+    /// # Errors
+    /// A slot could not be had; nothing is changed then.
+    pub fn apply<S: Slots>(
+        &mut self,
+        wanted: Vec<WantedGroup>,
+        names: &impl TargetNames,
+        slots: &mut S,
+        now: Instant,
+    ) -> Result<(), S::Error> {
+        self.claim_all(wanted.iter().flat_map(|group| &group.endpoints), slots)?;
+        let mut known: HashMap<String, Group> = self
+            .groups
+            .drain(..)
+            .chain(self.leaving.drain(..))
+            .map(|group| (group.name().to_owned(), group))
+            .collect();
+        for group in wanted {
+            let mut updated = match known.remove(&group.settings.name) {
+                Some(mut old) => {
+                    old.reconfigure(group.settings, group.in_use);
+                    old
+                }
+                None => Group::new(group.settings, group.in_use, self.workers),
+            };
+            self.set_targets(&mut updated, group.endpoints, names, now);
+            updated.rename(names);
+            self.groups.push(updated);
+        }
+        self.leaving = known
+            .into_values()
+            .filter_map(|mut group| {
+                group.leave(now);
+                (!group.targets().is_empty()).then_some(group)
+            })
+            .collect();
+        self.reindex();
+        self.release_unheld(slots);
+        Ok(())
+    }
+
+    /// Sets what the targets of one group resolve to now. Returns whether anything changed. A group that
+    /// is not there is left alone.
+    ///
+    /// # Errors
+    /// A slot could not be had; nothing is changed then.
+    pub fn set_endpoints<S: Slots>(
+        &mut self,
+        group: &str,
+        endpoints: Vec<Endpoint>,
+        names: &impl TargetNames,
+        slots: &mut S,
+        now: Instant,
+    ) -> Result<bool, S::Error> {
+        let Some(place) = self.groups.iter().position(|known| known.name() == group) else {
+            return Ok(false);
+        };
+        self.claim_all(endpoints.iter(), slots)?;
+        let mut group = self.groups.remove(place);
+        let changed = self.set_targets(&mut group, endpoints, names, now);
+        self.groups.insert(place, group);
+        self.reindex();
+        self.release_unheld(slots);
+        Ok(changed)
+    }
+
+    /// Gives every target the ids of a new set of keys.
+    pub fn rename(&mut self, names: &impl TargetNames) {
+        for group in &mut self.groups {
+            group.rename(names);
+        }
+    }
+
+    /// Takes in the result of a check. A registration that is gone or draining is ignored.
+    pub fn record(&mut self, registration: u64, result: CheckResult, origin: CheckOrigin) -> Urgency {
+        match self.places.get(&registration).and_then(|&(group, target)| {
+            self.groups.get_mut(group).map(|group| group.record(target, result, origin))
+        }) {
+            Some(urgency) => urgency,
+            None => Urgency::None,
+        }
+    }
+
+    /// Ends the draining of those whose delay is over: they are gone from the book, and what still runs on
+    /// the registrations returned is to be cut.
+    pub fn expire<S: Slots>(&mut self, slots: &mut S, now: Instant) -> Vec<u64> {
+        let mut cut = Vec::new();
+        for group in self.groups.iter_mut().chain(&mut self.leaving) {
+            group.expire(now, &mut cut);
+        }
+        self.leaving.retain(|group| !group.targets().is_empty());
+        if !cut.is_empty() {
+            self.reindex();
+            self.release_unheld(slots);
+        }
+        cut
+    }
+
+    /// When [`Self::expire`] has something to do next.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<Instant> {
+        self.groups
+            .iter()
+            .chain(&self.leaving)
+            .flat_map(Group::targets)
+            .filter_map(Target::drains_until)
+            .min()
+    }
+
+    /// Views of all groups in the order of the configuration; a group that did not change keeps its view.
+    pub fn views(&mut self) -> Vec<Arc<GroupView>> {
+        self.groups.iter_mut().map(Group::view).collect()
+    }
+
+    /// Every target that is to be checked.
+    pub fn checked_targets(&self) -> impl Iterator<Item = CheckTarget> {
+        self.groups.iter().filter(|group| group.is_checked()).flat_map(|group| {
+            group.targets().iter().filter(|target| target.is_registered()).map(|target| CheckTarget {
+                registration: target.registration(),
+                endpoint: target.endpoint().clone(),
+                settings: Arc::clone(group.settings()),
+            })
+        })
+    }
+
+    /// The registrations that share a slot, draining ones included.
+    #[must_use]
+    pub fn registrations_on(&self, slot: Slot) -> &[u64] {
+        self.on_slot.get(&slot).map_or(&[], Vec::as_slice)
+    }
+
+    /// State and reason of a registration of a group in the configuration.
+    #[must_use]
+    pub fn state(&self, registration: u64) -> Option<(TargetState, Option<Reason>)> {
+        let &(group, target) = self.places.get(&registration)?;
+        self.groups.get(group)?.state(target)
+    }
+
+    /// Group and endpoint of a registration, for the log.
+    #[must_use]
+    pub fn describe(&self, registration: u64) -> Option<(&str, &Endpoint)> {
+        let &(group, target) = self.places.get(&registration)?;
+        let group = self.groups.get(group)?;
+        Some((group.name(), group.targets().get(target)?.endpoint()))
+    }
+
+    fn claim_all<'a, S: Slots>(
+        &mut self,
+        endpoints: impl Iterator<Item = &'a Endpoint>,
+        slots: &mut S,
+    ) -> Result<(), S::Error> {
+        let mut claimed: Vec<(Endpoint, Slot)> = Vec::new();
+        for endpoint in endpoints {
+            if self.slots.contains_key(endpoint) {
+                continue;
+            }
+            match slots.claim(endpoint) {
+                Ok(slot) => {
+                    self.slots.insert(endpoint.clone(), slot);
+                    claimed.push((endpoint.clone(), slot));
+                }
+                Err(error) => {
+                    for (endpoint, slot) in claimed {
+                        self.slots.remove(&endpoint);
+                        slots.release(slot);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Every endpoint has a slot: [`Self::claim_all`] went before.
+    fn set_targets(
+        &mut self,
+        group: &mut Group,
+        endpoints: Vec<Endpoint>,
+        names: &impl TargetNames,
+        now: Instant,
+    ) -> bool {
+        let slots = &self.slots;
+        let next_registration = &mut self.next_registration;
+        let placed = endpoints.into_iter().filter_map(|endpoint| {
+            let slot = *slots.get(&endpoint)?;
+            Some((endpoint, slot))
+        });
+        group.set_targets(placed, names, now, self.workers, || {
+            let registration = *next_registration;
+            *next_registration += 1;
+            registration
+        })
+    }
+
+    fn reindex(&mut self) {
+        self.places.clear();
+        self.on_slot.clear();
+        for (group_place, group) in self.groups.iter().enumerate() {
+            for (place, target) in group.targets().iter().enumerate() {
+                self.places.insert(target.registration(), (group_place, place));
+                self.on_slot.entry(target.slot()).or_default().push(target.registration());
+            }
+        }
+    }
+
+    fn release_unheld<S: Slots>(&mut self, slots: &mut S) {
+        let held: HashSet<&Endpoint> =
+            self.groups.iter().chain(&self.leaving).flat_map(Group::targets).map(Target::endpoint).collect();
+        self.slots.retain(|endpoint, slot| {
+            let keep = held.contains(endpoint);
+            if !keep {
+                slots.release(*slot);
+            }
+            keep
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,49 @@
-//! `cargo xtask`: build, check, test and measure balancer.
+//! `cargo xtask`: build, check, test and measure balancer. One file per command.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a developer's tool talks on its standard output"
+)]
 
-fn main() {}
+mod bench;
+mod relay;
+mod setup;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Build, check, test and measure balancer")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Sets up what the tests need and is missing, then runs every test of the workspace.
+    Test(test::Options),
+    /// Measures balancer beside HAProxy, nginx and a relay that does nothing, and prints a table of ratios.
+    Bench(bench::Options),
+    /// The byte relay that `bench` takes as its floor.
+    #[command(hide = true)]
+    Relay(relay::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Test(options) => test::run(&options),
+        Command::Bench(options) => bench::run(&options),
+        Command::Relay(options) => relay::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! `cargo xtask bench`: processor time per request of balancer, of its peers, and of a relay that does nothing,
+//! measured in turns on one machine, over loopback, for a bounded time.
+
+mod load;
+mod process;
+mod proxies;
+mod table;
+
+use std::{fs, path::PathBuf, thread};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::{setup, shell};
+use process::CpuTime;
+use proxies::{Proxy, Setting};
+use table::{Row, Sample};
+
+/// `cargo xtask bench`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// How many times each proxy is measured, in turns.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Length of one measurement, seconds.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=60))]
+    seconds: u32,
+    /// Kept-alive client connections.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=2000))]
+    connections: u32,
+    /// Bytes of a response body.
+    #[arg(long, default_value_t = 120)]
+    body: usize,
+    /// Measure only these (balancer, haproxy, nginx, relay), separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Print the table in Markdown.
+    #[arg(long)]
+    markdown: bool,
+    /// `kernel_assist` of balancer: auto, required or off.
+    #[arg(long, default_value = "auto")]
+    kernel_assist: String,
+    /// Measure this balancer and build none.
+    #[arg(long)]
+    binary: Option<PathBuf>,
+}
+
+const PROXY_CORE: usize = 0;
+const LOAD_CORE: usize = 1;
+
+/// Runs the command.
+///
+/// # Errors
+/// When something needed is missing, does not start, or a request fails.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let wanted = wanted(&options.only)?;
+    if thread::available_parallelism()?.get() < 2 {
+        bail!("two cores are needed: one for the proxy, one for the load and the backend");
+    }
+    let missing = setup::missing(setup::BENCH_TOOLS);
+    if !missing.is_empty() {
+        bail!("missing, please run: apt-get install --no-install-recommends {}", missing.join(" "));
+    }
+    let balancer = match &options.binary {
+        Some(path) => path.clone(),
+        None => {
+            shell::run(shell::cargo().args(["build", "--release", "--package", "balancer"]))?;
+            shell::target_dir().join("release/balancer")
+        }
+    };
+    let folder = std::env::temp_dir().join(format!("balancer-bench-{}", std::process::id()));
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let outcome = measure(options, &wanted, &folder, &balancer);
+    proxies::clean_up(&balancer);
+    // Left-over files of a temporary folder are no reason to fail.
+    fs::remove_dir_all(&folder).unwrap_or_default();
+    let rows = outcome?;
+    println!("\n{}", headline(options));
+    println!("{}", table::render(&rows, &["haproxy", "nginx", "relay"], options.markdown));
+    Ok(())
+}
+
+fn wanted(only: &[String]) -> Result<Vec<&'static str>> {
+    if let Some(unknown) = only.iter().find(|name| !proxies::NAMES.contains(&name.as_str())) {
+        bail!("--only: no proxy is called {unknown:?}; there are: {}", proxies::NAMES.join(", "));
+    }
+    let chosen = |name: &&str| only.is_empty() || only.iter().any(|wanted| wanted == name);
+    Ok(proxies::NAMES.into_iter().filter(chosen).collect())
+}
+
+fn headline(options: &Options) -> String {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!(
+        "{} kept-alive connections, {}-byte body, three cookies, {} rounds of {} s, medians; ratios are of CPU time, round by round\n{}, Linux {}\n",
+        options.connections,
+        options.body,
+        options.rounds,
+        options.seconds,
+        model.trim_start_matches([' ', '\t', ':']),
+        kernel.trim(),
+    )
+}
+
+fn measure(
+    options: &Options,
+    wanted: &[&'static str],
+    folder: &std::path::Path,
+    balancer: &std::path::Path,
+) -> Result<Vec<Row>> {
+    let (_backend, backends) = proxies::backend(folder, LOAD_CORE, options.body)?;
+    let setting = Setting {
+        folder,
+        core: PROXY_CORE,
+        backends,
+        balancer: balancer.to_owned(),
+        kernel_assist: &options.kernel_assist,
+    };
+    let proxies: Vec<Proxy> =
+        wanted.iter().map(|name| proxies::start(name, &setting)).collect::<Result<_>>()?;
+    let mut rows: Vec<Row> = proxies
+        .iter()
+        .map(|proxy| Row { name: proxy.name, version: proxy.version.clone(), samples: Vec::new() })
+        .collect();
+    for round in 0..options.rounds {
+        // Another one begins each round, so that none always runs after the same neighbour.
+        let begin = usize::try_from(round).unwrap_or(0) % proxies.len().max(1);
+        let order = (0..proxies.len()).cycle().skip(begin).take(proxies.len());
+        for index in order {
+            let (Some(proxy), Some(row)) = (proxies.get(index), rows.get_mut(index)) else { continue };
+            let sample = sample(proxy, options)?;
+            println!(
+                "round {:>2}  {:<10} {:>6.1} µs  {:>8.0}/s",
+                round + 1,
+                proxy.name,
+                sample.cpu_us(),
+                sample.per_second
+            );
+            row.samples.push(sample);
+        }
+    }
+    Ok(rows)
+}
+
+fn sample(proxy: &Proxy, options: &Options) -> Result<Sample> {
+    let before = proxy.process.cpu_time()?;
+    let load = load::run(LOAD_CORE, proxy.address, &proxy.cookie, options.connections, options.seconds)
+        .with_context(|| format!("{}: {}", proxy.name, proxy.process.said()))?;
+    let CpuTime { user, system } = proxy.process.cpu_time()?;
+    let per_request = |seconds: f64| seconds * 1e6 / load.requests;
+    Ok(Sample {
+        user_us: per_request(user - before.user),
+        system_us: per_request(system - before.system),
+        per_second: load.per_second,
+        p50_ms: load.p50_ms,
+        p99_ms: load.p99_ms,
+    })
+}

@@ -1,0 +1,112 @@
+//! Child processes that are pinned to a core, end with us, and whose processor time can be read.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell;
+
+/// A process of ours; ended when dropped.
+pub(crate) struct Process {
+    name: String,
+    child: Child,
+    log: std::path::PathBuf,
+}
+
+/// Processor time used so far, seconds.
+#[derive(Clone, Copy)]
+pub(crate) struct CpuTime {
+    pub(crate) user: f64,
+    pub(crate) system: f64,
+}
+
+/// `command` on `core` alone.
+pub(crate) fn pinned(core: usize, program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", &core.to_string()]).arg(program);
+    command
+}
+
+impl Process {
+    /// Starts `command` and waits until `address` accepts connections.
+    pub(crate) fn start(
+        name: &str,
+        folder: &Path,
+        mut command: Command,
+        address: SocketAddr,
+    ) -> Result<Self> {
+        let log = folder.join(format!("{name}.log"));
+        let file = fs::File::create(&log).with_context(|| log.display().to_string())?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .spawn()
+            .with_context(|| format!("cannot run `{}`", shell::show(&command)))?;
+        let mut process = Self { name: name.to_owned(), child, log };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(address).is_err() {
+            if process.child.try_wait()?.is_some() || Instant::now() > deadline {
+                bail!("{} did not start; it said:\n{}", process.name, process.said());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(process)
+    }
+
+    /// What it printed.
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Processor time of the whole process, all its threads.
+    pub(crate) fn cpu_time(&self) -> Result<CpuTime> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))
+            .with_context(|| format!("{} has ended", self.name))?;
+        // The second field is the name in brackets and may hold anything; fields 14 and 15 are user and system ticks.
+        let (_, fields) = stat.rsplit_once(") ").context("/proc/PID/stat")?;
+        let mut ticks = fields.split(' ').skip(11).map(str::parse::<f64>);
+        // SAFETY: sysconf has no preconditions.
+        let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64;
+        let mut next = || ticks.next().context("/proc/PID/stat is short")?.context("/proc/PID/stat");
+        Ok(CpuTime { user: next()? / per_second, system: next()? / per_second })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // SAFETY: the pid is our own child's, and it has not been waited for.
+        unsafe { libc::kill(self.child.id().cast_signed(), libc::SIGTERM) };
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(10));
+        }
+        // An error here means that it has ended already.
+        self.child.kill().unwrap_or_default();
+        drop(self.child.wait());
+    }
+}
+
+/// A loopback port that nobody listens on.
+pub(crate) fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// Sends one GET and gives back the head of the response and its body, as far as they came within a second.
+pub(crate) fn get(address: SocketAddr, cookie: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    let cookie = if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") };
+    write!(stream, "GET / HTTP/1.1\r\nHost: {address}\r\n{cookie}Connection: close\r\n\r\n")?;
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response)?;
+    Ok(String::from_utf8_lossy(&response).into_owned())
+}

@@ -1,0 +1,222 @@
+//! The proxies that are compared, each with one worker and the same work: kept-alive connections on both sides, no
+//! access log, no health checks, the client's address passed on, two targets, and a stickiness cookie where it can.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use super::process::{self, Process, pinned};
+use crate::shell;
+
+/// What is compared, in the order of the table.
+pub(crate) const NAMES: [&str; 4] = ["balancer", "haproxy", "nginx", "relay"];
+
+/// A running proxy.
+pub(crate) struct Proxy {
+    pub(crate) name: &'static str,
+    pub(crate) version: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) process: Process,
+    /// The three cookies of each request.
+    pub(crate) cookie: String,
+}
+
+/// Where things are and what is asked for.
+pub(crate) struct Setting<'a> {
+    pub(crate) folder: &'a Path,
+    pub(crate) core: usize,
+    pub(crate) backends: [SocketAddr; 2],
+    pub(crate) balancer: PathBuf,
+    pub(crate) kernel_assist: &'a str,
+}
+
+/// Starts nginx as the backend: two ports, `body` bytes.
+pub(crate) fn backend(folder: &Path, core: usize, body: usize) -> Result<(Process, [SocketAddr; 2])> {
+    let (one, two) = (process::free_address()?, process::free_address()?);
+    let servers = format!(
+        "server {{ listen {one}; listen {two}; access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
+         location / {{ default_type text/plain; return 200 \"{}\"; }} }}",
+        "x".repeat(body)
+    );
+    Ok((nginx("backend", folder, core, &servers, one)?, [one, two]))
+}
+
+/// Starts the proxy of this name, checks that it forwards and, where it can, that its cookie sticks.
+pub(crate) fn start(name: &'static str, setting: &Setting<'_>) -> Result<Proxy> {
+    let address = process::free_address()?;
+    let (process, version, cookie_name) = match name {
+        "balancer" => (balancer(setting, address)?, String::new(), Some("AWSALB")),
+        "haproxy" => (haproxy(setting, address)?, version("haproxy", &["-v"], "version ")?, Some("SRV")),
+        "nginx" => (nginx_proxy(setting, address)?, version("nginx", &["-v"], "nginx/")?, None),
+        "relay" => (relay(setting, address)?, "(parses nothing)".to_owned(), None),
+        other => bail!("no proxy is called {other:?}; there are: {}", NAMES.join(", ")),
+    };
+    let sticky = match cookie_name {
+        Some(cookie) => first_cookie(address, cookie)?,
+        None => "session=0123456789abcdef0123456789abcdef".to_owned(),
+    };
+    let cookie = format!("theme=dark; {sticky}; lang=en-GB");
+    let answer = process::get(address, &cookie)?;
+    if !answer.starts_with("HTTP/1.1 200") {
+        bail!("{name} does not forward: {answer}\n{}", process.said());
+    }
+    Ok(Proxy { name, version, address, process, cookie })
+}
+
+/// The cookie called `name` that the first request is answered with.
+fn first_cookie(address: SocketAddr, name: &str) -> Result<String> {
+    let answer = process::get(address, "")?;
+    let pairs = answer.lines().filter_map(|line| {
+        let (field, value) = line.split_once(": ")?;
+        field
+            .eq_ignore_ascii_case("set-cookie")
+            .then(|| value.split(';').next().unwrap_or_default().to_owned())
+    });
+    let wanted = format!("{name}=");
+    pairs
+        .into_iter()
+        .find(|pair| pair.starts_with(&wanted))
+        .with_context(|| format!("no cookie {name} in: {answer}"))
+}
+
+fn version(program: &str, arguments: &[&str], after: &str) -> Result<String> {
+    let path = shell::find_program(program).with_context(|| format!("{program} is missing"))?;
+    let output = Command::new(path).args(arguments).output()?;
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let (_, rest) = text.split_once(after).context("no version")?;
+    Ok(rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect())
+}
+
+fn balancer(setting: &Setting<'_>, address: SocketAddr) -> Result<Process> {
+    let folder = setting.folder.join("balancer");
+    fs::create_dir_all(&folder)?;
+    let config = folder.join("balancer.hcl");
+    let admin = process::free_address()?;
+    let [one, two] = setting.backends;
+    let text = format!(
+        r#"balancer {{
+  instance      = "bench-{pid}"
+  workers       = 1
+  state_dir     = "{folder}/state"
+  runtime_dir   = "{folder}/run"
+  kernel_assist = "{kernel_assist}"
+  admin_address = "{admin}"
+}}
+listener "bench" {{
+  address = "{ip}"
+  port    = {port}
+  default_action {{
+    type             = "forward"
+    target_group_arn = target_group.bench.arn
+  }}
+}}
+target_group "bench" {{
+  port                          = {backend}
+  protocol                      = "HTTP"
+  load_balancing_algorithm_type = "least_outstanding_requests"
+  stickiness {{
+    type = "lb_cookie"
+  }}
+  health_check {{
+    enabled = false
+  }}
+  targets = ["{one}", "{two}"]
+}}
+"#,
+        pid = std::process::id(),
+        folder = folder.display(),
+        kernel_assist = setting.kernel_assist,
+        ip = address.ip(),
+        port = address.port(),
+        backend = one.port(),
+    );
+    fs::write(&config, text)?;
+    let mut command = pinned(setting.core, &setting.balancer);
+    command.arg("run").arg("-c").arg(&config);
+    Process::start("balancer", setting.folder, command, address)
+}
+
+/// Removes what the balancer under measurement left in the kernel.
+pub(crate) fn clean_up(balancer: &Path) {
+    let instance = format!("bench-{}", std::process::id());
+    shell::succeeds(Command::new(balancer).args(["cleanup", "--instance", &instance]));
+}
+
+fn haproxy(setting: &Setting<'_>, address: SocketAddr) -> Result<Process> {
+    let config = setting.folder.join("haproxy.cfg");
+    let [one, two] = setting.backends;
+    let text = format!(
+        "global
+  nbthread 1
+  maxconn 4000
+defaults
+  mode http
+  timeout client 60s
+  timeout server 60s
+  timeout connect 10s
+  http-reuse always
+  option forwardfor
+frontend bench
+  bind {address}
+  default_backend targets
+backend targets
+  balance leastconn
+  cookie SRV insert indirect nocache dynamic
+  dynamic-cookie-key benchmark
+  server one {one}
+  server two {two}
+"
+    );
+    fs::write(&config, text)?;
+    let program = shell::find_program("haproxy").context("haproxy is missing")?;
+    let mut command = pinned(setting.core, &program);
+    command.arg("-db").arg("-f").arg(&config);
+    Process::start("haproxy", setting.folder, command, address)
+}
+
+fn nginx_proxy(setting: &Setting<'_>, address: SocketAddr) -> Result<Process> {
+    let [one, two] = setting.backends;
+    let servers = format!(
+        "upstream targets {{ least_conn; server {one}; server {two}; keepalive 128; keepalive_requests 1000000000; }}
+         server {{ listen {address}; access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
+         location / {{ proxy_pass http://targets; proxy_http_version 1.1; proxy_set_header Connection \"\";
+         proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }} }}"
+    );
+    nginx("nginx", setting.folder, setting.core, &servers, address)
+}
+
+/// One nginx process in the foreground.
+fn nginx(name: &str, folder: &Path, core: usize, servers: &str, address: SocketAddr) -> Result<Process> {
+    let home = folder.join(name);
+    fs::create_dir_all(&home)?;
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .iter()
+        .map(|kind| format!("{kind}_temp_path {}/{kind};\n", home.display()))
+        .collect();
+    let config = home.join("nginx.conf");
+    let text = format!(
+        "daemon off; master_process off; pid {home}/pid; error_log stderr;
+         events {{ worker_connections 4096; }}
+         http {{ {temporary} {servers} }}",
+        home = home.display()
+    );
+    fs::write(&config, text)?;
+    let program = shell::find_program("nginx").context("nginx is missing")?;
+    let mut command = pinned(core, &program);
+    command.arg("-e").arg("stderr").arg("-p").arg(&home).arg("-c").arg(&config);
+    Process::start(name, folder, command, address)
+}
+
+fn relay(setting: &Setting<'_>, address: SocketAddr) -> Result<Process> {
+    let ourselves = std::env::current_exe()?;
+    let mut command = pinned(setting.core, &ourselves);
+    let [one, _] = setting.backends;
+    command.args(["relay", "--listen", &address.to_string(), "--to", &one.to_string()]);
+    Process::start("relay", setting.folder, command, address)
+}

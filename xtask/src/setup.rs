@@ -1,0 +1,172 @@
+//! Installs what tests and measurements need and this machine lacks: programs from Debian's packages, applications
+//! from PyPI and npm into folders under `target/`. Never fails for what is already there.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell;
+
+/// A program and the Debian package that has it.
+pub(crate) struct Tool {
+    /// What is looked for.
+    pub(crate) program: &'static str,
+    /// What is installed.
+    pub(crate) package: &'static str,
+}
+
+const fn tool(program: &'static str, package: &'static str) -> Tool {
+    Tool { program, package }
+}
+
+/// What the end-to-end tests run.
+pub(crate) const TEST_TOOLS: &[Tool] = &[
+    tool("nginx", "nginx"),
+    tool("curl", "curl"),
+    tool("ss", "iproute2"),
+    tool("ip", "iproute2"),
+    tool("bpftool", "bpftool"),
+    tool("python3", "python3"),
+    tool("node", "nodejs"),
+    tool("npm", "npm"),
+];
+
+/// What the measurements run.
+pub(crate) const BENCH_TOOLS: &[Tool] =
+    &[tool("wrk", "wrk"), tool("nginx", "nginx"), tool("haproxy", "haproxy"), tool("taskset", "util-linux")];
+
+/// Packages whose programs are missing.
+pub(crate) fn missing(tools: &[Tool]) -> Vec<&'static str> {
+    let mut packages: Vec<_> = tools
+        .iter()
+        .filter(|tool| shell::find_program(tool.program).is_none())
+        .map(|tool| tool.package)
+        .collect();
+    packages.sort_unstable();
+    packages.dedup();
+    packages
+}
+
+/// Installs what the tests need.
+///
+/// # Errors
+/// When something is missing and cannot be installed; the message says what to install.
+pub(crate) fn for_tests() -> Result<()> {
+    let mut packages = missing(TEST_TOOLS);
+    if !shell::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
+        packages.push("python3-venv");
+    }
+    apt_install(&packages)?;
+    python_application()?;
+    node_application()
+}
+
+fn apt_install(packages: &[&str]) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let wanted = packages.join(" ");
+    if shell::find_program("apt-get").is_none() {
+        bail!("missing, please install (names of Debian's packages): {wanted}");
+    }
+    if !shell::is_root() {
+        bail!("missing, please run: sudo apt-get install --no-install-recommends {wanted}");
+    }
+    let policy = NoServices::set()?;
+    shell::run(apt().arg("update").arg("-qq"))?;
+    let outcome = shell::run(apt().args(["install", "-y", "-qq", "--no-install-recommends"]).args(packages));
+    drop(policy);
+    outcome
+}
+
+fn apt() -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive").stdin(std::process::Stdio::null());
+    command
+}
+
+/// Keeps a package that is being installed (nginx) from starting its service, for as long as it lives.
+struct NoServices {
+    ours: bool,
+}
+
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+impl NoServices {
+    fn set() -> Result<Self> {
+        if Path::new(POLICY).exists() {
+            return Ok(Self { ours: false });
+        }
+        fs::write(POLICY, "#!/bin/sh\nexit 101\n").context(POLICY)?;
+        fs::set_permissions(POLICY, fs::Permissions::from_mode(0o755)).context(POLICY)?;
+        Ok(Self { ours: true })
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if self.ours {
+            // Nothing sensible can be done about a failure here.
+            fs::remove_file(POLICY).unwrap_or_default();
+        }
+    }
+}
+
+/// Where the real applications live.
+pub(crate) fn applications_dir() -> PathBuf {
+    shell::target_dir().join("test-apps")
+}
+
+fn sources() -> PathBuf {
+    shell::workspace_root().join("tests/apps")
+}
+
+/// Whether `folder` was made from this very list of packages.
+fn up_to_date(folder: &Path, list: &Path) -> bool {
+    let made_from = fs::read(folder.join("made-from"));
+    matches!((made_from, fs::read(list)), (Ok(made_from), Ok(list)) if made_from == list)
+}
+
+fn mark(folder: &Path, list: &Path) -> Result<()> {
+    fs::copy(list, folder.join("made-from")).map(|_| ()).with_context(|| folder.display().to_string())
+}
+
+fn python_application() -> Result<()> {
+    let list = sources().join("cherrypy/requirements.txt");
+    let folder = applications_dir().join("cherrypy");
+    if up_to_date(&folder, &list) {
+        return Ok(());
+    }
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    shell::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+    shell::run(
+        Command::new(folder.join("bin/python"))
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"])
+            .arg(&list),
+    )?;
+    mark(&folder, &list)
+}
+
+fn node_application() -> Result<()> {
+    let source = sources().join("socketio");
+    let lock = source.join("package-lock.json");
+    let folder = applications_dir().join("socketio");
+    if up_to_date(&folder, &lock) {
+        return Ok(());
+    }
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    for file in ["package.json", "package-lock.json"] {
+        fs::copy(source.join(file), folder.join(file)).with_context(|| file.to_owned())?;
+    }
+    shell::run(
+        Command::new("npm")
+            .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"])
+            .current_dir(&folder),
+    )?;
+    mark(&folder, &lock)
+}

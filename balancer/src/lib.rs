@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod id;
+pub mod kernel;
 pub mod model;
 pub mod snapshot;
 pub mod target_group;

@@ -1,0 +1,259 @@
+//! What is counted per endpoint: read by everybody, written by the kernel program or, for what the kernel
+//! does not see, by the workers. Must not know: which endpoint a slot belongs to.
+
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use balancer_common::{COUNTER_WORDS, MAX_SLOTS, TargetCounters as Layout};
+
+use super::Words;
+use crate::id::Slot;
+
+/// Words of the table.
+pub(super) const WORDS: usize = COUNTER_WORDS * MAX_SLOTS as usize;
+
+/// Index of a word within a row.
+macro_rules! word {
+    ($field:ident) => {
+        std::mem::offset_of!(Layout, $field) / size_of::<u64>()
+    };
+}
+
+/// The figures of one endpoint, read one after the other: each is exact, the set is not a snapshot.
+/// They outlive reloads and restarts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CounterValues {
+    /// Connection attempts begun.
+    pub connects: u64,
+    /// Attempts without an outcome yet.
+    pub connecting: u64,
+    /// Connections established now (as `ss state established` shows them).
+    pub open: u64,
+    /// Attempts that became connections.
+    pub opened: u64,
+    /// Attempts that did not: refused, unreachable, timed out, given up.
+    pub failed: u64,
+    /// Those of `failed` that were refused; 0 without the kernel side.
+    pub refused: u64,
+    /// Resets received on connections that had been established.
+    pub resets: u64,
+    /// Connections that ended without a FIN of either side.
+    pub aborted: u64,
+    /// Segments sent again; 0 without the kernel side.
+    pub retransmits: u64,
+    /// Smoothed round-trip time in microseconds; 0 without the kernel side.
+    pub srtt_us: u64,
+    /// Payload bytes received from the endpoint over connections that are closed.
+    pub bytes_in: u64,
+    /// Payload bytes the endpoint got over connections that are closed.
+    pub bytes_out: u64,
+    /// Connections that are gone altogether.
+    pub closed: u64,
+}
+
+impl CounterValues {
+    /// Connections that something may still be counted of: attempts, open ones, closing ones.
+    #[must_use]
+    pub fn live(&self) -> u64 {
+        self.connects.wrapping_sub(self.failed).wrapping_sub(self.closed)
+    }
+}
+
+/// The table of counters. Cheap to clone.
+///
+/// The counting methods are for what the kernel does not count: connections over Unix sockets always, and
+/// all connections when [`Self::kernel_counts`] says no.
+#[derive(Clone, Debug)]
+pub struct TargetCounters {
+    words: Words,
+    kernel_counts: bool,
+}
+
+impl TargetCounters {
+    /// `words`, in which the kernel counts TCP connections or nobody but the workers does.
+    pub(super) fn new(words: Words, kernel_counts: bool) -> Self {
+        debug_assert!(words.len() == WORDS);
+        Self { words, kernel_counts }
+    }
+
+    /// A table in the memory of this process alone.
+    ///
+    /// # Errors
+    /// The system's, when there is no memory.
+    pub fn in_memory() -> io::Result<Self> {
+        Ok(Self::new(Words::in_memory(WORDS)?, false))
+    }
+
+    /// Whether the kernel counts TCP connections. If so, workers must not.
+    #[must_use]
+    pub fn kernel_counts(&self) -> bool {
+        self.kernel_counts
+    }
+
+    /// The endpoint's figures now.
+    #[must_use]
+    pub fn read(&self, slot: Slot) -> CounterValues {
+        let row = self.row(slot);
+        let read = |word: usize| row.get(word).map_or(0, |word| word.load(Relaxed));
+        CounterValues {
+            connects: read(word!(connects)),
+            connecting: read(word!(connecting)),
+            open: read(word!(open)),
+            opened: read(word!(opened)),
+            failed: read(word!(failed)),
+            refused: read(word!(refused)),
+            resets: read(word!(resets)),
+            aborted: read(word!(aborted)),
+            retransmits: read(word!(retransmits)),
+            srtt_us: read(word!(srtt_us)),
+            bytes_in: read(word!(bytes_in)),
+            bytes_out: read(word!(bytes_out)),
+            closed: read(word!(closed)),
+        }
+    }
+
+    /// A connection attempt begins. [`Self::opened`] or [`Self::failed`] must follow.
+    pub fn connecting(&self, slot: Slot) {
+        self.add(slot, word!(connects), 1);
+        self.add(slot, word!(connecting), 1);
+    }
+
+    /// The attempt succeeded. [`Self::closed`] must follow.
+    pub fn opened(&self, slot: Slot) {
+        self.add(slot, word!(connecting), MINUS_ONE);
+        self.add(slot, word!(opened), 1);
+        self.add(slot, word!(open), 1);
+    }
+
+    /// The attempt failed or was given up.
+    pub fn failed(&self, slot: Slot) {
+        self.add(slot, word!(connecting), MINUS_ONE);
+        self.add(slot, word!(failed), 1);
+    }
+
+    /// The connection is closed, after so many payload bytes from and to the endpoint; `reset`: by the endpoint's reset.
+    pub fn closed(&self, slot: Slot, bytes_in: u64, bytes_out: u64, reset: bool) {
+        self.add(slot, word!(open), MINUS_ONE);
+        self.add(slot, word!(bytes_in), bytes_in);
+        self.add(slot, word!(bytes_out), bytes_out);
+        if reset {
+            self.add(slot, word!(resets), 1);
+            self.add(slot, word!(aborted), 1);
+        }
+        self.add(slot, word!(closed), 1);
+    }
+
+    /// The fingerprint of the endpoint that owns the row; zero: free.
+    pub(super) fn owner(&self, slot: Slot) -> u64 {
+        self.row(slot).get(word!(endpoint)).map_or(0, |word| word.load(Relaxed))
+    }
+
+    /// Gives the row to the endpoint of this fingerprint; its figures start from zero.
+    pub(super) fn assign(&self, slot: Slot, fingerprint: u64) {
+        let row = self.row(slot);
+        row.iter().for_each(|word| word.store(0, Relaxed));
+        if let Some(word) = row.get(word!(endpoint)) {
+            word.store(fingerprint, Relaxed);
+        }
+    }
+
+    /// Closes the books on connections that were open when whoever counted them went away.
+    pub(super) fn settle(&self, slot: Slot) {
+        let now = self.read(slot);
+        self.add(slot, word!(failed), now.connecting);
+        self.add(slot, word!(closed), now.live().wrapping_sub(now.connecting));
+        self.add(slot, word!(connecting), now.connecting.wrapping_neg());
+        self.add(slot, word!(open), now.open.wrapping_neg());
+    }
+
+    #[inline]
+    fn add(&self, slot: Slot, word: usize, amount: u64) {
+        if let Some(word) = self.row(slot).get(word) {
+            word.fetch_add(amount, Relaxed);
+        }
+    }
+
+    #[inline]
+    fn row(&self, slot: Slot) -> &[AtomicU64] {
+        let start = slot.index() * COUNTER_WORDS;
+        self.words.get(start..start + COUNTER_WORDS).unwrap_or_default()
+    }
+}
+
+/// Added to a word, takes one away.
+const MINUS_ONE: u64 = u64::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_life_of_connections_adds_up() {
+        let counters = TargetCounters::in_memory().unwrap();
+        let slot = Slot(7);
+        for _ in 0..4 {
+            counters.connecting(slot);
+        }
+        counters.opened(slot);
+        counters.opened(slot);
+        counters.failed(slot);
+        counters.closed(slot, 10, 20, false);
+        counters.closed(slot, 1, 2, true);
+        let seen = counters.read(slot);
+        let expected = CounterValues {
+            connects: 4,
+            connecting: 1,
+            opened: 2,
+            failed: 1,
+            resets: 1,
+            aborted: 1,
+            bytes_in: 11,
+            bytes_out: 22,
+            closed: 2,
+            ..CounterValues::default()
+        };
+        assert_eq!(seen, expected);
+        assert_eq!(seen.live(), 1);
+        assert_eq!(counters.read(Slot(8)), CounterValues::default());
+    }
+
+    #[test]
+    fn settling_leaves_nothing_live() {
+        let counters = TargetCounters::in_memory().unwrap();
+        let slot = Slot(0);
+        for _ in 0..5 {
+            counters.connecting(slot);
+        }
+        for _ in 0..3 {
+            counters.opened(slot);
+        }
+        counters.closed(slot, 0, 0, false);
+        counters.settle(slot);
+        let seen = counters.read(slot);
+        assert_eq!((seen.open, seen.connecting, seen.live()), (0, 0, 0));
+        assert_eq!((seen.connects, seen.opened, seen.failed, seen.closed), (5, 3, 2, 3));
+    }
+
+    #[test]
+    fn a_new_owner_starts_from_zero() {
+        let counters = TargetCounters::in_memory().unwrap();
+        let last = Slot(16_383);
+        counters.connecting(last);
+        counters.assign(last, 99);
+        assert_eq!(counters.read(last), CounterValues::default());
+        assert_eq!(counters.owner(last), 99);
+        counters.assign(last, 0);
+        assert_eq!(counters.owner(last), 0);
+    }
+
+    #[test]
+    fn a_slot_out_of_range_reads_as_nothing() {
+        let counters = TargetCounters::in_memory().unwrap();
+        counters.connecting(Slot(16_384));
+        counters.connecting(Slot(u16::MAX));
+        assert_eq!(counters.read(Slot(16_384)), CounterValues::default());
+        assert!(counters.words.iter().all(|word| word.load(Relaxed) == 0));
+    }
+}

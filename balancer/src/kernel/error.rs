@@ -1,0 +1,68 @@
+//! What can go wrong with the shared tables.
+
+use std::{io, path::PathBuf};
+
+use crate::model::Endpoint;
+
+/// Why the tables could not be opened, changed or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// The name cannot be part of a path.
+    #[error("instance name {0:?} is not 1 to 32 lower-case letters, digits and hyphens")]
+    InstanceName(String),
+    /// The folder for locks and tables cannot be used.
+    #[error("runtime folder {}: {source}", path.display())]
+    RuntimeDir {
+        /// What was touched.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Another process runs this instance.
+    #[error("instance {instance:?} is already running{}", pid.map(|pid| format!(" as process {pid}")).unwrap_or_default())]
+    Running {
+        /// Its name.
+        instance: String,
+        /// The process, when it has said who it is.
+        pid: Option<u32>,
+    },
+    /// As many processes as there are rows count requests in flight already.
+    #[error("every row for requests in flight is taken by a running process")]
+    NoGeneration,
+    /// A table cannot be stored or mapped.
+    #[error("table {name}: {source}")]
+    Table {
+        /// Which.
+        name: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The kernel side is required and cannot be had.
+    #[error("the kernel side is required and cannot be used: {reason}")]
+    Required {
+        /// Why not.
+        reason: String,
+    },
+    /// Every slot belongs to an endpoint.
+    #[error("no slot is left for {endpoint}: there can be {max} endpoints, those with open connections included", max = balancer_common::MAX_SLOTS)]
+    NoFreeSlot {
+        /// Who wanted one.
+        endpoint: Endpoint,
+    },
+    /// The kernel did not take the endpoint's address.
+    #[error("telling the kernel of {endpoint}: {source}")]
+    Target {
+        /// Which.
+        endpoint: Endpoint,
+        /// Why not.
+        source: aya::maps::MapError,
+    },
+    /// What a balancer left behind cannot be removed.
+    #[error("removing {}: {source}", path.display())]
+    Remove {
+        /// What.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,162 @@
+//! Who owns which row of the table of requests in flight.
+//!
+//! A row is owned by whoever holds the flock(2) on its file, so the row of a process that was killed is
+//! known by its lock being free: what it counted is then cleared. All files are opened at the start, so that
+//! this works on after root has been given up. Must not know: slots, what a request is.
+
+use std::{fs::File, path::Path, sync::Arc, sync::atomic::Ordering::Relaxed};
+
+use super::{
+    KernelError, Words,
+    file_lock::FileLock,
+    instance,
+    outstanding::{LIVE, Outstanding, ROWS, row_of, set_live},
+};
+
+/// The rows as one process sees them.
+#[derive(Debug)]
+pub(super) struct Generations {
+    files: Vec<Arc<File>>,
+    own: usize,
+    lock: Arc<FileLock>,
+    words: Words,
+}
+
+impl Generations {
+    /// Takes a free row, clears it and makes it count. The lock files are in `folder`.
+    pub(super) fn claim(folder: &Path, words: Words) -> Result<Self, KernelError> {
+        let mut files = Vec::with_capacity(ROWS);
+        for row in 0..ROWS {
+            let path = folder.join(format!("generation-{row}"));
+            let file = instance::open_private(&path)
+                .map_err(|source| KernelError::RuntimeDir { path: path.clone(), source })?;
+            files.push(Arc::new(file));
+        }
+        let mut rows = files.iter().enumerate();
+        let (own, lock) =
+            rows.find_map(|(row, file)| Some((row, take(file)?))).ok_or(KernelError::NoGeneration)?;
+        row_of(&words, own).iter().for_each(|word| word.store(0, Relaxed));
+        set_live(&words, own, true);
+        let generations = Self { files, own, lock: Arc::new(lock), words };
+        generations.clear_dead();
+        Ok(generations)
+    }
+
+    /// The table for the workers of this process. The row stays taken until the last handle is gone.
+    pub(super) fn outstanding(&self) -> Outstanding {
+        Outstanding::new(self.words.clone(), self.own, Arc::clone(&self.lock))
+    }
+
+    /// Clears the rows of processes that are gone.
+    pub(super) fn clear_dead(&self) {
+        for (row, file) in self.files.iter().enumerate().filter(|&(row, _)| row != self.own) {
+            if !self.is_live(row) {
+                continue;
+            }
+            if let Some(_lock) = take(file) {
+                set_live(&self.words, row, false);
+                row_of(&self.words, row).iter().for_each(|word| word.store(0, Relaxed));
+            }
+        }
+    }
+
+    /// Whether other processes count too.
+    pub(super) fn others_live(&self) -> bool {
+        (0..ROWS).any(|row| row != self.own && self.is_live(row))
+    }
+
+    fn is_live(&self, row: usize) -> bool {
+        self.words.get(LIVE).is_some_and(|word| word.load(Relaxed) & (1 << row) != 0)
+    }
+}
+
+fn take(file: &Arc<File>) -> Option<FileLock> {
+    match FileLock::try_take(file) {
+        Ok(lock) => lock,
+        Err(error) => {
+            tracing::warn!(%error, "locking a row of requests in flight failed: taking it for another process's");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead, BufReader},
+        os::fd::AsFd,
+        process::{Command, Stdio},
+    };
+
+    use super::*;
+    use crate::{
+        id::Slot,
+        kernel::{outstanding, words},
+    };
+
+    const CHILD: &str = "BALANCER_TEST_GENERATION_FOLDER";
+
+    fn shared(folder: &Path) -> Words {
+        let file = instance::open_private(&folder.join("table")).unwrap();
+        file.set_len(words::file_bytes(outstanding::WORDS).unwrap()).unwrap();
+        Words::of_fd(file.as_fd(), outstanding::WORDS).unwrap()
+    }
+
+    /// Not a test of its own: the other process of the test below.
+    #[test]
+    fn other_process() {
+        let Some(folder) = std::env::var_os(CHILD) else { return };
+        let folder = Path::new(&folder);
+        let generations = Generations::claim(folder, shared(folder)).unwrap();
+        let table = generations.outstanding();
+        for _ in 0..3 {
+            table.begin(Slot(5));
+        }
+        println!("\nseen {}", table.get(Slot(5)));
+        std::thread::park();
+    }
+
+    #[test]
+    fn two_processes_add_up_and_a_killed_ones_row_is_cleared() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = Generations::claim(folder.path(), shared(folder.path())).unwrap();
+        let table = here.outstanding();
+        table.begin(Slot(5));
+        assert!(!here.others_live());
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["kernel::generation::tests::other_process", "--exact", "--nocapture"])
+            .env(CHILD, folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let seen = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("seen ").map(str::to_owned));
+        assert_eq!(seen.as_deref(), Some("4"), "the other process sees ours");
+        assert_eq!(table.get(Slot(5)), 4, "and we see its");
+        here.clear_dead();
+        assert!(here.others_live());
+        assert_eq!(table.get(Slot(5)), 4, "a living process keeps its row");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        here.clear_dead();
+        assert_eq!(table.get(Slot(5)), 1);
+        assert!(!here.others_live());
+    }
+
+    #[test]
+    fn there_are_as_many_rows_as_said_and_they_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let words = Words::in_memory(outstanding::WORDS).unwrap();
+        let claim = || Generations::claim(folder.path(), words.clone());
+        let mut taken: Vec<_> = (0..ROWS).map(|_| claim().unwrap()).collect();
+        assert!(matches!(claim(), Err(KernelError::NoGeneration)));
+        let row = taken.pop().unwrap();
+        let table = row.outstanding();
+        table.begin(Slot(1));
+        drop(row);
+        assert!(matches!(claim(), Err(KernelError::NoGeneration)), "workers may still count in it");
+        drop(table);
+        let again = claim().unwrap();
+        assert_eq!(again.outstanding().get(Slot(1)), 0, "a row starts from zero");
+    }
+}

@@ -1,0 +1,256 @@
+//! Which endpoint has which slot. A slot is given to another endpoint only when nothing counts on it any more.
+//!
+//! The owner's fingerprint is kept in the table of counters, so that an endpoint finds its slot again after a
+//! restart, however the process ended. Must not know: maps, files.
+
+use std::collections::{BTreeSet, HashMap};
+
+use balancer_common::MAX_SLOTS;
+
+use super::{Outstanding, TargetCounters, endpoint};
+use crate::{id::Slot, model::Endpoint};
+
+/// The slots as the process that runs the instance sees them.
+#[derive(Debug)]
+pub(super) struct Slots {
+    counters: TargetCounters,
+    outstanding: Outstanding,
+    owners: HashMap<Slot, Owner>,
+    by_fingerprint: HashMap<u64, Slot>,
+    free: BTreeSet<Slot>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Owner {
+    fingerprint: u64,
+    state: State,
+}
+
+/// What keeps a slot from being free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// An endpoint that is in use.
+    Claimed,
+    /// An endpoint of an earlier process, which this one has not asked for.
+    LeftOver,
+    /// What may still be counted on it.
+    Released {
+        /// Nothing was, when last looked at.
+        idle: bool,
+    },
+}
+
+impl Slots {
+    /// Reads what earlier processes left. `settle` says, by fingerprint, whose connections were counted by
+    /// a process that is gone, and cannot be open any more.
+    pub(super) fn new(
+        counters: TargetCounters,
+        outstanding: Outstanding,
+        settle: impl Fn(u64) -> bool,
+    ) -> Self {
+        let mut slots = Self {
+            counters,
+            outstanding,
+            owners: HashMap::new(),
+            by_fingerprint: HashMap::new(),
+            free: BTreeSet::new(),
+        };
+        for slot in (0..MAX_SLOTS).filter_map(|slot| u16::try_from(slot).ok()).map(Slot) {
+            let fingerprint = slots.counters.owner(slot);
+            if fingerprint == 0 {
+                slots.free.insert(slot);
+                continue;
+            }
+            if settle(fingerprint) {
+                slots.counters.settle(slot);
+            }
+            slots.owners.insert(slot, Owner { fingerprint, state: State::LeftOver });
+            slots.by_fingerprint.insert(fingerprint, slot);
+        }
+        slots
+    }
+
+    /// The endpoint's slot: the one it has or had, with its counters, or else the lowest free one, zeroed.
+    /// None when there is none. An endpoint claimed twice has one slot, and is released once.
+    pub(super) fn claim(&mut self, endpoint: &Endpoint) -> Option<Slot> {
+        let fingerprint = endpoint::fingerprint(endpoint);
+        let slot = match self.by_fingerprint.get(&fingerprint) {
+            Some(&slot) => slot,
+            None => {
+                let slot = self.free.pop_first()?;
+                self.counters.assign(slot, fingerprint);
+                self.by_fingerprint.insert(fingerprint, slot);
+                slot
+            }
+        };
+        self.owners.insert(slot, Owner { fingerprint, state: State::Claimed });
+        Some(slot)
+    }
+
+    /// The endpoint is not used any more. True if it was until now.
+    pub(super) fn release(&mut self, slot: Slot) -> bool {
+        match self.owners.get_mut(&slot) {
+            Some(owner) if owner.state == State::Claimed => {
+                owner.state = State::Released { idle: false };
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Releases what earlier processes left and this one has not claimed.
+    pub(super) fn release_left_over(&mut self) {
+        for owner in self.owners.values_mut().filter(|owner| owner.state == State::LeftOver) {
+            owner.state = State::Released { idle: false };
+        }
+    }
+
+    /// Whether an endpoint of this process has the slot.
+    #[allow(dead_code, reason = "for the kernel side")]
+    pub(super) fn is_claimed(&self, slot: Slot) -> bool {
+        self.owners.get(&slot).is_some_and(|owner| owner.state == State::Claimed)
+    }
+
+    /// Frees released slots on which nothing is counted: no connection, no request, at two visits in a row
+    /// (the kernel may have looked up an endpoint just before it was taken from it).
+    pub(super) fn reap(&mut self) {
+        let mut idle_twice = Vec::new();
+        for (&slot, owner) in &mut self.owners {
+            if let State::Released { idle } = &mut owner.state {
+                let idle_now = self.counters.read(slot).live() == 0 && self.outstanding.get(slot) == 0;
+                if *idle && idle_now {
+                    idle_twice.push((slot, owner.fingerprint));
+                }
+                *idle = idle_now;
+            }
+        }
+        for (slot, fingerprint) in idle_twice {
+            self.counters.assign(slot, 0);
+            self.owners.remove(&slot);
+            if self.by_fingerprint.get(&fingerprint) == Some(&slot) {
+                self.by_fingerprint.remove(&fingerprint);
+            }
+            self.free.insert(slot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tcp(port: u16) -> Endpoint {
+        Endpoint::Tcp(([127, 0, 0, 1], port).into())
+    }
+
+    struct Tables(TargetCounters, Outstanding);
+
+    impl Tables {
+        fn new() -> Self {
+            Self(TargetCounters::in_memory().unwrap(), Outstanding::in_memory().unwrap())
+        }
+
+        fn open(&self, settle: bool) -> Slots {
+            Slots::new(self.0.clone(), self.1.clone(), |_| settle)
+        }
+    }
+
+    #[test]
+    fn slots_are_given_from_the_lowest_on_and_an_endpoint_keeps_its_own() {
+        let tables = Tables::new();
+        let mut slots = tables.open(false);
+        assert_eq!(slots.claim(&tcp(1)), Some(Slot(0)));
+        assert_eq!(slots.claim(&tcp(2)), Some(Slot(1)));
+        assert_eq!(slots.claim(&tcp(1)), Some(Slot(0)));
+        assert!(slots.release(Slot(0)) && !slots.release(Slot(0)));
+        assert_eq!(slots.claim(&tcp(3)), Some(Slot(2)), "not free yet");
+        assert_eq!(slots.claim(&tcp(1)), Some(Slot(0)), "back before it was freed");
+        slots.reap();
+        slots.reap();
+        assert!(slots.is_claimed(Slot(0)));
+    }
+
+    #[test]
+    fn a_slot_is_free_when_nothing_has_counted_on_it_twice() {
+        let tables = Tables::new();
+        let (counters, outstanding) = (&tables.0, &tables.1);
+        let mut slots = tables.open(false);
+        let slot = slots.claim(&tcp(1)).unwrap();
+        counters.connecting(slot);
+        outstanding.begin(slot);
+        slots.release(slot);
+        let mut reap_and_ask = |port| {
+            slots.reap();
+            slots.reap();
+            slots.claim(&tcp(port)).unwrap()
+        };
+        assert_ne!(reap_and_ask(10), slot, "an attempt and a request");
+        counters.opened(slot);
+        assert_ne!(reap_and_ask(11), slot, "a connection and a request");
+        outstanding.end(slot);
+        assert_ne!(reap_and_ask(12), slot, "a connection");
+        counters.closed(slot, 1, 1, false);
+        assert_eq!(reap_and_ask(13), slot);
+        assert_eq!(counters.read(slot), super::super::CounterValues::default());
+    }
+
+    #[test]
+    fn one_visit_is_not_enough() {
+        let tables = Tables::new();
+        let mut slots = tables.open(false);
+        let slot = slots.claim(&tcp(1)).unwrap();
+        slots.release(slot);
+        slots.reap();
+        assert_ne!(slots.claim(&tcp(2)), Some(slot));
+        slots.reap();
+        assert_eq!(slots.claim(&tcp(3)), Some(slot));
+    }
+
+    #[test]
+    fn a_restart_finds_slots_and_counters_and_frees_what_is_not_claimed() {
+        let tables = Tables::new();
+        let mut slots = tables.open(false);
+        let kept = slots.claim(&tcp(1)).unwrap();
+        let dropped = slots.claim(&tcp(2)).unwrap();
+        let unix = slots.claim(&Endpoint::Unix("/run/a".into())).unwrap();
+        for slot in [kept, dropped, unix] {
+            tables.0.connecting(slot);
+            tables.0.opened(slot);
+        }
+        drop(slots);
+        let mut slots = Slots::new(tables.0.clone(), tables.1.clone(), endpoint::counted_by_workers);
+        assert_eq!(slots.claim(&tcp(1)), Some(kept));
+        assert_eq!(slots.claim(&Endpoint::Unix("/run/a".into())), Some(unix));
+        slots.release_left_over();
+        slots.reap();
+        slots.reap();
+        assert_eq!(tables.0.read(kept).open, 1, "counted by the kernel, which still does");
+        assert_eq!(
+            (tables.0.read(unix).open, tables.0.read(unix).closed),
+            (0, 1),
+            "counted by workers that are gone"
+        );
+        assert_eq!(slots.claim(&tcp(3)), Some(Slot(3)), "a connection of the dropped one is open");
+        tables.0.closed(dropped, 0, 0, false);
+        slots.reap();
+        slots.reap();
+        assert_eq!(slots.claim(&tcp(4)), Some(dropped));
+        assert!(tables.open(true).claim(&tcp(1)) == Some(kept) && tables.0.read(kept).open == 0);
+    }
+
+    #[test]
+    fn there_are_as_many_slots_as_said() {
+        let tables = Tables::new();
+        let mut slots = tables.open(false);
+        let mut last = None;
+        for port in 0..16_384 {
+            last = slots.claim(&tcp(port));
+        }
+        assert_eq!(last, Some(Slot(16_383)));
+        assert_eq!(slots.claim(&tcp(60_000)), None);
+        slots.release(Slot(77));
+        slots.reap();
+        slots.reap();
+        assert_eq!(slots.claim(&tcp(60_000)), Some(Slot(77)));
+    }
+}

@@ -3,6 +3,7 @@
 //! A request flows one way: listener → http → rules → target_group → stickiness → balance → upstream.
 
 pub mod clock;
+pub mod config;
 pub mod id;
 pub mod kernel;
 pub mod model;

@@ -1,0 +1,179 @@
+//! The `balancer` block: settings of the process.
+
+use std::{net::SocketAddr, path::PathBuf, thread};
+
+use super::{
+    fields::{Context, Fields},
+    raw::RawBlock,
+    schema::{Attribute, Kind, Table},
+    source::Place,
+    value::shown,
+};
+use crate::model::{BalancerSettings, KernelAssist, LogFormat, LogLevel};
+
+const MAX_WORKERS: usize = 256;
+const DEFAULT_INSTANCE: &str = "default";
+const DEFAULT_STATE_DIR: &str = "/var/lib/balancer";
+const DEFAULT_RUNTIME_DIR: &str = "/run/balancer";
+const DEFAULT_ADMIN: SocketAddr =
+    SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 9900));
+
+pub(super) static BALANCER: Table = Table {
+    name: "balancer",
+    top: false,
+    attributes: &[
+        Attribute::new(
+            "instance",
+            Kind::Text { allowed: "1 to 32 of a-z, 0-9 and -", default: "\"default\"" },
+            "Names what the balancer keeps in the kernel and in folders, so that several can live on one host.",
+        ),
+        Attribute::new(
+            "workers",
+            Kind::Whole { min: 1, max: MAX_WORKERS as u64, default: None },
+            "Worker threads. By default one per core.",
+        ),
+        Attribute::new(
+            "state_dir",
+            Kind::Text { allowed: "an absolute path", default: "\"/var/lib/balancer\"" },
+            "Folder of the key file.",
+        ),
+        Attribute::new(
+            "runtime_dir",
+            Kind::Text { allowed: "an absolute path", default: "\"/run/balancer\"" },
+            "Folder of locks and, without the kernel side, of the shared tables.",
+        ),
+        Attribute::new(
+            "kernel_assist",
+            Kind::Choice { allowed: &["auto", "required", "off"], default: "auto", later: &[] },
+            "Whether the kernel side is used: where it can be had, or else not start, or never.",
+        ),
+        Attribute::new(
+            "admin_address",
+            Kind::Text { allowed: "\"ADDRESS:PORT\" or \"off\"", default: "\"127.0.0.1:9900\"" },
+            "Where /metrics, /status and /healthz are served. Port 0 takes any free one.",
+        ),
+        Attribute::new(
+            "user",
+            Kind::Text { allowed: "the name of a user", default: "none: stay who one is" },
+            "The user to become once sockets are bound and the kernel side is loaded.",
+        ),
+        Attribute::new(
+            "key_file",
+            Kind::Text { allowed: "an absolute path", default: "stickiness.key in `state_dir`" },
+            "The secrets that stickiness cookies are signed with: 1 to 8 of 32 bytes each.",
+        ),
+        Attribute::new(
+            "session_table_size",
+            Kind::Whole { min: 1024, max: 67_108_864, default: Some(1_048_576) },
+            "How many application sessions the session table is sized for.",
+        ),
+        Attribute::new(
+            "log_format",
+            Kind::Choice { allowed: &["text", "json"], default: "text", later: &[] },
+            "Form of the log on standard error.",
+        ),
+        Attribute::new(
+            "log_level",
+            Kind::Choice { allowed: &["error", "warn", "info", "debug"], default: "info", later: &[] },
+            "Least severity that is logged.",
+        ),
+    ],
+    blocks: &[],
+};
+
+/// The settings and where the block is, for conflicts with listeners.
+pub(super) struct Settings {
+    pub(super) settings: BalancerSettings,
+    pub(super) admin_place: Option<Place>,
+}
+
+/// Reads the block, which may be absent and must not be there twice.
+pub(super) fn build(context: &Context<'_>, blocks: &[&RawBlock]) -> Settings {
+    let first = blocks.first().copied();
+    let fields = Fields::open(context, &BALANCER, first);
+    for (second, first) in blocks.iter().skip(1).zip(first.into_iter().cycle()) {
+        let place = context.faults.show(first.place);
+        context
+            .faults
+            .add(second.place, format!("a second `balancer` block; the first is at {place}; allowed: one"));
+        // Its faults are told all the same.
+        read(&Fields::open(context, &BALANCER, Some(second)));
+    }
+    let admin_place = fields.value("admin_address").map(|(_, place)| place);
+    Settings { settings: read(&fields), admin_place }
+}
+
+fn read(fields: &Fields<'_>) -> BalancerSettings {
+    BalancerSettings {
+        instance: instance(fields),
+        workers: fields
+            .whole_if_given("workers")
+            .and_then(|workers| usize::try_from(workers).ok())
+            .unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS)),
+        state_dir: path(fields, "state_dir").unwrap_or_else(|| DEFAULT_STATE_DIR.into()),
+        runtime_dir: path(fields, "runtime_dir").unwrap_or_else(|| DEFAULT_RUNTIME_DIR.into()),
+        kernel_assist: match fields.choice("kernel_assist") {
+            "required" => KernelAssist::Required,
+            "off" => KernelAssist::Off,
+            _ => KernelAssist::Auto,
+        },
+        admin_address: admin_address(fields),
+        user: user(fields),
+        key_file: path(fields, "key_file"),
+        session_table_size: u32::try_from(fields.whole("session_table_size")).unwrap_or(u32::MAX),
+        log_format: match fields.choice("log_format") {
+            "json" => LogFormat::Json,
+            _ => LogFormat::Text,
+        },
+        log_level: match fields.choice("log_level") {
+            "error" => LogLevel::Error,
+            "warn" => LogLevel::Warn,
+            "debug" => LogLevel::Debug,
+            _ => LogLevel::Info,
+        },
+    }
+}
+
+fn instance(fields: &Fields<'_>) -> String {
+    let instance = fields.text("instance").unwrap_or_else(|| DEFAULT_INSTANCE.to_owned());
+    let fits = (1..=32).contains(&instance.len())
+        && instance.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    refuse_unless(fits, fields, "instance", &instance);
+    instance
+}
+
+fn path(fields: &Fields<'_>, name: &str) -> Option<PathBuf> {
+    let text = fields.text(name)?;
+    refuse_unless(text.starts_with('/') && !text.contains('\0'), fields, name, &text);
+    Some(text.into())
+}
+
+fn admin_address(fields: &Fields<'_>) -> Option<SocketAddr> {
+    match fields.text("admin_address") {
+        None => Some(DEFAULT_ADMIN),
+        Some(off) if off == "off" => None,
+        Some(text) => {
+            let address = text.parse().ok();
+            refuse_unless(address.is_some(), fields, "admin_address", &text);
+            address
+        }
+    }
+}
+
+fn user(fields: &Fields<'_>) -> Option<String> {
+    let user = fields.text("user")?;
+    let odd = |letter: char| letter.is_whitespace() || letter.is_control() || matches!(letter, ':' | '/');
+    refuse_unless(
+        (1..=32).contains(&user.len()) && !user.starts_with('-') && !user.contains(odd),
+        fields,
+        "user",
+        &user,
+    );
+    Some(user)
+}
+
+fn refuse_unless(fits: bool, fields: &Fields<'_>, name: &str, text: &str) {
+    if !fits {
+        fields.fault_at(name, format!("`{name}` = {}; allowed: {}", shown(text), fields.allowed(name)));
+    }
+}

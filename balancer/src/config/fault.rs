@@ -1,0 +1,132 @@
+//! Faults in a configuration: how they are collected, sorted and shown.
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    path::PathBuf,
+};
+
+use super::source::{Place, Source};
+use crate::model::Configuration;
+
+/// Most faults kept; a configuration with more is not the one that was meant.
+const MAX_FAULTS: usize = 1000;
+
+/// One fault.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConfigError {
+    /// The file as it was given, or as it was found in the folder given.
+    pub file: PathBuf,
+    /// Line from 1; 0 when the fault is the file's as a whole.
+    pub line: usize,
+    /// Column in characters from 1; 0 when the fault is the file's as a whole.
+    pub column: usize,
+    /// What is wrong; what is allowed.
+    pub message: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file.display())?;
+        if self.line > 0 {
+            write!(f, "{}:{}:", self.line, self.column)?;
+        }
+        write!(f, " {}", self.message)
+    }
+}
+
+/// All faults of a configuration, sorted by file, line and column. Shown one a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors(
+    /// The faults; at least one.
+    pub Vec<ConfigError>,
+);
+
+impl ConfigErrors {
+    pub(super) fn sorted(mut errors: Vec<ConfigError>) -> Self {
+        errors.sort();
+        errors.dedup();
+        Self(errors)
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// Collects faults while files are read; shared by all that reads them.
+pub(super) struct Faults<'a> {
+    sources: &'a [Source<'a>],
+    found: RefCell<Vec<ConfigError>>,
+    left_out: Cell<usize>,
+    partial: Cell<bool>,
+}
+
+impl<'a> Faults<'a> {
+    pub(super) fn new(sources: &'a [Source<'a>], partial: bool) -> Self {
+        Self { sources, found: RefCell::default(), left_out: Cell::new(0), partial: Cell::new(partial) }
+    }
+
+    /// Adds a fault.
+    pub(super) fn add(&self, place: Place, message: impl Into<String>) {
+        let mut found = self.found.borrow_mut();
+        if found.len() >= MAX_FAULTS {
+            self.left_out.set(self.left_out.get() + 1);
+        } else {
+            let (file, line, column) = self.locate(place);
+            found.push(ConfigError { file, line, column, message: message.into() });
+        }
+    }
+
+    /// Whether no fault was found.
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.borrow().is_empty()
+    }
+
+    /// Notes that text could not be understood, so that what it would have defined is not known.
+    pub(super) fn note_unread_text(&self) {
+        self.partial.set(true);
+    }
+
+    /// Whether some of the configuration is not known: then a reference that leads nowhere is no fault.
+    pub(super) fn is_partial(&self) -> bool {
+        self.partial.get()
+    }
+
+    /// `file:line:column`, to point at an earlier place from within a message.
+    pub(super) fn show(&self, place: Place) -> String {
+        let (file, line, column) = self.locate(place);
+        format!("{}:{line}:{column}", file.display())
+    }
+
+    fn locate(&self, place: Place) -> (PathBuf, usize, usize) {
+        self.sources.get(place.file).map_or((PathBuf::new(), 1, 1), |source| {
+            let (line, column) = source.position(place.offset);
+            (source.path().to_owned(), line, column)
+        })
+    }
+
+    /// The configuration when no fault was found, else the faults.
+    pub(super) fn into_result(self, configuration: Configuration) -> Result<Configuration, ConfigErrors> {
+        let found = self.found.into_inner();
+        if found.is_empty() {
+            return Ok(configuration);
+        }
+        let mut errors = ConfigErrors::sorted(found);
+        if let (left_out @ 1.., Some(last)) = (self.left_out.get(), errors.0.last()) {
+            let message = format!("{left_out} more faults are not shown; mend these first");
+            errors.0.push(ConfigError { message, ..last.clone() });
+        }
+        Err(errors)
+    }
+}

@@ -1,0 +1,301 @@
+//! Reading a block by its table: every getter gives a value that is in range, and notes a fault when what was
+//! written is not. After a fault the value is the default or the least allowed, and the configuration is refused
+//! at the end, so that reading can go on and find all faults.
+
+use super::{
+    fault::Faults,
+    raw::{RawAttribute, RawBlock},
+    schema::{Attribute, Child, EVERYWHERE_IGNORED, Kind, Table},
+    source::Place,
+    suggest,
+    value::{Scope, Value},
+};
+
+/// What reading needs everywhere.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) faults: &'a Faults<'a>,
+    pub(super) scope: &'a Scope<'a>,
+}
+
+/// A block being read, or an absent one: then every value is the default.
+pub(super) struct Fields<'a> {
+    context: Context<'a>,
+    table: &'static Table,
+    block: Option<&'a RawBlock>,
+}
+
+impl<'a> Fields<'a> {
+    /// Opens a block and checks all that the table alone can say: unknown names, what is not supported, repeated
+    /// blocks. The getters check values.
+    pub(super) fn open(context: &Context<'a>, table: &'static Table, block: Option<&'a RawBlock>) -> Self {
+        let fields = Self { context: *context, table, block };
+        if let Some(block) = block {
+            for attribute in &block.body.attributes {
+                fields.check_attribute(attribute);
+            }
+            for (index, child) in block.body.blocks.iter().enumerate() {
+                let earlier = block.body.blocks.iter().take(index).find(|earlier| earlier.kind == child.kind);
+                fields.check_child(child, earlier);
+            }
+        }
+        fields
+    }
+
+    fn check_attribute(&self, attribute: &RawAttribute) {
+        let name = attribute.name.as_str();
+        if self.table.top && EVERYWHERE_IGNORED.contains(&name) {
+            return;
+        }
+        if let Some(known) = self.table.attribute(name) {
+            if matches!(known.kind, Kind::Only { .. }) {
+                self.check_only(known);
+            }
+            return;
+        }
+        let message = match self.table.child(name) {
+            // Written so in JSON and by old Terraform: harmless where it is not looked at.
+            Some(Child::Ignored(_)) => return,
+            Some(Child::Unsupported(_)) => unsupported_block(name),
+            Some(Child::Block(_)) => {
+                format!("`{name}` is a block, not an attribute; allowed: `{name} {{ … }}`")
+            }
+            None if self.table.top && matches!(name, "count" | "for_each") => {
+                format!("`{name}` is not supported; allowed: one block for each {}", words(self.table.name))
+            }
+            None => format!(
+                "unknown attribute `{name}`{} in {}; allowed: {}",
+                self.hint(name),
+                self.table.name,
+                self.known_names()
+            ),
+        };
+        self.context.faults.add(attribute.place, message);
+    }
+
+    fn check_child(&self, child: &RawBlock, earlier: Option<&RawBlock>) {
+        let name = child.kind.as_str();
+        if self.table.top && EVERYWHERE_IGNORED.contains(&name) {
+            return;
+        }
+        let message = match self.table.child(name) {
+            Some(Child::Ignored(_)) => return,
+            Some(Child::Unsupported(_)) => unsupported_block(name),
+            Some(Child::Block(_)) => match earlier {
+                Some(earlier) => format!(
+                    "a second `{name}` block is not supported; the first is at {}; allowed: one",
+                    self.context.faults.show(earlier.place)
+                ),
+                None => return,
+            },
+            None => match self.table.attribute(name) {
+                Some(Attribute { kind: Kind::Ignored, .. }) => return,
+                Some(_) => format!("`{name}` is an attribute, not a block; allowed: `{name} = …`"),
+                None if name == "dynamic" => {
+                    "`dynamic` blocks are not supported; allowed: the block itself".to_owned()
+                }
+                None => format!(
+                    "unknown block `{name}`{} in {}; allowed: {}",
+                    self.hint(name),
+                    self.table.name,
+                    self.known_names()
+                ),
+            },
+        };
+        self.context.faults.add(child.place, message);
+    }
+
+    fn check_only(&self, known: &Attribute) {
+        let Kind::Only { allowed } = known.kind else { return };
+        if let Some((value, place)) = self.value(known.name)
+            && !value
+                .as_text()
+                .is_some_and(|text| allowed.iter().any(|word| word.eq_ignore_ascii_case(&text)))
+        {
+            let message = format!(
+                "`{}` = {value} is not supported by this version; allowed: {}",
+                known.name,
+                known.kind.allowed()
+            );
+            self.context.faults.add(place, message);
+        }
+    }
+
+    fn hint(&self, name: &str) -> String {
+        let attributes = self.table.attributes.iter().map(|attribute| attribute.name);
+        suggest::hint(name, attributes.chain(self.table.blocks.iter().map(Child::name)))
+    }
+
+    /// The names worth telling: not those that are only put up with.
+    fn known_names(&self) -> String {
+        let put_up_with =
+            |attribute: &&Attribute| matches!(attribute.kind, Kind::Ignored | Kind::Only { .. });
+        let attributes = self.table.attributes.iter().filter(|attribute| !put_up_with(attribute));
+        let blocks = self.table.blocks.iter().filter(|child| matches!(child, Child::Block(_)));
+        let names: Vec<&str> =
+            attributes.map(|attribute| attribute.name).chain(blocks.map(Child::name)).collect();
+        names.join(", ")
+    }
+
+    /// Notes a fault at the block itself.
+    pub(super) fn fault(&self, message: impl Into<String>) {
+        if let Some(place) = self.place() {
+            self.context.faults.add(place, message);
+        }
+    }
+
+    /// Notes a fault at the value of an attribute, or at the block where it is not given.
+    pub(super) fn fault_at(&self, name: &str, message: impl Into<String>) {
+        if let Some(place) = self.written(name).map(|attribute| attribute.value.place).or(self.place()) {
+            self.context.faults.add(place, message);
+        }
+    }
+
+    /// Notes a fault when an attribute is not given.
+    pub(super) fn require(&self, name: &str) {
+        if self.written(name).is_none() {
+            let allowed = self.table.attribute(name).map_or_else(String::new, |known| known.kind.allowed());
+            self.fault(format!("{} needs `{name}`; allowed: {allowed}", self.table.name));
+        }
+    }
+
+    /// Where the block is; nothing when it is absent.
+    pub(super) fn place(&self) -> Option<Place> {
+        self.block.map(|block| block.place)
+    }
+
+    /// Whether an attribute is given and not null.
+    pub(super) fn is_given(&self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
+    /// Whether an attribute is written, be it null or a fault.
+    pub(super) fn is_written(&self, name: &str) -> bool {
+        self.written(name).is_some()
+    }
+
+    /// The nested block of that name, when it is given; the first of several.
+    pub(super) fn child(&self, name: &str) -> Option<&'a RawBlock> {
+        self.block?.body.blocks.iter().find(|child| child.kind == name)
+    }
+
+    /// A nested block opened by its table, absent or not.
+    pub(super) fn open_child(&self, table: &'static Table) -> Self {
+        Self::open(&self.context, table, self.child(table.name))
+    }
+
+    /// The value of an attribute; nothing when it is absent, null or a fault.
+    pub(super) fn value(&self, name: &str) -> Option<(Value, Place)> {
+        debug_assert!(
+            self.table.attribute(name).is_some(),
+            "{name} is not in the table of {}",
+            self.table.name
+        );
+        let attribute = self.written(name)?;
+        match self.context.scope.resolve(&attribute.value) {
+            Ok(Value::Null) => None,
+            Ok(value) => Some((value, attribute.value.place)),
+            Err(message) => {
+                self.context.faults.add(attribute.value.place, format!("`{name}`: {message}"));
+                None
+            }
+        }
+    }
+
+    /// A whole number that has a default.
+    pub(super) fn whole(&self, name: &str) -> u64 {
+        self.whole_if_given(name).unwrap_or(match self.kind(name) {
+            Some(Kind::Whole { min, default, .. }) => default.unwrap_or(*min),
+            _ => 0,
+        })
+    }
+
+    /// A whole number, when it is given and in range.
+    pub(super) fn whole_if_given(&self, name: &str) -> Option<u64> {
+        let (value, place) = self.value(name)?;
+        let Some(kind @ Kind::Whole { min, max, .. }) = self.kind(name) else { return None };
+        let whole = value.as_whole().filter(|whole| (min..=max).contains(&whole));
+        if whole.is_none() {
+            let is_number = matches!(value, Value::Number(_)) || value.as_whole().is_some();
+            let wrong = if is_number { "is out of range" } else { "is no whole number" };
+            self.context
+                .faults
+                .add(place, format!("`{name}` = {value} {wrong}; allowed: {}", kind.allowed()));
+        }
+        whole
+    }
+
+    /// A truth value.
+    pub(super) fn truth(&self, name: &str) -> bool {
+        let default = matches!(self.kind(name), Some(Kind::Truth { default: true }));
+        let Some((value, place)) = self.value(name) else { return default };
+        value.as_bool().unwrap_or_else(|| {
+            self.context.faults.add(place, format!("`{name}` = {value}; allowed: true or false"));
+            default
+        })
+    }
+
+    /// One of the allowed words.
+    pub(super) fn choice(&self, name: &str) -> &'static str {
+        let Some(kind @ Kind::Choice { allowed, default, later }) = self.kind(name) else { return "" };
+        let Some((value, place)) = self.value(name) else { return default };
+        let text = value.as_text().unwrap_or_default();
+        if let Some(word) = allowed.iter().find(|word| **word == text) {
+            return word;
+        }
+        let wrong = if later.contains(&text.as_str()) {
+            " is not supported by this version".to_owned()
+        } else {
+            suggest::hint(&text, allowed.iter().copied())
+        };
+        self.context.faults.add(place, format!("`{name}` = {value}{wrong}; allowed: {}", kind.allowed()));
+        default
+    }
+
+    /// A text, when it is given.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        let (value, place) = self.value(name)?;
+        let text = value.as_text();
+        if text.is_none() {
+            self.context
+                .faults
+                .add(place, format!("`{name}` = {value} is no text; allowed: {}", self.allowed(name)));
+        }
+        text
+    }
+
+    /// The members of a list; none when it is absent.
+    pub(super) fn list(&self, name: &str) -> Vec<(Value, Place)> {
+        match self.value(name) {
+            Some((Value::List(items), _)) => items,
+            Some((value, place)) => {
+                let message = format!("`{name}` = {value} is no list; allowed: {}", self.allowed(name));
+                self.context.faults.add(place, message);
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// What an attribute may be, in words.
+    pub(super) fn allowed(&self, name: &str) -> String {
+        self.kind(name).map(Kind::allowed).unwrap_or_default()
+    }
+
+    fn kind(&self, name: &str) -> Option<&'static Kind> {
+        self.table.attribute(name).map(|attribute| &attribute.kind)
+    }
+
+    fn written(&self, name: &str) -> Option<&'a RawAttribute> {
+        self.block?.body.attributes.iter().find(|attribute| attribute.name == name)
+    }
+}
+
+fn unsupported_block(name: &str) -> String {
+    format!("`{name}` is not supported by this version; allowed: nothing, leave it out")
+}
+
+/// A block's name in prose.
+pub(super) fn words(name: &str) -> String {
+    name.replace('_', " ")
+}

@@ -1,0 +1,188 @@
+//! The `health_check` block of a target group. Ranges and messages: ALB, target group health checks.
+
+use std::time::Duration;
+
+use super::{
+    fields::Fields,
+    schema::{Attribute, Kind, Table},
+    value::shown,
+};
+use crate::model::{HealthCheck, HealthCheckPort, Matcher, ProbeProtocol};
+
+/// What Terraform sets both thresholds to when they are not given.
+const TERRAFORM_THRESHOLD: u8 = 3;
+const MAX_PATH: usize = 1024;
+/// Codes that may count as healthy.
+const CODES: std::ops::RangeInclusive<u16> = 200..=499;
+
+pub(super) static HEALTH_CHECK: Table = Table {
+    name: "health_check",
+    top: false,
+    attributes: &[
+        Attribute::new(
+            "enabled",
+            Kind::Truth { default: true },
+            "Off: targets are shown as `unavailable` and get requests.",
+        ),
+        Attribute::new(
+            "protocol",
+            Kind::Choice { allowed: &["HTTP", "HTTPS"], default: "HTTP", later: &[] },
+            "What probes speak. A certificate is not validated.",
+        ),
+        Attribute::new(
+            "port",
+            Kind::Text {
+                allowed: "\"traffic-port\" or a whole number from 1 to 65535",
+                default: "\"traffic-port\"",
+            },
+            "Where probes go: the port that requests go to, or this one. Unix sockets are probed where they are.",
+        ),
+        Attribute::new(
+            "path",
+            Kind::Text { allowed: "1 to 1024 visible ASCII characters, the first one /", default: "\"/\"" },
+            "What probes ask for, query included.",
+        ),
+        Attribute::new(
+            "interval",
+            Kind::Whole { min: 5, max: 300, default: Some(30) },
+            "Seconds from one probe of a target to the next.",
+        ),
+        Attribute::new(
+            "timeout",
+            Kind::Whole { min: 2, max: 120, default: Some(5) },
+            "Seconds after which a probe has failed. Less than `interval`.",
+        ),
+        Attribute::new(
+            "healthy_threshold",
+            Kind::Whole { min: 2, max: 10, default: Some(5) },
+            "Successes in a row that make a target healthy; the first does for a new target. \
+             3 by default in a `resource \"aws_lb_target_group\"`, as in Terraform.",
+        ),
+        Attribute::new(
+            "unhealthy_threshold",
+            Kind::Whole { min: 2, max: 10, default: Some(2) },
+            "Failures in a row that make a target unhealthy. \
+             3 by default in a `resource \"aws_lb_target_group\"`, as in Terraform.",
+        ),
+        Attribute::new(
+            "matcher",
+            Kind::Text {
+                allowed: "codes from 200 to 499, lists of them and ranges, such as \"200\", \"200,202\" or \"200-299\"",
+                default: "\"200\"",
+            },
+            "Status codes that count as healthy.",
+        ),
+    ],
+    blocks: &[],
+};
+
+/// Reads the block, or gives the defaults when it is absent. `is_resource`: Terraform's thresholds.
+pub(super) fn build(fields: &Fields<'_>, is_resource: bool) -> HealthCheck {
+    let (interval, timeout) = (fields.whole("interval"), fields.whole("timeout"));
+    if timeout >= interval {
+        let name = if fields.is_given("timeout") { "timeout" } else { "interval" };
+        let message = format!(
+            "Health check timeout '{timeout}' must be smaller than the interval '{interval}'; \
+             allowed: a `timeout` below `interval`"
+        );
+        fields.fault_at(name, message);
+    }
+    HealthCheck {
+        enabled: fields.truth("enabled"),
+        protocol: match fields.choice("protocol") {
+            "HTTPS" => ProbeProtocol::Https,
+            _ => ProbeProtocol::Http,
+        },
+        port: port(fields),
+        path: path(fields),
+        interval: Duration::from_secs(interval),
+        timeout: Duration::from_secs(timeout),
+        healthy_threshold: threshold(fields, "healthy_threshold", is_resource),
+        unhealthy_threshold: threshold(fields, "unhealthy_threshold", is_resource),
+        matcher: matcher(fields),
+    }
+}
+
+fn threshold(fields: &Fields<'_>, name: &str, is_resource: bool) -> u8 {
+    match fields.whole_if_given(name) {
+        None if is_resource => TERRAFORM_THRESHOLD,
+        _ => u8::try_from(fields.whole(name)).unwrap_or(TERRAFORM_THRESHOLD),
+    }
+}
+
+fn port(fields: &Fields<'_>) -> HealthCheckPort {
+    let Some((value, _)) = fields.value("port") else { return HealthCheckPort::Traffic };
+    if value.as_text().as_deref() == Some("traffic-port") {
+        return HealthCheckPort::Traffic;
+    }
+    match value.as_whole().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0) {
+        Some(port) => HealthCheckPort::Port(port),
+        None => {
+            fields.fault_at("port", format!("`port` = {value}; allowed: {}", fields.allowed("port")));
+            HealthCheckPort::Traffic
+        }
+    }
+}
+
+fn path(fields: &Fields<'_>) -> String {
+    let path = fields.text("path").unwrap_or_else(|| "/".to_owned());
+    let fits = path.len() <= MAX_PATH
+        && path.starts_with('/')
+        && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    if !fits {
+        fields.fault_at("path", format!("`path` = {}; allowed: {}", shown(&path), fields.allowed("path")));
+    }
+    path
+}
+
+fn matcher(fields: &Fields<'_>) -> Matcher {
+    let text = fields.text("matcher").unwrap_or_else(|| "200".to_owned());
+    parse_matcher(&text).unwrap_or_else(|| {
+        fields.fault_at(
+            "matcher",
+            format!("`matcher` = {}; allowed: {}", shown(&text), fields.allowed("matcher")),
+        );
+        Matcher(Vec::new())
+    })
+}
+
+/// `200`, `200,202`, `200-299` and mixtures; spaces around commas are put up with.
+fn parse_matcher(text: &str) -> Option<Matcher> {
+    let code = |text: &str| {
+        let digits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| text.parse().ok())?.filter(|code| CODES.contains(code))
+    };
+    let ranges = text.split(',').map(|part| match part.trim().split_once('-') {
+        Some((low, high)) => Some((code(low)?, code(high)?)).filter(|(low, high)| low <= high),
+        None => code(part.trim()).map(|code| (code, code)),
+    });
+    ranges.collect::<Option<Vec<_>>>().map(Matcher)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matchers() {
+        for (text, expected) in [
+            ("200", Some(vec![(200, 200)])),
+            ("200,202", Some(vec![(200, 200), (202, 202)])),
+            ("200-299", Some(vec![(200, 299)])),
+            ("200-204, 301-302 ,499", Some(vec![(200, 204), (301, 302), (499, 499)])),
+            ("", None),
+            ("200,", None),
+            ("199", None),
+            ("500", None),
+            ("299-200", None),
+            ("200-500", None),
+            ("2xx", None),
+            ("+20", None),
+            ("200-", None),
+            ("200-250-299", None),
+            ("0200", None),
+        ] {
+            assert_eq!(parse_matcher(text), expected.map(Matcher), "{text}");
+        }
+    }
+}

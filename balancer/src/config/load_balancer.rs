@@ -1,0 +1,144 @@
+//! `load_balancer` blocks (`aws_lb`).
+
+use std::time::Duration;
+
+use super::{
+    fields::{Context, Fields},
+    names::{NAME_ALLOWED, Names},
+    schema::{Attribute, Child, Kind, Table},
+};
+use crate::model::{LoadBalancer, XffMode};
+
+/// Name of the load balancer of listeners when no block is given.
+const IMPLICIT_NAME: &str = "default";
+
+pub(super) static LOAD_BALANCER: Table = Table {
+    name: "load_balancer",
+    top: true,
+    attributes: &[
+        Attribute::new(
+            "name",
+            Kind::Text { allowed: NAME_ALLOWED, default: "the label, hyphens for underscores" },
+            "Its name.",
+        ),
+        Attribute::new(
+            "idle_timeout",
+            Kind::Whole { min: 1, max: 4000, default: Some(60) },
+            "Seconds that a connection to a client or a target may be idle while a request is under way.",
+        ),
+        Attribute::new(
+            "client_keep_alive",
+            Kind::Whole { min: 60, max: 604_800, default: Some(3600) },
+            "Seconds after which a client's connection takes no further request.",
+        ),
+        Attribute::new(
+            "connect_timeout",
+            Kind::Whole { min: 1, max: 60, default: Some(10) },
+            "Seconds a connection to a target may take to come up. Not settable on ALB.",
+        ),
+        Attribute::new(
+            "xff_header_processing_mode",
+            Kind::Choice { allowed: &["append", "preserve", "remove"], default: "append", later: &[] },
+            "What is done to X-Forwarded-For: add the client's address, leave the header alone, or take it out.",
+        ),
+        Attribute::new(
+            "enable_xff_client_port",
+            Kind::Truth { default: false },
+            "Whether X-Forwarded-For gets the client's port beside its address.",
+        ),
+        Attribute::new(
+            "preserve_host_header",
+            Kind::Truth { default: false },
+            "Whether Host is passed on exactly as received.",
+        ),
+        Attribute::new(
+            "enable_http2",
+            Kind::Truth { default: true },
+            "HTTP/2 is a matter of HTTPS listeners, which this version does not have: without effect.",
+        ),
+        Attribute::new(
+            "load_balancer_type",
+            Kind::Only { allowed: &["application"] },
+            "The kind of load balancer.",
+        ),
+        Attribute::new(
+            "desync_mitigation_mode",
+            Kind::Only { allowed: &["defensive"] },
+            "What is done with requests that could be understood in two ways.",
+        ),
+        Attribute::new(
+            "drop_invalid_header_fields",
+            Kind::Only { allowed: &["false"] },
+            "Whether header fields with odd names are taken out.",
+        ),
+        Attribute::new(
+            "enable_tls_version_and_cipher_suite_headers",
+            Kind::Only { allowed: &["false"] },
+            "Whether targets are told the TLS version and cipher suite.",
+        ),
+        Attribute::ignored("name_prefix"),
+        Attribute::ignored("internal"),
+        Attribute::ignored("subnets"),
+        Attribute::ignored("security_groups"),
+        Attribute::ignored("ip_address_type"),
+        Attribute::ignored("enable_deletion_protection"),
+        Attribute::ignored("enable_cross_zone_load_balancing"),
+        Attribute::ignored("enable_waf_fail_open"),
+        Attribute::ignored("enable_zonal_shift"),
+        Attribute::ignored("customer_owned_ipv4_pool"),
+        Attribute::ignored("dns_record_client_routing_policy"),
+        Attribute::ignored("enforce_security_group_inbound_rules_on_private_link_traffic"),
+    ],
+    blocks: &[
+        Child::Block(&ACCESS_LOGS),
+        Child::Block(&CONNECTION_LOGS),
+        Child::Block(&HEALTH_CHECK_LOGS),
+        Child::Ignored("subnet_mapping"),
+        Child::Ignored("ipam_pools"),
+        Child::Ignored("minimum_load_balancer_capacity"),
+    ],
+};
+
+pub(super) static ACCESS_LOGS: Table = logs("access_logs");
+pub(super) static CONNECTION_LOGS: Table = logs("connection_logs");
+pub(super) static HEALTH_CHECK_LOGS: Table = logs("health_check_logs");
+
+/// Logs into S3: off on ALB unless `enabled`, and all that this version can do is leave them off.
+const LOGS: &[Attribute] = &[
+    Attribute::new("enabled", Kind::Only { allowed: &["false"] }, "Whether they are written into S3."),
+    Attribute::ignored("bucket"),
+    Attribute::ignored("prefix"),
+];
+
+const fn logs(name: &'static str) -> Table {
+    Table { name, top: false, attributes: LOGS, blocks: &[] }
+}
+
+/// Reads all blocks; without any there is one load balancer with the defaults.
+pub(super) fn build_all(context: &Context<'_>, names: &Names<'_>) -> Vec<LoadBalancer> {
+    if names.entries.is_empty() {
+        return vec![build(&Fields::open(context, &LOAD_BALANCER, None), IMPLICIT_NAME.to_owned())];
+    }
+    names.entries.iter().map(|named| build(&named.fields, named.name.clone())).collect()
+}
+
+fn build(fields: &Fields<'_>, name: String) -> LoadBalancer {
+    for table in [&ACCESS_LOGS, &CONNECTION_LOGS, &HEALTH_CHECK_LOGS] {
+        // Opening alone checks them: they hold nothing to be read.
+        fields.open_child(table);
+    }
+    fields.truth("enable_http2");
+    LoadBalancer {
+        name,
+        idle_timeout: Duration::from_secs(fields.whole("idle_timeout")),
+        client_keep_alive: Duration::from_secs(fields.whole("client_keep_alive")),
+        connect_timeout: Duration::from_secs(fields.whole("connect_timeout")),
+        xff_mode: match fields.choice("xff_header_processing_mode") {
+            "preserve" => XffMode::Preserve,
+            "remove" => XffMode::Remove,
+            _ => XffMode::Append,
+        },
+        xff_client_port: fields.truth("enable_xff_client_port"),
+        preserve_host_header: fields.truth("preserve_host_header"),
+    }
+}

@@ -1,0 +1,95 @@
+//! The tables of the manual, made from the tables that reading goes by, so that it cannot go stale.
+
+use std::fmt::Write;
+
+use super::{
+    attachment, balancer, health_check, listener, load_balancer,
+    schema::{Attribute, Child, EVERYWHERE_IGNORED, Kind, Table},
+    stickiness, target_group,
+};
+
+/// Every kind of block with its heading, in the order of the manual.
+const TABLES: [(&str, &Table); 16] = [
+    ("balancer", &balancer::BALANCER),
+    ("load_balancer", &load_balancer::LOAD_BALANCER),
+    ("load_balancer / access_logs", &load_balancer::ACCESS_LOGS),
+    ("load_balancer / connection_logs", &load_balancer::CONNECTION_LOGS),
+    ("load_balancer / health_check_logs", &load_balancer::HEALTH_CHECK_LOGS),
+    ("listener", &listener::LISTENER),
+    ("listener / default_action", &listener::DEFAULT_ACTION),
+    ("listener / default_action / forward", &listener::FORWARD),
+    ("listener / default_action / forward / target_group", &listener::FORWARD_TARGET_GROUP),
+    ("listener / default_action / forward / stickiness", &listener::FORWARD_STICKINESS),
+    ("target_group", &target_group::TARGET_GROUP),
+    ("target_group / stickiness", &stickiness::STICKINESS),
+    ("target_group / health_check", &health_check::HEALTH_CHECK),
+    ("target_group / target_group_health", &target_group::TARGET_GROUP_HEALTH),
+    ("target_group / target_group_health / unhealthy_state_routing", &target_group::UNHEALTHY_STATE_ROUTING),
+    ("target_group_attachment", &attachment::TARGET_GROUP_ATTACHMENT),
+];
+
+/// All blocks and attributes with meaning, allowed values and defaults, in Markdown.
+#[must_use]
+pub fn manual() -> String {
+    let mut text = String::new();
+    for (heading, table) in TABLES {
+        text.push_str(&section(heading, table));
+    }
+    let names: Vec<String> = EVERYWHERE_IGNORED.iter().map(|name| format!("`{name}`")).collect();
+    text.push_str("### Everywhere\n\nAccepted and not looked at in every block at the top of a file: ");
+    text.push_str(&names.join(", "));
+    text.push_str(".\n");
+    text
+}
+
+fn section(heading: &str, table: &Table) -> String {
+    let mut text = format!("### `{heading}`\n\n");
+    let settable = |attribute: &&Attribute| !matches!(attribute.kind, Kind::Ignored | Kind::Only { .. });
+    let rows: Vec<String> = table.attributes.iter().filter(settable).map(row).collect();
+    if !rows.is_empty() {
+        text.push_str("| attribute | meaning | allowed | default |\n| --- | --- | --- | --- |\n");
+        text.push_str(&rows.concat());
+        text.push('\n');
+    }
+    let fixed: Vec<String> = table.attributes.iter().filter_map(fixed_row).collect();
+    if !fixed.is_empty() {
+        text.push_str("Not done by this version, accepted with what asks for nothing else:\n\n");
+        text.push_str("| attribute | meaning | allowed |\n| --- | --- | --- |\n");
+        text.push_str(&fixed.concat());
+        text.push('\n');
+    }
+    let blocks = |wanted: fn(&Child) -> bool| {
+        names(table.blocks.iter().filter(|child| wanted(child)).map(Child::name))
+    };
+    let ignored = table.attributes.iter().filter(|attribute| matches!(attribute.kind, Kind::Ignored));
+    let ignored = names(
+        ignored
+            .map(|attribute| attribute.name)
+            .chain(table.blocks.iter().filter(|child| matches!(child, Child::Ignored(_))).map(Child::name)),
+    );
+    for (what, names) in [
+        ("Blocks in it, each at most once", blocks(|child| matches!(child, Child::Block(_)))),
+        ("Blocks that this version refuses", blocks(|child| matches!(child, Child::Unsupported(_)))),
+        ("Accepted and not looked at", ignored),
+    ] {
+        if !names.is_empty() {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{what}: {names}.\n");
+        }
+    }
+    text
+}
+
+fn row(attribute: &Attribute) -> String {
+    let Attribute { name, kind, meaning } = attribute;
+    format!("| `{name}` | {meaning} | {} | {} |\n", kind.allowed(), kind.default_words())
+}
+
+fn fixed_row(attribute: &Attribute) -> Option<String> {
+    let Attribute { name, kind: kind @ Kind::Only { .. }, meaning } = attribute else { return None };
+    Some(format!("| `{name}` | {meaning} | {} |\n", kind.allowed()))
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,161 @@
+//! Names of blocks that others refer to, and the references: `target_group.app.arn`,
+//! `aws_lb_target_group.app.arn`, "app".
+
+use std::collections::HashMap;
+
+use super::{
+    blocks::{Found, spellings},
+    fields::{Context, Fields, words},
+    schema::Table,
+    source::Place,
+    suggest,
+    value::{Value, shown},
+};
+
+/// Longest name of a target group or load balancer (ALB: CreateTargetGroup, CreateLoadBalancer).
+const MAX_NAME: usize = 32;
+/// What a name may be, in words.
+pub(super) const NAME_ALLOWED: &str = "1 to 32 letters, digits and hyphens, no hyphen at the ends";
+
+/// A block with a name.
+pub(super) struct Named<'a> {
+    pub(super) found: Found<'a>,
+    pub(super) name: String,
+    /// Read once, so that each fault is noted once.
+    pub(super) fields: Fields<'a>,
+}
+
+/// The blocks of one kind, in order; their index is how the model refers to them.
+pub(super) struct Names<'a> {
+    table: &'static Table,
+    pub(super) entries: Vec<Named<'a>>,
+    by_label: HashMap<&'a str, usize>,
+    by_name: HashMap<String, usize>,
+}
+
+impl<'a> Names<'a> {
+    /// Gives every block its name: `name`, or else its label with hyphens for underscores. Labels and names that
+    /// occur twice are faults.
+    pub(super) fn collect(context: &Context<'a>, table: &'static Table, found: &[Found<'a>]) -> Self {
+        let mut names =
+            Self { table, entries: Vec::new(), by_label: HashMap::new(), by_name: HashMap::new() };
+        for found in found {
+            names.add(context, *found);
+        }
+        names
+    }
+
+    fn add(&mut self, context: &Context<'a>, found: Found<'a>) {
+        let fields = Fields::open(context, self.table, Some(found.block));
+        let given = fields.text("name");
+        let (name, place) = match fields.value("name") {
+            Some((_, place)) => (given.unwrap_or_default(), place),
+            None => (found.label.replace('_', "-"), found.label_place),
+        };
+        if !is_name(&name) && !found.label.is_empty() {
+            context
+                .faults
+                .add(place, format!("{} is no name; allowed: `name` of {NAME_ALLOWED}", shown(&name)));
+        }
+        let index = self.entries.len();
+        let kind = words(self.table.name);
+        let place_of = |names: &Self, index: usize| {
+            names
+                .entries
+                .get(index)
+                .map_or_else(String::new, |named| context.faults.show(named.found.block.place))
+        };
+        if let Some(&first) = self.by_label.get(found.label).filter(|_| !found.label.is_empty()) {
+            let message = format!(
+                "{kind} {} is given twice, first at {}; allowed: labels that differ",
+                shown(found.label),
+                place_of(self, first)
+            );
+            context.faults.add(found.label_place, message);
+        } else if let Some(&first) = self.by_name.get(&name).filter(|_| !name.is_empty()) {
+            let message = format!(
+                "the name {} is taken by the {kind} at {}; allowed: names that differ",
+                shown(&name),
+                place_of(self, first)
+            );
+            context.faults.add(place, message);
+        }
+        self.by_label.entry(found.label).or_insert(index);
+        self.by_name.entry(name.clone()).or_insert(index);
+        self.entries.push(Named { found, name, fields });
+    }
+
+    /// The index of the block that a value refers to. A reference that leads nowhere is a fault.
+    pub(super) fn resolve(&self, context: &Context<'_>, value: &Value, place: Place) -> Option<usize> {
+        let outcome = match value {
+            Value::Text(text) => self.resolve_text(text),
+            Value::Reference(path) => self.resolve_path(path),
+            _ => Err(format!("{value} is no reference")),
+        };
+        match outcome {
+            Ok(index) => Some(index),
+            Err(_) if context.faults.is_partial() => None,
+            Err(wrong) => {
+                context.faults.add(place, format!("{wrong}; allowed: {}", self.known()));
+                None
+            }
+        }
+    }
+
+    fn resolve_text(&self, text: &str) -> Result<usize, String> {
+        let kind = words(self.table.name);
+        match (self.by_name.get(text), self.by_label.get(text)) {
+            (Some(named), Some(labelled)) if named != labelled => {
+                Err(format!("{} is the name of one {kind} and the label of another", shown(text)))
+            }
+            (Some(&index), _) | (None, Some(&index)) => Ok(index),
+            (None, None) if text.starts_with("arn:") => {
+                Err(format!("{} is a {kind} of AWS, which cannot be reached from here", shown(text)))
+            }
+            (None, None) => {
+                let known = self.by_name.keys().map(String::as_str).chain(self.by_label.keys().copied());
+                Err(format!("there is no {kind} {}{}", shown(text), suggest::hint(text, known)))
+            }
+        }
+    }
+
+    fn resolve_path(&self, path: &[String]) -> Result<usize, String> {
+        let written = Value::Reference(path.to_vec());
+        let spellings = spellings(self.table.name);
+        let (kind, label) = match path {
+            [kind, label] => (kind, label),
+            [kind, label, attribute] if matches!(attribute.as_str(), "arn" | "id" | "name") => (kind, label),
+            _ => return Err(format!("{written} is no reference to a {}", words(self.table.name))),
+        };
+        if !spellings.contains(kind) {
+            let hint = suggest::hint(kind, spellings.iter().map(String::as_str));
+            return Err(format!("{written} is no reference to a {}{hint}", words(self.table.name)));
+        }
+        self.by_label.get(label.as_str()).copied().ok_or_else(|| {
+            let hint = suggest::hint(label, self.by_label.keys().copied());
+            format!("there is no {} {}{hint}", words(self.table.name), shown(label))
+        })
+    }
+
+    /// The references that would do, in words.
+    pub(super) fn known(&self) -> String {
+        const MOST: usize = 8;
+        let mut labels: Vec<&str> = self.by_label.keys().copied().filter(|label| !label.is_empty()).collect();
+        labels.sort_unstable();
+        let shown: Vec<String> =
+            labels.iter().take(MOST).map(|label| format!("{}.{label}.arn", self.table.name)).collect();
+        match labels.len() {
+            0 => format!("a {}, but none is given", words(self.table.name)),
+            1..=MOST => shown.join(", "),
+            more => format!("{} and {} more", shown.join(", "), more - MOST),
+        }
+    }
+}
+
+/// Whether ALB would take it as a name.
+fn is_name(name: &str) -> bool {
+    (1..=MAX_NAME).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}

@@ -1,0 +1,171 @@
+//! Configuration text: read from a file or a folder, and byte offsets turned into lines and columns.
+//! Must not know HCL.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use super::fault::ConfigError;
+
+/// Most bytes a configuration file may have. A thousand targets take some 30 KB.
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+/// Most files that are read from a folder.
+const MAX_FILES: usize = 1000;
+
+/// A place in the text: which file and which byte of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Index of the file.
+    pub(super) file: usize,
+    /// Byte offset in the text of the file, after its byte order mark.
+    pub(super) offset: usize,
+}
+
+/// One file: its name as the user knows it and its text.
+pub(super) struct Source<'a> {
+    path: &'a Path,
+    text: &'a str,
+    line_starts: Vec<usize>,
+}
+
+impl<'a> Source<'a> {
+    /// Takes over a text; a byte order mark is dropped.
+    pub(super) fn new(path: &'a Path, text: &'a str) -> Self {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let after_newlines =
+            text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n').map(|(at, _)| at + 1);
+        Self { path, text, line_starts: std::iter::once(0).chain(after_newlines).collect() }
+    }
+
+    /// The path as given.
+    pub(super) fn path(&self) -> &Path {
+        self.path
+    }
+
+    /// The text without byte order mark.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Line and column (in characters) of a byte offset, both from 1. An offset past the end is the end.
+    pub(super) fn position(&self, offset: usize) -> (usize, usize) {
+        let offset = self.text.floor_char_boundary(offset);
+        let line = self.line_starts.partition_point(|&start| start <= offset).max(1);
+        let start = self.line_starts.get(line - 1).copied().unwrap_or(0);
+        let column = self.text.get(start..offset).map_or(0, |before| before.chars().count());
+        (line, column + 1)
+    }
+}
+
+/// Reads a file, or the `*.hcl` and `*.tf` files of a folder in the order of their names. Hidden files are left
+/// out, as Terraform leaves them out (its lock file is one). Returns what could be read and what could not.
+pub(super) fn read(path: &Path) -> (Vec<(PathBuf, String)>, Vec<ConfigError>) {
+    let mut texts = Vec::new();
+    let mut errors = Vec::new();
+    match list(path) {
+        Ok(files) => {
+            for file in files {
+                match read_file(&file) {
+                    Ok(text) => texts.push((file, text)),
+                    Err(error) => errors.push(error),
+                }
+            }
+        }
+        Err(error) => errors.push(error),
+    }
+    (texts, errors)
+}
+
+fn list(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    let unreadable = |error: &io::Error| whole_file(path, format!("cannot be read: {}", reason(error)));
+    if !fs::metadata(path).map_err(|error| unreadable(&error))?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).map_err(|error| unreadable(&error))? {
+        let file = entry.map_err(|error| unreadable(&error))?.path();
+        if is_configuration(&file) && !file.is_dir() {
+            files.push(file);
+        }
+    }
+    files.sort();
+    match files.len() {
+        0 => Err(whole_file(path, "is a folder without configuration; allowed: *.hcl and *.tf files in it")),
+        1..=MAX_FILES => Ok(files),
+        many => Err(whole_file(path, format!("holds {many} files; allowed: at most {MAX_FILES}"))),
+    }
+}
+
+fn is_configuration(file: &Path) -> bool {
+    let hidden = file.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+    !hidden && file.extension().is_some_and(|extension| extension == "hcl" || extension == "tf")
+}
+
+fn read_file(path: &Path) -> Result<String, ConfigError> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|error| whole_file(path, format!("cannot be read: {}", reason(&error))))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(whole_file(path, format!("is too large; allowed: at most {MAX_FILE_BYTES} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let bytes = error.as_bytes();
+        let text = std::str::from_utf8(bytes.get(..valid).unwrap_or_default()).unwrap_or_default();
+        let (line, column) = Source::new(path, text).position(valid);
+        let byte = bytes.get(valid).copied().unwrap_or_default();
+        ConfigError {
+            file: path.to_owned(),
+            line,
+            column,
+            message: format!("byte {valid} (0x{byte:02x}) is not text; allowed: HCL in UTF-8"),
+        }
+    })
+}
+
+/// The system's words without the error number.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// A fault of the file as such, which has no line.
+fn whole_file(path: &Path, message: impl Into<String>) -> ConfigError {
+    ConfigError { file: path.to_owned(), line: 0, column: 0, message: message.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn position(text: &str, offset: usize) -> (usize, usize) {
+        Source::new(Path::new("x"), text).position(offset)
+    }
+
+    #[test]
+    fn lines_and_columns_count_from_one_and_in_characters() {
+        let text = "ab\r\nçd\n";
+        assert_eq!(position(text, 0), (1, 1));
+        assert_eq!(position(text, 1), (1, 2));
+        assert_eq!(position(text, 4), (2, 1));
+        assert_eq!(position(text, 6), (2, 2));
+        // Inside the two bytes of ç: the character's own column.
+        assert_eq!(position(text, 5), (2, 1));
+        assert_eq!(position(text, 8), (3, 1));
+        assert_eq!(position(text, 999), (3, 1));
+        assert_eq!(position("", 0), (1, 1));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_column() {
+        let source = Source::new(Path::new("x"), "\u{feff}ab");
+        assert_eq!(source.text(), "ab");
+        assert_eq!(source.position(1), (1, 2));
+    }
+}

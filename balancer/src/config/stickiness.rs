@@ -1,0 +1,152 @@
+//! The `stickiness` block of a target group. Ranges and messages: ALB, sticky sessions.
+
+use super::{
+    fields::Fields,
+    schema::{Attribute, Kind, Table},
+    value::shown,
+};
+use crate::model::{CookieAttributes, CookieRenewal, StickinessKind, StickinessSettings};
+
+/// Names that start so are the balancer's own, whatever the prefix set here (ALB: target group attributes).
+const RESERVED_PREFIX: &str = "AWSALB";
+const MAX_PREFIX: usize = 32;
+const MAX_COOKIE_NAME: usize = 256;
+
+pub(super) static STICKINESS: Table = Table {
+    name: "stickiness",
+    top: false,
+    attributes: &[
+        Attribute::new("enabled", Kind::Truth { default: true }, "Whether clients stick to their targets."),
+        Attribute::new(
+            "type",
+            Kind::Choice { allowed: &["lb_cookie", "app_cookie"], default: "lb_cookie", later: &[] },
+            "By the balancer's own cookie, or bound to a cookie of the application.",
+        ),
+        Attribute::new(
+            "cookie_duration",
+            Kind::Whole { min: 1, max: 604_800, default: Some(86_400) },
+            "Seconds without a request after which a client is no longer bound to its target. For both types.",
+        ),
+        Attribute::new(
+            "cookie_name",
+            Kind::Text {
+                allowed: "1 to 256 token characters, not starting with AWSALB or with `cookie_prefix`",
+                default: "none",
+            },
+            "Name of the application's cookie: needed for `app_cookie`, not allowed for `lb_cookie`.",
+        ),
+        Attribute::new(
+            "cookie_secure",
+            Kind::Truth { default: false },
+            "Whether the balancer's cookies are marked `Secure`. Not on ALB.",
+        ),
+        Attribute::new(
+            "cookie_http_only",
+            Kind::Truth { default: false },
+            "Whether the balancer's cookies are marked `HttpOnly`. Not on ALB.",
+        ),
+        Attribute::new(
+            "cookie_prefix",
+            Kind::Text { allowed: "1 to 32 token characters", default: "\"AWSALB\"" },
+            "What the names of the balancer's cookies begin with, so that balancers can be chained. Not on ALB.",
+        ),
+        Attribute::new(
+            "cookie_renewal",
+            Kind::Choice { allowed: &["always", "when_due"], default: "always", later: &[] },
+            "Set cookies on every response, as ALB does, or only when a session starts, moves, or a tenth of the \
+             duration has passed.",
+        ),
+    ],
+    blocks: &[],
+};
+
+/// Reads the block; nothing when it is absent or disabled. What it says is checked either way.
+pub(super) fn build(fields: &Fields<'_>) -> Option<StickinessSettings> {
+    let enabled = fields.truth("enabled");
+    let prefix = prefix(fields);
+    let settings = StickinessSettings {
+        kind: kind(fields, enabled, &prefix),
+        duration_seconds: u32::try_from(fields.whole("cookie_duration")).unwrap_or(u32::MAX),
+        attributes: CookieAttributes {
+            secure: fields.truth("cookie_secure"),
+            http_only: fields.truth("cookie_http_only"),
+            prefix,
+        },
+        renewal: match fields.choice("cookie_renewal") {
+            "when_due" => CookieRenewal::WhenDue,
+            _ => CookieRenewal::Always,
+        },
+    };
+    (enabled && fields.place().is_some()).then_some(settings)
+}
+
+fn kind(fields: &Fields<'_>, enabled: bool, prefix: &str) -> StickinessKind {
+    if let Some((value, _)) = fields.value("type")
+        && let Some(text) = value.as_text().filter(|text| text.starts_with("source_ip"))
+    {
+        let message = format!(
+            "Stickiness type '{text}' is not supported for target groups with the HTTP protocol; allowed: {}",
+            fields.allowed("type")
+        );
+        fields.fault_at("type", message);
+        return StickinessKind::LoadBalancerCookie;
+    }
+    // An empty name is what Terraform writes for none.
+    let cookie_name = fields.text("cookie_name").filter(|name| !name.is_empty());
+    match (fields.choice("type"), cookie_name) {
+        ("app_cookie", Some(cookie_name)) => {
+            check_cookie_name(fields, &cookie_name, prefix);
+            StickinessKind::ApplicationCookie { cookie_name }
+        }
+        ("app_cookie", None) => {
+            if enabled && !fields.is_given("cookie_name") {
+                let message = "You must set an application cookie name to enable stickiness of type 'app_cookie'; \
+                               allowed: `cookie_name` = the name of the application's cookie";
+                fields.fault_at("type", message);
+            } else if enabled {
+                let message = "You must set an application cookie name to enable stickiness of type 'app_cookie'; \
+                               allowed: the name of the application's cookie";
+                fields.fault_at("cookie_name", message);
+            }
+            StickinessKind::ApplicationCookie { cookie_name: String::new() }
+        }
+        (_, Some(name)) => {
+            let message = format!(
+                "`cookie_name` = {} has no meaning for `lb_cookie`; allowed: leave it out, or `type` = \"app_cookie\"",
+                shown(&name)
+            );
+            fields.fault_at("cookie_name", message);
+            StickinessKind::LoadBalancerCookie
+        }
+        (_, None) => StickinessKind::LoadBalancerCookie,
+    }
+}
+
+fn check_cookie_name(fields: &Fields<'_>, name: &str, prefix: &str) {
+    let wrong = if name.len() > MAX_COOKIE_NAME || !name.bytes().all(is_token) {
+        "is no name of a cookie"
+    } else if name.starts_with(RESERVED_PREFIX) || name.starts_with(prefix) {
+        "is reserved for the balancer's own cookies"
+    } else {
+        return;
+    };
+    let message =
+        format!("`cookie_name` = {} {wrong}; allowed: {}", shown(name), fields.allowed("cookie_name"));
+    fields.fault_at("cookie_name", message);
+}
+
+fn prefix(fields: &Fields<'_>) -> String {
+    let prefix = fields.text("cookie_prefix").unwrap_or_else(|| RESERVED_PREFIX.to_owned());
+    if (1..=MAX_PREFIX).contains(&prefix.len()) && prefix.bytes().all(is_token) {
+        return prefix;
+    }
+    let message =
+        format!("`cookie_prefix` = {}; allowed: {}", shown(&prefix), fields.allowed("cookie_prefix"));
+    fields.fault_at("cookie_prefix", message);
+    RESERVED_PREFIX.to_owned()
+}
+
+/// RFC 9110, section 5.6.2: what names of cookies are made of (RFC 6265, section 4.1.1).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}

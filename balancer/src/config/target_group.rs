@@ -1,0 +1,231 @@
+//! `target_group` blocks (`aws_lb_target_group`) with what stands in them.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::{
+    fields::Context,
+    health_check::{self, HEALTH_CHECK},
+    names::{NAME_ALLOWED, Named, Names},
+    schema::{Attribute, Child, Kind, Table},
+    source::Place,
+    stickiness::{self, STICKINESS},
+    target_address,
+    value::shown,
+};
+use crate::model::{Algorithm, TargetAddress, TargetGroup, TargetSpec};
+
+/// Most groups (ALB: quotas).
+const MAX_GROUPS: usize = 100;
+/// Most targets of a group (ALB: quotas).
+const MAX_TARGETS: usize = 1000;
+/// The port of a group that gives none: not used, since then every target has its own.
+const UNUSED_PORT: u16 = 80;
+
+pub(super) static TARGET_GROUP: Table = Table {
+    name: "target_group",
+    top: true,
+    attributes: &[
+        Attribute::new(
+            "name",
+            Kind::Text { allowed: NAME_ALLOWED, default: "the label, hyphens for underscores" },
+            "Its name.",
+        ),
+        Attribute::new(
+            "port",
+            Kind::Whole { min: 1, max: 65_535, default: None },
+            "Port of targets that give none. Needed when there are such targets.",
+        ),
+        Attribute::new(
+            "load_balancing_algorithm_type",
+            Kind::Choice {
+                allowed: &["round_robin", "least_outstanding_requests"],
+                default: "round_robin",
+                later: &["weighted_random"],
+            },
+            "How the target of a request is chosen that sticks to none: in turn, or where fewest requests are in flight.",
+        ),
+        Attribute::new(
+            "deregistration_delay",
+            Kind::Whole { min: 0, max: 3600, default: Some(300) },
+            "Seconds that requests in flight to a target that is taken out have to end.",
+        ),
+        Attribute::new(
+            "targets",
+            Kind::List { allowed: target_address::ALLOWED },
+            "The targets; short for a `target_group_attachment` block each. Not on ALB.",
+        ),
+        Attribute::new("protocol", Kind::Only { allowed: &["HTTP"] }, "What targets speak."),
+        Attribute::new("protocol_version", Kind::Only { allowed: &["HTTP1"] }, "Which version of it."),
+        Attribute::new("target_type", Kind::Only { allowed: &["instance", "ip"] }, "What targets are."),
+        Attribute::new("slow_start", Kind::Only { allowed: &["0"] }, "Seconds that a new target is spared."),
+        Attribute::new(
+            "load_balancing_anomaly_mitigation",
+            Kind::Only { allowed: &["off"] },
+            "Whether targets that fail more than others get less.",
+        ),
+        Attribute::new(
+            "load_balancing_cross_zone_enabled",
+            Kind::Only { allowed: &["true", "use_load_balancer_configuration"] },
+            "Whether targets of all zones are used: there are no zones.",
+        ),
+        Attribute::new(
+            "lambda_multi_value_headers_enabled",
+            Kind::Only { allowed: &["false"] },
+            "How headers reach a Lambda function.",
+        ),
+        Attribute::new("proxy_protocol_v2", Kind::Only { allowed: &["false"] }, "Of Network Load Balancers."),
+        Attribute::new(
+            "preserve_client_ip",
+            Kind::Only { allowed: &["false"] },
+            "Of Network Load Balancers.",
+        ),
+        Attribute::new(
+            "connection_termination",
+            Kind::Only { allowed: &["false"] },
+            "Of Network Load Balancers.",
+        ),
+        Attribute::ignored("name_prefix"),
+        Attribute::ignored("vpc_id"),
+        Attribute::ignored("ip_address_type"),
+    ],
+    blocks: &[
+        Child::Block(&STICKINESS),
+        Child::Block(&HEALTH_CHECK),
+        Child::Block(&TARGET_GROUP_HEALTH),
+        Child::Unsupported("target_failover"),
+        Child::Unsupported("target_health_state"),
+    ],
+};
+
+pub(super) static TARGET_GROUP_HEALTH: Table = Table {
+    name: "target_group_health",
+    top: false,
+    attributes: &[],
+    blocks: &[Child::Block(&UNHEALTHY_STATE_ROUTING), Child::Ignored("dns_failover")],
+};
+
+pub(super) static UNHEALTHY_STATE_ROUTING: Table = Table {
+    name: "unhealthy_state_routing",
+    top: false,
+    attributes: &[
+        Attribute::new(
+            "minimum_healthy_targets_count",
+            Kind::Only { allowed: &["1"] },
+            "With fewer healthy targets than this, all targets get requests.",
+        ),
+        Attribute::new(
+            "minimum_healthy_targets_percentage",
+            Kind::Only { allowed: &["off"] },
+            "The same, as a share of all targets.",
+        ),
+    ],
+    blocks: &[],
+};
+
+/// A group that targets can still be added to.
+pub(super) struct Draft {
+    group: TargetGroup,
+    /// `port`, when it is given.
+    port: Option<u16>,
+    places: HashMap<TargetSpec, Place>,
+    /// Whether the fault of too many targets was noted.
+    is_overfull: bool,
+}
+
+impl Draft {
+    /// The finished group.
+    pub(super) fn into_group(self) -> TargetGroup {
+        self.group
+    }
+
+    /// Adds a target by its text; `port` is the one given beside it.
+    pub(super) fn add(&mut self, context: &Context<'_>, place: Place, text: &str, port: Option<u16>) {
+        match self.target(text, port) {
+            Err(message) => context.faults.add(place, message),
+            Ok(target) => self.add_target(context, place, text, target),
+        }
+    }
+
+    fn target(&self, text: &str, port: Option<u16>) -> Result<TargetSpec, String> {
+        let (address, own_port) = target_address::parse(text)?;
+        if matches!(address, TargetAddress::Unix(_)) {
+            return match port {
+                None => Ok(TargetSpec { address, port: 0 }),
+                Some(_) => Err(format!("target {} is a Unix socket; allowed: no `port`", shown(text))),
+            };
+        }
+        if own_port.is_some() && port.is_some() {
+            return Err(format!(
+                "target {} has a port of its own; allowed: that one or `port`, not both",
+                shown(text)
+            ));
+        }
+        let port = own_port.or(port).or(self.port).ok_or_else(|| {
+            format!(
+                "target {} has no port and neither has target group {}; allowed: a port here or there",
+                shown(text),
+                shown(&self.group.name)
+            )
+        })?;
+        Ok(TargetSpec { address, port })
+    }
+
+    fn add_target(&mut self, context: &Context<'_>, place: Place, text: &str, target: TargetSpec) {
+        if let Some(&first) = self.places.get(&target) {
+            let message = format!(
+                "target {} is given twice in target group {}, first at {}; allowed: once",
+                shown(text),
+                shown(&self.group.name),
+                context.faults.show(first)
+            );
+            context.faults.add(place, message);
+        } else if self.group.targets.len() < MAX_TARGETS {
+            self.places.insert(target.clone(), place);
+            self.group.targets.push(target);
+        } else if !std::mem::replace(&mut self.is_overfull, true) {
+            let name = shown(&self.group.name);
+            let message = format!("too many targets in target group {name}; allowed: at most {MAX_TARGETS}");
+            context.faults.add(place, message);
+        }
+    }
+}
+
+/// Reads all groups, in order.
+pub(super) fn build_all(context: &Context<'_>, names: &Names<'_>) -> Vec<Draft> {
+    if let Some(first_too_many) = names.entries.get(MAX_GROUPS) {
+        let place = first_too_many.found.block.place;
+        context.faults.add(place, format!("too many target groups; allowed: at most {MAX_GROUPS}"));
+    }
+    names.entries.iter().map(|named| build(context, named)).collect()
+}
+
+fn build(context: &Context<'_>, named: &Named<'_>) -> Draft {
+    let fields = &named.fields;
+    let failover = fields.open_child(&TARGET_GROUP_HEALTH);
+    failover.open_child(&UNHEALTHY_STATE_ROUTING);
+    let port = fields.whole_if_given("port").and_then(|port| u16::try_from(port).ok());
+    let group = TargetGroup {
+        name: named.name.clone(),
+        port: port.unwrap_or(UNUSED_PORT),
+        algorithm: match fields.choice("load_balancing_algorithm_type") {
+            "least_outstanding_requests" => Algorithm::LeastOutstandingRequests,
+            _ => Algorithm::RoundRobin,
+        },
+        deregistration_delay: Duration::from_secs(fields.whole("deregistration_delay")),
+        stickiness: stickiness::build(&fields.open_child(&STICKINESS)),
+        health_check: health_check::build(&fields.open_child(&HEALTH_CHECK), named.found.is_resource),
+        targets: Vec::new(),
+    };
+    // A port that is a fault is not missing too.
+    let assumed_port = port.or_else(|| fields.is_written("port").then_some(UNUSED_PORT));
+    let mut draft = Draft { group, port: assumed_port, places: HashMap::new(), is_overfull: false };
+    for (value, place) in fields.list("targets") {
+        match value.as_text() {
+            Some(text) => draft.add(context, place, &text, None),
+            None => context
+                .faults
+                .add(place, format!("{value} is no target; allowed: {}", fields.allowed("targets"))),
+        }
+    }
+    draft
+}

@@ -2,8 +2,10 @@
 //!
 //! A request flows one way: listener → http → rules → target_group → stickiness → balance → upstream.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod id;
 pub mod kernel;
 pub mod model;

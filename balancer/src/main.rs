@@ -1,3 +1,7 @@
 //! Parses arguments, runs a command, exits with its code; nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    balancer::cli::main()
+}

@@ -1,4 +1,9 @@
-//! What the balancer counts and how it tells: counters, metrics text, status document, log set-up.
+//! What the balancer counts and how it tells: counters, status document, metrics text, log set-up.
 //! Must not know: how a request is decided.
 
 pub mod counters;
+pub mod inspect;
+pub mod log;
+pub mod metrics;
+pub mod status;
+pub mod status_text;

@@ -1,7 +1,7 @@
 //! Counters of the request path. Every counter has one writer, its worker, so that counting is a plain
 //! load and store; readers (metrics, status) add up the shards of all workers.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// A counter with a single writing thread.
 #[derive(Debug, Default)]
@@ -154,6 +154,29 @@ pub struct GroupShard {
     pub stickiness: [Counter; STICKINESS_OUTCOMES],
     /// Requests that a failing-open group sent to targets that are not healthy.
     pub unhealthy_routing: Counter,
+}
+
+/// What the control thread counts. Only the control thread writes.
+#[derive(Debug, Default)]
+pub struct ControlCounters {
+    /// Configurations taken up after the first.
+    pub reloads: Counter,
+    /// Configurations refused or not taken up whole; the one before stayed.
+    pub reload_failures: Counter,
+    draining: AtomicBool,
+}
+
+impl ControlCounters {
+    /// Says that the process ends: it accepts nothing new and finishes what is in flight.
+    pub fn begin_draining(&self) {
+        self.draining.store(true, Relaxed);
+    }
+
+    /// Whether the process ends.
+    #[must_use]
+    pub fn draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
 }
 
 #[cfg(test)]

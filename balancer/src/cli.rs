@@ -1,0 +1,140 @@
+//! The command line: arguments, dispatch, exit codes. One file a command beneath `cli/`.
+//!
+//! Exit codes: 0 done; 1 a command could not start or do its work, one line on standard error says why;
+//! 2 the configuration or the arguments are wrong, nothing was started or changed.
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+mod status;
+
+/// Everything `balancer` understands.
+#[derive(Debug, Parser)]
+#[command(
+    name = "balancer",
+    version,
+    about = "An application load balancer with sticky sessions",
+    long_about = "An application load balancer with sticky sessions: listeners, rules and target groups in the \
+                  words of Terraform's aws_lb_* resources, one process, a kernel side where the system has one.",
+    after_help = "Exit codes: 0 done, 1 could not start or do its work, 2 wrong configuration or arguments.",
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show listeners, groups and targets of a running balancer
+    Status(status::Arguments),
+}
+
+/// Why a command did not do its work.
+#[derive(Debug)]
+pub enum Failure {
+    /// Exit code 1, told in one line.
+    CannotStart(anyhow::Error),
+    /// Exit code 2, told as it stands: every fault of the configuration, a line each.
+    BadConfiguration(String),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::CannotStart(error)
+    }
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(told) => {
+            // `--help` and `--version` come this way as well, with code 0. Nobody may be reading.
+            let _ = told.print();
+            return ExitCode::from(u8::try_from(told.exit_code()).unwrap_or(2));
+        }
+    };
+    let outcome = match arguments.command {
+        Command::Status(arguments) => status::run(&arguments),
+    };
+    crate::telemetry::log::flush();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => tell(&failure),
+    }
+}
+
+fn tell(failure: &Failure) -> ExitCode {
+    let mut stderr = io::stderr().lock();
+    match failure {
+        Failure::CannotStart(error) => {
+            let line = format!("{error:#}").replace(['\n', '\r'], " ");
+            let _ = writeln!(stderr, "balancer: {line}");
+            ExitCode::from(1)
+        }
+        Failure::BadConfiguration(text) => {
+            let _ = writeln!(stderr, "{}", text.trim_end());
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Writes to standard output. A reader that went away (`balancer status | head`) is no failure.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::new(error).context("cannot write to standard output"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_usage_has_code_2_and_help_has_code_0() {
+        for line in ["balancer", "balancer bogus", "balancer status --bogus", "balancer status --admin"] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+        for line in ["balancer --version", "balancer --help", "balancer status --help"] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 0, "{line}");
+        }
+        assert!(parse("balancer --version").unwrap_err().to_string().contains(env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn every_command_explains_itself() {
+        for command in Arguments::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments().filter(|argument| argument.get_id() != "help") {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+        }
+    }
+}

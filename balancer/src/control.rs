@@ -1,0 +1,5 @@
+//! The control side: everything that is not a request. Runs on the control thread, never on a worker.
+//! Must not know: how a request is decided.
+
+pub mod admin;
+pub mod signals;

@@ -1,0 +1,170 @@
+//! The admin endpoint: `GET /metrics`, `GET /status`, `GET /healthz` over HTTP/1.1, on the control thread.
+//!
+//! Bounded by construction: a number of connections, a time for the request head and one for the whole
+//! connection, one request each. Nothing a client sends can do more than be answered.
+//! Must not know: where figures come from; workers, targets.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    header::{self, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+
+use crate::telemetry::{inspect::Inspector, metrics, status::Status};
+
+/// Connections served at a time; more wait in the listen queue.
+const CONNECTIONS: usize = 64;
+/// Time for a request head.
+const HEAD_LIMIT: Duration = Duration::from_secs(10);
+/// Time for a connection, from its first byte to the last of the answer.
+const CONNECTION_LIMIT: Duration = Duration::from_secs(30);
+/// Most bytes of a request head.
+const HEAD_SIZE: usize = 16 * 1024;
+/// Pause after accepting failed: file descriptors have run out, and they do not come back at once.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Where the endpoint gets what it tells.
+pub trait Inspect: Send + Sync + 'static {
+    /// Everything as it is now.
+    fn status(&self) -> Status;
+    /// Whether new work is still taken.
+    fn serving(&self) -> bool;
+}
+
+impl Inspect for Inspector {
+    fn status(&self) -> Status {
+        Inspector::status(self)
+    }
+
+    fn serving(&self) -> bool {
+        !self.control.draining()
+    }
+}
+
+/// The endpoint, bound and not served yet: made while the process may still bind any port.
+#[derive(Debug)]
+pub struct Admin {
+    listener: std::net::TcpListener,
+    limits: Limits,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    connections: usize,
+    head: Duration,
+    connection: Duration,
+}
+
+impl Admin {
+    /// Binds `address`.
+    ///
+    /// # Errors
+    /// When the address is taken, is not of this host, or may not be bound.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let limits = Limits { connections: CONNECTIONS, head: HEAD_LIMIT, connection: CONNECTION_LIMIT };
+        Ok(Self { listener, limits })
+    }
+
+    /// Where it is bound.
+    ///
+    /// # Errors
+    /// When the socket cannot be asked.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until the future is dropped; connections run as tasks of the current runtime.
+    ///
+    /// # Errors
+    /// When the socket cannot be handed to the runtime; never once serving.
+    pub async fn serve(self, inspect: Arc<dyn Inspect>) -> io::Result<()> {
+        let listener = TcpListener::from_std(self.listener)?;
+        let places = Arc::new(Semaphore::new(self.limits.connections));
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return Ok(());
+            };
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let inspect = Arc::clone(&inspect);
+                    tokio::spawn(async move {
+                        serve_connection(stream, inspect, self.limits).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "the admin endpoint cannot accept a connection");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+async fn serve_connection(stream: TcpStream, inspect: Arc<dyn Inspect>, limits: Limits) {
+    let service = service_fn(move |request| {
+        let response = answer(&request, &*inspect);
+        async move { Ok::<_, std::convert::Infallible>(response) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(HEAD_SIZE)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    // Garbage, slowness and an early end concern the client alone.
+    let _ = tokio::time::timeout(limits.connection, connection).await;
+}
+
+fn answer(request: &Request<Incoming>, inspect: &dyn Inspect) -> Response<Full<Bytes>> {
+    let path = request.uri().path();
+    if !matches!(path, "/metrics" | "/status" | "/healthz") {
+        return text(StatusCode::NOT_FOUND, "not found: there are /metrics, /status and /healthz\n");
+    }
+    // HEAD is answered like GET; the engine leaves the body out.
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are allowed\n");
+        refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return refused;
+    }
+    match path {
+        "/metrics" => body(StatusCode::OK, metrics::CONTENT_TYPE, metrics::render(inspect.status())),
+        "/status" => match serde_json::to_string(&inspect.status()) {
+            Ok(document) => body(StatusCode::OK, "application/json", document + "\n"),
+            Err(error) => {
+                tracing::error!(%error, "the status document cannot be written");
+                text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
+            }
+        },
+        _ if inspect.serving() => text(StatusCode::OK, "ok\n"),
+        _ => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+    }
+}
+
+fn text(status: StatusCode, words: &'static str) -> Response<Full<Bytes>> {
+    body(status, "text/plain; charset=utf-8", words.to_owned())
+}
+
+fn body(status: StatusCode, content_type: &'static str, content: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(content)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! The endpoint over real sockets: what it answers, and what it survives.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Instant,
+};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+use crate::telemetry::status::Totals;
+
+/// Longest that a test waits for anything.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Figures {
+    serving: AtomicBool,
+}
+
+impl Inspect for Figures {
+    fn status(&self) -> Status {
+        Status {
+            version: "1.2.3".into(),
+            totals: Totals { requests: 42, ..Totals::default() },
+            ..Status::default()
+        }
+    }
+    fn serving(&self) -> bool {
+        self.serving.load(Relaxed)
+    }
+}
+
+fn start(limits: Limits) -> (SocketAddr, Arc<Figures>) {
+    let mut admin = Admin::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    admin.limits = limits;
+    let address = admin.address().unwrap();
+    let figures = Arc::new(Figures { serving: AtomicBool::new(true) });
+    tokio::spawn(admin.serve(Arc::clone(&figures) as Arc<dyn Inspect>));
+    (address, figures)
+}
+
+fn limits() -> Limits {
+    Limits { connections: CONNECTIONS, head: HEAD_LIMIT, connection: CONNECTION_LIMIT }
+}
+
+/// Sends `bytes` and reads until the server ends the connection. A reset after the answer is no matter.
+async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // The server may have said no before everything was sent.
+    let _ = stream.write_all(bytes).await;
+    read_to_end(&mut stream).await
+}
+
+async fn read_to_end(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    tokio::time::timeout(PATIENCE, async {
+        let mut chunk = [0; 4096];
+        while let Ok(read @ 1..) = stream.read(&mut chunk).await {
+            answer.extend_from_slice(&chunk[..read]);
+        }
+    })
+    .await
+    .expect("the server ends the connection");
+    String::from_utf8(answer).unwrap()
+}
+
+async fn get(address: SocketAddr, request_line: &str) -> String {
+    exchange(address, format!("{request_line} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await
+}
+
+#[tokio::test]
+async fn the_three_pages_are_served() {
+    let (address, figures) = start(limits());
+    let metrics = get(address, "GET /metrics").await;
+    assert!(metrics.starts_with("HTTP/1.1 200 OK\r\n"), "{metrics}");
+    assert!(metrics.contains(&format!("content-type: {}\r\n", metrics::CONTENT_TYPE)), "{metrics}");
+    assert!(metrics.contains("\nbalancer_requests_total 42\n") && metrics.ends_with("# EOF\n"), "{metrics}");
+
+    let status = get(address, "GET /status?x=1").await;
+    let (head, document) = status.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("content-type: application/json"));
+    assert_eq!(serde_json::from_str::<Status>(document).unwrap(), figures.status());
+
+    let healthy = get(address, "GET /healthz").await;
+    assert!(healthy.starts_with("HTTP/1.1 200 OK\r\n") && healthy.ends_with("\r\n\r\nok\n"), "{healthy}");
+    figures.serving.store(false, Relaxed);
+    assert!(get(address, "GET /healthz").await.starts_with("HTTP/1.1 503 "));
+}
+
+#[tokio::test]
+async fn head_has_the_length_and_no_body_and_the_rest_is_refused() {
+    let (address, _) = start(limits());
+    let head = get(address, "HEAD /healthz").await;
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("content-length: 3\r\n"), "{head}");
+    assert!(head.ends_with("\r\n\r\n"), "{head}");
+    for (request, code) in [
+        ("GET /", "404"),
+        ("GET /metrics/", "404"),
+        ("POST /", "404"),
+        ("POST /status", "405"),
+        ("DELETE /metrics", "405"),
+        ("BREW /healthz", "405"),
+        ("OPTIONS *", "404"),
+    ] {
+        let answer = get(address, request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {code} ")), "{request}: {answer}");
+        assert_eq!(answer.contains("allow: GET, HEAD\r\n"), code == "405", "{request}: {answer}");
+    }
+    let with_body = b"POST /status HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nabc";
+    assert!(exchange(address, with_body).await.starts_with("HTTP/1.1 405 "));
+}
+
+#[tokio::test]
+async fn garbage_is_refused_and_the_endpoint_goes_on() {
+    let (address, _) = start(limits());
+    let long_line = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(100_000));
+    let long_head = format!("GET / HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(50_000));
+    let garbage: [&[u8]; 9] = [
+        b"\0\0\0\0\xff\xff\xff\xff\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET /status HTTP/9.9\r\n\r\n",
+        b"GET /status HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET /status HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        long_line.as_bytes(),
+        long_head.as_bytes(),
+    ];
+    for bytes in garbage {
+        let answer = exchange(address, bytes).await;
+        assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
+    }
+    // A client that goes away at once, and one that sends half a head.
+    drop(TcpStream::connect(address).await.unwrap());
+    let mut half = TcpStream::connect(address).await.unwrap();
+    half.write_all(b"GET /sta").await.unwrap();
+    drop(half);
+    assert!(get(address, "GET /healthz").await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn one_connection_is_one_answer() {
+    let (address, _) = start(limits());
+    let two = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let answer = exchange(address, two).await;
+    assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 1, "{answer}");
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn clients_that_send_slowly_or_nothing_are_let_go() {
+    let (address, _) = start(Limits { head: Duration::from_millis(50), ..limits() });
+    let started = Instant::now();
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(b"GET /status HTTP/1.1\r\nHost:").await.unwrap();
+    for stream in [&mut silent, &mut slow] {
+        let answer = read_to_end(stream).await;
+        assert!(!answer.contains("200 OK"), "{answer}");
+    }
+    assert!(started.elapsed() >= Duration::from_millis(50));
+}
+
+#[tokio::test]
+async fn a_client_that_holds_every_place_gives_them_back() {
+    let limits = Limits { connections: 2, connection: Duration::from_millis(100), ..limits() };
+    let (address, _) = start(limits);
+    let mut holding = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /status HTTP/1.1\r\n").await.unwrap();
+        holding.push(stream);
+    }
+    // Waits in the listen queue until a place is free, then is answered.
+    assert!(get(address, "GET /healthz").await.starts_with("HTTP/1.1 200 "));
+    for mut stream in holding {
+        assert!(!read_to_end(&mut stream).await.contains("200 OK"));
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error() {
+    let first = Admin::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let error = Admin::bind(first.address().unwrap()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+}

@@ -1,0 +1,94 @@
+//! Signals of the process as a stream of requests to the control side.
+//!
+//! SIGHUP reloads. SIGTERM and SIGINT drain, the second of them ends at once. SIGUSR1 is taken and does
+//! nothing, so that a stray one ends nothing; SIGPIPE is ignored by the runtime of the language.
+//! Must not know: how any of it is done.
+
+use std::io;
+
+use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Read the configuration again.
+    Reload,
+    /// Accept nothing new, finish what is in flight, end.
+    Drain,
+    /// End now.
+    Now,
+}
+
+/// The signals of this process. While a value lives and after it, none of them ends the process by itself.
+#[derive(Debug)]
+pub struct Signals {
+    hangup: Stream,
+    terminate: Stream,
+    interrupt: Stream,
+    user: Stream,
+    draining: bool,
+}
+
+impl Signals {
+    /// Takes the signals over. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// When a handler cannot be installed.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            user: signal(SignalKind::user_defined1())?,
+            draining: false,
+        })
+    }
+
+    /// Waits for the next request. Dropping the future loses no signal. Signals that come before they are
+    /// waited for are kept, several of one kind as one.
+    pub async fn next(&mut self) -> Signal {
+        loop {
+            tokio::select! {
+                // The end before anything else.
+                biased;
+                _ = self.terminate.recv() => return self.end(),
+                _ = self.interrupt.recv() => return self.end(),
+                _ = self.hangup.recv() => return Signal::Reload,
+                _ = self.user.recv() => {}
+            }
+        }
+    }
+
+    fn end(&mut self) -> Signal {
+        if std::mem::replace(&mut self.draining, true) { Signal::Now } else { Signal::Drain }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustix::process::{Signal as Number, getpid, kill_process};
+
+    use super::*;
+
+    /// One test, since signals go to the process and all tests share it.
+    #[tokio::test(flavor = "current_thread")]
+    async fn signals_become_requests_and_the_second_end_is_now() {
+        let mut signals = Signals::new().unwrap();
+        let send = |number| kill_process(getpid(), number).unwrap();
+        let mut next = async || tokio::time::timeout(Duration::from_secs(20), signals.next()).await.unwrap();
+        send(Number::USR1);
+        send(Number::PIPE);
+        send(Number::HUP);
+        assert_eq!(next().await, Signal::Reload);
+        send(Number::TERM);
+        assert_eq!(next().await, Signal::Drain);
+        send(Number::HUP);
+        assert_eq!(next().await, Signal::Reload);
+        send(Number::INT);
+        assert_eq!(next().await, Signal::Now);
+        send(Number::TERM);
+        assert_eq!(next().await, Signal::Now);
+    }
+}

@@ -1,0 +1,243 @@
+//! Reads every counter there is into one [`Status`]. Readable from any thread and off the request path:
+//! what it reads are atomics, and the snapshot that the control side took up last.
+//! Must not know: sockets, HTTP, how figures are written out.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use super::{
+    counters::{ControlCounters, Counter, OwnStatus, STICKINESS_OUTCOMES, TargetShard, WorkerCounters},
+    status::{
+        Connections, GroupStatus, ListenerStatus, SessionTable, Status, StickinessStatus, TargetStatus,
+        Totals,
+    },
+};
+use crate::{
+    clock,
+    id::Slot,
+    model::{Action, Algorithm, StickinessKind, StickinessSettings},
+    snapshot::{ListenerView, Snapshot},
+    target_group::{GroupView, TargetView},
+};
+
+/// Version of this build.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The snapshot that the control side took up last, for readers off the request path. (Workers are sent
+/// theirs and never look here.)
+#[derive(Debug)]
+pub struct CurrentSnapshot(Mutex<Arc<Snapshot>>);
+
+impl CurrentSnapshot {
+    /// Starts with `first`.
+    #[must_use]
+    pub fn new(first: Arc<Snapshot>) -> Self {
+        Self(Mutex::new(first))
+    }
+
+    /// Replaces the snapshot.
+    pub fn set(&self, snapshot: Arc<Snapshot>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
+    }
+
+    /// The snapshot.
+    #[must_use]
+    pub fn get(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Figures that are kept by slot, over all workers and processes of the instance.
+pub trait SlotFigures: Send + Sync {
+    /// Requests in flight to the slot.
+    fn outstanding(&self, slot: Slot) -> u64;
+    /// Connections to the slot.
+    fn connections(&self, slot: Slot) -> Connections;
+    /// The table of application sessions, where there is one.
+    fn session_table(&self) -> Option<SessionTable>;
+}
+
+/// Whether the kernel side is in use, and what it does or why it is not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KernelSide {
+    /// In use.
+    pub active: bool,
+    /// For a person to read.
+    pub detail: String,
+}
+
+/// Where the figures of a process are.
+pub struct Inspector {
+    /// Name of the instance.
+    pub instance: String,
+    /// Whether the kernel side is in use.
+    pub kernel: KernelSide,
+    /// When the process started.
+    pub started: Instant,
+    /// One a worker.
+    pub workers: Vec<Arc<WorkerCounters>>,
+    /// The control thread's.
+    pub control: Arc<ControlCounters>,
+    /// What is served from.
+    pub snapshot: Arc<CurrentSnapshot>,
+    /// What is kept by slot.
+    pub slots: Arc<dyn SlotFigures>,
+    /// Names of the outcomes that stickiness decisions are counted by, in counting order.
+    pub outcomes: [&'static str; STICKINESS_OUTCOMES],
+}
+
+impl Inspector {
+    /// Everything as it is now. Counters are read one after the other, without stopping anyone.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let snapshot = self.snapshot.get();
+        Status {
+            version: VERSION.to_owned(),
+            instance: self.instance.clone(),
+            kernel_assist: self.kernel.active,
+            kernel_assist_detail: self.kernel.detail.clone(),
+            workers: u64::try_from(self.workers.len()).unwrap_or(u64::MAX),
+            uptime_seconds: clock::monotonic_now().saturating_duration_since(self.started).as_secs(),
+            draining: self.control.draining(),
+            reloads: self.control.reloads.get(),
+            reload_failures: self.control.reload_failures.get(),
+            totals: totals(&self.workers),
+            session_table: self.slots.session_table(),
+            listeners: snapshot
+                .listeners
+                .iter()
+                .map(|listener| listener_status(listener, &snapshot))
+                .collect(),
+            target_groups: snapshot.groups.iter().map(|group| self.group_status(group)).collect(),
+        }
+    }
+
+    fn group_status(&self, group: &GroupView) -> GroupStatus {
+        let shards = group.runtime.shards();
+        GroupStatus {
+            name: group.settings.name.clone(),
+            algorithm: algorithm_name(group.settings.algorithm).to_owned(),
+            failing_open: group.failing_open,
+            requests: sum(shards.iter().map(|shard| &shard.requests)),
+            unhealthy_routing_requests: sum(shards.iter().map(|shard| &shard.unhealthy_routing)),
+            stickiness: stickiness_status(
+                group.settings.stickiness.as_ref(),
+                self.outcomes
+                    .iter()
+                    .enumerate()
+                    .map(|(place, &name)| {
+                        let counters = shards.iter().filter_map(|shard| shard.stickiness.get(place));
+                        (name.to_owned(), sum(counters))
+                    })
+                    .collect(),
+            ),
+            targets: group.targets.iter().map(|target| self.target_status(target)).collect(),
+        }
+    }
+
+    fn target_status(&self, target: &TargetView) -> TargetStatus {
+        let shards = target.runtime.shards();
+        TargetStatus {
+            id: target.endpoint.id(),
+            port: target.endpoint.port(),
+            slot: target.slot.0,
+            state: target.state.as_str().to_owned(),
+            reason: target.reason.map(|reason| reason.code().to_owned()),
+            description: target.reason.map(|reason| reason.description()),
+            weight: 1,
+            outstanding_requests: self.slots.outstanding(target.slot),
+            requests: sum(shards.iter().map(|shard| &shard.requests)),
+            responses: responses_by_class(shards),
+            connection_errors: sum(shards.iter().map(|shard| &shard.connection_errors)),
+            connections: self.slots.connections(target.slot),
+        }
+    }
+}
+
+fn sum<'a>(counters: impl Iterator<Item = &'a Counter>) -> u64 {
+    counters.fold(0, |total, counter| total.wrapping_add(counter.get()))
+}
+
+fn responses_by_class(shards: &[TargetShard]) -> BTreeMap<String, u64> {
+    (0..5)
+        .map(|class| {
+            let counters = shards.iter().filter_map(|shard| shard.responses.get(class));
+            (format!("{}xx", class + 1), sum(counters))
+        })
+        .collect()
+}
+
+fn totals(workers: &[Arc<WorkerCounters>]) -> Totals {
+    let all = |counter: fn(&WorkerCounters) -> &Counter| sum(workers.iter().map(|worker| counter(worker)));
+    // What ended is read before what began, so that the difference is never below zero.
+    let connections_closed = all(|worker| &worker.connections_closed);
+    let tunnels_closed = all(|worker| &worker.tunnels_closed);
+    let connections_accepted = all(|worker| &worker.connections_accepted);
+    let tunnels_opened = all(|worker| &worker.tunnels_opened);
+    Totals {
+        connections_accepted,
+        connections_active: connections_accepted.saturating_sub(connections_closed),
+        accept_pauses: all(|worker| &worker.accept_pauses),
+        requests: all(|worker| &worker.requests),
+        own_responses: OwnStatus::ALL
+            .into_iter()
+            .map(|status| {
+                let counters = workers.iter().filter_map(|worker| worker.own_responses.get(status.index()));
+                (status.code(), sum(counters))
+            })
+            .collect(),
+        retries: all(|worker| &worker.retries),
+        target_connects: all(|worker| &worker.target_connects),
+        target_reuses: all(|worker| &worker.target_reuses),
+        tunnels_opened,
+        tunnels_active: tunnels_opened.saturating_sub(tunnels_closed),
+        bytes_received: all(|worker| &worker.bytes_received),
+        bytes_sent: all(|worker| &worker.bytes_sent),
+    }
+}
+
+fn listener_status(listener: &ListenerView, snapshot: &Snapshot) -> ListenerStatus {
+    let Action::Forward(group) = listener.default_action;
+    ListenerStatus {
+        name: listener.name.clone(),
+        protocol: "HTTP".to_owned(),
+        port: listener.port,
+        load_balancer: listener.load_balancer.name.clone(),
+        target_group: snapshot.groups.get(group).map(|group| group.settings.name.clone()).unwrap_or_default(),
+    }
+}
+
+fn algorithm_name(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::RoundRobin => "round_robin",
+        Algorithm::LeastOutstandingRequests => "least_outstanding_requests",
+    }
+}
+
+fn stickiness_status(
+    settings: Option<&StickinessSettings>,
+    decisions: BTreeMap<String, u64>,
+) -> StickinessStatus {
+    let (kind, cookie_name) = match settings.map(|settings| (&settings.kind, &settings.attributes)) {
+        None => (None, None),
+        Some((StickinessKind::LoadBalancerCookie, attributes)) => {
+            (Some("lb_cookie"), Some(attributes.prefix.clone()))
+        }
+        Some((StickinessKind::ApplicationCookie { cookie_name }, _)) => {
+            (Some("app_cookie"), Some(cookie_name.clone()))
+        }
+    };
+    StickinessStatus {
+        enabled: settings.is_some(),
+        kind: kind.map(str::to_owned),
+        cookie_name,
+        duration_seconds: settings.map(|settings| settings.duration_seconds),
+        decisions,
+    }
+}
+
+#[cfg(test)]
+mod tests;

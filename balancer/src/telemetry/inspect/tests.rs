@@ -1,0 +1,170 @@
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    id::TargetId,
+    model::{
+        CookieAttributes, CookieRenewal, Endpoint, HealthCheck, HealthCheckPort, LoadBalancer, Matcher,
+        ProbeProtocol, TargetGroup, XffMode,
+    },
+    snapshot::ListenerId,
+    target_group::{GroupRuntime, Reason, TargetRuntime, TargetState},
+};
+
+struct Slots;
+
+impl SlotFigures for Slots {
+    fn outstanding(&self, slot: Slot) -> u64 {
+        u64::from(slot.0) + 100
+    }
+    fn connections(&self, slot: Slot) -> Connections {
+        Connections { open: u64::from(slot.0) + 200, ..Connections::default() }
+    }
+    fn session_table(&self) -> Option<SessionTable> {
+        Some(SessionTable { capacity: 64, entries: 3 })
+    }
+}
+
+fn group(stickiness: Option<StickinessKind>) -> TargetGroup {
+    TargetGroup {
+        name: "app".into(),
+        port: 80,
+        algorithm: Algorithm::LeastOutstandingRequests,
+        deregistration_delay: Duration::from_secs(300),
+        stickiness: stickiness.map(|kind| StickinessSettings {
+            kind,
+            duration_seconds: 60,
+            attributes: CookieAttributes { secure: false, http_only: false, prefix: "LB".into() },
+            renewal: CookieRenewal::Always,
+        }),
+        health_check: HealthCheck {
+            enabled: true,
+            protocol: ProbeProtocol::Http,
+            port: HealthCheckPort::Traffic,
+            path: "/".into(),
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(5),
+            healthy_threshold: 5,
+            unhealthy_threshold: 2,
+            matcher: Matcher(vec![(200, 200)]),
+        },
+        targets: Vec::new(),
+    }
+}
+
+fn inspector() -> Inspector {
+    let load_balancer = Arc::new(LoadBalancer {
+        name: "default".into(),
+        idle_timeout: Duration::from_secs(60),
+        client_keep_alive: Duration::from_secs(3600),
+        connect_timeout: Duration::from_secs(10),
+        xff_mode: XffMode::Append,
+        xff_client_port: false,
+        preserve_host_header: false,
+    });
+    let target = TargetView {
+        endpoint: Endpoint::Tcp("[::1]:9001".parse().unwrap()),
+        slot: Slot(4),
+        id: TargetId(1),
+        registration: 1,
+        state: TargetState::Unhealthy,
+        reason: Some(Reason::ResponseCodeMismatch(503)),
+        runtime: Arc::new(TargetRuntime::new(2)),
+    };
+    let snapshot = Snapshot {
+        listeners: vec![Arc::new(ListenerView {
+            id: ListenerId(0),
+            name: "web".into(),
+            port: 8080,
+            load_balancer,
+            default_action: Action::Forward(0),
+        })],
+        groups: vec![Arc::new(GroupView {
+            settings: Arc::new(group(Some(StickinessKind::ApplicationCookie {
+                cookie_name: "SESSION".into(),
+            }))),
+            targets: vec![target],
+            routable: vec![0],
+            failing_open: true,
+            runtime: Arc::new(GroupRuntime::new(2)),
+        })],
+    };
+    Inspector {
+        instance: "default".into(),
+        kernel: KernelSide { active: false, detail: "not root".into() },
+        started: clock::monotonic_now(),
+        workers: vec![Arc::default(), Arc::default()],
+        control: Arc::default(),
+        snapshot: Arc::new(CurrentSnapshot::new(Arc::new(snapshot))),
+        slots: Arc::new(Slots),
+        outcomes: std::array::from_fn(|place| ["a", "b", "c", "d", "e", "f", "g", "h", "i"][place]),
+    }
+}
+
+#[test]
+fn shards_of_all_workers_are_added_up() {
+    let inspector = inspector();
+    inspector.workers[0].requests.add(3);
+    inspector.workers[1].requests.add(4);
+    inspector.workers[0].connections_accepted.add(5);
+    inspector.workers[1].connections_closed.add(2);
+    inspector.workers[1].own(OwnStatus::BadGateway);
+    inspector.control.reloads.inc();
+    inspector.control.begin_draining();
+    let snapshot = inspector.snapshot.get();
+    let group = &snapshot.groups[0];
+    group.runtime.shard(0).unwrap().stickiness[8].add(1);
+    group.runtime.shard(1).unwrap().stickiness[8].add(6);
+    group.runtime.shard(1).unwrap().unhealthy_routing.add(9);
+    group.targets[0].runtime.shard(0).unwrap().responses[4].add(2);
+    group.targets[0].runtime.shard(1).unwrap().responses[4].add(2);
+    group.targets[0].runtime.shard(1).unwrap().requests.add(11);
+
+    let status = inspector.status();
+    assert_eq!((status.totals.requests, status.totals.connections_active), (7, 3));
+    assert_eq!(status.totals.own_responses[&502], 1);
+    assert_eq!(status.totals.own_responses[&504], 0);
+    assert_eq!((status.workers, status.reloads, status.draining), (2, 1, true));
+    assert_eq!(status.session_table, Some(SessionTable { capacity: 64, entries: 3 }));
+    assert_eq!((status.kernel_assist, status.kernel_assist_detail.as_str()), (false, "not root"));
+    let group = &status.target_groups[0];
+    assert_eq!((group.stickiness.decisions["i"], group.stickiness.decisions["a"]), (7, 0));
+    assert_eq!((group.unhealthy_routing_requests, group.failing_open), (9, true));
+    let target = &group.targets[0];
+    assert_eq!((target.requests, target.responses["5xx"], target.responses["1xx"]), (11, 4, 0));
+    assert_eq!((target.outstanding_requests, target.connections.open, target.slot), (104, 204, 4));
+}
+
+#[test]
+fn settings_and_states_are_told_in_the_words_of_the_configuration() {
+    let status = inspector().status();
+    let listener = &status.listeners[0];
+    assert_eq!((listener.name.as_str(), listener.port, listener.target_group.as_str()), ("web", 8080, "app"));
+    let group = &status.target_groups[0];
+    assert_eq!(group.algorithm, "least_outstanding_requests");
+    assert_eq!(group.stickiness.kind.as_deref(), Some("app_cookie"));
+    assert_eq!(group.stickiness.cookie_name.as_deref(), Some("SESSION"));
+    assert_eq!(group.stickiness.duration_seconds, Some(60));
+    let target = &group.targets[0];
+    assert_eq!((target.id.as_str(), target.port, target.state.as_str()), ("::1", 9001, "unhealthy"));
+    assert_eq!(target.reason.as_deref(), Some("Target.ResponseCodeMismatch"));
+    assert_eq!(target.description.as_deref(), Some("Health checks failed with these codes: [503]"));
+}
+
+#[test]
+fn the_kinds_of_stickiness_are_told_apart() {
+    let of = |kind| stickiness_status(group(kind).stickiness.as_ref(), BTreeMap::new());
+    let lb = of(Some(StickinessKind::LoadBalancerCookie));
+    assert_eq!(
+        (lb.enabled, lb.kind.as_deref(), lb.cookie_name.as_deref()),
+        (true, Some("lb_cookie"), Some("LB"))
+    );
+    assert_eq!(of(None), StickinessStatus::default());
+}
+
+#[test]
+fn a_new_snapshot_is_seen() {
+    let inspector = inspector();
+    inspector.snapshot.set(Arc::new(Snapshot { listeners: Vec::new(), groups: Vec::new() }));
+    assert!(inspector.status().target_groups.is_empty());
+}

@@ -1,0 +1,323 @@
+//! The log on standard error: form, level, and a writer that never makes a worker wait.
+//!
+//! Lines go through a bounded queue to a thread of their own. A reader that stops reading standard error
+//! therefore costs lines, never requests: what does not fit is dropped and the number of dropped lines is
+//! told with the next line that gets through. A closed standard error drops them all.
+//! Must not know: what is logged.
+
+use std::{
+    env,
+    io::{self, IsTerminal, Write},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc::{self, Receiver, SyncSender, TrySendError},
+    },
+    thread,
+    time::Duration,
+};
+
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, fmt::MakeWriter, layer::SubscriberExt, reload, util::SubscriberInitExt,
+};
+
+use crate::model::{LogFormat, LogLevel};
+
+/// Overrides the configured level, in the language of `tracing_subscriber::EnvFilter`.
+pub const FILTER_VARIABLE: &str = "BALANCER_LOG";
+
+/// Lines that may wait for a slow reader of standard error.
+const QUEUE: usize = 4096;
+/// How long the end of the process waits for lines still queued.
+const FLUSH: Duration = Duration::from_millis(500);
+
+enum Message {
+    Line(Vec<u8>),
+    Flush(SyncSender<()>),
+}
+
+/// A writer that queues whole lines and drops those that do not fit.
+#[derive(Clone, Debug)]
+struct Queue {
+    lines: SyncSender<Message>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Queue {
+    /// Starts the thread that writes to `out`.
+    fn new(mut out: impl Write + Send + 'static, capacity: usize) -> io::Result<Self> {
+        let (lines, queued) = mpsc::sync_channel(capacity);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&dropped);
+        thread::Builder::new().name("log".into()).spawn(move || drain(&queued, &mut out, &count))?;
+        Ok(Self { lines, dropped })
+    }
+
+    /// Waits until everything queued is written, at most for `limit`.
+    fn flush(&self, limit: Duration) {
+        let (done, wait) = mpsc::sync_channel(1);
+        if self.lines.try_send(Message::Flush(done)).is_ok() {
+            let _ = wait.recv_timeout(limit);
+        }
+    }
+}
+
+fn drain(queued: &Receiver<Message>, out: &mut impl Write, dropped: &AtomicU64) {
+    for message in queued {
+        match message {
+            Message::Line(line) => {
+                // A write that fails is a line lost; there is nowhere to say so.
+                let _ = out.write_all(&line);
+                let lost = dropped.swap(0, Relaxed);
+                if lost > 0 {
+                    let _ =
+                        writeln!(out, "balancer: {lost} log lines were dropped: standard error was not read");
+                }
+            }
+            Message::Flush(done) => {
+                let _ = out.flush();
+                let _ = done.try_send(());
+            }
+        }
+    }
+}
+
+impl Write for Queue {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match self.lines.try_send(Message::Line(line.to_vec())) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.dropped.fetch_add(1, Relaxed);
+            }
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Queue {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+struct Installed {
+    queue: Queue,
+    filter: reload::Handle<EnvFilter, Registry>,
+    /// The filter came from the environment and stays.
+    fixed: bool,
+}
+
+static INSTALLED: OnceLock<Installed> = OnceLock::new();
+
+/// What a level lets through. Libraries that tell much at `info` are held to warnings.
+fn directives(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info,aya=warn,hickory=warn,hyper=warn",
+        LogLevel::Debug => "info,balancer=debug,aya=warn,hickory=warn,hyper=warn",
+    }
+}
+
+/// The filter for `level`, unless the environment gives a valid one; and whether it did.
+fn filter(level: LogLevel, environment: Option<&str>) -> (EnvFilter, bool) {
+    match environment.filter(|text| !text.trim().is_empty()).map(EnvFilter::try_new) {
+        Some(Ok(filter)) => (filter, true),
+        Some(Err(_)) | None => (EnvFilter::new(directives(level)), false),
+    }
+}
+
+fn layer<S>(format: LogFormat, colour: bool, queue: Queue) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+{
+    // The default timer writes RFC 3339 in UTC with microseconds.
+    match format {
+        LogFormat::Text => tracing_subscriber::fmt::layer().with_ansi(colour).with_writer(queue).boxed(),
+        LogFormat::Json => {
+            tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(queue).boxed()
+        }
+    }
+}
+
+/// Sends what is logged from now on, by `tracing` or `log`, to standard error. A second call changes the
+/// level alone. Panics are logged from then on, too.
+///
+/// # Errors
+/// When the thread that writes cannot be started.
+pub fn init(format: LogFormat, level: LogLevel) -> io::Result<()> {
+    if INSTALLED.get().is_some() {
+        set_level(level);
+        return Ok(());
+    }
+    let environment = env::var(FILTER_VARIABLE).ok();
+    let (filter, fixed) = filter(level, environment.as_deref());
+    let queue = Queue::new(io::stderr(), QUEUE)?;
+    let (filter, handle) = reload::Layer::new(filter);
+    let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
+    let subscriber = tracing_subscriber::registry().with(filter).with(layer(format, colour, queue.clone()));
+    if subscriber.try_init().is_ok() && INSTALLED.set(Installed { queue, filter: handle, fixed }).is_ok() {
+        std::panic::set_hook(Box::new(|panic| tracing::error!("internal error, please report it: {panic}")));
+    }
+    if environment.is_some_and(|text| !fixed && !text.trim().is_empty()) {
+        tracing::warn!("{FILTER_VARIABLE} is not a log filter and is ignored");
+    }
+    Ok(())
+}
+
+/// Changes the level, as a reload does; without effect where the environment gives the filter.
+pub fn set_level(level: LogLevel) {
+    if let Some(installed) = INSTALLED.get().filter(|installed| !installed.fixed)
+        && installed.filter.reload(EnvFilter::new(directives(level))).is_ok()
+    {
+        log::set_max_level(match level {
+            LogLevel::Error => log::LevelFilter::Error,
+            LogLevel::Warn => log::LevelFilter::Warn,
+            LogLevel::Info => log::LevelFilter::Info,
+            LogLevel::Debug => log::LevelFilter::Debug,
+        });
+    }
+}
+
+/// Gives queued lines a moment to get out; to be called before the process ends.
+pub fn flush() {
+    if let Some(installed) = INSTALLED.get() {
+        installed.queue.flush(FLUSH);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Shared {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    /// Blocks every write until the gate's lock is free.
+    struct Gate(Arc<Mutex<()>>, Shared);
+
+    impl Write for Gate {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _open = self.0.lock().unwrap();
+            self.1.write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Broken;
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    fn log_through(queue: &Queue, format: LogFormat, level: LogLevel, events: impl FnOnce()) {
+        let subscriber = tracing_subscriber::registry().with(filter(level, None).0).with(layer(
+            format,
+            false,
+            queue.clone(),
+        ));
+        tracing::subscriber::with_default(subscriber, events);
+        queue.flush(Duration::from_secs(10));
+    }
+
+    #[test]
+    fn json_lines_are_objects_with_an_rfc_3339_time() {
+        let out = Shared::default();
+        let queue = Queue::new(out.clone(), 16).unwrap();
+        log_through(&queue, LogFormat::Json, LogLevel::Info, || {
+            tracing::info!(target_group = "app", "taken \"up\"");
+            tracing::debug!("not at this level");
+        });
+        let text = out.text();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["level"], "INFO");
+        assert_eq!(line["message"], "taken \"up\"");
+        assert_eq!(line["target_group"], "app");
+        let time = line["timestamp"].as_str().unwrap();
+        assert!(time.len() >= 20 && time.as_bytes()[10] == b'T' && time.ends_with('Z'), "{time}");
+    }
+
+    #[test]
+    fn text_lines_hold_level_and_message() {
+        let out = Shared::default();
+        let queue = Queue::new(out.clone(), 16).unwrap();
+        log_through(&queue, LogFormat::Text, LogLevel::Warn, || {
+            tracing::warn!("careful");
+            tracing::info!("not at this level");
+        });
+        let text = out.text();
+        assert!(text.contains(" WARN ") && text.contains("careful") && !text.contains("level"), "{text}");
+    }
+
+    #[test]
+    fn a_reader_that_stops_costs_lines_and_not_time() {
+        let (gate, out) = (Arc::new(Mutex::new(())), Shared::default());
+        let mut queue = Queue::new(Gate(Arc::clone(&gate), out.clone()), 4).unwrap();
+        let closed = gate.lock().unwrap();
+        for number in 0..100 {
+            queue.write_all(format!("line {number}\n").as_bytes()).unwrap();
+        }
+        let lost = queue.dropped.load(Relaxed);
+        assert!(lost >= 95, "at most one in the writer's hand and four queued, but {lost} were dropped");
+        drop(closed);
+        // The queue is full until the writer has taken a line off it, so the flush itself may find no place.
+        let deadline = crate::clock::monotonic_now() + Duration::from_secs(10);
+        while !out.text().contains("log lines were dropped") {
+            assert!(crate::clock::monotonic_now() < deadline, "{}", out.text());
+            queue.flush(Duration::from_millis(10));
+        }
+        assert!(out.text().starts_with("line 0\n"), "{}", out.text());
+        assert!(out.text().contains(&format!("balancer: {lost} log lines were dropped")));
+    }
+
+    #[test]
+    fn a_closed_standard_error_is_survived() {
+        let mut queue = Queue::new(Broken, 4).unwrap();
+        for _ in 0..100 {
+            queue.write_all(b"x\n").unwrap();
+            queue.flush(Duration::from_secs(10));
+        }
+        assert_eq!(queue.dropped.load(Relaxed), 0, "the writing thread still takes lines");
+    }
+
+    #[test]
+    fn the_environment_overrides_the_level_when_it_makes_sense() {
+        assert_eq!(filter(LogLevel::Info, Some("balancer=trace")).0.to_string(), "balancer=trace");
+        assert!(filter(LogLevel::Info, Some("balancer=trace")).1);
+        assert!(!filter(LogLevel::Info, Some("=/=")).1);
+        assert!(!filter(LogLevel::Info, Some(" ")).1);
+        assert_eq!(filter(LogLevel::Error, None).0.to_string(), "error");
+    }
+}

@@ -1,0 +1,366 @@
+//! The metrics text (OpenMetrics 1.0, which Prometheus and its relatives read), made of a [`Status`].
+//! Must not know: where figures come from, HTTP.
+
+use std::{collections::HashSet, fmt};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge, info::Info},
+    registry::{Registry, Unit},
+};
+
+use super::status::{Connections, GroupStatus, Status, TargetStatus};
+
+/// Media type of [`render`]'s text.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// States that `balancer_target_state` tells apart, as ALB names them.
+const STATES: [&str; 6] = ["initial", "healthy", "unhealthy", "unused", "draining", "unavailable"];
+
+/// `status` as metrics text.
+#[must_use]
+pub fn render(status: Status) -> String {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(StatusCollector(status)));
+    let mut out = String::new();
+    match text::encode(&mut out, &registry) {
+        Ok(()) => out,
+        // Writing to a string does not fail; a scrape that is not whole must not look whole.
+        Err(fmt::Error) => String::new(),
+    }
+}
+
+#[derive(Debug)]
+struct StatusCollector(Status);
+
+impl Collector for StatusCollector {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut families = Families(encoder);
+        process(&mut families, &self.0)?;
+        totals(&mut families, &self.0)?;
+        groups(&mut families, &self.0.target_groups)?;
+        targets(&mut families, &self.0.target_groups)
+    }
+}
+
+type Label<'a> = (&'static str, &'a str);
+
+/// Writes families: one `HELP` and `TYPE`, then a sample for each set of labels.
+struct Families<'a>(DescriptorEncoder<'a>);
+
+impl Families<'_> {
+    fn samples<M: EncodeMetric, L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        kind: MetricType,
+        samples: impl IntoIterator<Item = (L, M)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, unit, kind)?;
+        for (labels, metric) in samples {
+            metric.encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn counters<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (L, u64)>,
+    ) -> fmt::Result {
+        let samples = samples.into_iter().map(|(labels, value)| (labels, ConstCounter::new(value)));
+        self.samples(name, help, None, MetricType::Counter, samples)
+    }
+
+    fn byte_counters<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (L, u64)>,
+    ) -> fmt::Result {
+        let samples = samples.into_iter().map(|(labels, value)| (labels, ConstCounter::new(value)));
+        self.samples(name, help, Some(&Unit::Bytes), MetricType::Counter, samples)
+    }
+
+    fn gauges<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (L, u64)>,
+    ) -> fmt::Result {
+        let samples = samples
+            .into_iter()
+            .map(|(labels, value)| (labels, ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))));
+        self.samples(name, help, None, MetricType::Gauge, samples)
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        ConstCounter::new(value).encode(self.0.encode_descriptor(name, help, None, MetricType::Counter)?)
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+        gauge.encode(self.0.encode_descriptor(name, help, None, MetricType::Gauge)?)
+    }
+
+    fn bytes(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        let family = self.0.encode_descriptor(name, help, Some(&Unit::Bytes), MetricType::Counter)?;
+        ConstCounter::new(value).encode(family)
+    }
+}
+
+fn process(families: &mut Families<'_>, status: &Status) -> fmt::Result {
+    let build =
+        Info::new([("version", status.version.as_str()), ("instance_name", status.instance.as_str())]);
+    build.encode(families.0.encode_descriptor(
+        "balancer_build",
+        "Version of the balancer and name of its instance.",
+        None,
+        MetricType::Info,
+    )?)?;
+    families.gauge(
+        "balancer_kernel_assist",
+        "1 while the kernel side is in use, 0 while everything runs in userspace.",
+        u64::from(status.kernel_assist),
+    )?;
+    families.gauge("balancer_workers", "Worker threads.", status.workers)?;
+    let uptime = families.0.encode_descriptor(
+        "balancer_uptime",
+        "Seconds since the start of the process.",
+        Some(&Unit::Seconds),
+        MetricType::Gauge,
+    )?;
+    ConstGauge::new(i64::try_from(status.uptime_seconds).unwrap_or(i64::MAX)).encode(uptime)?;
+    families.gauge("balancer_draining", "1 while the process is ending.", u64::from(status.draining))?;
+    families.counter("balancer_reloads", "Configurations taken up after the first.", status.reloads)?;
+    families.counter(
+        "balancer_reload_failures",
+        "Configurations that were refused; the one before stayed.",
+        status.reload_failures,
+    )?;
+    if let Some(table) = &status.session_table {
+        families.gauge(
+            "balancer_session_table_entries",
+            "Entries in use in the table of application sessions, expired ones that nothing has replaced included.",
+            table.entries,
+        )?;
+        families.gauge(
+            "balancer_session_table_capacity",
+            "Entries that the table of application sessions can hold.",
+            table.capacity,
+        )?;
+    }
+    Ok(())
+}
+
+fn totals(families: &mut Families<'_>, status: &Status) -> fmt::Result {
+    let totals = &status.totals;
+    families.counter(
+        "balancer_connections_accepted",
+        "Client connections accepted.",
+        totals.connections_accepted,
+    )?;
+    families.gauge(
+        "balancer_connections_active",
+        "Client connections open now.",
+        totals.connections_active,
+    )?;
+    families.counter(
+        "balancer_accept_pauses",
+        "Times accepting paused because file descriptors ran out.",
+        totals.accept_pauses,
+    )?;
+    families.counter("balancer_requests", "Requests whose head was read whole.", totals.requests)?;
+    families.counters(
+        "balancer_responses",
+        "Answers of the balancer's own by status; 460 (the client went away) is recorded and never sent.",
+        totals.own_responses.iter().map(|(code, count)| ([("status", code.to_string())], *count)),
+    )?;
+    families.counter(
+        "balancer_retries",
+        "Requests sent again, to another target or on a fresh connection.",
+        totals.retries,
+    )?;
+    families.counter("balancer_target_connects", "Connections opened to targets.", totals.target_connects)?;
+    families.counter(
+        "balancer_target_connection_reuses",
+        "Requests sent on a pooled connection.",
+        totals.target_reuses,
+    )?;
+    families.counter(
+        "balancer_tunnels_opened",
+        "Tunnels begun (an Upgrade answered with 101).",
+        totals.tunnels_opened,
+    )?;
+    families.gauge("balancer_tunnels_active", "Tunnels open now.", totals.tunnels_active)?;
+    families.bytes("balancer_received", "Bytes read from clients.", totals.bytes_received)?;
+    families.bytes("balancer_sent", "Bytes written to clients.", totals.bytes_sent)
+}
+
+fn groups(families: &mut Families<'_>, groups: &[GroupStatus]) -> fmt::Result {
+    let each = |value: fn(&GroupStatus) -> u64| {
+        groups.iter().map(move |group| ([("target_group", group.name.as_str())], value(group)))
+    };
+    families.counters(
+        "balancer_group_requests",
+        "Requests routed to the group.",
+        each(|group| group.requests),
+    )?;
+    families.gauges(
+        "balancer_group_failing_open",
+        "1 while requests go to targets that are not healthy, for want of healthy ones.",
+        each(|group| u64::from(group.failing_open)),
+    )?;
+    families.counters(
+        "balancer_unhealthy_routing_requests",
+        "Requests sent to targets that are not healthy while the group failed open.",
+        each(|group| group.unhealthy_routing_requests),
+    )?;
+    families.counters(
+        "balancer_stickiness_decisions",
+        "Stickiness decisions of sticky groups by outcome.",
+        groups.iter().filter(|group| group.stickiness.enabled).flat_map(|group| {
+            group.stickiness.decisions.iter().map(|(outcome, count)| {
+                ([("target_group", group.name.as_str()), ("outcome", outcome.as_str())], *count)
+            })
+        }),
+    )
+}
+
+/// A target with the labels of its series.
+struct Series<'a> {
+    group: &'a str,
+    label: String,
+    target: &'a TargetStatus,
+}
+
+impl Series<'_> {
+    fn labels(&self) -> [Label<'_>; 2] {
+        [("target_group", self.group), ("target", &self.label)]
+    }
+}
+
+/// One series a target and group. A target that was deregistered and registered again within the
+/// deregistration delay is told once, in the state of its new registration.
+fn series(groups: &[GroupStatus]) -> Vec<Series<'_>> {
+    let mut seen = HashSet::new();
+    let mut all = Vec::new();
+    for draining in [false, true] {
+        for group in groups {
+            for target in group.targets.iter().filter(|target| (target.state == "draining") == draining) {
+                let label = target.label();
+                if seen.insert((group.name.as_str(), label.clone())) {
+                    all.push(Series { group: &group.name, label, target });
+                }
+            }
+        }
+    }
+    all
+}
+
+fn targets(families: &mut Families<'_>, groups: &[GroupStatus]) -> fmt::Result {
+    let series = series(groups);
+    let each = |value: fn(&TargetStatus) -> u64| {
+        series.iter().map(move |series| (series.labels(), value(series.target)))
+    };
+    families.gauges(
+        "balancer_target_state",
+        "1 for the state that the target is in, 0 for the others.",
+        series.iter().flat_map(|series| {
+            STATES.iter().map(|&state| {
+                let [group, target] = series.labels();
+                ([group, target, ("state", state)], u64::from(series.target.state == state))
+            })
+        }),
+    )?;
+    families.counters(
+        "balancer_target_requests",
+        "Requests sent to the target.",
+        each(|target| target.requests),
+    )?;
+    families.counters(
+        "balancer_target_responses",
+        "Responses of the target by class; 1xx counts 101 alone.",
+        series.iter().flat_map(|series| {
+            series.target.responses.iter().map(|(class, count)| {
+                let [group, target] = series.labels();
+                ([group, target, ("class", class.as_str())], *count)
+            })
+        }),
+    )?;
+    families.counters(
+        "balancer_target_connection_errors",
+        "Connections that could not be made or broke before the response head.",
+        each(|target| target.connection_errors),
+    )?;
+    families.gauges(
+        "balancer_target_outstanding_requests",
+        "Requests in flight to the target, over all groups, workers and processes.",
+        each(|target| target.outstanding_requests),
+    )?;
+    connections(families, &series)
+}
+
+fn connections(families: &mut Families<'_>, series: &[Series<'_>]) -> fmt::Result {
+    let each = |value: fn(&Connections) -> u64| {
+        series.iter().map(move |series| (series.labels(), value(&series.target.connections)))
+    };
+    families.gauges(
+        "balancer_target_connections_open",
+        "Connections to the target established now, over all groups.",
+        each(|connections| connections.open),
+    )?;
+    families.gauges(
+        "balancer_target_connections_connecting",
+        "Connections to the target asked for and not answered yet, over all groups.",
+        each(|connections| connections.connecting),
+    )?;
+    families.counters(
+        "balancer_target_connections_opened",
+        "Connections to the target established, over all groups.",
+        each(|connections| connections.opened),
+    )?;
+    families.counters(
+        "balancer_target_connections_failed",
+        "Attempts to connect to the target that failed, over all groups.",
+        each(|connections| connections.failed),
+    )?;
+    families.counters(
+        "balancer_target_connections_reset",
+        "Established connections to the target that were reset, over all groups.",
+        each(|connections| connections.reset),
+    )?;
+    families.counters(
+        "balancer_target_retransmits",
+        "TCP segments sent to the target again, over all groups.",
+        each(|connections| connections.retransmits),
+    )?;
+    families.samples(
+        "balancer_target_smoothed_rtt",
+        "Smoothed round-trip time of the connection to the target measured last; 0: not known.",
+        Some(&Unit::Seconds),
+        MetricType::Gauge,
+        series.iter().map(|series| {
+            // Micros fit a double exactly up to 285 years.
+            #[allow(clippy::cast_precision_loss, reason = "see above")]
+            let seconds = series.target.connections.srtt_us as f64 / 1e6;
+            (series.labels(), ConstGauge::new(seconds))
+        }),
+    )?;
+    families.byte_counters(
+        "balancer_target_received",
+        "Bytes received from the target, over all groups.",
+        each(|connections| connections.bytes_in),
+    )?;
+    families.byte_counters(
+        "balancer_target_sent",
+        "Bytes sent to the target and acknowledged, over all groups.",
+        each(|connections| connections.bytes_out),
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,299 @@
+//! The status document: what `/status` serves, what `balancer status` prints and what the metrics are
+//! made of. Field names are a promise to users; a client of another version ignores fields it does not
+//! know and fills in those it misses.
+//! Must not know: where the figures come from (see `inspect`), how they are written (see `metrics`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The whole document.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// Version of the balancer.
+    pub version: String,
+    /// Name of the instance.
+    pub instance: String,
+    /// Whether the kernel side is in use.
+    pub kernel_assist: bool,
+    /// What the kernel side does, or why it is not in use.
+    pub kernel_assist_detail: String,
+    /// Number of worker threads.
+    pub workers: u64,
+    /// Seconds since the start of the process.
+    pub uptime_seconds: u64,
+    /// Whether the process is ending.
+    pub draining: bool,
+    /// Configurations taken up after the first.
+    pub reloads: u64,
+    /// Configurations that were refused.
+    pub reload_failures: u64,
+    /// Figures over all listeners and groups.
+    pub totals: Totals,
+    /// The table of application sessions; none where no group uses it.
+    pub session_table: Option<SessionTable>,
+    /// Listeners in use.
+    pub listeners: Vec<ListenerStatus>,
+    /// Groups, in the order of the configuration.
+    pub target_groups: Vec<GroupStatus>,
+}
+
+/// Figures over all listeners and groups, since the start of the process.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Totals {
+    /// Client connections accepted.
+    pub connections_accepted: u64,
+    /// Client connections open now.
+    pub connections_active: u64,
+    /// Times accepting paused because file descriptors ran out.
+    pub accept_pauses: u64,
+    /// Requests whose head was read whole.
+    pub requests: u64,
+    /// Answers of the balancer's own by status code; 460 is recorded and never sent.
+    pub own_responses: BTreeMap<u16, u64>,
+    /// Requests sent again, to another target or on a fresh connection.
+    pub retries: u64,
+    /// Connections opened to targets.
+    pub target_connects: u64,
+    /// Requests sent on a pooled connection.
+    pub target_reuses: u64,
+    /// Tunnels begun (Upgrade answered with 101).
+    pub tunnels_opened: u64,
+    /// Tunnels open now.
+    pub tunnels_active: u64,
+    /// Bytes read from clients.
+    pub bytes_received: u64,
+    /// Bytes written to clients.
+    pub bytes_sent: u64,
+}
+
+/// How full the table of application sessions is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionTable {
+    /// Sessions it can hold.
+    pub capacity: u64,
+    /// Entries in use, expired ones that nothing has replaced yet included.
+    pub entries: u64,
+}
+
+/// A listener.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ListenerStatus {
+    /// Its configured name.
+    pub name: String,
+    /// `HTTP`.
+    pub protocol: String,
+    /// Its port.
+    pub port: u16,
+    /// Name of its load balancer.
+    pub load_balancer: String,
+    /// The group its default action forwards to.
+    pub target_group: String,
+}
+
+/// A target group.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GroupStatus {
+    /// Its name.
+    pub name: String,
+    /// `round_robin` or `least_outstanding_requests`.
+    pub algorithm: String,
+    /// Whether requests go to targets that are not healthy, for want of healthy ones.
+    pub failing_open: bool,
+    /// Requests routed to the group.
+    pub requests: u64,
+    /// Requests sent to targets that are not healthy while failing open.
+    pub unhealthy_routing_requests: u64,
+    /// Its stickiness.
+    pub stickiness: StickinessStatus,
+    /// Its targets, draining ones included.
+    pub targets: Vec<TargetStatus>,
+}
+
+/// Stickiness of a group.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StickinessStatus {
+    /// Whether it is on.
+    pub enabled: bool,
+    /// `lb_cookie` or `app_cookie`; none when off.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// The application's cookie of `app_cookie`, the balancer's of `lb_cookie`; none when off.
+    pub cookie_name: Option<String>,
+    /// How long a session sticks, in seconds; none when off.
+    pub duration_seconds: Option<u32>,
+    /// Decisions by outcome.
+    pub decisions: BTreeMap<String, u64>,
+}
+
+/// A target.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TargetStatus {
+    /// Its address without the port, or `unix:/path`.
+    pub id: String,
+    /// Its port; 0 for Unix sockets.
+    pub port: u16,
+    /// Its row in the shared tables; targets of one address and port share it over all groups.
+    pub slot: u16,
+    /// State, as ALB names it.
+    pub state: String,
+    /// Reason code, as ALB names it; none when healthy.
+    pub reason: Option<String>,
+    /// The reason in words.
+    pub description: Option<String>,
+    /// Share of new sessions it gets beside its equals; 1 for each.
+    pub weight: u32,
+    /// Requests in flight, over all workers, groups and processes.
+    pub outstanding_requests: u64,
+    /// Requests sent to it for this group.
+    pub requests: u64,
+    /// Its responses by class: `1xx` (101 alone) to `5xx`.
+    pub responses: BTreeMap<String, u64>,
+    /// Connections that could not be made or broke before the response head.
+    pub connection_errors: u64,
+    /// Its connections, over all groups.
+    pub connections: Connections,
+}
+
+impl TargetStatus {
+    /// Address and port in one, as a person writes it.
+    #[must_use]
+    pub fn label(&self) -> String {
+        if self.id.starts_with("unix:") {
+            self.id.clone()
+        } else if self.id.contains(':') {
+            format!("[{}]:{}", self.id, self.port)
+        } else {
+            format!("{}:{}", self.id, self.port)
+        }
+    }
+}
+
+/// Connections to a target, as the kernel side counts them, or userspace where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Connections {
+    /// Established now.
+    pub open: u64,
+    /// Asked for and not answered yet.
+    pub connecting: u64,
+    /// Established so far.
+    pub opened: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Established ones that were reset.
+    pub reset: u64,
+    /// Segments sent again.
+    pub retransmits: u64,
+    /// Smoothed round-trip time of the connection measured last, in microseconds; 0: not known.
+    pub srtt_us: u64,
+    /// Bytes received from the target.
+    pub bytes_in: u64,
+    /// Bytes sent to the target and acknowledged.
+    pub bytes_out: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every path of the document with a leaf or an array at its end.
+    fn paths(value: &serde_json::Value, at: &str, into: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(fields) => {
+                for (name, value) in fields {
+                    paths(value, &format!("{at}.{name}"), into);
+                }
+            }
+            serde_json::Value::Array(items) => {
+                for item in items {
+                    paths(item, &format!("{at}[]"), into);
+                }
+            }
+            _ => into.push(at.to_owned()),
+        }
+    }
+
+    fn full() -> Status {
+        Status {
+            session_table: Some(SessionTable::default()),
+            listeners: vec![ListenerStatus::default()],
+            target_groups: vec![GroupStatus {
+                targets: vec![TargetStatus::default()],
+                ..GroupStatus::default()
+            }],
+            ..Status::default()
+        }
+    }
+
+    #[test]
+    fn names_are_those_that_users_were_promised() {
+        let document = serde_json::to_value(full()).unwrap();
+        let mut seen = Vec::new();
+        paths(&document, "", &mut seen);
+        for name in [
+            ".version",
+            ".kernel_assist",
+            ".workers",
+            ".uptime_seconds",
+            ".reloads",
+            ".reload_failures",
+            ".listeners[].name",
+            ".target_groups[].name",
+            ".target_groups[].algorithm",
+            ".target_groups[].stickiness.enabled",
+            ".target_groups[].stickiness.type",
+            ".target_groups[].targets[].id",
+            ".target_groups[].targets[].port",
+            ".target_groups[].targets[].state",
+            ".target_groups[].targets[].reason",
+            ".target_groups[].targets[].description",
+            ".target_groups[].targets[].weight",
+            ".target_groups[].targets[].outstanding_requests",
+            ".target_groups[].targets[].requests",
+            ".target_groups[].targets[].connections.open",
+            ".target_groups[].targets[].connections.connecting",
+            ".target_groups[].targets[].connections.opened",
+            ".target_groups[].targets[].connections.failed",
+            ".target_groups[].targets[].connections.reset",
+            ".target_groups[].targets[].connections.retransmits",
+            ".target_groups[].targets[].connections.srtt_us",
+            ".target_groups[].targets[].connections.bytes_in",
+            ".target_groups[].targets[].connections.bytes_out",
+        ] {
+            assert!(seen.iter().any(|path| path == name), "{name} is missing from {seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_document_of_another_version_is_read() {
+        let mut document = serde_json::to_value(full()).unwrap();
+        document["a_field_of_tomorrow"] = serde_json::json!({"x": [1]});
+        document.as_object_mut().unwrap().remove("totals");
+        assert_eq!(serde_json::from_value::<Status>(document).unwrap(), full());
+    }
+
+    #[test]
+    fn own_answers_survive_the_way_through_json() {
+        let mut status = full();
+        status.totals.own_responses.insert(502, 7);
+        let text = serde_json::to_string(&status).unwrap();
+        assert!(text.contains("\"502\":7"), "{text}");
+        assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), status);
+    }
+
+    #[test]
+    fn labels_read_like_addresses() {
+        let target = |id: &str, port| TargetStatus { id: id.into(), port, ..TargetStatus::default() };
+        assert_eq!(target("127.0.0.1", 80).label(), "127.0.0.1:80");
+        assert_eq!(target("::1", 80).label(), "[::1]:80");
+        assert_eq!(target("unix:/run/a:b.sock", 0).label(), "unix:/run/a:b.sock");
+    }
+}

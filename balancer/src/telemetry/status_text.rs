@@ -1,0 +1,312 @@
+//! The status document as a table that a person can read (`balancer status`).
+//! Must not know: where the document came from.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::status::{GroupStatus, Status, TargetStatus};
+
+/// Outcome under which stickiness counts requests that went back to their target.
+const PINNED: &str = "stuck";
+
+/// Writes a [`Status`] as text.
+#[derive(Debug)]
+pub struct StatusText<'a>(pub &'a Status);
+
+impl Display for StatusText<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let status = self.0;
+        head(status, f)?;
+        writeln!(f)?;
+        for listener in &status.listeners {
+            writeln!(
+                f,
+                "listener {}: {} port {} -> target group {}",
+                Plain(&listener.name),
+                Plain(&listener.protocol),
+                listener.port,
+                Plain(&listener.target_group)
+            )?;
+        }
+        for group in &status.target_groups {
+            writeln!(f)?;
+            group_text(group, f)?;
+        }
+        Ok(())
+    }
+}
+
+/// Text from elsewhere without what would move a terminal's cursor.
+struct Plain<'a>(&'a str);
+
+impl Display for Plain<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let clean: String =
+            self.0.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
+        f.pad(&clean)
+    }
+}
+
+fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
+    writeln!(
+        f,
+        "balancer {}, instance {}: up {}, {} worker{}{}",
+        Plain(&status.version),
+        Plain(&status.instance),
+        Span(status.uptime_seconds),
+        status.workers,
+        if status.workers == 1 { "" } else { "s" },
+        if status.draining { ", draining" } else { "" }
+    )?;
+    let assist = if status.kernel_assist { "on" } else { "off" };
+    if status.kernel_assist_detail.is_empty() {
+        writeln!(f, "kernel assist: {assist}")?;
+    } else {
+        writeln!(f, "kernel assist: {assist} ({})", Plain(&status.kernel_assist_detail))?;
+    }
+    let totals = &status.totals;
+    writeln!(
+        f,
+        "clients: {} connections open, {} accepted, {} requests, {} retries, {} tunnels open",
+        totals.connections_active,
+        totals.connections_accepted,
+        totals.requests,
+        totals.retries,
+        totals.tunnels_active
+    )?;
+    let own: Vec<String> = totals
+        .own_responses
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(status, count)| format!("{status}: {count}"))
+        .collect();
+    if !own.is_empty() {
+        writeln!(f, "answers of the balancer's own: {}", own.join(", "))?;
+    }
+    if status.reloads + status.reload_failures > 0 {
+        writeln!(f, "reloads: {}, refused: {}", status.reloads, status.reload_failures)?;
+    }
+    if let Some(table) = &status.session_table {
+        writeln!(f, "application sessions: {} of at most {}", table.entries, table.capacity)?;
+    }
+    Ok(())
+}
+
+fn group_text(group: &GroupStatus, f: &mut Formatter<'_>) -> fmt::Result {
+    write!(
+        f,
+        "target group {}: {}, {} requests",
+        Plain(&group.name),
+        Plain(&group.algorithm),
+        group.requests
+    )?;
+    let stickiness = &group.stickiness;
+    if let (true, Some(kind)) = (stickiness.enabled, &stickiness.kind) {
+        write!(f, ", {}", Plain(kind))?;
+        if let Some(cookie) = &stickiness.cookie_name {
+            write!(f, " {}", Plain(cookie))?;
+        }
+        if let Some(seconds) = stickiness.duration_seconds {
+            write!(f, " for {}", Span(u64::from(seconds)))?;
+        }
+        let decisions: u64 = stickiness.decisions.values().sum();
+        let pinned = stickiness.decisions.get(PINNED).copied().unwrap_or(0);
+        if decisions > 0 {
+            write!(f, ", {} of decisions pinned", Share(pinned, decisions))?;
+        }
+    } else {
+        write!(f, ", not sticky")?;
+    }
+    writeln!(f, "{}", if group.failing_open { ", FAILING OPEN: no target is healthy" } else { "" })?;
+    let told: Vec<String> = stickiness
+        .decisions
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(outcome, count)| format!("{} {count}", Plain(outcome)))
+        .collect();
+    if stickiness.enabled && !told.is_empty() {
+        writeln!(f, "  decisions: {}", told.join(", "))?;
+    }
+    if group.targets.is_empty() {
+        return writeln!(f, "  no targets");
+    }
+    table(&group.targets, f)
+}
+
+fn table(targets: &[TargetStatus], f: &mut Formatter<'_>) -> fmt::Result {
+    let titles =
+        ["TARGET", "STATE", "OPEN", "OUTSTANDING", "REQUESTS", "ERRORS", "REASON"].map(str::to_owned);
+    let rows: Vec<[String; 7]> = targets.iter().map(row).collect();
+    let lines = || std::iter::once(&titles).chain(&rows);
+    let width = |column: usize| {
+        lines().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: [usize; 7] = std::array::from_fn(width);
+    for line in lines() {
+        let mut text = String::from(" ");
+        for (column, (cell, width)) in line.iter().zip(widths).enumerate() {
+            // Figures line up on the right.
+            if (2..=5).contains(&column) {
+                text.push_str(&format!(" {cell:>width$}"));
+            } else {
+                text.push_str(&format!(" {cell:<width$}"));
+            }
+            text.push(' ');
+        }
+        writeln!(f, "{}", text.trim_end())?;
+    }
+    Ok(())
+}
+
+fn row(target: &TargetStatus) -> [String; 7] {
+    let reason = match (&target.reason, &target.description) {
+        (Some(reason), Some(description)) => format!("{}: {}", Plain(reason), Plain(description)),
+        (Some(reason), None) => Plain(reason).to_string(),
+        (None, _) => String::new(),
+    };
+    [
+        Plain(&target.label()).to_string(),
+        Plain(&target.state).to_string(),
+        target.connections.open.to_string(),
+        target.outstanding_requests.to_string(),
+        target.requests.to_string(),
+        target.connection_errors.to_string(),
+        reason,
+    ]
+}
+
+/// A span in its two largest units.
+struct Span(u64);
+
+impl Display for Span {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+        let mut rest = self.0;
+        let mut told = 0;
+        for (seconds, unit) in units {
+            let count = rest / seconds;
+            rest %= seconds;
+            if count > 0 && told < 2 {
+                write!(f, "{}{count} {unit}", if told > 0 { " " } else { "" })?;
+                told += 1;
+            } else if told > 0 {
+                break;
+            }
+        }
+        if told == 0 { write!(f, "0 s") } else { Ok(()) }
+    }
+}
+
+/// A part of a whole in percent, with one decimal; never rounded up to 100 % or down to 0 %.
+struct Share(u64, u64);
+
+impl Display for Share {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (part, whole) = (u128::from(self.0), u128::from(self.1.max(1)));
+        let thousandths = part * 1000 / whole;
+        if thousandths == 0 && part > 0 {
+            return write!(f, "under 0.1 %");
+        }
+        write!(f, "{}.{} %", thousandths / 10, thousandths % 10)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::status::{Connections, ListenerStatus, SessionTable, StickinessStatus};
+
+    fn target(id: &str, state: &str, reason: Option<(&str, &str)>) -> TargetStatus {
+        TargetStatus {
+            id: id.into(),
+            port: 9001,
+            state: state.into(),
+            reason: reason.map(|(code, _)| code.into()),
+            description: reason.map(|(_, words)| words.into()),
+            outstanding_requests: 12,
+            requests: 3456,
+            connections: Connections { open: 7, ..Connections::default() },
+            ..TargetStatus::default()
+        }
+    }
+
+    #[test]
+    fn a_status_reads_as_a_table() {
+        let mut status = Status {
+            version: "1.2.3".into(),
+            instance: "default".into(),
+            kernel_assist: true,
+            kernel_assist_detail: "counting".into(),
+            workers: 2,
+            uptime_seconds: 90_061,
+            session_table: Some(SessionTable { capacity: 100, entries: 5 }),
+            listeners: vec![ListenerStatus {
+                name: "web".into(),
+                protocol: "HTTP".into(),
+                port: 80,
+                target_group: "app".into(),
+                ..ListenerStatus::default()
+            }],
+            target_groups: vec![GroupStatus {
+                name: "app".into(),
+                algorithm: "round_robin".into(),
+                requests: 1000,
+                stickiness: StickinessStatus {
+                    enabled: true,
+                    kind: Some("lb_cookie".into()),
+                    cookie_name: Some("AWSALB".into()),
+                    duration_seconds: Some(86_400),
+                    decisions: [(PINNED.to_owned(), 999), ("absent".to_owned(), 1), ("forged".to_owned(), 0)]
+                        .into(),
+                },
+                targets: vec![
+                    target("127.0.0.1", "healthy", None),
+                    target("2001:db8::1", "unhealthy", Some(("Target.Timeout", "Request timed out"))),
+                ],
+                ..GroupStatus::default()
+            }],
+            ..Status::default()
+        };
+        status.totals.own_responses = [(502, 3), (504, 0)].into();
+        let text = StatusText(&status).to_string();
+        assert_eq!(
+            text,
+            "balancer 1.2.3, instance default: up 1 d 1 h, 2 workers\n\
+             kernel assist: on (counting)\n\
+             clients: 0 connections open, 0 accepted, 0 requests, 0 retries, 0 tunnels open\n\
+             answers of the balancer's own: 502: 3\n\
+             application sessions: 5 of at most 100\n\
+             \n\
+             listener web: HTTP port 80 -> target group app\n\
+             \n\
+             target group app: round_robin, 1000 requests, lb_cookie AWSALB for 1 d, 99.9 % of decisions pinned\n\
+             \x20 decisions: absent 1, stuck 999\n\
+             \x20 TARGET              STATE      OPEN  OUTSTANDING  REQUESTS  ERRORS  REASON\n\
+             \x20 127.0.0.1:9001      healthy       7           12      3456       0\n\
+             \x20 [2001:db8::1]:9001  unhealthy     7           12      3456       0  Target.Timeout: Request timed out\n"
+        );
+    }
+
+    #[test]
+    fn text_from_elsewhere_cannot_steer_the_terminal() {
+        let status = Status {
+            target_groups: vec![GroupStatus { name: "a\u{1b}[2J\n".into(), ..GroupStatus::default() }],
+            ..Status::default()
+        };
+        let text = StatusText(&status).to_string();
+        assert!(!text.contains('\u{1b}') && text.contains("a\u{fffd}[2J\u{fffd}:"), "{text}");
+    }
+
+    #[test]
+    fn spans_and_shares() {
+        assert_eq!(Span(0).to_string(), "0 s");
+        assert_eq!(Span(59).to_string(), "59 s");
+        assert_eq!(Span(60).to_string(), "1 min");
+        assert_eq!(Span(3_601).to_string(), "1 h");
+        assert_eq!(Span(3_725).to_string(), "1 h 2 min");
+        assert_eq!(Share(999_999, 1_000_000).to_string(), "99.9 %");
+        assert_eq!(Share(5, 5).to_string(), "100.0 %");
+        assert_eq!(Share(1, 1_000_000).to_string(), "under 0.1 %");
+        assert_eq!(Share(0, 7).to_string(), "0.0 %");
+        assert_eq!(Share(u64::MAX, u64::MAX).to_string(), "100.0 %");
+    }
+}

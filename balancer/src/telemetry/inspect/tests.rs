@@ -69,6 +69,7 @@ fn inspector() -> Inspector {
         registration: 1,
         state: TargetState::Unhealthy,
         reason: Some(Reason::ResponseCodeMismatch(503)),
+        routable: true,
         runtime: Arc::new(TargetRuntime::new(2)),
     };
     let snapshot = Snapshot {
@@ -79,15 +80,14 @@ fn inspector() -> Inspector {
             load_balancer,
             default_action: Action::Forward(0),
         })],
-        groups: vec![Arc::new(GroupView {
-            settings: Arc::new(group(Some(StickinessKind::ApplicationCookie {
-                cookie_name: "SESSION".into(),
-            }))),
-            targets: vec![target],
-            routable: vec![0],
-            failing_open: true,
-            runtime: Arc::new(GroupRuntime::new(2)),
-        })],
+        groups: vec![Arc::new(GroupView::new(
+            Arc::new(group(Some(StickinessKind::ApplicationCookie { cookie_name: "SESSION".into() }))),
+            vec![target],
+            vec![0],
+            true,
+            [(TargetId(1), 0)],
+            Arc::new(GroupRuntime::new(2)),
+        ))],
     };
     Inspector {
         instance: "default".into(),

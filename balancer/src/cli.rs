@@ -11,6 +11,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
+mod check;
 mod status;
 
 /// Everything `balancer` understands.
@@ -32,6 +33,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Validate a configuration and print what would run
+    Check(check::Arguments),
     /// Show listeners, groups and targets of a running balancer
     Status(status::Arguments),
 }
@@ -67,6 +70,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let outcome = match arguments.command {
+        Command::Check(arguments) => check::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
     };
     crate::telemetry::log::flush();

@@ -11,6 +11,8 @@ use crate::model::Configuration;
 
 /// Most faults kept; a configuration with more is not the one that was meant.
 const MAX_FAULTS: usize = 1000;
+/// Longest message in characters.
+const MAX_MESSAGE: usize = 1000;
 
 /// One fault.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,7 +86,7 @@ impl<'a> Faults<'a> {
             self.left_out.set(self.left_out.get() + 1);
         } else {
             let (file, line, column) = self.locate(place);
-            found.push(ConfigError { file, line, column, message: message.into() });
+            found.push(ConfigError { file, line, column, message: printable(&message.into()) });
         }
     }
 
@@ -129,4 +131,18 @@ impl<'a> Faults<'a> {
         }
         Err(errors)
     }
+}
+
+/// One line without control characters and of bearable length, whatever the names are that a user made up.
+fn printable(message: &str) -> String {
+    let escape = |letter: char| {
+        let (kept, escaped) =
+            if letter.is_control() { (None, Some(letter.escape_default())) } else { (Some(letter), None) };
+        kept.into_iter().chain(escaped.into_iter().flatten())
+    };
+    let mut printable: String = message.chars().take(MAX_MESSAGE).flat_map(escape).collect();
+    if message.chars().nth(MAX_MESSAGE).is_some() {
+        printable.push('…');
+    }
+    printable
 }

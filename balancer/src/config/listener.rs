@@ -67,7 +67,7 @@ pub(super) static DEFAULT_ACTION: Table = Table {
             "type",
             Kind::Choice {
                 allowed: &["forward"],
-                default: "forward",
+                default: "",
                 later: &[
                     "redirect",
                     "fixed-response",
@@ -76,7 +76,7 @@ pub(super) static DEFAULT_ACTION: Table = Table {
                     "jwt-validation",
                 ],
             },
-            "What is done with a request.",
+            "What is done with a request. Needed.",
         ),
         Attribute::new(
             "target_group_arn",

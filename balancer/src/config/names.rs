@@ -47,9 +47,8 @@ impl<'a> Names<'a> {
 
     fn add(&mut self, context: &Context<'a>, found: Found<'a>) {
         let fields = Fields::open(context, self.table, Some(found.block));
-        let given = fields.text("name");
-        let (name, place) = match fields.value("name") {
-            Some((_, place)) => (given.unwrap_or_default(), place),
+        let (name, place) = match fields.text("name").zip(fields.value("name")) {
+            Some((name, (_, place))) => (name, place),
             None => (found.label.replace('_', "-"), found.label_place),
         };
         if !is_name(&name) && !found.label.is_empty() {

@@ -116,6 +116,7 @@ impl Kind {
         match self {
             Self::Whole { default, .. } => default.map_or_else(String::new, |default| default.to_string()),
             Self::Truth { default } => default.to_string(),
+            Self::Choice { default: "", .. } => String::new(),
             Self::Choice { default, .. } => format!("\"{default}\""),
             Self::Text { default, .. } | Self::Reference { default, .. } => (*default).to_owned(),
             Self::List { .. } => "none".to_owned(),

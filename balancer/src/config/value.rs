@@ -134,23 +134,21 @@ impl<'a> Scope<'a> {
             [kind, name] if kind == "var" => match self.variables.get(name.as_str()) {
                 Some(Some(default)) => Ok(&default.expression),
                 Some(None) => Err(format!(
-                    "`var.{name}` has no default; allowed here: a variable with a default, or a value"
+                    "`var.{name}` has no default; allowed: a variable with a default, or a value"
                 )),
                 None => Err(format!(
-                    "there is no variable `{name}`{}; allowed here: a variable with a default, or a value",
+                    "there is no variable `{name}`{}; allowed: a variable with a default, or a value",
                     suggest::hint(name, self.variables.keys().copied())
                 )),
             },
             [kind, name] if kind == "local" => {
                 self.locals.get(name.as_str()).map(|local| &local.expression).ok_or_else(|| {
                     let hint = suggest::hint(name, self.locals.keys().copied());
-                    format!(
-                        "there is no local `{name}`{hint}; allowed here: a local that is given, or a value"
-                    )
+                    format!("there is no local `{name}`{hint}; allowed: a local that is given, or a value")
                 })
             }
             _ => Err(format!(
-                "`{}` goes into a part of a variable; allowed here: var.NAME, local.NAME or a value",
+                "`{}` goes into a part of a variable; allowed: var.NAME, local.NAME or a value",
                 shortened(&path.join("."))
             )),
         }

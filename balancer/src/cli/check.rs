@@ -1,0 +1,206 @@
+//! `balancer check`: validates a configuration and says what would run.
+//! Must not know what is running: it reads files and prints.
+
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+    path::PathBuf,
+    time::Duration,
+};
+
+use super::Failure;
+use crate::{
+    config,
+    model::{
+        Action, Algorithm, Configuration, HealthCheck, HealthCheckPort, ProbeProtocol, StickinessKind,
+        StickinessSettings, TargetAddress, TargetGroup, TargetSpec,
+    },
+};
+
+/// Arguments of `balancer check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The configuration: a file, or a folder with *.hcl and *.tf files
+    #[arg(short, long, value_name = "FILE_OR_DIR")]
+    config: PathBuf,
+}
+
+/// Prints what would run, and to standard error what is valid and yet hardly meant.
+///
+/// # Errors
+/// Every fault of the configuration.
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let configuration =
+        config::load(&arguments.config).map_err(|errors| Failure::BadConfiguration(errors.to_string()))?;
+    for warning in config::warnings(&configuration) {
+        // Nobody may be reading.
+        let _ = writeln!(io::stderr(), "warning: {warning}");
+    }
+    Ok(super::print(&describe(&configuration))?)
+}
+
+/// What would run: listeners, target groups and targets, a table each.
+fn describe(configuration: &Configuration) -> String {
+    let mut listeners = vec![row(["LISTENER", "ADDRESS", "LOAD BALANCER", "FORWARDS TO"])];
+    for listener in &configuration.listeners {
+        let load_balancer = configuration.load_balancers.get(listener.load_balancer);
+        let Action::Forward(group) = listener.default_action;
+        let group = configuration.target_groups.get(group);
+        listeners.push(vec![
+            listener.name.clone(),
+            format!("http://{}", listener.address),
+            load_balancer.map(|load_balancer| load_balancer.name.clone()).unwrap_or_default(),
+            group.map(|group| group.name.clone()).unwrap_or_default(),
+        ]);
+    }
+    let mut groups = vec![row(["TARGET GROUP", "ALGORITHM", "STICKINESS", "HEALTH CHECK", "DRAINING"])];
+    let mut targets = vec![row(["TARGET GROUP", "TARGET", "PORT"])];
+    for group in &configuration.target_groups {
+        groups.push(group_row(group));
+        targets.extend(group.targets.iter().map(|target| target_row(group, target)));
+    }
+    let admin = configuration.balancer.admin_address;
+    format!(
+        "{}\n{}\n{}\ninstance {}, {} worker{}, admin {}\n",
+        table(&listeners),
+        table(&groups),
+        table(&targets),
+        configuration.balancer.instance,
+        configuration.balancer.workers,
+        if configuration.balancer.workers == 1 { "" } else { "s" },
+        admin.map_or_else(|| "off".to_owned(), |address| format!("http://{address}")),
+    )
+}
+
+fn group_row(group: &TargetGroup) -> Vec<String> {
+    let algorithm = match group.algorithm {
+        Algorithm::RoundRobin => "round_robin",
+        Algorithm::LeastOutstandingRequests => "least_outstanding_requests",
+    };
+    vec![
+        group.name.clone(),
+        algorithm.to_owned(),
+        group.stickiness.as_ref().map_or_else(|| "off".to_owned(), stickiness),
+        health_check(&group.health_check),
+        seconds(group.deregistration_delay),
+    ]
+}
+
+fn stickiness(stickiness: &StickinessSettings) -> String {
+    let kind = match &stickiness.kind {
+        StickinessKind::LoadBalancerCookie => format!("lb_cookie {}", stickiness.attributes.prefix),
+        StickinessKind::ApplicationCookie { cookie_name } => format!("app_cookie {cookie_name}"),
+    };
+    format!("{kind}, {} s", stickiness.duration_seconds)
+}
+
+fn health_check(check: &HealthCheck) -> String {
+    if !check.enabled {
+        return "off".to_owned();
+    }
+    let protocol = match check.protocol {
+        ProbeProtocol::Http => "HTTP",
+        ProbeProtocol::Https => "HTTPS",
+    };
+    let port = match check.port {
+        HealthCheckPort::Traffic => String::new(),
+        HealthCheckPort::Port(port) => format!(" port {port}"),
+    };
+    format!("{protocol} {}{port} every {}", check.path, seconds(check.interval))
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs())
+}
+
+fn target_row(group: &TargetGroup, target: &TargetSpec) -> Vec<String> {
+    let (address, port) = match &target.address {
+        TargetAddress::Ip(ip) => (ip.to_string(), target.port.to_string()),
+        TargetAddress::Host(host) => (host.clone(), target.port.to_string()),
+        TargetAddress::Unix(path) => (format!("unix:{}", path.display()), "-".to_owned()),
+    };
+    vec![group.name.clone(), address, port]
+}
+
+fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+    cells.map(str::to_owned).to_vec()
+}
+
+/// Rows in columns as wide as their widest cell, two spaces apart.
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            // Writing to a String cannot fail.
+            let _ = write!(line, "{cell:width$}  ");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_run_is_shown_in_tables() {
+        let text = r#"
+            balancer {
+              workers       = 1
+              admin_address = "off"
+            }
+            listener "web" {
+              port = 8080
+              default_action {
+                type             = "forward"
+                target_group_arn = target_group.app.arn
+              }
+            }
+            target_group "app" {
+              targets = ["127.0.0.1:9001", "unix:/run/app.sock"]
+              stickiness {
+                type        = "app_cookie"
+                cookie_name = "JSESSIONID"
+              }
+            }
+        "#;
+        let configuration = config::parse(&[(PathBuf::from("x.hcl"), text.to_owned())]).unwrap();
+        let expected = "\
+LISTENER  ADDRESS              LOAD BALANCER  FORWARDS TO
+web       http://0.0.0.0:8080  default        app
+
+TARGET GROUP  ALGORITHM    STICKINESS                     HEALTH CHECK       DRAINING
+app           round_robin  app_cookie JSESSIONID, 86400 s  HTTP / every 30 s  300 s
+
+TARGET GROUP  TARGET              PORT
+app           127.0.0.1           9001
+app           unix:/run/app.sock  -
+
+instance default, 1 worker, admin off
+";
+        let squeezed = |text: &str| -> Vec<Vec<String>> {
+            text.lines()
+                .map(|line| {
+                    line.split("  ")
+                        .map(str::trim)
+                        .filter(|cell| !cell.is_empty())
+                        .map(str::to_owned)
+                        .collect()
+                })
+                .collect()
+        };
+        assert_eq!(squeezed(&describe(&configuration)), squeezed(expected));
+    }
+}

@@ -1,0 +1,192 @@
+//! The configuration language against text nobody meant: an answer every time, never a panic or an overflow.
+
+use std::path::PathBuf;
+
+use balancer::{config, model::Configuration};
+use proptest::prelude::*;
+
+fn parse(text: &str) -> Result<Configuration, config::ConfigErrors> {
+    config::parse(&[(PathBuf::from("x.hcl"), text.to_owned())])
+}
+
+const VALID: [&str; 2] =
+    [include_str!("fixtures/config/native.hcl"), include_str!("fixtures/config/terraform.tf")];
+
+#[test]
+fn deep_nesting_is_refused_on_a_small_stack() {
+    const DEPTH: usize = 100_000;
+    let attribute = |value: String| format!("target_group \"a\" {{\n  port = {value}\n}}\n");
+    let nested = |open: &str, middle: &str, close: &str| {
+        attribute(format!("{}{middle}{}", open.repeat(DEPTH), close.repeat(DEPTH)))
+    };
+    let hostile = [
+        nested("[", "", "]"),
+        nested("[", "", ""),
+        nested("(", "1", ")"),
+        nested("{a=", "1", "}"),
+        nested("!", "true", ""),
+        nested("-", "1", ""),
+        nested("\"${", "1", "}\""),
+        nested("f(", "1", ")"),
+        nested("[for x in ", "[]", ": x]"),
+        nested("a[", "0", "]"),
+        nested("true ? 1 : ", "1", ""),
+        nested("1 + ", "1", ""),
+        nested("1 + (", "1", ")"),
+        nested("a.", "b", ""),
+        nested("%{if true}", "", "%{endif}"),
+        attribute(format!("\"{}\"", "%{if true}".repeat(DEPTH))),
+        nested("{a = 1 + f([for x in !(\"${a[", "1", "]}\") : x])}"),
+        nested("true ? {a = {a = ", "1", "}} : 1"),
+        "a {\n".repeat(DEPTH),
+        format!("{}{}", "a {\n".repeat(DEPTH), "}\n".repeat(DEPTH)),
+        format!("a {} {{}}\n", "\"l\" ".repeat(DEPTH)),
+        "target_group \"a\" {\n".repeat(DEPTH),
+        "/*".repeat(DEPTH),
+        "<<A\n".repeat(DEPTH),
+    ];
+    // What a thread of the balancer has, and the main thread has more.
+    let small = std::thread::Builder::new().stack_size(2 * 1024 * 1024);
+    let checked = small.spawn(move || hostile.iter().filter(|text| parse(text).is_err()).count()).unwrap();
+    assert_eq!(checked.join().unwrap(), 24);
+}
+
+#[test]
+fn text_that_doubles_itself_by_references_is_refused() {
+    let mut texts = String::from("locals {\n  t0 = \"xxxxxxxx\"\n  l0 = [\"10.0.0.1:80\"]\n");
+    for level in 1..15 {
+        let below = level - 1;
+        texts.push_str(&format!(
+            "  t{level} = \"${{local.t{below}}}${{local.t{below}}}${{local.t{below}}}\"\n"
+        ));
+        texts.push_str(&format!("  l{level} = [local.l{below}, local.l{below}, local.l{below}]\n"));
+    }
+    texts.push_str("}\ntarget_group \"a\" {\n  name    = local.t14\n  targets = local.l14\n}\n");
+    let errors = parse(&texts).unwrap_err().to_string();
+    assert!(
+        errors.contains("the text is too long") && errors.contains("too many variables or parts"),
+        "{errors}"
+    );
+}
+
+/// Pieces of the language, so that random text gets past the parser often enough.
+fn token() -> impl Strategy<Value = String> {
+    let words = [
+        "target_group",
+        "listener",
+        "load_balancer",
+        "balancer",
+        "resource",
+        "target_group_attachment",
+        "stickiness",
+        "health_check",
+        "default_action",
+        "forward",
+        "targets",
+        "port",
+        "name",
+        "type",
+        "enabled",
+        "target_group_arn",
+        "\"aws_lb_target_group\"",
+        "\"app\"",
+        "\"b\"",
+        "\"lb_cookie\"",
+        "\"app_cookie\"",
+        "\"unix:/x\"",
+        "\"${",
+        "}\"",
+        "local.x",
+        "var.x",
+        "locals",
+        "target_group.app.arn",
+        "null",
+        "true",
+        "-1",
+        "80",
+        "1e400",
+        "99999999999999999999",
+        "{",
+        "}",
+        "[",
+        "]",
+        "(",
+        ")",
+        "=",
+        ",",
+        ".",
+        "\n",
+        "\r\n",
+        " ",
+        "#",
+        "//",
+        "/*",
+        "*/",
+        "<<E\n",
+        "\nE\n",
+        "%{",
+        "\"",
+        "\\",
+        "\0",
+        "é",
+        "\u{feff}",
+    ];
+    prop_oneof![4 => proptest::sample::select(words.to_vec()).prop_map(str::to_owned), 1 => ".{0,8}"]
+}
+
+/// One change to a text: a stretch of it is replaced.
+fn mutate(text: &str, at: usize, length: usize, replacement: &str) -> String {
+    let start = text.floor_char_boundary(at % (text.len() + 1));
+    let end = text.floor_char_boundary((start + length).min(text.len())).max(start);
+    format!("{}{replacement}{}", &text[..start], &text[end..])
+}
+
+fn check(text: &str) -> Result<(), TestCaseError> {
+    match parse(text) {
+        Ok(configuration) => {
+            // What is accepted can be described and has sound references.
+            let groups = configuration.target_groups.len();
+            for listener in &configuration.listeners {
+                let balancer::model::Action::Forward(group) = listener.default_action;
+                prop_assert!(group < groups && listener.load_balancer < configuration.load_balancers.len());
+            }
+            let _ = config::warnings(&configuration);
+        }
+        Err(errors) => {
+            prop_assert!(!errors.0.is_empty());
+            for error in &errors.0 {
+                prop_assert!(error.line >= 1 && error.column >= 1, "{error}");
+                prop_assert!(error.line <= text.lines().count() + 1, "{error}");
+                prop_assert!(!error.to_string().contains(['\n', '\r', '\0']), "{error:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn any_text_gets_an_answer(text in "(?s).{0,200}") {
+        check(&text)?;
+    }
+
+    #[test]
+    fn any_row_of_tokens_gets_an_answer(tokens in prop::collection::vec(token(), 0..60)) {
+        check(&tokens.join(" "))?;
+        check(&tokens.concat())?;
+    }
+
+    #[test]
+    fn changed_valid_text_gets_an_answer(
+        which in 0..VALID.len(),
+        changes in prop::collection::vec((any::<usize>(), 0..40usize, token()), 1..4),
+    ) {
+        let mut text = VALID[which].to_owned();
+        for (at, length, replacement) in changes {
+            text = mutate(&text, at, length, &replacement);
+        }
+        check(&text)?;
+    }
+}

@@ -6,6 +6,8 @@
 //! count connections themselves: nothing but speed and insight changes.
 //! Must not know: requests, cookies, health, what a slot's figures are used for.
 
+mod bpf;
+mod cgroup;
 mod cleanup;
 mod counters;
 mod endpoint;
@@ -17,12 +19,25 @@ mod generation;
 mod instance;
 mod outstanding;
 mod slots;
+mod sys;
 mod words;
 
-use std::{io, os::fd::BorrowedFd, path::PathBuf};
+use std::{
+    fmt, io,
+    os::fd::BorrowedFd,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
 
+use aya::maps::{MapData, MapError, SkStorage};
 use balancer_common::{STICKY_BUCKET_WORDS, STICKY_ENTRIES_PER_BUCKET};
 
+use self::{
+    bpf::{KernelSide, Opened},
+    generation::Generations,
+    instance::InstanceFolder,
+    slots::Slots,
+};
 pub use self::{
     cleanup::{CleanupReport, cleanup},
     counters::{CounterValues, TargetCounters},
@@ -31,7 +46,6 @@ pub use self::{
     outstanding::{Outstanding, OutstandingView},
     words::Words,
 };
-use self::{generation::Generations, instance::InstanceFolder, slots::Slots};
 use crate::{
     id::Slot,
     model::{Endpoint, KernelAssist},
@@ -103,36 +117,55 @@ pub struct Kernel {
     generations: Generations,
     events: Option<Events>,
     sender: EventSender,
+    side: Option<KernelSide>,
+    marker: ProbeMarker,
     /// Held until everything above is gone.
     _folder: InstanceFolder,
 }
 
 impl Kernel {
     /// Takes the instance for this process, and opens or makes its tables. What an earlier process counted
-    /// is still there.
+    /// is still there. With the kernel side the process may move to a cgroup of its own; sockets that were
+    /// opened before are not counted.
     ///
     /// With [`KernelAssist::Auto`], a kernel side that cannot be had is told of once, as a warning.
+    /// Afterwards root may be given up; CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON must then be kept.
     ///
     /// # Errors
     /// [`KernelError::Running`] when another process has the instance; [`KernelError::Required`] when the
     /// kernel side is required and cannot be had; others when the runtime folder or memory cannot be used.
     pub fn open(options: &KernelOptions) -> Result<Self, KernelError> {
         let folder = InstanceFolder::lock(&options.instance, &options.runtime_dir)?;
-        let reason = "this version has no kernel programs".to_owned();
-        if options.assist == KernelAssist::Required {
-            return Err(KernelError::Required { reason });
+        let sticky_words = sticky_words(options.session_table_size);
+        match open_kernel_side(options, sticky_words)? {
+            Ok(opened) => Self::with_kernel_side(folder, opened),
+            Err(reason) => Self::without_kernel_side(folder, sticky_words, reason),
         }
-        let words = fallback::open(folder.path(), sticky_words(options.session_table_size))?;
-        let generations = Generations::claim(folder.path(), words.outstanding)?;
-        let tables = Tables {
-            outstanding: generations.outstanding(),
-            counters: TargetCounters::new(words.counters, false),
-            sticky: words.sticky,
-        };
-        let slots = Slots::new(tables.counters.clone(), tables.outstanding.clone(), |_| true);
+    }
+
+    fn with_kernel_side(folder: InstanceFolder, opened: Opened) -> Result<Self, KernelError> {
+        let Opened { side, words, sources, probes, unbroken, cgroup } = opened;
+        if let Some(cgroup) = cgroup {
+            cleanup::remember_cgroup(folder.path(), &cgroup)?;
+        }
+        let (sender, events) = events::channel(Some(sources));
+        let marker = ProbeMarker(Some(Arc::new(Mutex::new(probes))));
+        let settle = |fingerprint| !unbroken || endpoint::counted_by_workers(fingerprint);
+        let (tables, generations, slots) = assemble(folder.path(), words, true, settle)?;
+        let (assist, events, side) = (Assist::Active, Some(events), Some(side));
+        Ok(Self { tables, assist, slots, generations, events, sender, side, marker, _folder: folder })
+    }
+
+    fn without_kernel_side(
+        folder: InstanceFolder,
+        sticky_words: usize,
+        reason: String,
+    ) -> Result<Self, KernelError> {
+        let words = fallback::open(folder.path(), sticky_words)?;
         let (sender, events) = events::channel(None);
-        let assist = Assist::Off { reason };
-        Ok(Self { tables, assist, slots, generations, events: Some(events), sender, _folder: folder })
+        let (tables, generations, slots) = assemble(folder.path(), words, false, |_| true)?;
+        let (assist, events, marker) = (Assist::Off { reason }, Some(events), ProbeMarker(None));
+        Ok(Self { tables, assist, slots, generations, events, sender, side: None, marker, _folder: folder })
     }
 
     /// The tables, for workers and everybody who reads figures.
@@ -153,18 +186,33 @@ impl Kernel {
     /// # Errors
     /// [`KernelError::NoFreeSlot`]; [`KernelError::Target`] when the kernel refuses.
     pub fn claim_slot(&mut self, endpoint: &Endpoint) -> Result<Slot, KernelError> {
-        self.slots.claim(endpoint).ok_or_else(|| KernelError::NoFreeSlot { endpoint: endpoint.clone() })
+        let full = || KernelError::NoFreeSlot { endpoint: endpoint.clone() };
+        let slot = self.slots.claim(endpoint).ok_or_else(full)?;
+        if let (Some(side), Some(key)) = (&mut self.side, endpoint::target_key(endpoint))
+            && let Err(source) = side.count(key, slot)
+        {
+            self.slots.release(slot);
+            return Err(KernelError::Target { endpoint: endpoint.clone(), source });
+        }
+        Ok(slot)
     }
 
     /// The endpoint of this slot is not used any more: its new connections are not counted from now on, those
     /// that are open still are. [`Self::reap`] frees the slot when nothing counts on it.
     pub fn release_slot(&mut self, slot: Slot) {
-        self.slots.release(slot);
+        if self.slots.release(slot)
+            && let Some(side) = &mut self.side
+        {
+            side.forget(slot);
+        }
     }
 
     /// After a start, when all configured endpoints are claimed: releases the slots of all others.
     pub fn release_unclaimed(&mut self) {
         self.slots.release_left_over();
+        if let Some(side) = &mut self.side {
+            side.forget_all_but(|slot| self.slots.is_claimed(slot));
+        }
     }
 
     /// To be called about once a second: frees released slots on which nothing was counted at this call and
@@ -191,13 +239,52 @@ impl Kernel {
     /// For health checks: exempts their sockets from being counted.
     #[must_use]
     pub fn probe_marker(&self) -> ProbeMarker {
-        ProbeMarker {}
+        self.marker.clone()
     }
 }
 
+/// Tries the kernel side. The inner error says why it is done without; the outer one, that it must not be.
+fn open_kernel_side(
+    options: &KernelOptions,
+    sticky_words: usize,
+) -> Result<Result<Opened, String>, KernelError> {
+    if options.assist == KernelAssist::Off {
+        return Ok(Err("switched off by kernel_assist".to_owned()));
+    }
+    KernelSide::open(&options.instance, sticky_words).map_or_else(
+        |error| match (options.assist, error.reason()) {
+            (KernelAssist::Required, reason) => Err(KernelError::Required { reason }),
+            (_, reason) => {
+                tracing::warn!(
+                    reason,
+                    "going on without the kernel side: connections are counted by the workers"
+                );
+                Ok(Err(reason))
+            }
+        },
+        |opened| Ok(Ok(opened)),
+    )
+}
+
+fn assemble(
+    folder: &Path,
+    words: TableWords,
+    kernel_counts: bool,
+    settle: impl Fn(u64) -> bool,
+) -> Result<(Tables, Generations, Slots), KernelError> {
+    let generations = Generations::claim(folder, words.outstanding)?;
+    let tables = Tables {
+        outstanding: generations.outstanding(),
+        counters: TargetCounters::new(words.counters, kernel_counts),
+        sticky: words.sticky,
+    };
+    let slots = Slots::new(tables.counters.clone(), tables.outstanding.clone(), settle);
+    Ok((tables, generations, slots))
+}
+
 /// Exempts sockets from being counted by the kernel. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct ProbeMarker {}
+#[derive(Clone)]
+pub struct ProbeMarker(Option<Arc<Mutex<SkStorage<MapData, u32>>>>);
 
 impl ProbeMarker {
     /// The connection that this socket is going to make is not counted and raises no events. To be called
@@ -205,8 +292,19 @@ impl ProbeMarker {
     ///
     /// # Errors
     /// The kernel's; the socket can be used all the same, and is then counted.
-    pub fn exempt(&self, _socket: BorrowedFd<'_>) -> io::Result<()> {
-        Ok(())
+    pub fn exempt(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        let Some(probes) = &self.0 else { return Ok(()) };
+        let mut probes = probes.lock().unwrap_or_else(PoisonError::into_inner);
+        probes.insert(&socket, 1, 0).map_err(|error| match error {
+            MapError::SyscallError(error) => error.io_error,
+            error => io::Error::other(error),
+        })
+    }
+}
+
+impl fmt::Debug for ProbeMarker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProbeMarker({})", if self.0.is_some() { "kernel" } else { "none" })
     }
 }
 

@@ -53,7 +53,6 @@ pub(super) fn fingerprint(endpoint: &Endpoint) -> u64 {
 }
 
 /// Whether the workers count the connections of the endpoint with this fingerprint even when the kernel counts.
-#[allow(dead_code, reason = "for the kernel side")]
 pub(super) fn counted_by_workers(fingerprint: u64) -> bool {
     fingerprint & UNIX != 0
 }

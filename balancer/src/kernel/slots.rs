@@ -106,7 +106,6 @@ impl Slots {
     }
 
     /// Whether an endpoint of this process has the slot.
-    #[allow(dead_code, reason = "for the kernel side")]
     pub(super) fn is_claimed(&self, slot: Slot) -> bool {
         self.owners.get(&slot).is_some_and(|owner| owner.state == State::Claimed)
     }

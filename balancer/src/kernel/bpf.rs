@@ -1,0 +1,259 @@
+//! The kernel side: the kernel programs and their tables, loaded, pinned and attached.
+//!
+//! Tables and the link to the cgroup are pinned under `/sys/fs/bpf/balancer/<instance>/v<version>/`, so that they go
+//! on counting while no process is there: a process that is killed leaves connections that are still closing. The next
+//! one takes the pinned tables, and puts its own program in the place of the one that the pinned link runs, in one
+//! step: at every moment there is one program that counts. Must not know: slots, requests.
+
+mod pins;
+
+use std::{
+    error::Error,
+    fs, io,
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+};
+
+use aya::{
+    Btf, Ebpf, EbpfError, EbpfLoader, include_bytes_aligned,
+    maps::{HashMap, Map, MapData, MapError, RingBuf, SkStorage},
+    programs::{BtfTracePoint, CgroupAttachMode, ProgramError, SockOps, links::FdLink},
+};
+use aya_log::EbpfLogger;
+use balancer_common::{COUNTER_WORDS, STICKY_BUCKET_WORDS, TargetKey, map, program};
+
+use self::pins::PinFolder;
+use super::{
+    TableWords, Words, cgroup, cgroup::Cgroup, cgroup::CgroupError, counters, events::KernelSources,
+    outstanding, sys,
+};
+
+use crate::id::Slot;
+
+pub(super) use self::pins::{remove as remove_pins, root as pin_root};
+
+/// The kernel programs, as `cargo xtask build-ebpf` made them (see the build script).
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/balancer-kernel.o"));
+
+const LINK: &str = "target_counters_link";
+const LOG: &str = "AYA_LOGS";
+
+/// Why the kernel side cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BpfError {
+    #[error("{}", path.display())]
+    Path { path: PathBuf, source: io::Error },
+    #[error("loading the kernel programs")]
+    Load(#[from] EbpfError),
+    #[error("program {name}")]
+    Program { name: &'static str, source: ProgramError },
+    #[error("table {name}")]
+    Map { name: &'static str, source: MapError },
+    #[error("mapping table {name}")]
+    Mapping { name: &'static str, source: io::Error },
+    #[error("the object holds no {name}")]
+    Missing { name: &'static str },
+    #[error("cgroup")]
+    Cgroup(#[from] CgroupError),
+    #[error("link to the cgroup: {0}")]
+    Link(String),
+}
+
+impl BpfError {
+    /// The whole story in one line, with what would help.
+    pub(super) fn reason(&self) -> String {
+        let mut reason = self.to_string();
+        let mut denied = false;
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !reason.ends_with(&text) {
+                reason = format!("{reason}: {text}");
+            }
+            if let Some(error) = error.downcast_ref::<io::Error>() {
+                denied |= matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES));
+            }
+            cause = error.source();
+        }
+        if denied {
+            reason.push_str(" (it takes root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON)");
+        }
+        reason
+    }
+}
+
+/// The loaded kernel side. It goes on counting when this is dropped.
+#[derive(Debug)]
+pub(super) struct KernelSide {
+    targets: HashMap<MapData, Key, u32>,
+    /// What this process put into `targets`.
+    keys: std::collections::HashMap<Slot, TargetKey>,
+    /// Holds the programs that are not pinned.
+    _programs: Ebpf,
+}
+
+/// What [`KernelSide::open`] gives.
+pub(super) struct Opened {
+    pub(super) side: KernelSide,
+    pub(super) words: TableWords,
+    pub(super) sources: KernelSources,
+    pub(super) probes: SkStorage<MapData, u32>,
+    /// Whether every connection since the tables were made has been counted to its end, or still is.
+    pub(super) unbroken: bool,
+    /// The cgroup made for the instance.
+    pub(super) cgroup: Option<PathBuf>,
+}
+
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug)]
+struct Key(TargetKey);
+
+// SAFETY: 24 bytes without implicit padding, each bit pattern of which is a value.
+unsafe impl aya::Pod for Key {}
+
+impl KernelSide {
+    /// Loads the programs over the pinned tables, or new ones, and starts to count the connections of this process.
+    pub(super) fn open(instance: &str, sticky_words: usize) -> Result<Opened, BpfError> {
+        let buckets = u32::try_from(sticky_words / STICKY_BUCKET_WORDS)
+            .map_err(|error| BpfError::Link(error.to_string()))?;
+        let pins = PinFolder::open(instance)?;
+        let kept = pins.keep_fitting(buckets)?;
+        let mut loader = EbpfLoader::new();
+        loader.map_max_entries(map::STICKY, buckets);
+        // What is below the log's level costs the programs nothing: the kernel leaves it out.
+        let level = log::max_level() as u8;
+        loader.override_global(aya_log::LEVEL, &level, false);
+        for name in pins::MAPS {
+            loader.map_pin_path(name, pins.path(name));
+        }
+        let mut programs = loader.load(OBJECT)?;
+        let cgroup = load_and_attach(&mut programs, instance, &pins)?;
+        if let Err(error) = count_resets(&mut programs) {
+            tracing::warn!(reason = error.reason(), "resets of connections to targets are not counted");
+        }
+        let log = programs.map(LOG).is_some().then(|| EbpfLogger::init(&mut programs));
+        let log = log.transpose().unwrap_or_else(|error| {
+            tracing::warn!(%error, "what kernel programs log is not shown");
+            None
+        });
+        let words = TableWords {
+            outstanding: mapped(&mut programs, map::OUTSTANDING, outstanding::WORDS)?,
+            counters: mapped(&mut programs, map::TARGET_COUNTERS, counters::WORDS)?,
+            sticky: mapped(&mut programs, map::STICKY, sticky_words)?,
+        };
+        let ring = RingBuf::try_from(take(&mut programs, map::EVENTS)?).map_err(bad(map::EVENTS))?;
+        let probes = SkStorage::try_from(take(&mut programs, map::PROBES)?).map_err(bad(map::PROBES))?;
+        let targets = HashMap::try_from(take(&mut programs, map::TARGETS)?).map_err(bad(map::TARGETS))?;
+        Ok(Opened {
+            side: Self { targets, keys: std::collections::HashMap::new(), _programs: programs },
+            words,
+            sources: KernelSources { ring, log },
+            probes,
+            unbroken: kept && cgroup.same_link,
+            cgroup: cgroup.made,
+        })
+    }
+
+    /// Connections to `key` are counted on `slot` from now on.
+    pub(super) fn count(&mut self, key: TargetKey, slot: Slot) -> Result<(), MapError> {
+        self.targets.insert(Key(key), u32::from(slot.0), 0)?;
+        self.keys.insert(slot, key);
+        Ok(())
+    }
+
+    /// New connections to what is counted on `slot` are not counted any more.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        if let Some(key) = self.keys.remove(&slot) {
+            self.remove(key);
+        }
+    }
+
+    /// New connections to anything but what `is_wanted` wants are not counted any more.
+    pub(super) fn forget_all_but(&mut self, is_wanted: impl Fn(Slot) -> bool) {
+        let wanted = |slot: u32| u16::try_from(slot).is_ok_and(|slot| is_wanted(Slot(slot)));
+        let unwanted: Vec<Key> =
+            self.targets.iter().flatten().filter(|&(_, slot)| !wanted(slot)).map(|(key, _)| key).collect();
+        for Key(key) in unwanted {
+            self.remove(key);
+        }
+    }
+
+    fn remove(&mut self, key: TargetKey) {
+        match self.targets.remove(&Key(key)) {
+            Ok(()) | Err(MapError::KeyNotFound) => {}
+            Err(error) => {
+                tracing::warn!(%error, "an endpoint that is not used any more cannot be taken from the kernel");
+            }
+        }
+    }
+}
+
+struct Attached {
+    same_link: bool,
+    made: Option<PathBuf>,
+}
+
+fn load_and_attach(programs: &mut Ebpf, instance: &str, pins: &PinFolder) -> Result<Attached, BpfError> {
+    const NAME: &str = program::TARGET_COUNTERS;
+    let failed = |source| BpfError::Program { name: NAME, source };
+    let counter = programs.program_mut(NAME).ok_or(BpfError::Missing { name: NAME })?;
+    let counter: &mut SockOps = counter.try_into().map_err(failed)?;
+    counter.load().map_err(failed)?;
+    let Cgroup { folder, id, made } = cgroup::enter(instance)?;
+    let path = pins.path(LINK);
+    if path.exists() {
+        match take_over(&path, id, counter) {
+            Ok(()) => return Ok(Attached { same_link: true, made }),
+            Err(reason) => {
+                tracing::info!(reason, "the pinned link is not used again: connections are counted anew");
+                fs::remove_file(&path).map_err(|source| BpfError::Path { path: path.clone(), source })?;
+            }
+        }
+    }
+    let link = counter.attach(folder, CgroupAttachMode::Single).map_err(failed)?;
+    let link = counter.take_link(link).map_err(failed)?;
+    let link: FdLink = link
+        .try_into()
+        .map_err(|error: aya::programs::links::LinkError| BpfError::Link(error.to_string()))?;
+    link.pin(&path).map_err(|error| BpfError::Link(error.to_string()))?;
+    Ok(Attached { same_link: false, made })
+}
+
+/// Makes the link at `path` run `counter`, if it is attached to the cgroup; else says why not.
+fn take_over(path: &Path, cgroup: u64, counter: &SockOps) -> Result<(), String> {
+    let link = sys::pinned_object(path).map_err(|error| error.to_string())?;
+    match sys::link_cgroup(link.as_fd()) {
+        Ok(Some(found)) if found == cgroup => {}
+        Ok(_) => return Err("it is of another cgroup".to_owned()),
+        Err(error) => return Err(error.to_string()),
+    }
+    let program = counter.fd().map_err(|error| error.to_string())?;
+    sys::replace_program(link.as_fd(), program.as_fd()).map_err(|error| error.to_string())
+}
+
+/// Not pinned: what happens between two processes is not counted, and nothing is counted twice.
+fn count_resets(programs: &mut Ebpf) -> Result<(), BpfError> {
+    const NAME: &str = program::RESET_COUNTER;
+    let failed = |source| BpfError::Program { name: NAME, source };
+    let counter = programs.program_mut(NAME).ok_or(BpfError::Missing { name: NAME })?;
+    let counter: &mut BtfTracePoint = counter.try_into().map_err(failed)?;
+    let types = Btf::from_sys_fs().map_err(|error| BpfError::Load(error.into()))?;
+    counter.load("tcp_receive_reset", &types).map_err(failed)?;
+    counter.attach().map_err(failed)?;
+    Ok(())
+}
+
+fn take(programs: &mut Ebpf, name: &'static str) -> Result<Map, BpfError> {
+    programs.take_map(name).ok_or(BpfError::Missing { name })
+}
+
+fn bad(name: &'static str) -> impl FnOnce(MapError) -> BpfError {
+    move |source| BpfError::Map { name, source }
+}
+
+/// The memory of an array. It stays after the descriptor is closed.
+fn mapped(programs: &mut Ebpf, name: &'static str, len: usize) -> Result<Words, BpfError> {
+    const { assert!(COUNTER_WORDS == 16, "rows of arrays are multiples of a word, without padding between them") };
+    let Map::Array(array) = take(programs, name)? else { return Err(BpfError::Missing { name }) };
+    Words::of_fd(array.fd().as_fd(), len).map_err(|source| BpfError::Mapping { name, source })
+}

@@ -1,0 +1,114 @@
+//! The few system calls that neither aya nor rustix makes. Must not know: what they are made for.
+
+use std::{
+    ffi::{CStr, CString},
+    io,
+    os::{
+        fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+        unix::ffi::OsStrExt,
+    },
+    path::Path,
+};
+
+/// Commands of bpf(2), from linux/bpf.h.
+const BPF_OBJ_GET: libc::c_long = 7;
+const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
+const BPF_LINK_UPDATE: libc::c_long = 29;
+/// Type of a link to a cgroup, from linux/bpf.h.
+const BPF_LINK_TYPE_CGROUP: u32 = 3;
+
+/// The object pinned at `path`.
+pub(super) fn pinned_object(path: &Path) -> io::Result<OwnedFd> {
+    #[repr(C)]
+    struct Arguments {
+        pathname: u64,
+        fd: u32,
+        flags: u32,
+    }
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut arguments = Arguments { pathname: address(path.as_ptr()), fd: 0, flags: 0 };
+    // SAFETY: the arguments are those of the command; the path outlives the call.
+    let fd = unsafe { bpf(BPF_OBJ_GET, &mut arguments) }?;
+    let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: the call gave us this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The id of the cgroup that a link is attached to; 0 when it is attached to nothing any more, none when it is
+/// not a link to a cgroup.
+pub(super) fn link_cgroup(link: BorrowedFd<'_>) -> io::Result<Option<u64>> {
+    #[repr(C)]
+    struct Arguments {
+        fd: u32,
+        len: u32,
+        info: u64,
+    }
+    #[repr(C)]
+    #[derive(Default)]
+    struct Info {
+        kind: u32,
+        id: u32,
+        program: u32,
+        padding: u32,
+        cgroup: u64,
+        attach_type: u32,
+        rest: [u32; 3],
+    }
+    let mut info = Info::default();
+    let mut arguments = Arguments {
+        fd: link.as_raw_fd().cast_unsigned(),
+        len: u32::try_from(size_of::<Info>()).map_err(io::Error::other)?,
+        info: address(&raw mut info),
+    };
+    // SAFETY: the arguments are those of the command; the kernel writes at most `len` bytes to `info`.
+    unsafe { bpf(BPF_OBJ_GET_INFO_BY_FD, &mut arguments) }?;
+    Ok((info.kind == BPF_LINK_TYPE_CGROUP).then_some(info.cgroup))
+}
+
+/// Puts `program` in the place of the one that `link` runs, in one step.
+pub(super) fn replace_program(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
+    #[repr(C)]
+    struct Arguments {
+        link: u32,
+        program: u32,
+        flags: u32,
+        old_program: u32,
+    }
+    let mut arguments = Arguments {
+        link: link.as_raw_fd().cast_unsigned(),
+        program: program.as_raw_fd().cast_unsigned(),
+        flags: 0,
+        old_program: 0,
+    };
+    // SAFETY: the arguments are those of the command.
+    unsafe { bpf(BPF_LINK_UPDATE, &mut arguments) }.map(drop)
+}
+
+/// Mounts a file system without source or options on `target`.
+pub(super) fn mount(kind: &CStr, target: &Path) -> io::Result<()> {
+    let target = CString::new(target.as_os_str().as_bytes())?;
+    // SAFETY: all strings outlive the call; these flags take no data.
+    let result = unsafe {
+        libc::mount(
+            kind.as_ptr(),
+            target.as_ptr(),
+            kind.as_ptr(),
+            libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC,
+            std::ptr::null(),
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+fn address<T>(pointer: *const T) -> u64 {
+    pointer.expose_provenance() as u64
+}
+
+/// # Safety
+/// `arguments` must be those of `command`, and everything they point to must be valid.
+unsafe fn bpf<T>(command: libc::c_long, arguments: &mut T) -> io::Result<libc::c_long> {
+    // SAFETY: the caller's; the kernel takes a size smaller than its own structure as zeros behind it.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(arguments), size_of::<T>()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}

@@ -6,12 +6,14 @@
 use std::{
     ffi::OsString,
     io::{self, Write},
+    path::PathBuf,
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 mod check;
+mod cleanup;
 mod status;
 
 /// Everything `balancer` understands.
@@ -35,8 +37,23 @@ struct Arguments {
 enum Command {
     /// Validate a configuration and print what would run
     Check(check::Arguments),
+    /// Remove what a balancer left behind: pinned tables and links, its cgroup, its runtime folder
+    ///
+    /// Counters and application sessions outlive a balancer on purpose, so that a restart keeps them.
+    /// This ends that. Refuses while a balancer of the instance runs.
+    Cleanup(CleanupArguments),
     /// Show listeners, groups and targets of a running balancer
     Status(status::Arguments),
+}
+
+#[derive(Debug, Args)]
+struct CleanupArguments {
+    /// Instance to clean up after: its `instance` in the balancer block
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    instance: String,
+    /// Runtime folder: its `runtime_dir` in the balancer block
+    #[arg(long, value_name = "DIR", default_value = "/run/balancer")]
+    runtime_dir: PathBuf,
 }
 
 /// Why a command did not do its work.
@@ -71,6 +88,9 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match arguments.command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::Cleanup(CleanupArguments { instance, runtime_dir }) => {
+            cleanup::run(&instance, &runtime_dir).map_err(Failure::from)
+        }
         Command::Status(arguments) => status::run(&arguments),
     };
     crate::telemetry::log::flush();

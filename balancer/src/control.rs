@@ -2,4 +2,5 @@
 //! Must not know: how a request is decided.
 
 pub mod admin;
+pub mod privileges;
 pub mod signals;

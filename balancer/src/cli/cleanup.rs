@@ -9,7 +9,7 @@ use anyhow::Context;
 ///
 /// # Errors
 /// While the instance runs, and when something cannot be removed.
-pub fn run(instance: &str, runtime_dir: &Path) -> anyhow::Result<()> {
+pub(super) fn run(instance: &str, runtime_dir: &Path) -> anyhow::Result<()> {
     let report = crate::kernel::cleanup(instance, runtime_dir)
         .with_context(|| format!("cleaning up after instance {instance:?}"))?;
     if report.removed.is_empty() {

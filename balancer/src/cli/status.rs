@@ -31,29 +31,30 @@ pub(super) struct Arguments {
 
 /// Prints the state of a running balancer.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    Ok(print(&report(arguments)?)?)
+}
+
+fn report(arguments: &Arguments) -> anyhow::Result<String> {
+    let (document, status) = ask(&arguments.admin)?;
+    Ok(if arguments.json { document } else { StatusText(&status).to_string() })
+}
+
+/// The status document of the balancer whose admin endpoint this is, as it came and as it was understood.
+pub(super) fn ask(admin: &str) -> anyhow::Result<(String, Status)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start an I/O runtime")?;
-    let answer = runtime.block_on(async { tokio::time::timeout(LIMIT, fetch(&arguments.admin)).await });
+    let answer = runtime.block_on(async { tokio::time::timeout(LIMIT, fetch(admin)).await });
     // A name still being looked up must not hold up the exit.
     runtime.shutdown_background();
-    let body = match answer {
-        Ok(body) => body?,
-        Err(_) => Err(anyhow::anyhow!(
-            "no answer from the admin endpoint {} within {} s",
-            arguments.admin,
-            LIMIT.as_secs()
-        ))?,
+    let Ok(body) = answer else {
+        bail!("no answer from the admin endpoint {admin} within {} s", LIMIT.as_secs());
     };
-    let status: Status = serde_json::from_slice(&body)
-        .with_context(|| format!("what answers at {} is not a balancer's admin endpoint", arguments.admin))?;
-    if arguments.json {
-        print(&String::from_utf8_lossy(&body))?;
-    } else {
-        print(&StatusText(&status).to_string())?;
-    }
-    Ok(())
+    let document = String::from_utf8_lossy(&body?).into_owned();
+    let status = serde_json::from_str(&document)
+        .with_context(|| format!("what answers at {admin} is not a balancer's admin endpoint"))?;
+    Ok((document, status))
 }
 
 async fn fetch(admin: &str) -> anyhow::Result<Bytes> {
@@ -121,21 +122,19 @@ mod tests {
     }
 
     fn failure(admin: String) -> String {
-        match run(&Arguments { json: true, admin }) {
-            Err(Failure::CannotStart(error)) => format!("{error:#}"),
-            other => panic!("{other:?}"),
-        }
+        format!("{:#}", report(&Arguments { json: true, admin }).unwrap_err())
     }
 
     #[test]
     fn a_document_is_printed_and_anything_else_is_told_in_one_line() {
         let body = serde_json::to_string(&Status::default()).unwrap();
         let good = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-        for json in [true, false] {
-            assert!(run(&Arguments { json, admin: endpoint(good.clone().into()) }).is_ok());
-        }
         let until_close = format!("HTTP/1.0 200 OK\r\n\r\n{body}");
-        assert!(run(&Arguments { json: true, admin: endpoint(until_close.into()) }).is_ok());
+        for answer in [&good, &until_close] {
+            let told = |json| report(&Arguments { json, admin: endpoint(answer.clone().into()) }).unwrap();
+            assert_eq!(told(true), body);
+            assert_eq!(told(false), StatusText(&Status::default()).to_string());
+        }
 
         let refused = endpoint(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n".to_vec());
         assert!(failure(refused).contains("answered 503"));

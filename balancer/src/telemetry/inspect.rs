@@ -18,6 +18,7 @@ use super::{
 use crate::{
     clock,
     id::Slot,
+    kernel::{Assist, Tables},
     model::{Action, Algorithm, StickinessKind, StickinessSettings},
     snapshot::{ListenerView, Snapshot},
     target_group::{GroupView, TargetView},
@@ -67,6 +68,42 @@ pub struct KernelSide {
     pub active: bool,
     /// For a person to read.
     pub detail: String,
+}
+
+impl From<&Assist> for KernelSide {
+    fn from(assist: &Assist) -> Self {
+        match assist {
+            Assist::Active => {
+                Self { active: true, detail: "the kernel counts connections to targets".to_owned() }
+            }
+            Assist::Off { reason } => Self { active: false, detail: reason.clone() },
+        }
+    }
+}
+
+impl SlotFigures for Tables {
+    fn outstanding(&self, slot: Slot) -> u64 {
+        self.outstanding.get(slot)
+    }
+
+    fn connections(&self, slot: Slot) -> Connections {
+        let values = self.counters.read(slot);
+        Connections {
+            open: values.open,
+            connecting: values.connecting,
+            opened: values.opened,
+            failed: values.failed,
+            reset: values.resets,
+            retransmits: values.retransmits,
+            srtt_us: values.srtt_us,
+            bytes_in: values.bytes_in,
+            bytes_out: values.bytes_out,
+        }
+    }
+
+    fn session_table(&self) -> Option<SessionTable> {
+        None
+    }
 }
 
 /// Where the figures of a process are.

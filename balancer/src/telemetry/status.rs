@@ -194,9 +194,9 @@ pub struct Connections {
     pub retransmits: u64,
     /// Smoothed round-trip time of the connection measured last, in microseconds; 0: not known.
     pub srtt_us: u64,
-    /// Bytes received from the target.
+    /// Bytes received from the target over connections that are closed.
     pub bytes_in: u64,
-    /// Bytes sent to the target and acknowledged.
+    /// Bytes the target got over connections that are closed.
     pub bytes_out: u64,
 }
 

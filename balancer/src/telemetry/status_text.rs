@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Formatter};
 use super::status::{GroupStatus, Status, TargetStatus};
 
 /// Outcome under which stickiness counts requests that went back to their target.
-const PINNED: &str = "stuck";
+const PINNED: &str = "pinned";
 
 /// Writes a [`Status`] as text.
 #[derive(Debug)]
@@ -279,7 +279,7 @@ mod tests {
              listener web: HTTP port 80 -> target group app\n\
              \n\
              target group app: round_robin, 1000 requests, lb_cookie AWSALB for 1 d, 99.9 % of decisions pinned\n\
-             \x20 decisions: absent 1, stuck 999\n\
+             \x20 decisions: absent 1, pinned 999\n\
              \x20 TARGET              STATE      OPEN  OUTSTANDING  REQUESTS  ERRORS  REASON\n\
              \x20 127.0.0.1:9001      healthy       7           12      3456       0\n\
              \x20 [2001:db8::1]:9001  unhealthy     7           12      3456       0  Target.Timeout: Request timed out\n"

@@ -168,3 +168,23 @@ fn a_new_snapshot_is_seen() {
     inspector.snapshot.set(Arc::new(Snapshot { listeners: Vec::new(), groups: Vec::new() }));
     assert!(inspector.status().target_groups.is_empty());
 }
+
+#[test]
+fn the_shared_tables_are_read_by_slot() {
+    let tables = Tables::in_memory(1024).unwrap();
+    tables.outstanding.begin(Slot(3));
+    tables.counters.connecting(Slot(3));
+    tables.counters.opened(Slot(3));
+    tables.counters.connecting(Slot(3));
+    assert_eq!((tables.outstanding(Slot(3)), tables.outstanding(Slot(4))), (1, 0));
+    let expected = Connections { open: 1, connecting: 1, opened: 1, ..Connections::default() };
+    assert_eq!(tables.connections(Slot(3)), expected);
+    assert_eq!(tables.connections(Slot(4)), Connections::default());
+}
+
+#[test]
+fn the_kernel_side_says_why_it_is_off() {
+    let off = KernelSide::from(&Assist::Off { reason: "not allowed".into() });
+    assert_eq!((off.active, off.detail.as_str()), (false, "not allowed"));
+    assert!(KernelSide::from(&Assist::Active).active);
+}

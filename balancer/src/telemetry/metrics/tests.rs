@@ -119,7 +119,7 @@ fn status() -> Status {
             name: "app".into(),
             stickiness: StickinessStatus {
                 enabled: true,
-                decisions: [("stuck".to_owned(), 90), ("forged".to_owned(), 1)].into(),
+                decisions: [("pinned".to_owned(), 90), ("forged".to_owned(), 1)].into(),
                 ..StickinessStatus::default()
             },
             targets: vec![
@@ -158,8 +158,8 @@ fn the_text_keeps_the_rules_and_holds_the_figures() {
     assert_eq!(value(&samples, "balancer_responses_total", &[("status", "460")]), 2.0);
     assert_eq!(value(&samples, "balancer_responses_total", &[("status", "502")]), 3.0);
     assert_eq!(value(&samples, "balancer_session_table_entries", &[]), 7.0);
-    let stuck = [("target_group", "app"), ("outcome", "stuck")];
-    assert_eq!(value(&samples, "balancer_stickiness_decisions_total", &stuck), 90.0);
+    let pinned = [("target_group", "app"), ("outcome", "pinned")];
+    assert_eq!(value(&samples, "balancer_stickiness_decisions_total", &pinned), 90.0);
     let first = [("target_group", "app"), ("target", "127.0.0.1:9001")];
     assert_eq!(value(&samples, "balancer_target_connections_open", &first), 3.0);
     assert_eq!(value(&samples, "balancer_target_smoothed_rtt_seconds", &first), 0.000_25);

@@ -1,1 +1,29 @@
 //! End-to-end tests over real sockets and real servers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::needless_pass_by_value,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
+
+mod applications;
+mod bad_requests;
+mod bodies;
+mod client_faults;
+mod configuration;
+mod cookies;
+mod draining;
+mod failover;
+mod headers;
+mod memory;
+mod reload;
+mod sessions;
+mod startup;
+mod stopping;
+mod target_faults;
+mod targets;
+mod telemetry;
+mod tunnels;

@@ -1,1 +1,34 @@
-//! What the end-to-end tests share.
+//! What the end-to-end tests share: a balancer to start, clients whose bytes are exactly known, targets that follow
+//! a script, and readers of what the balancer, the kernel and `ss` say. Nothing here has a fixed port or waits for
+//! a fixed time: conditions are polled with a deadline.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::print_stderr,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
+
+pub mod apps;
+pub mod balancer;
+pub mod client;
+pub mod config;
+pub mod http;
+pub mod kernel;
+pub mod nginx;
+pub mod ports;
+pub mod status;
+pub mod stream;
+pub mod target;
+pub mod tools;
+pub mod wait;
+
+pub use balancer::Balancer;
+pub use client::{Client, Connection};
+pub use config::{Config, Group};
+pub use http::{Request, Response};
+pub use status::Status;
+pub use target::{Answer, Target};
+pub use wait::until;

@@ -1,0 +1,87 @@
+//! Clients that go away, and too many of them.
+
+use std::sync::{Arc, Mutex, mpsc};
+
+use support::{Answer, Balancer, Config, Target, until};
+
+/// A target whose handler waits until the balancer ends the connection, and then says so.
+fn waits_for_the_end() -> (Target, mpsc::Receiver<()>, Arc<Mutex<usize>>) {
+    let (ended, wait) = mpsc::channel();
+    let started = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&started);
+    let target = Target::heads(move |exchange| {
+        *count.lock().unwrap() += 1;
+        while matches!(exchange.reader.fill(), Ok(true)) {}
+        ended.send(()).unwrap_or_default();
+        Answer::Close
+    });
+    (target, wait, started)
+}
+
+#[test]
+fn a_client_that_goes_away_is_counted_as_460_and_its_request_ends() {
+    let (target, ended, started) = waits_for_the_end();
+    let balancer = Balancer::start(&Config::new(&[&target]));
+    for way in ["close", "reset"] {
+        let before = *started.lock().unwrap();
+        let mut connection = balancer.connect();
+        connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        until("the request is with the target", 10.0, || (*started.lock().unwrap() > before).then_some(()));
+        if way == "reset" {
+            connection.reset()
+        } else {
+            drop(connection)
+        }
+        ended
+            .recv_timeout(std::time::Duration::from_secs(10))
+            .unwrap_or_else(|_| panic!("{way}: the target waits on"));
+    }
+    balancer.wait_status("both are counted", 5.0, |status| status.own(460) == 2);
+    balancer.wait_status("nothing is left in flight", 5.0, |status| {
+        status.target(&target.address)["outstanding_requests"] == 0 && status.total("connections_active") == 0
+    });
+}
+
+#[test]
+fn a_client_that_goes_away_within_its_body_leaves_nothing_behind() {
+    let (target, ended, _) = waits_for_the_end();
+    let balancer = Balancer::start(&Config::new(&[&target]));
+    let descriptors = balancer.descriptors_open();
+    for _ in 0..20 {
+        let mut connection = balancer.connect();
+        connection.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf");
+        until("the request is with the target", 10.0, || {
+            (balancer.status().target(&target.address)["outstanding_requests"] == 1).then_some(())
+        });
+        drop(connection);
+        ended.recv_timeout(std::time::Duration::from_secs(10)).expect("the target's connection ends");
+        until("the request is over", 10.0, || {
+            (balancer.status().target(&target.address)["outstanding_requests"] == 0).then_some(())
+        });
+    }
+    until("descriptors are given back", 10.0, || {
+        (balancer.descriptors_open() <= descriptors + 2).then_some(())
+    });
+}
+
+#[test]
+fn running_out_of_descriptors_pauses_accepting_and_nothing_else() {
+    let target = Target::plain();
+    let mut balancer = Balancer::prepare(&Config::new(&[&target]));
+    balancer.descriptors = Some(128);
+    balancer.run();
+    balancer.wait_until_settled();
+    let mut served = balancer.connect();
+    assert_eq!(served.get("/", "").status, 200);
+    let many: Vec<_> = (0..200).map(|_| balancer.connect()).collect();
+    until("the pause is logged", 10.0, || balancer.log().contains("descriptor").then_some(()));
+    assert_eq!(served.get("/", "").status, 200, "a connection that is there goes on");
+    drop(many);
+    // Who waited is served, and so are new ones.
+    assert_eq!(balancer.connect().get("/", "").status, 200);
+    let status =
+        balancer.wait_status("the pause is counted", 10.0, |status| status.total("accept_pauses") > 0);
+    assert!(status.total("connections_accepted") > 128);
+    let lines = balancer.log().lines().filter(|line| line.contains("descriptor")).count();
+    assert!(lines <= 2, "logged {lines} times");
+}

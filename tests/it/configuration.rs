@@ -1,0 +1,116 @@
+//! Bad configurations: every fault with its place, exit code 2, nothing started. `check` says what `run` would.
+
+use std::{fs, path::Path, process::Command};
+
+use support::{Balancer, Config, Target, balancer::binary};
+
+fn check(path: &Path) -> (Option<i32>, String) {
+    let output = Command::new(binary()).arg("check").arg("-c").arg(path).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+/// This text is refused by `check` and by `run`, with each of these words said.
+fn refused(text: impl AsRef<[u8]>, words: &[&str]) {
+    let target = Target::plain();
+    let mut balancer = Balancer::prepare(&Config::new(&[&target]));
+    fs::write(balancer.config_path(), text).unwrap();
+    let (code, said) = check(&balancer.config_path());
+    assert_eq!(code, Some(2), "{said}");
+    let ended = balancer.run_to_end();
+    assert_eq!(ended.code, Some(2), "{}", ended.log);
+    for word in words {
+        assert!(
+            said.contains(word) && ended.log.contains(word),
+            "{word:?} is not in:\n{said}\n{}",
+            ended.log
+        );
+    }
+    assert!(!balancer.folder().join("state").exists(), "something was started");
+}
+
+fn with_group(lines: &str) -> String {
+    format!(
+        "listener \"web\" {{\n  port = 8080\n  default_action {{\n    type = \"forward\"\n    target_group_arn = \"app\"\n  \
+         }}\n}}\ntarget_group \"app\" {{\n  port = 80\n  protocol = \"HTTP\"\n{lines}}}\n"
+    )
+}
+
+#[test]
+fn every_fault_is_told_with_its_place() {
+    refused(
+        with_group(
+            "  stickness {}\n  deregistration_delay = 3601\n  slow = 1\n  targets = [\"127.0.0.1:99999\"]\n",
+        ),
+        &[
+            "balancer.hcl:11:",
+            "balancer.hcl:12:",
+            "balancer.hcl:13:",
+            "balancer.hcl:14:",
+            "stickiness",
+            "3600",
+        ],
+    );
+}
+
+#[test]
+fn a_missing_reference_and_a_duplicate_are_told() {
+    let text = with_group("").replace("\"app\"\n  }", "target_group.other.arn\n  }");
+    refused(
+        format!("{text}target_group \"app\" {{\n  port = 80\n  protocol = \"HTTP\"\n}}\n"),
+        &["other", "app"],
+    );
+}
+
+#[test]
+fn a_wrong_type_is_told() {
+    refused(with_group("  deregistration_delay = [1]\n"), &["balancer.hcl:11:", "deregistration_delay"]);
+}
+
+#[test]
+fn files_that_are_no_configuration_are_told() {
+    refused("", &["balancer.hcl"]);
+    refused([0_u8, 159, 146, 150].repeat(1000), &["balancer.hcl"]);
+    refused("x".repeat(10 * 1024 * 1024), &["balancer.hcl"]);
+}
+
+#[test]
+fn a_missing_file_is_told() {
+    let (code, said) = check(Path::new("/nowhere/balancer.hcl"));
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("/nowhere/balancer.hcl"), "{said}");
+}
+
+#[test]
+fn terraforms_own_words_load_as_they_stand() {
+    let folder = tempfile::tempdir().unwrap();
+    for stickiness in [
+        "type = \"lb_cookie\"\n    cookie_duration = 86400",
+        "type = \"app_cookie\"\n    cookie_name = \"SESSIONID\"",
+    ] {
+        let text = format!(
+            r#"resource "aws_lb_target_group" "app" {{
+  name     = "app-tg"
+  port     = 80
+  protocol = "HTTP"
+  vpc_id   = aws_vpc.main.id
+
+  stickiness {{
+    {stickiness}
+    enabled = true
+  }}
+}}
+"#
+        );
+        fs::write(folder.path().join("group.tf"), &text).unwrap();
+        fs::write(
+            folder.path().join("listener.hcl"),
+            "listener \"web\" {\n  port = 8080\n  default_action {\n    type = \"forward\"\n    \
+             target_group_arn = aws_lb_target_group.app.arn\n  }\n}\n",
+        )
+        .unwrap();
+        let (code, said) = check(folder.path());
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("app-tg"), "it says what would run: {said}");
+    }
+}

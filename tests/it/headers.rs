@@ -1,0 +1,117 @@
+//! Header fields: what is taken out, what is added, what stays.
+
+use support::{Answer, Balancer, Config, Request, Target};
+
+/// What the target gets of a request with these field lines.
+fn forwarded(config: impl FnOnce(Config) -> Config, fields: &str) -> Request {
+    let target = Target::plain();
+    let balancer = Balancer::start(&config(Config::new(&[&target])));
+    assert_eq!(balancer.connect().get("/a?b=c%20d", fields).status, 200);
+    target.last()
+}
+
+#[test]
+fn hop_by_hop_fields_go_no_further() {
+    let request = forwarded(
+        |config| config,
+        "Connection: keep-alive, X-Private\r\nX-Private: 1\r\nKeep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\n\
+         TE: gzip\r\nX-Kept: yes\r\n",
+    );
+    for name in ["x-private", "keep-alive", "proxy-connection", "te"] {
+        assert_eq!(request.headers.get(name), None, "{name}");
+    }
+    assert_eq!(request.headers.get("x-kept"), Some("yes"));
+    assert_eq!(request.target, "/a?b=c%20d");
+    assert_eq!(request.version, "HTTP/1.1");
+}
+
+#[test]
+fn a_connection_field_cannot_take_out_what_the_balancer_adds() {
+    let request =
+        forwarded(|config| config, "Connection: close, X-Forwarded-For, Host, Cookie\r\nCookie: a=b\r\n");
+    assert_eq!(request.headers.get("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(request.headers.all("host").count(), 1);
+}
+
+#[test]
+fn hop_by_hop_fields_of_responses_stay_behind() {
+    let target = Target::start(|exchange| {
+        exchange.send(
+            "HTTP/1.1 200 OK\r\nServer: the-target/1\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=9\r\n\
+             Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 0\r\n\r\n",
+        );
+        Answer::KeepAlive
+    });
+    let balancer = Balancer::start(&Config::new(&[&target]));
+    let response = balancer.connect().get("/", "");
+    assert_eq!((response.headers.get("x-hop"), response.headers.get("keep-alive")), (None, None));
+    assert_eq!(response.header("server"), "the-target/1");
+    assert_eq!(response.headers.get("via"), None);
+    assert_eq!(response.headers.all("set-cookie").collect::<Vec<_>>(), ["a=1", "b=2"]);
+}
+
+#[test]
+fn forwarded_fields_tell_the_client() {
+    let target = Target::plain();
+    let balancer = Balancer::start(&Config::new(&[&target]));
+    balancer.connect().get("/", "");
+    let request = target.last();
+    assert_eq!(request.headers.get("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(request.headers.get("x-forwarded-proto"), Some("http"));
+    assert_eq!(request.headers.get("x-forwarded-port"), Some(balancer.address.port().to_string().as_str()));
+    balancer
+        .connect()
+        .get("/", "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 1\r\n");
+    let request = target.last();
+    let all: Vec<_> = request.headers.all("x-forwarded-for").collect();
+    assert_eq!(all.join(", "), "192.0.2.1, 127.0.0.1");
+    assert_eq!(request.headers.all("x-forwarded-proto").collect::<Vec<_>>(), ["http"]);
+    assert_eq!(request.headers.all("x-forwarded-port").count(), 1);
+}
+
+#[test]
+fn x_forwarded_for_can_be_preserved_or_removed() {
+    let given = "X-Forwarded-For: 192.0.2.1\r\n";
+    let preserve = |config: Config| config.attribute("xff_header_processing_mode = \"preserve\"");
+    assert_eq!(forwarded(preserve, given).headers.get("x-forwarded-for"), Some("192.0.2.1"));
+    assert_eq!(forwarded(preserve, "").headers.get("x-forwarded-for"), None);
+    let remove = |config: Config| config.attribute("xff_header_processing_mode = \"remove\"");
+    assert_eq!(forwarded(remove, given).headers.get("x-forwarded-for"), None);
+}
+
+#[test]
+fn the_clients_port_can_be_told() {
+    let request = forwarded(|config| config.attribute("enable_xff_client_port = true"), "");
+    let value = request.headers.get("x-forwarded-for").unwrap();
+    assert!(value.strip_prefix("127.0.0.1:").is_some_and(|port| port.parse::<u16>().is_ok()), "{value}");
+}
+
+#[test]
+fn the_host_is_made_to_fit_unless_preserved() {
+    let target = Target::plain();
+    let balancer = Balancer::start(&Config::new(&[&target]));
+    let mut connection = balancer.connect();
+    connection.send("GET / HTTP/1.1\r\nHost: Example.TEST\r\n\r\n").response();
+    assert_eq!(
+        target.last().headers.get("host"),
+        Some(format!("example.test:{}", balancer.address.port()).as_str())
+    );
+
+    let balancer = Balancer::start(&Config::new(&[&target]).attribute("preserve_host_header = true"));
+    let mut connection = balancer.connect();
+    connection.send("GET / HTTP/1.1\r\nHost: Example.TEST\r\n\r\n").response();
+    assert_eq!(target.last().headers.get("host"), Some("Example.TEST"));
+}
+
+#[test]
+fn odd_but_lawful_fields_pass_unchanged() {
+    let request = forwarded(
+        |config| config,
+        "x-UPPER-lower: a  b\r\nX-Empty:\r\nX-Latin: caf\u{e9}\r\nX-Twice: 1\r\nX-Twice: 2\r\n",
+    );
+    assert_eq!(request.headers.get("x-upper-lower"), Some("a  b"));
+    assert_eq!(request.headers.get("x-empty"), Some(""));
+    assert_eq!(request.headers.get("x-latin"), Some("caf\u{e9}"));
+    assert_eq!(request.headers.all("x-twice").collect::<Vec<_>>(), ["1", "2"]);
+    assert!(request.head.windows(13).any(|name| name == b"x-UPPER-lower"), "the sender's case is kept");
+}

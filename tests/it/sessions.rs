@@ -1,0 +1,115 @@
+//! The main promise: a client comes back to its own target, whatever the worker, the connection or the process.
+
+use std::thread;
+
+use support::{Balancer, Client, Config, Group, Target, kernel};
+
+const CLIENTS: usize = 1000;
+const TARGETS: usize = 8;
+
+struct Sticky {
+    targets: Vec<Target>,
+    balancer: Balancer,
+    clients: Vec<(Client, Option<String>)>,
+}
+
+impl Sticky {
+    fn start(kernel_assist: &str, stickiness: impl Fn(Group) -> Group, withheld: &[&str]) -> Self {
+        let targets: Vec<Target> = (0..TARGETS).map(|_| Target::sessions()).collect();
+        let group = stickiness(Group::new("app", &targets.iter().collect::<Vec<_>>()));
+        let balancer = Balancer::start(&Config::with(group).workers(4).kernel_assist(kernel_assist));
+        let client = || {
+            let mut client = balancer.client();
+            client.withheld = withheld.iter().map(ToString::to_string).collect();
+            (client, None)
+        };
+        let clients = (0..CLIENTS).map(|_| client()).collect();
+        Self { targets, balancer, clients }
+    }
+
+    /// Each client asks this often, on a new connection every fifth time. Gives back how many answers came from
+    /// another target than the client's first.
+    fn moves(&mut self, requests: usize) -> usize {
+        let share = self.clients.len().div_ceil(4);
+        thread::scope(|scope| {
+            let threads: Vec<_> = self
+                .clients
+                .chunks_mut(share)
+                .map(|clients| {
+                    scope.spawn(move || {
+                        clients.iter_mut().map(|client| moves_of(client, requests)).sum::<usize>()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        })
+    }
+}
+
+fn moves_of((client, home): &mut (Client, Option<String>), requests: usize) -> usize {
+    let mut moves = 0;
+    for number in 0..requests {
+        if number % 5 == 0 {
+            client.disconnect();
+        }
+        let response = client.get("/");
+        assert_eq!(response.status, 200);
+        let target = response.header("x-target").to_owned();
+        let lost = response.headers.get("x-lost").is_some();
+        let home = home.get_or_insert_with(|| target.clone());
+        moves += usize::from(*home != target || lost);
+    }
+    client.disconnect();
+    moves
+}
+
+fn nobody_moves(kernel_assist: &str, stickiness: impl Fn(Group) -> Group, withheld: &[&str]) {
+    let mut sticky = Sticky::start(kernel_assist, stickiness, withheld);
+    assert_eq!(sticky.moves(20), 0, "moves");
+    for target in &sticky.targets {
+        // Least outstanding over 1,000 clients leaves no target without.
+        assert!(target.count() > 0, "{} got nothing", target.address);
+    }
+    sticky.balancer.kill_and_restart();
+    assert_eq!(sticky.moves(5), 0, "moves after kill -9 and restart");
+}
+
+#[test]
+fn nobody_moves_with_the_balancers_cookie() {
+    nobody_moves("off", Group::lb_cookie, &[]);
+}
+
+#[test]
+fn nobody_moves_with_the_applications_cookie() {
+    nobody_moves("off", |group| group.app_cookie("SESSIONID"), &[]);
+}
+
+#[test]
+fn nobody_moves_with_the_applications_cookie_alone() {
+    nobody_moves("off", |group| group.app_cookie("SESSIONID"), &["AWSALB"]);
+}
+
+#[test]
+fn nobody_moves_with_the_kernel_side() {
+    if kernel::available() {
+        nobody_moves("required", Group::lb_cookie, &[]);
+    }
+}
+
+#[test]
+fn nobody_moves_with_the_kernel_side_and_the_applications_cookie_alone() {
+    if kernel::available() {
+        nobody_moves("required", |group| group.app_cookie("SESSIONID"), &["AWSALB"]);
+    }
+}
+
+#[test]
+fn without_stickiness_clients_do_move() {
+    let targets = [Target::sessions(), Target::sessions()];
+    let balancer = Balancer::start(&Config::with(
+        Group::new("app", &[&targets[0], &targets[1]]).algorithm("round_robin"),
+    ));
+    let mut client = balancer.client();
+    let moved = (0..10).filter(|_| client.get("/").headers.get("x-lost").is_some()).count();
+    assert!(moved > 0, "this test's clients would not see a move");
+}

@@ -1,0 +1,77 @@
+//! How it ends: SIGTERM and SIGINT finish what is in flight, a second SIGINT ends at once.
+
+use std::{
+    net::TcpStream,
+    sync::{Mutex, mpsc},
+};
+
+use rustix::process::Signal;
+use support::{Answer, Balancer, Config, Target, until};
+
+struct Busy {
+    balancer: Balancer,
+    connection: support::Connection,
+    go: mpsc::Sender<()>,
+    _target: Target,
+}
+
+/// A balancer with one request in flight.
+fn busy() -> Busy {
+    let (go, wait) = mpsc::channel::<()>();
+    let (arrived, has_arrived) = mpsc::channel();
+    let wait = Mutex::new(wait);
+    let target = Target::start(move |exchange| {
+        arrived.send(()).unwrap();
+        if wait.lock().unwrap().recv().is_err() {
+            return Answer::Close;
+        }
+        exchange.ok("", "finished")
+    });
+    let balancer = Balancer::start(&Config::new(&[&target]));
+    let mut connection = balancer.connect();
+    connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    has_arrived.recv().unwrap();
+    Busy { balancer, connection, go, _target: target }
+}
+
+fn drains(signal: Signal) {
+    let mut busy = busy();
+    let mut idle = busy.balancer.connect();
+    busy.balancer.signal(signal);
+    assert!(idle.is_closed(), "an idle connection is closed");
+    until("no new connection", 10.0, || TcpStream::connect(busy.balancer.address).is_err().then_some(()));
+    busy.go.send(()).unwrap();
+    let response = busy.connection.response();
+    assert_eq!(response.text(), "finished");
+    assert!(busy.connection.is_closed());
+    assert_eq!(busy.balancer.wait_exit(10.0).code(), Some(0));
+}
+
+#[test]
+fn sigterm_finishes_what_is_in_flight() {
+    drains(Signal::TERM);
+}
+
+#[test]
+fn sigint_finishes_what_is_in_flight() {
+    drains(Signal::INT);
+}
+
+#[test]
+fn a_second_sigint_ends_at_once() {
+    let mut busy = busy();
+    busy.balancer.signal(Signal::INT);
+    until("it drains", 10.0, || TcpStream::connect(busy.balancer.address).is_err().then_some(()));
+    busy.balancer.signal(Signal::INT);
+    busy.balancer.wait_exit(5.0);
+    assert!(busy.connection.try_response().is_err(), "the request was cut");
+}
+
+#[test]
+fn without_traffic_it_ends_at_once() {
+    let target = Target::plain();
+    let mut balancer = Balancer::start(&Config::new(&[&target]));
+    balancer.connect().get("/", "");
+    balancer.signal(Signal::TERM);
+    assert_eq!(balancer.wait_exit(5.0).code(), Some(0));
+}

@@ -1,0 +1,210 @@
+//! What a client sees when a target does not behave.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
+
+use support::{Answer, Balancer, Config, Group, Target, ports};
+
+/// An answer to every request, whatever it is.
+fn always(bytes: &'static str, then: Answer) -> Target {
+    Target::start(move |exchange| {
+        exchange.send(bytes);
+        then
+    })
+}
+
+fn before(target: &Target) -> Balancer {
+    Balancer::start(&Config::with(Group::new("app", &[target]).unchecked()).attribute("idle_timeout = 1"))
+}
+
+fn answers(bytes: &'static str, then: Answer, status: u16) {
+    let target = always(bytes, then);
+    let balancer = before(&target);
+    assert_eq!(balancer.connect().get("/", "").status, status, "{bytes:?}");
+    assert_eq!(balancer.status().own(status), 1);
+    assert_eq!(target.count(), 1, "nothing is sent twice");
+}
+
+#[test]
+fn a_refused_connection_goes_to_another_target_within_the_request() {
+    let alive = Target::plain();
+    let dead = format!("127.0.0.1:{}", ports::free());
+    let group =
+        Group::of("app", &[dead, alive.address.clone()]).unchecked().algorithm("round_robin").lb_cookie();
+    let balancer = Balancer::start(&Config::with(group));
+    for number in 0..10 {
+        // A POST too: nothing of it has reached anybody.
+        let response = balancer.connect().post("/", b"body");
+        assert_eq!((response.status, response.text()), (200, alive.address.clone()), "request {number}");
+        let cookie = response.cookie("AWSALB").expect("a cookie for the target that answered").to_owned();
+        assert_eq!(balancer.connect().get("/", &format!("Cookie: AWSALB={cookie}\r\n")).status, 200);
+    }
+    assert_eq!(alive.count(), 20);
+    assert!(
+        alive
+            .requests()
+            .iter()
+            .filter(|request| request.method == "POST")
+            .all(|request| request.body == b"body")
+    );
+    assert!(balancer.status().total("retries") > 0);
+}
+
+#[test]
+fn nobody_to_connect_to_is_502_and_no_target_503() {
+    let group = Group::of("app", &[format!("127.0.0.1:{}", ports::free())]).unchecked();
+    assert_eq!(Balancer::start(&Config::with(group)).connect().get("/", "").status, 502);
+    let balancer = Balancer::start(&Config::with(Group::of("app", &[])));
+    let response = balancer.connect().get("/", "");
+    assert_eq!(response.status, 503);
+    assert_eq!(balancer.status().own(503), 1);
+}
+
+#[test]
+fn a_reset_before_the_first_byte_is_502() {
+    answers("", Answer::Reset, 502);
+}
+
+#[test]
+fn an_end_before_the_first_byte_is_502() {
+    answers("", Answer::Close, 502);
+}
+
+#[test]
+fn an_end_within_the_head_is_502() {
+    answers("HTTP/1.1 200 OK\r\nContent-", Answer::Close, 502);
+}
+
+#[test]
+fn garbage_is_502() {
+    answers("SSH-2.0-OpenSSH_9.2\r\n\r\n", Answer::Close, 502);
+}
+
+#[test]
+fn two_lengths_are_502() {
+    answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc", Answer::Close, 502);
+}
+
+#[test]
+fn both_lengths_are_502() {
+    answers(
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        Answer::Close,
+        502,
+    );
+}
+
+#[test]
+fn a_head_above_32_k_is_502() {
+    let target = Target::start(|exchange| {
+        let fields = format!("X-Long: {}\r\n", "a".repeat(10_000)).repeat(4);
+        exchange.ok(&fields, "x")
+    });
+    let balancer = before(&target);
+    assert_eq!(balancer.connect().get("/", "").status, 502);
+}
+
+#[test]
+fn no_answer_is_504() {
+    let target = Target::start(|exchange| {
+        // Waits for the balancer to give up.
+        drop(exchange.reader.fill());
+        Answer::Close
+    });
+    let balancer = before(&target);
+    assert_eq!(balancer.connect().get("/", "").status, 504);
+    assert_eq!(balancer.status().own(504), 1);
+}
+
+#[test]
+fn an_end_within_the_body_ends_the_clients_connection() {
+    for (bytes, then) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart", Answer::Close),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart", Answer::Reset),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n", Answer::Close),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\nnonsense\r\n", Answer::Close),
+    ] {
+        let target = always(bytes, then);
+        let balancer = before(&target);
+        let mut connection = balancer.connect();
+        connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert!(connection.try_response().is_err(), "{bytes:?}: half a body must not look whole");
+        assert!(connection.is_closed());
+        assert_eq!(target.count(), 1);
+    }
+}
+
+/// A target that keeps one connection and ends it, unanswered, when it is used again.
+fn closes_when_reused() -> Target {
+    Target::start(|exchange| if exchange.earlier == 0 { exchange.ok("", "fresh") } else { Answer::Close })
+}
+
+#[test]
+fn a_pooled_connection_that_turns_out_dead_is_no_fault_of_a_get() {
+    let target = closes_when_reused();
+    let balancer = before(&target);
+    for _ in 0..3 {
+        assert_eq!(balancer.connect().get("/", "").text(), "fresh");
+    }
+    assert!(balancer.status().total("retries") >= 2);
+}
+
+#[test]
+fn a_post_with_a_body_is_never_sent_twice() {
+    let target = closes_when_reused();
+    let balancer = before(&target);
+    assert_eq!(balancer.connect().get("/", "").status, 200);
+    assert_eq!(balancer.connect().post("/", b"pay 100").status, 502);
+    let posts = target.requests().iter().filter(|request| request.method == "POST").count();
+    assert_eq!(posts, 1);
+}
+
+#[test]
+fn a_pooled_connection_that_the_target_closed_is_not_used() {
+    let target = Target::plain();
+    let balancer = before(&target);
+    for _ in 0..5 {
+        assert_eq!(balancer.connect().post("/", b"x").status, 200);
+        target.drop_connections();
+        // The balancer sees the end, or meets it: for a body nothing is left but not to use the connection.
+        let port = target.port();
+        support::until("the pooled connection is gone", 10.0, || {
+            (support::tools::established_to(port, balancer.pid()) == 0).then_some(())
+        });
+    }
+}
+
+#[test]
+fn what_comes_unasked_on_an_idle_connection_is_nobodys_answer() {
+    let told = Arc::new(AtomicBool::new(false));
+    let telling = Arc::clone(&told);
+    let target = Target::start(move |exchange| {
+        exchange.ok("", "mine");
+        if !telling.swap(true, SeqCst) {
+            exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged");
+        }
+        Answer::KeepAlive
+    });
+    let balancer = before(&target);
+    for _ in 0..5 {
+        assert_eq!(balancer.connect().get("/", "").text(), "mine");
+    }
+}
+
+#[test]
+fn interim_responses_do_not_end_a_request() {
+    let target = always(
+        "HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfinal",
+        Answer::KeepAlive,
+    );
+    let balancer = before(&target);
+    let mut connection = balancer.connect();
+    connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut response = connection.response();
+    if response.status == 103 {
+        response = connection.response();
+    }
+    assert_eq!((response.status, response.text().as_str()), (200, "final"));
+}

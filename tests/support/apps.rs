@@ -1,0 +1,97 @@
+//! Real applications with sessions in memory, and their own clients.
+
+use std::{
+    env,
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use crate::{ports, until};
+
+/// An application.
+#[derive(Clone, Copy, Debug)]
+pub enum App {
+    /// CherryPy's session tutorial and a client of Python's standard library with a cookie jar.
+    CherryPy,
+    /// A socket.io server and socket.io's client, over HTTP long-polling.
+    SocketIo,
+}
+
+/// One process of an application; ended when dropped.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    /// As a configuration writes it.
+    pub address: String,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.child.kill().unwrap_or_default();
+        drop(self.child.wait());
+    }
+}
+
+fn installed() -> PathBuf {
+    let folder = env::var_os("BALANCER_TEST_APPS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("target/test-apps"),
+        PathBuf::from,
+    );
+    assert!(folder.is_dir(), "{} is missing: `cargo xtask test` makes it", folder.display());
+    folder
+}
+
+impl App {
+    /// Its interpreter with a script of ours.
+    fn command(self, script: &str) -> Command {
+        let (folder, interpreter, extension) = match self {
+            Self::CherryPy => ("cherrypy", installed().join("cherrypy/bin/python"), "py"),
+            Self::SocketIo => ("socketio", PathBuf::from("node"), "js"),
+        };
+        let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("apps")
+            .join(folder)
+            .join(format!("{script}.{extension}"));
+        let mut command = Command::new(interpreter);
+        command.arg(script).env("NODE_PATH", installed().join("socketio/node_modules"));
+        command
+    }
+
+    /// Starts one process of the application.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(self) -> Running {
+        let address = format!("127.0.0.1:{}", ports::free());
+        let port = address.rsplit(':').next().unwrap();
+        let mut command = self.command("server");
+        let child = command
+            .arg(port)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let running = Running { child, address };
+        until("the application answers", 30.0, || TcpStream::connect(&running.address).ok());
+        running
+    }
+
+    /// Runs the application's client: `sessions` sessions of `steps` steps each. Gives back how many were lost.
+    ///
+    /// # Panics
+    /// When the client fails as a whole.
+    #[must_use]
+    pub fn lost(self, at: SocketAddr, sessions: usize, steps: usize) -> usize {
+        let mut command = self.command("client");
+        command.args([format!("http://{at}/"), sessions.to_string(), steps.to_string()]);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let lost = text.trim().strip_prefix("lost ").and_then(|rest| rest.split(' ').next()?.parse().ok());
+        lost.unwrap_or_else(|| {
+            panic!("{command:?} said {text:?} {}", String::from_utf8_lossy(&output.stderr))
+        })
+    }
+}

@@ -1,0 +1,347 @@
+//! A balancer process under test.
+
+use std::{
+    env, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::{Client, Config, Connection, Response, Status, ports, until};
+
+static INSTANCES: AtomicU32 = AtomicU32::new(0);
+
+/// The program under test.
+///
+/// # Panics
+/// When there is none: build it, or set `BALANCER_BIN`.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let path = env::var_os("BALANCER_BIN").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("target/debug/balancer"),
+        PathBuf::from,
+    );
+    assert!(path.is_file(), "{} is missing: cargo build -p balancer, or set BALANCER_BIN", path.display());
+    path
+}
+
+/// A running balancer and its folder. Ended and cleaned up when dropped; its log is shown when the test failed.
+#[derive(Debug)]
+pub struct Balancer {
+    folder: TempDir,
+    instance: String,
+    child: Option<Child>,
+    /// Limit on file descriptors, for the next start.
+    pub descriptors: Option<u64>,
+    /// Whether the next start goes without the capabilities that the kernel side needs.
+    pub without_capabilities: bool,
+    /// Where it accepts.
+    pub address: SocketAddr,
+    /// Its admin endpoint.
+    pub admin: SocketAddr,
+}
+
+/// What a balancer that ended by itself left.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// Its standard error.
+    pub log: String,
+}
+
+impl Balancer {
+    /// Starts a balancer and waits until it answers and no target awaits its first check.
+    #[must_use]
+    pub fn start(config: &Config) -> Self {
+        let mut balancer = Self::prepare(config);
+        balancer.run();
+        balancer.wait_until_settled();
+        balancer
+    }
+
+    /// Everything but the start.
+    ///
+    /// # Panics
+    /// When its folder cannot be made.
+    #[must_use]
+    pub fn prepare(config: &Config) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // A balancer that gives up root still has to reach what lies in here.
+        fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let instance = format!("test-{}-{}", std::process::id(), INSTANCES.fetch_add(1, Relaxed));
+        let host = if config.address.contains(':') {
+            format!("[{}]", config.address)
+        } else {
+            config.address.clone()
+        };
+        let address = format!("{host}:{}", ports::free()).parse().unwrap();
+        let admin = SocketAddr::from(([127, 0, 0, 1], ports::free()));
+        let balancer = Self {
+            folder,
+            instance,
+            child: None,
+            descriptors: None,
+            without_capabilities: false,
+            address,
+            admin,
+        };
+        balancer.write(config);
+        balancer
+    }
+
+    /// The text of its configuration.
+    #[must_use]
+    pub fn text(&self, config: &Config) -> String {
+        config.text(&self.instance, self.folder.path(), self.address.port(), self.admin.port())
+    }
+
+    /// Writes its configuration.
+    pub fn write(&self, config: &Config) {
+        self.write_text(&self.text(config));
+    }
+
+    /// Writes this text as its configuration.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn write_text(&self, text: &str) {
+        fs::write(self.config_path(), text).unwrap();
+    }
+
+    /// Its configuration file.
+    #[must_use]
+    pub fn config_path(&self) -> PathBuf {
+        self.folder.path().join("balancer.hcl")
+    }
+
+    /// Its folder, with `state` and `run` in it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its name for what it keeps outside of its folder.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    /// What it has logged, over all starts.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    fn command(&self) -> Command {
+        let mut words: Vec<std::ffi::OsString> = Vec::new();
+        if let Some(limit) = self.descriptors {
+            words.extend(["prlimit".into(), format!("--nofile={limit}:{limit}").into()]);
+        }
+        if self.without_capabilities {
+            words
+                .extend(["setpriv", "--bounding-set", "-bpf,-perfmon,-net_admin,-sys_admin"].map(Into::into));
+        }
+        words.push(binary().into());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        command.arg("run").arg("-c").arg(self.config_path());
+        command
+    }
+
+    fn spawn(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
+        let mut command = self.command();
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).env("NO_COLOR", "1");
+        self.child = Some(command.spawn().unwrap());
+    }
+
+    /// Starts it and waits until its admin endpoint and its listener answer.
+    ///
+    /// # Panics
+    /// When it ends instead.
+    pub fn run(&mut self) {
+        self.spawn();
+        until("the balancer answers", 20.0, || {
+            let ended = self.child.as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "the balancer ended with {ended:?}:\n{}", self.log());
+            std::net::TcpStream::connect(self.address).is_ok().then_some(())?;
+            self.try_status()
+        });
+    }
+
+    /// Starts it and waits for it to end by itself.
+    #[must_use]
+    pub fn run_to_end(&mut self) -> Ended {
+        self.spawn();
+        let status = self.wait_exit(20.0);
+        Ended { code: status.code(), log: self.log() }
+    }
+
+    /// Waits until no target awaits its first check.
+    pub fn wait_until_settled(&self) {
+        until("first health checks", 20.0, || {
+            let status = self.try_status()?;
+            status.targets().iter().all(|target| target["state"] != "initial").then_some(())
+        });
+    }
+
+    /// Its process.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for it to end.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn wait_exit(&mut self, seconds: f64) -> ExitStatus {
+        let mut child = self.child.take().expect("it runs");
+        let ended = until_or_kill(&mut child, seconds);
+        ended.unwrap_or_else(|| panic!("the balancer did not end within {seconds} s:\n{}", self.log()))
+    }
+
+    /// SIGKILL: no chance to put anything away.
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.wait_exit(10.0);
+    }
+
+    /// SIGKILL, then a new start.
+    pub fn kill_and_restart(&mut self) {
+        self.kill();
+        self.run();
+        self.wait_until_settled();
+    }
+
+    /// Writes a configuration, reloads, and waits until it is in force.
+    pub fn reload(&self, config: &Config) {
+        let before = self.status().0["reloads"].as_u64().unwrap();
+        self.write(config);
+        self.signal(Signal::HUP);
+        until("the reload", 10.0, || (self.status().0["reloads"].as_u64().unwrap() > before).then_some(()));
+    }
+
+    /// The status document.
+    ///
+    /// # Panics
+    /// When it does not come.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.try_status().unwrap_or_else(|| panic!("no status; log:\n{}", self.log()))
+    }
+
+    fn try_status(&self) -> Option<Status> {
+        let response = Client::new(self.admin).try_get("/status").ok()?;
+        Some(Status(serde_json::from_slice(&response.body).ok()?))
+    }
+
+    /// Waits until the status is as wanted.
+    pub fn wait_status(&self, what: &str, seconds: f64, wanted: impl Fn(&Status) -> bool) -> Status {
+        until(what, seconds, || Some(self.status()).filter(|status| wanted(status)))
+    }
+
+    /// A page of the admin endpoint.
+    #[must_use]
+    pub fn admin_page(&self, path: &str) -> Response {
+        Client::new(self.admin).get(path)
+    }
+
+    /// The sample of this name and these labels (as the text has them) of the metrics.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn metric(&self, sample: &str) -> f64 {
+        let page = self.admin_page("/metrics").text();
+        let mut lines = page.lines().filter_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        lines.next().and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {sample} in:\n{page}"))
+    }
+
+    /// A connection to its listener.
+    #[must_use]
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.address)
+    }
+
+    /// A client with a cookie jar.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(self.address)
+    }
+
+    /// Memory in use, bytes.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// Open file descriptors.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn descriptors_open(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+    }
+}
+
+fn until_or_kill(child: &mut Child, seconds: f64) -> Option<ExitStatus> {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs_f64(seconds);
+    while std::time::Instant::now() < deadline {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    None
+}
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap_or_default();
+            drop(child.wait());
+        }
+        let mut command = Command::new(binary());
+        command
+            .args(["cleanup", "--instance", &self.instance, "--runtime-dir"])
+            .arg(self.folder.path().join("run"));
+        drop(command.stdout(Stdio::null()).stderr(Stdio::null()).status());
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail: Vec<&str> = log.lines().rev().take(40).collect();
+            eprintln!("--- log of {} ---", self.instance);
+            tail.iter().rev().for_each(|line| eprintln!("{line}"));
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Configurations as text, made from the few things that tests vary.
+
+use std::{fmt::Write, path::Path};
+
+use crate::Target;
+
+/// A whole configuration with one listener, which forwards to the first group.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Worker threads.
+    pub workers: usize,
+    /// `kernel_assist`; [`Config::new`] sets what the run was asked for.
+    pub kernel_assist: String,
+    /// More lines of the `balancer` block.
+    pub balancer_lines: String,
+    /// Lines of a `load_balancer` block.
+    pub load_balancer_lines: String,
+    /// Address that the listener accepts at.
+    pub address: String,
+    /// The groups.
+    pub groups: Vec<Group>,
+}
+
+/// A target group.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its targets, as written.
+    pub targets: Vec<String>,
+    /// Lines of its `stickiness` block; none when empty.
+    pub stickiness: String,
+    /// `deregistration_delay`, seconds.
+    pub deregistration_delay: u32,
+    /// Lines of its `health_check` block.
+    pub health_check: String,
+    /// `load_balancing_algorithm_type`.
+    pub algorithm: String,
+}
+
+impl Config {
+    /// One group without stickiness, one worker.
+    #[must_use]
+    pub fn new(targets: &[&Target]) -> Self {
+        Self::with(Group::new("app", targets))
+    }
+
+    /// This group, one worker.
+    #[must_use]
+    pub fn with(group: Group) -> Self {
+        Self {
+            workers: 1,
+            kernel_assist: std::env::var("BALANCER_TEST_KERNEL_ASSIST").unwrap_or_else(|_| "auto".to_owned()),
+            balancer_lines: String::new(),
+            load_balancer_lines: String::new(),
+            address: "127.0.0.1".to_owned(),
+            groups: vec![group],
+        }
+    }
+
+    /// With this many workers.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// With `kernel_assist` of this value.
+    #[must_use]
+    pub fn kernel_assist(mut self, value: &str) -> Self {
+        value.clone_into(&mut self.kernel_assist);
+        self
+    }
+
+    /// With one more line in the `balancer` block.
+    #[must_use]
+    pub fn process(mut self, line: &str) -> Self {
+        writeln!(self.balancer_lines, "  {line}").unwrap();
+        self
+    }
+
+    /// With one more line in the `load_balancer` block.
+    #[must_use]
+    pub fn attribute(mut self, line: &str) -> Self {
+        writeln!(self.load_balancer_lines, "  {line}").unwrap();
+        self
+    }
+
+    /// The text, for these places.
+    #[must_use]
+    pub fn text(&self, instance: &str, folder: &Path, port: u16, admin_port: u16) -> String {
+        let folder = folder.display();
+        let mut text = format!(
+            "balancer {{\n  instance      = \"{instance}\"\n  workers       = {}\n  state_dir     = \"{folder}/state\"\n  \
+             runtime_dir   = \"{folder}/run\"\n  kernel_assist = \"{}\"\n  admin_address = \"127.0.0.1:{admin_port}\"\n{}}}\n",
+            self.workers, self.kernel_assist, self.balancer_lines
+        );
+        write!(text, "load_balancer \"main\" {{\n{}}}\n", self.load_balancer_lines).unwrap();
+        write!(
+            text,
+            "listener \"web\" {{\n  address = \"{}\"\n  port = {port}\n  protocol = \"HTTP\"\n  default_action {{\n    \
+             type = \"forward\"\n    target_group_arn = target_group.{}.arn\n  }}\n}}\n",
+            self.address, self.groups[0].name
+        )
+        .unwrap();
+        for group in &self.groups {
+            text.push_str(&group.text());
+        }
+        text
+    }
+}
+
+impl Group {
+    /// Targets checked every 5 s, without stickiness.
+    #[must_use]
+    pub fn new(name: &str, targets: &[&Target]) -> Self {
+        let targets: Vec<_> = targets.iter().map(|target| target.address.clone()).collect();
+        Self::of(name, &targets)
+    }
+
+    /// Targets as written.
+    #[must_use]
+    pub fn of(name: &str, targets: &[String]) -> Self {
+        Self {
+            name: name.to_owned(),
+            targets: targets.to_vec(),
+            stickiness: String::new(),
+            deregistration_delay: 300,
+            health_check: "path = \"/healthz\"\ninterval = 5\ntimeout = 2\nunhealthy_threshold = 2\nhealthy_threshold = 2"
+                .to_owned(),
+            algorithm: "least_outstanding_requests".to_owned(),
+        }
+    }
+
+    /// With stickiness by the balancer's cookie.
+    #[must_use]
+    pub fn lb_cookie(self) -> Self {
+        self.stickiness("type = \"lb_cookie\"")
+    }
+
+    /// With stickiness by the application's cookie.
+    #[must_use]
+    pub fn app_cookie(self, name: &str) -> Self {
+        self.stickiness(&format!("type = \"app_cookie\"\ncookie_name = \"{name}\""))
+    }
+
+    /// With one more line in the `stickiness` block.
+    #[must_use]
+    pub fn stickiness(mut self, line: &str) -> Self {
+        self.stickiness.push_str(line);
+        self.stickiness.push('\n');
+        self
+    }
+
+    /// Without health checks.
+    #[must_use]
+    pub fn unchecked(mut self) -> Self {
+        "enabled = false".clone_into(&mut self.health_check);
+        self
+    }
+
+    /// With this algorithm.
+    #[must_use]
+    pub fn algorithm(mut self, algorithm: &str) -> Self {
+        algorithm.clone_into(&mut self.algorithm);
+        self
+    }
+
+    /// With this `deregistration_delay`.
+    #[must_use]
+    pub fn deregistration_delay(mut self, seconds: u32) -> Self {
+        self.deregistration_delay = seconds;
+        self
+    }
+
+    fn text(&self) -> String {
+        let targets: Vec<String> = self.targets.iter().map(|target| format!("\"{target}\"")).collect();
+        let stickiness = if self.stickiness.is_empty() {
+            String::new()
+        } else {
+            format!("  stickiness {{\n{}  }}\n", self.stickiness)
+        };
+        format!(
+            "target_group \"{}\" {{\n  port = 80\n  protocol = \"HTTP\"\n  load_balancing_algorithm_type = \"{}\"\n  \
+             deregistration_delay = {}\n{stickiness}  health_check {{\n{}\n  }}\n  targets = [{}]\n}}\n",
+            self.name,
+            self.algorithm,
+            self.deregistration_delay,
+            self.health_check,
+            targets.join(", ")
+        )
+    }
+}

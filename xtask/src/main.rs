@@ -6,6 +6,8 @@
 )]
 
 mod bench;
+mod build_ebpf;
+mod check_ebpf;
 mod relay;
 mod setup;
 mod shell;
@@ -24,6 +26,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Builds the kernel programs and writes the object that is committed.
+    BuildEbpf,
+    /// Builds the kernel programs anew and compares them with the committed object.
+    CheckEbpf,
     /// Sets up what the tests need and is missing, then runs every test of the workspace.
     Test(test::Options),
     /// Measures balancer beside HAProxy, nginx and a relay that does nothing, and prints a table of ratios.
@@ -35,6 +41,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::BuildEbpf => build_ebpf::run(),
+        Command::CheckEbpf => check_ebpf::run(),
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Relay(options) => relay::run(&options),

@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 
 mod check;
 mod cleanup;
+mod demo;
 mod status;
 
 /// Everything `balancer` understands.

@@ -1,0 +1,202 @@
+//! `balancer demo`: three applications that keep sessions, a balancer before them, and what to try.
+//!
+//! Everything is in this process and in one temporary folder, on the loopback interface, and gone when it
+//! ends. The balancer is the real one, started from a configuration as `balancer run` would.
+
+use std::{
+    convert::Infallible,
+    fs, io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
+
+use anyhow::Context;
+
+use super::{Failure, print, status};
+use crate::{kernel, telemetry::status::Status};
+
+mod plan;
+mod target;
+
+use self::{plan::Plan, target::Target};
+
+/// Ports that people expect, used when they are free.
+const USUAL_PORTS: (u16, u16) = (8080, 9900);
+/// Names of the targets.
+const NAMES: [&str; 3] = ["alpha", "bravo", "charlie"];
+/// How often the balancer is asked whether it is there.
+const LOOK_AGAIN: Duration = Duration::from_millis(30);
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "As root the kernel side is used; without, the demo says what is missing and goes on."
+)]
+pub(super) struct Arguments {
+    /// Show the configuration that the balancer is started with, too
+    #[arg(long)]
+    print_config: bool,
+    /// Port of the balancer [default: 8080, or any when that is taken]
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+}
+
+/// Runs until a signal ends it. `balance` runs a balancer from the configuration file it is given, in this
+/// thread, until a signal ends it.
+pub(super) fn run(
+    arguments: &Arguments,
+    balance: impl FnOnce(&Path) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let folder = tempfile::Builder::new()
+        .prefix("balancer-demo-")
+        .tempdir()
+        .context("cannot make a temporary folder")?;
+    let targets = NAMES
+        .into_iter()
+        .map(Target::start)
+        .collect::<Result<Vec<_>, _>>()
+        .context("cannot start the targets")?;
+    let addresses: Vec<_> = targets.iter().map(|target| (target.name, target.address)).collect();
+    let (listener, admin) = choose_addresses(arguments.port)?;
+    let instance = format!("demo-{}", std::process::id());
+    let plan = Plan { instance: &instance, folder: folder.path(), listener, admin, targets: &addresses };
+
+    let configuration = plan.configuration();
+    let file = folder.path().join("demo.hcl");
+    fs::write(&file, &configuration).with_context(|| format!("cannot write {}", file.display()))?;
+    if arguments.print_config {
+        print(&format!("{configuration}\n"))?;
+    }
+
+    let ran = thread::scope(|scope| {
+        let (ended, wait) = mpsc::channel();
+        scope.spawn(|| announce(&plan, wait));
+        let ran = balance(&file);
+        drop(ended);
+        ran
+    });
+    drop(targets);
+    let cleaned = kernel::cleanup(&instance, &plan.runtime_dir());
+    ran?;
+    cleaned.context("cannot remove what the balancer left behind")?;
+    folder.close().context("cannot remove the temporary folder")?;
+    Ok(())
+}
+
+/// Prints the screen of text once the balancer answers; nothing when it ends before that.
+fn announce(plan: &Plan<'_>, ended: Receiver<Infallible>) {
+    let admin = plan.admin.to_string();
+    while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(LOOK_AGAIN) {
+        if let Ok((_, status)) = status::ask(&admin) {
+            // Nobody may be reading; the balancer runs all the same.
+            let _ = print(&plan.screen(&kernel_side(&status)));
+            return;
+        }
+    }
+}
+
+fn kernel_side(status: &Status) -> String {
+    let detail = &status.kernel_assist_detail;
+    if status.kernel_assist {
+        format!("on: {detail}")
+    } else {
+        format!("off, everything works without: {detail}")
+    }
+}
+
+/// Addresses of the balancer and of its admin endpoint: the usual ports where they are free.
+fn choose_addresses(port: Option<u16>) -> anyhow::Result<(SocketAddr, SocketAddr)> {
+    // Held until both are chosen, so that they differ.
+    let listener = match port {
+        Some(port) => bind(port).with_context(|| format!("port {port} cannot be used"))?,
+        None => bind_usual(USUAL_PORTS.0)?,
+    };
+    let admin = bind_usual(USUAL_PORTS.1)?;
+    Ok((listener.local_addr()?, admin.local_addr()?))
+}
+
+fn bind_usual(port: u16) -> anyhow::Result<TcpListener> {
+    bind(port).or_else(|_| bind(0)).context("no port is free on 127.0.0.1")
+}
+
+fn bind(port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, path::PathBuf, sync::Arc};
+
+    use super::*;
+    use crate::{
+        config,
+        control::admin::{Admin, Inspect},
+    };
+
+    struct Figures;
+
+    impl Inspect for Figures {
+        fn status(&self) -> Status {
+            Status::default()
+        }
+        fn serving(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn ports_that_are_taken_are_evaded_and_those_asked_for_are_named() {
+        let taken = bind(0).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        assert_ne!(bind_usual(port).unwrap().local_addr().unwrap().port(), port);
+        let error = format!("{:#}", choose_addresses(Some(port)).unwrap_err());
+        assert!(error.contains(&format!("port {port} cannot be used")), "{error}");
+        let (listener, admin) = choose_addresses(None).unwrap();
+        assert!(listener != admin && listener.ip().is_loopback() && admin.ip().is_loopback());
+    }
+
+    #[test]
+    fn what_the_demo_made_is_gone_when_it_ends() {
+        let seen = RefCell::new(None);
+        let arguments = Arguments { print_config: false, port: None };
+        run(&arguments, |file| {
+            let configuration = config::load(file).unwrap();
+            let targets: Vec<_> =
+                configuration.target_groups[0].targets.iter().map(|target| target.port).collect();
+            for port in &targets {
+                std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).unwrap();
+            }
+            // An admin endpoint that answers, so that the text is printed.
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let admin = Admin::bind(configuration.balancer.admin_address.unwrap()).unwrap();
+                let asked = tokio::task::spawn_blocking({
+                    let address = admin.address().unwrap().to_string();
+                    move || status::ask(&address).unwrap()
+                });
+                tokio::select! {
+                    _ = admin.serve(Arc::new(Figures)) => unreachable!(),
+                    asked = asked => assert_eq!(asked.unwrap().1, Status::default()),
+                }
+            });
+            *seen.borrow_mut() = Some((file.to_path_buf(), targets));
+            Ok(())
+        })
+        .unwrap();
+        let (file, targets): (PathBuf, Vec<u16>) = seen.into_inner().unwrap();
+        assert!(!file.parent().unwrap().exists());
+        for port in targets {
+            assert!(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_balancer_that_cannot_start_ends_the_demo_with_its_reason() {
+        let arguments = Arguments { print_config: false, port: None };
+        let failure =
+            run(&arguments, |_| Err(Failure::CannotStart(anyhow::anyhow!("no memory")))).unwrap_err();
+        assert!(matches!(failure, Failure::CannotStart(error) if error.to_string() == "no memory"));
+    }
+}

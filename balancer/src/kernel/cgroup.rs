@@ -59,6 +59,18 @@ pub(super) fn enter(instance: &str) -> Result<Cgroup, CgroupError> {
     open(&child, true)
 }
 
+/// Moves this process back to where it came from, if it is in the cgroup that was made for the instance.
+pub(super) fn leave(instance: &str) -> Result<(), CgroupError> {
+    let current = current()?;
+    match current.parent() {
+        Some(parent) if current.file_name().is_some_and(|last| last == name(instance).as_str()) => {
+            let procs = parent.join("cgroup.procs");
+            fs::write(&procs, std::process::id().to_string()).map_err(at(&procs))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Where the cgroup of the instance would be if this process had made it.
 pub(super) fn expected(instance: &str) -> Option<PathBuf> {
     current().ok().map(|current| current.join(name(instance)))

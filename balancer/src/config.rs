@@ -27,7 +27,16 @@ mod warnings;
 
 use std::path::{Path, PathBuf};
 
-use self::{blocks::Blocks, fault::Faults, fields::Context, names::Names, source::Source, value::Scope};
+use self::{
+    blocks::Blocks,
+    fault::Faults,
+    fields::Context,
+    load_balancer::{LOAD_BALANCER, MAX_LOAD_BALANCERS},
+    names::Names,
+    source::Source,
+    target_group::{MAX_GROUPS, TARGET_GROUP},
+    value::Scope,
+};
 pub use self::{
     fault::{ConfigError, ConfigErrors},
     manual::manual,
@@ -73,8 +82,8 @@ fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, 
     let blocks = Blocks::sort(&bodies, &faults);
     blocks.demand_something(&context);
 
-    let groups = Names::collect(&context, &target_group::TARGET_GROUP, &blocks.target_groups);
-    let balancers = Names::collect(&context, &load_balancer::LOAD_BALANCER, &blocks.load_balancers);
+    let groups = Names::collect(&context, &TARGET_GROUP, &blocks.target_groups, MAX_GROUPS);
+    let balancers = Names::collect(&context, &LOAD_BALANCER, &blocks.load_balancers, MAX_LOAD_BALANCERS);
 
     let settings = balancer::build(&context, &blocks.balancer);
     let load_balancers = load_balancer::build_all(&context, &balancers);

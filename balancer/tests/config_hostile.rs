@@ -69,6 +69,47 @@ fn text_that_doubles_itself_by_references_is_refused() {
     );
 }
 
+/// Large files of what could take time that grows with the square of their size.
+#[test]
+fn large_files_are_answered_in_bearable_time() {
+    const BYTES: usize = 1_000_000;
+    let fill = |piece: &dyn Fn(usize) -> String| {
+        let mut text = String::new();
+        for number in 0.. {
+            text.push_str(&piece(number));
+            if text.len() > BYTES {
+                break;
+            }
+        }
+        text
+    };
+    let within = |text: &str| format!("target_group \"a\" {{\n  port = 80\n{text}}}\n");
+    let texts = [
+        fill(&|n| format!("target_group \"a{n}\" {{}}\n")),
+        fill(&|n| format!("listener \"a{n}\" {{}}\n")),
+        fill(&|n| format!("load_balancer \"a{n}\" {{}}\n")),
+        fill(&|_| "balancer {}\n".to_owned()),
+        fill(&|n| format!("target_group_attachment \"a{n}\" {{\ntarget_group_arn = \"b{n}\"\n}}\n")),
+        fill(&|n| {
+            format!("variable \"a{n}\" {{}}\ntarget_group_attachment \"a{n}\" {{\nport = var.b{n}\n}}\n")
+        }),
+        within(&fill(&|n| format!("  x{n} = 1\n"))),
+        within(&fill(&|n| format!("  b{n} {{}}\n"))),
+        within(&fill(&|_| "stickiness {}\n".to_owned())),
+        within(&format!("targets = [{}]\n", fill(&|n| format!("\"h{n}\",")))),
+        format!("locals {{\n{}}}\n", fill(&|n| format!("  x{n} = local.x{}\n", n + 1))),
+        "x".repeat(BYTES),
+        "x {\n".to_owned() + &"\n".repeat(BYTES),
+        fill(&|_| "a {\n b = =\n}\n".to_owned()),
+    ];
+    let started = std::time::Instant::now();
+    for text in &texts {
+        assert!(parse(text).is_err());
+    }
+    // Some 10 s on a slow core without optimisation; what is quadratic takes many minutes.
+    assert!(started.elapsed() < std::time::Duration::from_secs(120), "{:?}", started.elapsed());
+}
+
 /// Pieces of the language, so that random text gets past the parser often enough.
 fn token() -> impl Strategy<Value = String> {
     let words = [

@@ -91,13 +91,18 @@ pub(super) struct Settings {
 pub(super) fn build(context: &Context<'_>, blocks: &[&RawBlock]) -> Settings {
     let first = blocks.first().copied();
     let fields = Fields::open(context, &BALANCER, first);
-    for (second, first) in blocks.iter().skip(1).zip(first.into_iter().cycle()) {
-        let place = context.faults.show(first.place);
-        context
-            .faults
-            .add(second.place, format!("a second `balancer` block; the first is at {place}; allowed: one"));
-        // Its faults are told all the same.
-        read(&Fields::open(context, &BALANCER, Some(second)));
+    if let Some(first) = first {
+        let message = format!(
+            "a second `balancer` block; the first is at {}; allowed: one",
+            context.faults.show(first.place)
+        );
+        for more in blocks.iter().skip(1) {
+            context.faults.add(more.place, message.clone());
+        }
+        if let Some(second) = blocks.get(1) {
+            // Its faults are told all the same.
+            read(&Fields::open(context, &BALANCER, Some(second)));
+        }
     }
     let admin_place = fields.value("admin_address").map(|(_, place)| place);
     Settings { settings: read(&fields), admin_place }

@@ -2,6 +2,8 @@
 //! written is not. After a fault the value is the default or the least allowed, and the configuration is refused
 //! at the end, so that reading can go on and find all faults.
 
+use std::collections::HashMap;
+
 use super::{
     fault::Faults,
     raw::{RawAttribute, RawBlock},
@@ -34,9 +36,10 @@ impl<'a> Fields<'a> {
             for attribute in &block.body.attributes {
                 fields.check_attribute(attribute);
             }
-            for (index, child) in block.body.blocks.iter().enumerate() {
-                let earlier = block.body.blocks.iter().take(index).find(|earlier| earlier.kind == child.kind);
-                fields.check_child(child, earlier);
+            let mut firsts = HashMap::new();
+            for child in &block.body.blocks {
+                let first = *firsts.entry(child.kind.as_str()).or_insert(child);
+                fields.check_child(child, (!std::ptr::eq(first, child)).then_some(first));
             }
         }
         fields

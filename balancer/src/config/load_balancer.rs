@@ -12,6 +12,9 @@ use crate::model::{LoadBalancer, XffMode};
 /// Name of the load balancer of listeners when no block is given.
 const IMPLICIT_NAME: &str = "default";
 
+/// Most load balancers (ALB: quotas).
+pub(super) const MAX_LOAD_BALANCERS: usize = 50;
+
 pub(super) static LOAD_BALANCER: Table = Table {
     name: "load_balancer",
     top: true,

@@ -35,12 +35,22 @@ pub(super) struct Names<'a> {
 
 impl<'a> Names<'a> {
     /// Gives every block its name: `name`, or else its label with hyphens for underscores. Labels and names that
-    /// occur twice are faults.
-    pub(super) fn collect(context: &Context<'a>, table: &'static Table, found: &[Found<'a>]) -> Self {
+    /// occur twice are faults. Blocks beyond `most` are a fault too and left out.
+    pub(super) fn collect(
+        context: &Context<'a>,
+        table: &'static Table,
+        found: &[Found<'a>],
+        most: usize,
+    ) -> Self {
         let mut names =
             Self { table, entries: Vec::new(), by_label: HashMap::new(), by_name: HashMap::new() };
-        for found in found {
+        for found in found.iter().take(most) {
             names.add(context, *found);
+        }
+        if let Some(first_too_many) = found.get(most) {
+            let message = format!("too many {}s; allowed: at most {most}", words(table.name));
+            context.faults.add(first_too_many.block.place, message);
+            context.faults.note_unread_text();
         }
         names
     }

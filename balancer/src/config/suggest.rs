@@ -1,5 +1,7 @@
 //! "Did you mean": the nearest of the known words.
 
+/// Most known words that are looked at: no hint is worth a long wait.
+const MAX_KNOWN: usize = 250;
 /// Words longer than this are not compared: no name is, and the comparison is quadratic.
 const MAX_LENGTH: usize = 64;
 
@@ -9,10 +11,11 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     let allowed = (word.len() / 3).clamp(1, 3);
     known
         .into_iter()
+        .take(MAX_KNOWN)
         .filter(|candidate| candidate.len().abs_diff(word.len()) <= allowed)
         .map(|candidate| (distance(word, candidate), candidate))
         .filter(|&(distance, candidate)| distance <= allowed && distance < candidate.len())
-        .min_by_key(|&(distance, _)| distance)
+        .min()
         .map(|(_, candidate)| candidate)
 }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::model::{Algorithm, TargetAddress, TargetGroup, TargetSpec};
 
 /// Most groups (ALB: quotas).
-const MAX_GROUPS: usize = 100;
+pub(super) const MAX_GROUPS: usize = 100;
 /// Most targets of a group (ALB: quotas).
 const MAX_TARGETS: usize = 1000;
 /// The port of a group that gives none: not used, since then every target has its own.
@@ -192,10 +192,6 @@ impl Draft {
 
 /// Reads all groups, in order.
 pub(super) fn build_all(context: &Context<'_>, names: &Names<'_>) -> Vec<Draft> {
-    if let Some(first_too_many) = names.entries.get(MAX_GROUPS) {
-        let place = first_too_many.found.block.place;
-        context.faults.add(place, format!("too many target groups; allowed: at most {MAX_GROUPS}"));
-    }
     names.entries.iter().map(|named| build(context, named)).collect()
 }
 

@@ -1,0 +1,402 @@
+//! Every fault of a configuration: one at a time, with its place, what is wrong and what is allowed.
+#![allow(clippy::panic, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+
+use std::path::PathBuf;
+
+use balancer::{config, model::Configuration};
+
+fn parse(text: &str) -> Result<Configuration, String> {
+    config::parse(&[(PathBuf::from("x.hcl"), text.to_owned())]).map_err(|errors| errors.to_string())
+}
+
+/// One fault each: what stands in a `target_group`, where the fault is, how its message begins, what is allowed.
+#[test]
+fn faults_in_a_target_group() {
+    for (text, place, wrong, allowed) in [
+        ("port = 0", "2:8", "`port` = 0 is out of range", "from 1 to 65535"),
+        ("port = 1.5", "2:8", "`port` = 1.5 is out of range", "a whole number"),
+        ("port = \"http\"", "2:8", "`port` = \"http\" is no whole number", "a whole number"),
+        ("port = [80]", "2:8", "`port` = a list is no whole number", "a whole number"),
+        ("prot = 80", "2:1", "unknown attribute `prot` (did you mean `port`?)", "port"),
+        ("name = \"-x\"", "2:8", "\"-x\" is no name", "letters, digits and hyphens"),
+        ("name = \"abcdefghijklmnopqrstuvwxyz1234567\"", "2:8", "", "1 to 32"),
+        ("name = var.name", "2:8", "`name`: there is no variable `name`", "a variable with a default"),
+        ("name = random_pet.x.id", "2:8", "`name` = random_pet.x.id is no text", "1 to 32"),
+        (
+            "deregistration_delay = 3601",
+            "2:24",
+            "`deregistration_delay` = 3601 is out of range",
+            "from 0 to 3600",
+        ),
+        (
+            "deregistration_delay = -1",
+            "2:24",
+            "`deregistration_delay` = -1 is out of range",
+            "from 0 to 3600",
+        ),
+        ("deregistration_delay = 60 * 5", "2:24", "`deregistration_delay`: an operation is not", "a value"),
+        (
+            "load_balancing_algorithm_type = \"least_outstanding_request\"",
+            "2:33",
+            "",
+            "\"least_outstanding_requests\"",
+        ),
+        ("load_balancing_algorithm_type = \"weighted_random\"", "2:33", "", "\"round_robin\""),
+        ("slow_start = 30", "2:14", "`slow_start` = 30 is not supported by this version", "0"),
+        ("protocol = \"HTTPS\"", "2:12", "`protocol` = \"HTTPS\" is not supported", "\"HTTP\""),
+        ("protocol_version = \"GRPC\"", "2:20", "", "\"HTTP1\""),
+        ("target_type = \"lambda\"", "2:15", "", "\"instance\" or \"ip\""),
+        ("target_failover {}", "2:1", "`target_failover` is not supported", "leave it out"),
+        ("count = 3", "2:1", "`count` is not supported", "one block for each target group"),
+        ("for_each = toset([])", "2:1", "`for_each` is not supported", "one block for each target group"),
+        ("dynamic \"stickiness\" {}", "2:1", "`dynamic` blocks are not supported", "the block itself"),
+        ("stickness {}", "2:1", "unknown block `stickness` (did you mean `stickiness`?)", "stickiness"),
+        ("stickiness = true", "2:1", "`stickiness` is a block, not an attribute", "`stickiness { … }`"),
+        ("port {}", "2:1", "`port` is an attribute, not a block", "`port = …`"),
+        ("stickiness {}\nstickiness {}", "3:1", "a second `stickiness` block is not supported", "one"),
+        ("targets = \"10.0.0.1:80\"", "2:11", "`targets` = \"10.0.0.1:80\" is no list", "HOST:PORT"),
+        ("targets = [\"10.0.0.1\"]", "2:12", "target \"10.0.0.1\" has no port", "a port here or there"),
+        ("targets = [\"10.0.0.1:x\"]", "2:12", "target \"10.0.0.1:x\" has no port number", "1 to 65535"),
+        ("targets = [aws_instance.x.id]", "2:12", "aws_instance.x.id is no target", "HOST:PORT"),
+        (
+            "targets = [\"[::ffff:10.0.0.1]:80\", \"10.0.0.1:80\"]",
+            "2:36",
+            "target \"10.0.0.1:80\" is given twice in target group \"app\", first at x.hcl:2:12",
+            "once",
+        ),
+        ("x = \"\u{1b}[31m\"", "2:1", "unknown attribute `x`", "port"),
+        ("name = \"\u{1b}[31m\"", "2:8", "\"\\u{1b}[31m\" is no name", "1 to 32"),
+        (
+            "target_group_health {\nunhealthy_state_routing {\nminimum_healthy_targets_count = 2\n}\n}",
+            "4:33",
+            "",
+            "1",
+        ),
+    ] {
+        assert_one_fault(&format!("target_group \"app\" {{\n{text}\n}}\n"), place, wrong, allowed);
+    }
+}
+
+#[test]
+fn faults_in_stickiness() {
+    for (text, place, wrong, allowed) in [
+        (
+            "type = \"source_ip\"",
+            "3:8",
+            "Stickiness type 'source_ip' is not supported for target groups with the HTTP protocol",
+            "\"lb_cookie\" or \"app_cookie\"",
+        ),
+        ("type = \"lb_cooky\"", "3:8", "`type` = \"lb_cooky\" (did you mean `lb_cookie`?)", "\"lb_cookie\""),
+        (
+            "type = \"app_cookie\"",
+            "3:8",
+            "You must set an application cookie name to enable stickiness of type 'app_cookie'",
+            "`cookie_name`",
+        ),
+        (
+            "type = \"app_cookie\"\ncookie_name = \"\"",
+            "4:15",
+            "You must set an application cookie name to enable stickiness of type 'app_cookie'",
+            "the name of the application's cookie",
+        ),
+        (
+            "cookie_name = \"SID\"",
+            "3:15",
+            "`cookie_name` = \"SID\" has no meaning for `lb_cookie`",
+            "leave it out",
+        ),
+        (
+            "type = \"app_cookie\"\ncookie_name = \"AWSALBAPP-0\"",
+            "4:15",
+            "`cookie_name` = \"AWSALBAPP-0\" is reserved",
+            "not starting with AWSALB",
+        ),
+        (
+            "type = \"app_cookie\"\ncookie_name = \"EDGE1\"\ncookie_prefix = \"EDGE\"",
+            "4:15",
+            "`cookie_name` = \"EDGE1\" is reserved",
+            "`cookie_prefix`",
+        ),
+        (
+            "type = \"app_cookie\"\ncookie_name = \"a b\"",
+            "4:15",
+            "`cookie_name` = \"a b\" is no name",
+            "token",
+        ),
+        ("cookie_duration = 0", "3:19", "`cookie_duration` = 0 is out of range", "from 1 to 604800"),
+        ("cookie_duration = 604801", "3:19", "", "from 1 to 604800"),
+        ("enabled = \"yes\"", "3:11", "`enabled` = \"yes\"", "true or false"),
+        ("cookie_prefix = \"\"", "3:17", "`cookie_prefix` = \"\"", "1 to 32 token characters"),
+        ("cookie_prefix = \"a;b\"", "3:17", "`cookie_prefix` = \"a;b\"", "1 to 32 token characters"),
+        ("cookie_renewal = \"never\"", "3:18", "", "\"always\" or \"when_due\""),
+        ("cookie_expires = 5", "3:1", "unknown attribute `cookie_expires`", "cookie_duration"),
+    ] {
+        let block = format!("target_group \"app\" {{\nstickiness {{\n{text}\n}}\n}}\n");
+        assert_one_fault(&block, place, wrong, allowed);
+    }
+}
+
+#[test]
+fn faults_in_a_health_check() {
+    for (text, place, wrong, allowed) in [
+        (
+            "interval = 5",
+            "3:12",
+            "Health check timeout '5' must be smaller than the interval '5'",
+            "a `timeout` below `interval`",
+        ),
+        ("timeout = 30", "3:11", "Health check timeout '30' must be smaller than the interval '30'", ""),
+        ("interval = 4\ntimeout = 2", "3:12", "`interval` = 4 is out of range", "from 5 to 300"),
+        ("interval = 300\ntimeout = 121", "4:11", "", "from 2 to 120"),
+        ("healthy_threshold = 1", "3:21", "", "from 2 to 10"),
+        ("unhealthy_threshold = 11", "3:23", "", "from 2 to 10"),
+        ("path = \"health\"", "3:8", "`path` = \"health\"", "the first one /"),
+        ("path = \"/a b\"", "3:8", "", "visible ASCII"),
+        ("path = \"/\\r\\nX: y\"", "3:8", "", "visible ASCII"),
+        ("port = 0", "3:8", "`port` = 0", "\"traffic-port\""),
+        ("port = 65536", "3:8", "`port` = 65536", "1 to 65535"),
+        ("port = \"traffic\"", "3:8", "`port` = \"traffic\"", "\"traffic-port\""),
+        ("protocol = \"TCP\"", "3:12", "`protocol` = \"TCP\"", "\"HTTP\" or \"HTTPS\""),
+        ("matcher = \"200-600\"", "3:11", "`matcher` = \"200-600\"", "from 200 to 499"),
+    ] {
+        let block = format!("target_group \"app\" {{\nhealth_check {{\n{text}\n}}\n}}\n");
+        assert_one_fault(&block, place, wrong, allowed);
+    }
+    let long =
+        format!("target_group \"app\" {{\nhealth_check {{\npath = \"/{}\"\n}}\n}}\n", "a".repeat(1024));
+    assert_one_fault(&long, "3:8", "", "1 to 1024");
+}
+
+#[test]
+fn faults_in_a_listener() {
+    let action = "default_action {\ntype = \"forward\"\ntarget_group_arn = \"app\"\n}";
+    for (text, place, wrong, allowed) in [
+        (format!("port = 0\n{action}"), "3:8", "`port` = 0 is out of range", "from 1 to 65535"),
+        (action.to_owned(), "2:1", "listener needs `port`", "from 1 to 65535"),
+        ("port = 80".to_owned(), "2:1", "the listener needs a `default_action`", "default_action {"),
+        (format!("port = 9900\n{action}"), "3:8", "0.0.0.0:9900 is taken by `admin_address`", "\"off\""),
+        (format!("port = 80\naddress = \"localhost\"\n{action}"), "4:11", "`address` = \"localhost\"", "IPv4"),
+        (format!("port = 80\nprotocol = \"HTTPS\"\n{action}"), "4:12", "", "\"HTTP\""),
+        (format!("port = 80\ncertificate_arn = \"arn:x\"\n{action}"), "4:19", "", "\"\""),
+        (format!("port = 80\nload_balancer_arn = \"x\"\n{action}"), "4:21", "there is no load balancer \"x\"", "none"),
+        (
+            "port = 80\ndefault_action {\ntarget_group_arn = \"app\"\n}".to_owned(),
+            "4:1",
+            "default_action needs `type`",
+            "\"forward\"",
+        ),
+        (
+            "port = 80\ndefault_action {\ntype = \"forward\"\n}".to_owned(),
+            "4:1",
+            "default_action needs `target_group_arn`",
+            "target_group.LABEL.arn",
+        ),
+        (
+            "port = 80\ndefault_action {\ntype = \"redirect\"\n}".to_owned(),
+            "5:8",
+            "`type` = \"redirect\" is not supported by this version",
+            "\"forward\"",
+        ),
+        (
+            "port = 80\ndefault_action {\ntype = \"forward\"\ntarget_group_arn = target_group.ap.arn\n}".to_owned(),
+            "6:20",
+            "there is no target group \"ap\" (did you mean `app`?)",
+            "target_group.app.arn, target_group.b.arn",
+        ),
+        (
+            "port = 80\ndefault_action {\ntype = \"forward\"\ntarget_group_arn = load_balancer.app.arn\n}".to_owned(),
+            "6:20",
+            "load_balancer.app.arn is no reference to a target group",
+            "target_group.app.arn",
+        ),
+        (
+            "port = 80\ndefault_action {\ntype = \"forward\"\ntarget_group_arn = \"arn:aws:x\"\n}".to_owned(),
+            "6:20",
+            "\"arn:aws:x\" is a target group of AWS",
+            "target_group.app.arn",
+        ),
+        (
+            "port = 80\ndefault_action {\ntype = \"forward\"\ntarget_group_arn = aws_lb_target_group.app[0].arn\n}"
+                .to_owned(),
+            "6:20",
+            "`target_group_arn`: an indexed reference is not understood",
+            "a reference",
+        ),
+        (
+            format!("port = 80\n{}", action.replace('}', "forward {\ntarget_group {\narn = \"b\"\n}\n}\n}")),
+            "6:20",
+            "`target_group_arn` and the `forward` block name different groups",
+            "the same group",
+        ),
+        (
+            "port = 80\ndefault_action {\ntype = \"forward\"\nforward {\ntarget_group {\narn = \"app\"\n}\n\
+             target_group {\narn = \"b\"\n}\n}\n}"
+                .to_owned(),
+            "10:1",
+            "a second `target_group` block is not supported",
+            "one",
+        ),
+        (
+            "port = 80\ndefault_action {\ntype = \"forward\"\nforward {\ntarget_group {\narn = \"app\"\n}\n\
+             stickiness {\nenabled = true\nduration = 5\n}\n}\n}"
+                .to_owned(),
+            "11:11",
+            "`enabled` = true is not supported by this version",
+            "false",
+        ),
+    ] {
+        let file = format!("target_group \"app\" {{}}\nlistener \"web\" {{\n{text}\n}}\ntarget_group \"b\" {{}}\n");
+        assert_one_fault(&file, place, wrong, allowed);
+    }
+}
+
+#[test]
+fn faults_among_blocks() {
+    let listener = |name: &str, address: &str| {
+        format!(
+            "listener \"{name}\" {{\nport = 80\naddress = \"{address}\"\ndefault_action {{\ntype = \"forward\"\n\
+             target_group_arn = \"app\"\n}}\n}}\ntarget_group \"app\" {{}}\n"
+        )
+    };
+    let same_port = |one: &str, other: &str| {
+        let second = listener("b", other).replace("target_group \"app\" {}\n", "");
+        parse(&format!("{}{second}", listener("a", one)))
+    };
+    assert_eq!(
+        same_port("0.0.0.0", "127.0.0.1").unwrap_err(),
+        "x.hcl:11:8: 127.0.0.1:80 is taken by the listener on 0.0.0.0:80 at x.hcl:2:8; allowed: an address and port \
+         that no other has"
+    );
+    assert!(same_port("127.0.0.1", "127.0.0.1").is_err());
+    assert!(same_port("::1", "::").is_err());
+    assert!(same_port("127.0.0.1", "127.0.0.2").is_ok());
+    assert!(same_port("0.0.0.0", "::").is_ok());
+
+    for (text, place, wrong, allowed) in [
+        (
+            "target_group \"a\" {}\ntarget_group \"a\" {}",
+            "2:14",
+            "target group \"a\" is given twice, first at x.hcl:1:1",
+            "differ",
+        ),
+        (
+            "target_group \"a\" {}\nresource \"aws_lb_target_group\" \"a\" {}",
+            "2:32",
+            "target group \"a\" is given twice",
+            "differ",
+        ),
+        (
+            "target_group \"a\" {}\ntarget_group \"b\" {\nname = \"a\"\n}",
+            "3:8",
+            "the name \"a\" is taken by the target group at x.hcl:1:1",
+            "differ",
+        ),
+        ("target_group {}", "1:1", "`target_group` takes one label", "\"LABEL\""),
+        ("target_group \"a\" \"b\" {}", "1:18", "`target_group` takes one label", "\"LABEL\""),
+        ("balancer \"x\" {}", "1:10", "`balancer` takes no label", "`balancer {"),
+        ("balancer {}\nbalancer {}", "2:1", "a second `balancer` block", "one"),
+        ("listner \"x\" {}", "1:1", "unknown block `listner` (did you mean `listener`?)", "listener"),
+        ("listener_rule \"x\" {}", "1:1", "`listener_rule` is not supported by this version", "listener"),
+        ("resource \"aws_lb_listener_rule\" \"x\" {}", "1:10", "", "listener"),
+        (
+            "resource \"aws_lb_target_grup\" \"x\" {}",
+            "1:10",
+            "unknown type `aws_lb_target_grup` (did you mean `aws_lb_target_group`?)",
+            "aws_lb_target_group",
+        ),
+        ("port = 80\ntarget_group \"a\" {}", "1:1", "`port` stands outside of a block", "blocks only"),
+        ("balancer {\nworkers = 257\n}", "2:11", "", "from 1 to 256"),
+        ("balancer {\ninstance = \"A\"\n}", "2:12", "`instance` = \"A\"", "a-z"),
+        ("balancer {\nstate_dir = \"state\"\n}", "2:13", "`state_dir` = \"state\"", "an absolute path"),
+        ("balancer {\nadmin_address = \"9900\"\n}", "2:17", "`admin_address` = \"9900\"", "\"off\""),
+        ("balancer {\nkernel_assist = \"on\"\n}", "2:17", "", "\"required\""),
+        ("balancer {\nuser = \"a:b\"\n}", "2:8", "`user` = \"a:b\"", "a user"),
+        ("load_balancer \"a\" {\nidle_timeout = 4001\n}", "2:16", "", "from 1 to 4000"),
+        ("load_balancer \"a\" {\nclient_keep_alive = 59\n}", "2:21", "", "from 60 to 604800"),
+        ("load_balancer \"a\" {\ndesync_mitigation_mode = \"monitor\"\n}", "2:26", "", "\"defensive\""),
+        ("load_balancer \"a\" {\ndrop_invalid_header_fields = true\n}", "2:30", "", "false"),
+        (
+            "load_balancer \"a\" {\naccess_logs {\nenabled = true\n}\n}",
+            "3:11",
+            "`enabled` = true is not",
+            "false",
+        ),
+        ("load_balancer \"a\" {\nload_balancer_type = \"network\"\n}", "2:22", "", "\"application\""),
+        (
+            "target_group_attachment \"a\" {\ntarget_group_arn = \"x\"\ntarget_id = \"10.0.0.1\"\n}",
+            "2:20",
+            "there is no target group \"x\"",
+            "none is given",
+        ),
+        (
+            "target_group \"a\" {}\ntarget_group_attachment \"a\" {\ntarget_group_arn = \"a\"\ntarget_id = aws_instance.x.id\n}",
+            "4:13",
+            "`target_id` = aws_instance.x.id is a resource that is not known here",
+            "HOST:PORT",
+        ),
+        (
+            "target_group \"a\" {}\ntarget_group_attachment \"a\" {\ntarget_group_arn = \"a\"\n}",
+            "2:1",
+            "target_group_attachment needs `target_id`",
+            "HOST:PORT",
+        ),
+        (
+            "target_group \"a\" {}\ntarget_group_attachment \"a\" {\ntarget_group_arn = \"a\"\ntarget_id = \"h:1\"\nport = 2\n}",
+            "4:13",
+            "target \"h:1\" has a port of its own",
+            "not both",
+        ),
+        (
+            "locals {\na = local.b\nb = local.a\n}\ntarget_group \"x\" {\nname = local.a\n}",
+            "6:8",
+            "",
+            "16 levels",
+        ),
+        (
+            "variable \"p\" {}\ntarget_group \"x\" {\nport = var.p\n}",
+            "3:8",
+            "`port`: `var.p` has no default",
+            "a default",
+        ),
+        ("", "1:1", "nothing is configured", "listener or target_group"),
+        ("# only words\n", "1:1", "nothing is configured", "listener or target_group"),
+    ] {
+        assert_one_fault(text, place, wrong, allowed);
+    }
+}
+
+#[test]
+fn limits_on_how_many() {
+    let groups: String = (0..101).map(|n| format!("target_group \"g{n}\" {{}}\n")).collect();
+    assert_one_fault(&groups, "101:1", "too many target groups", "at most 100");
+    assert!(parse(&groups.replace("target_group \"g100\" {}\n", "")).is_ok());
+
+    let targets = |count: usize| {
+        let list: Vec<String> = (0..count).map(|n| format!("\"10.0.{}.{}\"", n / 250, n % 250 + 1)).collect();
+        format!("target_group \"a\" {{\nport = 80\ntargets = [\n{}\n]\n}}\n", list.join(",\n"))
+    };
+    assert_eq!(parse(&targets(1000)).unwrap().target_groups[0].targets.len(), 1000);
+    assert_one_fault(&targets(1002), "1004:1", "too many targets in target group \"a\"", "at most 1000");
+
+    let listeners: String = (1..=51)
+        .map(|n| {
+            format!(
+                "listener \"l{n}\" {{\nport = {n}\ndefault_action {{\ntype = \"forward\"\ntarget_group_arn = \"a\"\n}}\n}}\n"
+            )
+        })
+        .collect();
+    let listeners = format!("{listeners}target_group \"a\" {{}}\n");
+    assert_one_fault(&listeners, "351:1", "too many listeners", "at most 50");
+}
+
+fn assert_one_fault(text: &str, place: &str, wrong: &str, allowed: &str) {
+    let message = parse(text).expect_err(text);
+    assert_eq!(message.lines().count(), 1, "{text}\n{message}");
+    let rest = message
+        .strip_prefix(&format!("x.hcl:{place}: "))
+        .unwrap_or_else(|| panic!("not at {place}: {message}"));
+    assert!(rest.starts_with(wrong), "{rest}");
+    let (_, told) =
+        rest.split_once("; allowed: ").unwrap_or_else(|| panic!("not told what is allowed: {rest}"));
+    assert!(told.contains(allowed), "{rest}");
+}

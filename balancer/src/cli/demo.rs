@@ -72,7 +72,8 @@ pub(super) fn run(
 
     let ran = thread::scope(|scope| {
         let (ended, wait) = mpsc::channel();
-        scope.spawn(|| announce(&plan, wait));
+        let plan = &plan;
+        scope.spawn(move || announce(plan, &wait));
         let ran = balance(&file);
         drop(ended);
         ran
@@ -86,7 +87,7 @@ pub(super) fn run(
 }
 
 /// Prints the screen of text once the balancer answers; nothing when it ends before that.
-fn announce(plan: &Plan<'_>, ended: Receiver<Infallible>) {
+fn announce(plan: &Plan<'_>, ended: &Receiver<Infallible>) {
     let admin = plan.admin.to_string();
     while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(LOOK_AGAIN) {
         if let Ok((_, status)) = status::ask(&admin) {

@@ -296,6 +296,23 @@ fn a_released_endpoint_is_not_counted_and_its_slot_is_freed_when_idle() {
 }
 
 #[test]
+fn a_process_that_goes_on_can_clean_up_after_itself_and_not_before() {
+    isolated("a_process_that_goes_on_can_clean_up_after_itself_and_not_before", |instance| {
+        let mut kernel = instance.open();
+        let server = Server::start(LOCALHOSTS[0]);
+        let slot = kernel.claim_slot(&Endpoint::Tcp(server.address)).unwrap();
+        let refused = cleanup(&instance.name, &instance.runtime_dir);
+        assert!(matches!(refused, Err(KernelError::Running { .. })));
+        talk(connect(server.address).unwrap(), Ending::ServerCloses);
+        assert_eq!(kernel.tables().counters.read(slot).connects, 1, "it still counts");
+        drop(kernel);
+        assert_eq!(cleanup(&instance.name, &instance.runtime_dir).unwrap().removed.len(), 3);
+        // Something for the cleanup that follows each test.
+        drop(instance.open());
+    });
+}
+
+#[test]
 fn a_session_table_of_another_size_is_made_anew_and_counters_stay() {
     isolated("a_session_table_of_another_size_is_made_anew_and_counters_stay", |instance| {
         let server = Server::start(LOCALHOSTS[0]);

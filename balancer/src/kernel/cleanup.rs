@@ -26,9 +26,6 @@ pub struct CleanupReport {
 pub fn cleanup(instance: &str, runtime_dir: &Path) -> Result<CleanupReport, KernelError> {
     instance::check_name(instance)?;
     let mut report = CleanupReport::default();
-    // A process that ran the instance and goes on, as the demo does, is still in it. If it cannot leave,
-    // removing the cgroup says so.
-    let _ = cgroup::leave(instance);
     let pins = bpf::pin_root(instance);
     let had_folder = runtime_dir.join(instance).exists();
     let left_cgroup = cgroup::expected(instance).is_some_and(|path| path.exists());
@@ -36,6 +33,9 @@ pub fn cleanup(instance: &str, runtime_dir: &Path) -> Result<CleanupReport, Kern
         return Ok(report);
     }
     let folder = InstanceFolder::lock(instance, runtime_dir)?;
+    // A process that ran the instance and goes on, as the demo does, is still in its cgroup. If it cannot leave,
+    // removing the cgroup says so.
+    let _ = cgroup::leave(instance);
     if bpf::remove_pins(instance).map_err(failed(&pins))? {
         report.removed.push(pins);
     }

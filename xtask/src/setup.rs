@@ -62,8 +62,20 @@ pub(crate) fn for_tests() -> Result<()> {
         packages.push("python3-venv");
     }
     apt_install(&packages)?;
+    mount_bpf();
     python_application()?;
     node_application()
+}
+
+/// Mounts the BPF file system where no service manager has, as in a container. Where that fails, the kernel's tests
+/// say what is missing.
+fn mount_bpf() {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    if shell::is_root()
+        && !mounts.lines().any(|line| line.contains(" /sys/fs/bpf ") && line.contains(" - bpf "))
+    {
+        shell::succeeds(Command::new("mount").args(["-t", "bpf", "bpf", "/sys/fs/bpf"]));
+    }
 }
 
 fn apt_install(packages: &[&str]) -> Result<()> {

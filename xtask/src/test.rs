@@ -42,7 +42,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     shell::run(shell::cargo().args(["build", "--quiet", "--package", "balancer"]))?;
 
     let mut command = shell::cargo();
-    command.arg("test");
+    command.args(["test", "--no-fail-fast"]);
     if !options.cargo_arguments.iter().any(|word| word == "-p" || word.starts_with("--package")) {
         command.arg("--workspace");
     }

@@ -18,6 +18,7 @@ mod cookies;
 mod draining;
 mod failover;
 mod headers;
+mod keys;
 mod memory;
 mod reload;
 mod sessions;

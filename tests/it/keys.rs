@@ -1,0 +1,62 @@
+//! The key file: shared by several balancers, rotated without losing a session.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use support::{Balancer, Config, Group, Target};
+
+fn sticky(targets: &[&Target], key_file: &Path) -> Config {
+    let group = Group::new("app", targets).algorithm("round_robin").lb_cookie();
+    Config::with(group).process(&format!("key_file = \"{}\"", key_file.display()))
+}
+
+fn write(path: &Path, secrets: &[u8]) {
+    let bytes: Vec<u8> = secrets.iter().flat_map(|&secret| [secret; 32]).collect();
+    fs::write(path, bytes).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn served(balancer: &Balancer, cookie: &str) -> String {
+    balancer.connect().get("/", &format!("Cookie: AWSALB={cookie}\r\n")).text()
+}
+
+#[test]
+fn balancers_with_one_key_file_share_sessions() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("shared.key");
+    write(&key, &[1]);
+    let targets = [Target::plain(), Target::plain()];
+    let config = sticky(&[&targets[0], &targets[1]], &key);
+    let (here, there) = (Balancer::start(&config), Balancer::start(&config));
+    for _ in 0..4 {
+        let response = here.connect().get("/", "");
+        assert_eq!(served(&there, response.cookie("AWSALB").unwrap()), response.text());
+    }
+    assert_eq!(there.status().decisions("pinned"), 4);
+}
+
+#[test]
+fn keys_rotate_without_losing_a_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("rotated.key");
+    write(&key, &[1]);
+    let targets = [Target::plain(), Target::plain()];
+    let config = sticky(&[&targets[0], &targets[1]], &key);
+    let balancer = Balancer::start(&config);
+    let response = balancer.connect().get("/", "");
+    let (old, home) = (response.cookie("AWSALB").unwrap().to_owned(), response.text());
+
+    write(&key, &[2, 1]);
+    balancer.reload(&config);
+    let response = balancer.connect().get("/", &format!("Cookie: AWSALB={old}\r\n"));
+    assert_eq!(response.text(), home, "the old secret is accepted");
+    let new = response.cookie("AWSALB").unwrap().to_owned();
+
+    write(&key, &[2]);
+    balancer.reload(&config);
+    for _ in 0..3 {
+        assert_eq!(served(&balancer, &new), home, "the new secret has signed");
+    }
+    let before = balancer.status().decisions("pinned");
+    served(&balancer, &old);
+    assert_eq!(balancer.status().decisions("pinned"), before, "the old secret is gone");
+}

@@ -6,15 +6,16 @@
 use std::{
     ffi::OsString,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::ConfigErrors;
+
 mod check;
 mod cleanup;
-#[cfg_attr(not(test), allow(dead_code, reason = "its command comes with the wiring of the balancer"))]
 mod demo;
 mod status;
 
@@ -37,6 +38,13 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a balancer in the foreground
+    ///
+    /// SIGHUP reads the configuration again; a bad one leaves the running one in place. SIGTERM and SIGINT
+    /// finish what is in flight and end; the second one ends at once.
+    Run(RunArguments),
+    /// Start three small session-keeping applications and a balancer before them, and say what to try
+    Demo(demo::Arguments),
     /// Validate a configuration and print what would run
     Check(check::Arguments),
     /// Remove what a balancer left behind: pinned tables and links, its cgroup, its runtime folder
@@ -46,6 +54,13 @@ enum Command {
     Cleanup(CleanupArguments),
     /// Show listeners, groups and targets of a running balancer
     Status(status::Arguments),
+}
+
+#[derive(Debug, Args)]
+struct RunArguments {
+    /// Configuration: a file, or a folder of .hcl and .tf files
+    #[arg(short, long, value_name = "FILE_OR_DIR")]
+    config: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -94,12 +109,22 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             cleanup::run(&instance, &runtime_dir).map_err(Failure::from)
         }
         Command::Status(arguments) => status::run(&arguments),
+        Command::Run(RunArguments { config }) => balance(&config),
+        Command::Demo(arguments) => demo::run(&arguments, balance),
     };
     crate::telemetry::log::flush();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => tell(&failure),
     }
+}
+
+/// Runs a balancer until it is told to end.
+fn balance(path: &Path) -> Result<(), Failure> {
+    crate::app::run(path).map_err(|error| match error.downcast::<ConfigErrors>() {
+        Ok(errors) => Failure::BadConfiguration(errors.to_string()),
+        Err(other) => Failure::CannotStart(other),
+    })
 }
 
 fn tell(failure: &Failure) -> ExitCode {

@@ -2,5 +2,7 @@
 //! Must not know: how a request is decided.
 
 pub mod admin;
+pub mod controller;
 pub mod privileges;
+mod resolver;
 pub mod signals;

@@ -2,13 +2,23 @@
 //!
 //! A request flows one way: listener → http → rules → target_group → stickiness → balance → upstream.
 
+pub mod app;
+pub mod balance;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod health;
+pub mod http;
 pub mod id;
 pub mod kernel;
+pub mod listener;
 pub mod model;
+pub mod response;
+pub mod rules;
 pub mod snapshot;
+pub mod stickiness;
 pub mod target_group;
 pub mod telemetry;
+pub mod upstream;
+pub mod wire;

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     id::{Slot, TargetId},
     model::{Endpoint, TargetGroup},
+    stickiness::GroupStickiness,
 };
 
 #[derive(Debug)]
@@ -82,12 +83,13 @@ pub(super) struct Group {
     runtime: Arc<GroupRuntime>,
     targets: Vec<Target>,
     view: Option<Arc<GroupView>>,
+    stickiness: Option<Arc<GroupStickiness>>,
 }
 
 impl Group {
     pub(super) fn new(settings: Arc<TargetGroup>, in_use: bool, workers: usize) -> Self {
         let runtime = Arc::new(GroupRuntime::new(workers));
-        Self { settings, in_use, runtime, targets: Vec::new(), view: None }
+        Self { settings, in_use, runtime, targets: Vec::new(), view: None, stickiness: None }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -192,6 +194,7 @@ impl Group {
             target.id = names.issued(&self.settings.name, &target.endpoint);
             target.accepted = names.accepted(&self.settings.name, &target.endpoint);
         }
+        self.stickiness = names.stickiness(&self.settings);
         self.view = None;
     }
 
@@ -305,6 +308,7 @@ impl Group {
             routable,
             failing_open,
             ids,
+            self.stickiness.clone(),
             Arc::clone(&self.runtime),
         )
     }

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     id::{Slot, TargetId},
     model::{Endpoint, TargetGroup},
+    stickiness::GroupStickiness,
 };
 
 /// Gives out the rows of the shared tables.
@@ -40,6 +41,9 @@ pub trait TargetNames {
 
     /// Every id that values made earlier may carry, the issued one included.
     fn accepted(&self, group: &str, endpoint: &Endpoint) -> Vec<TargetId>;
+
+    /// The group's stickiness under the same keys; none when it is not sticky.
+    fn stickiness(&self, settings: &TargetGroup) -> Option<Arc<GroupStickiness>>;
 }
 
 /// A group as the configuration and the resolver want it.

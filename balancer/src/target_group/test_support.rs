@@ -14,6 +14,7 @@ use crate::{
         Algorithm, Endpoint, HealthCheck, HealthCheckPort, Matcher, ProbeProtocol, TargetAddress,
         TargetGroup, TargetSpec,
     },
+    stickiness::GroupStickiness,
 };
 
 /// Health check settings with these thresholds, an interval of 5 s and a timeout of 2 s.
@@ -113,5 +114,9 @@ impl TargetNames for TestNames {
 
     fn accepted(&self, group: &str, endpoint: &Endpoint) -> Vec<TargetId> {
         self.0.iter().map(|key| Self::under(*key, group, endpoint)).collect()
+    }
+
+    fn stickiness(&self, _: &TargetGroup) -> Option<Arc<GroupStickiness>> {
+        None
     }
 }

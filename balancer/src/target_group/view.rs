@@ -10,6 +10,7 @@ use super::{GroupRuntime, Reason, TargetRuntime, TargetState};
 use crate::{
     id::{Slot, TargetId},
     model::{Endpoint, TargetGroup},
+    stickiness::{GroupStickiness, Standing, TargetLookup},
 };
 
 /// One target of a group.
@@ -46,6 +47,8 @@ pub struct GroupView {
     pub routable: Vec<u32>,
     /// Whether `routable` holds targets that are not healthy, for want of healthy ones.
     pub failing_open: bool,
+    /// How its cookies are read and made; none when it is not sticky.
+    pub stickiness: Option<Arc<GroupStickiness>>,
     /// Figures that outlive reloads.
     pub runtime: Arc<GroupRuntime>,
     by_id: HashMap<TargetId, u32, BuildHasherDefault<IdHasher>>,
@@ -61,6 +64,7 @@ impl GroupView {
         routable: Vec<u32>,
         failing_open: bool,
         ids: impl IntoIterator<Item = (TargetId, u32)>,
+        stickiness: Option<Arc<GroupStickiness>>,
         runtime: Arc<GroupRuntime>,
     ) -> Self {
         for target in &mut targets {
@@ -72,7 +76,7 @@ impl GroupView {
             }
         }
         let by_id = ids.into_iter().collect();
-        Self { settings, targets, routable, failing_open, runtime, by_id }
+        Self { settings, targets, routable, failing_open, stickiness, runtime, by_id }
     }
 
     /// The target that a stickiness value names, with its index; none when it is not of this group.
@@ -80,6 +84,18 @@ impl GroupView {
     pub fn find(&self, id: TargetId) -> Option<(usize, &TargetView)> {
         let place = usize::try_from(*self.by_id.get(&id)?).ok()?;
         Some((place, self.targets.get(place)?))
+    }
+}
+
+impl TargetLookup for GroupView {
+    fn find(&self, id: TargetId) -> Option<(usize, Standing)> {
+        let (place, target) = Self::find(self, id)?;
+        let standing = match target.state {
+            TargetState::Draining => Standing::Draining,
+            _ if target.routable => Standing::Routable,
+            _ => Standing::Unhealthy,
+        };
+        Some((place, standing))
     }
 }
 

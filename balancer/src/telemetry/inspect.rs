@@ -102,7 +102,8 @@ impl SlotFigures for Tables {
     }
 
     fn session_table(&self) -> Option<SessionTable> {
-        None
+        let table = crate::stickiness::SessionTable::new(&self.sticky[..]);
+        Some(SessionTable { capacity: table.capacity(), entries: table.occupied() })
     }
 }
 

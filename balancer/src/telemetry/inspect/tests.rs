@@ -86,6 +86,7 @@ fn inspector() -> Inspector {
             vec![0],
             true,
             [(TargetId(1), 0)],
+            None,
             Arc::new(GroupRuntime::new(2)),
         ))],
     };

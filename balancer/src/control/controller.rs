@@ -1,0 +1,457 @@
+//! The control side's heart: keeps the book of targets, has them checked, reads the configuration again,
+//! and publishes an immutable snapshot whenever something changed. One thread; a request never waits for it.
+//! Must not know: how a request is decided, how figures are shown.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    io,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender},
+    time::{MissedTickBehavior, interval},
+};
+
+use super::resolver::Resolver;
+use crate::{
+    clock::monotonic_now,
+    config,
+    health::{Finished, HealthChecks, Prober, suspects},
+    id::{Slot, TargetId},
+    kernel::{Events, Kernel, KernelError, TargetEvent},
+    model::{Action, Configuration, Endpoint, Listener, LoadBalancer, TargetAddress, TargetGroup},
+    snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
+    stickiness::{GroupStickiness, Keyring},
+    target_group::{Registry, Slots, TargetNames, TargetState, Urgency, WantedGroup},
+    telemetry::{self, counters::ControlCounters, inspect::CurrentSnapshot},
+};
+
+/// How long changes are collected before workers hear of them, unless one is urgent.
+const COALESCE: Duration = Duration::from_millis(20);
+
+/// How often the kernel room's book-keeping is done.
+const REAP: Duration = Duration::from_secs(1);
+
+/// Binds the sockets of a listener, one a worker.
+pub type Bind = Box<dyn Fn(&Listener) -> io::Result<Vec<TcpListener>>>;
+
+/// What a controller is made of.
+pub struct Parts {
+    /// Where the configuration is read from again.
+    pub config_path: PathBuf,
+    /// The configuration to start with.
+    pub configuration: Configuration,
+    /// Its listeners' sockets, in the same order.
+    pub sockets: Vec<Vec<TcpListener>>,
+    /// Binds the listeners of later configurations.
+    pub bind: Bind,
+    /// The shared tables.
+    pub kernel: Kernel,
+    /// The stickiness secrets.
+    pub keyring: Keyring,
+    /// The workers.
+    pub workers: Vec<UnboundedSender<WorkerMessage>>,
+    /// Counts reloads.
+    pub counters: Arc<ControlCounters>,
+    /// What status and metrics look at.
+    pub current: Arc<CurrentSnapshot>,
+}
+
+/// What the controller is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Read the configuration again.
+    Reload,
+}
+
+/// The keys, as the book of targets uses them.
+struct Names(Arc<Keyring>);
+
+impl TargetNames for Names {
+    fn issued(&self, group: &str, endpoint: &Endpoint) -> TargetId {
+        self.0.target_id(group, endpoint)
+    }
+
+    fn accepted(&self, group: &str, endpoint: &Endpoint) -> Vec<TargetId> {
+        self.0.target_ids(group, endpoint).collect()
+    }
+
+    fn stickiness(&self, settings: &TargetGroup) -> Option<Arc<GroupStickiness>> {
+        let sticky = settings.stickiness.as_ref()?;
+        Some(Arc::new(GroupStickiness::compile(&settings.name, sticky, Arc::clone(&self.0))))
+    }
+}
+
+impl Slots for Kernel {
+    type Error = KernelError;
+
+    fn claim(&mut self, endpoint: &Endpoint) -> Result<Slot, KernelError> {
+        self.claim_slot(endpoint)
+    }
+
+    fn release(&mut self, slot: Slot) {
+        self.release_slot(slot);
+    }
+}
+
+/// The controller.
+pub struct Controller {
+    config_path: PathBuf,
+    configuration: Configuration,
+    bind: Bind,
+    kernel: Kernel,
+    names: Names,
+    registry: Registry,
+    resolver: Resolver,
+    checks: HealthChecks,
+    events: Option<Events>,
+    workers: Vec<UnboundedSender<WorkerMessage>>,
+    counters: Arc<ControlCounters>,
+    current: Arc<CurrentSnapshot>,
+    listeners: Vec<(SocketAddr, ListenerId)>,
+    next_listener: u32,
+    publish_at: Option<Instant>,
+}
+
+impl Controller {
+    /// Takes the configuration into use: resolves host names, claims slots, publishes the first snapshot and
+    /// has the workers listen. Must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// TLS for health checks could not be set up, or the tables have no room for the targets.
+    pub async fn start(parts: Parts) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let marker = parts.kernel.probe_marker();
+        let exempt = Box::new(move |socket: std::os::fd::BorrowedFd<'_>| {
+            if let Err(error) = marker.exempt(socket) {
+                tracing::debug!(%error, "a health check is counted as a connection");
+            }
+        });
+        let seed = u64::from(std::process::id());
+        let mut kernel = parts.kernel;
+        let events = kernel.take_events();
+        let mut controller = Self {
+            config_path: parts.config_path,
+            registry: Registry::new(parts.workers.len()),
+            configuration: parts.configuration,
+            bind: parts.bind,
+            kernel,
+            names: Names(Arc::new(parts.keyring)),
+            resolver: Resolver::new(),
+            checks: HealthChecks::new(Prober::new(exempt)?, seed),
+            events,
+            workers: parts.workers,
+            counters: parts.counters,
+            current: parts.current,
+            listeners: Vec::new(),
+            next_listener: 0,
+            publish_at: None,
+        };
+        controller.resolver.sync(host_names(&controller.configuration), monotonic_now());
+        controller.resolver.settle().await;
+        let wanted = controller.wanted(&controller.configuration);
+        controller.registry.apply(wanted, &controller.names, &mut controller.kernel, monotonic_now())?;
+        controller.kernel.release_unclaimed();
+        for (place, sockets) in parts.sockets.into_iter().enumerate() {
+            if let Some(address) = controller.configuration.listeners.get(place).map(|l| l.address) {
+                controller.number(address);
+                controller.publish();
+                controller.listen(address, sockets);
+            }
+        }
+        controller.sync_checks();
+        Ok(controller)
+    }
+
+    /// Runs until the sender of `commands` is gone.
+    pub async fn run(&mut self, commands: &mut UnboundedReceiver<Command>) {
+        let mut reap = interval(REAP);
+        reap.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let publish_at = self.publish_at;
+            let expiry = self.registry.next_expiry();
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(Command::Reload) => self.reload().await,
+                    None => return,
+                },
+                Some(event) = next_event(&mut self.events) => self.suspect(event),
+                finished = self.checks.next() => self.take_check(&finished),
+                host = self.resolver.next() => self.readdress(&host),
+                () = until(publish_at) => self.publish(),
+                () = until(expiry) => self.expire(),
+                _ = reap.tick() => self.kernel.reap(),
+            }
+        }
+    }
+
+    fn suspect(&mut self, event: TargetEvent) {
+        let now = monotonic_now();
+        for registration in suspects(&self.registry, event.slot) {
+            self.checks.trigger(registration, now);
+        }
+    }
+
+    fn take_check(&mut self, finished: &Finished) {
+        if !self.checks.ended(finished) {
+            return;
+        }
+        let registration = finished.registration;
+        let result = match &finished.outcome {
+            Ok(result) => *result,
+            Err(error) => {
+                tracing::warn!(%error, "a health check could not be made");
+                return;
+            }
+        };
+        let before = self.registry.state(registration);
+        let urgency = self.registry.record(registration, result, finished.origin);
+        let after = self.registry.state(registration);
+        let undecided = !matches!(after, Some((TargetState::Unhealthy, _)));
+        self.checks.follow_up(finished, undecided, monotonic_now());
+        if let (Some((old, _)), Some((new, reason))) = (before, after)
+            && old != new
+            && let Some((group, endpoint)) = self.registry.describe(registration)
+        {
+            let reason = reason.map_or("", |reason| reason.code());
+            tracing::info!(group, target = %endpoint, from = old.as_str(), to = new.as_str(), reason, "target state");
+        }
+        match urgency {
+            Urgency::None => {}
+            Urgency::Soon => self.publish_soon(),
+            Urgency::Now => self.publish(),
+        }
+    }
+
+    fn expire(&mut self) {
+        for registration in self.registry.expire(&mut self.kernel, monotonic_now()) {
+            self.tell(|| WorkerMessage::Cut(registration));
+        }
+        self.publish();
+    }
+
+    fn readdress(&mut self, host: &str) {
+        let groups: Vec<(String, Vec<Endpoint>)> = self
+            .configuration
+            .target_groups
+            .iter()
+            .filter(|group| {
+                group.targets.iter().any(|target| target.address == TargetAddress::Host(host.to_owned()))
+            })
+            .map(|group| (group.name.clone(), self.endpoints(group)))
+            .collect();
+        for (group, endpoints) in groups {
+            let now = monotonic_now();
+            match self.registry.set_endpoints(&group, endpoints, &self.names, &mut self.kernel, now) {
+                Ok(false) => {}
+                Ok(true) => tracing::info!(group, host, "the addresses of a target changed"),
+                Err(error) => {
+                    tracing::error!(group, host, %error, "new addresses of a target cannot be used")
+                }
+            }
+        }
+        self.sync_checks();
+        self.publish();
+    }
+
+    fn sync_checks(&mut self) {
+        self.checks.sync(self.registry.checked_targets(), monotonic_now());
+    }
+
+    fn publish_soon(&mut self) {
+        self.publish_at.get_or_insert_with(|| monotonic_now() + COALESCE);
+    }
+
+    fn publish(&mut self) {
+        self.publish_at = None;
+        let balancers: Vec<Arc<LoadBalancer>> =
+            self.configuration.load_balancers.iter().cloned().map(Arc::new).collect();
+        let view = |listener: &Listener| {
+            let id = self.listeners.iter().find(|(address, _)| *address == listener.address)?.1;
+            Some(Arc::new(ListenerView {
+                id,
+                name: listener.name.clone(),
+                port: listener.address.port(),
+                load_balancer: Arc::clone(balancers.get(listener.load_balancer)?),
+                default_action: listener.default_action.clone(),
+            }))
+        };
+        let listeners = self.configuration.listeners.iter().filter_map(view).collect();
+        let snapshot = Arc::new(Snapshot { listeners, groups: self.registry.views() });
+        self.current.set(Arc::clone(&snapshot));
+        self.tell(|| WorkerMessage::Snapshot(Arc::clone(&snapshot)));
+    }
+
+    fn tell(&self, message: impl Fn() -> WorkerMessage) {
+        for worker in &self.workers {
+            let _ = worker.send(message());
+        }
+    }
+
+    fn number(&mut self, address: SocketAddr) {
+        self.listeners.push((address, ListenerId(self.next_listener)));
+        self.next_listener += 1;
+    }
+
+    fn listen(&self, address: SocketAddr, sockets: Vec<TcpListener>) {
+        let Some((_, id)) = self.listeners.iter().find(|(known, _)| *known == address) else { return };
+        for (worker, socket) in self.workers.iter().zip(sockets) {
+            let _ = worker.send(WorkerMessage::Listen(*id, socket));
+        }
+    }
+
+    fn endpoints(&self, group: &TargetGroup) -> Vec<Endpoint> {
+        let mut endpoints = Vec::new();
+        for target in &group.targets {
+            match &target.address {
+                TargetAddress::Ip(ip) => endpoints.push(Endpoint::Tcp(SocketAddr::new(*ip, target.port))),
+                TargetAddress::Unix(path) => endpoints.push(Endpoint::Unix(path.clone())),
+                TargetAddress::Host(name) => endpoints.extend(
+                    self.resolver
+                        .addresses(name)
+                        .iter()
+                        .map(|ip| Endpoint::Tcp(SocketAddr::new(*ip, target.port))),
+                ),
+            }
+        }
+        endpoints
+    }
+
+    fn wanted(&self, configuration: &Configuration) -> Vec<WantedGroup> {
+        let used: HashSet<usize> = configuration
+            .listeners
+            .iter()
+            .map(|listener| match listener.default_action {
+                Action::Forward(group) => group,
+            })
+            .collect();
+        let groups = configuration.target_groups.iter().enumerate();
+        groups
+            .map(|(place, group)| WantedGroup {
+                settings: Arc::new(group.clone()),
+                in_use: used.contains(&place),
+                endpoints: self.endpoints(group),
+            })
+            .collect()
+    }
+
+    /// Reads the configuration again. Whatever is wrong with it, or with what it needs, leaves everything as
+    /// it was, is logged and counted.
+    async fn reload(&mut self) {
+        match self.try_reload().await {
+            Ok(()) => {
+                self.counters.reloads.inc();
+                tracing::info!(config = %self.config_path.display(), "configuration reloaded");
+            }
+            Err(faults) => {
+                self.counters.reload_failures.inc();
+                for fault in faults {
+                    tracing::error!(fault, "reload refused, the running configuration stays");
+                }
+            }
+        }
+    }
+
+    async fn try_reload(&mut self) -> Result<(), Vec<String>> {
+        let one = |fault: String| vec![fault];
+        let new = config::load(&self.config_path)
+            .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        if new.listeners.is_empty() {
+            return Err(one("no listener is configured".into()));
+        }
+        let keyring = Keyring::load_or_create(&new.balancer.key_path()).map_err(|e| one(e.to_string()))?;
+        let mut bound = Vec::new();
+        for listener in &new.listeners {
+            if !self.listeners.iter().any(|(address, _)| *address == listener.address) {
+                let sockets = (self.bind)(listener).map_err(|error| {
+                    one(format!(
+                        "cannot listen on {} (listener {:?}): {error}",
+                        listener.address, listener.name
+                    ))
+                })?;
+                bound.push((listener.address, sockets));
+            }
+        }
+        let mut names = host_names(&new);
+        names.extend(host_names(&self.configuration));
+        self.resolver.sync(names, monotonic_now());
+        self.resolver.settle().await;
+        let ring = Names(Arc::new(keyring));
+        let wanted = self.wanted(&new);
+        self.registry
+            .apply(wanted, &ring, &mut self.kernel, monotonic_now())
+            .map_err(|error| one(error.to_string()))?;
+        self.names = ring;
+        self.warn_of_restarts(&new);
+        telemetry::log::set_level(new.balancer.log_level);
+        let old = std::mem::replace(&mut self.configuration, new);
+        self.resolver.sync(host_names(&self.configuration), monotonic_now());
+        let gone: Vec<_> = old
+            .listeners
+            .iter()
+            .filter(|before| !self.configuration.listeners.iter().any(|now| now.address == before.address))
+            .filter_map(|before| {
+                self.listeners.iter().find(|(address, _)| *address == before.address).copied()
+            })
+            .collect();
+        for (address, _) in &bound {
+            self.number(*address);
+        }
+        self.listeners.retain(|known| !gone.contains(known));
+        self.publish();
+        for (_, id) in gone {
+            self.tell(|| WorkerMessage::Unlisten(id));
+        }
+        for (address, sockets) in bound {
+            self.listen(address, sockets);
+        }
+        self.sync_checks();
+        Ok(())
+    }
+
+    /// Names the settings that changed and need a restart.
+    fn warn_of_restarts(&self, new: &Configuration) {
+        let (old, new) = (&self.configuration.balancer, &new.balancer);
+        let changed = [
+            ("instance", old.instance != new.instance),
+            ("workers", old.workers != new.workers),
+            ("state_dir", old.state_dir != new.state_dir),
+            ("runtime_dir", old.runtime_dir != new.runtime_dir),
+            ("kernel_assist", old.kernel_assist != new.kernel_assist),
+            ("admin_address", old.admin_address != new.admin_address),
+            ("user", old.user != new.user),
+            ("session_table_size", old.session_table_size != new.session_table_size),
+            ("log_format", old.log_format != new.log_format),
+        ];
+        for (setting, _) in changed.iter().filter(|(_, changed)| *changed) {
+            tracing::warn!(setting, "a changed setting of the balancer block takes effect at the next start");
+        }
+    }
+}
+
+fn host_names(configuration: &Configuration) -> BTreeSet<String> {
+    let targets = configuration.target_groups.iter().flat_map(|group| &group.targets);
+    targets
+        .filter_map(|target| match &target.address {
+            TargetAddress::Host(name) => Some(name.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+async fn next_event(events: &mut Option<Events>) -> Option<TargetEvent> {
+    match events {
+        Some(events) => events.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,121 @@
+//! Health checks: when a target is checked, how, and what came of it. One prober a process, on the
+//! control thread. Must not know: what a result means for a target (see [`crate::target_group`]),
+//! workers, requests.
+
+mod kernel_events;
+mod probe;
+mod schedule;
+mod tls;
+
+use std::{collections::HashMap, io, sync::Arc, time::Instant};
+
+use tokio::task::{Id, JoinSet};
+
+pub use self::{
+    kernel_events::suspects,
+    probe::{Exempt, Prober},
+    schedule::{ProbeOrder, Schedule},
+};
+use crate::{
+    clock::monotonic_now,
+    target_group::{CheckOrigin, CheckResult, CheckTarget},
+};
+
+/// A check that has come to an end.
+#[derive(Debug)]
+pub struct Finished {
+    number: u64,
+    /// Whose check it was.
+    pub registration: u64,
+    /// Why it was made.
+    pub origin: CheckOrigin,
+    /// What it found, or why it could not be made, which says nothing about the target.
+    pub outcome: io::Result<CheckResult>,
+}
+
+/// The checks of all targets.
+#[derive(Debug)]
+pub struct HealthChecks {
+    schedule: Schedule,
+    prober: Arc<Prober>,
+    running: JoinSet<io::Result<CheckResult>>,
+    orders: HashMap<Id, ProbeOrder>,
+}
+
+impl HealthChecks {
+    /// No checks yet; `seed` spreads them over time.
+    #[must_use]
+    pub fn new(prober: Prober, seed: u64) -> Self {
+        Self {
+            schedule: Schedule::new(seed),
+            prober: Arc::new(prober),
+            running: JoinSet::new(),
+            orders: HashMap::new(),
+        }
+    }
+
+    /// Checks these targets from now on and no others.
+    pub fn sync(&mut self, targets: impl Iterator<Item = CheckTarget>, now: Instant) {
+        self.schedule.sync(targets, now);
+    }
+
+    /// Checks a target out of turn: something happened to a connection to it.
+    pub fn trigger(&mut self, registration: u64, now: Instant) {
+        self.schedule.trigger(registration, now);
+    }
+
+    /// Makes checks as they fall due until one ends. Must be called on a tokio runtime. Cancel safe.
+    pub async fn next(&mut self) -> Finished {
+        loop {
+            while let Some(order) = self.schedule.next(monotonic_now()) {
+                self.start(order);
+            }
+            let due = self.schedule.next_due();
+            tokio::select! {
+                Some(ended) = self.running.join_next_with_id() => {
+                    let (id, outcome) = match ended {
+                        Ok((id, outcome)) => (id, outcome),
+                        Err(error) => (error.id(), Err(io::Error::other(error.to_string()))),
+                    };
+                    if let Some(order) = self.orders.remove(&id) {
+                        let ProbeOrder { number, registration, origin, .. } = order;
+                        return Finished { number, registration, origin, outcome };
+                    }
+                }
+                () = until(due) => {}
+                else => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Takes note that a check has ended, before its result is used. Returns whether the result counts: that
+    /// of a target which is not checked any more, or was registered anew meanwhile, does not.
+    #[must_use]
+    pub fn ended(&mut self, finished: &Finished) -> bool {
+        self.schedule.ended(finished.number)
+    }
+
+    /// After the result was used: checks again at once what failed a triggered check and is not yet decided.
+    pub fn follow_up(&mut self, finished: &Finished, undecided: bool, now: Instant) {
+        let failed = matches!(finished.outcome, Ok(CheckResult::Fail(_)));
+        if finished.origin == CheckOrigin::Triggered && failed && undecided {
+            self.schedule.confirm(finished.registration, now);
+        }
+    }
+
+    fn start(&mut self, order: ProbeOrder) {
+        let prober = Arc::clone(&self.prober);
+        let target = order.target.clone();
+        let handle = self
+            .running
+            .spawn(async move { prober.check(&target.endpoint, &target.settings.health_check).await });
+        self.orders.insert(handle.id(), order);
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,242 @@
+//! Which check is due when. Time and the seed of the jitter come from outside: the schedule can be run
+//! through in a test without waiting. Must not know: sockets, results beyond "it ended".
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    time::{Duration, Instant},
+};
+
+use crate::target_group::{CheckOrigin, CheckTarget};
+
+/// Checks of each origin that run at the same time. Triggered ones have their own allowance, so that a
+/// rack of targets that never answer does not keep a dead one from being noticed.
+const MAX_IN_FLIGHT: usize = 64;
+/// The first checks of targets that come together begin this far apart, and…
+const FIRST_CHECK_GAP: Duration = Duration::from_millis(1);
+/// …all within this, or within the interval where that is shorter.
+const FIRST_CHECK_SPREAD: Duration = Duration::from_secs(1);
+/// A target is not checked out of turn more often than this, whatever happens to its connections.
+const TRIGGER_GAP: Duration = Duration::from_millis(50);
+/// How soon a failed triggered check is followed by the next.
+const CONFIRMATION_GAP: Duration = Duration::from_millis(10);
+
+/// A check to be made now.
+#[derive(Clone, Debug)]
+pub struct ProbeOrder {
+    /// Names the check.
+    pub number: u64,
+    /// Whose.
+    pub registration: u64,
+    /// Why.
+    pub origin: CheckOrigin,
+    /// What to check.
+    pub target: CheckTarget,
+}
+
+#[derive(Debug)]
+struct Entry {
+    target: CheckTarget,
+    due: Instant,
+    checked_before: bool,
+    in_flight: Option<u64>,
+    trigger: Trigger,
+}
+
+#[derive(Debug, Default)]
+struct Trigger {
+    due: Option<Instant>,
+    last: Option<Instant>,
+    in_flight: Option<u64>,
+    /// Something happened since the running check began, which may not have seen it.
+    again: bool,
+}
+
+/// The schedule.
+#[derive(Debug)]
+pub struct Schedule {
+    entries: HashMap<u64, Entry>,
+    scheduled: BTreeSet<(Instant, u64)>,
+    triggered: BTreeSet<(Instant, u64)>,
+    in_flight: HashMap<u64, (u64, CheckOrigin)>,
+    next_number: u64,
+    random: u64,
+}
+
+impl Schedule {
+    /// An empty schedule.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            entries: HashMap::new(),
+            scheduled: BTreeSet::new(),
+            triggered: BTreeSet::new(),
+            in_flight: HashMap::new(),
+            next_number: 0,
+            random: seed,
+        }
+    }
+
+    /// Makes `targets` the ones that are checked. New ones get their first check at once, or within a
+    /// second when there are many; those that stay keep their turn and get their group's new settings.
+    pub fn sync(&mut self, targets: impl Iterator<Item = CheckTarget>, now: Instant) {
+        let mut kept = HashSet::new();
+        let mut new = Vec::new();
+        for target in targets {
+            kept.insert(target.registration);
+            match self.entries.get_mut(&target.registration) {
+                Some(entry) => {
+                    let latest = now + target.settings.health_check.interval;
+                    if entry.due > latest {
+                        self.scheduled.remove(&(entry.due, target.registration));
+                        self.scheduled.insert((latest, target.registration));
+                        entry.due = latest;
+                    }
+                    entry.target = target;
+                }
+                None => new.push(target),
+            }
+        }
+        self.entries.retain(|registration, entry| {
+            let keep = kept.contains(registration);
+            if !keep {
+                self.scheduled.remove(&(entry.due, *registration));
+                if let Some(due) = entry.trigger.due {
+                    self.triggered.remove(&(due, *registration));
+                }
+            }
+            keep
+        });
+        let count = u32::try_from(new.len()).unwrap_or(u32::MAX).max(1);
+        for (place, target) in (0_u32..).zip(new) {
+            let spread = FIRST_CHECK_SPREAD.min(target.settings.health_check.interval);
+            let due = now + FIRST_CHECK_GAP.min(spread / count) * place;
+            self.scheduled.insert((due, target.registration));
+            self.entries.insert(
+                target.registration,
+                Entry { target, due, checked_before: false, in_flight: None, trigger: Trigger::default() },
+            );
+        }
+    }
+
+    /// Asks for a check out of turn. One that is waiting serves; one that runs is followed by another.
+    pub fn trigger(&mut self, registration: u64, now: Instant) {
+        let Some(entry) = self.entries.get_mut(&registration) else { return };
+        let trigger = &mut entry.trigger;
+        if trigger.in_flight.is_some() {
+            trigger.again = true;
+        } else if trigger.due.is_none() {
+            let due = trigger.last.map_or(now, |last| now.max(last + TRIGGER_GAP));
+            trigger.due = Some(due);
+            self.triggered.insert((due, registration));
+        }
+    }
+
+    /// A triggered check failed and more of them must say so: the next is due very soon.
+    pub fn confirm(&mut self, registration: u64, now: Instant) {
+        let Some(entry) = self.entries.get_mut(&registration) else { return };
+        if entry.trigger.in_flight.is_some() {
+            return;
+        }
+        let due = now + CONFIRMATION_GAP;
+        if let Some(waiting) = entry.trigger.due.replace(due) {
+            self.triggered.remove(&(waiting, registration));
+        }
+        self.triggered.insert((due, registration));
+    }
+
+    /// The next check to begin, if one is due and not too many run.
+    pub fn next(&mut self, now: Instant) -> Option<ProbeOrder> {
+        self.next_triggered(now).or_else(|| self.next_scheduled(now))
+    }
+
+    /// When to ask [`Self::next`] again, unless a check ends before.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        let first = |origin, queue: &BTreeSet<(Instant, u64)>| {
+            queue.first().map(|(due, _)| *due).filter(|_| self.running(origin) < MAX_IN_FLIGHT)
+        };
+        let triggered = first(CheckOrigin::Triggered, &self.triggered);
+        let scheduled = first(CheckOrigin::Scheduled, &self.scheduled);
+        triggered.into_iter().chain(scheduled).min()
+    }
+
+    /// Takes note that a check ended. Returns whether its target still waits for it.
+    pub fn ended(&mut self, number: u64) -> bool {
+        let Some((registration, origin)) = self.in_flight.remove(&number) else { return false };
+        let Some(entry) = self.entries.get_mut(&registration) else { return false };
+        let awaited = match origin {
+            CheckOrigin::Scheduled => &mut entry.in_flight,
+            CheckOrigin::Triggered => &mut entry.trigger.in_flight,
+        };
+        if *awaited != Some(number) {
+            return false;
+        }
+        *awaited = None;
+        if origin == CheckOrigin::Triggered && std::mem::take(&mut entry.trigger.again) {
+            let due = entry.trigger.last.map(|last| last + TRIGGER_GAP);
+            if let Some(due) = due {
+                entry.trigger.due = Some(due);
+                self.triggered.insert((due, registration));
+            }
+        }
+        true
+    }
+
+    fn next_triggered(&mut self, now: Instant) -> Option<ProbeOrder> {
+        let &(due, registration) = self.triggered.first()?;
+        if due > now || self.running(CheckOrigin::Triggered) >= MAX_IN_FLIGHT {
+            return None;
+        }
+        self.triggered.pop_first();
+        let number = self.number();
+        let entry = self.entries.get_mut(&registration)?;
+        entry.trigger = Trigger { due: None, last: Some(now), in_flight: Some(number), again: false };
+        let target = entry.target.clone();
+        self.in_flight.insert(number, (registration, CheckOrigin::Triggered));
+        Some(ProbeOrder { number, registration, origin: CheckOrigin::Triggered, target })
+    }
+
+    fn next_scheduled(&mut self, now: Instant) -> Option<ProbeOrder> {
+        loop {
+            let &(due, registration) = self.scheduled.first()?;
+            if due > now || self.running(CheckOrigin::Scheduled) >= MAX_IN_FLIGHT {
+                return None;
+            }
+            self.scheduled.pop_first();
+            let number = self.number();
+            let share = self.share();
+            let entry = self.entries.get_mut(&registration)?;
+            let interval = entry.target.settings.health_check.interval;
+            // The second check moves the target to a place of its own within the interval.
+            let pause = if entry.checked_before { interval } else { interval.mul_f64(0.5 + share / 2.0) };
+            entry.due = (due + pause).max(now);
+            entry.checked_before = true;
+            self.scheduled.insert((entry.due, registration));
+            if entry.in_flight.is_some() {
+                continue;
+            }
+            entry.in_flight = Some(number);
+            let target = entry.target.clone();
+            self.in_flight.insert(number, (registration, CheckOrigin::Scheduled));
+            return Some(ProbeOrder { number, registration, origin: CheckOrigin::Scheduled, target });
+        }
+    }
+
+    fn running(&self, origin: CheckOrigin) -> usize {
+        self.in_flight.values().filter(|(_, running)| *running == origin).count()
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    /// A number within 0 to 1 (SplitMix64).
+    fn share(&mut self) -> f64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        f64::from(u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or(0)) / f64::from(u32::MAX)
+    }
+}

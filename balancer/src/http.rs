@@ -1,0 +1,14 @@
+//! Client connections: requests come in, are decided, forwarded and answered. Takes a request from the
+//! first byte to the last of its response. Must not know: how targets are watched, how cookies are made.
+
+mod client;
+mod context;
+mod exchange;
+mod forward;
+mod plan;
+mod tunnel;
+
+pub use self::{
+    client::{Accepted, serve},
+    context::Context,
+};

@@ -1,0 +1,265 @@
+//! One client connection: reads heads, has each request carried out, and ends the connection in a way
+//! that lets the client read what it was sent.
+
+use std::{future::poll_fn, net::SocketAddr, rc::Rc, sync::Arc, task::Poll, time::Duration};
+
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+
+use super::{
+    Context,
+    context::Taken,
+    exchange::{After, exchange},
+    forward::Route,
+    plan::{Plan, Refusal},
+};
+use crate::{
+    response::error_pages,
+    snapshot::{ListenerId, ListenerView},
+    telemetry::counters::OwnStatus,
+    wire::{
+        buffer::{BUFFER_SIZE, Buffer},
+        deadline::{Interrupt, Watch, Watched},
+        head::{Framing, HeadError, HeadScanner, MAX_REQUEST_HEAD},
+    },
+};
+
+/// How long a connection that was ended after an answer may still send, so that the answer is not lost
+/// (RFC 9112, section 9.6), and how much.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1 << 20;
+
+/// A connection as accepted.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The socket.
+    pub stream: TcpStream,
+    /// The client.
+    pub peer: SocketAddr,
+    /// The listener that accepted it.
+    pub listener: ListenerId,
+}
+
+/// One client connection.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) stream: TcpStream,
+    pub(super) buffer: Buffer,
+    pub(super) context: Rc<Context>,
+    /// Memory for the head to the target and the head to the client.
+    pub(super) scratch: [Vec<u8>; 2],
+    peer: SocketAddr,
+    local: SocketAddr,
+    listener: Arc<ListenerView>,
+    snapshot: Rc<Taken>,
+    watched: Watched,
+    born_millis: u64,
+}
+
+/// What reading a head came to.
+enum Reading {
+    Head(usize),
+    Nothing,
+    Refused(OwnStatus),
+}
+
+/// Serves the connection to its end.
+pub async fn serve(context: Rc<Context>, accepted: Accepted) {
+    context.counters.connections_accepted.inc();
+    if let Some(mut client) = Client::new(&context, accepted) {
+        client.run().await;
+        context.buffers.give(std::mem::take(&mut client.buffer));
+    }
+    context.counters.connections_closed.inc();
+}
+
+impl Client {
+    fn new(context: &Rc<Context>, accepted: Accepted) -> Option<Self> {
+        let snapshot = context.snapshot();
+        let listener = Arc::clone(snapshot.listener(accepted.listener)?);
+        let local = accepted.stream.local_addr().ok()?;
+        accepted.stream.set_nodelay(true).ok()?;
+        let watched = context.watches.register();
+        watched.watch().set_listener(accepted.listener.0);
+        Some(Self {
+            stream: accepted.stream,
+            buffer: Buffer::default(),
+            context: Rc::clone(context),
+            scratch: [Vec::new(), Vec::new()],
+            peer: accepted.peer,
+            local,
+            listener,
+            snapshot,
+            watched,
+            born_millis: context.clock.millis(),
+        })
+    }
+
+    pub(super) fn watch(&self) -> &Rc<Watch> {
+        self.watched.watch()
+    }
+
+    /// Waits may last for the idle timeout from now.
+    pub(super) fn arm_idle(&self) {
+        self.watch().arm(self.context.clock.millis(), self.listener.load_balancer.idle_timeout);
+    }
+
+    pub(super) fn arm(&self, span: Duration) {
+        self.watch().arm(self.context.clock.millis(), span);
+    }
+
+    pub(super) fn connect_timeout(&self) -> Duration {
+        self.listener.load_balancer.connect_timeout
+    }
+
+    /// Whether the connection may serve another request: its age allows it (ALB: client keep-alive
+    /// duration), its listener is there, and the process is not ending.
+    pub(super) fn may_stay(&self) -> bool {
+        let age = self.context.clock.millis().saturating_sub(self.born_millis);
+        let most = self.listener.load_balancer.client_keep_alive.as_millis();
+        u128::from(age) < most
+            && !self.context.draining.get()
+            && self.context.snapshot().listener(self.listener.id).is_some()
+    }
+
+    async fn run(&mut self) {
+        loop {
+            let length = match self.read_head().await {
+                Reading::Head(length) => length,
+                Reading::Nothing => return,
+                Reading::Refused(status) => {
+                    self.answer(status, false, false).await;
+                    return self.linger().await;
+                }
+            };
+            let snapshot = self.context.snapshot();
+            if let Some(listener) = snapshot.listener(self.listener.id) {
+                self.listener = Arc::clone(listener);
+                self.snapshot = snapshot;
+            }
+            let after = match self.plan(length) {
+                Ok(plan) => exchange(self, plan).await,
+                Err(refusal) => self.refuse(refusal).await,
+            };
+            self.watch().set_registration(None);
+            match after {
+                After::Reuse => {}
+                After::Close => return self.linger().await,
+                After::Gone => return,
+            }
+        }
+    }
+
+    fn plan(&mut self, length: usize) -> Result<Plan, Refusal> {
+        let route = Route {
+            load_balancer: &self.listener.load_balancer,
+            port: self.listener.port,
+            peer: self.peer,
+            local: self.local,
+        };
+        let bytes = self.buffer.bytes().get(..length).unwrap_or_default();
+        let memory = std::mem::take(&mut self.scratch[0]);
+        let plan =
+            Plan::make(&self.context, Rc::clone(&self.snapshot), &self.listener, &route, bytes, memory);
+        self.buffer.consume(length);
+        self.context.counters.bytes_received.add(length as u64);
+        plan
+    }
+
+    async fn refuse(&mut self, refusal: Refusal) -> After {
+        let keep = refusal.wishes.is_some_and(|wishes| wishes.keep_alive && wishes.framing == Framing::Empty);
+        let to_head = refusal.wishes.is_some_and(|wishes| wishes.to_head);
+        self.answer(refusal.status, keep && self.may_stay(), to_head).await
+    }
+
+    /// Sends an answer of the balancer's own and counts it.
+    pub(super) async fn answer(&mut self, status: OwnStatus, keep_alive: bool, to_head: bool) -> After {
+        self.context.counters.own(status);
+        let page = error_pages::page(status, &self.context.clock, keep_alive, to_head);
+        self.arm_idle();
+        let watch = Rc::clone(self.watch());
+        match watch.within(self.stream.write_all(&page)).await {
+            Ok(Ok(())) => {
+                self.context.counters.bytes_sent.add(page.len() as u64);
+                if keep_alive { After::Reuse } else { After::Close }
+            }
+            _ => After::Gone,
+        }
+    }
+
+    /// Reads until a whole head is buffered.
+    async fn read_head(&mut self) -> Reading {
+        let mut scanner = HeadScanner::default();
+        let watch = Rc::clone(self.watch());
+        self.arm_idle();
+        if self.buffer.is_empty() {
+            if !self.may_stay() && self.context.clock.millis() > self.born_millis {
+                return Reading::Nothing;
+            }
+            self.context.buffers.give(std::mem::take(&mut self.buffer));
+            watch.set_idle(true);
+            let readable = watch.within(poll_fn(|cx| self.stream.poll_read_ready(cx))).await;
+            if !matches!(readable, Ok(Ok(()))) {
+                return Reading::Nothing;
+            }
+            self.buffer = self.context.buffers.take();
+        }
+        loop {
+            self.skip_empty_lines();
+            // Readiness can be announced in error: idle is who has sent nothing.
+            watch.set_idle(self.buffer.is_empty());
+            match scanner.find_end(self.buffer.bytes()) {
+                Ok(Some(length)) => return Reading::Head(length),
+                Ok(None) => {}
+                // What a lone CR begins is not known yet.
+                Err(HeadError::Malformed) if self.buffer.bytes() == b"\r" => {}
+                Err(error) => return Reading::Refused(Refusal::from(error).status),
+            }
+            let Self { buffer, stream, .. } = self;
+            let limit = MAX_REQUEST_HEAD + BUFFER_SIZE;
+            match watch.within(poll_fn(|cx| buffer.poll_fill(cx, stream, limit))).await {
+                Ok(Ok(1..)) => {}
+                Ok(_) => return Reading::Nothing,
+                Err(Interrupt::TimedOut) if !self.buffer.is_empty() => {
+                    return Reading::Refused(OwnStatus::RequestTimeout);
+                }
+                Err(_) => return Reading::Nothing,
+            }
+        }
+    }
+
+    /// Empty lines before a request line are ignored (RFC 9112, section 2.2).
+    fn skip_empty_lines(&mut self) {
+        while self.buffer.bytes().starts_with(b"\r\n") {
+            self.buffer.consume(2);
+        }
+    }
+
+    /// Says that nothing more comes, and reads what the client still sends, so that closing does not
+    /// destroy the answer on its way.
+    async fn linger(&mut self) {
+        if self.stream.shutdown().await.is_err() {
+            return;
+        }
+        self.arm(LINGER);
+        let watch = Rc::clone(self.watch());
+        let Self { buffer, stream, .. } = self;
+        let mut read = 0;
+        let drain = poll_fn(|cx| {
+            loop {
+                buffer.consume(usize::MAX);
+                match buffer.poll_fill(cx, stream, BUFFER_SIZE) {
+                    Poll::Ready(Ok(n @ 1..)) if read < LINGER_BYTES => read += n,
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        });
+        let _ = watch.within(drain).await;
+    }
+
+    /// Ends the connection so that the client cannot take what it got for whole.
+    pub(super) fn abort(&self) -> After {
+        let _ = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        After::Gone
+    }
+}

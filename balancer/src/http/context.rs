@@ -1,0 +1,111 @@
+//! What all connections of one worker share.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashSet,
+    ops::Deref,
+    rc::Rc,
+    sync::Arc,
+};
+
+use crate::{
+    clock::CoarseClock,
+    id::Slot,
+    kernel::{EventSender, Tables, Words},
+    snapshot::Snapshot,
+    stickiness::SessionTable,
+    target_group::{GroupView, TargetState, TargetView},
+    telemetry::counters::{GroupShard, TargetShard, WorkerCounters},
+    upstream::{Counting, Pool},
+    wire::{buffer::BufferStore, deadline::Watches},
+};
+
+/// A snapshot as one worker holds it: counting who uses it touches no memory that other workers do.
+#[derive(Debug)]
+pub struct Taken(Arc<Snapshot>);
+
+impl Deref for Taken {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
+}
+
+/// One worker's state; never leaves its thread.
+#[derive(Debug)]
+pub struct Context {
+    /// Number of the worker, from 0.
+    pub worker: usize,
+    /// Its clock.
+    pub clock: CoarseClock,
+    /// The tables that all workers share.
+    pub tables: Tables,
+    /// The session table.
+    pub sessions: SessionTable<Words>,
+    /// Its counters.
+    pub counters: Arc<WorkerCounters>,
+    /// Idle connections to targets.
+    pub pool: RefCell<Pool>,
+    /// Deadlines of its connections.
+    pub watches: Rc<Watches>,
+    /// Spare buffers.
+    pub buffers: BufferStore,
+    /// Userspace counting of connections.
+    pub counting: Counting,
+    /// Whether the process is ending.
+    pub draining: Cell<bool>,
+    snapshot: RefCell<Rc<Taken>>,
+}
+
+impl Context {
+    /// The state of worker number `worker`, serving from an empty snapshot.
+    #[must_use]
+    pub fn new(worker: usize, tables: Tables, events: EventSender, counters: Arc<WorkerCounters>) -> Self {
+        let empty = Snapshot { listeners: Vec::new(), groups: Vec::new() };
+        Self {
+            worker,
+            clock: CoarseClock::new(),
+            sessions: SessionTable::new(tables.sticky.clone()),
+            counting: Counting::new(tables.counters.clone(), events),
+            tables,
+            counters,
+            pool: RefCell::default(),
+            watches: Rc::default(),
+            buffers: BufferStore::default(),
+            draining: Cell::new(false),
+            snapshot: RefCell::new(Rc::new(Taken(Arc::new(empty)))),
+        }
+    }
+
+    /// The snapshot to start a request with.
+    #[must_use]
+    pub fn snapshot(&self) -> Rc<Taken> {
+        Rc::clone(&self.snapshot.borrow())
+    }
+
+    /// Serves from `snapshot` from now on; idle connections to targets that get no requests any more are dropped.
+    pub fn publish(&self, snapshot: Arc<Snapshot>) {
+        let used: HashSet<Slot> = snapshot
+            .groups
+            .iter()
+            .flat_map(|group| &group.targets)
+            .filter(|target| target.state != TargetState::Draining)
+            .map(|target| target.slot)
+            .collect();
+        self.pool.borrow_mut().keep_only(&used);
+        *self.snapshot.borrow_mut() = Rc::new(Taken(snapshot));
+    }
+
+    /// This worker's shard of a group's figures.
+    #[must_use]
+    pub fn group_shard<'g>(&self, group: &'g GroupView) -> Option<&'g GroupShard> {
+        group.runtime.shard(self.worker)
+    }
+
+    /// This worker's shard of a target's figures.
+    #[must_use]
+    pub fn target_shard<'t>(&self, target: &'t TargetView) -> Option<&'t TargetShard> {
+        target.runtime.shard(self.worker)
+    }
+}

@@ -1,0 +1,436 @@
+//! One request and its response. Tries targets until one takes the request, moves both bodies at once,
+//! and sends a request again only where nothing can have been done twice.
+
+use std::{
+    future::poll_fn,
+    rc::Rc,
+    task::{Context as TaskContext, Poll},
+};
+
+use tokio::io::AsyncWriteExt as _;
+
+use super::{client::Client, plan::Plan, tunnel::tunnel};
+use crate::{
+    id::Slot,
+    kernel::Outstanding,
+    model::{HeaderEdits, Version},
+    response::compose::{self, ClientSide},
+    telemetry::counters::OwnStatus,
+    upstream::Connection,
+    wire::{
+        buffer::{BUFFER_SIZE, Buffer},
+        deadline::Interrupt,
+        head::{Framing, MAX_RESPONSE_HEAD, Response},
+        pump::{Pump, PumpError},
+    },
+};
+
+/// Connecting is given up when this many targets did not answer in time.
+const MOST_CONNECT_TIMEOUTS: usize = 3;
+
+/// What becomes of the client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// It serves the next request.
+    Reuse,
+    /// It is closed after what was sent is read.
+    Close,
+    /// It is over.
+    Gone,
+}
+
+/// A request in flight to a target, counted for as long as this lives.
+#[derive(Debug)]
+struct InFlight {
+    outstanding: Outstanding,
+    slot: Slot,
+}
+
+impl InFlight {
+    fn begin(outstanding: &Outstanding, slot: Slot) -> Self {
+        outstanding.begin(slot);
+        Self { outstanding: outstanding.clone(), slot }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.outstanding.end(self.slot);
+    }
+}
+
+/// How an attempt at a target ended.
+enum Attempt {
+    /// The client has its answer, or is gone.
+    Over(After),
+    /// The target did not take the connection.
+    Unreachable { timed_out: bool },
+    /// A pooled connection was dead; nothing came back and nothing was consumed.
+    Stale,
+    /// The answer is the balancer's.
+    Failed(OwnStatus, Body),
+}
+
+/// Whether the request's body was read to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Body {
+    Read,
+    Unread,
+}
+
+/// Carries the request out.
+pub(super) async fn exchange(client: &mut Client, mut plan: Plan) -> After {
+    let mut fresh = false;
+    let mut timeouts = 0;
+    loop {
+        let (status, body) = match attempt(client, &mut plan, fresh).await {
+            Attempt::Over(after) => {
+                client.scratch[0] = std::mem::take(&mut plan.head);
+                return after;
+            }
+            Attempt::Stale => {
+                fresh = true;
+                client.context.counters.retries.inc();
+                continue;
+            }
+            Attempt::Unreachable { timed_out } => {
+                fresh = false;
+                timeouts += usize::from(timed_out);
+                if timeouts < MOST_CONNECT_TIMEOUTS && plan.turn_elsewhere(&client.context) {
+                    client.context.counters.retries.inc();
+                    continue;
+                }
+                let status = if timed_out { OwnStatus::GatewayTimeout } else { OwnStatus::BadGateway };
+                (status, if plan.wishes.framing == Framing::Empty { Body::Read } else { Body::Unread })
+            }
+            Attempt::Failed(status, body) => (status, body),
+        };
+        let keep = plan.wishes.keep_alive && body == Body::Read && client.may_stay();
+        return client.answer(status, keep, plan.wishes.to_head).await;
+    }
+}
+
+async fn attempt(client: &mut Client, plan: &mut Plan, fresh: bool) -> Attempt {
+    let context = Rc::clone(&client.context);
+    let Some(target) = plan.target() else {
+        return Attempt::Failed(OwnStatus::ServiceUnavailable, Body::Unread);
+    };
+    let (slot, endpoint) = (target.slot, target.endpoint.clone());
+    client.watch().set_registration(Some(target.registration));
+    let _in_flight = InFlight::begin(&context.tables.outstanding, slot);
+    let ask = !(plan.wishes.idempotent && plan.wishes.framing == Framing::Empty);
+    let pooled = if fresh { None } else { context.pool.borrow_mut().take(slot, &endpoint, ask) };
+    let reused = pooled.is_some();
+    let connection = if let Some(connection) = pooled {
+        context.counters.target_reuses.inc();
+        connection
+    } else {
+        context.counters.target_connects.inc();
+        client.arm(client.connect_timeout());
+        let watch = Rc::clone(client.watch());
+        let opened = watch.within(Connection::open(&endpoint, slot, &context.counting)).await;
+        match opened {
+            Ok(Ok(connection)) => connection,
+            failed => {
+                count_connection_error(client, plan);
+                let timed_out = matches!(failed, Err(Interrupt::TimedOut));
+                return Attempt::Unreachable { timed_out };
+            }
+        }
+    };
+    plan.count_sending(&context);
+    let sending = Pump::new(
+        std::mem::take(&mut plan.head),
+        plan.wishes.framing,
+        compose::delivery(Framing::Empty, Version::Http11),
+    );
+    let mut transfer =
+        Transfer { connection, inbound: context.buffers.take(), sending, upload_failed: false, reused };
+    let outcome = transfer.run(client, plan).await;
+    finish(transfer, client, plan, &outcome, &endpoint)
+}
+
+/// Puts away what the attempt used.
+fn finish(
+    transfer: Transfer,
+    client: &Client,
+    plan: &mut Plan,
+    outcome: &Outcome,
+    endpoint: &crate::model::Endpoint,
+) -> Attempt {
+    let context = &client.context;
+    let Transfer { connection, inbound, sending, upload_failed, .. } = transfer;
+    let sent_all = sending.is_done() && !upload_failed;
+    context.counters.bytes_received.add(sending.moved());
+    let clean = inbound.is_empty();
+    context.buffers.give(inbound);
+    plan.head = sending.into_memory();
+    match *outcome {
+        Outcome::Done { target_stays, client_stays } => {
+            if target_stays && sent_all && clean && !context.draining.get() {
+                context.pool.borrow_mut().give(endpoint, connection, context.clock.millis());
+            }
+            let stays = client_stays && sent_all;
+            Attempt::Over(if stays { After::Reuse } else { After::Close })
+        }
+        Outcome::Over(after) => Attempt::Over(after),
+        Outcome::Stale => Attempt::Stale,
+        Outcome::Failed(status) => {
+            if matches!(status, OwnStatus::BadGateway | OwnStatus::GatewayTimeout) {
+                count_connection_error(client, plan);
+            }
+            Attempt::Failed(status, if sent_all { Body::Read } else { Body::Unread })
+        }
+    }
+}
+
+fn count_connection_error(client: &Client, plan: &Plan) {
+    if let Some(shard) = plan.target().and_then(|target| client.context.target_shard(target)) {
+        shard.connection_errors.inc();
+    }
+}
+
+/// How the transfer on one connection ended.
+enum Outcome {
+    Done { target_stays: bool, client_stays: bool },
+    Over(After),
+    Stale,
+    Failed(OwnStatus),
+}
+
+/// What moves while a response head is awaited.
+enum Event {
+    /// More of the target's bytes are in the buffer.
+    Bytes,
+    /// The target closed or broke the connection.
+    TargetEnded,
+    /// The client is gone.
+    ClientGone,
+    /// The client's body is not in its coding.
+    BadBody,
+}
+
+/// The response head was sent on to the client as far as this says.
+struct Answered {
+    pump: Pump,
+    target_stays: bool,
+    client_stays: bool,
+    switching: bool,
+}
+
+/// One request on one connection.
+struct Transfer {
+    connection: Connection,
+    inbound: Buffer,
+    sending: Pump,
+    upload_failed: bool,
+    reused: bool,
+}
+
+impl Transfer {
+    async fn run(&mut self, client: &mut Client, plan: &Plan) -> Outcome {
+        client.arm_idle();
+        if plan.wishes.expects_continue && client.buffer.is_empty() {
+            let watch = Rc::clone(client.watch());
+            let invited = watch.within(client.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")).await;
+            if !matches!(invited, Ok(Ok(()))) {
+                return Outcome::Over(After::Gone);
+            }
+        }
+        let watch = Rc::clone(client.watch());
+        loop {
+            match watch.within(poll_fn(|cx| self.poll_head(cx, client))).await {
+                Ok(Event::Bytes) => {}
+                Ok(Event::TargetEnded) => return self.target_ended(plan),
+                Ok(Event::ClientGone) => return self.client_gone(client),
+                Ok(Event::BadBody) => return Outcome::Failed(OwnStatus::BadRequest),
+                Err(Interrupt::TimedOut) if self.sending.is_read() => {
+                    return Outcome::Failed(OwnStatus::GatewayTimeout);
+                }
+                Err(Interrupt::TimedOut) => return Outcome::Failed(OwnStatus::RequestTimeout),
+                Err(_) => return Outcome::Failed(OwnStatus::BadGateway),
+            }
+            match self.take_head(client, plan).await {
+                Ok(None) => {}
+                Ok(Some(answered)) if answered.switching => {
+                    let head = answered.pump;
+                    tunnel(client, &mut self.connection, &mut self.inbound, head).await;
+                    return Outcome::Over(After::Gone);
+                }
+                Ok(Some(answered)) => return self.relay(client, answered).await,
+                Err(outcome) => return outcome,
+            }
+        }
+    }
+
+    /// Nothing of a response came. Only a pooled connection that was closed before it was used is no fault
+    /// of the request (RFC 9110, section 9.2.2; RFC 9112, section 9.3.1).
+    fn target_ended(&self, plan: &Plan) -> Outcome {
+        let again = self.reused
+            && self.inbound.is_empty()
+            && plan.wishes.idempotent
+            && plan.wishes.framing == Framing::Empty;
+        if again { Outcome::Stale } else { Outcome::Failed(OwnStatus::BadGateway) }
+    }
+
+    fn client_gone(&self, client: &Client) -> Outcome {
+        client.context.counters.own(OwnStatus::ClientClosed);
+        Outcome::Over(After::Gone)
+    }
+
+    /// Moves the request's body, reads the response and looks whether the client is still there.
+    fn poll_head(&mut self, cx: &mut TaskContext<'_>, client: &mut Client) -> Poll<Event> {
+        let before = self.sending.moved();
+        match self.poll_upload(cx, client) {
+            Poll::Ready(Some(event)) => return Poll::Ready(event),
+            Poll::Ready(None) if poll_gone(cx, client) => return Poll::Ready(Event::ClientGone),
+            _ => {}
+        }
+        if self.sending.moved() != before {
+            client.arm_idle();
+        }
+        let limit = MAX_RESPONSE_HEAD + BUFFER_SIZE;
+        match self.inbound.poll_fill(cx, &mut self.connection, limit) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(1..)) => {
+                client.arm_idle();
+                Poll::Ready(Event::Bytes)
+            }
+            Poll::Ready(_) => Poll::Ready(Event::TargetEnded),
+        }
+    }
+
+    /// Ready with nothing when there is nothing more to send.
+    fn poll_upload(&mut self, cx: &mut TaskContext<'_>, client: &mut Client) -> Poll<Option<Event>> {
+        if self.upload_failed || self.sending.is_done() {
+            return Poll::Ready(None);
+        }
+        let Client { stream, buffer, .. } = client;
+        match self.sending.poll(cx, stream, buffer, &mut self.connection) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) => Poll::Ready(None),
+            // The target may have answered before it stopped reading.
+            Poll::Ready(Err(PumpError::Sink(_))) => {
+                self.upload_failed = true;
+                Poll::Ready(None)
+            }
+            Poll::Ready(Err(PumpError::Malformed)) => Poll::Ready(Some(Event::BadBody)),
+            Poll::Ready(Err(PumpError::Truncated)) => Poll::Ready(Some(Event::BadBody)),
+            Poll::Ready(Err(PumpError::Source(_))) => Poll::Ready(Some(Event::ClientGone)),
+        }
+    }
+
+    /// Takes a whole head out of the buffer, if there is one. Interim responses are passed on.
+    async fn take_head(&mut self, client: &mut Client, plan: &Plan) -> Result<Option<Answered>, Outcome> {
+        let bad = |_| Outcome::Failed(OwnStatus::BadGateway);
+        let Some(response) = Response::parse(self.inbound.bytes(), plan.wishes.to_head).map_err(bad)? else {
+            return Ok(None);
+        };
+        let (status, length) = (response.status, response.length);
+        let switching = status == 101;
+        if switching && !plan.wishes.upgrade {
+            return Err(Outcome::Failed(OwnStatus::BadGateway));
+        }
+        if status < 200 && !switching {
+            let mut interim = Vec::new();
+            if status != 100 && plan.wishes.version == Version::Http11 {
+                let side = ClientSide { version: Version::Http11, keep_alive: true };
+                compose::head(&response, &HeaderEdits::new(), side, &mut interim);
+            }
+            drop(response);
+            self.inbound.consume(length);
+            let watch = Rc::clone(client.watch());
+            return match watch.within(client.stream.write_all(&interim)).await {
+                Ok(Ok(())) => Ok(None),
+                _ => Err(Outcome::Over(After::Gone)),
+            };
+        }
+        let answered = self.compose(client, plan, &response);
+        drop(response);
+        self.inbound.consume(length);
+        Ok(Some(answered))
+    }
+
+    fn compose(&self, client: &mut Client, plan: &Plan, response: &Response<'_>) -> Answered {
+        let context = &client.context;
+        let mut edits = HeaderEdits::new();
+        if let (Some(decision), Some(group), Some(target)) = (&plan.decision, plan.group(), plan.target())
+            && let Some(sticky) = &group.stickiness
+        {
+            let (sessions, now) = (&context.sessions, context.clock.unix());
+            sticky.respond(decision, target.id, &response.view(), false, sessions, now, &mut edits);
+        }
+        if let Some(shard) = plan.target().and_then(|target| context.target_shard(target))
+            && let Some(class) = shard.responses.get(usize::from(response.status / 100).saturating_sub(1))
+        {
+            class.inc();
+        }
+        let version = plan.wishes.version;
+        let early_refusal = response.status >= 400 && !self.sending.is_read();
+        let client_stays = plan.wishes.keep_alive
+            && compose::is_delimited(response.framing, version)
+            && !early_refusal
+            && client.may_stay();
+        let mut head = std::mem::take(&mut client.scratch[1]);
+        head.clear();
+        compose::head(response, &edits, ClientSide { version, keep_alive: client_stays }, &mut head);
+        Answered {
+            pump: Pump::new(head, response.framing, compose::delivery(response.framing, version)),
+            target_stays: response.keep_alive,
+            client_stays,
+            switching: response.status == 101,
+        }
+    }
+
+    /// Moves the response, and what is left of the request, to the end.
+    async fn relay(&mut self, client: &mut Client, mut answered: Answered) -> Outcome {
+        let watch = Rc::clone(client.watch());
+        let pump = &mut answered.pump;
+        let moved = watch.within(poll_fn(|cx| self.poll_relay(cx, client, pump))).await;
+        client.context.counters.bytes_sent.add(pump.moved());
+        let Answered { pump, target_stays, client_stays, .. } = answered;
+        let outcome = match moved {
+            Ok(Ok(())) => Outcome::Done { target_stays, client_stays },
+            Ok(Err(PumpError::Sink(_))) => Outcome::Over(After::Gone),
+            // The head is out: only an abrupt end tells the client that this is not the whole response.
+            Ok(Err(_)) | Err(_) => Outcome::Over(client.abort()),
+        };
+        client.scratch[1] = pump.into_memory();
+        outcome
+    }
+
+    fn poll_relay(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        client: &mut Client,
+        pump: &mut Pump,
+    ) -> Poll<Result<(), PumpError>> {
+        let before = pump.moved() + self.sending.moved();
+        let moved = pump.poll(cx, &mut self.connection, &mut self.inbound, &mut client.stream);
+        if moved.is_pending() {
+            match self.poll_upload(cx, client) {
+                Poll::Ready(Some(_)) => return Poll::Ready(Err(PumpError::Truncated)),
+                Poll::Ready(None) if poll_gone(cx, client) => {
+                    return Poll::Ready(Err(PumpError::Sink(std::io::ErrorKind::ConnectionAborted.into())));
+                }
+                _ => {}
+            }
+        }
+        if pump.moved() + self.sending.moved() != before {
+            client.arm_idle();
+        }
+        moved
+    }
+}
+
+/// Whether the client closed its connection. What it sends early (pipelining) is buffered up to a bound.
+fn poll_gone(cx: &mut TaskContext<'_>, client: &mut Client) -> bool {
+    let Client { stream, buffer, .. } = client;
+    loop {
+        match buffer.poll_fill(cx, stream, BUFFER_SIZE) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(1..)) => {}
+            Poll::Ready(_) => return true,
+        }
+    }
+}

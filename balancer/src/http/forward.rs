@@ -1,0 +1,266 @@
+//! The request head as the target gets it: hop-by-hop fields left out, forwarding fields added
+//! (ALB: HTTP headers and Application Load Balancers).
+
+use std::{
+    io::Write as _,
+    net::{IpAddr, SocketAddr},
+};
+
+use crate::{
+    model::{LoadBalancer, XffMode},
+    wire::{
+        fields::{Kind, list},
+        head::{Framing, HeadError, Request},
+    },
+};
+
+/// Where the client reached the balancer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Route<'a> {
+    /// Settings of the load balancer.
+    pub(super) load_balancer: &'a LoadBalancer,
+    /// The listener's configured port.
+    pub(super) port: u16,
+    /// The client.
+    pub(super) peer: SocketAddr,
+    /// The address the client connected to.
+    pub(super) local: SocketAddr,
+}
+
+/// Request target and authority as they are to be understood (RFC 9112, section 3.2).
+struct Target<'a> {
+    path: &'a [u8],
+    authority: Option<&'a [u8]>,
+}
+
+fn target<'a>(request: &Request<'a>) -> Result<Target<'a>, HeadError> {
+    let raw = request.target;
+    if raw.starts_with(b"/") || (raw == b"*" && request.method == b"OPTIONS") {
+        return Ok(Target { path: raw, authority: request.host });
+    }
+    let rest = [&b"http://"[..], b"https://"]
+        .iter()
+        .find_map(|scheme| {
+            let (front, rest) = raw.split_at_checked(scheme.len())?;
+            front.eq_ignore_ascii_case(scheme).then_some(rest)
+        })
+        .ok_or(HeadError::Malformed)?;
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at_checked(end).ok_or(HeadError::Malformed)?;
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
+    if authority.is_empty() || !authority.iter().all(plain) {
+        return Err(HeadError::Malformed);
+    }
+    Ok(Target { path, authority: Some(authority) })
+}
+
+/// Appends the head for the target to `out`.
+///
+/// # Errors
+/// The request target has no form that can be forwarded.
+pub(super) fn head(request: &Request<'_>, route: &Route<'_>, out: &mut Vec<u8>) -> Result<(), HeadError> {
+    let target = target(request)?;
+    out.extend_from_slice(request.method);
+    out.push(b' ');
+    if !target.path.starts_with(b"/") && target.path != b"*" {
+        out.push(b'/');
+    }
+    out.extend_from_slice(target.path);
+    out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+    host(target.authority, route, out);
+    out.extend_from_slice(b"\r\n");
+    let has_connection = request.fields.of(Kind::Connection).next().is_some();
+    for (field, kind) in request.fields.with_kinds() {
+        let keep = match kind {
+            Kind::Other => !has_connection || !request.fields.connection_lists(field.name),
+            Kind::ContentLength => true,
+            Kind::Expect => !request.expects_continue,
+            Kind::ForwardedFor => route.load_balancer.xff_mode == XffMode::Preserve,
+            _ => false,
+        };
+        if keep {
+            line(out, field.name, field.value);
+        }
+    }
+    if request.framing == Framing::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    connection(request, out);
+    forwarded(request, route, out);
+    out.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+/// Host as ALB sends it: lower-case, the listener's port added unless it is the default one, which is
+/// left out; or as it came with `preserve_host_header`.
+fn host(authority: Option<&[u8]>, route: &Route<'_>, out: &mut Vec<u8>) {
+    let Some(authority) = authority.filter(|authority| !authority.is_empty()) else {
+        let _ = write!(out, "{}", SocketAddr::new(route.local.ip().to_canonical(), route.port));
+        return;
+    };
+    if route.load_balancer.preserve_host_header {
+        out.extend_from_slice(authority);
+        return;
+    }
+    let after_literal = authority.iter().rposition(|byte| *byte == b']').map_or(0, |place| place + 1);
+    let colon = authority.iter().rposition(|byte| *byte == b':').filter(|place| *place >= after_literal);
+    let name = authority.get(..colon.unwrap_or(authority.len())).unwrap_or_default();
+    let default_port = matches!(route.port, 80 | 443);
+    let kept = if default_port { name } else { authority };
+    out.extend(kept.iter().map(u8::to_ascii_lowercase));
+    if colon.is_none() && !default_port {
+        let _ = write!(out, ":{}", route.port);
+    }
+}
+
+/// Connection options towards the target: an upgrade that the client asked for, and trailers.
+fn connection(request: &Request<'_>, out: &mut Vec<u8>) {
+    let trailers = request.fields.of(Kind::Te).flat_map(list).any(|te| te.eq_ignore_ascii_case(b"trailers"));
+    if trailers {
+        out.extend_from_slice(b"TE: trailers\r\n");
+    }
+    if let Some(protocols) = request.upgrade {
+        line(out, b"Upgrade", protocols);
+    }
+    match (request.upgrade.is_some(), trailers) {
+        (true, true) => out.extend_from_slice(b"Connection: Upgrade, TE\r\n"),
+        (true, false) => out.extend_from_slice(b"Connection: Upgrade\r\n"),
+        (false, true) => out.extend_from_slice(b"Connection: TE\r\n"),
+        (false, false) => {}
+    }
+}
+
+/// X-Forwarded-For, -Proto and -Port.
+fn forwarded(request: &Request<'_>, route: &Route<'_>, out: &mut Vec<u8>) {
+    if route.load_balancer.xff_mode == XffMode::Append {
+        out.extend_from_slice(b"X-Forwarded-For: ");
+        for value in request.fields.of(Kind::ForwardedFor).filter(|value| !value.is_empty()) {
+            out.extend_from_slice(value);
+            out.extend_from_slice(b", ");
+        }
+        let peer = route.peer.ip().to_canonical();
+        let _ = match (peer, route.load_balancer.xff_client_port) {
+            (IpAddr::V4(ip), false) => write!(out, "{ip}"),
+            (IpAddr::V6(ip), false) => write!(out, "{ip}"),
+            (ip, true) => write!(out, "{}", SocketAddr::new(ip, route.peer.port())),
+        };
+        out.extend_from_slice(b"\r\n");
+    }
+    let _ = write!(out, "X-Forwarded-Proto: http\r\nX-Forwarded-Port: {}\r\n", route.port);
+}
+
+fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn forward(text: &str, edit: impl FnOnce(&mut LoadBalancer), port: u16) -> Result<String, HeadError> {
+        let mut load_balancer = LoadBalancer {
+            name: "default".into(),
+            idle_timeout: Duration::from_secs(60),
+            client_keep_alive: Duration::from_secs(3600),
+            connect_timeout: Duration::from_secs(10),
+            xff_mode: XffMode::Append,
+            xff_client_port: false,
+            preserve_host_header: false,
+        };
+        edit(&mut load_balancer);
+        let route = Route {
+            load_balancer: &load_balancer,
+            port,
+            peer: "192.0.2.7:5000".parse().expect("address"),
+            local: "192.0.2.1:8080".parse().expect("address"),
+        };
+        let request = Request::parse(text.as_bytes())?;
+        let mut out = Vec::new();
+        head(&request, &route, &mut out)?;
+        Ok(String::from_utf8(out).expect("text"))
+    }
+
+    #[test]
+    fn forwarding_fields_are_added_and_hop_by_hop_ones_left_out() {
+        let out = forward(
+            "GET /a?b HTTP/1.1\r\nHost: Example.COM:8080\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\n\
+             Keep-Alive: 5\r\nProxy-Connection: x\r\nTE: trailers, gzip\r\nUpgrade: h2c\r\nAccept: */*\r\n\
+             X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: https\r\nX-FORWARDED-FOR: 10.0.0.2\r\n\r\n",
+            |_| {},
+            8080,
+        );
+        assert_eq!(
+            out.expect("forwarded"),
+            "GET /a?b HTTP/1.1\r\nHost: example.com:8080\r\nAccept: */*\r\nTE: trailers\r\nConnection: TE\r\n\
+             X-Forwarded-For: 10.0.0.1, 10.0.0.2, 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 8080\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn host_follows_the_listener() {
+        let host = |value: &str, port, preserve| {
+            let text = format!("GET / HTTP/1.1\r\nHost: {value}\r\n\r\n");
+            let out = forward(&text, |lb| lb.preserve_host_header = preserve, port).expect("forwarded");
+            out.lines().find_map(|line| line.strip_prefix("Host: ").map(str::to_owned)).expect("a Host")
+        };
+        assert_eq!(host("A.example", 8080, false), "a.example:8080");
+        assert_eq!(host("a.example:9000", 8080, false), "a.example:9000");
+        assert_eq!(host("a.example:9000", 80, false), "a.example");
+        assert_eq!(host("[2001:DB8::1]", 8080, false), "[2001:db8::1]:8080");
+        assert_eq!(host("[2001:db8::1]:80", 80, false), "[2001:db8::1]");
+        assert_eq!(host("A.example", 8080, true), "A.example");
+        let old = forward("GET / HTTP/1.0\r\n\r\n", |_| {}, 8080).expect("forwarded");
+        assert!(old.contains("\r\nHost: 192.0.2.1:8080\r\n"), "{old}");
+    }
+
+    #[test]
+    fn absolute_form_wins_over_host_and_other_forms_are_refused() {
+        let out = forward("GET http://B.example?q HTTP/1.1\r\nHost: a\r\n\r\n", |_| {}, 80);
+        assert!(out.expect("forwarded").starts_with("GET /?q HTTP/1.1\r\nHost: b.example\r\n"));
+        for bad in [
+            "GET a HTTP/1.1",
+            "GET * HTTP/1.1",
+            "GET ftp://a/ HTTP/1.1",
+            "GET http://u@a/ HTTP/1.1",
+            "GET http:///x HTTP/1.1",
+        ] {
+            assert_eq!(
+                forward(&format!("{bad}\r\nHost: a\r\n\r\n"), |_| {}, 80),
+                Err(HeadError::Malformed),
+                "{bad}"
+            );
+        }
+        assert!(forward("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", |_| {}, 80).is_ok());
+    }
+
+    #[test]
+    fn forwarded_for_has_three_modes() {
+        let xff = |edit: fn(&mut LoadBalancer)| {
+            let out = forward("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n", edit, 80);
+            let out = out.expect("forwarded");
+            out.lines()
+                .filter_map(|line| line.strip_prefix("X-Forwarded-For: ").map(str::to_owned))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(xff(|lb| lb.xff_mode = XffMode::Preserve), ["10.0.0.1"]);
+        assert_eq!(xff(|lb| lb.xff_mode = XffMode::Remove), Vec::<String>::new());
+        assert_eq!(xff(|lb| lb.xff_client_port = true), ["10.0.0.1, 192.0.2.7:5000"]);
+    }
+
+    #[test]
+    fn an_upgrade_that_was_asked_for_is_passed_on() {
+        let out = forward(
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nExpect: 100-continue\r\n\r\n",
+            |_| {},
+            80,
+        );
+        let out = out.expect("forwarded");
+        assert!(out.contains("\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"), "{out}");
+        assert!(!out.contains("Expect"));
+    }
+}

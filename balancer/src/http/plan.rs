@@ -1,0 +1,199 @@
+//! From a request head to what is going to be done with it. Everything here happens at once, on borrowed
+//! bytes: what has to outlive the head is taken out of it.
+
+use std::rc::Rc;
+
+use super::{
+    Context,
+    context::Taken,
+    forward::{self, Route},
+};
+use crate::{
+    balance::{least_outstanding, round_robin},
+    model::{Algorithm, Version},
+    rules,
+    snapshot::ListenerView,
+    stickiness::Decision,
+    target_group::{GroupView, TargetState, TargetView},
+    telemetry::counters::OwnStatus,
+    wire::head::{Framing, HeadError, Request},
+};
+
+/// What of the request is still needed once its head is gone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wishes {
+    /// Version.
+    pub(super) version: Version,
+    /// How the body is framed.
+    pub(super) framing: Framing,
+    /// Whether the client wants the connection kept.
+    pub(super) keep_alive: bool,
+    /// Whether the method is HEAD.
+    pub(super) to_head: bool,
+    /// Whether doing it twice is the same as doing it once (RFC 9110, section 9.2.2).
+    pub(super) idempotent: bool,
+    /// Whether the client waits for a 100.
+    pub(super) expects_continue: bool,
+    /// Whether the client asks for another protocol.
+    pub(super) upgrade: bool,
+}
+
+/// What is going to be done.
+#[derive(Debug)]
+pub(super) struct Plan {
+    snapshot: Rc<Taken>,
+    group: usize,
+    target: usize,
+    excluded: Vec<usize>,
+    turn: Option<u32>,
+    /// The decision of a sticky group.
+    pub(super) decision: Option<Decision>,
+    /// What the client wants.
+    pub(super) wishes: Wishes,
+    /// The head for the target.
+    pub(super) head: Vec<u8>,
+}
+
+/// Why there is no plan.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusal {
+    /// The answer.
+    pub(super) status: OwnStatus,
+    /// What the client wants, where that is known: without it the connection is closed.
+    pub(super) wishes: Option<Wishes>,
+}
+
+impl From<HeadError> for Refusal {
+    fn from(error: HeadError) -> Self {
+        let status = match error {
+            HeadError::Malformed | HeadError::TooLarge => OwnStatus::BadRequest,
+            HeadError::LineTooLong => OwnStatus::UriTooLong,
+            HeadError::Version => OwnStatus::VersionNotSupported,
+            HeadError::TransferCoding => OwnStatus::NotImplemented,
+        };
+        Self { status, wishes: None }
+    }
+}
+
+impl Wishes {
+    fn of(request: &Request<'_>) -> Self {
+        Self {
+            version: request.version,
+            framing: request.framing,
+            keep_alive: request.keep_alive,
+            to_head: request.method == b"HEAD",
+            idempotent: matches!(request.method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE"),
+            expects_continue: request.expects_continue && request.framing != Framing::Empty,
+            upgrade: request.upgrade.is_some(),
+        }
+    }
+}
+
+impl Plan {
+    /// Decides over the request whose head is `bytes`. `memory` becomes the head for the target.
+    ///
+    /// # Errors
+    /// What the client is to be told instead.
+    pub(super) fn make(
+        context: &Context,
+        snapshot: Rc<Taken>,
+        listener: &ListenerView,
+        route: &Route<'_>,
+        bytes: &[u8],
+        mut memory: Vec<u8>,
+    ) -> Result<Self, Refusal> {
+        let request = Request::parse(bytes)?;
+        context.counters.requests.inc();
+        let wishes = Wishes::of(&request);
+        let refuse = |status| Refusal { status, wishes: Some(wishes) };
+        if matches!(request.method, b"TRACE" | b"CONNECT") {
+            return Err(refuse(OwnStatus::MethodNotAllowed));
+        }
+        memory.clear();
+        forward::head(&request, route, &mut memory)?;
+        let view = request.view();
+        let place = rules::route(listener, &view);
+        let group = snapshot.groups.get(place).ok_or(refuse(OwnStatus::ServiceUnavailable))?;
+        let shard = context.group_shard(group);
+        if let Some(shard) = shard {
+            shard.requests.inc();
+        }
+        let decision = group
+            .stickiness
+            .as_ref()
+            .map(|sticky| sticky.decide(&view, &**group, &context.sessions, context.clock.unix()));
+        if let (Some(decision), Some(shard)) = (&decision, shard)
+            && let Some(counter) = shard.stickiness.get(decision.outcome.index())
+        {
+            counter.inc();
+        }
+        let pinned = decision.as_ref().and_then(|decision| decision.target);
+        let turn = pinned.is_none().then(|| group.runtime.next_turn());
+        let target = pinned
+            .or_else(|| pick(context, group, turn?, &[]))
+            .ok_or(refuse(OwnStatus::ServiceUnavailable))?;
+        Ok(Self {
+            group: place,
+            target,
+            excluded: Vec::new(),
+            turn,
+            decision,
+            wishes,
+            head: memory,
+            snapshot,
+        })
+    }
+
+    /// The group.
+    pub(super) fn group(&self) -> Option<&GroupView> {
+        self.snapshot.groups.get(self.group).map(|group| &**group)
+    }
+
+    /// The target that is to get the request.
+    #[must_use]
+    pub(super) fn target(&self) -> Option<&TargetView> {
+        self.group()?.targets.get(self.target)
+    }
+
+    /// The target cannot be had: another one, if there is one that was not tried. The turn stays, so that
+    /// trying again does not put the others out of turn.
+    pub(super) fn turn_elsewhere(&mut self, context: &Context) -> bool {
+        self.excluded.push(self.target);
+        let Some(group) = self.snapshot.groups.get(self.group) else { return false };
+        let turn = *self.turn.get_or_insert_with(|| group.runtime.next_turn());
+        match pick(context, group, turn, &self.excluded) {
+            Some(target) => {
+                self.target = target;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Counts a request that is sent to a target that is not healthy for want of healthy ones.
+    pub(super) fn count_sending(&self, context: &Context) {
+        let (Some(group), Some(target)) = (self.group(), self.target()) else { return };
+        if let Some(shard) = context.target_shard(target) {
+            shard.requests.inc();
+        }
+        let healthy = matches!(target.state, TargetState::Healthy | TargetState::Unavailable);
+        if let (Some(shard), true) = (context.group_shard(group), group.failing_open && !healthy) {
+            shard.unhealthy_routing.inc();
+        }
+    }
+}
+
+fn pick(context: &Context, group: &GroupView, turn: u32, excluded: &[usize]) -> Option<usize> {
+    match group.settings.algorithm {
+        Algorithm::RoundRobin => round_robin(&group.routable, turn, excluded),
+        Algorithm::LeastOutstandingRequests => {
+            let load = |place: usize| {
+                group
+                    .targets
+                    .get(place)
+                    .map_or(u64::MAX, |target| context.tables.outstanding.get(target.slot))
+            };
+            least_outstanding(&group.routable, load, turn, excluded)
+        }
+    }
+}

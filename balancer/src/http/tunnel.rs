@@ -1,0 +1,63 @@
+//! After 101 (RFC 9110, section 7.8): bytes both ways, each direction ended on its own.
+
+use std::{future::poll_fn, pin::Pin, rc::Rc, task::Poll};
+
+use tokio::io::AsyncWrite as _;
+
+use super::client::Client;
+use crate::{
+    upstream::Connection,
+    wire::{
+        buffer::Buffer,
+        head::Framing,
+        pump::{Delivery, Pump},
+    },
+};
+
+/// Tunnels until both directions have ended, one breaks, or nothing moved for the idle timeout.
+/// `head` is the 101 that goes to the client first.
+pub(super) async fn tunnel(
+    client: &mut Client,
+    connection: &mut Connection,
+    inbound: &mut Buffer,
+    head: Pump,
+) {
+    let counters = std::sync::Arc::clone(&client.context.counters);
+    counters.tunnels_opened.inc();
+    let mut down = Pump::new(head.into_memory(), Framing::UntilClose, Delivery::AsIs);
+    let mut up = Pump::new(Vec::new(), Framing::UntilClose, Delivery::AsIs);
+    let (mut down_over, mut up_over) = (false, false);
+    client.arm_idle();
+    let watch = Rc::clone(client.watch());
+    let both = poll_fn(|cx| {
+        let before = down.moved() + up.moved();
+        if !up_over {
+            match up.poll(cx, &mut client.stream, &mut client.buffer, connection) {
+                Poll::Ready(Ok(())) => {
+                    up_over = true;
+                    let _ = Pin::new(&mut *connection).poll_shutdown(cx);
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => {}
+            }
+        }
+        if !down_over {
+            match down.poll(cx, connection, inbound, &mut client.stream) {
+                Poll::Ready(Ok(())) => {
+                    down_over = true;
+                    let _ = Pin::new(&mut client.stream).poll_shutdown(cx);
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => {}
+            }
+        }
+        if down.moved() + up.moved() != before {
+            client.arm_idle();
+        }
+        if up_over && down_over { Poll::Ready(()) } else { Poll::Pending }
+    });
+    let _ = watch.within(both).await;
+    counters.bytes_received.add(up.moved());
+    counters.bytes_sent.add(down.moved());
+    counters.tunnels_closed.inc();
+}

@@ -1,0 +1,10 @@
+//! Sockets that accept, and the worker threads that serve what they accept.
+//! Must not know: what a request says.
+
+mod bind;
+mod worker;
+
+pub use self::{
+    bind::bind,
+    worker::{Worker, spawn},
+};

@@ -1,0 +1,6 @@
+//! What is put into a response before it goes back to the client.
+//! Must not know: how its target was chosen.
+
+pub mod compose;
+pub mod cookies;
+pub mod error_pages;

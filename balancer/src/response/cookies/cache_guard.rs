@@ -1,0 +1,134 @@
+//! A response that sets one of our cookies belongs to one client: no shared cache may hand it to another
+//! (RFC 9111, sections 3.5 and 7.3). Must not know: cookies.
+
+use crate::model::{EditOp, HeaderEdits, ResponseHead};
+
+const CACHE_CONTROL: &str = "Cache-Control";
+
+/// Asks for `Cache-Control: private` unless the response already forbids what would be wrong: an unqualified
+/// `private`, `no-store` or `no-cache` leaves it as it is. Other directives stay, but `public` and `s-maxage` go.
+pub fn keep_private(response: &ResponseHead<'_>, edits: &mut HeaderEdits) {
+    let is_kept = directives(response).any(|directive| {
+        [&b"private"[..], b"no-store", b"no-cache"].iter().any(|name| directive.eq_ignore_ascii_case(name))
+    });
+    if is_kept {
+        return;
+    }
+    edits.push_with(EditOp::Set, CACHE_CONTROL, |value| {
+        // First, so that a quoted string that some other directive never closes cannot swallow it.
+        value.extend_from_slice(b"private");
+        for directive in directives(response).filter(|directive| !is_for_shared_caches(directive)) {
+            value.extend_from_slice(b", ");
+            value.extend_from_slice(directive);
+        }
+    });
+}
+
+/// `public`, and `s-maxage` with whatever it says.
+fn is_for_shared_caches(directive: &[u8]) -> bool {
+    let name = directive.split(|&byte| byte == b'=').next().unwrap_or_default().trim_ascii();
+    name.eq_ignore_ascii_case(b"public") || name.eq_ignore_ascii_case(b"s-maxage")
+}
+
+/// The directives of all `Cache-Control` lines, without the white space around them.
+fn directives<'a>(response: &ResponseHead<'a>) -> impl Iterator<Item = &'a [u8]> {
+    response
+        .headers
+        .iter()
+        .filter(|field| field.name.eq_ignore_ascii_case(CACHE_CONTROL.as_bytes()))
+        .flat_map(|field| ListItems(field.value))
+        .map(<[u8]>::trim_ascii)
+        .filter(|directive| !directive.is_empty())
+}
+
+/// The items of a comma-separated list; a comma in a quoted string parts nothing (RFC 9110, section 5.6.4).
+struct ListItems<'a>(&'a [u8]);
+
+impl<'a> Iterator for ListItems<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let (mut in_quotes, mut escaped) = (false, false);
+        let comma = self.0.iter().position(|&byte| {
+            let parts = byte == b',' && !in_quotes;
+            if byte == b'"' && !escaped {
+                in_quotes = !in_quotes;
+            }
+            escaped = in_quotes && byte == b'\\' && !escaped;
+            parts
+        });
+        let (item, rest) = match comma {
+            Some(comma) => (self.0.get(..comma)?, self.0.get(comma + 1..)?),
+            None => (self.0, &[][..]),
+        };
+        self.0 = rest;
+        Some(item)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::HeaderField;
+
+    /// What the guard makes of these `Cache-Control` lines; `None` when it leaves them.
+    fn guarded(lines: &[&str]) -> Option<String> {
+        let headers: Vec<_> =
+            lines.iter().map(|l| HeaderField { name: b"cache-control", value: l.as_bytes() }).collect();
+        let mut edits = HeaderEdits::new();
+        keep_private(&ResponseHead { status: 200, headers: &headers }, &mut edits);
+        assert!(edits.iter().count() <= 1);
+        edits.iter().next().map(|edit| {
+            assert_eq!((edit.op, edit.name), (EditOp::Set, "Cache-Control"));
+            String::from_utf8(edit.value.to_vec()).unwrap()
+        })
+    }
+
+    #[test]
+    fn a_response_that_is_private_already_is_left_alone() {
+        let cases = ["private", "no-store", "no-cache", "Max-Age=5, PRIVATE", "no-cache , must-revalidate"];
+        for line in cases {
+            assert_eq!(guarded(&[line]), None, "{line}");
+        }
+        assert_eq!(guarded(&["max-age=5", "no-store"]), None, "in a second line");
+    }
+
+    #[test]
+    fn a_public_response_becomes_private() {
+        let cases = [
+            (&[][..], "private"),
+            (&[""][..], "private"),
+            (&["public, max-age=600"][..], "private, max-age=600"),
+            (&["max-age=600, S-MaxAge=900,must-revalidate"][..], "private, max-age=600, must-revalidate"),
+            (&["PUBLIC"][..], "private"),
+            (&["max-age=1", "s-maxage=9", "immutable"][..], "private, max-age=1, immutable"),
+            (&["s-maxage = 9"][..], "private"),
+        ];
+        for (lines, expected) in cases {
+            assert_eq!(guarded(lines).as_deref(), Some(expected), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_qualified_directive_protects_only_the_fields_it_names() {
+        let line = r#"private="set-cookie, x-a", max-age=5"#;
+        assert_eq!(guarded(&[line]), Some(format!("private, {line}")));
+        let line = r#"no-cache="a\", no-store, b""#;
+        assert_eq!(guarded(&[line]), Some(format!("private, {line}")), "a quoted no-store is none");
+    }
+
+    proptest! {
+        #[test]
+        fn what_comes_out_is_left_alone_the_next_time(lines in prop::collection::vec("[a-z,=\" \\\\-]{0,30}", 0..4)) {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            if let Some(value) = guarded(&lines) {
+                prop_assert_eq!(guarded(&[&value]), None, "{:?}", value);
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Answers of the balancer's own.
+
+use crate::{clock::CoarseClock, telemetry::counters::OwnStatus};
+
+/// The reason phrase (RFC 9110, section 15; ALB's own for 460).
+#[must_use]
+pub const fn reason(status: OwnStatus) -> &'static str {
+    match status {
+        OwnStatus::BadRequest => "Bad Request",
+        OwnStatus::MethodNotAllowed => "Method Not Allowed",
+        OwnStatus::RequestTimeout => "Request Timeout",
+        OwnStatus::UriTooLong => "URI Too Long",
+        OwnStatus::ClientClosed => "Client Closed Request",
+        OwnStatus::NotImplemented => "Not Implemented",
+        OwnStatus::BadGateway => "Bad Gateway",
+        OwnStatus::ServiceUnavailable => "Service Temporarily Unavailable",
+        OwnStatus::GatewayTimeout => "Gateway Timeout",
+        OwnStatus::VersionNotSupported => "HTTP Version Not Supported",
+    }
+}
+
+/// The whole answer; without its body when it answers HEAD.
+#[must_use]
+pub fn page(status: OwnStatus, clock: &CoarseClock, keep_alive: bool, to_head: bool) -> Vec<u8> {
+    let (code, reason) = (status.code(), reason(status));
+    let body = format!(
+        "<html>\r\n<head><title>{code} {reason}</title></head>\r\n<body>\r\n\
+         <center><h1>{code} {reason}</h1></center>\r\n</body>\r\n</html>\r\n"
+    );
+    let connection = if keep_alive { "keep-alive" } else { "close" };
+    let allow = if status == OwnStatus::MethodNotAllowed {
+        "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"
+    } else {
+        ""
+    };
+    let head = clock.with_date(|date| {
+        format!(
+            "HTTP/1.1 {code} {reason}\r\nServer: balancer\r\nDate: {date}\r\nContent-Type: text/html\r\n\
+             {allow}Content-Length: {}\r\nConnection: {connection}\r\n\r\n",
+            body.len()
+        )
+    });
+    let mut page = head.into_bytes();
+    if !to_head {
+        page.extend_from_slice(body.as_bytes());
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::head::{Framing, Response};
+
+    #[test]
+    fn every_page_is_a_valid_response_without_cookies() {
+        let clock = CoarseClock::new();
+        for status in OwnStatus::ALL {
+            let page = page(status, &clock, false, false);
+            let response = Response::parse(&page, false).expect("valid").expect("complete");
+            assert_eq!(response.status, status.code());
+            assert_eq!(response.framing, Framing::Length((page.len() - response.length) as u64));
+            assert!(response.view().values("set-cookie").next().is_none());
+        }
+    }
+}

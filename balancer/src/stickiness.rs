@@ -1,0 +1,99 @@
+//! Where a client belongs: reads a request's cookies, says which target it is bound to, and has the cookies of
+//! the response written. Sticky sessions as ALB has them (ALB: sticky sessions for your Application Load
+//! Balancer), and beyond them the session table for clients that return the application's cookie alone.
+//! Must not know: sockets, how targets are watched, how a target is picked for a client without a session.
+
+mod application_cookie;
+mod cookie_scan;
+mod decision;
+mod duration_cookie;
+mod keyring;
+mod session_table;
+mod token;
+
+use std::{fmt, ops::Deref, sync::Arc, sync::atomic::AtomicU64};
+
+use self::{application_cookie::ApplicationCookie, duration_cookie::DurationCookie};
+pub use self::{
+    decision::{Decision, Outcome, Standing, TargetLookup},
+    keyring::{KeyFileFault, Keyring, KeyringError, MAX_SECRETS, SECRET_LEN},
+    session_table::SessionTable,
+};
+use crate::{
+    clock::UnixSeconds,
+    id::TargetId,
+    model::{HeaderEdits, RequestHead, ResponseHead, StickinessKind, StickinessSettings},
+    response::cookies::keep_private,
+};
+
+/// The stickiness of one group, made ready for requests.
+pub struct GroupStickiness(Kind);
+
+enum Kind {
+    Duration(Box<DurationCookie>),
+    Application(Box<ApplicationCookie>),
+}
+
+impl fmt::Debug for GroupStickiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Kind::Duration(_) => "GroupStickiness(lb_cookie)",
+            Kind::Application(_) => "GroupStickiness(app_cookie)",
+        })
+    }
+}
+
+impl GroupStickiness {
+    /// The stickiness of the group of this name under `settings`; values are made and read with `ring`.
+    #[must_use]
+    pub fn compile(group_name: &str, settings: &StickinessSettings, ring: Arc<Keyring>) -> Self {
+        Self(match &settings.kind {
+            StickinessKind::LoadBalancerCookie => {
+                Kind::Duration(Box::new(DurationCookie::new(settings, ring)))
+            }
+            StickinessKind::ApplicationCookie { cookie_name } => {
+                Kind::Application(Box::new(ApplicationCookie::new(group_name, cookie_name, settings, ring)))
+            }
+        })
+    }
+
+    /// Decides for one request, in this order: decode → group → duration → target registered → not draining →
+    /// healthy (or the group is failing open) → that target; else balance, and say why.
+    #[must_use]
+    pub fn decide<W: Deref<Target = [AtomicU64]>>(
+        &self,
+        head: &RequestHead<'_>,
+        targets: &impl TargetLookup,
+        table: &SessionTable<W>,
+        now: UnixSeconds,
+    ) -> Decision {
+        match &self.0 {
+            Kind::Duration(cookie) => cookie.decide(head, targets, now),
+            Kind::Application(cookie) => cookie.decide(head, targets, table, now),
+        }
+    }
+
+    /// Adds what the response of target `chosen` has to carry: cookies, and a guard against shared caches where
+    /// there are any. Not to be called for responses that the balancer makes itself.
+    #[allow(clippy::too_many_arguments, reason = "each is a fact of its own about one response")]
+    pub fn respond<W: Deref<Target = [AtomicU64]>>(
+        &self,
+        decision: &Decision,
+        chosen: TargetId,
+        response: &ResponseHead<'_>,
+        secure_transport: bool,
+        table: &SessionTable<W>,
+        now: UnixSeconds,
+        edits: &mut HeaderEdits,
+    ) {
+        let set = match &self.0 {
+            Kind::Duration(cookie) => cookie.respond(decision, chosen, secure_transport, now, edits),
+            Kind::Application(cookie) => {
+                cookie.respond(decision, chosen, response, secure_transport, table, now, edits)
+            }
+        };
+        if set {
+            keep_private(response, edits);
+        }
+    }
+}

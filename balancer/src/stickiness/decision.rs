@@ -1,0 +1,237 @@
+//! The vocabulary of a decision: what is known of the targets, what came of a request's cookies, and for how
+//! long a session counts. Must not know: how sessions are written down, HTTP beyond a request's kind.
+
+use super::{application_cookie::ApplicationMemo, token::Session};
+use crate::{
+    clock::UnixSeconds,
+    id::TargetId,
+    model::{CookieRenewal, RequestHead, StickinessSettings},
+};
+
+/// What a target is good for, as far as a session is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It may get the request. So may an unhealthy target of a group that is failing open.
+    Routable,
+    /// It is deregistering: no new request goes to it, sticky or not (ALB: deregistration delay).
+    Draining,
+    /// It fails its health checks, and others do not.
+    Unhealthy,
+}
+
+/// The targets of one group, by the ids that stickiness values name them by.
+pub trait TargetLookup {
+    /// The index of a target in its group, and its standing; `id` may be of any accepted key
+    /// (see [`super::keyring::Keyring::target_ids`]).
+    fn find(&self, id: TargetId) -> Option<(usize, Standing)>;
+}
+
+/// What came of a request's stickiness cookies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// They name a target that can take the request.
+    Pinned,
+    /// There are none for this group.
+    Absent,
+    /// They have not the form of one of our values.
+    Malformed,
+    /// No accepted key made them.
+    Forged,
+    /// The session was not renewed within its duration, or claims to be of the future.
+    Expired,
+    /// They name no target of this group.
+    UnknownTarget,
+    /// They name a target that fails its health checks.
+    Unhealthy,
+    /// They name a target that is deregistering.
+    Draining,
+    /// None, on a CORS preflight: browsers send no cookies with it, and it gets none.
+    Preflight,
+}
+
+impl Outcome {
+    /// All of them, in the order of [`Self::index`].
+    pub const ALL: [Self; 9] = [
+        Self::Pinned,
+        Self::Absent,
+        Self::Malformed,
+        Self::Forged,
+        Self::Expired,
+        Self::UnknownTarget,
+        Self::Unhealthy,
+        Self::Draining,
+        Self::Preflight,
+    ];
+
+    /// Its name in metrics and status.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pinned => "pinned",
+            Self::Absent => "absent",
+            Self::Malformed => "malformed",
+            Self::Forged => "forged",
+            Self::Expired => "expired",
+            Self::UnknownTarget => "unknown_target",
+            Self::Unhealthy => "unhealthy",
+            Self::Draining => "draining",
+            Self::Preflight => "preflight",
+        }
+    }
+
+    /// Place in [`Self::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// Where a request belongs. Borrows nothing: it is kept until the response is composed.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// Index in its group of the target that the request must go to; none: balance.
+    pub target: Option<usize>,
+    /// Why.
+    pub outcome: Outcome,
+    /// Whether the request is a CORS preflight.
+    pub(super) preflight: bool,
+    /// The session that the request has proved, whether or not its target can take the request: one that
+    /// verified and was renewed within its duration.
+    pub(super) session: Option<Session>,
+    /// What only application cookies need to remember.
+    pub(super) application: ApplicationMemo,
+}
+
+/// For how long a session counts, and when its cookie is due for renewal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    /// Age in seconds up to which a session counts, and for which a cookie tells the client to keep it.
+    pub(super) accepted: u32,
+    /// Age in seconds from which a cookie is set anew; 0: always.
+    pub(super) renewed_from: u32,
+}
+
+/// How far ahead of ours another balancer's clock may be, in seconds, before its values are refused.
+const CLOCK_SKEW: u32 = 60;
+
+impl Window {
+    /// The window of a group's cookies. Where renewal waits for a tenth of the duration, a value is accepted for
+    /// a tenth longer, so that a client always has the whole duration after its last request.
+    pub(super) fn of_cookies(settings: &StickinessSettings) -> Self {
+        let renewed_from = match settings.renewal {
+            CookieRenewal::Always => 0,
+            CookieRenewal::WhenDue => settings.duration_seconds / 10,
+        };
+        Self { accepted: settings.duration_seconds.saturating_add(renewed_from), renewed_from }
+    }
+
+    /// Whether a session last renewed at `issued` counts at `now`. The duration is that of the settings now,
+    /// not that of the time of issue (ALB: lowering it rebalances). Ages are whole seconds: an age equal to the
+    /// limit still counts, so that no client gets less.
+    pub(super) fn admits(&self, issued: UnixSeconds, now: UnixSeconds) -> bool {
+        issued <= now.plus(CLOCK_SKEW) && now.since(issued) <= self.accepted
+    }
+
+    /// Whether a cookie issued at `issued` is to be set anew.
+    pub(super) fn is_due(&self, issued: UnixSeconds, now: UnixSeconds) -> bool {
+        now.since(issued) >= self.renewed_from
+    }
+}
+
+/// A session checked against time and targets: duration → registered → not draining → healthy.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Verdict {
+    pub(super) outcome: Outcome,
+    pub(super) target: Option<usize>,
+    /// The session, when it still counts.
+    pub(super) session: Option<Session>,
+}
+
+impl Verdict {
+    /// On no session at all.
+    pub(super) const fn none(outcome: Outcome) -> Self {
+        Self { outcome, target: None, session: None }
+    }
+
+    /// On a session that verified.
+    pub(super) fn on(
+        session: Session,
+        window: &Window,
+        targets: &impl TargetLookup,
+        now: UnixSeconds,
+    ) -> Self {
+        if !window.admits(session.issued, now) {
+            return Self::none(Outcome::Expired);
+        }
+        let (outcome, target) = match targets.find(session.target) {
+            None => (Outcome::UnknownTarget, None),
+            Some((_, Standing::Draining)) => (Outcome::Draining, None),
+            Some((_, Standing::Unhealthy)) => (Outcome::Unhealthy, None),
+            Some((index, Standing::Routable)) => (Outcome::Pinned, Some(index)),
+        };
+        Self { outcome, target, session: Some(session) }
+    }
+}
+
+/// Whether the request asks leave for another one (Fetch standard, "CORS-preflight request").
+pub(super) fn is_preflight(head: &RequestHead<'_>) -> bool {
+    head.method == b"OPTIONS" && head.has("origin") && head.has("access-control-request-method")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{CookieAttributes, StickinessKind};
+
+    fn window(duration_seconds: u32, renewal: CookieRenewal) -> Window {
+        Window::of_cookies(&StickinessSettings {
+            kind: StickinessKind::LoadBalancerCookie,
+            duration_seconds,
+            attributes: CookieAttributes { secure: false, http_only: false, prefix: "AWSALB".into() },
+            renewal,
+        })
+    }
+
+    #[test]
+    fn outcomes_index_themselves_and_have_distinct_names() {
+        let names: std::collections::HashSet<_> =
+            Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
+        assert_eq!(names.len(), Outcome::ALL.len());
+        for (place, outcome) in Outcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome.index(), place);
+        }
+        assert_eq!(Outcome::ALL.len(), crate::telemetry::counters::STICKINESS_OUTCOMES);
+    }
+
+    #[test]
+    fn a_session_counts_for_its_duration_and_not_longer() {
+        let (window, issued) = (window(100, CookieRenewal::Always), UnixSeconds(1_000));
+        assert!(window.admits(issued, UnixSeconds(1_000)) && window.admits(issued, UnixSeconds(1_100)));
+        assert!(!window.admits(issued, UnixSeconds(1_101)));
+        assert!(window.is_due(issued, issued), "every response renews");
+    }
+
+    #[test]
+    fn values_of_the_future_count_only_within_the_skew_of_clocks() {
+        let window = window(100, CookieRenewal::Always);
+        assert!(window.admits(UnixSeconds(1_060), UnixSeconds(1_000)));
+        assert!(!window.admits(UnixSeconds(1_061), UnixSeconds(1_000)));
+        assert!(!window.admits(UnixSeconds(u32::MAX), UnixSeconds(1_000)));
+        assert!(window.admits(UnixSeconds(u32::MAX), UnixSeconds(u32::MAX)));
+    }
+
+    #[test]
+    fn renewal_when_due_leaves_every_client_the_whole_duration() {
+        for duration in [1, 9, 10, 11, 19, 100, 604_800] {
+            let window = window(duration, CookieRenewal::WhenDue);
+            // The last second at which a request does not renew a cookie issued at 0: its client must be let in
+            // for the duration from there.
+            let unrenewed =
+                (0..=duration).rev().find(|&age| !window.is_due(UnixSeconds(0), UnixSeconds(age)));
+            let last_request = unrenewed.unwrap_or(0);
+            assert!(window.admits(UnixSeconds(0), UnixSeconds(last_request + duration)), "{duration}");
+            assert!(window.accepted <= duration + duration / 10);
+        }
+        assert_eq!(window(100, CookieRenewal::WhenDue), Window { accepted: 110, renewed_from: 10 });
+    }
+}

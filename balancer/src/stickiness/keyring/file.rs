@@ -1,0 +1,214 @@
+//! The key file: read it if it is safe to trust, make it if there is none.
+//! Owns the permissions; must not know what secrets are used for.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use super::{Keyring, KeyringError, MAX_SECRETS, SECRET_LEN};
+
+/// What is wrong with a key file.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileFault {
+    /// A directory, a device, a socket …
+    #[error("not a regular file")]
+    NotAFile,
+    /// Others than the owner may read or write it.
+    #[error("mode {mode:04o} lets others than its owner read or write it; allowed is 0600 or less (chmod 600 {})",
+        path.display())]
+    Open {
+        /// The permission bits.
+        mode: u32,
+        /// The file again, for the command.
+        path: PathBuf,
+    },
+    /// So many bytes are neither one secret nor several.
+    #[error("{}", KeyringError::Size(*.0))]
+    Size(usize),
+    /// The system refused something.
+    #[error("{action}: {error}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The answer.
+        error: io::Error,
+    },
+}
+
+/// Turns an I/O error into a fault that says what was tried.
+fn tried(action: &'static str) -> impl Fn(io::Error) -> KeyFileFault {
+    move |error| KeyFileFault::Io { action, error }
+}
+
+pub(super) fn load_or_create(path: &Path) -> Result<Keyring, KeyringError> {
+    load(path)
+        .and_then(|found| match found {
+            Some(ring) => Ok(ring),
+            None => {
+                create(path)?;
+                load(path)?.ok_or_else(|| tried("cannot open")(io::ErrorKind::NotFound.into()))
+            }
+        })
+        .map_err(|fault| KeyringError::File { path: path.to_path_buf(), fault })
+}
+
+/// The ring of an existing file; `None` when there is no file.
+fn load(path: &Path) -> Result<Option<Keyring>, KeyFileFault> {
+    // Not blocking: a named pipe in the file's place must not hang the start. Regular files do not care.
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(tried("cannot open")(error)),
+    };
+    let metadata = file.metadata().map_err(tried("cannot examine"))?;
+    if !metadata.is_file() {
+        return Err(KeyFileFault::NotAFile);
+    }
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o066 != 0 {
+        return Err(KeyFileFault::Open { mode, path: path.to_path_buf() });
+    }
+    let too_many = SECRET_LEN * MAX_SECRETS + 1;
+    let mut bytes = Vec::with_capacity(too_many);
+    file.take(too_many as u64).read_to_end(&mut bytes).map_err(tried("cannot read"))?;
+    if bytes.len() == too_many {
+        return Err(KeyFileFault::Size(usize::try_from(metadata.len()).unwrap_or(usize::MAX)));
+    }
+    Keyring::from_bytes(&bytes).map(Some).map_err(|_| KeyFileFault::Size(bytes.len()))
+}
+
+/// Makes the file with one new secret, whole or not at all; leaves one that somebody else made meanwhile.
+fn create(path: &Path) -> Result<(), KeyFileFault> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(tried("cannot make its directory"))?;
+    let random = |bytes: &mut [u8]| {
+        getrandom::fill(bytes).map_err(|error| tried("cannot get random bytes")(error.into()))
+    };
+    let mut secret = [0; SECRET_LEN];
+    random(&mut secret)?;
+    let mut label = [0; 8];
+    random(&mut label)?;
+    let draft = directory.join(format!(".new-keys-{:016x}", u64::from_le_bytes(label)));
+    let written = write_new(&draft, &secret).and_then(|()| match fs::hard_link(&draft, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    });
+    let removed = fs::remove_file(&draft);
+    written.map_err(tried("cannot make it"))?;
+    removed.map_err(tried("cannot remove its draft"))?;
+    File::open(directory).and_then(|opened| opened.sync_all()).map_err(tried("cannot sync its directory"))
+}
+
+fn write_new(path: &Path, secret: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(secret)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Endpoint;
+
+    fn fingerprint(ring: &Keyring) -> u64 {
+        ring.target_id("g", &Endpoint::Unix("/s".into())).0
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_missing_file_is_made_for_its_owner_alone_and_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state/deep/keys");
+        let made = Keyring::load_or_create(&path).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        assert_eq!(fs::read(&path).unwrap().len(), 32);
+        assert_eq!(fingerprint(&made), fingerprint(&Keyring::load_or_create(&path).unwrap()));
+        let left: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().collect();
+        assert_eq!(left.len(), 1, "no draft stays behind");
+        let other = Keyring::load_or_create(&folder.path().join("other")).unwrap();
+        assert_ne!(fingerprint(&made), fingerprint(&other));
+    }
+
+    #[test]
+    fn processes_that_start_at_once_agree() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        let prints: Vec<_> = std::thread::scope(|scope| {
+            let start = || scope.spawn(|| fingerprint(&Keyring::load_or_create(&path).unwrap()));
+            let started: Vec<_> = (0..8).map(|_| start()).collect();
+            started.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(prints.windows(2).all(|pair| pair[0] == pair[1]), "{prints:?}");
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_or_write_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        fs::write(&path, [5; 32]).unwrap();
+        for mode in [0o640, 0o604, 0o620, 0o602, 0o666] {
+            set_mode(&path, mode);
+            let error = Keyring::load_or_create(&path).unwrap_err().to_string();
+            assert!(error.contains(&format!("mode {mode:04o}")), "{error}");
+            assert!(error.contains(&format!("chmod 600 {}", path.display())), "{error}");
+        }
+        for mode in [0o600, 0o400, 0o700] {
+            set_mode(&path, mode);
+            Keyring::load_or_create(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_file_of_the_wrong_size_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        for length in [0, 31, 33, 257, 288, 100_000] {
+            fs::write(&path, vec![5; length]).unwrap();
+            set_mode(&path, 0o600);
+            let error = Keyring::load_or_create(&path).unwrap_err().to_string();
+            assert!(error.contains(&format!(": {length} bytes are no keys")), "{error}");
+            assert_eq!(fs::metadata(&path).unwrap().len(), length as u64, "the file is left alone");
+        }
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_without_waiting_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        for path in [folder.path(), &pipe, Path::new("/dev/null")] {
+            let error = Keyring::load_or_create(path).unwrap_err();
+            assert!(error.to_string().ends_with("not a regular file"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_named() {
+        let error = Keyring::load_or_create(Path::new("/dev/null/keys")).unwrap_err();
+        assert!(error.to_string().starts_with("key file /dev/null/keys: cannot open"), "{error}");
+        let error = Keyring::load_or_create(Path::new("/proc/no/such/keys")).unwrap_err();
+        assert!(error.to_string().contains("cannot make its directory"), "{error}");
+    }
+}

@@ -1,0 +1,10 @@
+//! Connections to targets: making them, counting them, keeping them for the next request.
+//! Must not know: clients, cookies, why a target was chosen.
+
+mod connection;
+mod pool;
+
+pub use self::{
+    connection::{ConnectError, Connection, Counting},
+    pool::Pool,
+};

@@ -1,0 +1,82 @@
+//! Idle connections of one worker, by the target's slot; the one used last goes out first.
+
+use std::{collections::HashSet, time::Duration};
+
+use super::Connection;
+use crate::{id::Slot, model::Endpoint};
+
+/// Most idle connections kept to one target by one worker.
+const MOST_IDLE: usize = 1024;
+
+#[derive(Debug)]
+struct Idle {
+    connection: Connection,
+    since_millis: u64,
+}
+
+#[derive(Debug)]
+struct Shelf {
+    endpoint: Endpoint,
+    idle: Vec<Idle>,
+}
+
+/// The idle connections.
+#[derive(Debug, Default)]
+pub struct Pool {
+    shelves: Vec<Option<Shelf>>,
+}
+
+impl Pool {
+    /// An idle connection to `endpoint`, if there is one that the target has not closed. With `ask` the kernel
+    /// is asked whether it has, for requests that cannot be sent again.
+    pub fn take(&mut self, slot: Slot, endpoint: &Endpoint, ask: bool) -> Option<Connection> {
+        let shelf = self.shelves.get_mut(slot.index())?.as_mut()?;
+        if shelf.endpoint != *endpoint {
+            shelf.idle.clear();
+            return None;
+        }
+        while let Some(idle) = shelf.idle.pop() {
+            let stale = if ask { idle.connection.has_news_now() } else { idle.connection.has_news() };
+            if !stale {
+                return Some(idle.connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps `connection` for later.
+    pub fn give(&mut self, endpoint: &Endpoint, connection: Connection, now_millis: u64) {
+        let place = connection.slot().index();
+        if self.shelves.len() <= place {
+            self.shelves.resize_with(place + 1, || None);
+        }
+        let Some(entry) = self.shelves.get_mut(place) else { return };
+        let shelf = entry.get_or_insert_with(|| Shelf { endpoint: endpoint.clone(), idle: Vec::new() });
+        if shelf.endpoint != *endpoint {
+            *shelf = Shelf { endpoint: endpoint.clone(), idle: Vec::new() };
+        }
+        if shelf.idle.len() < MOST_IDLE {
+            shelf.idle.push(Idle { connection, since_millis: now_millis });
+        }
+    }
+
+    /// Drops connections that the target closed or that were idle for `most`.
+    pub fn sweep(&mut self, now_millis: u64, most: Duration) {
+        let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
+        for shelf in self.shelves.iter_mut().flatten() {
+            shelf.idle.retain(|idle| {
+                now_millis.saturating_sub(idle.since_millis) < most && !idle.connection.has_news()
+            });
+        }
+    }
+
+    /// Drops connections to targets that are not in `used`.
+    pub fn keep_only(&mut self, used: &HashSet<Slot>) {
+        for (place, entry) in self.shelves.iter_mut().enumerate() {
+            let in_use = u16::try_from(place).is_ok_and(|slot| used.contains(&Slot(slot)));
+            if !in_use {
+                *entry = None;
+            }
+        }
+    }
+}

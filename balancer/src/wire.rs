@@ -1,0 +1,10 @@
+//! HTTP/1.1 on the wire: buffers, heads, framing, pumps and deadlines, used towards clients and towards
+//! targets alike. Must not know: listeners, groups, cookies, which side it works for.
+
+pub mod buffer;
+pub mod chunked;
+pub mod deadline;
+pub mod fields;
+pub mod head;
+pub mod pump;
+pub mod stream;

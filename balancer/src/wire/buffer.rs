@@ -1,0 +1,152 @@
+//! A read buffer that is consumed at the front and filled at the back, and a store of spare ones, so
+//! that idle connections hold no memory and busy ones allocate none.
+
+use std::{
+    cell::RefCell,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, ReadBuf};
+
+/// What a buffer holds before it grows: a whole 32 K response head (ALB: quotas) or one read of a body.
+pub const BUFFER_SIZE: usize = 32 * 1024;
+
+/// Most spare buffers a worker keeps.
+const SPARE_BUFFERS: usize = 256;
+
+/// Bytes read and not consumed yet. Without capacity until first filled.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    data: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    /// The bytes read and not consumed yet.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.data.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// How many bytes are waiting.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether nothing is waiting.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Drops `n` bytes from the front; more than there are drops all.
+    pub fn consume(&mut self, n: usize) {
+        self.start = self.start.saturating_add(n).min(self.end);
+        if self.is_empty() {
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+
+    /// Moves what is waiting to the front and makes sure that a read finds room, growing up to `limit` bytes.
+    fn make_room(&mut self, limit: usize) {
+        if self.end < self.data.len() {
+            return;
+        }
+        if self.start > 0 {
+            self.data.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.end == self.data.len() && self.data.len() < limit {
+            let grown = (self.data.len() * 2).clamp(BUFFER_SIZE, limit.max(BUFFER_SIZE));
+            self.data.resize(grown, 0);
+        }
+    }
+
+    /// Reads once from `source`; 0 bytes means end of stream. Full at `limit` bytes it stays pending and
+    /// does not register for wake-up: the caller has to consume first.
+    pub fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut (impl AsyncRead + Unpin),
+        limit: usize,
+    ) -> Poll<std::io::Result<usize>> {
+        self.make_room(limit);
+        let Some(room) = self.data.get_mut(self.end..).filter(|room| !room.is_empty()) else {
+            return Poll::Pending;
+        };
+        let mut read = ReadBuf::new(room);
+        match Pin::new(source).poll_read(cx, &mut read) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) => {
+                let n = read.filled().len();
+                self.end += n;
+                Poll::Ready(Ok(n))
+            }
+        }
+    }
+}
+
+/// Spare buffers of one worker.
+#[derive(Debug, Default)]
+pub struct BufferStore {
+    spare: RefCell<Vec<Vec<u8>>>,
+}
+
+impl BufferStore {
+    /// An empty buffer with memory.
+    #[must_use]
+    pub fn take(&self) -> Buffer {
+        let data = self.spare.borrow_mut().pop().unwrap_or_else(|| vec![0; BUFFER_SIZE]);
+        Buffer { data, start: 0, end: 0 }
+    }
+
+    /// Gives `buffer`'s memory back if it has the usual size; what it held is dropped.
+    pub fn give(&self, buffer: Buffer) {
+        let mut spare = self.spare.borrow_mut();
+        if buffer.data.len() == BUFFER_SIZE && spare.len() < SPARE_BUFFERS {
+            spare.push(buffer.data);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(buffer: &mut Buffer, mut bytes: &[u8], limit: usize) -> Poll<std::io::Result<usize>> {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        buffer.poll_fill(&mut cx, &mut bytes, limit)
+    }
+
+    #[test]
+    fn grows_to_its_limit_and_no_further() {
+        let mut buffer = BufferStore::default().take();
+        let load = vec![7_u8; BUFFER_SIZE];
+        assert!(matches!(fill(&mut buffer, &load, 2 * BUFFER_SIZE), Poll::Ready(Ok(BUFFER_SIZE))));
+        assert!(matches!(fill(&mut buffer, &load, 2 * BUFFER_SIZE), Poll::Ready(Ok(BUFFER_SIZE))));
+        assert!(fill(&mut buffer, &load, 2 * BUFFER_SIZE).is_pending(), "full");
+        buffer.consume(10);
+        assert!(matches!(fill(&mut buffer, &load, 2 * BUFFER_SIZE), Poll::Ready(Ok(10))));
+        assert_eq!(buffer.len(), 2 * BUFFER_SIZE);
+    }
+
+    #[test]
+    fn consuming_all_starts_over_and_only_usual_sizes_are_kept() {
+        let store = BufferStore::default();
+        let mut buffer = store.take();
+        assert!(matches!(fill(&mut buffer, b"abcdef", BUFFER_SIZE), Poll::Ready(Ok(6))));
+        buffer.consume(2);
+        assert_eq!(buffer.bytes(), b"cdef");
+        buffer.consume(100);
+        assert!(buffer.is_empty());
+        store.give(buffer);
+        store.give(Buffer::default());
+        assert_eq!(store.spare.borrow().len(), 1);
+    }
+}

@@ -1,0 +1,234 @@
+//! Deadlines without timers: a connection notes until when it will wait, and its worker's ticker looks
+//! through the notes. Arming one costs a store.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    pin::pin,
+    rc::Rc,
+    task::{Poll, Waker},
+    time::Duration,
+};
+
+/// Why a wait was ended from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupt {
+    /// Its deadline passed.
+    TimedOut,
+    /// The target's deregistration delay is over.
+    Cut,
+    /// The connection is idle and not wanted any more.
+    Closing,
+}
+
+/// What a connection shows to its worker's ticker.
+#[derive(Debug, Default)]
+pub struct Watch {
+    deadline: Cell<u64>,
+    interrupt: Cell<Option<Interrupt>>,
+    waker: RefCell<Option<Waker>>,
+    idle: Cell<bool>,
+    registration: Cell<Option<u64>>,
+    listener: Cell<u32>,
+}
+
+impl Watch {
+    /// Waits may last until `now_millis + span`.
+    pub fn arm(&self, now_millis: u64, span: Duration) {
+        self.deadline.set(now_millis.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)));
+        self.interrupt.set(self.interrupt.get().filter(|why| *why != Interrupt::TimedOut));
+    }
+
+    /// Whether the connection is between requests with nothing received.
+    pub fn set_idle(&self, idle: bool) {
+        self.idle.set(idle);
+        if !idle && self.interrupt.get() == Some(Interrupt::Closing) {
+            self.interrupt.set(None);
+        }
+    }
+
+    /// The registration of the target that a request is in flight to.
+    pub fn set_registration(&self, registration: Option<u64>) {
+        self.registration.set(registration);
+        self.interrupt.set(self.interrupt.get().filter(|i| *i != Interrupt::Cut));
+    }
+
+    /// Number of the listener that accepted the connection.
+    pub fn set_listener(&self, listener: u32) {
+        self.listener.set(listener);
+    }
+
+    fn interrupt(&self, why: Interrupt) {
+        self.interrupt.set(Some(why));
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    /// Awaits `future` until it is ready or the wait is interrupted.
+    ///
+    /// # Errors
+    /// The interrupt.
+    pub async fn within<F: Future>(&self, future: F) -> Result<F::Output, Interrupt> {
+        let mut future = pin!(future);
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Ok(output));
+            }
+            if let Some(why) = self.interrupt.take() {
+                return Poll::Ready(Err(why));
+            }
+            let mut waker = self.waker.borrow_mut();
+            if !waker.as_ref().is_some_and(|held| held.will_wake(cx.waker())) {
+                *waker = Some(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// The watches of one worker's connections.
+#[derive(Debug, Default)]
+pub struct Watches {
+    entries: RefCell<Vec<Option<Rc<Watch>>>>,
+    free: RefCell<Vec<usize>>,
+    live: Cell<usize>,
+}
+
+/// Keeps a [`Watch`] registered; dropping it ends that.
+#[derive(Debug)]
+pub struct Watched {
+    owner: Rc<Watches>,
+    watch: Rc<Watch>,
+    place: usize,
+}
+
+impl Watched {
+    /// The watch.
+    #[must_use]
+    pub fn watch(&self) -> &Rc<Watch> {
+        &self.watch
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(entry) = self.owner.entries.borrow_mut().get_mut(self.place) {
+            *entry = None;
+        }
+        self.owner.free.borrow_mut().push(self.place);
+        self.owner.live.set(self.owner.live.get().saturating_sub(1));
+    }
+}
+
+impl Watches {
+    /// A new registered watch whose deadline is far away.
+    #[must_use]
+    pub fn register(self: &Rc<Self>) -> Watched {
+        let watch = Rc::new(Watch { deadline: Cell::new(u64::MAX), ..Watch::default() });
+        let mut entries = self.entries.borrow_mut();
+        let place = self.free.borrow_mut().pop().unwrap_or_else(|| {
+            entries.push(None);
+            entries.len() - 1
+        });
+        if let Some(entry) = entries.get_mut(place) {
+            *entry = Some(Rc::clone(&watch));
+        }
+        self.live.set(self.live.get() + 1);
+        Watched { owner: Rc::clone(self), watch, place }
+    }
+
+    /// How many are registered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.live.get()
+    }
+
+    /// Whether none is registered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn each(&self, visit: impl Fn(&Watch)) {
+        for watch in self.entries.borrow().iter().flatten() {
+            visit(watch);
+        }
+    }
+
+    /// Interrupts every wait whose deadline has passed.
+    pub fn sweep(&self, now_millis: u64) {
+        self.each(|watch| {
+            if watch.deadline.get() <= now_millis {
+                watch.deadline.set(u64::MAX);
+                watch.interrupt(Interrupt::TimedOut);
+            }
+        });
+    }
+
+    /// Interrupts everything in flight to `registration`.
+    pub fn cut(&self, registration: u64) {
+        self.each(|watch| {
+            if watch.registration.get() == Some(registration) {
+                watch.interrupt(Interrupt::Cut);
+            }
+        });
+    }
+
+    /// Interrupts idle connections: all, or those of one listener.
+    pub fn close_idle(&self, listener: Option<u32>) {
+        self.each(|watch| {
+            if watch.idle.get() && listener.is_none_or(|number| watch.listener.get() == number) {
+                watch.interrupt(Interrupt::Closing);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::{pending, ready},
+        task::Context,
+    };
+
+    use super::*;
+
+    fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
+        pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn a_passed_deadline_interrupts_once() {
+        let watches = Rc::new(Watches::default());
+        let watched = watches.register();
+        let watch = watched.watch();
+        watch.arm(1_000, Duration::from_millis(500));
+        watches.sweep(1_499);
+        assert!(poll_once(watch.within(pending::<()>())).is_pending());
+        watches.sweep(1_500);
+        assert_eq!(poll_once(watch.within(pending::<()>())), Poll::Ready(Err(Interrupt::TimedOut)));
+        watches.sweep(10_000);
+        assert!(poll_once(watch.within(pending::<()>())).is_pending(), "one deadline interrupts one wait");
+        assert_eq!(poll_once(watch.within(ready(3))), Poll::Ready(Ok(3)));
+    }
+
+    #[test]
+    fn cuts_and_closings_reach_only_whom_they_mean() {
+        let watches = Rc::new(Watches::default());
+        let (a, b) = (watches.register(), watches.register());
+        a.watch().set_registration(Some(7));
+        b.watch().set_idle(true);
+        watches.cut(7);
+        watches.close_idle(None);
+        assert_eq!(poll_once(a.watch().within(pending::<()>())), Poll::Ready(Err(Interrupt::Cut)));
+        assert_eq!(poll_once(b.watch().within(pending::<()>())), Poll::Ready(Err(Interrupt::Closing)));
+        watches.cut(8);
+        assert!(poll_once(a.watch().within(pending::<()>())).is_pending());
+        drop(a);
+        assert_eq!(watches.len(), 1);
+        let again = watches.register();
+        assert_eq!(again.place, 0, "places are used again");
+    }
+}

@@ -1,0 +1,77 @@
+//! Field names that a proxy treats in a way of their own, told apart by length first.
+
+/// What a field name means to a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Passed on as it is.
+    Other,
+    /// Connection (RFC 9110, section 7.6.1).
+    Connection,
+    /// Hop-by-hop without a further meaning here: Keep-Alive, Proxy-Connection.
+    HopByHop,
+    /// TE (RFC 9110, section 10.1.4).
+    Te,
+    /// Upgrade (RFC 9110, section 7.8).
+    Upgrade,
+    /// Transfer-Encoding (RFC 9112, section 6.1).
+    TransferEncoding,
+    /// Content-Length (RFC 9110, section 8.6).
+    ContentLength,
+    /// Host (RFC 9110, section 7.2).
+    Host,
+    /// Expect (RFC 9110, section 10.1.1).
+    Expect,
+    /// X-Forwarded-For.
+    ForwardedFor,
+    /// X-Forwarded-Proto, X-Forwarded-Port: always ours.
+    ForwardedOther,
+}
+
+/// The kind of a field name, whatever its case.
+#[must_use]
+pub fn kind(name: &[u8]) -> Kind {
+    let candidates: &[(&str, Kind)] = match name.len() {
+        2 => &[("te", Kind::Te)],
+        4 => &[("host", Kind::Host)],
+        6 => &[("expect", Kind::Expect)],
+        7 => &[("upgrade", Kind::Upgrade)],
+        10 => &[("connection", Kind::Connection), ("keep-alive", Kind::HopByHop)],
+        14 => &[("content-length", Kind::ContentLength)],
+        15 => &[("x-forwarded-for", Kind::ForwardedFor)],
+        16 => &[("x-forwarded-port", Kind::ForwardedOther), ("proxy-connection", Kind::HopByHop)],
+        17 => &[("transfer-encoding", Kind::TransferEncoding), ("x-forwarded-proto", Kind::ForwardedOther)],
+        _ => return Kind::Other,
+    };
+    for (candidate, kind) in candidates {
+        if name.eq_ignore_ascii_case(candidate.as_bytes()) {
+            return *kind;
+        }
+    }
+    Kind::Other
+}
+
+/// The members of a comma-separated list, trimmed, empty ones left out (RFC 9110, section 5.6.1).
+pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_apart_whatever_their_case() {
+        assert_eq!(kind(b"TRANSFER-encoding"), Kind::TransferEncoding);
+        assert_eq!(kind(b"x-forwarded-proto"), Kind::ForwardedOther);
+        assert_eq!(kind(b"Keep-Alive"), Kind::HopByHop);
+        assert_eq!(kind(b"cookie"), Kind::Other);
+        assert_eq!(kind(b"transfer_encoding"), Kind::Other);
+        assert_eq!(kind(b""), Kind::Other);
+    }
+
+    #[test]
+    fn lists_skip_empty_members() {
+        assert_eq!(list(b" a ,, b\t,c,").collect::<Vec<_>>(), [&b"a"[..], b"b", b"c"]);
+        assert_eq!(list(b" , ").count(), 0);
+    }
+}

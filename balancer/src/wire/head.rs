@@ -1,0 +1,581 @@
+//! Message heads as received: where one ends, what it says, how its body is framed. Requests are held to
+//! RFC 9112 strictly, so that no two readers of the same bytes can disagree; anything else is refused.
+
+use std::mem::MaybeUninit;
+
+use arrayvec::ArrayVec;
+use memchr::memchr;
+
+use super::fields::{Kind, kind, list};
+use crate::model::{HeaderField, RequestHead, ResponseHead, Version};
+
+/// Longest request line, and longest field line (ALB: quotas, 16 K each).
+pub const MAX_LINE: usize = 16 * 1024;
+/// Longest request head (ALB: quotas, 64 K).
+pub const MAX_REQUEST_HEAD: usize = 64 * 1024;
+/// Longest response head (ALB: quotas, 32 K).
+pub const MAX_RESPONSE_HEAD: usize = 32 * 1024;
+/// Most field lines of a message.
+pub const MAX_FIELDS: usize = 200;
+
+/// Why a head is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeadError {
+    /// Not HTTP, or ambiguous.
+    #[error("malformed message")]
+    Malformed,
+    /// The request line is longer than [`MAX_LINE`].
+    #[error("request line too long")]
+    LineTooLong,
+    /// A field line or the whole head is over its limit.
+    #[error("header too large")]
+    TooLarge,
+    /// Not HTTP/1.0 or HTTP/1.1.
+    #[error("HTTP version not supported")]
+    Version,
+    /// A transfer coding other than chunked.
+    #[error("transfer coding not supported")]
+    TransferCoding,
+}
+
+/// How the end of a body is known (RFC 9112, section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// There is none.
+    Empty,
+    /// So many bytes.
+    Length(u64),
+    /// Chunked coding.
+    Chunked,
+    /// The end of the connection (responses only).
+    UntilClose,
+}
+
+/// Finds the end of a request head in a growing buffer, looking at each line once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HeadScanner {
+    line_start: usize,
+    lines: u32,
+}
+
+impl HeadScanner {
+    /// The length of the head at the front of `bytes` with its empty line, if it is all there.
+    ///
+    /// # Errors
+    /// A line end without CR, a limit passed, or a first byte that no method starts with.
+    pub fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadError> {
+        loop {
+            let rest = bytes.get(self.line_start..).unwrap_or_default();
+            if self.lines == 0 && rest.first().is_some_and(|byte| !is_token_byte(*byte)) {
+                return Err(HeadError::Malformed);
+            }
+            let end = memchr(b'\n', rest);
+            let length = end.unwrap_or(rest.len());
+            if length > MAX_LINE {
+                return Err(if self.lines == 0 { HeadError::LineTooLong } else { HeadError::TooLarge });
+            }
+            if self.line_start + length > MAX_REQUEST_HEAD {
+                return Err(HeadError::TooLarge);
+            }
+            let Some(end) = end else { return Ok(None) };
+            if end.checked_sub(1).and_then(|before| rest.get(before)) != Some(&b'\r') {
+                return Err(HeadError::Malformed);
+            }
+            self.line_start += end + 1;
+            self.lines += 1;
+            if end == 1 {
+                return Ok(Some(self.line_start));
+            }
+        }
+    }
+}
+
+/// Whether `byte` may stand in a token (RFC 9110, section 5.6.2).
+#[must_use]
+pub fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// The field lines of a message and what each is to a proxy.
+#[derive(Debug, Default)]
+pub struct Fields<'a> {
+    lines: ArrayVec<HeaderField<'a>, MAX_FIELDS>,
+    kinds: ArrayVec<Kind, MAX_FIELDS>,
+}
+
+impl<'a> Fields<'a> {
+    fn collect(parsed: &[httparse::Header<'a>]) -> Self {
+        let mut fields = Self::default();
+        for header in parsed.iter().take(MAX_FIELDS) {
+            let name = header.name.as_bytes();
+            fields.lines.push(HeaderField { name, value: header.value.trim_ascii() });
+            fields.kinds.push(kind(name));
+        }
+        fields
+    }
+
+    /// The field lines in the order received.
+    #[must_use]
+    pub fn lines(&self) -> &[HeaderField<'a>] {
+        &self.lines
+    }
+
+    /// The field lines with their kinds.
+    pub fn with_kinds(&self) -> impl Iterator<Item = (HeaderField<'a>, Kind)> {
+        self.lines.iter().copied().zip(self.kinds.iter().copied())
+    }
+
+    /// The values of the lines of `wanted` kind.
+    pub fn of(&self, wanted: Kind) -> impl Iterator<Item = &'a [u8]> {
+        self.with_kinds().filter(move |(_, kind)| *kind == wanted).map(|(field, _)| field.value)
+    }
+
+    /// Whether a Connection field lists `option` (RFC 9110, section 7.6.1).
+    #[must_use]
+    pub fn connection_lists(&self, option: &[u8]) -> bool {
+        self.of(Kind::Connection).flat_map(list).any(|member| member.eq_ignore_ascii_case(option))
+    }
+
+    fn transfer_coding(&self) -> Result<bool, HeadError> {
+        let mut codings = self.of(Kind::TransferEncoding).flat_map(list);
+        let Some(first) = codings.next() else {
+            return match self.of(Kind::TransferEncoding).next() {
+                Some(_) => Err(HeadError::Malformed),
+                None => Ok(false),
+            };
+        };
+        if !first.eq_ignore_ascii_case(b"chunked") {
+            return Err(HeadError::TransferCoding);
+        }
+        match codings.next() {
+            None => Ok(true),
+            Some(second) if second.eq_ignore_ascii_case(b"chunked") => Err(HeadError::Malformed),
+            Some(_) => Err(HeadError::TransferCoding),
+        }
+    }
+}
+
+/// Reads a Content-Length value: digits alone (RFC 9110, section 8.6), no list.
+fn content_length(value: &[u8]) -> Result<u64, HeadError> {
+    if value.is_empty() || value.len() > 20 || !value.iter().all(u8::is_ascii_digit) {
+        return Err(HeadError::Malformed);
+    }
+    std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).ok_or(HeadError::Malformed)
+}
+
+/// A request head.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// Method.
+    pub method: &'a [u8],
+    /// Request target as received.
+    pub target: &'a [u8],
+    /// Version.
+    pub version: Version,
+    /// Field lines.
+    pub fields: Fields<'a>,
+    /// How the body is framed.
+    pub framing: Framing,
+    /// The Host field's value, if there is one.
+    pub host: Option<&'a [u8]>,
+    /// Whether the client wants the connection kept (RFC 9112, section 9.3).
+    pub keep_alive: bool,
+    /// Whether it waits for a 100 before it sends the body.
+    pub expects_continue: bool,
+    /// The protocols it offers to change to, when it asks for that (RFC 9110, section 7.8).
+    pub upgrade: Option<&'a [u8]>,
+}
+
+impl<'a> Request<'a> {
+    /// Parses the whole head `bytes`, as [`HeadScanner::find_end`] delimited it.
+    ///
+    /// # Errors
+    /// What makes the request unacceptable.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, HeadError> {
+        let mut headers = [MaybeUninit::uninit(); MAX_FIELDS];
+        let mut parsed = httparse::Request::new(&mut []);
+        match parsed.parse_with_uninit_headers(bytes, &mut headers) {
+            Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
+            Err(httparse::Error::Version) if names_a_version(bytes) => return Err(HeadError::Version),
+            Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooLarge),
+            _ => return Err(HeadError::Malformed),
+        }
+        let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
+            return Err(HeadError::Malformed);
+        };
+        let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
+        let fields = Fields::collect(parsed.headers);
+        let framing = request_framing(&fields, version)?;
+        let host = single_host(&fields, version)?;
+        let keep_alive = match version {
+            Version::Http11 => !fields.connection_lists(b"close"),
+            Version::Http10 => fields.connection_lists(b"keep-alive") && !fields.connection_lists(b"close"),
+        };
+        let expects_continue = version == Version::Http11
+            && fields.of(Kind::Expect).any(|value| value.eq_ignore_ascii_case(b"100-continue"));
+        let upgrade = (version == Version::Http11 && fields.connection_lists(b"upgrade"))
+            .then(|| fields.of(Kind::Upgrade).next())
+            .flatten();
+        Ok(Self {
+            method: method.as_bytes(),
+            target: target.as_bytes(),
+            version,
+            fields,
+            framing,
+            host,
+            keep_alive,
+            expects_continue,
+            upgrade,
+        })
+    }
+
+    /// The view that deciding rooms get.
+    #[must_use]
+    pub fn view(&self) -> RequestHead<'_> {
+        RequestHead {
+            method: self.method,
+            target: self.target,
+            version: self.version,
+            headers: self.fields.lines(),
+        }
+    }
+}
+
+/// Whether the request line has three parts and the last one is a version, though not one spoken here.
+fn names_a_version(head: &[u8]) -> bool {
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let mut parts = line.split(|byte| *byte == b' ').skip(2);
+    let (version, more) = (parts.next().unwrap_or_default(), parts.next());
+    let number = version.strip_prefix(b"HTTP/").unwrap_or_default();
+    more.is_none() && matches!(number, [b'0'..=b'9', b'.', b'0'..=b'9'])
+}
+
+/// RFC 9112, section 6.3, with every doubtful case refused: both lengths, several lengths, codings other
+/// than chunked, codings in HTTP/1.0.
+fn request_framing(fields: &Fields<'_>, version: Version) -> Result<Framing, HeadError> {
+    let mut lengths = fields.of(Kind::ContentLength);
+    let length = lengths.next();
+    if lengths.next().is_some() {
+        return Err(HeadError::Malformed);
+    }
+    let chunked = fields.transfer_coding();
+    match (chunked, length) {
+        (Ok(false), None) => Ok(Framing::Empty),
+        (Ok(false), Some(value)) => content_length(value).map(|n| match n {
+            0 => Framing::Empty,
+            n => Framing::Length(n),
+        }),
+        (_, Some(_)) => Err(HeadError::Malformed),
+        (Ok(true), None) if version == Version::Http11 => Ok(Framing::Chunked),
+        (Ok(true), None) => Err(HeadError::Malformed),
+        (Err(error), None) => Err(error),
+    }
+}
+
+/// Exactly one valid Host in HTTP/1.1 (RFC 9112, section 3.2), at most one in HTTP/1.0.
+fn single_host<'a>(fields: &Fields<'a>, version: Version) -> Result<Option<&'a [u8]>, HeadError> {
+    let mut hosts = fields.of(Kind::Host);
+    let host = hosts.next();
+    let valid = |value: &[u8]| {
+        value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte))
+    };
+    match host {
+        Some(value) if !valid(value) => Err(HeadError::Malformed),
+        None if version == Version::Http11 => Err(HeadError::Malformed),
+        _ if hosts.next().is_some() => Err(HeadError::Malformed),
+        host => Ok(host),
+    }
+}
+
+/// A response head.
+#[derive(Debug)]
+pub struct Response<'a> {
+    /// Status code.
+    pub status: u16,
+    /// Reason phrase as received; may be empty.
+    pub reason: &'a [u8],
+    /// Field lines.
+    pub fields: Fields<'a>,
+    /// How the body is framed.
+    pub framing: Framing,
+    /// Whether the target keeps the connection.
+    pub keep_alive: bool,
+    /// Bytes of the head.
+    pub length: usize,
+}
+
+impl<'a> Response<'a> {
+    /// Parses the head at the front of `bytes`, which answers a request whose method was HEAD or not;
+    /// `None` if it is not all there.
+    ///
+    /// # Errors
+    /// It is not a response, is over a limit, or says its length in two ways that differ.
+    pub fn parse(bytes: &'a [u8], to_head: bool) -> Result<Option<Self>, HeadError> {
+        let mut headers = [MaybeUninit::uninit(); MAX_FIELDS];
+        let mut parsed = httparse::Response::new(&mut []);
+        let config = httparse::ParserConfig::default();
+        let length = match config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut headers) {
+            Ok(httparse::Status::Complete(length)) => length,
+            Ok(httparse::Status::Partial) if bytes.len() <= MAX_RESPONSE_HEAD => return Ok(None),
+            Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
+                return Err(HeadError::TooLarge);
+            }
+            Err(_) => return Err(HeadError::Malformed),
+        };
+        if length > MAX_RESPONSE_HEAD {
+            return Err(HeadError::TooLarge);
+        }
+        let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
+            return Err(HeadError::Malformed);
+        };
+        if status < 100 {
+            return Err(HeadError::Malformed);
+        }
+        let fields = Fields::collect(parsed.headers);
+        let framing = response_framing(&fields, status, to_head)?;
+        let keep_alive = framing != Framing::UntilClose
+            && match minor {
+                0 => fields.connection_lists(b"keep-alive"),
+                _ => !fields.connection_lists(b"close"),
+            }
+            && !(fields.of(Kind::TransferEncoding).next().is_some()
+                && fields.of(Kind::ContentLength).next().is_some());
+        Ok(Some(Self {
+            status,
+            reason: parsed.reason.unwrap_or_default().as_bytes(),
+            fields,
+            framing,
+            keep_alive,
+            length,
+        }))
+    }
+
+    /// The view that deciding rooms get.
+    #[must_use]
+    pub fn view(&self) -> ResponseHead<'_> {
+        ResponseHead { status: self.status, headers: self.fields.lines() }
+    }
+}
+
+/// RFC 9112, section 6.3: a transfer coding overrides a length; equal lengths count once.
+fn response_framing(fields: &Fields<'_>, status: u16, to_head: bool) -> Result<Framing, HeadError> {
+    if to_head || status < 200 || status == 204 || status == 304 {
+        return Ok(Framing::Empty);
+    }
+    if fields.of(Kind::TransferEncoding).next().is_some() {
+        let last = fields.of(Kind::TransferEncoding).flat_map(list).last();
+        return Ok(match last {
+            Some(coding) if coding.eq_ignore_ascii_case(b"chunked") => Framing::Chunked,
+            _ => Framing::UntilClose,
+        });
+    }
+    let mut length = None;
+    for value in fields.of(Kind::ContentLength).flat_map(list) {
+        let this = content_length(value)?;
+        if length.is_some_and(|before| before != this) {
+            return Err(HeadError::Malformed);
+        }
+        length = Some(this);
+    }
+    Ok(match length {
+        Some(0) => Framing::Empty,
+        Some(n) => Framing::Length(n),
+        None => Framing::UntilClose,
+    })
+}
+
+/// Trailer fields of a complete trailer section `bytes` (field lines and the empty line), without those
+/// that must not travel there: framing, routing and connection fields (RFC 9110, section 6.5.1).
+///
+/// # Errors
+/// The section is malformed.
+pub fn trailers<'a>(bytes: &'a [u8]) -> Result<ArrayVec<HeaderField<'a>, 32>, HeadError> {
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let Ok(httparse::Status::Complete((_, parsed))) = httparse::parse_headers(bytes, &mut headers) else {
+        return Err(HeadError::Malformed);
+    };
+    let fields = parsed.iter().map(|header: &httparse::Header<'a>| HeaderField {
+        name: header.name.as_bytes(),
+        value: header.value.trim_ascii(),
+    });
+    let forbidden: [&[u8]; 6] =
+        [b"cookie", b"set-cookie", b"authorization", b"content-encoding", b"content-type", b"content-range"];
+    Ok(fields
+        .filter(|field| kind(field.name) == Kind::Other)
+        .filter(|field| !forbidden.iter().any(|name| name.eq_ignore_ascii_case(field.name)))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Framing, HeadError> {
+        let mut scanner = HeadScanner::default();
+        let end = scanner.find_end(text.as_bytes())?.expect("complete");
+        Request::parse(&text.as_bytes()[..end]).map(|request| request.framing)
+    }
+
+    #[test]
+    fn framing_is_known_or_refused() {
+        let with = |fields: &str| parse(&format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+        assert_eq!(with(""), Ok(Framing::Empty));
+        assert_eq!(with("Content-Length: 0\r\n"), Ok(Framing::Empty));
+        assert_eq!(with("Content-Length: 12\r\n"), Ok(Framing::Length(12)));
+        assert_eq!(with("Transfer-Encoding: Chunked\r\n"), Ok(Framing::Chunked));
+        for malformed in [
+            "Content-Length: 5\r\nContent-Length: 5\r\n",
+            "Content-Length: 5, 5\r\n",
+            "Content-Length: +5\r\n",
+            "Content-Length: -5\r\n",
+            "Content-Length: 0x5\r\n",
+            "Content-Length:\r\n",
+            "Content-Length: 99999999999999999999\r\n",
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+            "Transfer-Encoding: chunked, chunked\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding:\r\n",
+            "Transfer-Encoding : chunked\r\n",
+        ] {
+            assert_eq!(with(malformed), Err(HeadError::Malformed), "{malformed:?}");
+        }
+        for coding in ["gzip", "gzip, chunked", "chunked, gzip", "identity", "xchunked"] {
+            assert_eq!(
+                with(&format!("Transfer-Encoding: {coding}\r\n")),
+                Err(HeadError::TransferCoding),
+                "{coding}"
+            );
+        }
+        assert_eq!(
+            parse("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            Err(HeadError::Malformed),
+            "chunked is not HTTP/1.0"
+        );
+    }
+
+    #[test]
+    fn requests_that_could_be_read_two_ways_are_refused() {
+        for (bad, why) in [
+            ("GET / HTTP/1.1\nHost: a\n\n", HeadError::Malformed),
+            ("GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n", HeadError::Malformed),
+            ("GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", HeadError::Malformed),
+            ("GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n", HeadError::Malformed),
+            ("GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n", HeadError::Malformed),
+            ("GET / HTTP/1.1\r\nHost: a\r\nX y: b\r\n\r\n", HeadError::Malformed),
+            ("GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", HeadError::Malformed),
+            ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", HeadError::Malformed),
+            ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", HeadError::Malformed),
+            ("GET / HTTP/1.1\r\n\r\n", HeadError::Malformed),
+            ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::Malformed),
+            ("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::Malformed),
+            ("GET /\r\n\r\n", HeadError::Malformed),
+            ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", HeadError::Version),
+            ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", HeadError::Version),
+            ("G\u{e9}T / HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::Malformed),
+            ("\x16\x03\x01", HeadError::Malformed),
+        ] {
+            assert_eq!(parse(bad), Err(why), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn limits_are_those_of_alb() {
+        let line = format!("GET /{} HTTP/1.1\r\n", "a".repeat(MAX_LINE));
+        assert_eq!(HeadScanner::default().find_end(line.as_bytes()), Err(HeadError::LineTooLong));
+        let unfinished = "GET /".to_owned() + &"a".repeat(MAX_LINE);
+        assert_eq!(HeadScanner::default().find_end(unfinished.as_bytes()), Err(HeadError::LineTooLong));
+        let field = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "a".repeat(MAX_LINE));
+        assert_eq!(HeadScanner::default().find_end(field.as_bytes()), Err(HeadError::TooLarge));
+        let many = format!("GET / HTTP/1.1\r\n{}\r\n", format!("X: {}\r\n", "a".repeat(8000)).repeat(9));
+        assert_eq!(HeadScanner::default().find_end(many.as_bytes()), Err(HeadError::TooLarge));
+        let fields = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(MAX_FIELDS));
+        assert_eq!(parse(&fields), Err(HeadError::TooLarge));
+    }
+
+    #[test]
+    fn connection_wishes() {
+        let head =
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        let request = Request::parse(head).expect("valid");
+        assert!(request.keep_alive);
+        assert_eq!(request.upgrade, Some(&b"websocket"[..]));
+        let close = Request::parse(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Close\r\n\r\n").expect("valid");
+        assert!(!close.keep_alive && close.upgrade.is_none());
+        let old = Request::parse(b"GET / HTTP/1.0\r\n\r\n").expect("valid");
+        assert!(!old.keep_alive);
+    }
+
+    #[test]
+    fn responses_frame_their_bodies() {
+        let framing = |text: &str, head: bool| {
+            Response::parse(text.as_bytes(), head).map(|response| response.map(|r| (r.framing, r.keep_alive)))
+        };
+        assert_eq!(
+            framing("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", false),
+            Ok(Some((Framing::Length(3), true)))
+        );
+        assert_eq!(
+            framing("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", true),
+            Ok(Some((Framing::Empty, true)))
+        );
+        assert_eq!(
+            framing("HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\n", false),
+            Ok(Some((Framing::Length(3), false)))
+        );
+        assert_eq!(framing("HTTP/1.1 200 OK\r\n\r\n", false), Ok(Some((Framing::UntilClose, false))));
+        assert_eq!(framing("HTTP/1.1 304 Not Modified\r\n\r\n", false), Ok(Some((Framing::Empty, true))));
+        assert_eq!(
+            framing("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", false),
+            Ok(Some((Framing::Chunked, false))),
+            "the connection is not used again"
+        );
+        assert_eq!(
+            framing("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", false),
+            Err(HeadError::Malformed)
+        );
+        assert_eq!(framing("HTTP/1.1 200 OK\r\nContent-", false), Ok(None));
+        assert_eq!(framing("SSH-2.0-OpenSSH_9\r\n", false), Err(HeadError::Malformed));
+        let big = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "a".repeat(MAX_RESPONSE_HEAD));
+        assert_eq!(framing(&big, false), Err(HeadError::TooLarge));
+    }
+
+    #[test]
+    fn trailers_lose_what_must_not_travel_there() {
+        let section = b"X-Sum: 1\r\nContent-Length: 4\r\nHost: b\r\nX-Forwarded-For: 1.1.1.1\r\nSet-Cookie: a=b\r\n\r\n";
+        let kept = trailers(section).expect("valid");
+        assert_eq!(kept.as_slice(), [HeaderField { name: b"X-Sum", value: b"1" }]);
+        assert!(trailers(b"X y: 1\r\n\r\n").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), to_head in any::<bool>()) {
+            let mut scanner = HeadScanner::default();
+            if let Ok(Some(end)) = scanner.find_end(&bytes) {
+                let _ = Request::parse(&bytes[..end]);
+            }
+            let _ = Response::parse(&bytes, to_head);
+            let _ = trailers(&bytes);
+        }
+
+        #[test]
+        fn a_mutated_request_is_refused_or_means_one_thing(
+            place in 0_usize..90, byte in any::<u8>(),
+        ) {
+            let mut head = b"POST /path?q=1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 10\r\nX-Other: value\r\n\r\n".to_vec();
+            if let Some(spot) = head.get_mut(place) { *spot = byte; }
+            let mut scanner = HeadScanner::default();
+            if let Ok(Some(end)) = scanner.find_end(&head)
+                && let Ok(request) = Request::parse(&head[..end])
+            {
+                let lengths = request.fields.lines().iter()
+                    .filter(|f| f.name.eq_ignore_ascii_case(b"content-length")).count();
+                prop_assert!(lengths <= 1);
+                prop_assert_eq!(matches!(request.framing, Framing::Length(_)), lengths == 1 && request.framing != Framing::Empty);
+            }
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! Moves one message body (or one direction of a tunnel) from a source to a sink. It reads only when
+//! what it read before is written, so a sink that stops taking costs one buffer. The head that goes
+//! before the body is written together with the body's first bytes.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{
+    buffer::{BUFFER_SIZE, Buffer},
+    chunked::{ChunkedScanner, Scan},
+    head::{Framing, HeadScanner, trailers},
+};
+
+/// Why a body could not be moved.
+#[derive(Debug, thiserror::Error)]
+pub enum PumpError {
+    /// Reading failed.
+    #[error("reading failed: {0}")]
+    Source(io::Error),
+    /// The source ended before the body did.
+    #[error("the body was cut short")]
+    Truncated,
+    /// The body violates its coding.
+    #[error("malformed body")]
+    Malformed,
+    /// Writing failed.
+    #[error("writing failed: {0}")]
+    Sink(io::Error),
+}
+
+/// How the body is handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Framed as it came.
+    AsIs,
+    /// Without its chunked coding: for receivers that know none (HTTP/1.0).
+    Unwrapped,
+    /// Put into chunked coding: the source ends it by closing, the receiver's connection stays.
+    Chunked,
+}
+
+#[derive(Debug)]
+enum Mode {
+    Done,
+    Length(u64),
+    Chunked(ChunkedScanner),
+    Trailers(HeadScanner),
+    UntilClose,
+}
+
+/// One body on its way.
+#[derive(Debug)]
+pub struct Pump {
+    mode: Mode,
+    delivery: Delivery,
+    out: Vec<u8>,
+    out_written: usize,
+    verbatim: usize,
+    tail: &'static [u8],
+    moved: u64,
+}
+
+impl Pump {
+    /// A pump that writes `head` and then a body framed as `framing`.
+    #[must_use]
+    pub fn new(head: Vec<u8>, framing: Framing, delivery: Delivery) -> Self {
+        let mode = match framing {
+            Framing::Empty => Mode::Done,
+            Framing::Length(n) => Mode::Length(n),
+            Framing::Chunked => Mode::Chunked(ChunkedScanner::default()),
+            Framing::UntilClose => Mode::UntilClose,
+        };
+        Self { mode, delivery, out: head, out_written: 0, verbatim: 0, tail: b"", moved: 0 }
+    }
+
+    /// Whether everything is written.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(self.mode, Mode::Done) && self.is_flushed()
+    }
+
+    /// Whether the body was taken from its source to the end.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        matches!(self.mode, Mode::Done)
+    }
+
+    /// Bytes written so far; grows whenever there is progress.
+    #[must_use]
+    pub fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// Gives the head's memory back: the head itself when there is no body.
+    #[must_use]
+    pub fn into_memory(self) -> Vec<u8> {
+        self.out
+    }
+
+    fn is_flushed(&self) -> bool {
+        self.out_written == self.out.len() && self.verbatim == 0 && self.tail.is_empty()
+    }
+
+    /// Moves on as far as source and sink allow; ready when all is written.
+    ///
+    /// # Errors
+    /// See [`PumpError`]; the pump is of no further use.
+    pub fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut (impl AsyncRead + Unpin),
+        buffer: &mut Buffer,
+        sink: &mut (impl AsyncWrite + Unpin),
+    ) -> Poll<Result<(), PumpError>> {
+        loop {
+            ready!(self.poll_flush(cx, buffer, sink))?;
+            if matches!(self.mode, Mode::Done) {
+                return Poll::Ready(Ok(()));
+            }
+            if !buffer.is_empty() && self.digest(buffer)? {
+                continue;
+            }
+            match ready!(buffer.poll_fill(cx, source, BUFFER_SIZE)).map_err(PumpError::Source)? {
+                0 => self.end_of_source()?,
+                _ => continue,
+            }
+        }
+    }
+
+    fn poll_flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut Buffer,
+        sink: &mut (impl AsyncWrite + Unpin),
+    ) -> Poll<Result<(), PumpError>> {
+        while !self.is_flushed() {
+            let out = self.out.get(self.out_written..).unwrap_or_default();
+            let body = buffer.bytes().get(..self.verbatim).unwrap_or_default();
+            let slices = [IoSlice::new(out), IoSlice::new(body), IoSlice::new(self.tail)];
+            let (out, body) = (out.len(), body.len());
+            let written =
+                ready!(Pin::new(&mut *sink).poll_write_vectored(cx, &slices)).map_err(PumpError::Sink)?;
+            if written == 0 {
+                return Poll::Ready(Err(PumpError::Sink(io::ErrorKind::WriteZero.into())));
+            }
+            self.moved += written as u64;
+            let of_out = written.min(out);
+            let of_body = (written - of_out).min(body);
+            self.out_written += of_out;
+            buffer.consume(of_body);
+            self.verbatim -= of_body;
+            self.tail = self.tail.get(written - of_out - of_body..).unwrap_or_default();
+        }
+        // The head of a message without a body is kept: the message can be sent again.
+        if !matches!(self.mode, Mode::Done) {
+            self.out.clear();
+            self.out_written = 0;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Decides what of the buffer's front may be written. False: more input is needed.
+    fn digest(&mut self, buffer: &mut Buffer) -> Result<bool, PumpError> {
+        let available = buffer.len();
+        match &mut self.mode {
+            Mode::Done => Ok(false),
+            Mode::Length(left) => {
+                self.verbatim = usize::try_from(*left).unwrap_or(usize::MAX).min(available);
+                *left -= self.verbatim as u64;
+                if *left == 0 {
+                    self.mode = Mode::Done;
+                }
+                Ok(true)
+            }
+            Mode::UntilClose => {
+                self.verbatim = available;
+                if self.delivery == Delivery::Chunked {
+                    self.out.extend_from_slice(format!("{available:x}\r\n").as_bytes());
+                    self.tail = b"\r\n";
+                }
+                Ok(true)
+            }
+            Mode::Chunked(_) => self.digest_chunks(buffer),
+            Mode::Trailers(_) => self.digest_trailers(buffer),
+        }
+    }
+
+    fn digest_chunks(&mut self, buffer: &mut Buffer) -> Result<bool, PumpError> {
+        let Mode::Chunked(scanner) = &mut self.mode else { return Ok(false) };
+        if self.delivery == Delivery::Unwrapped {
+            match scanner.scan(buffer.bytes()).map_err(|_| PumpError::Malformed)? {
+                Scan::Framing(n) => buffer.consume(n),
+                Scan::Data(n) => self.verbatim = n,
+                Scan::Trailers => self.mode = Mode::Trailers(HeadScanner::default()),
+            }
+            return Ok(!buffer.is_empty());
+        }
+        while let Some(rest) = buffer.bytes().get(self.verbatim..).filter(|rest| !rest.is_empty()) {
+            match scanner.scan(rest).map_err(|_| PumpError::Malformed)? {
+                Scan::Framing(n) | Scan::Data(n) => self.verbatim += n,
+                Scan::Trailers => {
+                    self.mode = Mode::Trailers(HeadScanner::default());
+                    break;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn digest_trailers(&mut self, buffer: &mut Buffer) -> Result<bool, PumpError> {
+        let Mode::Trailers(scanner) = &mut self.mode else { return Ok(false) };
+        let bytes = buffer.bytes();
+        let length = if bytes.starts_with(b"\r\n") {
+            Some(2)
+        } else if bytes == b"\r" {
+            None
+        } else {
+            scanner.find_end(bytes).map_err(|_| PumpError::Malformed)?
+        };
+        let Some(length) = length else {
+            return if bytes.len() >= BUFFER_SIZE { Err(PumpError::Malformed) } else { Ok(false) };
+        };
+        if self.delivery == Delivery::AsIs {
+            let section = bytes.get(..length).unwrap_or_default();
+            for field in trailers(section).map_err(|_| PumpError::Malformed)? {
+                self.out.extend_from_slice(field.name);
+                self.out.extend_from_slice(b": ");
+                self.out.extend_from_slice(field.value);
+                self.out.extend_from_slice(b"\r\n");
+            }
+            self.out.extend_from_slice(b"\r\n");
+        }
+        buffer.consume(length);
+        self.mode = Mode::Done;
+        Ok(true)
+    }
+
+    fn end_of_source(&mut self) -> Result<(), PumpError> {
+        if !matches!(self.mode, Mode::UntilClose) {
+            return Err(PumpError::Truncated);
+        }
+        if self.delivery == Delivery::Chunked {
+            self.out.extend_from_slice(b"0\r\n\r\n");
+        }
+        self.mode = Mode::Done;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tokio::io::ReadBuf;
+
+    use super::*;
+
+    /// Gives its bytes in pieces; between them it is pending once.
+    struct Pieces<'a> {
+        rest: &'a [u8],
+        piece: usize,
+        wait: bool,
+    }
+
+    impl AsyncRead for Pieces<'_> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            self.wait = !self.wait;
+            if self.wait {
+                return Poll::Pending;
+            }
+            let n = self.piece.min(self.rest.len()).min(buf.remaining());
+            let (now, later) = self.rest.split_at(n);
+            buf.put_slice(now);
+            self.rest = later;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn run(
+        input: &[u8],
+        piece: usize,
+        framing: Framing,
+        delivery: Delivery,
+    ) -> Result<(Vec<u8>, usize), PumpError> {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut source = Pieces { rest: input, piece, wait: false };
+        let mut buffer = Buffer::default();
+        let mut sink = Vec::new();
+        let mut pump = Pump::new(b"HEAD ".to_vec(), framing, delivery);
+        loop {
+            if let Poll::Ready(result) = pump.poll(&mut cx, &mut source, &mut buffer, &mut sink) {
+                return result.map(|()| (sink, buffer.len() + source.rest.len()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_of_known_length_leaves_what_follows() {
+        let (out, left) = run(b"hello worldNEXT", 4, Framing::Length(11), Delivery::AsIs).expect("moves");
+        assert_eq!((out.as_slice(), left), (&b"HEAD hello world"[..], 4));
+        assert!(matches!(run(b"hell", 4, Framing::Length(11), Delivery::AsIs), Err(PumpError::Truncated)));
+    }
+
+    #[test]
+    fn chunks_pass_as_they_are_with_clean_trailers() {
+        let body = b"3\r\nabc\r\n0\r\nX-Sum: 9\r\nHost: evil\r\n\r\nGET";
+        for piece in 1..body.len() {
+            let (out, left) = run(body, piece, Framing::Chunked, Delivery::AsIs).expect("moves");
+            assert_eq!(out, b"HEAD 3\r\nabc\r\n0\r\nX-Sum: 9\r\n\r\n");
+            assert_eq!(left, 3);
+        }
+        assert!(matches!(
+            run(b"3\r\nabc\r\n0\r\nX: 1\r\n", 5, Framing::Chunked, Delivery::AsIs),
+            Err(PumpError::Truncated)
+        ));
+        assert!(matches!(run(b"z\r\n", 5, Framing::Chunked, Delivery::AsIs), Err(PumpError::Malformed)));
+    }
+
+    #[test]
+    fn chunks_can_be_unwrapped() {
+        for piece in 1..12 {
+            let (out, _) = run(
+                b"3\r\nabc\r\n2\r\nde\r\n0\r\nX: 1\r\n\r\n",
+                piece,
+                Framing::Chunked,
+                Delivery::Unwrapped,
+            )
+            .expect("moves");
+            assert_eq!(out, b"HEAD abcde");
+        }
+    }
+
+    #[test]
+    fn a_body_ended_by_closing_can_be_chunked() {
+        let (out, _) = run(b"abcdef", 3, Framing::UntilClose, Delivery::Chunked).expect("moves");
+        assert_eq!(out, b"HEAD 3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n");
+        let (out, _) = run(b"abcdef", 3, Framing::UntilClose, Delivery::AsIs).expect("moves");
+        assert_eq!(out, b"HEAD abcdef");
+    }
+
+    #[test]
+    fn a_sink_that_stops_holds_the_source() {
+        struct Full;
+        impl AsyncWrite for Full {
+            fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+                Poll::Pending
+            }
+            fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Pending
+            }
+            fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Pending
+            }
+        }
+        let endless = vec![1_u8; 4 * BUFFER_SIZE];
+        let mut source: &[u8] = &endless;
+        let mut buffer = Buffer::default();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut pump = Pump::new(Vec::new(), Framing::UntilClose, Delivery::AsIs);
+        for _ in 0..10 {
+            assert!(pump.poll(&mut cx, &mut source, &mut buffer, &mut Full).is_pending());
+        }
+        assert_eq!(source.len(), 3 * BUFFER_SIZE, "one buffer and no more");
+    }
+
+    proptest! {
+        #[test]
+        fn pumping_garbage_never_panics(
+            bytes in proptest::collection::vec(any::<u8>(), 0..200), piece in 1_usize..30,
+            unwrap in any::<bool>(),
+        ) {
+            let delivery = if unwrap { Delivery::Unwrapped } else { Delivery::AsIs };
+            let _ = run(&bytes, piece, Framing::Chunked, delivery);
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! One worker behind real sockets, without the control side: the engine's conduct towards clients and targets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what it expects by failing"
+)]
+
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use balancer::{
+    id::{Slot, TargetId},
+    kernel::{Kernel, KernelOptions},
+    listener::{Worker, bind, spawn},
+    model::{
+        Action, Algorithm, Endpoint, HealthCheck, HealthCheckPort, KernelAssist, Listener, LoadBalancer,
+        Matcher, ProbeProtocol, TargetGroup, XffMode,
+    },
+    snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
+    target_group::{GroupRuntime, GroupView, TargetRuntime, TargetState, TargetView},
+    telemetry::counters::OwnStatus,
+};
+
+struct Balancer {
+    address: SocketAddr,
+    worker: Worker,
+    kernel: Kernel,
+    _dir: tempfile::TempDir,
+}
+
+fn group() -> TargetGroup {
+    TargetGroup {
+        name: "app".into(),
+        port: 80,
+        algorithm: Algorithm::RoundRobin,
+        deregistration_delay: Duration::from_secs(1),
+        stickiness: None,
+        health_check: HealthCheck {
+            enabled: false,
+            protocol: ProbeProtocol::Http,
+            port: HealthCheckPort::Traffic,
+            path: "/".into(),
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(5),
+            healthy_threshold: 2,
+            unhealthy_threshold: 2,
+            matcher: Matcher(vec![(200, 200)]),
+        },
+        targets: Vec::new(),
+    }
+}
+
+impl Balancer {
+    fn start(targets: &[SocketAddr], idle: Duration) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut kernel = Kernel::open(&KernelOptions {
+            instance: "proxy-test".into(),
+            runtime_dir: dir.path().to_owned(),
+            assist: KernelAssist::Off,
+            session_table_size: 1024,
+        })
+        .unwrap();
+        let listener = Listener {
+            name: "web".into(),
+            address: ([127, 0, 0, 1], 0).into(),
+            load_balancer: 0,
+            default_action: Action::Forward(0),
+        };
+        let socket = bind(&listener, 1).unwrap().pop().unwrap();
+        let address = socket.local_addr().unwrap();
+        let worker = spawn(0, kernel.tables(), kernel.event_sender()).unwrap();
+        let views: Vec<TargetView> = targets
+            .iter()
+            .enumerate()
+            .map(|(place, address)| {
+                let endpoint = Endpoint::Tcp(*address);
+                TargetView {
+                    slot: kernel.claim_slot(&endpoint).unwrap(),
+                    endpoint,
+                    id: TargetId(place as u64),
+                    registration: place as u64,
+                    state: TargetState::Healthy,
+                    reason: None,
+                    routable: true,
+                    runtime: Arc::new(TargetRuntime::new(1)),
+                }
+            })
+            .collect();
+        let routable = (0..u32::try_from(views.len()).unwrap()).collect();
+        let group = GroupView::new(
+            Arc::new(group()),
+            views,
+            routable,
+            false,
+            Vec::new(),
+            None,
+            Arc::new(GroupRuntime::new(1)),
+        );
+        let load_balancer = LoadBalancer {
+            name: "default".into(),
+            idle_timeout: idle,
+            client_keep_alive: Duration::from_secs(3600),
+            connect_timeout: Duration::from_secs(2),
+            xff_mode: XffMode::Append,
+            xff_client_port: false,
+            preserve_host_header: false,
+        };
+        let view = ListenerView {
+            id: ListenerId(0),
+            name: "web".into(),
+            port: address.port(),
+            load_balancer: Arc::new(load_balancer),
+            default_action: Action::Forward(0),
+        };
+        let snapshot = Snapshot { listeners: vec![Arc::new(view)], groups: vec![Arc::new(group)] };
+        worker.messages.send(WorkerMessage::Snapshot(Arc::new(snapshot))).unwrap();
+        worker.messages.send(WorkerMessage::Listen(ListenerId(0), socket)).unwrap();
+        Self { address, worker, kernel, _dir: dir }
+    }
+
+    fn ask(&self, request: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(request).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    fn own(&self, status: OwnStatus) -> u64 {
+        self.worker.counters.own_responses[status.index()].get()
+    }
+}
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        thread::yield_now();
+    }
+}
+
+fn read_head(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        if stream.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).ok()
+}
+
+/// A target that runs `each` for every connection, with its number.
+fn target(each: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let each = Arc::new(each);
+    thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let each = Arc::clone(&each);
+            thread::spawn(move || each(number, stream.unwrap()));
+        }
+    });
+    address
+}
+
+/// Answers every request on a connection with its own head as the body.
+fn echo() -> SocketAddr {
+    target(|_, mut stream| {
+        while let Some(head) = read_head(&mut stream) {
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{head}", head.len());
+            if stream.write_all(answer.as_bytes()).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+const IDLE: Duration = Duration::from_secs(30);
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+#[test]
+fn requests_pass_and_the_target_connection_is_used_again() {
+    let balancer = Balancer::start(&[echo()], IDLE);
+    let mut stream = TcpStream::connect(balancer.address).unwrap();
+    stream
+        .write_all(
+            b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        )
+        .unwrap();
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200 OK\r\n").count(), 2, "{answers}");
+    assert!(answers.find("GET /1 HTTP/1.1").unwrap() < answers.find("GET /2 HTTP/1.1").unwrap());
+    assert!(answers.contains("X-Forwarded-For: 127.0.0.1\r\n"), "{answers}");
+    assert_eq!(balancer.worker.counters.target_connects.get(), 1);
+    assert_eq!(balancer.kernel.tables().counters.read(Slot(0)).open, 1);
+    assert_eq!(balancer.kernel.tables().outstanding.get(Slot(0)), 0);
+}
+
+#[test]
+fn what_is_not_a_request_gets_its_code_and_reaches_no_target() {
+    let balancer = Balancer::start(&[target(|_, _| panic!("reached"))], IDLE);
+    let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(17_000));
+    let wide = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "a".repeat(17_000));
+    for (request, code) in [
+        (&b"GET / HTTP/1.1\nHost: a\n\n"[..], 400),
+        (b"GARBAGE\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00", 400),
+        (
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
+        (b"TRACE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 405),
+        (long.as_bytes(), 414),
+        (wide.as_bytes(), 400),
+    ] {
+        let answer = balancer.ask(request);
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {code} ")),
+            "{:?}: {answer}",
+            &request[..20.min(request.len())]
+        );
+    }
+}
+
+#[test]
+fn a_target_that_refuses_costs_no_request() {
+    let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let balancer = Balancer::start(&[refusing, echo()], IDLE);
+    for _ in 0..10 {
+        assert!(balancer.ask(GET).starts_with("HTTP/1.1 200 "));
+    }
+    assert_eq!(balancer.worker.counters.retries.get(), 5, "every second request turned elsewhere");
+    let alone = Balancer::start(&[refusing], IDLE);
+    assert!(alone.ask(GET).starts_with("HTTP/1.1 502 "));
+    assert!(Balancer::start(&[], IDLE).ask(GET).starts_with("HTTP/1.1 503 "));
+}
+
+#[test]
+fn target_faults_get_their_codes() {
+    let fault = |answer: &'static [u8]| {
+        let address = target(move |_, mut stream| {
+            read_head(&mut stream);
+            let _ = stream.write_all(answer);
+        });
+        Balancer::start(&[address], IDLE).ask(GET)
+    };
+    assert!(fault(b"").starts_with("HTTP/1.1 502 "));
+    assert!(fault(b"garbage\r\n\r\n").starts_with("HTTP/1.1 502 "));
+    assert!(fault(b"HTTP/1.1 200 OK\r\nContent-Le").starts_with("HTTP/1.1 502 "));
+    assert!(fault(b"HTTP/1.1 101 Switching\r\n\r\n").starts_with("HTTP/1.1 502 "));
+    let cut = fault(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+    assert!(!cut.contains("502"), "the head is out: {cut}");
+    let silent = Balancer::start(
+        &[target(|_, mut stream| {
+            read_head(&mut stream);
+            thread::park();
+        })],
+        Duration::from_secs(1),
+    );
+    assert!(silent.ask(GET).starts_with("HTTP/1.1 504 "));
+}
+
+#[test]
+fn a_pooled_connection_that_died_is_replaced_for_safe_requests_only() {
+    let address = target(|_, mut stream| {
+        // One answer, then the connection closes on the next request without a word.
+        read_head(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        read_head(&mut stream);
+    });
+    let balancer = Balancer::start(&[address], IDLE);
+    assert!(balancer.ask(GET).ends_with("ok"));
+    assert!(balancer.ask(GET).ends_with("ok"), "sent again on a fresh connection");
+    assert_eq!(balancer.worker.counters.retries.get(), 1);
+    let post = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    assert!(balancer.ask(post).starts_with("HTTP/1.1 502 "));
+}
+
+#[test]
+fn a_client_that_leaves_is_recorded_and_frees_the_target() {
+    let (gone, left) = std::sync::mpsc::channel();
+    let gone = std::sync::Mutex::new(gone);
+    let address = target(move |_, mut stream| {
+        read_head(&mut stream);
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest);
+        gone.lock().unwrap().send(()).unwrap();
+    });
+    let balancer = Balancer::start(&[address], IDLE);
+    let mut stream = TcpStream::connect(balancer.address).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    eventually("in flight", || balancer.kernel.tables().outstanding.get(Slot(0)) == 1);
+    drop(stream);
+    left.recv_timeout(Duration::from_secs(10)).expect("the target's connection is closed");
+    assert_eq!(balancer.own(OwnStatus::ClientClosed), 1);
+    eventually("nothing in flight", || balancer.kernel.tables().outstanding.get(Slot(0)) == 0);
+}
+
+#[test]
+fn bodies_trailers_and_100_continue() {
+    let address = target(|_, mut stream| {
+        read_head(&mut stream);
+        let mut body = Vec::new();
+        let mut byte = [0];
+        while !body.ends_with(b"0\r\nX-Sum: 1\r\n\r\n") {
+            if stream.read(&mut byte).unwrap() == 0 {
+                break;
+            }
+            body.push(byte[0]);
+        }
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let _ = stream.write_all(&body);
+    });
+    let balancer = Balancer::start(&[address], IDLE);
+    let mut stream = TcpStream::connect(balancer.address).unwrap();
+    stream.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n").unwrap();
+    assert_eq!(read_head(&mut stream).unwrap(), "HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n"), "{answer}");
+}
+
+#[test]
+fn an_upgrade_becomes_a_tunnel_with_half_close() {
+    let address = target(|_, mut stream| {
+        let head = read_head(&mut stream).unwrap();
+        assert!(head.contains("Upgrade: echo\r\nConnection: Upgrade\r\n"), "{head}");
+        stream
+            .write_all(
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\nhello ",
+            )
+            .unwrap();
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).unwrap();
+        stream.write_all(&all).unwrap();
+    });
+    let balancer = Balancer::start(&[address], IDLE);
+    let mut stream = TcpStream::connect(balancer.address).unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nearly")
+        .unwrap();
+    assert!(read_head(&mut stream).unwrap().starts_with("HTTP/1.1 101 "));
+    stream.write_all(b" late").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut all = String::new();
+    stream.read_to_string(&mut all).unwrap();
+    assert_eq!(all, "hello early late");
+}
+
+#[test]
+fn a_slow_head_gets_408_and_silence_gets_nothing() {
+    let balancer = Balancer::start(&[echo()], Duration::from_secs(1));
+    assert!(balancer.ask(b"GET / HTTP/1.1\r\nHos").starts_with("HTTP/1.1 408 "));
+    assert_eq!(balancer.ask(b""), "");
+}
+
+#[test]
+fn a_client_that_stops_reading_holds_its_target_back() {
+    let sent = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counter = Arc::clone(&sent);
+    let address = target(move |_, mut stream| {
+        read_head(&mut stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n").unwrap();
+        let block = vec![0; 65536];
+        while stream.write_all(&block).is_ok() {
+            counter.fetch_add(block.len(), std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    let balancer = Balancer::start(&[address], Duration::from_secs(3));
+    let mut stream = TcpStream::connect(balancer.address).unwrap();
+    stream.write_all(GET).unwrap();
+    // The idle timeout ends it: by then the target has sent what sockets and one buffer hold.
+    eventually("given up", || balancer.worker.counters.connections_closed.get() == 1);
+    let sent = sent.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(sent < 64 << 20, "{sent} bytes were taken from the target");
+    drop(stream);
+}
+
+#[test]
+fn draining_finishes_what_runs_and_ends_the_thread() {
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let address = target(move |_, mut stream| {
+        read_head(&mut stream);
+        released.lock().unwrap().recv().unwrap();
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    });
+    let balancer = Balancer::start(&[address], IDLE);
+    let mut busy = TcpStream::connect(balancer.address).unwrap();
+    let mut idle = TcpStream::connect(balancer.address).unwrap();
+    busy.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    eventually("in flight", || balancer.kernel.tables().outstanding.get(Slot(0)) == 1);
+    eventually("accepted", || balancer.worker.counters.connections_accepted.get() == 2);
+    balancer.worker.messages.send(WorkerMessage::Drain(Duration::from_secs(30))).unwrap();
+    let mut nothing = Vec::new();
+    idle.read_to_end(&mut nothing).unwrap();
+    assert!(nothing.is_empty());
+    release.send(()).unwrap();
+    let mut answer = String::new();
+    busy.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("Connection: close\r\n") && answer.ends_with("ok"), "{answer}");
+    balancer.worker.thread.join().unwrap();
+}

@@ -11,7 +11,8 @@ fn lost(app: App, health_check: &str, stickiness: impl Fn(Group) -> Group) -> us
     group = stickiness(group.algorithm("round_robin"));
     health_check.clone_into(&mut group.health_check);
     let balancer = Balancer::start(&Config::with(group).workers(2));
-    app.lost(balancer.address, 8, 10)
+    // An odd number, so that turns between two processes do not happen to bring everyone back to their own.
+    app.lost(balancer.address, 7, 10)
 }
 
 const PAGE: &str = "path = \"/\"";

@@ -85,7 +85,14 @@ fn an_unknown_transfer_encoding_gets_501() {
 
 #[test]
 fn trace_gets_405() {
-    refused(405, "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let target = Target::plain();
+    let balancer = Balancer::start(&Config::new(&[&target]));
+    let mut connection = balancer.connect();
+    let response = connection.send("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n").response();
+    assert_eq!((response.status, target.count()), (405, 0));
+    assert!(response.header("allow").contains("GET"));
+    // Well-formed: the connection may stay.
+    assert_eq!(connection.get("/", "").status, 200);
 }
 
 #[test]

@@ -64,6 +64,9 @@ fn a_client_that_goes_away_within_its_body_leaves_nothing_behind() {
     });
 }
 
+/// What is logged.
+const PAUSE: &str = "accepting connections pauses";
+
 #[test]
 fn running_out_of_descriptors_pauses_accepting_and_nothing_else() {
     let target = Target::plain();
@@ -74,7 +77,7 @@ fn running_out_of_descriptors_pauses_accepting_and_nothing_else() {
     let mut served = balancer.connect();
     assert_eq!(served.get("/", "").status, 200);
     let many: Vec<_> = (0..200).map(|_| balancer.connect()).collect();
-    until("the pause is logged", 10.0, || balancer.log().contains("descriptor").then_some(()));
+    until("the pause is logged", 10.0, || balancer.log().contains(PAUSE).then_some(()));
     assert_eq!(served.get("/", "").status, 200, "a connection that is there goes on");
     drop(many);
     // Who waited is served, and so are new ones.
@@ -82,6 +85,7 @@ fn running_out_of_descriptors_pauses_accepting_and_nothing_else() {
     let status =
         balancer.wait_status("the pause is counted", 10.0, |status| status.total("accept_pauses") > 0);
     assert!(status.total("connections_accepted") > 128);
-    let lines = balancer.log().lines().filter(|line| line.contains("descriptor")).count();
-    assert!(lines <= 2, "logged {lines} times");
+    let lines = balancer.log().lines().filter(|line| line.contains(PAUSE)).count();
+    // Once a spell: it may recover and run out again before the last of them is gone.
+    assert!(lines <= 3, "logged {lines} times");
 }

@@ -88,12 +88,20 @@ fn two_lengths_are_502() {
 }
 
 #[test]
-fn both_lengths_are_502() {
-    answers(
-        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        Answer::Close,
-        502,
+fn of_both_lengths_only_the_chunks_are_passed_on() {
+    // RFC 9112 section 6.3: the coding overrides the length, which must go no further.
+    let target = always(
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        Answer::KeepAlive,
     );
+    let balancer = before(&target);
+    let mut connection = balancer.connect();
+    for _ in 0..2 {
+        let response = connection.get("/", "");
+        assert_eq!((response.status, response.text().as_str()), (200, "hello"));
+        assert_eq!(response.headers.get("content-length"), None);
+    }
+    assert_eq!(target.connections(), 2, "who frames like that is not trusted with a second request");
 }
 
 #[test]

@@ -323,32 +323,36 @@ impl Transfer {
     /// Takes a whole head out of the buffer, if there is one. Interim responses are passed on.
     async fn take_head(&mut self, client: &mut Client, plan: &Plan) -> Result<Option<Answered>, Outcome> {
         let bad = |_| Outcome::Failed(OwnStatus::BadGateway);
-        let Some(response) = Response::parse(self.inbound.bytes(), plan.wishes.to_head).map_err(bad)? else {
-            return Ok(None);
-        };
-        let (status, length) = (response.status, response.length);
-        let switching = status == 101;
-        if switching && !plan.wishes.upgrade {
-            return Err(Outcome::Failed(OwnStatus::BadGateway));
-        }
-        if status < 200 && !switching {
-            let mut interim = Vec::new();
-            if status != 100 && plan.wishes.version == Version::Http11 {
-                let side = ClientSide { version: Version::Http11, keep_alive: true };
-                compose::head(&response, &HeaderEdits::new(), side, &mut interim);
+        loop {
+            let Some(response) = Response::parse(self.inbound.bytes(), plan.wishes.to_head).map_err(bad)?
+            else {
+                return Ok(None);
+            };
+            let (status, length) = (response.status, response.length);
+            let switching = status == 101;
+            if switching && !plan.wishes.upgrade {
+                return Err(Outcome::Failed(OwnStatus::BadGateway));
             }
+            if status < 200 && !switching {
+                let mut interim = Vec::new();
+                if status != 100 && plan.wishes.version == Version::Http11 {
+                    let side = ClientSide { version: Version::Http11, keep_alive: true };
+                    compose::head(&response, &HeaderEdits::new(), side, &mut interim);
+                }
+                drop(response);
+                self.inbound.consume(length);
+                let watch = Rc::clone(client.watch());
+                match watch.within(client.stream.write_all(&interim)).await {
+                    // The next head may be in the buffer already.
+                    Ok(Ok(())) => continue,
+                    _ => return Err(Outcome::Over(After::Gone)),
+                }
+            }
+            let answered = self.compose(client, plan, &response);
             drop(response);
             self.inbound.consume(length);
-            let watch = Rc::clone(client.watch());
-            return match watch.within(client.stream.write_all(&interim)).await {
-                Ok(Ok(())) => Ok(None),
-                _ => Err(Outcome::Over(After::Gone)),
-            };
+            return Ok(Some(answered));
         }
-        let answered = self.compose(client, plan, &response);
-        drop(response);
-        self.inbound.consume(length);
-        Ok(Some(answered))
     }
 
     fn compose(&self, client: &mut Client, plan: &Plan, response: &Response<'_>) -> Answered {

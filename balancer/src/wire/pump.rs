@@ -118,11 +118,13 @@ impl Pump {
         sink: &mut (impl AsyncWrite + Unpin),
     ) -> Poll<Result<(), PumpError>> {
         loop {
+            // Before anything is written, so that the head and what is there of the body go out together.
+            let digested = self.wants_input() && !buffer.is_empty() && self.digest(buffer)?;
             ready!(self.poll_flush(cx, buffer, sink))?;
             if matches!(self.mode, Mode::Done) {
                 return Poll::Ready(Ok(()));
             }
-            if !buffer.is_empty() && self.digest(buffer)? {
+            if digested {
                 continue;
             }
             match ready!(buffer.poll_fill(cx, source, BUFFER_SIZE)).map_err(PumpError::Source)? {
@@ -130,6 +132,11 @@ impl Pump {
                 _ => continue,
             }
         }
+    }
+
+    /// Whether nothing of the body waits to be written.
+    fn wants_input(&self) -> bool {
+        self.verbatim == 0 && self.tail.is_empty() && !matches!(self.mode, Mode::Done)
     }
 
     fn poll_flush(
@@ -344,6 +351,44 @@ mod tests {
         assert_eq!(out, b"HEAD 3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n");
         let (out, _) = run(b"abcdef", 3, Framing::UntilClose, Delivery::AsIs).expect("moves");
         assert_eq!(out, b"HEAD abcdef");
+    }
+
+    #[test]
+    fn head_and_body_go_out_in_one_write() {
+        struct Writes(Vec<usize>);
+        impl AsyncWrite for Writes {
+            fn poll_write(
+                mut self: Pin<&mut Self>,
+                _: &mut Context<'_>,
+                buf: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                self.0.push(buf.len());
+                Poll::Ready(Ok(buf.len()))
+            }
+            fn poll_write_vectored(
+                mut self: Pin<&mut Self>,
+                _: &mut Context<'_>,
+                bufs: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                let total = bufs.iter().map(|buf| buf.len()).sum();
+                self.0.push(total);
+                Poll::Ready(Ok(total))
+            }
+            fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(Ok(()))
+            }
+            fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(Ok(()))
+            }
+        }
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut buffer = Buffer::default();
+        let mut early: &[u8] = b"hello";
+        assert!(buffer.poll_fill(&mut cx, &mut early, BUFFER_SIZE).is_ready());
+        let mut sink = Writes(Vec::new());
+        let mut pump = Pump::new(b"HEAD ".to_vec(), Framing::Length(5), Delivery::AsIs);
+        assert!(pump.poll(&mut cx, &mut early, &mut buffer, &mut sink).is_ready());
+        assert_eq!(sink.0, [10]);
     }
 
     #[test]

@@ -236,3 +236,88 @@ async fn drain(mut response: Response<Incoming>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpListener,
+        sync::{Arc, Mutex, atomic::AtomicUsize, atomic::Ordering::Relaxed},
+        thread,
+    };
+
+    use super::*;
+    use crate::target_group::test_support::health_check;
+
+    /// A server that answers every connection with `answer`, keeps what it was asked, and then closes it.
+    fn server(answer: &'static [u8]) -> (Endpoint, Arc<Mutex<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::new(Mutex::new(String::new()));
+        let seen = Arc::clone(&asked);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut head = Vec::new();
+                let mut byte = [0];
+                while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|n| n == 1) {
+                    head.push(byte[0]);
+                }
+                *seen.lock().unwrap() = String::from_utf8_lossy(&head).into_owned();
+                if answer.is_empty() {
+                    thread::park();
+                }
+                let _ = stream.write_all(answer);
+            }
+        });
+        (Endpoint::Tcp(address), asked)
+    }
+
+    fn prober() -> Prober {
+        Prober::new(Box::new(|_| {})).unwrap()
+    }
+
+    async fn check(answer: &'static [u8]) -> CheckResult {
+        let (endpoint, _) = server(answer);
+        let settings = HealthCheck { timeout: Duration::from_millis(500), ..health_check(2, 2) };
+        prober().check(&endpoint, &settings).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn answers_are_judged_by_their_status() {
+        assert_eq!(check(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await, CheckResult::Pass);
+        for (answer, code) in [
+            (&b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"[..], 302),
+            (b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n", 500),
+        ] {
+            assert_eq!(check(answer).await, CheckResult::Fail(Reason::ResponseCodeMismatch(code)));
+        }
+        assert_eq!(check(b"garbage\r\n\r\n").await, CheckResult::Fail(Reason::FailedHealthChecks));
+        assert_eq!(check(b"").await, CheckResult::Fail(Reason::Timeout));
+    }
+
+    #[tokio::test]
+    async fn a_check_is_a_get_that_names_its_maker_and_its_socket_is_exempted_first() {
+        let (endpoint, asked) = server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        let exempted = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&exempted);
+        let prober = Prober::new(Box::new(move |_| _ = count.fetch_add(1, Relaxed))).unwrap();
+        let settings = HealthCheck { path: "/live?deep=1".into(), ..health_check(2, 2) };
+        assert_eq!(prober.check(&endpoint, &settings).await.unwrap(), CheckResult::Pass);
+        let asked = asked.lock().unwrap().to_ascii_lowercase();
+        assert!(asked.starts_with("get /live?deep=1 http/1.1\r\n"), "{asked}");
+        assert!(asked.contains(&format!("\r\nhost: {endpoint}\r\n")), "{asked}");
+        assert!(asked.contains(&format!("\r\nuser-agent: {USER_AGENT}\r\n")), "{asked}");
+        assert_eq!(exempted.load(Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn nobody_there_fails_at_once() {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let result = prober().check(&Endpoint::Tcp(address), &health_check(2, 2)).await.unwrap();
+        assert_eq!(result, CheckResult::Fail(Reason::FailedHealthChecks));
+        let unix = Endpoint::Unix("/nonexistent/socket".into());
+        let result = prober().check(&unix, &health_check(2, 2)).await.unwrap();
+        assert_eq!(result, CheckResult::Fail(Reason::FailedHealthChecks));
+    }
+}

@@ -240,3 +240,79 @@ impl Schedule {
         f64::from(u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or(0)) / f64::from(u32::MAX)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{model::Endpoint, target_group::test_support::group};
+
+    fn targets(count: u64) -> Vec<CheckTarget> {
+        let settings = Arc::new(group("app", &[]));
+        (0..count)
+            .map(|registration| CheckTarget {
+                registration,
+                endpoint: Endpoint::Tcp(([127, 0, 0, 1], 1).into()),
+                settings: Arc::clone(&settings),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_new_target_is_checked_at_once_and_then_by_its_interval() {
+        let (mut schedule, start) = (Schedule::new(1), Instant::now());
+        schedule.sync(targets(1).into_iter(), start);
+        let order = schedule.next(start).expect("due at once");
+        assert_eq!((order.registration, order.origin), (0, CheckOrigin::Scheduled));
+        assert!(schedule.next(start).is_none(), "one at a time");
+        assert!(schedule.ended(order.number));
+        assert!(schedule.next(start).is_none(), "not before the interval");
+        assert!(schedule.next(start + Duration::from_secs(8)).is_some());
+    }
+
+    #[test]
+    fn a_triggered_check_comes_at_once_and_confirmations_follow_shortly() {
+        let (mut schedule, start) = (Schedule::new(1), Instant::now());
+        schedule.sync(targets(1).into_iter(), start);
+        let first = schedule.next(start).expect("due");
+        assert!(schedule.ended(first.number));
+        let now = start + Duration::from_millis(500);
+        schedule.trigger(0, now);
+        let triggered = schedule.next(now).expect("at once");
+        assert_eq!(triggered.origin, CheckOrigin::Triggered);
+        assert!(schedule.ended(triggered.number));
+        schedule.confirm(0, now);
+        assert!(schedule.next(now).is_none());
+        let again = schedule.next(now + CONFIRMATION_GAP).expect("shortly after");
+        assert_eq!(again.origin, CheckOrigin::Triggered);
+    }
+
+    #[test]
+    fn a_result_of_a_target_that_is_gone_does_not_count() {
+        let (mut schedule, start) = (Schedule::new(1), Instant::now());
+        schedule.sync(targets(1).into_iter(), start);
+        let order = schedule.next(start).expect("due");
+        schedule.sync(std::iter::empty(), start);
+        assert!(!schedule.ended(order.number));
+        assert!(schedule.next_due().is_none());
+    }
+
+    #[test]
+    fn many_new_targets_begin_within_a_second_and_not_all_at_once() {
+        let (mut schedule, start) = (Schedule::new(1), Instant::now());
+        schedule.sync(targets(1000).into_iter(), start);
+        let mut at_once = 0;
+        while let Some(order) = schedule.next(start) {
+            schedule.ended(order.number);
+            at_once += 1;
+        }
+        assert!(at_once < 100, "{at_once}");
+        let mut soon = 0;
+        while let Some(order) = schedule.next(start + FIRST_CHECK_SPREAD) {
+            schedule.ended(order.number);
+            soon += 1;
+        }
+        assert!(at_once + soon >= 1000, "{soon}");
+    }
+}

@@ -187,11 +187,9 @@ fn pick(context: &Context, group: &GroupView, turn: u32, excluded: &[usize]) -> 
     match group.settings.algorithm {
         Algorithm::RoundRobin => round_robin(&group.routable, turn, excluded),
         Algorithm::LeastOutstandingRequests => {
+            let outstanding = context.tables.outstanding.view();
             let load = |place: usize| {
-                group
-                    .targets
-                    .get(place)
-                    .map_or(u64::MAX, |target| context.tables.outstanding.get(target.slot))
+                group.targets.get(place).map_or(u64::MAX, |target| outstanding.get(target.slot))
             };
             least_outstanding(&group.routable, load, turn, excluded)
         }

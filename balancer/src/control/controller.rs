@@ -362,7 +362,15 @@ impl Controller {
         if new.listeners.is_empty() {
             return Err(one("no listener is configured".into()));
         }
-        let keyring = Keyring::load_or_create(&new.balancer.key_path()).map_err(|e| one(e.to_string()))?;
+        let key_path = new.balancer.key_path();
+        // A new secret in place of a lost one would end every session.
+        if !key_path.exists() {
+            return Err(one(format!(
+                "{}: the key file is gone; put it back, or restart to make a new one",
+                key_path.display()
+            )));
+        }
+        let keyring = Keyring::load_or_create(&key_path).map_err(|e| one(e.to_string()))?;
         let mut bound = Vec::new();
         for listener in &new.listeners {
             if !self.listeners.iter().any(|(address, _)| *address == listener.address) {
@@ -401,10 +409,10 @@ impl Controller {
             self.number(*address);
         }
         self.listeners.retain(|known| !gone.contains(known));
-        self.publish();
         for (_, id) in gone {
             self.tell(|| WorkerMessage::Unlisten(id));
         }
+        self.publish();
         for (address, sockets) in bound {
             self.listen(address, sockets);
         }

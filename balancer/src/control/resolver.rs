@@ -8,7 +8,10 @@ use std::{
 };
 
 use hickory_resolver::{
-    TokioResolver, config::ResolverConfig, name_server::TokioConnectionProvider, system_conf,
+    TokioResolver,
+    config::{LookupIpStrategy, ResolverConfig},
+    name_server::TokioConnectionProvider,
+    system_conf,
 };
 use tokio::task::JoinSet;
 
@@ -44,8 +47,10 @@ pub(super) struct Resolver {
 impl Resolver {
     /// Uses the system's name servers and hosts file; without name servers, the hosts file alone.
     pub(super) fn new() -> Self {
-        let (config, options) =
+        let (config, mut options) =
             system_conf::read_system_conf().unwrap_or_else(|_| (ResolverConfig::new(), Default::default()));
+        // Every address is a target, not those of the first family that answers.
+        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         let resolver = TokioResolver::builder_with_config(config, TokioConnectionProvider::default())
             .with_options(options)
             .build();

@@ -1,7 +1,8 @@
 //! `app_cookie` stickiness (ALB: application-based stickiness): bound to the life of the application's own
 //! cookie. `<prefix>APP-0` to `-3` carry one map of group → session for all such groups of a host; where a
 //! client returns the application's cookie alone, its hashed value is looked up in the session table.
-//! Only values that a target issued get into the table: a client cannot fill it.
+//! Into the table get values that a target issued, and the value that comes with a map which proves a session:
+//! that brings sessions back into a lost table, and lets a client with a valid map add values of its own making.
 //! Must not know: duration cookies.
 
 use std::{ops::Deref, sync::Arc, sync::atomic::AtomicU64};

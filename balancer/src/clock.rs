@@ -40,6 +40,14 @@ pub fn monotonic_now() -> Instant {
     Instant::now()
 }
 
+/// Waits until `due`; for ever when there is nothing to wait for.
+pub async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Time of one worker thread: read by every request, moved on by the worker's ticker.
 #[derive(Debug)]
 pub struct CoarseClock {

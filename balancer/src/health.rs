@@ -17,7 +17,7 @@ pub use self::{
     schedule::{ProbeOrder, Schedule},
 };
 use crate::{
-    clock::monotonic_now,
+    clock::{monotonic_now, until},
     target_group::{CheckOrigin, CheckResult, CheckTarget},
 };
 
@@ -110,12 +110,5 @@ impl HealthChecks {
             .running
             .spawn(async move { prober.check(&target.endpoint, &target.settings.health_check).await });
         self.orders.insert(handle.id(), order);
-    }
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due.into()).await,
-        None => std::future::pending().await,
     }
 }

@@ -18,7 +18,7 @@ use tokio::{
 
 use super::resolver::Resolver;
 use crate::{
-    clock::monotonic_now,
+    clock::{monotonic_now, until},
     config,
     health::{Finished, HealthChecks, Prober, suspects},
     id::{Slot, TargetId},
@@ -453,13 +453,6 @@ fn host_names(configuration: &Configuration) -> BTreeSet<String> {
 async fn next_event(events: &mut Option<Events>) -> Option<TargetEvent> {
     match events {
         Some(events) => events.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,
     }
 }

@@ -15,7 +15,7 @@ use hickory_resolver::{
 };
 use tokio::task::JoinSet;
 
-use crate::clock::monotonic_now;
+use crate::clock::{monotonic_now, until};
 
 /// Shortest and longest time between two questions for one name, whatever its time to live says.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -137,13 +137,6 @@ async fn ask(resolver: TokioResolver, name: String) -> Answer {
         Err(_) => Err("no answer in time".to_owned()),
     };
     Answer { name, addresses }
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due.into()).await,
-        None => std::future::pending().await,
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     model::{LoadBalancer, XffMode},
     wire::{
-        fields::{Kind, list},
+        fields::{Kind, line, list},
         head::{Framing, HeadError, Request},
     },
 };
@@ -147,13 +147,6 @@ fn forwarded(request: &Request<'_>, route: &Route<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\r\n");
     }
     let _ = write!(out, "X-Forwarded-Proto: http\r\nX-Forwarded-Port: {}\r\n", route.port);
-}
-
-fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]

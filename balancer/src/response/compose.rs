@@ -3,7 +3,7 @@
 use crate::{
     model::{EditOp, HeaderEdits, Version},
     wire::{
-        fields::Kind,
+        fields::{Kind, line},
         head::{Framing, Response},
         pump::Delivery,
     },
@@ -78,13 +78,6 @@ pub fn head(response: &Response<'_>, edits: &HeaderEdits, client: ClientSide, ou
         (false, true, Version::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
         (false, true, Version::Http11) => {}
     }
-    out.extend_from_slice(b"\r\n");
-}
-
-fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
 

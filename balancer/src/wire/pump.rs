@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{
     buffer::{BUFFER_SIZE, Buffer},
     chunked::{ChunkedScanner, Scan},
+    fields::line,
     head::{Framing, HeadScanner, trailers},
 };
 
@@ -235,10 +236,7 @@ impl Pump {
         if self.delivery == Delivery::AsIs {
             let section = bytes.get(..length).unwrap_or_default();
             for field in trailers(section).map_err(|_| PumpError::Malformed)? {
-                self.out.extend_from_slice(field.name);
-                self.out.extend_from_slice(b": ");
-                self.out.extend_from_slice(field.value);
-                self.out.extend_from_slice(b"\r\n");
+                line(&mut self.out, field.name, field.value);
             }
             self.out.extend_from_slice(b"\r\n");
         }

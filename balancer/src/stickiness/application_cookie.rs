@@ -108,9 +108,18 @@ impl ApplicationCookie {
         };
         memo.own_cookie = verdict.session.is_some();
         let verdict = match from_table {
-            Some(session) if verdict.session.is_none() => {
+            // Also when the map's target is gone and another request of the session has found it a new one.
+            Some(session) if verdict.target.is_none() => {
                 let found = Verdict::on(session, &self.window, targets, now);
-                if found.session.is_some() || verdict.outcome == Outcome::Absent { found } else { verdict }
+                let better = found.target.is_some()
+                    || (verdict.session.is_none()
+                        && (found.session.is_some() || verdict.outcome == Outcome::Absent));
+                if better {
+                    memo.own_cookie = false;
+                    found
+                } else {
+                    verdict
+                }
             }
             _ => verdict,
         };
@@ -238,24 +247,27 @@ impl ApplicationCookie {
     ) -> bool {
         let mut issued = false;
         for line in response.values("set-cookie") {
-            let Some(value) = self.issued_value(line) else { continue };
+            let Some((value, deleted)) = self.issued_value(line) else { continue };
             issued = true;
-            if let (Some(hasher), false) = (self.hashers.first(), value.is_empty()) {
+            if let (Some(hasher), false) = (self.hashers.first(), deleted || value.is_empty()) {
                 table.insert(hasher.key(value.as_bytes()), chosen, now);
             }
         }
         if let (Some(key), Some(session)) = (decision.application.key, decision.session) {
             let due = (self.duration / TABLE_RENEWALS).max(1);
             let known = decision.application.known_since.is_some_and(|since| now.since(since) < due);
-            if !known || session.target != chosen {
+            // A response that comes late must not undo what another request of the session did meanwhile.
+            let unmoved = table.lookup(key).is_none_or(|(target, _)| target == session.target);
+            if (!known || session.target != chosen) && unmoved {
                 table.insert(key, chosen, now);
             }
         }
         issued
     }
 
-    /// The value that this Set-Cookie line gives to the application's cookie.
-    fn issued_value(&self, line: &[u8]) -> Option<String> {
+    /// The value that this Set-Cookie line gives to the application's cookie, and whether it ends it there and
+    /// then (RFC 6265, section 5.2.2): such a value is nobody's session.
+    fn issued_value(&self, line: &[u8]) -> Option<(String, bool)> {
         // Most lines are another cookie's: told by the name before anything is parsed.
         let name = self.cookie_name.as_bytes();
         if !line.trim_ascii_start().starts_with(name) {
@@ -263,7 +275,8 @@ impl ApplicationCookie {
         }
         let text = std::str::from_utf8(line).ok()?;
         let cookie = cookie::Cookie::parse(text).ok()?;
-        (cookie.name() == self.cookie_name).then(|| cookie.value_trimmed().to_owned())
+        let deleted = cookie.max_age().is_some_and(|age| !age.is_positive());
+        (cookie.name() == self.cookie_name).then(|| (cookie.value_trimmed().to_owned(), deleted))
     }
 }
 
@@ -407,6 +420,38 @@ mod tests {
         assert_eq!(decide(&group, "SID=one", &fleet(Standing::Routable), &table, NOW).target, Some(1));
         let both = format!("SID=one; AWSALBAPP-0={}", cookies[0].1);
         assert_eq!(decide(&group, &both, &fleet(Standing::Routable), &self::table(), NOW).target, Some(1));
+    }
+
+    #[test]
+    fn a_map_that_names_a_dead_target_follows_the_table() {
+        let (group, table) = (group("app", "SID"), table());
+        let both = format!("SID=one; {}", log_in(&group, &table));
+        let dead = decide(&group, &both, &fleet(Standing::Unhealthy), &table, NOW);
+        respond(&group, &dead, B, "", &table, NOW);
+        let parallel = decide(&group, &both, &fleet(Standing::Unhealthy), &table, NOW);
+        assert_eq!((parallel.target, parallel.outcome), (Some(1), Outcome::Pinned));
+        let cookies = respond(&group, &parallel, B, "", &table, NOW);
+        assert_ne!(cookies[0].1, "_remove_", "its map is set anew");
+    }
+
+    #[test]
+    fn a_late_response_does_not_undo_a_move() {
+        let (group, table) = (group("app", "SID"), table());
+        log_in(&group, &table);
+        let late = decide(&group, "SID=one", &fleet(Standing::Routable), &table, NOW);
+        let moved = decide(&group, "SID=one", &fleet(Standing::Draining), &table, NOW);
+        respond(&group, &moved, B, "", &table, NOW);
+        respond(&group, &late, A, "", &table, NOW.plus(500));
+        assert_eq!(decide(&group, "SID=one", &fleet(Standing::Draining), &table, NOW).target, Some(1));
+    }
+
+    #[test]
+    fn a_value_that_ends_the_cookie_is_nobodys_session() {
+        let (group, table) = (group("app", "SID"), table());
+        let fleet = fleet(Standing::Routable);
+        let decision = decide(&group, "", &fleet, &table, NOW);
+        respond(&group, &decision, A, "SID=deleted; Max-Age=0", &table, NOW);
+        assert_eq!(decide(&group, "SID=deleted", &fleet, &table, NOW).target, None);
     }
 
     #[test]

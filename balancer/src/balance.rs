@@ -1,7 +1,16 @@
 //! Which of the candidates gets a request that is bound to none? Each algorithm is a pure function of
-//! the candidates, their load and a turn number. Must not know: cookies, HTTP, sockets, time.
+//! the candidates, their load or weights, and a turn or a random number that comes from outside.
+//! Must not know: cookies, HTTP, sockets, what time it is.
 
+pub mod anomaly;
 mod least_outstanding;
 mod round_robin;
+mod slow_start;
+mod weighted_random;
 
-pub use self::{least_outstanding::least_outstanding, round_robin::round_robin};
+pub use self::{
+    least_outstanding::least_outstanding,
+    round_robin::round_robin,
+    slow_start::{SlowStart, share_in_thousandths},
+    weighted_random::{PARITY, Random, WeightedTargets},
+};

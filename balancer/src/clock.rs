@@ -88,6 +88,12 @@ impl CoarseClock {
         self.millis.get()
     }
 
+    /// The monotonic clock as of the last tick.
+    #[must_use]
+    pub fn instant(&self) -> Instant {
+        self.started + Duration::from_millis(self.millis.get())
+    }
+
     /// The wall clock as of the last tick.
     #[must_use]
     pub fn unix(&self) -> UnixSeconds {

@@ -7,6 +7,7 @@
 mod attachment;
 mod balancer;
 mod blocks;
+mod exclusions;
 mod fault;
 mod fields;
 mod health_check;

@@ -5,6 +5,7 @@ mod client;
 mod context;
 mod exchange;
 mod forward;
+mod pick;
 mod plan;
 mod tunnel;
 

@@ -2,6 +2,7 @@
 //! request. A [`GroupView`] is an immutable picture that workers read; the control side keeps the
 //! [`Registry`] and makes new views from it. Must not know: cookies' form, sockets, HTTP.
 
+mod assessment;
 mod checks;
 mod group;
 mod registry;
@@ -13,7 +14,7 @@ mod view;
 
 pub use self::{
     checks::{CheckHistory, CheckOrigin, CheckResult},
-    registry::{CheckTarget, Registry, Slots, TargetNames, Urgency, WantedGroup},
+    registry::{ASSESSMENT, CheckTarget, Registry, Slots, TargetNames, Urgency, WantedGroup},
     runtime::{GroupRuntime, TargetRuntime},
     state::{Reason, TargetState},
     view::{GroupView, TargetView},

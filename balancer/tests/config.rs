@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use balancer::{
     config,
     model::{
-        Action, Algorithm, Configuration, CookieRenewal, HealthCheckPort, KernelAssist, StickinessKind,
-        TargetAddress, XffMode,
+        Action, Algorithm, Configuration, CookieRenewal, HealthCheckPort, KernelAssist, MinimumHealthy,
+        StickinessKind, TargetAddress, XffMode,
     },
 };
 
@@ -76,6 +76,40 @@ fn every_block_of_the_native_spelling_is_read() {
     let ports: Vec<u16> = api.targets.iter().map(|target| target.port).collect();
     assert_eq!(ports, [7000, 7001]);
     assert_eq!(config::warnings(&read), Vec::<String>::new());
+}
+
+#[test]
+fn how_targets_are_chosen_is_read() {
+    let group = |lines: &str| {
+        parse(&format!("target_group \"app\" {{\n{lines}\n}}\n")).unwrap().target_groups.pop().unwrap()
+    };
+    let plain = group("");
+    assert_eq!(
+        (plain.algorithm, plain.slow_start, plain.anomaly_mitigation),
+        (Algorithm::RoundRobin, None, false)
+    );
+    assert_eq!(plain.minimum_healthy, MinimumHealthy { count: 1, percentage: None });
+    assert_eq!(group("slow_start = 0").slow_start, None);
+    assert_eq!(group("slow_start = \"30\"").slow_start, Some(Duration::from_secs(30)));
+    assert_eq!(group("slow_start = 900\nstickiness {}").slow_start, Some(Duration::from_secs(900)));
+    let random = group(
+        "load_balancing_algorithm_type = \"weighted_random\"\nload_balancing_anomaly_mitigation = \"on\"\n\
+         stickiness {\nenabled = false\n}",
+    );
+    assert_eq!((random.algorithm, random.anomaly_mitigation), (Algorithm::WeightedRandom, true));
+    let health = |routing: &str| {
+        group(&format!(
+            "target_group_health {{\ndns_failover {{\nminimum_healthy_targets_count = \"off\"\n}}\n\
+             unhealthy_state_routing {{\n{routing}\n}}\n}}"
+        ))
+        .minimum_healthy
+    };
+    assert_eq!(health(""), MinimumHealthy { count: 1, percentage: None });
+    assert_eq!(
+        health("minimum_healthy_targets_count = 3\nminimum_healthy_targets_percentage = \"50\""),
+        MinimumHealthy { count: 3, percentage: Some(50) }
+    );
+    assert_eq!(health("minimum_healthy_targets_percentage = \"off\"").percentage, None);
 }
 
 #[test]

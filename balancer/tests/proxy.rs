@@ -41,6 +41,9 @@ fn group() -> TargetGroup {
         name: "app".into(),
         port: 80,
         algorithm: Algorithm::RoundRobin,
+        anomaly_mitigation: false,
+        slow_start: None,
+        minimum_healthy: Default::default(),
         deregistration_delay: Duration::from_secs(1),
         stickiness: None,
         health_check: HealthCheck {
@@ -90,6 +93,8 @@ impl Balancer {
                     state: TargetState::Healthy,
                     reason: None,
                     routable: true,
+                    slow_since: None,
+                    watch: Default::default(),
                     runtime: Arc::new(TargetRuntime::new(1)),
                 }
             })

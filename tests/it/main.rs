@@ -28,3 +28,4 @@ mod target_faults;
 mod targets;
 mod telemetry;
 mod tunnels;
+mod weights;

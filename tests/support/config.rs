@@ -36,6 +36,8 @@ pub struct Group {
     pub health_check: String,
     /// `load_balancing_algorithm_type`.
     pub algorithm: String,
+    /// More lines of its block.
+    pub lines: String,
 }
 
 impl Config {
@@ -129,6 +131,7 @@ impl Group {
             health_check: "path = \"/healthz\"\ninterval = 5\ntimeout = 2\nunhealthy_threshold = 2\nhealthy_threshold = 2"
                 .to_owned(),
             algorithm: "least_outstanding_requests".to_owned(),
+            lines: String::new(),
         }
     }
 
@@ -166,6 +169,13 @@ impl Group {
         self
     }
 
+    /// With one more line, or block, in its block.
+    #[must_use]
+    pub fn line(mut self, line: &str) -> Self {
+        writeln!(self.lines, "  {line}").unwrap();
+        self
+    }
+
     /// With this `deregistration_delay`.
     #[must_use]
     pub fn deregistration_delay(mut self, seconds: u32) -> Self {
@@ -182,10 +192,11 @@ impl Group {
         };
         format!(
             "target_group \"{}\" {{\n  port = 80\n  protocol = \"HTTP\"\n  load_balancing_algorithm_type = \"{}\"\n  \
-             deregistration_delay = {}\n{stickiness}  health_check {{\n{}\n  }}\n  targets = [{}]\n}}\n",
+             deregistration_delay = {}\n{}{stickiness}  health_check {{\n{}\n  }}\n  targets = [{}]\n}}\n",
             self.name,
             self.algorithm,
             self.deregistration_delay,
+            self.lines,
             self.health_check,
             targets.join(", ")
         )

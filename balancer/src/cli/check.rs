@@ -12,7 +12,7 @@ use super::Failure;
 use crate::{
     config,
     model::{
-        Action, Algorithm, Configuration, HealthCheck, HealthCheckPort, ProbeProtocol, StickinessKind,
+        Action, Configuration, HealthCheck, HealthCheckPort, ProbeProtocol, StickinessKind,
         StickinessSettings, TargetAddress, TargetGroup, TargetSpec,
     },
 };
@@ -73,13 +73,9 @@ fn describe(configuration: &Configuration) -> String {
 }
 
 fn group_row(group: &TargetGroup) -> Vec<String> {
-    let algorithm = match group.algorithm {
-        Algorithm::RoundRobin => "round_robin",
-        Algorithm::LeastOutstandingRequests => "least_outstanding_requests",
-    };
     vec![
         group.name.clone(),
-        algorithm.to_owned(),
+        group.algorithm.as_str().to_owned(),
         group.stickiness.as_ref().map_or_else(|| "off".to_owned(), stickiness),
         health_check(&group.health_check),
         seconds(group.deregistration_delay),

@@ -228,6 +228,20 @@ impl<'a> Fields<'a> {
         whole
     }
 
+    /// A whole number; nothing when it is absent, the word that stands for none, or out of range.
+    pub(super) fn whole_or_none(&self, name: &str) -> Option<u64> {
+        let (value, place) = self.value(name)?;
+        let Some(kind @ Kind::WholeOr { word, min, max }) = self.kind(name) else { return None };
+        if value.as_text().is_some_and(|text| text.eq_ignore_ascii_case(word)) {
+            return None;
+        }
+        let whole = value.as_whole().filter(|whole| (min..=max).contains(&whole));
+        if whole.is_none() {
+            self.context.faults.add(place, format!("`{name}` = {value}; allowed: {}", kind.allowed()));
+        }
+        whole
+    }
+
     /// A truth value.
     pub(super) fn truth(&self, name: &str) -> bool {
         let default = matches!(self.kind(name), Some(Kind::Truth { default: true }));

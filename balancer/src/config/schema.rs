@@ -26,6 +26,8 @@ pub(super) struct Attribute {
 pub(super) enum Kind {
     /// A whole number in a closed range.
     Whole { min: u64, max: u64, default: Option<u64> },
+    /// A word, which is the default, or a whole number in a closed range.
+    WholeOr { word: &'static str, min: u64, max: u64 },
     /// True or false.
     Truth { default: bool },
     /// One of some words; `later` are words ALB knows and this version does not do.
@@ -103,6 +105,9 @@ impl Kind {
     pub(super) fn allowed(&self) -> String {
         match self {
             Self::Whole { min, max, .. } => format!("a whole number from {min} to {max}"),
+            Self::WholeOr { word, min, max } => {
+                format!("{}, or a whole number from {min} to {max}", join_words(&[word]))
+            }
             Self::Truth { .. } => "true or false".to_owned(),
             Self::Choice { allowed, .. } | Self::Only { allowed } => join_words(allowed),
             Self::Text { allowed, .. } | Self::List { allowed } => (*allowed).to_owned(),
@@ -115,6 +120,7 @@ impl Kind {
     pub(super) fn default_words(&self) -> String {
         match self {
             Self::Whole { default, .. } => default.map_or_else(String::new, |default| default.to_string()),
+            Self::WholeOr { word, .. } => join_words(&[word]),
             Self::Truth { default } => default.to_string(),
             Self::Choice { default: "", .. } => String::new(),
             Self::Choice { default, .. } => format!("\"{default}\""),

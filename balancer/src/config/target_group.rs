@@ -3,7 +3,8 @@
 use std::{collections::HashMap, time::Duration};
 
 use super::{
-    fields::Context,
+    exclusions,
+    fields::{Context, Fields},
     health_check::{self, HEALTH_CHECK},
     names::{NAME_ALLOWED, Named, Names},
     schema::{Attribute, Child, Kind, Table},
@@ -12,7 +13,7 @@ use super::{
     target_address,
     value::shown,
 };
-use crate::model::{Algorithm, TargetAddress, TargetGroup, TargetSpec};
+use crate::model::{Algorithm, MinimumHealthy, TargetAddress, TargetGroup, TargetSpec};
 
 /// Most groups (ALB: quotas).
 pub(super) const MAX_GROUPS: usize = 100;
@@ -38,11 +39,12 @@ pub(super) static TARGET_GROUP: Table = Table {
         Attribute::new(
             "load_balancing_algorithm_type",
             Kind::Choice {
-                allowed: &["round_robin", "least_outstanding_requests"],
+                allowed: &["round_robin", "least_outstanding_requests", "weighted_random"],
                 default: "round_robin",
-                later: &["weighted_random"],
+                later: &[],
             },
-            "How the target of a request is chosen that sticks to none: in turn, or where fewest requests are in flight.",
+            "How the target of a request is chosen that sticks to none: in turn, where fewest requests are in flight, \
+             or at random; the last not together with stickiness.",
         ),
         Attribute::new(
             "deregistration_delay",
@@ -54,15 +56,20 @@ pub(super) static TARGET_GROUP: Table = Table {
             Kind::List { allowed: target_address::ALLOWED },
             "The targets; short for a `target_group_attachment` block each. Not on ALB.",
         ),
+        Attribute::new(
+            "slow_start",
+            Kind::WholeOr { word: "0", min: 30, max: 900 },
+            "Seconds over which the share of a target that has become healthy rises to that of the others. Only with \
+             `round_robin`.",
+        ),
+        Attribute::new(
+            "load_balancing_anomaly_mitigation",
+            Kind::Choice { allowed: &["off", "on"], default: "off", later: &[] },
+            "Whether targets that fail more than others get less. Only with `weighted_random`.",
+        ),
         Attribute::new("protocol", Kind::Only { allowed: &["HTTP"] }, "What targets speak."),
         Attribute::new("protocol_version", Kind::Only { allowed: &["HTTP1"] }, "Which version of it."),
         Attribute::new("target_type", Kind::Only { allowed: &["instance", "ip"] }, "What targets are."),
-        Attribute::new("slow_start", Kind::Only { allowed: &["0"] }, "Seconds that a new target is spared."),
-        Attribute::new(
-            "load_balancing_anomaly_mitigation",
-            Kind::Only { allowed: &["off"] },
-            "Whether targets that fail more than others get less.",
-        ),
         Attribute::new(
             "load_balancing_cross_zone_enabled",
             Kind::Only { allowed: &["true", "use_load_balancer_configuration"] },
@@ -110,13 +117,13 @@ pub(super) static UNHEALTHY_STATE_ROUTING: Table = Table {
     attributes: &[
         Attribute::new(
             "minimum_healthy_targets_count",
-            Kind::Only { allowed: &["1"] },
-            "With fewer healthy targets than this, all targets get requests.",
+            Kind::Whole { min: 1, max: MAX_TARGETS as u64, default: Some(1) },
+            "With fewer healthy targets than this, all registered targets get requests, healthy or not.",
         ),
         Attribute::new(
             "minimum_healthy_targets_percentage",
-            Kind::Only { allowed: &["off"] },
-            "The same, as a share of all targets.",
+            Kind::WholeOr { word: "off", min: 1, max: 100 },
+            "The same, in percent of the registered targets. Where both are given, either is enough.",
         ),
     ],
     blocks: &[],
@@ -190,6 +197,15 @@ impl Draft {
     }
 }
 
+fn minimum_healthy(fields: &Fields<'_>) -> MinimumHealthy {
+    let routing = fields.open_child(&UNHEALTHY_STATE_ROUTING);
+    let percentage = routing.whole_or_none("minimum_healthy_targets_percentage");
+    MinimumHealthy {
+        count: u16::try_from(routing.whole("minimum_healthy_targets_count")).unwrap_or(u16::MAX),
+        percentage: percentage.and_then(|percentage| u8::try_from(percentage).ok()),
+    }
+}
+
 /// Reads all groups, in order.
 pub(super) fn build_all(context: &Context<'_>, names: &Names<'_>) -> Vec<Draft> {
     names.entries.iter().map(|named| build(context, named)).collect()
@@ -197,21 +213,24 @@ pub(super) fn build_all(context: &Context<'_>, names: &Names<'_>) -> Vec<Draft> 
 
 fn build(context: &Context<'_>, named: &Named<'_>) -> Draft {
     let fields = &named.fields;
-    let failover = fields.open_child(&TARGET_GROUP_HEALTH);
-    failover.open_child(&UNHEALTHY_STATE_ROUTING);
     let port = fields.whole_if_given("port").and_then(|port| u16::try_from(port).ok());
     let group = TargetGroup {
         name: named.name.clone(),
         port: port.unwrap_or(UNUSED_PORT),
         algorithm: match fields.choice("load_balancing_algorithm_type") {
             "least_outstanding_requests" => Algorithm::LeastOutstandingRequests,
+            "weighted_random" => Algorithm::WeightedRandom,
             _ => Algorithm::RoundRobin,
         },
+        anomaly_mitigation: fields.choice("load_balancing_anomaly_mitigation") == "on",
+        slow_start: fields.whole_or_none("slow_start").map(Duration::from_secs),
+        minimum_healthy: minimum_healthy(&fields.open_child(&TARGET_GROUP_HEALTH)),
         deregistration_delay: Duration::from_secs(fields.whole("deregistration_delay")),
         stickiness: stickiness::build(&fields.open_child(&STICKINESS)),
         health_check: health_check::build(&fields.open_child(&HEALTH_CHECK), named.found.is_resource),
         targets: Vec::new(),
     };
+    exclusions::check(fields, &group);
     // A port that is a fault is not missing too.
     let assumed_port = port.or_else(|| fields.is_written("port").then_some(UNUSED_PORT));
     let mut draft = Draft { group, port: assumed_port, places: HashMap::new(), is_overfull: false };

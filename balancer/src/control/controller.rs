@@ -26,7 +26,7 @@ use crate::{
     model::{Action, Configuration, Endpoint, Listener, LoadBalancer, TargetAddress, TargetGroup},
     snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
     stickiness::{GroupStickiness, Keyring},
-    target_group::{Registry, Slots, TargetNames, TargetState, Urgency, WantedGroup},
+    target_group::{ASSESSMENT, Registry, Slots, TargetNames, TargetState, Urgency, WantedGroup},
     telemetry::{self, counters::ControlCounters, inspect::CurrentSnapshot},
 };
 
@@ -170,6 +170,8 @@ impl Controller {
     pub async fn run(&mut self, commands: &mut UnboundedReceiver<Command>) {
         let mut reap = interval(REAP);
         reap.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut assess = interval(ASSESSMENT);
+        assess.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let publish_at = self.publish_at;
             let expiry = self.registry.next_expiry();
@@ -184,6 +186,7 @@ impl Controller {
                 () = until(publish_at) => self.publish(),
                 () = until(expiry) => self.expire(),
                 _ = reap.tick() => self.kernel.reap(),
+                _ = assess.tick() => self.assess(),
             }
         }
     }
@@ -208,7 +211,7 @@ impl Controller {
             }
         };
         let before = self.registry.state(registration);
-        let urgency = self.registry.record(registration, result, finished.origin);
+        let urgency = self.registry.record(registration, result, finished.origin, monotonic_now());
         let after = self.registry.state(registration);
         let undecided = !matches!(after, Some((TargetState::Unhealthy, _)));
         self.checks.follow_up(finished, undecided, monotonic_now());
@@ -223,6 +226,24 @@ impl Controller {
             Urgency::None => {}
             Urgency::Soon => self.publish_soon(),
             Urgency::Now => self.publish(),
+        }
+    }
+
+    /// Looks for targets that fail more than their peers and has them get less, where that is wanted.
+    fn assess(&mut self) {
+        let counters = self.kernel.tables().counters;
+        let (changed, told) = self.registry.assess(|slot| {
+            let seen = counters.read(slot);
+            seen.resets.wrapping_add(seen.retransmits)
+        });
+        for (registration, anomalous) in told {
+            if let Some((group, endpoint)) = self.registry.describe(registration) {
+                let result = if anomalous { "anomalous" } else { "normal" };
+                tracing::info!(group, target = %endpoint, result, "anomaly detection");
+            }
+        }
+        if changed {
+            self.publish_soon();
         }
     }
 

@@ -3,12 +3,14 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashSet,
+    hash::{BuildHasher, RandomState},
     ops::Deref,
     rc::Rc,
     sync::Arc,
 };
 
 use crate::{
+    balance::Random,
     clock::CoarseClock,
     id::Slot,
     kernel::{EventSender, Tables, Words},
@@ -53,6 +55,8 @@ pub struct Context {
     pub buffers: BufferStore,
     /// Userspace counting of connections.
     pub counting: Counting,
+    /// Random numbers for picks.
+    pub random: RefCell<Random>,
     /// Whether the process is ending.
     pub draining: Cell<bool>,
     snapshot: RefCell<Rc<Taken>>,
@@ -73,6 +77,7 @@ impl Context {
             pool: RefCell::default(),
             watches: Rc::default(),
             buffers: BufferStore::default(),
+            random: RefCell::new(Random::new(RandomState::new().hash_one(worker))),
             draining: Cell::new(false),
             snapshot: RefCell::new(Rc::new(Taken(Arc::new(empty)))),
         }

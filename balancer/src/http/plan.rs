@@ -7,10 +7,10 @@ use super::{
     Context,
     context::Taken,
     forward::{self, Route},
+    pick::pick,
 };
 use crate::{
-    balance::{least_outstanding, round_robin},
-    model::{Algorithm, Version},
+    model::Version,
     rules,
     snapshot::ListenerView,
     stickiness::Decision,
@@ -179,19 +179,6 @@ impl Plan {
         let healthy = matches!(target.state, TargetState::Healthy | TargetState::Unavailable);
         if let (Some(shard), true) = (context.group_shard(group), group.failing_open && !healthy) {
             shard.unhealthy_routing.inc();
-        }
-    }
-}
-
-fn pick(context: &Context, group: &GroupView, turn: u32, excluded: &[usize]) -> Option<usize> {
-    match group.settings.algorithm {
-        Algorithm::RoundRobin => round_robin(&group.routable, turn, excluded),
-        Algorithm::LeastOutstandingRequests => {
-            let outstanding = context.tables.outstanding.view();
-            let load = |place: usize| {
-                group.targets.get(place).map_or(u64::MAX, |target| outstanding.get(target.slot))
-            };
-            least_outstanding(&group.routable, load, turn, excluded)
         }
     }
 }

@@ -16,6 +16,12 @@ pub struct TargetGroup {
     pub port: u16,
     /// `load_balancing_algorithm_type`, default round robin.
     pub algorithm: Algorithm,
+    /// `load_balancing_anomaly_mitigation`, default off. Only with [`Algorithm::WeightedRandom`].
+    pub anomaly_mitigation: bool,
+    /// `slow_start`: 30 to 900 s; none (0) by default. Only with [`Algorithm::RoundRobin`].
+    pub slow_start: Option<Duration>,
+    /// `target_group_health`, `unhealthy_state_routing`.
+    pub minimum_healthy: MinimumHealthy,
     /// `deregistration_delay`: 0 to 3600 s, default 300 s.
     pub deregistration_delay: Duration,
     /// `stickiness` when its `enabled` is true (the default inside a block, as Terraform has it).
@@ -33,6 +39,44 @@ pub enum Algorithm {
     RoundRobin,
     /// Fewest requests in flight; ties rotate.
     LeastOutstandingRequests,
+    /// At random by weights, which are equal but for targets that fail more than others. Not with stickiness.
+    WeightedRandom,
+}
+
+impl Algorithm {
+    /// ALB's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round_robin",
+            Self::LeastOutstandingRequests => "least_outstanding_requests",
+            Self::WeightedRandom => "weighted_random",
+        }
+    }
+}
+
+/// `unhealthy_state_routing`: with fewer healthy targets than either says, all registered targets get requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MinimumHealthy {
+    /// `minimum_healthy_targets_count`: 1 to 1000, default 1.
+    pub count: u16,
+    /// `minimum_healthy_targets_percentage` of the registered targets: 1 to 100; none (`off`) by default.
+    pub percentage: Option<u8>,
+}
+
+impl Default for MinimumHealthy {
+    fn default() -> Self {
+        Self { count: 1, percentage: None }
+    }
+}
+
+impl MinimumHealthy {
+    /// Whether `healthy` of `registered` targets are too few (ALB: either threshold breached is enough).
+    #[must_use]
+    pub fn is_breached(&self, healthy: usize, registered: usize) -> bool {
+        let wanted = usize::from(self.percentage.unwrap_or(0)) * registered;
+        healthy < usize::from(self.count) || healthy * 100 < wanted
+    }
 }
 
 /// A target as written.
@@ -189,4 +233,33 @@ pub enum CookieRenewal {
     Always,
     /// When a session starts, moves, or a tenth of the duration has passed; values are then accepted for a tenth longer.
     WhenDue,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn either_threshold_is_enough() {
+        let minimum = |count, percentage| MinimumHealthy { count, percentage };
+        for (minimum, healthy, registered, breached) in [
+            (MinimumHealthy::default(), 0, 5, true),
+            (MinimumHealthy::default(), 1, 1000, false),
+            (minimum(3, None), 2, 5, true),
+            (minimum(3, None), 3, 5, false),
+            (minimum(3, None), 2, 2, true),
+            (minimum(1, Some(50)), 2, 4, false),
+            (minimum(1, Some(50)), 2, 5, true),
+            (minimum(1, Some(100)), 4, 5, true),
+            (minimum(1, Some(100)), 5, 5, false),
+            (minimum(4, Some(20)), 3, 5, true),
+            (minimum(1, Some(1)), 0, 1, true),
+        ] {
+            assert_eq!(
+                minimum.is_breached(healthy, registered),
+                breached,
+                "{minimum:?}: {healthy} of {registered}"
+            );
+        }
+    }
 }

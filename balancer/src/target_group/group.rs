@@ -10,10 +10,12 @@ use std::{
 use super::{
     CheckHistory, CheckOrigin, CheckResult, GroupRuntime, GroupView, Reason, TargetNames, TargetRuntime,
     TargetState, TargetView, Urgency,
+    assessment::{Observed, SlotRound},
 };
 use crate::{
+    balance::anomaly::{self, Watch},
     id::{Slot, TargetId},
-    model::{Endpoint, TargetGroup},
+    model::{Algorithm, Endpoint, TargetGroup},
     stickiness::GroupStickiness,
 };
 
@@ -24,6 +26,9 @@ enum Life {
         /// Registered when no other target was known to be good, so that not having been checked yet says
         /// nothing against it; see [`Group::build_view`].
         founder: bool,
+        /// Registered so, and not healthy since: its first health is no reason for slow start.
+        exempt: bool,
+        slow_since: Option<Instant>,
     },
     Draining {
         until: Instant,
@@ -40,6 +45,7 @@ pub(super) struct Target {
     registration: u64,
     runtime: Arc<TargetRuntime>,
     life: Life,
+    observed: Observed,
 }
 
 impl Target {
@@ -64,6 +70,18 @@ impl Target {
             Life::Draining { until } => Some(until),
             Life::Registered { .. } => None,
         }
+    }
+
+    fn slow_since(&self) -> Option<Instant> {
+        match self.life {
+            Life::Registered { slow_since, .. } => slow_since,
+            Life::Draining { .. } => None,
+        }
+    }
+
+    /// What it served and what went wrong so far.
+    pub(super) fn runtime(&self) -> &TargetRuntime {
+        &self.runtime
     }
 
     fn drain(&mut self, now: Instant, delay: Duration) -> bool {
@@ -115,12 +133,16 @@ impl Group {
         self.settings = settings;
         self.in_use = in_use;
         self.view = None;
-        if self.is_checked() != was_checked {
-            for target in &mut self.targets {
-                if let Life::Registered { history, founder } = &mut target.life {
-                    *history = CheckHistory::new();
-                    *founder = true;
-                }
+        let checks_changed = self.is_checked() != was_checked;
+        for target in &mut self.targets {
+            let Life::Registered { history, founder, exempt, slow_since } = &mut target.life else {
+                continue;
+            };
+            if checks_changed {
+                (*history, *founder, *exempt) = (CheckHistory::new(), true, true);
+            }
+            if checks_changed || self.settings.slow_start.is_none() {
+                *slow_since = None;
             }
         }
     }
@@ -136,7 +158,8 @@ impl Group {
         mut next_registration: impl FnMut() -> u64,
     ) -> bool {
         let founder = !self.targets.iter().any(|target| self.state_of(target).0 == TargetState::Healthy);
-        let fresh = || Life::Registered { history: CheckHistory::new(), founder };
+        let fresh =
+            || Life::Registered { history: CheckHistory::new(), founder, exempt: founder, slow_since: None };
         let order_before: Vec<u64> = self.targets.iter().map(Target::registration).collect();
         let mut changed = false;
         let mut old: HashMap<Endpoint, Target> =
@@ -163,6 +186,7 @@ impl Group {
                     registration: next_registration(),
                     runtime: Arc::new(TargetRuntime::new(workers)),
                     life: fresh(),
+                    observed: Observed::default(),
                 },
             });
         }
@@ -198,11 +222,18 @@ impl Group {
         self.view = None;
     }
 
-    pub(super) fn record(&mut self, target: usize, result: CheckResult, origin: CheckOrigin) -> Urgency {
+    pub(super) fn record(
+        &mut self,
+        target: usize,
+        result: CheckResult,
+        origin: CheckOrigin,
+        now: Instant,
+    ) -> Urgency {
         if !self.is_checked() {
             return Urgency::None;
         }
-        let Some(Life::Registered { history, founder }) =
+        let can_be_spared = self.settings.slow_start.is_some() && self.has_peer_at_full_share(target);
+        let Some(Life::Registered { history, founder, exempt, slow_since }) =
             self.targets.get_mut(target).map(|target| &mut target.life)
         else {
             return Urgency::None;
@@ -212,6 +243,14 @@ impl Group {
             return Urgency::None;
         }
         *founder = false;
+        match (before, history.state()) {
+            (TargetState::Healthy, TargetState::Healthy) => {}
+            (_, TargetState::Healthy) => {
+                *slow_since = (can_be_spared && !*exempt).then_some(now);
+                *exempt = false;
+            }
+            _ => *slow_since = None,
+        }
         self.view = None;
         match history.state() {
             TargetState::Unhealthy if before != TargetState::Unhealthy => Urgency::Now,
@@ -219,7 +258,34 @@ impl Group {
         }
     }
 
+    /// Whether a target other than this one is healthy and not in slow start (ALB: slow start mode).
+    fn has_peer_at_full_share(&self, target: usize) -> bool {
+        self.targets.iter().enumerate().any(|(place, peer)| {
+            place != target && peer.slow_since().is_none() && self.state_of(peer).0 == TargetState::Healthy
+        })
+    }
+
+    /// When [`Self::expire`] has something to do next.
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        let slow_start = self.settings.slow_start.unwrap_or_default();
+        let ends = |target: &Target| {
+            let slow_ends = target.slow_since().map(|since| since + slow_start);
+            target.drains_until().into_iter().chain(slow_ends)
+        };
+        self.targets.iter().flat_map(ends).min()
+    }
+
+    /// Ends what is over: slow starts, and draining; the registrations that are gone go into `cut`.
     pub(super) fn expire(&mut self, now: Instant, cut: &mut Vec<u64>) {
+        let slow_start = self.settings.slow_start.unwrap_or_default();
+        for target in &mut self.targets {
+            if let Life::Registered { slow_since, .. } = &mut target.life
+                && slow_since.is_some_and(|since| since + slow_start <= now)
+            {
+                *slow_since = None;
+                self.view = None;
+            }
+        }
         let before = self.targets.len();
         self.targets.retain(|target| {
             let over = target.drains_until().is_some_and(|until| until <= now);
@@ -248,6 +314,37 @@ impl Group {
         }
     }
 
+    /// Takes in a round of what happened at its targets; see [`super::Registry::assess`].
+    pub(super) fn assess(&mut self, round: &SlotRound<'_>, told: &mut Vec<(u64, bool)>) -> bool {
+        let healthy = |state| matches!(state, TargetState::Healthy | TargetState::Unavailable);
+        let states: Vec<bool> = self.targets.iter().map(|target| healthy(self.state_of(target).0)).collect();
+        let mut watched = Vec::new();
+        let mut changed = false;
+        for (target, healthy) in self.targets.iter_mut().zip(states) {
+            let round = target.observed.round(&target.runtime, target.slot, round);
+            if healthy {
+                let before = target.observed.watch.is_anomalous();
+                watched.push((target.registration, before, &mut target.observed.watch, round));
+            } else {
+                changed |= target.observed.watch != Watch::default();
+                target.observed.watch = Watch::default();
+            }
+        }
+        let mitigate =
+            self.settings.anomaly_mitigation && self.settings.algorithm == Algorithm::WeightedRandom;
+        let mut rounds: Vec<_> =
+            watched.iter_mut().map(|(_, _, watch, round)| (&mut **watch, *round)).collect();
+        changed |= anomaly::assess(&mut rounds, mitigate);
+        let now_anomalous = watched.iter().filter_map(|(registration, before, watch, _)| {
+            (watch.is_anomalous() != *before).then_some((*registration, watch.is_anomalous()))
+        });
+        told.extend(now_anomalous);
+        if changed {
+            self.view = None;
+        }
+        changed
+    }
+
     pub(super) fn view(&mut self) -> Arc<GroupView> {
         if let Some(view) = &self.view {
             return Arc::clone(view);
@@ -271,7 +368,7 @@ impl Group {
             // A balancer that was just started knows nothing of any target. Were the first one to pass its
             // check to get everything, each restart would move the sessions of all others; so the others
             // count until they have been checked once. One that joins healthy targets has to pass first.
-            if let Life::Registered { history, founder: true } = &target.life
+            if let Life::Registered { history, founder: true, .. } = &target.life
                 && state == TargetState::Initial
                 && !history.checked()
             {
@@ -288,10 +385,13 @@ impl Group {
                 state,
                 reason,
                 routable: false,
+                slow_since: target.slow_since(),
+                watch: target.observed.watch,
                 runtime: Arc::clone(&target.runtime),
             });
         }
-        let failing_open = good.is_empty() && !registered.is_empty();
+        let too_few = self.settings.minimum_healthy.is_breached(good.len(), registered.len());
+        let failing_open = too_few && !registered.is_empty();
         let routable = if failing_open {
             registered
         } else {

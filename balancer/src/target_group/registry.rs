@@ -6,11 +6,12 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
     CheckOrigin, CheckResult, GroupView, Reason, TargetState,
+    assessment::{self, SlotRound},
     group::{Group, Target},
 };
 use crate::{
@@ -18,6 +19,9 @@ use crate::{
     model::{Endpoint, TargetGroup},
     stickiness::GroupStickiness,
 };
+
+/// How often [`Registry::assess`] is to be called (ALB: weights are adjusted every five seconds).
+pub const ASSESSMENT: Duration = Duration::from_secs(5);
 
 /// Gives out the rows of the shared tables.
 pub trait Slots {
@@ -185,17 +189,40 @@ impl Registry {
     }
 
     /// Takes in the result of a check. A registration that is gone or draining is ignored.
-    pub fn record(&mut self, registration: u64, result: CheckResult, origin: CheckOrigin) -> Urgency {
+    pub fn record(
+        &mut self,
+        registration: u64,
+        result: CheckResult,
+        origin: CheckOrigin,
+        now: Instant,
+    ) -> Urgency {
         match self.places.get(&registration).and_then(|&(group, target)| {
-            self.groups.get_mut(group).map(|group| group.record(target, result, origin))
+            self.groups.get_mut(group).map(|group| group.record(target, result, origin, now))
         }) {
             Some(urgency) => urgency,
             None => Urgency::None,
         }
     }
 
-    /// Ends the draining of those whose delay is over: they are gone from the book, and what still runs on
-    /// the registrations returned is to be cut.
+    /// Looks for targets that fail more than their peers. To be called every [`ASSESSMENT`]; `trouble` tells the
+    /// resets and retransmissions of a slot so far. Returns whether anything changed, and which registrations
+    /// have become anomalous (true) or normal (false).
+    pub fn assess(&mut self, trouble: impl Fn(Slot) -> u64) -> (bool, Vec<(u64, bool)>) {
+        let mut attempts: HashMap<Slot, u64> = HashMap::new();
+        for target in self.groups.iter().chain(&self.leaving).flat_map(Group::targets) {
+            *attempts.entry(target.slot()).or_default() += assessment::attempts(target.runtime());
+        }
+        let round = SlotRound { attempts, trouble: &trouble };
+        let mut told = Vec::new();
+        let mut changed = false;
+        for group in &mut self.groups {
+            changed |= group.assess(&round, &mut told);
+        }
+        (changed, told)
+    }
+
+    /// Ends slow starts that are over, and the draining of those whose delay is over: they are gone from the
+    /// book, and what still runs on the registrations returned is to be cut.
     pub fn expire<S: Slots>(&mut self, slots: &mut S, now: Instant) -> Vec<u64> {
         let mut cut = Vec::new();
         for group in self.groups.iter_mut().chain(&mut self.leaving) {
@@ -212,12 +239,7 @@ impl Registry {
     /// When [`Self::expire`] has something to do next.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Instant> {
-        self.groups
-            .iter()
-            .chain(&self.leaving)
-            .flat_map(Group::targets)
-            .filter_map(Target::drains_until)
-            .min()
+        self.groups.iter().chain(&self.leaving).filter_map(Group::next_expiry).min()
     }
 
     /// Views of all groups in the order of the configuration; a group that did not change keeps its view.

@@ -4,12 +4,14 @@ use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
     sync::Arc,
+    time::Instant,
 };
 
 use super::{GroupRuntime, Reason, TargetRuntime, TargetState};
 use crate::{
+    balance::{SlowStart, WeightedTargets, anomaly::Watch},
     id::{Slot, TargetId},
-    model::{Endpoint, TargetGroup},
+    model::{Algorithm, Endpoint, TargetGroup},
     stickiness::{GroupStickiness, Standing, TargetLookup},
 };
 
@@ -30,6 +32,10 @@ pub struct TargetView {
     pub reason: Option<Reason>,
     /// Whether a new request may go to it: it is among the group's `routable`.
     pub routable: bool,
+    /// Since when it is in slow start; none: it is not.
+    pub slow_since: Option<Instant>,
+    /// Whether it fails more than its peers, and what it gets for that.
+    pub watch: Watch,
     /// Figures that outlive reloads.
     pub runtime: Arc<TargetRuntime>,
 }
@@ -47,6 +53,10 @@ pub struct GroupView {
     pub routable: Vec<u32>,
     /// Whether `routable` holds targets that are not healthy, for want of healthy ones.
     pub failing_open: bool,
+    /// How turns are taken while some of `routable` are in slow start; none: in turn.
+    pub slow_start: Option<SlowStart>,
+    /// The weights of `routable`; none unless the algorithm goes by weights.
+    pub weights: Option<WeightedTargets>,
     /// How its cookies are read and made; none when it is not sticky.
     pub stickiness: Option<Arc<GroupStickiness>>,
     /// Figures that outlive reloads.
@@ -56,7 +66,7 @@ pub struct GroupView {
 
 impl GroupView {
     /// A view; `ids` gives every id that a stickiness value may name a target by, with the target's index.
-    /// Sets [`TargetView::routable`] by `routable`.
+    /// Sets [`TargetView::routable`] by `routable`, and compiles slow start and weights from the targets' own.
     #[must_use]
     pub fn new(
         settings: Arc<TargetGroup>,
@@ -76,7 +86,17 @@ impl GroupView {
             }
         }
         let by_id = ids.into_iter().collect();
-        Self { settings, targets, routable, failing_open, stickiness, runtime, by_id }
+        let target = |place: u32| usize::try_from(place).ok().and_then(|place| targets.get(place));
+        let in_turn = settings.algorithm == Algorithm::RoundRobin;
+        // A group that fails open has nobody to spare a target for.
+        let slow_start = settings.slow_start.filter(|_| in_turn && !failing_open).and_then(|duration| {
+            SlowStart::new(&routable, |place| target(place).and_then(|target| target.slow_since), duration)
+        });
+        let weights = (settings.algorithm == Algorithm::WeightedRandom).then(|| {
+            let weight = |place| target(place).map_or(0, |target| target.watch.weight());
+            WeightedTargets::new(routable.iter().map(|&place| (place, weight(place))))
+        });
+        Self { settings, targets, routable, failing_open, slow_start, weights, stickiness, runtime, by_id }
     }
 
     /// The target that a stickiness value names, with its index; none when it is not of this group.

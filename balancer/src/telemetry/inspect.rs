@@ -11,15 +11,16 @@ use std::{
 use super::{
     counters::{ControlCounters, Counter, OwnStatus, STICKINESS_OUTCOMES, TargetShard, WorkerCounters},
     status::{
-        Connections, GroupStatus, ListenerStatus, SessionTable, Status, StickinessStatus, TargetStatus,
-        Totals,
+        AnomalyStatus, Connections, GroupStatus, ListenerStatus, SessionTable, Status, StickinessStatus,
+        TargetStatus, Totals,
     },
 };
 use crate::{
+    balance::{PARITY, share_in_thousandths},
     clock,
     id::Slot,
     kernel::{Assist, Tables},
-    model::{Action, Algorithm, StickinessKind, StickinessSettings},
+    model::{Action, StickinessKind, StickinessSettings},
     snapshot::{ListenerView, Snapshot},
     target_group::{GroupView, TargetView},
 };
@@ -157,8 +158,11 @@ impl Inspector {
         let shards = group.runtime.shards();
         GroupStatus {
             name: group.settings.name.clone(),
-            algorithm: algorithm_name(group.settings.algorithm).to_owned(),
+            algorithm: group.settings.algorithm.as_str().to_owned(),
+            anomaly_mitigation: group.settings.anomaly_mitigation,
             failing_open: group.failing_open,
+            anomalous_hosts: count(group, |target| target.watch.is_anomalous()),
+            mitigated_hosts: count(group, |target| target.watch.is_mitigated()),
             requests: sum(shards.iter().map(|shard| &shard.requests)),
             unhealthy_routing_requests: sum(shards.iter().map(|shard| &shard.unhealthy_routing)),
             stickiness: stickiness_status(
@@ -172,11 +176,11 @@ impl Inspector {
                     })
                     .collect(),
             ),
-            targets: group.targets.iter().map(|target| self.target_status(target)).collect(),
+            targets: group.targets.iter().map(|target| self.target_status(group, target)).collect(),
         }
     }
 
-    fn target_status(&self, target: &TargetView) -> TargetStatus {
+    fn target_status(&self, group: &GroupView, target: &TargetView) -> TargetStatus {
         let shards = target.runtime.shards();
         TargetStatus {
             id: target.endpoint.id(),
@@ -185,7 +189,8 @@ impl Inspector {
             state: target.state.as_str().to_owned(),
             reason: target.reason.map(|reason| reason.code().to_owned()),
             description: target.reason.map(|reason| reason.description()),
-            weight: 1,
+            weight: weight(group, target),
+            anomaly: anomaly_status(target),
             outstanding_requests: self.slots.outstanding(target.slot),
             requests: sum(shards.iter().map(|shard| &shard.requests)),
             responses: responses_by_class(shards),
@@ -193,6 +198,27 @@ impl Inspector {
             connections: self.slots.connections(target.slot),
         }
     }
+}
+
+fn count(group: &GroupView, what: impl Fn(&TargetView) -> bool) -> u64 {
+    group.targets.iter().map(|target| u64::from(what(target))).sum()
+}
+
+/// What the target gets beside the others of its group; the picks themselves go by the group's compiled state.
+fn weight(group: &GroupView, target: &TargetView) -> f64 {
+    let thousandths = match (&group.slow_start, group.settings.slow_start, target.slow_since) {
+        (Some(_), Some(duration), Some(since)) => {
+            share_in_thousandths(since, clock::monotonic_now(), duration)
+        }
+        _ if group.weights.is_some() => target.watch.weight(),
+        _ => PARITY,
+    };
+    f64::from(thousandths) / f64::from(PARITY)
+}
+
+fn anomaly_status(target: &TargetView) -> AnomalyStatus {
+    let result = if target.watch.is_anomalous() { "anomalous" } else { "normal" };
+    AnomalyStatus { result: result.to_owned(), mitigation_in_effect: target.watch.is_mitigated() }
 }
 
 fn sum<'a>(counters: impl Iterator<Item = &'a Counter>) -> u64 {
@@ -245,13 +271,6 @@ fn listener_status(listener: &ListenerView, snapshot: &Snapshot) -> ListenerStat
         port: listener.port,
         load_balancer: listener.load_balancer.name.clone(),
         target_group: snapshot.groups.get(group).map(|group| group.settings.name.clone()).unwrap_or_default(),
-    }
-}
-
-fn algorithm_name(algorithm: Algorithm) -> &'static str {
-    match algorithm {
-        Algorithm::RoundRobin => "round_robin",
-        Algorithm::LeastOutstandingRequests => "least_outstanding_requests",
     }
 }
 

@@ -219,6 +219,16 @@ fn groups(families: &mut Families<'_>, groups: &[GroupStatus]) -> fmt::Result {
         "Requests sent to targets that are not healthy while the group failed open.",
         each(|group| group.unhealthy_routing_requests),
     )?;
+    families.gauges(
+        "balancer_anomalous_host_count",
+        "Targets that fail more than their peers.",
+        each(|group| group.anomalous_hosts),
+    )?;
+    families.gauges(
+        "balancer_mitigated_host_count",
+        "Targets that get less for failing more than their peers.",
+        each(|group| group.mitigated_hosts),
+    )?;
     families.counters(
         "balancer_stickiness_decisions",
         "Stickiness decisions of sticky groups by outcome.",
@@ -295,6 +305,18 @@ fn targets(families: &mut Families<'_>, groups: &[GroupStatus]) -> fmt::Result {
         "balancer_target_connection_errors",
         "Connections that could not be made or broke before the response head.",
         each(|target| target.connection_errors),
+    )?;
+    families.samples(
+        "balancer_target_weight",
+        "What the target gets of the requests that are bound to none: 1, or less in slow start and while an anomaly is mitigated.",
+        None,
+        MetricType::Gauge,
+        series.iter().map(|series| (series.labels(), ConstGauge::new(series.target.weight))),
+    )?;
+    families.gauges(
+        "balancer_target_anomalous",
+        "1 while the target fails more than its peers.",
+        each(|target| u64::from(target.anomaly.result == "anomalous")),
     )?;
     families.gauges(
         "balancer_target_outstanding_requests",

@@ -101,10 +101,16 @@ pub struct ListenerStatus {
 pub struct GroupStatus {
     /// Its name.
     pub name: String,
-    /// `round_robin` or `least_outstanding_requests`.
+    /// `round_robin`, `least_outstanding_requests` or `weighted_random`.
     pub algorithm: String,
+    /// Whether targets that fail more than others get less.
+    pub anomaly_mitigation: bool,
     /// Whether requests go to targets that are not healthy, for want of healthy ones.
     pub failing_open: bool,
+    /// Targets that fail more than their peers.
+    pub anomalous_hosts: u64,
+    /// Targets that get less for it.
+    pub mitigated_hosts: u64,
     /// Requests routed to the group.
     pub requests: u64,
     /// Requests sent to targets that are not healthy while failing open.
@@ -148,8 +154,11 @@ pub struct TargetStatus {
     pub reason: Option<String>,
     /// The reason in words.
     pub description: Option<String>,
-    /// Share of new sessions it gets beside its equals; 1 for each.
-    pub weight: u32,
+    /// What it gets of the requests that are bound to no target, beside the others: 1, or less in slow start
+    /// and while an anomaly is mitigated.
+    pub weight: f64,
+    /// Anomaly detection.
+    pub anomaly: AnomalyStatus,
     /// Requests in flight, over all workers, groups and processes.
     pub outstanding_requests: u64,
     /// Requests sent to it for this group.
@@ -160,6 +169,22 @@ pub struct TargetStatus {
     pub connection_errors: u64,
     /// Its connections, over all groups.
     pub connections: Connections,
+}
+
+/// What anomaly detection says of a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AnomalyStatus {
+    /// `normal` or `anomalous`.
+    pub result: String,
+    /// Whether it gets less than the others for it.
+    pub mitigation_in_effect: bool,
+}
+
+impl Default for AnomalyStatus {
+    fn default() -> Self {
+        Self { result: "normal".to_owned(), mitigation_in_effect: false }
+    }
 }
 
 impl TargetStatus {
@@ -248,6 +273,10 @@ mod tests {
             ".listeners[].name",
             ".target_groups[].name",
             ".target_groups[].algorithm",
+            ".target_groups[].anomalous_hosts",
+            ".target_groups[].mitigated_hosts",
+            ".target_groups[].targets[].anomaly.result",
+            ".target_groups[].targets[].anomaly.mitigation_in_effect",
             ".target_groups[].stickiness.enabled",
             ".target_groups[].stickiness.type",
             ".target_groups[].targets[].id",

@@ -116,7 +116,7 @@ fn group_text(group: &GroupStatus, f: &mut Formatter<'_>) -> fmt::Result {
     } else {
         write!(f, ", not sticky")?;
     }
-    writeln!(f, "{}", if group.failing_open { ", FAILING OPEN: no target is healthy" } else { "" })?;
+    writeln!(f, "{}", if group.failing_open { ", FAILING OPEN: too few targets are healthy" } else { "" })?;
     let told: Vec<String> = stickiness
         .decisions
         .iter()
@@ -163,6 +163,8 @@ fn row(target: &TargetStatus) -> [String; 7] {
         (Some(reason), None) => Plain(reason).to_string(),
         (None, _) => String::new(),
     };
+    let reason = [reason, weight_text(target)];
+    let reason: Vec<&str> = reason.iter().map(String::as_str).filter(|text| !text.is_empty()).collect();
     [
         Plain(&target.label()).to_string(),
         Plain(&target.state).to_string(),
@@ -170,8 +172,20 @@ fn row(target: &TargetStatus) -> [String; 7] {
         target.outstanding_requests.to_string(),
         target.requests.to_string(),
         target.connection_errors.to_string(),
-        reason,
+        reason.join(", "),
     ]
+}
+
+/// What makes a target get less than the others.
+fn weight_text(target: &TargetStatus) -> String {
+    let weight = format!("weight {:.2}", target.weight);
+    match (target.anomaly.result.as_str(), target.anomaly.mitigation_in_effect) {
+        ("anomalous", false) => "anomalous".to_owned(),
+        ("anomalous", true) => format!("anomalous, mitigated: {weight}"),
+        (_, true) => format!("recovering: {weight}"),
+        _ if target.weight < 1.0 && target.state == "healthy" => format!("slow start: {weight}"),
+        _ => String::new(),
+    }
 }
 
 /// A span in its two largest units.
@@ -213,7 +227,9 @@ impl Display for Share {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::status::{Connections, ListenerStatus, SessionTable, StickinessStatus};
+    use crate::telemetry::status::{
+        AnomalyStatus, Connections, ListenerStatus, SessionTable, StickinessStatus,
+    };
 
     fn target(id: &str, state: &str, reason: Option<(&str, &str)>) -> TargetStatus {
         TargetStatus {
@@ -224,6 +240,7 @@ mod tests {
             description: reason.map(|(_, words)| words.into()),
             outstanding_requests: 12,
             requests: 3456,
+            weight: 1.0,
             connections: Connections { open: 7, ..Connections::default() },
             ..TargetStatus::default()
         }
@@ -284,6 +301,22 @@ mod tests {
              \x20 127.0.0.1:9001      healthy       7           12      3456       0\n\
              \x20 [2001:db8::1]:9001  unhealthy     7           12      3456       0  Target.Timeout: Request timed out\n"
         );
+    }
+
+    #[test]
+    fn what_makes_a_target_get_less_is_told() {
+        let mut told = target("127.0.0.1", "healthy", None);
+        for (weight, result, mitigated, text) in [
+            (1.0, "normal", false, ""),
+            (0.25, "normal", false, "slow start: weight 0.25"),
+            (1.0, "anomalous", false, "anomalous"),
+            (0.1, "anomalous", true, "anomalous, mitigated: weight 0.10"),
+            (0.5, "normal", true, "recovering: weight 0.50"),
+        ] {
+            told.weight = weight;
+            told.anomaly = AnomalyStatus { result: result.into(), mitigation_in_effect: mitigated };
+            assert_eq!(row(&told)[6], text);
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::target_group::test_support::{TestNames, TestSlots, group, local, wanted};
 
+mod balance;
+
 const FAIL: CheckResult = CheckResult::Fail(Reason::FailedHealthChecks);
 
 struct Book {
@@ -36,7 +38,7 @@ impl Book {
 
     fn record(&mut self, port: u16, result: CheckResult) -> Urgency {
         let registration = self.registration("app", port);
-        self.registry.record(registration, result, CheckOrigin::Scheduled)
+        self.registry.record(registration, result, CheckOrigin::Scheduled, self.now)
     }
 
     fn registration(&mut self, group: &str, port: u16) -> u64 {
@@ -174,7 +176,7 @@ fn what_is_deregistered_drains_for_the_whole_delay() {
     assert_eq!(book.routable(), [1]);
     assert_eq!(book.registry.checked_targets().count(), 1);
     assert_eq!(book.registry.next_expiry(), Some(book.now + Duration::from_secs(300)));
-    assert_eq!(book.registry.record(gone, FAIL, CheckOrigin::Scheduled), Urgency::None);
+    assert_eq!(book.registry.record(gone, FAIL, CheckOrigin::Scheduled, book.now), Urgency::None);
     assert!(book.pass_after(299).is_empty());
     book.apply(vec![app(&[1])]);
     assert_eq!(book.states().len(), 2, "a reload does not begin the delay anew");

@@ -4,8 +4,8 @@ use super::*;
 use crate::{
     id::TargetId,
     model::{
-        CookieAttributes, CookieRenewal, Endpoint, HealthCheck, HealthCheckPort, LoadBalancer, Matcher,
-        ProbeProtocol, TargetGroup, XffMode,
+        Algorithm, CookieAttributes, CookieRenewal, Endpoint, HealthCheck, HealthCheckPort, LoadBalancer,
+        Matcher, ProbeProtocol, TargetGroup, XffMode,
     },
     snapshot::ListenerId,
     target_group::{GroupRuntime, Reason, TargetRuntime, TargetState},
@@ -30,6 +30,9 @@ fn group(stickiness: Option<StickinessKind>) -> TargetGroup {
         name: "app".into(),
         port: 80,
         algorithm: Algorithm::LeastOutstandingRequests,
+        anomaly_mitigation: false,
+        slow_start: None,
+        minimum_healthy: Default::default(),
         deregistration_delay: Duration::from_secs(300),
         stickiness: stickiness.map(|kind| StickinessSettings {
             kind,
@@ -70,6 +73,8 @@ fn inspector() -> Inspector {
         state: TargetState::Unhealthy,
         reason: Some(Reason::ResponseCodeMismatch(503)),
         routable: true,
+        slow_since: None,
+        watch: Default::default(),
         runtime: Arc::new(TargetRuntime::new(2)),
     };
     let snapshot = Snapshot {

@@ -7,6 +7,7 @@ mod exchange;
 mod forward;
 mod pick;
 mod plan;
+mod reach;
 mod tunnel;
 
 pub use self::{

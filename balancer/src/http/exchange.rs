@@ -9,10 +9,13 @@ use std::{
 
 use tokio::io::AsyncWriteExt as _;
 
-use super::{client::Client, plan::Plan, tunnel::tunnel};
+use super::{
+    client::Client,
+    plan::Plan,
+    reach::{self, InFlight, Unreachable},
+    tunnel::tunnel,
+};
 use crate::{
-    id::Slot,
-    kernel::Outstanding,
     model::{HeaderEdits, Version},
     response::compose::{self, ClientSide},
     telemetry::counters::OwnStatus,
@@ -37,26 +40,6 @@ pub(super) enum After {
     Close,
     /// It is over.
     Gone,
-}
-
-/// A request in flight to a target, counted for as long as this lives.
-#[derive(Debug)]
-struct InFlight {
-    outstanding: Outstanding,
-    slot: Slot,
-}
-
-impl InFlight {
-    fn begin(outstanding: &Outstanding, slot: Slot) -> Self {
-        outstanding.begin(slot);
-        Self { outstanding: outstanding.clone(), slot }
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.outstanding.end(self.slot);
-    }
 }
 
 /// How an attempt at a target ended.
@@ -119,22 +102,17 @@ async fn attempt(client: &mut Client, plan: &mut Plan, fresh: bool) -> Attempt {
     client.watch().set_registration(Some(target.registration));
     let _in_flight = InFlight::begin(&context.tables.outstanding, slot);
     let ask = !(plan.wishes.idempotent && plan.wishes.framing == Framing::Empty);
-    let pooled = if fresh { None } else { context.pool.borrow_mut().take(slot, &endpoint, ask) };
+    let pooled = if fresh { None } else { reach::pooled(&context, slot, &endpoint, ask) };
     let reused = pooled.is_some();
-    let connection = if let Some(connection) = pooled {
-        context.counters.target_reuses.inc();
-        connection
-    } else {
-        context.counters.target_connects.inc();
-        client.arm(client.connect_timeout());
-        let watch = Rc::clone(client.watch());
-        let opened = watch.within(Connection::open(&endpoint, slot, &context.counting)).await;
-        match opened {
-            Ok(Ok(connection)) => connection,
-            failed => {
-                count_connection_error(client, plan);
-                let timed_out = matches!(failed, Err(Interrupt::TimedOut));
-                return Attempt::Unreachable { timed_out };
+    let connection = match pooled {
+        Some(connection) => connection,
+        None => {
+            match reach::open(&context, client.watch(), client.connect_timeout(), slot, &endpoint).await {
+                Ok(connection) => connection,
+                Err(Unreachable { timed_out }) => {
+                    plan.count_connection_error(&context);
+                    return Attempt::Unreachable { timed_out };
+                }
             }
         }
     };
@@ -177,16 +155,10 @@ fn finish(
         Outcome::Stale => Attempt::Stale,
         Outcome::Failed(status) => {
             if matches!(status, OwnStatus::BadGateway | OwnStatus::GatewayTimeout) {
-                count_connection_error(client, plan);
+                plan.count_connection_error(&client.context);
             }
             Attempt::Failed(status, if sent_all { Body::Read } else { Body::Unread })
         }
-    }
-}
-
-fn count_connection_error(client: &Client, plan: &Plan) {
-    if let Some(shard) = plan.target().and_then(|target| client.context.target_shard(target)) {
-        shard.connection_errors.inc();
     }
 }
 
@@ -357,18 +329,7 @@ impl Transfer {
 
     fn compose(&self, client: &mut Client, plan: &Plan, response: &Response<'_>) -> Answered {
         let context = &client.context;
-        let mut edits = HeaderEdits::new();
-        if let (Some(decision), Some(group), Some(target)) = (&plan.decision, plan.group(), plan.target())
-            && let Some(sticky) = &group.stickiness
-        {
-            let (sessions, now) = (&context.sessions, context.clock.unix());
-            sticky.respond(decision, target.id, &response.view(), false, sessions, now, &mut edits);
-        }
-        if let Some(shard) = plan.target().and_then(|target| context.target_shard(target))
-            && let Some(class) = shard.responses.get(usize::from(response.status / 100).saturating_sub(1))
-        {
-            class.inc();
-        }
+        let edits = plan.respond(context, &response.view());
         let version = plan.wishes.version;
         let early_refusal = response.status >= 400 && !self.sending.is_read();
         let client_stays = plan.wishes.keep_alive

@@ -10,7 +10,7 @@ use super::{
     pick::pick,
 };
 use crate::{
-    model::Version,
+    model::{HeaderEdits, ResponseHead, Version},
     rules,
     snapshot::ListenerView,
     stickiness::Decision,
@@ -46,8 +46,7 @@ pub(super) struct Plan {
     target: usize,
     excluded: Vec<usize>,
     turn: Option<u32>,
-    /// The decision of a sticky group.
-    pub(super) decision: Option<Decision>,
+    decision: Option<Decision>,
     /// What the client wants.
     pub(super) wishes: Wishes,
     /// The head for the target.
@@ -90,7 +89,7 @@ impl Wishes {
 }
 
 impl Plan {
-    /// Decides over the request whose head is `bytes`. `memory` becomes the head for the target.
+    /// Decides over the request whose HTTP/1.1 head is `bytes`. `memory` becomes the head for the target.
     ///
     /// # Errors
     /// What the client is to be told instead.
@@ -100,17 +99,31 @@ impl Plan {
         listener: &ListenerView,
         route: &Route<'_>,
         bytes: &[u8],
+        memory: Vec<u8>,
+    ) -> Result<Self, Refusal> {
+        Self::decide(context, snapshot, listener, route, &Request::parse(bytes)?, memory)
+    }
+
+    /// Decides over `request`, whatever version it came in.
+    ///
+    /// # Errors
+    /// What the client is to be told instead.
+    pub(super) fn decide(
+        context: &Context,
+        snapshot: Rc<Taken>,
+        listener: &ListenerView,
+        route: &Route<'_>,
+        request: &Request<'_>,
         mut memory: Vec<u8>,
     ) -> Result<Self, Refusal> {
-        let request = Request::parse(bytes)?;
         context.counters.requests.inc();
-        let wishes = Wishes::of(&request);
+        let wishes = Wishes::of(request);
         let refuse = |status| Refusal { status, wishes: Some(wishes) };
         if matches!(request.method, b"TRACE" | b"CONNECT") {
             return Err(refuse(OwnStatus::MethodNotAllowed));
         }
         memory.clear();
-        forward::head(&request, route, &mut memory)?;
+        forward::head(request, route, &mut memory)?;
         let view = request.view();
         let place = rules::route(listener, &view);
         let group = snapshot.groups.get(place).ok_or(refuse(OwnStatus::ServiceUnavailable))?;
@@ -167,6 +180,29 @@ impl Plan {
                 true
             }
             None => false,
+        }
+    }
+
+    /// What the head of the target's response is given on its way to the client. Counts the response.
+    pub(super) fn respond(&self, context: &Context, response: &ResponseHead<'_>) -> HeaderEdits {
+        let mut edits = HeaderEdits::new();
+        let (Some(group), Some(target)) = (self.group(), self.target()) else { return edits };
+        if let (Some(decision), Some(sticky)) = (&self.decision, &group.stickiness) {
+            let (sessions, now) = (&context.sessions, context.clock.unix());
+            sticky.respond(decision, target.id, response, false, sessions, now, &mut edits);
+        }
+        if let Some(shard) = context.target_shard(target)
+            && let Some(class) = shard.responses.get(usize::from(response.status / 100).saturating_sub(1))
+        {
+            class.inc();
+        }
+        edits
+    }
+
+    /// Counts a connection to the target that could not be made or broke before the response.
+    pub(super) fn count_connection_error(&self, context: &Context) {
+        if let Some(shard) = self.target().and_then(|target| context.target_shard(target)) {
+            shard.connection_errors.inc();
         }
     }
 

@@ -5,6 +5,7 @@ mod client;
 mod context;
 mod exchange;
 mod forward;
+mod h2;
 mod pick;
 mod plan;
 mod reach;

@@ -23,6 +23,8 @@ pub struct ListenerView {
     pub port: u16,
     /// Settings of its load balancer.
     pub load_balancer: Arc<LoadBalancer>,
+    /// Whether clients may begin with HTTP/2 without TLS.
+    pub http2_prior_knowledge: bool,
     /// What to do with a request; a group index is one of [`Snapshot::groups`].
     pub default_action: Action,
 }

@@ -6,5 +6,6 @@ pub mod chunked;
 pub mod deadline;
 pub mod fields;
 pub mod head;
+pub mod meter;
 pub mod pump;
 pub mod stream;

@@ -75,6 +75,7 @@ impl Balancer {
             name: "web".into(),
             address: ([127, 0, 0, 1], 0).into(),
             load_balancer: 0,
+            http2_prior_knowledge: false,
             default_action: Action::Forward(0),
         };
         let socket = bind(&listener, 1).unwrap().pop().unwrap();
@@ -116,6 +117,7 @@ impl Balancer {
             connect_timeout: Duration::from_secs(2),
             xff_mode: XffMode::Append,
             xff_client_port: false,
+            enable_http2: true,
             preserve_host_header: false,
         };
         let view = ListenerView {
@@ -123,6 +125,7 @@ impl Balancer {
             name: "web".into(),
             port: address.port(),
             load_balancer: Arc::new(load_balancer),
+            http2_prior_knowledge: false,
             default_action: Action::Forward(0),
         };
         let snapshot = Snapshot { listeners: vec![Arc::new(view)], groups: vec![Arc::new(group)] };

@@ -15,6 +15,8 @@ pub struct Config {
     pub balancer_lines: String,
     /// Lines of a `load_balancer` block.
     pub load_balancer_lines: String,
+    /// More lines of the `listener` block.
+    pub listener_lines: String,
     /// Address that the listener accepts at.
     pub address: String,
     /// The groups.
@@ -55,6 +57,7 @@ impl Config {
             kernel_assist: std::env::var("BALANCER_TEST_KERNEL_ASSIST").unwrap_or_else(|_| "auto".to_owned()),
             balancer_lines: String::new(),
             load_balancer_lines: String::new(),
+            listener_lines: String::new(),
             address: "127.0.0.1".to_owned(),
             groups: vec![group],
         }
@@ -88,6 +91,19 @@ impl Config {
         self
     }
 
+    /// With one more line in the `listener` block.
+    #[must_use]
+    pub fn listener(mut self, line: &str) -> Self {
+        writeln!(self.listener_lines, "  {line}").unwrap();
+        self
+    }
+
+    /// With HTTP/2 for clients that begin with it.
+    #[must_use]
+    pub fn http2(self) -> Self {
+        self.listener("http2_prior_knowledge = true")
+    }
+
     /// The text, for these places.
     #[must_use]
     pub fn text(&self, instance: &str, folder: &Path, port: u16, admin_port: u16) -> String {
@@ -100,9 +116,9 @@ impl Config {
         write!(text, "load_balancer \"main\" {{\n{}}}\n", self.load_balancer_lines).unwrap();
         write!(
             text,
-            "listener \"web\" {{\n  address = \"{}\"\n  port = {port}\n  protocol = \"HTTP\"\n  default_action {{\n    \
+            "listener \"web\" {{\n  address = \"{}\"\n  port = {port}\n  protocol = \"HTTP\"\n{}  default_action {{\n    \
              type = \"forward\"\n    target_group_arn = target_group.{}.arn\n  }}\n}}\n",
-            self.address, self.groups[0].name
+            self.address, self.listener_lines, self.groups[0].name
         )
         .unwrap();
         for group in &self.groups {

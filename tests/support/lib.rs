@@ -16,6 +16,7 @@ pub mod balancer;
 pub mod client;
 pub mod config;
 pub mod http;
+pub mod http2;
 pub mod kernel;
 pub mod nginx;
 pub mod ports;

@@ -28,6 +28,7 @@ const fn tool(program: &'static str, package: &'static str) -> Tool {
 pub(crate) const TEST_TOOLS: &[Tool] = &[
     tool("nginx", "nginx"),
     tool("curl", "curl"),
+    tool("h2load", "nghttp2-client"),
     tool("ss", "iproute2"),
     tool("ip", "iproute2"),
     tool("bpftool", "bpftool"),

@@ -41,6 +41,11 @@ pub(super) static LISTENER: Table = Table {
             Kind::Text { allowed: "an IPv4 or IPv6 address of this host", default: "\"0.0.0.0\"" },
             "The address it listens at. `::` is every IPv6 address and no IPv4 one. Not on ALB.",
         ),
+        Attribute::new(
+            "http2_prior_knowledge",
+            Kind::Truth { default: false },
+            "Whether clients may begin with HTTP/2 without TLS. Without effect where `enable_http2` is false. Not on ALB.",
+        ),
         Attribute::new("protocol", Kind::Only { allowed: &["HTTP"] }, "What clients speak."),
         Attribute::new("ssl_policy", Kind::Only { allowed: &[""] }, "The TLS policy of an HTTPS listener."),
         Attribute::new(
@@ -168,8 +173,13 @@ pub(super) fn build_all(
         let load_balancer = load_balancer(context, &fields, load_balancers);
         let group = default_action(context, &fields, groups);
         if let (Some(address), Some(load_balancer), Some(group)) = (address, load_balancer, group) {
-            let default_action = Action::Forward(group);
-            listeners.push(Listener { name: found.label.to_owned(), address, load_balancer, default_action });
+            listeners.push(Listener {
+                name: found.label.to_owned(),
+                address,
+                load_balancer,
+                http2_prior_knowledge: fields.truth("http2_prior_knowledge"),
+                default_action: Action::Forward(group),
+            });
         }
     }
     listeners

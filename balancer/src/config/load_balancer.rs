@@ -57,7 +57,7 @@ pub(super) static LOAD_BALANCER: Table = Table {
         Attribute::new(
             "enable_http2",
             Kind::Truth { default: true },
-            "HTTP/2 is a matter of HTTPS listeners, which this version does not have: without effect.",
+            "Whether clients may speak HTTP/2, where the listener lets them.",
         ),
         Attribute::new(
             "load_balancer_type",
@@ -130,7 +130,6 @@ fn build(fields: &Fields<'_>, name: String) -> LoadBalancer {
         // Opening alone checks them: they hold nothing to be read.
         fields.open_child(table);
     }
-    fields.truth("enable_http2");
     LoadBalancer {
         name,
         idle_timeout: Duration::from_secs(fields.whole("idle_timeout")),
@@ -142,6 +141,7 @@ fn build(fields: &Fields<'_>, name: String) -> LoadBalancer {
             _ => XffMode::Append,
         },
         xff_client_port: fields.truth("enable_xff_client_port"),
+        enable_http2: fields.truth("enable_http2"),
         preserve_host_header: fields.truth("preserve_host_header"),
     }
 }

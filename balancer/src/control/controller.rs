@@ -297,6 +297,7 @@ impl Controller {
                 name: listener.name.clone(),
                 port: listener.address.port(),
                 load_balancer: Arc::clone(balancers.get(listener.load_balancer)?),
+                http2_prior_knowledge: listener.http2_prior_knowledge,
                 default_action: listener.default_action.clone(),
             }))
         };

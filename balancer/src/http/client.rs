@@ -10,6 +10,7 @@ use super::{
     context::Taken,
     exchange::{After, exchange},
     forward::Route,
+    h2::{self, Handover},
     plan::{Plan, Refusal},
 };
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
         buffer::{BUFFER_SIZE, Buffer},
         deadline::{Interrupt, Watch, Watched},
         head::{Framing, HeadError, HeadScanner, MAX_REQUEST_HEAD},
+        meter::PREFACE,
     },
 };
 
@@ -66,8 +68,14 @@ enum Reading {
 pub async fn serve(context: Rc<Context>, accepted: Accepted) {
     context.counters.connections_accepted.inc();
     if let Some(mut client) = Client::new(&context, accepted) {
-        client.run().await;
-        context.buffers.give(std::mem::take(&mut client.buffer));
+        let may_be_http2 =
+            client.listener.http2_prior_knowledge && client.listener.load_balancer.enable_http2;
+        if may_be_http2 && client.begins_with_http2().await {
+            h2::serve(Rc::clone(&context), client.hand_over()).await;
+        } else {
+            client.run().await;
+            context.buffers.give(std::mem::take(&mut client.buffer));
+        }
     }
     context.counters.connections_closed.inc();
 }
@@ -92,6 +100,36 @@ impl Client {
             watched,
             born_millis: context.clock.millis(),
         })
+    }
+
+    /// Whether the first bytes are those that HTTP/2 begins with (RFC 9113, section 3.3).
+    async fn begins_with_http2(&mut self) -> bool {
+        let watch = Rc::clone(self.watch());
+        self.arm_idle();
+        watch.set_idle(true);
+        // Whatever ends a wait in here is left to who reads HTTP/1.1.
+        let readable = watch.within(poll_fn(|cx| self.stream.poll_read_ready(cx))).await;
+        watch.set_idle(false);
+        if !matches!(readable, Ok(Ok(()))) {
+            return false;
+        }
+        self.buffer = self.context.buffers.take();
+        loop {
+            let Self { buffer, stream, .. } = self;
+            let filled = watch.within(poll_fn(|cx| buffer.poll_fill(cx, stream, BUFFER_SIZE))).await;
+            let bytes = self.buffer.bytes();
+            if !matches!(filled, Ok(Ok(1..))) || !PREFACE.starts_with(bytes) {
+                return bytes.starts_with(PREFACE);
+            }
+            if bytes.len() == PREFACE.len() {
+                return true;
+            }
+        }
+    }
+
+    fn hand_over(self) -> Handover<TcpStream> {
+        let Self { stream, buffer: before, peer, local, listener, watched, born_millis, .. } = self;
+        Handover { stream, before, peer, local, listener, watched, born_millis }
     }
 
     pub(super) fn watch(&self) -> &Rc<Watch> {

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Connecting is given up when this many targets did not answer in time.
-const MOST_CONNECT_TIMEOUTS: usize = 3;
+pub(super) const MOST_CONNECT_TIMEOUTS: usize = 3;
 
 /// What becomes of the client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    model::{LoadBalancer, XffMode},
+    model::{LoadBalancer, Version, XffMode},
     wire::{
         fields::{Kind, line, list},
         head::{Framing, HeadError, Request},
@@ -74,12 +74,19 @@ pub(super) fn head(request: &Request<'_>, route: &Route<'_>, out: &mut Vec<u8>) 
         let keep = match kind {
             Kind::Other => !has_connection || !request.fields.connection_lists(field.name),
             Kind::ContentLength => true,
-            Kind::Expect => !request.expects_continue,
+            // An HTTP/2 client waits for nothing (ALB: Expect is ignored there and not passed on).
+            Kind::Expect => !request.expects_continue && request.version != Version::Http2,
             Kind::ForwardedFor => route.load_balancer.xff_mode == XffMode::Preserve,
             _ => false,
         };
         if keep {
-            line(out, field.name, field.value);
+            // HTTP/2 has lower-case names alone; this one ALB writes in its own case.
+            let name = if kind == Kind::ForwardedFor && request.version == Version::Http2 {
+                b"X-Forwarded-For"
+            } else {
+                field.name
+            };
+            line(out, name, field.value);
         }
     }
     if request.framing == Framing::Chunked {
@@ -163,6 +170,7 @@ mod tests {
             connect_timeout: Duration::from_secs(10),
             xff_mode: XffMode::Append,
             xff_client_port: false,
+            enable_http2: true,
             preserve_host_header: false,
         };
         edit(&mut load_balancer);

@@ -10,7 +10,7 @@ use super::{
     pick::pick,
 };
 use crate::{
-    model::{HeaderEdits, ResponseHead, Version},
+    model::{HeaderEdits, RequestHead, ResponseHead, Version},
     rules,
     snapshot::ListenerView,
     stickiness::Decision,
@@ -88,6 +88,16 @@ impl Wishes {
     }
 }
 
+/// Whether the request is a call of gRPC; gRPC-Web, which any HTTP carries, is another type.
+fn is_grpc(head: &RequestHead<'_>) -> bool {
+    head.values("content-type").any(|value| {
+        let kind = b"application/grpc";
+        value.split_at_checked(kind.len()).is_some_and(|(front, rest)| {
+            front.eq_ignore_ascii_case(kind) && matches!(rest, [] | [b'+' | b';' | b' ', ..])
+        })
+    })
+}
+
 impl Plan {
     /// Decides over the request whose HTTP/1.1 head is `bytes`. `memory` becomes the head for the target.
     ///
@@ -127,6 +137,10 @@ impl Plan {
         let view = request.view();
         let place = rules::route(listener, &view);
         let group = snapshot.groups.get(place).ok_or(refuse(OwnStatus::ServiceUnavailable))?;
+        // ALB: protocol versions of target groups; targets speak HTTP/1.1, which carries no gRPC.
+        if request.version == Version::Http2 && is_grpc(&view) {
+            return Err(refuse(OwnStatus::IncompatibleProtocol));
+        }
         let shard = context.group_shard(group);
         if let Some(shard) = shard {
             shard.requests.inc();

@@ -53,6 +53,7 @@ mod tests {
             name: "web".into(),
             address: ([127, 0, 0, 1], port).into(),
             load_balancer: 0,
+            http2_prior_knowledge: false,
             default_action: Action::Forward(0),
         }
     }

@@ -17,6 +17,8 @@ pub struct LoadBalancer {
     pub xff_mode: XffMode,
     /// `enable_xff_client_port`: the client's port beside its address in X-Forwarded-For; default false.
     pub xff_client_port: bool,
+    /// `enable_http2`: whether clients may speak HTTP/2; default true.
+    pub enable_http2: bool,
     /// `preserve_host_header`: leave Host as received; default false: lower-cased, port made to fit the listener.
     pub preserve_host_header: bool,
 }
@@ -41,6 +43,9 @@ pub struct Listener {
     pub address: SocketAddr,
     /// Index into [`super::Configuration::load_balancers`].
     pub load_balancer: usize,
+    /// `http2_prior_knowledge`: whether clients may begin with HTTP/2 without TLS (RFC 9113, section 3.3);
+    /// default false. Not on ALB.
+    pub http2_prior_knowledge: bool,
     /// What is done with a request that no rule takes.
     pub default_action: Action,
 }

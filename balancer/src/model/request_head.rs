@@ -8,6 +8,8 @@ pub enum Version {
     Http10,
     /// HTTP/1.1
     Http11,
+    /// HTTP/2
+    Http2,
 }
 
 /// One field line as received: the name in the sender's case, the value without surrounding white space.

@@ -22,7 +22,7 @@ pub struct ClientSide {
 #[must_use]
 pub fn delivery(framing: Framing, version: Version) -> Delivery {
     match (framing, version) {
-        (Framing::Chunked, Version::Http10) => Delivery::Unwrapped,
+        (Framing::Chunked, Version::Http10 | Version::Http2) => Delivery::Unwrapped,
         (Framing::UntilClose, Version::Http11) => Delivery::Chunked,
         _ => Delivery::AsIs,
     }
@@ -33,7 +33,7 @@ pub fn delivery(framing: Framing, version: Version) -> Delivery {
 pub fn is_delimited(framing: Framing, version: Version) -> bool {
     match framing {
         Framing::Empty | Framing::Length(_) => true,
-        Framing::Chunked | Framing::UntilClose => version == Version::Http11,
+        Framing::Chunked | Framing::UntilClose => version != Version::Http10,
     }
 }
 
@@ -76,7 +76,7 @@ pub fn head(response: &Response<'_>, edits: &HeaderEdits, client: ClientSide, ou
         (true, ..) => out.extend_from_slice(b"Connection: Upgrade\r\n"),
         (false, false, _) => out.extend_from_slice(b"Connection: close\r\n"),
         (false, true, Version::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
-        (false, true, Version::Http11) => {}
+        (false, true, Version::Http11 | Version::Http2) => {}
     }
     out.extend_from_slice(b"\r\n");
 }

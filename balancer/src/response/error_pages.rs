@@ -2,7 +2,7 @@
 
 use crate::{clock::CoarseClock, telemetry::counters::OwnStatus};
 
-/// The reason phrase (RFC 9110, section 15; ALB's own for 460).
+/// The reason phrase (RFC 9110, section 15; ALB has 460 and 464 of its own).
 #[must_use]
 pub const fn reason(status: OwnStatus) -> &'static str {
     match status {
@@ -11,6 +11,7 @@ pub const fn reason(status: OwnStatus) -> &'static str {
         OwnStatus::RequestTimeout => "Request Timeout",
         OwnStatus::UriTooLong => "URI Too Long",
         OwnStatus::ClientClosed => "Client Closed Request",
+        OwnStatus::IncompatibleProtocol => "Incompatible Protocol Versions",
         OwnStatus::NotImplemented => "Not Implemented",
         OwnStatus::BadGateway => "Bad Gateway",
         OwnStatus::ServiceUnavailable => "Service Temporarily Unavailable",
@@ -19,20 +20,29 @@ pub const fn reason(status: OwnStatus) -> &'static str {
     }
 }
 
+/// The body.
+#[must_use]
+pub fn body(status: OwnStatus) -> String {
+    let (code, reason) = (status.code(), reason(status));
+    format!(
+        "<html>\r\n<head><title>{code} {reason}</title></head>\r\n<body>\r\n\
+         <center><h1>{code} {reason}</h1></center>\r\n</body>\r\n</html>\r\n"
+    )
+}
+
+/// The value of the Allow field, for the status that has one.
+#[must_use]
+pub fn allow(status: OwnStatus) -> Option<&'static str> {
+    (status == OwnStatus::MethodNotAllowed).then_some("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH")
+}
+
 /// The whole answer; without its body when it answers HEAD.
 #[must_use]
 pub fn page(status: OwnStatus, clock: &CoarseClock, keep_alive: bool, to_head: bool) -> Vec<u8> {
     let (code, reason) = (status.code(), reason(status));
-    let body = format!(
-        "<html>\r\n<head><title>{code} {reason}</title></head>\r\n<body>\r\n\
-         <center><h1>{code} {reason}</h1></center>\r\n</body>\r\n</html>\r\n"
-    );
+    let body = body(status);
     let connection = if keep_alive { "keep-alive" } else { "close" };
-    let allow = if status == OwnStatus::MethodNotAllowed {
-        "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"
-    } else {
-        ""
-    };
+    let allow = allow(status).map(|methods| format!("Allow: {methods}\r\n")).unwrap_or_default();
     let head = clock.with_date(|date| {
         format!(
             "HTTP/1.1 {code} {reason}\r\nServer: balancer\r\nDate: {date}\r\nContent-Type: text/html\r\n\

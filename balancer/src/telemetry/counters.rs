@@ -39,6 +39,8 @@ pub enum OwnStatus {
     UriTooLong,
     /// The client went away while the target was awaited; recorded, never sent.
     ClientClosed,
+    /// The client's protocol and that of the group's targets do not go together.
+    IncompatibleProtocol,
     /// Transfer coding other than chunked.
     NotImplemented,
     /// The target closed, reset or answered garbage.
@@ -53,12 +55,13 @@ pub enum OwnStatus {
 
 impl OwnStatus {
     /// All of them, in the order of [`Self::index`].
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::BadRequest,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
         Self::UriTooLong,
         Self::ClientClosed,
+        Self::IncompatibleProtocol,
         Self::NotImplemented,
         Self::BadGateway,
         Self::ServiceUnavailable,
@@ -75,6 +78,7 @@ impl OwnStatus {
             Self::RequestTimeout => 408,
             Self::UriTooLong => 414,
             Self::ClientClosed => 460,
+            Self::IncompatibleProtocol => 464,
             Self::NotImplemented => 501,
             Self::BadGateway => 502,
             Self::ServiceUnavailable => 503,
@@ -114,6 +118,16 @@ pub struct WorkerCounters {
     pub tunnels_opened: Counter,
     /// Tunnels ended.
     pub tunnels_closed: Counter,
+    /// Client connections that speak HTTP/2.
+    pub http2_connections_opened: Counter,
+    /// Those of them that ended.
+    pub http2_connections_closed: Counter,
+    /// Those that were ended for frames that make work and carry nothing.
+    pub http2_floods: Counter,
+    /// Requests begun over HTTP/2.
+    pub http2_streams_opened: Counter,
+    /// Those of them that ended.
+    pub http2_streams_closed: Counter,
     /// Bytes read from clients.
     pub bytes_received: Counter,
     /// Bytes written to clients.

@@ -239,6 +239,10 @@ fn totals(workers: &[Arc<WorkerCounters>]) -> Totals {
     // What ended is read before what began, so that the difference is never below zero.
     let connections_closed = all(|worker| &worker.connections_closed);
     let tunnels_closed = all(|worker| &worker.tunnels_closed);
+    let http2_streams_closed = all(|worker| &worker.http2_streams_closed);
+    let http2_streams_opened = all(|worker| &worker.http2_streams_opened);
+    let http2_connections_closed = all(|worker| &worker.http2_connections_closed);
+    let http2_connections_opened = all(|worker| &worker.http2_connections_opened);
     let connections_accepted = all(|worker| &worker.connections_accepted);
     let tunnels_opened = all(|worker| &worker.tunnels_opened);
     Totals {
@@ -258,6 +262,11 @@ fn totals(workers: &[Arc<WorkerCounters>]) -> Totals {
         target_reuses: all(|worker| &worker.target_reuses),
         tunnels_opened,
         tunnels_active: tunnels_opened.saturating_sub(tunnels_closed),
+        http2_connections_opened,
+        http2_connections_active: http2_connections_opened.saturating_sub(http2_connections_closed),
+        http2_floods: all(|worker| &worker.http2_floods),
+        http2_streams_opened,
+        http2_streams_active: http2_streams_opened.saturating_sub(http2_streams_closed),
         bytes_received: all(|worker| &worker.bytes_received),
         bytes_sent: all(|worker| &worker.bytes_sent),
     }

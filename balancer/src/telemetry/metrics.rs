@@ -196,6 +196,31 @@ fn totals(families: &mut Families<'_>, status: &Status) -> fmt::Result {
         totals.tunnels_opened,
     )?;
     families.gauge("balancer_tunnels_active", "Tunnels open now.", totals.tunnels_active)?;
+    families.counter(
+        "balancer_http2_connections_opened",
+        "Client connections that began with HTTP/2.",
+        totals.http2_connections_opened,
+    )?;
+    families.gauge(
+        "balancer_http2_connections_active",
+        "Client connections that speak HTTP/2 now.",
+        totals.http2_connections_active,
+    )?;
+    families.counter(
+        "balancer_http2_floods",
+        "HTTP/2 connections ended for frames that make work and carry nothing.",
+        totals.http2_floods,
+    )?;
+    families.counter(
+        "balancer_http2_streams_opened",
+        "Requests begun over HTTP/2.",
+        totals.http2_streams_opened,
+    )?;
+    families.gauge(
+        "balancer_http2_streams_active",
+        "Requests over HTTP/2 under way now.",
+        totals.http2_streams_active,
+    )?;
     families.bytes("balancer_received", "Bytes read from clients.", totals.bytes_received)?;
     families.bytes("balancer_sent", "Bytes written to clients.", totals.bytes_sent)
 }

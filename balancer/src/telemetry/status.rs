@@ -63,6 +63,16 @@ pub struct Totals {
     pub tunnels_opened: u64,
     /// Tunnels open now.
     pub tunnels_active: u64,
+    /// Client connections that began with HTTP/2.
+    pub http2_connections_opened: u64,
+    /// Those of them open now.
+    pub http2_connections_active: u64,
+    /// Those that were ended for frames that make work and carry nothing.
+    pub http2_floods: u64,
+    /// Requests begun over HTTP/2.
+    pub http2_streams_opened: u64,
+    /// Those of them under way now.
+    pub http2_streams_active: u64,
     /// Bytes read from clients.
     pub bytes_received: u64,
     /// Bytes written to clients.

@@ -73,6 +73,13 @@ fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
         totals.retries,
         totals.tunnels_active
     )?;
+    if totals.http2_connections_opened > 0 {
+        writeln!(
+            f,
+            "HTTP/2: {} connections open, {} requests under way, {} begun",
+            totals.http2_connections_active, totals.http2_streams_active, totals.http2_streams_opened
+        )?;
+    }
     let own: Vec<String> = totals
         .own_responses
         .iter()

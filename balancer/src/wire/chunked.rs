@@ -72,6 +72,12 @@ impl ChunkedScanner {
         Ok(Scan::Framing(seen))
     }
 
+    /// Whether the next byte is content.
+    #[must_use]
+    pub fn is_in_data(&self) -> bool {
+        self.state == State::Data
+    }
+
     fn take_data(&mut self, available: usize) -> usize {
         let wanted = usize::try_from(self.size).unwrap_or(usize::MAX).min(available);
         self.size -= wanted as u64;

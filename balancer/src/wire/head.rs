@@ -15,6 +15,8 @@ pub const MAX_LINE: usize = 16 * 1024;
 pub const MAX_REQUEST_HEAD: usize = 64 * 1024;
 /// Longest response head (ALB: quotas, 32 K).
 pub const MAX_RESPONSE_HEAD: usize = 32 * 1024;
+/// What a field line of HTTP/1.1 has besides name and value: colon, space, CR, LF.
+const LINE_EXTRA: usize = 4;
 /// Most field lines of a message.
 pub const MAX_FIELDS: usize = 200;
 
@@ -107,11 +109,17 @@ impl<'a> Fields<'a> {
     fn collect(parsed: &[httparse::Header<'a>]) -> Self {
         let mut fields = Self::default();
         for header in parsed.iter().take(MAX_FIELDS) {
-            let name = header.name.as_bytes();
-            fields.lines.push(HeaderField { name, value: header.value.trim_ascii() });
-            fields.kinds.push(kind(name));
+            fields.push(header.name.as_bytes(), header.value);
         }
         fields
+    }
+
+    /// Adds a line; what is over [`MAX_FIELDS`] is dropped.
+    fn push(&mut self, name: &'a [u8], value: &'a [u8]) {
+        if !self.lines.is_full() {
+            self.lines.push(HeaderField { name, value: value.trim_ascii() });
+            self.kinds.push(kind(name));
+        }
     }
 
     /// The field lines in the order received.
@@ -208,7 +216,7 @@ impl<'a> Request<'a> {
         let framing = request_framing(&fields, version)?;
         let host = single_host(&fields, version)?;
         let keep_alive = match version {
-            Version::Http11 => !fields.connection_lists(b"close"),
+            Version::Http11 | Version::Http2 => !fields.connection_lists(b"close"),
             Version::Http10 => fields.connection_lists(b"keep-alive") && !fields.connection_lists(b"close"),
         };
         let expects_continue = version == Version::Http11
@@ -226,6 +234,63 @@ impl<'a> Request<'a> {
             keep_alive,
             expects_continue,
             upgrade,
+        })
+    }
+
+    /// A request of an engine that has no bytes of an HTTP/1.1 head (RFC 9113, section 8.3). `authority` is
+    /// what the request line would have named, `bodiless` whether the head was all of it. Held to the same
+    /// limits as [`HeadScanner`] and [`Self::parse`] hold theirs.
+    ///
+    /// # Errors
+    /// What makes the request unacceptable.
+    pub fn of_fields(
+        method: &'a [u8],
+        target: &'a [u8],
+        authority: Option<&'a [u8]>,
+        lines: impl Iterator<Item = HeaderField<'a>>,
+        bodiless: bool,
+    ) -> Result<Self, HeadError> {
+        if method.len() + target.len() > MAX_LINE {
+            return Err(HeadError::LineTooLong);
+        }
+        let mut fields = Fields::default();
+        let mut size = method.len() + target.len() + authority.map_or(0, <[u8]>::len);
+        for line in lines {
+            let length = line.name.len() + line.value.len() + LINE_EXTRA;
+            size += length;
+            if length > MAX_LINE || size > MAX_REQUEST_HEAD || fields.lines.is_full() {
+                return Err(HeadError::TooLarge);
+            }
+            fields.push(line.name, line.value);
+        }
+        if fields.of(Kind::TransferEncoding).next().is_some() {
+            return Err(HeadError::Malformed);
+        }
+        let named = single_host(&fields, Version::Http2)?;
+        let host = match (authority, named) {
+            // RFC 9113, section 8.3.1: a Host that differs makes the request malformed.
+            (Some(authority), Some(named)) if !authority.eq_ignore_ascii_case(named) => {
+                return Err(HeadError::Malformed);
+            }
+            (Some(authority), _) if !authority.iter().all(is_host_byte) => return Err(HeadError::Malformed),
+            (authority, named) => authority.or(named).ok_or(HeadError::Malformed)?,
+        };
+        let framing = match request_framing(&fields, Version::Http2)? {
+            Framing::Length(_) if bodiless => return Err(HeadError::Malformed),
+            Framing::Empty if bodiless || fields.of(Kind::ContentLength).next().is_some() => Framing::Empty,
+            Framing::Empty => Framing::Chunked,
+            framing => framing,
+        };
+        Ok(Self {
+            method,
+            target,
+            version: Version::Http2,
+            fields,
+            framing,
+            host: Some(host),
+            keep_alive: true,
+            expects_continue: false,
+            upgrade: None,
         })
     }
 
@@ -272,15 +337,16 @@ fn request_framing(fields: &Fields<'_>, version: Version) -> Result<Framing, Hea
     }
 }
 
+fn is_host_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte)
+}
+
 /// Exactly one valid Host in HTTP/1.1 (RFC 9112, section 3.2), at most one in HTTP/1.0.
 fn single_host<'a>(fields: &Fields<'a>, version: Version) -> Result<Option<&'a [u8]>, HeadError> {
     let mut hosts = fields.of(Kind::Host);
     let host = hosts.next();
-    let valid = |value: &[u8]| {
-        value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte))
-    };
     match host {
-        Some(value) if !valid(value) => Err(HeadError::Malformed),
+        Some(value) if !value.iter().all(is_host_byte) => Err(HeadError::Malformed),
         None if version == Version::Http11 => Err(HeadError::Malformed),
         _ if hosts.next().is_some() => Err(HeadError::Malformed),
         host => Ok(host),
@@ -416,6 +482,38 @@ mod tests {
         let mut scanner = HeadScanner::default();
         let end = scanner.find_end(text.as_bytes())?.expect("complete");
         Request::parse(&text.as_bytes()[..end]).map(|request| request.framing)
+    }
+
+    #[test]
+    fn requests_of_another_engine_are_held_to_the_same() {
+        let of = |authority: Option<&'static [u8]>, lines: &[(&'static str, &'static str)], bodiless| {
+            let lines = lines
+                .iter()
+                .map(|(name, value)| HeaderField { name: name.as_bytes(), value: value.as_bytes() });
+            Request::of_fields(b"POST", b"/", authority, lines, bodiless).map(|r| (r.framing, r.host))
+        };
+        let host: Option<&[u8]> = Some(b"a.test");
+        assert_eq!(of(host, &[], true), Ok((Framing::Empty, host)));
+        assert_eq!(of(host, &[], false), Ok((Framing::Chunked, host)));
+        assert_eq!(of(host, &[("content-length", "7")], false), Ok((Framing::Length(7), host)));
+        assert_eq!(of(host, &[("content-length", "0")], false), Ok((Framing::Empty, host)));
+        assert_eq!(of(None, &[("host", "a.test")], true), Ok((Framing::Empty, host)));
+        assert_eq!(of(host, &[("host", "A.TEST")], true), Ok((Framing::Empty, host)));
+        for (authority, lines, bodiless) in [
+            (None, &[][..], true),
+            (host, &[("host", "b.test")], true),
+            (None, &[("host", "a"), ("host", "a")], true),
+            (Some(&b"a@b"[..]), &[], true),
+            (Some(&b"a b"[..]), &[], true),
+            (host, &[("transfer-encoding", "chunked")], false),
+            (host, &[("content-length", "1"), ("content-length", "1")], false),
+            (host, &[("content-length", "+1")], false),
+            (host, &[("content-length", "1")], true),
+        ] {
+            assert_eq!(of(authority, lines, bodiless), Err(HeadError::Malformed), "{authority:?} {lines:?}");
+        }
+        let many = vec![("x", "y"); MAX_FIELDS + 1];
+        assert_eq!(of(host, &many, true), Err(HeadError::TooLarge));
     }
 
     #[test]

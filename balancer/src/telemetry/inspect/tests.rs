@@ -63,6 +63,7 @@ fn inspector() -> Inspector {
         connect_timeout: Duration::from_secs(10),
         xff_mode: XffMode::Append,
         xff_client_port: false,
+        enable_http2: true,
         preserve_host_header: false,
     });
     let target = TargetView {
@@ -83,6 +84,7 @@ fn inspector() -> Inspector {
             name: "web".into(),
             port: 8080,
             load_balancer,
+            http2_prior_knowledge: false,
             default_action: Action::Forward(0),
         })],
         groups: vec![Arc::new(GroupView::new(

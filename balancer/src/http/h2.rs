@@ -1,0 +1,239 @@
+//! HTTP/2 with clients (RFC 9113): an accepted byte stream is served as a connection whose requests run side
+//! by side, each as a task of its own that is decided as HTTP/1.1's are. The engine's types stay in here.
+//! Must not know: how the bytes came (TLS or not).
+
+mod download;
+mod head;
+mod stream;
+mod to_http1;
+mod upload;
+
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use h2::{Reason, server};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::spawn_local,
+};
+
+use super::Context;
+use crate::{
+    snapshot::{ListenerId, ListenerView},
+    wire::{
+        buffer::Buffer,
+        deadline::{Interrupt, Watch, Watched},
+        meter::{Meter, Metered},
+    },
+};
+
+/// Requests of one connection at a time (ALB: HTTP/2, 128 streams).
+const MOST_STREAMS: u32 = 128;
+/// Requests that a connection serves in its life (ALB: then GOAWAY).
+const MOST_REQUESTS: u64 = 10_000;
+/// What a request's body may be ahead of its target.
+const STREAM_WINDOW: u32 = 64 * 1024;
+/// As much for each request at once, so that one whose target does not read holds up no other.
+const CONNECTION_WINDOW: u32 = MOST_STREAMS * STREAM_WINDOW;
+/// What a response may be ahead of the client's connection.
+const SEND_BUFFER: usize = 64 * 1024;
+/// What the engine lets through, so that heads over the limit are answered in ALB's way; an entry counts 32
+/// bytes more than its name and value (RFC 9113, section 10.5.1).
+const HEAD_LIST: u32 = 128 * 1024;
+/// How long a connection that is told to end may take once nothing is under way.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What the requests of a connection share.
+#[derive(Debug)]
+struct Session {
+    context: Rc<Context>,
+    peer: SocketAddr,
+    local: SocketAddr,
+    listener: RefCell<Arc<ListenerView>>,
+    watch: Rc<Watch>,
+    born_millis: u64,
+    open: Cell<u32>,
+    ending: Cell<bool>,
+}
+
+/// A connection as it is handed over.
+#[derive(Debug)]
+pub(super) struct Handover<S> {
+    /// The byte stream.
+    pub(super) stream: S,
+    /// What was read of it already.
+    pub(super) before: Buffer,
+    /// The client.
+    pub(super) peer: SocketAddr,
+    /// The address the client connected to.
+    pub(super) local: SocketAddr,
+    /// The listener that accepted it.
+    pub(super) listener: Arc<ListenerView>,
+    /// Its deadlines.
+    pub(super) watched: Watched,
+    /// When it was accepted, by the worker's clock.
+    pub(super) born_millis: u64,
+}
+
+/// Serves the connection to its end.
+pub(super) async fn serve<S>(context: Rc<Context>, handover: Handover<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let counters = Arc::clone(&context.counters);
+    counters.http2_connections_opened.inc();
+    let Handover { stream, before, peer, local, listener, watched, born_millis } = handover;
+    let stream = Metered::new(stream, before, context.clock.millis());
+    let meter = Rc::clone(stream.meter());
+    let watch = Rc::clone(watched.watch());
+    let session = Rc::new(Session {
+        context,
+        peer,
+        local,
+        listener: RefCell::new(listener),
+        watch: Rc::clone(&watch),
+        born_millis,
+        open: Cell::new(0),
+        ending: Cell::new(false),
+    });
+    // Whoever drains or stops listening has to reach it at any time: it ends in its own way.
+    watch.set_idle(true);
+    session.arm();
+    let opening = settings().handshake::<_, Bytes>(stream);
+    if let Ok(Ok(connection)) = watch.within(opening).await {
+        run(&session, connection, &meter).await;
+    }
+    counters.bytes_received.add(meter.take_received());
+    counters.bytes_sent.add(meter.take_sent());
+    counters.http2_connections_closed.inc();
+}
+
+fn settings() -> server::Builder {
+    let mut settings = server::Builder::new();
+    settings
+        .max_concurrent_streams(MOST_STREAMS)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_header_list_size(HEAD_LIST);
+    settings
+}
+
+/// What a connection does next.
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
+enum Event {
+    Request(http::Request<h2::RecvStream>, server::SendResponse<Bytes>),
+    Flooded,
+    Over,
+}
+
+async fn run<S>(session: &Rc<Session>, mut connection: server::Connection<S, Bytes>, meter: &Meter)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut requests = 0;
+    let mut flooded = false;
+    loop {
+        let next = poll_fn(|cx| {
+            meter.pass_time(session.context.clock.millis());
+            let polled = connection.poll_accept(cx);
+            if meter.is_flooded() && !flooded {
+                return Poll::Ready(Event::Flooded);
+            }
+            polled.map(|accepted| match accepted {
+                Some(Ok((request, respond))) => Event::Request(request, respond),
+                Some(Err(_)) | None => Event::Over,
+            })
+        });
+        match session.watch.within(next).await {
+            Ok(Event::Request(request, respond)) => {
+                requests += 1;
+                if requests >= MOST_REQUESTS || !session.may_stay() {
+                    session.end(|| connection.graceful_shutdown());
+                }
+                spawn_local(stream::serve(Rc::clone(session), request, respond));
+            }
+            Ok(Event::Flooded) => {
+                flooded = true;
+                session.context.counters.http2_floods.inc();
+                session.ending.set(true);
+                session.watch.arm(session.context.clock.millis(), LINGER);
+                connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            }
+            Ok(Event::Over) => return,
+            Err(Interrupt::TimedOut) if session.ending.get() => return,
+            Err(Interrupt::TimedOut | Interrupt::Closing) => {
+                session.end(|| connection.graceful_shutdown());
+            }
+            Err(Interrupt::Cut) => {}
+        }
+        let counters = &session.context.counters;
+        counters.bytes_received.add(meter.take_received());
+        counters.bytes_sent.add(meter.take_sent());
+    }
+}
+
+impl Session {
+    /// Without a request under way the connection may be idle for as long as any; PING does not change that
+    /// (ALB: idle timeout). Requests keep time for themselves.
+    fn arm(&self) {
+        let span = match (self.open.get(), self.ending.get()) {
+            (1.., _) => Duration::MAX,
+            (0, true) => LINGER,
+            (0, false) => self.listener.borrow().load_balancer.idle_timeout,
+        };
+        self.watch.arm(self.context.clock.millis(), span);
+    }
+
+    /// Lets `shut_down` say so once: what is under way is finished, nothing more is taken.
+    fn end(&self, shut_down: impl FnOnce()) {
+        if !self.ending.replace(true) {
+            shut_down();
+            // It is told once.
+            self.watch.set_idle(false);
+            self.arm();
+        }
+    }
+
+    /// As for HTTP/1.1: whether another request may follow.
+    fn may_stay(&self) -> bool {
+        let age = self.context.clock.millis().saturating_sub(self.born_millis);
+        let listener = self.listener.borrow();
+        u128::from(age) < listener.load_balancer.client_keep_alive.as_millis()
+            && !self.context.draining.get()
+            && self.context.snapshot().listener(listener.id).is_some()
+    }
+
+    fn listener_id(&self) -> ListenerId {
+        self.listener.borrow().id
+    }
+}
+
+/// A request under way, counted for as long as this lives.
+#[derive(Debug)]
+struct Open(Rc<Session>);
+
+impl Open {
+    fn begin(session: &Rc<Session>) -> Self {
+        session.open.set(session.open.get() + 1);
+        session.context.counters.http2_streams_opened.inc();
+        session.arm();
+        Self(Rc::clone(session))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get().saturating_sub(1));
+        self.0.context.counters.http2_streams_closed.inc();
+        self.0.arm();
+    }
+}

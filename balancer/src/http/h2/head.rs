@@ -1,0 +1,137 @@
+//! The head of an HTTP/2 message in the form that the deciding rooms see, and back.
+
+use bytes::Bytes;
+use h2::RecvStream;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
+
+use crate::{
+    model::{EditOp, HeaderEdits, HeaderField},
+    wire::{
+        fields::{Kind, kind, line},
+        head::{Framing, HeadError, Request, Response},
+    },
+};
+
+/// What has to be held while a request is looked at: the cookies of all its fields as one (RFC 9113,
+/// section 8.2.3), where there are several.
+#[derive(Debug)]
+pub(super) struct Head {
+    parts: Parts,
+    cookies: Option<Vec<u8>>,
+    bodiless: bool,
+}
+
+impl Head {
+    pub(super) fn new(request: http::Request<RecvStream>) -> (Self, RecvStream) {
+        let (parts, body) = request.into_parts();
+        let crumbs = || parts.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+        let cookies = crumbs().nth(1).map(|_| crumbs().collect::<Vec<_>>().join(&b"; "[..]));
+        let bodiless = body.is_end_stream();
+        (Self { parts, cookies, bodiless }, body)
+    }
+
+    /// The request as the deciding rooms see it.
+    ///
+    /// # Errors
+    /// Why it is none that can be forwarded.
+    pub(super) fn request(&self) -> Result<Request<'_>, HeadError> {
+        let uri = &self.parts.uri;
+        let target = uri.path_and_query().map_or("", |path| path.as_str());
+        let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
+        let joined =
+            self.cookies.as_ref().map(|value| HeaderField { name: &b"cookie"[..], value: value.as_slice() });
+        let lines = self
+            .parts
+            .headers
+            .iter()
+            .filter(|(name, _)| joined.is_none() || *name != header::COOKIE)
+            .map(|(name, value)| HeaderField { name: name.as_str().as_bytes(), value: value.as_bytes() })
+            .chain(joined);
+        let method = self.parts.method.as_str().as_bytes();
+        // A CONNECT names no path (RFC 9113, section 8.5); it is refused whatever it names.
+        let target = if target.is_empty() { "/" } else { target };
+        let well_formed = target.starts_with('/') || (target == "*" && method == b"OPTIONS");
+        if !well_formed {
+            return Err(HeadError::Malformed);
+        }
+        Request::of_fields(method, target.as_bytes(), authority, lines, self.bodiless)
+    }
+}
+
+/// Appends the trailer fields that may travel (RFC 9110, section 6.5.1) as lines of HTTP/1.1.
+pub(super) fn trailer_lines(trailers: &HeaderMap, out: &mut Vec<u8>) {
+    for (name, value) in trailers {
+        if may_trail(name.as_str().as_bytes()) {
+            line(out, name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
+}
+
+fn may_trail(name: &[u8]) -> bool {
+    let forbidden: [&[u8]; 6] =
+        [b"cookie", b"set-cookie", b"authorization", b"content-encoding", b"content-type", b"content-range"];
+    kind(name) == Kind::Other && !forbidden.contains(&name)
+}
+
+/// Field lines as a map; none when one of them has no form in HTTP/2.
+pub(super) fn map<'a>(lines: impl Iterator<Item = HeaderField<'a>>) -> Option<HeaderMap> {
+    let mut map = HeaderMap::new();
+    for field in lines {
+        append(&mut map, field.name, field.value)?;
+    }
+    Some(map)
+}
+
+fn append(map: &mut HeaderMap, name: &[u8], value: &[u8]) -> Option<()> {
+    let name = HeaderName::from_bytes(name).ok()?;
+    let value = HeaderValue::from_bytes(value).ok()?;
+    map.try_append(name, value).ok()?;
+    Some(())
+}
+
+/// The response head for the client: connection-specific fields left out, edits applied; none when it has no
+/// form in HTTP/2.
+pub(super) fn response(response: &Response<'_>, edits: &HeaderEdits) -> Option<http::Response<()>> {
+    let mut head = http::Response::new(());
+    *head.status_mut() = StatusCode::from_u16(response.status).ok()?;
+    let fields = &response.fields;
+    let coded = fields.of(Kind::TransferEncoding).next().is_some();
+    let has_connection = fields.of(Kind::Connection).next().is_some();
+    let mut has_length = false;
+    for (field, kind) in fields.with_kinds() {
+        let keep = match kind {
+            Kind::Connection | Kind::HopByHop | Kind::TransferEncoding | Kind::Upgrade | Kind::Te => false,
+            // Equal lengths count once.
+            Kind::ContentLength => {
+                matches!(response.framing, Framing::Length(_) | Framing::Empty)
+                    && !coded
+                    && !std::mem::replace(&mut has_length, true)
+            }
+            _ => !has_connection || !fields.connection_lists(field.name),
+        };
+        if keep && (edits.is_empty() || !edits.drops(field.name)) {
+            append(head.headers_mut(), field.name, field.value)?;
+        }
+    }
+    for edit in edits.iter().filter(|edit| edit.op != EditOp::Remove) {
+        append(head.headers_mut(), edit.name.as_bytes(), edit.value)?;
+    }
+    Some(head)
+}
+
+/// An answer of the balancer's own.
+pub(super) fn own(status: u16, body: &str, date: &str, allow: Option<&'static str>) -> http::Response<Bytes> {
+    let mut answer = http::Response::new(Bytes::copy_from_slice(body.as_bytes()));
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = answer.headers_mut();
+    headers.insert(header::SERVER, HeaderValue::from_static("balancer"));
+    if let Ok(date) = HeaderValue::from_str(date) {
+        headers.insert(header::DATE, date);
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    if let Some(allow) = allow {
+        headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+    }
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    answer
+}

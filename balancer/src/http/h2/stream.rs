@@ -1,0 +1,135 @@
+//! One request of an HTTP/2 connection: decided, carried out by the leg that its target's version asks for,
+//! answered. Sends a request again only where nothing can have been done twice.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use h2::{RecvStream, server::SendResponse};
+
+use super::{Open, Session, head, head::Head, to_http1};
+use crate::{
+    http::{
+        Context,
+        exchange::MOST_CONNECT_TIMEOUTS,
+        forward::Route,
+        plan::{Plan, Refusal},
+    },
+    response::error_pages,
+    snapshot::ListenerView,
+    telemetry::counters::OwnStatus,
+    wire::deadline::{Watch, Watched},
+};
+
+/// How an attempt at a target ended.
+pub(super) enum Attempt {
+    /// The client has its answer, or is gone.
+    Over,
+    /// The target did not take the connection.
+    Unreachable {
+        /// In the time it had.
+        timed_out: bool,
+    },
+    /// A connection kept was dead; nothing came back and nothing was consumed.
+    Stale,
+    /// The answer is the balancer's.
+    Failed(OwnStatus),
+}
+
+/// One request.
+pub(super) struct Stream {
+    pub(super) context: Rc<Context>,
+    pub(super) body: RecvStream,
+    pub(super) respond: SendResponse<Bytes>,
+    pub(super) listener: Arc<ListenerView>,
+    watched: Watched,
+}
+
+/// Serves one request to its end.
+pub(super) async fn serve(
+    session: Rc<Session>,
+    request: http::Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+) {
+    let _open = Open::begin(&session);
+    let context = Rc::clone(&session.context);
+    let snapshot = context.snapshot();
+    if let Some(listener) = snapshot.listener(session.listener_id()) {
+        *session.listener.borrow_mut() = Arc::clone(listener);
+    }
+    let listener = Arc::clone(&session.listener.borrow());
+    let (head, body) = Head::new(request);
+    let route = Route {
+        load_balancer: &listener.load_balancer,
+        port: listener.port,
+        peer: session.peer,
+        local: session.local,
+    };
+    let planned = head
+        .request()
+        .map_err(Refusal::from)
+        .and_then(|request| Plan::decide(&context, snapshot, &listener, &route, &request, Vec::new()));
+    drop(head);
+    let watched = context.watches.register();
+    watched.watch().set_listener(listener.id.0);
+    let mut stream = Stream { context, body, respond, listener: Arc::clone(&listener), watched };
+    match planned {
+        Ok(plan) => exchange(&mut stream, plan).await,
+        Err(Refusal { status, wishes }) => stream.answer(status, wishes.is_some_and(|wishes| wishes.to_head)),
+    }
+}
+
+async fn exchange(stream: &mut Stream, mut plan: Plan) {
+    let mut fresh = false;
+    let mut timeouts = 0;
+    loop {
+        let status = match to_http1::attempt(stream, &mut plan, fresh).await {
+            Attempt::Over => return,
+            Attempt::Stale => {
+                fresh = true;
+                stream.context.counters.retries.inc();
+                continue;
+            }
+            Attempt::Unreachable { timed_out } => {
+                fresh = false;
+                timeouts += usize::from(timed_out);
+                if timeouts < MOST_CONNECT_TIMEOUTS && plan.turn_elsewhere(&stream.context) {
+                    stream.context.counters.retries.inc();
+                    continue;
+                }
+                if timed_out { OwnStatus::GatewayTimeout } else { OwnStatus::BadGateway }
+            }
+            Attempt::Failed(status) => status,
+        };
+        return stream.answer(status, plan.wishes.to_head);
+    }
+}
+
+impl Stream {
+    pub(super) fn watch(&self) -> &Rc<Watch> {
+        self.watched.watch()
+    }
+
+    pub(super) fn arm_idle(&self) {
+        self.arm(self.listener.load_balancer.idle_timeout);
+    }
+
+    fn arm(&self, span: Duration) {
+        self.watch().arm(self.context.clock.millis(), span);
+    }
+
+    /// Sends an answer of the balancer's own and counts it. It is short: the engine holds it until the client
+    /// takes it.
+    fn answer(&mut self, status: OwnStatus, to_head: bool) {
+        self.context.counters.own(status);
+        let body = error_pages::body(status);
+        let answer = self
+            .context
+            .clock
+            .with_date(|date| head::own(status.code(), &body, date, error_pages::allow(status)));
+        let (head, body) = answer.into_parts();
+        let sent = self.respond.send_response(http::Response::from_parts(head, ()), to_head);
+        if let (Ok(mut sending), false) = (sent, to_head) {
+            let _ = sending.send_data(body, true);
+        }
+    }
+}

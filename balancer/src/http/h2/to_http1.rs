@@ -1,0 +1,271 @@
+//! A request of an HTTP/2 client at an HTTP/1.1 target: on a connection kept or a new one, bodies both ways at
+//! once.
+
+use std::{
+    future::poll_fn,
+    rc::Rc,
+    task::{Context as TaskContext, Poll},
+};
+
+use bytes::Bytes;
+use h2::{Reason, SendStream};
+
+use super::{
+    download::{Download, DownloadError},
+    head,
+    stream::{Attempt, Stream},
+    upload::{Upload, UploadError},
+};
+use crate::{
+    http::{
+        plan::Plan,
+        reach::{self, InFlight, Unreachable},
+    },
+    model::HeaderEdits,
+    telemetry::counters::OwnStatus,
+    upstream::Connection,
+    wire::{
+        buffer::{BUFFER_SIZE, Buffer},
+        deadline::Interrupt,
+        head::{Framing, MAX_RESPONSE_HEAD, Response},
+    },
+};
+
+/// Tries the target that the plan names.
+pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -> Attempt {
+    let context = Rc::clone(&stream.context);
+    let Some(target) = plan.target() else { return Attempt::Failed(OwnStatus::ServiceUnavailable) };
+    let (slot, endpoint) = (target.slot, target.endpoint.clone());
+    stream.watch().set_registration(Some(target.registration));
+    let _in_flight = InFlight::begin(&context.tables.outstanding, slot);
+    let ask = !(plan.wishes.idempotent && plan.wishes.framing == Framing::Empty);
+    let pooled = if fresh { None } else { reach::pooled(&context, slot, &endpoint, ask) };
+    let reused = pooled.is_some();
+    let connection = match pooled {
+        Some(connection) => connection,
+        None => {
+            let watch = Rc::clone(stream.watch());
+            let timeout = stream.listener.load_balancer.connect_timeout;
+            let opening = reach::open(&context, &watch, timeout, slot, &endpoint);
+            match unless_reset(stream, opening).await {
+                None => return stream.client_gone(),
+                Some(Ok(connection)) => connection,
+                Some(Err(Unreachable { timed_out })) => {
+                    plan.count_connection_error(&context);
+                    return Attempt::Unreachable { timed_out };
+                }
+            }
+        }
+    };
+    plan.count_sending(&context);
+    let sending = Upload::new(std::mem::take(&mut plan.head), plan.wishes.framing);
+    let mut transfer =
+        Transfer { connection, inbound: context.buffers.take(), sending, upload_failed: false, reused };
+    let outcome = transfer.run(stream, plan).await;
+    let Transfer { connection, inbound, sending, upload_failed, .. } = transfer;
+    let sent_all = sending.is_done() && !upload_failed;
+    let clean = inbound.is_empty();
+    context.buffers.give(inbound);
+    plan.head = sending.into_memory();
+    match outcome {
+        Outcome::Done { target_stays } => {
+            if target_stays && sent_all && clean && !context.draining.get() {
+                context.pool.borrow_mut().give(&endpoint, connection, context.clock.millis());
+            }
+            Attempt::Over
+        }
+        Outcome::Over => Attempt::Over,
+        Outcome::Gone => stream.client_gone(),
+        Outcome::Stale => Attempt::Stale,
+        Outcome::Failed(status) => {
+            if matches!(status, OwnStatus::BadGateway | OwnStatus::GatewayTimeout) {
+                plan.count_connection_error(&context);
+            }
+            Attempt::Failed(status)
+        }
+    }
+}
+
+/// Awaits `future` unless the client resets the request first.
+async fn unless_reset<F: Future>(stream: &mut Stream, future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        stream.respond.poll_reset(cx).map(|_| None)
+    })
+    .await
+}
+
+/// How the transfer on one connection ended.
+enum Outcome {
+    Done { target_stays: bool },
+    Over,
+    Gone,
+    Stale,
+    Failed(OwnStatus),
+}
+
+/// What happens while a response head is awaited.
+enum Event {
+    Bytes,
+    TargetEnded,
+    ClientGone,
+}
+
+/// The response head is sent.
+struct Answered {
+    sink: SendStream<Bytes>,
+    body: Download,
+    target_stays: bool,
+}
+
+/// One request on one connection.
+struct Transfer {
+    connection: Connection,
+    inbound: Buffer,
+    sending: Upload,
+    upload_failed: bool,
+    reused: bool,
+}
+
+impl Transfer {
+    async fn run(&mut self, stream: &mut Stream, plan: &Plan) -> Outcome {
+        stream.arm_idle();
+        let watch = Rc::clone(stream.watch());
+        loop {
+            match watch.within(poll_fn(|cx| self.poll_head(cx, stream))).await {
+                Ok(Event::Bytes) => {}
+                Ok(Event::TargetEnded) => return self.target_ended(plan),
+                Ok(Event::ClientGone) => return Outcome::Gone,
+                Err(Interrupt::TimedOut) if self.sending.is_read() => {
+                    return Outcome::Failed(OwnStatus::GatewayTimeout);
+                }
+                Err(Interrupt::TimedOut) => return Outcome::Failed(OwnStatus::RequestTimeout),
+                Err(_) => return Outcome::Failed(OwnStatus::BadGateway),
+            }
+            match self.take_head(stream, plan) {
+                Ok(None) => {}
+                Ok(Some(answered)) => return self.relay(stream, answered).await,
+                Err(outcome) => return outcome,
+            }
+        }
+    }
+
+    /// As for HTTP/1.1: only a connection that was closed before it was used is no fault of the request.
+    fn target_ended(&self, plan: &Plan) -> Outcome {
+        let again = self.reused
+            && self.inbound.is_empty()
+            && plan.wishes.idempotent
+            && plan.wishes.framing == Framing::Empty
+            && !self.sending.has_begun();
+        if again { Outcome::Stale } else { Outcome::Failed(OwnStatus::BadGateway) }
+    }
+
+    /// Moves the request's body, reads the response and looks whether the client is still there.
+    fn poll_head(&mut self, cx: &mut TaskContext<'_>, stream: &mut Stream) -> Poll<Event> {
+        let before = self.sending.moved();
+        if self.poll_upload(cx, stream) || stream.respond.poll_reset(cx).is_ready() {
+            return Poll::Ready(Event::ClientGone);
+        }
+        if self.sending.moved() != before {
+            stream.arm_idle();
+        }
+        let limit = MAX_RESPONSE_HEAD + BUFFER_SIZE;
+        match self.inbound.poll_fill(cx, &mut self.connection, limit) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(1..)) => {
+                stream.arm_idle();
+                Poll::Ready(Event::Bytes)
+            }
+            Poll::Ready(_) => Poll::Ready(Event::TargetEnded),
+        }
+    }
+
+    /// Whether the client is gone.
+    fn poll_upload(&mut self, cx: &mut TaskContext<'_>, stream: &mut Stream) -> bool {
+        if self.upload_failed || self.sending.is_done() {
+            return false;
+        }
+        match self.sending.poll(cx, &mut stream.body, &mut self.connection) {
+            Poll::Ready(Err(UploadError::Client)) => return true,
+            // The target may have answered before it stopped reading.
+            Poll::Ready(Err(UploadError::Target)) => self.upload_failed = true,
+            Poll::Ready(Ok(())) | Poll::Pending => {}
+        }
+        false
+    }
+
+    /// Takes a whole head out of the buffer, if there is one. Interim responses are passed on.
+    fn take_head(&mut self, stream: &mut Stream, plan: &Plan) -> Result<Option<Answered>, Outcome> {
+        let bad = || Outcome::Failed(OwnStatus::BadGateway);
+        loop {
+            let Some(response) =
+                Response::parse(self.inbound.bytes(), plan.wishes.to_head).map_err(|_| bad())?
+            else {
+                return Ok(None);
+            };
+            let (status, length) = (response.status, response.length);
+            if status == 101 {
+                return Err(bad());
+            }
+            if status < 200 {
+                let interim = head::response(&response, &HeaderEdits::new()).ok_or_else(bad)?;
+                drop(response);
+                self.inbound.consume(length);
+                if status != 100 && stream.respond.send_informational(interim).is_err() {
+                    return Err(Outcome::Gone);
+                }
+                continue;
+            }
+            let edits = plan.respond(&stream.context, &response.view());
+            let head = head::response(&response, &edits).ok_or_else(bad)?;
+            let (framing, target_stays) = (response.framing, response.keep_alive);
+            drop(response);
+            self.inbound.consume(length);
+            let sink =
+                stream.respond.send_response(head, framing == Framing::Empty).map_err(|_| Outcome::Gone)?;
+            return Ok(Some(Answered { sink, body: Download::new(framing), target_stays }));
+        }
+    }
+
+    /// Moves the response, and what is left of the request, to the end.
+    async fn relay(&mut self, stream: &mut Stream, mut answered: Answered) -> Outcome {
+        let watch = Rc::clone(stream.watch());
+        match watch.within(poll_fn(|cx| self.poll_relay(cx, stream, &mut answered))).await {
+            Ok(Ok(())) => Outcome::Done { target_stays: answered.target_stays },
+            Ok(Err(DownloadError::Client)) => Outcome::Over,
+            // The head is out: only a reset tells the client that this is not the whole response.
+            Ok(Err(DownloadError::Target)) | Err(_) => {
+                answered.sink.send_reset(Reason::INTERNAL_ERROR);
+                Outcome::Over
+            }
+        }
+    }
+
+    fn poll_relay(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        stream: &mut Stream,
+        answered: &mut Answered,
+    ) -> Poll<Result<(), DownloadError>> {
+        let before = answered.body.moved() + self.sending.moved();
+        let moved = answered.body.poll(cx, &mut self.connection, &mut self.inbound, &mut answered.sink);
+        if moved.is_pending() && (self.poll_upload(cx, stream) || answered.sink.poll_reset(cx).is_ready()) {
+            return Poll::Ready(Err(DownloadError::Client));
+        }
+        if answered.body.moved() + self.sending.moved() != before {
+            stream.arm_idle();
+        }
+        moved
+    }
+}
+
+impl Stream {
+    /// The client reset the request or is gone while the target was awaited (ALB: 460).
+    pub(super) fn client_gone(&self) -> Attempt {
+        self.context.counters.own(OwnStatus::ClientClosed);
+        Attempt::Over
+    }
+}

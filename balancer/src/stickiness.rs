@@ -7,6 +7,7 @@ mod application_cookie;
 mod cookie_scan;
 mod decision;
 mod duration_cookie;
+mod issued_cookie;
 mod keyring;
 mod session_table;
 mod token;

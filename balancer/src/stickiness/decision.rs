@@ -112,7 +112,7 @@ pub(super) struct Window {
 }
 
 /// How far ahead of ours another balancer's clock may be, in seconds, before its values are refused.
-const CLOCK_SKEW: u32 = 60;
+pub(super) const CLOCK_SKEW: u32 = 60;
 
 impl Window {
     /// The window of a group's cookies. Where renewal waits for a tenth of the duration, a value is accepted for

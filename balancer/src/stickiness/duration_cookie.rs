@@ -106,3 +106,143 @@ impl DurationCookie {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{CookieAttributes, CookieRenewal, HeaderField, StickinessKind, Version},
+        stickiness::Standing,
+    };
+
+    const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
+    const A: TargetId = TargetId(11);
+    const B: TargetId = TargetId(22);
+
+    struct Fleet;
+
+    impl TargetLookup for Fleet {
+        fn find(&self, id: TargetId) -> Option<(usize, Standing)> {
+            match id {
+                A => Some((0, Standing::Routable)),
+                B => Some((1, Standing::Routable)),
+                _ => None,
+            }
+        }
+    }
+
+    fn cookie(renewal: CookieRenewal) -> DurationCookie {
+        let settings = StickinessSettings {
+            kind: StickinessKind::LoadBalancerCookie,
+            duration_seconds: 1000,
+            attributes: CookieAttributes { secure: false, http_only: false, prefix: "AWSALB".into() },
+            renewal,
+        };
+        DurationCookie::new(&settings, Arc::new(Keyring::from_bytes(&[7; 32]).unwrap()))
+    }
+
+    fn value(cookie: &DurationCookie, target: TargetId) -> String {
+        let sealed = token::seal(cookie.ring.signing(), Session { target, issued: NOW });
+        String::from_utf8(AsRef::<[u8]>::as_ref(&sealed).to_vec()).unwrap()
+    }
+
+    fn decide(
+        cookie: &DurationCookie,
+        method: &[u8],
+        fields: &[(&[u8], &str)],
+        now: UnixSeconds,
+    ) -> Decision {
+        let headers: Vec<_> =
+            fields.iter().map(|(name, value)| HeaderField { name, value: value.as_bytes() }).collect();
+        let head = RequestHead { method, target: b"/", version: Version::Http11, headers: &headers };
+        cookie.decide(&head, &Fleet, now)
+    }
+
+    fn of(cookie: &DurationCookie, cookies: &str) -> (Option<usize>, Outcome) {
+        let decision = decide(cookie, b"GET", &[(b"Cookie", cookies)], NOW);
+        (decision.target, decision.outcome)
+    }
+
+    fn set_cookies(
+        cookie: &DurationCookie,
+        decision: &Decision,
+        chosen: TargetId,
+        now: UnixSeconds,
+    ) -> Vec<String> {
+        let mut edits = HeaderEdits::new();
+        let set = cookie.respond(decision, chosen, false, now, &mut edits);
+        let lines: Vec<_> =
+            edits.iter().map(|edit| String::from_utf8(edit.value.to_vec()).unwrap()).collect();
+        assert_eq!(set, !lines.is_empty());
+        lines
+    }
+
+    #[test]
+    fn the_twin_wins_and_the_plain_one_serves_where_no_twin_verifies() {
+        let cookie = cookie(CookieRenewal::Always);
+        let (a, b) = (value(&cookie, A), value(&cookie, B));
+        assert_eq!(of(&cookie, &format!("AWSALB={a}; AWSALBCORS={b}")), (Some(1), Outcome::Pinned));
+        assert_eq!(of(&cookie, &format!("AWSALBCORS=garbage; AWSALB={a}")), (Some(0), Outcome::Pinned));
+        assert_eq!(of(&cookie, &format!("AWSALB=garbage; AWSALB={b}")), (Some(1), Outcome::Pinned));
+        assert_eq!(of(&cookie, &format!("AWSALBX={a}")), (None, Outcome::Absent));
+    }
+
+    #[test]
+    fn what_does_not_verify_counts_as_absent_with_its_reason() {
+        let cookie = cookie(CookieRenewal::Always);
+        let a = value(&cookie, A);
+        let last = a.len() - 4;
+        let flipped =
+            format!("{}{}{}", &a[..last], if &a[last..=last] == "A" { "B" } else { "A" }, &a[last + 1..]);
+        assert_eq!(of(&cookie, "AWSALB="), (None, Outcome::Malformed));
+        assert_eq!(of(&cookie, &format!("AWSALB={}", a.replace('A', "%41") + "%")).0, None);
+        assert_eq!(of(&cookie, &format!("AWSALB={flipped}")), (None, Outcome::Forged));
+        assert_eq!(of(&cookie, &format!("AWSALB={flipped}; AWSALB=x")), (None, Outcome::Forged));
+        assert_eq!(
+            of(&cookie, &format!("AWSALB={}", value(&cookie, TargetId(9)))),
+            (None, Outcome::UnknownTarget)
+        );
+        let late = decide(&cookie, b"GET", &[(b"Cookie", &format!("AWSALB={a}"))], NOW.plus(1001));
+        assert_eq!((late.target, late.outcome), (None, Outcome::Expired));
+    }
+
+    #[test]
+    fn every_response_sets_both_cookies_anew() {
+        let cookie = cookie(CookieRenewal::Always);
+        let a = value(&cookie, A);
+        let decision = decide(&cookie, b"GET", &[(b"Cookie", &format!("AWSALB={a}"))], NOW);
+        let lines = set_cookies(&cookie, &decision, A, NOW);
+        assert_eq!(lines.len(), 2);
+        let start = |line: &str| line.split(';').next().unwrap().split_once('=').unwrap().1.to_owned();
+        assert_eq!(start(&lines[0]), start(&lines[1]), "one value in both");
+        assert!(lines[0].starts_with("AWSALB=") && !lines[0].contains("SameSite"), "{}", lines[0]);
+        assert!(lines[1].starts_with("AWSALBCORS=") && lines[1].contains("SameSite=None"), "{}", lines[1]);
+        assert!(lines.iter().all(|line| line.contains("Path=/") && line.contains("Expires=")));
+    }
+
+    #[test]
+    fn when_due_sets_them_at_the_start_on_a_move_and_after_a_tenth() {
+        let cookie = cookie(CookieRenewal::WhenDue);
+        let a = format!("AWSALB={}", value(&cookie, A));
+        let first = decide(&cookie, b"GET", &[], NOW);
+        assert_eq!(set_cookies(&cookie, &first, A, NOW).len(), 2, "a session starts");
+        let again = |later: u32, chosen| {
+            let now = NOW.plus(later);
+            let decision = decide(&cookie, b"GET", &[(b"Cookie", &a)], now);
+            set_cookies(&cookie, &decision, chosen, now).len()
+        };
+        assert_eq!((again(99, A), again(99, B), again(100, A)), (0, 2, 2));
+    }
+
+    #[test]
+    fn a_preflight_starts_no_session() {
+        let cookie = cookie(CookieRenewal::Always);
+        let fields: [(&[u8], &str); 2] =
+            [(b"Origin", "http://a.example"), (b"Access-Control-Request-Method", "POST")];
+        let decision = decide(&cookie, b"OPTIONS", &fields, NOW);
+        assert_eq!(decision.outcome, Outcome::Preflight);
+        assert!(set_cookies(&cookie, &decision, A, NOW).is_empty());
+        let plain = decide(&cookie, b"OPTIONS", &fields[..1], NOW);
+        assert_eq!((plain.outcome, set_cookies(&cookie, &plain, A, NOW).len()), (Outcome::Absent, 2));
+    }
+}

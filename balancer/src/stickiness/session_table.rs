@@ -21,8 +21,12 @@
 //! Renewing a session that stays on its target changes the stamp alone, by one compare-exchange: there is
 //! no moment at which a reader misses it. Everything else claims the entry (compare-exchange of the stamp it
 //! saw), fills the other words, and publishes (compare-exchange of its claim). A claim that is older than
-//! `PATIENCE` belongs to a writer that died and may be taken over. A new session takes an empty
-//! entry, or a dead writer's, or the stalest of its bucket: memory is bounded, and who was away longest goes first.
+//! `PATIENCE` belongs to a writer that died: readers pass it over, and it may be taken over. A new session takes an
+//! empty entry, or a dead writer's, or one dated in the future by a clock that was set back since, or the stalest
+//! of its bucket: memory is bounded, and who was away longest goes first.
+//!
+//! Two writers that begin one session at the same moment may each take an entry. Of several entries of one key the
+//! newest counts, for every reader alike, and the next writer of the key empties the others.
 //!
 //! # Why no reader ever gets a wrong answer
 //!
@@ -52,6 +56,7 @@ use std::{
     },
 };
 
+use super::decision::CLOCK_SKEW;
 use crate::{clock::UnixSeconds, id::TargetId};
 
 /// Words of one entry.
@@ -127,7 +132,25 @@ fn is_claim(stamp: u64) -> bool {
     stamp & u64::from(CLAIMED) == u64::from(CLAIMED)
 }
 
+/// Whether this is the claim of a writer that is not coming back: too old, or of a time that is yet to come.
+fn is_abandoned(stamp: u64, now: UnixSeconds) -> bool {
+    let (claimed, now) = (u64::from(issued_of(stamp).0), u64::from(now.0));
+    is_claim(stamp) && (claimed + u64::from(PATIENCE) < now || claimed > now + u64::from(CLOCK_SKEW))
+}
+
+/// How early an entry gives way to a new session of its bucket: the lower, the earlier.
+fn rank(stamp: u64, now: UnixSeconds) -> u64 {
+    let issued = u64::from(issued_of(stamp).0);
+    match stamp {
+        0 => 0,
+        stamp if is_claim(stamp) => 1,
+        _ if issued > u64::from(now.0) + u64::from(CLOCK_SKEW) => 2,
+        _ => 3 + issued,
+    }
+}
+
 /// One entry's words.
+#[derive(Clone, Copy)]
 struct Entry<'t> {
     stamp: &'t AtomicU64,
     target: &'t AtomicU64,
@@ -146,9 +169,9 @@ enum Seen {
 }
 
 impl Entry<'_> {
-    fn read(&self, key: u128) -> Seen {
+    fn read(&self, key: u128, now: UnixSeconds) -> Seen {
         let before = self.stamp.load(Acquire);
-        if before == 0 {
+        if before == 0 || is_abandoned(before, now) {
             return Seen::Other;
         }
         if is_claim(before) {
@@ -201,18 +224,19 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
     }
 
     /// The target of the session with this key, and when the session was last renewed.
-    pub fn lookup(&self, key: u128) -> Option<(TargetId, UnixSeconds)> {
+    pub fn lookup(&self, key: u128, now: UnixSeconds) -> Option<(TargetId, UnixSeconds)> {
         for _ in 0..LOOKS {
             let mut changing = false;
+            let mut newest: Option<(UnixSeconds, u64)> = None;
             for entry in self.bucket(key) {
-                match entry.read(key) {
-                    Seen::Mine { stamp, target } => return Some((TargetId(target), issued_of(stamp))),
+                match entry.read(key, now) {
+                    Seen::Mine { stamp, target } => newest = newest.max(Some((issued_of(stamp), target))),
                     Seen::Changing => changing = true,
                     Seen::Other => {}
                 }
             }
-            if !changing {
-                return None;
+            if newest.is_some() || !changing {
+                return newest.map(|(issued, target)| (TargetId(target), issued));
             }
             std::hint::spin_loop();
         }
@@ -231,27 +255,42 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
     }
 
     fn try_insert(&self, key: u128, target: u64, now: UnixSeconds) -> bool {
+        let mut mine: Option<(UnixSeconds, u64, u64, Entry<'_>)> = None;
         let mut victim: Option<(u64, u64, Entry<'_>)> = None;
         for entry in self.bucket(key) {
-            if let Seen::Mine { stamp: seen, target: bound } = entry.read(key) {
-                if bound == target {
-                    let renewed = stamp(key, target, now);
-                    return entry.stamp.compare_exchange(seen, renewed, AcqRel, Relaxed).is_ok();
+            if let Seen::Mine { stamp: seen, target: bound } = entry.read(key, now) {
+                let found = (issued_of(seen), bound, seen, entry);
+                match &mut mine {
+                    None => mine = Some(found),
+                    Some(kept) => {
+                        let older = if (found.0, found.1) > (kept.0, kept.1) {
+                            std::mem::replace(kept, found)
+                        } else {
+                            found
+                        };
+                        let _ = older.3.stamp.compare_exchange(older.2, 0, AcqRel, Relaxed);
+                    }
                 }
-                return entry.write(seen, key, target, now);
+                continue;
             }
             let seen = entry.stamp.load(Relaxed);
-            let rank = match seen {
-                0 => 0,
-                seen if is_claim(seen) && now.since(issued_of(seen)) <= PATIENCE => continue,
-                seen if is_claim(seen) => 1,
-                seen => 2 + u64::from(issued_of(seen).0),
-            };
-            if victim.as_ref().is_none_or(|(best, ..)| rank < *best) {
-                victim = Some((rank, seen, entry));
+            if is_claim(seen) && !is_abandoned(seen, now) {
+                continue;
+            }
+            if victim.as_ref().is_none_or(|(best, ..)| rank(seen, now) < *best) {
+                victim = Some((rank(seen, now), seen, entry));
             }
         }
-        victim.is_none_or(|(_, seen, entry)| entry.write(seen, key, target, now))
+        match (mine, victim) {
+            (Some((_, bound, seen, entry)), _) if bound == target => {
+                let renewed = stamp(key, target, now);
+                entry.stamp.compare_exchange(seen, renewed, AcqRel, Relaxed).is_ok()
+            }
+            (Some((_, _, seen, entry)), _) | (None, Some((_, seen, entry))) => {
+                entry.write(seen, key, target, now)
+            }
+            (None, None) => true,
+        }
     }
 
     /// About how many sessions the table holds, expired ones included: counted over a sample of its buckets.
@@ -293,15 +332,15 @@ mod tests {
     #[test]
     fn what_is_inserted_is_found_renewed_and_moved() {
         let table = SessionTable::new(words(4));
-        assert_eq!(table.lookup(key(1)), None);
+        assert_eq!(table.lookup(key(1), NOW), None);
         table.insert(key(1), TargetId(7), NOW);
-        assert_eq!(table.lookup(key(1)), Some((TargetId(7), NOW)));
+        assert_eq!(table.lookup(key(1), NOW), Some((TargetId(7), NOW)));
         table.insert(key(1), TargetId(7), NOW.plus(5));
-        assert_eq!(table.lookup(key(1)), Some((TargetId(7), NOW.plus(5))));
+        assert_eq!(table.lookup(key(1), NOW), Some((TargetId(7), NOW.plus(5))));
         table.insert(key(1), TargetId(8), NOW.plus(6));
-        assert_eq!(table.lookup(key(1)), Some((TargetId(8), NOW.plus(6))));
+        assert_eq!(table.lookup(key(1), NOW), Some((TargetId(8), NOW.plus(6))));
         assert_eq!(table.occupied(), 1);
-        assert_eq!(SessionTable::new(words(0)).lookup(key(1)), None);
+        assert_eq!(SessionTable::new(words(0)).lookup(key(1), NOW), None);
     }
 
     #[test]
@@ -311,9 +350,9 @@ mod tests {
             table.insert(key(n), TargetId(n), NOW.plus(if n == 3 { 0 } else { 10 }));
         }
         table.insert(key(100), TargetId(100), NOW.plus(20));
-        assert_eq!(table.lookup(key(3)), None, "the stalest went");
-        assert_eq!(table.lookup(key(100)), Some((TargetId(100), NOW.plus(20))));
-        assert_eq!((0..8).filter(|n| table.lookup(key(*n)).is_some()).count(), 7);
+        assert_eq!(table.lookup(key(3), NOW), None, "the stalest went");
+        assert_eq!(table.lookup(key(100), NOW), Some((TargetId(100), NOW.plus(20))));
+        assert_eq!((0..8).filter(|n| table.lookup(key(*n), NOW).is_some()).count(), 7);
     }
 
     #[test]
@@ -323,9 +362,47 @@ mod tests {
             word.store(claim(NOW), Relaxed);
         }
         table.insert(key(1), TargetId(1), NOW.plus(PATIENCE));
-        assert_eq!(table.lookup(key(1)), None, "still its writer's");
+        assert_eq!(table.lookup(key(1), NOW), None, "still its writer's");
         table.insert(key(1), TargetId(1), NOW.plus(PATIENCE + 1));
-        assert_eq!(table.lookup(key(1)).map(|(target, _)| target), Some(TargetId(1)));
+        assert_eq!(table.lookup(key(1), NOW).map(|(target, _)| target), Some(TargetId(1)));
+    }
+
+    #[test]
+    fn readers_wait_for_no_writer_that_died() {
+        let table = SessionTable::new(words(1));
+        let entry = table.bucket(key(1)).next().unwrap();
+        entry.stamp.store(claim(NOW), Relaxed);
+        assert!(matches!(entry.read(key(1), NOW.plus(PATIENCE)), Seen::Changing));
+        assert!(matches!(entry.read(key(1), NOW.plus(PATIENCE + 1)), Seen::Other));
+        entry.stamp.store(claim(NOW.plus(1000)), Relaxed);
+        assert!(matches!(entry.read(key(1), NOW), Seen::Other), "a claim of the future");
+    }
+
+    /// Two entries of one key, as two writers leave them that begin a session at the same moment.
+    #[test]
+    fn of_two_entries_the_newest_counts_and_the_next_writer_leaves_one() {
+        for places in [[1, 5], [5, 1]] {
+            let table = SessionTable::new(words(1));
+            for (place, (target, later)) in places.into_iter().zip([(7, 0), (8, 3)]) {
+                let entry = table.bucket(key(1)).nth(place).unwrap();
+                assert!(entry.write(0, key(1), target, NOW.plus(later)));
+            }
+            assert_eq!(table.lookup(key(1), NOW), Some((TargetId(8), NOW.plus(3))));
+            table.insert(key(1), TargetId(9), NOW.plus(4));
+            assert_eq!(table.lookup(key(1), NOW), Some((TargetId(9), NOW.plus(4))));
+            assert_eq!(table.occupied(), 1);
+        }
+    }
+
+    #[test]
+    fn sessions_dated_in_the_future_give_way_first() {
+        let table = SessionTable::new(words(1));
+        for n in 0..8 {
+            table.insert(key(n), TargetId(n), if n == 5 { NOW.plus(100_000) } else { NOW });
+        }
+        table.insert(key(100), TargetId(100), NOW);
+        assert_eq!(table.lookup(key(5), NOW), None);
+        assert_eq!((0..8).filter(|n| table.lookup(key(*n), NOW).is_some()).count(), 7);
     }
 
     /// Every mixture of the words of two sessions in one entry, as interrupted writers could leave it.
@@ -344,7 +421,7 @@ mod tests {
                 rest /= 3;
             }
             for (key, _, _) in sessions {
-                if let Some((target, issued)) = table.lookup(key) {
+                if let Some((target, issued)) = table.lookup(key, NOW) {
                     assert!(sessions.contains(&(key, target.0, issued)), "mixture {mixture}");
                 }
             }
@@ -364,7 +441,7 @@ mod tests {
                         let n = state % 40;
                         if state & (1 << 50) == 0 {
                             table.insert(key(n), TargetId(n * 2 + (state >> 60) % 2), NOW.plus(round / 1000));
-                        } else if let Some((target, issued)) = table.lookup(key(n)) {
+                        } else if let Some((target, issued)) = table.lookup(key(n), NOW) {
                             assert_eq!(target.0 / 2, n, "a session led astray");
                             assert!(issued >= NOW && issued <= NOW.plus(200));
                         }
@@ -389,7 +466,7 @@ mod tests {
                 model.insert(n, (TargetId(target), NOW.plus(later)));
             }
             for (n, session) in &model {
-                prop_assert_eq!(table.lookup(key(*n)), Some(*session));
+                prop_assert_eq!(table.lookup(key(*n), NOW), Some(*session));
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use std::{io, path::Path, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::{
@@ -123,7 +123,7 @@ async fn serve(
     counters: &ControlCounters,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::new().context("cannot take over signals")?;
-    let mut controller = Controller::start(parts).await.map_err(|error| anyhow!(error))?;
+    let mut controller = Controller::start(parts).await?;
     if let Some(admin) = admin {
         tokio::spawn(admin.serve(inspector));
     }

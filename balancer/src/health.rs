@@ -103,6 +103,13 @@ impl HealthChecks {
         }
     }
 
+    /// A check could not be made: one that something had triggered is tried again before long.
+    pub fn make_up_for(&mut self, finished: &Finished, now: Instant) {
+        if finished.origin == CheckOrigin::Triggered {
+            self.schedule.try_again(finished.registration, now);
+        }
+    }
+
     fn start(&mut self, order: ProbeOrder) {
         let prober = Arc::clone(&self.prober);
         let target = order.target.clone();

@@ -16,10 +16,12 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+mod reload;
+
+use self::reload::Pending;
 use super::resolver::Resolver;
 use crate::{
     clock::{monotonic_now, until},
-    config,
     health::{Finished, HealthChecks, Prober, suspects},
     id::{Slot, TargetId},
     kernel::{Events, Kernel, KernelError, TargetEvent},
@@ -27,7 +29,7 @@ use crate::{
     snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
     stickiness::{GroupStickiness, Keyring},
     target_group::{ASSESSMENT, Registry, Slots, TargetNames, TargetState, Urgency, WantedGroup},
-    telemetry::{self, counters::ControlCounters, inspect::CurrentSnapshot},
+    telemetry::{counters::ControlCounters, inspect::CurrentSnapshot},
 };
 
 /// How long changes are collected before workers hear of them, unless one is urgent.
@@ -35,6 +37,17 @@ const COALESCE: Duration = Duration::from_millis(20);
 
 /// How often the kernel room's book-keeping is done.
 const REAP: Duration = Duration::from_secs(1);
+
+/// Why the control side cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// TLS for health checks cannot be set up.
+    #[error("cannot set up TLS for health checks: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The shared tables have no room for the targets, or cannot be written.
+    #[error(transparent)]
+    Tables(#[from] KernelError),
+}
 
 /// Binds the sockets of a listener, one a worker.
 pub type Bind = Box<dyn Fn(&Listener) -> io::Result<Vec<TcpListener>>>;
@@ -115,6 +128,10 @@ pub struct Controller {
     listeners: Vec<(SocketAddr, ListenerId)>,
     next_listener: u32,
     publish_at: Option<Instant>,
+    published: Instant,
+    /// Where the secrets are: of the configuration that the process started with.
+    key_path: PathBuf,
+    pending: Option<Pending>,
 }
 
 impl Controller {
@@ -123,7 +140,7 @@ impl Controller {
     ///
     /// # Errors
     /// TLS for health checks could not be set up, or the tables have no room for the targets.
-    pub async fn start(parts: Parts) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    pub async fn start(parts: Parts) -> Result<Self, StartError> {
         let marker = parts.kernel.probe_marker();
         let exempt = Box::new(move |socket: std::os::fd::BorrowedFd<'_>| {
             if let Err(error) = marker.exempt(socket) {
@@ -135,6 +152,7 @@ impl Controller {
         let events = kernel.take_events();
         let mut controller = Self {
             config_path: parts.config_path,
+            key_path: parts.configuration.balancer.key_path(),
             registry: Registry::new(parts.workers.len()),
             configuration: parts.configuration,
             bind: parts.bind,
@@ -149,6 +167,8 @@ impl Controller {
             listeners: Vec::new(),
             next_listener: 0,
             publish_at: None,
+            published: monotonic_now(),
+            pending: None,
         };
         controller.resolver.sync(host_names(&controller.configuration), monotonic_now());
         controller.resolver.settle().await;
@@ -177,7 +197,7 @@ impl Controller {
             let expiry = self.registry.next_expiry();
             tokio::select! {
                 command = commands.recv() => match command {
-                    Some(Command::Reload) => self.reload().await,
+                    Some(Command::Reload) => self.reload(),
                     None => return,
                 },
                 Some(event) = next_event(&mut self.events) => self.suspect(event),
@@ -185,9 +205,13 @@ impl Controller {
                 host = self.resolver.next() => self.readdress(&host),
                 () = until(publish_at) => self.publish(),
                 () = until(expiry) => self.expire(),
-                _ = reap.tick() => self.kernel.reap(),
+                _ = reap.tick() => {
+                    self.kernel.reap();
+                    self.resolver.look_for_changes(monotonic_now());
+                }
                 _ = assess.tick() => self.assess(),
             }
+            self.go_on_with_reload();
         }
     }
 
@@ -207,6 +231,7 @@ impl Controller {
             Ok(result) => *result,
             Err(error) => {
                 tracing::warn!(%error, "a health check could not be made");
+                self.checks.make_up_for(finished, monotonic_now());
                 return;
             }
         };
@@ -225,7 +250,7 @@ impl Controller {
         match urgency {
             Urgency::None => {}
             Urgency::Soon => self.publish_soon(),
-            Urgency::Now => self.publish(),
+            Urgency::Now => self.publish_now(),
         }
     }
 
@@ -286,8 +311,19 @@ impl Controller {
         self.publish_at.get_or_insert_with(|| monotonic_now() + COALESCE);
     }
 
+    /// At once, unless workers have just been told: when many targets fall ill together, one snapshot serves all.
+    fn publish_now(&mut self) {
+        let earliest = self.published + COALESCE;
+        if monotonic_now() >= earliest {
+            self.publish();
+        } else {
+            self.publish_at = Some(self.publish_at.map_or(earliest, |at| at.min(earliest)));
+        }
+    }
+
     fn publish(&mut self) {
         self.publish_at = None;
+        self.published = monotonic_now();
         let balancers: Vec<Arc<LoadBalancer>> =
             self.configuration.load_balancers.iter().cloned().map(Arc::new).collect();
         let view = |listener: &Listener| {
@@ -358,107 +394,6 @@ impl Controller {
                 endpoints: self.endpoints(group),
             })
             .collect()
-    }
-
-    /// Reads the configuration again. Whatever is wrong with it, or with what it needs, leaves everything as
-    /// it was, is logged and counted.
-    async fn reload(&mut self) {
-        match self.try_reload().await {
-            Ok(()) => {
-                self.counters.reloads.inc();
-                tracing::info!(config = %self.config_path.display(), "configuration reloaded");
-            }
-            Err(faults) => {
-                self.counters.reload_failures.inc();
-                for fault in faults {
-                    tracing::error!(fault, "reload refused, the running configuration stays");
-                }
-            }
-        }
-    }
-
-    async fn try_reload(&mut self) -> Result<(), Vec<String>> {
-        let one = |fault: String| vec![fault];
-        let new = config::load(&self.config_path)
-            .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        if new.listeners.is_empty() {
-            return Err(one("no listener is configured".into()));
-        }
-        let key_path = new.balancer.key_path();
-        // A new secret in place of a lost one would end every session.
-        if !key_path.exists() {
-            return Err(one(format!(
-                "{}: the key file is gone; put it back, or restart to make a new one",
-                key_path.display()
-            )));
-        }
-        let keyring = Keyring::load_or_create(&key_path).map_err(|e| one(e.to_string()))?;
-        let mut bound = Vec::new();
-        for listener in &new.listeners {
-            if !self.listeners.iter().any(|(address, _)| *address == listener.address) {
-                let sockets = (self.bind)(listener).map_err(|error| {
-                    one(format!(
-                        "cannot listen on {} (listener {:?}): {error}",
-                        listener.address, listener.name
-                    ))
-                })?;
-                bound.push((listener.address, sockets));
-            }
-        }
-        let mut names = host_names(&new);
-        names.extend(host_names(&self.configuration));
-        self.resolver.sync(names, monotonic_now());
-        self.resolver.settle().await;
-        let ring = Names(Arc::new(keyring));
-        let wanted = self.wanted(&new);
-        self.registry
-            .apply(wanted, &ring, &mut self.kernel, monotonic_now())
-            .map_err(|error| one(error.to_string()))?;
-        self.names = ring;
-        self.warn_of_restarts(&new);
-        telemetry::log::set_level(new.balancer.log_level);
-        let old = std::mem::replace(&mut self.configuration, new);
-        self.resolver.sync(host_names(&self.configuration), monotonic_now());
-        let gone: Vec<_> = old
-            .listeners
-            .iter()
-            .filter(|before| !self.configuration.listeners.iter().any(|now| now.address == before.address))
-            .filter_map(|before| {
-                self.listeners.iter().find(|(address, _)| *address == before.address).copied()
-            })
-            .collect();
-        for (address, _) in &bound {
-            self.number(*address);
-        }
-        self.listeners.retain(|known| !gone.contains(known));
-        for (_, id) in gone {
-            self.tell(|| WorkerMessage::Unlisten(id));
-        }
-        self.publish();
-        for (address, sockets) in bound {
-            self.listen(address, sockets);
-        }
-        self.sync_checks();
-        Ok(())
-    }
-
-    /// Names the settings that changed and need a restart.
-    fn warn_of_restarts(&self, new: &Configuration) {
-        let (old, new) = (&self.configuration.balancer, &new.balancer);
-        let changed = [
-            ("instance", old.instance != new.instance),
-            ("workers", old.workers != new.workers),
-            ("state_dir", old.state_dir != new.state_dir),
-            ("runtime_dir", old.runtime_dir != new.runtime_dir),
-            ("kernel_assist", old.kernel_assist != new.kernel_assist),
-            ("admin_address", old.admin_address != new.admin_address),
-            ("user", old.user != new.user),
-            ("session_table_size", old.session_table_size != new.session_table_size),
-            ("log_format", old.log_format != new.log_format),
-        ];
-        for (setting, _) in changed.iter().filter(|(_, changed)| *changed) {
-            tracing::warn!(setting, "a changed setting of the balancer block takes effect at the next start");
-        }
     }
 }
 

@@ -3,13 +3,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     net::IpAddr,
+    os::unix::fs::MetadataExt as _,
     time::{Duration, Instant},
 };
 
 use hickory_resolver::{
     TokioResolver,
-    config::{LookupIpStrategy, ResolverConfig},
+    config::{LookupIpStrategy, ResolverConfig, ResolverOpts},
     name_server::TokioConnectionProvider,
     system_conf,
 };
@@ -27,6 +29,12 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What the system resolves names by.
+const SYSTEM_FILES: [&str; 2] = ["/etc/hosts", "/etc/resolv.conf"];
+
+/// Tells whether a file was changed or replaced: device, inode, size, time of change.
+type Stamp = Option<(u64, u64, u64, i64, i64)>;
+
 /// What asking for one name came to.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -42,19 +50,31 @@ pub(super) struct Resolver {
     known: BTreeMap<String, Option<Vec<IpAddr>>>,
     due: BTreeMap<String, Instant>,
     asking: JoinSet<Answer>,
+    stamps: [Stamp; 2],
 }
 
 impl Resolver {
     /// Uses the system's name servers and hosts file; without name servers, the hosts file alone.
     pub(super) fn new() -> Self {
-        let (config, mut options) =
-            system_conf::read_system_conf().unwrap_or_else(|_| (ResolverConfig::new(), Default::default()));
-        // Every address is a target, not those of the first family that answers.
-        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-        let resolver = TokioResolver::builder_with_config(config, TokioConnectionProvider::default())
-            .with_options(options)
-            .build();
-        Self { resolver, known: BTreeMap::new(), due: BTreeMap::new(), asking: JoinSet::new() }
+        let stamps = SYSTEM_FILES.map(stamp);
+        Self::with(system_resolver(), stamps)
+    }
+
+    fn with(resolver: TokioResolver, stamps: [Stamp; 2]) -> Self {
+        Self { resolver, known: BTreeMap::new(), due: BTreeMap::new(), asking: JoinSet::new(), stamps }
+    }
+
+    /// Looks whether the system's files changed; then every name is asked for anew by what they say now.
+    pub(super) fn look_for_changes(&mut self, now: Instant) {
+        if self.known.is_empty() {
+            return;
+        }
+        let stamps = SYSTEM_FILES.map(stamp);
+        if stamps != self.stamps {
+            self.stamps = stamps;
+            self.resolver = system_resolver();
+            self.due.values_mut().for_each(|due| *due = now);
+        }
     }
 
     /// The names to resolve from now on. New ones are due at once.
@@ -74,15 +94,14 @@ impl Resolver {
         self.known.get(name).and_then(Option::as_deref).unwrap_or_default()
     }
 
+    /// Whether every name was asked for once, whatever came of it.
+    pub(super) fn is_settled(&self) -> bool {
+        self.known.values().all(Option::is_some)
+    }
+
     /// Waits until every name was asked for once, or a question took too long.
     pub(super) async fn settle(&mut self) {
-        while !self.due.is_empty() && self.known.values().any(Option::is_none) {
-            let waits = self.known.iter().any(|(name, known)| {
-                known.is_none() && self.due.get(name).is_none_or(|due| *due <= monotonic_now())
-            });
-            if !waits && self.asking.is_empty() {
-                return;
-            }
+        while !self.is_settled() {
             self.next().await;
         }
     }
@@ -126,6 +145,25 @@ impl Resolver {
     }
 }
 
+fn stamp(path: &str) -> Stamp {
+    let found = fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
+}
+
+fn system_resolver() -> TokioResolver {
+    let (config, options) =
+        system_conf::read_system_conf().unwrap_or_else(|_| (ResolverConfig::new(), ResolverOpts::default()));
+    resolver(config, options)
+}
+
+fn resolver(config: ResolverConfig, mut options: ResolverOpts) -> TokioResolver {
+    // Every address is a target, not those of the first family that answers.
+    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+    TokioResolver::builder_with_config(config, TokioConnectionProvider::default())
+        .with_options(options)
+        .build()
+}
+
 async fn ask(resolver: TokioResolver, name: String) -> Answer {
     let addresses = match tokio::time::timeout(PATIENCE, resolver.lookup_ip(name.as_str())).await {
         Ok(Ok(found)) => {
@@ -141,7 +179,49 @@ async fn ask(resolver: TokioResolver, name: String) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use hickory_resolver::{config::NameServerConfig, proto::xfer::Protocol};
+    use tokio::net::UdpSocket;
+
     use super::*;
+
+    /// Answers every question for IPv4 addresses with another one each time, which holds for one second.
+    async fn name_server(socket: UdpSocket) {
+        let mut asked = 0;
+        let mut bytes = [0; 512];
+        while let Ok((length, client)) = socket.recv_from(&mut bytes).await {
+            let question = &bytes[12..length];
+            let end = question.iter().position(|byte| *byte == 0).unwrap() + 5;
+            let wants_ipv4 = question[end - 3] == 1;
+            asked += u8::from(wants_ipv4);
+            let mut answer = bytes[..2].to_vec();
+            answer.extend([0x81, 0x80, 0, 1, 0, u8::from(wants_ipv4), 0, 0, 0, 0]);
+            answer.extend(&question[..end]);
+            if wants_ipv4 {
+                answer.extend([0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 10, 0, 0, asked]);
+            }
+            socket.send_to(&answer, client).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_is_asked_for_again_when_its_time_to_live_is_over() {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address: SocketAddr = socket.local_addr().unwrap();
+        tokio::spawn(name_server(socket));
+        let mut config = ResolverConfig::new();
+        config.add_name_server(NameServerConfig::new(address, Protocol::Udp));
+        let mut options = ResolverOpts::default();
+        options.use_hosts_file = hickory_resolver::config::ResolveHosts::Never;
+        let mut resolver = Resolver::with(super::resolver(config, options), [None; 2]);
+        resolver.sync(["app.example.".to_owned()].into(), monotonic_now());
+        resolver.settle().await;
+        assert_eq!(resolver.addresses("app.example."), [IpAddr::from([10, 0, 0, 1])]);
+        let changed = tokio::time::timeout(Duration::from_secs(20), resolver.next()).await;
+        assert_eq!(changed.as_deref(), Ok("app.example."));
+        assert_eq!(resolver.addresses("app.example."), [IpAddr::from([10, 0, 0, 2])]);
+    }
 
     #[tokio::test]
     async fn names_of_the_hosts_file_resolve_and_unknown_ones_do_no_harm() {

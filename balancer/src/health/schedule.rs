@@ -19,6 +19,8 @@ const FIRST_CHECK_SPREAD: Duration = Duration::from_secs(1);
 const TRIGGER_GAP: Duration = Duration::from_millis(50);
 /// How soon a failed triggered check is followed by the next.
 const CONFIRMATION_GAP: Duration = Duration::from_millis(10);
+/// How soon a triggered check that could not be made, for want of file descriptors say, is tried again.
+const RECOVERY_GAP: Duration = Duration::from_secs(1);
 
 /// A check to be made now.
 #[derive(Clone, Debug)]
@@ -133,11 +135,19 @@ impl Schedule {
 
     /// A triggered check failed and more of them must say so: the next is due very soon.
     pub fn confirm(&mut self, registration: u64, now: Instant) {
+        self.trigger_at(registration, now + CONFIRMATION_GAP);
+    }
+
+    /// A triggered check could not be made: the next is due when this host may have recovered.
+    pub fn try_again(&mut self, registration: u64, now: Instant) {
+        self.trigger_at(registration, now + RECOVERY_GAP);
+    }
+
+    fn trigger_at(&mut self, registration: u64, due: Instant) {
         let Some(entry) = self.entries.get_mut(&registration) else { return };
         if entry.trigger.in_flight.is_some() {
             return;
         }
-        let due = now + CONFIRMATION_GAP;
         if let Some(waiting) = entry.trigger.due.replace(due) {
             self.triggered.remove(&(waiting, registration));
         }
@@ -286,6 +296,22 @@ mod tests {
         assert!(schedule.next(now).is_none());
         let again = schedule.next(now + CONFIRMATION_GAP).expect("shortly after");
         assert_eq!(again.origin, CheckOrigin::Triggered);
+    }
+
+    #[test]
+    fn a_triggered_check_that_could_not_be_made_is_tried_again() {
+        let (mut schedule, start) = (Schedule::new(1), Instant::now());
+        schedule.sync(targets(1).into_iter(), start);
+        let first = schedule.next(start).expect("due");
+        assert!(schedule.ended(first.number));
+        schedule.trigger(0, start);
+        let triggered = schedule.next(start).expect("at once");
+        assert!(schedule.ended(triggered.number));
+        schedule.try_again(0, start);
+        assert_eq!(schedule.next_due(), Some(start + RECOVERY_GAP));
+        assert!(
+            schedule.next(start + RECOVERY_GAP).is_some_and(|order| order.origin == CheckOrigin::Triggered)
+        );
     }
 
     #[test]

@@ -29,6 +29,9 @@ use crate::{
 /// How often deadlines are looked at: their precision.
 const TICK: Duration = Duration::from_millis(100);
 
+/// How long nothing is logged of another shortage of file descriptors or memory, in milliseconds.
+const TELL_AGAIN_MILLIS: u64 = 60_000;
+
 /// Ticks between looks at idle target connections.
 const POOL_TICKS: u32 = 10;
 
@@ -156,18 +159,21 @@ async fn accept(context: Rc<Context>, id: ListenerId, socket: TcpListener) {
         }
     };
     let mut pausing = false;
+    let mut told: Option<u64> = None;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                if std::mem::take(&mut pausing) {
-                    tracing::info!("accepting connections again");
-                }
+                pausing = false;
                 spawn_local(serve(Rc::clone(&context), Accepted { stream, peer, listener: id }));
             }
             Err(error) if is_shortage(&error) => {
                 context.counters.accept_pauses.inc();
-                if !std::mem::replace(&mut pausing, true) {
-                    tracing::warn!(%error, "accepting connections pauses");
+                // A shortage that comes and goes is told once, not at each turn.
+                let now = context.clock.millis();
+                let due = told.is_none_or(|at| now.saturating_sub(at) >= TELL_AGAIN_MILLIS);
+                if !std::mem::replace(&mut pausing, true) && due {
+                    told = Some(now);
+                    tracing::warn!(%error, "accepting connections pauses, and goes on as soon as it can");
                 }
                 tokio::time::sleep(TICK).await;
             }

@@ -193,6 +193,14 @@ impl Keyring {
         file::load_or_create(path)
     }
 
+    /// The ring of the file at `path`; none when there is no file.
+    ///
+    /// # Errors
+    /// As for [`Self::load_or_create`].
+    pub fn load(path: &Path) -> Result<Option<Self>, KeyringError> {
+        file::load_existing(path)
+    }
+
     /// The key that makes new values.
     pub(super) fn signing(&self) -> &Key {
         &self.signing

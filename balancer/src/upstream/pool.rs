@@ -24,6 +24,8 @@ struct Shelf {
 #[derive(Debug, Default)]
 pub struct Pool {
     shelves: Vec<Option<Shelf>>,
+    /// Of each slot, whether its connections may be kept.
+    wanted: Vec<bool>,
 }
 
 impl Pool {
@@ -44,9 +46,12 @@ impl Pool {
         None
     }
 
-    /// Keeps `connection` for later.
+    /// Keeps `connection` for later, unless its target gets no requests any more (see [`Self::keep_only`]).
     pub fn give(&mut self, endpoint: &Endpoint, connection: Connection, now_millis: u64) {
         let place = connection.slot().index();
+        if !self.wanted.get(place).is_some_and(|wanted| *wanted) {
+            return;
+        }
         if self.shelves.len() <= place {
             self.shelves.resize_with(place + 1, || None);
         }
@@ -70,8 +75,16 @@ impl Pool {
         }
     }
 
-    /// Drops connections to targets that are not in `used`.
+    /// Drops connections to targets that are not in `used`, and takes no more of theirs.
     pub fn keep_only(&mut self, used: &HashSet<Slot>) {
+        let most = used.iter().map(|slot| slot.index() + 1).max().unwrap_or(0);
+        self.wanted.clear();
+        self.wanted.resize(most, false);
+        for slot in used {
+            if let Some(wanted) = self.wanted.get_mut(slot.index()) {
+                *wanted = true;
+            }
+        }
         for (place, entry) in self.shelves.iter_mut().enumerate() {
             let in_use = u16::try_from(place).is_ok_and(|slot| used.contains(&Slot(slot)));
             if !in_use {

@@ -55,6 +55,10 @@ pub(super) fn load_or_create(path: &Path) -> Result<Keyring, KeyringError> {
         .map_err(|fault| KeyringError::File { path: path.to_path_buf(), fault })
 }
 
+pub(super) fn load_existing(path: &Path) -> Result<Option<Keyring>, KeyringError> {
+    load(path).map_err(|fault| KeyringError::File { path: path.to_path_buf(), fault })
+}
+
 /// The ring of an existing file; `None` when there is no file.
 fn load(path: &Path) -> Result<Option<Keyring>, KeyFileFault> {
     // Not blocking: a named pipe in the file's place must not hang the start. Regular files do not care.

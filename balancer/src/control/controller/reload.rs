@@ -1,0 +1,143 @@
+//! Taking a new configuration into use. Everything that can fail is tried before anything is changed; host names
+//! are waited for while the rest of the control side goes on.
+//! Must not know: how a configuration is read.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+};
+
+use super::{Controller, Names, host_names};
+use crate::{
+    clock::monotonic_now, config, model::Configuration, snapshot::WorkerMessage, stickiness::Keyring,
+    telemetry,
+};
+
+/// A configuration that is in order, and what was got for it.
+pub(super) struct Pending {
+    configuration: Configuration,
+    keyring: Keyring,
+    /// Sockets of listeners that are new.
+    bound: Vec<(SocketAddr, Vec<TcpListener>)>,
+}
+
+impl Controller {
+    /// Reads the configuration again. Whatever is wrong with it, or with what it needs, leaves everything as
+    /// it was, is logged and counted. One that is in order takes effect as soon as its host names have been
+    /// asked for; see [`Self::go_on_with_reload`].
+    pub(super) fn reload(&mut self) {
+        // One that still waits is overtaken, and gives its sockets back.
+        self.pending = None;
+        match self.prepare() {
+            Ok(pending) => {
+                let mut names = host_names(&pending.configuration);
+                names.extend(host_names(&self.configuration));
+                self.resolver.sync(names, monotonic_now());
+                self.pending = Some(pending);
+            }
+            Err(faults) => self.refuse(faults),
+        }
+    }
+
+    /// Puts a configuration that waits into force once nothing is left to wait for.
+    pub(super) fn go_on_with_reload(&mut self) {
+        if !self.resolver.is_settled() {
+            return;
+        }
+        let Some(pending) = self.pending.take() else { return };
+        match self.put_into_force(pending) {
+            Ok(()) => {
+                self.counters.reloads.inc();
+                tracing::info!(config = %self.config_path.display(), "configuration reloaded");
+            }
+            Err(fault) => self.refuse(vec![fault]),
+        }
+        self.resolver.sync(host_names(&self.configuration), monotonic_now());
+    }
+
+    fn refuse(&self, faults: Vec<String>) {
+        self.counters.reload_failures.inc();
+        for fault in faults {
+            tracing::error!(fault, "reload refused, the running configuration stays");
+        }
+    }
+
+    fn prepare(&self) -> Result<Pending, Vec<String>> {
+        let one = |fault: String| vec![fault];
+        let configuration = config::load(&self.config_path)
+            .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        if configuration.listeners.is_empty() {
+            return Err(one("no listener is configured".into()));
+        }
+        // A new secret in place of a lost one would end every session.
+        let keyring =
+            Keyring::load(&self.key_path).map_err(|error| one(error.to_string()))?.ok_or_else(|| {
+                one(format!(
+                    "{}: the key file is gone; put it back, or restart to make a new one",
+                    self.key_path.display()
+                ))
+            })?;
+        let mut bound = Vec::new();
+        for listener in &configuration.listeners {
+            if !self.listeners.iter().any(|(address, _)| *address == listener.address) {
+                let sockets = (self.bind)(listener).map_err(|error| {
+                    one(format!(
+                        "cannot listen on {} (listener {:?}): {error}",
+                        listener.address, listener.name
+                    ))
+                })?;
+                bound.push((listener.address, sockets));
+            }
+        }
+        Ok(Pending { configuration, keyring, bound })
+    }
+
+    fn put_into_force(&mut self, pending: Pending) -> Result<(), String> {
+        let Pending { configuration, keyring, bound } = pending;
+        let ring = Names(Arc::new(keyring));
+        let wanted = self.wanted(&configuration);
+        self.registry
+            .apply(wanted, &ring, &mut self.kernel, monotonic_now())
+            .map_err(|error| error.to_string())?;
+        self.names = ring;
+        self.warn_of_restarts(&configuration);
+        telemetry::log::set_level(configuration.balancer.log_level);
+        self.configuration = configuration;
+        let is_kept =
+            |address: SocketAddr| self.configuration.listeners.iter().any(|now| now.address == address);
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.listeners).into_iter().partition(|(address, _)| is_kept(*address));
+        self.listeners = kept;
+        for (address, _) in &bound {
+            self.number(*address);
+        }
+        for (_, id) in gone {
+            self.tell(|| WorkerMessage::Unlisten(id));
+        }
+        self.publish();
+        for (address, sockets) in bound {
+            self.listen(address, sockets);
+        }
+        self.sync_checks();
+        Ok(())
+    }
+
+    /// Names the settings that changed and need a restart.
+    fn warn_of_restarts(&self, new: &Configuration) {
+        let (old, new) = (&self.configuration.balancer, &new.balancer);
+        let changed = [
+            ("instance", old.instance != new.instance),
+            ("workers", old.workers != new.workers),
+            ("state_dir", old.state_dir != new.state_dir),
+            ("runtime_dir", old.runtime_dir != new.runtime_dir),
+            ("kernel_assist", old.kernel_assist != new.kernel_assist),
+            ("admin_address", old.admin_address != new.admin_address),
+            ("user", old.user != new.user),
+            ("session_table_size", old.session_table_size != new.session_table_size),
+            ("log_format", old.log_format != new.log_format),
+        ];
+        for (setting, _) in changed.iter().filter(|(_, changed)| *changed) {
+            tracing::warn!(setting, "a changed setting of the balancer block takes effect at the next start");
+        }
+    }
+}

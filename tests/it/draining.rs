@@ -96,3 +96,18 @@ fn a_target_that_comes_back_is_used_again() {
     }
     assert!(scene.leaving.count() > before);
 }
+
+#[test]
+fn a_drained_targets_connections_are_closed_and_not_kept() {
+    let (scene, without) = start(300);
+    let port = scene.leaving.port();
+    let mut slow = scene.balancer.connect();
+    slow.send(format!("GET /slow HTTP/1.1\r\nHost: a\r\n{}\r\n", scene.client.cookie_line()));
+    scene.arrived.recv().unwrap();
+    scene.balancer.reload(&without);
+    scene.go.send(()).unwrap();
+    assert_eq!(slow.response().text(), "finished");
+    support::until("nothing is connected to it", 10.0, || {
+        (support::tools::established_to(port, scene.balancer.pid()) == 0).then_some(())
+    });
+}

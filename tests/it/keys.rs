@@ -60,3 +60,39 @@ fn keys_rotate_without_losing_a_session() {
     served(&balancer, &old);
     assert_eq!(balancer.status().decisions("pinned"), before, "the old secret is gone");
 }
+
+#[test]
+fn a_changed_state_dir_waits_for_the_next_start() {
+    let targets = [Target::plain(), Target::plain()];
+    let config = Config::with(Group::new("app", &[&targets[0], &targets[1]]).lb_cookie());
+    let balancer = Balancer::start(&config);
+    let response = balancer.connect().get("/", "");
+    let cookie = response.cookie("AWSALB").unwrap().to_owned();
+    let elsewhere = balancer.folder().join("elsewhere");
+    let text = balancer.text(&config);
+    let state = format!("{}/state", balancer.folder().display());
+    for reloads in 1..=2 {
+        balancer.write_text(&text.replace(&state, &elsewhere.display().to_string()));
+        balancer.signal(rustix::process::Signal::HUP);
+        balancer.wait_status("the reload", 10.0, |status| status.0["reloads"] == reloads);
+        assert_eq!(served(&balancer, &cookie), response.text(), "the secrets are the same");
+    }
+    assert!(!elsewhere.exists(), "nothing was made there");
+    assert!(balancer.log().contains("state_dir"), "the log says so");
+}
+
+#[test]
+fn a_key_file_that_is_gone_keeps_the_running_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("lost.key");
+    write(&key, &[1]);
+    let targets = [Target::plain(), Target::plain()];
+    let balancer = Balancer::start(&sticky(&[&targets[0], &targets[1]], &key));
+    let response = balancer.connect().get("/", "");
+    let cookie = response.cookie("AWSALB").unwrap();
+    fs::remove_file(&key).unwrap();
+    balancer.signal(rustix::process::Signal::HUP);
+    balancer.wait_status("the reload is refused", 10.0, |status| status.0["reload_failures"] == 1);
+    assert!(!key.exists(), "no new secret in its place");
+    assert_eq!(served(&balancer, cookie), response.text());
+}

@@ -155,6 +155,37 @@ fn a_pooled_connection_that_turns_out_dead_is_no_fault_of_a_get() {
 }
 
 #[test]
+fn only_what_may_be_done_twice_is_sent_again() {
+    for (method, again) in [
+        ("GET", true),
+        ("HEAD", true),
+        ("OPTIONS", true),
+        ("PUT", true),
+        ("DELETE", true),
+        ("POST", false),
+        ("PATCH", false),
+    ] {
+        let target = closes_when_reused();
+        let balancer = before(&target);
+        assert_eq!(balancer.connect().get("/", "").status, 200);
+        let mut connection = balancer.connect();
+        connection.send(format!("{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"));
+        let status = connection.response_to(method).status;
+        assert_eq!(status, if again { 200 } else { 502 }, "{method} without a body");
+        let sent = target.requests().iter().filter(|request| request.method == method).count();
+        assert_eq!(sent, if method == "GET" { 3 } else { 1 + usize::from(again) }, "{method} without a body");
+
+        let target = closes_when_reused();
+        let balancer = before(&target);
+        assert_eq!(balancer.connect().get("/", "").status, 200);
+        let mut connection = balancer.connect();
+        connection.send(format!("{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"));
+        let status = connection.response_to(method).status;
+        assert_eq!(status, 502, "{method} with a body");
+    }
+}
+
+#[test]
 fn a_post_with_a_body_is_never_sent_twice() {
     let target = closes_when_reused();
     let balancer = before(&target);

@@ -8,3 +8,4 @@
 )]
 
 mod figures;
+mod hosts;

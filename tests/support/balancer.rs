@@ -39,6 +39,8 @@ pub struct Balancer {
     pub descriptors: Option<u64>,
     /// Whether the next start goes without the capabilities that the kernel side needs.
     pub without_capabilities: bool,
+    /// A file that the next start sees as `/etc/hosts`, in a mount namespace of its own; needs root.
+    pub hosts: Option<PathBuf>,
     /// Where it accepts.
     pub address: SocketAddr,
     /// Its admin endpoint.
@@ -87,6 +89,7 @@ impl Balancer {
             child: None,
             descriptors: None,
             without_capabilities: false,
+            hosts: None,
             address,
             admin,
         };
@@ -149,6 +152,13 @@ impl Balancer {
         if self.without_capabilities {
             words
                 .extend(["setpriv", "--bounding-set", "-bpf,-perfmon,-net_admin,-sys_admin"].map(Into::into));
+        }
+        if let Some(hosts) = &self.hosts {
+            // No name servers either: what is asked must not leave this host.
+            let script =
+                "mount --bind \"$0\" /etc/hosts && mount --bind /dev/null /etc/resolv.conf && exec \"$@\"";
+            words.extend(["unshare", "--mount", "sh", "-c", script].map(Into::into));
+            words.push(hosts.into());
         }
         words.push(binary().into());
         let mut command = Command::new(&words[0]);

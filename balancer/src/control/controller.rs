@@ -129,8 +129,8 @@ pub struct Controller {
     next_listener: u32,
     publish_at: Option<Instant>,
     published: Instant,
-    /// Where the secrets are: of the configuration that the process started with.
-    key_path: PathBuf,
+    /// Of the configuration that the process started with: another one takes effect at the next start.
+    state_dir: PathBuf,
     pending: Option<Pending>,
 }
 
@@ -152,7 +152,7 @@ impl Controller {
         let events = kernel.take_events();
         let mut controller = Self {
             config_path: parts.config_path,
-            key_path: parts.configuration.balancer.key_path(),
+            state_dir: parts.configuration.balancer.state_dir.clone(),
             registry: Registry::new(parts.workers.len()),
             configuration: parts.configuration,
             bind: parts.bind,

@@ -9,7 +9,11 @@ use std::{
 
 use super::{Controller, Names, host_names};
 use crate::{
-    clock::monotonic_now, config, model::Configuration, snapshot::WorkerMessage, stickiness::Keyring,
+    clock::monotonic_now,
+    config,
+    model::{BalancerSettings, Configuration},
+    snapshot::WorkerMessage,
+    stickiness::Keyring,
     telemetry,
 };
 
@@ -69,14 +73,16 @@ impl Controller {
         if configuration.listeners.is_empty() {
             return Err(one("no listener is configured".into()));
         }
+        let settings =
+            BalancerSettings { state_dir: self.state_dir.clone(), ..configuration.balancer.clone() };
+        let key_path = settings.key_path();
         // A new secret in place of a lost one would end every session.
-        let keyring =
-            Keyring::load(&self.key_path).map_err(|error| one(error.to_string()))?.ok_or_else(|| {
-                one(format!(
-                    "{}: the key file is gone; put it back, or restart to make a new one",
-                    self.key_path.display()
-                ))
-            })?;
+        let keyring = Keyring::load(&key_path).map_err(|error| one(error.to_string()))?.ok_or_else(|| {
+            one(format!(
+                "{}: the key file is gone; put it back, or restart to make a new one",
+                key_path.display()
+            ))
+        })?;
         let mut bound = Vec::new();
         for listener in &configuration.listeners {
             if !self.listeners.iter().any(|(address, _)| *address == listener.address) {

@@ -3,12 +3,14 @@
 //! Must not know: cookies, HTTP, sockets, what time it is.
 
 pub mod anomaly;
+mod bounded_load;
 mod least_outstanding;
 mod round_robin;
 mod slow_start;
 mod weighted_random;
 
 pub use self::{
+    bounded_load::is_too_busy,
     least_outstanding::least_outstanding,
     round_robin::round_robin,
     slow_start::{SlowStart, share_in_thousandths},

@@ -15,8 +15,8 @@ pub use self::{
     request_head::{HeaderField, RequestHead, ResponseHead, Version},
     target_group::{
         Algorithm, CookieAttributes, CookieRenewal, Endpoint, HealthCheck, HealthCheckPort, Matcher,
-        MinimumHealthy, ProbeProtocol, StickinessKind, StickinessSettings, TargetAddress, TargetGroup,
-        TargetSpec,
+        MinimumHealthy, ProbeProtocol, StickinessExtras, StickinessKind, StickinessSettings, TargetAddress,
+        TargetGroup, TargetSpec,
     },
 };
 

@@ -6,7 +6,7 @@ use balancer::{
     config,
     model::{
         Action, Algorithm, Configuration, CookieRenewal, HealthCheckPort, KernelAssist, MinimumHealthy,
-        StickinessKind, TargetAddress, XffMode,
+        StickinessExtras, StickinessKind, TargetAddress, XffMode,
     },
 };
 
@@ -110,6 +110,28 @@ fn how_targets_are_chosen_is_read() {
         MinimumHealthy { count: 3, percentage: Some(50) }
     );
     assert_eq!(health("minimum_healthy_targets_percentage = \"off\"").percentage, None);
+}
+
+#[test]
+fn stickiness_beyond_alb_is_off_unless_asked_for() {
+    let extras = |group: &str, stickiness: &str| {
+        let text = format!("target_group \"app\" {{\n{group}\nstickiness {{\n{stickiness}\n}}\n}}\n");
+        parse(&text).unwrap().target_groups.pop().unwrap().stickiness.unwrap().extras
+    };
+    assert_eq!(extras("", ""), StickinessExtras::default());
+    assert_eq!(extras("", "max_lifetime = 0\nload_factor = \"0\""), StickinessExtras::default());
+    assert_eq!(
+        extras(
+            "stickiness_failover = \"fail\"\nderegistration_stickiness = \"keep\"",
+            "max_lifetime = 3600\nload_factor = 125"
+        ),
+        StickinessExtras {
+            max_lifetime: Some(3600),
+            load_factor: Some(125),
+            fails_when_unhealthy: true,
+            keeps_draining: true
+        }
+    );
 }
 
 #[test]

@@ -66,6 +66,18 @@ fn faults_in_a_target_group() {
             "\"off\", or `load_balancing_algorithm_type` = \"weighted_random\"",
         ),
         ("load_balancing_anomaly_mitigation = true", "2:37", "", "\"off\" or \"on\""),
+        (
+            "stickiness_failover = \"fail\"",
+            "2:23",
+            "`stickiness_failover` has no meaning without stickiness",
+            "\"move\"",
+        ),
+        (
+            "deregistration_stickiness = \"keep\"",
+            "2:29",
+            "`deregistration_stickiness` has no meaning without stickiness",
+            "\"move\", or a `stickiness` block",
+        ),
         ("slow_start = 29", "2:14", "`slow_start` = 29", "0, or a whole number from 30 to 900"),
         ("slow_start = 901", "2:14", "`slow_start` = 901", "0, or a whole number from 30 to 900"),
         ("slow_start = \"off\"", "2:14", "`slow_start` = \"off\"", "0, or a whole number from 30 to 900"),
@@ -161,6 +173,25 @@ fn faults_in_stickiness() {
         ("cookie_prefix = \"\"", "3:17", "`cookie_prefix` = \"\"", "1 to 32 token characters"),
         ("cookie_prefix = \"a;b\"", "3:17", "`cookie_prefix` = \"a;b\"", "1 to 32 token characters"),
         ("cookie_renewal = \"never\"", "3:18", "", "\"always\" or \"when_due\""),
+        (
+            "max_lifetime = 31536001",
+            "3:16",
+            "`max_lifetime` = 31536001",
+            "0, or a whole number from 1 to 31536000",
+        ),
+        ("load_factor = 109", "3:15", "`load_factor` = 109", "0, or a whole number from 110 to 1000"),
+        (
+            "type = \"app_cookie\"\ncookie_name = \"SID\"\nmax_lifetime = 60",
+            "5:16",
+            "`max_lifetime` has no meaning for `app_cookie`",
+            "0, or `type` = \"lb_cookie\"",
+        ),
+        (
+            "type = \"app_cookie\"\ncookie_name = \"SID\"\nload_factor = 125",
+            "5:15",
+            "`load_factor` has no meaning for `app_cookie`",
+            "0, or `type` = \"lb_cookie\"",
+        ),
         ("cookie_expires = 5", "3:1", "unknown attribute `cookie_expires`", "cookie_duration"),
     ] {
         let block = format!("target_group \"app\" {{\nstickiness {{\n{text}\n}}\n}}\n");

@@ -94,6 +94,7 @@ impl Balancer {
                     state: TargetState::Healthy,
                     reason: None,
                     routable: true,
+                    keeps_sessions: false,
                     slow_since: None,
                     watch: Default::default(),
                     runtime: Arc::new(TargetRuntime::new(1)),

@@ -28,6 +28,7 @@ mod memory;
 mod reload;
 mod sessions;
 mod startup;
+mod stickiness_extras;
 mod stopping;
 mod target_faults;
 mod targets;

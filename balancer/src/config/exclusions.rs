@@ -12,6 +12,14 @@ pub(super) fn check(fields: &Fields<'_>, group: &TargetGroup) {
                        group; allowed: \"round_robin\" or \"least_outstanding_requests\", or no `stickiness`";
         fields.fault_at("load_balancing_algorithm_type", message);
     }
+    for (name, default) in [("stickiness_failover", "move"), ("deregistration_stickiness", "move")] {
+        if fields.choice(name) != default && fields.child("stickiness").is_none() {
+            let message = format!(
+                "`{name}` has no meaning without stickiness; allowed: \"{default}\", or a `stickiness` block"
+            );
+            fields.fault_at(name, message);
+        }
+    }
     let no_slow_start = match group.algorithm {
         Algorithm::RoundRobin => None,
         Algorithm::LeastOutstandingRequests => Some("least outstanding requests"),

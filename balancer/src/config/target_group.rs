@@ -13,7 +13,9 @@ use super::{
     target_address,
     value::shown,
 };
-use crate::model::{Algorithm, MinimumHealthy, TargetAddress, TargetGroup, TargetSpec};
+use crate::model::{
+    Algorithm, MinimumHealthy, StickinessExtras, StickinessSettings, TargetAddress, TargetGroup, TargetSpec,
+};
 
 /// Most groups (ALB: quotas).
 pub(super) const MAX_GROUPS: usize = 100;
@@ -50,6 +52,18 @@ pub(super) static TARGET_GROUP: Table = Table {
             "deregistration_delay",
             Kind::Whole { min: 0, max: 3600, default: Some(300) },
             "Seconds that requests in flight to a target that is taken out have to end.",
+        ),
+        Attribute::new(
+            "deregistration_stickiness",
+            Kind::Choice { allowed: &["move", "keep"], default: "move", later: &[] },
+            "Whether the sessions of a target that is taken out move at once, as on ALB, or stay until the delay ends. \
+             Only with stickiness. Not on ALB.",
+        ),
+        Attribute::new(
+            "stickiness_failover",
+            Kind::Choice { allowed: &["move", "fail"], default: "move", later: &[] },
+            "Whether a session whose target is unhealthy moves to another, as on ALB, or is answered 503. Only with \
+             stickiness. Not on ALB.",
         ),
         Attribute::new(
             "targets",
@@ -197,6 +211,14 @@ impl Draft {
     }
 }
 
+fn sticky(fields: &Fields<'_>) -> Option<StickinessSettings> {
+    let fails_when_unhealthy = fields.choice("stickiness_failover") == "fail";
+    let keeps_draining = fields.choice("deregistration_stickiness") == "keep";
+    let mut settings = stickiness::build(&fields.open_child(&STICKINESS))?;
+    settings.extras = StickinessExtras { fails_when_unhealthy, keeps_draining, ..settings.extras };
+    Some(settings)
+}
+
 fn minimum_healthy(fields: &Fields<'_>) -> MinimumHealthy {
     let routing = fields.open_child(&UNHEALTHY_STATE_ROUTING);
     let percentage = routing.whole_or_none("minimum_healthy_targets_percentage");
@@ -226,7 +248,7 @@ fn build(context: &Context<'_>, named: &Named<'_>) -> Draft {
         slow_start: fields.whole_or_none("slow_start").map(Duration::from_secs),
         minimum_healthy: minimum_healthy(&fields.open_child(&TARGET_GROUP_HEALTH)),
         deregistration_delay: Duration::from_secs(fields.whole("deregistration_delay")),
-        stickiness: stickiness::build(&fields.open_child(&STICKINESS)),
+        stickiness: sticky(fields),
         health_check: health_check::build(&fields.open_child(&HEALTH_CHECK), named.found.is_resource),
         targets: Vec::new(),
     };

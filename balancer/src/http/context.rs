@@ -95,7 +95,7 @@ impl Context {
             .groups
             .iter()
             .flat_map(|group| &group.targets)
-            .filter(|target| target.state != TargetState::Draining)
+            .filter(|target| target.state != TargetState::Draining || target.keeps_sessions)
             .map(|target| target.slot)
             .collect();
         self.pool.borrow_mut().keep_only(&used);

@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::{
-    balance::{least_outstanding, round_robin},
+    balance::{is_too_busy, least_outstanding, round_robin},
     model::Algorithm,
     target_group::GroupView,
 };
@@ -27,4 +27,24 @@ pub(super) fn pick(context: &Context, group: &GroupView, turn: u32, excluded: &[
             least_outstanding(&group.routable, load, turn, excluded)
         }
     }
+}
+
+/// Where a request of a session goes whose target `home` is too busy to take it: the target with least load. None:
+/// it is not too busy, or there is no bound, or nowhere else to go. The table of loads is looked at only where there
+/// is a bound.
+pub(super) fn spill(context: &Context, group: &GroupView, home: usize) -> Option<usize> {
+    let percent = group.settings.stickiness.as_ref()?.extras.load_factor?;
+    let outstanding = context.tables.outstanding.view();
+    let load =
+        |place: usize| group.targets.get(place).map_or(u64::MAX, |target| outstanding.get(target.slot));
+    // One that drains has no others to be compared with: those get what it does not.
+    group.targets.get(home).filter(|target| target.routable)?;
+    let own = load(home);
+    let total = || group.routable.iter().map(|&place| load(place as usize)).sum();
+    if !is_too_busy(own, own, group.routable.len(), percent)
+        || !is_too_busy(own, total(), group.routable.len(), percent)
+    {
+        return None;
+    }
+    least_outstanding(&group.routable, load, group.runtime.next_turn(), &[home])
 }

@@ -7,13 +7,13 @@ use super::{
     Context,
     context::Taken,
     forward::{self, Route},
-    pick::pick,
+    pick::{pick, spill},
 };
 use crate::{
     model::{HeaderEdits, RequestHead, ResponseHead, Version},
     rules,
     snapshot::ListenerView,
-    stickiness::Decision,
+    stickiness::{Decision, Outcome},
     target_group::{GroupView, TargetState, TargetView},
     telemetry::counters::OwnStatus,
     wire::head::{Framing, HeadError, Request},
@@ -47,6 +47,8 @@ pub(super) struct Plan {
     excluded: Vec<usize>,
     turn: Option<u32>,
     decision: Option<Decision>,
+    /// Whether the request goes elsewhere because the target of its session is too busy.
+    spilled: bool,
     /// What the client wants.
     pub(super) wishes: Wishes,
     /// The head for the target.
@@ -154,9 +156,18 @@ impl Plan {
         {
             counter.inc();
         }
+        if decision.as_ref().is_some_and(|decision| decision.outcome == Outcome::Unhealthy) && fails(group) {
+            shard.inspect(|shard| shard.stickiness_refused.inc());
+            return Err(refuse(OwnStatus::ServiceUnavailable));
+        }
         let pinned = decision.as_ref().and_then(|decision| decision.target);
+        let elsewhere = pinned.and_then(|home| spill(context, group, home));
+        if let (Some(_), Some(shard)) = (elsewhere, shard) {
+            shard.stickiness_spilled.inc();
+        }
         let turn = pinned.is_none().then(|| group.runtime.next_turn());
-        let target = pinned
+        let target = elsewhere
+            .or(pinned)
             .or_else(|| pick(context, group, turn?, &[]))
             .ok_or(refuse(OwnStatus::ServiceUnavailable))?;
         Ok(Self {
@@ -165,6 +176,7 @@ impl Plan {
             excluded: Vec::new(),
             turn,
             decision,
+            spilled: elsewhere.is_some(),
             wishes,
             head: memory,
             snapshot,
@@ -182,11 +194,19 @@ impl Plan {
         self.group()?.targets.get(self.target)
     }
 
-    /// The target cannot be had: another one, if there is one that was not tried. The turn stays, so that
+    /// Whether the request goes to the target that its client is bound to.
+    fn is_at_home(&self) -> bool {
+        self.decision.as_ref().is_some_and(|decision| decision.target == Some(self.target))
+    }
+
+    /// The target cannot be had: another one, if there is one that was not tried and the session may move. The turn stays, so that
     /// trying again does not put the others out of turn.
     pub(super) fn turn_elsewhere(&mut self, context: &Context) -> bool {
-        self.excluded.push(self.target);
         let Some(group) = self.snapshot.groups.get(self.group) else { return false };
+        if self.is_at_home() && fails(group) {
+            return false;
+        }
+        self.excluded.push(self.target);
         let turn = *self.turn.get_or_insert_with(|| group.runtime.next_turn());
         match pick(context, group, turn, &self.excluded) {
             Some(target) => {
@@ -203,7 +223,10 @@ impl Plan {
         let (Some(group), Some(target)) = (self.group(), self.target()) else { return edits };
         if let (Some(decision), Some(sticky)) = (&self.decision, &group.stickiness) {
             let (sessions, now) = (&context.sessions, context.clock.unix());
-            sticky.respond(decision, target.id, response, false, sessions, now, &mut edits);
+            // Being busy for a moment is no reason to move a session.
+            let home = decision.target.filter(|_| self.spilled).and_then(|home| group.targets.get(home));
+            let chosen = home.unwrap_or(target).id;
+            sticky.respond(decision, chosen, response, false, sessions, now, &mut edits);
         }
         if let Some(shard) = context.target_shard(target)
             && let Some(class) = shard.responses.get(usize::from(response.status / 100).saturating_sub(1))
@@ -231,4 +254,9 @@ impl Plan {
             shard.unhealthy_routing.inc();
         }
     }
+}
+
+/// Whether sessions of the group would rather fail than move from a target that is not there for them.
+fn fails(group: &GroupView) -> bool {
+    group.settings.stickiness.as_ref().is_some_and(|sticky| sticky.extras.fails_when_unhealthy)
 }

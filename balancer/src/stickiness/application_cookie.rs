@@ -143,6 +143,7 @@ impl ApplicationCookie {
             outcome: verdict.outcome,
             preflight,
             session: verdict.session,
+            started: None,
             application,
         }
     }

@@ -98,6 +98,8 @@ pub struct Decision {
     /// The session that the request has proved, whether or not its target can take the request: one that
     /// verified and was renewed within its duration.
     pub(super) session: Option<Session>,
+    /// When that session started, where its cookie says so.
+    pub(super) started: Option<UnixSeconds>,
     /// What only application cookies need to remember.
     pub(super) application: ApplicationMemo,
 }
@@ -189,6 +191,8 @@ mod tests {
             duration_seconds,
             attributes: CookieAttributes { secure: false, http_only: false, prefix: "AWSALB".into() },
             renewal,
+
+            extras: Default::default(),
         })
     }
 

@@ -23,6 +23,8 @@ const CORS: &str = "CORS";
 pub(super) struct DurationCookie {
     ring: Arc<Keyring>,
     window: Window,
+    /// Seconds after its start at which a session ends.
+    max_lifetime: Option<u32>,
     scan: CookieScan,
     plain: CookieForm,
     twin: CookieForm,
@@ -34,6 +36,7 @@ impl DurationCookie {
         Self {
             ring,
             window: Window::of_cookies(settings),
+            max_lifetime: settings.extras.max_lifetime,
             scan: CookieScan::new(prefix),
             plain: CookieForm::new(prefix, Audience::SameSite, attributes),
             twin: CookieForm::new(&format!("{prefix}{CORS}"), Audience::AnySite, attributes),
@@ -47,8 +50,15 @@ impl DurationCookie {
         now: UnixSeconds,
     ) -> Decision {
         let preflight = is_preflight(head);
+        let mut started = None;
         let verdict = match self.session(head) {
-            Ok(session) => Verdict::on(session, &self.window, targets, now),
+            Ok((_, start)) if self.max_lifetime.is_some_and(|most| now.since(start) > most) => {
+                Verdict::none(Outcome::Expired)
+            }
+            Ok((session, start)) => {
+                started = Some(start);
+                Verdict::on(session, &self.window, targets, now)
+            }
             Err(Outcome::Absent) if preflight => Verdict::none(Outcome::Preflight),
             Err(outcome) => Verdict::none(outcome),
         };
@@ -57,15 +67,16 @@ impl DurationCookie {
             outcome: verdict.outcome,
             preflight,
             session: verdict.session,
+            started,
             application: Default::default(),
         }
     }
 
     /// The session of the first twin that verifies, or else of the first plain cookie that does.
-    fn session(&self, head: &RequestHead<'_>) -> Result<Session, Outcome> {
+    fn session(&self, head: &RequestHead<'_>) -> Result<(Session, UnixSeconds), Outcome> {
         let mut outcome = Outcome::Absent;
         let mut open = |value| {
-            token::open(&self.ring, value)
+            token::open_either(&self.ring, value)
                 .inspect_err(|flaw| match flaw {
                     Flaw::Forged => outcome = Outcome::Forged,
                     Flaw::Malformed if outcome == Outcome::Absent => outcome = Outcome::Malformed,
@@ -99,13 +110,28 @@ impl DurationCookie {
         if decision.preflight || decision.session.as_ref().is_some_and(stays) {
             return false;
         }
-        let value = token::seal(self.ring.signing(), Session { target: chosen, issued: now });
-        let expires = ExpiryDate::of(now.plus(self.window.accepted));
-        self.plain.append(edits, &value, &expires, secure_transport);
-        self.twin.append(edits, &value, &expires, secure_transport);
+        let session = Session { target: chosen, issued: now };
+        let key = self.ring.signing();
+        let mut set = |value: &[u8], end: UnixSeconds| {
+            let expires = ExpiryDate::of(end);
+            self.plain.append(edits, value, &expires, secure_transport);
+            self.twin.append(edits, value, &expires, secure_transport);
+        };
+        let end = now.plus(self.window.accepted);
+        match self.max_lifetime {
+            None => set(&token::seal(key, session), end),
+            Some(most) => {
+                // A session that moves is the same session.
+                let started = decision.started.filter(|_| decision.session.is_some()).unwrap_or(now);
+                set(&token::seal_dated(key, session, started), end.min(started.plus(most)));
+            }
+        }
         true
     }
 }
+
+#[cfg(test)]
+mod lifetime_tests;
 
 #[cfg(test)]
 mod tests {
@@ -137,6 +163,7 @@ mod tests {
             duration_seconds: 1000,
             attributes: CookieAttributes { secure: false, http_only: false, prefix: "AWSALB".into() },
             renewal,
+            extras: Default::default(),
         };
         DurationCookie::new(&settings, Arc::new(Keyring::from_bytes(&[7; 32]).unwrap()))
     }

@@ -5,6 +5,7 @@
 //! ```text
 //! duration cookie   version 1 | key id | issued u32 | target u64 | tag 16 bytes              30 bytes, 40 characters
 //! application map   version 2 | key id | (group u64 | issued u32 | target u64)… | tag 16 bytes
+//! dated cookie      version 3 | key id | issued u32 | target u64 | started u32 | tag   34 bytes, 46 characters
 //! ```
 //!
 //! Numbers are big-endian; `issued` counts seconds since 1970. The tag is SipHash-2-4-128 of all the bytes before
@@ -23,12 +24,19 @@ use crate::{
 
 const DURATION_VERSION: u8 = 1;
 const APPLICATION_VERSION: u8 = 2;
+const DATED_VERSION: u8 = 3;
 const TAG_LEN: usize = 16;
 const DURATION_SIGNED_LEN: usize = 14;
 const DURATION_LEN: usize = DURATION_SIGNED_LEN + TAG_LEN;
 
 /// Characters of a duration cookie's value.
 pub(super) const DURATION_TEXT_LEN: usize = DURATION_LEN / 3 * 4;
+
+const DATED_SIGNED_LEN: usize = DURATION_SIGNED_LEN + 4;
+const DATED_LEN: usize = DATED_SIGNED_LEN + TAG_LEN;
+
+/// Characters of a duration cookie's value that also tells when the session started.
+pub(super) const DATED_TEXT_LEN: usize = (DATED_LEN * 4).div_ceil(3);
 
 const MAP_HEAD_LEN: usize = 2;
 const MAP_ENTRY_LEN: usize = 20;
@@ -96,6 +104,49 @@ pub(super) fn open(ring: &Keyring, text: &[u8]) -> Result<Session, Flaw> {
         target: TargetId(u64::from_be_bytes([t0, t1, t2, t3, t4, t5, t6, t7])),
         issued: UnixSeconds(u32::from_be_bytes([i0, i1, i2, i3])),
     })
+}
+
+/// The value of a duration cookie that also tells when the session started. Its tag has the key of duration cookies:
+/// the version in the first byte, and the length, keep the two forms apart.
+pub(super) fn seal_dated(key: &Key, session: Session, started: UnixSeconds) -> [u8; DATED_TEXT_LEN] {
+    let mut bytes = [0; DATED_LEN];
+    let [i0, i1, i2, i3] = session.issued.0.to_be_bytes();
+    let [t0, t1, t2, t3, t4, t5, t6, t7] = session.target.0.to_be_bytes();
+    let [s0, s1, s2, s3] = started.0.to_be_bytes();
+    let signed: [u8; DATED_SIGNED_LEN] =
+        [DATED_VERSION, key.id().0, i0, i1, i2, i3, t0, t1, t2, t3, t4, t5, t6, t7, s0, s1, s2, s3];
+    let (head, tag) = bytes.split_at_mut(DATED_SIGNED_LEN);
+    head.copy_from_slice(&signed);
+    tag.copy_from_slice(&key.duration_tag(&signed));
+    let mut text = [0; DATED_TEXT_LEN];
+    let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
+    debug_assert_eq!(written, Ok(DATED_TEXT_LEN));
+    text
+}
+
+/// The session in the value of a duration cookie of either form, and when it started. Where the value does not
+/// tell, that is taken to be when it was issued.
+pub(super) fn open_either(ring: &Keyring, text: &[u8]) -> Result<(Session, UnixSeconds), Flaw> {
+    if text.len() != DATED_TEXT_LEN {
+        return open(ring, text).map(|session| (session, session.issued));
+    }
+    // The decoder asks for room in whole groups of three bytes.
+    let mut room = [0; DATED_LEN.div_ceil(3) * 3];
+    let length = URL_SAFE_NO_PAD.decode_slice(text, &mut room).map_err(|_| Flaw::Malformed)?;
+    let bytes = room.get(..length).ok_or(Flaw::Malformed)?;
+    let (signed, tag) = bytes.split_at_checked(DATED_SIGNED_LEN).ok_or(Flaw::Malformed)?;
+    let &[DATED_VERSION, key_id, i0, i1, i2, i3, t0, t1, t2, t3, t4, t5, t6, t7, s0, s1, s2, s3] = signed
+    else {
+        return Err(Flaw::Malformed);
+    };
+    if !ring.keys_of(KeyId(key_id)).any(|key| is_tag(tag, key.duration_tag(signed))) {
+        return Err(Flaw::Forged);
+    }
+    let session = Session {
+        target: TargetId(u64::from_be_bytes([t0, t1, t2, t3, t4, t5, t6, t7])),
+        issued: UnixSeconds(u32::from_be_bytes([i0, i1, i2, i3])),
+    };
+    Ok((session, UnixSeconds(u32::from_be_bytes([s0, s1, s2, s3]))))
 }
 
 /// Writes the text of an application map into `text`, which it empties first. At most
@@ -251,6 +302,37 @@ mod tests {
     }
 
     #[test]
+    fn a_value_tells_when_its_session_started() {
+        let (ring, started) = (ring(&[1, 2]), UnixSeconds(1_600_000_000));
+        let text = seal_dated(ring.signing(), SESSION, started);
+        assert!(is_cookie_value(&text) && text.len() == 46);
+        assert_eq!(open_either(&ring, &text), Ok((SESSION, started)));
+        assert_eq!(
+            open_either(&ring, &seal(ring.signing(), SESSION)),
+            Ok((SESSION, SESSION.issued)),
+            "an old one"
+        );
+        assert_eq!(open_either(&super::tests::ring(&[3]), &text), Err(Flaw::Forged));
+        assert!(open(&ring, &text).is_err() && opened(&ring, &text).is_err());
+        for length in 0..text.len() {
+            assert!(open_either(&ring, &text[..length]).is_err());
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut bytes = bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let flaw = if bit < 8 { Flaw::Malformed } else { Flaw::Forged };
+            assert_eq!(open_either(&ring, URL_SAFE_NO_PAD.encode(&bytes).as_bytes()), Err(flaw), "bit {bit}");
+        }
+        // The last character has bits to spare; only the text that was made is accepted.
+        let accepted = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+            .iter()
+            .filter(|&&last| open_either(&ring, &[&text[..45], &[last]].concat()).is_ok())
+            .count();
+        assert_eq!(accepted, 1);
+    }
+
+    #[test]
     fn keys_that_share_an_id_are_all_tried() {
         let by_id = |secret: u16| {
             let bytes: Vec<u8> = secret.to_le_bytes().repeat(16);
@@ -369,10 +451,14 @@ mod tests {
         }
 
         #[test]
-        fn no_text_of_any_kind_is_accepted_or_panics(text: Vec<u8>, letters in "[A-Za-z0-9_-]{40}|[A-Za-z0-9_-]{51}") {
+        fn no_text_of_any_kind_is_accepted_or_panics(
+            text: Vec<u8>,
+            letters in "[A-Za-z0-9_-]{40}|[A-Za-z0-9_-]{46}|[A-Za-z0-9_-]{51}",
+        ) {
             let ring = ring(&[1]);
             for text in [&text[..], letters.as_bytes()] {
                 prop_assert!(open(&ring, text).is_err() && opened(&ring, text).is_err());
+                prop_assert!(open_either(&ring, text).is_err());
             }
         }
 

@@ -32,6 +32,8 @@ enum Life {
     },
     Draining {
         until: Instant,
+        /// Whether it was good when it was taken out.
+        sound: bool,
     },
 }
 
@@ -67,7 +69,7 @@ impl Target {
 
     pub(super) fn drains_until(&self) -> Option<Instant> {
         match self.life {
-            Life::Draining { until } => Some(until),
+            Life::Draining { until, .. } => Some(until),
             Life::Registered { .. } => None,
         }
     }
@@ -84,9 +86,9 @@ impl Target {
         &self.runtime
     }
 
-    fn drain(&mut self, now: Instant, delay: Duration) -> bool {
+    fn drain(&mut self, now: Instant, delay: Duration, sound: bool) -> bool {
         if self.is_registered() {
-            self.life = Life::Draining { until: now + delay };
+            self.life = Life::Draining { until: now + delay, sound };
             return true;
         }
         false
@@ -193,7 +195,8 @@ impl Group {
         let mut gone: Vec<Target> = old.into_values().collect();
         gone.sort_by_key(Target::registration);
         for mut target in gone {
-            changed |= target.drain(now, self.settings.deregistration_delay);
+            let sound = matches!(self.state_of(&target).0, TargetState::Healthy | TargetState::Unavailable);
+            changed |= target.drain(now, self.settings.deregistration_delay, sound);
             targets.push(target);
         }
         self.targets = targets;
@@ -209,7 +212,7 @@ impl Group {
         self.view = None;
         let delay = self.settings.deregistration_delay;
         for target in &mut self.targets {
-            target.drain(now, delay);
+            target.drain(now, delay, false);
         }
     }
 
@@ -355,6 +358,8 @@ impl Group {
     }
 
     fn build_view(&self) -> GroupView {
+        let keeps_draining =
+            self.settings.stickiness.as_ref().is_some_and(|sticky| sticky.extras.keeps_draining);
         let mut views = Vec::with_capacity(self.targets.len());
         let mut good = Vec::new();
         let mut unproven = Vec::new();
@@ -385,6 +390,7 @@ impl Group {
                 state,
                 reason,
                 routable: false,
+                keeps_sessions: keeps_draining && matches!(target.life, Life::Draining { sound: true, .. }),
                 slow_since: target.slow_since(),
                 watch: target.observed.watch,
                 runtime: Arc::clone(&target.runtime),

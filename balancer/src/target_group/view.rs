@@ -32,6 +32,8 @@ pub struct TargetView {
     pub reason: Option<Reason>,
     /// Whether a new request may go to it: it is among the group's `routable`.
     pub routable: bool,
+    /// Whether it drains and keeps the sessions bound to it until its delay ends.
+    pub keeps_sessions: bool,
     /// Since when it is in slow start; none: it is not.
     pub slow_since: Option<Instant>,
     /// Whether it fails more than its peers, and what it gets for that.
@@ -111,6 +113,7 @@ impl TargetLookup for GroupView {
     fn find(&self, id: TargetId) -> Option<(usize, Standing)> {
         let (place, target) = Self::find(self, id)?;
         let standing = match target.state {
+            TargetState::Draining if target.keeps_sessions => Standing::Routable,
             TargetState::Draining => Standing::Draining,
             _ if target.routable => Standing::Routable,
             _ => Standing::Unhealthy,

@@ -166,6 +166,10 @@ pub struct GroupShard {
     pub requests: Counter,
     /// Decisions of sticky groups, by outcome.
     pub stickiness: [Counter; STICKINESS_OUTCOMES],
+    /// Requests of sessions that were done elsewhere because their target was too busy.
+    pub stickiness_spilled: Counter,
+    /// Requests of sessions that were refused because their target was unhealthy.
+    pub stickiness_refused: Counter,
     /// Requests that a failing-open group sent to targets that are not healthy.
     pub unhealthy_routing: Counter,
 }

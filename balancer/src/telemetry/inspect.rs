@@ -11,8 +11,8 @@ use std::{
 use super::{
     counters::{ControlCounters, Counter, OwnStatus, STICKINESS_OUTCOMES, TargetShard, WorkerCounters},
     status::{
-        AnomalyStatus, Connections, GroupStatus, ListenerStatus, SessionTable, Status, StickinessStatus,
-        TargetStatus, Totals,
+        AnomalyStatus, Connections, GroupStatus, ListenerStatus, LoadSkew, SessionTable, Status,
+        StickinessStatus, TargetStatus, Totals,
     },
 };
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     kernel::{Assist, Tables},
     model::{Action, StickinessKind, StickinessSettings},
     snapshot::{ListenerView, Snapshot},
+    stickiness::Outcome,
     target_group::{GroupView, TargetView},
 };
 
@@ -156,6 +157,19 @@ impl Inspector {
 
     fn group_status(&self, group: &GroupView) -> GroupStatus {
         let shards = group.runtime.shards();
+        let targets: Vec<_> = group.targets.iter().map(|target| self.target_status(group, target)).collect();
+        let stickiness = stickiness_status(
+            group.settings.stickiness.as_ref(),
+            self.outcomes
+                .iter()
+                .enumerate()
+                .map(|(place, &name)| {
+                    let counters = shards.iter().filter_map(|shard| shard.stickiness.get(place));
+                    (name.to_owned(), sum(counters))
+                })
+                .collect(),
+        );
+        let spilled_requests = sum(shards.iter().map(|shard| &shard.stickiness_spilled));
         GroupStatus {
             name: group.settings.name.clone(),
             algorithm: group.settings.algorithm.as_str().to_owned(),
@@ -165,18 +179,14 @@ impl Inspector {
             mitigated_hosts: count(group, |target| target.watch.is_mitigated()),
             requests: sum(shards.iter().map(|shard| &shard.requests)),
             unhealthy_routing_requests: sum(shards.iter().map(|shard| &shard.unhealthy_routing)),
-            stickiness: stickiness_status(
-                group.settings.stickiness.as_ref(),
-                self.outcomes
-                    .iter()
-                    .enumerate()
-                    .map(|(place, &name)| {
-                        let counters = shards.iter().filter_map(|shard| shard.stickiness.get(place));
-                        (name.to_owned(), sum(counters))
-                    })
-                    .collect(),
-            ),
-            targets: group.targets.iter().map(|target| self.target_status(group, target)).collect(),
+            stickiness: StickinessStatus {
+                pinned_share: pinned_share(&stickiness.decisions, spilled_requests),
+                spilled_requests,
+                refused_requests: sum(shards.iter().map(|shard| &shard.stickiness_refused)),
+                ..stickiness
+            },
+            load_skew: load_skew(group, &targets),
+            targets,
         }
     }
 
@@ -198,6 +208,32 @@ impl Inspector {
             connections: self.slots.connections(target.slot),
         }
     }
+}
+
+/// Requests that went to the target they were bound to, of all decisions.
+fn pinned_share(decisions: &BTreeMap<String, u64>, spilled: u64) -> Option<f64> {
+    let pinned = decisions.get(Outcome::Pinned.as_str()).copied().unwrap_or(0);
+    ratio(pinned.saturating_sub(spilled), decisions.values().sum())
+}
+
+/// Over the targets that may get requests, those that drain left out.
+fn load_skew(group: &GroupView, targets: &[TargetStatus]) -> LoadSkew {
+    let routable =
+        || group.targets.iter().zip(targets).filter(|(view, _)| view.routable).map(|(_, told)| told);
+    let skew = |figure: fn(&TargetStatus) -> u64| {
+        let most = routable().map(figure).max()?;
+        let count = u64::try_from(routable().count()).ok()?;
+        ratio(most.saturating_mul(count), routable().map(figure).sum())
+    };
+    LoadSkew {
+        outstanding_requests: skew(|target| target.outstanding_requests),
+        requests: skew(|target| target.requests),
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a figure for people, not for reckoning on")]
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
 }
 
 fn count(group: &GroupView, what: impl Fn(&TargetView) -> bool) -> u64 {
@@ -302,6 +338,7 @@ fn stickiness_status(
         cookie_name,
         duration_seconds: settings.map(|settings| settings.duration_seconds),
         decisions,
+        ..StickinessStatus::default()
     }
 }
 

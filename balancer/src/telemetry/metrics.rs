@@ -254,6 +254,40 @@ fn groups(families: &mut Families<'_>, groups: &[GroupStatus]) -> fmt::Result {
         "Targets that get less for failing more than their peers.",
         each(|group| group.mitigated_hosts),
     )?;
+    families.samples(
+        "balancer_group_load_skew",
+        "The most of any target that may get requests, divided by the mean: of requests in flight, and since registration.",
+        None,
+        MetricType::Gauge,
+        groups.iter().flat_map(|group| {
+            let skew = &group.load_skew;
+            [("outstanding_requests", skew.outstanding_requests), ("requests", skew.requests)]
+                .into_iter()
+                .filter_map(|(of, skew)| {
+                    Some(([("target_group", group.name.as_str()), ("of", of)], ConstGauge::new(skew?)))
+                })
+        }),
+    )?;
+    let sticky = || groups.iter().filter(|group| group.stickiness.enabled);
+    families.samples(
+        "balancer_stickiness_pinned_ratio",
+        "Part of the stickiness decisions by which a request went to the target it was bound to.",
+        None,
+        MetricType::Gauge,
+        sticky().filter_map(|group| {
+            Some(([("target_group", group.name.as_str())], ConstGauge::new(group.stickiness.pinned_share?)))
+        }),
+    )?;
+    families.counters(
+        "balancer_stickiness_spilled_requests",
+        "Requests done elsewhere because the target of their session was too busy; the session stayed.",
+        sticky().map(|group| ([("target_group", group.name.as_str())], group.stickiness.spilled_requests)),
+    )?;
+    families.counters(
+        "balancer_stickiness_refused_requests",
+        "Requests refused because the target of their session was unhealthy.",
+        sticky().map(|group| ([("target_group", group.name.as_str())], group.stickiness.refused_requests)),
+    )?;
     families.counters(
         "balancer_stickiness_decisions",
         "Stickiness decisions of sticky groups by outcome.",

@@ -127,6 +127,8 @@ pub struct GroupStatus {
     pub unhealthy_routing_requests: u64,
     /// Its stickiness.
     pub stickiness: StickinessStatus,
+    /// How unevenly its targets are used.
+    pub load_skew: LoadSkew,
     /// Its targets, draining ones included.
     pub targets: Vec<TargetStatus>,
 }
@@ -146,6 +148,23 @@ pub struct StickinessStatus {
     pub duration_seconds: Option<u32>,
     /// Decisions by outcome.
     pub decisions: BTreeMap<String, u64>,
+    /// Part of the decisions that a request went to the target it was bound to, 0 to 1; none before the first.
+    pub pinned_share: Option<f64>,
+    /// Requests done elsewhere because their target was too busy (`load_factor`); their sessions stayed.
+    pub spilled_requests: u64,
+    /// Requests refused because their target was unhealthy (`stickiness_failover`).
+    pub refused_requests: u64,
+}
+
+/// How unevenly a group's targets are used: the most of any target that may get requests, divided by the mean.
+/// 1: evenly; none: there is nothing to compare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LoadSkew {
+    /// Of requests in flight now.
+    pub outstanding_requests: Option<f64>,
+    /// Of requests since the targets were registered.
+    pub requests: Option<f64>,
 }
 
 /// A target.
@@ -284,6 +303,9 @@ mod tests {
             ".target_groups[].name",
             ".target_groups[].algorithm",
             ".target_groups[].anomalous_hosts",
+            ".target_groups[].stickiness.pinned_share",
+            ".target_groups[].load_skew.outstanding_requests",
+            ".target_groups[].load_skew.requests",
             ".target_groups[].mitigated_hosts",
             ".target_groups[].targets[].anomaly.result",
             ".target_groups[].targets[].anomaly.mitigation_in_effect",

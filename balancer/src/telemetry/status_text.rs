@@ -133,6 +133,20 @@ fn group_text(group: &GroupStatus, f: &mut Formatter<'_>) -> fmt::Result {
     if stickiness.enabled && !told.is_empty() {
         writeln!(f, "  decisions: {}", told.join(", "))?;
     }
+    if stickiness.spilled_requests + stickiness.refused_requests > 0 {
+        writeln!(
+            f,
+            "  done elsewhere for load: {}, refused for want of their target: {}",
+            stickiness.spilled_requests, stickiness.refused_requests
+        )?;
+    }
+    if let Some(requests) = group.load_skew.requests {
+        write!(f, "  busiest target beside the mean: {requests:.2} times the requests")?;
+        if let Some(outstanding) = group.load_skew.outstanding_requests {
+            write!(f, ", {outstanding:.2} times those in flight")?;
+        }
+        writeln!(f)?;
+    }
     if group.targets.is_empty() {
         return writeln!(f, "  no targets");
     }
@@ -235,7 +249,7 @@ impl Display for Share {
 mod tests {
     use super::*;
     use crate::telemetry::status::{
-        AnomalyStatus, Connections, ListenerStatus, SessionTable, StickinessStatus,
+        AnomalyStatus, Connections, ListenerStatus, LoadSkew, SessionTable, StickinessStatus,
     };
 
     fn target(id: &str, state: &str, reason: Option<(&str, &str)>) -> TargetStatus {
@@ -281,7 +295,10 @@ mod tests {
                     duration_seconds: Some(86_400),
                     decisions: [(PINNED.to_owned(), 999), ("absent".to_owned(), 1), ("forged".to_owned(), 0)]
                         .into(),
+                    spilled_requests: 3,
+                    ..StickinessStatus::default()
                 },
+                load_skew: LoadSkew { outstanding_requests: Some(1.5), requests: Some(1.0) },
                 targets: vec![
                     target("127.0.0.1", "healthy", None),
                     target("2001:db8::1", "unhealthy", Some(("Target.Timeout", "Request timed out"))),
@@ -304,6 +321,8 @@ mod tests {
              \n\
              target group app: round_robin, 1000 requests, lb_cookie AWSALB for 1 d, 99.9 % of decisions pinned\n\
              \x20 decisions: absent 1, pinned 999\n\
+             \x20 done elsewhere for load: 3, refused for want of their target: 0\n\
+             \x20 busiest target beside the mean: 1.00 times the requests, 1.50 times those in flight\n\
              \x20 TARGET              STATE      OPEN  OUTSTANDING  REQUESTS  ERRORS  REASON\n\
              \x20 127.0.0.1:9001      healthy       7           12      3456       0\n\
              \x20 [2001:db8::1]:9001  unhealthy     7           12      3456       0  Target.Timeout: Request timed out\n"

@@ -29,6 +29,7 @@ fn group(name: &str, cookie: &str) -> GroupStickiness {
         duration_seconds: 1000,
         attributes: CookieAttributes { secure: false, http_only: false, prefix: "AWSALB".into() },
         renewal: CookieRenewal::Always,
+        extras: Default::default(),
     };
     GroupStickiness::compile(name, &settings, Arc::new(Keyring::from_bytes(&[7; 32]).unwrap()))
 }

@@ -39,6 +39,7 @@ fn group(stickiness: Option<StickinessKind>) -> TargetGroup {
             duration_seconds: 60,
             attributes: CookieAttributes { secure: false, http_only: false, prefix: "LB".into() },
             renewal: CookieRenewal::Always,
+            extras: Default::default(),
         }),
         health_check: HealthCheck {
             enabled: true,
@@ -74,6 +75,7 @@ fn inspector() -> Inspector {
         state: TargetState::Unhealthy,
         reason: Some(Reason::ResponseCodeMismatch(503)),
         routable: true,
+        keeps_sessions: false,
         slow_since: None,
         watch: Default::default(),
         runtime: Arc::new(TargetRuntime::new(2)),

@@ -221,3 +221,41 @@ fn connection_failures_and_trouble_in_the_kernels_eyes_count() {
     book.registry.assess(|of| if of == slot { 90 } else { 1 });
     assert!(book.anomalous().contains(&1), "connections that failed");
 }
+
+#[test]
+fn a_target_that_drains_keeps_its_sessions_where_that_is_wanted() {
+    use crate::stickiness::{Standing, TargetLookup};
+    let sticky = |ports: &[u16], keeps_draining| {
+        with(ports, move |settings| {
+            settings.stickiness = Some(crate::model::StickinessSettings {
+                kind: crate::model::StickinessKind::LoadBalancerCookie,
+                duration_seconds: 60,
+                attributes: crate::model::CookieAttributes {
+                    secure: false,
+                    http_only: false,
+                    prefix: "AWSALB".into(),
+                },
+                renewal: crate::model::CookieRenewal::Always,
+                extras: crate::model::StickinessExtras { keeps_draining, ..Default::default() },
+            });
+        })
+    };
+    let standing = |book: &mut Book, port| {
+        let view = book.view("app");
+        TargetLookup::find(&*view, TestNames::under(1, "app", &local(port))).map(|(_, standing)| standing)
+    };
+    let mut book = Book::new(vec![sticky(&[1, 2, 3], true)]);
+    (1..=3).for_each(|port| book.pass(port));
+    book.record(3, FAIL);
+    book.record(3, FAIL);
+    book.apply(vec![sticky(&[1], true)]);
+    assert_eq!(book.routable(), [1], "nobody new");
+    assert_eq!(standing(&mut book, 2), Some(Standing::Routable));
+    assert_eq!(standing(&mut book, 3), Some(Standing::Draining), "it was unhealthy when it was taken out");
+    book.apply(vec![sticky(&[1], false)]);
+    assert_eq!(standing(&mut book, 2), Some(Standing::Draining), "as ALB has it");
+    book.apply(vec![sticky(&[1], true)]);
+    assert_eq!(standing(&mut book, 2), Some(Standing::Routable));
+    book.pass_after(300);
+    assert_eq!(standing(&mut book, 2), None);
+}

@@ -7,11 +7,13 @@
 mod attachment;
 mod balancer;
 mod blocks;
+mod certificate;
 mod exclusions;
 mod fault;
 mod fields;
 mod health_check;
 mod listener;
+mod listener_tls;
 mod load_balancer;
 mod manual;
 mod names;
@@ -30,8 +32,10 @@ use std::path::{Path, PathBuf};
 
 use self::{
     blocks::Blocks,
+    certificate::{CERTIFICATE, MAX_CERTIFICATES},
     fault::Faults,
     fields::Context,
+    listener_tls::Certificates,
     load_balancer::{LOAD_BALANCER, MAX_LOAD_BALANCERS},
     names::Names,
     source::Source,
@@ -61,7 +65,8 @@ pub fn load(path: &Path) -> Result<Configuration, ConfigErrors> {
     Err(ConfigErrors::sorted(all))
 }
 
-/// Validates the given files as one configuration. Pure, but for the number of cores that `workers` defaults to.
+/// Validates the given files as one configuration. Reads nothing but the certificates they name, and the
+/// number of cores that `workers` defaults to.
 ///
 /// # Errors
 /// Every fault found, sorted by file and line.
@@ -90,7 +95,17 @@ fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, 
     let load_balancers = load_balancer::build_all(&context, &balancers);
     let mut drafts = target_group::build_all(&context, &groups);
     attachment::add_all(&context, &blocks.attachments, &groups, &mut drafts);
-    let listeners = listener::build_all(&context, &blocks.listeners, &groups, &balancers, &settings);
+    let certificates = Names::collect(&context, &CERTIFICATE, &blocks.certificates, MAX_CERTIFICATES);
+    let built = certificate::build_all(&context, &certificates);
+    let certificates = Certificates::collect(
+        &context,
+        &certificates,
+        built,
+        &blocks.listener_certificates,
+        &blocks.listeners,
+    );
+    let listeners =
+        listener::build_all(&context, &blocks.listeners, &groups, &balancers, &certificates, &settings);
 
     let configuration = Configuration {
         balancer: settings.settings,

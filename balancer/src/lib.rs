@@ -20,5 +20,6 @@ pub mod snapshot;
 pub mod stickiness;
 pub mod target_group;
 pub mod telemetry;
+pub mod tls;
 pub mod upstream;
 pub mod wire;

@@ -2,6 +2,7 @@
 //! Must not know: what a request says.
 
 mod bind;
+mod handshake;
 mod worker;
 
 pub use self::{

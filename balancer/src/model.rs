@@ -7,6 +7,7 @@ mod header_edits;
 mod listener;
 mod request_head;
 mod target_group;
+mod tls;
 
 pub use self::{
     balancer::{BalancerSettings, KernelAssist, LogFormat, LogLevel},
@@ -18,6 +19,7 @@ pub use self::{
         MinimumHealthy, ProbeProtocol, StickinessExtras, StickinessKind, StickinessSettings, TargetAddress,
         TargetGroup, TargetSpec,
     },
+    tls::{AlpnPolicy, Certificate, CertificateFacts, ListenerTls, SecurityPolicy},
 };
 
 /// A whole validated configuration. References between blocks are indices that are known to exist.

@@ -25,6 +25,8 @@ pub struct ListenerView {
     pub load_balancer: Arc<LoadBalancer>,
     /// Whether clients may begin with HTTP/2 without TLS.
     pub http2_prior_knowledge: bool,
+    /// TLS, when clients speak it.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
     /// What to do with a request; a group index is one of [`Snapshot::groups`].
     pub default_action: Action,
 }

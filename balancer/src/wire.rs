@@ -3,6 +3,7 @@
 
 pub mod buffer;
 pub mod chunked;
+pub mod client_stream;
 pub mod deadline;
 pub mod fields;
 pub mod head;

@@ -239,8 +239,18 @@ fn faults_in_a_listener() {
         ("port = 80".to_owned(), "2:1", "the listener needs a `default_action`", "default_action {"),
         (format!("port = 9900\n{action}"), "3:8", "0.0.0.0:9900 is taken by `admin_address`", "\"off\""),
         (format!("port = 80\naddress = \"localhost\"\n{action}"), "4:11", "`address` = \"localhost\"", "IPv4"),
-        (format!("port = 80\nprotocol = \"HTTPS\"\n{action}"), "4:12", "", "\"HTTP\""),
-        (format!("port = 80\ncertificate_arn = \"arn:x\"\n{action}"), "4:19", "", "\"\""),
+        (
+            format!("port = 80\nprotocol = \"HTTPS\"\n{action}"),
+            "2:1",
+            "listener needs `certificate_arn`",
+            "a certificate",
+        ),
+        (
+            format!("port = 80\ncertificate_arn = \"arn:x\"\n{action}"),
+            "4:19",
+            "`certificate_arn` is for HTTPS",
+            "`protocol` = \"HTTPS\"",
+        ),
         (format!("port = 80\nload_balancer_arn = \"x\"\n{action}"), "4:21", "there is no load balancer \"x\"", "none"),
         (
             "port = 80\ndefault_action {\ntarget_group_arn = \"app\"\n}".to_owned(),

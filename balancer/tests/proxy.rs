@@ -76,6 +76,7 @@ impl Balancer {
             address: ([127, 0, 0, 1], 0).into(),
             load_balancer: 0,
             http2_prior_knowledge: false,
+            tls: None,
             default_action: Action::Forward(0),
         };
         let socket = bind(&listener, 1).unwrap().pop().unwrap();
@@ -127,6 +128,7 @@ impl Balancer {
             port: address.port(),
             load_balancer: Arc::new(load_balancer),
             http2_prior_knowledge: false,
+            tls: None,
             default_action: Action::Forward(0),
         };
         let snapshot = Snapshot { listeners: vec![Arc::new(view)], groups: vec![Arc::new(group)] };

@@ -33,5 +33,6 @@ mod stopping;
 mod target_faults;
 mod targets;
 mod telemetry;
+mod tls;
 mod tunnels;
 mod weights;

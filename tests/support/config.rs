@@ -19,6 +19,10 @@ pub struct Config {
     pub listener_lines: String,
     /// Address that the listener accepts at.
     pub address: String,
+    /// `protocol` of the listener.
+    pub protocol: String,
+    /// More blocks.
+    pub more: String,
     /// The groups.
     pub groups: Vec<Group>,
 }
@@ -59,6 +63,8 @@ impl Config {
             load_balancer_lines: String::new(),
             listener_lines: String::new(),
             address: "127.0.0.1".to_owned(),
+            protocol: "HTTP".to_owned(),
+            more: String::new(),
             groups: vec![group],
         }
     }
@@ -104,6 +110,13 @@ impl Config {
         self.listener("http2_prior_knowledge = true")
     }
 
+    /// With these blocks, too.
+    #[must_use]
+    pub fn more(mut self, blocks: &str) -> Self {
+        self.more.push_str(blocks);
+        self
+    }
+
     /// The text, for these places.
     #[must_use]
     pub fn text(&self, instance: &str, folder: &Path, port: u16, admin_port: u16) -> String {
@@ -116,11 +129,12 @@ impl Config {
         write!(text, "load_balancer \"main\" {{\n{}}}\n", self.load_balancer_lines).unwrap();
         write!(
             text,
-            "listener \"web\" {{\n  address = \"{}\"\n  port = {port}\n  protocol = \"HTTP\"\n{}  default_action {{\n    \
+            "listener \"web\" {{\n  address = \"{}\"\n  port = {port}\n  protocol = \"{}\"\n{}  default_action {{\n    \
              type = \"forward\"\n    target_group_arn = target_group.{}.arn\n  }}\n}}\n",
-            self.address, self.listener_lines, self.groups[0].name
+            self.address, self.protocol, self.listener_lines, self.groups[0].name
         )
         .unwrap();
+        text.push_str(&self.more);
         for group in &self.groups {
             text.push_str(&group.text());
         }

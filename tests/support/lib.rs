@@ -23,6 +23,7 @@ pub mod ports;
 pub mod status;
 pub mod stream;
 pub mod target;
+pub mod tls;
 pub mod tools;
 pub mod wait;
 

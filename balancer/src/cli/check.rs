@@ -48,7 +48,7 @@ fn describe(configuration: &Configuration) -> String {
         let group = configuration.target_groups.get(group);
         listeners.push(vec![
             listener.name.clone(),
-            format!("http://{}", listener.address),
+            format!("{}://{}", if listener.tls.is_some() { "https" } else { "http" }, listener.address),
             load_balancer.map(|load_balancer| load_balancer.name.clone()).unwrap_or_default(),
             group.map(|group| group.name.clone()).unwrap_or_default(),
         ]);

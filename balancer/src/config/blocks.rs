@@ -27,12 +27,21 @@ pub(super) struct Blocks<'a> {
     pub(super) listeners: Vec<Found<'a>>,
     pub(super) target_groups: Vec<Found<'a>>,
     pub(super) attachments: Vec<Found<'a>>,
+    pub(super) certificates: Vec<Found<'a>>,
+    pub(super) listener_certificates: Vec<Found<'a>>,
 }
 
-const NATIVE: &[&str] = &["balancer", "load_balancer", "listener", "target_group", "target_group_attachment"];
+const NATIVE: &[&str] = &[
+    "balancer",
+    "load_balancer",
+    "listener",
+    "listener_certificate",
+    "certificate",
+    "target_group",
+    "target_group_attachment",
+];
 /// ALB's, but not done by this version.
-const UNSUPPORTED: &[&str] =
-    &["listener_rule", "listener_certificate", "trust_store", "trust_store_revocation"];
+const UNSUPPORTED: &[&str] = &["listener_rule", "trust_store", "trust_store_revocation"];
 /// Terraform's own top-level blocks: accepted, so that a folder of Terraform loads.
 const TERRAFORM: &[&str] = &[
     "provider",
@@ -53,6 +62,8 @@ const TERRAFORM: &[&str] = &[
 pub(super) fn spellings(native: &str) -> [String; 3] {
     match native {
         "load_balancer" => ["load_balancer".to_owned(), "aws_lb".to_owned(), "aws_alb".to_owned()],
+        // ACM's have no files.
+        "certificate" => [(); 3].map(|()| native.to_owned()),
         _ => [native.to_owned(), format!("aws_lb_{native}"), format!("aws_alb_{native}")],
     }
 }
@@ -115,15 +126,18 @@ impl<'a> Blocks<'a> {
             return;
         };
         let Some(kind) = native_kind(resource_type) else { return };
-        if kind != "balancer" && NATIVE.contains(&kind) {
+        if !matches!(kind, "balancer" | "certificate") && NATIVE.contains(&kind) {
             self.file(kind, block, labels, true, faults);
         } else if UNSUPPORTED.contains(&kind) {
             faults.add(*type_place, unsupported(resource_type));
         } else {
-            let hint = suggest::nearest(kind, NATIVE.iter().copied().filter(|native| *native != "balancer"))
-                .map_or_else(String::new, |near| format!(" (did you mean `aws_lb_{near}`?)"));
+            let hint = suggest::nearest(
+                kind,
+                NATIVE.iter().copied().filter(|native| !matches!(*native, "balancer" | "certificate")),
+            )
+            .map_or_else(String::new, |near| format!(" (did you mean `aws_lb_{near}`?)"));
             let message = format!(
-                "unknown type `{resource_type}`{hint}; allowed: aws_lb, aws_lb_listener, aws_lb_target_group, aws_lb_target_group_attachment"
+                "unknown type `{resource_type}`{hint}; allowed: aws_lb, aws_lb_listener, aws_lb_listener_certificate, aws_lb_target_group, aws_lb_target_group_attachment"
             );
             faults.add(*type_place, message);
         }
@@ -149,6 +163,8 @@ impl<'a> Blocks<'a> {
             "load_balancer" => self.load_balancers.push(found),
             "listener" => self.listeners.push(found),
             "target_group" => self.target_groups.push(found),
+            "certificate" => self.certificates.push(found),
+            "listener_certificate" => self.listener_certificates.push(found),
             _ => self.attachments.push(found),
         }
     }

@@ -9,6 +9,7 @@ use super::{
     balancer::Settings,
     blocks::Found,
     fields::{Context, Fields},
+    listener_tls::Certificates,
     names::Names,
     schema::{Attribute, Child, Kind, Table},
     source::Place,
@@ -46,14 +47,33 @@ pub(super) static LISTENER: Table = Table {
             Kind::Truth { default: false },
             "Whether clients may begin with HTTP/2 without TLS. Without effect where `enable_http2` is false. Not on ALB.",
         ),
-        Attribute::new("protocol", Kind::Only { allowed: &["HTTP"] }, "What clients speak."),
-        Attribute::new("ssl_policy", Kind::Only { allowed: &[""] }, "The TLS policy of an HTTPS listener."),
+        Attribute::new(
+            "protocol",
+            Kind::Choice { allowed: &["HTTP", "HTTPS"], default: "HTTP", later: &[] },
+            "What clients speak.",
+        ),
+        Attribute::new(
+            "ssl_policy",
+            Kind::Text {
+                allowed: "the name of a security policy of ALB's: see tls.md",
+                default: "\"ELBSecurityPolicy-TLS13-1-2-Res-2021-06\" with HTTPS",
+            },
+            "Protocol versions and cipher suites of an HTTPS listener.",
+        ),
         Attribute::new(
             "certificate_arn",
-            Kind::Only { allowed: &[""] },
-            "The certificate of an HTTPS listener.",
+            Kind::Reference { to: "certificate", default: "" },
+            "The certificate for clients that ask for no other's name. Needed with HTTPS.",
         ),
-        Attribute::new("alpn_policy", Kind::Only { allowed: &["", "None"] }, "Which protocols TLS offers."),
+        Attribute::new(
+            "alpn_policy",
+            Kind::Choice {
+                allowed: &["", "None", "HTTP1Only", "HTTP2Only", "HTTP2Optional", "HTTP2Preferred"],
+                default: "",
+                later: &[],
+            },
+            "Which protocols TLS offers (ALPN): by default HTTP/2 before HTTP/1.1, and HTTP/2 only where `enable_http2` is true.",
+        ),
         Attribute::new("tcp_idle_timeout_seconds", Kind::Only { allowed: &[] }, "Of Network Load Balancers."),
         Attribute::new(
             "routing_http_response_server_enabled",
@@ -145,6 +165,7 @@ pub(super) fn build_all(
     found: &[Found<'_>],
     groups: &Names<'_>,
     load_balancers: &Names<'_>,
+    certificates: &Certificates<'_, '_>,
     settings: &Settings,
 ) -> Vec<Listener> {
     if let Some(first_too_many) = found.get(MAX_LISTENERS) {
@@ -172,12 +193,16 @@ pub(super) fn build_all(
         }
         let load_balancer = load_balancer(context, &fields, load_balancers);
         let group = default_action(context, &fields, groups);
-        if let (Some(address), Some(load_balancer), Some(group)) = (address, load_balancer, group) {
+        let tls = certificates.of_listener(context, found.label, &fields);
+        if let (Some(address), Some(load_balancer), Some(group), Some(tls)) =
+            (address, load_balancer, group, tls)
+        {
             listeners.push(Listener {
                 name: found.label.to_owned(),
                 address,
                 load_balancer,
                 http2_prior_knowledge: fields.truth("http2_prior_knowledge"),
+                tls,
                 default_action: Action::Forward(group),
             });
         }

@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 use super::{
-    attachment, balancer, health_check, listener, load_balancer,
+    attachment, balancer, certificate, health_check, listener, listener_tls, load_balancer,
     schema::{Attribute, Child, EVERYWHERE_IGNORED, Kind, Table},
     stickiness, target_group,
 };
 
 /// Every kind of block with its heading, in the order of the manual.
-const TABLES: [(&str, &Table); 16] = [
+const TABLES: [(&str, &Table); 18] = [
     ("balancer", &balancer::BALANCER),
     ("load_balancer", &load_balancer::LOAD_BALANCER),
     ("load_balancer / access_logs", &load_balancer::ACCESS_LOGS),
@@ -20,6 +20,8 @@ const TABLES: [(&str, &Table); 16] = [
     ("listener / default_action / forward", &listener::FORWARD),
     ("listener / default_action / forward / target_group", &listener::FORWARD_TARGET_GROUP),
     ("listener / default_action / forward / stickiness", &listener::FORWARD_STICKINESS),
+    ("listener_certificate", &listener_tls::LISTENER_CERTIFICATE),
+    ("certificate", &certificate::CERTIFICATE),
     ("target_group", &target_group::TARGET_GROUP),
     ("target_group / stickiness", &stickiness::STICKINESS),
     ("target_group / health_check", &health_check::HEALTH_CHECK),

@@ -1,6 +1,9 @@
 //! What is valid and yet hardly meant.
 
-use crate::model::{Action, Configuration};
+use crate::{
+    clock::unix_now,
+    model::{Action, Certificate, Configuration, ListenerTls},
+};
 
 /// One line for each oddity of a valid configuration, for whoever wrote it.
 #[must_use]
@@ -8,6 +11,11 @@ pub fn warnings(configuration: &Configuration) -> Vec<String> {
     let mut warnings = Vec::new();
     if configuration.listeners.is_empty() {
         warnings.push("nothing listens: there is no listener block".to_owned());
+    }
+    for listener in &configuration.listeners {
+        if let Some(tls) = &listener.tls {
+            warn_of_tls(&listener.name, tls, i64::from(unix_now().0), &mut warnings);
+        }
     }
     for (index, group) in configuration.target_groups.iter().enumerate() {
         let is_used = configuration.listeners.iter().any(|listener| match listener.default_action {
@@ -28,4 +36,44 @@ pub fn warnings(configuration: &Configuration) -> Vec<String> {
         }
     }
     warnings
+}
+
+fn warn_of_tls(listener: &str, tls: &ListenerTls, now: i64, warnings: &mut Vec<String>) {
+    if !tls.policy.missing.is_empty() {
+        warnings.push(format!(
+            "listener {listener}: {} is stricter here than on ALB, or lacks: {}",
+            tls.policy.name, tls.policy.missing
+        ));
+    }
+    for certificate in [&tls.default_certificate].into_iter().chain(&tls.certificates) {
+        warn_of_certificate(certificate, now, warnings);
+    }
+    warnings.dedup();
+}
+
+fn warn_of_certificate(certificate: &Certificate, now: i64, warnings: &mut Vec<String>) {
+    let Certificate { name, place, facts, .. } = certificate;
+    let mut warn = |what: String| {
+        let line = format!("{place}: certificate {name}: {what}");
+        if !warnings.contains(&line) {
+            warnings.push(line);
+        }
+    };
+    if now > facts.not_after {
+        warn(format!("expired {} ago", days(now.saturating_sub(facts.not_after))));
+    } else if now < facts.not_before {
+        warn(format!("not valid before {} from now", days(facts.not_before.saturating_sub(now))));
+    }
+    if certificate.key_is_public {
+        let key = certificate.private_key_file.display();
+        warn(format!("everybody on this host can read its key {key}; chmod o-r it"));
+    }
+}
+
+fn days(seconds: i64) -> String {
+    match seconds {
+        0..7_200 => format!("{} minutes", seconds / 60),
+        7_200..172_800 => format!("{} hours", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
 }

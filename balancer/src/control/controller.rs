@@ -3,7 +3,7 @@
 //! Must not know: how a request is decided, how figures are shown.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     io,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
@@ -30,6 +30,7 @@ use crate::{
     stickiness::{GroupStickiness, Keyring},
     target_group::{ASSESSMENT, Registry, Slots, TargetNames, TargetState, Urgency, WantedGroup},
     telemetry::{counters::ControlCounters, inspect::CurrentSnapshot},
+    tls::{ServerError, Servers},
 };
 
 /// How long changes are collected before workers hear of them, unless one is urgent.
@@ -44,6 +45,9 @@ pub enum StartError {
     /// TLS for health checks cannot be set up.
     #[error("cannot set up TLS for health checks: {0}")]
     Tls(#[from] rustls::Error),
+    /// TLS of listeners cannot be set up.
+    #[error(transparent)]
+    ListenerTls(#[from] ServerError),
     /// The shared tables have no room for the targets, or cannot be written.
     #[error(transparent)]
     Tables(#[from] KernelError),
@@ -132,6 +136,21 @@ pub struct Controller {
     /// Of the configuration that the process started with: another one takes effect at the next start.
     state_dir: PathBuf,
     pending: Option<Pending>,
+    servers: Servers,
+    /// TLS of the listeners that have it.
+    tls: ServerConfigs,
+}
+
+/// TLS by the address of its listener.
+type ServerConfigs = HashMap<SocketAddr, Arc<rustls::ServerConfig>>;
+
+fn server_configs(servers: &Servers, configuration: &Configuration) -> Result<ServerConfigs, ServerError> {
+    let each = |listener: &Listener| {
+        let balancer = configuration.load_balancers.get(listener.load_balancer);
+        let http2 = balancer.is_some_and(|balancer| balancer.enable_http2);
+        listener.tls.as_ref().map(|tls| servers.build(tls, http2).map(|config| (listener.address, config)))
+    };
+    configuration.listeners.iter().filter_map(each).collect()
 }
 
 impl Controller {
@@ -150,7 +169,11 @@ impl Controller {
         let seed = u64::from(std::process::id());
         let mut kernel = parts.kernel;
         let events = kernel.take_events();
+        let servers = Servers::new()?;
+        let tls = server_configs(&servers, &parts.configuration)?;
         let mut controller = Self {
+            servers,
+            tls,
             config_path: parts.config_path,
             state_dir: parts.configuration.balancer.state_dir.clone(),
             registry: Registry::new(parts.workers.len()),
@@ -332,6 +355,7 @@ impl Controller {
                 id,
                 name: listener.name.clone(),
                 port: listener.address.port(),
+                tls: self.tls.get(&listener.address).cloned(),
                 load_balancer: Arc::clone(balancers.get(listener.load_balancer)?),
                 http2_prior_knowledge: listener.http2_prior_knowledge,
                 default_action: listener.default_action.clone(),

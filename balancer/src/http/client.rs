@@ -1,9 +1,9 @@
 //! One client connection: reads heads, has each request carried out, and ends the connection in a way
 //! that lets the client read what it was sent.
 
-use std::{future::poll_fn, net::SocketAddr, rc::Rc, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, io, net::SocketAddr, rc::Rc, sync::Arc, task::Poll, time::Duration};
 
-use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use tokio::io::AsyncWriteExt as _;
 
 use super::{
     Context,
@@ -19,6 +19,7 @@ use crate::{
     telemetry::counters::OwnStatus,
     wire::{
         buffer::{BUFFER_SIZE, Buffer},
+        client_stream::ClientStream,
         deadline::{Interrupt, Watch, Watched},
         head::{Framing, HeadError, HeadScanner, MAX_REQUEST_HEAD},
         meter::PREFACE,
@@ -33,8 +34,8 @@ const LINGER_BYTES: usize = 1 << 20;
 /// A connection as accepted.
 #[derive(Debug)]
 pub struct Accepted {
-    /// The socket.
-    pub stream: TcpStream,
+    /// The connection, past its handshake.
+    pub stream: ClientStream,
     /// The client.
     pub peer: SocketAddr,
     /// The listener that accepted it.
@@ -44,7 +45,7 @@ pub struct Accepted {
 /// One client connection.
 #[derive(Debug)]
 pub(super) struct Client {
-    pub(super) stream: TcpStream,
+    pub(super) stream: ClientStream,
     pub(super) buffer: Buffer,
     pub(super) context: Rc<Context>,
     /// Memory for the head to the target and the head to the client.
@@ -66,26 +67,25 @@ enum Reading {
 
 /// Serves the connection to its end.
 pub async fn serve(context: Rc<Context>, accepted: Accepted) {
-    context.counters.connections_accepted.inc();
     if let Some(mut client) = Client::new(&context, accepted) {
-        let may_be_http2 =
-            client.listener.http2_prior_knowledge && client.listener.load_balancer.enable_http2;
-        if may_be_http2 && client.begins_with_http2().await {
+        let may_be_http2 = !client.stream.is_secure()
+            && client.listener.http2_prior_knowledge
+            && client.listener.load_balancer.enable_http2;
+        if client.stream.is_http2() || (may_be_http2 && client.begins_with_http2().await) {
             h2::serve(Rc::clone(&context), client.hand_over()).await;
         } else {
             client.run().await;
             context.buffers.give(std::mem::take(&mut client.buffer));
         }
     }
-    context.counters.connections_closed.inc();
 }
 
 impl Client {
     fn new(context: &Rc<Context>, accepted: Accepted) -> Option<Self> {
         let snapshot = context.snapshot();
         let listener = Arc::clone(snapshot.listener(accepted.listener)?);
-        let local = accepted.stream.local_addr().ok()?;
-        accepted.stream.set_nodelay(true).ok()?;
+        let local = accepted.stream.socket().local_addr().ok()?;
+        accepted.stream.socket().set_nodelay(true).ok()?;
         let watched = context.watches.register();
         watched.watch().set_listener(accepted.listener.0);
         Some(Self {
@@ -127,9 +127,10 @@ impl Client {
         }
     }
 
-    fn hand_over(self) -> Handover<TcpStream> {
+    fn hand_over(self) -> Handover<ClientStream> {
         let Self { stream, buffer: before, peer, local, listener, watched, born_millis, .. } = self;
-        Handover { stream, before, peer, local, listener, watched, born_millis }
+        let secure = stream.is_secure();
+        Handover { stream, secure, before, peer, local, listener, watched, born_millis }
     }
 
     pub(super) fn watch(&self) -> &Rc<Watch> {
@@ -191,6 +192,7 @@ impl Client {
         let route = Route {
             load_balancer: &self.listener.load_balancer,
             port: self.listener.port,
+            secure: self.stream.is_secure(),
             peer: self.peer,
             local: self.local,
         };
@@ -214,14 +216,24 @@ impl Client {
         self.context.counters.own(status);
         let page = error_pages::page(status, &self.context.clock, keep_alive, to_head);
         self.arm_idle();
-        let watch = Rc::clone(self.watch());
-        match watch.within(self.stream.write_all(&page)).await {
+        match self.send(&page).await {
             Ok(Ok(())) => {
                 self.context.counters.bytes_sent.add(page.len() as u64);
                 if keep_alive { After::Reuse } else { After::Close }
             }
             _ => After::Gone,
         }
+    }
+
+    /// Writes all of `bytes`, up to the socket.
+    pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<io::Result<()>, Interrupt> {
+        let watch = Rc::clone(self.watch());
+        let stream = &mut self.stream;
+        let sent = async {
+            stream.write_all(bytes).await?;
+            stream.flush().await
+        };
+        watch.within(sent).await
     }
 
     /// Reads until a whole head is buffered.
@@ -275,11 +287,11 @@ impl Client {
     /// Says that nothing more comes, and reads what the client still sends, so that closing does not
     /// destroy the answer on its way.
     async fn linger(&mut self) {
-        if self.stream.shutdown().await.is_err() {
-            return;
-        }
         self.arm(LINGER);
         let watch = Rc::clone(self.watch());
+        if !matches!(watch.within(self.stream.shutdown()).await, Ok(Ok(()))) {
+            return;
+        }
         let Self { buffer, stream, .. } = self;
         let mut read = 0;
         let drain = poll_fn(|cx| {
@@ -297,7 +309,7 @@ impl Client {
 
     /// Ends the connection so that the client cannot take what it got for whole.
     pub(super) fn abort(&self) -> After {
-        let _ = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        self.stream.reset_on_close();
         After::Gone
     }
 }

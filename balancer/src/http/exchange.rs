@@ -7,8 +7,6 @@ use std::{
     task::{Context as TaskContext, Poll},
 };
 
-use tokio::io::AsyncWriteExt as _;
-
 use super::{
     client::Client,
     plan::Plan,
@@ -203,8 +201,7 @@ impl Transfer {
     async fn run(&mut self, client: &mut Client, plan: &Plan) -> Outcome {
         client.arm_idle();
         if plan.wishes.expects_continue && client.buffer.is_empty() {
-            let watch = Rc::clone(client.watch());
-            let invited = watch.within(client.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")).await;
+            let invited = client.send(b"HTTP/1.1 100 Continue\r\n\r\n").await;
             if !matches!(invited, Ok(Ok(()))) {
                 return Outcome::Over(After::Gone);
             }
@@ -313,8 +310,7 @@ impl Transfer {
                 }
                 drop(response);
                 self.inbound.consume(length);
-                let watch = Rc::clone(client.watch());
-                match watch.within(client.stream.write_all(&interim)).await {
+                match client.send(&interim).await {
                     // The next head may be in the buffer already.
                     Ok(Ok(())) => continue,
                     _ => return Err(Outcome::Over(After::Gone)),
@@ -329,7 +325,7 @@ impl Transfer {
 
     fn compose(&self, client: &mut Client, plan: &Plan, response: &Response<'_>) -> Answered {
         let context = &client.context;
-        let edits = plan.respond(context, &response.view());
+        let edits = plan.respond(context, &response.view(), client.stream.is_secure());
         let version = plan.wishes.version;
         let early_refusal = response.status >= 400 && !self.sending.is_read();
         let client_stays = plan.wishes.keep_alive

@@ -21,6 +21,8 @@ pub(super) struct Route<'a> {
     pub(super) load_balancer: &'a LoadBalancer,
     /// The listener's configured port.
     pub(super) port: u16,
+    /// Whether the client's connection is encrypted.
+    pub(super) secure: bool,
     /// The client.
     pub(super) peer: SocketAddr,
     /// The address the client connected to.
@@ -153,7 +155,8 @@ fn forwarded(request: &Request<'_>, route: &Route<'_>, out: &mut Vec<u8>) {
         };
         out.extend_from_slice(b"\r\n");
     }
-    let _ = write!(out, "X-Forwarded-Proto: http\r\nX-Forwarded-Port: {}\r\n", route.port);
+    let protocol = if route.secure { "https" } else { "http" };
+    let _ = write!(out, "X-Forwarded-Proto: {}\r\nX-Forwarded-Port: {}\r\n", protocol, route.port);
 }
 
 #[cfg(test)]
@@ -177,6 +180,7 @@ mod tests {
         let route = Route {
             load_balancer: &load_balancer,
             port,
+            secure: false,
             peer: "192.0.2.7:5000".parse().expect("address"),
             local: "192.0.2.1:8080".parse().expect("address"),
         };

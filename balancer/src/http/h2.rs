@@ -57,6 +57,7 @@ struct Session {
     context: Rc<Context>,
     peer: SocketAddr,
     local: SocketAddr,
+    secure: bool,
     listener: RefCell<Arc<ListenerView>>,
     watch: Rc<Watch>,
     born_millis: u64,
@@ -69,6 +70,8 @@ struct Session {
 pub(super) struct Handover<S> {
     /// The byte stream.
     pub(super) stream: S,
+    /// Whether it is encrypted.
+    pub(super) secure: bool,
     /// What was read of it already.
     pub(super) before: Buffer,
     /// The client.
@@ -90,7 +93,7 @@ where
 {
     let counters = Arc::clone(&context.counters);
     counters.http2_connections_opened.inc();
-    let Handover { stream, before, peer, local, listener, watched, born_millis } = handover;
+    let Handover { stream, secure, before, peer, local, listener, watched, born_millis } = handover;
     let stream = Metered::new(stream, before, context.clock.millis());
     let meter = Rc::clone(stream.meter());
     let watch = Rc::clone(watched.watch());
@@ -98,6 +101,7 @@ where
         context,
         peer,
         local,
+        secure,
         listener: RefCell::new(listener),
         watch: Rc::clone(&watch),
         born_millis,

@@ -218,7 +218,12 @@ impl Plan {
     }
 
     /// What the head of the target's response is given on its way to the client. Counts the response.
-    pub(super) fn respond(&self, context: &Context, response: &ResponseHead<'_>) -> HeaderEdits {
+    pub(super) fn respond(
+        &self,
+        context: &Context,
+        response: &ResponseHead<'_>,
+        secure: bool,
+    ) -> HeaderEdits {
         let mut edits = HeaderEdits::new();
         let (Some(group), Some(target)) = (self.group(), self.target()) else { return edits };
         if let (Some(decision), Some(sticky)) = (&self.decision, &group.stickiness) {
@@ -226,7 +231,7 @@ impl Plan {
             // Being busy for a moment is no reason to move a session.
             let home = decision.target.filter(|_| self.spilled).and_then(|home| group.targets.get(home));
             let chosen = home.unwrap_or(target).id;
-            sticky.respond(decision, chosen, response, false, sessions, now, &mut edits);
+            sticky.respond(decision, chosen, response, secure, sessions, now, &mut edits);
         }
         if let Some(shard) = context.target_shard(target)
             && let Some(class) = shard.responses.get(usize::from(response.status / 100).saturating_sub(1))

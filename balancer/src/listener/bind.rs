@@ -54,6 +54,7 @@ mod tests {
             address: ([127, 0, 0, 1], port).into(),
             load_balancer: 0,
             http2_prior_knowledge: false,
+            tls: None,
             default_action: Action::Forward(0),
         }
     }

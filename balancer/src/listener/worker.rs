@@ -19,8 +19,9 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
+use super::handshake::begin;
 use crate::{
-    http::{Accepted, Context, serve},
+    http::Context,
     kernel::{EventSender, Tables},
     snapshot::{ListenerId, WorkerMessage},
     telemetry::counters::WorkerCounters,
@@ -164,7 +165,7 @@ async fn accept(context: Rc<Context>, id: ListenerId, socket: TcpListener) {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 pausing = false;
-                spawn_local(serve(Rc::clone(&context), Accepted { stream, peer, listener: id }));
+                spawn_local(begin(Rc::clone(&context), stream, peer, id));
             }
             Err(error) if is_shortage(&error) => {
                 context.counters.accept_pauses.inc();

@@ -34,7 +34,7 @@ pub enum XffMode {
     Remove,
 }
 
-/// A listener (`listener`, `aws_lb_listener`). Plain HTTP.
+/// A listener (`listener`, `aws_lb_listener`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listener {
     /// Its block label.
@@ -46,6 +46,8 @@ pub struct Listener {
     /// `http2_prior_knowledge`: whether clients may begin with HTTP/2 without TLS (RFC 9113, section 3.3);
     /// default false. Not on ALB.
     pub http2_prior_knowledge: bool,
+    /// TLS, when `protocol` is HTTPS.
+    pub tls: Option<super::ListenerTls>,
     /// What is done with a request that no rule takes.
     pub default_action: Action,
 }

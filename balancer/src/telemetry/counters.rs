@@ -128,6 +128,12 @@ pub struct WorkerCounters {
     pub http2_streams_opened: Counter,
     /// Those of them that ended.
     pub http2_streams_closed: Counter,
+    /// TLS handshakes with clients that ended well.
+    pub client_tls_handshakes: Counter,
+    /// Those of them that resumed a session.
+    pub client_tls_resumptions: Counter,
+    /// TLS handshakes with clients that failed (ALB: ClientTLSNegotiationErrorCount).
+    pub client_tls_errors: Counter,
     /// Bytes read from clients.
     pub bytes_received: Counter,
     /// Bytes written to clients.

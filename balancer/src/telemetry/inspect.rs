@@ -303,6 +303,9 @@ fn totals(workers: &[Arc<WorkerCounters>]) -> Totals {
         http2_floods: all(|worker| &worker.http2_floods),
         http2_streams_opened,
         http2_streams_active: http2_streams_opened.saturating_sub(http2_streams_closed),
+        client_tls_handshakes: all(|worker| &worker.client_tls_handshakes),
+        client_tls_resumptions: all(|worker| &worker.client_tls_resumptions),
+        client_tls_negotiation_errors: all(|worker| &worker.client_tls_errors),
         bytes_received: all(|worker| &worker.bytes_received),
         bytes_sent: all(|worker| &worker.bytes_sent),
     }
@@ -312,7 +315,7 @@ fn listener_status(listener: &ListenerView, snapshot: &Snapshot) -> ListenerStat
     let Action::Forward(group) = listener.default_action;
     ListenerStatus {
         name: listener.name.clone(),
-        protocol: "HTTP".to_owned(),
+        protocol: if listener.tls.is_some() { "HTTPS" } else { "HTTP" }.to_owned(),
         port: listener.port,
         load_balancer: listener.load_balancer.name.clone(),
         target_group: snapshot.groups.get(group).map(|group| group.settings.name.clone()).unwrap_or_default(),

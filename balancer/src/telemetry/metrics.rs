@@ -221,6 +221,21 @@ fn totals(families: &mut Families<'_>, status: &Status) -> fmt::Result {
         "Requests over HTTP/2 under way now.",
         totals.http2_streams_active,
     )?;
+    families.counter(
+        "balancer_client_tls_handshakes",
+        "TLS handshakes with clients that ended well.",
+        totals.client_tls_handshakes,
+    )?;
+    families.counter(
+        "balancer_client_tls_resumptions",
+        "TLS handshakes with clients that resumed a session.",
+        totals.client_tls_resumptions,
+    )?;
+    families.counter(
+        "balancer_client_tls_negotiation_errors",
+        "TLS handshakes with clients that failed, plain HTTP to an HTTPS listener included.",
+        totals.client_tls_negotiation_errors,
+    )?;
     families.bytes("balancer_received", "Bytes read from clients.", totals.bytes_received)?;
     families.bytes("balancer_sent", "Bytes written to clients.", totals.bytes_sent)
 }

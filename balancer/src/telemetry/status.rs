@@ -73,6 +73,12 @@ pub struct Totals {
     pub http2_streams_opened: u64,
     /// Those of them under way now.
     pub http2_streams_active: u64,
+    /// TLS handshakes with clients that ended well.
+    pub client_tls_handshakes: u64,
+    /// Those of them that resumed a session.
+    pub client_tls_resumptions: u64,
+    /// TLS handshakes with clients that failed.
+    pub client_tls_negotiation_errors: u64,
     /// Bytes read from clients.
     pub bytes_received: u64,
     /// Bytes written to clients.
@@ -95,7 +101,7 @@ pub struct SessionTable {
 pub struct ListenerStatus {
     /// Its configured name.
     pub name: String,
-    /// `HTTP`.
+    /// `HTTP` or `HTTPS`.
     pub protocol: String,
     /// Its port.
     pub port: u16,

@@ -123,10 +123,15 @@ impl Pump {
             let digested = self.wants_input() && !buffer.is_empty() && self.digest(buffer)?;
             ready!(self.poll_flush(cx, buffer, sink))?;
             if matches!(self.mode, Mode::Done) {
+                // A sink inside TLS may hold what it took; others have nothing to flush.
+                ready!(Pin::new(&mut *sink).poll_flush(cx)).map_err(PumpError::Sink)?;
                 return Poll::Ready(Ok(()));
             }
             if digested {
                 continue;
+            }
+            if let Poll::Ready(Err(error)) = Pin::new(&mut *sink).poll_flush(cx) {
+                return Poll::Ready(Err(PumpError::Sink(error)));
             }
             match ready!(buffer.poll_fill(cx, source, BUFFER_SIZE)).map_err(PumpError::Source)? {
                 0 => self.end_of_source()?,

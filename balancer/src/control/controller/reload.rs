@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Controller, Names, host_names};
+use super::{Controller, Names, ServerConfigs, host_names, server_configs};
 use crate::{
     clock::monotonic_now,
     config,
@@ -23,6 +23,8 @@ pub(super) struct Pending {
     keyring: Keyring,
     /// Sockets of listeners that are new.
     bound: Vec<(SocketAddr, Vec<TcpListener>)>,
+    /// TLS of listeners that have it.
+    tls: ServerConfigs,
 }
 
 impl Controller {
@@ -83,6 +85,7 @@ impl Controller {
                 key_path.display()
             ))
         })?;
+        let tls = server_configs(&self.servers, &configuration).map_err(|error| one(error.to_string()))?;
         let mut bound = Vec::new();
         for listener in &configuration.listeners {
             if !self.listeners.iter().any(|(address, _)| *address == listener.address) {
@@ -95,17 +98,21 @@ impl Controller {
                 bound.push((listener.address, sockets));
             }
         }
-        Ok(Pending { configuration, keyring, bound })
+        Ok(Pending { configuration, keyring, bound, tls })
     }
 
     fn put_into_force(&mut self, pending: Pending) -> Result<(), String> {
-        let Pending { configuration, keyring, bound } = pending;
+        let Pending { configuration, keyring, bound, tls } = pending;
         let ring = Names(Arc::new(keyring));
         let wanted = self.wanted(&configuration);
         self.registry
             .apply(wanted, &ring, &mut self.kernel, monotonic_now())
             .map_err(|error| error.to_string())?;
         self.names = ring;
+        self.tls = tls;
+        for warning in config::warnings(&configuration) {
+            tracing::warn!("{warning}");
+        }
         self.warn_of_restarts(&configuration);
         telemetry::log::set_level(configuration.balancer.log_level);
         self.configuration = configuration;

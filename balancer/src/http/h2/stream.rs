@@ -41,6 +41,7 @@ pub(super) struct Stream {
     pub(super) body: RecvStream,
     pub(super) respond: SendResponse<Bytes>,
     pub(super) listener: Arc<ListenerView>,
+    pub(super) secure: bool,
     watched: Watched,
 }
 
@@ -61,6 +62,7 @@ pub(super) async fn serve(
     let route = Route {
         load_balancer: &listener.load_balancer,
         port: listener.port,
+        secure: session.secure,
         peer: session.peer,
         local: session.local,
     };
@@ -71,7 +73,8 @@ pub(super) async fn serve(
     drop(head);
     let watched = context.watches.register();
     watched.watch().set_listener(listener.id.0);
-    let mut stream = Stream { context, body, respond, listener: Arc::clone(&listener), watched };
+    let mut stream =
+        Stream { context, body, respond, listener: Arc::clone(&listener), secure: session.secure, watched };
     match planned {
         Ok(plan) => exchange(&mut stream, plan).await,
         Err(Refusal { status, wishes }) => stream.answer(status, wishes.is_some_and(|wishes| wishes.to_head)),

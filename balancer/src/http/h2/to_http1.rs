@@ -219,7 +219,7 @@ impl Transfer {
                 }
                 continue;
             }
-            let edits = plan.respond(&stream.context, &response.view());
+            let edits = plan.respond(&stream.context, &response.view(), stream.secure);
             let head = head::response(&response, &edits).ok_or_else(bad)?;
             let (framing, target_stays) = (response.framing, response.keep_alive);
             drop(response);

@@ -87,6 +87,7 @@ fn inspector() -> Inspector {
             port: 8080,
             load_balancer,
             http2_prior_knowledge: false,
+            tls: None,
             default_action: Action::Forward(0),
         })],
         groups: vec![Arc::new(GroupView::new(

@@ -1,0 +1,73 @@
+//! `certificate` blocks: what listeners show their clients. There is no ACM here: a certificate is two files.
+
+use std::{path::Path, sync::Arc};
+
+use super::{
+    fields::Context,
+    names::{NAME_ALLOWED, Named, Names},
+    schema::{Attribute, Kind, Table},
+    value::shown,
+};
+use crate::{model::Certificate, tls};
+
+/// Most certificates.
+pub(super) const MAX_CERTIFICATES: usize = 1000;
+
+pub(super) static CERTIFICATE: Table = Table {
+    name: "certificate",
+    top: true,
+    attributes: &[
+        Attribute::new(
+            "name",
+            Kind::Text { allowed: NAME_ALLOWED, default: "the label, hyphens for underscores" },
+            "Its name.",
+        ),
+        Attribute::new(
+            "certificate_file",
+            Kind::Text { allowed: "the absolute path of a file in PEM form", default: "" },
+            "The certificate, and after it those that lead from it to an authority. Needed. Read again on a reload.",
+        ),
+        Attribute::new(
+            "private_key_file",
+            Kind::Text { allowed: "the absolute path of a file in PEM form", default: "" },
+            "Its private key, without a passphrase: RSA from 2048 bits on, ECDSA P-256 or P-384, or Ed25519. Needed.",
+        ),
+    ],
+    blocks: &[],
+};
+
+/// Reads all certificates; nothing in the place of one that is a fault.
+pub(super) fn build_all(context: &Context<'_>, names: &Names<'_>) -> Vec<Option<Arc<Certificate>>> {
+    names.entries.iter().map(|named| build(context, named)).collect()
+}
+
+fn build(context: &Context<'_>, named: &Named<'_>) -> Option<Arc<Certificate>> {
+    let fields = &named.fields;
+    let path = |name: &str| {
+        fields.require(name);
+        let text = fields.text(name)?;
+        if text.starts_with('/') && !text.contains('\0') {
+            return Some(text);
+        }
+        fields.fault_at(name, format!("`{name}` = {}; allowed: {}", shown(&text), fields.allowed(name)));
+        None
+    };
+    let (certificate, key) = (path("certificate_file"), path("private_key_file"));
+    let (certificate, key) = (certificate?, key?);
+    match tls::load(Path::new(&certificate), Path::new(&key)) {
+        Ok(loaded) => Some(Arc::new(Certificate {
+            name: named.name.clone(),
+            place: context.faults.show(named.found.block.place),
+            private_key_file: key.clone().into(),
+            key_is_public: loaded.key_is_public,
+            chain: loaded.chain,
+            key: Arc::new(loaded.key),
+            facts: loaded.facts,
+        })),
+        Err(fault) => {
+            let name = if fault.is_about(Path::new(&key)) { "private_key_file" } else { "certificate_file" };
+            fields.fault_at(name, format!("{fault}; allowed: a certificate and its own key in PEM form"));
+            None
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What a listener says of TLS, and the `listener_certificate` blocks that add to it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    blocks::Found,
+    fields::{Context, Fields},
+    names::Names,
+    schema::{Attribute, Kind, Table},
+    suggest,
+    value::{Value, shown},
+};
+use crate::{
+    model::{AlpnPolicy, Certificate, ListenerTls},
+    tls,
+};
+
+/// Most certificates of a listener beside the default one (ALB: quotas).
+const MAX_MORE: usize = 25;
+
+pub(super) static LISTENER_CERTIFICATE: Table = Table {
+    name: "listener_certificate",
+    top: true,
+    attributes: &[
+        Attribute::new(
+            "listener_arn",
+            Kind::Reference { to: "listener", default: "" },
+            "The HTTPS listener. Needed.",
+        ),
+        Attribute::new(
+            "certificate_arn",
+            Kind::Reference { to: "certificate", default: "" },
+            "A certificate for clients that ask for one of its names (SNI). Needed.",
+        ),
+    ],
+    blocks: &[],
+};
+
+/// The certificates there are, and those of `listener_certificate` blocks by the label of their listener.
+pub(super) struct Certificates<'n, 'a> {
+    pub(super) names: &'n Names<'a>,
+    pub(super) built: Vec<Option<Arc<Certificate>>>,
+    pub(super) more: HashMap<String, Vec<Arc<Certificate>>>,
+}
+
+impl<'n, 'a> Certificates<'n, 'a> {
+    /// Reads the `listener_certificate` blocks. `listeners` are all that they may name.
+    pub(super) fn collect(
+        context: &Context<'_>,
+        names: &'n Names<'a>,
+        built: Vec<Option<Arc<Certificate>>>,
+        blocks: &[Found<'_>],
+        listeners: &[Found<'_>],
+    ) -> Self {
+        let mut certificates = Self { names, built, more: HashMap::new() };
+        for found in blocks {
+            certificates.add(context, found, listeners);
+        }
+        certificates
+    }
+
+    fn add(&mut self, context: &Context<'_>, found: &Found<'_>, listeners: &[Found<'_>]) {
+        let fields = Fields::open(context, &LISTENER_CERTIFICATE, Some(found.block));
+        fields.require("listener_arn");
+        fields.require("certificate_arn");
+        let certificate = self.resolve(context, &fields);
+        let Some((value, place)) = fields.value("listener_arn") else { return };
+        let label = match &value {
+            Value::Text(label) => Some(label.as_str()),
+            Value::Reference(path) => match path.as_slice() {
+                [kind, label] | [kind, label, _]
+                    if matches!(kind.as_str(), "listener" | "aws_lb_listener" | "aws_alb_listener") =>
+                {
+                    Some(label.as_str())
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        let Some(listener) = listeners.iter().find(|listener| Some(listener.label) == label) else {
+            if !context.faults.is_partial() {
+                let hint =
+                    suggest::hint(label.unwrap_or_default(), listeners.iter().map(|found| found.label));
+                let message =
+                    format!("{value} is no listener{hint}; allowed: {}", fields.allowed("listener_arn"));
+                context.faults.add(place, message);
+            }
+            return;
+        };
+        let is_https = Fields::open(context, &super::listener::LISTENER, Some(listener.block));
+        if is_https.choice("protocol") != "HTTPS" {
+            let message =
+                format!("listener {} is not HTTPS; allowed: an HTTPS listener", shown(listener.label));
+            context.faults.add(place, message);
+        }
+        let Some(certificate) = certificate else { return };
+        let more = self.more.entry(listener.label.to_owned()).or_default();
+        if more.len() == MAX_MORE {
+            let message = format!(
+                "too many certificates of listener {}; allowed: at most {MAX_MORE} beside the default one",
+                shown(listener.label)
+            );
+            context.faults.add(place, message);
+        }
+        more.push(certificate);
+    }
+
+    fn resolve(&self, context: &Context<'_>, fields: &Fields<'_>) -> Option<Arc<Certificate>> {
+        let (value, place) = fields.value("certificate_arn")?;
+        self.built.get(self.names.resolve(context, &value, place)?)?.clone()
+    }
+
+    /// TLS of a listener. Outer nothing: a fault, which is noted; inner nothing: plain HTTP.
+    pub(super) fn of_listener(
+        &self,
+        context: &Context<'_>,
+        label: &str,
+        fields: &Fields<'_>,
+    ) -> Option<Option<ListenerTls>> {
+        let given = fields.text("ssl_policy").filter(|name| !name.is_empty());
+        let alpn = fields.choice("alpn_policy");
+        if fields.choice("protocol") != "HTTPS" {
+            for name in ["ssl_policy", "certificate_arn"] {
+                let text = fields.value(name).and_then(|(value, _)| value.as_text());
+                if fields.is_given(name) && text.as_deref() != Some("") {
+                    let message = format!("`{name}` is for HTTPS; allowed: `protocol` = \"HTTPS\" beside it");
+                    fields.fault_at(name, message);
+                }
+            }
+            if !matches!(alpn, "" | "None") {
+                fields.fault_at("alpn_policy", "`alpn_policy` is for HTTPS; allowed: \"None\"");
+            }
+            return Some(None);
+        }
+        fields.require("certificate_arn");
+        let policy = tls::policy(given.as_deref().unwrap_or(tls::DEFAULT_POLICY));
+        if policy.is_none() {
+            let text = given.unwrap_or_default();
+            let known: Vec<&str> = tls::POLICIES.iter().map(|policy| policy.name).collect();
+            let hint = suggest::hint(&text, known.iter().copied());
+            // The common beginning once: the message would not be whole otherwise.
+            let short: Vec<&str> =
+                known.iter().map(|name| name.trim_start_matches("ELBSecurityPolicy-")).collect();
+            let message = format!(
+                "`ssl_policy` = {}{hint}; allowed: ELBSecurityPolicy- and one of {}",
+                shown(&text),
+                short.join(", ")
+            );
+            fields.fault_at("ssl_policy", message);
+        }
+        let default_certificate = self.resolve(context, fields)?;
+        let certificates = self.more.get(label).cloned().unwrap_or_default();
+        Some(Some(ListenerTls {
+            policy: policy?,
+            alpn: alpn_policy(alpn),
+            default_certificate,
+            certificates,
+        }))
+    }
+}
+
+fn alpn_policy(word: &str) -> AlpnPolicy {
+    match word {
+        "None" => AlpnPolicy::None,
+        "HTTP1Only" => AlpnPolicy::Http1Only,
+        "HTTP2Only" => AlpnPolicy::Http2Only,
+        "HTTP2Optional" => AlpnPolicy::Http2Optional,
+        _ => AlpnPolicy::Http2Preferred,
+    }
+}

@@ -1,0 +1,101 @@
+//! What stands between an accepted socket and the engine: on an HTTPS listener the TLS handshake, bounded in
+//! time. The protocol that it settles decides which engine serves the connection.
+
+use std::{net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+
+use rustls::{HandshakeKind, ServerConfig};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    http::{Accepted, Context, serve},
+    response::error_pages,
+    snapshot::ListenerId,
+    telemetry::counters::OwnStatus,
+    wire::{client_stream::ClientStream, deadline::Watched},
+};
+
+/// Longest time from the connection to the end of the handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Serves an accepted socket to its end.
+pub(super) async fn begin(context: Rc<Context>, socket: TcpStream, peer: SocketAddr, listener: ListenerId) {
+    context.counters.connections_accepted.inc();
+    let tls = context.snapshot().listener(listener).and_then(|view| view.tls.clone());
+    let stream = match tls {
+        None => Some(ClientStream::Plain(socket)),
+        // Apart, so that plain connections do not carry its state.
+        Some(config) => Box::pin(secure(&context, socket, config, listener)).await,
+    };
+    if let Some(stream) = stream {
+        serve(Rc::clone(&context), Accepted { stream, peer, listener }).await;
+    }
+    context.counters.connections_closed.inc();
+}
+
+/// Shakes hands. Nothing: the connection is over, which is counted.
+async fn secure(
+    context: &Rc<Context>,
+    socket: TcpStream,
+    config: Arc<ServerConfig>,
+    listener: ListenerId,
+) -> Option<ClientStream> {
+    socket.set_nodelay(true).ok()?;
+    let watched = context.watches.register();
+    let watch = watched.watch();
+    watch.set_listener(listener.0);
+    // Nothing is lost when a connection without a request is closed because the process ends.
+    watch.set_idle(true);
+    watch.arm(context.clock.millis(), HANDSHAKE);
+    let mut first = [0];
+    match watch.within(socket.peek(&mut first)).await {
+        // Whoever connects and goes has not failed a handshake.
+        Ok(Ok(0)) => return None,
+        Ok(Ok(_)) if first[0].is_ascii_uppercase() => {
+            context.counters.client_tls_errors.inc();
+            answer_plain(context, socket, &watched).await;
+            return None;
+        }
+        Ok(Ok(_)) => {}
+        _ => {
+            context.counters.client_tls_errors.inc();
+            return None;
+        }
+    }
+    match watch.within(TlsAcceptor::from(config).accept(socket)).await {
+        Ok(Ok(stream)) => {
+            context.counters.client_tls_handshakes.inc();
+            if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
+                context.counters.client_tls_resumptions.inc();
+            }
+            Some(ClientStream::Tls(Box::new(stream)))
+        }
+        failed => {
+            context.counters.client_tls_errors.inc();
+            if let Ok(Err(error)) = failed {
+                tracing::debug!(%error, "a TLS handshake failed");
+            }
+            None
+        }
+    }
+}
+
+/// A client that speaks plain HTTP to a TLS port is told so, as other servers do.
+async fn answer_plain(context: &Context, mut socket: TcpStream, watched: &Watched) {
+    context.counters.own(OwnStatus::BadRequest);
+    let page = error_pages::page(OwnStatus::BadRequest, &context.clock, false, false);
+    let watch = watched.watch();
+    let told = async {
+        socket.write_all(&page).await?;
+        socket.shutdown().await?;
+        // What it sent is taken, so that closing does not destroy the answer on its way.
+        let mut rest = [0; 4096];
+        for _ in 0..16 {
+            if tokio::io::AsyncReadExt::read(&mut socket, &mut rest).await? == 0 {
+                break;
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    let _ = watch.within(told).await;
+}

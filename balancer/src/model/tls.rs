@@ -1,0 +1,84 @@
+//! TLS of listeners: certificates, security policies, and what a listener shows its clients.
+
+use std::{path::PathBuf, sync::Arc};
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// A certificate with its chain and key (`certificate`), read and known to fit together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Certificate {
+    /// Its name.
+    pub name: String,
+    /// `file:line:column` of its block, for messages.
+    pub place: String,
+    /// Where its key was read from.
+    pub private_key_file: PathBuf,
+    /// Whether everybody on this host can read the key.
+    pub key_is_public: bool,
+    /// The certificate itself, then what leads from it to an authority.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The private key; its `Debug` form does not show it.
+    pub key: Arc<PrivateKeyDer<'static>>,
+    /// What it says, for choosing among several.
+    pub facts: CertificateFacts,
+}
+
+/// What choosing among several certificates goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFacts {
+    /// Names it holds for, in lower case; `*.` in front stands for one label.
+    pub names: Vec<String>,
+    /// Whether its key is an elliptic-curve one.
+    pub is_ecdsa: bool,
+    /// Bits of the hash that it is signed with; 0: not known.
+    pub hash_bits: u16,
+    /// Bits of its key.
+    pub key_bits: usize,
+    /// Seconds since 1970 from which on it is valid.
+    pub not_before: i64,
+    /// Seconds since 1970 after which it is not valid.
+    pub not_after: i64,
+}
+
+/// A named set of protocol versions and cipher suites (ALB: security policies).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SecurityPolicy {
+    /// ALB's name.
+    pub name: &'static str,
+    /// Whether TLS 1.2 is spoken.
+    pub tls12: bool,
+    /// Whether TLS 1.3 is spoken.
+    pub tls13: bool,
+    /// Whether it leaves out ChaCha20-Poly1305, as ALB's FIPS policies do.
+    pub without_chacha20: bool,
+    /// What ALB's policy of the name has and this one has not; empty: nothing.
+    pub missing: &'static str,
+}
+
+/// `alpn_policy`: which protocols TLS offers (RFC 7301), HTTP/2 only where the load balancer has it on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlpnPolicy {
+    /// None: HTTP/1.1 it is.
+    None,
+    /// HTTP/1.1.
+    Http1Only,
+    /// HTTP/2.
+    Http2Only,
+    /// HTTP/1.1 before HTTP/2.
+    Http2Optional,
+    /// HTTP/2 before HTTP/1.1; the default.
+    Http2Preferred,
+}
+
+/// TLS of a listener (`protocol = "HTTPS"`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListenerTls {
+    /// `ssl_policy`.
+    pub policy: SecurityPolicy,
+    /// `alpn_policy`.
+    pub alpn: AlpnPolicy,
+    /// `certificate_arn`: shown to clients whose name no certificate has.
+    pub default_certificate: Arc<Certificate>,
+    /// Those of `listener_certificate` blocks.
+    pub certificates: Vec<Arc<Certificate>>,
+}

@@ -1,0 +1,171 @@
+//! Certificates and keys as PEM files: read, understood, and held against each other.
+//! No error text holds anything of a key.
+
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use rustls::{
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    sign::CertifiedKey,
+};
+use x509_parser::{
+    certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _, public_key::PublicKey,
+};
+
+use crate::model::CertificateFacts;
+
+/// Longest file that is read; chains are a few KB.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Why a certificate cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateFault {
+    /// The file cannot be read.
+    #[error("{} cannot be read: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The file holds something else.
+    #[error("{} holds no {what} in PEM form", path.display())]
+    NothingThere {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        what: &'static str,
+    },
+    /// The certificate cannot be understood.
+    #[error("{} holds what is no X.509 certificate", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// They are not a pair.
+    #[error("the key in {} is not that of the first certificate in {}", key.display(), certificate.display())]
+    Mismatch {
+        /// The file of the key.
+        key: PathBuf,
+        /// The file of the certificate.
+        certificate: PathBuf,
+    },
+    /// The key is of a kind that is not done.
+    #[error("the key in {} cannot be used: only RSA from 2048 bits on, ECDSA P-256 and P-384 and Ed25519 can", path.display())]
+    KeyKind {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl CertificateFault {
+    /// Whether what is wrong is with the file of this key.
+    #[must_use]
+    pub fn is_about(&self, key: &Path) -> bool {
+        match self {
+            Self::Mismatch { .. } | Self::KeyKind { .. } => true,
+            Self::Unreadable { path, .. } | Self::NothingThere { path, .. } => path == key,
+            Self::Malformed { .. } => false,
+        }
+    }
+}
+
+/// A certificate that can be shown to clients.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The certificate and its chain.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Its key.
+    pub key: PrivateKeyDer<'static>,
+    /// Whether everybody on this host can read the key.
+    pub key_is_public: bool,
+    /// What it says.
+    pub facts: CertificateFacts,
+}
+
+fn read(path: &Path) -> Result<(Vec<u8>, fs::Metadata), CertificateFault> {
+    let unreadable = |source| CertificateFault::Unreadable { path: path.to_owned(), source };
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() || metadata.len() > MAX_FILE {
+        let what = io::Error::new(io::ErrorKind::InvalidInput, "it is no file of at most 1 MiB");
+        return Err(unreadable(what));
+    }
+    Ok((fs::read(path).map_err(unreadable)?, metadata))
+}
+
+/// Reads a certificate with its chain and its key, which may stand in the same file.
+///
+/// # Errors
+/// What is wrong with which file.
+pub fn load(certificate: &Path, key: &Path) -> Result<Loaded, CertificateFault> {
+    let (text, _) = read(certificate)?;
+    let malformed = || CertificateFault::Malformed { path: certificate.to_owned() };
+    let chain =
+        CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>().map_err(|_| malformed())?;
+    let Some(first) = chain.first() else {
+        return Err(CertificateFault::NothingThere { path: certificate.to_owned(), what: "certificate" });
+    };
+    let facts = facts(first).ok_or_else(malformed)?;
+    let (text, metadata) = read(key)?;
+    let private = PrivateKeyDer::from_pem_slice(&text)
+        .map_err(|_| CertificateFault::NothingThere { path: key.to_owned(), what: "private key" })?;
+    let provider = rustls::crypto::ring::default_provider();
+    match CertifiedKey::from_der(chain.clone(), private.clone_key(), &provider) {
+        Ok(_) => {}
+        Err(rustls::Error::InconsistentKeys(_)) => {
+            return Err(CertificateFault::Mismatch {
+                key: key.to_owned(),
+                certificate: certificate.to_owned(),
+            });
+        }
+        Err(_) => return Err(CertificateFault::KeyKind { path: key.to_owned() }),
+    }
+    let key_is_public = metadata.permissions().mode() & 0o004 != 0;
+    Ok(Loaded { chain, key: private, key_is_public, facts })
+}
+
+fn facts(der: &CertificateDer<'_>) -> Option<CertificateFacts> {
+    let (_, parsed) = X509Certificate::from_der(der).ok()?;
+    let key = parsed.public_key().parsed().ok();
+    let hash_bits = match parsed.signature_algorithm.algorithm.to_id_string().as_str() {
+        "1.2.840.113549.1.1.5" | "1.2.840.10045.4.1" => 160,
+        "1.2.840.113549.1.1.11" | "1.2.840.10045.4.3.2" => 256,
+        "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => 384,
+        "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => 512,
+        _ => 0,
+    };
+    Some(CertificateFacts {
+        names: names(&parsed),
+        is_ecdsa: matches!(key, Some(PublicKey::EC(_))),
+        hash_bits,
+        key_bits: key.map_or(0, |key| key.key_size()),
+        not_before: parsed.validity().not_before.timestamp(),
+        not_after: parsed.validity().not_after.timestamp(),
+    })
+}
+
+/// The DNS names of a certificate; its common name where it lists no names at all.
+fn names(parsed: &X509Certificate<'_>) -> Vec<String> {
+    let listed = parsed.subject_alternative_name().ok().flatten();
+    let names: Vec<String> = match listed {
+        Some(extension) => extension
+            .value
+            .general_names
+            .iter()
+            .filter_map(|name| match name {
+                GeneralName::DNSName(name) => Some((*name).to_owned()),
+                _ => None,
+            })
+            .collect(),
+        None => parsed
+            .subject()
+            .iter_common_name()
+            .filter_map(|name| name.as_str().ok())
+            .map(str::to_owned)
+            .collect(),
+    };
+    names.iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect()
+}

@@ -1,0 +1,188 @@
+//! TLS as the tests meet it: certificates made on the spot, and the openssl program as a client.
+
+use std::{
+    fs,
+    io::{self, Read, Write},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
+};
+
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+use crate::http::{Reader, Response};
+
+/// A certificate and its key as files.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// The certificate; it has signed itself, so that clients can trust it as it is.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+impl Certificate {
+    /// An ECDSA one for these names.
+    #[must_use]
+    pub fn make(folder: &Path, file: &str, names: &[&str]) -> Self {
+        Self::until(folder, file, names, 4000)
+    }
+
+    /// An ECDSA one for these names that ends with this year.
+    ///
+    /// # Panics
+    /// When it cannot be made or written.
+    #[must_use]
+    pub fn until(folder: &Path, file: &str, names: &[&str], year: i32) -> Self {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, file);
+        params.not_before = date_time_ymd(2000, 1, 1);
+        params.not_after = date_time_ymd(year, 12, 31);
+        let key = KeyPair::generate().unwrap();
+        let made = Self::paths(folder, file);
+        fs::write(&made.certificate, params.self_signed(&key).unwrap().pem()).unwrap();
+        fs::write(&made.key, key.serialize_pem()).unwrap();
+        made.private()
+    }
+
+    /// An RSA one for this name.
+    ///
+    /// # Panics
+    /// When openssl cannot make it.
+    #[must_use]
+    pub fn rsa(folder: &Path, file: &str, name: &str) -> Self {
+        let made = Self::paths(folder, file);
+        let mut command = Command::new("openssl");
+        command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30"]);
+        command.args(["-subj", &format!("/CN={file}"), "-addext", &format!("subjectAltName=DNS:{name}")]);
+        command.arg("-keyout").arg(&made.key).arg("-out").arg(&made.certificate);
+        assert!(command.stderr(Stdio::null()).status().unwrap().success());
+        made.private()
+    }
+
+    fn paths(folder: &Path, file: &str) -> Self {
+        Self { certificate: folder.join(format!("{file}.pem")), key: folder.join(format!("{file}.key")) }
+    }
+
+    fn private(self) -> Self {
+        fs::set_permissions(&self.key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        self
+    }
+
+    /// Its block in a configuration.
+    #[must_use]
+    pub fn block(&self, label: &str) -> String {
+        format!(
+            "certificate \"{label}\" {{\n  certificate_file = \"{}\"\n  private_key_file = \"{}\"\n}}\n",
+            self.certificate.display(),
+            self.key.display()
+        )
+    }
+}
+
+fn openssl(address: SocketAddr, arguments: &[&str]) -> Command {
+    let mut command = Command::new("openssl");
+    command.args(["s_client", "-connect", &address.to_string()]).args(arguments);
+    command
+}
+
+/// What `openssl s_client` says of a handshake, standard error included.
+///
+/// # Panics
+/// When it cannot be run.
+#[must_use]
+pub fn handshake(address: SocketAddr, arguments: &[&str]) -> String {
+    let Output { stdout, stderr, .. } = openssl(address, arguments).stdin(Stdio::null()).output().unwrap();
+    String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr)
+}
+
+/// A connection that the openssl program encrypts.
+#[derive(Debug)]
+pub struct Session {
+    child: Child,
+    input: Option<ChildStdin>,
+    reader: Reader<ChildStdout>,
+}
+
+impl Session {
+    /// Connects, with more arguments of `openssl s_client`.
+    ///
+    /// # Panics
+    /// When the program cannot be run.
+    #[must_use]
+    pub fn open(address: SocketAddr, arguments: &[&str]) -> Self {
+        let mut command = openssl(address, arguments);
+        command.arg("-quiet").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let (input, output) = (child.stdin.take(), child.stdout.take().unwrap());
+        Self { child, input, reader: Reader::new(output) }
+    }
+
+    /// Sends these very bytes.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.input.as_mut().unwrap().write_all(bytes.as_ref()).unwrap_or_default();
+    }
+
+    /// The framing reader.
+    pub fn reader(&mut self) -> &mut Reader<ChildStdout> {
+        &mut self.reader
+    }
+
+    /// GET on this connection.
+    ///
+    /// # Panics
+    /// When there is no response.
+    pub fn get(&mut self, path: &str, fields: &str) -> Response {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: example.test\r\n{fields}\r\n"));
+        self.reader.response("GET").unwrap_or_else(|error| panic!("no whole response: {error}"))
+    }
+
+    /// Whether the other side has ended the connection, sending nothing more.
+    pub fn is_closed(&mut self) -> bool {
+        matches!(self.reader.stream().read(&mut [0; 1]), Ok(0) | Err(_))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.child.kill().unwrap_or_default();
+        drop(self.child.wait());
+    }
+}
+
+/// Runs curl against the balancer under this host name, trusting this certificate alone.
+///
+/// # Errors
+/// Its exit code and what it said.
+pub fn curl(
+    address: SocketAddr,
+    host: &str,
+    trusted: &Certificate,
+    path: &str,
+    arguments: &[&str],
+) -> Result<Vec<u8>, (i32, String)> {
+    let port = address.port();
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--show-error", "--max-time", "60", "--noproxy", "*"]);
+    command.args(["--resolve", &format!("{host}:{port}:{}", address.ip())]);
+    command.arg("--cacert").arg(&trusted.certificate).args(arguments);
+    command.arg(format!("https://{host}:{port}{path}"));
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    Err((output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned()))
+}
+
+/// Runs a script of Python's standard library with these arguments; gives back what it prints.
+///
+/// # Errors
+/// What it complained of.
+pub fn python(script: &str, arguments: &[&str]) -> io::Result<String> {
+    let output = Command::new("python3").arg("-c").arg(script).args(arguments).output()?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
+}

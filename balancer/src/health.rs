@@ -4,6 +4,7 @@
 
 mod kernel_events;
 mod probe;
+mod probe_http2;
 mod schedule;
 mod tls;
 

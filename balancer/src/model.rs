@@ -16,8 +16,8 @@ pub use self::{
     request_head::{HeaderField, RequestHead, ResponseHead, Version},
     target_group::{
         Algorithm, CookieAttributes, CookieRenewal, Endpoint, HealthCheck, HealthCheckPort, Matcher,
-        MinimumHealthy, ProbeProtocol, StickinessExtras, StickinessKind, StickinessSettings, TargetAddress,
-        TargetGroup, TargetSpec,
+        MinimumHealthy, ProbeProtocol, ProtocolVersion, StickinessExtras, StickinessKind, StickinessSettings,
+        TargetAddress, TargetGroup, TargetSpec,
     },
     tls::{AlpnPolicy, Certificate, CertificateFacts, ListenerTls, SecurityPolicy},
 };

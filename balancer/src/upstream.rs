@@ -2,6 +2,7 @@
 //! Must not know: clients, cookies, why a target was chosen.
 
 mod connection;
+pub mod multiplex;
 mod pool;
 
 pub use self::{

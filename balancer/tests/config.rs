@@ -6,7 +6,7 @@ use balancer::{
     config,
     model::{
         Action, Algorithm, Configuration, CookieRenewal, HealthCheckPort, KernelAssist, MinimumHealthy,
-        StickinessExtras, StickinessKind, TargetAddress, XffMode,
+        ProtocolVersion, StickinessExtras, StickinessKind, TargetAddress, XffMode,
     },
 };
 
@@ -132,6 +132,54 @@ fn stickiness_beyond_alb_is_off_unless_asked_for() {
             keeps_draining: true
         }
     );
+}
+
+#[test]
+fn a_grpc_group_has_defaults_of_its_own() {
+    let group = |lines: &str| {
+        parse(&format!("target_group \"app\" {{\nport = 80\n{lines}\n}}\n"))
+            .map(|mut read| read.target_groups.remove(0))
+    };
+    for (lines, version, path, codes) in [
+        ("", ProtocolVersion::Http1, "/", (200, 200)),
+        ("protocol_version = \"HTTP2\"", ProtocolVersion::Http2, "/", (200, 200)),
+        ("protocol_version = \"GRPC\"", ProtocolVersion::Grpc, "/AWS.ALB/healthcheck", (12, 12)),
+        (
+            "protocol_version = \"GRPC\"\nhealth_check {\npath = \"/a.B/C\"\nmatcher = \"0-99\"\n}",
+            ProtocolVersion::Grpc,
+            "/a.B/C",
+            (0, 99),
+        ),
+    ] {
+        let group = group(lines).unwrap();
+        assert_eq!((group.protocol_version, group.health_check.protocol_version), (version, version));
+        assert_eq!(
+            (group.health_check.path.as_str(), &group.health_check.matcher.0[..]),
+            (path, &[codes][..])
+        );
+    }
+    let fault = |lines| group(lines).unwrap_err();
+    assert!(
+        fault("protocol_version = \"GRPC\"\nhealth_check {\nmatcher = \"200\"\n}").contains("from 0 to 99")
+    );
+    assert!(fault("protocol_version = \"HTTP3\"").contains("\"HTTP1\", \"HTTP2\" or \"GRPC\""));
+}
+
+#[test]
+fn a_group_that_no_client_can_reach_is_warned_of() {
+    let warnings = |listener: &str, version: &str| {
+        let text = format!(
+            "load_balancer \"main\" {{\n}}\nlistener \"web\" {{\nport = 80\n{listener}\ndefault_action {{\ntype = \"forward\"\n\
+             target_group_arn = target_group.app.arn\n}}\n}}\ntarget_group \"app\" {{\nprotocol_version = \"{version}\"\n\
+             targets = [\"127.0.0.1:9001\"]\n}}\n"
+        );
+        config::warnings(&parse(&text).unwrap())
+    };
+    let warning = "target group app: listener web lets no client speak HTTP/2, requests are answered 464";
+    assert_eq!(warnings("", "HTTP2"), [warning]);
+    assert_eq!(warnings("", "GRPC"), [warning]);
+    assert_eq!(warnings("", "HTTP1"), Vec::<String>::new());
+    assert_eq!(warnings("http2_prior_knowledge = true", "GRPC"), Vec::<String>::new());
 }
 
 #[test]

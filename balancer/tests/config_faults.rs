@@ -82,7 +82,7 @@ fn faults_in_a_target_group() {
         ("slow_start = 901", "2:14", "`slow_start` = 901", "0, or a whole number from 30 to 900"),
         ("slow_start = \"off\"", "2:14", "`slow_start` = \"off\"", "0, or a whole number from 30 to 900"),
         ("protocol = \"HTTPS\"", "2:12", "`protocol` = \"HTTPS\" is not supported", "\"HTTP\""),
-        ("protocol_version = \"GRPC\"", "2:20", "", "\"HTTP1\""),
+        ("protocol_version = \"HTTP3\"", "2:20", "", "\"HTTP1\", \"HTTP2\" or \"GRPC\""),
         ("target_type = \"lambda\"", "2:15", "", "\"instance\" or \"ip\""),
         ("target_failover {}", "2:1", "`target_failover` is not supported", "leave it out"),
         ("count = 3", "2:1", "`count` is not supported", "one block for each target group"),

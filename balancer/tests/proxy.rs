@@ -40,6 +40,7 @@ fn group() -> TargetGroup {
     TargetGroup {
         name: "app".into(),
         port: 80,
+        protocol_version: balancer::model::ProtocolVersion::Http1,
         algorithm: Algorithm::RoundRobin,
         anomaly_mitigation: false,
         slow_start: None,
@@ -49,6 +50,7 @@ fn group() -> TargetGroup {
         health_check: HealthCheck {
             enabled: false,
             protocol: ProbeProtocol::Http,
+            protocol_version: balancer::model::ProtocolVersion::Http1,
             port: HealthCheckPort::Traffic,
             path: "/".into(),
             interval: Duration::from_secs(30),

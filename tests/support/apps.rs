@@ -16,6 +16,8 @@ pub enum App {
     CherryPy,
     /// A socket.io server and socket.io's client, over HTTP long-polling.
     SocketIo,
+    /// A gRPC service and its client, by grpcio.
+    Grpc,
 }
 
 /// One process of an application; ended when dropped.
@@ -48,6 +50,7 @@ impl App {
         let (folder, interpreter, extension) = match self {
             Self::CherryPy => ("cherrypy", installed().join("cherrypy/bin/python"), "py"),
             Self::SocketIo => ("socketio", PathBuf::from("node"), "js"),
+            Self::Grpc => ("grpc", installed().join("grpc/bin/python"), "py"),
         };
         let script = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("apps")
@@ -77,6 +80,31 @@ impl App {
         let running = Running { child, address };
         until("the application answers", 30.0, || TcpStream::connect(&running.address).ok());
         running
+    }
+
+    /// Starts it where it is installed; says so where it is not, unless it has to be (`BALANCER_REQUIRE_APPS`).
+    #[must_use]
+    pub fn start_if_installed(self) -> Option<Running> {
+        let is_there = !matches!(self, Self::Grpc) || installed().join("grpc/made-from").is_file();
+        if is_there || env::var_os("BALANCER_REQUIRE_APPS").is_some() {
+            return Some(self.start());
+        }
+        eprintln!("skipped: {self:?} is not installed, `cargo xtask test` does that");
+        None
+    }
+
+    /// Runs the application's client with these arguments and gives back the last line it says.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    #[must_use]
+    pub fn says(self, at: SocketAddr, arguments: &[&str]) -> String {
+        let mut command = self.command("client");
+        let output = command.arg(at.to_string()).args(arguments).stdin(Stdio::null()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let last = text.lines().last().unwrap_or_default().to_owned();
+        eprintln!("{text}{}", String::from_utf8_lossy(&output.stderr));
+        last
     }
 
     /// Runs the application's client: `sessions` sessions of `steps` steps each. Gives back how many were lost.

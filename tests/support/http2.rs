@@ -145,6 +145,20 @@ impl Connection {
         Self { stream, next: 1 }
     }
 
+    /// The other side of a connection whose preface comes first.
+    ///
+    /// # Panics
+    /// When another comes.
+    #[must_use]
+    pub fn accepted(mut stream: TcpStream) -> Self {
+        let mut preface = [0; 24];
+        if stream.read_exact(&mut preface).is_ok() {
+            assert_eq!(preface, PREFACE);
+        }
+        stream.set_nodelay(true).unwrap();
+        Self { stream, next: 2 }
+    }
+
     /// Connects, sends the preface and allows the peer no header table.
     #[must_use]
     pub fn open(address: SocketAddr) -> Self {

@@ -27,6 +27,16 @@ impl Nginx {
     /// When it does not start.
     #[must_use]
     pub fn start(directives: &str) -> Self {
+        Self::listening(directives, "")
+    }
+
+    /// The same, speaking HTTP/2 without TLS and nothing else.
+    #[must_use]
+    pub fn http2() -> Self {
+        Self::listening("http2_max_concurrent_streams 64;", " http2")
+    }
+
+    fn listening(directives: &str, parameters: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // Its worker gives up root and has to reach the files.
         fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -38,7 +48,7 @@ impl Nginx {
             .collect();
         let text = format!(
             "daemon off; pid {home}/pid; error_log stderr; events {{}}\nhttp {{\n{temporary}\naccess_log off;\n\
-             server {{ listen {address}; root {home};\nlocation = /healthz {{ return 200; }}\n{directives}\n}}\n}}\n"
+             server {{ listen {address}{parameters}; root {home};\nlocation = /healthz {{ return 200; }}\n{directives}\n}}\n}}\n"
         );
         let config = folder.path().join("nginx.conf");
         fs::write(&config, text).unwrap();

@@ -29,6 +29,7 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
     tool("nginx", "nginx"),
     tool("curl", "curl"),
     tool("h2load", "nghttp2-client"),
+    tool("openssl", "openssl"),
     tool("ss", "iproute2"),
     tool("ip", "iproute2"),
     tool("bpftool", "bpftool"),
@@ -64,7 +65,8 @@ pub(crate) fn for_tests() -> Result<()> {
     }
     apt_install(&packages)?;
     mount_bpf();
-    python_application()?;
+    python_application("cherrypy")?;
+    python_application("grpc")?;
     node_application()
 }
 
@@ -149,9 +151,9 @@ fn mark(folder: &Path, list: &Path) -> Result<()> {
     fs::copy(list, folder.join("made-from")).map(|_| ()).with_context(|| folder.display().to_string())
 }
 
-fn python_application() -> Result<()> {
-    let list = sources().join("cherrypy/requirements.txt");
-    let folder = applications_dir().join("cherrypy");
+fn python_application(name: &str) -> Result<()> {
+    let list = sources().join(name).join("requirements.txt");
+    let folder = applications_dir().join(name);
     if up_to_date(&folder, &list) {
         return Ok(());
     }

@@ -50,6 +50,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .args(&options.cargo_arguments)
         .env("BALANCER_BIN", shell::target_dir().join("debug/balancer"))
         .env("BALANCER_TEST_APPS", setup::applications_dir());
+    if !options.no_setup {
+        command.env("BALANCER_REQUIRE_APPS", "1");
+    }
     if matches!(options.kernel_assist, KernelAssist::Off) {
         command.env("BALANCER_TEST_KERNEL_ASSIST", "off");
     }

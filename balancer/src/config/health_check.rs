@@ -1,19 +1,24 @@
 //! The `health_check` block of a target group. Ranges and messages: ALB, target group health checks.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
     fields::Fields,
     schema::{Attribute, Kind, Table},
     value::shown,
 };
-use crate::model::{HealthCheck, HealthCheckPort, Matcher, ProbeProtocol};
+use crate::model::{HealthCheck, HealthCheckPort, Matcher, ProbeProtocol, ProtocolVersion};
 
 /// What Terraform sets both thresholds to when they are not given.
 const TERRAFORM_THRESHOLD: u8 = 3;
 const MAX_PATH: usize = 1024;
 /// Codes that may count as healthy.
-const CODES: std::ops::RangeInclusive<u16> = 200..=499;
+const CODES: RangeInclusive<u16> = 200..=499;
+/// The same of gRPC.
+const GRPC_CODES: RangeInclusive<u16> = 0..=99;
+/// What ALB asks a gRPC target for, which answers that it has no such method: 12.
+const GRPC_PATH: &str = "/AWS.ALB/healthcheck";
+const GRPC_MATCHER: &str = "12";
 
 pub(super) static HEALTH_CHECK: Table = Table {
     name: "health_check",
@@ -39,7 +44,10 @@ pub(super) static HEALTH_CHECK: Table = Table {
         ),
         Attribute::new(
             "path",
-            Kind::Text { allowed: "1 to 1024 visible ASCII characters, the first one /", default: "\"/\"" },
+            Kind::Text {
+                allowed: "1 to 1024 visible ASCII characters, the first one /",
+                default: "\"/\", with GRPC \"/AWS.ALB/healthcheck\"",
+            },
             "What probes ask for, query included.",
         ),
         Attribute::new(
@@ -67,17 +75,22 @@ pub(super) static HEALTH_CHECK: Table = Table {
         Attribute::new(
             "matcher",
             Kind::Text {
-                allowed: "codes from 200 to 499, lists of them and ranges, such as \"200\", \"200,202\" or \"200-299\"",
-                default: "\"200\"",
+                allowed: "codes from 200 to 499, lists of them and ranges, such as \"200\", \"200,202\" or \"200-299\"; \
+                          with GRPC from 0 to 99",
+                default: "\"200\", with GRPC \"12\"",
             },
-            "Status codes that count as healthy.",
+            "Status codes that count as healthy; with GRPC those of gRPC.",
         ),
     ],
     blocks: &[],
 };
 
 /// Reads the block, or gives the defaults when it is absent. `is_resource`: Terraform's thresholds.
-pub(super) fn build(fields: &Fields<'_>, is_resource: bool) -> HealthCheck {
+pub(super) fn build(
+    fields: &Fields<'_>,
+    is_resource: bool,
+    protocol_version: ProtocolVersion,
+) -> HealthCheck {
     let (interval, timeout) = (fields.whole("interval"), fields.whole("timeout"));
     if timeout >= interval {
         let name = if fields.is_given("timeout") { "timeout" } else { "interval" };
@@ -94,12 +107,13 @@ pub(super) fn build(fields: &Fields<'_>, is_resource: bool) -> HealthCheck {
             _ => ProbeProtocol::Http,
         },
         port: port(fields),
-        path: path(fields),
+        protocol_version,
+        path: path(fields, protocol_version),
         interval: Duration::from_secs(interval),
         timeout: Duration::from_secs(timeout),
         healthy_threshold: threshold(fields, "healthy_threshold", is_resource),
         unhealthy_threshold: threshold(fields, "unhealthy_threshold", is_resource),
-        matcher: matcher(fields),
+        matcher: matcher(fields, protocol_version),
     }
 }
 
@@ -124,8 +138,9 @@ fn port(fields: &Fields<'_>) -> HealthCheckPort {
     }
 }
 
-fn path(fields: &Fields<'_>) -> String {
-    let path = fields.text("path").unwrap_or_else(|| "/".to_owned());
+fn path(fields: &Fields<'_>, version: ProtocolVersion) -> String {
+    let default = if version == ProtocolVersion::Grpc { GRPC_PATH } else { "/" };
+    let path = fields.text("path").unwrap_or_else(|| default.to_owned());
     let fits = path.len() <= MAX_PATH
         && path.starts_with('/')
         && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
@@ -135,9 +150,11 @@ fn path(fields: &Fields<'_>) -> String {
     path
 }
 
-fn matcher(fields: &Fields<'_>) -> Matcher {
-    let text = fields.text("matcher").unwrap_or_else(|| "200".to_owned());
-    parse_matcher(&text).unwrap_or_else(|| {
+fn matcher(fields: &Fields<'_>, version: ProtocolVersion) -> Matcher {
+    let is_grpc = version == ProtocolVersion::Grpc;
+    let (default, codes) = if is_grpc { (GRPC_MATCHER, GRPC_CODES) } else { ("200", CODES) };
+    let text = fields.text("matcher").unwrap_or_else(|| default.to_owned());
+    parse_matcher(&text, &codes).unwrap_or_else(|| {
         fields.fault_at(
             "matcher",
             format!("`matcher` = {}; allowed: {}", shown(&text), fields.allowed("matcher")),
@@ -147,10 +164,12 @@ fn matcher(fields: &Fields<'_>) -> Matcher {
 }
 
 /// `200`, `200,202`, `200-299` and mixtures; spaces around commas are put up with.
-fn parse_matcher(text: &str) -> Option<Matcher> {
+fn parse_matcher(text: &str, codes: &RangeInclusive<u16>) -> Option<Matcher> {
+    let most_digits = codes.end().to_string().len();
     let code = |text: &str| {
-        let digits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
-        digits.then(|| text.parse().ok())?.filter(|code| CODES.contains(code))
+        let digits =
+            (1..=most_digits).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| text.parse().ok())?.filter(|code| codes.contains(code))
     };
     let ranges = text.split(',').map(|part| match part.trim().split_once('-') {
         Some((low, high)) => Some((code(low)?, code(high)?)).filter(|(low, high)| low <= high),
@@ -182,7 +201,19 @@ mod tests {
             ("200-250-299", None),
             ("0200", None),
         ] {
-            assert_eq!(parse_matcher(text), expected.map(Matcher), "{text}");
+            assert_eq!(parse_matcher(text, &CODES), expected.map(Matcher), "{text}");
+        }
+        for (text, expected) in [
+            ("0", Some(vec![(0, 0)])),
+            ("12", Some(vec![(12, 12)])),
+            ("0-99", Some(vec![(0, 99)])),
+            ("0,5,12-14", Some(vec![(0, 0), (5, 5), (12, 14)])),
+            ("100", None),
+            ("200", None),
+            ("012", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_matcher(text, &GRPC_CODES), expected.map(Matcher), "{text}");
         }
     }
 }

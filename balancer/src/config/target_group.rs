@@ -14,7 +14,8 @@ use super::{
     value::shown,
 };
 use crate::model::{
-    Algorithm, MinimumHealthy, StickinessExtras, StickinessSettings, TargetAddress, TargetGroup, TargetSpec,
+    Algorithm, MinimumHealthy, ProtocolVersion, StickinessExtras, StickinessSettings, TargetAddress,
+    TargetGroup, TargetSpec,
 };
 
 /// Most groups (ALB: quotas).
@@ -82,7 +83,11 @@ pub(super) static TARGET_GROUP: Table = Table {
             "Whether targets that fail more than others get less. Only with `weighted_random`.",
         ),
         Attribute::new("protocol", Kind::Only { allowed: &["HTTP"] }, "What targets speak."),
-        Attribute::new("protocol_version", Kind::Only { allowed: &["HTTP1"] }, "Which version of it."),
+        Attribute::new(
+            "protocol_version",
+            Kind::Choice { allowed: &["HTTP1", "HTTP2", "GRPC"], default: "HTTP1", later: &[] },
+            "Which version of it. With HTTP2 and GRPC, clients have to speak HTTP/2; others are answered 464.",
+        ),
         Attribute::new("target_type", Kind::Only { allowed: &["instance", "ip"] }, "What targets are."),
         Attribute::new(
             "load_balancing_cross_zone_enabled",
@@ -236,7 +241,13 @@ pub(super) fn build_all(context: &Context<'_>, names: &Names<'_>) -> Vec<Draft> 
 fn build(context: &Context<'_>, named: &Named<'_>) -> Draft {
     let fields = &named.fields;
     let port = fields.whole_if_given("port").and_then(|port| u16::try_from(port).ok());
+    let protocol_version = match fields.choice("protocol_version") {
+        "HTTP2" => ProtocolVersion::Http2,
+        "GRPC" => ProtocolVersion::Grpc,
+        _ => ProtocolVersion::Http1,
+    };
     let group = TargetGroup {
+        protocol_version,
         name: named.name.clone(),
         port: port.unwrap_or(UNUSED_PORT),
         algorithm: match fields.choice("load_balancing_algorithm_type") {
@@ -249,7 +260,11 @@ fn build(context: &Context<'_>, named: &Named<'_>) -> Draft {
         minimum_healthy: minimum_healthy(&fields.open_child(&TARGET_GROUP_HEALTH)),
         deregistration_delay: Duration::from_secs(fields.whole("deregistration_delay")),
         stickiness: sticky(fields),
-        health_check: health_check::build(&fields.open_child(&HEALTH_CHECK), named.found.is_resource),
+        health_check: health_check::build(
+            &fields.open_child(&HEALTH_CHECK),
+            named.found.is_resource,
+            protocol_version,
+        ),
         targets: Vec::new(),
     };
     exclusions::check(fields, &group);

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::unix_now,
-    model::{Action, Certificate, Configuration, ListenerTls},
+    model::{Action, Certificate, Configuration, ListenerTls, ProtocolVersion},
 };
 
 /// One line for each oddity of a valid configuration, for whoever wrote it.
@@ -23,6 +23,18 @@ pub fn warnings(configuration: &Configuration) -> Vec<String> {
         });
         if !is_used && !configuration.listeners.is_empty() {
             warnings.push(format!("target group {}: no listener forwards to it", group.name));
+        }
+        let wants_http2 = group.protocol_version != ProtocolVersion::Http1;
+        for listener in configuration.listeners.iter().filter(|_| wants_http2) {
+            let Action::Forward(forwarded) = listener.default_action;
+            let enabled =
+                configuration.load_balancers.get(listener.load_balancer).is_some_and(|lb| lb.enable_http2);
+            if forwarded == index && !(listener.http2_prior_knowledge && enabled) {
+                warnings.push(format!(
+                    "target group {}: listener {} lets no client speak HTTP/2, requests are answered 464",
+                    group.name, listener.name
+                ));
+            }
         }
         if group.targets.is_empty() {
             warnings

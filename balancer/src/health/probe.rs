@@ -25,17 +25,18 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
+use super::probe_http2;
 use crate::{
-    model::{Endpoint, HealthCheck, HealthCheckPort, ProbeProtocol},
+    model::{Endpoint, HealthCheck, HealthCheckPort, ProbeProtocol, ProtocolVersion},
     target_group::{CheckResult, Reason},
 };
 
 /// As ALB's `ELB-HealthChecker/2.0`, under our own name.
-const USER_AGENT: &str = concat!("balancer-health-check/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("balancer-health-check/", env!("CARGO_PKG_VERSION"));
 /// Longest head of an answer that is read: ALB's limit for responses is 32 K.
-const MAX_HEAD: usize = 32 * 1024;
+pub(super) const MAX_HEAD: u32 = 32 * 1024;
 /// What is read of a body so that the target sees its answer taken and not a reset, and for how long.
-const POLITE_BYTES: usize = 64 * 1024;
+pub(super) const POLITE_BYTES: usize = 64 * 1024;
 const POLITE_TIME: Duration = Duration::from_secs(1);
 /// A Unix socket whose queue is full refuses at once instead of waiting; it is asked again after this.
 const UNIX_RETRY: Duration = Duration::from_millis(10);
@@ -47,6 +48,7 @@ pub type Exempt = Box<dyn Fn(BorrowedFd<'_>) + Send + Sync>;
 pub struct Prober {
     exempt: Exempt,
     tls: TlsConnector,
+    tls_http2: TlsConnector,
 }
 
 impl fmt::Debug for Prober {
@@ -57,7 +59,7 @@ impl fmt::Debug for Prober {
 
 /// Why a check did not get a status code.
 #[derive(Debug)]
-enum ProbeError {
+pub(super) enum ProbeError {
     /// This host could not even try: says nothing about the target.
     Local(io::Error),
     /// The target refused, closed, reset, or answered what is not HTTP.
@@ -81,13 +83,19 @@ impl From<hyper::Error> for ProbeError {
     }
 }
 
+impl From<h2::Error> for ProbeError {
+    fn from(_: h2::Error) -> Self {
+        Self::Target
+    }
+}
+
 impl Prober {
     /// A prober that hands every TCP socket to `exempt` before it connects.
     ///
     /// # Errors
     /// TLS could not be set up.
     pub fn new(exempt: Exempt) -> Result<Self, rustls::Error> {
-        Ok(Self { exempt, tls: super::tls::connector()? })
+        Ok(Self { exempt, tls: super::tls::connector(&[])?, tls_http2: super::tls::connector(&[b"h2"])? })
     }
 
     /// Checks the target at `endpoint`. The settings' timeout covers connecting, TLS and the response head.
@@ -97,24 +105,23 @@ impl Prober {
     pub async fn check(&self, endpoint: &Endpoint, settings: &HealthCheck) -> io::Result<CheckResult> {
         let endpoint = probed_endpoint(endpoint, settings.port);
         match timeout(settings.timeout, self.status(&endpoint, settings)).await {
-            Ok(Ok(status)) if settings.matcher.matches(status.as_u16()) => Ok(CheckResult::Pass),
-            Ok(Ok(status)) => Ok(CheckResult::Fail(Reason::ResponseCodeMismatch(status.as_u16()))),
+            Ok(Ok(status)) if settings.matcher.matches(status) => Ok(CheckResult::Pass),
+            Ok(Ok(status)) => Ok(CheckResult::Fail(Reason::ResponseCodeMismatch(status))),
             Ok(Err(ProbeError::Target)) => Ok(CheckResult::Fail(Reason::FailedHealthChecks)),
             Ok(Err(ProbeError::Local(error))) => Err(error),
             Err(_) => Ok(CheckResult::Fail(Reason::Timeout)),
         }
     }
 
-    async fn status(&self, endpoint: &Endpoint, settings: &HealthCheck) -> Result<StatusCode, ProbeError> {
-        let request = request(endpoint, settings)?;
+    async fn status(&self, endpoint: &Endpoint, settings: &HealthCheck) -> Result<u16, ProbeError> {
         match endpoint {
             Endpoint::Tcp(address) => {
                 let stream = self.connect_tcp(*address).await?;
-                self.ask(stream, endpoint, settings.protocol, request).await
+                self.ask(stream, endpoint, settings).await
             }
             Endpoint::Unix(path) => {
                 let stream = connect_unix(path).await?;
-                self.ask(stream, endpoint, settings.protocol, request).await
+                self.ask(stream, endpoint, settings).await
             }
         }
     }
@@ -129,20 +136,50 @@ impl Prober {
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         endpoint: &Endpoint,
-        protocol: ProbeProtocol,
-        request: Request<Empty<Bytes>>,
-    ) -> Result<StatusCode, ProbeError> {
-        match protocol {
-            ProbeProtocol::Http => exchange(stream, request).await,
+        settings: &HealthCheck,
+    ) -> Result<u16, ProbeError> {
+        match settings.protocol {
+            ProbeProtocol::Http => speak(stream, endpoint, settings).await,
             ProbeProtocol::Https => {
                 let name = match endpoint {
                     Endpoint::Tcp(address) => ServerName::from(address.ip()),
                     Endpoint::Unix(_) => ServerName::try_from("localhost").map_err(|_| ProbeError::Target)?,
                 };
-                exchange(self.tls.connect(name, stream).await?, request).await
+                let tls = match settings.protocol_version {
+                    ProtocolVersion::Http1 => &self.tls,
+                    ProtocolVersion::Http2 | ProtocolVersion::Grpc => &self.tls_http2,
+                };
+                speak(tls.connect(name, stream).await?, endpoint, settings).await
             }
         }
     }
+}
+
+/// One check in the version of the group.
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    endpoint: &Endpoint,
+    settings: &HealthCheck,
+) -> Result<u16, ProbeError> {
+    let is_grpc = match settings.protocol_version {
+        ProtocolVersion::Http1 => {
+            return Ok(exchange(stream, request(endpoint, settings)?).await?.as_u16());
+        }
+        ProtocolVersion::Http2 => false,
+        ProtocolVersion::Grpc => true,
+    };
+    let scheme = match settings.protocol {
+        ProbeProtocol::Http => "http",
+        ProbeProtocol::Https => "https",
+    };
+    let uri = format!("{scheme}://{}{}", host(endpoint, settings.protocol), settings.path);
+    let request = probe_http2::request(&uri, is_grpc).ok_or_else(invalid_path)?;
+    probe_http2::exchange(stream, request, is_grpc).await
+}
+
+fn invalid_path() -> ProbeError {
+    let error = "the path of the check is not valid";
+    ProbeError::Local(io::Error::new(io::ErrorKind::InvalidInput, error))
 }
 
 /// Where the check goes: the target itself, or another port of its host. A Unix socket has no ports.
@@ -174,7 +211,7 @@ fn host(endpoint: &Endpoint, protocol: ProbeProtocol) -> String {
 
 fn request(endpoint: &Endpoint, settings: &HealthCheck) -> Result<Request<Empty<Bytes>>, ProbeError> {
     let invalid = |error: String| ProbeError::Local(io::Error::new(io::ErrorKind::InvalidInput, error));
-    let uri: Uri = settings.path.parse().map_err(|_| invalid("the path of the check is not valid".into()))?;
+    let uri: Uri = settings.path.parse().map_err(|_| invalid_path())?;
     Request::builder()
         .method(Method::GET)
         .uri(uri)
@@ -199,7 +236,7 @@ async fn exchange(
     request: Request<Empty<Bytes>>,
 ) -> Result<StatusCode, ProbeError> {
     let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(MAX_HEAD)
+        .max_buf_size(MAX_HEAD as usize)
         .handshake::<_, Empty<Bytes>>(TokioIo::new(stream))
         .await?;
     let mut connection = Box::pin(connection);

@@ -11,18 +11,19 @@ use rustls::{
 };
 use tokio_rustls::TlsConnector;
 
-/// A connector that takes any certificate.
+/// A connector that takes any certificate and offers these protocols.
 ///
 /// # Errors
 /// The provider of cryptography does not support the protocol versions.
-pub(super) fn connector() -> Result<TlsConnector, Error> {
+pub(super) fn connector(protocols: &[&[u8]]) -> Result<TlsConnector, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Arc::new(AnyCertificate(Arc::clone(&provider)));
-    let config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Ok(TlsConnector::from(Arc::new(config)))
 }
 

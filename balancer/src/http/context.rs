@@ -18,7 +18,7 @@ use crate::{
     stickiness::SessionTable,
     target_group::{GroupView, TargetState, TargetView},
     telemetry::counters::{GroupShard, TargetShard, WorkerCounters},
-    upstream::{Counting, Pool},
+    upstream::{Counting, Pool, multiplex::Multiplexed},
     wire::{buffer::BufferStore, deadline::Watches},
 };
 
@@ -49,6 +49,8 @@ pub struct Context {
     pub counters: Arc<WorkerCounters>,
     /// Idle connections to targets.
     pub pool: RefCell<Pool>,
+    /// Connections to targets that speak HTTP/2.
+    pub multiplexed: RefCell<Multiplexed>,
     /// Deadlines of its connections.
     pub watches: Rc<Watches>,
     /// Spare buffers.
@@ -75,6 +77,7 @@ impl Context {
             tables,
             counters,
             pool: RefCell::default(),
+            multiplexed: RefCell::default(),
             watches: Rc::default(),
             buffers: BufferStore::default(),
             random: RefCell::new(Random::new(RandomState::new().hash_one(worker))),
@@ -99,6 +102,7 @@ impl Context {
             .map(|target| target.slot)
             .collect();
         self.pool.borrow_mut().keep_only(&used);
+        self.multiplexed.borrow_mut().keep_only(&used);
         *self.snapshot.borrow_mut() = Rc::new(Taken(snapshot));
     }
 

@@ -4,8 +4,10 @@
 
 mod download;
 mod head;
+mod relay;
 mod stream;
 mod to_http1;
+mod to_http2;
 mod upload;
 
 use std::{

@@ -10,7 +10,7 @@ use super::{
     pick::{pick, spill},
 };
 use crate::{
-    model::{HeaderEdits, RequestHead, ResponseHead, Version},
+    model::{HeaderEdits, ProtocolVersion, RequestHead, ResponseHead, Version},
     rules,
     snapshot::ListenerView,
     stickiness::{Decision, Outcome},
@@ -90,6 +90,16 @@ impl Wishes {
     }
 }
 
+/// Whether the protocols of client and targets go together (ALB: protocol versions of target groups).
+fn go_together(head: &RequestHead<'_>, targets: ProtocolVersion) -> bool {
+    match (head.version, targets) {
+        (Version::Http10 | Version::Http11, targets) => targets == ProtocolVersion::Http1,
+        (Version::Http2, ProtocolVersion::Http1) => !is_grpc(head),
+        (Version::Http2, ProtocolVersion::Http2) => true,
+        (Version::Http2, ProtocolVersion::Grpc) => head.method == b"POST",
+    }
+}
+
 /// Whether the request is a call of gRPC; gRPC-Web, which any HTTP carries, is another type.
 fn is_grpc(head: &RequestHead<'_>) -> bool {
     head.values("content-type").any(|value| {
@@ -139,9 +149,11 @@ impl Plan {
         let view = request.view();
         let place = rules::route(listener, &view);
         let group = snapshot.groups.get(place).ok_or(refuse(OwnStatus::ServiceUnavailable))?;
-        // ALB: protocol versions of target groups; targets speak HTTP/1.1, which carries no gRPC.
-        if request.version == Version::Http2 && is_grpc(&view) {
+        if !go_together(&view, group.settings.protocol_version) {
             return Err(refuse(OwnStatus::IncompatibleProtocol));
+        }
+        if request.version == Version::Http2 && is_grpc(&view) {
+            context.counters.grpc_requests.inc();
         }
         let shard = context.group_shard(group);
         if let Some(shard) = shard {

@@ -122,6 +122,7 @@ fn tick(context: &Context, ticks: u32, draining: bool) {
     }
     if ticks.is_multiple_of(POOL_TICKS) {
         context.pool.borrow_mut().sweep(now, POOL_IDLE);
+        context.multiplexed.borrow_mut().sweep(now, POOL_IDLE);
     }
 }
 

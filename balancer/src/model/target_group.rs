@@ -7,13 +7,15 @@ use std::{
     time::Duration,
 };
 
-/// A target group (`target_group`, `aws_lb_target_group`). Targets speak plain HTTP/1.1.
+/// A target group (`target_group`, `aws_lb_target_group`). Targets speak plain HTTP.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TargetGroup {
     /// `name`, or else the block label: at most 32 letters, digits and hyphens, no hyphen at the ends.
     pub name: String,
     /// Port of targets that give none, 1 to 65535.
     pub port: u16,
+    /// `protocol_version`, default HTTP1.
+    pub protocol_version: ProtocolVersion,
     /// `load_balancing_algorithm_type`, default round robin.
     pub algorithm: Algorithm,
     /// `load_balancing_anomaly_mitigation`, default off. Only with [`Algorithm::WeightedRandom`].
@@ -77,6 +79,17 @@ impl MinimumHealthy {
         let wanted = usize::from(self.percentage.unwrap_or(0)) * registered;
         healthy < usize::from(self.count) || healthy * 100 < wanted
     }
+}
+
+/// `protocol_version` (ALB: protocol versions of target groups).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProtocolVersion {
+    /// Targets speak HTTP/1.1.
+    Http1,
+    /// Targets speak HTTP/2.
+    Http2,
+    /// Targets speak gRPC.
+    Grpc,
 }
 
 /// A target as written.
@@ -146,7 +159,9 @@ pub struct HealthCheck {
     pub protocol: ProbeProtocol,
     /// `port`, default `traffic-port`.
     pub port: HealthCheckPort,
-    /// `path`: 1 to 1024 bytes, starts with `/`, default `/`.
+    /// That of the group.
+    pub protocol_version: ProtocolVersion,
+    /// `path`: 1 to 1024 bytes, starts with `/`, default `/`, of gRPC `/AWS.ALB/healthcheck`.
     pub path: String,
     /// `interval`: 5 to 300 s, default 30 s.
     pub interval: Duration,
@@ -156,7 +171,7 @@ pub struct HealthCheck {
     pub healthy_threshold: u8,
     /// `unhealthy_threshold`: 2 to 10, default 2 (Terraform's 3 in an `aws_lb_target_group`).
     pub unhealthy_threshold: u8,
-    /// `matcher`, default 200.
+    /// `matcher`, default 200, of gRPC 12.
     pub matcher: Matcher,
 }
 
@@ -178,7 +193,7 @@ pub enum HealthCheckPort {
     Port(u16),
 }
 
-/// Status codes that count as healthy: closed ranges within 200 to 499.
+/// Status codes that count as healthy: closed ranges within 200 to 499, of gRPC within 0 to 99.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Matcher(pub Vec<(u16, u16)>);
 

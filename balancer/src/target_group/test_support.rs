@@ -22,6 +22,7 @@ pub(crate) fn health_check(healthy_threshold: u8, unhealthy_threshold: u8) -> He
     HealthCheck {
         enabled: true,
         protocol: ProbeProtocol::Http,
+        protocol_version: crate::model::ProtocolVersion::Http1,
         port: HealthCheckPort::Traffic,
         path: "/".into(),
         interval: Duration::from_secs(5),
@@ -37,6 +38,7 @@ pub(crate) fn group(name: &str, endpoints: &[Endpoint]) -> TargetGroup {
     TargetGroup {
         name: name.into(),
         port: 80,
+        protocol_version: crate::model::ProtocolVersion::Http1,
         algorithm: Algorithm::RoundRobin,
         anomaly_mitigation: false,
         slow_start: None,

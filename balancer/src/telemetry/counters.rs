@@ -134,6 +134,8 @@ pub struct WorkerCounters {
     pub client_tls_resumptions: Counter,
     /// TLS handshakes with clients that failed (ALB: ClientTLSNegotiationErrorCount).
     pub client_tls_errors: Counter,
+    /// Calls of gRPC that were forwarded (ALB: GrpcRequestCount).
+    pub grpc_requests: Counter,
     /// Bytes read from clients.
     pub bytes_received: Counter,
     /// Bytes written to clients.

@@ -306,6 +306,7 @@ fn totals(workers: &[Arc<WorkerCounters>]) -> Totals {
         client_tls_handshakes: all(|worker| &worker.client_tls_handshakes),
         client_tls_resumptions: all(|worker| &worker.client_tls_resumptions),
         client_tls_negotiation_errors: all(|worker| &worker.client_tls_errors),
+        grpc_requests: all(|worker| &worker.grpc_requests),
         bytes_received: all(|worker| &worker.bytes_received),
         bytes_sent: all(|worker| &worker.bytes_sent),
     }

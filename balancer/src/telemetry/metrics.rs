@@ -236,6 +236,7 @@ fn totals(families: &mut Families<'_>, status: &Status) -> fmt::Result {
         "TLS handshakes with clients that failed, plain HTTP to an HTTPS listener included.",
         totals.client_tls_negotiation_errors,
     )?;
+    families.counter("balancer_grpc_requests", "Calls of gRPC.", totals.grpc_requests)?;
     families.bytes("balancer_received", "Bytes read from clients.", totals.bytes_received)?;
     families.bytes("balancer_sent", "Bytes written to clients.", totals.bytes_sent)
 }

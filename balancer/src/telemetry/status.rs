@@ -79,6 +79,8 @@ pub struct Totals {
     pub client_tls_resumptions: u64,
     /// TLS handshakes with clients that failed.
     pub client_tls_negotiation_errors: u64,
+    /// Calls of gRPC.
+    pub grpc_requests: u64,
     /// Bytes read from clients.
     pub bytes_received: u64,
     /// Bytes written to clients.

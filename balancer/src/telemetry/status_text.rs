@@ -76,8 +76,11 @@ fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
     if totals.http2_connections_opened > 0 {
         writeln!(
             f,
-            "HTTP/2: {} connections open, {} requests under way, {} begun",
-            totals.http2_connections_active, totals.http2_streams_active, totals.http2_streams_opened
+            "HTTP/2: {} connections open, {} requests under way, {} begun, {} of gRPC",
+            totals.http2_connections_active,
+            totals.http2_streams_active,
+            totals.http2_streams_opened,
+            totals.grpc_requests
         )?;
     }
     let own: Vec<String> = totals

@@ -4,8 +4,10 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -17,6 +19,12 @@ use crate::{
     model::Endpoint,
     wire::stream::Stream,
 };
+
+/// When and how often a silent connection is probed, and how long data may stay without an answer.
+const PROBE_AFTER: Duration = Duration::from_secs(10);
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+const PROBES: u32 = 4;
+const UNANSWERED: Duration = Duration::from_secs(30);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +121,19 @@ impl Connection {
     #[must_use]
     pub fn slot(&self) -> Slot {
         self.slot
+    }
+
+    /// Has the kernel find out whether the target's host is still there: by probes when nothing moves, and by
+    /// what stays without an answer. For connections that are not watched by who waits for one response.
+    pub fn probe_when_silent(&self) {
+        if let Stream::Tcp(stream) = &self.stream {
+            let probes =
+                TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_INTERVAL).with_retries(PROBES);
+            let socket = SockRef::from(stream);
+            // Without them a dead host is found out later, by timeouts.
+            let _ = socket.set_tcp_keepalive(&probes);
+            let _ = socket.set_tcp_user_timeout(Some(UNANSWERED));
+        }
     }
 
     /// Whether the target closed the connection or sent something, as far as is known without a system call.

@@ -416,6 +416,33 @@ impl<'a> Response<'a> {
         }))
     }
 
+    /// A response of an engine that has no bytes of an HTTP/1.1 head; see [`Request::of_fields`].
+    ///
+    /// # Errors
+    /// It is over a limit.
+    pub fn of_fields(
+        status: u16,
+        lines: impl Iterator<Item = HeaderField<'a>>,
+        bodiless: bool,
+    ) -> Result<Self, HeadError> {
+        let mut fields = Fields::default();
+        let mut size = 0;
+        for line in lines {
+            size += line.name.len() + line.value.len() + LINE_EXTRA;
+            if size > MAX_RESPONSE_HEAD || fields.lines.is_full() {
+                return Err(HeadError::TooLarge);
+            }
+            fields.push(line.name, line.value);
+        }
+        let length = fields.of(Kind::ContentLength).next().and_then(|value| content_length(value).ok());
+        let framing = match length {
+            _ if bodiless => Framing::Empty,
+            Some(length) => Framing::Length(length),
+            None => Framing::UntilClose,
+        };
+        Ok(Self { status, reason: b"", fields, framing, keep_alive: true, length: 0 })
+    }
+
     /// The view that deciding rooms get.
     #[must_use]
     pub fn view(&self) -> ResponseHead<'_> {

@@ -119,6 +119,38 @@ pub(super) fn response(response: &Response<'_>, edits: &HeaderEdits) -> Option<h
     Some(head)
 }
 
+/// The request for an HTTP/2 target, made of the head that an HTTP/1.1 target would get.
+pub(super) fn request_of(head: &[u8]) -> Option<http::Request<()>> {
+    let request = Request::parse(head).ok()?;
+    let authority = http::uri::Authority::try_from(request.host?).ok()?;
+    let uri = http::Uri::builder()
+        .scheme("http")
+        .authority(authority)
+        .path_and_query(request.target)
+        .build()
+        .ok()?;
+    let mut out = http::Request::new(());
+    *out.method_mut() = http::Method::from_bytes(request.method).ok()?;
+    *out.uri_mut() = uri;
+    *out.version_mut() = http::Version::HTTP_2;
+    for (field, kind) in request.fields.with_kinds() {
+        match kind {
+            Kind::Connection | Kind::HopByHop | Kind::TransferEncoding | Kind::Upgrade | Kind::Host => {}
+            _ => append(out.headers_mut(), field.name, field.value)?,
+        }
+    }
+    Some(out)
+}
+
+/// The response of an HTTP/2 target as the deciding rooms see it; none when it is over a limit.
+pub(super) fn response_view(response: &http::Response<()>, bodiless: bool) -> Option<Response<'_>> {
+    let lines = response
+        .headers()
+        .iter()
+        .map(|(name, value)| HeaderField { name: name.as_str().as_bytes(), value: value.as_bytes() });
+    Response::of_fields(response.status().as_u16(), lines, bodiless).ok()
+}
+
 /// An answer of the balancer's own.
 pub(super) fn own(status: u16, body: &str, date: &str, allow: Option<&'static str>) -> http::Response<Bytes> {
     let mut answer = http::Response::new(Bytes::copy_from_slice(body.as_bytes()));

@@ -1,12 +1,12 @@
 //! One request of an HTTP/2 connection: decided, carried out by the leg that its target's version asks for,
 //! answered. Sends a request again only where nothing can have been done twice.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{future::poll_fn, rc::Rc, sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
 
-use super::{Open, Session, head, head::Head, to_http1};
+use super::{Open, Session, head, head::Head, to_http1, to_http2};
 use crate::{
     http::{
         Context,
@@ -14,11 +14,15 @@ use crate::{
         forward::Route,
         plan::{Plan, Refusal},
     },
+    model::ProtocolVersion,
     response::error_pages,
     snapshot::ListenerView,
     telemetry::counters::OwnStatus,
     wire::deadline::{Watch, Watched},
 };
+
+/// Connections in a row that may turn out to be at their end.
+const MOST_STALE: usize = 3;
 
 /// How an attempt at a target ended.
 pub(super) enum Attempt {
@@ -33,6 +37,18 @@ pub(super) enum Attempt {
     Stale,
     /// The answer is the balancer's.
     Failed(OwnStatus),
+}
+
+/// Awaits `future` unless the client resets the request first.
+pub(super) async fn unless_reset<F: Future>(stream: &mut Stream, future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        stream.respond.poll_reset(cx).map(|_| None)
+    })
+    .await
 }
 
 /// One request.
@@ -83,11 +99,19 @@ pub(super) async fn serve(
 
 async fn exchange(stream: &mut Stream, mut plan: Plan) {
     let mut fresh = false;
+    let mut stale = 0;
     let mut timeouts = 0;
     loop {
-        let status = match to_http1::attempt(stream, &mut plan, fresh).await {
+        let attempt = match plan.group().map(|group| group.settings.protocol_version) {
+            Some(ProtocolVersion::Http2 | ProtocolVersion::Grpc) => {
+                to_http2::attempt(stream, &mut plan).await
+            }
+            _ => to_http1::attempt(stream, &mut plan, fresh).await,
+        };
+        let status = match attempt {
             Attempt::Over => return,
-            Attempt::Stale => {
+            Attempt::Stale if stale < MOST_STALE => {
+                stale += 1;
                 fresh = true;
                 stream.context.counters.retries.inc();
                 continue;
@@ -101,6 +125,7 @@ async fn exchange(stream: &mut Stream, mut plan: Plan) {
                 }
                 if timed_out { OwnStatus::GatewayTimeout } else { OwnStatus::BadGateway }
             }
+            Attempt::Stale => OwnStatus::BadGateway,
             Attempt::Failed(status) => status,
         };
         return stream.answer(status, plan.wishes.to_head);
@@ -116,7 +141,7 @@ impl Stream {
         self.arm(self.listener.load_balancer.idle_timeout);
     }
 
-    fn arm(&self, span: Duration) {
+    pub(super) fn arm(&self, span: Duration) {
         self.watch().arm(self.context.clock.millis(), span);
     }
 

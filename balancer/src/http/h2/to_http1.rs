@@ -13,7 +13,7 @@ use h2::{Reason, SendStream};
 use super::{
     download::{Download, DownloadError},
     head,
-    stream::{Attempt, Stream},
+    stream::{Attempt, Stream, unless_reset},
     upload::{Upload, UploadError},
 };
 use crate::{
@@ -84,18 +84,6 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -
             Attempt::Failed(status)
         }
     }
-}
-
-/// Awaits `future` unless the client resets the request first.
-async fn unless_reset<F: Future>(stream: &mut Stream, future: F) -> Option<F::Output> {
-    let mut future = std::pin::pin!(future);
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
-        }
-        stream.respond.poll_reset(cx).map(|_| None)
-    })
-    .await
 }
 
 /// How the transfer on one connection ended.

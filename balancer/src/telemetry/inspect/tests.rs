@@ -29,6 +29,7 @@ fn group(stickiness: Option<StickinessKind>) -> TargetGroup {
     TargetGroup {
         name: "app".into(),
         port: 80,
+        protocol_version: crate::model::ProtocolVersion::Http1,
         algorithm: Algorithm::LeastOutstandingRequests,
         anomaly_mitigation: false,
         slow_start: None,
@@ -44,6 +45,7 @@ fn group(stickiness: Option<StickinessKind>) -> TargetGroup {
         health_check: HealthCheck {
             enabled: true,
             protocol: ProbeProtocol::Http,
+            protocol_version: crate::model::ProtocolVersion::Http1,
             port: HealthCheckPort::Traffic,
             path: "/".into(),
             interval: Duration::from_secs(30),

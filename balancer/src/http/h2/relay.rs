@@ -1,0 +1,89 @@
+//! One direction of a request between two HTTP/2 connections: data and trailers are handed on as they come,
+//! and window is given back as the other side takes them.
+
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::{RecvStream, SendStream};
+
+use super::download::poll_window;
+
+/// Why a body could not be moved.
+#[derive(Debug)]
+pub(super) enum RelayError {
+    /// Where it comes from broke off.
+    Source(h2::Error),
+    /// Where it goes to takes no more.
+    Sink,
+}
+
+/// One direction.
+#[derive(Debug)]
+pub(super) struct Relay {
+    pending: Bytes,
+    done: bool,
+    begun: bool,
+    moved: u64,
+}
+
+impl Relay {
+    /// `done`: there is nothing but the head.
+    pub(super) fn new(done: bool) -> Self {
+        Self { pending: Bytes::new(), done, begun: false, moved: 0 }
+    }
+
+    /// Whether the end is handed on.
+    pub(super) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// Whether anything was taken from the source.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Grows whenever there is progress.
+    pub(super) fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// Moves on as far as both sides allow; ready when the end is handed on.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut RecvStream,
+        sink: &mut SendStream<Bytes>,
+    ) -> Poll<Result<(), RelayError>> {
+        while !self.done {
+            if !self.pending.is_empty() {
+                let length =
+                    ready!(poll_window(cx, self.pending.len(), sink)).map_err(|_| RelayError::Sink)?;
+                let part = self.pending.split_to(length);
+                self.done = self.pending.is_empty() && source.is_end_stream();
+                sink.send_data(part, self.done).map_err(|_| RelayError::Sink)?;
+                let _ = source.flow_control().release_capacity(length);
+                self.moved += length as u64;
+                continue;
+            }
+            match ready!(source.poll_data(cx)) {
+                Some(Ok(data)) => {
+                    self.begun = true;
+                    self.pending = data;
+                }
+                Some(Err(error)) => return Poll::Ready(Err(RelayError::Source(error))),
+                None => {
+                    let trailers = ready!(source.poll_trailers(cx)).map_err(RelayError::Source)?;
+                    let sent = match trailers {
+                        Some(trailers) => sink.send_trailers(trailers),
+                        None => sink.send_data(Bytes::new(), true),
+                    };
+                    sent.map_err(|_| RelayError::Sink)?;
+                    self.begun = true;
+                    self.done = true;
+                    self.moved += 1;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,248 @@
+//! A request of an HTTP/2 client at an HTTP/2 target: on a connection that it shares with others, bodies and
+//! trailers both ways at once.
+
+use std::{
+    future::poll_fn,
+    rc::Rc,
+    task::{Context as TaskContext, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use h2::{Reason, RecvStream, SendStream, client::ResponseFuture};
+use tokio::task::spawn_local;
+
+use super::{
+    head,
+    relay::{Relay, RelayError},
+    stream::{Attempt, Stream, unless_reset},
+};
+use crate::{
+    http::{Context, plan::Plan, reach::InFlight},
+    id::Slot,
+    model::Endpoint,
+    telemetry::counters::OwnStatus,
+    upstream::multiplex::{self, Failure, Lease},
+    wire::{deadline::Interrupt, head::Framing},
+};
+
+/// Tries the target that the plan names.
+pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan) -> Attempt {
+    let context = Rc::clone(&stream.context);
+    let Some(target) = plan.target() else { return Attempt::Failed(OwnStatus::ServiceUnavailable) };
+    let (slot, endpoint) = (target.slot, target.endpoint.clone());
+    stream.watch().set_registration(Some(target.registration));
+    let _in_flight = InFlight::begin(&context.tables.outstanding, slot);
+    let Some(request) = head::request_of(&plan.head) else {
+        return Attempt::Failed(OwnStatus::BadRequest);
+    };
+    let watch = Rc::clone(stream.watch());
+    let timeout = stream.listener.load_balancer.connect_timeout;
+    stream.arm(timeout);
+    let leasing = lease(&context, timeout, slot, &endpoint);
+    let leased = match watch.within(unless_reset(stream, leasing)).await {
+        Ok(None) => return stream.client_gone(),
+        Ok(Some(leased)) => leased,
+        Err(Interrupt::TimedOut) => Err(Failure { timed_out: true }),
+        Err(_) => return Attempt::Failed(OwnStatus::BadGateway),
+    };
+    let lease = match leased {
+        Ok(lease) => lease,
+        Err(Failure { timed_out }) => {
+            plan.count_connection_error(&context);
+            return Attempt::Unreachable { timed_out };
+        }
+    };
+    stream.arm_idle();
+    let mut sender = lease.sender();
+    let bodiless = plan.wishes.framing == Framing::Empty;
+    let sent = match watch.within(poll_fn(|cx| sender.poll_ready(cx))).await {
+        Ok(Ok(())) => sender.send_request(request, bodiless).ok(),
+        Ok(Err(_)) => None,
+        Err(_) => return Attempt::Failed(OwnStatus::BadGateway),
+    };
+    let Some((response, sink)) = sent else {
+        // The target let the connection end; nothing was sent.
+        lease.retire();
+        return Attempt::Stale;
+    };
+    plan.count_sending(&context);
+    let mut transfer = Transfer { response, sink, up: Relay::new(bodiless), reused: lease.reused };
+    let outcome = transfer.run(stream, plan).await;
+    lease.touch(context.clock.millis());
+    match outcome {
+        Outcome::Over => Attempt::Over,
+        Outcome::Gone => stream.client_gone(),
+        Outcome::Ended => {
+            lease.retire();
+            Attempt::Stale
+        }
+        Outcome::Refused => {
+            plan.count_connection_error(&context);
+            Attempt::Unreachable { timed_out: false }
+        }
+        Outcome::Failed(status) => {
+            if matches!(status, OwnStatus::BadGateway | OwnStatus::GatewayTimeout) {
+                plan.count_connection_error(&context);
+            }
+            Attempt::Failed(status)
+        }
+    }
+}
+
+/// A place on a connection: one that is there, or one that is opened for all who wait for one.
+async fn lease(
+    context: &Rc<Context>,
+    timeout: Duration,
+    slot: Slot,
+    endpoint: &Endpoint,
+) -> Result<Lease, Failure> {
+    let mut opened = false;
+    loop {
+        if let Some(mut lease) = context.multiplexed.borrow_mut().lease(slot, endpoint) {
+            lease.reused = !opened;
+            if lease.reused {
+                context.counters.target_reuses.inc();
+            }
+            return Ok(lease);
+        }
+        let opening = context.multiplexed.borrow_mut().opening(slot, endpoint, |opening| {
+            let (context, endpoint) = (Rc::clone(context), endpoint.clone());
+            spawn_local(async move {
+                context.counters.target_connects.inc();
+                let outcome = multiplex::open_within(timeout, &endpoint, slot, &context.counting).await;
+                let now = context.clock.millis();
+                context.multiplexed.borrow_mut().opened(slot, &endpoint, &opening, outcome, now);
+            });
+        });
+        opening.wait().await?;
+        opened = true;
+    }
+}
+
+/// How the transfer ended.
+enum Outcome {
+    Over,
+    Gone,
+    /// The target refused the request without looking at it (RFC 9113, section 8.7).
+    Refused,
+    /// The connection ended before anything came back, and asking again does no harm.
+    Ended,
+    Failed(OwnStatus),
+}
+
+/// What happens while the response is awaited.
+enum Event {
+    Interim(http::Response<()>),
+    Response(Result<http::Response<RecvStream>, h2::Error>),
+    ClientGone,
+}
+
+/// One request on one connection.
+struct Transfer {
+    response: ResponseFuture,
+    sink: SendStream<Bytes>,
+    up: Relay,
+    reused: bool,
+}
+
+impl Transfer {
+    async fn run(&mut self, stream: &mut Stream, plan: &Plan) -> Outcome {
+        let watch = Rc::clone(stream.watch());
+        loop {
+            match watch.within(poll_fn(|cx| self.poll_head(cx, stream))).await {
+                Ok(Event::Interim(interim)) => {
+                    stream.arm_idle();
+                    if stream.respond.send_informational(interim).is_err() {
+                        return Outcome::Gone;
+                    }
+                }
+                Ok(Event::Response(Ok(response))) => return self.answer(stream, plan, response).await,
+                Ok(Event::Response(Err(error))) => return self.failed(plan, &error),
+                Ok(Event::ClientGone) => return Outcome::Gone,
+                Err(Interrupt::TimedOut) if self.up.is_done() => {
+                    return Outcome::Failed(OwnStatus::GatewayTimeout);
+                }
+                Err(Interrupt::TimedOut) => return Outcome::Failed(OwnStatus::RequestTimeout),
+                Err(_) => return Outcome::Failed(OwnStatus::BadGateway),
+            }
+        }
+    }
+
+    fn poll_head(&mut self, cx: &mut TaskContext<'_>, stream: &mut Stream) -> Poll<Event> {
+        let before = self.up.moved();
+        if self.poll_up(cx, stream) || stream.respond.poll_reset(cx).is_ready() {
+            return Poll::Ready(Event::ClientGone);
+        }
+        if self.up.moved() != before {
+            stream.arm_idle();
+        }
+        if let Poll::Ready(Some(Ok(interim))) = self.response.poll_informational(cx) {
+            return Poll::Ready(Event::Interim(interim));
+        }
+        std::pin::Pin::new(&mut self.response).poll(cx).map(Event::Response)
+    }
+
+    /// Whether the client is gone. A target that takes no more of the body may have answered.
+    fn poll_up(&mut self, cx: &mut TaskContext<'_>, stream: &mut Stream) -> bool {
+        if self.up.is_done() {
+            return false;
+        }
+        matches!(self.up.poll(cx, &mut stream.body, &mut self.sink), Poll::Ready(Err(RelayError::Source(_))))
+    }
+
+    fn failed(&self, plan: &Plan, error: &h2::Error) -> Outcome {
+        let untouched = !self.up.has_begun();
+        let refused = error.is_reset() && error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM);
+        if refused && untouched {
+            return Outcome::Refused;
+        }
+        let ended = (error.is_io() || error.is_go_away()) && (self.reused || error.is_go_away());
+        let harmless = plan.wishes.idempotent && plan.wishes.framing == Framing::Empty;
+        if ended && harmless && untouched { Outcome::Ended } else { Outcome::Failed(OwnStatus::BadGateway) }
+    }
+
+    async fn answer(
+        &mut self,
+        stream: &mut Stream,
+        plan: &Plan,
+        response: http::Response<RecvStream>,
+    ) -> Outcome {
+        let (parts, mut body) = response.into_parts();
+        let response = http::Response::from_parts(parts, ());
+        let bodiless = body.is_end_stream();
+        let Some(view) = head::response_view(&response, bodiless) else {
+            return Outcome::Failed(OwnStatus::BadGateway);
+        };
+        let edits = plan.respond(&stream.context, &view.view(), stream.secure);
+        let Some(head) = head::response(&view, &edits) else {
+            return Outcome::Failed(OwnStatus::BadGateway);
+        };
+        drop(view);
+        stream.arm_idle();
+        let Ok(mut down_sink) = stream.respond.send_response(head, bodiless) else { return Outcome::Gone };
+        let mut down = Relay::new(bodiless);
+        let watch = Rc::clone(stream.watch());
+        let moving = poll_fn(|cx| {
+            let before = self.up.moved() + down.moved();
+            let moved = down.poll(cx, &mut body, &mut down_sink);
+            if moved.is_pending() && (self.poll_up(cx, stream) || down_sink.poll_reset(cx).is_ready()) {
+                return Poll::Ready(Err(RelayError::Sink));
+            }
+            if self.up.moved() + down.moved() != before {
+                stream.arm_idle();
+            }
+            moved
+        });
+        match watch.within(moving).await {
+            Ok(Ok(()) | Err(RelayError::Sink)) => {}
+            // The head is out: only a reset tells the client, by what the target said where it did.
+            Ok(Err(RelayError::Source(error))) => {
+                let told = error.reason().filter(|_| error.is_reset() && error.is_remote());
+                down_sink.send_reset(told.unwrap_or(Reason::INTERNAL_ERROR));
+            }
+            Err(_) => down_sink.send_reset(Reason::INTERNAL_ERROR),
+        }
+        Outcome::Over
+    }
+}

@@ -1,0 +1,57 @@
+//! gRPC: a real service and a real client, with the balancer between them.
+
+use support::{
+    Balancer, Config, Group,
+    apps::{App, Running},
+};
+
+fn before(processes: &[&Running], health_check: &str) -> Balancer {
+    let addresses: Vec<String> = processes.iter().map(|process| process.address.clone()).collect();
+    let mut group = Group::of("app", &addresses).line("protocol_version = \"GRPC\"").algorithm("round_robin");
+    health_check.clone_into(&mut group.health_check);
+    Balancer::start(&Config::with(group).http2())
+}
+
+#[test]
+fn every_kind_of_call_works() {
+    let Some(process) = App::Grpc.start_if_installed() else { return };
+    // The default check: ALB's path, which the service does not have, and 12.
+    let balancer = before(&[&process], "interval = 5\ntimeout = 2");
+    assert_eq!(balancer.status().target(&process.address)["state"], "healthy");
+    assert_eq!(App::Grpc.says(balancer.address, &[]), "passed 7");
+    let status = balancer.status();
+    assert!(status.total("grpc_requests") > 100);
+    assert_eq!(status.total("target_connects"), 1, "all over one connection");
+    assert_eq!(status.target(&process.address)["outstanding_requests"], 0);
+}
+
+#[test]
+fn calls_of_one_connection_go_to_all_targets() {
+    let Some(one) = App::Grpc.start_if_installed() else { return };
+    let other = App::Grpc.start();
+    let balancer = before(&[&one, &other], "path = \"/test.Echo/Unary\"\nmatcher = \"0\"");
+    assert_eq!(App::Grpc.says(balancer.address, &["a_hundred_at_once"]), "passed 1");
+    let status = balancer.status();
+    let requests = |process: &Running| status.target(&process.address)["requests"].as_u64().unwrap();
+    assert_eq!((requests(&one), requests(&other)), (50, 50));
+}
+
+#[test]
+fn a_dead_service_is_unavailable_to_the_client() {
+    let Some(process) = App::Grpc.start_if_installed() else { return };
+    let balancer = before(&[&process], "enabled = false");
+    assert_eq!(App::Grpc.says(balancer.address, &["unary"]), "passed 1");
+    drop(process);
+    assert_eq!(App::Grpc.says(balancer.address, &["unavailable"]), "passed 1");
+}
+
+#[test]
+fn a_check_of_another_status_fails() {
+    let Some(process) = App::Grpc.start_if_installed() else { return };
+    let balancer = before(&[&process], "interval = 5\ntimeout = 2\nmatcher = \"0\"\nunhealthy_threshold = 2");
+    let status = balancer.wait_status("it is found out", 20.0, |status| {
+        status.target(&process.address)["state"] == "unhealthy"
+    });
+    assert_eq!(status.target(&process.address)["reason"], "Target.ResponseCodeMismatch");
+    assert!(status.target(&process.address)["description"].as_str().unwrap().contains("12"));
+}

@@ -1,0 +1,336 @@
+//! Targets that speak HTTP/2: connections shared by requests, and which clients go with which targets.
+
+use std::{
+    net::TcpListener,
+    process::Command,
+    sync::{Arc, Mutex, mpsc},
+    thread,
+};
+
+use support::{
+    Balancer, Config, Group, Target,
+    http2::{Connection, Outcome, flag, kind},
+    nginx::Nginx,
+    until,
+};
+
+const REFUSED: u32 = 7;
+const CANCEL: u32 = 8;
+
+/// A target on which every frame is the test's own: `serve` gets the number of the connection and each HEADERS,
+/// DATA and RST_STREAM frame.
+fn raw(
+    settings: &'static [(u16, u32)],
+    serve: impl Fn(usize, &mut Connection, &support::http2::Frame) -> bool + Send + Sync + 'static,
+) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let serve = Arc::new(serve);
+    thread::spawn(move || {
+        for number in 0.. {
+            let Ok((stream, _)) = listener.accept() else { return };
+            let serve = Arc::clone(&serve);
+            thread::spawn(move || {
+                let mut connection = Connection::accepted(stream);
+                connection.settings(settings);
+                while let Some(frame) = connection.read() {
+                    match frame.kind {
+                        kind::SETTINGS if frame.flags & flag::ACK == 0 => {
+                            connection.frame(kind::SETTINGS, flag::ACK, 0, []);
+                        }
+                        kind::PING if frame.flags & flag::ACK == 0 => {
+                            connection.frame(kind::PING, flag::ACK, 0, &frame.payload);
+                        }
+                        kind::HEADERS | kind::DATA | kind::RST_STREAM
+                            if !serve(number, &mut connection, &frame) =>
+                        {
+                            return;
+                        }
+                        _ => {}
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// `:status: 200` and nothing more.
+fn ok(connection: &mut Connection, stream: u32) {
+    connection.frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, stream, [0x88]);
+}
+
+fn group(targets: &[String]) -> Group {
+    Group::of("app", targets).line("protocol_version = \"HTTP2\"").algorithm("round_robin").unchecked()
+}
+
+fn before(targets: &[String]) -> Balancer {
+    Balancer::start(&Config::with(group(targets)).http2())
+}
+
+fn http2_nginx() -> Nginx {
+    Nginx::http2()
+}
+
+#[test]
+fn every_pair_of_protocols_is_served_or_answered_464() {
+    let one = Target::plain();
+    let two = http2_nginx();
+    two.file("a", b"file");
+    let groups =
+        [("HTTP1", one.address.clone()), ("HTTP2", two.address.clone()), ("GRPC", two.address.clone())];
+    for (version, address) in groups {
+        let group =
+            Group::of("app", &[address]).line(&format!("protocol_version = \"{version}\"")).unchecked();
+        let balancer = Balancer::start(&Config::with(group).http2());
+        let http1 = balancer.connect().get("/a", "").status;
+        let mut connection = Connection::open(balancer.address);
+        let get = connection.status_of("/a", &[]);
+        let mut post = |content_type| {
+            let stream = connection.post("/a", &[("content-type", content_type), ("te", "trailers")]);
+            connection.data(stream, &[0; 5], true);
+            match connection.outcome(stream) {
+                Outcome::Answer(status, _) => status,
+                other => panic!("{other:?}"),
+            }
+        };
+        let (plain, grpc) = (post("text/plain"), post("application/grpc"));
+        // nginx takes no POST for a file: what it says shows that it was asked.
+        let wanted = match version {
+            "HTTP1" => (200, 200, 200, 464),
+            "HTTP2" => (464, 200, 405, 405),
+            _ => (464, 464, 405, 405),
+        };
+        assert_eq!((http1, get, plain, grpc), wanted, "{version}");
+    }
+}
+
+#[test]
+fn a_real_server_is_asked_over_few_connections() {
+    let nginx = http2_nginx();
+    let content: Vec<u8> = (0..500_000_u32).map(|place| (place % 253) as u8).collect();
+    nginx.file("large.bin", &content);
+    nginx.file("small", b"small");
+    let group = Group::of("app", std::slice::from_ref(&nginx.address)).line("protocol_version = \"HTTP2\"");
+    let group = Group { health_check: "path = \"/small\"".to_owned(), ..group }.lb_cookie();
+    let balancer = Balancer::start(&Config::with(group).http2());
+    let url = |path: &str| format!("http://{}/{path}", balancer.address);
+    let output = Command::new("curl")
+        .args(["-sS", "--max-time", "20", "--http2-prior-knowledge", &url("large.bin")])
+        .output()
+        .unwrap();
+    assert!(output.stdout == content, "{}", String::from_utf8_lossy(&output.stderr));
+    let output =
+        Command::new("h2load").args(["-n", "2000", "-c", "4", "-m", "20", &url("small")]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("2000 succeeded, 0 failed, 0 errored"), "{text}");
+    let status = balancer.status();
+    assert!(status.total("target_connects") <= 6, "{} connections", status.total("target_connects"));
+    assert_eq!(status.target(&nginx.address)["state"], "healthy");
+    let output = Command::new("curl")
+        .args(["-sSi", "--max-time", "20", "--http2-prior-knowledge", &url("small")])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("set-cookie: AWSALB="), "{text}");
+}
+
+#[test]
+fn when_a_connection_is_full_another_is_opened() {
+    let (go, wait) = mpsc::channel::<u32>();
+    let wait = Mutex::new(wait);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&seen);
+    let held = Mutex::new(Vec::new());
+    let target = raw(&[(3, 2)], move |number, connection, frame| {
+        noted.lock().unwrap().push(number);
+        held.lock().unwrap().push(frame.stream);
+        // The second on a connection waits for the test, and then both are answered.
+        if frame.stream > 1 {
+            wait.lock().unwrap().recv().unwrap_or_default();
+            ok(connection, 1);
+            ok(connection, 3);
+        }
+        true
+    });
+    let balancer = before(&[target]);
+    let mut connection = Connection::open(balancer.address);
+    let streams: Vec<u32> = (0..6).map(|_| connection.get("/", &[])).collect();
+    until("all are with the target", 10.0, || (seen.lock().unwrap().len() == 6).then_some(()));
+    let mut numbers = seen.lock().unwrap().clone();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [0, 0, 1, 1, 2, 2], "two on each");
+    for _ in 0..3 {
+        go.send(0).unwrap();
+    }
+    let mut left = streams.len();
+    while left > 0 {
+        left -= usize::from(connection.read_until(kind::HEADERS).flags & flag::END_STREAM != 0);
+    }
+}
+
+#[test]
+fn what_a_target_refuses_goes_to_another() {
+    let refusing = raw(&[], |_, connection, frame| {
+        if frame.kind == kind::HEADERS {
+            connection.frame(kind::RST_STREAM, 0, frame.stream, REFUSED.to_be_bytes());
+        }
+        true
+    });
+    let taking = raw(&[], |_, connection, frame| {
+        if frame.kind == kind::HEADERS {
+            ok(connection, frame.stream);
+        }
+        true
+    });
+    let balancer = before(&[refusing.clone(), taking]);
+    let mut connection = Connection::open(balancer.address);
+    for _ in 0..6 {
+        assert_eq!(connection.status_of("/", &[]), 200);
+    }
+    assert_eq!(balancer.status().total("retries"), 3);
+    let balancer = before(&[refusing]);
+    assert_eq!(Connection::open(balancer.address).status_of("/", &[]), 502);
+}
+
+#[test]
+fn a_connection_that_the_target_ends_is_left_for_a_fresh_one() {
+    let target = raw(&[], |number, connection, frame| {
+        if frame.kind != kind::HEADERS {
+            return true;
+        }
+        // The first connection serves one request and says so when the second comes.
+        if number == 0 && frame.stream > 1 {
+            let last_and_code = [0, 0, 0, 1, 0, 0, 0, 0];
+            connection.frame(kind::GOAWAY, 0, 0, last_and_code);
+            return false;
+        }
+        ok(connection, frame.stream);
+        true
+    });
+    let balancer = before(&[target]);
+    let mut connection = Connection::open(balancer.address);
+    for _ in 0..5 {
+        assert_eq!(connection.status_of("/", &[]), 200);
+    }
+    let status = balancer.status();
+    assert_eq!((status.total("retries"), status.total("target_connects")), (1, 2));
+}
+
+#[test]
+fn a_clients_reset_reaches_the_target_and_a_targets_the_client() {
+    let (told, wait) = mpsc::channel();
+    let target = raw(&[], move |_, connection, frame| {
+        match frame.kind {
+            kind::RST_STREAM => told.send(frame.payload.clone()).unwrap_or_default(),
+            // A head without an end, and for the one that sends a body a reset after it.
+            kind::HEADERS => {
+                told.send(Vec::new()).unwrap_or_default();
+                connection.frame(kind::HEADERS, flag::END_HEADERS, frame.stream, [0x88]);
+            }
+            _ => {
+                connection.frame(kind::RST_STREAM, 0, frame.stream, 13_u32.to_be_bytes());
+            }
+        }
+        true
+    });
+    let balancer = before(&[target]);
+    let mut connection = Connection::open(balancer.address);
+    let stream = connection.get("/", &[]);
+    let second = std::time::Duration::from_secs(10);
+    assert!(wait.recv_timeout(second).unwrap().is_empty(), "the request arrives");
+    connection.read_until(kind::HEADERS);
+    connection.frame(kind::RST_STREAM, 0, stream, CANCEL.to_be_bytes());
+    assert_eq!(wait.recv_timeout(second).unwrap(), CANCEL.to_be_bytes());
+    let stream = connection.post("/", &[]);
+    connection.data(stream, b"x", false);
+    assert_eq!(connection.outcome(stream), Outcome::Reset(13));
+}
+
+#[test]
+fn what_is_still_on_a_target_when_its_time_is_over_is_cut() {
+    for version in ["HTTP1", "HTTP2"] {
+        let one = Target::start(|exchange| {
+            while matches!(exchange.reader.fill(), Ok(true)) {}
+            support::Answer::Close
+        });
+        let address = if version == "HTTP1" { one.address.clone() } else { raw(&[], |_, _, _| true) };
+        let config = |addresses: &[String]| {
+            let group = Group::of("app", addresses).line(&format!("protocol_version = \"{version}\""));
+            Config::with(group.unchecked().deregistration_delay(1)).http2()
+        };
+        let balancer = Balancer::start(&config(std::slice::from_ref(&address)));
+        let mut connection = Connection::open(balancer.address);
+        let stream = connection.get("/", &[]);
+        balancer
+            .wait_status("it is with the target", 10.0, |status| status.target(&address)["requests"] == 1);
+        balancer.reload(&config(&[]));
+        assert!(matches!(connection.outcome(stream), Outcome::Answer(502, _)), "{version}");
+        assert_eq!(connection.status_of("/", &[]), 503, "{version}: the connection goes on");
+    }
+}
+
+#[test]
+fn checks_over_tls_offer_http_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, certificate) = (folder.path().join("key.pem"), folder.path().join("certificate.pem"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
+        .args(["-subj", "/CN=target", "-days", "2", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let port = support::ports::free();
+    // Only over HTTP/2 is there anything at this path.
+    let nginx = Nginx::start(&format!(
+        "listen 127.0.0.1:{port} ssl http2; ssl_certificate {}; ssl_certificate_key {};\n\
+         location = /two {{ if ($http2 = \"h2\") {{ return 200; }} return 404; }}",
+        certificate.display(),
+        key.display()
+    ));
+    for (version, state) in [("HTTP2", "healthy"), ("HTTP1", "unhealthy")] {
+        let mut group = Group::of("app", std::slice::from_ref(&nginx.address))
+            .line(&format!("protocol_version = \"{version}\""));
+        group.health_check =
+            format!("protocol = \"HTTPS\"\nport = {port}\npath = \"/two\"\ninterval = 5\ntimeout = 2");
+        let balancer = Balancer::start(&Config::with(group).http2());
+        balancer.wait_status(state, 20.0, |status| status.target(&nginx.address)["state"] == state);
+    }
+}
+
+#[test]
+fn a_target_that_does_not_speak_it_or_is_not_there_is_502_or_left() {
+    let other = Target::plain();
+    let balancer = before(std::slice::from_ref(&other.address));
+    assert_eq!(Connection::open(balancer.address).status_of("/", &[]), 502);
+    let nginx = http2_nginx();
+    nginx.file("a", b"a");
+    let gone = format!("127.0.0.1:{}", support::ports::free());
+    let balancer = before(&[gone, nginx.address.clone()]);
+    let mut connection = Connection::open(balancer.address);
+    for _ in 0..4 {
+        assert_eq!(connection.status_of("/a", &[]), 200);
+    }
+}
+
+#[test]
+fn a_client_that_stops_reading_costs_little_and_holds_up_no_other() {
+    let nginx = http2_nginx();
+    nginx.file("large", &vec![7; 32 * 1024 * 1024]);
+    nginx.file("small", b"small");
+    let balancer = before(std::slice::from_ref(&nginx.address));
+    let memory = balancer.memory();
+    let mut stalled = Connection::open(balancer.address);
+    for _ in 0..20 {
+        stalled.get("/large", &[]);
+    }
+    let mut connection = Connection::open(balancer.address);
+    for _ in 0..20 {
+        assert_eq!(connection.status_of("/small", &[]), 200);
+    }
+    let grown = balancer.memory().saturating_sub(memory);
+    assert!(grown < 16 * 1024 * 1024, "grew by {grown} bytes");
+}

@@ -25,6 +25,7 @@ mod http2;
 mod http2_conformance;
 mod http2_floods;
 mod http2_targets;
+mod http2_websockets;
 mod keys;
 mod memory;
 mod reload;

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::unix_now,
-    model::{Action, Certificate, Configuration, ListenerTls, ProtocolVersion},
+    model::{Action, AlpnPolicy, Certificate, Configuration, ListenerTls, ProtocolVersion},
 };
 
 /// One line for each oddity of a valid configuration, for whoever wrote it.
@@ -29,7 +29,10 @@ pub fn warnings(configuration: &Configuration) -> Vec<String> {
             let Action::Forward(forwarded) = listener.default_action;
             let enabled =
                 configuration.load_balancers.get(listener.load_balancer).is_some_and(|lb| lb.enable_http2);
-            if forwarded == index && !(listener.http2_prior_knowledge && enabled) {
+            let offered = listener.tls.as_ref().map_or(listener.http2_prior_knowledge, |tls| {
+                !matches!(tls.alpn, AlpnPolicy::None | AlpnPolicy::Http1Only)
+            });
+            if forwarded == index && !(offered && enabled) {
                 warnings.push(format!(
                     "target group {}: listener {} lets no client speak HTTP/2, requests are answered 464",
                     group.name, listener.name

@@ -9,6 +9,7 @@ mod stream;
 mod to_http1;
 mod to_http2;
 mod upload;
+mod websocket;
 
 use std::{
     cell::{Cell, RefCell},
@@ -129,7 +130,8 @@ fn settings() -> server::Builder {
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER)
-        .max_header_list_size(HEAD_LIST);
+        .max_header_list_size(HEAD_LIST)
+        .enable_connect_protocol();
     settings
 }
 

@@ -1,9 +1,10 @@
 //! The head of an HTTP/2 message in the form that the deciding rooms see, and back.
 
 use bytes::Bytes;
-use h2::RecvStream;
+use h2::{RecvStream, ext::Protocol};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 
+use super::websocket::Key;
 use crate::{
     model::{EditOp, HeaderEdits, HeaderField},
     wire::{
@@ -19,6 +20,7 @@ pub(super) struct Head {
     parts: Parts,
     cookies: Option<Vec<u8>>,
     bodiless: bool,
+    protocol: Option<Result<Key, HeadError>>,
 }
 
 impl Head {
@@ -27,7 +29,16 @@ impl Head {
         let crumbs = || parts.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
         let cookies = crumbs().nth(1).map(|_| crumbs().collect::<Vec<_>>().join(&b"; "[..]));
         let bodiless = body.is_end_stream();
-        (Self { parts, cookies, bodiless }, body)
+        let protocol = parts.extensions.get::<Protocol>().map(|protocol| {
+            let key = (protocol.as_str() == "websocket").then(Key::random).flatten();
+            key.ok_or(HeadError::TransferCoding)
+        });
+        (Self { parts, cookies, bodiless, protocol }, body)
+    }
+
+    /// The key of the handshake, when the request is for a WebSocket (RFC 8441).
+    pub(super) fn key(&self) -> Option<Key> {
+        self.protocol.as_ref()?.as_ref().ok().cloned()
     }
 
     /// The request as the deciding rooms see it.
@@ -40,19 +51,28 @@ impl Head {
         let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
         let joined =
             self.cookies.as_ref().map(|value| HeaderField { name: &b"cookie"[..], value: value.as_slice() });
+        let key = self.protocol.as_ref().map(Result::as_ref).transpose().map_err(|error| *error)?;
+        let handshake = key.map(|key| HeaderField { name: &b"Sec-WebSocket-Key"[..], value: key.as_bytes() });
         let lines = self
             .parts
             .headers
             .iter()
             .filter(|(name, _)| joined.is_none() || *name != header::COOKIE)
             .map(|(name, value)| HeaderField { name: name.as_str().as_bytes(), value: value.as_bytes() })
-            .chain(joined);
+            .filter(|field| key.is_none() || field.name != b"sec-websocket-key")
+            .chain(joined)
+            .chain(handshake);
         let method = self.parts.method.as_str().as_bytes();
         // A CONNECT names no path (RFC 9113, section 8.5); it is refused whatever it names.
         let target = if target.is_empty() { "/" } else { target };
         let well_formed = target.starts_with('/') || (target == "*" && method == b"OPTIONS");
         if !well_formed {
             return Err(HeadError::Malformed);
+        }
+        if key.is_some() {
+            // What follows is no body of the request but what the other protocol says.
+            let request = Request::of_fields(b"GET", target.as_bytes(), authority, lines, true)?;
+            return Ok(Request { upgrade: Some(b"websocket"), ..request });
         }
         Request::of_fields(method, target.as_bytes(), authority, lines, self.bodiless)
     }

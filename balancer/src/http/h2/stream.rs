@@ -6,7 +6,7 @@ use std::{future::poll_fn, rc::Rc, sync::Arc, task::Poll, time::Duration};
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
 
-use super::{Open, Session, head, head::Head, to_http1, to_http2};
+use super::{Open, Session, head, head::Head, to_http1, to_http2, websocket::Key};
 use crate::{
     http::{
         Context,
@@ -56,6 +56,8 @@ pub(super) struct Stream {
     pub(super) context: Rc<Context>,
     pub(super) body: RecvStream,
     pub(super) respond: SendResponse<Bytes>,
+    /// The key of the handshake, of a request for a WebSocket.
+    pub(super) key: Option<Key>,
     pub(super) listener: Arc<ListenerView>,
     pub(super) secure: bool,
     watched: Watched,
@@ -86,11 +88,19 @@ pub(super) async fn serve(
         .request()
         .map_err(Refusal::from)
         .and_then(|request| Plan::decide(&context, snapshot, &listener, &route, &request, Vec::new()));
+    let key = head.key();
     drop(head);
     let watched = context.watches.register();
     watched.watch().set_listener(listener.id.0);
-    let mut stream =
-        Stream { context, body, respond, listener: Arc::clone(&listener), secure: session.secure, watched };
+    let mut stream = Stream {
+        context,
+        body,
+        respond,
+        key,
+        listener: Arc::clone(&listener),
+        secure: session.secure,
+        watched,
+    };
     match planned {
         Ok(plan) => exchange(&mut stream, plan).await,
         Err(Refusal { status, wishes }) => stream.answer(status, wishes.is_some_and(|wishes| wishes.to_head)),
@@ -103,6 +113,9 @@ async fn exchange(stream: &mut Stream, mut plan: Plan) {
     let mut timeouts = 0;
     loop {
         let attempt = match plan.group().map(|group| group.settings.protocol_version) {
+            Some(ProtocolVersion::Http2 | ProtocolVersion::Grpc) if plan.wishes.upgrade => {
+                Attempt::Failed(OwnStatus::IncompatibleProtocol)
+            }
             Some(ProtocolVersion::Http2 | ProtocolVersion::Grpc) => {
                 to_http2::attempt(stream, &mut plan).await
             }

@@ -15,6 +15,7 @@ use super::{
     head,
     stream::{Attempt, Stream, unless_reset},
     upload::{Upload, UploadError},
+    websocket::tunnel,
 };
 use crate::{
     http::{
@@ -107,6 +108,7 @@ struct Answered {
     sink: SendStream<Bytes>,
     body: Download,
     target_stays: bool,
+    switching: bool,
 }
 
 /// One request on one connection.
@@ -135,6 +137,10 @@ impl Transfer {
             }
             match self.take_head(stream, plan) {
                 Ok(None) => {}
+                Ok(Some(answered)) if answered.switching => {
+                    tunnel(stream, &mut self.connection, &mut self.inbound, answered.sink).await;
+                    return Outcome::Over;
+                }
                 Ok(Some(answered)) => return self.relay(stream, answered).await,
                 Err(outcome) => return outcome,
             }
@@ -195,10 +201,14 @@ impl Transfer {
                 return Ok(None);
             };
             let (status, length) = (response.status, response.length);
-            if status == 101 {
+            if status == 101 && !stream.key.as_ref().is_some_and(|key| key.is_accepted_by(&response)) {
                 return Err(bad());
             }
-            if status < 200 {
+            // To who asked for a WebSocket, 2xx would say that there is one (RFC 8441, section 4).
+            if stream.key.is_some() && (200..300).contains(&status) {
+                return Err(bad());
+            }
+            if status < 200 && status != 101 {
                 let interim = head::response(&response, &HeaderEdits::new()).ok_or_else(bad)?;
                 drop(response);
                 self.inbound.consume(length);
@@ -208,13 +218,20 @@ impl Transfer {
                 continue;
             }
             let edits = plan.respond(&stream.context, &response.view(), stream.secure);
-            let head = head::response(&response, &edits).ok_or_else(bad)?;
+            let mut head = head::response(&response, &edits).ok_or_else(bad)?;
+            let switching = status == 101;
+            if switching {
+                *head.status_mut() = http::StatusCode::OK;
+                head.headers_mut().remove("sec-websocket-accept");
+            }
             let (framing, target_stays) = (response.framing, response.keep_alive);
             drop(response);
             self.inbound.consume(length);
-            let sink =
-                stream.respond.send_response(head, framing == Framing::Empty).map_err(|_| Outcome::Gone)?;
-            return Ok(Some(Answered { sink, body: Download::new(framing), target_stays }));
+            let sink = stream
+                .respond
+                .send_response(head, framing == Framing::Empty && !switching)
+                .map_err(|_| Outcome::Gone)?;
+            return Ok(Some(Answered { sink, body: Download::new(framing), target_stays, switching }));
         }
     }
 

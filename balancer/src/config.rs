@@ -4,15 +4,18 @@
 //! what a user wrote. All faults of all files are found in one go, each with file, line and column.
 //! Must not know: sockets, the kernel, what is running; it reads files and nothing else.
 
+mod action;
 mod attachment;
 mod balancer;
 mod blocks;
 mod certificate;
+mod condition;
 mod exclusions;
 mod fault;
 mod fields;
 mod health_check;
 mod listener;
+mod listener_rule;
 mod listener_tls;
 mod load_balancer;
 mod manual;
@@ -104,8 +107,9 @@ fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, 
         &blocks.listener_certificates,
         &blocks.listeners,
     );
-    let listeners =
+    let mut listeners =
         listener::build_all(&context, &blocks.listeners, &groups, &balancers, &certificates, &settings);
+    listener_rule::build_all(&context, &blocks.rules, &groups, &blocks.listeners, &mut listeners);
 
     let configuration = Configuration {
         balancer: settings.settings,

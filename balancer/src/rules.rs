@@ -1,14 +1,10 @@
-//! Which group a request goes to. Must not know: targets' states, cookies.
+//! What is done with a request: the rules of its listener in the order of their priorities, then the default
+//! action. Made ready when a configuration is taken up. Must not know: targets' states, cookies.
 
-use crate::{
-    model::{Action, RequestHead},
-    snapshot::ListenerView,
-};
+mod condition;
+mod path;
+mod pattern;
+mod table;
 
-/// The group that the listener's actions send this request to: an index into the snapshot's groups.
-#[must_use]
-pub fn route(listener: &ListenerView, _head: &RequestHead<'_>) -> usize {
-    match listener.default_action {
-        Action::Forward(group) => group,
-    }
-}
+pub(crate) use self::pattern::check_regex;
+pub use self::table::{Chosen, Rule, RuleTable};

@@ -3,10 +3,7 @@
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
-use crate::{
-    model::{Action, LoadBalancer},
-    target_group::GroupView,
-};
+use crate::{model::LoadBalancer, rules::RuleTable, target_group::GroupView};
 
 /// Names a listener for the life of the process: an address that is taken up again gets a new number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +25,7 @@ pub struct ListenerView {
     /// TLS, when clients speak it.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// What to do with a request; a group index is one of [`Snapshot::groups`].
-    pub default_action: Action,
+    pub rules: Arc<RuleTable>,
 }
 
 /// Everything a request needs to be decided.

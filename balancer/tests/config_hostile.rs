@@ -122,6 +122,10 @@ fn token() -> impl Strategy<Value = String> {
         "stickiness",
         "health_check",
         "default_action",
+        "listener_rule",
+        "condition",
+        "path_pattern",
+        "query_string",
         "forward",
         "targets",
         "port",
@@ -188,8 +192,9 @@ fn check(text: &str) -> Result<(), TestCaseError> {
             // What is accepted can be described and has sound references.
             let groups = configuration.target_groups.len();
             for listener in &configuration.listeners {
-                let balancer::model::Action::Forward(group) = listener.default_action;
-                prop_assert!(group < groups && listener.load_balancer < configuration.load_balancers.len());
+                let mut used = listener.actions().flat_map(balancer::model::Action::groups);
+                prop_assert!(used.all(|group| group < groups));
+                prop_assert!(listener.load_balancer < configuration.load_balancers.len());
             }
             let _ = config::warnings(&configuration);
         }

@@ -24,6 +24,7 @@ use balancer::{
         Action, Algorithm, Endpoint, HealthCheck, HealthCheckPort, KernelAssist, Listener, LoadBalancer,
         Matcher, ProbeProtocol, TargetGroup, XffMode,
     },
+    rules::RuleTable,
     snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
     target_group::{GroupRuntime, GroupView, TargetRuntime, TargetState, TargetView},
     telemetry::counters::OwnStatus,
@@ -79,6 +80,7 @@ impl Balancer {
             load_balancer: 0,
             http2_prior_knowledge: false,
             tls: None,
+            rules: Vec::new(),
             default_action: Action::Forward(0),
         };
         let socket = bind(&listener, 1).unwrap().pop().unwrap();
@@ -131,7 +133,7 @@ impl Balancer {
             load_balancer: Arc::new(load_balancer),
             http2_prior_knowledge: false,
             tls: None,
-            default_action: Action::Forward(0),
+            rules: Arc::new(RuleTable::compile(&[], Action::Forward(0))),
         };
         let snapshot = Snapshot { listeners: vec![Arc::new(view)], groups: vec![Arc::new(group)] };
         worker.messages.send(WorkerMessage::Snapshot(Arc::new(snapshot))).unwrap();

@@ -25,6 +25,8 @@ pub struct Config {
     pub more: String,
     /// The groups.
     pub groups: Vec<Group>,
+    /// More blocks, as they stand.
+    pub blocks: String,
 }
 
 /// A target group.
@@ -66,6 +68,7 @@ impl Config {
             protocol: "HTTP".to_owned(),
             more: String::new(),
             groups: vec![group],
+            blocks: String::new(),
         }
     }
 
@@ -117,6 +120,27 @@ impl Config {
         self
     }
 
+    /// With one more group.
+    #[must_use]
+    pub fn group(mut self, group: Group) -> Self {
+        self.groups.push(group);
+        self
+    }
+
+    /// With a rule of the listener that forwards to a group: lines of its `condition` blocks, one each.
+    #[must_use]
+    pub fn rule(mut self, priority: u16, conditions: &[&str], group: &str) -> Self {
+        let conditions: String =
+            conditions.iter().map(|condition| format!("  condition {{\n{condition}\n  }}\n")).collect();
+        write!(
+            self.blocks,
+            "listener_rule \"r{priority}\" {{\n  listener_arn = listener.web.arn\n  priority = {priority}\n  action {{\n    \
+             type = \"forward\"\n    target_group_arn = target_group.{group}.arn\n  }}\n{conditions}}}\n"
+        )
+        .unwrap();
+        self
+    }
+
     /// The text, for these places.
     #[must_use]
     pub fn text(&self, instance: &str, folder: &Path, port: u16, admin_port: u16) -> String {
@@ -138,6 +162,7 @@ impl Config {
         for group in &self.groups {
             text.push_str(&group.text());
         }
+        text.push_str(&self.blocks);
         text
     }
 }

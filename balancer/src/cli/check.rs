@@ -42,10 +42,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// What would run: listeners, target groups and targets, a table each.
 fn describe(configuration: &Configuration) -> String {
     let mut listeners = vec![row(["LISTENER", "ADDRESS", "LOAD BALANCER", "FORWARDS TO"])];
+    let mut rules = vec![row(["LISTENER", "PRIORITY", "RULE", "CONDITIONS", "FORWARDS TO"])];
     for listener in &configuration.listeners {
         let load_balancer = configuration.load_balancers.get(listener.load_balancer);
-        let Action::Forward(group) = listener.default_action;
-        let group = configuration.target_groups.get(group);
+        let group = configuration.target_groups.get(group_of(&listener.default_action));
+        for rule in &listener.rules {
+            let group = configuration.target_groups.get(group_of(&rule.action));
+            rules.push(vec![
+                listener.name.clone(),
+                rule.priority.to_string(),
+                rule.name.clone(),
+                rule.conditions_text(),
+                group.map(|group| group.name.clone()).unwrap_or_default(),
+            ]);
+        }
         listeners.push(vec![
             listener.name.clone(),
             format!("{}://{}", if listener.tls.is_some() { "https" } else { "http" }, listener.address),
@@ -53,6 +63,7 @@ fn describe(configuration: &Configuration) -> String {
             group.map(|group| group.name.clone()).unwrap_or_default(),
         ]);
     }
+    let rules = if rules.len() > 1 { format!("{}\n", table(&rules)) } else { String::new() };
     let mut groups = vec![row(["TARGET GROUP", "ALGORITHM", "STICKINESS", "HEALTH CHECK", "DRAINING"])];
     let mut targets = vec![row(["TARGET GROUP", "TARGET", "PORT"])];
     for group in &configuration.target_groups {
@@ -61,7 +72,7 @@ fn describe(configuration: &Configuration) -> String {
     }
     let admin = configuration.balancer.admin_address;
     format!(
-        "{}\n{}\n{}\ninstance {}, {} worker{}, admin {}\n",
+        "{}\n{rules}{}\n{}\ninstance {}, {} worker{}, admin {}\n",
         table(&listeners),
         table(&groups),
         table(&targets),
@@ -70,6 +81,11 @@ fn describe(configuration: &Configuration) -> String {
         if configuration.balancer.workers == 1 { "" } else { "s" },
         admin.map_or_else(|| "off".to_owned(), |address| format!("http://{address}")),
     )
+}
+
+fn group_of(action: &Action) -> usize {
+    let Action::Forward(group) = *action;
+    group
 }
 
 fn group_row(group: &TargetGroup) -> Vec<String> {

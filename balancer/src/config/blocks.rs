@@ -25,6 +25,7 @@ pub(super) struct Blocks<'a> {
     pub(super) balancer: Vec<&'a RawBlock>,
     pub(super) load_balancers: Vec<Found<'a>>,
     pub(super) listeners: Vec<Found<'a>>,
+    pub(super) rules: Vec<Found<'a>>,
     pub(super) target_groups: Vec<Found<'a>>,
     pub(super) attachments: Vec<Found<'a>>,
     pub(super) certificates: Vec<Found<'a>>,
@@ -35,13 +36,14 @@ const NATIVE: &[&str] = &[
     "balancer",
     "load_balancer",
     "listener",
+    "listener_rule",
     "listener_certificate",
     "certificate",
     "target_group",
     "target_group_attachment",
 ];
 /// ALB's, but not done by this version.
-const UNSUPPORTED: &[&str] = &["listener_rule", "trust_store", "trust_store_revocation"];
+const UNSUPPORTED: &[&str] = &["trust_store", "trust_store_revocation"];
 /// Terraform's own top-level blocks: accepted, so that a folder of Terraform loads.
 const TERRAFORM: &[&str] = &[
     "provider",
@@ -137,7 +139,7 @@ impl<'a> Blocks<'a> {
             )
             .map_or_else(String::new, |near| format!(" (did you mean `aws_lb_{near}`?)"));
             let message = format!(
-                "unknown type `{resource_type}`{hint}; allowed: aws_lb, aws_lb_listener, aws_lb_listener_certificate, aws_lb_target_group, aws_lb_target_group_attachment"
+                "unknown type `{resource_type}`{hint}; allowed: aws_lb, aws_lb_listener, aws_lb_listener_certificate, aws_lb_listener_rule, aws_lb_target_group, aws_lb_target_group_attachment"
             );
             faults.add(*type_place, message);
         }
@@ -162,6 +164,7 @@ impl<'a> Blocks<'a> {
         match kind {
             "load_balancer" => self.load_balancers.push(found),
             "listener" => self.listeners.push(found),
+            "listener_rule" => self.rules.push(found),
             "target_group" => self.target_groups.push(found),
             "certificate" => self.certificates.push(found),
             "listener_certificate" => self.listener_certificates.push(found),
@@ -172,7 +175,7 @@ impl<'a> Blocks<'a> {
     /// Notes a fault when the files configure nothing at all.
     pub(super) fn demand_something(&self, context: &Context<'_>) {
         let nothing = self.balancer.is_empty()
-            && [&self.load_balancers, &self.listeners, &self.target_groups, &self.attachments]
+            && [&self.load_balancers, &self.listeners, &self.rules, &self.target_groups, &self.attachments]
                 .iter()
                 .all(|found| found.is_empty());
         if nothing && context.faults.is_empty() && !context.faults.is_partial() {

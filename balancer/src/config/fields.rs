@@ -60,7 +60,7 @@ impl<'a> Fields<'a> {
             // Written so in JSON and by old Terraform: harmless where it is not looked at.
             Some(Child::Ignored(_)) => return,
             Some(Child::Unsupported(_)) => unsupported_block(name),
-            Some(Child::Block(_)) => {
+            Some(Child::Block(_) | Child::Repeated(_)) => {
                 format!("`{name}` is a block, not an attribute; allowed: `{name} {{ … }}`")
             }
             None if self.table.top && matches!(name, "count" | "for_each") => {
@@ -82,7 +82,7 @@ impl<'a> Fields<'a> {
             return;
         }
         let message = match self.table.child(name) {
-            Some(Child::Ignored(_)) => return,
+            Some(Child::Ignored(_) | Child::Repeated(_)) => return,
             Some(Child::Unsupported(_)) => unsupported_block(name),
             Some(Child::Block(_)) => match earlier {
                 Some(earlier) => format!(
@@ -134,7 +134,8 @@ impl<'a> Fields<'a> {
         let put_up_with =
             |attribute: &&Attribute| matches!(attribute.kind, Kind::Ignored | Kind::Only { .. });
         let attributes = self.table.attributes.iter().filter(|attribute| !put_up_with(attribute));
-        let blocks = self.table.blocks.iter().filter(|child| matches!(child, Child::Block(_)));
+        let blocks =
+            self.table.blocks.iter().filter(|child| matches!(child, Child::Block(_) | Child::Repeated(_)));
         let names: Vec<&str> =
             attributes.map(|attribute| attribute.name).chain(blocks.map(Child::name)).collect();
         names.join(", ")
@@ -152,6 +153,25 @@ impl<'a> Fields<'a> {
         if let Some(place) = self.written(name).map(|attribute| attribute.value.place).or(self.place()) {
             self.context.faults.add(place, message);
         }
+    }
+
+    /// Notes a fault at a place within the block.
+    pub(super) fn fault_in(&self, place: Place, message: impl Into<String>) {
+        self.context.faults.add(place, message);
+    }
+
+    /// Notes that what may be given once was given before.
+    pub(super) fn fault_again(&self, place: Place, name: &str, first: Place) {
+        let first = self.context.faults.show(first);
+        self.context.faults.add(
+            place,
+            format!("a second `{name}` condition is not supported; the first is at {first}; allowed: one"),
+        );
+    }
+
+    /// What kind of block it is.
+    pub(super) fn name(&self) -> &'static str {
+        self.table.name
     }
 
     /// Notes a fault when an attribute is not given.
@@ -185,6 +205,13 @@ impl<'a> Fields<'a> {
     /// A nested block opened by its table, absent or not.
     pub(super) fn open_child(&self, table: &'static Table) -> Self {
         Self::open(&self.context, table, self.child(table.name))
+    }
+
+    /// All nested blocks of a table, opened.
+    pub(super) fn open_children(&self, table: &'static Table) -> Vec<Self> {
+        let blocks = self.block.map(|block| block.body.blocks.as_slice()).unwrap_or_default();
+        let ours = blocks.iter().filter(|child| child.kind == table.name);
+        ours.map(|child| Self::open(&self.context, table, Some(child))).collect()
     }
 
     /// The value of an attribute; nothing when it is absent, null or a fault.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    action,
     balancer::Settings,
     blocks::Found,
     fields::{Context, Fields},
@@ -15,7 +16,7 @@ use super::{
     source::Place,
     value::shown,
 };
-use crate::model::{Action, Listener};
+use crate::model::Listener;
 
 /// Most listeners (ALB: quotas).
 const MAX_LISTENERS: usize = 50;
@@ -84,80 +85,8 @@ pub(super) static LISTENER: Table = Table {
     blocks: &[Child::Block(&DEFAULT_ACTION), Child::Unsupported("mutual_authentication")],
 };
 
-pub(super) static DEFAULT_ACTION: Table = Table {
-    name: "default_action",
-    top: false,
-    attributes: &[
-        Attribute::new(
-            "type",
-            Kind::Choice {
-                allowed: &["forward"],
-                default: "",
-                later: &[
-                    "redirect",
-                    "fixed-response",
-                    "authenticate-cognito",
-                    "authenticate-oidc",
-                    "jwt-validation",
-                ],
-            },
-            "What is done with a request. Needed.",
-        ),
-        Attribute::new(
-            "target_group_arn",
-            Kind::Reference { to: "target_group", default: "" },
-            "The group that requests go to. Needed, unless there is a `forward` block.",
-        ),
-        Attribute::new(
-            "order",
-            Kind::Whole { min: 1, max: 50_000, default: None },
-            "Order among several actions: there is but one.",
-        ),
-    ],
-    blocks: &[
-        Child::Block(&FORWARD),
-        Child::Unsupported("redirect"),
-        Child::Unsupported("fixed_response"),
-        Child::Unsupported("authenticate_cognito"),
-        Child::Unsupported("authenticate_oidc"),
-        Child::Unsupported("jwt_validation"),
-    ],
-};
-
-pub(super) static FORWARD: Table = Table {
-    name: "forward",
-    top: false,
-    attributes: &[],
-    blocks: &[Child::Block(&FORWARD_TARGET_GROUP), Child::Block(&FORWARD_STICKINESS)],
-};
-
-pub(super) static FORWARD_TARGET_GROUP: Table = Table {
-    name: "target_group",
-    top: false,
-    attributes: &[
-        Attribute::new("arn", Kind::Reference { to: "target_group", default: "" }, "The group. Needed."),
-        Attribute::new(
-            "weight",
-            Kind::Whole { min: 1, max: 999, default: Some(1) },
-            "Its share: without effect, since there is one group.",
-        ),
-    ],
-    blocks: &[],
-};
-
-pub(super) static FORWARD_STICKINESS: Table = Table {
-    name: "stickiness",
-    top: false,
-    attributes: &[
-        Attribute::new("enabled", Kind::Only { allowed: &["false"] }, "Whether clients stick to a group."),
-        Attribute::new(
-            "duration",
-            Kind::Whole { min: 1, max: 604_800, default: None },
-            "For how many seconds.",
-        ),
-    ],
-    blocks: &[],
-};
+pub(super) static DEFAULT_ACTION: Table =
+    Table { name: "default_action", top: false, attributes: action::ATTRIBUTES, blocks: action::BLOCKS };
 
 /// Reads all listeners. Names and places to listen at that occur twice are faults.
 pub(super) fn build_all(
@@ -192,10 +121,10 @@ pub(super) fn build_all(
             taken.push((address, place));
         }
         let load_balancer = load_balancer(context, &fields, load_balancers);
-        let group = default_action(context, &fields, groups);
+        let default_action = action::build(context, &fields, &DEFAULT_ACTION, groups);
         let tls = certificates.of_listener(context, found.label, &fields);
-        if let (Some(address), Some(load_balancer), Some(group), Some(tls)) =
-            (address, load_balancer, group, tls)
+        if let (Some(address), Some(load_balancer), Some(default_action), Some(tls)) =
+            (address, load_balancer, default_action, tls)
         {
             listeners.push(Listener {
                 name: found.label.to_owned(),
@@ -203,7 +132,8 @@ pub(super) fn build_all(
                 load_balancer,
                 http2_prior_knowledge: fields.truth("http2_prior_knowledge"),
                 tls,
-                default_action: Action::Forward(group),
+                rules: Vec::new(),
+                default_action,
             });
         }
     }
@@ -269,54 +199,4 @@ fn load_balancer(context: &Context<'_>, fields: &Fields<'_>, load_balancers: &Na
         ));
     }
     Some(0)
-}
-
-fn default_action(context: &Context<'_>, listener: &Fields<'_>, groups: &Names<'_>) -> Option<usize> {
-    if listener.child(DEFAULT_ACTION.name).is_none() {
-        listener
-            .fault("the listener needs a `default_action`; allowed: default_action { type = \"forward\" … }");
-        return None;
-    }
-    let action = listener.open_child(&DEFAULT_ACTION);
-    action.require("type");
-    let is_forward =
-        action.value("type").and_then(|(value, _)| value.as_text()).as_deref() == Some("forward");
-    action.choice("type");
-    action.whole_if_given("order");
-    let direct = action
-        .value("target_group_arn")
-        .map(|(value, place)| (groups.resolve(context, &value, place), place));
-    let block = forward(context, &action, groups);
-    match (direct, block) {
-        (Some((Some(direct), place)), Some(Some(block))) if direct != block => {
-            let message =
-                "`target_group_arn` and the `forward` block name different groups; allowed: the same group";
-            context.faults.add(place, message);
-            None
-        }
-        (Some((group, _)), _) | (None, Some(group)) => group,
-        (None, None) => {
-            if is_forward && !action.is_written("target_group_arn") {
-                action.require("target_group_arn");
-            }
-            None
-        }
-    }
-}
-
-/// The one group of a `forward` block: outer nothing when there is no such block, inner when it is a fault.
-fn forward(context: &Context<'_>, action: &Fields<'_>, groups: &Names<'_>) -> Option<Option<usize>> {
-    action.child(FORWARD.name)?;
-    // Several groups are a fault of their own, and not one of repeated blocks.
-    let forward = action.open_child(&FORWARD);
-    let stickiness = forward.open_child(&FORWARD_STICKINESS);
-    stickiness.whole_if_given("duration");
-    if forward.child(FORWARD_TARGET_GROUP.name).is_none() {
-        forward.fault("`forward` needs a `target_group` block; allowed: target_group { arn = … }");
-        return Some(None);
-    }
-    let group = forward.open_child(&FORWARD_TARGET_GROUP);
-    group.require("arn");
-    group.whole("weight");
-    Some(group.value("arn").and_then(|(value, place)| groups.resolve(context, &value, place)))
 }

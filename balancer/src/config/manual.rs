@@ -3,13 +3,14 @@
 use std::fmt::Write;
 
 use super::{
-    attachment, balancer, certificate, health_check, listener, listener_tls, load_balancer,
+    action, attachment, balancer, certificate, condition, health_check, listener, listener_rule,
+    listener_tls, load_balancer,
     schema::{Attribute, Child, EVERYWHERE_IGNORED, Kind, Table},
     stickiness, target_group,
 };
 
 /// Every kind of block with its heading, in the order of the manual.
-const TABLES: [(&str, &Table); 18] = [
+const TABLES: [(&str, &Table); 27] = [
     ("balancer", &balancer::BALANCER),
     ("load_balancer", &load_balancer::LOAD_BALANCER),
     ("load_balancer / access_logs", &load_balancer::ACCESS_LOGS),
@@ -17,9 +18,18 @@ const TABLES: [(&str, &Table); 18] = [
     ("load_balancer / health_check_logs", &load_balancer::HEALTH_CHECK_LOGS),
     ("listener", &listener::LISTENER),
     ("listener / default_action", &listener::DEFAULT_ACTION),
-    ("listener / default_action / forward", &listener::FORWARD),
-    ("listener / default_action / forward / target_group", &listener::FORWARD_TARGET_GROUP),
-    ("listener / default_action / forward / stickiness", &listener::FORWARD_STICKINESS),
+    ("listener / default_action / forward", &action::FORWARD),
+    ("listener / default_action / forward / target_group", &action::FORWARD_TARGET_GROUP),
+    ("listener / default_action / forward / stickiness", &action::FORWARD_STICKINESS),
+    ("listener_rule", &listener_rule::LISTENER_RULE),
+    ("listener_rule / action", &listener_rule::ACTION),
+    ("listener_rule / condition", &condition::CONDITION),
+    ("listener_rule / condition / host_header", &condition::HOST_HEADER),
+    ("listener_rule / condition / path_pattern", &condition::PATH_PATTERN),
+    ("listener_rule / condition / http_request_method", &condition::HTTP_REQUEST_METHOD),
+    ("listener_rule / condition / source_ip", &condition::SOURCE_IP),
+    ("listener_rule / condition / http_header", &condition::HTTP_HEADER),
+    ("listener_rule / condition / query_string", &condition::QUERY_STRING),
     ("listener_certificate", &listener_tls::LISTENER_CERTIFICATE),
     ("certificate", &certificate::CERTIFICATE),
     ("target_group", &target_group::TARGET_GROUP),
@@ -71,6 +81,7 @@ fn section(heading: &str, table: &Table) -> String {
     );
     for (what, names) in [
         ("Blocks in it, each at most once", blocks(|child| matches!(child, Child::Block(_)))),
+        ("Blocks in it, any number of times", blocks(|child| matches!(child, Child::Repeated(_)))),
         ("Blocks that this version refuses", blocks(|child| matches!(child, Child::Unsupported(_)))),
         ("Accepted and not looked at", ignored),
     ] {

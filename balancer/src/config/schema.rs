@@ -44,11 +44,13 @@ pub(super) enum Kind {
     Ignored,
 }
 
-/// A block within a block. All but `Ignored` may stand once.
+/// A block within a block. All but `Repeated` and `Ignored` may stand once.
 #[derive(Debug)]
 pub(super) enum Child {
     /// Read by its table.
     Block(&'static Table),
+    /// The same, and it may stand several times.
+    Repeated(&'static Table),
     /// Means nothing outside AWS: accepted and not looked at.
     Ignored(&'static str),
     /// What ALB can do and this version cannot.
@@ -59,7 +61,7 @@ impl Child {
     /// The block's name.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Block(table) => table.name,
+            Self::Block(table) | Self::Repeated(table) => table.name,
             Self::Ignored(name) | Self::Unsupported(name) => name,
         }
     }

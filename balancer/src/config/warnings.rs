@@ -2,7 +2,7 @@
 
 use crate::{
     clock::unix_now,
-    model::{Action, AlpnPolicy, Certificate, Configuration, ListenerTls, ProtocolVersion},
+    model::{AlpnPolicy, Certificate, Configuration, ListenerTls, ProtocolVersion},
 };
 
 /// One line for each oddity of a valid configuration, for whoever wrote it.
@@ -18,21 +18,22 @@ pub fn warnings(configuration: &Configuration) -> Vec<String> {
         }
     }
     for (index, group) in configuration.target_groups.iter().enumerate() {
-        let is_used = configuration.listeners.iter().any(|listener| match listener.default_action {
-            Action::Forward(group) => group == index,
-        });
+        let is_used = configuration
+            .listeners
+            .iter()
+            .any(|listener| listener.actions().any(|action| action.groups().any(|group| group == index)));
         if !is_used && !configuration.listeners.is_empty() {
             warnings.push(format!("target group {}: no listener forwards to it", group.name));
         }
         let wants_http2 = group.protocol_version != ProtocolVersion::Http1;
         for listener in configuration.listeners.iter().filter(|_| wants_http2) {
-            let Action::Forward(forwarded) = listener.default_action;
+            let forwards = listener.actions().any(|action| action.groups().any(|group| group == index));
             let enabled =
                 configuration.load_balancers.get(listener.load_balancer).is_some_and(|lb| lb.enable_http2);
             let offered = listener.tls.as_ref().map_or(listener.http2_prior_knowledge, |tls| {
                 !matches!(tls.alpn, AlpnPolicy::None | AlpnPolicy::Http1Only)
             });
-            if forwarded == index && !(offered && enabled) {
+            if forwards && !(offered && enabled) {
                 warnings.push(format!(
                     "target group {}: listener {} lets no client speak HTTP/2, requests are answered 464",
                     group.name, listener.name

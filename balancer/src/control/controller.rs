@@ -26,6 +26,7 @@ use crate::{
     id::{Slot, TargetId},
     kernel::{Events, Kernel, KernelError, TargetEvent},
     model::{Action, Configuration, Endpoint, Listener, LoadBalancer, TargetAddress, TargetGroup},
+    rules::RuleTable,
     snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
     stickiness::{GroupStickiness, Keyring},
     target_group::{ASSESSMENT, Registry, Slots, TargetNames, TargetState, Urgency, WantedGroup},
@@ -136,6 +137,8 @@ pub struct Controller {
     /// Of the configuration that the process started with: another one takes effect at the next start.
     state_dir: PathBuf,
     pending: Option<Pending>,
+    /// The rules of each listener, compiled.
+    rules: HashMap<SocketAddr, Arc<RuleTable>>,
     servers: Servers,
     /// TLS of the listeners that have it.
     tls: ServerConfigs,
@@ -192,9 +195,11 @@ impl Controller {
             publish_at: None,
             published: monotonic_now(),
             pending: None,
+            rules: HashMap::new(),
         };
         controller.resolver.sync(host_names(&controller.configuration), monotonic_now());
         controller.resolver.settle().await;
+        controller.compile_rules();
         let wanted = controller.wanted(&controller.configuration);
         controller.registry.apply(wanted, &controller.names, &mut controller.kernel, monotonic_now())?;
         controller.kernel.release_unclaimed();
@@ -330,6 +335,17 @@ impl Controller {
         self.checks.sync(self.registry.checked_targets(), monotonic_now());
     }
 
+    /// Compiles the rules of the configuration in force: once, however often snapshots are made of it.
+    fn compile_rules(&mut self) {
+        let listeners = self.configuration.listeners.iter();
+        self.rules = listeners
+            .map(|listener| {
+                let table = RuleTable::compile(&listener.rules, listener.default_action.clone());
+                (listener.address, Arc::new(table))
+            })
+            .collect();
+    }
+
     fn publish_soon(&mut self) {
         self.publish_at.get_or_insert_with(|| monotonic_now() + COALESCE);
     }
@@ -358,7 +374,7 @@ impl Controller {
                 tls: self.tls.get(&listener.address).cloned(),
                 load_balancer: Arc::clone(balancers.get(listener.load_balancer)?),
                 http2_prior_knowledge: listener.http2_prior_knowledge,
-                default_action: listener.default_action.clone(),
+                rules: Arc::clone(self.rules.get(&listener.address)?),
             }))
         };
         let listeners = self.configuration.listeners.iter().filter_map(view).collect();
@@ -403,13 +419,8 @@ impl Controller {
     }
 
     fn wanted(&self, configuration: &Configuration) -> Vec<WantedGroup> {
-        let used: HashSet<usize> = configuration
-            .listeners
-            .iter()
-            .map(|listener| match listener.default_action {
-                Action::Forward(group) => group,
-            })
-            .collect();
+        let used: HashSet<usize> =
+            configuration.listeners.iter().flat_map(Listener::actions).flat_map(Action::groups).collect();
         let groups = configuration.target_groups.iter().enumerate();
         groups
             .map(|(place, group)| WantedGroup {

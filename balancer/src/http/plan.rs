@@ -10,8 +10,7 @@ use super::{
     pick::{pick, spill},
 };
 use crate::{
-    model::{HeaderEdits, ProtocolVersion, RequestHead, ResponseHead, Version},
-    rules,
+    model::{Action, HeaderEdits, ProtocolVersion, RequestHead, ResponseHead, Version},
     snapshot::ListenerView,
     stickiness::{Decision, Outcome},
     target_group::{GroupView, TargetState, TargetView},
@@ -147,7 +146,9 @@ impl Plan {
         memory.clear();
         forward::head(request, route, &mut memory)?;
         let view = request.view();
-        let place = rules::route(listener, &view);
+        let chosen = listener.rules.choose(&view, route.peer.ip());
+        context.counters.rule_evaluations.add(chosen.evaluated as u64);
+        let Action::Forward(place) = *chosen.action;
         let group = snapshot.groups.get(place).ok_or(refuse(OwnStatus::ServiceUnavailable))?;
         if !go_together(&view, group.settings.protocol_version) {
             return Err(refuse(OwnStatus::IncompatibleProtocol));

@@ -55,6 +55,7 @@ mod tests {
             load_balancer: 0,
             http2_prior_knowledge: false,
             tls: None,
+            rules: Vec::new(),
             default_action: Action::Forward(0),
         }
     }

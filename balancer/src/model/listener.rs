@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use super::ListenerRule;
+
 /// Attributes of a load balancer (`load_balancer`, `aws_lb`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadBalancer {
@@ -48,8 +50,17 @@ pub struct Listener {
     pub http2_prior_knowledge: bool,
     /// TLS, when `protocol` is HTTPS.
     pub tls: Option<super::ListenerTls>,
+    /// Its rules, by rising priority, which no two share.
+    pub rules: Vec<ListenerRule>,
     /// What is done with a request that no rule takes.
     pub default_action: Action,
+}
+
+impl Listener {
+    /// Every action that a request may come to, the default one last.
+    pub fn actions(&self) -> impl Iterator<Item = &Action> {
+        self.rules.iter().map(|rule| &rule.action).chain([&self.default_action])
+    }
 }
 
 /// What is done with a request.
@@ -57,4 +68,12 @@ pub struct Listener {
 pub enum Action {
     /// Forward to a target of the group at this index of [`super::Configuration::target_groups`].
     Forward(usize),
+}
+
+impl Action {
+    /// The groups that requests may go to.
+    pub fn groups(&self) -> impl Iterator<Item = usize> {
+        let Self::Forward(group) = self;
+        [*group].into_iter()
+    }
 }

@@ -106,6 +106,8 @@ pub struct WorkerCounters {
     pub accept_pauses: Counter,
     /// Requests whose head was read whole.
     pub requests: Counter,
+    /// Rules looked at; the default action is none (ALB: `RuleEvaluations`).
+    pub rule_evaluations: Counter,
     /// Own answers by [`OwnStatus::index`].
     pub own_responses: [Counter; OwnStatus::ALL.len()],
     /// Requests sent again, to another target or on a fresh connection.

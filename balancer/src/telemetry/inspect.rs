@@ -11,7 +11,7 @@ use std::{
 use super::{
     counters::{ControlCounters, Counter, OwnStatus, STICKINESS_OUTCOMES, TargetShard, WorkerCounters},
     status::{
-        AnomalyStatus, Connections, GroupStatus, ListenerStatus, LoadSkew, SessionTable, Status,
+        AnomalyStatus, Connections, GroupStatus, ListenerStatus, LoadSkew, RuleStatus, SessionTable, Status,
         StickinessStatus, TargetStatus, Totals,
     },
 };
@@ -293,6 +293,7 @@ fn totals(workers: &[Arc<WorkerCounters>]) -> Totals {
                 (status.code(), sum(counters))
             })
             .collect(),
+        rule_evaluations: all(|worker| &worker.rule_evaluations),
         retries: all(|worker| &worker.retries),
         target_connects: all(|worker| &worker.target_connects),
         target_reuses: all(|worker| &worker.target_reuses),
@@ -313,13 +314,23 @@ fn totals(workers: &[Arc<WorkerCounters>]) -> Totals {
 }
 
 fn listener_status(listener: &ListenerView, snapshot: &Snapshot) -> ListenerStatus {
-    let Action::Forward(group) = listener.default_action;
+    let group_of = |action: &Action| {
+        let Action::Forward(group) = *action;
+        snapshot.groups.get(group).map(|group| group.settings.name.clone()).unwrap_or_default()
+    };
+    let rules = listener.rules.rules().iter().map(|rule| RuleStatus {
+        name: rule.name.clone(),
+        priority: rule.priority,
+        conditions: rule.conditions.clone(),
+        target_group: group_of(&rule.action),
+    });
     ListenerStatus {
         name: listener.name.clone(),
         protocol: if listener.tls.is_some() { "HTTPS" } else { "HTTP" }.to_owned(),
         port: listener.port,
         load_balancer: listener.load_balancer.name.clone(),
-        target_group: snapshot.groups.get(group).map(|group| group.settings.name.clone()).unwrap_or_default(),
+        target_group: group_of(listener.rules.default_action()),
+        rules: rules.collect(),
     }
 }
 

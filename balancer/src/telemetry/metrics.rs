@@ -180,6 +180,11 @@ fn totals(families: &mut Families<'_>, status: &Status) -> fmt::Result {
         totals.own_responses.iter().map(|(code, count)| ([("status", code.to_string())], *count)),
     )?;
     families.counter(
+        "balancer_rule_evaluations",
+        "Listener rules looked at; default actions are none.",
+        totals.rule_evaluations,
+    )?;
+    families.counter(
         "balancer_retries",
         "Requests sent again, to another target or on a fresh connection.",
         totals.retries,

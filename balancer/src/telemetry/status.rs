@@ -55,6 +55,8 @@ pub struct Totals {
     pub own_responses: BTreeMap<u16, u64>,
     /// Requests sent again, to another target or on a fresh connection.
     pub retries: u64,
+    /// Rules looked at, default actions left out.
+    pub rule_evaluations: u64,
     /// Connections opened to targets.
     pub target_connects: u64,
     /// Requests sent on a pooled connection.
@@ -110,6 +112,22 @@ pub struct ListenerStatus {
     /// Name of its load balancer.
     pub load_balancer: String,
     /// The group its default action forwards to.
+    pub target_group: String,
+    /// Its rules, in the order they are tried.
+    pub rules: Vec<RuleStatus>,
+}
+
+/// A rule of a listener.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RuleStatus {
+    /// Its configured name.
+    pub name: String,
+    /// Its priority.
+    pub priority: u16,
+    /// Its conditions, for people.
+    pub conditions: String,
+    /// The group it forwards to.
     pub target_group: String,
 }
 

@@ -26,6 +26,16 @@ impl Display for StatusText<'_> {
                 listener.port,
                 Plain(&listener.target_group)
             )?;
+            for rule in &listener.rules {
+                writeln!(
+                    f,
+                    "  {} {}: {} -> target group {}",
+                    rule.priority,
+                    Plain(&rule.name),
+                    Plain(&rule.conditions),
+                    Plain(&rule.target_group)
+                )?;
+            }
         }
         for group in &status.target_groups {
             writeln!(f)?;
@@ -252,7 +262,7 @@ impl Display for Share {
 mod tests {
     use super::*;
     use crate::telemetry::status::{
-        AnomalyStatus, Connections, ListenerStatus, LoadSkew, SessionTable, StickinessStatus,
+        AnomalyStatus, Connections, ListenerStatus, LoadSkew, RuleStatus, SessionTable, StickinessStatus,
     };
 
     fn target(id: &str, state: &str, reason: Option<(&str, &str)>) -> TargetStatus {
@@ -285,6 +295,12 @@ mod tests {
                 protocol: "HTTP".into(),
                 port: 80,
                 target_group: "app".into(),
+                rules: vec![RuleStatus {
+                    name: "api".into(),
+                    priority: 10,
+                    conditions: "path-pattern /api/*".into(),
+                    target_group: "api".into(),
+                }],
                 ..ListenerStatus::default()
             }],
             target_groups: vec![GroupStatus {
@@ -321,6 +337,7 @@ mod tests {
              application sessions: 5 of at most 100\n\
              \n\
              listener web: HTTP port 80 -> target group app\n\
+             \x20 10 api: path-pattern /api/* -> target group api\n\
              \n\
              target group app: round_robin, 1000 requests, lb_cookie AWSALB for 1 d, 99.9 % of decisions pinned\n\
              \x20 decisions: absent 1, pinned 999\n\

@@ -116,6 +116,7 @@ impl Controller {
         self.warn_of_restarts(&configuration);
         telemetry::log::set_level(configuration.balancer.log_level);
         self.configuration = configuration;
+        self.compile_rules();
         let is_kept =
             |address: SocketAddr| self.configuration.listeners.iter().any(|now| now.address == address);
         let (kept, gone): (Vec<_>, Vec<_>) =

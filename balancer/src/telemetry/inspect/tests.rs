@@ -7,6 +7,7 @@ use crate::{
         Algorithm, CookieAttributes, CookieRenewal, Endpoint, HealthCheck, HealthCheckPort, LoadBalancer,
         Matcher, ProbeProtocol, TargetGroup, XffMode,
     },
+    rules::RuleTable,
     snapshot::ListenerId,
     target_group::{GroupRuntime, Reason, TargetRuntime, TargetState},
 };
@@ -90,7 +91,7 @@ fn inspector() -> Inspector {
             load_balancer,
             http2_prior_knowledge: false,
             tls: None,
-            default_action: Action::Forward(0),
+            rules: Arc::new(RuleTable::compile(&[], Action::Forward(0))),
         })],
         groups: vec![Arc::new(GroupView::new(
             Arc::new(group(Some(StickinessKind::ApplicationCookie { cookie_name: "SESSION".into() }))),

@@ -1,0 +1,170 @@
+//! `listener_rule` blocks (`aws_lb_listener_rule`): which listener, which priority, and what is done with a request.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{
+    action,
+    blocks::{Found, spellings},
+    condition::{self, CONDITION},
+    fields::{Context, Fields},
+    names::Names,
+    schema::{Attribute, Child, Kind, Table},
+    source::Place,
+    suggest,
+    value::{Value, shown},
+};
+use crate::model::{Listener, ListenerRule};
+
+/// Most rules of a load balancer, default ones left out (ALB: quotas).
+const MAX_RULES: usize = 100;
+const MAX_PRIORITY: u16 = 50_000;
+
+pub(super) static LISTENER_RULE: Table = Table {
+    name: "listener_rule",
+    top: true,
+    attributes: &[
+        Attribute::new(
+            "listener_arn",
+            Kind::Reference { to: "listener", default: "" },
+            "The listener that the rule belongs to. Needed.",
+        ),
+        Attribute::new(
+            "priority",
+            Kind::Whole { min: 1, max: 50_000, default: None },
+            "The rule with the lowest is tried first; no two of a listener share one. By default the next after the \
+             listener's highest.",
+        ),
+    ],
+    blocks: &[Child::Block(&ACTION), Child::Repeated(&CONDITION), Child::Unsupported("transform")],
+};
+
+pub(super) static ACTION: Table =
+    Table { name: "action", top: false, attributes: action::ATTRIBUTES, blocks: action::BLOCKS };
+
+/// A rule as written, its place among the others not known yet.
+struct Draft {
+    rule: ListenerRule,
+    priority: Option<(u16, Place)>,
+    place: Place,
+}
+
+/// Reads all rules into their listeners, which stand in the order of `found_listeners` unless there are faults.
+pub(super) fn build_all(
+    context: &Context<'_>,
+    found: &[Found<'_>],
+    groups: &Names<'_>,
+    found_listeners: &[Found<'_>],
+    listeners: &mut [Listener],
+) {
+    let mut labels = HashMap::new();
+    let mut by_listener: BTreeMap<usize, Vec<Draft>> = BTreeMap::new();
+    for found in found {
+        if let Some(first) = labels.insert(found.label, found.label_place).filter(|_| !found.label.is_empty())
+        {
+            let message = format!(
+                "listener rule {} is given twice, first at {}; allowed: labels that differ",
+                shown(found.label),
+                context.faults.show(first)
+            );
+            context.faults.add(found.label_place, message);
+        }
+        let fields = Fields::open(context, &LISTENER_RULE, Some(found.block));
+        fields.require("listener_arn");
+        let listener = fields
+            .value("listener_arn")
+            .and_then(|(value, place)| resolve(context, &value, place, found_listeners));
+        let priority = fields
+            .whole_if_given("priority")
+            .and_then(|priority| u16::try_from(priority).ok())
+            .zip(fields.value("priority").map(|(_, place)| place));
+        let conditions = condition::build_all(&fields);
+        let action = action::build(context, &fields, &ACTION, groups);
+        if let (Some(listener), Some(action)) = (listener, action) {
+            let rule = ListenerRule { name: found.label.to_owned(), priority: 0, conditions, action };
+            let draft = Draft { rule, priority, place: found.block.place };
+            by_listener.entry(listener).or_default().push(draft);
+        }
+    }
+    let mut of_balancer: HashMap<usize, usize> = HashMap::new();
+    for (index, drafts) in by_listener {
+        let places: Vec<Place> = drafts.iter().map(|draft| draft.place).collect();
+        let rules = number(context, drafts);
+        let Some(listener) = listeners.get_mut(index) else { continue };
+        let count = of_balancer.entry(listener.load_balancer).or_default();
+        if let Some(place) = MAX_RULES.checked_sub(*count).and_then(|room| places.get(room)) {
+            let message =
+                format!("too many listener rules; allowed: at most {MAX_RULES} for a load balancer");
+            context.faults.add(*place, message);
+        }
+        *count = (*count + rules.len()).min(MAX_RULES);
+        listener.rules = rules;
+    }
+}
+
+/// Gives every rule its priority, and sorts by it.
+fn number(context: &Context<'_>, drafts: Vec<Draft>) -> Vec<ListenerRule> {
+    let mut taken: HashMap<u16, Place> = HashMap::new();
+    for (priority, place) in drafts.iter().filter_map(|draft| draft.priority) {
+        if let Some(first) = taken.insert(priority, place) {
+            let message = format!(
+                "Priority '{priority}' was provided multiple times, first at {}; allowed: priorities that differ",
+                context.faults.show(first)
+            );
+            context.faults.add(place, message);
+        }
+    }
+    let mut highest = taken.keys().copied().max().unwrap_or(0);
+    let mut rules: Vec<ListenerRule> = Vec::new();
+    for Draft { mut rule, priority, place } in drafts {
+        rule.priority = priority.map_or_else(
+            || {
+                if highest == MAX_PRIORITY {
+                    let message = format!("there is no priority left after {highest}; allowed: a `priority`");
+                    context.faults.add(place, message);
+                }
+                highest = highest.saturating_add(1).min(MAX_PRIORITY);
+                highest
+            },
+            |(priority, _)| priority,
+        );
+        rules.push(rule);
+    }
+    rules.sort_by_key(|rule| rule.priority);
+    rules
+}
+
+/// The place among the listeners of the one that a value refers to.
+fn resolve(context: &Context<'_>, value: &Value, place: Place, listeners: &[Found<'_>]) -> Option<usize> {
+    let label = match value {
+        Value::Text(text) => Some(text.as_str()),
+        Value::Reference(path) => match path.as_slice() {
+            [kind, label] if spellings("listener").contains(kind) => Some(label.as_str()),
+            [kind, label, attribute]
+                if spellings("listener").contains(kind) && matches!(attribute.as_str(), "arn" | "id") =>
+            {
+                Some(label.as_str())
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    let found = label.and_then(|label| listeners.iter().position(|listener| listener.label == label));
+    if found.is_none() && !context.faults.is_partial() {
+        let labels: Vec<&str> = listeners.iter().map(|listener| listener.label).collect();
+        let wrong = match label {
+            Some(label) => {
+                format!(
+                    "there is no listener {}{}",
+                    shown(label),
+                    suggest::hint(label, labels.iter().copied())
+                )
+            }
+            None => format!("{value} is no reference to a listener"),
+        };
+        let known: Vec<String> = labels.iter().take(8).map(|label| format!("listener.{label}.arn")).collect();
+        let known =
+            if known.is_empty() { "a listener, but none is given".to_owned() } else { known.join(", ") };
+        context.faults.add(place, format!("{wrong}; allowed: {known}"));
+    }
+    found
+}

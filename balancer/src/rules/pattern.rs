@@ -1,0 +1,249 @@
+//! Patterns over bytes, made ready to match: wildcards (`*`, `?`) in the cheapest form that does, and regular
+//! expressions within bounds. Must not know: what is matched.
+
+use regex::bytes::{Regex, RegexBuilder};
+
+use crate::model::TextPattern;
+
+/// Most bytes that a compiled expression may take up: what repeats itself a thousandfold is refused when it is
+/// loaded. Matching takes time that grows with the text alone (the engine does not backtrack).
+const REGEX_SIZE: usize = 256 << 10;
+const REGEX_NESTING: u32 = 32;
+
+/// Whether the case of letters counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Case {
+    Exact,
+    Ignored,
+}
+
+/// A text pattern, ready to match.
+#[derive(Debug)]
+pub(super) enum Pattern {
+    Wildcard(Wildcard),
+    Regex(Box<Regex>),
+}
+
+impl Pattern {
+    /// Nothing when it is an expression that does not compile, which no configuration holds.
+    pub(super) fn compile(pattern: &TextPattern, case: Case) -> Option<Self> {
+        match pattern {
+            TextPattern::Wildcard(text) => Some(Self::Wildcard(Wildcard::new(text, case))),
+            TextPattern::Regex(text) => regex(text, case).ok().map(|regex| Self::Regex(Box::new(regex))),
+        }
+    }
+
+    /// Whether the text is like it. Control characters are like nothing (ALB: only visible ASCII is matched).
+    pub(super) fn matches(&self, text: &[u8]) -> bool {
+        !text.iter().any(u8::is_ascii_control)
+            && match self {
+                Self::Wildcard(wildcard) => wildcard.matches(text),
+                Self::Regex(regex) => regex.is_match(text),
+            }
+    }
+}
+
+fn regex(text: &str, case: Case) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(text)
+        .unicode(false)
+        .case_insensitive(case == Case::Ignored)
+        .size_limit(REGEX_SIZE)
+        .dfa_size_limit(REGEX_SIZE)
+        .nest_limit(REGEX_NESTING)
+        .build()
+}
+
+/// Why an expression cannot be had, in one line.
+///
+/// # Errors
+/// It is none, it needs look-around or back-references, or it is too large when compiled.
+pub(crate) fn check_regex(text: &str) -> Result<(), String> {
+    regex(text, Case::Ignored).map(drop).map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => "is too large when compiled".to_owned(),
+        // The last line says what; those before it draw the place.
+        other => {
+            let text = other.to_string();
+            let what = text.lines().last().unwrap_or_default();
+            format!("is no regular expression: {}", what.trim_start_matches("error: "))
+        }
+    })
+}
+
+/// A wildcard pattern: what stands between its stars, in order.
+#[derive(Debug)]
+pub(super) struct Wildcard {
+    case: Case,
+    /// The whole text when there is no star, else what it begins with.
+    first: Piece,
+    /// What has to come in between.
+    middle: Vec<Piece>,
+    /// What it ends with; nothing when there is no star.
+    last: Option<Piece>,
+}
+
+/// A run of characters; nothing stands for any one.
+#[derive(Debug, Default)]
+struct Piece {
+    letters: Vec<Option<u8>>,
+    /// The same when no `?` is in it.
+    literal: Option<Vec<u8>>,
+}
+
+impl Piece {
+    fn new(letters: Vec<Option<u8>>) -> Self {
+        let literal = letters.iter().copied().collect();
+        Self { letters, literal }
+    }
+
+    fn len(&self) -> usize {
+        self.letters.len()
+    }
+
+    /// Whether it is all of `text`.
+    fn is(&self, text: &[u8], case: Case) -> bool {
+        match (&self.literal, case) {
+            (Some(literal), Case::Exact) => literal == text,
+            (Some(literal), Case::Ignored) => literal.eq_ignore_ascii_case(text),
+            (None, _) => {
+                text.len() == self.len()
+                    && self.letters.iter().zip(text).all(|(letter, byte)| {
+                        letter.is_none_or(|letter| match case {
+                            Case::Exact => letter == *byte,
+                            Case::Ignored => letter.eq_ignore_ascii_case(byte),
+                        })
+                    })
+            }
+        }
+    }
+}
+
+impl Wildcard {
+    pub(super) fn new(text: &str, case: Case) -> Self {
+        let mut pieces = vec![Vec::new()];
+        let mut bytes = text.bytes();
+        while let Some(byte) = bytes.next() {
+            let letter = match byte {
+                b'*' => {
+                    pieces.push(Vec::new());
+                    continue;
+                }
+                b'?' => None,
+                b'\\' => Some(bytes.next().unwrap_or(b'\\')),
+                byte => Some(byte),
+            };
+            if let Some(piece) = pieces.last_mut() {
+                piece.push(letter);
+            }
+        }
+        let mut pieces = pieces.into_iter().map(Piece::new);
+        let first = pieces.next().unwrap_or_default();
+        let last = pieces.next_back();
+        Self { case, first, middle: pieces.filter(|piece| piece.len() > 0).collect(), last }
+    }
+
+    /// Whether the whole text is like it. Each piece is taken where it comes first, so that nothing is tried
+    /// twice: time grows with text times pattern at worst.
+    pub(super) fn matches(&self, text: &[u8]) -> bool {
+        let Some(last) = &self.last else { return self.first.is(text, self.case) };
+        if text.len() < self.first.len() + last.len() {
+            return false;
+        }
+        let Some((start, rest)) = text.split_at_checked(self.first.len()) else { return false };
+        let Some((mut rest, end)) = rest.split_at_checked(rest.len() - last.len()) else { return false };
+        if !self.first.is(start, self.case) || !last.is(end, self.case) {
+            return false;
+        }
+        for piece in &self.middle {
+            let Some(place) = rest.windows(piece.len()).position(|window| piece.is(window, self.case)) else {
+                return false;
+            };
+            rest = rest.get(place + piece.len()..).unwrap_or_default();
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn like(pattern: &str, text: &str) -> bool {
+        Wildcard::new(pattern, Case::Exact).matches(text.as_bytes())
+    }
+
+    #[test]
+    fn stars_and_question_marks_are_what_alb_says_they_are() {
+        assert!(like("/img/*", "/img/") && like("/img/*", "/img/a/b.png") && !like("/img/*", "/img"));
+        assert!(like("*.example.com", "a.b.example.com") && !like("*.example.com", "example.com"));
+        assert!(like("a?c", "abc") && !like("a?c", "ac") && !like("a?c", "abbc"));
+        assert!(like("*", "") && like("**", "x") && !like("?", "") && like("", "") && !like("", "a"));
+        assert!(like("a*a", "aa") && !like("a*a", "a"), "two pieces never share a letter");
+        assert!(like("*ab*ab*", "abab") && !like("*ab*ab*", "abb"));
+        assert!(like(r"a\*b\?c\\", r"a*b?c\") && !like(r"a\*", "ab"));
+    }
+
+    #[test]
+    fn case_counts_where_it_is_said_to() {
+        assert!(!like("/A*", "/a"));
+        assert!(Wildcard::new("*.EXAMPLE.c?m", Case::Ignored).matches(b"a.example.COM"));
+    }
+
+    #[test]
+    fn control_characters_are_like_nothing() {
+        for pattern in [TextPattern::Wildcard("*".into()), TextPattern::Regex(".*".into())] {
+            let pattern = Pattern::compile(&pattern, Case::Exact).expect("pattern");
+            assert!(pattern.matches(b"a b") && !pattern.matches(b"a\tb") && !pattern.matches(b"\x7f"));
+        }
+    }
+
+    #[test]
+    fn expressions_that_cannot_be_had_are_refused() {
+        for (text, why) in [
+            ("(", "unclosed group"),
+            ("(?=a)", "look-around"),
+            ("(?<!a)b", "look-around"),
+            (r"(a)\1", "backreferences"),
+            ("(?:a{1000}){1000}", "too large"),
+            (r"\p{L}", "Unicode"),
+        ] {
+            let said = check_regex(text).expect_err(text);
+            assert!(said.contains(why), "{text}: {said}");
+        }
+        assert_eq!(check_regex("^/v[0-9]+/.*$"), Ok(()));
+    }
+
+    /// The same by trying every way, which is slow and plainly right.
+    fn by_trying(pattern: &[u8], text: &[u8]) -> bool {
+        match pattern {
+            [] => text.is_empty(),
+            [b'*', rest @ ..] => (0..=text.len()).any(|skipped| by_trying(rest, &text[skipped..])),
+            [b'?', rest @ ..] => !text.is_empty() && by_trying(rest, &text[1..]),
+            [letter, rest @ ..] => text.first() == Some(letter) && by_trying(rest, &text[1..]),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn wildcards_agree_with_trying_every_way(pattern in "[ab*?]{0,10}", text in "[ab]{0,12}") {
+            prop_assert_eq!(like(&pattern, &text), by_trying(pattern.as_bytes(), text.as_bytes()));
+        }
+
+        #[test]
+        fn expressions_agree_with_wildcards_that_say_the_same(pattern in "[ab*?]{0,8}", text in "[abAB]{0,10}") {
+            let expression = format!("^{}$", pattern.replace('*', ".*").replace('?', "."));
+            for case in [Case::Exact, Case::Ignored] {
+                let regex = Pattern::compile(&TextPattern::Regex(expression.clone()), case);
+                let wildcard = Wildcard::new(&pattern, case).matches(text.as_bytes());
+                prop_assert_eq!(regex.map(|regex| regex.matches(text.as_bytes())), Some(wildcard));
+            }
+        }
+
+        #[test]
+        fn no_text_upsets_them(pattern in "[ -~]{0,20}", text: Vec<u8>) {
+            let _ = Wildcard::new(&pattern, Case::Ignored).matches(&text);
+            let _ = check_regex(&pattern);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Listener rules: which group gets a request.
+
+use std::process::Command;
+
+use support::{Balancer, Config, Group, Target, balancer::binary};
+
+/// A balancer with a group for what no rule takes, `default`, and one that rules forward to, `ruled`.
+struct Ruled {
+    default: Target,
+    ruled: Target,
+    balancer: Balancer,
+}
+
+impl Ruled {
+    fn new(rules: &[(u16, &[&str])]) -> Self {
+        let (default, ruled) = (Target::plain(), Target::plain());
+        let mut config =
+            Config::with(Group::new("default", &[&default])).group(Group::new("ruled", &[&ruled]));
+        for (priority, conditions) in rules {
+            config = config.rule(*priority, conditions, "ruled");
+        }
+        let balancer = Balancer::start(&config);
+        Self { default, ruled, balancer }
+    }
+
+    /// Whether a rule took the request with this request line's start and these header lines.
+    fn takes(&self, request: &str, fields: &str) -> bool {
+        let (default, ruled) = (self.default.count(), self.ruled.count());
+        let mut connection = self.balancer.connect();
+        connection.send(format!("{request} HTTP/1.1\r\n{fields}\r\n"));
+        assert_eq!(connection.response().status, 200);
+        let taken = self.ruled.count() - ruled;
+        assert_eq!(self.default.count() - default + taken, 1);
+        taken == 1
+    }
+}
+
+#[test]
+fn a_host_is_matched_without_its_port_whatever_its_case() {
+    let ruled = Ruled::new(&[(1, &["host_header {\nvalues = [\"*.example.com\", \"a.org\"]\n}"])]);
+    assert!(ruled.takes("GET /", "Host: WWW.example.COM:8080\r\n"));
+    assert!(ruled.takes("GET /", "Host: a.org\r\n"));
+    assert!(ruled.takes("GET http://a.org/", "Host: b.org\r\n"), "the request target's host wins");
+    assert!(!ruled.takes("GET /", "Host: example.com\r\n"));
+    assert!(!ruled.takes("GET http://b.org/", "Host: a.org\r\n"));
+}
+
+#[test]
+fn a_path_is_matched_in_one_form_and_forwarded_as_received() {
+    let ruled =
+        Ruled::new(&[(1, &["path_pattern {\nvalues = [\"/admin/*\"]\nregex_values = [\"^/v[0-9]$\"]\n}"])]);
+    for target in ["/admin/", "/x/../%61dmin/y?z=%61", "/%2e/admin/", "/v7"] {
+        assert!(ruled.takes(&format!("GET {target}"), "Host: a\r\n"), "{target}");
+        assert_eq!(ruled.ruled.last().target, target);
+    }
+    for target in ["/admin", "/ADMIN/", "/?/admin/", "/v10", "/admin/../x"] {
+        assert!(!ruled.takes(&format!("GET {target}"), "Host: a\r\n"), "{target}");
+    }
+}
+
+#[test]
+fn a_method_is_matched_exactly() {
+    let ruled = Ruled::new(&[(1, &["http_request_method {\nvalues = [\"PUT\", \"PURGE\"]\n}"])]);
+    assert!(ruled.takes("PURGE /", "Host: a\r\n"));
+    assert!(!ruled.takes("GET /", "Host: a\r\n") && !ruled.takes("put /", "Host: a\r\n"));
+}
+
+#[test]
+fn the_source_is_the_peer_and_never_what_a_header_says() {
+    let ruled = Ruled::new(&[(1, &["source_ip {\nvalues = [\"127.0.0.0/8\"]\n}"])]);
+    assert!(ruled.takes("GET /", "Host: a\r\nX-Forwarded-For: 192.0.2.1\r\n"));
+    let ruled = Ruled::new(&[(1, &["source_ip {\nvalues = [\"192.0.2.0/24\"]\n}"])]);
+    assert!(!ruled.takes("GET /", "Host: a\r\nX-Forwarded-For: 192.0.2.1\r\n"));
+}
+
+#[test]
+fn each_line_of_a_header_is_tried() {
+    let ruled = Ruled::new(&[(
+        1,
+        &[
+            "http_header {\nhttp_header_name = \"X-Client\"\nvalues = [\"*mobile*\"]\nregex_values = [\"^v[12]$\"]\n}",
+        ],
+    )]);
+    assert!(ruled.takes("GET /", "Host: a\r\nx-client: desk\r\nX-CLIENT: a Mobile one\r\n"));
+    assert!(ruled.takes("GET /", "Host: a\r\nX-Client: V2\r\n"));
+    assert!(!ruled.takes("GET /", "Host: a\r\nX-Client: desk\r\nX-Other: mobile\r\n"));
+}
+
+#[test]
+fn parameters_of_the_query_are_matched_by_key_and_value() {
+    let ruled = Ruled::new(&[(
+        1,
+        &["query_string {\nkey = \"version\"\nvalue = \"v?\"\n}\nquery_string {\nvalue = \"*\\\\*star\"\n}"],
+    )]);
+    assert!(ruled.takes("GET /?a=b&VERSION=V1", "Host: a\r\n"));
+    assert!(ruled.takes("GET /?x=a*STAR", "Host: a\r\n"));
+    assert!(!ruled.takes("GET /?version=v10&x=star", "Host: a\r\n"));
+    assert!(!ruled.takes("GET /version=v1", "Host: a\r\n"));
+}
+
+#[test]
+fn all_conditions_have_to_be_met_and_the_lowest_priority_wins() {
+    let targets = [Target::plain(), Target::plain(), Target::plain()];
+    let [default, first, second] = targets.each_ref();
+    let path = "path_pattern {\nvalues = [\"/a*\"]\n}";
+    let config = Config::with(Group::new("default", &[default]))
+        .group(Group::new("first", &[first]))
+        .group(Group::new("second", &[second]))
+        .rule(50_000, &[path], "second")
+        .rule(7, &[path, "http_request_method {\nvalues = [\"GET\"]\n}"], "first");
+    let balancer = Balancer::start(&config);
+    let mut connection = balancer.connect();
+    connection.get("/a", "");
+    connection.post("/a", b"x");
+    connection.get("/b", "");
+    assert_eq!(targets.each_ref().map(Target::count), [1, 1, 1]);
+    assert_eq!(balancer.metric("balancer_rule_evaluations_total"), 5.0);
+    let status = balancer.status();
+    let rules = &status.0["listeners"][0]["rules"];
+    assert_eq!(rules[0]["priority"], 7);
+    assert_eq!(rules[0]["conditions"], "path-pattern /a*, http-request-method GET");
+    assert_eq!(rules[1]["target_group"], "second");
+    let output = Command::new(binary()).args(["check", "-c"]).arg(balancer.config_path()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("path-pattern /a*, http-request-method GET"), "{text}");
+}
+
+#[test]
+fn a_reload_changes_the_rules_of_connections_that_are_open() {
+    let (default, ruled) = (Target::plain(), Target::plain());
+    let groups = || Config::with(Group::new("default", &[&default])).group(Group::new("ruled", &[&ruled]));
+    let balancer = Balancer::start(&groups());
+    let mut connection = balancer.connect();
+    connection.get("/", "");
+    assert_eq!((default.count(), ruled.count()), (1, 0));
+    balancer.reload(&groups().rule(1, &["path_pattern {\nvalues = [\"*\"]\n}"], "ruled"));
+    balancer.wait_until_settled();
+    connection.get("/", "");
+    assert_eq!((default.count(), ruled.count()), (1, 1));
+}

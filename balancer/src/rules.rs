@@ -4,6 +4,7 @@
 mod condition;
 mod path;
 mod pattern;
+mod probe;
 mod table;
 
 pub(crate) use self::pattern::check_regex;

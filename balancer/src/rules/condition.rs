@@ -5,7 +5,8 @@ use std::{borrow::Cow, net::IpAddr};
 
 use super::{
     path::{Parts, normalised},
-    pattern::{Case, Pattern, Wildcard},
+    pattern::{Case, Pattern, Wildcard, is_matchable},
+    probe::{Ends, Probe},
 };
 use crate::model::{Condition, IpRange, RequestHead, TextPattern};
 
@@ -13,9 +14,10 @@ use crate::model::{Condition, IpRange, RequestHead, TextPattern};
 #[derive(Debug)]
 pub(super) struct Subject<'a> {
     head: &'a RequestHead<'a>,
-    host: &'a [u8],
-    path: Cow<'a, [u8]>,
-    query: &'a [u8],
+    /// In lower case. This, and what follows, is nothing where no pattern may be tried.
+    host: Option<Cow<'a, [u8]>>,
+    path: Option<Cow<'a, [u8]>>,
+    query: Option<&'a [u8]>,
     peer: IpAddr,
 }
 
@@ -23,7 +25,22 @@ impl<'a> Subject<'a> {
     pub(super) fn new(head: &'a RequestHead<'a>, peer: IpAddr) -> Self {
         let parts = Parts::of(head.target);
         let authority = parts.authority.or_else(|| head.values("host").next()).unwrap_or_default();
-        Self { head, host: host(authority), path: normalised(parts.path), query: parts.query, peer }
+        let host = Some(host(authority)).filter(|host| is_matchable(host));
+        Self {
+            head,
+            host: host.map(lower),
+            path: Some(parts.path).filter(|path| is_matchable(path)).map(normalised),
+            query: Some(parts.query).filter(|query| is_matchable(query)),
+            peer,
+        }
+    }
+}
+
+impl Subject<'_> {
+    /// The ends of the host and of the path.
+    pub(super) fn ends(&self) -> (Ends, Ends) {
+        let ends = |text: &Option<Cow<'_, [u8]>>| Ends::of(text.as_deref().unwrap_or_default());
+        (ends(&self.host), ends(&self.path))
     }
 }
 
@@ -33,6 +50,24 @@ fn host(authority: &[u8]) -> &[u8] {
     match memchr::memrchr(b':', authority).filter(|place| *place >= after_literal) {
         Some(colon) => authority.get(..colon).unwrap_or_default(),
         None => authority,
+    }
+}
+
+fn lower(host: &[u8]) -> Cow<'_, [u8]> {
+    if host.iter().any(u8::is_ascii_uppercase) {
+        Cow::Owned(host.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(host)
+    }
+}
+
+/// A host's pattern as one of its lower case: comparing bytes is then enough.
+fn lower_pattern(pattern: &TextPattern) -> Option<Pattern> {
+    match pattern {
+        TextPattern::Wildcard(text) => {
+            Some(Pattern::Wildcard(Wildcard::new(&text.to_ascii_lowercase(), Case::Exact)))
+        }
+        TextPattern::Regex(_) => Pattern::compile(pattern, Case::Ignored),
     }
 }
 
@@ -60,7 +95,7 @@ impl Test {
             patterns.iter().filter_map(|pattern| Pattern::compile(pattern, case)).collect()
         };
         match condition {
-            Condition::HostHeader(values) => Self::Host(all(values, Case::Ignored)),
+            Condition::HostHeader(values) => Self::Host(values.iter().filter_map(lower_pattern).collect()),
             Condition::PathPattern(values) => Self::Path(all(values, Case::Exact)),
             Condition::RequestMethod(values) => {
                 Self::Method(values.iter().map(|method| method.clone().into_bytes()).collect())
@@ -79,6 +114,15 @@ impl Test {
         }
     }
 
+    /// What the host, and what the path, must be like at least for this to be met.
+    pub(super) fn probes(&self) -> (Probe, Probe) {
+        match self {
+            Self::Host(values) => (Probe::of(values), Probe::default()),
+            Self::Path(values) => (Probe::default(), Probe::of(values)),
+            _ => (Probe::default(), Probe::default()),
+        }
+    }
+
     /// What is cheap to look at comes first; the order changes nothing else.
     pub(super) fn cost(&self) -> u8 {
         match self {
@@ -93,12 +137,16 @@ impl Test {
     pub(super) fn is_met(&self, subject: &Subject<'_>) -> bool {
         let any = |patterns: &[Pattern], text: &[u8]| patterns.iter().any(|pattern| pattern.matches(text));
         match self {
-            Self::Host(values) => any(values, subject.host),
-            Self::Path(values) => any(values, &subject.path),
+            Self::Host(values) => subject.host.as_ref().is_some_and(|host| any(values, host)),
+            Self::Path(values) => subject.path.as_ref().is_some_and(|path| any(values, path)),
             Self::Method(methods) => methods.iter().any(|method| method == subject.head.method),
             Self::Source(ranges) => ranges.iter().any(|range| range.contains(subject.peer)),
-            Self::Header { name, values } => subject.head.values(name).any(|value| any(values, value)),
-            Self::Query(parameters) => parameters.iter().any(|parameter| parameter.is_in(subject.query)),
+            Self::Header { name, values } => {
+                subject.head.values(name).any(|value| is_matchable(value) && any(values, value))
+            }
+            Self::Query(parameters) => {
+                subject.query.is_some_and(|query| parameters.iter().any(|parameter| parameter.is_in(query)))
+            }
         }
     }
 }
@@ -191,6 +239,7 @@ mod tests {
         let condition = Condition::HttpHeader { name: "X-Client".into(), values: wild(&["*mobile*"]) };
         let met = |fields: &[(&str, &str)]| met_by(&condition, "GET", "/", fields, "192.0.2.1");
         assert!(met(&[("x-client", "a"), ("X-CLIENT", "some MOBILE thing")]));
+        assert!(!met(&[("x-client", "mobile\tx")]), "control characters are like nothing");
         assert!(!met(&[("x-client", "a")]) && !met(&[("x-other", "mobile")]) && !met(&[]));
     }
 

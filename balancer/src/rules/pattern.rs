@@ -33,14 +33,19 @@ impl Pattern {
         }
     }
 
-    /// Whether the text is like it. Control characters are like nothing (ALB: only visible ASCII is matched).
+    /// Whether the text is like it.
     pub(super) fn matches(&self, text: &[u8]) -> bool {
-        !text.iter().any(u8::is_ascii_control)
-            && match self {
-                Self::Wildcard(wildcard) => wildcard.matches(text),
-                Self::Regex(regex) => regex.is_match(text),
-            }
+        match self {
+            Self::Wildcard(wildcard) => wildcard.matches(text),
+            Self::Regex(regex) => regex.is_match(text),
+        }
     }
+}
+
+/// Whether patterns are tried on the text at all: control characters are like nothing (ALB: only visible ASCII
+/// is matched).
+pub(super) fn is_matchable(text: &[u8]) -> bool {
+    !text.iter().any(u8::is_ascii_control)
 }
 
 fn regex(text: &str, case: Case) -> Result<Regex, regex::Error> {
@@ -141,6 +146,11 @@ impl Wildcard {
         Self { case, first, middle: pieces.filter(|piece| piece.len() > 0).collect(), last }
     }
 
+    /// What a text that is like it begins and ends with; nothing stands for any letter.
+    pub(super) fn ends(&self) -> (&[Option<u8>], &[Option<u8>]) {
+        (&self.first.letters, &self.last.as_ref().unwrap_or(&self.first).letters)
+    }
+
     /// Whether the whole text is like it. Each piece is taken where it comes first, so that nothing is tried
     /// twice: time grows with text times pattern at worst.
     pub(super) fn matches(&self, text: &[u8]) -> bool {
@@ -188,14 +198,6 @@ mod tests {
     fn case_counts_where_it_is_said_to() {
         assert!(!like("/A*", "/a"));
         assert!(Wildcard::new("*.EXAMPLE.c?m", Case::Ignored).matches(b"a.example.COM"));
-    }
-
-    #[test]
-    fn control_characters_are_like_nothing() {
-        for pattern in [TextPattern::Wildcard("*".into()), TextPattern::Regex(".*".into())] {
-            let pattern = Pattern::compile(&pattern, Case::Exact).expect("pattern");
-            assert!(pattern.matches(b"a b") && !pattern.matches(b"a\tb") && !pattern.matches(b"\x7f"));
-        }
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::condition::{Subject, Test};
+use super::{
+    condition::{Subject, Test},
+    probe::Probe,
+};
 use crate::model::{Action, ListenerRule, RequestHead};
 
 /// One rule, ready to match.
@@ -19,6 +22,18 @@ pub struct Rule {
     tests: Vec<Test>,
 }
 
+impl Rule {
+    /// Of the conditions on host and path, of which there is one each at most.
+    fn probes(&self) -> (Probe, Probe) {
+        let host = self.tests.iter().find(|test| matches!(test, Test::Host(_)));
+        let path = self.tests.iter().find(|test| matches!(test, Test::Path(_)));
+        (
+            host.map(|test| test.probes().0).unwrap_or_default(),
+            path.map(|test| test.probes().1).unwrap_or_default(),
+        )
+    }
+}
+
 /// What was chosen for a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Chosen<'a> {
@@ -32,6 +47,8 @@ pub struct Chosen<'a> {
 #[derive(Debug)]
 pub struct RuleTable {
     rules: Vec<Rule>,
+    /// What host and path must be like at least, rule by rule.
+    probes: Vec<(Probe, Probe)>,
     default_action: Action,
 }
 
@@ -52,7 +69,7 @@ impl RuleTable {
         };
         let mut rules: Vec<Rule> = rules.iter().map(compile).collect();
         rules.sort_by_key(|rule| rule.priority);
-        Self { rules, default_action }
+        Self { probes: rules.iter().map(Rule::probes).collect(), rules, default_action }
     }
 
     /// The action for this request, which came from `peer`.
@@ -62,8 +79,19 @@ impl RuleTable {
             return Chosen { action: &self.default_action, evaluated: 0 };
         }
         let subject = Subject::new(head, peer);
-        let is_met = |rule: &Rule| rule.tests.iter().all(|test| test.is_met(&subject));
-        match self.rules.iter().position(is_met).and_then(|place| Some((place, self.rules.get(place)?))) {
+        let (host, path) = subject.ends();
+        let is_met = |((host_probe, path_probe), rule): (&(Probe, Probe), &Rule)| {
+            host_probe.admits(host)
+                && path_probe.admits(path)
+                && rule.tests.iter().all(|test| test.is_met(&subject))
+        };
+        match self
+            .probes
+            .iter()
+            .zip(&self.rules)
+            .position(is_met)
+            .and_then(|place| Some((place, self.rules.get(place)?)))
+        {
             Some((place, rule)) => Chosen { action: &rule.action, evaluated: place + 1 },
             None => Chosen { action: &self.default_action, evaluated: self.rules.len() },
         }

@@ -369,13 +369,8 @@ fn faults_among_blocks() {
         ("balancer \"x\" {}", "1:10", "`balancer` takes no label", "`balancer {"),
         ("balancer {}\nbalancer {}", "2:1", "a second `balancer` block", "one"),
         ("listner \"x\" {}", "1:1", "unknown block `listner` (did you mean `listener`?)", "listener"),
-        (
-            "listener_certificate \"x\" {}",
-            "1:1",
-            "`listener_certificate` is not supported by this version",
-            "listener",
-        ),
-        ("resource \"aws_lb_listener_certificate\" \"x\" {}", "1:10", "", "listener"),
+        ("trust_store \"x\" {}", "1:1", "`trust_store` is not supported by this version", "listener"),
+        ("resource \"aws_lb_trust_store\" \"x\" {}", "1:10", "", "listener"),
         (
             "resource \"aws_lb_target_grup\" \"x\" {}",
             "1:10",

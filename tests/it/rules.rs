@@ -138,3 +138,35 @@ fn a_reload_changes_the_rules_of_connections_that_are_open() {
     connection.get("/", "");
     assert_eq!((default.count(), ruled.count()), (1, 1));
 }
+
+#[test]
+fn rules_hold_for_http2_too() {
+    let (default, ruled) = (Target::plain(), Target::plain());
+    let config = Config::with(Group::new("default", &[&default]))
+        .group(Group::new("ruled", &[&ruled]))
+        .rule(
+            1,
+            &["host_header {\nvalues = [\"*.example.com\"]\n}", "path_pattern {\nvalues = [\"/api/*\"]\n}"],
+            "ruled",
+        )
+        .http2();
+    let balancer = Balancer::start(&config);
+    let served_by = |host: &str, path: &str| {
+        let url = format!("http://{}{path}", balancer.address);
+        let mut command = Command::new("curl");
+        command.args([
+            "-sS",
+            "--max-time",
+            "20",
+            "--http2-prior-knowledge",
+            "-H",
+            &format!("Host: {host}"),
+            &url,
+        ]);
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    assert_eq!(served_by("www.example.com", "/api/x"), ruled.address);
+    assert_eq!(served_by("WWW.example.com:8080", "/api/x"), ruled.address);
+    assert_eq!(served_by("example.com", "/api/x"), default.address);
+    assert_eq!(served_by("www.example.com", "/other"), default.address);
+}

@@ -275,6 +275,13 @@ impl<'a> Request<'a> {
             (Some(authority), _) if !authority.iter().all(is_host_byte) => return Err(HeadError::Malformed),
             (authority, named) => authority.or(named).ok_or(HeadError::Malformed)?,
         };
+        // Whoever decides looks for the host where HTTP/1.1 has it.
+        if named.is_none() {
+            if fields.lines.is_full() {
+                return Err(HeadError::TooLarge);
+            }
+            fields.push(b"host", host);
+        }
         let framing = match request_framing(&fields, Version::Http2)? {
             Framing::Length(_) if bodiless => return Err(HeadError::Malformed),
             Framing::Empty if bodiless || fields.of(Kind::ContentLength).next().is_some() => Framing::Empty,

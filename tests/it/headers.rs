@@ -1,6 +1,6 @@
 //! Header fields: what is taken out, what is added, what stays.
 
-use support::{Answer, Balancer, Config, Request, Target};
+use support::{Answer, Balancer, Config, Request, Target, http2};
 
 /// What the target gets of a request with these field lines.
 fn forwarded(config: impl FnOnce(Config) -> Config, fields: &str) -> Request {
@@ -80,6 +80,28 @@ fn x_forwarded_for_can_be_preserved_or_removed() {
 }
 
 #[test]
+fn more_than_30_addresses_get_463() {
+    for mode in ["append", "preserve", "remove"] {
+        let target = Target::plain();
+        let config = Config::new(&[&target]).http2();
+        let balancer =
+            Balancer::start(&config.attribute(&format!("xff_header_processing_mode = \"{mode}\"")));
+        let addresses = |count| vec!["192.0.2.1"; count].join(", ");
+        let mut connection = balancer.connect();
+        let lines = format!("X-Forwarded-For: {}\r\nX-Forwarded-For: 192.0.2.2\r\n", addresses(30));
+        assert_eq!(connection.get("/", &lines).status, 463, "{mode}");
+        assert_eq!(target.count(), 0);
+        // Nothing is wrong with the connection.
+        assert_eq!(connection.get("/", &format!("X-Forwarded-For: {}\r\n", addresses(30))).status, 200);
+
+        let mut connection = http2::Connection::open(balancer.address);
+        assert_eq!(connection.status_of("/", &[("x-forwarded-for", &addresses(31))]), 463, "{mode}");
+        assert_eq!(connection.status_of("/", &[("x-forwarded-for", &addresses(30))]), 200, "{mode}");
+        assert_eq!((balancer.status().own(463), target.count()), (2, 2));
+    }
+}
+
+#[test]
 fn the_clients_port_can_be_told() {
     let request = forwarded(|config| config.attribute("enable_xff_client_port = true"), "");
     let value = request.headers.get("x-forwarded-for").unwrap();
@@ -101,6 +123,12 @@ fn the_host_is_made_to_fit_unless_preserved() {
     let mut connection = balancer.connect();
     connection.send("GET / HTTP/1.1\r\nHost: Example.TEST\r\n\r\n").response();
     assert_eq!(target.last().headers.get("host"), Some("Example.TEST"));
+    connection.send("GET / HTTP/1.1\r\nHost: Example.TEST:99\r\n\r\n").response();
+    assert_eq!(target.last().headers.get("host"), Some("Example.TEST:99"));
+    connection.send("GET / HTTP/1.1\r\nHost:\r\n\r\n").response();
+    assert_eq!(target.last().headers.get("host"), Some(""));
+    let two = connection.send("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n").response();
+    assert_eq!(two.status, 400);
 }
 
 #[test]

@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+/// Most addresses that X-Forwarded-For may come with (ALB: HTTP 463).
+const MOST_ADDRESSES: usize = 30;
+
 /// Where the client reached the balancer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Route<'a> {
@@ -54,6 +57,11 @@ fn target<'a>(request: &Request<'a>) -> Result<Target<'a>, HeadError> {
         return Err(HeadError::Malformed);
     }
     Ok(Target { path, authority: Some(authority) })
+}
+
+/// Whether X-Forwarded-For comes with more addresses than are taken, whatever is then done to it.
+pub(super) fn has_too_many_addresses(request: &Request<'_>) -> bool {
+    request.fields.of(Kind::ForwardedFor).flat_map(list).nth(MOST_ADDRESSES).is_some()
 }
 
 /// Appends the head for the target to `out`.
@@ -100,21 +108,26 @@ pub(super) fn head(request: &Request<'_>, route: &Route<'_>, out: &mut Vec<u8>) 
     Ok(())
 }
 
-/// Host as ALB sends it: lower-case, the listener's port added unless it is the default one, which is
-/// left out; or as it came with `preserve_host_header`.
+/// Host as ALB sends it: lower-case, the listener's port added unless it is 80 or 443, where none is left; or
+/// as it came with `preserve_host_header`. Who names no host is given the address that it connected to, for
+/// want of the name in the DNS that ALB has.
 fn host(authority: Option<&[u8]>, route: &Route<'_>, out: &mut Vec<u8>) {
-    let Some(authority) = authority.filter(|authority| !authority.is_empty()) else {
-        let _ = write!(out, "{}", SocketAddr::new(route.local.ip().to_canonical(), route.port));
-        return;
-    };
-    if route.load_balancer.preserve_host_header {
+    let default_port = matches!(route.port, 80 | 443);
+    if let (Some(authority), true) = (authority, route.load_balancer.preserve_host_header) {
         out.extend_from_slice(authority);
         return;
     }
+    let Some(authority) = authority.filter(|authority| !authority.is_empty()) else {
+        let _ = match (route.local.ip().to_canonical(), default_port) {
+            (IpAddr::V4(ip), true) => write!(out, "{ip}"),
+            (IpAddr::V6(ip), true) => write!(out, "[{ip}]"),
+            (ip, false) => write!(out, "{}", SocketAddr::new(ip, route.port)),
+        };
+        return;
+    };
     let after_literal = authority.iter().rposition(|byte| *byte == b']').map_or(0, |place| place + 1);
     let colon = authority.iter().rposition(|byte| *byte == b':').filter(|place| *place >= after_literal);
     let name = authority.get(..colon.unwrap_or(authority.len())).unwrap_or_default();
-    let default_port = matches!(route.port, 80 | 443);
     let kept = if default_port { name } else { authority };
     out.extend(kept.iter().map(u8::to_ascii_lowercase));
     if colon.is_none() && !default_port {
@@ -166,6 +179,15 @@ mod tests {
     use super::*;
 
     fn forward(text: &str, edit: impl FnOnce(&mut LoadBalancer), port: u16) -> Result<String, HeadError> {
+        forward_from("192.0.2.7:5000", text, edit, port)
+    }
+
+    fn forward_from(
+        peer: &str,
+        text: &str,
+        edit: impl FnOnce(&mut LoadBalancer),
+        port: u16,
+    ) -> Result<String, HeadError> {
         let mut load_balancer = LoadBalancer {
             name: "default".into(),
             idle_timeout: Duration::from_secs(60),
@@ -181,7 +203,7 @@ mod tests {
             load_balancer: &load_balancer,
             port,
             secure: false,
-            peer: "192.0.2.7:5000".parse().expect("address"),
+            peer: peer.parse().expect("address"),
             local: "192.0.2.1:8080".parse().expect("address"),
         };
         let request = Request::parse(text.as_bytes())?;
@@ -224,6 +246,19 @@ mod tests {
     }
 
     #[test]
+    fn without_a_host_the_address_stands_for_it() {
+        for (version, given) in [("1.0", ""), ("1.0", "Host:\r\n"), ("1.1", "Host: \r\n")] {
+            let text = format!("GET / HTTP/{version}\r\n{given}\r\n");
+            for (port, host) in [(80, "192.0.2.1"), (443, "192.0.2.1"), (8080, "192.0.2.1:8080")] {
+                let out = forward(&text, |_| {}, port).expect("forwarded");
+                assert!(out.contains(&format!("\r\nHost: {host}\r\n")), "{text:?} {out}");
+            }
+        }
+        let out = forward("GET / HTTP/1.1\r\nHost:\r\n\r\n", |lb| lb.preserve_host_header = true, 80);
+        assert!(out.expect("forwarded").contains("\r\nHost: \r\n"), "preserved as it came");
+    }
+
+    #[test]
     fn absolute_form_wins_over_host_and_other_forms_are_refused() {
         let out = forward("GET http://B.example?q HTTP/1.1\r\nHost: a\r\n\r\n", |_| {}, 80);
         assert!(out.expect("forwarded").starts_with("GET /?q HTTP/1.1\r\nHost: b.example\r\n"));
@@ -255,6 +290,58 @@ mod tests {
         assert_eq!(xff(|lb| lb.xff_mode = XffMode::Preserve), ["10.0.0.1"]);
         assert_eq!(xff(|lb| lb.xff_mode = XffMode::Remove), Vec::<String>::new());
         assert_eq!(xff(|lb| lb.xff_client_port = true), ["10.0.0.1, 192.0.2.7:5000"]);
+        // The port is told only where the address is.
+        let with_port = |lb: &mut LoadBalancer, mode| (lb.xff_client_port, lb.xff_mode) = (true, mode);
+        let out = |mode| {
+            let text = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n";
+            forward(text, |lb| with_port(lb, mode), 80).expect("forwarded")
+        };
+        assert!(out(XffMode::Preserve).contains("\r\nX-Forwarded-For: 10.0.0.1\r\n"));
+        assert!(!out(XffMode::Remove).contains("X-Forwarded-For"));
+    }
+
+    #[test]
+    fn addresses_are_written_as_alb_writes_them() {
+        let xff = |peer: &str, port: bool| {
+            let text = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+            let out = forward_from(peer, text, |lb| lb.xff_client_port = port, 80).expect("forwarded");
+            out.lines().find_map(|line| line.strip_prefix("X-Forwarded-For: ").map(str::to_owned))
+        };
+        for (peer, plain, with_port) in [
+            ("192.0.2.7:5000", "192.0.2.7", "192.0.2.7:5000"),
+            ("[2001:db8::7]:5000", "2001:db8::7", "[2001:db8::7]:5000"),
+            ("[::ffff:192.0.2.7]:5000", "192.0.2.7", "192.0.2.7:5000"),
+        ] {
+            assert_eq!(xff(peer, false).as_deref(), Some(plain));
+            assert_eq!(xff(peer, true).as_deref(), Some(with_port));
+        }
+    }
+
+    #[test]
+    fn protocol_and_port_are_the_balancers_in_every_mode() {
+        for mode in [XffMode::Append, XffMode::Preserve, XffMode::Remove] {
+            let text = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 1\r\n\r\n";
+            let out = forward(text, |lb| lb.xff_mode = mode, 8080).expect("forwarded");
+            let fields: Vec<_> = out
+                .lines()
+                .filter(|line| line.starts_with("X-Forwarded-P"))
+                .collect();
+            assert_eq!(fields, ["X-Forwarded-Proto: http", "X-Forwarded-Port: 8080"], "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_counted_over_all_lines() {
+        let too_many = |lines: &[usize]| {
+            let fields: String = lines
+                .iter()
+                .map(|count| format!("X-Forwarded-For: {}\r\n", vec!["192.0.2.1"; *count].join(",")))
+                .collect();
+            let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+            has_too_many_addresses(&Request::parse(text.as_bytes()).expect("valid"))
+        };
+        assert!(!too_many(&[]) && !too_many(&[0]) && !too_many(&[30]) && !too_many(&[10, 20]));
+        assert!(too_many(&[31]) && too_many(&[15, 16]));
     }
 
     #[test]

@@ -143,6 +143,9 @@ impl Plan {
         if matches!(request.method, b"TRACE" | b"CONNECT") {
             return Err(refuse(OwnStatus::MethodNotAllowed));
         }
+        if forward::has_too_many_addresses(request) {
+            return Err(refuse(OwnStatus::TooManyAddresses));
+        }
         memory.clear();
         forward::head(request, route, &mut memory)?;
         let view = request.view();

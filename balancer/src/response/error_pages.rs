@@ -2,7 +2,7 @@
 
 use crate::{clock::CoarseClock, telemetry::counters::OwnStatus};
 
-/// The reason phrase (RFC 9110, section 15; ALB has 460 and 464 of its own).
+/// The reason phrase (RFC 9110, section 15; ALB has 460, 463 and 464 of its own).
 #[must_use]
 pub const fn reason(status: OwnStatus) -> &'static str {
     match status {
@@ -11,6 +11,7 @@ pub const fn reason(status: OwnStatus) -> &'static str {
         OwnStatus::RequestTimeout => "Request Timeout",
         OwnStatus::UriTooLong => "URI Too Long",
         OwnStatus::ClientClosed => "Client Closed Request",
+        OwnStatus::TooManyAddresses => "Too Many Forwarded Addresses",
         OwnStatus::IncompatibleProtocol => "Incompatible Protocol Versions",
         OwnStatus::NotImplemented => "Not Implemented",
         OwnStatus::BadGateway => "Bad Gateway",

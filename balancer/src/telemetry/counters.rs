@@ -39,6 +39,8 @@ pub enum OwnStatus {
     UriTooLong,
     /// The client went away while the target was awaited; recorded, never sent.
     ClientClosed,
+    /// X-Forwarded-For with more addresses than are taken.
+    TooManyAddresses,
     /// The client's protocol and that of the group's targets do not go together.
     IncompatibleProtocol,
     /// Transfer coding other than chunked.
@@ -55,12 +57,13 @@ pub enum OwnStatus {
 
 impl OwnStatus {
     /// All of them, in the order of [`Self::index`].
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::BadRequest,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
         Self::UriTooLong,
         Self::ClientClosed,
+        Self::TooManyAddresses,
         Self::IncompatibleProtocol,
         Self::NotImplemented,
         Self::BadGateway,
@@ -78,6 +81,7 @@ impl OwnStatus {
             Self::RequestTimeout => 408,
             Self::UriTooLong => 414,
             Self::ClientClosed => 460,
+            Self::TooManyAddresses => 463,
             Self::IncompatibleProtocol => 464,
             Self::NotImplemented => 501,
             Self::BadGateway => 502,

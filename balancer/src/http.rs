@@ -9,6 +9,7 @@ mod h2;
 mod pick;
 mod plan;
 mod reach;
+mod trace;
 mod tunnel;
 
 pub use self::{

@@ -80,6 +80,49 @@ fn x_forwarded_for_can_be_preserved_or_removed() {
 }
 
 #[test]
+fn requests_can_be_traced() {
+    let target = Target::plain();
+    let balancer = Balancer::start(&Config::new(&[&target]).http2());
+    let (mut first, mut second) = (balancer.connect(), http2::Connection::open(balancer.address));
+    let mut seen = std::collections::HashSet::new();
+    let mut check = |front: &str, before: &str, after: &str| {
+        let all: Vec<String> =
+            target.last().headers.all("x-amzn-trace-id").map(str::to_owned).collect();
+        let id = all[0].strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        let id = id.unwrap_or_else(|| panic!("{front}: {all:?} is not {before}…{after}"));
+        let parts: Vec<_> = id.split('-').collect();
+        let lengths: Vec<_> = parts.iter().map(|part| part.len()).collect();
+        let is_hex = parts.iter().all(|part| u128::from_str_radix(part, 16).is_ok());
+        assert!(lengths == [1, 8, 24] && is_hex && all.len() == 1, "{front}: {all:?}");
+        assert!(seen.insert(id.to_owned()), "{front}: {id} came twice");
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        assert!(now.abs_diff(u64::from_str_radix(parts[1], 16).unwrap()) < 60, "{front}: {id}");
+    };
+    let long = "x".repeat(7 * 1024);
+    for (given, more, before, after) in [
+        ("", "", "Root=", ""),
+        ("Root=1-2-3;CalledFrom=app", "", "Self=", ";Root=1-2-3;CalledFrom=app"),
+        ("Self=1-4-5;Root=1-2-3", "", "Self=", ";Root=1-2-3"),
+        ("CalledFrom=app", "", "Root=", ";CalledFrom=app"),
+        ("Root=1-2-3;CalledFrom=app", &long, "Root=", ""),
+    ] {
+        let mut lines = format!("X-More: {more}\r\n");
+        let mut fields = vec![("x-more", more)];
+        if !given.is_empty() {
+            lines.push_str(&format!("X-Amzn-Trace-Id: {given}\r\n"));
+            fields.push(("x-amzn-trace-id", given));
+        }
+        let response = first.get("/", &lines);
+        assert_eq!((response.status, response.headers.get("x-amzn-trace-id")), (200, None));
+        check("HTTP/1.1", before, after);
+        assert_eq!(second.status_of("/", &fields), 200);
+        check("HTTP/2", before, after);
+    }
+    let head = String::from_utf8(target.last().head).unwrap();
+    assert!(head.contains("\r\nX-Amzn-Trace-Id: "), "{head}");
+}
+
+#[test]
 fn more_than_30_addresses_get_463() {
     for mode in ["append", "preserve", "remove"] {
         let target = Target::plain();

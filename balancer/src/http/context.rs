@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use super::trace::TraceIds;
 use crate::{
     balance::Random,
     clock::CoarseClock,
@@ -59,6 +60,8 @@ pub struct Context {
     pub counting: Counting,
     /// Random numbers for picks.
     pub random: RefCell<Random>,
+    /// Names for requests.
+    pub(super) trace_ids: RefCell<TraceIds>,
     /// Whether the process is ending.
     pub draining: Cell<bool>,
     snapshot: RefCell<Rc<Taken>>,
@@ -81,6 +84,7 @@ impl Context {
             watches: Rc::default(),
             buffers: BufferStore::default(),
             random: RefCell::new(Random::new(RandomState::new().hash_one(worker))),
+            trace_ids: RefCell::default(),
             draining: Cell::new(false),
             snapshot: RefCell::new(Rc::new(Taken(Arc::new(empty)))),
         }

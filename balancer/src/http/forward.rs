@@ -4,8 +4,10 @@
 use std::{
     io::Write as _,
     net::{IpAddr, SocketAddr},
+    ops::Range,
 };
 
+use super::trace::TraceId;
 use crate::{
     model::{LoadBalancer, Version, XffMode},
     wire::{
@@ -64,11 +66,16 @@ pub(super) fn has_too_many_addresses(request: &Request<'_>) -> bool {
     request.fields.of(Kind::ForwardedFor).flat_map(list).nth(MOST_ADDRESSES).is_some()
 }
 
-/// Appends the head for the target to `out`.
+/// Appends the head for the target to `out`. Gives back where in it the value of X-Amzn-Trace-Id is.
 ///
 /// # Errors
 /// The request target has no form that can be forwarded.
-pub(super) fn head(request: &Request<'_>, route: &Route<'_>, out: &mut Vec<u8>) -> Result<(), HeadError> {
+pub(super) fn head(
+    request: &Request<'_>,
+    route: &Route<'_>,
+    trace: &TraceId,
+    out: &mut Vec<u8>,
+) -> Result<Range<usize>, HeadError> {
     let target = target(request)?;
     out.extend_from_slice(request.method);
     out.push(b' ');
@@ -104,8 +111,9 @@ pub(super) fn head(request: &Request<'_>, route: &Route<'_>, out: &mut Vec<u8>) 
     }
     connection(request, out);
     forwarded(request, route, out);
+    let traced = trace.line(&request.fields, out);
     out.extend_from_slice(b"\r\n");
-    Ok(())
+    Ok(traced)
 }
 
 /// Host as ALB sends it: lower-case, the listener's port added unless it is 80 or 443, where none is left; or
@@ -177,6 +185,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::{clock::UnixSeconds, http::trace::TraceIds};
 
     fn forward(text: &str, edit: impl FnOnce(&mut LoadBalancer), port: u16) -> Result<String, HeadError> {
         forward_from("192.0.2.7:5000", text, edit, port)
@@ -208,8 +217,13 @@ mod tests {
         };
         let request = Request::parse(text.as_bytes())?;
         let mut out = Vec::new();
-        head(&request, &route, &mut out)?;
-        Ok(String::from_utf8(out).expect("text"))
+        let id = TraceIds::default().draw(UnixSeconds(1));
+        let traced = head(&request, &route, &id, &mut out)?;
+        let value = String::from_utf8(out[traced].to_vec()).expect("text");
+        let line = format!("X-Amzn-Trace-Id: {value}\r\n");
+        let out = String::from_utf8(out).expect("text");
+        assert_eq!(out.matches(&line).count(), 1, "{out}");
+        Ok(out.replace(&line, ""))
     }
 
     #[test]

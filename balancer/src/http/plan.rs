@@ -147,7 +147,8 @@ impl Plan {
             return Err(refuse(OwnStatus::TooManyAddresses));
         }
         memory.clear();
-        forward::head(request, route, &mut memory)?;
+        let trace = context.trace_ids.borrow_mut().draw(context.clock.unix());
+        forward::head(request, route, &trace, &mut memory)?;
         let view = request.view();
         let chosen = listener.rules.choose(&view, route.peer.ip());
         context.counters.rule_evaluations.add(chosen.evaluated as u64);

@@ -23,6 +23,8 @@ pub enum Kind {
     Expect,
     /// X-Forwarded-For.
     ForwardedFor,
+    /// X-Amzn-Trace-Id.
+    TraceId,
     /// X-Forwarded-Proto, X-Forwarded-Port: always ours.
     ForwardedOther,
 }
@@ -37,7 +39,7 @@ pub fn kind(name: &[u8]) -> Kind {
         7 => &[("upgrade", Kind::Upgrade)],
         10 => &[("connection", Kind::Connection), ("keep-alive", Kind::HopByHop)],
         14 => &[("content-length", Kind::ContentLength)],
-        15 => &[("x-forwarded-for", Kind::ForwardedFor)],
+        15 => &[("x-forwarded-for", Kind::ForwardedFor), ("x-amzn-trace-id", Kind::TraceId)],
         16 => &[("x-forwarded-port", Kind::ForwardedOther), ("proxy-connection", Kind::HopByHop)],
         17 => &[("transfer-encoding", Kind::TransferEncoding), ("x-forwarded-proto", Kind::ForwardedOther)],
         _ => return Kind::Other,
@@ -71,6 +73,7 @@ mod tests {
     fn names_are_told_apart_whatever_their_case() {
         assert_eq!(kind(b"TRANSFER-encoding"), Kind::TransferEncoding);
         assert_eq!(kind(b"x-forwarded-proto"), Kind::ForwardedOther);
+        assert_eq!(kind(b"X-Amzn-Trace-Id"), Kind::TraceId);
         assert_eq!(kind(b"Keep-Alive"), Kind::HopByHop);
         assert_eq!(kind(b"cookie"), Kind::Other);
         assert_eq!(kind(b"transfer_encoding"), Kind::Other);

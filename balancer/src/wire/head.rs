@@ -16,7 +16,7 @@ pub const MAX_REQUEST_HEAD: usize = 64 * 1024;
 /// Longest response head (ALB: quotas, 32 K).
 pub const MAX_RESPONSE_HEAD: usize = 32 * 1024;
 /// What a field line of HTTP/1.1 has besides name and value: colon, space, CR, LF.
-const LINE_EXTRA: usize = 4;
+pub const LINE_EXTRA: usize = 4;
 /// Most field lines of a message.
 pub const MAX_FIELDS: usize = 200;
 

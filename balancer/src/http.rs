@@ -1,6 +1,7 @@
 //! Client connections: requests come in, are decided, forwarded and answered. Takes a request from the
 //! first byte to the last of its response. Must not know: how targets are watched, how cookies are made.
 
+mod admission;
 mod client;
 mod context;
 mod exchange;

@@ -125,6 +125,7 @@ impl Balancer {
             xff_client_port: false,
             enable_http2: true,
             preserve_host_header: false,
+            drop_invalid_header_fields: false,
         };
         let view = ListenerView {
             id: ListenerId(0),

@@ -1,6 +1,6 @@
 //! Header fields: what is taken out, what is added, what stays.
 
-use support::{Answer, Balancer, Config, Request, Target, http2};
+use support::{Answer, Balancer, Config, Group, Request, Target, http2};
 
 /// What the target gets of a request with these field lines.
 fn forwarded(config: impl FnOnce(Config) -> Config, fields: &str) -> Request {
@@ -77,6 +77,43 @@ fn x_forwarded_for_can_be_preserved_or_removed() {
     assert_eq!(forwarded(preserve, "").headers.get("x-forwarded-for"), None);
     let remove = |config: Config| config.attribute("xff_header_processing_mode = \"remove\"");
     assert_eq!(forwarded(remove, given).headers.get("x-forwarded-for"), None);
+}
+
+#[test]
+fn fields_with_invalid_names_are_dropped_or_counted() {
+    let odd = [("x_underscore", "1"), ("x.dot", "2"), ("x-plain-9", "3"), ("x~tilde", "4")];
+    let lines: String = odd.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    for (drop, kept) in [(false, &["x_underscore", "x.dot", "x-plain-9", "x~tilde"][..]), (true, &["x-plain-9"])] {
+        let target = Target::plain();
+        let config = Config::new(&[&target]).http2();
+        let balancer = Balancer::start(&config.attribute(&format!("drop_invalid_header_fields = {drop}")));
+        let names = || {
+            let fields = target.last().headers.0;
+            fields.into_iter().map(|(name, _)| name).filter(|name| odd.iter().any(|(odd, _)| name == odd))
+        };
+        assert_eq!(balancer.connect().get("/", &lines).status, 200);
+        assert_eq!(names().collect::<Vec<_>>(), kept, "HTTP/1.1");
+        assert_eq!(http2::Connection::open(balancer.address).status_of("/", &odd), 200);
+        assert_eq!(names().collect::<Vec<_>>(), kept, "HTTP/2");
+        assert_eq!(balancer.connect().get("/", "X-Plain: 1\r\n").status, 200);
+        let count = |what| balancer.metric(&format!("balancer_{what}_invalid_header_requests_total"));
+        let expected = if drop { (2.0, 0.0) } else { (0.0, 2.0) };
+        assert_eq!((count("dropped"), count("forwarded")), expected);
+    }
+}
+
+#[test]
+fn what_is_dropped_is_not_there_for_rules_either() {
+    let (target, other) = (Target::plain(), Target::plain());
+    let config = Config::new(&[&target]).group(Group::new("other", &[&other])).rule(
+        1,
+        &["http_header {\nhttp_header_name = \"x_group\"\nvalues = [\"other\"]\n}"],
+        "other",
+    );
+    let balancer = Balancer::start(&config);
+    assert_eq!(balancer.connect().get("/", "x_group: other\r\n").header("x-target"), other.address);
+    balancer.reload(&config.attribute("drop_invalid_header_fields = true"));
+    assert_eq!(balancer.connect().get("/", "x_group: other\r\n").header("x-target"), target.address);
 }
 
 #[test]

@@ -71,8 +71,8 @@ pub(super) static LOAD_BALANCER: Table = Table {
         ),
         Attribute::new(
             "drop_invalid_header_fields",
-            Kind::Only { allowed: &["false"] },
-            "Whether header fields with odd names are taken out.",
+            Kind::Truth { default: false },
+            "Whether fields of requests are left out whose names have other characters than letters, digits and hyphens.",
         ),
         Attribute::new(
             "enable_tls_version_and_cipher_suite_headers",
@@ -143,5 +143,6 @@ fn build(fields: &Fields<'_>, name: String) -> LoadBalancer {
         xff_client_port: fields.truth("enable_xff_client_port"),
         enable_http2: fields.truth("enable_http2"),
         preserve_host_header: fields.truth("preserve_host_header"),
+        drop_invalid_header_fields: fields.truth("drop_invalid_header_fields"),
     }
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::{
     Context,
+    admission::admit,
     context::Taken,
     forward::{self, Route},
     pick::{pick, spill},
@@ -76,7 +77,7 @@ impl From<HeadError> for Refusal {
 }
 
 impl Wishes {
-    fn of(request: &Request<'_>) -> Self {
+    pub(super) fn of(request: &Request<'_>) -> Self {
         Self {
             version: request.version,
             framing: request.framing,
@@ -122,7 +123,7 @@ impl Plan {
         bytes: &[u8],
         memory: Vec<u8>,
     ) -> Result<Self, Refusal> {
-        Self::decide(context, snapshot, listener, route, &Request::parse(bytes)?, memory)
+        Self::decide(context, snapshot, listener, route, &mut Request::parse(bytes)?, memory)
     }
 
     /// Decides over `request`, whatever version it came in.
@@ -134,18 +135,12 @@ impl Plan {
         snapshot: Rc<Taken>,
         listener: &ListenerView,
         route: &Route<'_>,
-        request: &Request<'_>,
+        request: &mut Request<'_>,
         mut memory: Vec<u8>,
     ) -> Result<Self, Refusal> {
         context.counters.requests.inc();
-        let wishes = Wishes::of(request);
+        let wishes = admit(context, &listener.load_balancer, request)?;
         let refuse = |status| Refusal { status, wishes: Some(wishes) };
-        if matches!(request.method, b"TRACE" | b"CONNECT") {
-            return Err(refuse(OwnStatus::MethodNotAllowed));
-        }
-        if forward::has_too_many_addresses(request) {
-            return Err(refuse(OwnStatus::TooManyAddresses));
-        }
         memory.clear();
         let trace = context.trace_ids.borrow_mut().draw(context.clock.unix());
         forward::head(request, route, &trace, &mut memory)?;

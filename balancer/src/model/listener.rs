@@ -23,6 +23,9 @@ pub struct LoadBalancer {
     pub enable_http2: bool,
     /// `preserve_host_header`: leave Host as received; default false: lower-cased, port made to fit the listener.
     pub preserve_host_header: bool,
+    /// `drop_invalid_header_fields`: pass on no field whose name has other characters than letters, digits and hyphens;
+    /// default false.
+    pub drop_invalid_header_fields: bool,
 }
 
 /// `xff_header_processing_mode` (ALB: X-Forwarded headers).

@@ -114,6 +114,10 @@ pub struct WorkerCounters {
     pub rule_evaluations: Counter,
     /// Own answers by [`OwnStatus::index`].
     pub own_responses: [Counter; OwnStatus::ALL.len()],
+    /// Requests that lost fields for their names (ALB: `DroppedInvalidHeaderRequestCount`).
+    pub invalid_headers_dropped: Counter,
+    /// Requests that kept such fields (ALB: `ForwardedInvalidHeaderRequestCount`).
+    pub invalid_headers_forwarded: Counter,
     /// Requests sent again, to another target or on a fresh connection.
     pub retries: Counter,
     /// Connections opened to targets.

@@ -293,6 +293,8 @@ fn totals(workers: &[Arc<WorkerCounters>]) -> Totals {
                 (status.code(), sum(counters))
             })
             .collect(),
+        dropped_invalid_header_requests: all(|worker| &worker.invalid_headers_dropped),
+        forwarded_invalid_header_requests: all(|worker| &worker.invalid_headers_forwarded),
         rule_evaluations: all(|worker| &worker.rule_evaluations),
         retries: all(|worker| &worker.retries),
         target_connects: all(|worker| &worker.target_connects),

@@ -180,6 +180,16 @@ fn totals(families: &mut Families<'_>, status: &Status) -> fmt::Result {
         totals.own_responses.iter().map(|(code, count)| ([("status", code.to_string())], *count)),
     )?;
     families.counter(
+        "balancer_dropped_invalid_header_requests",
+        "Requests that lost fields whose names have other characters than letters, digits and hyphens.",
+        totals.dropped_invalid_header_requests,
+    )?;
+    families.counter(
+        "balancer_forwarded_invalid_header_requests",
+        "Requests with such fields, which they kept.",
+        totals.forwarded_invalid_header_requests,
+    )?;
+    families.counter(
         "balancer_rule_evaluations",
         "Listener rules looked at; default actions are none.",
         totals.rule_evaluations,

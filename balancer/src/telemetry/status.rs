@@ -53,6 +53,10 @@ pub struct Totals {
     pub requests: u64,
     /// Answers of the balancer's own by status code; 460 is recorded and never sent.
     pub own_responses: BTreeMap<u16, u64>,
+    /// Requests that lost fields for their names.
+    pub dropped_invalid_header_requests: u64,
+    /// Requests that kept such fields.
+    pub forwarded_invalid_header_requests: u64,
     /// Requests sent again, to another target or on a fresh connection.
     pub retries: u64,
     /// Rules looked at, default actions left out.

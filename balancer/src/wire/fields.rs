@@ -52,6 +52,25 @@ pub fn kind(name: &[u8]) -> Kind {
     Kind::Other
 }
 
+/// Whether `name` is made of nothing but letters, digits and hyphens, as ALB wants the names of fields that are passed
+/// on (ALB: `routing.http.drop_invalid_header_fields.enabled`).
+#[must_use]
+pub fn is_plain_name(name: &[u8]) -> bool {
+    // Without a way out before the end: names are short.
+    !name.is_empty() && name.iter().fold(true, |plain, byte| plain & PLAIN.get(usize::from(*byte)).is_some_and(|p| *p))
+}
+
+/// Which bytes [`is_plain_name`] allows.
+static PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        plain[byte] = (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'-';
+        byte += 1;
+    }
+    plain
+};
+
 /// The members of a comma-separated list, trimmed, empty ones left out (RFC 9110, section 5.6.1).
 pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
@@ -78,6 +97,15 @@ mod tests {
         assert_eq!(kind(b"cookie"), Kind::Other);
         assert_eq!(kind(b"transfer_encoding"), Kind::Other);
         assert_eq!(kind(b""), Kind::Other);
+    }
+
+    #[test]
+    fn plain_names_are_letters_digits_and_hyphens() {
+        for byte in 0..=255 {
+            let plain = byte == b'-' || byte.is_ascii_alphanumeric();
+            assert_eq!(is_plain_name(&[b'a', byte, b'9']), plain, "{byte}");
+        }
+        assert!(!is_plain_name(b""));
     }
 
     #[test]

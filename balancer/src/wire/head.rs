@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use arrayvec::ArrayVec;
 use memchr::memchr;
 
-use super::fields::{Kind, kind, list};
+use super::fields::{Kind, is_plain_name, kind, list};
 use crate::model::{HeaderField, RequestHead, ResponseHead, Version};
 
 /// Longest request line, and longest field line (ALB: quotas, 16 K each).
@@ -136,6 +136,19 @@ impl<'a> Fields<'a> {
     /// The values of the lines of `wanted` kind.
     pub fn of(&self, wanted: Kind) -> impl Iterator<Item = &'a [u8]> {
         self.with_kinds().filter(move |(_, kind)| *kind == wanted).map(|(field, _)| field.value)
+    }
+
+    /// Whether a name is none that ALB passes on with `drop_invalid_header_fields`.
+    #[must_use]
+    pub fn has_invalid_names(&self) -> bool {
+        self.with_kinds().any(|(field, kind)| kind == Kind::Other && !is_plain_name(field.name))
+    }
+
+    /// Drops the lines with such names.
+    pub fn drop_invalid_names(&mut self) {
+        let mut valid = self.lines.iter().map(|field| is_plain_name(field.name)).collect::<ArrayVec<_, MAX_FIELDS>>().into_iter();
+        self.kinds.retain(|_| valid.next().unwrap_or(true));
+        self.lines.retain(|field| is_plain_name(field.name));
     }
 
     /// Whether a Connection field lists `option` (RFC 9110, section 7.6.1).

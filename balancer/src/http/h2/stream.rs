@@ -87,7 +87,7 @@ pub(super) async fn serve(
     let planned = head
         .request()
         .map_err(Refusal::from)
-        .and_then(|request| Plan::decide(&context, snapshot, &listener, &route, &request, Vec::new()));
+        .and_then(|mut request| Plan::decide(&context, snapshot, &listener, &route, &mut request, Vec::new()));
     let key = head.key();
     drop(head);
     let watched = context.watches.register();

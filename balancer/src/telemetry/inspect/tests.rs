@@ -69,6 +69,7 @@ fn inspector() -> Inspector {
         xff_client_port: false,
         enable_http2: true,
         preserve_host_header: false,
+            drop_invalid_header_fields: false,
     });
     let target = TargetView {
         endpoint: Endpoint::Tcp("[::1]:9001".parse().unwrap()),

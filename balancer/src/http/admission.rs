@@ -1,0 +1,67 @@
+//! Whether a request is taken at all, whoever would get it, and what it has to leave behind.
+//! Must not know: rules, groups, targets.
+
+use super::{Context, plan::Refusal, plan::Wishes};
+use crate::{
+    model::LoadBalancer,
+    telemetry::counters::OwnStatus,
+    wire::{
+        fields::{Kind, list},
+        head::Request,
+    },
+};
+
+/// Most addresses that X-Forwarded-For may come with (ALB: HTTP 463).
+const MOST_ADDRESSES: usize = 30;
+
+/// Takes the request in, without the fields that are dropped. Gives back what of it is needed until its end.
+///
+/// # Errors
+/// What the client is to be told instead.
+pub(super) fn admit(
+    context: &Context,
+    settings: &LoadBalancer,
+    request: &mut Request<'_>,
+) -> Result<Wishes, Refusal> {
+    let wishes = Wishes::of(request);
+    let refuse = |status| Refusal { status, wishes: Some(wishes) };
+    if matches!(request.method, b"TRACE" | b"CONNECT") {
+        return Err(refuse(OwnStatus::MethodNotAllowed));
+    }
+    if has_too_many_addresses(request) {
+        return Err(refuse(OwnStatus::TooManyAddresses));
+    }
+    if request.fields.has_invalid_names() {
+        if settings.drop_invalid_header_fields {
+            request.fields.drop_invalid_names();
+            context.counters.invalid_headers_dropped.inc();
+        } else {
+            context.counters.invalid_headers_forwarded.inc();
+        }
+    }
+    Ok(wishes)
+}
+
+/// Whatever is then done to the field.
+fn has_too_many_addresses(request: &Request<'_>) -> bool {
+    request.fields.of(Kind::ForwardedFor).flat_map(list).nth(MOST_ADDRESSES).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_counted_over_all_lines() {
+        let too_many = |lines: &[usize]| {
+            let fields: String = lines
+                .iter()
+                .map(|count| format!("X-Forwarded-For: {}\r\n", vec!["192.0.2.1"; *count].join(",")))
+                .collect();
+            let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+            has_too_many_addresses(&Request::parse(text.as_bytes()).expect("valid"))
+        };
+        assert!(!too_many(&[]) && !too_many(&[0]) && !too_many(&[30]) && !too_many(&[10, 20]));
+        assert!(too_many(&[31]) && too_many(&[15, 16]));
+    }
+}

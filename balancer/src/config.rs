@@ -21,6 +21,7 @@ mod load_balancer;
 mod manual;
 mod names;
 mod raw;
+mod response_fields;
 mod schema;
 mod source;
 mod stickiness;

@@ -6,6 +6,7 @@ mod balancer;
 mod header_edits;
 mod listener;
 mod request_head;
+mod response_fields;
 mod rule;
 mod target_group;
 mod tls;
@@ -15,6 +16,7 @@ pub use self::{
     header_edits::{EditOp, HeaderEdit, HeaderEdits},
     listener::{Action, Listener, LoadBalancer, XffMode},
     request_head::{HeaderField, RequestHead, ResponseHead, Version},
+    response_fields::ResponseFields,
     rule::{Condition, IpRange, ListenerRule, QueryPattern, TextPattern},
     target_group::{
         Algorithm, CookieAttributes, CookieRenewal, Endpoint, HealthCheck, HealthCheckPort, Matcher,

@@ -4,3 +4,4 @@
 pub mod compose;
 pub mod cookies;
 pub mod error_pages;
+pub mod listener_fields;

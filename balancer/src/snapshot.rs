@@ -3,7 +3,9 @@
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
-use crate::{model::LoadBalancer, rules::RuleTable, target_group::GroupView};
+use crate::{
+    model::LoadBalancer, response::listener_fields::ListenerFields, rules::RuleTable, target_group::GroupView,
+};
 
 /// Names a listener for the life of the process: an address that is taken up again gets a new number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +26,8 @@ pub struct ListenerView {
     pub http2_prior_knowledge: bool,
     /// TLS, when clients speak it.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// What it puts into responses.
+    pub response_fields: ListenerFields,
     /// What to do with a request; a group index is one of [`Snapshot::groups`].
     pub rules: Arc<RuleTable>,
 }

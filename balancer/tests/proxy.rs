@@ -22,8 +22,9 @@ use balancer::{
     listener::{Worker, bind, spawn},
     model::{
         Action, Algorithm, Endpoint, HealthCheck, HealthCheckPort, KernelAssist, Listener, LoadBalancer,
-        Matcher, ProbeProtocol, TargetGroup, XffMode,
+        Matcher, ProbeProtocol, ResponseFields, TargetGroup, XffMode,
     },
+    response::listener_fields::ListenerFields,
     rules::RuleTable,
     snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
     target_group::{GroupRuntime, GroupView, TargetRuntime, TargetState, TargetView},
@@ -80,6 +81,7 @@ impl Balancer {
             load_balancer: 0,
             http2_prior_knowledge: false,
             tls: None,
+            response_fields: ResponseFields::default(),
             rules: Vec::new(),
             default_action: Action::Forward(0),
         };
@@ -134,6 +136,7 @@ impl Balancer {
             load_balancer: Arc::new(load_balancer),
             http2_prior_knowledge: false,
             tls: None,
+            response_fields: ListenerFields::default(),
             rules: Arc::new(RuleTable::compile(&[], Action::Forward(0))),
         };
         let snapshot = Snapshot { listeners: vec![Arc::new(view)], groups: vec![Arc::new(group)] };

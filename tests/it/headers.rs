@@ -83,7 +83,9 @@ fn x_forwarded_for_can_be_preserved_or_removed() {
 fn fields_with_invalid_names_are_dropped_or_counted() {
     let odd = [("x_underscore", "1"), ("x.dot", "2"), ("x-plain-9", "3"), ("x~tilde", "4")];
     let lines: String = odd.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    for (drop, kept) in [(false, &["x_underscore", "x.dot", "x-plain-9", "x~tilde"][..]), (true, &["x-plain-9"])] {
+    for (drop, kept) in
+        [(false, &["x_underscore", "x.dot", "x-plain-9", "x~tilde"][..]), (true, &["x-plain-9"])]
+    {
         let target = Target::plain();
         let config = Config::new(&[&target]).http2();
         let balancer = Balancer::start(&config.attribute(&format!("drop_invalid_header_fields = {drop}")));
@@ -117,14 +119,14 @@ fn what_is_dropped_is_not_there_for_rules_either() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "an id is compared with the time that it tells")]
 fn requests_can_be_traced() {
     let target = Target::plain();
     let balancer = Balancer::start(&Config::new(&[&target]).http2());
     let (mut first, mut second) = (balancer.connect(), http2::Connection::open(balancer.address));
     let mut seen = std::collections::HashSet::new();
     let mut check = |front: &str, before: &str, after: &str| {
-        let all: Vec<String> =
-            target.last().headers.all("x-amzn-trace-id").map(str::to_owned).collect();
+        let all: Vec<String> = target.last().headers.all("x-amzn-trace-id").map(str::to_owned).collect();
         let id = all[0].strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
         let id = id.unwrap_or_else(|| panic!("{front}: {all:?} is not {before}…{after}"));
         let parts: Vec<_> = id.split('-').collect();

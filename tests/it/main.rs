@@ -29,6 +29,7 @@ mod http2_websockets;
 mod keys;
 mod memory;
 mod reload;
+mod response_headers;
 mod rules;
 mod sessions;
 mod startup;

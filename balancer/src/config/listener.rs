@@ -12,6 +12,7 @@ use super::{
     fields::{Context, Fields},
     listener_tls::Certificates,
     names::Names,
+    response_fields,
     schema::{Attribute, Child, Kind, Table},
     source::Place,
     value::shown,
@@ -76,11 +77,17 @@ pub(super) static LISTENER: Table = Table {
             "Which protocols TLS offers (ALPN): by default HTTP/2 before HTTP/1.1, and HTTP/2 only where `enable_http2` is true.",
         ),
         Attribute::new("tcp_idle_timeout_seconds", Kind::Only { allowed: &[] }, "Of Network Load Balancers."),
-        Attribute::new(
-            "routing_http_response_server_enabled",
-            Kind::Only { allowed: &["true"] },
-            "Whether responses of the balancer's own name it.",
-        ),
+        response_fields::SERVER_ENABLED,
+        response_fields::STRICT_TRANSPORT_SECURITY,
+        response_fields::ALLOW_ORIGIN,
+        response_fields::ALLOW_METHODS,
+        response_fields::ALLOW_HEADERS,
+        response_fields::ALLOW_CREDENTIALS,
+        response_fields::EXPOSE_HEADERS,
+        response_fields::MAX_AGE,
+        response_fields::CONTENT_SECURITY_POLICY,
+        response_fields::CONTENT_TYPE_OPTIONS,
+        response_fields::FRAME_OPTIONS,
     ],
     blocks: &[Child::Block(&DEFAULT_ACTION), Child::Unsupported("mutual_authentication")],
 };
@@ -123,6 +130,7 @@ pub(super) fn build_all(
         let load_balancer = load_balancer(context, &fields, load_balancers);
         let default_action = action::build(context, &fields, &DEFAULT_ACTION, groups);
         let tls = certificates.of_listener(context, found.label, &fields);
+        let response_fields = response_fields::build(&fields);
         if let (Some(address), Some(load_balancer), Some(default_action), Some(tls)) =
             (address, load_balancer, default_action, tls)
         {
@@ -132,6 +140,7 @@ pub(super) fn build_all(
                 load_balancer,
                 http2_prior_knowledge: fields.truth("http2_prior_knowledge"),
                 tls,
+                response_fields,
                 rules: Vec::new(),
                 default_action,
             });

@@ -26,6 +26,7 @@ use crate::{
     id::{Slot, TargetId},
     kernel::{Events, Kernel, KernelError, TargetEvent},
     model::{Action, Configuration, Endpoint, Listener, LoadBalancer, TargetAddress, TargetGroup},
+    response::listener_fields::ListenerFields,
     rules::RuleTable,
     snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
     stickiness::{GroupStickiness, Keyring},
@@ -374,6 +375,7 @@ impl Controller {
                 tls: self.tls.get(&listener.address).cloned(),
                 load_balancer: Arc::clone(balancers.get(listener.load_balancer)?),
                 http2_prior_knowledge: listener.http2_prior_knowledge,
+                response_fields: ListenerFields::new(&listener.response_fields),
                 rules: Arc::clone(self.rules.get(&listener.address)?),
             }))
         };

@@ -50,9 +50,9 @@ pub(super) struct Client {
     pub(super) context: Rc<Context>,
     /// Memory for the head to the target and the head to the client.
     pub(super) scratch: [Vec<u8>; 2],
+    pub(super) listener: Arc<ListenerView>,
     peer: SocketAddr,
     local: SocketAddr,
-    listener: Arc<ListenerView>,
     snapshot: Rc<Taken>,
     watched: Watched,
     born_millis: u64,
@@ -214,7 +214,13 @@ impl Client {
     /// Sends an answer of the balancer's own and counts it.
     pub(super) async fn answer(&mut self, status: OwnStatus, keep_alive: bool, to_head: bool) -> After {
         self.context.counters.own(status);
-        let page = error_pages::page(status, &self.context.clock, keep_alive, to_head);
+        let page = error_pages::page(
+            status,
+            &self.listener.response_fields,
+            &self.context.clock,
+            keep_alive,
+            to_head,
+        );
         self.arm_idle();
         match self.send(&page).await {
             Ok(Ok(())) => {

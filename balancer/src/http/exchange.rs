@@ -325,7 +325,8 @@ impl Transfer {
 
     fn compose(&self, client: &mut Client, plan: &Plan, response: &Response<'_>) -> Answered {
         let context = &client.context;
-        let edits = plan.respond(context, &response.view(), client.stream.is_secure());
+        let mut edits = plan.respond(context, &response.view(), client.stream.is_secure());
+        client.listener.response_fields.put_into(&mut edits);
         let version = plan.wishes.version;
         let early_refusal = response.status >= 400 && !self.sending.is_read();
         let client_stays = plan.wishes.keep_alive

@@ -329,10 +329,7 @@ mod tests {
         for mode in [XffMode::Append, XffMode::Preserve, XffMode::Remove] {
             let text = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 1\r\n\r\n";
             let out = forward(text, |lb| lb.xff_mode = mode, 8080).expect("forwarded");
-            let fields: Vec<_> = out
-                .lines()
-                .filter(|line| line.starts_with("X-Forwarded-P"))
-                .collect();
+            let fields: Vec<_> = out.lines().filter(|line| line.starts_with("X-Forwarded-P")).collect();
             assert_eq!(fields, ["X-Forwarded-Proto: http", "X-Forwarded-Port: 8080"], "{mode:?}");
         }
     }

@@ -46,7 +46,7 @@ pub fn bind(listener: &Listener, sockets: usize) -> io::Result<Vec<TcpListener>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Action;
+    use crate::model::{Action, ResponseFields};
 
     fn listener(port: u16) -> Listener {
         Listener {
@@ -55,6 +55,7 @@ mod tests {
             load_balancer: 0,
             http2_prior_knowledge: false,
             tls: None,
+            response_fields: ResponseFields::default(),
             rules: Vec::new(),
             default_action: Action::Forward(0),
         }

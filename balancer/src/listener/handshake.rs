@@ -10,7 +10,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     http::{Accepted, Context, serve},
     response::error_pages,
-    snapshot::ListenerId,
+    snapshot::{ListenerId, ListenerView},
     telemetry::counters::OwnStatus,
     wire::{client_stream::ClientStream, deadline::Watched},
 };
@@ -21,11 +21,12 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Serves an accepted socket to its end.
 pub(super) async fn begin(context: Rc<Context>, socket: TcpStream, peer: SocketAddr, listener: ListenerId) {
     context.counters.connections_accepted.inc();
-    let tls = context.snapshot().listener(listener).and_then(|view| view.tls.clone());
+    let view = context.snapshot().listener(listener).cloned();
+    let tls = view.as_ref().and_then(|view| view.tls.clone().map(|tls| (Arc::clone(view), tls)));
     let stream = match tls {
         None => Some(ClientStream::Plain(socket)),
         // Apart, so that plain connections do not carry its state.
-        Some(config) => Box::pin(secure(&context, socket, config, listener)).await,
+        Some((view, config)) => Box::pin(secure(&context, socket, config, &view)).await,
     };
     if let Some(stream) = stream {
         serve(Rc::clone(&context), Accepted { stream, peer, listener }).await;
@@ -38,12 +39,12 @@ async fn secure(
     context: &Rc<Context>,
     socket: TcpStream,
     config: Arc<ServerConfig>,
-    listener: ListenerId,
+    listener: &ListenerView,
 ) -> Option<ClientStream> {
     socket.set_nodelay(true).ok()?;
     let watched = context.watches.register();
     let watch = watched.watch();
-    watch.set_listener(listener.0);
+    watch.set_listener(listener.id.0);
     // Nothing is lost when a connection without a request is closed because the process ends.
     watch.set_idle(true);
     watch.arm(context.clock.millis(), HANDSHAKE);
@@ -53,7 +54,7 @@ async fn secure(
         Ok(Ok(0)) => return None,
         Ok(Ok(_)) if first[0].is_ascii_uppercase() => {
             context.counters.client_tls_errors.inc();
-            answer_plain(context, socket, &watched).await;
+            answer_plain(context, listener, socket, &watched).await;
             return None;
         }
         Ok(Ok(_)) => {}
@@ -81,9 +82,10 @@ async fn secure(
 }
 
 /// A client that speaks plain HTTP to a TLS port is told so, as other servers do.
-async fn answer_plain(context: &Context, mut socket: TcpStream, watched: &Watched) {
+async fn answer_plain(context: &Context, listener: &ListenerView, mut socket: TcpStream, watched: &Watched) {
     context.counters.own(OwnStatus::BadRequest);
-    let page = error_pages::page(OwnStatus::BadRequest, &context.clock, false, false);
+    let page =
+        error_pages::page(OwnStatus::BadRequest, &listener.response_fields, &context.clock, false, false);
     let watch = watched.watch();
     let told = async {
         socket.write_all(&page).await?;

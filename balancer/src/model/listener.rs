@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::ListenerRule;
+use super::{ListenerRule, ResponseFields};
 
 /// Attributes of a load balancer (`load_balancer`, `aws_lb`).
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +53,8 @@ pub struct Listener {
     pub http2_prior_knowledge: bool,
     /// TLS, when `protocol` is HTTPS.
     pub tls: Option<super::ListenerTls>,
+    /// What it puts into responses.
+    pub response_fields: ResponseFields,
     /// Its rules, by rising priority, which no two share.
     pub rules: Vec<ListenerRule>,
     /// What is done with a request that no rule takes.

@@ -1,5 +1,6 @@
 //! Answers of the balancer's own.
 
+use super::listener_fields::ListenerFields;
 use crate::{clock::CoarseClock, telemetry::counters::OwnStatus};
 
 /// The reason phrase (RFC 9110, section 15; ALB has 460, 463 and 464 of its own).
@@ -37,16 +38,23 @@ pub fn allow(status: OwnStatus) -> Option<&'static str> {
     (status == OwnStatus::MethodNotAllowed).then_some("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH")
 }
 
-/// The whole answer; without its body when it answers HEAD.
+/// The whole answer, with the listener's `fields`; without its body when it answers HEAD.
 #[must_use]
-pub fn page(status: OwnStatus, clock: &CoarseClock, keep_alive: bool, to_head: bool) -> Vec<u8> {
+pub fn page(
+    status: OwnStatus,
+    fields: &ListenerFields,
+    clock: &CoarseClock,
+    keep_alive: bool,
+    to_head: bool,
+) -> Vec<u8> {
+    let fields = fields.own_lines();
     let (code, reason) = (status.code(), reason(status));
     let body = body(status);
     let connection = if keep_alive { "keep-alive" } else { "close" };
     let allow = allow(status).map(|methods| format!("Allow: {methods}\r\n")).unwrap_or_default();
     let head = clock.with_date(|date| {
         format!(
-            "HTTP/1.1 {code} {reason}\r\nServer: balancer\r\nDate: {date}\r\nContent-Type: text/html\r\n\
+            "HTTP/1.1 {code} {reason}\r\n{fields}Date: {date}\r\nContent-Type: text/html\r\n\
              {allow}Content-Length: {}\r\nConnection: {connection}\r\n\r\n",
             body.len()
         )
@@ -67,7 +75,7 @@ mod tests {
     fn every_page_is_a_valid_response_without_cookies() {
         let clock = CoarseClock::new();
         for status in OwnStatus::ALL {
-            let page = page(status, &clock, false, false);
+            let page = page(status, &ListenerFields::default(), &clock, false, false);
             let response = Response::parse(&page, false).expect("valid").expect("complete");
             assert_eq!(response.status, status.code());
             assert_eq!(response.framing, Framing::Length((page.len() - response.length) as u64));

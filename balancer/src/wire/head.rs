@@ -146,7 +146,12 @@ impl<'a> Fields<'a> {
 
     /// Drops the lines with such names.
     pub fn drop_invalid_names(&mut self) {
-        let mut valid = self.lines.iter().map(|field| is_plain_name(field.name)).collect::<ArrayVec<_, MAX_FIELDS>>().into_iter();
+        let mut valid = self
+            .lines
+            .iter()
+            .map(|field| is_plain_name(field.name))
+            .collect::<ArrayVec<_, MAX_FIELDS>>()
+            .into_iter();
         self.kinds.retain(|_| valid.next().unwrap_or(true));
         self.lines.retain(|field| is_plain_name(field.name));
     }

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Part
 use super::websocket::Key;
 use crate::{
     model::{EditOp, HeaderEdits, HeaderField},
+    response::listener_fields::ListenerFields,
     wire::{
         fields::{Kind, kind, line},
         head::{Framing, HeadError, Request, Response},
@@ -172,11 +173,20 @@ pub(super) fn response_view(response: &http::Response<()>, bodiless: bool) -> Op
 }
 
 /// An answer of the balancer's own.
-pub(super) fn own(status: u16, body: &str, date: &str, allow: Option<&'static str>) -> http::Response<Bytes> {
+pub(super) fn own(
+    status: u16,
+    fields: &ListenerFields,
+    body: &str,
+    date: &str,
+    allow: Option<&'static str>,
+) -> http::Response<Bytes> {
     let mut answer = http::Response::new(Bytes::copy_from_slice(body.as_bytes()));
     *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = answer.headers_mut();
-    headers.insert(header::SERVER, HeaderValue::from_static("balancer"));
+    for (name, value) in fields.own() {
+        // What a configuration allows has a form in HTTP/2.
+        let _ = append(headers, name.as_bytes(), value.as_bytes());
+    }
     if let Ok(date) = HeaderValue::from_str(date) {
         headers.insert(header::DATE, date);
     }

@@ -84,10 +84,9 @@ pub(super) async fn serve(
         peer: session.peer,
         local: session.local,
     };
-    let planned = head
-        .request()
-        .map_err(Refusal::from)
-        .and_then(|mut request| Plan::decide(&context, snapshot, &listener, &route, &mut request, Vec::new()));
+    let planned = head.request().map_err(Refusal::from).and_then(|mut request| {
+        Plan::decide(&context, snapshot, &listener, &route, &mut request, Vec::new())
+    });
     let key = head.key();
     drop(head);
     let watched = context.watches.register();
@@ -163,10 +162,11 @@ impl Stream {
     fn answer(&mut self, status: OwnStatus, to_head: bool) {
         self.context.counters.own(status);
         let body = error_pages::body(status);
+        let fields = &self.listener.response_fields;
         let answer = self
             .context
             .clock
-            .with_date(|date| head::own(status.code(), &body, date, error_pages::allow(status)));
+            .with_date(|date| head::own(status.code(), fields, &body, date, error_pages::allow(status)));
         let (head, body) = answer.into_parts();
         let sent = self.respond.send_response(http::Response::from_parts(head, ()), to_head);
         if let (Ok(mut sending), false) = (sent, to_head) {

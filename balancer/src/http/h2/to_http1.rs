@@ -217,7 +217,8 @@ impl Transfer {
                 }
                 continue;
             }
-            let edits = plan.respond(&stream.context, &response.view(), stream.secure);
+            let mut edits = plan.respond(&stream.context, &response.view(), stream.secure);
+            stream.listener.response_fields.put_into(&mut edits);
             let mut head = head::response(&response, &edits).ok_or_else(bad)?;
             let switching = status == 101;
             if switching {

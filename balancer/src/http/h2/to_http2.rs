@@ -214,7 +214,8 @@ impl Transfer {
         let Some(view) = head::response_view(&response, bodiless) else {
             return Outcome::Failed(OwnStatus::BadGateway);
         };
-        let edits = plan.respond(&stream.context, &view.view(), stream.secure);
+        let mut edits = plan.respond(&stream.context, &view.view(), stream.secure);
+        stream.listener.response_fields.put_into(&mut edits);
         let Some(head) = head::response(&view, &edits) else {
             return Outcome::Failed(OwnStatus::BadGateway);
         };

@@ -7,6 +7,7 @@ use crate::{
         Algorithm, CookieAttributes, CookieRenewal, Endpoint, HealthCheck, HealthCheckPort, LoadBalancer,
         Matcher, ProbeProtocol, TargetGroup, XffMode,
     },
+    response::listener_fields::ListenerFields,
     rules::RuleTable,
     snapshot::ListenerId,
     target_group::{GroupRuntime, Reason, TargetRuntime, TargetState},
@@ -69,7 +70,7 @@ fn inspector() -> Inspector {
         xff_client_port: false,
         enable_http2: true,
         preserve_host_header: false,
-            drop_invalid_header_fields: false,
+        drop_invalid_header_fields: false,
     });
     let target = TargetView {
         endpoint: Endpoint::Tcp("[::1]:9001".parse().unwrap()),
@@ -92,6 +93,7 @@ fn inspector() -> Inspector {
             load_balancer,
             http2_prior_knowledge: false,
             tls: None,
+            response_fields: ListenerFields::default(),
             rules: Arc::new(RuleTable::compile(&[], Action::Forward(0))),
         })],
         groups: vec![Arc::new(GroupView::new(

@@ -21,6 +21,7 @@ mod load_balancer;
 mod manual;
 mod names;
 mod raw;
+mod redirect;
 mod response_fields;
 mod schema;
 mod source;
@@ -29,6 +30,7 @@ mod suggest;
 mod syntax;
 mod target_address;
 mod target_group;
+mod transform;
 mod value;
 mod warnings;
 
@@ -108,9 +110,13 @@ fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, 
         &blocks.listener_certificates,
         &blocks.listeners,
     );
+    let forwarded = action::Groups {
+        names: &groups,
+        sticky: drafts.iter().map(target_group::Draft::is_sticky).collect(),
+    };
     let mut listeners =
-        listener::build_all(&context, &blocks.listeners, &groups, &balancers, &certificates, &settings);
-    listener_rule::build_all(&context, &blocks.rules, &groups, &blocks.listeners, &mut listeners);
+        listener::build_all(&context, &blocks.listeners, &forwarded, &balancers, &certificates, &settings);
+    listener_rule::build_all(&context, &blocks.rules, &forwarded, &blocks.listeners, &mut listeners);
 
     let configuration = Configuration {
         balancer: settings.settings,

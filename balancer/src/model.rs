@@ -2,6 +2,7 @@
 //! deciding rooms see. A value of these types cannot be out of range: `config` refuses such input.
 //! Must not know: where a configuration came from, sockets, time.
 
+mod action;
 mod balancer;
 mod header_edits;
 mod listener;
@@ -12,9 +13,13 @@ mod target_group;
 mod tls;
 
 pub use self::{
+    action::{
+        Action, FixedResponse, Forward, GroupStickinessSettings, Part, Piece, Redirect, Rewrite, Template,
+        Transforms, WeightedGroup,
+    },
     balancer::{BalancerSettings, KernelAssist, LogFormat, LogLevel},
     header_edits::{EditOp, HeaderEdit, HeaderEdits},
-    listener::{Action, Listener, LoadBalancer, XffMode},
+    listener::{Listener, LoadBalancer, XffMode},
     request_head::{HeaderField, RequestHead, ResponseHead, Version},
     response_fields::ResponseFields,
     rule::{Condition, IpRange, ListenerRule, QueryPattern, TextPattern},

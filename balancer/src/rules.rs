@@ -1,11 +1,19 @@
 //! What is done with a request: the rules of its listener in the order of their priorities, then the default
-//! action. Made ready when a configuration is taken up. Must not know: targets' states, cookies.
+//! action. Made ready when a configuration is taken up. Must not know: targets' states.
 
 mod condition;
+mod forward;
 mod path;
 mod pattern;
 mod probe;
+mod redirect;
+mod rewrite;
 mod table;
 
-pub(crate) use self::pattern::check_regex;
-pub use self::table::{Chosen, Rule, RuleTable};
+pub use self::{
+    forward::{Forward, GroupKeys, Routed},
+    redirect::{MAX_LOCATION, Redirect, RequestUri},
+    rewrite::{RewriteError, Rewriter, Transforms},
+    table::{Act, Chosen, Rule, RuleTable},
+};
+pub(crate) use self::{pattern::check_regex, rewrite::check_replacement};

@@ -7,6 +7,7 @@ mod application_cookie;
 mod cookie_scan;
 mod decision;
 mod duration_cookie;
+mod group_cookie;
 mod issued_cookie;
 mod keyring;
 mod session_table;
@@ -17,6 +18,7 @@ use std::{fmt, ops::Deref, sync::Arc, sync::atomic::AtomicU64};
 use self::{application_cookie::ApplicationCookie, duration_cookie::DurationCookie};
 pub use self::{
     decision::{Decision, Outcome, Standing, TargetLookup},
+    group_cookie::{GroupCookie, GroupDecision, GroupOutcome},
     keyring::{KeyFileFault, Keyring, KeyringError, MAX_SECRETS, SECRET_LEN},
     session_table::SessionTable,
 };

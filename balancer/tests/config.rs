@@ -36,16 +36,18 @@ fn every_block_of_the_native_spelling_is_read() {
     assert_eq!(main.xff_mode, XffMode::Preserve);
     assert!(main.xff_client_port && main.preserve_host_header);
 
-    let listeners: Vec<(&str, SocketAddr, &Action)> = read
+    let listeners: Vec<(&str, SocketAddr, Vec<usize>)> = read
         .listeners
         .iter()
-        .map(|listener| (listener.name.as_str(), listener.address, &listener.default_action))
+        .map(|listener| {
+            (listener.name.as_str(), listener.address, listener.default_action.groups().collect())
+        })
         .collect();
     assert_eq!(
         listeners,
         [
-            ("web", "0.0.0.0:8080".parse().unwrap(), &Action::Forward(0)),
-            ("local", "[::1]:8081".parse().unwrap(), &Action::Forward(1)),
+            ("web", "0.0.0.0:8080".parse().unwrap(), vec![0]),
+            ("local", "[::1]:8081".parse().unwrap(), vec![1])
         ]
     );
 
@@ -209,7 +211,7 @@ fn a_file_of_terraform_loads_as_it_stands() {
     assert_eq!(targets, ["Ip(10.0.0.1) 8080", "Ip(10.0.0.2) 8081", "Ip(10.0.0.9) 80"]);
 
     let actions: Vec<&Action> = read.listeners.iter().map(|listener| &listener.default_action).collect();
-    assert_eq!(actions, [&Action::Forward(0), &Action::Forward(1)]);
+    assert_eq!(actions, [&Action::forward_to(0), &Action::forward_to(1)]);
 }
 
 #[test]
@@ -237,7 +239,7 @@ fn the_well_known_snippets_load_as_they_stand() {
 #[test]
 fn a_folder_is_one_configuration() {
     let read = config::load(&fixture("folder")).unwrap();
-    assert_eq!(read.listeners[0].default_action, Action::Forward(0));
+    assert_eq!(read.listeners[0].default_action, Action::forward_to(0));
     assert_eq!(read.target_groups[0].name, "app");
 }
 

@@ -265,9 +265,9 @@ fn faults_in_a_listener() {
             "target_group.LABEL.arn",
         ),
         (
-            "port = 80\ndefault_action {\ntype = \"redirect\"\n}".to_owned(),
+            "port = 80\ndefault_action {\ntype = \"jwt-validation\"\n}".to_owned(),
             "5:8",
-            "`type` = \"redirect\" is not supported by this version",
+            "`type` = \"jwt-validation\" is not supported by this version",
             "\"forward\"",
         ),
         (
@@ -300,22 +300,6 @@ fn faults_in_a_listener() {
             "6:20",
             "`target_group_arn` and the `forward` block name different groups",
             "the same group",
-        ),
-        (
-            "port = 80\ndefault_action {\ntype = \"forward\"\nforward {\ntarget_group {\narn = \"app\"\n}\n\
-             target_group {\narn = \"b\"\n}\n}\n}"
-                .to_owned(),
-            "10:1",
-            "a second `target_group` block is not supported",
-            "one",
-        ),
-        (
-            "port = 80\ndefault_action {\ntype = \"forward\"\nforward {\ntarget_group {\narn = \"app\"\n}\n\
-             stickiness {\nenabled = true\nduration = 5\n}\n}\n}"
-                .to_owned(),
-            "11:11",
-            "`enabled` = true is not supported by this version",
-            "false",
         ),
     ] {
         let file = format!("target_group \"app\" {{}}\nlistener \"web\" {{\n{text}\n}}\ntarget_group \"b\" {{}}\n");

@@ -109,7 +109,7 @@ listener_rule "early" {
             QueryPattern { key: None, value: "c".into() },
         ])]
     );
-    assert_eq!(rules[1].action, Action::Forward(0));
+    assert_eq!(rules[1].action, Action::forward_to(0));
 }
 
 #[test]
@@ -133,18 +133,6 @@ fn faults_in_a_rule() {
         (format!("{web}\npriority = 50001\n{ACTION}\n{ANY_PATH}"), "11:12", "out of range", "1 to 50000"),
         (format!("{web}\n{ANY_PATH}"), "9:1", "the listener rule needs an `action`", "action {"),
         (format!("{web}\n{ACTION}"), "9:1", "A condition must be specified", "`condition` blocks"),
-        (
-            format!("{web}\n{ACTION}\n{ANY_PATH}\ntransform {{\n}}"),
-            "20:1",
-            "`transform` is not supported by this version",
-            "leave it out",
-        ),
-        (
-            format!("{web}\naction {{\ntype = \"redirect\"\n}}\n{ANY_PATH}"),
-            "12:8",
-            "`type` = \"redirect\" is not supported by this version",
-            "\"forward\"",
-        ),
     ] {
         assert_one_fault(&rule(&lines), place, wrong, allowed);
     }

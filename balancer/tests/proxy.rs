@@ -83,7 +83,7 @@ impl Balancer {
             tls: None,
             response_fields: ResponseFields::default(),
             rules: Vec::new(),
-            default_action: Action::Forward(0),
+            default_action: Action::forward_to(0),
         };
         let socket = bind(&listener, 1).unwrap().pop().unwrap();
         let address = socket.local_addr().unwrap();
@@ -129,6 +129,8 @@ impl Balancer {
             preserve_host_header: false,
             drop_invalid_header_fields: false,
         };
+        let ring = balancer::stickiness::Keyring::from_bytes(&[1; 32]).unwrap();
+        let keys = balancer::rules::GroupKeys { ring: Arc::new(ring), names: vec!["app".into()] };
         let view = ListenerView {
             id: ListenerId(0),
             name: "web".into(),
@@ -137,7 +139,7 @@ impl Balancer {
             http2_prior_knowledge: false,
             tls: None,
             response_fields: ListenerFields::default(),
-            rules: Arc::new(RuleTable::compile(&[], Action::Forward(0))),
+            rules: Arc::new(RuleTable::compile(&[], &Action::forward_to(0), &keys)),
         };
         let snapshot = Snapshot { listeners: vec![Arc::new(view)], groups: vec![Arc::new(group)] };
         worker.messages.send(WorkerMessage::Snapshot(Arc::new(snapshot))).unwrap();

@@ -9,9 +9,11 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
+mod actions;
 mod applications;
 mod bad_requests;
 mod bodies;
+mod canary;
 mod client_faults;
 mod configuration;
 mod cookies;

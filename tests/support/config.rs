@@ -21,6 +21,8 @@ pub struct Config {
     pub address: String,
     /// `protocol` of the listener.
     pub protocol: String,
+    /// Lines of the listener's default action; it forwards to the first group when empty.
+    pub default_action: String,
     /// More blocks.
     pub more: String,
     /// The groups.
@@ -64,6 +66,7 @@ impl Config {
             balancer_lines: String::new(),
             load_balancer_lines: String::new(),
             listener_lines: String::new(),
+            default_action: String::new(),
             address: "127.0.0.1".to_owned(),
             protocol: "HTTP".to_owned(),
             more: String::new(),
@@ -104,6 +107,25 @@ impl Config {
     #[must_use]
     pub fn listener(mut self, line: &str) -> Self {
         writeln!(self.listener_lines, "  {line}").unwrap();
+        self
+    }
+
+    /// With this default action of the listener: what stands between its braces.
+    #[must_use]
+    pub fn default_action(mut self, action: &str) -> Self {
+        action.clone_into(&mut self.default_action);
+        self
+    }
+
+    /// With a rule of the listener whose paths are like this: what else stands between its braces.
+    #[must_use]
+    pub fn path_rule(mut self, priority: u16, path: &str, lines: &str) -> Self {
+        write!(
+            self.blocks,
+            "listener_rule \"r{priority}\" {{\n  listener_arn = listener.web.arn\n  priority = {priority}\n{lines}\n  \
+             condition {{\n    path_pattern {{\n      values = [\"{path}\"]\n    }}\n  }}\n}}\n"
+        )
+        .unwrap();
         self
     }
 
@@ -151,11 +173,16 @@ impl Config {
             self.workers, self.kernel_assist, self.balancer_lines
         );
         write!(text, "load_balancer \"main\" {{\n{}}}\n", self.load_balancer_lines).unwrap();
+        let action = if self.default_action.is_empty() {
+            format!("    type = \"forward\"\n    target_group_arn = target_group.{}.arn", self.groups[0].name)
+        } else {
+            self.default_action.clone()
+        };
         write!(
             text,
-            "listener \"web\" {{\n  address = \"{}\"\n  port = {port}\n  protocol = \"{}\"\n{}  default_action {{\n    \
-             type = \"forward\"\n    target_group_arn = target_group.{}.arn\n  }}\n}}\n",
-            self.address, self.protocol, self.listener_lines, self.groups[0].name
+            "listener \"web\" {{\n  address = \"{}\"\n  port = {port}\n  protocol = \"{}\"\n{}  default_action {{\n\
+             {action}\n  }}\n}}\n",
+            self.address, self.protocol, self.listener_lines
         )
         .unwrap();
         text.push_str(&self.more);

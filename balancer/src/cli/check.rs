@@ -41,26 +41,28 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// What would run: listeners, target groups and targets, a table each.
 fn describe(configuration: &Configuration) -> String {
-    let mut listeners = vec![row(["LISTENER", "ADDRESS", "LOAD BALANCER", "FORWARDS TO"])];
-    let mut rules = vec![row(["LISTENER", "PRIORITY", "RULE", "CONDITIONS", "FORWARDS TO"])];
+    let mut listeners = vec![row(["LISTENER", "ADDRESS", "LOAD BALANCER", "ACTION"])];
+    let mut rules = vec![row(["LISTENER", "PRIORITY", "RULE", "CONDITIONS", "ACTION"])];
     for listener in &configuration.listeners {
         let load_balancer = configuration.load_balancers.get(listener.load_balancer);
-        let group = configuration.target_groups.get(group_of(&listener.default_action));
+        let action = |action: &Action| {
+            let groups = &configuration.target_groups;
+            action.describe(|group| groups.get(group).map(|group| group.name.clone()).unwrap_or_default())
+        };
         for rule in &listener.rules {
-            let group = configuration.target_groups.get(group_of(&rule.action));
             rules.push(vec![
                 listener.name.clone(),
                 rule.priority.to_string(),
                 rule.name.clone(),
                 rule.conditions_text(),
-                group.map(|group| group.name.clone()).unwrap_or_default(),
+                action(&rule.action),
             ]);
         }
         listeners.push(vec![
             listener.name.clone(),
             format!("{}://{}", if listener.tls.is_some() { "https" } else { "http" }, listener.address),
             load_balancer.map(|load_balancer| load_balancer.name.clone()).unwrap_or_default(),
-            group.map(|group| group.name.clone()).unwrap_or_default(),
+            action(&listener.default_action),
         ]);
     }
     let rules = if rules.len() > 1 { format!("{}\n", table(&rules)) } else { String::new() };
@@ -81,11 +83,6 @@ fn describe(configuration: &Configuration) -> String {
         if configuration.balancer.workers == 1 { "" } else { "s" },
         admin.map_or_else(|| "off".to_owned(), |address| format!("http://{address}")),
     )
-}
-
-fn group_of(action: &Action) -> usize {
-    let Action::Forward(group) = *action;
-    group
 }
 
 fn group_row(group: &TargetGroup) -> Vec<String> {
@@ -190,7 +187,7 @@ mod tests {
         "#;
         let configuration = config::parse(&[(PathBuf::from("x.hcl"), text.to_owned())]).unwrap();
         let expected = "\
-LISTENER  ADDRESS              LOAD BALANCER  FORWARDS TO
+LISTENER  ADDRESS              LOAD BALANCER  ACTION
 web       http://0.0.0.0:8080  default        app
 
 TARGET GROUP  ALGORITHM    STICKINESS                     HEALTH CHECK       DRAINING

@@ -1,33 +1,37 @@
 //! What is done with a request: the `default_action` of a listener and the `action` of a rule.
 
+use std::sync::Arc;
+
 use super::{
     fields::{Context, Fields, words},
     names::Names,
+    redirect::{self, Origin, REDIRECT},
     schema::{Attribute, Child, Kind, Table},
+    stickiness::{cookie_attributes, cookie_prefix},
+    value::shown,
 };
-use crate::model::Action;
+use crate::model::{Action, FixedResponse, Forward, GroupStickinessSettings, WeightedGroup};
+
+/// Most groups of an action (ALB: quotas).
+const MAX_GROUPS: usize = 5;
+/// Longest body of a fixed response, in characters (ALB: FixedResponseActionConfig).
+const MAX_BODY: usize = 1024;
 
 /// Attributes of an action.
 pub(super) const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(
         "type",
         Kind::Choice {
-            allowed: &["forward"],
+            allowed: &["forward", "redirect", "fixed-response"],
             default: "",
-            later: &[
-                "redirect",
-                "fixed-response",
-                "authenticate-cognito",
-                "authenticate-oidc",
-                "jwt-validation",
-            ],
+            later: &["authenticate-cognito", "authenticate-oidc", "jwt-validation"],
         },
         "What is done with a request. Needed.",
     ),
     Attribute::new(
         "target_group_arn",
         Kind::Reference { to: "target_group", default: "" },
-        "The group that requests go to. Needed, unless there is a `forward` block.",
+        "The group that requests go to. Needed for `forward`, unless there is a `forward` block.",
     ),
     Attribute::new(
         "order",
@@ -39,8 +43,8 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
 /// Blocks of an action.
 pub(super) const BLOCKS: &[Child] = &[
     Child::Block(&FORWARD),
-    Child::Unsupported("redirect"),
-    Child::Unsupported("fixed_response"),
+    Child::Block(&REDIRECT),
+    Child::Block(&FIXED_RESPONSE),
     Child::Unsupported("authenticate_cognito"),
     Child::Unsupported("authenticate_oidc"),
     Child::Unsupported("jwt_validation"),
@@ -50,7 +54,7 @@ pub(super) static FORWARD: Table = Table {
     name: "forward",
     top: false,
     attributes: &[],
-    blocks: &[Child::Block(&FORWARD_TARGET_GROUP), Child::Block(&FORWARD_STICKINESS)],
+    blocks: &[Child::Repeated(&FORWARD_TARGET_GROUP), Child::Block(&FORWARD_STICKINESS)],
 };
 
 pub(super) static FORWARD_TARGET_GROUP: Table = Table {
@@ -60,8 +64,8 @@ pub(super) static FORWARD_TARGET_GROUP: Table = Table {
         Attribute::new("arn", Kind::Reference { to: "target_group", default: "" }, "The group. Needed."),
         Attribute::new(
             "weight",
-            Kind::Whole { min: 1, max: 999, default: Some(1) },
-            "Its share: without effect, since there is one group.",
+            Kind::Whole { min: 0, max: 999, default: Some(1) },
+            "Its share of the clients that have no group yet. With 0 it gets none and keeps those it has.",
         ),
     ],
     blocks: &[],
@@ -71,22 +75,88 @@ pub(super) static FORWARD_STICKINESS: Table = Table {
     name: "stickiness",
     top: false,
     attributes: &[
-        Attribute::new("enabled", Kind::Only { allowed: &["false"] }, "Whether clients stick to a group."),
+        Attribute::new(
+            "enabled",
+            Kind::Truth { default: false },
+            "Whether clients stick to the group that was drawn for them. Needed where one of several groups has \
+             stickiness of its own.",
+        ),
         Attribute::new(
             "duration",
             Kind::Whole { min: 1, max: 604_800, default: None },
-            "For how many seconds.",
+            "Seconds after which a client is no longer bound to its group. Needed when enabled.",
+        ),
+        Attribute::new(
+            "window",
+            Kind::Choice { allowed: &["sliding", "fixed"], default: "sliding", later: &[] },
+            "Whether the duration begins anew with each response or runs once. Not on ALB.",
+        ),
+        Attribute::new(
+            "cookie_secure",
+            Kind::Truth { default: false },
+            "Whether the cookies are marked `Secure`. Not on ALB.",
+        ),
+        Attribute::new(
+            "cookie_http_only",
+            Kind::Truth { default: false },
+            "Whether the cookies are marked `HttpOnly`. Not on ALB.",
+        ),
+        Attribute::new(
+            "cookie_prefix",
+            Kind::Text { allowed: "1 to 32 token characters", default: "\"AWSALB\"" },
+            "What the names of the cookies begin with: `TG` and `TGCORS` are added. Not on ALB.",
         ),
     ],
     blocks: &[],
 };
 
-/// Reads the action block of this table; nothing when it is a fault.
+pub(super) static FIXED_RESPONSE: Table = Table {
+    name: "fixed_response",
+    top: false,
+    attributes: &[
+        Attribute::new(
+            "content_type",
+            Kind::Choice {
+                allowed: &[
+                    "text/plain",
+                    "text/css",
+                    "text/html",
+                    "application/javascript",
+                    "application/json",
+                ],
+                default: "",
+                later: &[],
+            },
+            "Media type of the body. Needed.",
+        ),
+        Attribute::new(
+            "message_body",
+            Kind::Text { allowed: "at most 1024 characters", default: "none" },
+            "The body, in UTF-8.",
+        ),
+        Attribute::new(
+            "status_code",
+            Kind::Text { allowed: "a status code from 200 to 299 or from 400 to 599", default: "" },
+            "The status. Needed.",
+        ),
+    ],
+    blocks: &[],
+};
+
+/// The groups that actions may name, and which of them have stickiness of their own.
+pub(super) struct Groups<'n, 'a> {
+    pub(super) names: &'n Names<'a>,
+    pub(super) sticky: Vec<bool>,
+}
+
+/// Reads the action block of this table; nothing when it is a fault. `origin` tells where its requests come in, where
+/// that is known.
 pub(super) fn build(
     context: &Context<'_>,
     owner: &Fields<'_>,
     table: &'static Table,
-    groups: &Names<'_>,
+    groups: &Groups<'_, '_>,
+    origin: Option<Origin>,
 ) -> Option<Action> {
     if owner.child(table.name).is_none() {
         let (owner_name, name) = (words(owner.name()), table.name);
@@ -97,29 +167,101 @@ pub(super) fn build(
         return None;
     }
     let action = owner.open_child(table);
-    forward_to(context, &action, groups).map(Action::Forward)
+    action.require("type");
+    action.whole_if_given("order");
+    let kind = action.choice("type");
+    check_foreign(&action, kind);
+    match kind {
+        "forward" => forward_to(context, &action, groups).map(Action::Forward),
+        "redirect" => {
+            let block = needed_block(&action, &REDIRECT)?;
+            Some(Action::Redirect(redirect::build(&block, origin)))
+        }
+        "fixed-response" => {
+            let block = needed_block(&action, &FIXED_RESPONSE)?;
+            Some(Action::FixedResponse(Arc::new(fixed_response(&block))))
+        }
+        _ => None,
+    }
 }
 
-fn forward_to(context: &Context<'_>, action: &Fields<'_>, groups: &Names<'_>) -> Option<usize> {
-    action.require("type");
-    let is_forward =
-        action.value("type").and_then(|(value, _)| value.as_text()).as_deref() == Some("forward");
-    action.choice("type");
-    action.whole_if_given("order");
+/// What belongs to an action of another type.
+fn check_foreign(action: &Fields<'_>, kind: &str) {
+    if kind.is_empty() {
+        return;
+    }
+    if kind != "forward" && action.is_given("target_group_arn") {
+        let message =
+            format!("`target_group_arn` has no meaning for `{kind}`; allowed: `type` = \"forward\"");
+        action.fault_at("target_group_arn", message);
+    }
+    for (table, whose) in
+        [(&FORWARD, "forward"), (&REDIRECT, "redirect"), (&FIXED_RESPONSE, "fixed-response")]
+    {
+        if let Some(block) = action.child(table.name).filter(|_| kind != whose) {
+            let message =
+                format!("`{}` has no meaning for `{kind}`; allowed: `type` = \"{whose}\"", table.name);
+            action.fault_in(block.place, message);
+        }
+    }
+}
+
+/// The block that the type of an action demands.
+fn needed_block<'a>(action: &Fields<'a>, table: &'static Table) -> Option<Fields<'a>> {
+    if action.child(table.name).is_none() {
+        action.fault(format!("the action needs a `{0}` block; allowed: {0} {{ … }}", table.name));
+        return None;
+    }
+    Some(action.open_child(table))
+}
+
+fn fixed_response(fields: &Fields<'_>) -> FixedResponse {
+    fields.require("content_type");
+    fields.require("status_code");
+    let body = fields.text("message_body").unwrap_or_default();
+    if body.chars().count() > MAX_BODY {
+        let message = format!("`message_body` is too long; allowed: {}", fields.allowed("message_body"));
+        fields.fault_at("message_body", message);
+    }
+    FixedResponse {
+        status: fixed_status(fields).unwrap_or(200),
+        content_type: fields.choice("content_type").to_owned(),
+        body,
+    }
+}
+
+fn fixed_status(fields: &Fields<'_>) -> Option<u16> {
+    let text = fields.text("status_code")?;
+    let is_plain = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let status = text.parse().ok().filter(|status| is_plain && matches!(status, 200..300 | 400..600));
+    if status.is_none() {
+        let message = format!("`status_code` = {}; allowed: {}", shown(&text), fields.allowed("status_code"));
+        fields.fault_at("status_code", message);
+    }
+    status
+}
+
+fn forward_to(context: &Context<'_>, action: &Fields<'_>, groups: &Groups<'_, '_>) -> Option<Forward> {
     let direct = action
         .value("target_group_arn")
-        .map(|(value, place)| (groups.resolve(context, &value, place), place));
-    let block = forward(context, action, groups);
+        .map(|(value, place)| (groups.names.resolve(context, &value, place), place));
+    let block = action.child(FORWARD.name).map(|_| forward(context, action, groups));
     match (direct, block) {
-        (Some((Some(direct), place)), Some(Some(block))) if direct != block => {
+        (Some((Some(direct), place)), Some(Some(block)))
+            if block.groups.iter().any(|group| group.group != direct) =>
+        {
             let message =
                 "`target_group_arn` and the `forward` block name different groups; allowed: the same group";
             context.faults.add(place, message);
             None
         }
-        (Some((group, _)), _) | (None, Some(group)) => group,
+        (_, Some(block)) => block,
+        (Some((group, _)), None) => {
+            let groups = vec![WeightedGroup { group: group?, weight: 1 }];
+            Some(Forward { groups, stickiness: None })
+        }
         (None, None) => {
-            if is_forward && !action.is_written("target_group_arn") {
+            if !action.is_written("target_group_arn") {
                 action.require("target_group_arn");
             }
             None
@@ -127,19 +269,63 @@ fn forward_to(context: &Context<'_>, action: &Fields<'_>, groups: &Names<'_>) ->
     }
 }
 
-/// The one group of a `forward` block: outer nothing when there is no such block, inner when it is a fault.
-fn forward(context: &Context<'_>, action: &Fields<'_>, groups: &Names<'_>) -> Option<Option<usize>> {
-    action.child(FORWARD.name)?;
-    // Several groups are a fault of their own, and not one of repeated blocks.
+fn forward(context: &Context<'_>, action: &Fields<'_>, groups: &Groups<'_, '_>) -> Option<Forward> {
     let forward = action.open_child(&FORWARD);
-    let stickiness = forward.open_child(&FORWARD_STICKINESS);
-    stickiness.whole_if_given("duration");
-    if forward.child(FORWARD_TARGET_GROUP.name).is_none() {
+    let blocks = forward.open_children(&FORWARD_TARGET_GROUP);
+    let stickiness = group_stickiness(&forward.open_child(&FORWARD_STICKINESS));
+    if blocks.is_empty() {
         forward.fault("`forward` needs a `target_group` block; allowed: target_group { arn = … }");
-        return Some(None);
+        return None;
     }
-    let group = forward.open_child(&FORWARD_TARGET_GROUP);
-    group.require("arn");
-    group.whole("weight");
-    Some(group.value("arn").and_then(|(value, place)| groups.resolve(context, &value, place)))
+    if let Some(first_too_many) = blocks.get(MAX_GROUPS) {
+        first_too_many.fault(format!("too many target groups in one action; allowed: at most {MAX_GROUPS}"));
+    }
+    let weighted: Vec<Option<WeightedGroup>> =
+        blocks.iter().map(|block| weighted_group(context, block, groups)).collect();
+    for (place, block) in blocks.iter().enumerate() {
+        let group = |place: usize| weighted.get(place).copied().flatten().map(|group| group.group);
+        if group(place).is_some() && (0..place).any(|earlier| group(earlier) == group(place)) {
+            block.fault_at("arn", "the action names the target group twice; allowed: once, with one weight");
+        }
+    }
+    let forward_groups: Vec<WeightedGroup> = weighted.into_iter().collect::<Option<_>>()?;
+    let is_sticky = |group: &WeightedGroup| groups.sticky.get(group.group).copied().unwrap_or_default();
+    if let (true, None, Some(sticky)) =
+        (forward_groups.len() > 1, &stickiness, forward_groups.iter().find(|group| is_sticky(group)))
+    {
+        let name = groups.names.entries.get(sticky.group).map_or("", |named| named.name.as_str());
+        forward.fault(format!(
+            "You must enable group stickiness on a rule if you enabled target stickiness on one of its target \
+             groups, here {}; allowed: stickiness {{ enabled = true duration = … }} in the `forward` block, or no \
+             `stickiness` in the target group",
+            shown(name)
+        ));
+    }
+    Some(Forward { groups: forward_groups, stickiness })
+}
+
+fn weighted_group(
+    context: &Context<'_>,
+    block: &Fields<'_>,
+    groups: &Groups<'_, '_>,
+) -> Option<WeightedGroup> {
+    block.require("arn");
+    let weight = u16::try_from(block.whole("weight")).unwrap_or(u16::MAX);
+    let group = block.value("arn").and_then(|(value, place)| groups.names.resolve(context, &value, place));
+    Some(WeightedGroup { group: group?, weight })
+}
+
+/// Nothing when it is off. What it says is checked either way.
+fn group_stickiness(fields: &Fields<'_>) -> Option<GroupStickinessSettings> {
+    let enabled = fields.truth("enabled");
+    if enabled {
+        fields.require("duration");
+    }
+    let duration = fields.whole_if_given("duration").unwrap_or(1);
+    let settings = GroupStickinessSettings {
+        duration_seconds: u32::try_from(duration).unwrap_or(u32::MAX),
+        sliding: fields.choice("window") == "sliding",
+        attributes: cookie_attributes(fields, cookie_prefix(fields)),
+    };
+    enabled.then_some(settings)
 }

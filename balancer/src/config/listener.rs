@@ -6,12 +6,13 @@ use std::{
 };
 
 use super::{
-    action,
+    action::{self, Groups},
     balancer::Settings,
     blocks::Found,
     fields::{Context, Fields},
     listener_tls::Certificates,
     names::Names,
+    redirect::Origin,
     response_fields,
     schema::{Attribute, Child, Kind, Table},
     source::Place,
@@ -99,7 +100,7 @@ pub(super) static DEFAULT_ACTION: Table =
 pub(super) fn build_all(
     context: &Context<'_>,
     found: &[Found<'_>],
-    groups: &Names<'_>,
+    groups: &Groups<'_, '_>,
     load_balancers: &Names<'_>,
     certificates: &Certificates<'_, '_>,
     settings: &Settings,
@@ -128,9 +129,12 @@ pub(super) fn build_all(
             taken.push((address, place));
         }
         let load_balancer = load_balancer(context, &fields, load_balancers);
-        let default_action = action::build(context, &fields, &DEFAULT_ACTION, groups);
         let tls = certificates.of_listener(context, found.label, &fields);
         let response_fields = response_fields::build(&fields);
+        let origin = address
+            .zip(tls.as_ref())
+            .map(|(address, tls)| Origin { secure: tls.is_some(), port: address.port() });
+        let default_action = action::build(context, &fields, &DEFAULT_ACTION, groups, origin);
         if let (Some(address), Some(load_balancer), Some(default_action), Some(tls)) =
             (address, load_balancer, default_action, tls)
         {

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    action,
+    action::{self, Groups},
     blocks::{Found, spellings},
     condition::{self, CONDITION},
     fields::{Context, Fields},
-    names::Names,
+    redirect::Origin,
     schema::{Attribute, Child, Kind, Table},
     source::Place,
     suggest,
+    transform::{self, TRANSFORM},
     value::{Value, shown},
 };
 use crate::model::{Listener, ListenerRule};
@@ -35,7 +36,7 @@ pub(super) static LISTENER_RULE: Table = Table {
              listener's highest.",
         ),
     ],
-    blocks: &[Child::Block(&ACTION), Child::Repeated(&CONDITION), Child::Unsupported("transform")],
+    blocks: &[Child::Block(&ACTION), Child::Repeated(&CONDITION), Child::Repeated(&TRANSFORM)],
 };
 
 pub(super) static ACTION: Table =
@@ -52,7 +53,7 @@ struct Draft {
 pub(super) fn build_all(
     context: &Context<'_>,
     found: &[Found<'_>],
-    groups: &Names<'_>,
+    groups: &Groups<'_, '_>,
     found_listeners: &[Found<'_>],
     listeners: &mut [Listener],
 ) {
@@ -78,9 +79,16 @@ pub(super) fn build_all(
             .and_then(|priority| u16::try_from(priority).ok())
             .zip(fields.value("priority").map(|(_, place)| place));
         let conditions = condition::build_all(&fields);
-        let action = action::build(context, &fields, &ACTION, groups);
+        let label = listener.and_then(|index| found_listeners.get(index)).map(|listener| listener.label);
+        let origin = listeners
+            .iter()
+            .find(|listener| Some(listener.name.as_str()) == label)
+            .map(|listener| Origin { secure: listener.tls.is_some(), port: listener.address.port() });
+        let action = action::build(context, &fields, &ACTION, groups, origin);
+        let transforms = transform::build_all(&fields);
         if let (Some(listener), Some(action)) = (listener, action) {
-            let rule = ListenerRule { name: found.label.to_owned(), priority: 0, conditions, action };
+            let rule =
+                ListenerRule { name: found.label.to_owned(), priority: 0, conditions, action, transforms };
             let draft = Draft { rule, priority, place: found.block.place };
             by_listener.entry(listener).or_default().push(draft);
         }

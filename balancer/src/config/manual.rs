@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use super::{
     action, attachment, balancer, certificate, condition, health_check, listener, listener_rule,
-    listener_tls, load_balancer,
+    listener_tls, load_balancer, redirect,
     schema::{Attribute, Child, EVERYWHERE_IGNORED, Kind, Table},
-    stickiness, target_group,
+    stickiness, target_group, transform,
 };
 
 /// Every kind of block with its heading, in the order of the manual.
-const TABLES: [(&str, &Table); 27] = [
+const TABLES: [(&str, &Table); 33] = [
     ("balancer", &balancer::BALANCER),
     ("load_balancer", &load_balancer::LOAD_BALANCER),
     ("load_balancer / access_logs", &load_balancer::ACCESS_LOGS),
@@ -21,6 +21,8 @@ const TABLES: [(&str, &Table); 27] = [
     ("listener / default_action / forward", &action::FORWARD),
     ("listener / default_action / forward / target_group", &action::FORWARD_TARGET_GROUP),
     ("listener / default_action / forward / stickiness", &action::FORWARD_STICKINESS),
+    ("listener / default_action / redirect", &redirect::REDIRECT),
+    ("listener / default_action / fixed_response", &action::FIXED_RESPONSE),
     ("listener_rule", &listener_rule::LISTENER_RULE),
     ("listener_rule / action", &listener_rule::ACTION),
     ("listener_rule / condition", &condition::CONDITION),
@@ -30,6 +32,10 @@ const TABLES: [(&str, &Table); 27] = [
     ("listener_rule / condition / source_ip", &condition::SOURCE_IP),
     ("listener_rule / condition / http_header", &condition::HTTP_HEADER),
     ("listener_rule / condition / query_string", &condition::QUERY_STRING),
+    ("listener_rule / transform", &transform::TRANSFORM),
+    ("listener_rule / transform / host_header_rewrite_config", &transform::HOST_HEADER_REWRITE_CONFIG),
+    ("listener_rule / transform / url_rewrite_config", &transform::URL_REWRITE_CONFIG),
+    ("listener_rule / transform / … / rewrite", &transform::REWRITE),
     ("listener_certificate", &listener_tls::LISTENER_CERTIFICATE),
     ("certificate", &certificate::CERTIFICATE),
     ("target_group", &target_group::TARGET_GROUP),

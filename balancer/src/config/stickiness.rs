@@ -74,15 +74,11 @@ pub(super) static STICKINESS: Table = Table {
 /// Reads the block; nothing when it is absent or disabled. What it says is checked either way.
 pub(super) fn build(fields: &Fields<'_>) -> Option<StickinessSettings> {
     let enabled = fields.truth("enabled");
-    let prefix = prefix(fields);
+    let prefix = cookie_prefix(fields);
     let settings = StickinessSettings {
         kind: kind(fields, enabled, &prefix),
         duration_seconds: u32::try_from(fields.whole("cookie_duration")).unwrap_or(u32::MAX),
-        attributes: CookieAttributes {
-            secure: fields.truth("cookie_secure"),
-            http_only: fields.truth("cookie_http_only"),
-            prefix,
-        },
+        attributes: cookie_attributes(fields, prefix),
         renewal: match fields.choice("cookie_renewal") {
             "when_due" => CookieRenewal::WhenDue,
             _ => CookieRenewal::Always,
@@ -164,7 +160,17 @@ fn check_cookie_name(fields: &Fields<'_>, name: &str, prefix: &str) {
     fields.fault_at("cookie_name", message);
 }
 
-fn prefix(fields: &Fields<'_>) -> String {
+/// How the balancer's cookies are marked, by the attributes that every block with cookies has.
+pub(super) fn cookie_attributes(fields: &Fields<'_>, prefix: String) -> CookieAttributes {
+    CookieAttributes {
+        secure: fields.truth("cookie_secure"),
+        http_only: fields.truth("cookie_http_only"),
+        prefix,
+    }
+}
+
+/// What the names of the balancer's cookies begin with.
+pub(super) fn cookie_prefix(fields: &Fields<'_>) -> String {
     let prefix = fields.text("cookie_prefix").unwrap_or_else(|| RESERVED_PREFIX.to_owned());
     if (1..=MAX_PREFIX).contains(&prefix.len()) && prefix.bytes().all(is_token) {
         return prefix;

@@ -159,6 +159,11 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// Whether clients stick to targets of the group.
+    pub(super) fn is_sticky(&self) -> bool {
+        self.group.stickiness.is_some()
+    }
+
     /// The finished group.
     pub(super) fn into_group(self) -> TargetGroup {
         self.group

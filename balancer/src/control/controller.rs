@@ -27,7 +27,7 @@ use crate::{
     kernel::{Events, Kernel, KernelError, TargetEvent},
     model::{Action, Configuration, Endpoint, Listener, LoadBalancer, TargetAddress, TargetGroup},
     response::listener_fields::ListenerFields,
-    rules::RuleTable,
+    rules::{GroupKeys, RuleTable},
     snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
     stickiness::{GroupStickiness, Keyring},
     target_group::{ASSESSMENT, Registry, Slots, TargetNames, TargetState, Urgency, WantedGroup},
@@ -338,10 +338,15 @@ impl Controller {
 
     /// Compiles the rules of the configuration in force: once, however often snapshots are made of it.
     fn compile_rules(&mut self) {
+        let groups = self.configuration.target_groups.iter();
+        let keys = GroupKeys {
+            ring: Arc::clone(&self.names.0),
+            names: groups.map(|group| group.name.clone()).collect(),
+        };
         let listeners = self.configuration.listeners.iter();
         self.rules = listeners
             .map(|listener| {
-                let table = RuleTable::compile(&listener.rules, listener.default_action.clone());
+                let table = RuleTable::compile(&listener.rules, &listener.default_action, &keys);
                 (listener.address, Arc::new(table))
             })
             .collect();

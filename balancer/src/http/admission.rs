@@ -24,7 +24,7 @@ pub(super) fn admit(
     request: &mut Request<'_>,
 ) -> Result<Wishes, Refusal> {
     let wishes = Wishes::of(request);
-    let refuse = |status| Refusal { status, wishes: Some(wishes) };
+    let refuse = |status| Refusal::error(status, wishes);
     if matches!(request.method, b"TRACE" | b"CONNECT") {
         return Err(refuse(OwnStatus::MethodNotAllowed));
     }

@@ -11,10 +11,10 @@ use super::{
     exchange::{After, exchange},
     forward::Route,
     h2::{self, Handover},
-    plan::{Plan, Refusal},
+    plan::{Plan, Refusal, own_status},
 };
 use crate::{
-    response::error_pages,
+    response::answer::Answer,
     snapshot::{ListenerId, ListenerView},
     telemetry::counters::OwnStatus,
     wire::{
@@ -128,9 +128,9 @@ impl Client {
     }
 
     fn hand_over(self) -> Handover<ClientStream> {
-        let Self { stream, buffer: before, peer, local, listener, watched, born_millis, .. } = self;
+        let Self { stream, buffer: before, peer, local, snapshot, listener, watched, born_millis, .. } = self;
         let secure = stream.is_secure();
-        Handover { stream, secure, before, peer, local, listener, watched, born_millis }
+        Handover { stream, secure, before, peer, local, snapshot, listener, watched, born_millis }
     }
 
     pub(super) fn watch(&self) -> &Rc<Watch> {
@@ -166,7 +166,7 @@ impl Client {
                 Reading::Head(length) => length,
                 Reading::Nothing => return,
                 Reading::Refused(status) => {
-                    self.answer(status, false, false).await;
+                    self.answer_error(status, false, false).await;
                     return self.linger().await;
                 }
             };
@@ -208,19 +208,18 @@ impl Client {
     async fn refuse(&mut self, refusal: Refusal) -> After {
         let keep = refusal.wishes.is_some_and(|wishes| wishes.keep_alive && wishes.framing == Framing::Empty);
         let to_head = refusal.wishes.is_some_and(|wishes| wishes.to_head);
-        self.answer(refusal.status, keep && self.may_stay(), to_head).await
+        self.answer(&refusal.answer, keep && self.may_stay(), to_head).await
+    }
+
+    /// Sends the page of an error and counts it.
+    pub(super) async fn answer_error(&mut self, status: OwnStatus, keep_alive: bool, to_head: bool) -> After {
+        self.answer(&Answer::error(status), keep_alive, to_head).await
     }
 
     /// Sends an answer of the balancer's own and counts it.
-    pub(super) async fn answer(&mut self, status: OwnStatus, keep_alive: bool, to_head: bool) -> After {
-        self.context.counters.own(status);
-        let page = error_pages::page(
-            status,
-            &self.listener.response_fields,
-            &self.context.clock,
-            keep_alive,
-            to_head,
-        );
+    pub(super) async fn answer(&mut self, answer: &Answer, keep_alive: bool, to_head: bool) -> After {
+        self.context.count_answer(answer);
+        let page = answer.render(&self.listener.response_fields, &self.context.clock, keep_alive, to_head);
         self.arm_idle();
         match self.send(&page).await {
             Ok(Ok(())) => {
@@ -268,7 +267,7 @@ impl Client {
                 Ok(None) => {}
                 // What a lone CR begins is not known yet.
                 Err(HeadError::Malformed) if self.buffer.bytes() == b"\r" => {}
-                Err(error) => return Reading::Refused(Refusal::from(error).status),
+                Err(error) => return Reading::Refused(own_status(error)),
             }
             let Self { buffer, stream, .. } = self;
             let limit = MAX_REQUEST_HEAD + BUFFER_SIZE;

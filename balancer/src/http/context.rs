@@ -15,6 +15,7 @@ use crate::{
     clock::CoarseClock,
     id::Slot,
     kernel::{EventSender, Tables, Words},
+    response::answer::{Answer, Reason},
     snapshot::Snapshot,
     stickiness::SessionTable,
     target_group::{GroupView, TargetState, TargetView},
@@ -108,6 +109,15 @@ impl Context {
         self.pool.borrow_mut().keep_only(&used);
         self.multiplexed.borrow_mut().keep_only(&used);
         *self.snapshot.borrow_mut() = Rc::new(Taken(snapshot));
+    }
+
+    /// Counts an answer of the balancer's own.
+    pub fn count_answer(&self, answer: &Answer) {
+        match answer.reason {
+            Reason::Error(status) => self.counters.own(status),
+            Reason::Redirect => self.counters.redirects.inc(),
+            Reason::FixedResponse => self.counters.fixed(answer.status),
+        }
     }
 
     /// This worker's shard of a group's figures.

@@ -87,7 +87,7 @@ pub(super) async fn exchange(client: &mut Client, mut plan: Plan) -> After {
             Attempt::Failed(status, body) => (status, body),
         };
         let keep = plan.wishes.keep_alive && body == Body::Read && client.may_stay();
-        return client.answer(status, keep, plan.wishes.to_head).await;
+        return client.answer_error(status, keep, plan.wishes.to_head).await;
     }
 }
 

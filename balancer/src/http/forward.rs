@@ -2,6 +2,7 @@
 //! (ALB: HTTP headers and Application Load Balancers).
 
 use std::{
+    borrow::Cow,
     io::Write as _,
     net::{IpAddr, SocketAddr},
     ops::Range,
@@ -10,9 +11,10 @@ use std::{
 use super::trace::TraceId;
 use crate::{
     model::{LoadBalancer, Version, XffMode},
+    rules::{Redirect, RequestUri, RewriteError, Transforms},
     wire::{
         fields::{Kind, line, list},
-        head::{Framing, HeadError, Request},
+        head::{Framing, HeadError, Request, is_host_byte},
     },
 };
 
@@ -32,51 +34,127 @@ pub(super) struct Route<'a> {
 }
 
 /// Request target and authority as they are to be understood (RFC 9112, section 3.2).
-struct Target<'a> {
-    path: &'a [u8],
-    authority: Option<&'a [u8]>,
+#[derive(Clone, Debug)]
+pub(super) struct Target<'a> {
+    /// Path and query, or `*`.
+    path: Cow<'a, [u8]>,
+    authority: Option<Cow<'a, [u8]>>,
+    /// Whether a rule named the port of the authority: it is sent as it stands.
+    port_is_set: bool,
 }
 
-fn target<'a>(request: &Request<'a>) -> Result<Target<'a>, HeadError> {
-    let raw = request.target;
-    if raw.starts_with(b"/") || (raw == b"*" && request.method == b"OPTIONS") {
-        return Ok(Target { path: raw, authority: request.host });
+impl<'a> Target<'a> {
+    /// That of a request.
+    ///
+    /// # Errors
+    /// It has no form that can be forwarded.
+    pub(super) fn of(request: &Request<'a>) -> Result<Self, HeadError> {
+        let raw = request.target;
+        if raw.starts_with(b"/") || (raw == b"*" && request.method == b"OPTIONS") {
+            return Ok(Self::new(raw, request.host));
+        }
+        let rest = [&b"http://"[..], b"https://"]
+            .iter()
+            .find_map(|scheme| {
+                let (front, rest) = raw.split_at_checked(scheme.len())?;
+                front.eq_ignore_ascii_case(scheme).then_some(rest)
+            })
+            .ok_or(HeadError::Malformed)?;
+        let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(end).ok_or(HeadError::Malformed)?;
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
+        if authority.is_empty() || !authority.iter().all(plain) {
+            return Err(HeadError::Malformed);
+        }
+        Ok(Self::new(path, Some(authority)))
     }
-    let rest = [&b"http://"[..], b"https://"]
-        .iter()
-        .find_map(|scheme| {
-            let (front, rest) = raw.split_at_checked(scheme.len())?;
-            front.eq_ignore_ascii_case(scheme).then_some(rest)
+
+    fn new(path: &'a [u8], authority: Option<&'a [u8]>) -> Self {
+        Self { path: path.into(), authority: authority.map(Cow::Borrowed), port_is_set: false }
+    }
+
+    /// Path and query, with the leading slash that the absolute form may lack.
+    fn path_and_query(&self) -> Cow<'_, [u8]> {
+        if self.path.starts_with(b"/") || &*self.path == b"*" {
+            return Cow::Borrowed(&self.path);
+        }
+        Cow::Owned([b"/", &*self.path].concat())
+    }
+
+    /// The URI in the parts that a redirect is made of.
+    pub(super) fn redirect(&self, redirect: &Redirect, route: &Route<'_>) -> Option<Vec<u8>> {
+        let local = host_of(route.local.ip());
+        let authority = self.authority.as_deref().filter(|authority| !authority.is_empty());
+        let host = authority.map_or(local.as_bytes(), |authority| split_port(authority).0);
+        let whole = self.path_and_query();
+        let end = memchr::memchr(b'?', &whole).unwrap_or(whole.len());
+        let (path, query) = whole.split_at_checked(end).unwrap_or_default();
+        redirect.location(&RequestUri {
+            secure: route.secure,
+            host,
+            port: route.port,
+            path,
+            query: query.get(1..).unwrap_or_default(),
         })
-        .ok_or(HeadError::Malformed)?;
-    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at_checked(end).ok_or(HeadError::Malformed)?;
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
-    if authority.is_empty() || !authority.iter().all(plain) {
-        return Err(HeadError::Malformed);
     }
-    Ok(Target { path, authority: Some(authority) })
+
+    /// As a rule changes it.
+    ///
+    /// # Errors
+    /// What came of it can be no part of a request.
+    pub(super) fn rewrite(mut self, transforms: &Transforms) -> Result<Self, RewriteError> {
+        if let Some(url) = &transforms.url {
+            let rewritten = url.apply(&self.path_and_query())?;
+            if let Some(path) = rewritten {
+                let is_sound = path.starts_with(b"/") && path.iter().all(u8::is_ascii_graphic);
+                self.path = Cow::Owned(Some(path).filter(|_| is_sound).ok_or(RewriteError)?);
+            }
+        }
+        if let (Some(rewriter), Some(authority)) = (&transforms.host, self.authority.as_deref()) {
+            let (name, port) = split_port(authority);
+            let rewritten = rewriter.apply(name)?;
+            if let Some(mut host) = rewritten {
+                // A port that the rule names goes before that of the request.
+                let port_is_set = !split_port(&host).1.is_empty();
+                if !port_is_set {
+                    host.extend_from_slice(port);
+                }
+                let is_sound = !host.is_empty() && host.iter().all(is_host_byte);
+                self.authority = Some(Cow::Owned(Some(host).filter(|_| is_sound).ok_or(RewriteError)?));
+                self.port_is_set = port_is_set;
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Name and port of an authority, the port with its colon.
+fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
+    let after_literal = authority.iter().rposition(|byte| *byte == b']').map_or(0, |place| place + 1);
+    let colon = authority.iter().rposition(|byte| *byte == b':').filter(|place| *place >= after_literal);
+    authority.split_at_checked(colon.unwrap_or(authority.len())).unwrap_or((authority, &[]))
+}
+
+fn host_of(ip: IpAddr) -> String {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
 }
 
 /// Appends the head for the target to `out`. Gives back where in it the value of X-Amzn-Trace-Id is.
-///
-/// # Errors
-/// The request target has no form that can be forwarded.
 pub(super) fn head(
     request: &Request<'_>,
+    target: &Target<'_>,
     route: &Route<'_>,
     trace: &TraceId,
     out: &mut Vec<u8>,
-) -> Result<Range<usize>, HeadError> {
-    let target = target(request)?;
+) -> Range<usize> {
     out.extend_from_slice(request.method);
     out.push(b' ');
-    if !target.path.starts_with(b"/") && target.path != b"*" {
-        out.push(b'/');
-    }
-    out.extend_from_slice(target.path);
+    out.extend_from_slice(&target.path_and_query());
     out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
-    host(target.authority, route, out);
+    host(target, route, out);
     out.extend_from_slice(b"\r\n");
     let has_connection = request.fields.of(Kind::Connection).next().is_some();
     for (field, kind) in request.fields.with_kinds() {
@@ -105,32 +183,33 @@ pub(super) fn head(
     forwarded(request, route, out);
     let traced = trace.line(&request.fields, out);
     out.extend_from_slice(b"\r\n");
-    Ok(traced)
+    traced
 }
 
 /// Host as ALB sends it: lower-case, the listener's port added unless it is 80 or 443, where none is left; or
 /// as it came with `preserve_host_header`. Who names no host is given the address that it connected to, for
 /// want of the name in the DNS that ALB has.
-fn host(authority: Option<&[u8]>, route: &Route<'_>, out: &mut Vec<u8>) {
+fn host(target: &Target<'_>, route: &Route<'_>, out: &mut Vec<u8>) {
     let default_port = matches!(route.port, 80 | 443);
-    if let (Some(authority), true) = (authority, route.load_balancer.preserve_host_header) {
+    let authority = target.authority.as_deref();
+    if let (Some(authority), true) =
+        (authority, route.load_balancer.preserve_host_header || target.port_is_set)
+    {
         out.extend_from_slice(authority);
         return;
     }
     let Some(authority) = authority.filter(|authority| !authority.is_empty()) else {
-        let _ = match (route.local.ip().to_canonical(), default_port) {
-            (IpAddr::V4(ip), true) => write!(out, "{ip}"),
-            (IpAddr::V6(ip), true) => write!(out, "[{ip}]"),
-            (ip, false) => write!(out, "{}", SocketAddr::new(ip, route.port)),
-        };
+        let local = host_of(route.local.ip());
+        out.extend_from_slice(local.as_bytes());
+        if !default_port {
+            let _ = write!(out, ":{}", route.port);
+        }
         return;
     };
-    let after_literal = authority.iter().rposition(|byte| *byte == b']').map_or(0, |place| place + 1);
-    let colon = authority.iter().rposition(|byte| *byte == b':').filter(|place| *place >= after_literal);
-    let name = authority.get(..colon.unwrap_or(authority.len())).unwrap_or_default();
+    let (name, port) = split_port(authority);
     let kept = if default_port { name } else { authority };
     out.extend(kept.iter().map(u8::to_ascii_lowercase));
-    if colon.is_none() && !default_port {
+    if port.is_empty() && !default_port {
         let _ = write!(out, ":{}", route.port);
     }
 }
@@ -211,7 +290,7 @@ mod tests {
         let request = Request::parse(text.as_bytes())?;
         let mut out = Vec::new();
         let id = TraceIds::default().draw(UnixSeconds(1));
-        let traced = head(&request, &route, &id, &mut out)?;
+        let traced = head(&request, &Target::of(&request)?, &route, &id, &mut out);
         let value = String::from_utf8(out[traced].to_vec()).expect("text");
         let line = format!("X-Amzn-Trace-Id: {value}\r\n");
         let out = String::from_utf8(out).expect("text");

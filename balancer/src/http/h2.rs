@@ -28,9 +28,9 @@ use tokio::{
     task::spawn_local,
 };
 
-use super::Context;
+use super::{Context, context::Taken};
 use crate::{
-    snapshot::{ListenerId, ListenerView},
+    snapshot::ListenerView,
     wire::{
         buffer::Buffer,
         deadline::{Interrupt, Watch, Watched},
@@ -61,7 +61,8 @@ struct Session {
     peer: SocketAddr,
     local: SocketAddr,
     secure: bool,
-    listener: RefCell<Arc<ListenerView>>,
+    /// The listener, and the snapshot it is of: what the one names by number is in the other.
+    view: RefCell<(Rc<Taken>, Arc<ListenerView>)>,
     watch: Rc<Watch>,
     born_millis: u64,
     open: Cell<u32>,
@@ -81,6 +82,8 @@ pub(super) struct Handover<S> {
     pub(super) peer: SocketAddr,
     /// The address the client connected to.
     pub(super) local: SocketAddr,
+    /// The snapshot that the listener is of.
+    pub(super) snapshot: Rc<Taken>,
     /// The listener that accepted it.
     pub(super) listener: Arc<ListenerView>,
     /// Its deadlines.
@@ -96,7 +99,7 @@ where
 {
     let counters = Arc::clone(&context.counters);
     counters.http2_connections_opened.inc();
-    let Handover { stream, secure, before, peer, local, listener, watched, born_millis } = handover;
+    let Handover { stream, secure, before, peer, local, snapshot, listener, watched, born_millis } = handover;
     let stream = Metered::new(stream, before, context.clock.millis());
     let meter = Rc::clone(stream.meter());
     let watch = Rc::clone(watched.watch());
@@ -105,7 +108,7 @@ where
         peer,
         local,
         secure,
-        listener: RefCell::new(listener),
+        view: RefCell::new((snapshot, listener)),
         watch: Rc::clone(&watch),
         born_millis,
         open: Cell::new(0),
@@ -196,7 +199,7 @@ impl Session {
         let span = match (self.open.get(), self.ending.get()) {
             (1.., _) => Duration::MAX,
             (0, true) => LINGER,
-            (0, false) => self.listener.borrow().load_balancer.idle_timeout,
+            (0, false) => self.view.borrow().1.load_balancer.idle_timeout,
         };
         self.watch.arm(self.context.clock.millis(), span);
     }
@@ -214,14 +217,24 @@ impl Session {
     /// As for HTTP/1.1: whether another request may follow.
     fn may_stay(&self) -> bool {
         let age = self.context.clock.millis().saturating_sub(self.born_millis);
-        let listener = self.listener.borrow();
+        let listener = &self.view.borrow().1;
         u128::from(age) < listener.load_balancer.client_keep_alive.as_millis()
             && !self.context.draining.get()
             && self.context.snapshot().listener(listener.id).is_some()
     }
 
-    fn listener_id(&self) -> ListenerId {
-        self.listener.borrow().id
+    /// Serves from the snapshot of now on, unless the listener is gone from it.
+    fn look_again(&self) {
+        let snapshot = self.context.snapshot();
+        let id = self.view.borrow().1.id;
+        if let Some(listener) = snapshot.listener(id).map(Arc::clone) {
+            *self.view.borrow_mut() = (snapshot, listener);
+        }
+    }
+
+    fn view(&self) -> (Rc<Taken>, Arc<ListenerView>) {
+        let (snapshot, listener) = &*self.view.borrow();
+        (Rc::clone(snapshot), Arc::clone(listener))
     }
 }
 

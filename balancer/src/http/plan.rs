@@ -7,13 +7,15 @@ use super::{
     Context,
     admission::admit,
     context::Taken,
-    forward::{self, Route},
+    forward::{self, Route, Target},
     pick::{pick, spill},
 };
 use crate::{
-    model::{Action, HeaderEdits, ProtocolVersion, RequestHead, ResponseHead, Version},
-    snapshot::ListenerView,
-    stickiness::{Decision, Outcome},
+    model::{HeaderEdits, ProtocolVersion, RequestHead, ResponseHead, Version},
+    response::answer::Answer,
+    rules::{Act, Chosen, Forward},
+    snapshot::{ListenerId, ListenerView},
+    stickiness::{Decision, GroupDecision, Outcome},
     target_group::{GroupView, TargetState, TargetView},
     telemetry::counters::OwnStatus,
     wire::head::{Framing, HeadError, Request},
@@ -38,6 +40,17 @@ pub(super) struct Wishes {
     pub(super) upgrade: bool,
 }
 
+/// The group that a client is told to stick to.
+#[derive(Clone, Copy, Debug)]
+struct GroupChoice {
+    listener: ListenerId,
+    /// Place of the action among those of the listener.
+    action: usize,
+    /// Place of the group in the action.
+    place: usize,
+    decision: GroupDecision,
+}
+
 /// What is going to be done.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -46,6 +59,7 @@ pub(super) struct Plan {
     target: usize,
     excluded: Vec<usize>,
     turn: Option<u32>,
+    group_choice: Option<GroupChoice>,
     decision: Option<Decision>,
     /// Whether the request goes elsewhere because the target of its session is too busy.
     spilled: bool,
@@ -56,23 +70,34 @@ pub(super) struct Plan {
 }
 
 /// Why there is no plan.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Refusal {
     /// The answer.
-    pub(super) status: OwnStatus,
+    pub(super) answer: Answer,
     /// What the client wants, where that is known: without it the connection is closed.
     pub(super) wishes: Option<Wishes>,
 }
 
+impl Refusal {
+    /// The page of an error.
+    pub(super) fn error(status: OwnStatus, wishes: Wishes) -> Self {
+        Self { answer: Answer::error(status), wishes: Some(wishes) }
+    }
+}
+
+/// What a client is told whose head is refused.
+pub(super) fn own_status(error: HeadError) -> OwnStatus {
+    match error {
+        HeadError::Malformed | HeadError::TooLarge => OwnStatus::BadRequest,
+        HeadError::LineTooLong => OwnStatus::UriTooLong,
+        HeadError::Version => OwnStatus::VersionNotSupported,
+        HeadError::TransferCoding => OwnStatus::NotImplemented,
+    }
+}
+
 impl From<HeadError> for Refusal {
     fn from(error: HeadError) -> Self {
-        let status = match error {
-            HeadError::Malformed | HeadError::TooLarge => OwnStatus::BadRequest,
-            HeadError::LineTooLong => OwnStatus::UriTooLong,
-            HeadError::Version => OwnStatus::VersionNotSupported,
-            HeadError::TransferCoding => OwnStatus::NotImplemented,
-        };
-        Self { status, wishes: None }
+        Self { answer: Answer::error(own_status(error)), wishes: None }
     }
 }
 
@@ -140,19 +165,51 @@ impl Plan {
     ) -> Result<Self, Refusal> {
         context.counters.requests.inc();
         let wishes = admit(context, &listener.load_balancer, request)?;
-        let refuse = |status| Refusal { status, wishes: Some(wishes) };
-        memory.clear();
-        let trace = context.trace_ids.borrow_mut().draw(context.clock.unix());
-        forward::head(request, route, &trace, &mut memory)?;
+        let target = Target::of(request)?;
         let view = request.view();
         let chosen = listener.rules.choose(&view, route.peer.ip());
         context.counters.rule_evaluations.add(chosen.evaluated as u64);
-        let Action::Forward(place) = *chosen.action;
-        let group = snapshot.groups.get(place).ok_or(refuse(OwnStatus::ServiceUnavailable))?;
-        if !go_together(&view, group.settings.protocol_version) {
+        let forward = forward_of(&chosen, &target, route, wishes)?;
+        let target = match chosen.transforms {
+            Some(transforms) => {
+                target.rewrite(transforms).map_err(|_| Refusal::error(OwnStatus::InternalError, wishes))?
+            }
+            None => target,
+        };
+        memory.clear();
+        let trace = context.trace_ids.borrow_mut().draw(context.clock.unix());
+        forward::head(request, &target, route, &trace, &mut memory);
+        Self::route(context, snapshot, (listener.id, &chosen, forward), &view, wishes, memory)
+    }
+
+    /// Decides which group and which target get the request.
+    fn route(
+        context: &Context,
+        snapshot: Rc<Taken>,
+        (listener, chosen, forward): (ListenerId, &Chosen<'_>, &Forward),
+        view: &RequestHead<'_>,
+        wishes: Wishes,
+        head: Vec<u8>,
+    ) -> Result<Self, Refusal> {
+        let refuse = |status| Refusal::error(status, wishes);
+        let routed = forward.route(view, context.clock.unix());
+        if let Some(decision) = &routed.decision
+            && let Some(counter) = context.counters.group_stickiness.get(decision.outcome.index())
+        {
+            counter.inc();
+        }
+        // No client has a group yet, and none has a weight: nobody is there.
+        let place = routed.place.ok_or_else(|| refuse(OwnStatus::ServiceUnavailable))?;
+        let group_choice =
+            routed.decision.map(|decision| GroupChoice { listener, action: chosen.place, place, decision });
+        let (index, group) = forward
+            .group(place)
+            .and_then(|index| Some((index, snapshot.groups.get(index)?)))
+            .ok_or_else(|| refuse(OwnStatus::ServiceUnavailable))?;
+        if !go_together(view, group.settings.protocol_version) {
             return Err(refuse(OwnStatus::IncompatibleProtocol));
         }
-        if request.version == Version::Http2 && is_grpc(&view) {
+        if view.version == Version::Http2 && is_grpc(view) {
             context.counters.grpc_requests.inc();
         }
         let shard = context.group_shard(group);
@@ -162,7 +219,7 @@ impl Plan {
         let decision = group
             .stickiness
             .as_ref()
-            .map(|sticky| sticky.decide(&view, &**group, &context.sessions, context.clock.unix()));
+            .map(|sticky| sticky.decide(view, &**group, &context.sessions, context.clock.unix()));
         if let (Some(decision), Some(shard)) = (&decision, shard)
             && let Some(counter) = shard.stickiness.get(decision.outcome.index())
         {
@@ -181,16 +238,17 @@ impl Plan {
         let target = elsewhere
             .or(pinned)
             .or_else(|| pick(context, group, turn?, &[]))
-            .ok_or(refuse(OwnStatus::ServiceUnavailable))?;
+            .ok_or_else(|| refuse(OwnStatus::ServiceUnavailable))?;
         Ok(Self {
-            group: place,
+            group: index,
             target,
             excluded: Vec::new(),
             turn,
+            group_choice,
             decision,
             spilled: elsewhere.is_some(),
             wishes,
-            head: memory,
+            head,
             snapshot,
         })
     }
@@ -238,6 +296,7 @@ impl Plan {
     ) -> HeaderEdits {
         let mut edits = HeaderEdits::new();
         let (Some(group), Some(target)) = (self.group(), self.target()) else { return edits };
+        self.keep_group(context, response, secure, &mut edits);
         if let (Some(decision), Some(sticky)) = (&self.decision, &group.stickiness) {
             let (sessions, now) = (&context.sessions, context.clock.unix());
             // Being busy for a moment is no reason to move a session.
@@ -251,6 +310,23 @@ impl Plan {
             class.inc();
         }
         edits
+    }
+
+    /// Binds the client to the group that answered, where the action says so.
+    fn keep_group(
+        &self,
+        context: &Context,
+        response: &ResponseHead<'_>,
+        secure: bool,
+        edits: &mut HeaderEdits,
+    ) {
+        let Some(GroupChoice { listener, action, place, decision }) = &self.group_choice else { return };
+        let act = self.snapshot.listener(*listener).and_then(|listener| listener.rules.act(*action));
+        if let Some(Act::Forward(forward)) = act
+            && let Some(cookie) = forward.cookie()
+        {
+            cookie.respond(decision, *place, response, secure, context.clock.unix(), edits);
+        }
     }
 
     /// Counts a connection to the target that could not be made or broke before the response.
@@ -271,6 +347,24 @@ impl Plan {
             shard.unhealthy_routing.inc();
         }
     }
+}
+
+/// The groups that the request may go to, unless the action answers it.
+fn forward_of<'c>(
+    chosen: &Chosen<'c>,
+    target: &Target<'_>,
+    route: &Route<'_>,
+    wishes: Wishes,
+) -> Result<&'c Forward, Refusal> {
+    let answer = match chosen.act {
+        Act::Forward(forward) => return Ok(forward),
+        Act::Redirect(redirect) => match target.redirect(redirect, route) {
+            Some(location) => Answer::redirect(redirect.status(), location),
+            None => Answer::error(OwnStatus::RedirectTooLong),
+        },
+        Act::FixedResponse(response) => Answer::fixed(response),
+    };
+    Err(Refusal { answer, wishes: Some(wishes) })
 }
 
 /// Whether sessions of the group would rather fail than move from a target that is not there for them.

@@ -57,7 +57,7 @@ mod tests {
             tls: None,
             response_fields: ResponseFields::default(),
             rules: Vec::new(),
-            default_action: Action::Forward(0),
+            default_action: Action::forward_to(0),
         }
     }
 

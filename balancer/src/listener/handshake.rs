@@ -9,7 +9,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     http::{Accepted, Context, serve},
-    response::error_pages,
+    response::answer::Answer,
     snapshot::{ListenerId, ListenerView},
     telemetry::counters::OwnStatus,
     wire::{client_stream::ClientStream, deadline::Watched},
@@ -85,7 +85,7 @@ async fn secure(
 async fn answer_plain(context: &Context, listener: &ListenerView, mut socket: TcpStream, watched: &Watched) {
     context.counters.own(OwnStatus::BadRequest);
     let page =
-        error_pages::page(OwnStatus::BadRequest, &listener.response_fields, &context.clock, false, false);
+        Answer::error(OwnStatus::BadRequest).render(&listener.response_fields, &context.clock, false, false);
     let watch = watched.watch();
     let told = async {
         socket.write_all(&page).await?;

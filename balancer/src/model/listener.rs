@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{ListenerRule, ResponseFields};
+use super::{Action, ListenerRule, ResponseFields};
 
 /// Attributes of a load balancer (`load_balancer`, `aws_lb`).
 #[derive(Clone, Debug, PartialEq)]
@@ -65,20 +65,5 @@ impl Listener {
     /// Every action that a request may come to, the default one last.
     pub fn actions(&self) -> impl Iterator<Item = &Action> {
         self.rules.iter().map(|rule| &rule.action).chain([&self.default_action])
-    }
-}
-
-/// What is done with a request.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// Forward to a target of the group at this index of [`super::Configuration::target_groups`].
-    Forward(usize),
-}
-
-impl Action {
-    /// The groups that requests may go to.
-    pub fn groups(&self) -> impl Iterator<Item = usize> {
-        let Self::Forward(group) = self;
-        [*group].into_iter()
     }
 }

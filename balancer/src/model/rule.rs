@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr};
 
-use super::Action;
+use super::{Action, Transforms};
 
 /// A rule of a listener (`listener_rule`, `aws_lb_listener_rule`).
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,8 @@ pub struct ListenerRule {
     pub conditions: Vec<Condition>,
     /// What is done with a request that meets them.
     pub action: Action,
+    /// `transform` blocks: what is changed of a request that is forwarded.
+    pub transforms: Transforms,
 }
 
 /// A condition: met when any of its values is (ALB: rule condition types).

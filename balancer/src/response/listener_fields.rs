@@ -8,7 +8,6 @@ use crate::model::{HeaderEdits, ResponseFields};
 pub struct ListenerFields {
     set: Box<[(&'static str, Box<str>)]>,
     server: bool,
-    own: Box<str>,
 }
 
 /// What the balancer calls itself.
@@ -25,10 +24,7 @@ impl ListenerFields {
     #[must_use]
     pub fn new(fields: &ResponseFields) -> Self {
         let set = fields.set.iter().map(|(name, value)| (*name, value.as_str().into())).collect();
-        let mut laid_out = Self { set, server: fields.server, own: Box::default() };
-        laid_out.own =
-            laid_out.own().map(|(name, value)| format!("{name}: {value}\r\n")).collect::<String>().into();
-        laid_out
+        Self { set, server: fields.server }
     }
 
     /// Puts them into a target's response, in the place of fields of these names that it came with.
@@ -42,12 +38,6 @@ impl ListenerFields {
     pub fn own(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let set = self.set.iter().map(|(name, value)| (*name, &**value));
         self.server.then_some(SERVER).into_iter().chain(set)
-    }
-
-    /// The same as lines of HTTP/1.1.
-    #[must_use]
-    pub fn own_lines(&self) -> &str {
-        &self.own
     }
 }
 
@@ -73,9 +63,12 @@ mod tests {
                 (EditOp::Set, "Access-Control-Max-Age", b"5".to_vec())
             ]
         );
-        let lines = "X-Frame-Options: DENY\r\nAccess-Control-Max-Age: 5\r\n";
-        assert_eq!(fields(true).own_lines(), format!("Server: balancer\r\n{lines}"));
-        assert_eq!(fields(false).own_lines(), lines);
+        let set = [("X-Frame-Options", "DENY"), ("Access-Control-Max-Age", "5")];
+        assert_eq!(
+            fields(true).own().collect::<Vec<_>>(),
+            [[("Server", "balancer")].as_slice(), &set].concat()
+        );
+        assert_eq!(fields(false).own().collect::<Vec<_>>(), set);
     }
 
     #[test]
@@ -84,6 +77,6 @@ mod tests {
         let mut edits = HeaderEdits::new();
         fields.put_into(&mut edits);
         assert!(edits.is_empty());
-        assert_eq!(fields.own_lines(), "Server: balancer\r\n");
+        assert_eq!(fields.own().collect::<Vec<_>>(), [("Server", "balancer")]);
     }
 }

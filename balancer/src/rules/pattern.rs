@@ -48,7 +48,7 @@ pub(super) fn is_matchable(text: &[u8]) -> bool {
     !text.iter().any(u8::is_ascii_control)
 }
 
-fn regex(text: &str, case: Case) -> Result<Regex, regex::Error> {
+pub(super) fn regex(text: &str, case: Case) -> Result<Regex, regex::Error> {
     RegexBuilder::new(text)
         .unicode(false)
         .case_insensitive(case == Case::Ignored)

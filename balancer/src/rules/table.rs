@@ -1,12 +1,36 @@
 //! The rules of one listener, ready to match. Must not know: how conditions are met.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use super::{
     condition::{Subject, Test},
+    forward::{Forward, GroupKeys},
     probe::Probe,
+    redirect::Redirect,
+    rewrite::Transforms,
 };
-use crate::model::{Action, ListenerRule, RequestHead};
+use crate::model::{Action, FixedResponse, ListenerRule, RequestHead};
+
+/// An action, ready to be carried out.
+#[derive(Debug)]
+pub enum Act {
+    /// To a target of a group.
+    Forward(Forward),
+    /// Elsewhere.
+    Redirect(Redirect),
+    /// The balancer answers.
+    FixedResponse(Arc<FixedResponse>),
+}
+
+impl Act {
+    fn compile(action: &Action, keys: &GroupKeys) -> Self {
+        match action {
+            Action::Forward(forward) => Self::Forward(Forward::compile(forward, keys)),
+            Action::Redirect(redirect) => Self::Redirect(Redirect::compile(redirect)),
+            Action::FixedResponse(response) => Self::FixedResponse(Arc::clone(response)),
+        }
+    }
+}
 
 /// One rule, ready to match.
 #[derive(Debug)]
@@ -19,6 +43,8 @@ pub struct Rule {
     pub conditions: String,
     /// What is done with a request that meets all its conditions.
     pub action: Action,
+    act: Act,
+    transforms: Transforms,
     tests: Vec<Test>,
 }
 
@@ -38,7 +64,13 @@ impl Rule {
 #[derive(Clone, Copy, Debug)]
 pub struct Chosen<'a> {
     /// What is done with it.
-    pub action: &'a Action,
+    pub act: &'a Act,
+    /// What of it is rewritten where it is forwarded; the default action rewrites nothing.
+    pub transforms: Option<&'a Transforms>,
+    /// Place among the actions: see [`RuleTable::act`].
+    pub place: usize,
+    /// Priority of its rule; none: the default action.
+    pub priority: Option<u16>,
     /// How many rules were looked at; the default action is none (ALB: `RuleEvaluations`).
     pub evaluated: usize,
 }
@@ -50,12 +82,13 @@ pub struct RuleTable {
     /// What host and path must be like at least, rule by rule.
     probes: Vec<(Probe, Probe)>,
     default_action: Action,
+    default_act: Act,
 }
 
 impl RuleTable {
     /// Makes `rules` ready, whatever their order.
     #[must_use]
-    pub fn compile(rules: &[ListenerRule], default_action: Action) -> Self {
+    pub fn compile(rules: &[ListenerRule], default_action: &Action, keys: &GroupKeys) -> Self {
         let compile = |rule: &ListenerRule| {
             let mut tests: Vec<Test> = rule.conditions.iter().map(Test::compile).collect();
             tests.sort_by_key(Test::cost);
@@ -64,19 +97,26 @@ impl RuleTable {
                 priority: rule.priority,
                 conditions: rule.conditions_text(),
                 action: rule.action.clone(),
+                act: Act::compile(&rule.action, keys),
+                transforms: Transforms::compile(&rule.transforms),
                 tests,
             }
         };
         let mut rules: Vec<Rule> = rules.iter().map(compile).collect();
         rules.sort_by_key(|rule| rule.priority);
-        Self { probes: rules.iter().map(Rule::probes).collect(), rules, default_action }
+        Self {
+            probes: rules.iter().map(Rule::probes).collect(),
+            rules,
+            default_act: Act::compile(default_action, keys),
+            default_action: default_action.clone(),
+        }
     }
 
     /// The action for this request, which came from `peer`.
     #[must_use]
     pub fn choose(&self, head: &RequestHead<'_>, peer: IpAddr) -> Chosen<'_> {
         if self.rules.is_empty() {
-            return Chosen { action: &self.default_action, evaluated: 0 };
+            return self.default_chosen();
         }
         let subject = Subject::new(head, peer);
         let (host, path) = subject.ends();
@@ -92,8 +132,28 @@ impl RuleTable {
             .position(is_met)
             .and_then(|place| Some((place, self.rules.get(place)?)))
         {
-            Some((place, rule)) => Chosen { action: &rule.action, evaluated: place + 1 },
-            None => Chosen { action: &self.default_action, evaluated: self.rules.len() },
+            Some((place, rule)) => Chosen {
+                act: &rule.act,
+                transforms: Some(&rule.transforms),
+                place,
+                priority: Some(rule.priority),
+                evaluated: place + 1,
+            },
+            None => self.default_chosen(),
+        }
+    }
+
+    fn default_chosen(&self) -> Chosen<'_> {
+        let place = self.rules.len();
+        Chosen { act: &self.default_act, transforms: None, place, priority: None, evaluated: place }
+    }
+
+    /// The action at a place: of the rule that is tried as the so-manieth, from 0; the last is the default action.
+    #[must_use]
+    pub fn act(&self, place: usize) -> Option<&Act> {
+        match self.rules.get(place) {
+            Some(rule) => Some(&rule.act),
+            None => (place == self.rules.len()).then_some(&self.default_act),
         }
     }
 
@@ -118,8 +178,14 @@ mod tests {
     use crate::model::{Condition, HeaderField, TextPattern, Version};
 
     fn rule(priority: u16, conditions: Vec<Condition>) -> ListenerRule {
-        let action = Action::Forward(usize::from(priority));
-        ListenerRule { name: "r".into(), priority, conditions, action }
+        let action = Action::forward_to(usize::from(priority));
+        ListenerRule { name: "r".into(), priority, conditions, action, transforms: Default::default() }
+    }
+
+    fn compile(rules: &[ListenerRule]) -> RuleTable {
+        let ring = crate::stickiness::Keyring::from_bytes(&[1; 32]).unwrap();
+        let keys = GroupKeys { ring: std::sync::Arc::new(ring), names: Vec::new() };
+        RuleTable::compile(rules, &Action::forward_to(0), &keys)
     }
 
     fn path(pattern: &str) -> Condition {
@@ -139,8 +205,9 @@ mod tests {
             headers: &headers,
         };
         let chosen = table.choose(&head, [192, 0, 2, 1].into());
-        let Action::Forward(group) = *chosen.action;
-        (group, chosen.evaluated)
+        let Act::Forward(forward) = chosen.act else { panic!("all forward") };
+        assert!(std::ptr::eq(table.act(chosen.place).unwrap(), chosen.act));
+        (forward.group(0).unwrap(), chosen.evaluated)
     }
 
     #[test]
@@ -150,11 +217,11 @@ mod tests {
             rule(10, vec![path("/ab*"), host("x.org")]),
             rule(30, vec![path("*")]),
         ];
-        let table = RuleTable::compile(&rules, Action::Forward(0));
+        let table = compile(&rules);
         assert_eq!(group(&table, "x.org", "/abc"), (10, 1));
         assert_eq!(group(&table, "y.org", "/abc"), (20, 2), "all conditions have to be met");
         assert_eq!(group(&table, "x.org", "/b"), (30, 3));
-        let table = RuleTable::compile(&rules[..2], Action::Forward(0));
+        let table = compile(&rules[..2]);
         assert_eq!(group(&table, "x.org", "/b"), (0, 2));
     }
 
@@ -167,7 +234,7 @@ mod tests {
         let rules: Vec<_> = (1..=100)
             .map(|n| rule(n, vec![host(&format!("app{n}.*.example.com")), path(&format!("/service-{n}/*"))]))
             .collect();
-        let table = RuleTable::compile(&rules, Action::Forward(0));
+        let table = compile(&rules);
         for (name, target) in
             [("app100.eu.example.com", "/service-100/x"), ("app1.eu.example.com", "/other"), ("z.org", "/")]
         {

@@ -127,6 +127,11 @@ impl Window {
         Self { accepted: settings.duration_seconds.saturating_add(renewed_from), renewed_from }
     }
 
+    /// A window that is as long as it says, for values that are always set anew.
+    pub(super) fn of_duration(seconds: u32) -> Self {
+        Self { accepted: seconds, renewed_from: 0 }
+    }
+
     /// Whether a session last renewed at `issued` counts at `now`. The duration is that of the settings now,
     /// not that of the time of issue (ALB: lowering it rebalances). Ages are whole seconds: an age equal to the
     /// limit still counts, so that no client gets less.

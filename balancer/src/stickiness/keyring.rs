@@ -60,6 +60,7 @@ pub(super) struct Key {
     id: KeyId,
     duration_tag: SipHasher24x128,
     application_tag: SipHasher24x128,
+    group_tag: SipHasher24x128,
     session: SipHasher24x128,
     target: SipHasher24,
     group: SipHasher24,
@@ -79,6 +80,7 @@ impl Key {
             id: KeyId(id),
             duration_tag: SipHasher24x128::new_with_key(&sub_key(b"balancer: duration cookie tag")),
             application_tag: SipHasher24x128::new_with_key(&sub_key(b"balancer: application cookie tag")),
+            group_tag: SipHasher24x128::new_with_key(&sub_key(b"balancer: group cookie tag")),
             session: SipHasher24x128::new_with_key(&sub_key(b"balancer: session table key")),
             target: SipHasher24::new_with_key(&sub_key(b"balancer: target id")),
             group: SipHasher24::new_with_key(&sub_key(b"balancer: group id")),
@@ -100,7 +102,12 @@ impl Key {
         self.application_tag.hash(bytes).as_bytes()
     }
 
-    /// What names a group in application maps.
+    /// The tag of a group cookie's other bytes.
+    pub(super) fn group_tag(&self, bytes: &[u8]) -> [u8; 16] {
+        self.group_tag.hash(bytes).as_bytes()
+    }
+
+    /// What names a group in application maps and group cookies.
     pub(super) fn group_id(&self, group: &str) -> u64 {
         self.group.hash(group.as_bytes())
     }

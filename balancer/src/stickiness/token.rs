@@ -6,6 +6,7 @@
 //! duration cookie   version 1 | key id | issued u32 | target u64 | tag 16 bytes              30 bytes, 40 characters
 //! application map   version 2 | key id | (group u64 | issued u32 | target u64)… | tag 16 bytes
 //! dated cookie      version 3 | key id | issued u32 | target u64 | started u32 | tag   34 bytes, 46 characters
+//! group cookie      version 4 | key id | issued u32 | group u64 | tag 16 bytes               30 bytes, 40 characters
 //! ```
 //!
 //! Numbers are big-endian; `issued` counts seconds since 1970. The tag is SipHash-2-4-128 of all the bytes before
@@ -25,6 +26,7 @@ use crate::{
 const DURATION_VERSION: u8 = 1;
 const APPLICATION_VERSION: u8 = 2;
 const DATED_VERSION: u8 = 3;
+const GROUP_VERSION: u8 = 4;
 const TAG_LEN: usize = 16;
 const DURATION_SIGNED_LEN: usize = 14;
 const DURATION_LEN: usize = DURATION_SIGNED_LEN + TAG_LEN;
@@ -71,39 +73,72 @@ pub(super) enum Flaw {
     Forged,
 }
 
+/// That a client belongs to a group of an action, and since when that was last renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct GroupSession {
+    /// See [`Key::group_id`]; of any accepted key.
+    pub(super) group: u64,
+    pub(super) issued: UnixSeconds,
+}
+
 /// The value of a duration cookie.
 pub(super) fn seal(key: &Key, session: Session) -> [u8; DURATION_TEXT_LEN] {
+    seal_id(DURATION_VERSION, key, Key::duration_tag, session.target.0, session.issued)
+}
+
+/// The session in the value of a duration cookie.
+pub(super) fn open(ring: &Keyring, text: &[u8]) -> Result<Session, Flaw> {
+    let (target, issued) = open_id(DURATION_VERSION, ring, Key::duration_tag, text)?;
+    Ok(Session { target: TargetId(target), issued })
+}
+
+/// The value of a group cookie.
+pub(super) fn seal_group(key: &Key, session: GroupSession) -> [u8; DURATION_TEXT_LEN] {
+    seal_id(GROUP_VERSION, key, Key::group_tag, session.group, session.issued)
+}
+
+/// The session in the value of a group cookie.
+pub(super) fn open_group(ring: &Keyring, text: &[u8]) -> Result<GroupSession, Flaw> {
+    let (group, issued) = open_id(GROUP_VERSION, ring, Key::group_tag, text)?;
+    Ok(GroupSession { group, issued })
+}
+
+/// How a kind of value is tagged.
+type Tag = fn(&Key, &[u8]) -> [u8; TAG_LEN];
+
+/// A value that names one thing and when that was said.
+fn seal_id(version: u8, key: &Key, tag_of: Tag, id: u64, issued: UnixSeconds) -> [u8; DURATION_TEXT_LEN] {
     let mut bytes = [0; DURATION_LEN];
-    let [i0, i1, i2, i3] = session.issued.0.to_be_bytes();
-    let [t0, t1, t2, t3, t4, t5, t6, t7] = session.target.0.to_be_bytes();
+    let [i0, i1, i2, i3] = issued.0.to_be_bytes();
+    let [t0, t1, t2, t3, t4, t5, t6, t7] = id.to_be_bytes();
     let signed: [u8; DURATION_SIGNED_LEN] =
-        [DURATION_VERSION, key.id().0, i0, i1, i2, i3, t0, t1, t2, t3, t4, t5, t6, t7];
+        [version, key.id().0, i0, i1, i2, i3, t0, t1, t2, t3, t4, t5, t6, t7];
     let (head, tag) = bytes.split_at_mut(DURATION_SIGNED_LEN);
     head.copy_from_slice(&signed);
-    tag.copy_from_slice(&key.duration_tag(&signed));
+    tag.copy_from_slice(&tag_of(key, &signed));
     let mut text = [0; DURATION_TEXT_LEN];
     let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
     debug_assert_eq!(written, Ok(DURATION_TEXT_LEN));
     text
 }
 
-/// The session in the value of a duration cookie.
-pub(super) fn open(ring: &Keyring, text: &[u8]) -> Result<Session, Flaw> {
+fn open_id(version: u8, ring: &Keyring, tag_of: Tag, text: &[u8]) -> Result<(u64, UnixSeconds), Flaw> {
     let mut bytes = [0; DURATION_LEN];
     if text.len() != DURATION_TEXT_LEN || URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).is_err() {
         return Err(Flaw::Malformed);
     }
     let (signed, tag) = bytes.split_at(DURATION_SIGNED_LEN);
-    let &[DURATION_VERSION, key_id, i0, i1, i2, i3, t0, t1, t2, t3, t4, t5, t6, t7] = signed else {
+    let &[found, key_id, i0, i1, i2, i3, t0, t1, t2, t3, t4, t5, t6, t7] = signed else {
         return Err(Flaw::Malformed);
     };
-    if !ring.keys_of(KeyId(key_id)).any(|key| is_tag(tag, key.duration_tag(signed))) {
+    if found != version {
+        return Err(Flaw::Malformed);
+    }
+    if !ring.keys_of(KeyId(key_id)).any(|key| is_tag(tag, tag_of(key, signed))) {
         return Err(Flaw::Forged);
     }
-    Ok(Session {
-        target: TargetId(u64::from_be_bytes([t0, t1, t2, t3, t4, t5, t6, t7])),
-        issued: UnixSeconds(u32::from_be_bytes([i0, i1, i2, i3])),
-    })
+    let id = u64::from_be_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
+    Ok((id, UnixSeconds(u32::from_be_bytes([i0, i1, i2, i3]))))
 }
 
 /// The value of a duration cookie that also tells when the session started. Its tag has the key of duration cookies:
@@ -330,6 +365,26 @@ mod tests {
             .filter(|&&last| open_either(&ring, &[&text[..45], &[last]].concat()).is_ok())
             .count();
         assert_eq!(accepted, 1);
+    }
+
+    #[test]
+    fn a_group_is_told_and_never_passes_for_a_target() {
+        let ring = ring(&[1, 2]);
+        let session = GroupSession { group: SESSION.target.0, issued: SESSION.issued };
+        let text = seal_group(ring.signing(), session);
+        assert!(is_cookie_value(&text));
+        assert_eq!(open_group(&ring, &text), Ok(session));
+        assert_eq!(open_group(&super::tests::ring(&[3]), &text), Err(Flaw::Forged));
+        assert_eq!(open(&ring, &text), Err(Flaw::Malformed));
+        let target = seal(ring.signing(), SESSION);
+        assert_eq!(open_group(&ring, &target), Err(Flaw::Malformed));
+        for (text, version) in [(text, DURATION_VERSION), (target, GROUP_VERSION)] {
+            let mut bytes = URL_SAFE_NO_PAD.decode(text).unwrap();
+            bytes[0] = version;
+            let text = URL_SAFE_NO_PAD.encode(&bytes);
+            let flaws = (open(&ring, text.as_bytes()).err(), open_group(&ring, text.as_bytes()).err());
+            assert!(flaws.0.is_some() && flaws.1.is_some(), "the tags have different keys");
+        }
     }
 
     #[test]

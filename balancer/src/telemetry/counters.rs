@@ -43,6 +43,8 @@ pub enum OwnStatus {
     TooManyAddresses,
     /// The client's protocol and that of the group's targets do not go together.
     IncompatibleProtocol,
+    /// A transform of the rule failed.
+    InternalError,
     /// Transfer coding other than chunked.
     NotImplemented,
     /// The target closed, reset or answered garbage.
@@ -53,11 +55,13 @@ pub enum OwnStatus {
     GatewayTimeout,
     /// An HTTP version that is not spoken here.
     VersionNotSupported,
+    /// The Location of a redirect is over 8 K (ALB: `HTTP_Redirect_Url_Limit_Exceeded_Count`).
+    RedirectTooLong,
 }
 
 impl OwnStatus {
     /// All of them, in the order of [`Self::index`].
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::BadRequest,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
@@ -65,11 +69,13 @@ impl OwnStatus {
         Self::ClientClosed,
         Self::TooManyAddresses,
         Self::IncompatibleProtocol,
+        Self::InternalError,
         Self::NotImplemented,
         Self::BadGateway,
         Self::ServiceUnavailable,
         Self::GatewayTimeout,
         Self::VersionNotSupported,
+        Self::RedirectTooLong,
     ];
 
     /// The code.
@@ -83,11 +89,13 @@ impl OwnStatus {
             Self::ClientClosed => 460,
             Self::TooManyAddresses => 463,
             Self::IncompatibleProtocol => 464,
+            Self::InternalError => 500,
             Self::NotImplemented => 501,
             Self::BadGateway => 502,
             Self::ServiceUnavailable => 503,
             Self::GatewayTimeout => 504,
             Self::VersionNotSupported => 505,
+            Self::RedirectTooLong => 507,
         }
     }
 
@@ -118,6 +126,12 @@ pub struct WorkerCounters {
     pub invalid_headers_dropped: Counter,
     /// Requests that kept such fields (ALB: `ForwardedInvalidHeaderRequestCount`).
     pub invalid_headers_forwarded: Counter,
+    /// Redirects answered (ALB: `HTTP_Redirect_Count`).
+    pub redirects: Counter,
+    /// Fixed responses answered, by class of status: 2xx, 4xx, 5xx (ALB: `HTTP_Fixed_Response_Count`).
+    pub fixed_responses: [Counter; 3],
+    /// What came of group cookies, by `stickiness::GroupOutcome`.
+    pub group_stickiness: [Counter; GROUP_STICKINESS_OUTCOMES],
     /// Requests sent again, to another target or on a fresh connection.
     pub retries: Counter,
     /// Connections opened to targets.
@@ -153,7 +167,19 @@ pub struct WorkerCounters {
 }
 
 impl WorkerCounters {
-    /// Records an answer of the balancer's own.
+    /// Records a fixed response.
+    pub fn fixed(&self, status: u16) {
+        let class = match status {
+            ..400 => 0,
+            400..500 => 1,
+            500.. => 2,
+        };
+        if let Some(counter) = self.fixed_responses.get(class) {
+            counter.inc();
+        }
+    }
+
+    /// Records an error that the balancer answers with.
     pub fn own(&self, status: OwnStatus) {
         if let Some(counter) = self.own_responses.get(status.index()) {
             counter.inc();
@@ -175,6 +201,9 @@ pub struct TargetShard {
 
 /// Reasons a stickiness decision is counted by; see `stickiness::Outcome`.
 pub const STICKINESS_OUTCOMES: usize = 9;
+
+/// Reasons a decision of group stickiness is counted by; see `stickiness::GroupOutcome`.
+pub const GROUP_STICKINESS_OUTCOMES: usize = 7;
 
 /// What one worker counts for one group. Outlives reloads.
 #[derive(Debug, Default)]

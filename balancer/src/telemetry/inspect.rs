@@ -12,7 +12,7 @@ use super::{
     counters::{ControlCounters, Counter, OwnStatus, STICKINESS_OUTCOMES, TargetShard, WorkerCounters},
     status::{
         AnomalyStatus, Connections, GroupStatus, ListenerStatus, LoadSkew, RuleStatus, SessionTable, Status,
-        StickinessStatus, TargetStatus, Totals,
+        StickinessStatus, TargetStatus, Totals, WeightStatus,
     },
 };
 use crate::{
@@ -22,9 +22,12 @@ use crate::{
     kernel::{Assist, Tables},
     model::{Action, StickinessKind, StickinessSettings},
     snapshot::{ListenerView, Snapshot},
-    stickiness::Outcome,
+    stickiness::{GroupOutcome, Outcome},
     target_group::{GroupView, TargetView},
 };
+
+/// Classes that fixed responses are counted by.
+const FIXED_CLASSES: [&str; 3] = ["2xx", "4xx", "5xx"];
 
 /// Version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -295,6 +298,23 @@ fn totals(workers: &[Arc<WorkerCounters>]) -> Totals {
             .collect(),
         dropped_invalid_header_requests: all(|worker| &worker.invalid_headers_dropped),
         forwarded_invalid_header_requests: all(|worker| &worker.invalid_headers_forwarded),
+        redirects: all(|worker| &worker.redirects),
+        fixed_responses: FIXED_CLASSES
+            .iter()
+            .enumerate()
+            .map(|(place, class)| {
+                let counters = workers.iter().filter_map(|worker| worker.fixed_responses.get(place));
+                ((*class).to_owned(), sum(counters))
+            })
+            .collect(),
+        group_stickiness: GroupOutcome::ALL
+            .into_iter()
+            .map(|outcome| {
+                let counters =
+                    workers.iter().filter_map(|worker| worker.group_stickiness.get(outcome.index()));
+                (outcome.as_str().to_owned(), sum(counters))
+            })
+            .collect(),
         rule_evaluations: all(|worker| &worker.rule_evaluations),
         retries: all(|worker| &worker.retries),
         target_connects: all(|worker| &worker.target_connects),
@@ -316,22 +336,37 @@ fn totals(workers: &[Arc<WorkerCounters>]) -> Totals {
 }
 
 fn listener_status(listener: &ListenerView, snapshot: &Snapshot) -> ListenerStatus {
-    let group_of = |action: &Action| {
-        let Action::Forward(group) = *action;
+    let name = |group: usize| {
         snapshot.groups.get(group).map(|group| group.settings.name.clone()).unwrap_or_default()
+    };
+    let groups = |action: &Action| match action {
+        Action::Forward(forward) => forward
+            .groups
+            .iter()
+            .map(|group| WeightStatus { target_group: name(group.group), weight: group.weight })
+            .collect(),
+        Action::Redirect(_) | Action::FixedResponse(_) => Vec::new(),
+    };
+    let only = |action: &Action| match groups(action).as_slice() {
+        [only] => only.target_group.clone(),
+        _ => String::new(),
     };
     let rules = listener.rules.rules().iter().map(|rule| RuleStatus {
         name: rule.name.clone(),
         priority: rule.priority,
         conditions: rule.conditions.clone(),
-        target_group: group_of(&rule.action),
+        target_group: only(&rule.action),
+        action: rule.action.describe(name),
+        target_groups: groups(&rule.action),
     });
     ListenerStatus {
         name: listener.name.clone(),
         protocol: if listener.tls.is_some() { "HTTPS" } else { "HTTP" }.to_owned(),
         port: listener.port,
         load_balancer: listener.load_balancer.name.clone(),
-        target_group: group_of(listener.rules.default_action()),
+        target_group: only(listener.rules.default_action()),
+        action: listener.rules.default_action().describe(name),
+        target_groups: groups(listener.rules.default_action()),
         rules: rules.collect(),
     }
 }

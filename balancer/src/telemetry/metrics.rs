@@ -194,6 +194,17 @@ fn totals(families: &mut Families<'_>, status: &Status) -> fmt::Result {
         "Listener rules looked at; default actions are none.",
         totals.rule_evaluations,
     )?;
+    families.counter("balancer_redirects", "Redirects answered.", totals.redirects)?;
+    families.counters(
+        "balancer_fixed_responses",
+        "Fixed responses answered, by class of status.",
+        totals.fixed_responses.iter().map(|(class, count)| ([("class", class.clone())], *count)),
+    )?;
+    families.counters(
+        "balancer_group_stickiness_decisions",
+        "Requests to actions with group stickiness, by what came of their cookies.",
+        totals.group_stickiness.iter().map(|(outcome, count)| ([("outcome", outcome.clone())], *count)),
+    )?;
     families.counter(
         "balancer_retries",
         "Requests sent again, to another target or on a fresh connection.",

@@ -61,6 +61,12 @@ pub struct Totals {
     pub retries: u64,
     /// Rules looked at, default actions left out.
     pub rule_evaluations: u64,
+    /// Redirects answered.
+    pub redirects: u64,
+    /// Fixed responses answered, by class of status.
+    pub fixed_responses: BTreeMap<String, u64>,
+    /// Decisions of group stickiness by outcome.
+    pub group_stickiness: BTreeMap<String, u64>,
     /// Connections opened to targets.
     pub target_connects: u64,
     /// Requests sent on a pooled connection.
@@ -115,8 +121,12 @@ pub struct ListenerStatus {
     pub port: u16,
     /// Name of its load balancer.
     pub load_balancer: String,
-    /// The group its default action forwards to.
+    /// The group its default action forwards to, when it is one.
     pub target_group: String,
+    /// Its default action, for people.
+    pub action: String,
+    /// The groups its default action forwards to.
+    pub target_groups: Vec<WeightStatus>,
     /// Its rules, in the order they are tried.
     pub rules: Vec<RuleStatus>,
 }
@@ -131,8 +141,22 @@ pub struct RuleStatus {
     pub priority: u16,
     /// Its conditions, for people.
     pub conditions: String,
-    /// The group it forwards to.
+    /// The group it forwards to, when it is one.
     pub target_group: String,
+    /// What it does, for people.
+    pub action: String,
+    /// The groups it forwards to.
+    pub target_groups: Vec<WeightStatus>,
+}
+
+/// A group of an action.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WeightStatus {
+    /// Its name.
+    pub target_group: String,
+    /// Its weight.
+    pub weight: u16,
 }
 
 /// A target group.

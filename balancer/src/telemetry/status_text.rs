@@ -20,20 +20,20 @@ impl Display for StatusText<'_> {
         for listener in &status.listeners {
             writeln!(
                 f,
-                "listener {}: {} port {} -> target group {}",
+                "listener {}: {} port {} -> {}",
                 Plain(&listener.name),
                 Plain(&listener.protocol),
                 listener.port,
-                Plain(&listener.target_group)
+                Plain(&arrow(&listener.target_group, &listener.action))
             )?;
             for rule in &listener.rules {
                 writeln!(
                     f,
-                    "  {} {}: {} -> target group {}",
+                    "  {} {}: {} -> {}",
                     rule.priority,
                     Plain(&rule.name),
                     Plain(&rule.conditions),
-                    Plain(&rule.target_group)
+                    Plain(&arrow(&rule.target_group, &rule.action))
                 )?;
             }
         }
@@ -42,6 +42,15 @@ impl Display for StatusText<'_> {
             group_text(group, f)?;
         }
         Ok(())
+    }
+}
+
+/// What an action does, said so that one plain group is seen to be one.
+fn arrow(target_group: &str, action: &str) -> String {
+    if action.is_empty() || action == target_group {
+        format!("target group {target_group}")
+    } else {
+        action.to_owned()
     }
 }
 
@@ -300,6 +309,7 @@ mod tests {
                     priority: 10,
                     conditions: "path-pattern /api/*".into(),
                     target_group: "api".into(),
+                    ..RuleStatus::default()
                 }],
                 ..ListenerStatus::default()
             }],

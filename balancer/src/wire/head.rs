@@ -362,7 +362,9 @@ fn request_framing(fields: &Fields<'_>, version: Version) -> Result<Framing, Hea
     }
 }
 
-fn is_host_byte(byte: &u8) -> bool {
+/// Whether `byte` may stand in an authority (RFC 3986, section 3.2), user information left out.
+#[must_use]
+pub fn is_host_byte(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte)
 }
 

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Part
 use super::websocket::Key;
 use crate::{
     model::{EditOp, HeaderEdits, HeaderField},
-    response::listener_fields::ListenerFields,
+    response::{answer::Answer, listener_fields::ListenerFields},
     wire::{
         fields::{Kind, kind, line},
         head::{Framing, HeadError, Request, Response},
@@ -173,27 +173,10 @@ pub(super) fn response_view(response: &http::Response<()>, bodiless: bool) -> Op
 }
 
 /// An answer of the balancer's own.
-pub(super) fn own(
-    status: u16,
-    fields: &ListenerFields,
-    body: &str,
-    date: &str,
-    allow: Option<&'static str>,
-) -> http::Response<Bytes> {
-    let mut answer = http::Response::new(Bytes::copy_from_slice(body.as_bytes()));
-    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = answer.headers_mut();
-    for (name, value) in fields.own() {
-        // What a configuration allows has a form in HTTP/2.
-        let _ = append(headers, name.as_bytes(), value.as_bytes());
-    }
-    if let Ok(date) = HeaderValue::from_str(date) {
-        headers.insert(header::DATE, date);
-    }
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
-    if let Some(allow) = allow {
-        headers.insert(header::ALLOW, HeaderValue::from_static(allow));
-    }
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    answer
+pub(super) fn own(answer: &Answer, fields: &ListenerFields, date: &str) -> http::Response<Bytes> {
+    let mut head = http::Response::new(Bytes::copy_from_slice(answer.body.as_bytes()));
+    *head.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    // What a configuration allows has a form in HTTP/2.
+    answer.fields(fields, date, |name, value| _ = append(head.headers_mut(), name.as_bytes(), value));
+    head
 }

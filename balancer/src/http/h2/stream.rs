@@ -15,7 +15,7 @@ use crate::{
         plan::{Plan, Refusal},
     },
     model::ProtocolVersion,
-    response::error_pages,
+    response::answer::Answer,
     snapshot::ListenerView,
     telemetry::counters::OwnStatus,
     wire::deadline::{Watch, Watched},
@@ -71,11 +71,8 @@ pub(super) async fn serve(
 ) {
     let _open = Open::begin(&session);
     let context = Rc::clone(&session.context);
-    let snapshot = context.snapshot();
-    if let Some(listener) = snapshot.listener(session.listener_id()) {
-        *session.listener.borrow_mut() = Arc::clone(listener);
-    }
-    let listener = Arc::clone(&session.listener.borrow());
+    session.look_again();
+    let (snapshot, listener) = session.view();
     let (head, body) = Head::new(request);
     let route = Route {
         load_balancer: &listener.load_balancer,
@@ -102,7 +99,9 @@ pub(super) async fn serve(
     };
     match planned {
         Ok(plan) => exchange(&mut stream, plan).await,
-        Err(Refusal { status, wishes }) => stream.answer(status, wishes.is_some_and(|wishes| wishes.to_head)),
+        Err(Refusal { answer, wishes }) => {
+            stream.answer(&answer, wishes.is_some_and(|wishes| wishes.to_head))
+        }
     }
 }
 
@@ -140,7 +139,7 @@ async fn exchange(stream: &mut Stream, mut plan: Plan) {
             Attempt::Stale => OwnStatus::BadGateway,
             Attempt::Failed(status) => status,
         };
-        return stream.answer(status, plan.wishes.to_head);
+        return stream.answer(&Answer::error(status), plan.wishes.to_head);
     }
 }
 
@@ -159,14 +158,11 @@ impl Stream {
 
     /// Sends an answer of the balancer's own and counts it. It is short: the engine holds it until the client
     /// takes it.
-    fn answer(&mut self, status: OwnStatus, to_head: bool) {
-        self.context.counters.own(status);
-        let body = error_pages::body(status);
+    fn answer(&mut self, answer: &Answer, to_head: bool) {
+        self.context.count_answer(answer);
+        let to_head = to_head || answer.body.is_empty();
         let fields = &self.listener.response_fields;
-        let answer = self
-            .context
-            .clock
-            .with_date(|date| head::own(status.code(), fields, &body, date, error_pages::allow(status)));
+        let answer = self.context.clock.with_date(|date| head::own(answer, fields, date));
         let (head, body) = answer.into_parts();
         let sent = self.respond.send_response(http::Response::from_parts(head, ()), to_head);
         if let (Ok(mut sending), false) = (sent, to_head) {

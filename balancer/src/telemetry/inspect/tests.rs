@@ -85,6 +85,8 @@ fn inspector() -> Inspector {
         watch: Default::default(),
         runtime: Arc::new(TargetRuntime::new(2)),
     };
+    let ring = crate::stickiness::Keyring::from_bytes(&[1; 32]).unwrap();
+    let keys = crate::rules::GroupKeys { ring: Arc::new(ring), names: vec!["app".into()] };
     let snapshot = Snapshot {
         listeners: vec![Arc::new(ListenerView {
             id: ListenerId(0),
@@ -94,7 +96,7 @@ fn inspector() -> Inspector {
             http2_prior_knowledge: false,
             tls: None,
             response_fields: ListenerFields::default(),
-            rules: Arc::new(RuleTable::compile(&[], Action::Forward(0))),
+            rules: Arc::new(RuleTable::compile(&[], &Action::forward_to(0), &keys)),
         })],
         groups: vec![Arc::new(GroupView::new(
             Arc::new(group(Some(StickinessKind::ApplicationCookie { cookie_name: "SESSION".into() }))),

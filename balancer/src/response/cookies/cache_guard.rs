@@ -8,6 +8,10 @@ const CACHE_CONTROL: &str = "Cache-Control";
 /// Asks for `Cache-Control: private` unless the response already forbids what would be wrong: an unqualified
 /// `private`, `no-store` or `no-cache` leaves it as it is. Other directives stay, but `public` and `s-maxage` go.
 pub fn keep_private(response: &ResponseHead<'_>, edits: &mut HeaderEdits) {
+    if edits.drops(CACHE_CONTROL.as_bytes()) {
+        // Asked for already, by another of our cookies.
+        return;
+    }
     let is_kept = directives(response).any(|directive| {
         [&b"private"[..], b"no-store", b"no-cache"].iter().any(|name| directive.eq_ignore_ascii_case(name))
     });

@@ -119,7 +119,10 @@ fn a_fixed_response_comes_from_the_balancer() {
     assert_eq!((head.status, head.body.len(), head.header("content-length")), (503, 0, "27"));
     let mut posting = balancer.connect();
     assert_eq!(posting.post("/down/", &[b'x'; 100_000]).status, 503);
-    let h2 = over_http2(&balancer, &[], "/down/x");
+    let upload = balancer.folder().join("upload");
+    std::fs::write(&upload, [b'x'; 500_000]).unwrap();
+    let data = format!("@{}", upload.display());
+    let h2 = over_http2(&balancer, &["--data-binary", &data], "/down/x");
     assert!(h2.starts_with("HTTP/2 503") && h2.ends_with("{\"down\": \"für kurze Zeit\"}"), "{h2}");
     let mut session = http2::Connection::open(balancer.address);
     let stream = session.get("/empty/", &[]);

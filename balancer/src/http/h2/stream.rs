@@ -1,12 +1,18 @@
 //! One request of an HTTP/2 connection: decided, carried out by the leg that its target's version asks for,
 //! answered. Sends a request again only where nothing can have been done twice.
 
-use std::{future::poll_fn, rc::Rc, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    rc::Rc,
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
 
-use super::{Open, Session, head, head::Head, to_http1, to_http2, websocket::Key};
+use super::{LINGER, Open, Session, head, head::Head, to_http1, to_http2, websocket::Key};
 use crate::{
     http::{
         Context,
@@ -23,6 +29,9 @@ use crate::{
 
 /// Connections in a row that may turn out to be at their end.
 const MOST_STALE: usize = 3;
+
+/// How much of a body that nobody wants is taken.
+const LINGER_BYTES: usize = 1 << 20;
 
 /// How an attempt at a target ended.
 pub(super) enum Attempt {
@@ -103,6 +112,7 @@ pub(super) async fn serve(
             stream.answer(&answer, wishes.is_some_and(|wishes| wishes.to_head))
         }
     }
+    stream.linger().await;
 }
 
 async fn exchange(stream: &mut Stream, mut plan: Plan) {
@@ -154,6 +164,31 @@ impl Stream {
 
     pub(super) fn arm(&self, span: Duration) {
         self.watch().arm(self.context.clock.millis(), span);
+    }
+
+    /// Takes what the client still sends of its body once it has its answer, for a while and up to a bound, as with
+    /// HTTP/1.1. Then the stream is reset without an error (RFC 9113, section 8.1), which some clients take for a failure
+    /// of what they have received whole.
+    async fn linger(&mut self) {
+        if self.body.is_end_stream() {
+            return;
+        }
+        self.arm(LINGER);
+        let watch = Rc::clone(self.watch());
+        let body = &mut self.body;
+        let mut taken = 0;
+        let drain = poll_fn(|cx| {
+            loop {
+                match ready!(body.poll_data(cx)) {
+                    Some(Ok(data)) if taken < LINGER_BYTES => {
+                        taken += data.len();
+                        let _ = body.flow_control().release_capacity(data.len());
+                    }
+                    _ => return Poll::Ready(()),
+                }
+            }
+        });
+        let _ = watch.within(drain).await;
     }
 
     /// Sends an answer of the balancer's own and counts it. It is short: the engine holds it until the client

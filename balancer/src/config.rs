@@ -30,6 +30,7 @@ mod suggest;
 mod syntax;
 mod target_address;
 mod target_group;
+mod target_tls;
 mod transform;
 mod value;
 mod warnings;
@@ -122,7 +123,7 @@ fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, 
         balancer: settings.settings,
         load_balancers,
         listeners,
-        target_groups: drafts.into_iter().map(target_group::Draft::into_group).collect(),
+        target_groups: drafts.into_iter().map(|draft| draft.into_group(&context)).collect(),
     };
     faults.into_result(configuration)
 }

@@ -6,7 +6,6 @@ mod kernel_events;
 mod probe;
 mod probe_http2;
 mod schedule;
-mod tls;
 
 use std::{collections::HashMap, io, sync::Arc, time::Instant};
 
@@ -114,9 +113,7 @@ impl HealthChecks {
     fn start(&mut self, order: ProbeOrder) {
         let prober = Arc::clone(&self.prober);
         let target = order.target.clone();
-        let handle = self
-            .running
-            .spawn(async move { prober.check(&target.endpoint, &target.settings.health_check).await });
+        let handle = self.running.spawn(async move { prober.check(&target).await });
         self.orders.insert(handle.id(), order);
     }
 }

@@ -28,7 +28,7 @@ pub use self::{
         MinimumHealthy, ProbeProtocol, ProtocolVersion, StickinessExtras, StickinessKind, StickinessSettings,
         TargetAddress, TargetGroup, TargetSpec,
     },
-    tls::{AlpnPolicy, Certificate, CertificateFacts, ListenerTls, SecurityPolicy},
+    tls::{AlpnPolicy, Authorities, Certificate, CertificateFacts, ListenerTls, SecurityPolicy, TargetTls},
 };
 
 /// A whole validated configuration. References between blocks are indices that are known to exist.

@@ -2,10 +2,14 @@
 //! Must not know: clients, cookies, why a target was chosen.
 
 mod connection;
+mod counted;
 pub mod multiplex;
 mod pool;
+mod sessions;
 
 pub use self::{
-    connection::{ConnectError, Connection, Counting},
+    connection::{ConnectError, Connection, Destination, HandshakeError},
+    counted::Counting,
     pool::Pool,
+    sessions::TlsSessions,
 };

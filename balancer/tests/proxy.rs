@@ -43,6 +43,7 @@ fn group() -> TargetGroup {
         name: "app".into(),
         port: 80,
         protocol_version: balancer::model::ProtocolVersion::Http1,
+        tls: None,
         algorithm: Algorithm::RoundRobin,
         anomaly_mitigation: false,
         slow_start: None,

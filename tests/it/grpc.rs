@@ -3,7 +3,10 @@
 use support::{
     Balancer, Config, Group,
     apps::{App, Running},
+    tls::Certificate,
 };
+
+use crate::tls::https;
 
 fn before(processes: &[&Running], health_check: &str) -> Balancer {
     let addresses: Vec<String> = processes.iter().map(|process| process.address.clone()).collect();
@@ -23,6 +26,26 @@ fn every_kind_of_call_works() {
     assert!(status.total("grpc_requests") > 100);
     assert_eq!(status.total("target_connects"), 1, "all over one connection");
     assert_eq!(status.target(&process.address)["outstanding_requests"], 0);
+}
+
+#[test]
+fn every_kind_of_call_works_over_tls_on_both_sides() {
+    if App::Grpc.start_if_installed().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let main = Certificate::make(folder.path(), "main", &["example.test"]);
+    let certificate = Certificate::make(folder.path(), "target", &["127.0.0.1"]);
+    let process = App::Grpc.start_over_tls(&certificate);
+    let mut group =
+        Group::of("app", std::slice::from_ref(&process.address)).line("protocol_version = \"GRPC\"");
+    "interval = 5\ntimeout = 2".clone_into(&mut group.health_check);
+    let balancer = Balancer::start(&https(Config::with(group.https()), &main));
+    assert_eq!(balancer.status().state(&process.address), "healthy");
+    assert_eq!(App::Grpc.says_over_tls(balancer.address, &main, &[]), "passed 7");
+    let status = balancer.status();
+    assert!(status.total("grpc_requests") > 100);
+    assert_eq!(status.total("target_connects"), 1, "all over one connection");
 }
 
 #[test]

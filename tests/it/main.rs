@@ -28,6 +28,7 @@ mod http2_conformance;
 mod http2_floods;
 mod http2_targets;
 mod http2_websockets;
+mod https_targets;
 mod keys;
 mod memory;
 mod reload;

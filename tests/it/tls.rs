@@ -13,7 +13,7 @@ use support::{
 use tempfile::TempDir;
 
 /// An HTTPS listener that shows this certificate.
-fn https(config: Config, certificate: &Certificate) -> Config {
+pub(crate) fn https(config: Config, certificate: &Certificate) -> Config {
     Config { protocol: "HTTPS".to_owned(), ..config }
         .listener("certificate_arn = certificate.main.arn")
         .more(&certificate.block("main"))

@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::{ports, until};
+use crate::{ports, tls::Certificate, until};
 
 /// An application.
 #[derive(Clone, Copy, Debug)]
@@ -67,11 +67,22 @@ impl App {
     /// When it does not start.
     #[must_use]
     pub fn start(self) -> Running {
+        self.start_with(&[])
+    }
+
+    /// The same service over TLS; of gRPC alone.
+    #[must_use]
+    pub fn start_over_tls(self, certificate: &Certificate) -> Running {
+        self.start_with(&[&certificate.key, &certificate.certificate])
+    }
+
+    fn start_with(self, files: &[&Path]) -> Running {
         let address = format!("127.0.0.1:{}", ports::free());
         let port = address.rsplit(':').next().unwrap();
         let mut command = self.command("server");
         let child = command
             .arg(port)
+            .args(files)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -99,7 +110,18 @@ impl App {
     /// When it cannot be run.
     #[must_use]
     pub fn says(self, at: SocketAddr, arguments: &[&str]) -> String {
+        Self::last_line(self.command("client"), at, arguments)
+    }
+
+    /// The same over TLS, to who shows this certificate for example.test; of gRPC alone.
+    #[must_use]
+    pub fn says_over_tls(self, at: SocketAddr, trusted: &Certificate, arguments: &[&str]) -> String {
         let mut command = self.command("client");
+        command.env("CA_FILE", &trusted.certificate);
+        Self::last_line(command, at, arguments)
+    }
+
+    fn last_line(mut command: Command, at: SocketAddr, arguments: &[&str]) -> String {
         let output = command.arg(at.to_string()).args(arguments).stdin(Stdio::null()).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let last = text.lines().last().unwrap_or_default().to_owned();

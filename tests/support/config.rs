@@ -46,6 +46,8 @@ pub struct Group {
     pub health_check: String,
     /// `load_balancing_algorithm_type`.
     pub algorithm: String,
+    /// `protocol`.
+    pub protocol: String,
     /// More lines of its block.
     pub lines: String,
 }
@@ -213,6 +215,7 @@ impl Group {
             health_check: "path = \"/healthz\"\ninterval = 5\ntimeout = 2\nunhealthy_threshold = 2\nhealthy_threshold = 2"
                 .to_owned(),
             algorithm: "least_outstanding_requests".to_owned(),
+            protocol: "HTTP".to_owned(),
             lines: String::new(),
         }
     }
@@ -251,6 +254,14 @@ impl Group {
         self
     }
 
+    /// With targets that speak HTTPS, requests and checks alike.
+    #[must_use]
+    pub fn https(mut self) -> Self {
+        "HTTPS".clone_into(&mut self.protocol);
+        self.health_check.push_str("\nprotocol = \"HTTPS\"");
+        self
+    }
+
     /// With one more line, or block, in its block.
     #[must_use]
     pub fn line(mut self, line: &str) -> Self {
@@ -273,9 +284,10 @@ impl Group {
             format!("  stickiness {{\n{}  }}\n", self.stickiness)
         };
         format!(
-            "target_group \"{}\" {{\n  port = 80\n  protocol = \"HTTP\"\n  load_balancing_algorithm_type = \"{}\"\n  \
+            "target_group \"{}\" {{\n  port = 80\n  protocol = \"{}\"\n  load_balancing_algorithm_type = \"{}\"\n  \
              deregistration_delay = {}\n{}{stickiness}  health_check {{\n{}\n  }}\n  targets = [{}]\n}}\n",
             self.name,
+            self.protocol,
             self.algorithm,
             self.deregistration_delay,
             self.lines,

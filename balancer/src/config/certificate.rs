@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use super::{
-    fields::Context,
+    fields::{Context, Fields},
     names::{NAME_ALLOWED, Named, Names},
     schema::{Attribute, Kind, Table},
     value::shown,
@@ -41,18 +41,20 @@ pub(super) fn build_all(context: &Context<'_>, names: &Names<'_>) -> Vec<Option<
     names.entries.iter().map(|named| build(context, named)).collect()
 }
 
+/// The path of a file, which has to be given.
+pub(super) fn file(fields: &Fields<'_>, name: &str) -> Option<String> {
+    fields.require(name);
+    let text = fields.text(name)?;
+    if text.starts_with('/') && !text.contains('\0') {
+        return Some(text);
+    }
+    fields.fault_at(name, format!("`{name}` = {}; allowed: {}", shown(&text), fields.allowed(name)));
+    None
+}
+
 fn build(context: &Context<'_>, named: &Named<'_>) -> Option<Arc<Certificate>> {
     let fields = &named.fields;
-    let path = |name: &str| {
-        fields.require(name);
-        let text = fields.text(name)?;
-        if text.starts_with('/') && !text.contains('\0') {
-            return Some(text);
-        }
-        fields.fault_at(name, format!("`{name}` = {}; allowed: {}", shown(&text), fields.allowed(name)));
-        None
-    };
-    let (certificate, key) = (path("certificate_file"), path("private_key_file"));
+    let (certificate, key) = (file(fields, "certificate_file"), file(fields, "private_key_file"));
     let (certificate, key) = (certificate?, key?);
     match tls::load(Path::new(&certificate), Path::new(&key)) {
         Ok(loaded) => Some(Arc::new(Certificate {

@@ -32,7 +32,7 @@ pub(super) static HEALTH_CHECK: Table = Table {
         Attribute::new(
             "protocol",
             Kind::Choice { allowed: &["HTTP", "HTTPS"], default: "HTTP", later: &[] },
-            "What probes speak. A certificate is not validated.",
+            "What probes speak, whatever requests do. A certificate is not validated unless the group has `target_tls_verification`.",
         ),
         Attribute::new(
             "port",

@@ -10,7 +10,7 @@ use super::{
     schema::{Attribute, Child, Kind, Table},
     source::Place,
     stickiness::{self, STICKINESS},
-    target_address,
+    target_address, target_tls,
     value::shown,
 };
 use crate::model::{
@@ -82,11 +82,31 @@ pub(super) static TARGET_GROUP: Table = Table {
             Kind::Choice { allowed: &["off", "on"], default: "off", later: &[] },
             "Whether targets that fail more than others get less. Only with `weighted_random`.",
         ),
-        Attribute::new("protocol", Kind::Only { allowed: &["HTTP"] }, "What targets speak."),
+        Attribute::new(
+            "protocol",
+            Kind::Choice { allowed: &["HTTP", "HTTPS"], default: "HTTP", later: &[] },
+            "What targets speak. With HTTPS any certificate will do, unless `target_tls_verification` is on.",
+        ),
         Attribute::new(
             "protocol_version",
             Kind::Choice { allowed: &["HTTP1", "HTTP2", "GRPC"], default: "HTTP1", later: &[] },
             "Which version of it. With HTTP2 and GRPC, clients have to speak HTTP/2; others are answered 464.",
+        ),
+        Attribute::new(
+            target_tls::VERIFICATION,
+            Kind::Choice { allowed: &["off", "on"], default: "off", later: &[] },
+            "Whether the certificates of targets have to be signed by an authority of `target_tls_ca_file`, valid, and \
+             for the target's address or `target_tls_server_name`. Only with HTTPS. Not on ALB.",
+        ),
+        Attribute::new(
+            target_tls::CA_FILE,
+            Kind::Text { allowed: "the absolute path of a file in PEM form", default: "" },
+            "The certificates of these authorities. Needed with `target_tls_verification`. Read again on a reload. Not on ALB.",
+        ),
+        Attribute::new(
+            target_tls::SERVER_NAME,
+            Kind::Text { allowed: "a host name", default: "none" },
+            "The name that targets are asked for (SNI) and that their certificates have to be for. Only with HTTPS. Not on ALB.",
         ),
         Attribute::new("target_type", Kind::Only { allowed: &["instance", "ip"] }, "What targets are."),
         Attribute::new(
@@ -164,8 +184,21 @@ impl Draft {
         self.group.stickiness.is_some()
     }
 
-    /// The finished group.
-    pub(super) fn into_group(self) -> TargetGroup {
+    /// The finished group. `context` is for what only all its targets together can show.
+    pub(super) fn into_group(self, context: &Context<'_>) -> TargetGroup {
+        let addressless = |target: &&TargetSpec| !matches!(target.address, TargetAddress::Ip(_));
+        let by_address =
+            self.group.tls.as_ref().is_some_and(|tls| tls.authorities.is_some() && tls.server_name.is_none());
+        let odd = self.group.targets.iter().find(addressless).filter(|_| by_address);
+        if let Some(place) = odd.and_then(|target| self.places.get(target)) {
+            let message = format!(
+                "a certificate cannot be for this target of target group {}, which is no address; \
+                 allowed: `{}` in the group",
+                shown(&self.group.name),
+                target_tls::SERVER_NAME
+            );
+            context.faults.add(*place, message);
+        }
         self.group
     }
 
@@ -253,6 +286,7 @@ fn build(context: &Context<'_>, named: &Named<'_>) -> Draft {
     };
     let group = TargetGroup {
         protocol_version,
+        tls: target_tls::build(fields),
         name: named.name.clone(),
         port: port.unwrap_or(UNUSED_PORT),
         algorithm: match fields.choice("load_balancing_algorithm_type") {

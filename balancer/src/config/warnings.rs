@@ -2,7 +2,9 @@
 
 use crate::{
     clock::unix_now,
-    model::{AlpnPolicy, Certificate, Configuration, ListenerTls, ProtocolVersion},
+    model::{
+        AlpnPolicy, Certificate, Configuration, HealthCheckPort, ListenerTls, ProbeProtocol, ProtocolVersion,
+    },
 };
 
 /// One line for each oddity of a valid configuration, for whoever wrote it.
@@ -39,6 +41,16 @@ pub fn warnings(configuration: &Configuration) -> Vec<String> {
                     group.name, listener.name
                 ));
             }
+        }
+        let check = &group.health_check;
+        if group.tls.is_some()
+            && check.enabled
+            && (check.protocol, check.port) == (ProbeProtocol::Http, HealthCheckPort::Traffic)
+        {
+            warnings.push(format!(
+                "target group {}: targets speak HTTPS and are checked by plain HTTP at the same port",
+                group.name
+            ));
         }
         if group.targets.is_empty() {
             warnings

@@ -32,7 +32,7 @@ use crate::{
     stickiness::{GroupStickiness, Keyring},
     target_group::{ASSESSMENT, Registry, Slots, TargetNames, TargetState, Urgency, WantedGroup},
     telemetry::{counters::ControlCounters, inspect::CurrentSnapshot},
-    tls::{ServerError, Servers},
+    tls::{ServerError, Servers, TargetTls},
 };
 
 /// How long changes are collected before workers hear of them, unless one is urgent.
@@ -157,12 +157,23 @@ fn server_configs(servers: &Servers, configuration: &Configuration) -> Result<Se
     configuration.listeners.iter().filter_map(each).collect()
 }
 
+/// TLS to targets by the name of their group.
+type TargetTlss = HashMap<String, Arc<TargetTls>>;
+
+fn target_tls(configuration: &Configuration) -> Result<TargetTlss, ServerError> {
+    let each = |group: &TargetGroup| {
+        let tls = TargetTls::new(group.tls.as_ref()?, group.protocol_version);
+        Some(tls.map(|tls| (group.name.clone(), Arc::new(tls))))
+    };
+    configuration.target_groups.iter().filter_map(each).collect()
+}
+
 impl Controller {
     /// Takes the configuration into use: resolves host names, claims slots, publishes the first snapshot and
     /// has the workers listen. Must be called on a tokio runtime.
     ///
     /// # Errors
-    /// TLS for health checks could not be set up, or the tables have no room for the targets.
+    /// TLS could not be set up, or the tables have no room for the targets.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
         let marker = parts.kernel.probe_marker();
         let exempt = Box::new(move |socket: std::os::fd::BorrowedFd<'_>| {
@@ -201,7 +212,7 @@ impl Controller {
         controller.resolver.sync(host_names(&controller.configuration), monotonic_now());
         controller.resolver.settle().await;
         controller.compile_rules();
-        let wanted = controller.wanted(&controller.configuration);
+        let wanted = controller.wanted(&controller.configuration, &target_tls(&controller.configuration)?);
         controller.registry.apply(wanted, &controller.names, &mut controller.kernel, monotonic_now())?;
         controller.kernel.release_unclaimed();
         for (place, sockets) in parts.sockets.into_iter().enumerate() {
@@ -425,7 +436,7 @@ impl Controller {
         endpoints
     }
 
-    fn wanted(&self, configuration: &Configuration) -> Vec<WantedGroup> {
+    fn wanted(&self, configuration: &Configuration, tls: &TargetTlss) -> Vec<WantedGroup> {
         let used: HashSet<usize> =
             configuration.listeners.iter().flat_map(Listener::actions).flat_map(Action::groups).collect();
         let groups = configuration.target_groups.iter().enumerate();
@@ -433,6 +444,7 @@ impl Controller {
             .map(|(place, group)| WantedGroup {
                 settings: Arc::new(group.clone()),
                 in_use: used.contains(&place),
+                tls: tls.get(&group.name).cloned(),
                 endpoints: self.endpoints(group),
             })
             .collect()

@@ -6,6 +6,7 @@ use std::{
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
@@ -17,7 +18,6 @@ use hyper::{
     header,
 };
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpSocket, UnixStream},
@@ -27,8 +27,9 @@ use tokio_rustls::TlsConnector;
 
 use super::probe_http2;
 use crate::{
-    model::{Endpoint, HealthCheck, HealthCheckPort, ProbeProtocol, ProtocolVersion},
-    target_group::{CheckResult, Reason},
+    model::{self, Endpoint, HealthCheck, HealthCheckPort, ProbeProtocol, ProtocolVersion},
+    target_group::{CheckResult, CheckTarget, Reason},
+    tls::{ServerError, TargetTls},
 };
 
 /// As ALB's `ELB-HealthChecker/2.0`, under our own name.
@@ -47,8 +48,8 @@ pub type Exempt = Box<dyn Fn(BorrowedFd<'_>) + Send + Sync>;
 /// Makes checks.
 pub struct Prober {
     exempt: Exempt,
-    tls: TlsConnector,
-    tls_http2: TlsConnector,
+    tls: Arc<TargetTls>,
+    tls_http2: Arc<TargetTls>,
 }
 
 impl fmt::Debug for Prober {
@@ -94,17 +95,21 @@ impl Prober {
     ///
     /// # Errors
     /// TLS could not be set up.
-    pub fn new(exempt: Exempt) -> Result<Self, rustls::Error> {
-        Ok(Self { exempt, tls: super::tls::connector(&[])?, tls_http2: super::tls::connector(&[b"h2"])? })
+    pub fn new(exempt: Exempt) -> Result<Self, ServerError> {
+        let any = model::TargetTls { server_name: None, authorities: None };
+        let tls = |version| Ok::<_, ServerError>(Arc::new(TargetTls::new(&any, version)?));
+        Ok(Self { exempt, tls: tls(ProtocolVersion::Http1)?, tls_http2: tls(ProtocolVersion::Http2)? })
     }
 
-    /// Checks the target at `endpoint`. The settings' timeout covers connecting, TLS and the response head.
+    /// Checks a target. The settings' timeout covers connecting, TLS and the response head. Where requests go over
+    /// TLS, a check over TLS asks for what they ask for.
     ///
     /// # Errors
     /// The check could not be made for want of something on this host, such as file descriptors.
-    pub async fn check(&self, endpoint: &Endpoint, settings: &HealthCheck) -> io::Result<CheckResult> {
-        let endpoint = probed_endpoint(endpoint, settings.port);
-        match timeout(settings.timeout, self.status(&endpoint, settings)).await {
+    pub async fn check(&self, target: &CheckTarget) -> io::Result<CheckResult> {
+        let settings = &target.settings.health_check;
+        let endpoint = probed_endpoint(&target.endpoint, settings.port);
+        match timeout(settings.timeout, self.status(&endpoint, settings, target.tls.as_ref())).await {
             Ok(Ok(status)) if settings.matcher.matches(status) => Ok(CheckResult::Pass),
             Ok(Ok(status)) => Ok(CheckResult::Fail(Reason::ResponseCodeMismatch(status))),
             Ok(Err(ProbeError::Target)) => Ok(CheckResult::Fail(Reason::FailedHealthChecks)),
@@ -113,15 +118,20 @@ impl Prober {
         }
     }
 
-    async fn status(&self, endpoint: &Endpoint, settings: &HealthCheck) -> Result<u16, ProbeError> {
+    async fn status(
+        &self,
+        endpoint: &Endpoint,
+        settings: &HealthCheck,
+        tls: Option<&Arc<TargetTls>>,
+    ) -> Result<u16, ProbeError> {
         match endpoint {
             Endpoint::Tcp(address) => {
                 let stream = self.connect_tcp(*address).await?;
-                self.ask(stream, endpoint, settings).await
+                self.ask(stream, endpoint, settings, tls).await
             }
             Endpoint::Unix(path) => {
                 let stream = connect_unix(path).await?;
-                self.ask(stream, endpoint, settings).await
+                self.ask(stream, endpoint, settings, tls).await
             }
         }
     }
@@ -137,19 +147,26 @@ impl Prober {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         endpoint: &Endpoint,
         settings: &HealthCheck,
+        tls: Option<&Arc<TargetTls>>,
     ) -> Result<u16, ProbeError> {
         match settings.protocol {
             ProbeProtocol::Http => speak(stream, endpoint, settings).await,
             ProbeProtocol::Https => {
-                let name = match endpoint {
-                    Endpoint::Tcp(address) => ServerName::from(address.ip()),
-                    Endpoint::Unix(_) => ServerName::try_from("localhost").map_err(|_| ProbeError::Target)?,
-                };
-                let tls = match settings.protocol_version {
+                let tls = tls.unwrap_or(match settings.protocol_version {
                     ProtocolVersion::Http1 => &self.tls,
                     ProtocolVersion::Http2 | ProtocolVersion::Grpc => &self.tls_http2,
+                });
+                let address = match endpoint {
+                    Endpoint::Tcp(address) => Some(address.ip()),
+                    Endpoint::Unix(_) => None,
                 };
-                speak(tls.connect(name, stream).await?, endpoint, settings).await
+                let name = tls.name(address).ok_or(ProbeError::Target)?;
+                // Each check shakes hands in full: a certificate that has become bad is to be found out.
+                let stream = TlsConnector::from(Arc::clone(tls.config())).connect(name, stream).await?;
+                if !tls.suits(stream.get_ref().1.alpn_protocol()) {
+                    return Err(ProbeError::Target);
+                }
+                speak(stream, endpoint, settings).await
             }
         }
     }
@@ -246,10 +263,8 @@ async fn exchange(
         tokio::select! {
             biased;
             answer = &mut answer => (answer?, true),
-            ended = &mut connection => {
-                ended?;
-                (answer.await?, false)
-            }
+            // However it ended: the answer may have come before.
+            _ = &mut connection => (answer.await?, false),
         }
     };
     let status = response.status();
@@ -279,12 +294,15 @@ mod tests {
     use std::{
         io::{Read as _, Write as _},
         net::TcpListener,
-        sync::{Arc, Mutex, atomic::AtomicUsize, atomic::Ordering::Relaxed},
+        sync::{Mutex, atomic::AtomicUsize, atomic::Ordering::Relaxed},
         thread,
     };
 
     use super::*;
-    use crate::target_group::test_support::health_check;
+    use crate::{
+        model::TargetGroup,
+        target_group::test_support::{group, health_check},
+    };
 
     /// A server that answers every connection with `answer`, keeps what it was asked, and then closes it.
     fn server(answer: &'static [u8]) -> (Endpoint, Arc<Mutex<String>>) {
@@ -314,10 +332,15 @@ mod tests {
         Prober::new(Box::new(|_| {})).unwrap()
     }
 
+    fn target(endpoint: Endpoint, health_check: HealthCheck) -> CheckTarget {
+        let settings = TargetGroup { health_check, ..group("app", &[]) };
+        CheckTarget { registration: 1, endpoint, settings: Arc::new(settings), tls: None }
+    }
+
     async fn check(answer: &'static [u8]) -> CheckResult {
         let (endpoint, _) = server(answer);
         let settings = HealthCheck { timeout: Duration::from_millis(500), ..health_check(2, 2) };
-        prober().check(&endpoint, &settings).await.unwrap()
+        prober().check(&target(endpoint, settings)).await.unwrap()
     }
 
     #[tokio::test]
@@ -340,7 +363,7 @@ mod tests {
         let count = Arc::clone(&exempted);
         let prober = Prober::new(Box::new(move |_| _ = count.fetch_add(1, Relaxed))).unwrap();
         let settings = HealthCheck { path: "/live?deep=1".into(), ..health_check(2, 2) };
-        assert_eq!(prober.check(&endpoint, &settings).await.unwrap(), CheckResult::Pass);
+        assert_eq!(prober.check(&target(endpoint.clone(), settings)).await.unwrap(), CheckResult::Pass);
         let asked = asked.lock().unwrap().to_ascii_lowercase();
         assert!(asked.starts_with("get /live?deep=1 http/1.1\r\n"), "{asked}");
         assert!(asked.contains(&format!("\r\nhost: {endpoint}\r\n")), "{asked}");
@@ -351,10 +374,10 @@ mod tests {
     #[tokio::test]
     async fn nobody_there_fails_at_once() {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let result = prober().check(&Endpoint::Tcp(address), &health_check(2, 2)).await.unwrap();
+        let result = prober().check(&target(Endpoint::Tcp(address), health_check(2, 2))).await.unwrap();
         assert_eq!(result, CheckResult::Fail(Reason::FailedHealthChecks));
         let unix = Endpoint::Unix("/nonexistent/socket".into());
-        let result = prober().check(&unix, &health_check(2, 2)).await.unwrap();
+        let result = prober().check(&target(unix, health_check(2, 2))).await.unwrap();
         assert_eq!(result, CheckResult::Fail(Reason::FailedHealthChecks));
     }
 }

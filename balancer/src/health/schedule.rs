@@ -265,6 +265,7 @@ mod tests {
                 registration,
                 endpoint: Endpoint::Tcp(([127, 0, 0, 1], 1).into()),
                 settings: Arc::clone(&settings),
+                tls: None,
             })
             .collect()
     }

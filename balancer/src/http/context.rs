@@ -20,7 +20,7 @@ use crate::{
     stickiness::SessionTable,
     target_group::{GroupView, TargetState, TargetView},
     telemetry::counters::{GroupShard, TargetShard, WorkerCounters},
-    upstream::{Counting, Pool, multiplex::Multiplexed},
+    upstream::{Counting, Pool, TlsSessions, multiplex::Multiplexed},
     wire::{buffer::BufferStore, deadline::Watches},
 };
 
@@ -53,6 +53,8 @@ pub struct Context {
     pub pool: RefCell<Pool>,
     /// Connections to targets that speak HTTP/2.
     pub multiplexed: RefCell<Multiplexed>,
+    /// TLS sessions with targets.
+    pub tls_sessions: RefCell<TlsSessions>,
     /// Deadlines of its connections.
     pub watches: Rc<Watches>,
     /// Spare buffers.
@@ -82,6 +84,7 @@ impl Context {
             counters,
             pool: RefCell::default(),
             multiplexed: RefCell::default(),
+            tls_sessions: RefCell::default(),
             watches: Rc::default(),
             buffers: BufferStore::default(),
             random: RefCell::new(Random::new(RandomState::new().hash_one(worker))),
@@ -108,6 +111,7 @@ impl Context {
             .collect();
         self.pool.borrow_mut().keep_only(&used);
         self.multiplexed.borrow_mut().keep_only(&used);
+        self.tls_sessions.borrow_mut().keep_only(&used);
         *self.snapshot.borrow_mut() = Rc::new(Taken(snapshot));
     }
 

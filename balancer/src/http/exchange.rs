@@ -17,7 +17,7 @@ use crate::{
     model::{HeaderEdits, Version},
     response::compose::{self, ClientSide},
     telemetry::counters::OwnStatus,
-    upstream::Connection,
+    upstream::{Connection, Destination},
     wire::{
         buffer::{BUFFER_SIZE, Buffer},
         deadline::Interrupt,
@@ -96,23 +96,23 @@ async fn attempt(client: &mut Client, plan: &mut Plan, fresh: bool) -> Attempt {
     let Some(target) = plan.target() else {
         return Attempt::Failed(OwnStatus::ServiceUnavailable, Body::Unread);
     };
-    let (slot, endpoint) = (target.slot, target.endpoint.clone());
     client.watch().set_registration(Some(target.registration));
-    let _in_flight = InFlight::begin(&context.tables.outstanding, slot);
+    let Some(destination) = plan.destination() else {
+        return Attempt::Failed(OwnStatus::ServiceUnavailable, Body::Unread);
+    };
+    let _in_flight = InFlight::begin(&context.tables.outstanding, destination.slot);
     let ask = !(plan.wishes.idempotent && plan.wishes.framing == Framing::Empty);
-    let pooled = if fresh { None } else { reach::pooled(&context, slot, &endpoint, ask) };
+    let pooled = if fresh { None } else { reach::pooled(&context, &destination, ask) };
     let reused = pooled.is_some();
     let connection = match pooled {
         Some(connection) => connection,
-        None => {
-            match reach::open(&context, client.watch(), client.connect_timeout(), slot, &endpoint).await {
-                Ok(connection) => connection,
-                Err(Unreachable { timed_out }) => {
-                    plan.count_connection_error(&context);
-                    return Attempt::Unreachable { timed_out };
-                }
+        None => match reach::open(&context, client.watch(), client.connect_timeout(), &destination).await {
+            Ok(connection) => connection,
+            Err(Unreachable { timed_out, in_handshake }) => {
+                plan.count_unreachable(&context, in_handshake);
+                return Attempt::Unreachable { timed_out };
             }
-        }
+        },
     };
     plan.count_sending(&context);
     let sending = Pump::new(
@@ -123,7 +123,7 @@ async fn attempt(client: &mut Client, plan: &mut Plan, fresh: bool) -> Attempt {
     let mut transfer =
         Transfer { connection, inbound: context.buffers.take(), sending, upload_failed: false, reused };
     let outcome = transfer.run(client, plan).await;
-    finish(transfer, client, plan, &outcome, &endpoint)
+    finish(transfer, client, plan, &outcome, &destination)
 }
 
 /// Puts away what the attempt used.
@@ -132,7 +132,7 @@ fn finish(
     client: &Client,
     plan: &mut Plan,
     outcome: &Outcome,
-    endpoint: &crate::model::Endpoint,
+    destination: &Destination,
 ) -> Attempt {
     let context = &client.context;
     let Transfer { connection, inbound, sending, upload_failed, .. } = transfer;
@@ -144,7 +144,7 @@ fn finish(
     match *outcome {
         Outcome::Done { target_stays, client_stays } => {
             if target_stays && sent_all && clean && !context.draining.get() {
-                context.pool.borrow_mut().give(endpoint, connection, context.clock.millis());
+                context.pool.borrow_mut().give(destination, connection, context.clock.millis());
             }
             let stays = client_stays && sent_all;
             Attempt::Over(if stays { After::Reuse } else { After::Close })

@@ -18,6 +18,7 @@ use crate::{
     stickiness::{Decision, GroupDecision, Outcome},
     target_group::{GroupView, TargetState, TargetView},
     telemetry::counters::OwnStatus,
+    upstream::Destination,
     wire::head::{Framing, HeadError, Request},
 };
 
@@ -264,6 +265,12 @@ impl Plan {
         self.group()?.targets.get(self.target)
     }
 
+    /// Where that target is.
+    pub(super) fn destination(&self) -> Option<Destination> {
+        let tls = self.group()?.tls.clone();
+        self.target().map(|target| Destination { slot: target.slot, endpoint: target.endpoint.clone(), tls })
+    }
+
     /// Whether the request goes to the target that its client is bound to.
     fn is_at_home(&self) -> bool {
         self.decision.as_ref().is_some_and(|decision| decision.target == Some(self.target))
@@ -326,6 +333,15 @@ impl Plan {
             && let Some(cookie) = forward.cookie()
         {
             cookie.respond(decision, *place, response, secure, context.clock.unix(), edits);
+        }
+    }
+
+    /// Counts a connection that the target did not take: by itself, or in the TLS handshake.
+    pub(super) fn count_unreachable(&self, context: &Context, in_handshake: bool) {
+        if !in_handshake {
+            self.count_connection_error(context);
+        } else if let Some(shard) = self.target().and_then(|target| context.target_shard(target)) {
+            shard.tls_errors.inc();
         }
     }
 

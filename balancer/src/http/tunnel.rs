@@ -26,7 +26,7 @@ pub(super) async fn tunnel(
     counters.tunnels_opened.inc();
     let mut down = Pump::new(head.into_memory(), Framing::UntilClose, Delivery::AsIs);
     let mut up = Pump::new(Vec::new(), Framing::UntilClose, Delivery::AsIs);
-    let (mut down_over, mut up_over, mut down_shut) = (false, false, false);
+    let (mut down_over, mut up_over, mut down_shut, mut up_shut) = (false, false, false, false);
     client.arm_idle();
     let watch = Rc::clone(client.watch());
     let both = poll_fn(|cx| {
@@ -35,7 +35,6 @@ pub(super) async fn tunnel(
             match up.poll(cx, &mut client.stream, &mut client.buffer, connection) {
                 Poll::Ready(Ok(())) => {
                     up_over = true;
-                    let _ = Pin::new(&mut *connection).poll_shutdown(cx);
                 }
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Pending => {}
@@ -51,13 +50,16 @@ pub(super) async fn tunnel(
             }
         }
         // Inside TLS the end is something to be written, too.
+        if up_over && !up_shut {
+            up_shut = Pin::new(&mut *connection).poll_shutdown(cx).is_ready();
+        }
         if down_over && !down_shut {
             down_shut = Pin::new(&mut client.stream).poll_shutdown(cx).is_ready();
         }
         if down.moved() + up.moved() != before {
             client.arm_idle();
         }
-        if up_over && down_shut { Poll::Ready(()) } else { Poll::Pending }
+        if up_shut && down_shut { Poll::Ready(()) } else { Poll::Pending }
     });
     let _ = watch.within(both).await;
     counters.bytes_received.add(up.moved());

@@ -39,6 +39,12 @@ pub struct TargetEvent {
 pub struct EventSender(mpsc::Sender<TargetEvent>);
 
 impl EventSender {
+    /// A sender that nobody hears: for tests and tools.
+    #[must_use]
+    pub fn unheard() -> Self {
+        Self(mpsc::channel(1).0)
+    }
+
     /// Tells of an event; never waits. When nobody keeps up, the event is dropped.
     pub fn send(&self, event: TargetEvent) {
         let _ = self.0.try_send(event);

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-/// A target group (`target_group`, `aws_lb_target_group`). Targets speak plain HTTP.
+/// A target group (`target_group`, `aws_lb_target_group`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct TargetGroup {
     /// `name`, or else the block label: at most 32 letters, digits and hyphens, no hyphen at the ends.
@@ -16,6 +16,8 @@ pub struct TargetGroup {
     pub port: u16,
     /// `protocol_version`, default HTTP1.
     pub protocol_version: ProtocolVersion,
+    /// TLS to its targets, when `protocol` is HTTPS.
+    pub tls: Option<super::TargetTls>,
     /// `load_balancing_algorithm_type`, default round robin.
     pub algorithm: Algorithm,
     /// `load_balancing_anomaly_mitigation`, default off. Only with [`Algorithm::WeightedRandom`].
@@ -180,7 +182,7 @@ pub struct HealthCheck {
 pub enum ProbeProtocol {
     /// Plain.
     Http,
-    /// Over TLS; the target's certificate is not validated, as on ALB.
+    /// Over TLS; the target's certificate is not validated, as on ALB, unless the group wants that for requests.
     Https,
 }
 

@@ -70,6 +70,26 @@ pub enum AlpnPolicy {
     Http2Preferred,
 }
 
+/// Certificates of authorities that others are held against, read and known to be usable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorities {
+    /// The file that they were read from.
+    pub file: PathBuf,
+    /// The certificates, in the order of the file.
+    pub certificates: Vec<CertificateDer<'static>>,
+}
+
+/// TLS towards the targets of a group (`protocol = "HTTPS"`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetTls {
+    /// `target_tls_server_name`: what targets are asked for (SNI) and their certificates are held against; none
+    /// by default: nothing is asked for, and a certificate has to be for the target's address.
+    pub server_name: Option<String>,
+    /// `target_tls_ca_file`, with `target_tls_verification`: who may have signed a target's certificate. None by
+    /// default: any certificate will do, as on ALB.
+    pub authorities: Option<Authorities>,
+}
+
 /// TLS of a listener (`protocol = "HTTPS"`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListenerTls {

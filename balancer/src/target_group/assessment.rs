@@ -67,7 +67,7 @@ fn errors(runtime: &TargetRuntime) -> u64 {
 }
 
 fn failed(runtime: &TargetRuntime) -> u64 {
-    sum(runtime.shards().iter().map(|shard| &shard.connection_errors))
+    sum(runtime.shards().iter().flat_map(|shard| [&shard.connection_errors, &shard.tls_errors]))
 }
 
 fn sum<'a>(counters: impl Iterator<Item = &'a Counter>) -> u64 {

@@ -17,6 +17,7 @@ use crate::{
     id::{Slot, TargetId},
     model::{Algorithm, Endpoint, TargetGroup},
     stickiness::GroupStickiness,
+    tls::TargetTls,
 };
 
 #[derive(Debug)]
@@ -99,6 +100,7 @@ impl Target {
 #[derive(Debug)]
 pub(super) struct Group {
     settings: Arc<TargetGroup>,
+    tls: Option<Arc<TargetTls>>,
     in_use: bool,
     runtime: Arc<GroupRuntime>,
     targets: Vec<Target>,
@@ -109,7 +111,7 @@ pub(super) struct Group {
 impl Group {
     pub(super) fn new(settings: Arc<TargetGroup>, in_use: bool, workers: usize) -> Self {
         let runtime = Arc::new(GroupRuntime::new(workers));
-        Self { settings, in_use, runtime, targets: Vec::new(), view: None, stickiness: None }
+        Self { settings, tls: None, in_use, runtime, targets: Vec::new(), view: None, stickiness: None }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -118,6 +120,18 @@ impl Group {
 
     pub(super) fn settings(&self) -> &Arc<TargetGroup> {
         &self.settings
+    }
+
+    pub(super) fn tls(&self) -> Option<&Arc<TargetTls>> {
+        self.tls.as_ref()
+    }
+
+    /// Takes on TLS to the targets; what is equal is left, so that what holds it need not change.
+    pub(super) fn set_tls(&mut self, tls: Option<Arc<TargetTls>>) {
+        if self.tls != tls {
+            self.tls = tls;
+            self.view = None;
+        }
     }
 
     pub(super) fn targets(&self) -> &[Target] {
@@ -417,5 +431,6 @@ impl Group {
             self.stickiness.clone(),
             Arc::clone(&self.runtime),
         )
+        .over(self.tls.clone())
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     id::{Slot, TargetId},
     model::{Endpoint, TargetGroup},
     stickiness::GroupStickiness,
+    tls::TargetTls,
 };
 
 /// How often [`Registry::assess`] is to be called (ALB: weights are adjusted every five seconds).
@@ -57,6 +58,8 @@ pub struct WantedGroup {
     pub settings: Arc<TargetGroup>,
     /// Whether a listener's action leads to it.
     pub in_use: bool,
+    /// TLS to its targets, made of its settings; none when they speak plain HTTP.
+    pub tls: Option<Arc<TargetTls>>,
     /// What its targets resolved to; an endpoint named twice is one target.
     pub endpoints: Vec<Endpoint>,
 }
@@ -82,6 +85,8 @@ pub struct CheckTarget {
     pub endpoint: Endpoint,
     /// Settings of its group.
     pub settings: Arc<TargetGroup>,
+    /// TLS to the targets of its group, when they speak it.
+    pub tls: Option<Arc<TargetTls>>,
 }
 
 /// The book.
@@ -140,6 +145,7 @@ impl Registry {
                 }
                 None => Group::new(group.settings, group.in_use, self.workers),
             };
+            updated.set_tls(group.tls);
             self.set_targets(&mut updated, group.endpoints, names, now);
             updated.rename(names);
             self.groups.push(updated);
@@ -254,6 +260,7 @@ impl Registry {
                 registration: target.registration(),
                 endpoint: target.endpoint().clone(),
                 settings: Arc::clone(group.settings()),
+                tls: group.tls().cloned(),
             })
         })
     }

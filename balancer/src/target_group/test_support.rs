@@ -39,6 +39,7 @@ pub(crate) fn group(name: &str, endpoints: &[Endpoint]) -> TargetGroup {
         name: name.into(),
         port: 80,
         protocol_version: crate::model::ProtocolVersion::Http1,
+        tls: None,
         algorithm: Algorithm::RoundRobin,
         anomaly_mitigation: false,
         slow_start: None,
@@ -60,7 +61,12 @@ pub(crate) fn group(name: &str, endpoints: &[Endpoint]) -> TargetGroup {
 
 /// The same as wanted by a configuration whose listeners use it.
 pub(crate) fn wanted(name: &str, endpoints: &[Endpoint]) -> WantedGroup {
-    WantedGroup { settings: Arc::new(group(name, endpoints)), in_use: true, endpoints: endpoints.to_vec() }
+    WantedGroup {
+        settings: Arc::new(group(name, endpoints)),
+        in_use: true,
+        tls: None,
+        endpoints: endpoints.to_vec(),
+    }
 }
 
 /// `127.0.0.1` with this port.

@@ -13,6 +13,7 @@ use crate::{
     id::{Slot, TargetId},
     model::{Algorithm, Endpoint, TargetGroup},
     stickiness::{GroupStickiness, Standing, TargetLookup},
+    tls::TargetTls,
 };
 
 /// One target of a group.
@@ -59,6 +60,8 @@ pub struct GroupView {
     pub slow_start: Option<SlowStart>,
     /// The weights of `routable`; none unless the algorithm goes by weights.
     pub weights: Option<WeightedTargets>,
+    /// TLS to its targets; none when they speak plain HTTP.
+    pub tls: Option<Arc<TargetTls>>,
     /// How its cookies are read and made; none when it is not sticky.
     pub stickiness: Option<Arc<GroupStickiness>>,
     /// Figures that outlive reloads.
@@ -98,7 +101,25 @@ impl GroupView {
             let weight = |place| target(place).map_or(0, |target| target.watch.weight());
             WeightedTargets::new(routable.iter().map(|&place| (place, weight(place))))
         });
-        Self { settings, targets, routable, failing_open, slow_start, weights, stickiness, runtime, by_id }
+        let tls = None;
+        Self {
+            settings,
+            targets,
+            routable,
+            failing_open,
+            slow_start,
+            weights,
+            tls,
+            stickiness,
+            runtime,
+            by_id,
+        }
+    }
+
+    /// The same, its targets reached over `tls`.
+    #[must_use]
+    pub fn over(self, tls: Option<Arc<TargetTls>>) -> Self {
+        Self { tls, ..self }
     }
 
     /// The target that a stickiness value names, with its index; none when it is not of this group.

@@ -158,6 +158,10 @@ pub struct WorkerCounters {
     pub client_tls_resumptions: Counter,
     /// TLS handshakes with clients that failed (ALB: ClientTLSNegotiationErrorCount).
     pub client_tls_errors: Counter,
+    /// TLS handshakes with targets that ended well.
+    pub target_tls_handshakes: Counter,
+    /// Those of them that resumed a session.
+    pub target_tls_resumptions: Counter,
     /// Calls of gRPC that were forwarded (ALB: GrpcRequestCount).
     pub grpc_requests: Counter,
     /// Bytes read from clients.
@@ -197,6 +201,8 @@ pub struct TargetShard {
     pub responses: [Counter; 5],
     /// Connections that could not be made or broke before the response head.
     pub connection_errors: Counter,
+    /// Connections whose TLS handshake failed (ALB: TargetTLSNegotiationErrorCount).
+    pub tls_errors: Counter,
 }
 
 /// Reasons a stickiness decision is counted by; see `stickiness::Outcome`.

@@ -208,6 +208,7 @@ impl Inspector {
             requests: sum(shards.iter().map(|shard| &shard.requests)),
             responses: responses_by_class(shards),
             connection_errors: sum(shards.iter().map(|shard| &shard.connection_errors)),
+            tls_negotiation_errors: sum(shards.iter().map(|shard| &shard.tls_errors)),
             connections: self.slots.connections(target.slot),
         }
     }
@@ -329,6 +330,8 @@ fn totals(workers: &[Arc<WorkerCounters>]) -> Totals {
         client_tls_handshakes: all(|worker| &worker.client_tls_handshakes),
         client_tls_resumptions: all(|worker| &worker.client_tls_resumptions),
         client_tls_negotiation_errors: all(|worker| &worker.client_tls_errors),
+        target_tls_handshakes: all(|worker| &worker.target_tls_handshakes),
+        target_tls_resumptions: all(|worker| &worker.target_tls_resumptions),
         grpc_requests: all(|worker| &worker.grpc_requests),
         bytes_received: all(|worker| &worker.bytes_received),
         bytes_sent: all(|worker| &worker.bytes_sent),

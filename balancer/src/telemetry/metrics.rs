@@ -262,6 +262,16 @@ fn totals(families: &mut Families<'_>, status: &Status) -> fmt::Result {
         "TLS handshakes with clients that failed, plain HTTP to an HTTPS listener included.",
         totals.client_tls_negotiation_errors,
     )?;
+    families.counter(
+        "balancer_target_tls_handshakes",
+        "TLS handshakes with targets that ended well.",
+        totals.target_tls_handshakes,
+    )?;
+    families.counter(
+        "balancer_target_tls_resumptions",
+        "TLS handshakes with targets that resumed a session.",
+        totals.target_tls_resumptions,
+    )?;
     families.counter("balancer_grpc_requests", "Calls of gRPC.", totals.grpc_requests)?;
     families.bytes("balancer_received", "Bytes read from clients.", totals.bytes_received)?;
     families.bytes("balancer_sent", "Bytes written to clients.", totals.bytes_sent)
@@ -406,6 +416,11 @@ fn targets(families: &mut Families<'_>, groups: &[GroupStatus]) -> fmt::Result {
         "balancer_target_connection_errors",
         "Connections that could not be made or broke before the response head.",
         each(|target| target.connection_errors),
+    )?;
+    families.counters(
+        "balancer_target_tls_negotiation_errors",
+        "Connections to the target whose TLS handshake failed.",
+        each(|target| target.tls_negotiation_errors),
     )?;
     families.samples(
         "balancer_target_weight",

@@ -91,6 +91,10 @@ pub struct Totals {
     pub client_tls_resumptions: u64,
     /// TLS handshakes with clients that failed.
     pub client_tls_negotiation_errors: u64,
+    /// TLS handshakes with targets that ended well.
+    pub target_tls_handshakes: u64,
+    /// Those of them that resumed a session.
+    pub target_tls_resumptions: u64,
     /// Calls of gRPC.
     pub grpc_requests: u64,
     /// Bytes read from clients.
@@ -250,6 +254,8 @@ pub struct TargetStatus {
     pub responses: BTreeMap<String, u64>,
     /// Connections that could not be made or broke before the response head.
     pub connection_errors: u64,
+    /// Connections whose TLS handshake failed.
+    pub tls_negotiation_errors: u64,
     /// Its connections, over all groups.
     pub connections: Connections,
 }

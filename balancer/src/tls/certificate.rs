@@ -86,7 +86,7 @@ pub struct Loaded {
     pub facts: CertificateFacts,
 }
 
-fn read(path: &Path) -> Result<(Vec<u8>, fs::Metadata), CertificateFault> {
+pub(super) fn read(path: &Path) -> Result<(Vec<u8>, fs::Metadata), CertificateFault> {
     let unreadable = |source| CertificateFault::Unreadable { path: path.to_owned(), source };
     let metadata = fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() || metadata.len() > MAX_FILE {

@@ -1,22 +1,27 @@
-//! One connection to a target, counted from the attempt to the close.
+//! One connection to a target, counted from the attempt to the close; plain, or inside TLS.
 
 use std::{
-    io,
+    io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll, ready},
+    sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
+use rustls::HandshakeKind;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
 };
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
+use super::counted::{Counted, Counting};
 use crate::{
     id::Slot,
-    kernel::{EventSender, TargetCounters, TargetEvent, TargetEventKind},
+    kernel::{TargetEvent, TargetEventKind},
     model::Endpoint,
+    tls::TargetTls,
     wire::stream::Stream,
 };
 
@@ -26,44 +31,46 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 const PROBES: u32 = 4;
 const UNANSWERED: Duration = Duration::from_secs(30);
 
+/// Where requests for a target go.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// The target's row.
+    pub slot: Slot,
+    /// What to connect to.
+    pub endpoint: Endpoint,
+    /// TLS, when the target speaks it.
+    pub tls: Option<Arc<TargetTls>>,
+}
+
+impl Destination {
+    /// Whether a connection to `self` does for requests to `other`.
+    pub(super) fn does_for(&self, other: &Self) -> bool {
+        let same_tls = match (&self.tls, &other.tls) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one == other,
+            (None, None) => true,
+            _ => false,
+        };
+        same_tls && self.slot == other.slot && self.endpoint == other.endpoint
+    }
+}
+
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 #[error("connecting failed: {0}")]
 pub struct ConnectError(#[from] pub io::Error);
 
-/// Counts in userspace what the kernel side does not count: Unix sockets always, TCP without it.
-#[derive(Clone, Debug)]
-pub struct Counting {
-    counters: TargetCounters,
-    events: EventSender,
-}
-
-impl Counting {
-    /// Counts into `counters` and tells of failures through `events`.
-    #[must_use]
-    pub fn new(counters: TargetCounters, events: EventSender) -> Self {
-        Self { counters, events }
-    }
-
-    fn applies(&self, endpoint: &Endpoint) -> bool {
-        matches!(endpoint, Endpoint::Unix(_)) || !self.counters.kernel_counts()
-    }
-}
-
-/// The figures of one connection that userspace counts.
-#[derive(Debug)]
-struct Ledger {
-    counting: Counting,
-    slot: Slot,
-    received: u64,
-    sent: u64,
-    reset: bool,
-}
-
-impl Drop for Ledger {
-    fn drop(&mut self) {
-        self.counting.counters.closed(self.slot, self.received, self.sent, self.reset);
-    }
+/// Why there is no TLS on a connection.
+#[derive(Debug, thiserror::Error)]
+pub enum HandshakeError {
+    /// The target broke off, or what it showed will not do.
+    #[error("the TLS handshake failed: {0}")]
+    Failed(#[from] io::Error),
+    /// The target does not speak the version of HTTP that its group is for.
+    #[error("the TLS handshake did not settle on HTTP/2")]
+    Protocol,
+    /// There is nothing that the certificate could be held against.
+    #[error("the target has no name")]
+    Nameless,
 }
 
 /// Counts an attempt as failed unless it ends well; also when it is given up half-way.
@@ -82,20 +89,54 @@ impl Drop for Attempt<'_> {
     }
 }
 
+/// Has the target looked at unless the handshake ends well.
+struct Suspicion<'a> {
+    counting: &'a Counting,
+    slot: Slot,
+    founded: bool,
+}
+
+impl Drop for Suspicion<'_> {
+    fn drop(&mut self) {
+        if self.founded {
+            let event = TargetEvent { slot: self.slot, kind: TargetEventKind::ConnectFailed };
+            self.counting.events.send(event);
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Layer {
+    Plain(Counted),
+    /// What is written may wait inside until it is flushed.
+    Tls(Box<TlsStream<Counted>>),
+}
+
+macro_rules! each {
+    ($self:ident, $stream:ident => $call:expr) => {
+        match &mut $self.get_mut().layer {
+            Layer::Plain($stream) => $call,
+            Layer::Tls($stream) => $call,
+        }
+    };
+}
+
 /// A connection to a target.
 #[derive(Debug)]
 pub struct Connection {
-    stream: Stream,
+    layer: Layer,
     slot: Slot,
-    ledger: Option<Ledger>,
 }
 
 impl Connection {
-    /// Connects to `endpoint`, whose row is `slot`. Dropping the future gives up and counts as failed.
+    /// Connects to `destination`, without its TLS: see [`Self::secure`]. Dropping the future gives up and counts as
+    /// failed.
     ///
     /// # Errors
     /// The system's.
-    pub async fn open(endpoint: &Endpoint, slot: Slot, counting: &Counting) -> Result<Self, ConnectError> {
+    pub async fn open(destination: &Destination, counting: &Counting) -> Result<Self, ConnectError> {
+        let Destination { slot, endpoint, .. } = destination;
+        let slot = *slot;
         let counted = counting.applies(endpoint).then_some(counting);
         if let Some(counting) = counted {
             counting.counters.connecting(slot);
@@ -110,11 +151,35 @@ impl Connection {
             Endpoint::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
         };
         attempt.failed = false;
-        let ledger = counted.map(|counting| {
-            counting.counters.opened(slot);
-            Ledger { counting: counting.clone(), slot, received: 0, sent: 0, reset: false }
-        });
-        Ok(Self { stream, slot, ledger })
+        Ok(Self { layer: Layer::Plain(Counted::new(stream, slot, counted)), slot })
+    }
+
+    /// Shakes hands, when `destination` has TLS. `connector` is made of it. A handshake that fails, or is given up by
+    /// dropping the future, has the target looked at as a connection that fails has.
+    ///
+    /// # Errors
+    /// See [`HandshakeError`].
+    pub async fn secure(
+        self,
+        destination: &Destination,
+        connector: TlsConnector,
+        counting: &Counting,
+    ) -> Result<Self, HandshakeError> {
+        let (Some(tls), Layer::Plain(stream)) = (&destination.tls, self.layer) else {
+            return Err(HandshakeError::Nameless);
+        };
+        let mut suspicion = Suspicion { counting, slot: self.slot, founded: true };
+        let address = match &destination.endpoint {
+            Endpoint::Tcp(address) => Some(address.ip()),
+            Endpoint::Unix(_) => None,
+        };
+        let name = tls.name(address).ok_or(HandshakeError::Nameless)?;
+        let stream = connector.connect(name, stream).await?;
+        if !tls.suits(stream.get_ref().1.alpn_protocol()) {
+            return Err(HandshakeError::Protocol);
+        }
+        suspicion.founded = false;
+        Ok(Self { layer: Layer::Tls(Box::new(stream)), slot: self.slot })
     }
 
     /// The target's row.
@@ -123,10 +188,26 @@ impl Connection {
         self.slot
     }
 
+    /// Whether the handshake took up an earlier session.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        match &self.layer {
+            Layer::Plain(_) => false,
+            Layer::Tls(stream) => stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed),
+        }
+    }
+
+    fn socket(&self) -> &Stream {
+        match &self.layer {
+            Layer::Plain(counted) => counted.stream(),
+            Layer::Tls(stream) => stream.get_ref().0.stream(),
+        }
+    }
+
     /// Has the kernel find out whether the target's host is still there: by probes when nothing moves, and by
     /// what stays without an answer. For connections that are not watched by who waits for one response.
     pub fn probe_when_silent(&self) {
-        if let Stream::Tcp(stream) = &self.stream {
+        if let Stream::Tcp(stream) = self.socket() {
             let probes =
                 TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_INTERVAL).with_retries(PROBES);
             let socket = SockRef::from(stream);
@@ -136,75 +217,63 @@ impl Connection {
         }
     }
 
-    /// Whether the target closed the connection or sent something, as far as is known without a system call.
-    #[must_use]
-    pub fn has_news(&self) -> bool {
-        self.stream.has_news()
-    }
-
-    /// The same, asking the kernel.
-    #[must_use]
-    pub fn has_news_now(&self) -> bool {
-        self.stream.has_news_now()
-    }
-
-    fn note_error(&mut self, error: &io::Error) {
-        let Some(ledger) = &mut self.ledger else { return };
-        if error.kind() == io::ErrorKind::ConnectionReset && !ledger.reset {
-            ledger.reset = true;
-            ledger.counting.events.send(TargetEvent { slot: self.slot, kind: TargetEventKind::Reset });
+    /// Whether the target closed the connection or sent what nobody asked for; with `ask` the kernel is asked,
+    /// without it is known without a system call. What TLS sends on its own account, such as tickets, is taken in.
+    pub fn has_news(&mut self, ask: bool) -> bool {
+        match &mut self.layer {
+            Layer::Plain(counted) if ask => counted.stream().has_news_now(),
+            Layer::Plain(counted) => counted.stream().has_news(),
+            Layer::Tls(stream) => {
+                let (counted, session) = stream.get_mut();
+                let mut reader = counted.reader(ask);
+                loop {
+                    match session.process_new_packets() {
+                        Ok(state) if state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() => {}
+                        _ => return true,
+                    }
+                    match session.read_tls(&mut reader) {
+                        Ok(1..) => {}
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        _ => return true,
+                    }
+                }
+            }
         }
     }
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
-        if let Err(error) = &result {
-            self.note_error(error);
-        } else if let Some(ledger) = &mut self.ledger {
-            ledger.received += (buf.filled().len() - before) as u64;
-        }
-        Poll::Ready(result)
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_read(cx, buf))
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[io::IoSlice::new(buf)])
+        each!(self, stream => Pin::new(stream).poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
+        bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs));
-        match &result {
-            Err(error) => self.note_error(error),
-            Ok(n) => {
-                if let Some(ledger) = &mut self.ledger {
-                    ledger.sent += *n as u64;
-                }
-            }
-        }
-        Poll::Ready(result)
+        each!(self, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_flush(cx))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_shutdown(cx))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,10 +13,15 @@ use h2::{
     Ping,
     client::{self, SendRequest},
 };
-use tokio::{sync::Notify, task::spawn_local};
+use tokio::{
+    sync::Notify,
+    task::spawn_local,
+    time::{Instant, timeout_at},
+};
+use tokio_rustls::TlsConnector;
 
-use super::{Connection, Counting};
-use crate::{id::Slot, model::Endpoint};
+use super::{Connection, Counting, Destination};
+use crate::id::Slot;
 
 /// Most requests at a time on one connection, whatever the target allows.
 const MOST_STREAMS: usize = 128;
@@ -94,6 +99,8 @@ pub struct Opening {
 pub struct Failure {
     /// It did not come up in time.
     pub timed_out: bool,
+    /// It was the TLS handshake that failed.
+    pub in_handshake: bool,
 }
 
 impl Opening {
@@ -112,13 +119,17 @@ impl Opening {
 
 /// An opened connection that no request has yet.
 #[derive(Debug)]
-pub struct Opened(Rc<Shared>);
+pub struct Opened {
+    shared: Rc<Shared>,
+    /// Whether its TLS handshake took up an earlier session.
+    pub resumed: bool,
+}
 
-/// Opens a connection. It is there when the target has told its settings and answered a PING: it speaks
-/// HTTP/2, and its limit is known before the first request. Runs in tasks of its own from then on.
-async fn open(endpoint: &Endpoint, slot: Slot, counting: &Counting) -> Option<Opened> {
-    let stream = Connection::open(endpoint, slot, counting).await.ok()?;
+/// Begins with HTTP/2 on a connection. It is there when the target has told its settings and answered a PING: it
+/// speaks HTTP/2, and its limit is known before the first request. Runs in tasks of its own from then on.
+async fn begin(stream: Connection) -> Option<Opened> {
     stream.probe_when_silent();
+    let resumed = stream.is_resumed();
     let (sender, mut connection) = client::Builder::new()
         .enable_push(false)
         .initial_window_size(STREAM_WINDOW)
@@ -144,29 +155,52 @@ async fn open(endpoint: &Endpoint, slot: Slot, counting: &Counting) -> Option<Op
         ended.set(true);
     });
     let shared = Shared { sender, active: Cell::new(0), over, idle_since: Cell::new(0) };
-    Some(Opened(Rc::new(shared)))
+    Some(Opened { shared: Rc::new(shared), resumed })
 }
 
-/// Opens a connection within `timeout`.
+/// How long opening a connection may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For connecting; without TLS HTTP/2 has to begin in this time, too.
+    pub connect: Duration,
+    /// For the TLS handshake and, as long again, for the beginning of HTTP/2.
+    pub handshake: Duration,
+}
+
+/// Opens a connection, by `connector` where the destination has TLS.
 ///
 /// # Errors
 /// It cannot be had.
-pub async fn open_within(
-    timeout: Duration,
-    endpoint: &Endpoint,
-    slot: Slot,
+pub async fn open(
+    patience: Patience,
+    destination: &Destination,
+    connector: Option<TlsConnector>,
     counting: &Counting,
 ) -> Result<Opened, Failure> {
-    match tokio::time::timeout(timeout, open(endpoint, slot, counting)).await {
-        Ok(Some(opened)) => Ok(opened),
-        Ok(None) => Err(Failure { timed_out: false }),
-        Err(_) => Err(Failure { timed_out: true }),
+    let failure = |timed_out, in_handshake| Failure { timed_out, in_handshake };
+    let mut end = Instant::now() + patience.connect;
+    let mut connection = timeout_at(end, Connection::open(destination, counting))
+        .await
+        .map_err(|_| failure(true, false))?
+        .map_err(|_| failure(false, false))?;
+    if let Some(connector) = connector {
+        end = Instant::now() + patience.handshake;
+        connection = timeout_at(end, connection.secure(destination, connector, counting))
+            .await
+            .map_err(|_| failure(true, true))?
+            .map_err(|error| {
+                tracing::debug!(%error, target = %destination.endpoint, "no TLS with a target");
+                failure(false, true)
+            })?;
+        end = Instant::now() + patience.handshake;
     }
+    let begun = timeout_at(end, begin(connection)).await.map_err(|_| failure(true, false))?;
+    begun.ok_or(failure(false, false))
 }
 
 #[derive(Debug)]
 struct Shelf {
-    endpoint: Endpoint,
+    destination: Destination,
     connections: Vec<Rc<Shared>>,
     opening: Option<Rc<Opening>>,
 }
@@ -178,29 +212,24 @@ pub struct Multiplexed {
 }
 
 impl Multiplexed {
-    fn shelf(&mut self, slot: Slot, endpoint: &Endpoint) -> &mut Shelf {
-        let empty = || Shelf { endpoint: endpoint.clone(), connections: Vec::new(), opening: None };
-        let shelf = self.shelves.entry(slot).or_insert_with(empty);
-        if shelf.endpoint != *endpoint {
+    fn shelf(&mut self, destination: &Destination) -> &mut Shelf {
+        let empty = || Shelf { destination: destination.clone(), connections: Vec::new(), opening: None };
+        let shelf = self.shelves.entry(destination.slot).or_insert_with(empty);
+        if !shelf.destination.does_for(destination) {
             *shelf = empty();
         }
         shelf
     }
 
     /// A place on a connection that is there.
-    pub fn lease(&mut self, slot: Slot, endpoint: &Endpoint) -> Option<Lease> {
-        let shelf = self.shelf(slot, endpoint);
+    pub fn lease(&mut self, destination: &Destination) -> Option<Lease> {
+        let shelf = self.shelf(destination);
         shelf.connections.iter().find(|shared| shared.has_room()).map(|shared| Lease::new(shared, true))
     }
 
     /// The connection that is being opened; when there is none, `begin` is to open one.
-    pub fn opening(
-        &mut self,
-        slot: Slot,
-        endpoint: &Endpoint,
-        begin: impl FnOnce(Rc<Opening>),
-    ) -> Rc<Opening> {
-        let shelf = self.shelf(slot, endpoint);
+    pub fn opening(&mut self, destination: &Destination, begin: impl FnOnce(Rc<Opening>)) -> Rc<Opening> {
+        let shelf = self.shelf(destination);
         let opening = shelf.opening.get_or_insert_with(|| {
             let opening = Rc::new(Opening::default());
             begin(Rc::clone(&opening));
@@ -212,18 +241,17 @@ impl Multiplexed {
     /// Takes note of what came of `opening`.
     pub fn opened(
         &mut self,
-        slot: Slot,
-        endpoint: &Endpoint,
+        destination: &Destination,
         opening: &Rc<Opening>,
         outcome: Result<Opened, Failure>,
         now_millis: u64,
     ) {
-        let shelf = self.shelf(slot, endpoint);
+        let shelf = self.shelf(destination);
         if shelf.opening.as_ref().is_some_and(|current| Rc::ptr_eq(current, opening)) {
             shelf.opening = None;
         }
         match outcome {
-            Ok(Opened(shared)) => {
+            Ok(Opened { shared, .. }) => {
                 shared.idle_since.set(now_millis);
                 shelf.connections.push(shared);
             }

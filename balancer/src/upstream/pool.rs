@@ -2,8 +2,8 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::Connection;
-use crate::{id::Slot, model::Endpoint};
+use super::{Connection, Destination};
+use crate::id::Slot;
 
 /// Most idle connections kept to one target by one worker.
 const MOST_IDLE: usize = 1024;
@@ -16,7 +16,7 @@ struct Idle {
 
 #[derive(Debug)]
 struct Shelf {
-    endpoint: Endpoint,
+    destination: Destination,
     idle: Vec<Idle>,
 }
 
@@ -29,17 +29,16 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// An idle connection to `endpoint`, if there is one that the target has not closed. With `ask` the kernel
+    /// An idle connection to `destination`, if there is one that the target has not closed. With `ask` the kernel
     /// is asked whether it has, for requests that cannot be sent again.
-    pub fn take(&mut self, slot: Slot, endpoint: &Endpoint, ask: bool) -> Option<Connection> {
-        let shelf = self.shelves.get_mut(slot.index())?.as_mut()?;
-        if shelf.endpoint != *endpoint {
+    pub fn take(&mut self, destination: &Destination, ask: bool) -> Option<Connection> {
+        let shelf = self.shelves.get_mut(destination.slot.index())?.as_mut()?;
+        if !shelf.destination.does_for(destination) {
             shelf.idle.clear();
             return None;
         }
-        while let Some(idle) = shelf.idle.pop() {
-            let stale = if ask { idle.connection.has_news_now() } else { idle.connection.has_news() };
-            if !stale {
+        while let Some(mut idle) = shelf.idle.pop() {
+            if !idle.connection.has_news(ask) {
                 return Some(idle.connection);
             }
         }
@@ -47,7 +46,7 @@ impl Pool {
     }
 
     /// Keeps `connection` for later, unless its target gets no requests any more (see [`Self::keep_only`]).
-    pub fn give(&mut self, endpoint: &Endpoint, connection: Connection, now_millis: u64) {
+    pub fn give(&mut self, destination: &Destination, connection: Connection, now_millis: u64) {
         let place = connection.slot().index();
         if !self.wanted.get(place).is_some_and(|wanted| *wanted) {
             return;
@@ -56,9 +55,10 @@ impl Pool {
             self.shelves.resize_with(place + 1, || None);
         }
         let Some(entry) = self.shelves.get_mut(place) else { return };
-        let shelf = entry.get_or_insert_with(|| Shelf { endpoint: endpoint.clone(), idle: Vec::new() });
-        if shelf.endpoint != *endpoint {
-            *shelf = Shelf { endpoint: endpoint.clone(), idle: Vec::new() };
+        let empty = || Shelf { destination: destination.clone(), idle: Vec::new() };
+        let shelf = entry.get_or_insert_with(empty);
+        if !shelf.destination.does_for(destination) {
+            *shelf = empty();
         }
         if shelf.idle.len() < MOST_IDLE {
             shelf.idle.push(Idle { connection, since_millis: now_millis });
@@ -69,8 +69,8 @@ impl Pool {
     pub fn sweep(&mut self, now_millis: u64, most: Duration) {
         let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
         for shelf in self.shelves.iter_mut().flatten() {
-            shelf.idle.retain(|idle| {
-                now_millis.saturating_sub(idle.since_millis) < most && !idle.connection.has_news()
+            shelf.idle.retain_mut(|idle| {
+                now_millis.saturating_sub(idle.since_millis) < most && !idle.connection.has_news(false)
             });
         }
     }

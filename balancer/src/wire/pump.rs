@@ -64,6 +64,7 @@ pub struct Pump {
     verbatim: usize,
     tail: &'static [u8],
     moved: u64,
+    done: bool,
 }
 
 impl Pump {
@@ -76,13 +77,13 @@ impl Pump {
             Framing::Chunked => Mode::Chunked(ChunkedScanner::default()),
             Framing::UntilClose => Mode::UntilClose,
         };
-        Self { mode, delivery, out: head, out_written: 0, verbatim: 0, tail: b"", moved: 0 }
+        Self { mode, delivery, out: head, out_written: 0, verbatim: 0, tail: b"", moved: 0, done: false }
     }
 
-    /// Whether everything is written.
+    /// Whether everything is written, and nothing of it waits in the sink: until then [`Self::poll`] has to go on.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        matches!(self.mode, Mode::Done) && self.is_flushed()
+        self.done
     }
 
     /// Whether the body was taken from its source to the end.
@@ -125,6 +126,7 @@ impl Pump {
             if matches!(self.mode, Mode::Done) {
                 // A sink inside TLS may hold what it took; others have nothing to flush.
                 ready!(Pin::new(&mut *sink).poll_flush(cx)).map_err(PumpError::Sink)?;
+                self.done = true;
                 return Poll::Ready(Ok(()));
             }
             if digested {

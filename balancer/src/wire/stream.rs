@@ -1,11 +1,12 @@
 //! A byte stream to a target: TCP or a Unix socket.
 
 use std::{
-    io::{self, IoSlice},
+    io::{self, IoSlice, Read as _},
     pin::Pin,
     task::{Context, Poll},
 };
 
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -62,15 +63,33 @@ impl AsyncWrite for Stream {
 }
 
 impl Stream {
+    /// Reads what is there, as far as is known without a system call.
+    ///
+    /// # Errors
+    /// The system's; `WouldBlock` when there is nothing.
+    pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_read(buf),
+            Self::Unix(stream) => stream.try_read(buf),
+        }
+    }
+
+    /// Reads what is there; asks the kernel.
+    ///
+    /// # Errors
+    /// The system's; `WouldBlock` when there is nothing.
+    pub fn read_now(&self, buf: &mut [u8]) -> io::Result<usize> {
+        // Sockets of the runtime do not block.
+        match self {
+            Self::Tcp(stream) => (&*SockRef::from(stream)).read(buf),
+            Self::Unix(stream) => (&*SockRef::from(stream)).read(buf),
+        }
+    }
+
     /// Whether the peer has closed or sent something, as far as is known without a system call.
     #[must_use]
     pub fn has_news(&self) -> bool {
-        let mut byte = [0];
-        let read = match self {
-            Self::Tcp(stream) => stream.try_read(&mut byte),
-            Self::Unix(stream) => stream.try_read(&mut byte),
-        };
-        !matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        !matches!(self.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Whether the peer has closed or sent something; asks the kernel.
@@ -79,8 +98,8 @@ impl Stream {
         let mut byte = [std::mem::MaybeUninit::uninit()];
         let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
         let seen = match self {
-            Self::Tcp(stream) => socket2::SockRef::from(stream).recv_with_flags(&mut byte, flags),
-            Self::Unix(stream) => socket2::SockRef::from(stream).recv_with_flags(&mut byte, flags),
+            Self::Tcp(stream) => SockRef::from(stream).recv_with_flags(&mut byte, flags),
+            Self::Unix(stream) => SockRef::from(stream).recv_with_flags(&mut byte, flags),
         };
         !matches!(seen, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }

@@ -1,12 +1,20 @@
-"""Calls the service in every way. python client.py ADDRESS [CASE]; says what went wrong, and at the end "passed N"."""
+"""Calls the service in every way. python client.py ADDRESS [CASE]; says what went wrong, and at the end "passed N".
+With CA_FILE in the environment over TLS, where the other side has to be example.test."""
 
+import os
 import queue
 import sys
 import time
 
 import grpc
 
-channel = grpc.insecure_channel(sys.argv[1], options=[("grpc.enable_retries", 0)])
+options = [("grpc.enable_retries", 0), ("grpc.ssl_target_name_override", "example.test")]
+if "CA_FILE" in os.environ:
+    with open(os.environ["CA_FILE"], "rb") as file:
+        credentials = grpc.ssl_channel_credentials(file.read())
+    channel = grpc.secure_channel(sys.argv[1], credentials, options)
+else:
+    channel = grpc.insecure_channel(sys.argv[1], options[:1])
 unary = channel.unary_unary("/test.Echo/Unary")
 server_stream = channel.unary_stream("/test.Echo/ServerStream")
 client_stream = channel.stream_unary("/test.Echo/ClientStream")

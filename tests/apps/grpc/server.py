@@ -1,4 +1,4 @@
-"""A gRPC service without generated code: messages are bytes. python server.py PORT"""
+"""A gRPC service without generated code: messages are bytes. python server.py PORT [KEY CERTIFICATE]"""
 
 import sys
 import threading
@@ -60,7 +60,13 @@ METHODS = {
 
 server = grpc.server(futures.ThreadPoolExecutor(max_workers=64))
 server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Echo", METHODS),))
-if server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}") == 0:
+address = f"127.0.0.1:{sys.argv[1]}"
+if len(sys.argv) > 2:
+    pair = tuple(open(path, "rb").read() for path in sys.argv[2:4])
+    port = server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+else:
+    port = server.add_insecure_port(address)
+if port == 0:
     sys.exit("the port is taken")
 server.start()
 server.wait_for_termination()

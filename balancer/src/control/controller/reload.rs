@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Controller, Names, ServerConfigs, host_names, server_configs};
+use super::{Controller, Names, ServerConfigs, TargetTlss, host_names, server_configs, target_tls};
 use crate::{
     clock::monotonic_now,
     config,
@@ -25,6 +25,8 @@ pub(super) struct Pending {
     bound: Vec<(SocketAddr, Vec<TcpListener>)>,
     /// TLS of listeners that have it.
     tls: ServerConfigs,
+    /// TLS to the targets of groups that have it.
+    target_tls: TargetTlss,
 }
 
 impl Controller {
@@ -86,6 +88,7 @@ impl Controller {
             ))
         })?;
         let tls = server_configs(&self.servers, &configuration).map_err(|error| one(error.to_string()))?;
+        let target_tls = target_tls(&configuration).map_err(|error| one(error.to_string()))?;
         let mut bound = Vec::new();
         for listener in &configuration.listeners {
             if !self.listeners.iter().any(|(address, _)| *address == listener.address) {
@@ -98,13 +101,13 @@ impl Controller {
                 bound.push((listener.address, sockets));
             }
         }
-        Ok(Pending { configuration, keyring, bound, tls })
+        Ok(Pending { configuration, keyring, bound, tls, target_tls })
     }
 
     fn put_into_force(&mut self, pending: Pending) -> Result<(), String> {
-        let Pending { configuration, keyring, bound, tls } = pending;
+        let Pending { configuration, keyring, bound, tls, target_tls } = pending;
         let ring = Names(Arc::new(keyring));
-        let wanted = self.wanted(&configuration);
+        let wanted = self.wanted(&configuration, &target_tls);
         self.registry
             .apply(wanted, &ring, &mut self.kernel, monotonic_now())
             .map_err(|error| error.to_string())?;

@@ -140,12 +140,13 @@ pub(super) fn response(response: &Response<'_>, edits: &HeaderEdits) -> Option<h
     Some(head)
 }
 
-/// The request for an HTTP/2 target, made of the head that an HTTP/1.1 target would get.
-pub(super) fn request_of(head: &[u8]) -> Option<http::Request<()>> {
+/// The request for an HTTP/2 target, made of the head that an HTTP/1.1 target would get. `secure`: its connection is
+/// inside TLS.
+pub(super) fn request_of(head: &[u8], secure: bool) -> Option<http::Request<()>> {
     let request = Request::parse(head).ok()?;
     let authority = http::uri::Authority::try_from(request.host?).ok()?;
     let uri = http::Uri::builder()
-        .scheme("http")
+        .scheme(if secure { "https" } else { "http" })
         .authority(authority)
         .path_and_query(request.target)
         .build()

@@ -36,23 +36,25 @@ use crate::{
 pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -> Attempt {
     let context = Rc::clone(&stream.context);
     let Some(target) = plan.target() else { return Attempt::Failed(OwnStatus::ServiceUnavailable) };
-    let (slot, endpoint) = (target.slot, target.endpoint.clone());
     stream.watch().set_registration(Some(target.registration));
-    let _in_flight = InFlight::begin(&context.tables.outstanding, slot);
+    let Some(destination) = plan.destination() else {
+        return Attempt::Failed(OwnStatus::ServiceUnavailable);
+    };
+    let _in_flight = InFlight::begin(&context.tables.outstanding, destination.slot);
     let ask = !(plan.wishes.idempotent && plan.wishes.framing == Framing::Empty);
-    let pooled = if fresh { None } else { reach::pooled(&context, slot, &endpoint, ask) };
+    let pooled = if fresh { None } else { reach::pooled(&context, &destination, ask) };
     let reused = pooled.is_some();
     let connection = match pooled {
         Some(connection) => connection,
         None => {
             let watch = Rc::clone(stream.watch());
             let timeout = stream.listener.load_balancer.connect_timeout;
-            let opening = reach::open(&context, &watch, timeout, slot, &endpoint);
+            let opening = reach::open(&context, &watch, timeout, &destination);
             match unless_reset(stream, opening).await {
                 None => return stream.client_gone(),
                 Some(Ok(connection)) => connection,
-                Some(Err(Unreachable { timed_out })) => {
-                    plan.count_connection_error(&context);
+                Some(Err(Unreachable { timed_out, in_handshake })) => {
+                    plan.count_unreachable(&context, in_handshake);
                     return Attempt::Unreachable { timed_out };
                 }
             }
@@ -71,7 +73,7 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -
     match outcome {
         Outcome::Done { target_stays } => {
             if target_stays && sent_all && clean && !context.draining.get() {
-                context.pool.borrow_mut().give(&endpoint, connection, context.clock.millis());
+                context.pool.borrow_mut().give(&destination, connection, context.clock.millis());
             }
             Attempt::Over
         }

@@ -18,11 +18,16 @@ use super::{
     stream::{Attempt, Stream, unless_reset},
 };
 use crate::{
-    http::{Context, plan::Plan, reach::InFlight},
-    id::Slot,
-    model::Endpoint,
+    http::{
+        Context,
+        plan::Plan,
+        reach::{InFlight, TLS_HANDSHAKE, connector},
+    },
     telemetry::counters::OwnStatus,
-    upstream::multiplex::{self, Failure, Lease},
+    upstream::{
+        Destination,
+        multiplex::{self, Failure, Lease, Opening, Patience},
+    },
     wire::{deadline::Interrupt, head::Framing},
 };
 
@@ -30,26 +35,31 @@ use crate::{
 pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan) -> Attempt {
     let context = Rc::clone(&stream.context);
     let Some(target) = plan.target() else { return Attempt::Failed(OwnStatus::ServiceUnavailable) };
-    let (slot, endpoint) = (target.slot, target.endpoint.clone());
     stream.watch().set_registration(Some(target.registration));
-    let _in_flight = InFlight::begin(&context.tables.outstanding, slot);
-    let Some(request) = head::request_of(&plan.head) else {
+    let Some(destination) = plan.destination() else {
+        return Attempt::Failed(OwnStatus::ServiceUnavailable);
+    };
+    let _in_flight = InFlight::begin(&context.tables.outstanding, destination.slot);
+    let Some(request) = head::request_of(&plan.head, destination.tls.is_some()) else {
         return Attempt::Failed(OwnStatus::BadRequest);
     };
     let watch = Rc::clone(stream.watch());
-    let timeout = stream.listener.load_balancer.connect_timeout;
-    stream.arm(timeout);
-    let leasing = lease(&context, timeout, slot, &endpoint);
+    let patience =
+        Patience { connect: stream.listener.load_balancer.connect_timeout, handshake: TLS_HANDSHAKE };
+    // Who opens the connection keeps the exact time, and knows what took it.
+    let most = if destination.tls.is_some() { 2 * TLS_HANDSHAKE } else { Duration::ZERO };
+    stream.arm(patience.connect + most);
+    let leasing = lease(&context, patience, &destination);
     let leased = match watch.within(unless_reset(stream, leasing)).await {
         Ok(None) => return stream.client_gone(),
         Ok(Some(leased)) => leased,
-        Err(Interrupt::TimedOut) => Err(Failure { timed_out: true }),
+        Err(Interrupt::TimedOut) => Err(Failure { timed_out: true, in_handshake: false }),
         Err(_) => return Attempt::Failed(OwnStatus::BadGateway),
     };
     let lease = match leased {
         Ok(lease) => lease,
-        Err(Failure { timed_out }) => {
-            plan.count_connection_error(&context);
+        Err(Failure { timed_out, in_handshake }) => {
+            plan.count_unreachable(&context, in_handshake);
             return Attempt::Unreachable { timed_out };
         }
     };
@@ -93,31 +103,39 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan) -> Attempt {
 /// A place on a connection: one that is there, or one that is opened for all who wait for one.
 async fn lease(
     context: &Rc<Context>,
-    timeout: Duration,
-    slot: Slot,
-    endpoint: &Endpoint,
+    patience: Patience,
+    destination: &Destination,
 ) -> Result<Lease, Failure> {
     let mut opened = false;
     loop {
-        if let Some(mut lease) = context.multiplexed.borrow_mut().lease(slot, endpoint) {
+        if let Some(mut lease) = context.multiplexed.borrow_mut().lease(destination) {
             lease.reused = !opened;
             if lease.reused {
                 context.counters.target_reuses.inc();
             }
             return Ok(lease);
         }
-        let opening = context.multiplexed.borrow_mut().opening(slot, endpoint, |opening| {
-            let (context, endpoint) = (Rc::clone(context), endpoint.clone());
-            spawn_local(async move {
-                context.counters.target_connects.inc();
-                let outcome = multiplex::open_within(timeout, &endpoint, slot, &context.counting).await;
-                let now = context.clock.millis();
-                context.multiplexed.borrow_mut().opened(slot, &endpoint, &opening, outcome, now);
-            });
+        let opening = context.multiplexed.borrow_mut().opening(destination, |opening| {
+            spawn_local(open(Rc::clone(context), patience, destination.clone(), opening));
         });
         opening.wait().await?;
         opened = true;
     }
+}
+
+/// Opens a connection for all who wait for `opening`.
+async fn open(context: Rc<Context>, patience: Patience, destination: Destination, opening: Rc<Opening>) {
+    context.counters.target_connects.inc();
+    let connector = connector(&context, &destination);
+    let outcome = multiplex::open(patience, &destination, connector, &context.counting).await;
+    if let (Ok(opened), true) = (&outcome, destination.tls.is_some()) {
+        context.counters.target_tls_handshakes.inc();
+        if opened.resumed {
+            context.counters.target_tls_resumptions.inc();
+        }
+    }
+    let now = context.clock.millis();
+    context.multiplexed.borrow_mut().opened(&destination, &opening, outcome, now);
 }
 
 /// How the transfer ended.

@@ -34,6 +34,7 @@ pub(super) struct Upload {
     read: bool,
     begun: bool,
     moved: u64,
+    done: bool,
 }
 
 impl Upload {
@@ -48,12 +49,13 @@ impl Upload {
             read: framing == Framing::Empty,
             begun: false,
             moved: 0,
+            done: false,
         }
     }
 
-    /// Whether everything is written.
+    /// Whether everything is written, and nothing of it waits in the sink: until then [`Self::poll`] has to go on.
     pub(super) fn is_done(&self) -> bool {
-        self.read && self.is_flushed()
+        self.done
     }
 
     /// Whether the body was taken to its end.
@@ -89,7 +91,11 @@ impl Upload {
     ) -> Poll<Result<(), UploadError>> {
         loop {
             ready!(self.poll_flush(cx, source, sink)).map_err(|_| UploadError::Target)?;
+            // A sink inside TLS may hold what it took; others have nothing to flush.
+            let flushed = Pin::new(&mut *sink).poll_flush(cx).map_err(|_| UploadError::Target)?;
             if self.read {
+                ready!(flushed);
+                self.done = true;
                 return Poll::Ready(Ok(()));
             }
             match ready!(source.poll_data(cx)) {

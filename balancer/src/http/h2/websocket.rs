@@ -66,17 +66,14 @@ pub(super) async fn tunnel(
     counters.tunnels_opened.inc();
     let mut up = Upload::new(Vec::new(), Framing::UntilClose);
     let mut down = Download::new(Framing::UntilClose);
-    let (mut up_over, mut down_over) = (false, false);
+    let (mut up_over, mut down_over, mut up_shut) = (false, false, false);
     stream.arm_idle();
     let watch = Rc::clone(stream.watch());
     let both = poll_fn(|cx| {
         let before = up.moved() + down.moved();
         if !up_over {
             match up.poll(cx, &mut stream.body, connection) {
-                Poll::Ready(Ok(())) => {
-                    up_over = true;
-                    let _ = Pin::new(&mut *connection).poll_shutdown(cx);
-                }
+                Poll::Ready(Ok(())) => up_over = true,
                 Poll::Ready(Err(UploadError::Client | UploadError::Target)) => return Poll::Ready(false),
                 Poll::Pending => {}
             }
@@ -89,10 +86,14 @@ pub(super) async fn tunnel(
                 Poll::Pending => {}
             }
         }
+        // Inside TLS the end is something to be written, too.
+        if up_over && !up_shut {
+            up_shut = Pin::new(&mut *connection).poll_shutdown(cx).is_ready();
+        }
         if up.moved() + down.moved() != before {
             stream.arm_idle();
         }
-        if up_over && down_over { Poll::Ready(true) } else { Poll::Pending }
+        if up_shut && down_over { Poll::Ready(true) } else { Poll::Pending }
     });
     if !matches!(watch.within(both).await, Ok(true)) {
         // A connection that broke is told as RFC 8441, section 5.2, has it.

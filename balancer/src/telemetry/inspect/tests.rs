@@ -32,6 +32,7 @@ fn group(stickiness: Option<StickinessKind>) -> TargetGroup {
         name: "app".into(),
         port: 80,
         protocol_version: crate::model::ProtocolVersion::Http1,
+        tls: None,
         algorithm: Algorithm::LeastOutstandingRequests,
         anomaly_mitigation: false,
         slow_start: None,

@@ -1,0 +1,164 @@
+//! A byte stream to a target whose bytes and resets are counted here where the kernel does not count them, as they
+//! are on the wire. Must not know: TLS, what the bytes mean.
+
+use std::{
+    io::{self, Read},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::{
+    id::Slot,
+    kernel::{EventSender, TargetCounters, TargetEvent, TargetEventKind},
+    model::Endpoint,
+    wire::stream::Stream,
+};
+
+/// Counts in userspace what the kernel side does not count: Unix sockets always, TCP without it.
+#[derive(Clone, Debug)]
+pub struct Counting {
+    pub(super) counters: TargetCounters,
+    pub(super) events: EventSender,
+}
+
+impl Counting {
+    /// Counts into `counters` and tells of failures through `events`.
+    #[must_use]
+    pub fn new(counters: TargetCounters, events: EventSender) -> Self {
+        Self { counters, events }
+    }
+
+    pub(super) fn applies(&self, endpoint: &Endpoint) -> bool {
+        matches!(endpoint, Endpoint::Unix(_)) || !self.counters.kernel_counts()
+    }
+}
+
+/// The figures of one connection that userspace counts.
+#[derive(Debug)]
+struct Ledger {
+    counting: Counting,
+    slot: Slot,
+    received: u64,
+    sent: u64,
+    reset: bool,
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.counting.counters.closed(self.slot, self.received, self.sent, self.reset);
+    }
+}
+
+/// The stream and its ledger, if it has one.
+#[derive(Debug)]
+pub(super) struct Counted {
+    stream: Stream,
+    ledger: Option<Ledger>,
+}
+
+impl Counted {
+    /// A stream that has just been connected, counted by `counting` if given.
+    pub(super) fn new(stream: Stream, slot: Slot, counting: Option<&Counting>) -> Self {
+        let ledger = counting.map(|counting| {
+            counting.counters.opened(slot);
+            Ledger { counting: counting.clone(), slot, received: 0, sent: 0, reset: false }
+        });
+        Self { stream, ledger }
+    }
+
+    pub(super) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// What the peer has sent, read at once or not at all.
+    pub(super) fn reader(&mut self, ask: bool) -> Immediate<'_> {
+        Immediate { counted: self, ask }
+    }
+
+    fn note_error(&mut self, error: &io::Error) {
+        let Some(ledger) = &mut self.ledger else { return };
+        if error.kind() == io::ErrorKind::ConnectionReset && !ledger.reset {
+            ledger.reset = true;
+            let event = TargetEvent { slot: ledger.slot, kind: TargetEventKind::Reset };
+            ledger.counting.events.send(event);
+        }
+    }
+
+    fn note_received(&mut self, length: usize) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.received += length as u64;
+        }
+    }
+}
+
+/// Reads without waiting.
+pub(super) struct Immediate<'a> {
+    counted: &'a mut Counted,
+    /// Whether to ask the kernel even if it has told of nothing new.
+    ask: bool,
+}
+
+impl Read for Immediate<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let stream = self.counted.stream();
+        let read = if self.ask { stream.read_now(buf) } else { stream.try_read(buf) };
+        match &read {
+            Ok(length) => self.counted.note_received(*length),
+            Err(error) => self.counted.note_error(error),
+        }
+        read
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
+        match &result {
+            Err(error) => self.note_error(error),
+            Ok(()) => self.note_received(buf.filled().len() - before),
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[io::IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs));
+        match &result {
+            Err(error) => self.note_error(error),
+            Ok(length) => {
+                if let Some(ledger) = &mut self.ledger {
+                    ledger.sent += *length as u64;
+                }
+            }
+        }
+        Poll::Ready(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

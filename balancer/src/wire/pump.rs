@@ -121,7 +121,8 @@ impl Pump {
     ) -> Poll<Result<(), PumpError>> {
         loop {
             // Before anything is written, so that the head and what is there of the body go out together.
-            let digested = self.wants_input() && !buffer.is_empty() && self.digest(buffer)?;
+            let looked = self.wants_input() && !buffer.is_empty();
+            let digested = looked && self.digest(buffer)?;
             ready!(self.poll_flush(cx, buffer, sink))?;
             if matches!(self.mode, Mode::Done) {
                 // A sink inside TLS may hold what it took; others have nothing to flush.
@@ -129,7 +130,8 @@ impl Pump {
                 self.done = true;
                 return Poll::Ready(Ok(()));
             }
-            if digested {
+            // A write that had to wait may have left something behind it in the buffer, and nothing more may come.
+            if digested || (!looked && !buffer.is_empty()) {
                 continue;
             }
             if let Poll::Ready(Err(error)) = Pin::new(&mut *sink).poll_flush(cx) {
@@ -419,6 +421,55 @@ mod tests {
             assert!(pump.poll(&mut cx, &mut source, &mut buffer, &mut Full).is_pending());
         }
         assert_eq!(source.len(), 3 * BUFFER_SIZE, "one buffer and no more");
+    }
+
+    /// Takes `most` bytes a write, and before each it has to be asked twice.
+    struct Reluctant {
+        taken: Vec<u8>,
+        most: usize,
+        willing: bool,
+    }
+
+    impl AsyncWrite for Reluctant {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.willing = !self.willing;
+            if self.willing {
+                return Poll::Pending;
+            }
+            let length = buf.len().min(self.most);
+            self.taken.extend_from_slice(&buf[..length]);
+            Poll::Ready(Ok(length))
+        }
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_waits_behind_a_blocked_write_needs_nothing_more_to_come() {
+        let body = b"3\r\nabc\r\n2\r\nde\r\n0\r\nX: 1\r\n\r\n";
+        for (delivery, wanted) in [(Delivery::AsIs, &body[..]), (Delivery::Unwrapped, b"abcde")] {
+            for most in 1..body.len() {
+                let mut cx = Context::from_waker(std::task::Waker::noop());
+                let mut source = Pieces { rest: body, piece: body.len(), wait: false };
+                let mut buffer = Buffer::default();
+                let mut sink = Reluctant { taken: Vec::new(), most, willing: false };
+                let mut pump = Pump::new(Vec::new(), Framing::Chunked, delivery);
+                let mut polls = 0;
+                while pump.poll(&mut cx, &mut source, &mut buffer, &mut sink).is_pending() {
+                    polls += 1;
+                    assert!(polls < 1000, "{most}: {:?}", String::from_utf8_lossy(&sink.taken));
+                }
+                assert_eq!(sink.taken, wanted);
+            }
+        }
     }
 
     proptest! {

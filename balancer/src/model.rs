@@ -4,6 +4,7 @@
 
 mod action;
 mod balancer;
+mod desync;
 mod header_edits;
 mod listener;
 mod request_head;
@@ -18,6 +19,7 @@ pub use self::{
         Transforms, WeightedGroup,
     },
     balancer::{BalancerSettings, KernelAssist, LogFormat, LogLevel},
+    desync::{Classification, DesyncMode},
     header_edits::{EditOp, HeaderEdit, HeaderEdits},
     listener::{Listener, LoadBalancer, XffMode},
     request_head::{HeaderField, RequestHead, ResponseHead, Version},

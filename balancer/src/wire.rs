@@ -5,6 +5,7 @@ pub mod buffer;
 pub mod chunked;
 pub mod client_stream;
 pub mod deadline;
+pub mod desync;
 pub mod fields;
 pub mod head;
 pub mod meter;

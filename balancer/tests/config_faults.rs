@@ -389,7 +389,7 @@ fn faults_among_blocks() {
         ("balancer {\nuser = \"a:b\"\n}", "2:8", "`user` = \"a:b\"", "a user"),
         ("load_balancer \"a\" {\nidle_timeout = 4001\n}", "2:16", "", "from 1 to 4000"),
         ("load_balancer \"a\" {\nclient_keep_alive = 59\n}", "2:21", "", "from 60 to 604800"),
-        ("load_balancer \"a\" {\ndesync_mitigation_mode = \"monitor\"\n}", "2:26", "", "\"defensive\""),
+        ("load_balancer \"a\" {\ndesync_mitigation_mode = \"off\"\n}", "2:26", "", "\"defensive\""),
         ("load_balancer \"a\" {\ndrop_invalid_header_fields = \"yes\"\n}", "2:30", "", "true or false"),
         (
             "load_balancer \"a\" {\naccess_logs {\nenabled = true\n}\n}",

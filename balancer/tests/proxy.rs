@@ -21,8 +21,8 @@ use balancer::{
     kernel::{Kernel, KernelOptions},
     listener::{Worker, bind, spawn},
     model::{
-        Action, Algorithm, Endpoint, HealthCheck, HealthCheckPort, KernelAssist, Listener, LoadBalancer,
-        Matcher, ProbeProtocol, ResponseFields, TargetGroup, XffMode,
+        Action, Algorithm, DesyncMode, Endpoint, HealthCheck, HealthCheckPort, KernelAssist, Listener,
+        LoadBalancer, Matcher, ProbeProtocol, ResponseFields, TargetGroup, XffMode,
     },
     response::listener_fields::ListenerFields,
     rules::RuleTable,
@@ -129,6 +129,7 @@ impl Balancer {
             enable_http2: true,
             preserve_host_header: false,
             drop_invalid_header_fields: false,
+            desync_mitigation_mode: DesyncMode::Defensive,
         };
         let ring = balancer::stickiness::Keyring::from_bytes(&[1; 32]).unwrap();
         let keys = balancer::rules::GroupKeys { ring: Arc::new(ring), names: vec!["app".into()] };

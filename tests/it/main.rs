@@ -18,6 +18,7 @@ mod client_faults;
 mod configuration;
 mod cookies;
 mod demo;
+mod desync;
 mod draining;
 mod failover;
 mod grpc;

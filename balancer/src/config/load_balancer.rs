@@ -7,7 +7,7 @@ use super::{
     names::{NAME_ALLOWED, Names},
     schema::{Attribute, Child, Kind, Table},
 };
-use crate::model::{LoadBalancer, XffMode};
+use crate::model::{DesyncMode, LoadBalancer, XffMode};
 
 /// Name of the load balancer of listeners when no block is given.
 const IMPLICIT_NAME: &str = "default";
@@ -66,8 +66,12 @@ pub(super) static LOAD_BALANCER: Table = Table {
         ),
         Attribute::new(
             "desync_mitigation_mode",
-            Kind::Only { allowed: &["defensive"] },
-            "What is done with requests that could be understood in two ways.",
+            Kind::Choice {
+                allowed: &["monitor", "defensive", "strictest"],
+                default: "defensive",
+                later: &[],
+            },
+            "What is done with requests that could be understood in two ways: see headers.md.",
         ),
         Attribute::new(
             "drop_invalid_header_fields",
@@ -143,6 +147,11 @@ fn build(fields: &Fields<'_>, name: String) -> LoadBalancer {
         xff_client_port: fields.truth("enable_xff_client_port"),
         enable_http2: fields.truth("enable_http2"),
         preserve_host_header: fields.truth("preserve_host_header"),
+        desync_mitigation_mode: match fields.choice("desync_mitigation_mode") {
+            "monitor" => DesyncMode::Monitor,
+            "strictest" => DesyncMode::Strictest,
+            _ => DesyncMode::Defensive,
+        },
         drop_invalid_header_fields: fields.truth("drop_invalid_header_fields"),
     }
 }

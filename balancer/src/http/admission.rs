@@ -1,13 +1,17 @@
 //! Whether a request is taken at all, whoever would get it, and what it has to leave behind.
 //! Must not know: rules, groups, targets.
 
-use super::{Context, plan::Refusal, plan::Wishes};
+use super::{
+    Context,
+    plan::{Refusal, Wishes},
+};
 use crate::{
-    model::LoadBalancer,
+    model::{Classification, DesyncMode, LoadBalancer},
     telemetry::counters::OwnStatus,
     wire::{
+        desync::{self, Reason},
         fields::{Kind, list},
-        head::Request,
+        head::{HeadError, Request},
     },
 };
 
@@ -23,7 +27,11 @@ pub(super) fn admit(
     settings: &LoadBalancer,
     request: &mut Request<'_>,
 ) -> Result<Wishes, Refusal> {
-    let wishes = Wishes::of(request);
+    let mut wishes = Wishes::of(request);
+    if let Some(reason) = desync::of_request(request) {
+        note(context, reason);
+        mitigate(settings.desync_mitigation_mode, reason, &mut wishes)?;
+    }
     let refuse = |status| Refusal::error(status, wishes);
     if matches!(request.method, b"TRACE" | b"CONNECT") {
         return Err(refuse(OwnStatus::MethodNotAllowed));
@@ -40,6 +48,41 @@ pub(super) fn admit(
         }
     }
     Ok(wishes)
+}
+
+/// What is done with a request that is not compliant (ALB: desync mitigation mode).
+///
+/// # Errors
+/// It is refused, and the connection closed.
+fn mitigate(mode: DesyncMode, reason: Reason, wishes: &mut Wishes) -> Result<(), Refusal> {
+    match (mode, reason.class()) {
+        (DesyncMode::Monitor, _) | (DesyncMode::Defensive, Classification::Acceptable) => {}
+        (DesyncMode::Defensive, Classification::Ambiguous) => {
+            (wishes.keep_alive, wishes.apart) = (false, true)
+        }
+        (DesyncMode::Defensive, Classification::Severe) | (DesyncMode::Strictest, _) => {
+            wishes.keep_alive = false;
+            return Err(Refusal::error(OwnStatus::BadRequest, *wishes));
+        }
+    }
+    Ok(())
+}
+
+fn note(context: &Context, reason: Reason) {
+    context.counters.non_compliant(reason.class());
+    tracing::debug!(
+        classification = reason.class().name(),
+        reason = reason.name(),
+        "a request is not compliant"
+    );
+}
+
+/// A whole head that is none to go on with is refused in every mode, and counts as what it is.
+pub(super) fn unreadable(context: &Context, head: &[u8], error: HeadError) -> Refusal {
+    if let Some(reason) = desync::of_head(head) {
+        note(context, reason);
+    }
+    error.into()
 }
 
 /// Whatever is then done to the field.

@@ -143,7 +143,7 @@ fn finish(
     plan.head = sending.into_memory();
     match *outcome {
         Outcome::Done { target_stays, client_stays } => {
-            if target_stays && sent_all && clean && !context.draining.get() {
+            if target_stays && sent_all && clean && !plan.wishes.apart && !context.draining.get() {
                 context.pool.borrow_mut().give(destination, connection, context.clock.millis());
             }
             let stays = client_stays && sent_all;

@@ -256,7 +256,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{clock::UnixSeconds, http::trace::TraceIds};
+    use crate::{clock::UnixSeconds, http::trace::TraceIds, model::DesyncMode};
 
     fn forward(text: &str, edit: impl FnOnce(&mut LoadBalancer), port: u16) -> Result<String, HeadError> {
         forward_from("192.0.2.7:5000", text, edit, port)
@@ -278,6 +278,7 @@ mod tests {
             enable_http2: true,
             preserve_host_header: false,
             drop_invalid_header_fields: false,
+            desync_mitigation_mode: DesyncMode::Defensive,
         };
         edit(&mut load_balancer);
         let route = Route {

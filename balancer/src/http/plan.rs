@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::{
     Context,
-    admission::admit,
+    admission::{admit, unreadable},
     context::Taken,
     forward::{self, Route, Target},
     pick::{pick, spill},
@@ -39,6 +39,8 @@ pub(super) struct Wishes {
     pub(super) expects_continue: bool,
     /// Whether the client asks for another protocol.
     pub(super) upgrade: bool,
+    /// Whether the connection to the target is closed after it (ALB: desync mitigation).
+    pub(super) apart: bool,
 }
 
 /// The group that a client is told to stick to.
@@ -112,6 +114,7 @@ impl Wishes {
             idempotent: matches!(request.method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE"),
             expects_continue: request.expects_continue && request.framing != Framing::Empty,
             upgrade: request.upgrade.is_some(),
+            apart: false,
         }
     }
 }
@@ -149,7 +152,8 @@ impl Plan {
         bytes: &[u8],
         memory: Vec<u8>,
     ) -> Result<Self, Refusal> {
-        Self::decide(context, snapshot, listener, route, &mut Request::parse(bytes)?, memory)
+        let mut request = Request::parse(bytes).map_err(|error| unreadable(context, bytes, error))?;
+        Self::decide(context, snapshot, listener, route, &mut request, memory)
     }
 
     /// Decides over `request`, whatever version it came in.

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{Action, ListenerRule, ResponseFields};
+use super::{Action, DesyncMode, ListenerRule, ResponseFields};
 
 /// Attributes of a load balancer (`load_balancer`, `aws_lb`).
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,8 @@ pub struct LoadBalancer {
     /// `drop_invalid_header_fields`: pass on no field whose name has other characters than letters, digits and hyphens;
     /// default false.
     pub drop_invalid_header_fields: bool,
+    /// `desync_mitigation_mode`, default defensive.
+    pub desync_mitigation_mode: DesyncMode,
 }
 
 /// `xff_header_processing_mode` (ALB: X-Forwarded headers).

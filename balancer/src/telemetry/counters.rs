@@ -3,6 +3,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use crate::model::Classification;
+
 /// A counter with a single writing thread.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -122,6 +124,8 @@ pub struct WorkerCounters {
     pub rule_evaluations: Counter,
     /// Own answers by [`OwnStatus::index`].
     pub own_responses: [Counter; OwnStatus::ALL.len()],
+    /// Requests that are not compliant, by [`Classification::index`] (ALB: `DesyncMitigationMode_NonCompliant_Request_Count`).
+    pub non_compliant: [Counter; Classification::ALL.len()],
     /// Requests that lost fields for their names (ALB: `DroppedInvalidHeaderRequestCount`).
     pub invalid_headers_dropped: Counter,
     /// Requests that kept such fields (ALB: `ForwardedInvalidHeaderRequestCount`).
@@ -179,6 +183,13 @@ impl WorkerCounters {
             500.. => 2,
         };
         if let Some(counter) = self.fixed_responses.get(class) {
+            counter.inc();
+        }
+    }
+
+    /// Records a request that is not compliant.
+    pub fn non_compliant(&self, class: Classification) {
+        if let Some(counter) = self.non_compliant.get(class.index()) {
             counter.inc();
         }
     }

@@ -20,7 +20,7 @@ use crate::{
     clock,
     id::Slot,
     kernel::{Assist, Tables},
-    model::{Action, StickinessKind, StickinessSettings},
+    model::{Action, Classification, StickinessKind, StickinessSettings},
     snapshot::{ListenerView, Snapshot},
     stickiness::{GroupOutcome, Outcome},
     target_group::{GroupView, TargetView},
@@ -295,6 +295,13 @@ fn totals(workers: &[Arc<WorkerCounters>]) -> Totals {
             .map(|status| {
                 let counters = workers.iter().filter_map(|worker| worker.own_responses.get(status.index()));
                 (status.code(), sum(counters))
+            })
+            .collect(),
+        non_compliant_requests: Classification::ALL
+            .into_iter()
+            .map(|class| {
+                let counters = workers.iter().filter_map(|worker| worker.non_compliant.get(class.index()));
+                (class.name().to_owned(), sum(counters))
             })
             .collect(),
         dropped_invalid_header_requests: all(|worker| &worker.invalid_headers_dropped),

@@ -179,6 +179,14 @@ fn totals(families: &mut Families<'_>, status: &Status) -> fmt::Result {
         "Answers of the balancer's own by status; 460 (the client went away) is recorded and never sent.",
         totals.own_responses.iter().map(|(code, count)| ([("status", code.to_string())], *count)),
     )?;
+    families.counters(
+        "balancer_desync_mitigation_non_compliant_requests",
+        "Requests that are not compliant with RFC 7230, by classification.",
+        totals
+            .non_compliant_requests
+            .iter()
+            .map(|(class, count)| ([("classification", class.as_str())], *count)),
+    )?;
     families.counter(
         "balancer_dropped_invalid_header_requests",
         "Requests that lost fields whose names have other characters than letters, digits and hyphens.",

@@ -53,6 +53,8 @@ pub struct Totals {
     pub requests: u64,
     /// Answers of the balancer's own by status code; 460 is recorded and never sent.
     pub own_responses: BTreeMap<u16, u64>,
+    /// Requests that are not compliant with RFC 7230, by classification: `Acceptable`, `Ambiguous`, `Severe`.
+    pub non_compliant_requests: BTreeMap<String, u64>,
     /// Requests that lost fields for their names.
     pub dropped_invalid_header_requests: u64,
     /// Requests that kept such fields.

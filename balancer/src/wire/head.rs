@@ -229,6 +229,10 @@ impl<'a> Request<'a> {
         let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
             return Err(HeadError::Malformed);
         };
+        // What is beyond ASCII has to be percent-encoded (RFC 3986, section 2); each would read it in its own way.
+        if !target.is_ascii() {
+            return Err(HeadError::Malformed);
+        }
         let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
         let fields = Fields::collect(parsed.headers);
         let framing = request_framing(&fields, version)?;
@@ -270,6 +274,9 @@ impl<'a> Request<'a> {
     ) -> Result<Self, HeadError> {
         if method.len() + target.len() > MAX_LINE {
             return Err(HeadError::LineTooLong);
+        }
+        if !target.is_ascii() {
+            return Err(HeadError::Malformed);
         }
         let mut fields = Fields::default();
         let mut size = method.len() + target.len() + authority.map_or(0, <[u8]>::len);

@@ -72,7 +72,7 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -
     plan.head = sending.into_memory();
     match outcome {
         Outcome::Done { target_stays } => {
-            if target_stays && sent_all && clean && !context.draining.get() {
+            if target_stays && sent_all && clean && !plan.wishes.apart && !context.draining.get() {
                 context.pool.borrow_mut().give(&destination, connection, context.clock.millis());
             }
             Attempt::Over

@@ -4,8 +4,8 @@ use super::*;
 use crate::{
     id::TargetId,
     model::{
-        Algorithm, CookieAttributes, CookieRenewal, Endpoint, HealthCheck, HealthCheckPort, LoadBalancer,
-        Matcher, ProbeProtocol, TargetGroup, XffMode,
+        Algorithm, CookieAttributes, CookieRenewal, DesyncMode, Endpoint, HealthCheck, HealthCheckPort,
+        LoadBalancer, Matcher, ProbeProtocol, TargetGroup, XffMode,
     },
     response::listener_fields::ListenerFields,
     rules::RuleTable,
@@ -72,6 +72,7 @@ fn inspector() -> Inspector {
         enable_http2: true,
         preserve_host_header: false,
         drop_invalid_header_fields: false,
+        desync_mitigation_mode: DesyncMode::Defensive,
     });
     let target = TargetView {
         endpoint: Endpoint::Tcp("[::1]:9001".parse().unwrap()),

@@ -33,6 +33,7 @@ mod https_targets;
 mod keys;
 mod memory;
 mod reload;
+mod request_corpus;
 mod response_headers;
 mod rules;
 mod sessions;

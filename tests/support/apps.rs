@@ -35,7 +35,7 @@ impl Drop for Running {
     }
 }
 
-fn installed() -> PathBuf {
+pub(crate) fn installed() -> PathBuf {
     let folder = env::var_os("BALANCER_TEST_APPS").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("target/test-apps"),
         PathBuf::from,

@@ -15,6 +15,7 @@ pub mod apps;
 pub mod balancer;
 pub mod client;
 pub mod config;
+pub mod corpus;
 pub mod http;
 pub mod http2;
 pub mod kernel;

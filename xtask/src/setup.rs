@@ -67,6 +67,7 @@ pub(crate) fn for_tests() -> Result<()> {
     mount_bpf();
     python_application("cherrypy")?;
     python_application("grpc")?;
+    python_source("gunicorn")?;
     node_application()
 }
 
@@ -157,14 +158,35 @@ fn python_application(name: &str) -> Result<()> {
     if up_to_date(&folder, &list) {
         return Ok(());
     }
-    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    shell::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-    shell::run(
-        Command::new(folder.join("bin/python"))
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"])
-            .arg(&list),
-    )?;
+    shell::run(python_in(&folder)?.args(PIP).args(["install", "--no-deps", "-r"]).arg(&list))?;
     mark(&folder, &list)
+}
+
+/// The sources of a package, for the tests that come with them: unpacked into the folder `sources`.
+fn python_source(name: &str) -> Result<()> {
+    let list = sources().join(name).join("requirements.txt");
+    let folder = applications_dir().join(name);
+    if up_to_date(&folder, &list) {
+        return Ok(());
+    }
+    let mut download = python_in(&folder)?;
+    let unpacked = folder.join("sources");
+    download.args(PIP).args(["download", "--no-deps", "--no-binary", ":all:", "--dest"]);
+    shell::run(download.arg(&unpacked).arg("-r").arg(&list))?;
+    for archive in fs::read_dir(&unpacked).with_context(|| unpacked.display().to_string())? {
+        let mut unpack = Command::new(folder.join("bin/python"));
+        shell::run(unpack.args(["-m", "tarfile", "--extract"]).arg(archive?.path()).arg(&unpacked))?;
+    }
+    mark(&folder, &list)
+}
+
+const PIP: [&str; 4] = ["-m", "pip", "--quiet", "--disable-pip-version-check"];
+
+/// Python in a new environment in `folder`.
+fn python_in(folder: &Path) -> Result<Command> {
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    shell::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))?;
+    Ok(Command::new(folder.join("bin/python")))
 }
 
 fn node_application() -> Result<()> {

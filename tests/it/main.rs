@@ -45,4 +45,5 @@ mod targets;
 mod telemetry;
 mod tls;
 mod tunnels;
+mod websockets;
 mod weights;

@@ -14,9 +14,7 @@ use tempfile::TempDir;
 
 /// An HTTPS listener that shows this certificate.
 pub(crate) fn https(config: Config, certificate: &Certificate) -> Config {
-    Config { protocol: "HTTPS".to_owned(), ..config }
-        .listener("certificate_arn = certificate.main.arn")
-        .more(&certificate.block("main"))
+    config.https(certificate)
 }
 
 fn folder() -> TempDir {

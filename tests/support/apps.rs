@@ -18,6 +18,25 @@ pub enum App {
     SocketIo,
     /// A gRPC service and its client, by grpcio.
     Grpc,
+    /// A WebSocket server that echoes, by websockets.
+    WebSocket,
+}
+
+/// What a client of ours prints, one of those in `tests/apps/clients`.
+///
+/// # Panics
+/// When it cannot be run or fails.
+#[must_use]
+pub fn client(script: &str, arguments: &[&str]) -> String {
+    let python = script.ends_with(".py");
+    let interpreter = if python { installed().join("clients/bin/python") } else { PathBuf::from("node") };
+    let mut command = Command::new(interpreter);
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("apps/clients").join(script)).args(arguments);
+    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{command:?}: {text}{complaint}");
+    text
 }
 
 /// One process of an application; ended when dropped.
@@ -51,6 +70,7 @@ impl App {
             Self::CherryPy => ("cherrypy", installed().join("cherrypy/bin/python"), "py"),
             Self::SocketIo => ("socketio", PathBuf::from("node"), "js"),
             Self::Grpc => ("grpc", installed().join("grpc/bin/python"), "py"),
+            Self::WebSocket => ("clients", installed().join("clients/bin/python"), "py"),
         };
         let script = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("apps")
@@ -96,7 +116,11 @@ impl App {
     /// Starts it where it is installed; says so where it is not, unless it has to be (`BALANCER_REQUIRE_APPS`).
     #[must_use]
     pub fn start_if_installed(self) -> Option<Running> {
-        let is_there = !matches!(self, Self::Grpc) || installed().join("grpc/made-from").is_file();
+        let is_there = match self {
+            Self::Grpc => installed().join("grpc/made-from").is_file(),
+            Self::WebSocket => installed().join("clients/made-from").is_file(),
+            Self::CherryPy | Self::SocketIo => true,
+        };
         if is_there || env::var_os("BALANCER_REQUIRE_APPS").is_some() {
             return Some(self.start());
         }

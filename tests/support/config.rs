@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, path::Path};
 
-use crate::Target;
+use crate::{Target, tls::Certificate};
 
 /// A whole configuration with one listener, which forwards to the first group.
 #[derive(Clone, Debug)]
@@ -135,6 +135,13 @@ impl Config {
     #[must_use]
     pub fn http2(self) -> Self {
         self.listener("http2_prior_knowledge = true")
+    }
+
+    /// With HTTPS, showing this certificate.
+    #[must_use]
+    pub fn https(mut self, certificate: &Certificate) -> Self {
+        "HTTPS".clone_into(&mut self.protocol);
+        self.listener("certificate_arn = certificate.main.arn").more(&certificate.block("main"))
     }
 
     /// With these blocks, too.

@@ -68,6 +68,7 @@ pub(crate) fn for_tests() -> Result<()> {
     python_application("cherrypy")?;
     python_application("grpc")?;
     python_source("gunicorn")?;
+    python_application("clients")?;
     node_application()
 }
 

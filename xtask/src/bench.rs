@@ -5,16 +5,22 @@ mod load;
 mod process;
 mod proxies;
 mod table;
+mod work;
 
-use std::{fs, path::PathBuf, thread};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::{setup, shell};
 use process::CpuTime;
-use proxies::{Proxy, Setting};
+use proxies::{Certificate, Proxy, Setting};
 use table::{Row, Sample};
+use work::Work;
 
 /// `cargo xtask bench`.
 #[derive(Args)]
@@ -31,9 +37,12 @@ pub(crate) struct Options {
     /// Bytes of a response body.
     #[arg(long, default_value_t = 120)]
     body: usize,
-    /// Measure only these (balancer, haproxy, nginx, relay), separated by commas.
+    /// Measure only these (balancer, balancer-rules, haproxy, nginx, relay), separated by commas.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Measure only these kinds of work, separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Work::ALL)]
+    work: Vec<Work>,
     /// Print the table in Markdown.
     #[arg(long)]
     markdown: bool,
@@ -53,7 +62,9 @@ const LOAD_CORE: usize = 1;
 /// # Errors
 /// When something needed is missing, does not start, or a request fails.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let wanted = wanted(&options.only)?;
+    if let Some(unknown) = options.only.iter().find(|name| !proxies::NAMES.contains(&name.as_str())) {
+        bail!("--only: no proxy is called {unknown:?}; there are: {}", proxies::NAMES.join(", "));
+    }
     if thread::available_parallelism()?.get() < 2 {
         bail!("two cores are needed: one for the proxy, one for the load and the backend");
     }
@@ -70,22 +81,21 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     let folder = std::env::temp_dir().join(format!("balancer-bench-{}", std::process::id()));
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    let outcome = measure(options, &wanted, &folder, &balancer);
+    let outcome: Result<Vec<Vec<Row>>> =
+        options.work.iter().map(|work| measure(*work, options, &folder, &balancer)).collect();
     proxies::clean_up(&balancer);
     // Left-over files of a temporary folder are no reason to fail.
     fs::remove_dir_all(&folder).unwrap_or_default();
-    let rows = outcome?;
+    let measured = outcome?;
     println!("\n{}", headline(options));
-    println!("{}", table::render(&rows, &["haproxy", "nginx", "relay"], options.markdown));
-    Ok(())
-}
-
-fn wanted(only: &[String]) -> Result<Vec<&'static str>> {
-    if let Some(unknown) = only.iter().find(|name| !proxies::NAMES.contains(&name.as_str())) {
-        bail!("--only: no proxy is called {unknown:?}; there are: {}", proxies::NAMES.join(", "));
+    for (work, rows) in options.work.iter().zip(&measured) {
+        println!("{}\n", work.title(options));
+        println!("{}", table::render(rows, &["haproxy", "nginx", "relay"], options.markdown));
+        if let Some(line) = table::difference(rows, "balancer-rules", "balancer") {
+            println!("{line}\n");
+        }
     }
-    let chosen = |name: &&str| only.is_empty() || only.iter().any(|wanted| wanted == name);
-    Ok(proxies::NAMES.into_iter().filter(chosen).collect())
+    Ok(())
 }
 
 fn headline(options: &Options) -> String {
@@ -93,8 +103,7 @@ fn headline(options: &Options) -> String {
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!(
-        "{} kept-alive connections, {}-byte body, three cookies, {} rounds of {} s, medians; ratios are of CPU time, round by round\n{}, Linux {}\n",
-        options.connections,
+        "{}-byte body, three cookies, {} rounds of {} s, medians; ratios are of CPU time, round by round\n{}, Linux {}\n",
         options.body,
         options.rounds,
         options.seconds,
@@ -103,22 +112,24 @@ fn headline(options: &Options) -> String {
     )
 }
 
-fn measure(
-    options: &Options,
-    wanted: &[&'static str],
-    folder: &std::path::Path,
-    balancer: &std::path::Path,
-) -> Result<Vec<Row>> {
+fn measure(work: Work, options: &Options, folder: &Path, balancer: &Path) -> Result<Vec<Row>> {
     let (_backend, backends) = proxies::backend(folder, LOAD_CORE, options.body)?;
+    let certificate = work.is_tls().then(|| Certificate::make(folder)).transpose()?;
     let setting = Setting {
         folder,
         core: PROXY_CORE,
         backends,
         balancer: balancer.to_owned(),
         kernel_assist: &options.kernel_assist,
+        certificate: certificate.as_ref(),
     };
-    let proxies: Vec<Proxy> =
-        wanted.iter().map(|name| proxies::start(name, &setting)).collect::<Result<_>>()?;
+    let is_wanted = |name: &&&str| options.only.is_empty() || options.only.iter().any(|only| only == **name);
+    let proxies: Vec<Proxy> = work
+        .proxies()
+        .iter()
+        .filter(is_wanted)
+        .map(|name| proxies::start(name, &setting))
+        .collect::<Result<_>>()?;
     let mut rows: Vec<Row> = proxies
         .iter()
         .map(|proxy| Row { name: proxy.name, version: proxy.version.clone(), samples: Vec::new() })
@@ -129,9 +140,9 @@ fn measure(
         let order = (0..proxies.len()).cycle().skip(begin).take(proxies.len());
         for index in order {
             let (Some(proxy), Some(row)) = (proxies.get(index), rows.get_mut(index)) else { continue };
-            let sample = sample(proxy, options)?;
+            let sample = sample(work, proxy, options)?;
             println!(
-                "round {:>2}  {:<10} {:>6.1} µs  {:>8.0}/s",
+                "{work:?}  round {:>2}  {:<14} {:>6.1} µs  {:>8.0}/s",
                 round + 1,
                 proxy.name,
                 sample.cpu_us(),
@@ -143,10 +154,9 @@ fn measure(
     Ok(rows)
 }
 
-fn sample(proxy: &Proxy, options: &Options) -> Result<Sample> {
+fn sample(work: Work, proxy: &Proxy, options: &Options) -> Result<Sample> {
     let before = proxy.process.cpu_time()?;
-    let load = load::run(LOAD_CORE, proxy.address, &proxy.cookie, options.connections, options.seconds)
-        .with_context(|| format!("{}: {}", proxy.name, proxy.process.said()))?;
+    let load = work.load(proxy, options)?;
     let CpuTime { user, system } = proxy.process.cpu_time()?;
     let per_request = |seconds: f64| seconds * 1e6 / load.requests;
     Ok(Sample {

@@ -8,6 +8,7 @@
 mod bench;
 mod build_ebpf;
 mod check_ebpf;
+mod handshakes;
 mod relay;
 mod setup;
 mod shell;
@@ -37,6 +38,9 @@ enum Command {
     /// The byte relay that `bench` takes as its floor.
     #[command(hide = true)]
     Relay(relay::Options),
+    /// The load of new TLS connections that `bench` makes.
+    #[command(hide = true)]
+    Handshakes(handshakes::Options),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Relay(options) => relay::run(&options),
+        Command::Handshakes(options) => handshakes::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -39,8 +39,14 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
 ];
 
 /// What the measurements run.
-pub(crate) const BENCH_TOOLS: &[Tool] =
-    &[tool("wrk", "wrk"), tool("nginx", "nginx"), tool("haproxy", "haproxy"), tool("taskset", "util-linux")];
+pub(crate) const BENCH_TOOLS: &[Tool] = &[
+    tool("wrk", "wrk"),
+    tool("h2load", "nghttp2-client"),
+    tool("openssl", "openssl"),
+    tool("nginx", "nginx"),
+    tool("haproxy", "haproxy"),
+    tool("taskset", "util-linux"),
+];
 
 /// Packages whose programs are missing.
 pub(crate) fn missing(tools: &[Tool]) -> Vec<&'static str> {

@@ -1,11 +1,16 @@
-//! One run of wrk and what it says.
+//! The loads: one run of a program on a core of its own, and what it says. A run in which a request fails is no result.
 
-use std::{net::SocketAddr, process::Command};
+mod h2load;
+mod handshakes;
+mod wrk;
+
+pub(crate) use h2load::run as h2load;
+pub(crate) use handshakes::run as handshakes;
+pub(crate) use wrk::run as wrk;
+
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-
-use super::process::pinned;
-use crate::shell;
 
 /// What one run showed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,87 +21,13 @@ pub(crate) struct Load {
     pub(crate) p99_ms: f64,
 }
 
-/// Loads `address` from `core` for `seconds` over `connections` kept-alive connections.
-pub(crate) fn run(
-    core: usize,
-    address: SocketAddr,
-    cookie: &str,
-    connections: u32,
-    seconds: u32,
-) -> Result<Load> {
-    let wrk = shell::find_program("wrk").context("wrk is missing")?;
-    let mut command = pinned(core, &wrk);
-    command
-        .args(["--threads", "1", "--latency", "--connections", &connections.to_string()])
-        .args(["--duration", &format!("{seconds}s"), "--header", &format!("Cookie: {cookie}")])
-        .arg(format!("http://{address}/"));
-    run_command(&mut command)
-}
-
-fn run_command(command: &mut Command) -> Result<Load> {
-    let output = command.output().context("cannot run wrk")?;
-    let text = String::from_utf8_lossy(&output.stdout);
+/// Runs a program to its end; what it prints.
+fn said(command: &mut Command) -> Result<String> {
+    let program = crate::shell::show(command);
+    let output = command.output().with_context(|| format!("cannot run `{program}`"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
-        bail!("wrk failed:\n{text}{}", String::from_utf8_lossy(&output.stderr));
+        bail!("`{program}` failed:\n{text}{}", String::from_utf8_lossy(&output.stderr));
     }
-    parse(&text).with_context(|| format!("cannot read what wrk says:\n{text}"))
-}
-
-fn parse(text: &str) -> Result<Load> {
-    if let Some(line) = text.lines().find(|line| line.contains("Non-2xx") || line.contains("Socket errors")) {
-        bail!("requests failed: {}", line.trim());
-    }
-    let first_word = |line: &str| line.split_whitespace().next().map(str::to_owned);
-    let requests = text.lines().find(|line| line.contains(" requests in ")).and_then(first_word);
-    let value = |label: &str| {
-        let mut lines = text.lines().filter_map(|line| line.trim().strip_prefix(label));
-        lines.next().and_then(first_word).with_context(|| label.to_owned())
-    };
-    Ok(Load {
-        requests: requests.context("requests")?.parse()?,
-        per_second: value("Requests/sec:")?.parse()?,
-        p50_ms: milliseconds(&value("50%")?)?,
-        p99_ms: milliseconds(&value("99%")?)?,
-    })
-}
-
-fn milliseconds(text: &str) -> Result<f64> {
-    for (unit, factor) in [("us", 0.001), ("ms", 1.0), ("s", 1000.0)] {
-        if let Some(number) = text.strip_suffix(unit) {
-            return Ok(number.parse::<f64>()? * factor);
-        }
-    }
-    bail!("no unit: {text}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SAID: &str = "Running 3s test @ http://127.0.0.1:8080/
-  1 threads and 64 connections
-  Thread Stats   Avg      Stdev     Max   +/- Stdev
-    Latency     1.07ms  345.00us  12.01ms   97.00%
-    Req/Sec    59.52k     2.35k   63.01k    73.33%
-  Latency Distribution
-     50%  998.00us
-     75%    1.10ms
-     90%    1.23ms
-     99%    1.81ms
-  177665 requests in 3.00s, 47.10MB read
-Requests/sec:  59180.25
-Transfer/sec:     15.69MB
-";
-
-    #[test]
-    fn what_wrk_says_is_read() {
-        let load = parse(SAID).unwrap();
-        assert_eq!(load, Load { requests: 177_665.0, per_second: 59_180.25, p50_ms: 0.998, p99_ms: 1.81 });
-    }
-
-    #[test]
-    fn failed_requests_are_no_result() {
-        assert!(parse(&format!("{SAID}  Non-2xx or 3xx responses: 3\n")).is_err());
-        assert!(parse(&format!("{SAID}  Socket errors: connect 0, read 5, write 0, timeout 0\n")).is_err());
-    }
+    Ok(text)
 }

@@ -100,10 +100,10 @@ pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-/// Sends one GET and gives back the head of the response and its body, as far as they came within a second.
+/// Sends one GET and gives back the head of the response and its body, once it has ended.
 pub(crate) fn get(address: SocketAddr, cookie: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     let cookie = if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") };
     write!(stream, "GET / HTTP/1.1\r\nHost: {address}\r\n{cookie}Connection: close\r\n\r\n")?;
     let mut response = Vec::new();

@@ -1,5 +1,8 @@
 //! The proxies that are compared, each with one worker and the same work: kept-alive connections on both sides, no
-//! access log, no health checks, the client's address passed on, two targets, and a stickiness cookie where it can.
+//! access log, no health checks, the client's address passed on, two targets, a stickiness cookie where it can, and
+//! before TLS the same certificate (ECDSA P-256) and version (1.3).
+
+mod balancer;
 
 use std::{
     fs,
@@ -11,10 +14,15 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::process::{self, Process, pinned};
-use crate::shell;
+use crate::{handshakes::Client, shell};
 
-/// What is compared, in the order of the table.
-pub(crate) const NAMES: [&str; 4] = ["balancer", "haproxy", "nginx", "relay"];
+pub(crate) use balancer::clean_up;
+
+/// What is compared. `balancer-rules` is balancer with 100 listener rules.
+pub(crate) const NAMES: [&str; 5] = ["balancer", "balancer-rules", "haproxy", "nginx", "relay"];
+
+/// How many rules `balancer-rules` has.
+const RULES: usize = 100;
 
 /// A running proxy.
 pub(crate) struct Proxy {
@@ -33,6 +41,35 @@ pub(crate) struct Setting<'a> {
     pub(crate) backends: [SocketAddr; 2],
     pub(crate) balancer: PathBuf,
     pub(crate) kernel_assist: &'a str,
+    /// What is shown to clients that speak TLS; none for plain HTTP.
+    pub(crate) certificate: Option<&'a Certificate>,
+}
+
+/// A certificate and its key in files.
+pub(crate) struct Certificate {
+    certificate: PathBuf,
+    key: PathBuf,
+    /// Both in one, as HAProxy wants them.
+    both: PathBuf,
+}
+
+impl Certificate {
+    /// Makes an ECDSA one on the curve P-256.
+    pub(crate) fn make(folder: &Path) -> Result<Self> {
+        let path = |file: &str| folder.join(file);
+        let made = Self { certificate: path("bench.pem"), key: path("bench.key"), both: path("both.pem") };
+        let program = shell::find_program("openssl").context("openssl is missing")?;
+        let mut command = Command::new(program);
+        command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
+        command.args(["-days", "2", "-subj", "/CN=bench.test", "-addext", "subjectAltName=DNS:bench.test"]);
+        command.arg("-keyout").arg(&made.key).arg("-out").arg(&made.certificate);
+        if !shell::succeeds(&mut command) {
+            bail!("`{}` failed", shell::show(&command));
+        }
+        let both = [fs::read(&made.certificate)?, fs::read(&made.key)?].concat();
+        fs::write(&made.both, both)?;
+        Ok(made)
+    }
 }
 
 /// Starts nginx as the backend: two ports, `body` bytes.
@@ -50,27 +87,33 @@ pub(crate) fn backend(folder: &Path, core: usize, body: usize) -> Result<(Proces
 pub(crate) fn start(name: &'static str, setting: &Setting<'_>) -> Result<Proxy> {
     let address = process::free_address()?;
     let (process, version, cookie_name) = match name {
-        "balancer" => (balancer(setting, address)?, String::new(), Some("AWSALB")),
+        "balancer" => (balancer::start(setting, address, 0)?, String::new(), Some("AWSALB")),
+        "balancer-rules" => {
+            (balancer::start(setting, address, RULES)?, format!("({RULES} rules)"), Some("AWSALB"))
+        }
         "haproxy" => (haproxy(setting, address)?, version("haproxy", &["-v"], "version ")?, Some("SRV")),
         "nginx" => (nginx_proxy(setting, address)?, version("nginx", &["-v"], "nginx/")?, None),
         "relay" => (relay(setting, address)?, "(parses nothing)".to_owned(), None),
         other => bail!("no proxy is called {other:?}; there are: {}", NAMES.join(", ")),
     };
+    let get = |cookie: &str| match setting.certificate {
+        Some(_) => Client::new()?.get(address, cookie),
+        None => process::get(address, cookie),
+    };
     let sticky = match cookie_name {
-        Some(cookie) => first_cookie(address, cookie)?,
+        Some(cookie) => first_cookie(&get("")?, cookie)?,
         None => "session=0123456789abcdef0123456789abcdef".to_owned(),
     };
     let cookie = format!("theme=dark; {sticky}; lang=en-GB");
-    let answer = process::get(address, &cookie)?;
+    let answer = get(&cookie)?;
     if !answer.starts_with("HTTP/1.1 200") {
         bail!("{name} does not forward: {answer}\n{}", process.said());
     }
     Ok(Proxy { name, version, address, process, cookie })
 }
 
-/// The cookie called `name` that the first request is answered with.
-fn first_cookie(address: SocketAddr, name: &str) -> Result<String> {
-    let answer = process::get(address, "")?;
+/// The cookie called `name` in the answer to a first request.
+fn first_cookie(answer: &str, name: &str) -> Result<String> {
     let pairs = answer.lines().filter_map(|line| {
         let (field, value) = line.split_once(": ")?;
         field
@@ -93,64 +136,13 @@ fn version(program: &str, arguments: &[&str], after: &str) -> Result<String> {
     Ok(rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect())
 }
 
-fn balancer(setting: &Setting<'_>, address: SocketAddr) -> Result<Process> {
-    let folder = setting.folder.join("balancer");
-    fs::create_dir_all(&folder)?;
-    let config = folder.join("balancer.hcl");
-    let admin = process::free_address()?;
-    let [one, two] = setting.backends;
-    let text = format!(
-        r#"balancer {{
-  instance      = "bench-{pid}"
-  workers       = 1
-  state_dir     = "{folder}/state"
-  runtime_dir   = "{folder}/run"
-  kernel_assist = "{kernel_assist}"
-  admin_address = "{admin}"
-}}
-listener "bench" {{
-  address = "{ip}"
-  port    = {port}
-  default_action {{
-    type             = "forward"
-    target_group_arn = target_group.bench.arn
-  }}
-}}
-target_group "bench" {{
-  port                          = {backend}
-  protocol                      = "HTTP"
-  load_balancing_algorithm_type = "least_outstanding_requests"
-  stickiness {{
-    type = "lb_cookie"
-  }}
-  health_check {{
-    enabled = false
-  }}
-  targets = ["{one}", "{two}"]
-}}
-"#,
-        pid = std::process::id(),
-        folder = folder.display(),
-        kernel_assist = setting.kernel_assist,
-        ip = address.ip(),
-        port = address.port(),
-        backend = one.port(),
-    );
-    fs::write(&config, text)?;
-    let mut command = pinned(setting.core, &setting.balancer);
-    command.arg("run").arg("-c").arg(&config);
-    Process::start("balancer", setting.folder, command, address)
-}
-
-/// Removes what the balancer under measurement left in the kernel.
-pub(crate) fn clean_up(balancer: &Path) {
-    let instance = format!("bench-{}", std::process::id());
-    shell::succeeds(Command::new(balancer).args(["cleanup", "--instance", &instance]));
-}
-
 fn haproxy(setting: &Setting<'_>, address: SocketAddr) -> Result<Process> {
     let config = setting.folder.join("haproxy.cfg");
     let [one, two] = setting.backends;
+    let tls = setting
+        .certificate
+        .map(|made| format!(" ssl crt {} ssl-min-ver TLSv1.3 alpn h2,http/1.1", made.both.display()));
+    let tls = tls.unwrap_or_default();
     let text = format!(
         "global
   nbthread 1
@@ -163,7 +155,7 @@ defaults
   http-reuse always
   option forwardfor
 frontend bench
-  bind {address}
+  bind {address}{tls}
   default_backend targets
 backend targets
   balance leastconn
@@ -182,9 +174,15 @@ backend targets
 
 fn nginx_proxy(setting: &Setting<'_>, address: SocketAddr) -> Result<Process> {
     let [one, two] = setting.backends;
+    let tls = setting.certificate.map(|made| {
+        let (certificate, key) = (made.certificate.display(), made.key.display());
+        let lines = "ssl_protocols TLSv1.3; http2_max_concurrent_streams 128;";
+        (" ssl http2", format!("ssl_certificate {certificate}; ssl_certificate_key {key}; {lines}"))
+    });
+    let (parameters, tls) = tls.unwrap_or_default();
     let servers = format!(
         "upstream targets {{ least_conn; server {one}; server {two}; keepalive 128; keepalive_requests 1000000000; }}
-         server {{ listen {address}; access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
+         server {{ listen {address}{parameters}; {tls} access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
          location / {{ proxy_pass http://targets; proxy_http_version 1.1; proxy_set_header Connection \"\";
          proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }} }}"
     );

@@ -82,6 +82,22 @@ pub(crate) fn render(rows: &[Row], bases: &[&str], markdown: bool) -> String {
     layout(&lines, markdown)
 }
 
+/// What the work of `one` costs more than that of `base`, in words; nothing where one of them was not measured.
+pub(crate) fn difference(rows: &[Row], one: &str, base: &str) -> Option<String> {
+    let find = |name: &str| rows.iter().find(|row| row.name == name);
+    let (one, base) = (find(one)?, find(base)?);
+    let more = |figure: fn(&Sample) -> f64| {
+        median(one.samples.iter().zip(&base.samples).map(|(a, b)| figure(a) - figure(b)).collect())
+    };
+    Some(format!(
+        "{} {} cost {:+.2} µs/request, of it user {:+.2} µs (medians of the differences, round by round)",
+        one.name,
+        one.version,
+        more(Sample::cpu_us),
+        more(|sample| sample.user_us)
+    ))
+}
+
 fn layout(lines: &[Vec<String>], markdown: bool) -> String {
     let columns = lines.first().map_or(0, Vec::len);
     let width = |column: usize| {
@@ -136,6 +152,15 @@ mod tests {
             text.lines().nth(2).is_some_and(|line| line.contains("| 9.0 ") && line.contains("| 0.50")),
             "{text}"
         );
+    }
+
+    #[test]
+    fn differences_compare_rounds_not_medians() {
+        let (ours, plain) = (row("rules", &[8.4, 40.4, 9.4]), row("balancer", &[8.0, 40.0, 9.0]));
+        let rows = [plain, ours];
+        let line = difference(&rows, "rules", "balancer").unwrap();
+        assert!(line.contains("+0.40 µs/request, of it user +0.10 µs"), "{line}");
+        assert!(difference(&rows, "rules", "nginx").is_none());
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod action;
 mod balancer;
 mod header_edits;
 mod listener;
+mod logs;
 mod request_head;
 mod response_fields;
 mod rule;
@@ -20,6 +21,7 @@ pub use self::{
     balancer::{BalancerSettings, KernelAssist, LogFormat, LogLevel},
     header_edits::{EditOp, HeaderEdit, HeaderEdits},
     listener::{Listener, LoadBalancer, XffMode},
+    logs::{LineFormat, LogDestination, LogOutput},
     request_head::{HeaderField, RequestHead, ResponseHead, Version},
     response_fields::ResponseFields,
     rule::{Condition, IpRange, ListenerRule, QueryPattern, TextPattern},

@@ -26,6 +26,8 @@ pub struct LoadBalancer {
     /// `drop_invalid_header_fields`: pass on no field whose name has other characters than letters, digits and hyphens;
     /// default false.
     pub drop_invalid_header_fields: bool,
+    /// `access_logs`: a line for each request; default none.
+    pub access_logs: Option<super::LogOutput>,
 }
 
 /// `xff_header_processing_mode` (ALB: X-Forwarded headers).

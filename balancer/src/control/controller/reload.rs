@@ -11,6 +11,7 @@ use super::{Controller, Names, ServerConfigs, host_names, server_configs};
 use crate::{
     clock::monotonic_now,
     config,
+    control::log_files::Opened,
     model::{BalancerSettings, Configuration},
     snapshot::WorkerMessage,
     stickiness::Keyring,
@@ -25,6 +26,8 @@ pub(super) struct Pending {
     bound: Vec<(SocketAddr, Vec<TcpListener>)>,
     /// TLS of listeners that have it.
     tls: ServerConfigs,
+    /// Its log files.
+    logs: Opened,
 }
 
 impl Controller {
@@ -86,6 +89,7 @@ impl Controller {
             ))
         })?;
         let tls = server_configs(&self.servers, &configuration).map_err(|error| one(error.to_string()))?;
+        let logs = self.logs.open(&configuration).map_err(|error| one(error.to_string()))?;
         let mut bound = Vec::new();
         for listener in &configuration.listeners {
             if !self.listeners.iter().any(|(address, _)| *address == listener.address) {
@@ -98,11 +102,11 @@ impl Controller {
                 bound.push((listener.address, sockets));
             }
         }
-        Ok(Pending { configuration, keyring, bound, tls })
+        Ok(Pending { configuration, keyring, bound, tls, logs })
     }
 
     fn put_into_force(&mut self, pending: Pending) -> Result<(), String> {
-        let Pending { configuration, keyring, bound, tls } = pending;
+        let Pending { configuration, keyring, bound, tls, logs } = pending;
         let ring = Names(Arc::new(keyring));
         let wanted = self.wanted(&configuration);
         self.registry
@@ -110,6 +114,7 @@ impl Controller {
             .map_err(|error| error.to_string())?;
         self.names = ring;
         self.tls = tls;
+        self.logs.take_up(logs);
         for warning in config::warnings(&configuration) {
             tracing::warn!("{warning}");
         }

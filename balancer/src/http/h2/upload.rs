@@ -34,6 +34,7 @@ pub(super) struct Upload {
     read: bool,
     begun: bool,
     moved: u64,
+    taken: u64,
 }
 
 impl Upload {
@@ -48,6 +49,7 @@ impl Upload {
             read: framing == Framing::Empty,
             begun: false,
             moved: 0,
+            taken: 0,
         }
     }
 
@@ -64,6 +66,11 @@ impl Upload {
     /// Whether anything of the body was taken.
     pub(super) fn has_begun(&self) -> bool {
         self.begun
+    }
+
+    /// Bytes of the body that came from the client.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// Bytes written so far.
@@ -115,6 +122,7 @@ impl Upload {
     }
 
     fn begin(&mut self, data: Bytes) {
+        self.taken += data.len() as u64;
         self.begun = true;
         self.head.clear();
         self.head_written = 0;

@@ -71,6 +71,7 @@ fn inspector() -> Inspector {
         enable_http2: true,
         preserve_host_header: false,
         drop_invalid_header_fields: false,
+        access_logs: None,
     });
     let target = TargetView {
         endpoint: Endpoint::Tcp("[::1]:9001".parse().unwrap()),
@@ -96,6 +97,7 @@ fn inspector() -> Inspector {
             http2_prior_knowledge: false,
             tls: None,
             response_fields: ListenerFields::default(),
+            access_log: None,
             rules: Arc::new(RuleTable::compile(&[], &Action::forward_to(0), &keys)),
         })],
         groups: vec![Arc::new(GroupView::new(
@@ -112,6 +114,7 @@ fn inspector() -> Inspector {
         instance: "default".into(),
         kernel: KernelSide { active: false, detail: "not root".into() },
         started: clock::monotonic_now(),
+        log_files: Arc::default(),
         workers: vec![Arc::default(), Arc::default()],
         control: Arc::default(),
         snapshot: Arc::new(CurrentSnapshot::new(Arc::new(snapshot))),

@@ -3,7 +3,12 @@
 //! `balance` picks one, `upstream` connects, `http` moves both bodies, `response` composes what goes back.
 //! The control side (configuration, health, kernel events, admin) stands beside it and publishes snapshots.
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use tokio::sync::mpsc::unbounded_channel;
@@ -14,6 +19,7 @@ use crate::{
     control::{
         admin::Admin,
         controller::{Command, Controller, Parts},
+        log_files::{self, LogFiles},
         privileges::{Account, Belongings},
         signals::{Signal, Signals},
     },
@@ -57,6 +63,10 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         ),
         None => None,
     };
+    // As the user that the process starts as: it may be allowed what a later one is not.
+    let mut logs = LogFiles::new(&settings.instance, workers);
+    let opened = logs.open(&configuration)?;
+    logs.take_up(opened);
     let kernel = Kernel::open(&KernelOptions {
         instance: settings.instance.clone(),
         runtime_dir: settings.runtime_dir.clone(),
@@ -66,7 +76,9 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
     if let Some(account) = account {
         let folder = settings.runtime_dir.join(&settings.instance);
         let key = settings.key_path();
-        let belongings = Belongings { folders: &[&settings.state_dir, &folder], files: &[&key] };
+        let log_paths = log_files::paths(&configuration);
+        let files: Vec<&Path> = log_paths.iter().chain([&key]).map(PathBuf::as_path).collect();
+        let belongings = Belongings { folders: &[&settings.state_dir, &folder], files: &files };
         account.become_it(belongings, *kernel.assist() == Assist::Active)?;
     }
     let pool = (0..workers)
@@ -83,6 +95,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         workers: pool.iter().map(|worker| Arc::clone(&worker.counters)).collect(),
         control: Arc::clone(&counters),
         snapshot: Arc::clone(&current),
+        log_files: logs.written(),
         slots: Arc::new(kernel.tables()),
         outcomes: Outcome::ALL.map(Outcome::as_str),
     };
@@ -93,6 +106,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         bind: Box::new(move |listener| listener::bind(listener, workers)),
         kernel,
         keyring,
+        logs,
         workers: pool.iter().map(|worker| worker.messages.clone()).collect(),
         counters: Arc::clone(&counters),
         current,
@@ -138,6 +152,7 @@ async fn serve(
                 () = &mut control => break,
                 signal = signals.next() => match signal {
                     Signal::Reload => { let _ = commands.send(Command::Reload); }
+                    Signal::Reopen => { let _ = commands.send(Command::ReopenLogs); }
                     Signal::Drain => {
                         begin_drain(&workers, counters);
                         draining = true;
@@ -156,6 +171,7 @@ async fn serve(
             tracing::error!("a worker ended by a bug of its own");
         }
     }
+    controller.flush_logs();
     tracing::info!("ended");
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    fmt,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -34,7 +35,52 @@ pub fn unix_now() -> UnixSeconds {
     UnixSeconds(u32::try_from(seconds).unwrap_or(u32::MAX))
 }
 
-/// A monotonic reading, for measuring spans off the request path.
+/// Microseconds since the Unix epoch: when something happened, for a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnixMicros(pub u64);
+
+impl UnixMicros {
+    /// `self` moved on by `span`.
+    #[must_use]
+    pub fn plus(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// ISO 8601 with microseconds, as `2018-07-02T22:23:00.186641Z`.
+impl fmt::Display for UnixMicros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, micros) = (self.0 / 1_000_000, self.0 % 1_000_000);
+        let (days, second) = (seconds / 86_400, seconds % 86_400);
+        let (year, month, day) = civil(days);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+    }
+}
+
+/// Year, month and day of the Gregorian calendar, so many days after the first of January 1970. Counted in eras
+/// of 400 years, which are all alike, with years that begin in March, so that a leap day is the last of its year.
+fn civil(days: u64) -> (u64, u64, u64) {
+    const ERA: u64 = 146_097;
+    let since_march_0 = days + 719_468;
+    let (era, day) = (since_march_0 / ERA, since_march_0 % ERA);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (400 * era + year + next, month, day)
+}
+
+/// The wall clock now. A clock before 1970 reads as 0.
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "this is the one place")]
+pub fn unix_micros_now() -> UnixMicros {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMicros(0).plus(since)
+}
+
+/// A monotonic reading, for measuring spans.
 #[must_use]
 pub fn monotonic_now() -> Instant {
     Instant::now()
@@ -124,6 +170,28 @@ mod tests {
     #[test]
     fn dates_are_imf_fixdates() {
         assert_eq!(imf_date(UnixSeconds(784_111_777)), "Sun, 06 Nov 1994 08:49:37 GMT");
+    }
+
+    #[test]
+    fn times_are_iso_8601_with_microseconds() {
+        for (micros, text) in [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (784_111_777_000_001, "1994-11-06T08:49:37.000001Z"),
+            (951_782_400_000_000, "2000-02-29T00:00:00.000000Z"),
+            (951_868_800_000_000, "2000-03-01T00:00:00.000000Z"),
+            (1_709_251_199_999_999, "2024-02-29T23:59:59.999999Z"),
+            (4_102_444_799_186_641, "2099-12-31T23:59:59.186641Z"),
+            (4_107_542_400_000_000, "2100-03-01T00:00:00.000000Z"),
+        ] {
+            assert_eq!(UnixMicros(micros).to_string(), text);
+        }
+        assert_eq!(UnixMicros(5).plus(Duration::from_millis(2)), UnixMicros(2005));
+        // Day by day, as the other calendar here has it.
+        for day in (0..40_000).step_by(7) {
+            let date = imf_date(UnixSeconds(day * 86_400));
+            let text = UnixMicros(u64::from(day) * 86_400_000_000).to_string();
+            assert_eq!((&date[12..16], &date[5..7]), (&text[0..4], &text[8..10]), "{date} {text}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod controller;
+pub mod log_files;
 pub mod privileges;
 mod resolver;
 pub mod signals;

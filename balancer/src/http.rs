@@ -3,7 +3,9 @@
 
 mod admission;
 mod client;
+mod connected;
 mod context;
+mod entry;
 mod exchange;
 mod forward;
 mod h2;
@@ -16,4 +18,5 @@ mod tunnel;
 pub use self::{
     client::{Accepted, serve},
     context::Context,
+    entry::log_unread,
 };

@@ -7,6 +7,7 @@ mod balancer;
 mod desync;
 mod header_edits;
 mod listener;
+mod logs;
 mod request_head;
 mod response_fields;
 mod rule;
@@ -22,6 +23,7 @@ pub use self::{
     desync::{Classification, DesyncMode},
     header_edits::{EditOp, HeaderEdit, HeaderEdits},
     listener::{Listener, LoadBalancer, XffMode},
+    logs::{LineFormat, LogDestination, LogOutput},
     request_head::{HeaderField, RequestHead, ResponseHead, Version},
     response_fields::ResponseFields,
     rule::{Condition, IpRange, ListenerRule, QueryPattern, TextPattern},

@@ -1,9 +1,11 @@
 //! What the balancer counts and how it tells: counters, status document, metrics text, log set-up.
 //! Must not know: how a request is decided.
 
+pub mod access_log;
 pub mod counters;
 pub mod inspect;
 pub mod log;
 pub mod metrics;
+pub mod sink;
 pub mod status;
 pub mod status_text;

@@ -3,6 +3,7 @@
 
 mod authorities;
 mod certificate;
+mod names;
 mod policy;
 mod selection;
 mod server;
@@ -11,7 +12,9 @@ mod target;
 pub use self::{
     authorities::load_authorities,
     certificate::{CertificateFault, load},
+    names::{cipher_name, protocol_name},
     policy::{DEFAULT_POLICY, POLICIES, policy},
+    selection::take_chosen,
     server::{ServerError, Servers},
     target::TargetTls,
 };

@@ -392,10 +392,28 @@ fn faults_among_blocks() {
         ("load_balancer \"a\" {\ndesync_mitigation_mode = \"off\"\n}", "2:26", "", "\"defensive\""),
         ("load_balancer \"a\" {\ndrop_invalid_header_fields = \"yes\"\n}", "2:30", "", "true or false"),
         (
-            "load_balancer \"a\" {\naccess_logs {\nenabled = true\n}\n}",
+            "load_balancer \"a\" {\nconnection_logs {\nenabled = true\n}\n}",
             "3:11",
             "`enabled` = true is not",
             "false",
+        ),
+        (
+            "load_balancer \"a\" {\naccess_logs {\nenabled = \"on\"\n}\n}",
+            "3:11",
+            "`enabled` = \"on\"",
+            "true or false",
+        ),
+        (
+            "load_balancer \"a\" {\naccess_logs {\npath = \"access.log\"\n}\n}",
+            "3:8",
+            "`path` = \"access.log\"",
+            "\"stdout\" or an absolute path",
+        ),
+        (
+            "load_balancer \"a\" {\naccess_logs {\nformat = \"combined\"\n}\n}",
+            "3:10",
+            "`format` = \"combined\"",
+            "\"alb\" or \"json\"",
         ),
         ("load_balancer \"a\" {\nload_balancer_type = \"network\"\n}", "2:22", "", "\"application\""),
         (

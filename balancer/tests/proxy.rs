@@ -130,6 +130,7 @@ impl Balancer {
             preserve_host_header: false,
             drop_invalid_header_fields: false,
             desync_mitigation_mode: DesyncMode::Defensive,
+            access_logs: None,
         };
         let ring = balancer::stickiness::Keyring::from_bytes(&[1; 32]).unwrap();
         let keys = balancer::rules::GroupKeys { ring: Arc::new(ring), names: vec!["app".into()] };
@@ -141,6 +142,7 @@ impl Balancer {
             http2_prior_knowledge: false,
             tls: None,
             response_fields: ListenerFields::default(),
+            access_log: None,
             rules: Arc::new(RuleTable::compile(&[], &Action::forward_to(0), &keys)),
         };
         let snapshot = Snapshot { listeners: vec![Arc::new(view)], groups: vec![Arc::new(group)] };

@@ -9,6 +9,8 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
+mod access_log;
+mod access_log_files;
 mod actions;
 mod applications;
 mod bad_requests;

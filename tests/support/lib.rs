@@ -11,6 +11,7 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
+pub mod access_log;
 pub mod apps;
 pub mod balancer;
 pub mod client;

@@ -6,8 +6,9 @@ use super::{
     fields::{Context, Fields},
     names::{NAME_ALLOWED, Names},
     schema::{Attribute, Child, Kind, Table},
+    value::shown,
 };
-use crate::model::{DesyncMode, LoadBalancer, XffMode};
+use crate::model::{DesyncMode, LineFormat, LoadBalancer, LogDestination, LogOutput, XffMode};
 
 /// Name of the load balancer of listeners when no block is given.
 const IMPLICIT_NAME: &str = "default";
@@ -106,19 +107,43 @@ pub(super) static LOAD_BALANCER: Table = Table {
     ],
 };
 
-pub(super) static ACCESS_LOGS: Table = logs("access_logs");
-pub(super) static CONNECTION_LOGS: Table = logs("connection_logs");
-pub(super) static HEALTH_CHECK_LOGS: Table = logs("health_check_logs");
+pub(super) static ACCESS_LOGS: Table = Table {
+    name: "access_logs",
+    top: false,
+    attributes: &[
+        Attribute::new(
+            "enabled",
+            Kind::Truth { default: false },
+            "Whether a line is written for each request.",
+        ),
+        Attribute::new(
+            "path",
+            Kind::Text { allowed: "\"stdout\" or an absolute path", default: "\"stdout\"" },
+            "Where the lines go. A file is appended to, and opened anew at SIGUSR1. Not on ALB.",
+        ),
+        Attribute::new(
+            "format",
+            Kind::Choice { allowed: &["alb", "json"], default: "alb", later: &[] },
+            "The form of a line: ALB's fields, or one JSON object. Not on ALB.",
+        ),
+        Attribute::ignored("bucket"),
+        Attribute::ignored("prefix"),
+    ],
+    blocks: &[],
+};
 
-/// Logs into S3: off on ALB unless `enabled`, and all that this version can do is leave them off.
-const LOGS: &[Attribute] = &[
-    Attribute::new("enabled", Kind::Only { allowed: &["false"] }, "Whether they are written into S3."),
+pub(super) static CONNECTION_LOGS: Table = unsupported_logs("connection_logs");
+pub(super) static HEALTH_CHECK_LOGS: Table = unsupported_logs("health_check_logs");
+
+/// Logs that are off on ALB unless `enabled`; all that this version can do is leave them off.
+const UNSUPPORTED_LOGS: &[Attribute] = &[
+    Attribute::new("enabled", Kind::Only { allowed: &["false"] }, "Whether they are written."),
     Attribute::ignored("bucket"),
     Attribute::ignored("prefix"),
 ];
 
-const fn logs(name: &'static str) -> Table {
-    Table { name, top: false, attributes: LOGS, blocks: &[] }
+const fn unsupported_logs(name: &'static str) -> Table {
+    Table { name, top: false, attributes: UNSUPPORTED_LOGS, blocks: &[] }
 }
 
 /// Reads all blocks; without any there is one load balancer with the defaults.
@@ -130,7 +155,7 @@ pub(super) fn build_all(context: &Context<'_>, names: &Names<'_>) -> Vec<LoadBal
 }
 
 fn build(fields: &Fields<'_>, name: String) -> LoadBalancer {
-    for table in [&ACCESS_LOGS, &CONNECTION_LOGS, &HEALTH_CHECK_LOGS] {
+    for table in [&CONNECTION_LOGS, &HEALTH_CHECK_LOGS] {
         // Opening alone checks them: they hold nothing to be read.
         fields.open_child(table);
     }
@@ -153,5 +178,26 @@ fn build(fields: &Fields<'_>, name: String) -> LoadBalancer {
             _ => DesyncMode::Defensive,
         },
         drop_invalid_header_fields: fields.truth("drop_invalid_header_fields"),
+        access_logs: log_output(&fields.open_child(&ACCESS_LOGS)),
     }
+}
+
+/// Where a log goes; nothing when it is off. Its attributes are looked at in any case.
+fn log_output(fields: &Fields<'_>) -> Option<LogOutput> {
+    let destination = match fields.text("path") {
+        None => LogDestination::Stdout,
+        Some(text) if text == "stdout" => LogDestination::Stdout,
+        Some(text) => {
+            if !text.starts_with('/') || text.contains('\0') {
+                let message = format!("`path` = {}; allowed: {}", shown(&text), fields.allowed("path"));
+                fields.fault_at("path", message);
+            }
+            LogDestination::File(text.into())
+        }
+    };
+    let format = match fields.choice("format") {
+        "json" => LineFormat::Json,
+        _ => LineFormat::Alb,
+    };
+    fields.truth("enabled").then_some(LogOutput { destination, format })
 }

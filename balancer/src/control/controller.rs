@@ -19,7 +19,7 @@ use tokio::{
 mod reload;
 
 use self::reload::Pending;
-use super::resolver::Resolver;
+use super::{log_files::LogFiles, resolver::Resolver};
 use crate::{
     clock::{monotonic_now, until},
     health::{Finished, HealthChecks, Prober, suspects},
@@ -74,6 +74,8 @@ pub struct Parts {
     pub keyring: Keyring,
     /// The workers.
     pub workers: Vec<UnboundedSender<WorkerMessage>>,
+    /// The log files of that configuration.
+    pub logs: LogFiles,
     /// Counts reloads.
     pub counters: Arc<ControlCounters>,
     /// What status and metrics look at.
@@ -85,6 +87,8 @@ pub struct Parts {
 pub enum Command {
     /// Read the configuration again.
     Reload,
+    /// Open log files anew.
+    ReopenLogs,
 }
 
 /// The keys, as the book of targets uses them.
@@ -129,6 +133,7 @@ pub struct Controller {
     checks: HealthChecks,
     events: Option<Events>,
     workers: Vec<UnboundedSender<WorkerMessage>>,
+    logs: LogFiles,
     counters: Arc<ControlCounters>,
     current: Arc<CurrentSnapshot>,
     listeners: Vec<(SocketAddr, ListenerId)>,
@@ -200,6 +205,7 @@ impl Controller {
             checks: HealthChecks::new(Prober::new(exempt)?, seed),
             events,
             workers: parts.workers,
+            logs: parts.logs,
             counters: parts.counters,
             current: parts.current,
             listeners: Vec::new(),
@@ -238,6 +244,7 @@ impl Controller {
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Reload) => self.reload(),
+                    Some(Command::ReopenLogs) => self.logs.reopen(),
                     None => return,
                 },
                 Some(event) = next_event(&mut self.events) => self.suspect(event),
@@ -253,6 +260,11 @@ impl Controller {
             }
             self.go_on_with_reload();
         }
+    }
+
+    /// Waits for a moment until log lines that workers handed over are written.
+    pub fn flush_logs(&self) {
+        self.logs.flush();
     }
 
     fn suspect(&mut self, event: TargetEvent) {
@@ -384,12 +396,14 @@ impl Controller {
             self.configuration.load_balancers.iter().cloned().map(Arc::new).collect();
         let view = |listener: &Listener| {
             let id = self.listeners.iter().find(|(address, _)| *address == listener.address)?.1;
+            let balancer = balancers.get(listener.load_balancer)?;
             Some(Arc::new(ListenerView {
                 id,
                 name: listener.name.clone(),
                 port: listener.address.port(),
                 tls: self.tls.get(&listener.address).cloned(),
-                load_balancer: Arc::clone(balancers.get(listener.load_balancer)?),
+                access_log: self.logs.access(&balancer.name),
+                load_balancer: Arc::clone(balancer),
                 http2_prior_knowledge: listener.http2_prior_knowledge,
                 response_fields: ListenerFields::new(&listener.response_fields),
                 rules: Arc::clone(self.rules.get(&listener.address)?),

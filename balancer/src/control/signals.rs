@@ -1,7 +1,7 @@
 //! Signals of the process as a stream of requests to the control side.
 //!
-//! SIGHUP reloads. SIGTERM and SIGINT drain, the second of them ends at once. SIGUSR1 is taken and does
-//! nothing, so that a stray one ends nothing; SIGPIPE is ignored by the runtime of the language.
+//! SIGHUP reloads. SIGTERM and SIGINT drain, the second of them ends at once. SIGUSR1 has log files opened
+//! anew; SIGPIPE is ignored by the runtime of the language.
 //! Must not know: how any of it is done.
 
 use std::io;
@@ -13,6 +13,8 @@ use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 pub enum Signal {
     /// Read the configuration again.
     Reload,
+    /// Open log files anew.
+    Reopen,
     /// Accept nothing new, finish what is in flight, end.
     Drain,
     /// End now.
@@ -47,15 +49,13 @@ impl Signals {
     /// Waits for the next request. Dropping the future loses no signal. Signals that come before they are
     /// waited for are kept, several of one kind as one.
     pub async fn next(&mut self) -> Signal {
-        loop {
-            tokio::select! {
-                // The end before anything else.
-                biased;
-                _ = self.terminate.recv() => return self.end(),
-                _ = self.interrupt.recv() => return self.end(),
-                _ = self.hangup.recv() => return Signal::Reload,
-                _ = self.user.recv() => {}
-            }
+        tokio::select! {
+            // The end before anything else.
+            biased;
+            _ = self.terminate.recv() => self.end(),
+            _ = self.interrupt.recv() => self.end(),
+            _ = self.hangup.recv() => Signal::Reload,
+            _ = self.user.recv() => Signal::Reopen,
         }
     }
 
@@ -80,6 +80,7 @@ mod tests {
         let mut next = async || tokio::time::timeout(Duration::from_secs(20), signals.next()).await.unwrap();
         send(Number::USR1);
         send(Number::PIPE);
+        assert_eq!(next().await, Signal::Reopen);
         send(Number::HUP);
         assert_eq!(next().await, Signal::Reload);
         send(Number::TERM);

@@ -7,7 +7,9 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::{
     Context,
+    connected::Connected,
     context::Taken,
+    entry::Entry,
     exchange::{After, exchange},
     forward::Route,
     h2::{self, Handover},
@@ -40,6 +42,8 @@ pub struct Accepted {
     pub peer: SocketAddr,
     /// The listener that accepted it.
     pub listener: ListenerId,
+    /// The certificate that the client was shown.
+    pub certificate: Option<Arc<str>>,
 }
 
 /// One client connection.
@@ -51,8 +55,9 @@ pub(super) struct Client {
     /// Memory for the head to the target and the head to the client.
     pub(super) scratch: [Vec<u8>; 2],
     pub(super) listener: Arc<ListenerView>,
-    peer: SocketAddr,
-    local: SocketAddr,
+    /// The entry of the request that is under way.
+    pub(super) entry: Entry,
+    connected: Rc<Connected>,
     snapshot: Rc<Taken>,
     watched: Watched,
     born_millis: u64,
@@ -86,6 +91,7 @@ impl Client {
         let listener = Arc::clone(snapshot.listener(accepted.listener)?);
         let local = accepted.stream.socket().local_addr().ok()?;
         accepted.stream.socket().set_nodelay(true).ok()?;
+        let connected = Connected::new(&accepted.stream, accepted.peer, local, accepted.certificate);
         let watched = context.watches.register();
         watched.watch().set_listener(accepted.listener.0);
         Some(Self {
@@ -93,8 +99,8 @@ impl Client {
             buffer: Buffer::default(),
             context: Rc::clone(context),
             scratch: [Vec::new(), Vec::new()],
-            peer: accepted.peer,
-            local,
+            entry: Entry::default(),
+            connected: Rc::new(connected),
             listener,
             snapshot,
             watched,
@@ -128,9 +134,9 @@ impl Client {
     }
 
     fn hand_over(self) -> Handover<ClientStream> {
-        let Self { stream, buffer: before, peer, local, snapshot, listener, watched, born_millis, .. } = self;
+        let Self { stream, buffer: before, connected, snapshot, listener, watched, born_millis, .. } = self;
         let secure = stream.is_secure();
-        Handover { stream, secure, before, peer, local, snapshot, listener, watched, born_millis }
+        Handover { stream, secure, before, connected, snapshot, listener, watched, born_millis }
     }
 
     pub(super) fn watch(&self) -> &Rc<Watch> {
@@ -164,9 +170,14 @@ impl Client {
         loop {
             let length = match self.read_head().await {
                 Reading::Head(length) => length,
-                Reading::Nothing => return,
+                Reading::Nothing => {
+                    self.entry.forget();
+                    return;
+                }
                 Reading::Refused(status) => {
+                    self.count_received(self.buffer.len() as u64);
                     self.answer_error(status, false, false).await;
+                    self.entry = Entry::default();
                     return self.linger().await;
                 }
             };
@@ -180,6 +191,7 @@ impl Client {
                 Err(refusal) => self.refuse(refusal).await,
             };
             self.watch().set_registration(None);
+            self.entry = Entry::default();
             match after {
                 After::Reuse => {}
                 After::Close => return self.linger().await,
@@ -193,15 +205,16 @@ impl Client {
             load_balancer: &self.listener.load_balancer,
             port: self.listener.port,
             secure: self.stream.is_secure(),
-            peer: self.peer,
-            local: self.local,
+            peer: self.connected.peer,
+            local: self.connected.local,
         };
         let bytes = self.buffer.bytes().get(..length).unwrap_or_default();
         let memory = std::mem::take(&mut self.scratch[0]);
+        let snapshot = Rc::clone(&self.snapshot);
         let plan =
-            Plan::make(&self.context, Rc::clone(&self.snapshot), &self.listener, &route, bytes, memory);
+            Plan::make(&self.context, snapshot, &self.listener, &route, bytes, memory, &mut self.entry);
         self.buffer.consume(length);
-        self.context.counters.bytes_received.add(length as u64);
+        self.count_received(length as u64);
         plan
     }
 
@@ -219,15 +232,28 @@ impl Client {
     /// Sends an answer of the balancer's own and counts it.
     pub(super) async fn answer(&mut self, answer: &Answer, keep_alive: bool, to_head: bool) -> After {
         self.context.count_answer(answer);
+        self.entry.own(answer);
         let page = answer.render(&self.listener.response_fields, &self.context.clock, keep_alive, to_head);
         self.arm_idle();
         match self.send(&page).await {
             Ok(Ok(())) => {
-                self.context.counters.bytes_sent.add(page.len() as u64);
+                self.count_returned(page.len() as u64);
                 if keep_alive { After::Reuse } else { After::Close }
             }
             _ => After::Gone,
         }
+    }
+
+    /// Counts bytes of a request.
+    pub(super) fn count_received(&mut self, bytes: u64) {
+        self.context.counters.bytes_received.add(bytes);
+        self.entry.received(bytes);
+    }
+
+    /// Counts bytes of a response.
+    pub(super) fn count_returned(&mut self, bytes: u64) {
+        self.context.counters.bytes_sent.add(bytes);
+        self.entry.returned(bytes);
     }
 
     /// Writes all of `bytes`, up to the socket.
@@ -244,6 +270,7 @@ impl Client {
     /// Reads until a whole head is buffered.
     async fn read_head(&mut self) -> Reading {
         let mut scanner = HeadScanner::default();
+        let mut begun = false;
         let watch = Rc::clone(self.watch());
         self.arm_idle();
         if self.buffer.is_empty() {
@@ -262,6 +289,9 @@ impl Client {
             self.skip_empty_lines();
             // Readiness can be announced in error: idle is who has sent nothing.
             watch.set_idle(self.buffer.is_empty());
+            if !self.buffer.is_empty() && !std::mem::replace(&mut begun, true) {
+                self.begin_entry();
+            }
             match scanner.find_end(self.buffer.bytes()) {
                 Ok(Some(length)) => return Reading::Head(length),
                 Ok(None) => {}
@@ -280,6 +310,13 @@ impl Client {
                 Err(_) => return Reading::Nothing,
             }
         }
+    }
+
+    /// A request begins, which is logged as the configuration of now has it.
+    fn begin_entry(&mut self) {
+        let snapshot = self.context.snapshot();
+        let listener = snapshot.listener(self.listener.id).unwrap_or(&self.listener);
+        self.entry = Entry::begin(&self.context, listener, &self.connected);
     }
 
     /// Empty lines before a request line are ignored (RFC 9112, section 2.2).

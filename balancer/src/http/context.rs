@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use super::trace::TraceIds;
+use super::{connected::ConnectionIds, trace::TraceIds};
 use crate::{
     balance::Random,
     clock::CoarseClock,
@@ -19,7 +19,11 @@ use crate::{
     snapshot::Snapshot,
     stickiness::SessionTable,
     target_group::{GroupView, TargetState, TargetView},
-    telemetry::counters::{GroupShard, TargetShard, WorkerCounters},
+    telemetry::{
+        access_log::Record,
+        counters::{GroupShard, TargetShard, WorkerCounters},
+        sink::Batches,
+    },
     upstream::{Counting, Pool, TlsSessions, multiplex::Multiplexed},
     wire::{buffer::BufferStore, deadline::Watches},
 };
@@ -65,6 +69,13 @@ pub struct Context {
     pub random: RefCell<Random>,
     /// Names for requests.
     pub(super) trace_ids: RefCell<TraceIds>,
+    /// Log lines on their way to files.
+    pub logs: RefCell<Batches>,
+    /// Memory for the entries of log lines.
+    #[allow(clippy::vec_box, reason = "they go from here into entries and back as they are")]
+    pub(super) spare_records: RefCell<Vec<Box<Record>>>,
+    /// Names for client connections.
+    pub(super) connection_ids: ConnectionIds,
     /// Whether the process is ending.
     pub draining: Cell<bool>,
     snapshot: RefCell<Rc<Taken>>,
@@ -89,6 +100,9 @@ impl Context {
             buffers: BufferStore::default(),
             random: RefCell::new(Random::new(RandomState::new().hash_one(worker))),
             trace_ids: RefCell::default(),
+            logs: RefCell::new(Batches::new(worker)),
+            spare_records: RefCell::default(),
+            connection_ids: ConnectionIds::default(),
             draining: Cell::new(false),
             snapshot: RefCell::new(Rc::new(Taken(Arc::new(empty)))),
         }
@@ -122,6 +136,11 @@ impl Context {
             Reason::Redirect => self.counters.redirects.inc(),
             Reason::FixedResponse => self.counters.fixed(answer.status),
         }
+    }
+
+    /// Hands the log lines that have come together to the threads that write them.
+    pub fn hand_over_logs(&self) {
+        self.counters.log_lines_dropped.add(self.logs.borrow_mut().flush());
     }
 
     /// This worker's shard of a group's figures.

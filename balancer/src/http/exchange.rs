@@ -96,6 +96,7 @@ async fn attempt(client: &mut Client, plan: &mut Plan, fresh: bool) -> Attempt {
     let Some(target) = plan.target() else {
         return Attempt::Failed(OwnStatus::ServiceUnavailable, Body::Unread);
     };
+    client.entry.target(&target.endpoint);
     client.watch().set_registration(Some(target.registration));
     let Some(destination) = plan.destination() else {
         return Attempt::Failed(OwnStatus::ServiceUnavailable, Body::Unread);
@@ -115,6 +116,8 @@ async fn attempt(client: &mut Client, plan: &mut Plan, fresh: bool) -> Attempt {
         },
     };
     plan.count_sending(&context);
+    client.entry.sent();
+    let head_length = plan.head.len() as u64;
     let sending = Pump::new(
         std::mem::take(&mut plan.head),
         plan.wishes.framing,
@@ -123,6 +126,7 @@ async fn attempt(client: &mut Client, plan: &mut Plan, fresh: bool) -> Attempt {
     let mut transfer =
         Transfer { connection, inbound: context.buffers.take(), sending, upload_failed: false, reused };
     let outcome = transfer.run(client, plan).await;
+    client.count_received(transfer.sending.moved().saturating_sub(head_length));
     finish(transfer, client, plan, &outcome, &destination)
 }
 
@@ -137,7 +141,6 @@ fn finish(
     let context = &client.context;
     let Transfer { connection, inbound, sending, upload_failed, .. } = transfer;
     let sent_all = sending.is_done() && !upload_failed;
-    context.counters.bytes_received.add(sending.moved());
     let clean = inbound.is_empty();
     context.buffers.give(inbound);
     plan.head = sending.into_memory();
@@ -203,7 +206,7 @@ impl Transfer {
         if plan.wishes.expects_continue && client.buffer.is_empty() {
             let invited = client.send(b"HTTP/1.1 100 Continue\r\n\r\n").await;
             if !matches!(invited, Ok(Ok(()))) {
-                return Outcome::Over(After::Gone);
+                return self.client_gone(client);
             }
         }
         let watch = Rc::clone(client.watch());
@@ -242,7 +245,8 @@ impl Transfer {
         if again { Outcome::Stale } else { Outcome::Failed(OwnStatus::BadGateway) }
     }
 
-    fn client_gone(&self, client: &Client) -> Outcome {
+    fn client_gone(&self, client: &mut Client) -> Outcome {
+        client.entry.client_gone();
         client.context.counters.own(OwnStatus::ClientClosed);
         Outcome::Over(After::Gone)
     }
@@ -312,8 +316,11 @@ impl Transfer {
                 self.inbound.consume(length);
                 match client.send(&interim).await {
                     // The next head may be in the buffer already.
-                    Ok(Ok(())) => continue,
-                    _ => return Err(Outcome::Over(After::Gone)),
+                    Ok(Ok(())) => {
+                        client.count_returned(interim.len() as u64);
+                        continue;
+                    }
+                    _ => return Err(self.client_gone(client)),
                 }
             }
             let answered = self.compose(client, plan, &response);
@@ -324,6 +331,7 @@ impl Transfer {
     }
 
     fn compose(&self, client: &mut Client, plan: &Plan, response: &Response<'_>) -> Answered {
+        client.entry.answered(response.status);
         let context = &client.context;
         let mut edits = plan.respond(context, &response.view(), client.stream.is_secure());
         client.listener.response_fields.put_into(&mut edits);
@@ -336,6 +344,7 @@ impl Transfer {
         let mut head = std::mem::take(&mut client.scratch[1]);
         head.clear();
         compose::head(response, &edits, ClientSide { version, keep_alive: client_stays }, &mut head);
+        client.entry.responding(response.status);
         Answered {
             pump: Pump::new(head, response.framing, compose::delivery(response.framing, version)),
             target_stays: response.keep_alive,
@@ -349,7 +358,7 @@ impl Transfer {
         let watch = Rc::clone(client.watch());
         let pump = &mut answered.pump;
         let moved = watch.within(poll_fn(|cx| self.poll_relay(cx, client, pump))).await;
-        client.context.counters.bytes_sent.add(pump.moved());
+        client.count_returned(pump.moved());
         let Answered { pump, target_stays, client_stays, .. } = answered;
         let outcome = match moved {
             Ok(Ok(())) => Outcome::Done { target_stays, client_stays },

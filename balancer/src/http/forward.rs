@@ -73,6 +73,16 @@ impl<'a> Target<'a> {
         Self { path: path.into(), authority: authority.map(Cow::Borrowed), port_is_set: false }
     }
 
+    /// Host and port, where they are known.
+    pub(super) fn authority(&self) -> Option<&[u8]> {
+        self.authority.as_deref().filter(|authority| !authority.is_empty())
+    }
+
+    /// Path and query as they stand.
+    pub(super) fn path(&self) -> &[u8] {
+        &self.path
+    }
+
     /// Path and query, with the leading slash that the absolute form may lack.
     fn path_and_query(&self) -> Cow<'_, [u8]> {
         if self.path.starts_with(b"/") || &*self.path == b"*" {
@@ -84,8 +94,7 @@ impl<'a> Target<'a> {
     /// The URI in the parts that a redirect is made of.
     pub(super) fn redirect(&self, redirect: &Redirect, route: &Route<'_>) -> Option<Vec<u8>> {
         let local = host_of(route.local.ip());
-        let authority = self.authority.as_deref().filter(|authority| !authority.is_empty());
-        let host = authority.map_or(local.as_bytes(), |authority| split_port(authority).0);
+        let host = self.authority().map_or(local.as_bytes(), |authority| split_port(authority).0);
         let whole = self.path_and_query();
         let end = memchr::memchr(b'?', &whole).unwrap_or(whole.len());
         let (path, query) = whole.split_at_checked(end).unwrap_or_default();
@@ -214,6 +223,11 @@ fn host(target: &Target<'_>, route: &Route<'_>, out: &mut Vec<u8>) {
     }
 }
 
+/// Whether an authority names a port.
+pub(super) fn has_port(authority: &[u8]) -> bool {
+    !split_port(authority).1.is_empty()
+}
+
 /// Connection options towards the target: an upgrade that the client asked for, and trailers.
 fn connection(request: &Request<'_>, out: &mut Vec<u8>) {
     let trailers = request.fields.of(Kind::Te).flat_map(list).any(|te| te.eq_ignore_ascii_case(b"trailers"));
@@ -279,6 +293,7 @@ mod tests {
             preserve_host_header: false,
             drop_invalid_header_fields: false,
             desync_mitigation_mode: DesyncMode::Defensive,
+            access_logs: None,
         };
         edit(&mut load_balancer);
         let route = Route {

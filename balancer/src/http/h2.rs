@@ -14,7 +14,6 @@ mod websocket;
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
-    net::SocketAddr,
     rc::Rc,
     sync::Arc,
     task::Poll,
@@ -28,7 +27,7 @@ use tokio::{
     task::spawn_local,
 };
 
-use super::{Context, context::Taken};
+use super::{Context, connected::Connected, context::Taken};
 use crate::{
     snapshot::ListenerView,
     wire::{
@@ -58,8 +57,7 @@ const LINGER: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 struct Session {
     context: Rc<Context>,
-    peer: SocketAddr,
-    local: SocketAddr,
+    connected: Rc<Connected>,
     secure: bool,
     /// The listener, and the snapshot it is of: what the one names by number is in the other.
     view: RefCell<(Rc<Taken>, Arc<ListenerView>)>,
@@ -78,10 +76,8 @@ pub(super) struct Handover<S> {
     pub(super) secure: bool,
     /// What was read of it already.
     pub(super) before: Buffer,
-    /// The client.
-    pub(super) peer: SocketAddr,
-    /// The address the client connected to.
-    pub(super) local: SocketAddr,
+    /// The client's connection.
+    pub(super) connected: Rc<Connected>,
     /// The snapshot that the listener is of.
     pub(super) snapshot: Rc<Taken>,
     /// The listener that accepted it.
@@ -99,14 +95,13 @@ where
 {
     let counters = Arc::clone(&context.counters);
     counters.http2_connections_opened.inc();
-    let Handover { stream, secure, before, peer, local, snapshot, listener, watched, born_millis } = handover;
+    let Handover { stream, secure, before, connected, snapshot, listener, watched, born_millis } = handover;
     let stream = Metered::new(stream, before, context.clock.millis());
     let meter = Rc::clone(stream.meter());
     let watch = Rc::clone(watched.watch());
     let session = Rc::new(Session {
         context,
-        peer,
-        local,
+        connected,
         secure,
         view: RefCell::new((snapshot, listener)),
         watch: Rc::clone(&watch),

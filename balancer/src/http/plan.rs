@@ -7,6 +7,7 @@ use super::{
     Context,
     admission::{admit, unreadable},
     context::Taken,
+    entry::Entry,
     forward::{self, Route, Target},
     pick::{pick, spill},
 };
@@ -130,7 +131,7 @@ fn go_together(head: &RequestHead<'_>, targets: ProtocolVersion) -> bool {
 }
 
 /// Whether the request is a call of gRPC; gRPC-Web, which any HTTP carries, is another type.
-fn is_grpc(head: &RequestHead<'_>) -> bool {
+pub(super) fn is_grpc(head: &RequestHead<'_>) -> bool {
     head.values("content-type").any(|value| {
         let kind = b"application/grpc";
         value.split_at_checked(kind.len()).is_some_and(|(front, rest)| {
@@ -151,9 +152,10 @@ impl Plan {
         route: &Route<'_>,
         bytes: &[u8],
         memory: Vec<u8>,
+        entry: &mut Entry,
     ) -> Result<Self, Refusal> {
         let mut request = Request::parse(bytes).map_err(|error| unreadable(context, bytes, error))?;
-        Self::decide(context, snapshot, listener, route, &mut request, memory)
+        Self::decide(context, snapshot, listener, route, &mut request, memory, entry)
     }
 
     /// Decides over `request`, whatever version it came in.
@@ -167,24 +169,30 @@ impl Plan {
         route: &Route<'_>,
         request: &mut Request<'_>,
         mut memory: Vec<u8>,
+        entry: &mut Entry,
     ) -> Result<Self, Refusal> {
         context.counters.requests.inc();
+        entry.request(request, route);
         let wishes = admit(context, &listener.load_balancer, request)?;
         let target = Target::of(request)?;
         let view = request.view();
         let chosen = listener.rules.choose(&view, route.peer.ip());
         context.counters.rule_evaluations.add(chosen.evaluated as u64);
+        entry.rule(&chosen);
         let forward = forward_of(&chosen, &target, route, wishes)?;
         let target = match chosen.transforms {
             Some(transforms) => {
-                target.rewrite(transforms).map_err(|_| Refusal::error(OwnStatus::InternalError, wishes))?
+                let rewritten = target.rewrite(transforms);
+                entry.rewritten(transforms, rewritten.as_ref().ok());
+                rewritten.map_err(|_| Refusal::error(OwnStatus::InternalError, wishes))?
             }
             None => target,
         };
         memory.clear();
         let trace = context.trace_ids.borrow_mut().draw(context.clock.unix());
-        forward::head(request, &target, route, &trace, &mut memory);
-        Self::route(context, snapshot, (listener.id, &chosen, forward), &view, wishes, memory)
+        let traced = forward::head(request, &target, route, &trace, &mut memory);
+        entry.trace(memory.get(traced).unwrap_or_default());
+        Self::route(context, snapshot, (listener.id, &chosen, forward), &view, wishes, memory, entry)
     }
 
     /// Decides which group and which target get the request.
@@ -195,13 +203,15 @@ impl Plan {
         view: &RequestHead<'_>,
         wishes: Wishes,
         head: Vec<u8>,
+        entry: &mut Entry,
     ) -> Result<Self, Refusal> {
         let refuse = |status| Refusal::error(status, wishes);
         let routed = forward.route(view, context.clock.unix());
-        if let Some(decision) = &routed.decision
-            && let Some(counter) = context.counters.group_stickiness.get(decision.outcome.index())
-        {
-            counter.inc();
+        if let Some(decision) = &routed.decision {
+            entry.group_decision(decision.outcome);
+            if let Some(counter) = context.counters.group_stickiness.get(decision.outcome.index()) {
+                counter.inc();
+            }
         }
         // No client has a group yet, and none has a weight: nobody is there.
         let place = routed.place.ok_or_else(|| refuse(OwnStatus::ServiceUnavailable))?;
@@ -211,6 +221,7 @@ impl Plan {
             .group(place)
             .and_then(|index| Some((index, snapshot.groups.get(index)?)))
             .ok_or_else(|| refuse(OwnStatus::ServiceUnavailable))?;
+        entry.group(&group.settings.name);
         if !go_together(view, group.settings.protocol_version) {
             return Err(refuse(OwnStatus::IncompatibleProtocol));
         }

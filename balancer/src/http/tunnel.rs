@@ -24,6 +24,7 @@ pub(super) async fn tunnel(
 ) {
     let counters = std::sync::Arc::clone(&client.context.counters);
     counters.tunnels_opened.inc();
+    client.entry.tunnel();
     let mut down = Pump::new(head.into_memory(), Framing::UntilClose, Delivery::AsIs);
     let mut up = Pump::new(Vec::new(), Framing::UntilClose, Delivery::AsIs);
     let (mut down_over, mut up_over, mut down_shut, mut up_shut) = (false, false, false, false);
@@ -62,7 +63,7 @@ pub(super) async fn tunnel(
         if up_shut && down_shut { Poll::Ready(()) } else { Poll::Pending }
     });
     let _ = watch.within(both).await;
-    counters.bytes_received.add(up.moved());
-    counters.bytes_sent.add(down.moved());
+    client.count_received(up.moved());
+    client.count_returned(down.moved());
     counters.tunnels_closed.inc();
 }

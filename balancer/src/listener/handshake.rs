@@ -1,17 +1,18 @@
 //! What stands between an accepted socket and the engine: on an HTTPS listener the TLS handshake, bounded in
 //! time. The protocol that it settles decides which engine serves the connection.
 
-use std::{net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{future::poll_fn, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use rustls::{HandshakeKind, ServerConfig};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    http::{Accepted, Context, serve},
+    http::{Accepted, Context, log_unread, serve},
     response::answer::Answer,
     snapshot::{ListenerId, ListenerView},
     telemetry::counters::OwnStatus,
+    tls::take_chosen,
     wire::{client_stream::ClientStream, deadline::Watched},
 };
 
@@ -24,23 +25,25 @@ pub(super) async fn begin(context: Rc<Context>, socket: TcpStream, peer: SocketA
     let view = context.snapshot().listener(listener).cloned();
     let tls = view.as_ref().and_then(|view| view.tls.clone().map(|tls| (Arc::clone(view), tls)));
     let stream = match tls {
-        None => Some(ClientStream::Plain(socket)),
+        None => Some((ClientStream::Plain(socket), None)),
         // Apart, so that plain connections do not carry its state.
-        Some((view, config)) => Box::pin(secure(&context, socket, config, &view)).await,
+        Some((view, config)) => Box::pin(secure(&context, socket, config, peer, &view)).await,
     };
-    if let Some(stream) = stream {
-        serve(Rc::clone(&context), Accepted { stream, peer, listener }).await;
+    if let Some((stream, certificate)) = stream {
+        serve(Rc::clone(&context), Accepted { stream, peer, listener, certificate }).await;
     }
     context.counters.connections_closed.inc();
 }
 
-/// Shakes hands. Nothing: the connection is over, which is counted.
+/// Shakes hands: the stream, and the name of the certificate that the client was shown. Nothing: the connection is
+/// over, which is counted.
 async fn secure(
     context: &Rc<Context>,
     socket: TcpStream,
     config: Arc<ServerConfig>,
+    peer: SocketAddr,
     listener: &ListenerView,
-) -> Option<ClientStream> {
+) -> Option<(ClientStream, Option<Arc<str>>)> {
     socket.set_nodelay(true).ok()?;
     let watched = context.watches.register();
     let watch = watched.watch();
@@ -54,7 +57,7 @@ async fn secure(
         Ok(Ok(0)) => return None,
         Ok(Ok(_)) if first[0].is_ascii_uppercase() => {
             context.counters.client_tls_errors.inc();
-            answer_plain(context, listener, socket, &watched).await;
+            answer_plain(context, listener, socket, peer, &watched).await;
             return None;
         }
         Ok(Ok(_)) => {}
@@ -63,13 +66,20 @@ async fn secure(
             return None;
         }
     }
-    match watch.within(TlsAcceptor::from(config).accept(socket)).await {
+    let mut certificate = None;
+    let mut accepting = pin!(TlsAcceptor::from(config).accept(socket));
+    let accepted = poll_fn(|cx| {
+        let step = accepting.as_mut().poll(cx);
+        certificate = take_chosen().or_else(|| certificate.take());
+        step
+    });
+    match watch.within(accepted).await {
         Ok(Ok(stream)) => {
             context.counters.client_tls_handshakes.inc();
             if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
                 context.counters.client_tls_resumptions.inc();
             }
-            Some(ClientStream::Tls(Box::new(stream)))
+            Some((ClientStream::Tls(Box::new(stream)), certificate))
         }
         failed => {
             context.counters.client_tls_errors.inc();
@@ -82,10 +92,19 @@ async fn secure(
 }
 
 /// A client that speaks plain HTTP to a TLS port is told so, as other servers do.
-async fn answer_plain(context: &Context, listener: &ListenerView, mut socket: TcpStream, watched: &Watched) {
+async fn answer_plain(
+    context: &Rc<Context>,
+    listener: &ListenerView,
+    mut socket: TcpStream,
+    peer: SocketAddr,
+    watched: &Watched,
+) {
     context.counters.own(OwnStatus::BadRequest);
     let page =
         Answer::error(OwnStatus::BadRequest).render(&listener.response_fields, &context.clock, false, false);
+    if let Ok(local) = socket.local_addr() {
+        log_unread(context, listener, [peer, local], OwnStatus::BadRequest, page.len() as u64);
+    }
     let watch = watched.watch();
     let told = async {
         socket.write_all(&page).await?;

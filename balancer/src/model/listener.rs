@@ -28,6 +28,8 @@ pub struct LoadBalancer {
     pub drop_invalid_header_fields: bool,
     /// `desync_mitigation_mode`, default defensive.
     pub desync_mitigation_mode: DesyncMode,
+    /// `access_logs`: a line for each request; default none.
+    pub access_logs: Option<super::LogOutput>,
 }
 
 /// `xff_header_processing_mode` (ALB: X-Forwarded headers).

@@ -168,6 +168,8 @@ pub struct WorkerCounters {
     pub target_tls_resumptions: Counter,
     /// Calls of gRPC that were forwarded (ALB: GrpcRequestCount).
     pub grpc_requests: Counter,
+    /// Lines for log files that did not fit into the queue of a writer.
+    pub log_lines_dropped: Counter,
     /// Bytes read from clients.
     pub bytes_received: Counter,
     /// Bytes written to clients.

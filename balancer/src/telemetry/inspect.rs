@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     counters::{ControlCounters, Counter, OwnStatus, STICKINESS_OUTCOMES, TargetShard, WorkerCounters},
+    sink::Written,
     status::{
         AnomalyStatus, Connections, GroupStatus, ListenerStatus, LoadSkew, RuleStatus, SessionTable, Status,
         StickinessStatus, TargetStatus, Totals, WeightStatus,
@@ -126,6 +127,8 @@ pub struct Inspector {
     pub control: Arc<ControlCounters>,
     /// What is served from.
     pub snapshot: Arc<CurrentSnapshot>,
+    /// Lines that got as far as a log file.
+    pub log_files: Arc<Written>,
     /// What is kept by slot.
     pub slots: Arc<dyn SlotFigures>,
     /// Names of the outcomes that stickiness decisions are counted by, in counting order.
@@ -147,7 +150,11 @@ impl Inspector {
             draining: self.control.draining(),
             reloads: self.control.reloads.get(),
             reload_failures: self.control.reload_failures.get(),
-            totals: totals(&self.workers),
+            totals: Totals {
+                log_lines_written: self.log_files.lines(),
+                log_lines_lost: self.log_files.lost(),
+                ..totals(&self.workers)
+            },
             session_table: self.slots.session_table(),
             listeners: snapshot
                 .listeners
@@ -340,6 +347,9 @@ fn totals(workers: &[Arc<WorkerCounters>]) -> Totals {
         target_tls_handshakes: all(|worker| &worker.target_tls_handshakes),
         target_tls_resumptions: all(|worker| &worker.target_tls_resumptions),
         grpc_requests: all(|worker| &worker.grpc_requests),
+        log_lines_dropped: all(|worker| &worker.log_lines_dropped),
+        log_lines_written: 0,
+        log_lines_lost: 0,
         bytes_received: all(|worker| &worker.bytes_received),
         bytes_sent: all(|worker| &worker.bytes_sent),
     }

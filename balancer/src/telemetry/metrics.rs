@@ -281,6 +281,13 @@ fn totals(families: &mut Families<'_>, status: &Status) -> fmt::Result {
         totals.target_tls_resumptions,
     )?;
     families.counter("balancer_grpc_requests", "Calls of gRPC.", totals.grpc_requests)?;
+    families.counter("balancer_log_lines", "Lines written into log files.", totals.log_lines_written)?;
+    families.counters(
+        "balancer_log_lines_lost",
+        "Lines that did not get into a log file: its writer did not keep up, or writing failed.",
+        [("queue_full", totals.log_lines_dropped), ("write_failed", totals.log_lines_lost)]
+            .map(|(reason, count)| ([("reason", reason)], count)),
+    )?;
     families.bytes("balancer_received", "Bytes read from clients.", totals.bytes_received)?;
     families.bytes("balancer_sent", "Bytes written to clients.", totals.bytes_sent)
 }

@@ -99,6 +99,12 @@ pub struct Totals {
     pub target_tls_resumptions: u64,
     /// Calls of gRPC.
     pub grpc_requests: u64,
+    /// Lines written into log files.
+    pub log_lines_written: u64,
+    /// Lines that were dropped because the writer of a log file did not keep up.
+    pub log_lines_dropped: u64,
+    /// Lines that a log file did not take.
+    pub log_lines_lost: u64,
     /// Bytes read from clients.
     pub bytes_received: u64,
     /// Bytes written to clients.

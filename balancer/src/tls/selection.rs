@@ -3,7 +3,7 @@
 //! without such a one the default certificate. ALB puts the kind of key before validity; here no expired
 //! certificate is shown where a valid one would do.
 
-use std::{cmp::Reverse, collections::HashMap, fmt, sync::Arc};
+use std::{cell::RefCell, cmp::Reverse, collections::HashMap, fmt, sync::Arc};
 
 use rustls::{
     SignatureScheme,
@@ -17,7 +17,20 @@ use crate::{
     model::{Certificate, CertificateFacts, ListenerTls},
 };
 
+thread_local! {
+    /// The name of the certificate that this thread chose last.
+    static CHOSEN: RefCell<Option<Arc<str>>> = const { RefCell::new(None) };
+}
+
+/// The name of the certificate that was chosen on this thread since the last call. The engine does not say it:
+/// whoever drives a handshake asks after each step.
+#[must_use]
+pub fn take_chosen() -> Option<Arc<str>> {
+    CHOSEN.take()
+}
+
 struct Candidate {
+    name: Arc<str>,
     facts: CertificateFacts,
     key: Arc<CertifiedKey>,
 }
@@ -25,7 +38,8 @@ struct Candidate {
 impl Candidate {
     fn new(certificate: &Certificate, provider: &CryptoProvider) -> Result<Self, rustls::Error> {
         let key = CertifiedKey::from_der(certificate.chain.clone(), certificate.key.clone_key(), provider)?;
-        Ok(Self { facts: certificate.facts.clone(), key: Arc::new(key) })
+        let name = certificate.name.as_str().into();
+        Ok(Self { name, facts: certificate.facts.clone(), key: Arc::new(key) })
     }
 
     fn is_valid_at(&self, now: i64) -> bool {
@@ -71,7 +85,7 @@ impl Selection {
         Ok(Self { default: Candidate::new(&tls.default_certificate, provider)?, by_name })
     }
 
-    fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme], now: i64) -> Arc<CertifiedKey> {
+    fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme], now: i64) -> &Candidate {
         let name = name.map(|name| name.trim_end_matches('.').to_ascii_lowercase());
         let exact = name.as_ref().and_then(|name| self.by_name.get(name));
         let parent = name.as_ref().and_then(|name| name.split_once('.')).map(|(_, parent)| parent);
@@ -84,13 +98,15 @@ impl Selection {
             let rank = (facts.is_ecdsa, facts.hash_bits, facts.key_bits, facts.not_after);
             (!candidate.is_valid_at(now), Reverse(rank))
         });
-        Arc::clone(best.map_or(&self.default.key, |candidate| &candidate.key))
+        best.map_or(&self.default, |candidate| candidate)
     }
 }
 
 impl ResolvesServerCert for Selection {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let now = i64::from(unix_now().0);
-        Some(self.choose(hello.server_name(), hello.signature_schemes(), now))
+        let chosen = self.choose(hello.server_name(), hello.signature_schemes(), now);
+        CHOSEN.set(Some(Arc::clone(&chosen.name)));
+        Some(Arc::clone(&chosen.key))
     }
 }

@@ -431,11 +431,7 @@ mod tests {
     }
 
     impl AsyncWrite for Reluctant {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            buf: &[u8],
-        ) -> Poll<io::Result<usize>> {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
             self.willing = !self.willing;
             if self.willing {
                 return Poll::Pending;

@@ -11,6 +11,7 @@ use super::{Controller, Names, ServerConfigs, TargetTlss, host_names, server_con
 use crate::{
     clock::monotonic_now,
     config,
+    control::log_files::Opened,
     model::{BalancerSettings, Configuration},
     snapshot::WorkerMessage,
     stickiness::Keyring,
@@ -27,6 +28,8 @@ pub(super) struct Pending {
     tls: ServerConfigs,
     /// TLS to the targets of groups that have it.
     target_tls: TargetTlss,
+    /// Its log files.
+    logs: Opened,
 }
 
 impl Controller {
@@ -89,6 +92,7 @@ impl Controller {
         })?;
         let tls = server_configs(&self.servers, &configuration).map_err(|error| one(error.to_string()))?;
         let target_tls = target_tls(&configuration).map_err(|error| one(error.to_string()))?;
+        let logs = self.logs.open(&configuration).map_err(|error| one(error.to_string()))?;
         let mut bound = Vec::new();
         for listener in &configuration.listeners {
             if !self.listeners.iter().any(|(address, _)| *address == listener.address) {
@@ -101,11 +105,11 @@ impl Controller {
                 bound.push((listener.address, sockets));
             }
         }
-        Ok(Pending { configuration, keyring, bound, tls, target_tls })
+        Ok(Pending { configuration, keyring, bound, tls, target_tls, logs })
     }
 
     fn put_into_force(&mut self, pending: Pending) -> Result<(), String> {
-        let Pending { configuration, keyring, bound, tls, target_tls } = pending;
+        let Pending { configuration, keyring, bound, tls, target_tls, logs } = pending;
         let ring = Names(Arc::new(keyring));
         let wanted = self.wanted(&configuration, &target_tls);
         self.registry
@@ -113,6 +117,7 @@ impl Controller {
             .map_err(|error| error.to_string())?;
         self.names = ring;
         self.tls = tls;
+        self.logs.take_up(logs);
         for warning in config::warnings(&configuration) {
             tracing::warn!("{warning}");
         }

@@ -37,6 +37,15 @@ impl Head {
         (Self { parts, cookies, bodiless, protocol }, body)
     }
 
+    /// Bytes of what the head says; how few of them it took to say it is the engine's secret.
+    pub(super) fn size(&self) -> u64 {
+        let uri = &self.parts.uri;
+        let target = uri.path_and_query().map_or(0, |path| path.as_str().len());
+        let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
+        let line = self.parts.method.as_str().len() + target + authority;
+        line as u64 + size(&self.parts.headers)
+    }
+
     /// The key of the handshake, when the request is for a WebSocket (RFC 8441).
     pub(super) fn key(&self) -> Option<Key> {
         self.protocol.as_ref()?.as_ref().ok().cloned()
@@ -77,6 +86,11 @@ impl Head {
         }
         Request::of_fields(method, target.as_bytes(), authority, lines, self.bodiless)
     }
+}
+
+/// Bytes of names and values.
+pub(super) fn size(fields: &HeaderMap) -> u64 {
+    fields.iter().map(|(name, value)| (name.as_str().len() + value.len()) as u64).sum()
 }
 
 /// Appends the trailer fields that may travel (RFC 9110, section 6.5.1) as lines of HTTP/1.1.

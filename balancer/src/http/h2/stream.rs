@@ -16,6 +16,7 @@ use super::{LINGER, Open, Session, head, head::Head, to_http1, to_http2, websock
 use crate::{
     http::{
         Context,
+        entry::Entry,
         exchange::MOST_CONNECT_TIMEOUTS,
         forward::Route,
         plan::{Plan, Refusal},
@@ -69,6 +70,8 @@ pub(super) struct Stream {
     pub(super) key: Option<Key>,
     pub(super) listener: Arc<ListenerView>,
     pub(super) secure: bool,
+    /// Its entry in the access log.
+    pub(super) entry: Entry,
     watched: Watched,
 }
 
@@ -82,16 +85,20 @@ pub(super) async fn serve(
     let context = Rc::clone(&session.context);
     session.look_again();
     let (snapshot, listener) = session.view();
+    let mut entry = Entry::begin(&context, &listener, &session.connected);
     let (head, body) = Head::new(request);
+    if entry.is_open() {
+        entry.received(head.size());
+    }
     let route = Route {
         load_balancer: &listener.load_balancer,
         port: listener.port,
         secure: session.secure,
-        peer: session.peer,
-        local: session.local,
+        peer: session.connected.peer,
+        local: session.connected.local,
     };
     let planned = head.request().map_err(Refusal::from).and_then(|mut request| {
-        Plan::decide(&context, snapshot, &listener, &route, &mut request, Vec::new())
+        Plan::decide(&context, snapshot, &listener, &route, &mut request, Vec::new(), &mut entry)
     });
     let key = head.key();
     drop(head);
@@ -104,6 +111,7 @@ pub(super) async fn serve(
         key,
         listener: Arc::clone(&listener),
         secure: session.secure,
+        entry,
         watched,
     };
     match planned {
@@ -112,6 +120,7 @@ pub(super) async fn serve(
             stream.answer(&answer, wishes.is_some_and(|wishes| wishes.to_head))
         }
     }
+    stream.entry = Entry::default();
     stream.linger().await;
 }
 
@@ -191,14 +200,24 @@ impl Stream {
         let _ = watch.within(drain).await;
     }
 
+    /// Notes the size of a head that is sent, where that is logged.
+    pub(super) fn count_head(&mut self, fields: &http::HeaderMap) {
+        if self.entry.is_open() {
+            self.entry.returned(head::size(fields));
+        }
+    }
+
     /// Sends an answer of the balancer's own and counts it. It is short: the engine holds it until the client
     /// takes it.
     fn answer(&mut self, answer: &Answer, to_head: bool) {
         self.context.count_answer(answer);
+        self.entry.own(answer);
         let to_head = to_head || answer.body.is_empty();
         let fields = &self.listener.response_fields;
         let answer = self.context.clock.with_date(|date| head::own(answer, fields, date));
         let (head, body) = answer.into_parts();
+        let length = if to_head { 0 } else { body.len() as u64 };
+        self.entry.returned(head::size(&head.headers) + length);
         let sent = self.respond.send_response(http::Response::from_parts(head, ()), to_head);
         if let (Ok(mut sending), false) = (sent, to_head) {
             let _ = sending.send_data(body, true);

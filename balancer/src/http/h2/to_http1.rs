@@ -36,6 +36,7 @@ use crate::{
 pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -> Attempt {
     let context = Rc::clone(&stream.context);
     let Some(target) = plan.target() else { return Attempt::Failed(OwnStatus::ServiceUnavailable) };
+    stream.entry.target(&target.endpoint);
     stream.watch().set_registration(Some(target.registration));
     let Some(destination) = plan.destination() else {
         return Attempt::Failed(OwnStatus::ServiceUnavailable);
@@ -61,11 +62,13 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -
         }
     };
     plan.count_sending(&context);
+    stream.entry.sent();
     let sending = Upload::new(std::mem::take(&mut plan.head), plan.wishes.framing);
     let mut transfer =
         Transfer { connection, inbound: context.buffers.take(), sending, upload_failed: false, reused };
     let outcome = transfer.run(stream, plan).await;
     let Transfer { connection, inbound, sending, upload_failed, .. } = transfer;
+    stream.entry.received(sending.taken());
     let sent_all = sending.is_done() && !upload_failed;
     let clean = inbound.is_empty();
     context.buffers.give(inbound);
@@ -219,6 +222,7 @@ impl Transfer {
                 }
                 continue;
             }
+            stream.entry.answered(status);
             let mut edits = plan.respond(&stream.context, &response.view(), stream.secure);
             stream.listener.response_fields.put_into(&mut edits);
             let mut head = head::response(&response, &edits).ok_or_else(bad)?;
@@ -227,6 +231,8 @@ impl Transfer {
                 *head.status_mut() = http::StatusCode::OK;
                 head.headers_mut().remove("sec-websocket-accept");
             }
+            stream.entry.responding(head.status().as_u16());
+            stream.count_head(head.headers());
             let (framing, target_stays) = (response.framing, response.keep_alive);
             drop(response);
             self.inbound.consume(length);
@@ -241,7 +247,9 @@ impl Transfer {
     /// Moves the response, and what is left of the request, to the end.
     async fn relay(&mut self, stream: &mut Stream, mut answered: Answered) -> Outcome {
         let watch = Rc::clone(stream.watch());
-        match watch.within(poll_fn(|cx| self.poll_relay(cx, stream, &mut answered))).await {
+        let moved = watch.within(poll_fn(|cx| self.poll_relay(cx, stream, &mut answered))).await;
+        stream.entry.returned(answered.body.moved());
+        match moved {
             Ok(Ok(())) => Outcome::Done { target_stays: answered.target_stays },
             Ok(Err(DownloadError::Client)) => Outcome::Over,
             // The head is out: only a reset tells the client that this is not the whole response.
@@ -272,7 +280,8 @@ impl Transfer {
 
 impl Stream {
     /// The client reset the request or is gone while the target was awaited (ALB: 460).
-    pub(super) fn client_gone(&self) -> Attempt {
+    pub(super) fn client_gone(&mut self) -> Attempt {
+        self.entry.client_gone();
         self.context.counters.own(OwnStatus::ClientClosed);
         Attempt::Over
     }

@@ -35,6 +35,7 @@ use crate::{
 pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan) -> Attempt {
     let context = Rc::clone(&stream.context);
     let Some(target) = plan.target() else { return Attempt::Failed(OwnStatus::ServiceUnavailable) };
+    stream.entry.target(&target.endpoint);
     stream.watch().set_registration(Some(target.registration));
     let Some(destination) = plan.destination() else {
         return Attempt::Failed(OwnStatus::ServiceUnavailable);
@@ -77,8 +78,10 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan) -> Attempt {
         return Attempt::Stale;
     };
     plan.count_sending(&context);
+    stream.entry.sent();
     let mut transfer = Transfer { response, sink, up: Relay::new(bodiless), reused: lease.reused };
     let outcome = transfer.run(stream, plan).await;
+    stream.entry.received(transfer.up.moved());
     lease.touch(context.clock.millis());
     match outcome {
         Outcome::Over => Attempt::Over,
@@ -232,6 +235,7 @@ impl Transfer {
         let Some(view) = head::response_view(&response, bodiless) else {
             return Outcome::Failed(OwnStatus::BadGateway);
         };
+        stream.entry.answered(view.status);
         let mut edits = plan.respond(&stream.context, &view.view(), stream.secure);
         stream.listener.response_fields.put_into(&mut edits);
         let Some(head) = head::response(&view, &edits) else {
@@ -239,6 +243,8 @@ impl Transfer {
         };
         drop(view);
         stream.arm_idle();
+        stream.entry.responding(head.status().as_u16());
+        stream.count_head(head.headers());
         let Ok(mut down_sink) = stream.respond.send_response(head, bodiless) else { return Outcome::Gone };
         let mut down = Relay::new(bodiless);
         let watch = Rc::clone(stream.watch());
@@ -253,7 +259,9 @@ impl Transfer {
             }
             moved
         });
-        match watch.within(moving).await {
+        let moved = watch.within(moving).await;
+        stream.entry.returned(down.moved());
+        match moved {
             Ok(Ok(()) | Err(RelayError::Sink)) => {}
             // The head is out: only a reset tells the client, by what the target said where it did.
             Ok(Err(RelayError::Source(error))) => {

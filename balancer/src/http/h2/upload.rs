@@ -35,6 +35,7 @@ pub(super) struct Upload {
     begun: bool,
     moved: u64,
     done: bool,
+    taken: u64,
 }
 
 impl Upload {
@@ -50,6 +51,7 @@ impl Upload {
             begun: false,
             moved: 0,
             done: false,
+            taken: 0,
         }
     }
 
@@ -66,6 +68,11 @@ impl Upload {
     /// Whether anything of the body was taken.
     pub(super) fn has_begun(&self) -> bool {
         self.begun
+    }
+
+    /// Bytes of the body that came from the client.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// Bytes written so far.
@@ -121,6 +128,7 @@ impl Upload {
     }
 
     fn begin(&mut self, data: Bytes) {
+        self.taken += data.len() as u64;
         self.begun = true;
         self.head.clear();
         self.head_written = 0;

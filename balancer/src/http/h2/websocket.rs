@@ -64,6 +64,7 @@ pub(super) async fn tunnel(
 ) {
     let counters = std::sync::Arc::clone(&stream.context.counters);
     counters.tunnels_opened.inc();
+    stream.entry.tunnel();
     let mut up = Upload::new(Vec::new(), Framing::UntilClose);
     let mut down = Download::new(Framing::UntilClose);
     let (mut up_over, mut down_over, mut up_shut) = (false, false, false);
@@ -95,10 +96,13 @@ pub(super) async fn tunnel(
         }
         if up_shut && down_over { Poll::Ready(true) } else { Poll::Pending }
     });
-    if !matches!(watch.within(both).await, Ok(true)) {
+    let ended = watch.within(both).await;
+    if !matches!(ended, Ok(true)) {
         // A connection that broke is told as RFC 8441, section 5.2, has it.
         sink.send_reset(Reason::CANCEL);
     }
+    stream.entry.received(up.taken());
+    stream.entry.returned(down.moved());
     counters.tunnels_closed.inc();
 }
 

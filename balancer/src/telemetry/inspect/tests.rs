@@ -73,6 +73,7 @@ fn inspector() -> Inspector {
         preserve_host_header: false,
         drop_invalid_header_fields: false,
         desync_mitigation_mode: DesyncMode::Defensive,
+        access_logs: None,
     });
     let target = TargetView {
         endpoint: Endpoint::Tcp("[::1]:9001".parse().unwrap()),
@@ -98,6 +99,7 @@ fn inspector() -> Inspector {
             http2_prior_knowledge: false,
             tls: None,
             response_fields: ListenerFields::default(),
+            access_log: None,
             rules: Arc::new(RuleTable::compile(&[], &Action::forward_to(0), &keys)),
         })],
         groups: vec![Arc::new(GroupView::new(
@@ -114,6 +116,7 @@ fn inspector() -> Inspector {
         instance: "default".into(),
         kernel: KernelSide { active: false, detail: "not root".into() },
         started: clock::monotonic_now(),
+        log_files: Arc::default(),
         workers: vec![Arc::default(), Arc::default()],
         control: Arc::default(),
         snapshot: Arc::new(CurrentSnapshot::new(Arc::new(snapshot))),

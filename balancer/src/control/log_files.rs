@@ -1,0 +1,131 @@
+//! The log files that the configuration asks for: opened when it is taken up, opened anew at a signal, one writer
+//! each however many load balancers name it. Must not know: what is written into them.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    model::{Configuration, LogDestination, LogOutput},
+    telemetry::{
+        access_log::AccessLog,
+        sink::{self, Output, Sink, Written},
+    },
+};
+
+/// How long the end of the process waits for lines still queued.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// A log cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write a log to {destination}: {source}")]
+pub struct LogFileError {
+    destination: LogDestination,
+    source: io::Error,
+}
+
+/// The logs of a configuration.
+#[derive(Debug, Default)]
+struct Logs {
+    sinks: HashMap<LogDestination, Arc<Sink>>,
+    /// By the name of the load balancer.
+    access: HashMap<String, Arc<AccessLog>>,
+}
+
+/// The logs in use.
+#[derive(Debug)]
+pub struct LogFiles {
+    instance: String,
+    lanes: usize,
+    written: Arc<Written>,
+    current: Logs,
+}
+
+/// The logs of a configuration that is not in use yet.
+#[derive(Debug)]
+pub struct Opened(Logs);
+
+impl LogFiles {
+    /// None yet. Every sink gets `lanes` queues; `instance` stands in lines behind the load balancer's name.
+    #[must_use]
+    pub fn new(instance: &str, lanes: usize) -> Self {
+        Self { instance: instance.to_owned(), lanes, written: Arc::default(), current: Logs::default() }
+    }
+
+    /// What came of all lines that got as far as a writer.
+    #[must_use]
+    pub fn written(&self) -> Arc<Written> {
+        Arc::clone(&self.written)
+    }
+
+    /// Opens what `configuration` asks for and is not open. Nothing changes for what is in use.
+    ///
+    /// # Errors
+    /// A file that cannot be opened for appending.
+    pub fn open(&self, configuration: &Configuration) -> Result<Opened, LogFileError> {
+        let mut logs = Logs::default();
+        for balancer in &configuration.load_balancers {
+            let Some(LogOutput { destination, format }) = &balancer.access_logs else { continue };
+            let sink = self.sink(destination, &mut logs.sinks)?;
+            let load_balancer = format!("app/{}/{}", balancer.name, self.instance);
+            let log = AccessLog { sink, format: *format, load_balancer };
+            logs.access.insert(balancer.name.clone(), Arc::new(log));
+        }
+        Ok(Opened(logs))
+    }
+
+    fn sink(
+        &self,
+        destination: &LogDestination,
+        opened: &mut HashMap<LogDestination, Arc<Sink>>,
+    ) -> Result<Arc<Sink>, LogFileError> {
+        if let Some(sink) = opened.get(destination).or_else(|| self.current.sinks.get(destination)) {
+            let sink = Arc::clone(sink);
+            opened.insert(destination.clone(), Arc::clone(&sink));
+            return Ok(sink);
+        }
+        let sink = Output::open(destination)
+            .and_then(|output| Sink::start(output, self.lanes, Arc::clone(&self.written)))
+            .map_err(|source| LogFileError { destination: destination.clone(), source })?;
+        opened.insert(destination.clone(), Arc::clone(&sink));
+        Ok(sink)
+    }
+
+    /// Takes what was opened into use. What is not in it is closed as soon as no request is logged to it.
+    pub fn take_up(&mut self, opened: Opened) {
+        self.current = opened.0;
+    }
+
+    /// Where requests to the load balancer of this name are logged.
+    #[must_use]
+    pub fn access(&self, load_balancer: &str) -> Option<Arc<AccessLog>> {
+        self.current.access.get(load_balancer).cloned()
+    }
+
+    /// Has every file opened anew.
+    pub fn reopen(&self) {
+        self.current.sinks.values().for_each(|sink| sink.reopen());
+    }
+
+    /// Waits for a moment until what was handed over is written.
+    pub fn flush(&self) {
+        let sinks: Vec<_> = self.current.sinks.values().cloned().collect();
+        sink::flush(&sinks, FLUSH);
+    }
+}
+
+/// The files that `configuration` has written.
+#[must_use]
+pub fn paths(configuration: &Configuration) -> Vec<PathBuf> {
+    let outputs = configuration.load_balancers.iter().filter_map(|balancer| balancer.access_logs.as_ref());
+    outputs
+        .filter_map(|output| match &output.destination {
+            LogDestination::Stdout => None,
+            LogDestination::File(path) => Some(Path::to_owned(path)),
+        })
+        .collect()
+}

@@ -1,0 +1,82 @@
+//! What all requests of one client's connection have in common. Must not know: requests.
+
+use std::{
+    cell::{Cell, OnceCell},
+    hash::{BuildHasher, RandomState},
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+};
+
+use crate::{
+    telemetry::access_log::{TlsFacts, escape},
+    tls::{cipher_name, protocol_name},
+    wire::client_stream::ClientStream,
+};
+
+/// One worker's source of names for connections: unique, and nothing follows from one of them.
+#[derive(Debug, Default)]
+pub(super) struct ConnectionIds {
+    keys: [RandomState; 2],
+    drawn: Cell<u64>,
+}
+
+impl ConnectionIds {
+    fn draw(&self) -> u128 {
+        let number = self.drawn.get();
+        self.drawn.set(number.wrapping_add(1));
+        let [high, low] = self.keys.each_ref().map(|key| u128::from(key.hash_one(number)));
+        high << 64 | low
+    }
+}
+
+/// A client's connection.
+#[derive(Debug)]
+pub(super) struct Connected {
+    /// The client.
+    pub(super) peer: SocketAddr,
+    /// The address that it connected to.
+    pub(super) local: SocketAddr,
+    /// TLS, when it has it.
+    pub(super) tls: Option<Rc<TlsFacts>>,
+    id: OnceCell<u128>,
+}
+
+impl Connected {
+    /// `certificate` names the one that the client was shown.
+    pub(super) fn new(
+        stream: &ClientStream,
+        peer: SocketAddr,
+        local: SocketAddr,
+        certificate: Option<Arc<str>>,
+    ) -> Self {
+        Self { peer, local, tls: tls_facts(stream, certificate).map(Rc::new), id: OnceCell::new() }
+    }
+
+    /// One without TLS.
+    pub(super) fn plain(peer: SocketAddr, local: SocketAddr) -> Self {
+        Self { peer, local, tls: None, id: OnceCell::new() }
+    }
+
+    /// Its name, made when it is first asked for.
+    pub(super) fn id(&self, ids: &ConnectionIds) -> u128 {
+        *self.id.get_or_init(|| ids.draw())
+    }
+}
+
+fn tls_facts(stream: &ClientStream, certificate: Option<Arc<str>>) -> Option<TlsFacts> {
+    let ClientStream::Tls(stream) = stream else { return None };
+    let session = stream.get_ref().1;
+    let server_name = session.server_name().map(|name| {
+        let mut text = Vec::new();
+        escape(name.as_bytes(), &mut text);
+        String::from_utf8(text).unwrap_or_default()
+    });
+    Some(TlsFacts {
+        cipher: session.negotiated_cipher_suite().map(|suite| cipher_name(suite.suite())).unwrap_or_default(),
+        protocol: session.protocol_version().map(protocol_name).unwrap_or_default(),
+        server_name,
+        certificate,
+        resumed: session.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+    })
+}

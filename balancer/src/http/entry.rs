@@ -1,0 +1,280 @@
+//! The entry of a request in the access log, from its first byte to the end, however that comes: the line is
+//! written when the entry goes. Without a log all of this is a test of one pointer.
+//! Must not know: what a line looks like.
+
+use std::{io::Write as _, net::SocketAddr, rc::Rc, sync::Arc, time::Instant};
+
+use super::{
+    Context,
+    connected::Connected,
+    forward::{self, Route, Target},
+    plan::is_grpc,
+};
+use crate::{
+    clock::{monotonic_now, unix_micros_now},
+    model::{Endpoint, Version},
+    response::answer::Answer,
+    rules::{Act, Chosen, Transforms},
+    snapshot::ListenerView,
+    stickiness::GroupOutcome,
+    telemetry::{
+        access_log::{AccessLog, Executed, Record, escape},
+        counters::OwnStatus,
+    },
+    wire::head::Request,
+};
+
+/// One request's entry; nothing where nothing is logged.
+#[derive(Debug, Default)]
+pub(super) struct Entry(Option<Facts>);
+
+#[derive(Debug)]
+struct Facts {
+    context: Rc<Context>,
+    log: Arc<AccessLog>,
+    record: Box<Record>,
+    began: Instant,
+    sent: Option<Instant>,
+    answered: Option<Instant>,
+}
+
+impl Entry {
+    /// Of a request whose first bytes have come.
+    pub(super) fn begin(context: &Rc<Context>, listener: &ListenerView, connected: &Connected) -> Self {
+        let Some(log) = &listener.access_log else { return Self(None) };
+        let (client, local) = (canonical(connected.peer), canonical(connected.local));
+        let created = unix_micros_now();
+        let mut record = match context.spare_records.borrow_mut().pop() {
+            Some(mut record) => {
+                record.renew(created, client, local.ip());
+                record
+            }
+            None => Box::new(Record::new(created, client, local.ip())),
+        };
+        record.connection = connected.id(&context.connection_ids);
+        record.tls.clone_from(&connected.tls);
+        // What is told of a request that cannot be read (ALB does the same).
+        let scheme = if record.tls.is_some() { "https" } else { "http" };
+        let address = SocketAddr::new(local.ip(), listener.port);
+        let _ = write!(record.request, "- {scheme}://{address}- -");
+        Self(Some(Facts {
+            context: Rc::clone(context),
+            log: Arc::clone(log),
+            record,
+            began: monotonic_now(),
+            sent: None,
+            answered: None,
+        }))
+    }
+
+    /// What came is no request, and is not logged.
+    pub(super) fn forget(&mut self) {
+        self.0 = None;
+    }
+
+    /// Sets what nobody else here does; not called without a log.
+    pub(super) fn note(&mut self, set: impl FnOnce(&mut Record)) {
+        if let Some(facts) = &mut self.0 {
+            set(&mut facts.record);
+        }
+    }
+
+    /// The request was read.
+    pub(super) fn request(&mut self, request: &Request<'_>, route: &Route<'_>) {
+        self.note(|record| {
+            record.version = Some(request.version);
+            record.is_grpc = is_grpc(&request.view());
+            let here = SocketAddr::new(route.local.ip().to_canonical(), route.port);
+            request_line(request, route.secure, here, &mut record.request);
+            if let Some(agent) = request.view().values("user-agent").next() {
+                record.set_user_agent(agent);
+            }
+        });
+    }
+
+    /// It is to have this value of X-Amzn-Trace-Id.
+    pub(super) fn trace(&mut self, value: &[u8]) {
+        self.note(|record| {
+            record.trace_id.clear();
+            escape(value, &mut record.trace_id);
+        });
+    }
+
+    /// A rule took it, or the default action.
+    pub(super) fn rule(&mut self, chosen: &Chosen<'_>) {
+        self.note(|record| {
+            record.rule_priority = Some(i32::from(chosen.priority.unwrap_or(0)));
+            record.action = Some(match chosen.act {
+                Act::Forward(_) => Executed::Forward,
+                Act::Redirect(_) => Executed::Redirect,
+                Act::FixedResponse(_) => Executed::FixedResponse,
+            });
+        });
+    }
+
+    /// What the transforms of its rule made of it; nothing: they failed.
+    pub(super) fn rewritten(&mut self, transforms: &Transforms, target: Option<&Target<'_>>) {
+        if transforms.host.is_none() && transforms.url.is_none() {
+            return;
+        }
+        self.note(|record| {
+            record.is_rewritten = true;
+            record.transform_status =
+                if target.is_some() { "TransformSuccess" } else { "TransformReplaceError" };
+            if let (Some(target), true) = (target, transforms.host.is_some()) {
+                escape(target.authority().unwrap_or_default(), &mut record.transformed_host);
+            }
+            if let (Some(target), true) = (target, transforms.url.is_some()) {
+                escape(target.path(), &mut record.transformed_uri);
+            }
+        });
+    }
+
+    /// What its cookies said of the group that it belongs to.
+    pub(super) fn group_decision(&mut self, outcome: GroupOutcome) {
+        if matches!(outcome, GroupOutcome::Malformed | GroupOutcome::Forged) {
+            self.note(|record| record.error_reason = "AWSALBTGCookieInvalid");
+        }
+    }
+
+    /// It is for a target of this group.
+    pub(super) fn group(&mut self, name: &str) {
+        self.note(|record| name.clone_into(&mut record.target_group));
+    }
+
+    /// It is tried with this target.
+    pub(super) fn target(&mut self, endpoint: &Endpoint) {
+        let Some(facts) = &mut self.0 else { return };
+        facts.sent = None;
+        facts.record.target.clear();
+        match endpoint {
+            Endpoint::Tcp(address) => {
+                let _ = write!(facts.record.target, "{address}");
+            }
+            unix @ Endpoint::Unix(_) => escape(unix.to_string().as_bytes(), &mut facts.record.target),
+        }
+    }
+
+    /// The target is being sent the request.
+    pub(super) fn sent(&mut self) {
+        if let Some(facts) = &mut self.0 {
+            facts.sent = Some(monotonic_now());
+        }
+    }
+
+    /// The head of the target's response is here.
+    pub(super) fn answered(&mut self, status: u16) {
+        if let Some(facts) = &mut self.0 {
+            facts.answered = Some(monotonic_now());
+            facts.record.target_status = Some(status);
+        }
+    }
+
+    /// The client is being sent a head of this status: the target's, or the balancer's own.
+    pub(super) fn responding(&mut self, status: u16) {
+        let Some(facts) = &mut self.0 else { return };
+        let now = monotonic_now();
+        facts.record.elb_status = Some(status);
+        facts.record.answered_after = Some(now.saturating_duration_since(facts.began));
+        facts.record.response_time = facts.answered.map(|answered| now.saturating_duration_since(answered));
+    }
+
+    /// The client is being sent an answer of the balancer's own.
+    pub(super) fn own(&mut self, answer: &Answer) {
+        self.responding(answer.status);
+        if let Some(location) = answer.location() {
+            self.note(|record| escape(location, &mut record.redirect_url));
+        }
+    }
+
+    /// The client is gone before there was anything to send (ALB: 460).
+    pub(super) fn client_gone(&mut self) {
+        self.note(|record| record.elb_status = Some(OwnStatus::ClientClosed.code()));
+    }
+
+    /// It became a tunnel.
+    pub(super) fn tunnel(&mut self) {
+        self.note(|record| record.is_tunnel = true);
+    }
+
+    /// So many bytes came from the client.
+    pub(super) fn received(&mut self, bytes: u64) {
+        self.note(|record| record.received_bytes += bytes);
+    }
+
+    /// So many bytes went to the client.
+    pub(super) fn returned(&mut self, bytes: u64) {
+        self.note(|record| record.sent_bytes += bytes);
+    }
+
+    /// Whether anything is logged, where finding out what costs something.
+    pub(super) fn is_open(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let Some(Facts { context, log, mut record, began, sent, answered }) = self.0.take() else { return };
+        record.whole_time = monotonic_now().saturating_duration_since(began);
+        record.request_time = sent.map(|sent| sent.saturating_duration_since(began));
+        record.target_time =
+            sent.and_then(|sent| answered.map(|answered| answered.saturating_duration_since(sent)));
+        let dropped = context.logs.borrow_mut().add(&log.sink, |out| log.line(&record, out));
+        context.counters.log_lines_dropped.add(dropped);
+        let mut spare = context.spare_records.borrow_mut();
+        if spare.len() < SPARE_RECORDS {
+            spare.push(record);
+        }
+    }
+}
+
+/// Logs a request that was refused on a connection on which it could not be read.
+pub fn log_unread(
+    context: &Rc<Context>,
+    listener: &ListenerView,
+    [peer, local]: [SocketAddr; 2],
+    status: OwnStatus,
+    sent: u64,
+) {
+    let mut entry = Entry::begin(context, listener, &Connected::plain(peer, local));
+    entry.responding(status.code());
+    entry.returned(sent);
+}
+
+/// Most records that a worker keeps for requests to come.
+const SPARE_RECORDS: usize = 64;
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// `METHOD protocol://host:port/uri HTTP/version`, with the host and the URI as they came.
+/// `here` stands for what the request does not name.
+fn request_line(request: &Request<'_>, secure: bool, here: SocketAddr, out: &mut Vec<u8>) {
+    out.clear();
+    escape(request.method, out);
+    out.extend_from_slice(if secure { b" https://" } else { b" http://" });
+    let target = Target::of(request).ok();
+    let path = target.as_ref().map_or(request.target, Target::path);
+    match target.as_ref().map_or(request.host, Target::authority) {
+        Some(authority) => {
+            escape(authority, out);
+            if !forward::has_port(authority) {
+                let _ = write!(out, ":{}", here.port());
+            }
+        }
+        None => {
+            let _ = write!(out, "{here}");
+        }
+    }
+    escape(path, out);
+    out.extend_from_slice(match request.version {
+        Version::Http10 => b" HTTP/1.0",
+        Version::Http11 => b" HTTP/1.1",
+        Version::Http2 => b" HTTP/2.0",
+    });
+}
+
+#[cfg(test)]
+mod tests;

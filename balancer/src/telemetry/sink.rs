@@ -1,0 +1,123 @@
+//! Files of log lines that workers write to without waiting: lines are gathered in chunks, chunks go through a
+//! bounded queue a worker to a thread of the file's own. A file that cannot keep up costs lines, which are
+//! counted, and never a request's time or memory without bound.
+//! Must not know: what a line says.
+
+mod batches;
+mod output;
+mod writer;
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc::{self, Receiver, Sender, SyncSender},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use self::writer::Writer;
+pub use self::{batches::Batches, output::Output};
+use crate::clock::monotonic_now;
+
+/// What a chunk may hold before it goes to the writer; a line that is longer than what is left makes it grow.
+const CHUNK: usize = 32 * 1024;
+/// Chunks that may wait for the writer, of one worker.
+const QUEUE: usize = 128;
+
+/// Some whole lines.
+#[derive(Debug, Default)]
+struct Chunk {
+    bytes: Vec<u8>,
+    lines: u64,
+}
+
+/// What the control side asks of a writer.
+#[derive(Debug)]
+enum Order {
+    /// Open the file anew: the one of that name may be another now.
+    Reopen,
+    /// Write what is queued, then say so.
+    Flush(SyncSender<()>),
+}
+
+/// What came of the lines that got as far as a writer, over all of them.
+#[derive(Debug, Default)]
+pub struct Written {
+    lines: AtomicU64,
+    lost: AtomicU64,
+}
+
+impl Written {
+    /// Lines written.
+    #[must_use]
+    pub fn lines(&self) -> u64 {
+        self.lines.load(Relaxed)
+    }
+
+    /// Lines that could not be written, for a disk that is full say.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Relaxed)
+    }
+}
+
+/// One file, seen by those who write to it. When the last of them lets go, what is queued is written and the
+/// file is closed.
+#[derive(Debug)]
+pub struct Sink {
+    /// One a worker.
+    lanes: Box<[SyncSender<Chunk>]>,
+    orders: Sender<Order>,
+}
+
+impl Sink {
+    /// Starts a thread that writes to `output` what comes on `lanes` queues.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub fn start(output: Output, lanes: usize, written: Arc<Written>) -> io::Result<Arc<Self>> {
+        let (senders, receivers): (Vec<SyncSender<Chunk>>, Vec<Receiver<Chunk>>) =
+            (0..lanes).map(|_| mpsc::sync_channel(QUEUE)).unzip();
+        let (orders, taken) = mpsc::channel();
+        let writer = Writer::new(output, receivers, taken, written);
+        thread::Builder::new().name("log-file".into()).spawn(move || writer.run())?;
+        Ok(Arc::new(Self { lanes: senders.into(), orders }))
+    }
+
+    /// Has the file opened anew.
+    pub fn reopen(&self) {
+        // A writer ends after its last sink alone.
+        let _ = self.orders.send(Order::Reopen);
+    }
+
+    /// Hands a chunk to the writer. Gives back how many lines did not fit.
+    fn push(&self, lane: usize, chunk: Chunk) -> u64 {
+        let lines = chunk.lines;
+        match self.lanes.get(lane).map(|queue| queue.try_send(chunk)) {
+            Some(Ok(())) => 0,
+            Some(Err(_)) | None => lines,
+        }
+    }
+}
+
+/// Has everything written that was handed over before, waiting for at most `limit` in all.
+pub fn flush(sinks: &[Arc<Sink>], limit: Duration) {
+    let waits: Vec<Receiver<()>> = sinks
+        .iter()
+        .map(|sink| {
+            let (done, wait) = mpsc::sync_channel(1);
+            let _ = sink.orders.send(Order::Flush(done));
+            wait
+        })
+        .collect();
+    let deadline: Instant = monotonic_now() + limit;
+    for wait in waits {
+        let _ = wait.recv_timeout(deadline.saturating_duration_since(monotonic_now()));
+    }
+}
+
+#[cfg(test)]
+mod tests;

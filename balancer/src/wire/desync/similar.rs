@@ -13,9 +13,15 @@ pub(super) enum Nearness {
 }
 
 /// Whether a token may turn out to be alike one of the two names that say how long a body is.
+#[inline]
 pub(super) fn may_resemble(name: &[u8]) -> bool {
+    // Few names are that long, and of those few begin so.
     name.len() >= b"content-length".len()
-        && matches!(past_separators(name).first(), Some(b't' | b'T' | b'c' | b'C'))
+        && match name.first() {
+            Some(b't' | b'T' | b'c' | b'C') => true,
+            Some(first) if first.is_ascii_alphanumeric() => false,
+            _ => matches!(past_separators(name).first(), Some(b't' | b'T' | b'c' | b'C')),
+        }
 }
 
 /// How near `name` comes to `known`, which is in lower case.

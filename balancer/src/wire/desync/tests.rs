@@ -264,7 +264,7 @@ fn classes_index_themselves() {
 #[test]
 #[ignore = "timing: run by hand with --release"]
 fn a_browsers_request() {
-    const ROUNDS: u32 = 1_000_000;
+    const ROUNDS: u32 = 10_000;
     let lines = "Host: www.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101\r\n\
          Accept: text/html,application/xhtml+xml\r\nAccept-Language: en-GB,en;q=0.5\r\nAccept-Encoding: gzip, br\r\n\
          Referer: https://www.example.com/\r\nConnection: keep-alive\r\nCookie: a=1; b=2; c=3\r\n\
@@ -273,11 +273,13 @@ fn a_browsers_request() {
     let head = format!("GET /a/path?with=a&query=string HTTP/1.1\r\n{lines}");
     let request = Request::parse(head.as_bytes()).expect("valid");
     let time = |what: &str, work: &dyn Fn()| {
-        let started = Instant::now();
-        for _ in 0..ROUNDS {
-            work();
-        }
-        println!("{what}: {:?}", started.elapsed() / ROUNDS);
+        // The best of many batches: other work on the machine only adds to one.
+        let batch = || {
+            let started = Instant::now();
+            (0..ROUNDS).for_each(|_| work());
+            started.elapsed() / ROUNDS
+        };
+        println!("{what}: {:?}", (0..100).map(|_| batch()).min());
     };
     time("parsed", &|| {
         let _ = black_box(Request::parse(black_box(head.as_bytes())));

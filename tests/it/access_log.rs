@@ -152,6 +152,37 @@ fn requests_that_are_refused_before_a_rule_is_looked_at_are_told() {
 }
 
 #[test]
+fn requests_that_are_not_compliant_are_told_with_the_reason() {
+    let target = Target::plain();
+    let (balancer, path) = logging(&Config::new(&[&target]).http2());
+    let mut count = 0;
+    let mut check = |status: &str, class: &str, reason: &str| {
+        count += 1;
+        wait_for(&path, count)[count - 1].expect(&[
+            ("elb_status_code", status),
+            ("classification", class),
+            ("classification_reason", reason),
+        ]);
+    };
+    for (method, fields, status, class, reason) in [
+        ("POST", "Content-Length: 0", "200", "-", "-"),
+        ("GET", "Content-Length: 0", "200", "Acceptable", "GetHeadZeroContentLength"),
+        ("POST", "Content_Length: 0", "200", "Ambiguous", "SuspiciousHeader"),
+        ("POST", "Content_Length: x", "400", "Severe", "BadContentLength"),
+        ("POST", "Content-Length: 0\r\nTransfer-Encoding: chunked", "400", "Ambiguous", "BothTeClPresent"),
+        ("POST", "X: a\rb", "400", "Severe", "BadHeader"),
+    ] {
+        balancer.connect().send(format!("{method} / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n")).response();
+        check(status, class, reason);
+    }
+    let mut connection = Connection::open(balancer.address);
+    assert_eq!(connection.status_of("/", &[("content_length", "x")]), 400);
+    check("400", "Severe", "BadContentLength");
+    assert_eq!(connection.status_of("/", &[]), 200);
+    check("200", "-", "-");
+}
+
+#[test]
 fn failures_behind_the_balancer_are_told_with_what_happened() {
     let reset = Target::start(|_| Answer::Reset);
     let silent = Target::start(|exchange| {

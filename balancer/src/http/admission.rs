@@ -3,6 +3,7 @@
 
 use super::{
     Context,
+    entry::Entry,
     plan::{Refusal, Wishes},
 };
 use crate::{
@@ -26,10 +27,11 @@ pub(super) fn admit(
     context: &Context,
     settings: &LoadBalancer,
     request: &mut Request<'_>,
+    entry: &mut Entry,
 ) -> Result<Wishes, Refusal> {
     let mut wishes = Wishes::of(request);
     if let Some(reason) = desync::of_request(request) {
-        note(context, reason);
+        note(context, entry, reason);
         mitigate(settings.desync_mitigation_mode, reason, &mut wishes)?;
     }
     let refuse = |status| Refusal::error(status, wishes);
@@ -68,7 +70,8 @@ fn mitigate(mode: DesyncMode, reason: Reason, wishes: &mut Wishes) -> Result<(),
     Ok(())
 }
 
-fn note(context: &Context, reason: Reason) {
+fn note(context: &Context, entry: &mut Entry, reason: Reason) {
+    entry.classified(reason);
     context.counters.non_compliant(reason.class());
     tracing::debug!(
         classification = reason.class().name(),
@@ -78,9 +81,9 @@ fn note(context: &Context, reason: Reason) {
 }
 
 /// A whole head that is none to go on with is refused in every mode, and counts as what it is.
-pub(super) fn unreadable(context: &Context, head: &[u8], error: HeadError) -> Refusal {
+pub(super) fn unreadable(context: &Context, head: &[u8], error: HeadError, entry: &mut Entry) -> Refusal {
     if let Some(reason) = desync::of_head(head) {
-        note(context, reason);
+        note(context, entry, reason);
     }
     error.into()
 }

@@ -21,7 +21,7 @@ use crate::{
         access_log::{AccessLog, Executed, Record, escape},
         counters::OwnStatus,
     },
-    wire::head::Request,
+    wire::{desync::Reason, head::Request},
 };
 
 /// One request's entry; nothing where nothing is logged.
@@ -90,6 +90,11 @@ impl Entry {
                 record.set_user_agent(agent);
             }
         });
+    }
+
+    /// It is not compliant, for this reason.
+    pub(super) fn classified(&mut self, reason: Reason) {
+        self.note(|record| record.classification = (reason.class().name(), reason.name()));
     }
 
     /// It is to have this value of X-Amzn-Trace-Id.

@@ -154,7 +154,7 @@ impl Plan {
         memory: Vec<u8>,
         entry: &mut Entry,
     ) -> Result<Self, Refusal> {
-        let mut request = Request::parse(bytes).map_err(|error| unreadable(context, bytes, error))?;
+        let mut request = Request::parse(bytes).map_err(|error| unreadable(context, bytes, error, entry))?;
         Self::decide(context, snapshot, listener, route, &mut request, memory, entry)
     }
 
@@ -173,7 +173,7 @@ impl Plan {
     ) -> Result<Self, Refusal> {
         context.counters.requests.inc();
         entry.request(request, route);
-        let wishes = admit(context, &listener.load_balancer, request)?;
+        let wishes = admit(context, &listener.load_balancer, request, entry)?;
         let target = Target::of(request)?;
         let view = request.view();
         let chosen = listener.rules.choose(&view, route.peer.ip());

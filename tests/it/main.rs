@@ -17,6 +17,7 @@ mod bad_requests;
 mod bodies;
 mod canary;
 mod client_faults;
+mod clients;
 mod configuration;
 mod cookies;
 mod demo;

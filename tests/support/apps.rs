@@ -20,6 +20,8 @@ pub enum App {
     Grpc,
     /// A WebSocket server that echoes, by websockets.
     WebSocket,
+    /// A small site of Node's with pages, assets and a WebSocket, which has no client of its own.
+    Page,
 }
 
 /// What a client of ours prints, one of those in `tests/apps/clients`.
@@ -37,6 +39,25 @@ pub fn client(script: &str, arguments: &[&str]) -> String {
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{command:?}: {text}{complaint}");
     text
+}
+
+/// Chromium, without a screen; says so where it is not installed, unless it has to be (`BALANCER_REQUIRE_APPS`).
+///
+/// # Panics
+/// When it has to be there and is not.
+#[must_use]
+pub fn chromium() -> Option<Command> {
+    let path = Path::new("/usr/bin/chromium");
+    if path.is_file() {
+        let mut command = Command::new(path);
+        command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
+        command.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
+        command.args(["--disable-dev-shm-usage", "--no-proxy-server"]);
+        return Some(command);
+    }
+    assert!(env::var_os("BALANCER_REQUIRE_APPS").is_none(), "{} is missing", path.display());
+    eprintln!("skipped: there is no {}, `cargo xtask test` installs it", path.display());
+    None
 }
 
 /// One process of an application; ended when dropped.
@@ -71,6 +92,7 @@ impl App {
             Self::SocketIo => ("socketio", PathBuf::from("node"), "js"),
             Self::Grpc => ("grpc", installed().join("grpc/bin/python"), "py"),
             Self::WebSocket => ("clients", installed().join("clients/bin/python"), "py"),
+            Self::Page => ("page", PathBuf::from("node"), "js"),
         };
         let script = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("apps")
@@ -119,7 +141,7 @@ impl App {
         let is_there = match self {
             Self::Grpc => installed().join("grpc/made-from").is_file(),
             Self::WebSocket => installed().join("clients/made-from").is_file(),
-            Self::CherryPy | Self::SocketIo => true,
+            Self::CherryPy | Self::SocketIo | Self::Page => true,
         };
         if is_there || env::var_os("BALANCER_REQUIRE_APPS").is_some() {
             return Some(self.start());

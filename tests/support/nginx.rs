@@ -67,7 +67,8 @@ impl Nginx {
             .map(|kind| format!("{kind}_temp_path {home}/{kind};\n"))
             .collect();
         let text = format!(
-            "daemon off; pid {home}/pid; error_log stderr; events {{}}\nhttp {{\n{temporary}\naccess_log off;\n\
+            "daemon off; pid {home}/pid; error_log stderr; worker_rlimit_nofile 8192; \
+             events {{ worker_connections 4000; }}\nhttp {{\n{temporary}\naccess_log off;\n\
              server {{ listen {address}{parameters}; root {home};\nlocation = /healthz {{ return 200; }}\n{directives}\n}}\n}}\n"
         );
         let config = folder.path().join("nginx.conf");

@@ -36,6 +36,7 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
     tool("python3", "python3"),
     tool("node", "nodejs"),
     tool("npm", "npm"),
+    tool("chromium", "chromium"),
 ];
 
 /// What the measurements run.

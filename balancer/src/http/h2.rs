@@ -165,7 +165,8 @@ where
                 if requests >= MOST_REQUESTS || !session.may_stay() {
                     session.end(|| connection.graceful_shutdown());
                 }
-                spawn_local(stream::serve(Rc::clone(session), request, respond));
+                // In a box: a task moves its future several times, and this one is large.
+                spawn_local(Box::pin(stream::serve(Rc::clone(session), request, respond)));
             }
             Ok(Event::Flooded) => {
                 flooded = true;

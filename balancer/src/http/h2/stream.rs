@@ -134,7 +134,8 @@ async fn exchange(stream: &mut Stream, mut plan: Plan) {
                 Attempt::Failed(OwnStatus::IncompatibleProtocol)
             }
             Some(ProtocolVersion::Http2 | ProtocolVersion::Grpc) => {
-                to_http2::attempt(stream, &mut plan).await
+                // In a box, so that requests for HTTP/1.1 do not carry its room.
+                Box::pin(to_http2::attempt(stream, &mut plan)).await
             }
             _ => to_http1::attempt(stream, &mut plan, fresh).await,
         };

@@ -4,8 +4,11 @@
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use crate::{
-    model::LoadBalancer, response::listener_fields::ListenerFields, rules::RuleTable,
-    target_group::GroupView, telemetry::access_log::AccessLog,
+    model::LoadBalancer,
+    response::listener_fields::ListenerFields,
+    rules::RuleTable,
+    target_group::GroupView,
+    telemetry::{access_log::AccessLog, counters::ListenerRuntime},
 };
 
 /// Names a listener for the life of the process: an address that is taken up again gets a new number.
@@ -29,6 +32,8 @@ pub struct ListenerView {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// What it puts into responses.
     pub response_fields: ListenerFields,
+    /// Its figures.
+    pub runtime: Arc<ListenerRuntime>,
     /// Where its requests are logged.
     pub access_log: Option<Arc<AccessLog>>,
     /// What to do with a request; a group index is one of [`Snapshot::groups`].

@@ -28,7 +28,7 @@ use balancer::{
     rules::RuleTable,
     snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
     target_group::{GroupRuntime, GroupView, TargetRuntime, TargetState, TargetView},
-    telemetry::counters::OwnStatus,
+    telemetry::counters::{ListenerRuntime, OwnStatus},
 };
 
 struct Balancer {
@@ -142,6 +142,7 @@ impl Balancer {
             http2_prior_knowledge: false,
             tls: None,
             response_fields: ListenerFields::default(),
+            runtime: Arc::new(ListenerRuntime::new(2)),
             access_log: None,
             rules: Arc::new(RuleTable::compile(&[], &Action::forward_to(0), &keys)),
         };

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use support::{Balancer, Config, Group, Target, balancer::binary};
+use support::{Answer, Balancer, Config, Group, Target, balancer::binary, http2, until};
 
 #[test]
 fn the_admin_endpoint_answers() {
@@ -79,4 +79,84 @@ fn the_log_can_be_json() {
     for line in log.lines() {
         assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
     }
+}
+
+const WEB: &str = "{load_balancer=\"main\",listener=\"web\"}";
+const APP: &str = "{target_group=\"app\"}";
+
+#[test]
+fn listeners_and_groups_have_figures_of_their_own() {
+    let target = Target::start(|exchange| {
+        if exchange.request.headers.get("upgrade").is_some() {
+            exchange.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+            return Answer::Close;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        let status = exchange.request.target.trim_start_matches('/').to_owned();
+        exchange.send(format!("HTTP/1.1 {status} Fine\r\nContent-Length: 0\r\n\r\n"));
+        Answer::KeepAlive
+    });
+    let config = Config::new(&[&target]).http2();
+    let balancer = Balancer::start(&config);
+    let accepted =
+        |balancer: &Balancer| balancer.metric(&format!("balancer_listener_connections_accepted_total{WEB}"));
+    let before = accepted(&balancer);
+    let mut connection = balancer.connect();
+    for status in [200, 204, 404] {
+        assert_eq!(connection.get(&format!("/{status}"), "").status, status);
+    }
+    assert_eq!(http2::Connection::open(balancer.address).status_of("/500", &[]), 500);
+    balancer.connect().send("BAD\r\n\r\n").response();
+    let mut upgraded = balancer.connect();
+    upgraded.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+    assert_eq!(upgraded.reader().response_head().unwrap().unwrap().status, 101);
+    assert!(upgraded.is_closed());
+    let count = |name: &str, labels: &str| balancer.metric(&format!("{name}{labels}"));
+    until("all requests are over", 10.0, || {
+        (count("balancer_request_duration_seconds_count", WEB) == 5.0).then_some(())
+    });
+    assert_eq!(accepted(&balancer) - before, 4.0);
+    until("ended connections are not counted", 10.0, || {
+        (count("balancer_listener_connections_active", WEB) == 1.0).then_some(())
+    });
+    let up_to = |family: &str, labels: &str, bound: &str| {
+        let labels = labels.trim_end_matches('}');
+        balancer.metric(&format!("{family}_bucket{{le=\"{bound}\",{}}}", labels.trim_start_matches('{')))
+    };
+    assert_eq!(up_to("balancer_request_duration_seconds", WEB, "0.025"), 1.0, "the one that was refused");
+    assert_eq!(
+        up_to("balancer_target_response_time_seconds", APP, "0.025"),
+        1.0,
+        "the one that became a tunnel"
+    );
+    assert_eq!(up_to("balancer_target_response_time_seconds", APP, "+Inf"), 5.0);
+    assert!(count("balancer_target_response_time_seconds_sum", APP) >= 0.12);
+    assert_eq!(count("balancer_group_requests_with_target_total", APP), 5.0);
+    let class = |class: &str| {
+        count("balancer_group_responses_total", &format!("{{target_group=\"app\",class=\"{class}\"}}"))
+    };
+    assert_eq!(["1xx", "2xx", "3xx", "4xx", "5xx"].map(class), [1.0, 2.0, 0.0, 1.0, 1.0]);
+    assert_eq!(count("balancer_healthy_host_count", APP), 1.0);
+    // The figures of a group outlive its targets, and reloads.
+    let other = Target::plain();
+    balancer.reload(&Config::new(&[&other]).http2());
+    assert_eq!(class("2xx"), 2.0);
+    assert_eq!(count("balancer_request_duration_seconds_count", WEB), 5.0);
+}
+
+#[test]
+fn clients_at_ipv6_addresses_are_counted_apart() {
+    let target = Target::plain();
+    let config = Config { address: "::1".to_owned(), ..Config::new(&[&target]) };
+    let balancer = Balancer::start(&config);
+    balancer.connect().get("/", "");
+    assert_eq!(balancer.metric("balancer_ipv6_requests_total"), 1.0);
+    let status = balancer.status();
+    let bytes = status.total("bytes_received") + status.total("bytes_sent");
+    assert!(bytes > 100);
+    assert_eq!(balancer.metric("balancer_ipv6_processed_bytes_total"), bytes as f64);
+    let balancer = Balancer::start(&Config::new(&[&target]));
+    balancer.connect().get("/", "");
+    assert_eq!(balancer.metric("balancer_ipv6_requests_total"), 0.0);
+    assert_eq!(balancer.metric("balancer_ipv6_processed_bytes_total"), 0.0);
 }

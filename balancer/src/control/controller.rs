@@ -31,7 +31,10 @@ use crate::{
     snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
     stickiness::{GroupStickiness, Keyring},
     target_group::{ASSESSMENT, Registry, Slots, TargetNames, TargetState, Urgency, WantedGroup},
-    telemetry::{counters::ControlCounters, inspect::CurrentSnapshot},
+    telemetry::{
+        counters::{ControlCounters, ListenerRuntime},
+        inspect::CurrentSnapshot,
+    },
     tls::{ServerError, Servers, TargetTls},
 };
 
@@ -143,6 +146,8 @@ pub struct Controller {
     /// Of the configuration that the process started with: another one takes effect at the next start.
     state_dir: PathBuf,
     pending: Option<Pending>,
+    /// The figures of each listener.
+    runtimes: HashMap<SocketAddr, Arc<ListenerRuntime>>,
     /// The rules of each listener, compiled.
     rules: HashMap<SocketAddr, Arc<RuleTable>>,
     servers: Servers,
@@ -213,6 +218,7 @@ impl Controller {
             publish_at: None,
             published: monotonic_now(),
             pending: None,
+            runtimes: HashMap::new(),
             rules: HashMap::new(),
         };
         controller.resolver.sync(host_names(&controller.configuration), monotonic_now());
@@ -394,7 +400,11 @@ impl Controller {
         self.published = monotonic_now();
         let balancers: Vec<Arc<LoadBalancer>> =
             self.configuration.load_balancers.iter().cloned().map(Arc::new).collect();
-        let view = |listener: &Listener| {
+        let (runtimes, workers) = (&mut self.runtimes, self.workers.len());
+        runtimes.retain(|address, _| self.listeners.iter().any(|(known, _)| known == address));
+        let mut view = |listener: &Listener| {
+            let runtime =
+                runtimes.entry(listener.address).or_insert_with(|| Arc::new(ListenerRuntime::new(workers)));
             let id = self.listeners.iter().find(|(address, _)| *address == listener.address)?.1;
             let balancer = balancers.get(listener.load_balancer)?;
             Some(Arc::new(ListenerView {
@@ -402,6 +412,7 @@ impl Controller {
                 name: listener.name.clone(),
                 port: listener.address.port(),
                 tls: self.tls.get(&listener.address).cloned(),
+                runtime: Arc::clone(runtime),
                 access_log: self.logs.access(&balancer.name),
                 load_balancer: Arc::clone(balancer),
                 http2_prior_knowledge: listener.http2_prior_knowledge,
@@ -409,7 +420,7 @@ impl Controller {
                 rules: Arc::clone(self.rules.get(&listener.address)?),
             }))
         };
-        let listeners = self.configuration.listeners.iter().filter_map(view).collect();
+        let listeners = self.configuration.listeners.iter().filter_map(&mut view).collect();
         let snapshot = Arc::new(Snapshot { listeners, groups: self.registry.views() });
         self.current.set(Arc::clone(&snapshot));
         self.tell(|| WorkerMessage::Snapshot(Arc::clone(&snapshot)));

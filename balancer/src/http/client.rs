@@ -1,7 +1,15 @@
 //! One client connection: reads heads, has each request carried out, and ends the connection in a way
 //! that lets the client read what it was sent.
 
-use std::{future::poll_fn, io, net::SocketAddr, rc::Rc, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use tokio::io::AsyncWriteExt as _;
 
@@ -16,6 +24,7 @@ use super::{
     plan::{Plan, Refusal, own_status},
 };
 use crate::{
+    clock::monotonic_now,
     response::answer::Answer,
     snapshot::{ListenerId, ListenerView},
     telemetry::counters::OwnStatus,
@@ -57,6 +66,8 @@ pub(super) struct Client {
     pub(super) listener: Arc<ListenerView>,
     /// The entry of the request that is under way.
     pub(super) entry: Entry,
+    /// When it began; nothing once it is a tunnel.
+    pub(super) began: Option<Instant>,
     connected: Rc<Connected>,
     snapshot: Rc<Taken>,
     watched: Watched,
@@ -100,6 +111,7 @@ impl Client {
             context: Rc::clone(context),
             scratch: [Vec::new(), Vec::new()],
             entry: Entry::default(),
+            began: None,
             connected: Rc::new(connected),
             listener,
             snapshot,
@@ -177,7 +189,7 @@ impl Client {
                 Reading::Refused(status) => {
                     self.count_received(self.buffer.len() as u64);
                     self.answer_error(status, false, false).await;
-                    self.entry = Entry::default();
+                    self.end_request();
                     return self.linger().await;
                 }
             };
@@ -191,7 +203,7 @@ impl Client {
                 Err(refusal) => self.refuse(refusal).await,
             };
             self.watch().set_registration(None);
-            self.entry = Entry::default();
+            self.end_request();
             match after {
                 After::Reuse => {}
                 After::Close => return self.linger().await,
@@ -247,13 +259,21 @@ impl Client {
     /// Counts bytes of a request.
     pub(super) fn count_received(&mut self, bytes: u64) {
         self.context.counters.bytes_received.add(bytes);
+        self.count_ipv6(bytes);
         self.entry.received(bytes);
     }
 
     /// Counts bytes of a response.
     pub(super) fn count_returned(&mut self, bytes: u64) {
         self.context.counters.bytes_sent.add(bytes);
+        self.count_ipv6(bytes);
         self.entry.returned(bytes);
+    }
+
+    fn count_ipv6(&self, bytes: u64) {
+        if self.connected.is_ipv6() {
+            self.context.counters.ipv6_bytes.add(bytes);
+        }
     }
 
     /// Writes all of `bytes`, up to the socket.
@@ -312,10 +332,21 @@ impl Client {
         }
     }
 
+    /// A request is over.
+    fn end_request(&mut self) {
+        self.entry = Entry::default();
+        if let Some(began) = self.began.take()
+            && let Some(shard) = self.listener.runtime.shard(self.context.worker)
+        {
+            shard.request_duration.observe(monotonic_now().saturating_duration_since(began));
+        }
+    }
+
     /// A request begins, which is logged as the configuration of now has it.
     fn begin_entry(&mut self) {
         let snapshot = self.context.snapshot();
         let listener = snapshot.listener(self.listener.id).unwrap_or(&self.listener);
+        self.began = Some(monotonic_now());
         self.entry = Entry::begin(&self.context, listener, &self.connected);
     }
 

@@ -58,6 +58,11 @@ impl Connected {
         Self { peer, local, tls: None, id: OnceCell::new() }
     }
 
+    /// Whether the client is at an IPv6 address.
+    pub(super) fn is_ipv6(&self) -> bool {
+        self.peer.ip().to_canonical().is_ipv6()
+    }
+
     /// Its name, made when it is first asked for.
     pub(super) fn id(&self, ids: &ConnectionIds) -> u128 {
         *self.id.get_or_init(|| ids.draw())

@@ -116,8 +116,7 @@ where
     if let Ok(Ok(connection)) = watch.within(opening).await {
         run(&session, connection, &meter).await;
     }
-    counters.bytes_received.add(meter.take_received());
-    counters.bytes_sent.add(meter.take_sent());
+    session.count(&meter);
     counters.http2_connections_closed.inc();
 }
 
@@ -182,13 +181,22 @@ where
             }
             Err(Interrupt::Cut) => {}
         }
-        let counters = &session.context.counters;
-        counters.bytes_received.add(meter.take_received());
-        counters.bytes_sent.add(meter.take_sent());
+        session.count(meter);
     }
 }
 
 impl Session {
+    /// Counts what has gone over the wire.
+    fn count(&self, meter: &Meter) {
+        let (received, sent) = (meter.take_received(), meter.take_sent());
+        let counters = &self.context.counters;
+        counters.bytes_received.add(received);
+        counters.bytes_sent.add(sent);
+        if self.connected.is_ipv6() {
+            counters.ipv6_bytes.add(received + sent);
+        }
+    }
+
     /// Without a request under way the connection may be idle for as long as any; PING does not change that
     /// (ALB: idle timeout). Requests keep time for themselves.
     fn arm(&self) {

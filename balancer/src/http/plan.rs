@@ -1,7 +1,7 @@
 //! From a request head to what is going to be done with it. Everything here happens at once, on borrowed
 //! bytes: what has to outlive the head is taken out of it.
 
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc, time::Instant};
 
 use super::{
     Context,
@@ -12,6 +12,7 @@ use super::{
     pick::{pick, spill},
 };
 use crate::{
+    clock::monotonic_now,
     model::{HeaderEdits, ProtocolVersion, RequestHead, ResponseHead, Version},
     response::answer::Answer,
     rules::{Act, Chosen, Forward},
@@ -67,6 +68,8 @@ pub(super) struct Plan {
     decision: Option<Decision>,
     /// Whether the request goes elsewhere because the target of its session is too busy.
     spilled: bool,
+    /// When it was sent to the target, as soon as it was.
+    sent: Cell<Option<Instant>>,
     /// What the client wants.
     pub(super) wishes: Wishes,
     /// The head for the target.
@@ -173,6 +176,9 @@ impl Plan {
     ) -> Result<Self, Refusal> {
         context.counters.requests.inc();
         entry.request(request, route);
+        if route.peer.ip().to_canonical().is_ipv6() {
+            context.counters.ipv6_requests.inc();
+        }
         let wishes = admit(context, &listener.load_balancer, request, entry)?;
         let target = Target::of(request)?;
         let view = request.view();
@@ -255,7 +261,9 @@ impl Plan {
             .or(pinned)
             .or_else(|| pick(context, group, turn?, &[]))
             .ok_or_else(|| refuse(OwnStatus::ServiceUnavailable))?;
+        shard.inspect(|shard| shard.chosen.inc());
         Ok(Self {
+            sent: Cell::new(None),
             group: index,
             target,
             excluded: Vec::new(),
@@ -326,12 +334,22 @@ impl Plan {
             let chosen = home.unwrap_or(target).id;
             sticky.respond(decision, chosen, response, secure, sessions, now, &mut edits);
         }
-        if let Some(shard) = context.target_shard(target)
-            && let Some(class) = shard.responses.get(usize::from(response.status / 100).saturating_sub(1))
-        {
-            class.inc();
-        }
+        self.count_response(context, group, target, response.status);
         edits
+    }
+
+    fn count_response(&self, context: &Context, group: &GroupView, target: &TargetView, status: u16) {
+        let class = usize::from(status / 100).saturating_sub(1);
+        if let Some(counter) = context.target_shard(target).and_then(|shard| shard.responses.get(class)) {
+            counter.inc();
+        }
+        let Some(shard) = context.group_shard(group) else { return };
+        if let Some(counter) = shard.responses.get(class) {
+            counter.inc();
+        }
+        if let Some(sent) = self.sent.get() {
+            shard.response_time.observe(monotonic_now().saturating_duration_since(sent));
+        }
     }
 
     /// Binds the client to the group that answered, where the action says so.
@@ -365,10 +383,14 @@ impl Plan {
         if let Some(shard) = self.target().and_then(|target| context.target_shard(target)) {
             shard.connection_errors.inc();
         }
+        if let Some(shard) = self.group().and_then(|group| context.group_shard(group)) {
+            shard.connection_errors.inc();
+        }
     }
 
     /// Counts a request that is sent to a target that is not healthy for want of healthy ones.
     pub(super) fn count_sending(&self, context: &Context) {
+        self.sent.set(Some(monotonic_now()));
         let (Some(group), Some(target)) = (self.group(), self.target()) else { return };
         if let Some(shard) = context.target_shard(target) {
             shard.requests.inc();

@@ -25,6 +25,7 @@ pub(super) async fn tunnel(
     let counters = std::sync::Arc::clone(&client.context.counters);
     counters.tunnels_opened.inc();
     client.entry.tunnel();
+    client.began = None;
     let mut down = Pump::new(head.into_memory(), Framing::UntilClose, Delivery::AsIs);
     let mut up = Pump::new(Vec::new(), Framing::UntilClose, Delivery::AsIs);
     let (mut down_over, mut up_over, mut down_shut, mut up_shut) = (false, false, false, false);

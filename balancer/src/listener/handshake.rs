@@ -23,6 +23,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 pub(super) async fn begin(context: Rc<Context>, socket: TcpStream, peer: SocketAddr, listener: ListenerId) {
     context.counters.connections_accepted.inc();
     let view = context.snapshot().listener(listener).cloned();
+    let runtime = view.as_ref().map(|view| Arc::clone(&view.runtime));
+    let shard = runtime.as_ref().and_then(|runtime| runtime.shard(context.worker));
+    shard.inspect(|shard| shard.connections_accepted.inc());
     let tls = view.as_ref().and_then(|view| view.tls.clone().map(|tls| (Arc::clone(view), tls)));
     let stream = match tls {
         None => Some((ClientStream::Plain(socket), None)),
@@ -32,6 +35,7 @@ pub(super) async fn begin(context: Rc<Context>, socket: TcpStream, peer: SocketA
     if let Some((stream, certificate)) = stream {
         serve(Rc::clone(&context), Accepted { stream, peer, listener, certificate }).await;
     }
+    shard.inspect(|shard| shard.connections_closed.inc());
     context.counters.connections_closed.inc();
 }
 

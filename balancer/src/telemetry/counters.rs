@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use super::histogram::Histogram;
 use crate::model::Classification;
 
 /// A counter with a single writing thread.
@@ -168,6 +169,10 @@ pub struct WorkerCounters {
     pub target_tls_resumptions: Counter,
     /// Calls of gRPC that were forwarded (ALB: GrpcRequestCount).
     pub grpc_requests: Counter,
+    /// Requests of clients at IPv6 addresses (ALB: `IPv6RequestCount`).
+    pub ipv6_requests: Counter,
+    /// Bytes from and to clients at IPv6 addresses (ALB: `IPv6ProcessedBytes`).
+    pub ipv6_bytes: Counter,
     /// Lines for log files that did not fit into the queue of a writer.
     pub log_lines_dropped: Counter,
     /// Bytes read from clients.
@@ -230,6 +235,14 @@ pub const GROUP_STICKINESS_OUTCOMES: usize = 7;
 pub struct GroupShard {
     /// Requests routed to the group.
     pub requests: Counter,
+    /// Those of them for which there was a target (ALB: `RequestCount`).
+    pub chosen: Counter,
+    /// Responses of its targets by class, as for a target; those of targets that are gone included.
+    pub responses: [Counter; 5],
+    /// Connections to its targets that could not be made or broke before the response head.
+    pub connection_errors: Counter,
+    /// From a request to the head of the target's response (ALB: `TargetResponseTime`).
+    pub response_time: Histogram,
     /// Decisions of sticky groups, by outcome.
     pub stickiness: [Counter; STICKINESS_OUTCOMES],
     /// Requests of sessions that were done elsewhere because their target was too busy.
@@ -238,6 +251,42 @@ pub struct GroupShard {
     pub stickiness_refused: Counter,
     /// Requests that a failing-open group sent to targets that are not healthy.
     pub unhealthy_routing: Counter,
+}
+
+/// What one worker counts for one listener. Outlives reloads.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct ListenerShard {
+    /// Client connections accepted (ALB: `NewConnectionCount`).
+    pub connections_accepted: Counter,
+    /// Those of them that ended.
+    pub connections_closed: Counter,
+    /// From the first byte of a request to the last of its answer.
+    pub request_duration: Histogram,
+}
+
+/// Figures of a listener, one shard a worker.
+#[derive(Debug)]
+pub struct ListenerRuntime(Box<[ListenerShard]>);
+
+impl ListenerRuntime {
+    /// For `workers` workers.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        Self((0..workers).map(|_| ListenerShard::default()).collect())
+    }
+
+    /// The shard that worker number `worker` writes.
+    #[must_use]
+    pub fn shard(&self, worker: usize) -> Option<&ListenerShard> {
+        self.0.get(worker)
+    }
+
+    /// All shards, for adding up.
+    #[must_use]
+    pub fn shards(&self) -> &[ListenerShard] {
+        &self.0
+    }
 }
 
 /// What the control thread counts. Only the control thread writes.

@@ -9,7 +9,8 @@ use std::{
 };
 
 use super::{
-    counters::{ControlCounters, Counter, OwnStatus, STICKINESS_OUTCOMES, TargetShard, WorkerCounters},
+    counters::{ControlCounters, Counter, OwnStatus, STICKINESS_OUTCOMES, WorkerCounters},
+    histogram::Histogram,
     sink::Written,
     status::{
         AnomalyStatus, Connections, GroupStatus, ListenerStatus, LoadSkew, RuleStatus, SessionTable, Status,
@@ -188,6 +189,10 @@ impl Inspector {
             anomalous_hosts: count(group, |target| target.watch.is_anomalous()),
             mitigated_hosts: count(group, |target| target.watch.is_mitigated()),
             requests: sum(shards.iter().map(|shard| &shard.requests)),
+            requests_with_target: sum(shards.iter().map(|shard| &shard.chosen)),
+            responses: by_class(|class| sum(shards.iter().filter_map(|shard| shard.responses.get(class)))),
+            connection_errors: sum(shards.iter().map(|shard| &shard.connection_errors)),
+            response_time: Histogram::sum(shards.iter().map(|shard| &shard.response_time)),
             unhealthy_routing_requests: sum(shards.iter().map(|shard| &shard.unhealthy_routing)),
             stickiness: StickinessStatus {
                 pinned_share: pinned_share(&stickiness.decisions, spilled_requests),
@@ -213,7 +218,7 @@ impl Inspector {
             anomaly: anomaly_status(target),
             outstanding_requests: self.slots.outstanding(target.slot),
             requests: sum(shards.iter().map(|shard| &shard.requests)),
-            responses: responses_by_class(shards),
+            responses: by_class(|class| sum(shards.iter().filter_map(|shard| shard.responses.get(class)))),
             connection_errors: sum(shards.iter().map(|shard| &shard.connection_errors)),
             tls_negotiation_errors: sum(shards.iter().map(|shard| &shard.tls_errors)),
             connections: self.slots.connections(target.slot),
@@ -272,13 +277,8 @@ fn sum<'a>(counters: impl Iterator<Item = &'a Counter>) -> u64 {
     counters.fold(0, |total, counter| total.wrapping_add(counter.get()))
 }
 
-fn responses_by_class(shards: &[TargetShard]) -> BTreeMap<String, u64> {
-    (0..5)
-        .map(|class| {
-            let counters = shards.iter().filter_map(|shard| shard.responses.get(class));
-            (format!("{}xx", class + 1), sum(counters))
-        })
-        .collect()
+fn by_class(count: impl Fn(usize) -> u64) -> BTreeMap<String, u64> {
+    (0..5).map(|class| (format!("{}xx", class + 1), count(class))).collect()
 }
 
 fn totals(workers: &[Arc<WorkerCounters>]) -> Totals {
@@ -347,6 +347,8 @@ fn totals(workers: &[Arc<WorkerCounters>]) -> Totals {
         target_tls_handshakes: all(|worker| &worker.target_tls_handshakes),
         target_tls_resumptions: all(|worker| &worker.target_tls_resumptions),
         grpc_requests: all(|worker| &worker.grpc_requests),
+        ipv6_requests: all(|worker| &worker.ipv6_requests),
+        ipv6_bytes: all(|worker| &worker.ipv6_bytes),
         log_lines_dropped: all(|worker| &worker.log_lines_dropped),
         log_lines_written: 0,
         log_lines_lost: 0,
@@ -379,7 +381,14 @@ fn listener_status(listener: &ListenerView, snapshot: &Snapshot) -> ListenerStat
         action: rule.action.describe(name),
         target_groups: groups(&rule.action),
     });
+    let shards = listener.runtime.shards();
+    // What ended is read before what began, so that the difference is never below zero.
+    let closed = sum(shards.iter().map(|shard| &shard.connections_closed));
+    let accepted = sum(shards.iter().map(|shard| &shard.connections_accepted));
     ListenerStatus {
+        connections_accepted: accepted,
+        connections_active: accepted.saturating_sub(closed),
+        request_duration: Histogram::sum(shards.iter().map(|shard| &shard.request_duration)),
         name: listener.name.clone(),
         protocol: if listener.tls.is_some() { "HTTPS" } else { "HTTP" }.to_owned(),
         port: listener.port,

@@ -1,6 +1,9 @@
 //! The metrics text (OpenMetrics 1.0, which Prometheus and its relatives read), made of a [`Status`].
 //! Must not know: where figures come from, HTTP.
 
+pub mod cloudwatch;
+mod traffic;
+
 use std::{collections::HashSet, fmt};
 
 use prometheus_client::{
@@ -39,7 +42,10 @@ impl Collector for StatusCollector {
         let mut families = Families(encoder);
         process(&mut families, &self.0)?;
         totals(&mut families, &self.0)?;
+        traffic::totals(&mut families, &self.0.totals)?;
+        traffic::listeners(&mut families, &self.0.listeners)?;
         groups(&mut families, &self.0.target_groups)?;
+        traffic::groups(&mut families, &self.0.target_groups)?;
         targets(&mut families, &self.0.target_groups)
     }
 }

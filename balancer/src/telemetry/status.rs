@@ -99,6 +99,10 @@ pub struct Totals {
     pub target_tls_resumptions: u64,
     /// Calls of gRPC.
     pub grpc_requests: u64,
+    /// Requests of clients at IPv6 addresses.
+    pub ipv6_requests: u64,
+    /// Bytes from and to clients at IPv6 addresses.
+    pub ipv6_bytes: u64,
     /// Lines written into log files.
     pub log_lines_written: u64,
     /// Lines that were dropped because the writer of a log file did not keep up.
@@ -139,6 +143,12 @@ pub struct ListenerStatus {
     pub action: String,
     /// The groups its default action forwards to.
     pub target_groups: Vec<WeightStatus>,
+    /// Client connections accepted.
+    pub connections_accepted: u64,
+    /// Those of them open now.
+    pub connections_active: u64,
+    /// From the first byte of a request to the last of its answer, tunnels left out.
+    pub request_duration: HistogramStatus,
     /// Its rules, in the order they are tried.
     pub rules: Vec<RuleStatus>,
 }
@@ -189,6 +199,14 @@ pub struct GroupStatus {
     pub mitigated_hosts: u64,
     /// Requests routed to the group.
     pub requests: u64,
+    /// Those of them for which there was a target.
+    pub requests_with_target: u64,
+    /// Responses of its targets by class, those of targets that are gone included.
+    pub responses: BTreeMap<String, u64>,
+    /// Connections to its targets that could not be made or broke before the response head.
+    pub connection_errors: u64,
+    /// From a request to the head of the target's response.
+    pub response_time: HistogramStatus,
     /// Requests sent to targets that are not healthy while failing open.
     pub unhealthy_routing_requests: u64,
     /// Its stickiness.
@@ -197,6 +215,17 @@ pub struct GroupStatus {
     pub load_skew: LoadSkew,
     /// Its targets, draining ones included.
     pub targets: Vec<TargetStatus>,
+}
+
+/// How long things took.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HistogramStatus {
+    /// How many took up to 1, 2.5, 5, 10, 25, 50, 100, 250, 500 ms, 1, 2.5, 5, 10, 30, 60 s, and more; each in one of
+    /// them alone.
+    pub counts: Vec<u64>,
+    /// All together, in seconds.
+    pub sum_seconds: f64,
 }
 
 /// Stickiness of a group.

@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use h2::{RecvStream, server::SendResponse};
 
 use super::{LINGER, Open, Session, head, head::Head, to_http1, to_http2, websocket::Key};
 use crate::{
+    clock::monotonic_now,
     http::{
         Context,
         entry::Entry,
@@ -72,6 +73,8 @@ pub(super) struct Stream {
     pub(super) secure: bool,
     /// Its entry in the access log.
     pub(super) entry: Entry,
+    /// When it began; nothing once it is a tunnel.
+    pub(super) began: Option<Instant>,
     watched: Watched,
 }
 
@@ -83,6 +86,7 @@ pub(super) async fn serve(
 ) {
     let _open = Open::begin(&session);
     let context = Rc::clone(&session.context);
+    let began = monotonic_now();
     session.look_again();
     let (snapshot, listener) = session.view();
     let mut entry = Entry::begin(&context, &listener, &session.connected);
@@ -112,6 +116,7 @@ pub(super) async fn serve(
         listener: Arc::clone(&listener),
         secure: session.secure,
         entry,
+        began: Some(began),
         watched,
     };
     match planned {
@@ -121,6 +126,9 @@ pub(super) async fn serve(
         }
     }
     stream.entry = Entry::default();
+    if let (Some(began), Some(shard)) = (stream.began, listener.runtime.shard(stream.context.worker)) {
+        shard.request_duration.observe(monotonic_now().saturating_duration_since(began));
+    }
     stream.linger().await;
 }
 

@@ -65,6 +65,7 @@ pub(super) async fn tunnel(
     let counters = std::sync::Arc::clone(&stream.context.counters);
     counters.tunnels_opened.inc();
     stream.entry.tunnel();
+    stream.began = None;
     let mut up = Upload::new(Vec::new(), Framing::UntilClose);
     let mut down = Download::new(Framing::UntilClose);
     let (mut up_over, mut down_over, mut up_shut) = (false, false, false);

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::telemetry::counters::ListenerRuntime;
 use crate::{
     id::TargetId,
     model::{
@@ -99,6 +100,7 @@ fn inspector() -> Inspector {
             http2_prior_knowledge: false,
             tls: None,
             response_fields: ListenerFields::default(),
+            runtime: Arc::new(ListenerRuntime::new(2)),
             access_log: None,
             rules: Arc::new(RuleTable::compile(&[], &Action::forward_to(0), &keys)),
         })],

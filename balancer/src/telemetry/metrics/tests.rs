@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::telemetry::status::{SessionTable, StickinessStatus, Totals};
+use crate::telemetry::status::{HistogramStatus, ListenerStatus, SessionTable, StickinessStatus, Totals};
 
 #[derive(Debug)]
 struct Sample {
@@ -35,7 +35,7 @@ fn parse(text: &str) -> (BTreeMap<String, String>, Vec<Sample>) {
                 }
                 "TYPE" => {
                     assert_eq!(current, name, "TYPE follows its HELP");
-                    assert!(["counter", "gauge", "info"].contains(&rest), "{rest}");
+                    assert!(["counter", "gauge", "histogram", "info"].contains(&rest), "{rest}");
                     assert!(types.insert(name.to_owned(), rest.to_owned()).is_none());
                 }
                 "UNIT" => {
@@ -45,19 +45,48 @@ fn parse(text: &str) -> (BTreeMap<String, String>, Vec<Sample>) {
             }
         } else {
             let sample = sample(line);
-            let suffix = match types.get(&current).unwrap().as_str() {
-                "counter" => "_total",
-                "info" => "_info",
-                _ => "",
+            let suffixes: &[&str] = match types.get(&current).unwrap().as_str() {
+                "counter" => &["_total"],
+                "info" => &["_info"],
+                "histogram" => &["_bucket", "_sum", "_count"],
+                _ => &[""],
             };
-            assert_eq!(sample.name, format!("{current}{suffix}"));
+            let suffix = sample.name.strip_prefix(&current).unwrap_or_else(|| panic!("{line} in {current}"));
+            assert!(suffixes.contains(&suffix), "{line} in {current}");
+            assert_eq!(sample.labels.contains_key("le"), suffix == "_bucket", "{line}");
             assert!(sample.name.starts_with("balancer_"));
             assert!(seen.insert((sample.name.clone(), sample.labels.clone())), "series twice: {line}");
             samples.push(sample);
         }
     }
     assert!(ended && text.ends_with('\n'), "no # EOF at the end");
+    check_histograms(&types, &samples);
     (types, samples)
+}
+
+/// Buckets grow up to `+Inf`, which is the count.
+fn check_histograms(types: &BTreeMap<String, String>, samples: &[Sample]) {
+    for (name, _) in types.iter().filter(|(_, kind)| *kind == "histogram") {
+        let mut series: BTreeMap<BTreeMap<String, String>, Vec<(f64, f64)>> = BTreeMap::new();
+        for sample in samples.iter().filter(|sample| sample.name == format!("{name}_bucket")) {
+            let mut labels = sample.labels.clone();
+            let bound = labels.remove("le").unwrap();
+            let bound = if bound == "+Inf" { f64::INFINITY } else { bound.parse().unwrap() };
+            series.entry(labels).or_default().push((bound, sample.value));
+        }
+        assert!(!series.is_empty(), "{name} has no series");
+        for (labels, buckets) in series {
+            assert!(
+                buckets.is_sorted_by(|one, next| one.0 < next.0 && one.1 <= next.1),
+                "{name}: {buckets:?}"
+            );
+            let last = buckets.last().unwrap();
+            assert_eq!(last.0, f64::INFINITY);
+            let labels: Vec<(&str, &str)> = labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            assert_eq!(last.1, value(samples, &format!("{name}_count"), &labels));
+            value(samples, &format!("{name}_sum"), &labels);
+        }
+    }
 }
 
 fn sample(line: &str) -> Sample {
@@ -115,10 +144,22 @@ fn status() -> Status {
         reloads: 4,
         totals: Totals { requests: 100, own_responses: [(460, 2), (502, 3)].into(), ..Totals::default() },
         session_table: Some(SessionTable { capacity: 1024, entries: 7 }),
+        listeners: vec![ListenerStatus {
+            name: "web".into(),
+            load_balancer: "main".into(),
+            connections_accepted: 9,
+            connections_active: 2,
+            request_duration: HistogramStatus { counts: vec![1; 16], sum_seconds: 500.5 },
+            ..ListenerStatus::default()
+        }],
         target_groups: vec![GroupStatus {
             name: "app".into(),
+            requests_with_target: 95,
+            responses: [("2xx".to_owned(), 94), ("5xx".to_owned(), 1)].into(),
+            response_time: HistogramStatus { counts: vec![2, 0, 1], sum_seconds: 0.25 },
             stickiness: StickinessStatus {
                 enabled: true,
+                kind: Some("app_cookie".into()),
                 decisions: [("pinned".to_owned(), 90), ("forged".to_owned(), 1)].into(),
                 ..StickinessStatus::default()
             },
@@ -195,4 +236,109 @@ fn a_group_that_is_not_sticky_has_no_decisions_and_huge_figures_do_not_stop_a_sc
     let (types, samples) = parse(&render(status));
     assert!(types.contains_key("balancer_stickiness_decisions"));
     assert!(!samples.iter().any(|sample| sample.name.starts_with("balancer_stickiness")));
+}
+
+#[test]
+fn histograms_tell_how_many_took_up_to_each_bound() {
+    let (types, samples) = parse(&render(status()));
+    assert_eq!(types["balancer_request_duration_seconds"], "histogram");
+    let web = [("load_balancer", "main"), ("listener", "web")];
+    assert_eq!(value(&samples, "balancer_request_duration_seconds_count", &web), 16.0);
+    assert_eq!(value(&samples, "balancer_request_duration_seconds_sum", &web), 500.5);
+    let up_to = |bound| value(&samples, "balancer_target_response_time_seconds_bucket", &[("le", bound)]);
+    assert_eq!((up_to("0.001"), up_to("0.0025"), up_to("0.005"), up_to("+Inf")), (2.0, 2.0, 3.0, 3.0));
+    assert_eq!(value(&samples, "balancer_listener_connections_active", &web), 2.0);
+}
+
+#[test]
+fn groups_are_told_as_cloudwatch_tells_them() {
+    let (_, samples) = parse(&render(status()));
+    let app = [("target_group", "app")];
+    assert_eq!(value(&samples, "balancer_group_requests_with_target_total", &app), 95.0);
+    assert_eq!(value(&samples, "balancer_group_responses_total", &[app[0], ("class", "2xx")]), 94.0);
+    assert_eq!(value(&samples, "balancer_healthy_host_count", &app), 1.0);
+    assert_eq!(value(&samples, "balancer_unhealthy_host_count", &app), 1.0);
+    assert_eq!(value(&samples, "balancer_non_sticky_requests_total", &app), 1.0);
+    assert_eq!(value(&samples, "balancer_app_cookie_non_sticky_requests_total", &app), 1.0);
+}
+
+/// Metrics of the namespace `AWS/ApplicationELB`, as the documentation of ALB lists them.
+const CLOUDWATCH: &str = "ActiveConnectionCount NewConnectionCount RejectedConnectionCount ProcessedBytes \
+    IPv6ProcessedBytes IPv6RequestCount ClientTLSNegotiationErrorCount HTTPCode_ELB_3XX_Count \
+    HTTPCode_ELB_4XX_Count HTTPCode_ELB_5XX_Count HTTPCode_ELB_500_Count HTTPCode_ELB_502_Count \
+    HTTPCode_ELB_503_Count HTTPCode_ELB_504_Count HTTP_Fixed_Response_Count HTTP_Redirect_Count \
+    HTTP_Redirect_Url_Limit_Exceeded_Count DesyncMitigationMode_NonCompliant_Request_Count ELBAuthError \
+    ELBAuthFailure ELBAuthLatency ELBAuthRefreshTokenSuccess ELBAuthSuccess ELBAuthUserClaimsSizeExceeded \
+    LowReputation* TargetControl* DroppedInvalidHeaderRequestCount ForwardedInvalidHeaderRequestCount \
+    NonStickyRequestCount AppCookieNonStickinessCount RuleEvaluations ConsumedLCUs PeakLCUs ReservedLCUs \
+    CapacityUtilization RequestCount HTTPCode_Target_2XX_Count HTTPCode_Target_3XX_Count \
+    HTTPCode_Target_4XX_Count HTTPCode_Target_5XX_Count TargetResponseTime TargetConnectionErrorCount \
+    TargetTLSNegotiationErrorCount HealthyHostCount UnHealthyHostCount AnomalousHostCount MitigatedHostCount \
+    HealthyStateDNS HealthyStateRouting UnhealthyStateDNS UnhealthyStateRouting UnhealthyRoutingRequestCount \
+    ActiveZonalShiftHostCount RequestCountPerTarget GrpcRequestCount LambdaInternalError LambdaUserError \
+    LambdaTargetProcessedBytes";
+
+#[test]
+fn every_metric_of_cloudwatch_is_here_or_has_a_reason_not_to_be() {
+    let names: Vec<&str> = cloudwatch::METRICS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, CLOUDWATCH.split_whitespace().collect::<Vec<_>>());
+    let (types, _) = parse(&render(status()));
+    let exported: BTreeSet<String> = types
+        .iter()
+        .flat_map(|(name, kind)| match kind.as_str() {
+            "counter" => vec![format!("{name}_total")],
+            "histogram" => vec![format!("{name}_bucket")],
+            _ => vec![name.clone()],
+        })
+        .collect();
+    for (name, place) in cloudwatch::METRICS {
+        let cloudwatch::Place::Expression(expression) = place else { continue };
+        let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        let used: Vec<&str> = words.filter(|word| word.starts_with("balancer_")).collect();
+        assert!(!used.is_empty(), "{name}");
+        for word in used {
+            assert!(exported.contains(word), "{name}: {word} is not exported");
+        }
+    }
+}
+
+/// The tables of `docs/metrics.md`.
+fn manual() -> String {
+    let mut text = String::from("| CloudWatch | here |\n| --- | --- |\n");
+    for (name, place) in cloudwatch::METRICS {
+        text += &match place {
+            cloudwatch::Place::Expression(expression) => format!("| `{name}` | `{expression}` |\n"),
+            cloudwatch::Place::Nowhere(reason) => format!("| `{name}` | none: {reason} |\n"),
+        };
+    }
+    text.push_str("\n## All metrics\n\n| metric | type | meaning |\n| --- | --- | --- |\n");
+    let page = render(status());
+    let (types, _) = parse(&page);
+    for line in page.lines().filter_map(|line| line.strip_prefix("# HELP ")) {
+        let (name, help) = line.split_once(' ').unwrap();
+        let kind = &types[name];
+        let suffix = match kind.as_str() {
+            "counter" => "_total",
+            "info" => "_info",
+            _ => "",
+        };
+        text += &format!("| `{name}{suffix}` | {kind} | {help} |\n");
+    }
+    text
+}
+
+/// `UPDATE_DOCS=1` writes the tables anew.
+#[test]
+fn the_page_on_metrics_says_what_is_exported() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (before, rest) = text.split_once("<!-- tables -->\n").unwrap();
+    let (tables, after) = rest.split_once("<!-- end of tables -->").unwrap();
+    let wanted = format!("\n{}\n", manual());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let text = format!("{before}<!-- tables -->\n{wanted}<!-- end of tables -->{after}");
+        std::fs::write(path, text).unwrap();
+    } else {
+        assert_eq!(tables, wanted, "docs/metrics.md is stale; UPDATE_DOCS=1 writes it anew");
+    }
 }

@@ -1,0 +1,68 @@
+//! How long things take, in buckets of fixed bounds: counted by one worker, added up by who reads.
+//! Must not know: what is measured.
+
+use std::time::Duration;
+
+use super::{counters::Counter, status::HistogramStatus};
+
+/// Upper bounds of the buckets, in microseconds: from a millisecond to a minute. One more bucket is without bound.
+pub const BOUNDS_MICROS: [u64; 15] = [
+    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
+    10_000_000, 30_000_000, 60_000_000,
+];
+
+/// A histogram with a single writing thread.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    /// Spans up to each bound, and above all; each in one bucket alone.
+    buckets: [Counter; BOUNDS_MICROS.len() + 1],
+    sum_micros: Counter,
+}
+
+impl Histogram {
+    /// Counts a span. Only the owning worker may call this.
+    pub fn observe(&self, span: Duration) {
+        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        let place = BOUNDS_MICROS.partition_point(|bound| *bound < micros);
+        if let Some(bucket) = self.buckets.get(place) {
+            bucket.inc();
+        }
+        self.sum_micros.add(micros);
+    }
+
+    /// What several workers counted.
+    pub fn sum<'a>(shards: impl Iterator<Item = &'a Self>) -> HistogramStatus {
+        let mut counts = vec![0_u64; BOUNDS_MICROS.len() + 1];
+        let mut micros = 0_u64;
+        for shard in shards {
+            for (count, bucket) in counts.iter_mut().zip(&shard.buckets) {
+                *count = count.wrapping_add(bucket.get());
+            }
+            micros = micros.wrapping_add(shard.sum_micros.get());
+        }
+        // Micros fit a double exactly up to 285 years.
+        #[allow(clippy::cast_precision_loss, reason = "see above")]
+        let sum_seconds = micros as f64 / 1e6;
+        HistogramStatus { counts, sum_seconds }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_counts_in_the_bucket_that_it_fits_into() {
+        let (one, other) = (Histogram::default(), Histogram::default());
+        for (micros, histogram) in
+            [(0, &one), (1_000, &one), (1_001, &other), (60_000_000, &one), (60_000_001, &other)]
+        {
+            histogram.observe(Duration::from_micros(micros));
+        }
+        let sum = Histogram::sum([&one, &other].into_iter());
+        let mut wanted = vec![0; 16];
+        (wanted[0], wanted[1], wanted[14], wanted[15]) = (2, 1, 1, 1);
+        assert_eq!(sum.counts, wanted);
+        assert!((sum.sum_seconds - 120.002_002).abs() < 1e-9, "{}", sum.sum_seconds);
+    }
+}

@@ -7,13 +7,18 @@ mod probe;
 mod probe_http2;
 mod schedule;
 
-use std::{collections::HashMap, io, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::task::{Id, JoinSet};
 
 pub use self::{
     kernel_events::suspects,
-    probe::{Exempt, Prober},
+    probe::{Checked, Exempt, Prober},
     schedule::{ProbeOrder, Schedule},
 };
 use crate::{
@@ -30,7 +35,11 @@ pub struct Finished {
     /// Why it was made.
     pub origin: CheckOrigin,
     /// What it found, or why it could not be made, which says nothing about the target.
-    pub outcome: io::Result<CheckResult>,
+    pub outcome: io::Result<Checked>,
+    /// What was checked.
+    pub target: CheckTarget,
+    /// How long it took.
+    pub latency: Duration,
 }
 
 /// The checks of all targets.
@@ -38,7 +47,7 @@ pub struct Finished {
 pub struct HealthChecks {
     schedule: Schedule,
     prober: Arc<Prober>,
-    running: JoinSet<io::Result<CheckResult>>,
+    running: JoinSet<(io::Result<Checked>, Duration)>,
     orders: HashMap<Id, ProbeOrder>,
 }
 
@@ -75,11 +84,14 @@ impl HealthChecks {
                 Some(ended) = self.running.join_next_with_id() => {
                     let (id, outcome) = match ended {
                         Ok((id, outcome)) => (id, outcome),
-                        Err(error) => (error.id(), Err(io::Error::other(error.to_string()))),
+                        Err(error) => {
+                            (error.id(), (Err(io::Error::other(error.to_string())), Duration::ZERO))
+                        }
                     };
                     if let Some(order) = self.orders.remove(&id) {
-                        let ProbeOrder { number, registration, origin, .. } = order;
-                        return Finished { number, registration, origin, outcome };
+                        let ProbeOrder { number, registration, origin, target } = order;
+                        let (outcome, latency) = outcome;
+                        return Finished { number, registration, origin, outcome, target, latency };
                     }
                 }
                 () = until(due) => {}
@@ -97,7 +109,7 @@ impl HealthChecks {
 
     /// After the result was used: checks again at once what failed a triggered check and is not yet decided.
     pub fn follow_up(&mut self, finished: &Finished, undecided: bool, now: Instant) {
-        let failed = matches!(finished.outcome, Ok(CheckResult::Fail(_)));
+        let failed = matches!(finished.outcome, Ok(Checked { result: CheckResult::Fail(_), .. }));
         if finished.origin == CheckOrigin::Triggered && failed && undecided {
             self.schedule.confirm(finished.registration, now);
         }
@@ -113,7 +125,11 @@ impl HealthChecks {
     fn start(&mut self, order: ProbeOrder) {
         let prober = Arc::clone(&self.prober);
         let target = order.target.clone();
-        let handle = self.running.spawn(async move { prober.check(&target).await });
+        let handle = self.running.spawn(async move {
+            let began = monotonic_now();
+            let outcome = prober.check(&target).await;
+            (outcome, monotonic_now().saturating_duration_since(began))
+        });
         self.orders.insert(handle.id(), order);
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod access_log;
 pub mod counters;
+pub mod health_check_log;
 pub mod histogram;
 pub mod inspect;
 pub mod log;

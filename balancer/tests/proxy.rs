@@ -131,6 +131,7 @@ impl Balancer {
             drop_invalid_header_fields: false,
             desync_mitigation_mode: DesyncMode::Defensive,
             access_logs: None,
+            health_check_logs: None,
         };
         let ring = balancer::stickiness::Keyring::from_bytes(&[1; 32]).unwrap();
         let keys = balancer::rules::GroupKeys { ring: Arc::new(ring), names: vec!["app".into()] };

@@ -26,6 +26,7 @@ mod draining;
 mod failover;
 mod grpc;
 mod headers;
+mod health_check_log;
 mod host_names;
 mod http2;
 mod http2_conformance;

@@ -111,6 +111,7 @@ fn listeners_and_groups_have_figures_of_their_own() {
     upgraded.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
     assert_eq!(upgraded.reader().response_head().unwrap().unwrap().status, 101);
     assert!(upgraded.is_closed());
+    drop(upgraded);
     let count = |name: &str, labels: &str| balancer.metric(&format!("{name}{labels}"));
     until("all requests are over", 10.0, || {
         (count("balancer_request_duration_seconds_count", WEB) == 5.0).then_some(())

@@ -110,12 +110,20 @@ pub(super) static LOAD_BALANCER: Table = Table {
 pub(super) static ACCESS_LOGS: Table = Table {
     name: "access_logs",
     top: false,
-    attributes: &[
-        Attribute::new(
-            "enabled",
-            Kind::Truth { default: false },
-            "Whether a line is written for each request.",
-        ),
+    attributes: &log_attributes("Whether a line is written for each request."),
+    blocks: &[],
+};
+
+pub(super) static HEALTH_CHECK_LOGS: Table = Table {
+    name: "health_check_logs",
+    top: false,
+    attributes: &log_attributes("Whether a line is written for each check of a target."),
+    blocks: &[],
+};
+
+const fn log_attributes(enabled: &'static str) -> [Attribute; 5] {
+    [
+        Attribute::new("enabled", Kind::Truth { default: false }, enabled),
         Attribute::new(
             "path",
             Kind::Text { allowed: "\"stdout\" or an absolute path", default: "\"stdout\"" },
@@ -128,23 +136,20 @@ pub(super) static ACCESS_LOGS: Table = Table {
         ),
         Attribute::ignored("bucket"),
         Attribute::ignored("prefix"),
+    ]
+}
+
+/// Off on ALB unless `enabled`; all that this version can do is leave them off.
+pub(super) static CONNECTION_LOGS: Table = Table {
+    name: "connection_logs",
+    top: false,
+    attributes: &[
+        Attribute::new("enabled", Kind::Only { allowed: &["false"] }, "Whether they are written."),
+        Attribute::ignored("bucket"),
+        Attribute::ignored("prefix"),
     ],
     blocks: &[],
 };
-
-pub(super) static CONNECTION_LOGS: Table = unsupported_logs("connection_logs");
-pub(super) static HEALTH_CHECK_LOGS: Table = unsupported_logs("health_check_logs");
-
-/// Logs that are off on ALB unless `enabled`; all that this version can do is leave them off.
-const UNSUPPORTED_LOGS: &[Attribute] = &[
-    Attribute::new("enabled", Kind::Only { allowed: &["false"] }, "Whether they are written."),
-    Attribute::ignored("bucket"),
-    Attribute::ignored("prefix"),
-];
-
-const fn unsupported_logs(name: &'static str) -> Table {
-    Table { name, top: false, attributes: UNSUPPORTED_LOGS, blocks: &[] }
-}
 
 /// Reads all blocks; without any there is one load balancer with the defaults.
 pub(super) fn build_all(context: &Context<'_>, names: &Names<'_>) -> Vec<LoadBalancer> {
@@ -155,10 +160,8 @@ pub(super) fn build_all(context: &Context<'_>, names: &Names<'_>) -> Vec<LoadBal
 }
 
 fn build(fields: &Fields<'_>, name: String) -> LoadBalancer {
-    for table in [&CONNECTION_LOGS, &HEALTH_CHECK_LOGS] {
-        // Opening alone checks them: they hold nothing to be read.
-        fields.open_child(table);
-    }
+    // Opening alone checks them: they hold nothing to be read.
+    fields.open_child(&CONNECTION_LOGS);
     LoadBalancer {
         name,
         idle_timeout: Duration::from_secs(fields.whole("idle_timeout")),
@@ -179,6 +182,7 @@ fn build(fields: &Fields<'_>, name: String) -> LoadBalancer {
         },
         drop_invalid_header_fields: fields.truth("drop_invalid_header_fields"),
         access_logs: log_output(&fields.open_child(&ACCESS_LOGS)),
+        health_check_logs: log_output(&fields.open_child(&HEALTH_CHECK_LOGS)),
     }
 }
 

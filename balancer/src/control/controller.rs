@@ -21,8 +21,8 @@ mod reload;
 use self::reload::Pending;
 use super::{log_files::LogFiles, resolver::Resolver};
 use crate::{
-    clock::{monotonic_now, until},
-    health::{Finished, HealthChecks, Prober, suspects},
+    clock::{monotonic_now, unix_micros_now, until},
+    health::{Checked, Finished, HealthChecks, Prober, suspects},
     id::{Slot, TargetId},
     kernel::{Events, Kernel, KernelError, TargetEvent},
     model::{Action, Configuration, Endpoint, Listener, LoadBalancer, TargetAddress, TargetGroup},
@@ -30,10 +30,14 @@ use crate::{
     rules::{GroupKeys, RuleTable},
     snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
     stickiness::{GroupStickiness, Keyring},
-    target_group::{ASSESSMENT, Registry, Slots, TargetNames, TargetState, Urgency, WantedGroup},
+    target_group::{
+        ASSESSMENT, CheckTarget, Registry, Slots, TargetNames, TargetState, Urgency, WantedGroup,
+    },
     telemetry::{
         counters::{ControlCounters, ListenerRuntime},
+        health_check_log::CheckRecord,
         inspect::CurrentSnapshot,
+        sink::Batches,
     },
     tls::{ServerError, Servers, TargetTls},
 };
@@ -137,6 +141,8 @@ pub struct Controller {
     events: Option<Events>,
     workers: Vec<UnboundedSender<WorkerMessage>>,
     logs: LogFiles,
+    /// Lines on health checks on their way to files.
+    check_lines: Batches,
     counters: Arc<ControlCounters>,
     current: Arc<CurrentSnapshot>,
     listeners: Vec<(SocketAddr, ListenerId)>,
@@ -196,6 +202,7 @@ impl Controller {
         let events = kernel.take_events();
         let servers = Servers::new()?;
         let tls = server_configs(&servers, &parts.configuration)?;
+        let check_lines = Batches::new(parts.workers.len());
         let mut controller = Self {
             servers,
             tls,
@@ -210,6 +217,7 @@ impl Controller {
             checks: HealthChecks::new(Prober::new(exempt)?, seed),
             events,
             workers: parts.workers,
+            check_lines,
             logs: parts.logs,
             counters: parts.counters,
             current: parts.current,
@@ -259,6 +267,7 @@ impl Controller {
                 () = until(publish_at) => self.publish(),
                 () = until(expiry) => self.expire(),
                 _ = reap.tick() => {
+                    self.hand_over_check_lines();
                     self.kernel.reap();
                     self.resolver.look_for_changes(monotonic_now());
                 }
@@ -269,8 +278,33 @@ impl Controller {
     }
 
     /// Waits for a moment until log lines that workers handed over are written.
-    pub fn flush_logs(&self) {
+    pub fn flush_logs(&mut self) {
+        self.hand_over_check_lines();
         self.logs.flush();
+    }
+
+    fn hand_over_check_lines(&mut self) {
+        self.counters.log_lines_dropped.add(self.check_lines.flush());
+    }
+
+    /// Writes a line into the log of every load balancer that the group serves. `checked` is nothing where the
+    /// check could not be made.
+    fn log_check(&mut self, target: &CheckTarget, checked: Option<&Checked>, latency: Duration) {
+        let group = &target.settings.name;
+        let Some(logs) = self.logs.checks(group) else { return };
+        let record = CheckRecord {
+            ended: unix_micros_now(),
+            latency,
+            endpoint: &target.endpoint,
+            settings: &target.settings.health_check,
+            group,
+            result: checked.map(|checked| checked.result),
+            status: checked.and_then(|checked| checked.status),
+        };
+        for log in logs {
+            let dropped = self.check_lines.add(&log.sink, |out| log.line(&record, out));
+            self.counters.log_lines_dropped.add(dropped);
+        }
     }
 
     fn suspect(&mut self, event: TargetEvent) {
@@ -284,9 +318,10 @@ impl Controller {
         if !self.checks.ended(finished) {
             return;
         }
+        self.log_check(&finished.target, finished.outcome.as_ref().ok(), finished.latency);
         let registration = finished.registration;
         let result = match &finished.outcome {
-            Ok(result) => *result,
+            Ok(checked) => checked.result,
             Err(error) => {
                 tracing::warn!(%error, "a health check could not be made");
                 self.checks.make_up_for(finished, monotonic_now());

@@ -2,7 +2,7 @@
 //! each however many load balancers name it. Must not know: what is written into them.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,9 +10,10 @@ use std::{
 };
 
 use crate::{
-    model::{Configuration, LogDestination, LogOutput},
+    model::{Action, Configuration, Listener, LogDestination, LogOutput},
     telemetry::{
         access_log::AccessLog,
+        health_check_log::HealthCheckLog,
         sink::{self, Output, Sink, Written},
     },
 };
@@ -34,6 +35,8 @@ struct Logs {
     sinks: HashMap<LogDestination, Arc<Sink>>,
     /// By the name of the load balancer.
     access: HashMap<String, Arc<AccessLog>>,
+    /// By the name of the target group, for each load balancer that it serves.
+    checks: HashMap<String, Vec<HealthCheckLog>>,
 }
 
 /// The logs in use.
@@ -50,10 +53,15 @@ pub struct LogFiles {
 pub struct Opened(Logs);
 
 impl LogFiles {
-    /// None yet. Every sink gets `lanes` queues; `instance` stands in lines behind the load balancer's name.
+    /// None yet. Every sink gets a queue for each of `workers` workers, and one more for the control side; `instance` stands in lines behind the load balancer's name.
     #[must_use]
-    pub fn new(instance: &str, lanes: usize) -> Self {
-        Self { instance: instance.to_owned(), lanes, written: Arc::default(), current: Logs::default() }
+    pub fn new(instance: &str, workers: usize) -> Self {
+        Self {
+            instance: instance.to_owned(),
+            lanes: workers + 1,
+            written: Arc::default(),
+            current: Logs::default(),
+        }
     }
 
     /// What came of all lines that got as far as a writer.
@@ -68,12 +76,20 @@ impl LogFiles {
     /// A file that cannot be opened for appending.
     pub fn open(&self, configuration: &Configuration) -> Result<Opened, LogFileError> {
         let mut logs = Logs::default();
-        for balancer in &configuration.load_balancers {
-            let Some(LogOutput { destination, format }) = &balancer.access_logs else { continue };
-            let sink = self.sink(destination, &mut logs.sinks)?;
+        for (index, balancer) in configuration.load_balancers.iter().enumerate() {
             let load_balancer = format!("app/{}/{}", balancer.name, self.instance);
-            let log = AccessLog { sink, format: *format, load_balancer };
-            logs.access.insert(balancer.name.clone(), Arc::new(log));
+            if let Some(LogOutput { destination, format }) = &balancer.access_logs {
+                let sink = self.sink(destination, &mut logs.sinks)?;
+                let log = AccessLog { sink, format: *format, load_balancer: load_balancer.clone() };
+                logs.access.insert(balancer.name.clone(), Arc::new(log));
+            }
+            if let Some(LogOutput { destination, format }) = &balancer.health_check_logs {
+                let sink = self.sink(destination, &mut logs.sinks)?;
+                let log = HealthCheckLog { sink, format: *format, load_balancer };
+                for group in groups_of(configuration, index) {
+                    logs.checks.entry(group.to_owned()).or_default().push(log.clone());
+                }
+            }
         }
         Ok(Opened(logs))
     }
@@ -106,6 +122,12 @@ impl LogFiles {
         self.current.access.get(load_balancer).cloned()
     }
 
+    /// Where checks of targets of this group are logged.
+    #[must_use]
+    pub fn checks(&self, group: &str) -> Option<&[HealthCheckLog]> {
+        self.current.checks.get(group).map(Vec::as_slice)
+    }
+
     /// Has every file opened anew.
     pub fn reopen(&self) {
         self.current.sinks.values().for_each(|sink| sink.reopen());
@@ -118,11 +140,23 @@ impl LogFiles {
     }
 }
 
+/// The groups that listeners of a load balancer forward to.
+fn groups_of(configuration: &Configuration, load_balancer: usize) -> BTreeSet<&str> {
+    let listeners = configuration.listeners.iter().filter(|listener| listener.load_balancer == load_balancer);
+    listeners
+        .flat_map(Listener::actions)
+        .flat_map(Action::groups)
+        .filter_map(|group| configuration.target_groups.get(group))
+        .map(|group| group.name.as_str())
+        .collect()
+}
+
 /// The files that `configuration` has written.
 #[must_use]
 pub fn paths(configuration: &Configuration) -> Vec<PathBuf> {
-    let outputs = configuration.load_balancers.iter().filter_map(|balancer| balancer.access_logs.as_ref());
-    outputs
+    let balancers = configuration.load_balancers.iter();
+    balancers
+        .flat_map(|balancer| balancer.access_logs.iter().chain(&balancer.health_check_logs))
         .filter_map(|output| match &output.destination {
             LogDestination::Stdout => None,
             LogDestination::File(path) => Some(Path::to_owned(path)),

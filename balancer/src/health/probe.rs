@@ -90,6 +90,21 @@ impl From<h2::Error> for ProbeError {
     }
 }
 
+/// What a check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// What it says of the target.
+    pub result: CheckResult,
+    /// The code that the target answered with, of HTTP or gRPC.
+    pub status: Option<u16>,
+}
+
+impl Checked {
+    fn failed(reason: Reason) -> Self {
+        Self { result: CheckResult::Fail(reason), status: None }
+    }
+}
+
 impl Prober {
     /// A prober that hands every TCP socket to `exempt` before it connects.
     ///
@@ -106,15 +121,20 @@ impl Prober {
     ///
     /// # Errors
     /// The check could not be made for want of something on this host, such as file descriptors.
-    pub async fn check(&self, target: &CheckTarget) -> io::Result<CheckResult> {
+    pub async fn check(&self, target: &CheckTarget) -> io::Result<Checked> {
         let settings = &target.settings.health_check;
         let endpoint = probed_endpoint(&target.endpoint, settings.port);
         match timeout(settings.timeout, self.status(&endpoint, settings, target.tls.as_ref())).await {
-            Ok(Ok(status)) if settings.matcher.matches(status) => Ok(CheckResult::Pass),
-            Ok(Ok(status)) => Ok(CheckResult::Fail(Reason::ResponseCodeMismatch(status))),
-            Ok(Err(ProbeError::Target)) => Ok(CheckResult::Fail(Reason::FailedHealthChecks)),
+            Ok(Ok(status)) if settings.matcher.matches(status) => {
+                Ok(Checked { result: CheckResult::Pass, status: Some(status) })
+            }
+            Ok(Ok(status)) => {
+                let result = CheckResult::Fail(Reason::ResponseCodeMismatch(status));
+                Ok(Checked { result, status: Some(status) })
+            }
+            Ok(Err(ProbeError::Target)) => Ok(Checked::failed(Reason::FailedHealthChecks)),
             Ok(Err(ProbeError::Local(error))) => Err(error),
-            Err(_) => Ok(CheckResult::Fail(Reason::Timeout)),
+            Err(_) => Ok(Checked::failed(Reason::Timeout)),
         }
     }
 
@@ -340,7 +360,7 @@ mod tests {
     async fn check(answer: &'static [u8]) -> CheckResult {
         let (endpoint, _) = server(answer);
         let settings = HealthCheck { timeout: Duration::from_millis(500), ..health_check(2, 2) };
-        prober().check(&target(endpoint, settings)).await.unwrap()
+        prober().check(&target(endpoint, settings)).await.unwrap().result
     }
 
     #[tokio::test]
@@ -363,7 +383,10 @@ mod tests {
         let count = Arc::clone(&exempted);
         let prober = Prober::new(Box::new(move |_| _ = count.fetch_add(1, Relaxed))).unwrap();
         let settings = HealthCheck { path: "/live?deep=1".into(), ..health_check(2, 2) };
-        assert_eq!(prober.check(&target(endpoint.clone(), settings)).await.unwrap(), CheckResult::Pass);
+        assert_eq!(
+            prober.check(&target(endpoint.clone(), settings)).await.unwrap(),
+            Checked { result: CheckResult::Pass, status: Some(200) }
+        );
         let asked = asked.lock().unwrap().to_ascii_lowercase();
         assert!(asked.starts_with("get /live?deep=1 http/1.1\r\n"), "{asked}");
         assert!(asked.contains(&format!("\r\nhost: {endpoint}\r\n")), "{asked}");
@@ -374,10 +397,11 @@ mod tests {
     #[tokio::test]
     async fn nobody_there_fails_at_once() {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let result = prober().check(&target(Endpoint::Tcp(address), health_check(2, 2))).await.unwrap();
+        let result =
+            prober().check(&target(Endpoint::Tcp(address), health_check(2, 2))).await.unwrap().result;
         assert_eq!(result, CheckResult::Fail(Reason::FailedHealthChecks));
         let unix = Endpoint::Unix("/nonexistent/socket".into());
-        let result = prober().check(&target(unix, health_check(2, 2))).await.unwrap();
+        let result = prober().check(&target(unix, health_check(2, 2))).await.unwrap().result;
         assert_eq!(result, CheckResult::Fail(Reason::FailedHealthChecks));
     }
 }

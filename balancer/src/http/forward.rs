@@ -294,6 +294,7 @@ mod tests {
             drop_invalid_header_fields: false,
             desync_mitigation_mode: DesyncMode::Defensive,
             access_logs: None,
+            health_check_logs: None,
         };
         edit(&mut load_balancer);
         let route = Route {

@@ -30,6 +30,8 @@ pub struct LoadBalancer {
     pub desync_mitigation_mode: DesyncMode,
     /// `access_logs`: a line for each request; default none.
     pub access_logs: Option<super::LogOutput>,
+    /// `health_check_logs`: a line for each check of a target of its groups; default none.
+    pub health_check_logs: Option<super::LogOutput>,
 }
 
 /// `xff_header_processing_mode` (ALB: X-Forwarded headers).

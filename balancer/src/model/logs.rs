@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-/// One log of a load balancer (`access_logs`).
+/// One log of a load balancer (`access_logs`, `health_check_logs`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogOutput {
     /// `path`; default standard output.

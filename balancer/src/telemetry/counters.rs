@@ -296,6 +296,8 @@ pub struct ControlCounters {
     pub reloads: Counter,
     /// Configurations refused or not taken up whole; the one before stayed.
     pub reload_failures: Counter,
+    /// Lines for log files that did not fit into the queue of a writer.
+    pub log_lines_dropped: Counter,
     draining: AtomicBool,
 }
 

@@ -141,6 +141,7 @@ impl Inspector {
     #[must_use]
     pub fn status(&self) -> Status {
         let snapshot = self.snapshot.get();
+        let totals = totals(&self.workers);
         Status {
             version: VERSION.to_owned(),
             instance: self.instance.clone(),
@@ -154,7 +155,8 @@ impl Inspector {
             totals: Totals {
                 log_lines_written: self.log_files.lines(),
                 log_lines_lost: self.log_files.lost(),
-                ..totals(&self.workers)
+                log_lines_dropped: totals.log_lines_dropped + self.control.log_lines_dropped.get(),
+                ..totals
             },
             session_table: self.slots.session_table(),
             listeners: snapshot

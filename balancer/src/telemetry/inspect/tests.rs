@@ -75,6 +75,7 @@ fn inspector() -> Inspector {
         drop_invalid_header_fields: false,
         desync_mitigation_mode: DesyncMode::Defensive,
         access_logs: None,
+        health_check_logs: None,
     });
     let target = TargetView {
         endpoint: Endpoint::Tcp("[::1]:9001".parse().unwrap()),

@@ -19,6 +19,7 @@ mod listener_rule;
 mod listener_tls;
 mod load_balancer;
 mod manual;
+mod mutual_authentication;
 mod names;
 mod raw;
 mod redirect;
@@ -32,6 +33,7 @@ mod target_address;
 mod target_group;
 mod target_tls;
 mod transform;
+mod trust_store;
 mod value;
 mod warnings;
 
@@ -44,9 +46,11 @@ use self::{
     fields::Context,
     listener_tls::Certificates,
     load_balancer::{LOAD_BALANCER, MAX_LOAD_BALANCERS},
+    mutual_authentication::TrustStores,
     names::Names,
     source::Source,
     target_group::{MAX_GROUPS, TARGET_GROUP},
+    trust_store::{MAX_TRUST_STORES, TRUST_STORE},
     value::Scope,
 };
 pub use self::{
@@ -104,10 +108,16 @@ fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, 
     attachment::add_all(&context, &blocks.attachments, &groups, &mut drafts);
     let certificates = Names::collect(&context, &CERTIFICATE, &blocks.certificates, MAX_CERTIFICATES);
     let built = certificate::build_all(&context, &certificates);
+    let trust_stores = Names::collect(&context, &TRUST_STORE, &blocks.trust_stores, MAX_TRUST_STORES);
+    let trust_stores = TrustStores {
+        built: trust_store::build_all(&context, &trust_stores, &blocks.trust_store_revocations),
+        names: &trust_stores,
+    };
     let certificates = Certificates::collect(
         &context,
         &certificates,
         built,
+        trust_stores,
         &blocks.listener_certificates,
         &blocks.listeners,
     );

@@ -13,6 +13,7 @@ mod response_fields;
 mod rule;
 mod target_group;
 mod tls;
+mod tls_fact;
 
 pub use self::{
     action::{
@@ -32,7 +33,11 @@ pub use self::{
         MinimumHealthy, ProbeProtocol, ProtocolVersion, StickinessExtras, StickinessKind, StickinessSettings,
         TargetAddress, TargetGroup, TargetSpec,
     },
-    tls::{AlpnPolicy, Authorities, Certificate, CertificateFacts, ListenerTls, SecurityPolicy, TargetTls},
+    tls::{
+        AlpnPolicy, Authorities, Certificate, CertificateFacts, ListenerTls, MutualAuthentication,
+        RevocationList, SecurityPolicy, TargetTls, TrustStore,
+    },
+    tls_fact::{TlsFact, TlsFields},
 };
 
 /// A whole validated configuration. References between blocks are indices that are known to exist.

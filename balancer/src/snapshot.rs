@@ -4,7 +4,7 @@
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use crate::{
-    model::LoadBalancer,
+    model::{LoadBalancer, MutualAuthentication, TlsFields},
     response::listener_fields::ListenerFields,
     rules::RuleTable,
     target_group::GroupView,
@@ -30,6 +30,10 @@ pub struct ListenerView {
     pub http2_prior_knowledge: bool,
     /// TLS, when clients speak it.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// What its clients are asked for.
+    pub asked: Option<MutualAuthentication>,
+    /// Fields that tell targets of clients' TLS.
+    pub tls_fields: TlsFields,
     /// What it puts into responses.
     pub response_fields: ListenerFields,
     /// Its figures.

@@ -3,6 +3,8 @@
 
 mod authorities;
 mod certificate;
+mod client_auth;
+mod client_certificate;
 mod names;
 mod policy;
 mod selection;
@@ -10,8 +12,10 @@ mod server;
 mod target;
 
 pub use self::{
-    authorities::load_authorities,
+    authorities::{load_authorities, load_revocations},
     certificate::{CertificateFault, load},
+    client_auth::refusal,
+    client_certificate::ClientCertificate,
     names::{cipher_name, protocol_name},
     policy::{DEFAULT_POLICY, POLICIES, policy},
     selection::take_chosen,

@@ -372,8 +372,25 @@ fn faults_among_blocks() {
         ("balancer \"x\" {}", "1:10", "`balancer` takes no label", "`balancer {"),
         ("balancer {}\nbalancer {}", "2:1", "a second `balancer` block", "one"),
         ("listner \"x\" {}", "1:1", "unknown block `listner` (did you mean `listener`?)", "listener"),
-        ("trust_store \"x\" {}", "1:1", "`trust_store` is not supported by this version", "listener"),
-        ("resource \"aws_lb_trust_store\" \"x\" {}", "1:10", "", "listener"),
+        (
+            "listener \"a\" {\nport = 1\ndefault_action {\ntype = \"forward\"\ntarget_group_arn = \"x\"\n}\n\
+             mutual_authentication {\nmode = \"on\"\n}\n}\ntarget_group \"x\" {}",
+            "8:8",
+            "`mode` = \"on\"",
+            "\"off\", \"passthrough\" or \"verify\"",
+        ),
+        (
+            "resource \"aws_lb_trust_store\" \"x\" {}",
+            "1:10",
+            "`aws_lb_trust_store` has its files in S3",
+            "`trust_store`, which names files",
+        ),
+        (
+            "resource \"aws_lb_trust_store_revocation\" \"x\" {}",
+            "1:10",
+            "`aws_lb_trust_store_revocation` has its files in S3",
+            "`trust_store_revocation`, which names files",
+        ),
         (
             "resource \"aws_lb_target_grup\" \"x\" {}",
             "1:10",

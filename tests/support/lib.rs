@@ -13,6 +13,7 @@
 
 pub mod access_log;
 pub mod apps;
+pub mod authority;
 pub mod balancer;
 pub mod client;
 pub mod config;

@@ -30,6 +30,8 @@ pub(super) struct Blocks<'a> {
     pub(super) attachments: Vec<Found<'a>>,
     pub(super) certificates: Vec<Found<'a>>,
     pub(super) listener_certificates: Vec<Found<'a>>,
+    pub(super) trust_stores: Vec<Found<'a>>,
+    pub(super) trust_store_revocations: Vec<Found<'a>>,
 }
 
 const NATIVE: &[&str] = &[
@@ -41,9 +43,11 @@ const NATIVE: &[&str] = &[
     "certificate",
     "target_group",
     "target_group_attachment",
+    "trust_store",
+    "trust_store_revocation",
 ];
-/// ALB's, but not done by this version.
-const UNSUPPORTED: &[&str] = &["trust_store", "trust_store_revocation"];
+/// Those whose Terraform resources have no files: in AWS they lie with ACM and S3.
+const NATIVE_ALONE: &[&str] = &["balancer", "certificate", "trust_store", "trust_store_revocation"];
 /// Terraform's own top-level blocks: accepted, so that a folder of Terraform loads.
 const TERRAFORM: &[&str] = &[
     "provider",
@@ -108,8 +112,6 @@ impl<'a> Blocks<'a> {
             self.balancer.push(block);
         } else if NATIVE.contains(&kind) {
             self.file(kind, block, &block.labels, false, faults);
-        } else if UNSUPPORTED.contains(&kind) {
-            faults.add(block.place, unsupported(kind));
         } else if !TERRAFORM.contains(&kind) {
             let known = NATIVE.iter().chain(TERRAFORM).copied().chain(["resource"]);
             let hint = suggest::hint(kind, known);
@@ -128,14 +130,16 @@ impl<'a> Blocks<'a> {
             return;
         };
         let Some(kind) = native_kind(resource_type) else { return };
-        if !matches!(kind, "balancer" | "certificate") && NATIVE.contains(&kind) {
+        if !NATIVE_ALONE.contains(&kind) && NATIVE.contains(&kind) {
             self.file(kind, block, labels, true, faults);
-        } else if UNSUPPORTED.contains(&kind) {
-            faults.add(*type_place, unsupported(resource_type));
+        } else if kind.starts_with("trust_store") && NATIVE_ALONE.contains(&kind) {
+            let message =
+                format!("`{resource_type}` has its files in S3; allowed: `{kind}`, which names files");
+            faults.add(*type_place, message);
         } else {
             let hint = suggest::nearest(
                 kind,
-                NATIVE.iter().copied().filter(|native| !matches!(*native, "balancer" | "certificate")),
+                NATIVE.iter().copied().filter(|native| !NATIVE_ALONE.contains(native)),
             )
             .map_or_else(String::new, |near| format!(" (did you mean `aws_lb_{near}`?)"));
             let message = format!(
@@ -168,6 +172,8 @@ impl<'a> Blocks<'a> {
             "target_group" => self.target_groups.push(found),
             "certificate" => self.certificates.push(found),
             "listener_certificate" => self.listener_certificates.push(found),
+            "trust_store" => self.trust_stores.push(found),
+            "trust_store_revocation" => self.trust_store_revocations.push(found),
             _ => self.attachments.push(found),
         }
     }
@@ -183,8 +189,4 @@ impl<'a> Blocks<'a> {
             context.faults.add(Place { file: 0, offset: 0 }, message);
         }
     }
-}
-
-fn unsupported(kind: &str) -> String {
-    format!("`{kind}` is not supported by this version; allowed: {}", NATIVE.join(", "))
 }

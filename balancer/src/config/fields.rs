@@ -202,6 +202,11 @@ impl<'a> Fields<'a> {
         self.block?.body.blocks.iter().find(|child| child.kind == name)
     }
 
+    /// Whether a nested block is there.
+    pub(super) fn has_child(&self, name: &str) -> bool {
+        self.child(name).is_some()
+    }
+
     /// A nested block opened by its table, absent or not.
     pub(super) fn open_child(&self, table: &'static Table) -> Self {
         Self::open(&self.context, table, self.child(table.name))

@@ -11,6 +11,7 @@ use super::{
     blocks::Found,
     fields::{Context, Fields},
     listener_tls::Certificates,
+    mutual_authentication::{self, MUTUAL_AUTHENTICATION},
     names::Names,
     redirect::Origin,
     response_fields,
@@ -78,6 +79,14 @@ pub(super) static LISTENER: Table = Table {
             "Which protocols TLS offers (ALPN): by default HTTP/2 before HTTP/1.1, and HTTP/2 only where `enable_http2` is true.",
         ),
         Attribute::new("tcp_idle_timeout_seconds", Kind::Only { allowed: &[] }, "Of Network Load Balancers."),
+        mutual_authentication::VERSION,
+        mutual_authentication::CIPHER_SUITE,
+        mutual_authentication::SERIAL_NUMBER,
+        mutual_authentication::ISSUER,
+        mutual_authentication::SUBJECT,
+        mutual_authentication::VALIDITY,
+        mutual_authentication::LEAF,
+        mutual_authentication::CHAIN,
         response_fields::SERVER_ENABLED,
         response_fields::STRICT_TRANSPORT_SECURITY,
         response_fields::ALLOW_ORIGIN,
@@ -90,7 +99,7 @@ pub(super) static LISTENER: Table = Table {
         response_fields::CONTENT_TYPE_OPTIONS,
         response_fields::FRAME_OPTIONS,
     ],
-    blocks: &[Child::Block(&DEFAULT_ACTION), Child::Unsupported("mutual_authentication")],
+    blocks: &[Child::Block(&DEFAULT_ACTION), Child::Block(&MUTUAL_AUTHENTICATION)],
 };
 
 pub(super) static DEFAULT_ACTION: Table =
@@ -145,6 +154,7 @@ pub(super) fn build_all(
                 http2_prior_knowledge: fields.truth("http2_prior_knowledge"),
                 tls,
                 response_fields,
+                tls_field_names: mutual_authentication::field_names(&fields),
                 rules: Vec::new(),
                 default_action,
             });

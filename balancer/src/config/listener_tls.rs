@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     blocks::Found,
     fields::{Context, Fields},
+    mutual_authentication::{self, TrustStores},
     names::Names,
     schema::{Attribute, Kind, Table},
     suggest,
@@ -41,6 +42,7 @@ pub(super) struct Certificates<'n, 'a> {
     pub(super) names: &'n Names<'a>,
     pub(super) built: Vec<Option<Arc<Certificate>>>,
     pub(super) more: HashMap<String, Vec<Arc<Certificate>>>,
+    pub(super) trust_stores: TrustStores<'n, 'a>,
 }
 
 impl<'n, 'a> Certificates<'n, 'a> {
@@ -49,10 +51,11 @@ impl<'n, 'a> Certificates<'n, 'a> {
         context: &Context<'_>,
         names: &'n Names<'a>,
         built: Vec<Option<Arc<Certificate>>>,
+        trust_stores: TrustStores<'n, 'a>,
         blocks: &[Found<'_>],
         listeners: &[Found<'_>],
     ) -> Self {
-        let mut certificates = Self { names, built, more: HashMap::new() };
+        let mut certificates = Self { names, built, more: HashMap::new(), trust_stores };
         for found in blocks {
             certificates.add(context, found, listeners);
         }
@@ -117,6 +120,7 @@ impl<'n, 'a> Certificates<'n, 'a> {
         label: &str,
         fields: &Fields<'_>,
     ) -> Option<Option<ListenerTls>> {
+        let mutual_authentication = mutual_authentication::build(context, fields, &self.trust_stores);
         let given = fields.text("ssl_policy").filter(|name| !name.is_empty());
         let alpn = fields.choice("alpn_policy");
         if fields.choice("protocol") != "HTTPS" {
@@ -155,6 +159,7 @@ impl<'n, 'a> Certificates<'n, 'a> {
             alpn: alpn_policy(alpn),
             default_certificate,
             certificates,
+            mutual_authentication: mutual_authentication?,
         }))
     }
 }

@@ -81,8 +81,8 @@ pub(super) static LOAD_BALANCER: Table = Table {
         ),
         Attribute::new(
             "enable_tls_version_and_cipher_suite_headers",
-            Kind::Only { allowed: &["false"] },
-            "Whether targets are told the TLS version and cipher suite.",
+            Kind::Truth { default: false },
+            "Whether targets are told the TLS version and cipher suite of HTTPS clients.",
         ),
         Attribute::ignored("name_prefix"),
         Attribute::ignored("internal"),
@@ -174,6 +174,7 @@ fn build(fields: &Fields<'_>, name: String) -> LoadBalancer {
         },
         xff_client_port: fields.truth("enable_xff_client_port"),
         enable_http2: fields.truth("enable_http2"),
+        tls_version_and_cipher_suite: fields.truth("enable_tls_version_and_cipher_suite_headers"),
         preserve_host_header: fields.truth("preserve_host_header"),
         desync_mitigation_mode: match fields.choice("desync_mitigation_mode") {
             "monitor" => DesyncMode::Monitor,

@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use super::{
     action, attachment, balancer, certificate, condition, health_check, listener, listener_rule,
-    listener_tls, load_balancer, redirect,
+    listener_tls, load_balancer, mutual_authentication, redirect,
     schema::{Attribute, Child, EVERYWHERE_IGNORED, Kind, Table},
-    stickiness, target_group, transform,
+    stickiness, target_group, transform, trust_store,
 };
 
 /// Every kind of block with its heading, in the order of the manual.
-const TABLES: [(&str, &Table); 33] = [
+const TABLES: [(&str, &Table); 36] = [
     ("balancer", &balancer::BALANCER),
     ("load_balancer", &load_balancer::LOAD_BALANCER),
     ("load_balancer / access_logs", &load_balancer::ACCESS_LOGS),
@@ -23,6 +23,7 @@ const TABLES: [(&str, &Table); 33] = [
     ("listener / default_action / forward / stickiness", &action::FORWARD_STICKINESS),
     ("listener / default_action / redirect", &redirect::REDIRECT),
     ("listener / default_action / fixed_response", &action::FIXED_RESPONSE),
+    ("listener / mutual_authentication", &mutual_authentication::MUTUAL_AUTHENTICATION),
     ("listener_rule", &listener_rule::LISTENER_RULE),
     ("listener_rule / action", &listener_rule::ACTION),
     ("listener_rule / condition", &condition::CONDITION),
@@ -38,6 +39,8 @@ const TABLES: [(&str, &Table); 33] = [
     ("listener_rule / transform / … / rewrite", &transform::REWRITE),
     ("listener_certificate", &listener_tls::LISTENER_CERTIFICATE),
     ("certificate", &certificate::CERTIFICATE),
+    ("trust_store", &trust_store::TRUST_STORE),
+    ("trust_store_revocation", &trust_store::TRUST_STORE_REVOCATION),
     ("target_group", &target_group::TARGET_GROUP),
     ("target_group / stickiness", &stickiness::STICKINESS),
     ("target_group / health_check", &health_check::HEALTH_CHECK),

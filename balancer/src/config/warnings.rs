@@ -3,7 +3,8 @@
 use crate::{
     clock::unix_now,
     model::{
-        AlpnPolicy, Certificate, Configuration, HealthCheckPort, ListenerTls, ProbeProtocol, ProtocolVersion,
+        AlpnPolicy, Certificate, Configuration, HealthCheckPort, ListenerTls, MutualAuthentication,
+        ProbeProtocol, ProtocolVersion, RevocationList, TrustStore,
     },
 };
 
@@ -73,10 +74,33 @@ fn warn_of_tls(listener: &str, tls: &ListenerTls, now: i64, warnings: &mut Vec<S
             tls.policy.name, tls.policy.missing
         ));
     }
+    if let Some(MutualAuthentication::Verify { trust_store, .. }) = &tls.mutual_authentication {
+        warn_of_trust_store(trust_store, now, warnings);
+    }
     for certificate in [&tls.default_certificate].into_iter().chain(&tls.certificates) {
         warn_of_certificate(certificate, now, warnings);
     }
     warnings.dedup();
+}
+
+fn warn_of_trust_store(store: &TrustStore, now: i64, warnings: &mut Vec<String>) {
+    let TrustStore { name, place, authorities, revocations } = store;
+    let mut warn = |what: String| {
+        let line = format!("{place}: trust store {name}: {what}");
+        if !warnings.contains(&line) {
+            warnings.push(line);
+        }
+    };
+    if now > authorities.not_after {
+        let ago = days(now.saturating_sub(authorities.not_after));
+        warn(format!("a certificate in {} expired {ago} ago", authorities.file.display()));
+    }
+    for RevocationList { file, next_update, .. } in revocations {
+        if let Some(due) = next_update.filter(|due| now > *due) {
+            let ago = days(now.saturating_sub(due));
+            warn(format!("a newer list than that in {} was due {ago} ago", file.display()));
+        }
+    }
 }
 
 fn warn_of_certificate(certificate: &Certificate, now: i64, warnings: &mut Vec<String>) {

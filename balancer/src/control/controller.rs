@@ -25,7 +25,10 @@ use crate::{
     health::{Checked, Finished, HealthChecks, Prober, suspects},
     id::{Slot, TargetId},
     kernel::{Events, Kernel, KernelError, TargetEvent},
-    model::{Action, Configuration, Endpoint, Listener, LoadBalancer, TargetAddress, TargetGroup},
+    model::{
+        Action, Configuration, Endpoint, Listener, LoadBalancer, TargetAddress, TargetGroup, TlsFact,
+        TlsFields,
+    },
     response::listener_fields::ListenerFields,
     rules::{GroupKeys, RuleTable},
     snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
@@ -171,6 +174,29 @@ fn server_configs(servers: &Servers, configuration: &Configuration) -> Result<Se
         listener.tls.as_ref().map(|tls| servers.build(tls, http2).map(|config| (listener.address, config)))
     };
     configuration.listeners.iter().filter_map(each).collect()
+}
+
+/// Which fields tell targets of the TLS of a listener's clients. A name that any listener of the load balancer uses no
+/// client of the others may use: their targets may be the same.
+fn tls_fields(configuration: &Configuration, listener: &Listener) -> TlsFields {
+    let told = |of: &Listener| {
+        let balancer = configuration.load_balancers.get(of.load_balancer);
+        let version = balancer.is_some_and(|balancer| balancer.tls_version_and_cipher_suite);
+        let auth = of.tls.as_ref().and_then(|tls| tls.mutual_authentication.as_ref());
+        let facts = TlsFact::ALL.into_iter().zip(of.tls_field_names.clone());
+        facts
+            .filter(move |(fact, _)| match fact {
+                TlsFact::Version | TlsFact::CipherSuite => version,
+                fact => auth.is_some_and(|auth| auth.tells(*fact)),
+            })
+            .collect::<Vec<_>>()
+    };
+    let siblings =
+        configuration.listeners.iter().filter(|other| other.load_balancer == listener.load_balancer);
+    let mut owned: Vec<String> = siblings.flat_map(told).map(|(_, name)| name).collect();
+    owned.sort_unstable();
+    owned.dedup();
+    TlsFields { told: told(listener), owned }
 }
 
 /// TLS to targets by the name of their group.
@@ -450,6 +476,8 @@ impl Controller {
                 runtime: Arc::clone(runtime),
                 access_log: self.logs.access(&balancer.name),
                 load_balancer: Arc::clone(balancer),
+                asked: listener.tls.as_ref().and_then(|tls| tls.mutual_authentication.clone()),
+                tls_fields: tls_fields(&self.configuration, listener),
                 http2_prior_knowledge: listener.http2_prior_knowledge,
                 response_fields: ListenerFields::new(&listener.response_fields),
                 rules: Arc::clone(self.rules.get(&listener.address)?),

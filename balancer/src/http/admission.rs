@@ -7,11 +7,11 @@ use super::{
     plan::{Refusal, Wishes},
 };
 use crate::{
-    model::{Classification, DesyncMode, LoadBalancer},
+    model::{Classification, DesyncMode, LoadBalancer, TlsFields},
     telemetry::counters::OwnStatus,
     wire::{
         desync::{self, Reason},
-        fields::{Kind, list},
+        fields::{Kind, is_plain_name, list},
         head::{HeadError, Request},
     },
 };
@@ -26,6 +26,7 @@ const MOST_ADDRESSES: usize = 30;
 pub(super) fn admit(
     context: &Context,
     settings: &LoadBalancer,
+    tls_fields: &TlsFields,
     request: &mut Request<'_>,
     entry: &mut Entry,
 ) -> Result<Wishes, Refusal> {
@@ -41,9 +42,13 @@ pub(super) fn admit(
     if has_too_many_addresses(request) {
         return Err(refuse(OwnStatus::TooManyAddresses));
     }
+    if !tls_fields.owned.is_empty() {
+        // What the balancer says of its clients nobody else can say, not even to the rules.
+        request.fields.drop_names(|name| tls_fields.own(name));
+    }
     if request.fields.has_invalid_names() {
         if settings.drop_invalid_header_fields {
-            request.fields.drop_invalid_names();
+            request.fields.drop_names(|name| !is_plain_name(name));
             context.counters.invalid_headers_dropped.inc();
         } else {
             context.counters.invalid_headers_forwarded.inc();

@@ -15,7 +15,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::{
     Context,
-    connected::Connected,
+    connected::{Connected, Shown},
     context::Taken,
     entry::Entry,
     exchange::{After, exchange},
@@ -25,9 +25,11 @@ use super::{
 };
 use crate::{
     clock::monotonic_now,
+    model::MutualAuthentication,
     response::answer::Answer,
     snapshot::{ListenerId, ListenerView},
     telemetry::counters::OwnStatus,
+    tls::ClientCertificate,
     wire::{
         buffer::{BUFFER_SIZE, Buffer},
         client_stream::ClientStream,
@@ -53,6 +55,10 @@ pub struct Accepted {
     pub listener: ListenerId,
     /// The certificate that the client was shown.
     pub certificate: Option<Arc<str>>,
+    /// The certificate that the client has shown.
+    pub identity: Option<ClientCertificate>,
+    /// What it was asked for.
+    pub asked: Option<MutualAuthentication>,
 }
 
 /// One client connection.
@@ -102,7 +108,13 @@ impl Client {
         let listener = Arc::clone(snapshot.listener(accepted.listener)?);
         let local = accepted.stream.socket().local_addr().ok()?;
         accepted.stream.socket().set_nodelay(true).ok()?;
-        let connected = Connected::new(&accepted.stream, accepted.peer, local, accepted.certificate);
+        let connected = Connected::new(
+            &accepted.stream,
+            accepted.peer,
+            local,
+            accepted.certificate,
+            Shown { identity: accepted.identity, asked: accepted.asked },
+        );
         let watched = context.watches.register();
         watched.watch().set_listener(accepted.listener.0);
         Some(Self {
@@ -169,13 +181,17 @@ impl Client {
     }
 
     /// Whether the connection may serve another request: its age allows it (ALB: client keep-alive
-    /// duration), its listener is there, and the process is not ending.
+    /// duration), its listener is there and asks for nothing else, and the process is not ending.
     pub(super) fn may_stay(&self) -> bool {
         let age = self.context.clock.millis().saturating_sub(self.born_millis);
         let most = self.listener.load_balancer.client_keep_alive.as_millis();
         u128::from(age) < most
             && !self.context.draining.get()
-            && self.context.snapshot().listener(self.listener.id).is_some()
+            && self
+                .context
+                .snapshot()
+                .listener(self.listener.id)
+                .is_some_and(|now| now.asked == self.connected.shown.asked)
     }
 
     async fn run(&mut self) {
@@ -198,6 +214,10 @@ impl Client {
                 self.listener = Arc::clone(listener);
                 self.snapshot = snapshot;
             }
+            // Who has not shown what is asked for now has to come again.
+            if self.listener.asked != self.connected.shown.asked {
+                return;
+            }
             let after = match self.plan(length) {
                 Ok(plan) => exchange(self, plan).await,
                 Err(refusal) => self.refuse(refusal).await,
@@ -217,8 +237,8 @@ impl Client {
             load_balancer: &self.listener.load_balancer,
             port: self.listener.port,
             secure: self.stream.is_secure(),
-            peer: self.connected.peer,
-            local: self.connected.local,
+            connected: &self.connected,
+            tls_fields: &self.listener.tls_fields,
         };
         let bytes = self.buffer.bytes().get(..length).unwrap_or_default();
         let memory = std::mem::take(&mut self.scratch[0]);

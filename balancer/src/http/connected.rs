@@ -9,8 +9,9 @@ use std::{
 };
 
 use crate::{
+    model::{MutualAuthentication, TlsFact},
     telemetry::access_log::{TlsFacts, escape},
-    tls::{cipher_name, protocol_name},
+    tls::{ClientCertificate, cipher_name, protocol_name},
     wire::client_stream::ClientStream,
 };
 
@@ -39,7 +40,18 @@ pub(super) struct Connected {
     pub(super) local: SocketAddr,
     /// TLS, when it has it.
     pub(super) tls: Option<Rc<TlsFacts>>,
+    /// What the client has shown.
+    pub(super) shown: Shown,
     id: OnceCell<u128>,
+}
+
+/// What a client was asked for, and has shown.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    /// Its certificate.
+    pub(super) identity: Option<ClientCertificate>,
+    /// What its listener asked for then.
+    pub(super) asked: Option<MutualAuthentication>,
 }
 
 impl Connected {
@@ -49,13 +61,25 @@ impl Connected {
         peer: SocketAddr,
         local: SocketAddr,
         certificate: Option<Arc<str>>,
+        shown: Shown,
     ) -> Self {
-        Self { peer, local, tls: tls_facts(stream, certificate).map(Rc::new), id: OnceCell::new() }
+        let tls = tls_facts(stream, certificate).map(Rc::new);
+        Self { peer, local, tls, shown, id: OnceCell::new() }
     }
 
     /// One without TLS.
     pub(super) fn plain(peer: SocketAddr, local: SocketAddr) -> Self {
-        Self { peer, local, tls: None, id: OnceCell::new() }
+        Self { peer, local, tls: None, shown: Shown::default(), id: OnceCell::new() }
+    }
+
+    /// What a target can be told of its TLS; none without it, or of a certificate that was not shown.
+    pub(super) fn fact(&self, fact: TlsFact) -> Option<&str> {
+        let text = match fact {
+            TlsFact::Version => self.tls.as_ref()?.protocol,
+            TlsFact::CipherSuite => self.tls.as_ref()?.cipher,
+            of_certificate => self.shown.identity.as_ref()?.get(of_certificate),
+        };
+        (!text.is_empty()).then_some(text)
     }
 
     /// Whether the client is at an IPv6 address.

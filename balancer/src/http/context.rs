@@ -126,7 +126,13 @@ impl Context {
         self.pool.borrow_mut().keep_only(&used);
         self.multiplexed.borrow_mut().keep_only(&used);
         self.tls_sessions.borrow_mut().keep_only(&used);
-        *self.snapshot.borrow_mut() = Rc::new(Taken(snapshot));
+        let before = self.snapshot.replace(Rc::new(Taken(snapshot)));
+        let now = self.snapshot();
+        for listener in &before.listeners {
+            if now.listener(listener.id).is_some_and(|now| now.asked != listener.asked) {
+                self.watches.close_idle(Some(listener.id.0));
+            }
+        }
     }
 
     /// Counts an answer of the balancer's own.

@@ -84,7 +84,7 @@ impl Entry {
         self.note(|record| {
             record.version = Some(request.version);
             record.is_grpc = is_grpc(&request.view());
-            let here = SocketAddr::new(route.local.ip().to_canonical(), route.port);
+            let here = SocketAddr::new(route.connected.local.ip().to_canonical(), route.port);
             request_line(request, route.secure, here, &mut record.request);
             if let Some(agent) = request.view().values("user-agent").next() {
                 record.set_user_agent(agent);

@@ -8,9 +8,9 @@ use std::{
     ops::Range,
 };
 
-use super::trace::TraceId;
+use super::{connected::Connected, trace::TraceId};
 use crate::{
-    model::{LoadBalancer, Version, XffMode},
+    model::{LoadBalancer, TlsFields, Version, XffMode},
     rules::{Redirect, RequestUri, RewriteError, Transforms},
     wire::{
         fields::{Kind, line, list},
@@ -27,10 +27,10 @@ pub(super) struct Route<'a> {
     pub(super) port: u16,
     /// Whether the client's connection is encrypted.
     pub(super) secure: bool,
-    /// The client.
-    pub(super) peer: SocketAddr,
-    /// The address the client connected to.
-    pub(super) local: SocketAddr,
+    /// The client's connection.
+    pub(super) connected: &'a Connected,
+    /// What of its TLS the target is told.
+    pub(super) tls_fields: &'a TlsFields,
 }
 
 /// Request target and authority as they are to be understood (RFC 9112, section 3.2).
@@ -93,7 +93,7 @@ impl<'a> Target<'a> {
 
     /// The URI in the parts that a redirect is made of.
     pub(super) fn redirect(&self, redirect: &Redirect, route: &Route<'_>) -> Option<Vec<u8>> {
-        let local = host_of(route.local.ip());
+        let local = host_of(route.connected.local.ip());
         let host = self.authority().map_or(local.as_bytes(), |authority| split_port(authority).0);
         let whole = self.path_and_query();
         let end = memchr::memchr(b'?', &whole).unwrap_or(whole.len());
@@ -190,6 +190,11 @@ pub(super) fn head(
     }
     connection(request, out);
     forwarded(request, route, out);
+    for (fact, name) in &route.tls_fields.told {
+        if let Some(value) = route.connected.fact(*fact) {
+            line(out, name.as_bytes(), value.as_bytes());
+        }
+    }
     let traced = trace.line(&request.fields, out);
     out.extend_from_slice(b"\r\n");
     traced
@@ -208,7 +213,7 @@ fn host(target: &Target<'_>, route: &Route<'_>, out: &mut Vec<u8>) {
         return;
     }
     let Some(authority) = authority.filter(|authority| !authority.is_empty()) else {
-        let local = host_of(route.local.ip());
+        let local = host_of(route.connected.local.ip());
         out.extend_from_slice(local.as_bytes());
         if !default_port {
             let _ = write!(out, ":{}", route.port);
@@ -253,11 +258,11 @@ fn forwarded(request: &Request<'_>, route: &Route<'_>, out: &mut Vec<u8>) {
             out.extend_from_slice(value);
             out.extend_from_slice(b", ");
         }
-        let peer = route.peer.ip().to_canonical();
+        let peer = route.connected.peer.ip().to_canonical();
         let _ = match (peer, route.load_balancer.xff_client_port) {
             (IpAddr::V4(ip), false) => write!(out, "{ip}"),
             (IpAddr::V6(ip), false) => write!(out, "{ip}"),
-            (ip, true) => write!(out, "{}", SocketAddr::new(ip, route.peer.port())),
+            (ip, true) => write!(out, "{}", SocketAddr::new(ip, route.connected.peer.port())),
         };
         out.extend_from_slice(b"\r\n");
     }
@@ -290,6 +295,7 @@ mod tests {
             xff_mode: XffMode::Append,
             xff_client_port: false,
             enable_http2: true,
+            tls_version_and_cipher_suite: false,
             preserve_host_header: false,
             drop_invalid_header_fields: false,
             desync_mitigation_mode: DesyncMode::Defensive,
@@ -297,12 +303,14 @@ mod tests {
             health_check_logs: None,
         };
         edit(&mut load_balancer);
+        let local = "192.0.2.1:8080".parse().expect("address");
+        let connected = Connected::plain(peer.parse().expect("address"), local);
         let route = Route {
             load_balancer: &load_balancer,
             port,
             secure: false,
-            peer: peer.parse().expect("address"),
-            local: "192.0.2.1:8080".parse().expect("address"),
+            connected: &connected,
+            tls_fields: &TlsFields::default(),
         };
         let request = Request::parse(text.as_bytes())?;
         let mut out = Vec::new();

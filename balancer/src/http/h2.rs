@@ -224,7 +224,11 @@ impl Session {
         let listener = &self.view.borrow().1;
         u128::from(age) < listener.load_balancer.client_keep_alive.as_millis()
             && !self.context.draining.get()
-            && self.context.snapshot().listener(listener.id).is_some()
+            && self
+                .context
+                .snapshot()
+                .listener(listener.id)
+                .is_some_and(|now| now.asked == self.connected.shown.asked)
     }
 
     /// Serves from the snapshot of now on, unless the listener is gone from it.

@@ -176,13 +176,13 @@ impl Plan {
     ) -> Result<Self, Refusal> {
         context.counters.requests.inc();
         entry.request(request, route);
-        if route.peer.ip().to_canonical().is_ipv6() {
+        if route.connected.peer.ip().to_canonical().is_ipv6() {
             context.counters.ipv6_requests.inc();
         }
-        let wishes = admit(context, &listener.load_balancer, request, entry)?;
+        let wishes = admit(context, &listener.load_balancer, &listener.tls_fields, request, entry)?;
         let target = Target::of(request)?;
         let view = request.view();
-        let chosen = listener.rules.choose(&view, route.peer.ip());
+        let chosen = listener.rules.choose(&view, route.connected.peer.ip());
         context.counters.rule_evaluations.add(chosen.evaluated as u64);
         entry.rule(&chosen);
         let forward = forward_of(&chosen, &target, route, wishes)?;

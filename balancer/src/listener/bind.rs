@@ -56,6 +56,7 @@ mod tests {
             http2_prior_knowledge: false,
             tls: None,
             response_fields: ResponseFields::default(),
+            tls_field_names: Default::default(),
             rules: Vec::new(),
             default_action: Action::forward_to(0),
         }

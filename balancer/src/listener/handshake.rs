@@ -5,14 +5,16 @@ use std::{future::poll_fn, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, time::D
 
 use rustls::{HandshakeKind, ServerConfig};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
+    clock::unix_now,
     http::{Accepted, Context, log_unread, serve},
+    model::MutualAuthentication,
     response::answer::Answer,
     snapshot::{ListenerId, ListenerView},
-    telemetry::counters::OwnStatus,
-    tls::take_chosen,
+    telemetry::counters::{ClientCertRefusal, OwnStatus},
+    tls::{ClientCertificate, refusal, take_chosen},
     wire::{client_stream::ClientStream, deadline::Watched},
 };
 
@@ -27,27 +29,65 @@ pub(super) async fn begin(context: Rc<Context>, socket: TcpStream, peer: SocketA
     let shard = runtime.as_ref().and_then(|runtime| runtime.shard(context.worker));
     shard.inspect(|shard| shard.connections_accepted.inc());
     let tls = view.as_ref().and_then(|view| view.tls.clone().map(|tls| (Arc::clone(view), tls)));
-    let stream = match tls {
-        None => Some((ClientStream::Plain(socket), None)),
+    let accepted = match tls {
+        None => Some(Accepted {
+            stream: ClientStream::Plain(socket),
+            peer,
+            listener,
+            certificate: None,
+            identity: None,
+            asked: None,
+        }),
         // Apart, so that plain connections do not carry its state.
-        Some((view, config)) => Box::pin(secure(&context, socket, config, peer, &view)).await,
+        Some((view, config)) => {
+            let secured = Box::pin(secure(&context, socket, config, peer, &view)).await;
+            secured.map(|Secured { stream, certificate, identity }| Accepted {
+                stream: ClientStream::Tls(Box::new(stream)),
+                peer,
+                listener,
+                certificate,
+                identity,
+                asked: view.asked.clone(),
+            })
+        }
     };
-    if let Some((stream, certificate)) = stream {
-        serve(Rc::clone(&context), Accepted { stream, peer, listener, certificate }).await;
+    if let Some(accepted) = accepted {
+        serve(Rc::clone(&context), accepted).await;
     }
     shard.inspect(|shard| shard.connections_closed.inc());
     context.counters.connections_closed.inc();
 }
 
-/// Shakes hands: the stream, and the name of the certificate that the client was shown. Nothing: the connection is
-/// over, which is counted.
+/// What came of a handshake.
+struct Secured {
+    stream: TlsStream<TcpStream>,
+    /// The name of the certificate that the client was shown.
+    certificate: Option<Arc<str>>,
+    /// The certificate that it has shown.
+    identity: Option<ClientCertificate>,
+}
+
+/// Whether a session was taken up whose certificate has expired since it was begun: taking one up verifies nothing
+/// anew.
+fn is_outlived(
+    stream: &TlsStream<TcpStream>,
+    identity: Option<&ClientCertificate>,
+    asked: Option<&MutualAuthentication>,
+) -> bool {
+    let verifies = matches!(asked, Some(MutualAuthentication::Verify { ignore_expiry: false, .. }));
+    verifies
+        && stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
+        && identity.is_none_or(|certificate| certificate.not_after() < i64::from(unix_now().0))
+}
+
+/// Shakes hands. Nothing: the connection is over, which is counted.
 async fn secure(
     context: &Rc<Context>,
     socket: TcpStream,
     config: Arc<ServerConfig>,
     peer: SocketAddr,
     listener: &ListenerView,
-) -> Option<(ClientStream, Option<Arc<str>>)> {
+) -> Option<Secured> {
     socket.set_nodelay(true).ok()?;
     let watched = context.watches.register();
     let watch = watched.watch();
@@ -79,15 +119,24 @@ async fn secure(
     });
     match watch.within(accepted).await {
         Ok(Ok(stream)) => {
+            let identity = stream.get_ref().1.peer_certificates().and_then(ClientCertificate::of);
+            if is_outlived(&stream, identity.as_ref(), listener.asked.as_ref()) {
+                context.counters.client_tls_errors.inc();
+                context.counters.refused(ClientCertRefusal::Expired);
+                return None;
+            }
             context.counters.client_tls_handshakes.inc();
             if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
                 context.counters.client_tls_resumptions.inc();
             }
-            Some((ClientStream::Tls(Box::new(stream)), certificate))
+            Some(Secured { stream, certificate, identity })
         }
         failed => {
             context.counters.client_tls_errors.inc();
             if let Ok(Err(error)) = failed {
+                if let Some(refusal) = refusal(&error) {
+                    context.counters.refused(refusal);
+                }
                 tracing::debug!(%error, "a TLS handshake failed");
             }
             None

@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+
+use super::TlsFact;
 
 /// A certificate with its chain and key (`certificate`), read and known to fit together.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +79,8 @@ pub struct Authorities {
     pub file: PathBuf,
     /// The certificates, in the order of the file.
     pub certificates: Vec<CertificateDer<'static>>,
+    /// Seconds since 1970 after which the first of them expires.
+    pub not_after: i64,
 }
 
 /// TLS towards the targets of a group (`protocol = "HTTPS"`).
@@ -101,4 +105,57 @@ pub struct ListenerTls {
     pub default_certificate: Arc<Certificate>,
     /// Those of `listener_certificate` blocks.
     pub certificates: Vec<Arc<Certificate>>,
+    /// `mutual_authentication`, unless its mode is off.
+    pub mutual_authentication: Option<MutualAuthentication>,
+}
+
+/// What is asked of clients (`mutual_authentication`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MutualAuthentication {
+    /// `passthrough`: they may show a certificate; targets get it as it is and are to judge it.
+    Passthrough,
+    /// `verify`: they have to show one that is in order.
+    Verify {
+        /// `trust_store_arn`: who may have signed it.
+        trust_store: Arc<TrustStore>,
+        /// `ignore_client_certificate_expiry`: whether one that was in order until it expired will do; default false.
+        ignore_expiry: bool,
+        /// `advertise_trust_store_ca_names`: whether clients are told who may have signed it; default off.
+        advertise_names: bool,
+    },
+}
+
+impl MutualAuthentication {
+    /// Whether targets are told this of a client's certificate (ALB: mutual TLS, HTTP headers).
+    #[must_use]
+    pub const fn tells(&self, fact: TlsFact) -> bool {
+        match self {
+            Self::Passthrough => matches!(fact, TlsFact::Chain),
+            Self::Verify { .. } => !fact.is_of_connection() && !matches!(fact, TlsFact::Chain),
+        }
+    }
+}
+
+/// Whom clients' certificates may be from (`trust_store`), read and known to be usable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustStore {
+    /// Its name.
+    pub name: String,
+    /// `file:line:column` of its block, for messages.
+    pub place: String,
+    /// `ca_certificates_bundle_file`.
+    pub authorities: Authorities,
+    /// Those of `trust_store_revocation` blocks.
+    pub revocations: Vec<RevocationList>,
+}
+
+/// What an authority has taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevocationList {
+    /// `revocations_file`.
+    pub file: PathBuf,
+    /// The list.
+    pub list: CertificateRevocationListDer<'static>,
+    /// Seconds since 1970 by which a newer one was to be there; none: it does not say.
+    pub next_update: Option<i64>,
 }

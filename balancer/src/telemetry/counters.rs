@@ -109,6 +109,71 @@ impl OwnStatus {
     }
 }
 
+/// Why a client's certificate was refused: ALB's words (ALB: connection logs, `tls_verify_status`), and one for
+/// certificates that are not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertRefusal {
+    /// None was shown.
+    Missing,
+    /// More certificates than may be.
+    MaxChainDepthExceeded,
+    /// More bytes than may be.
+    MaxSizeExceeded,
+    /// Its authority has taken it back.
+    CrlHit,
+    /// A revocation list could not be used.
+    CrlProcessingError,
+    /// Nobody trusted has signed it.
+    Untrusted,
+    /// Its time has not come.
+    NotYetValid,
+    /// Its time is over.
+    Expired,
+    /// It is no certificate that can be used.
+    Invalid,
+    /// It is not for clients.
+    PurposeInvalid,
+}
+
+impl ClientCertRefusal {
+    /// All of them, in the order of [`Self::index`].
+    pub const ALL: [Self; 10] = [
+        Self::Missing,
+        Self::MaxChainDepthExceeded,
+        Self::MaxSizeExceeded,
+        Self::CrlHit,
+        Self::CrlProcessingError,
+        Self::Untrusted,
+        Self::NotYetValid,
+        Self::Expired,
+        Self::Invalid,
+        Self::PurposeInvalid,
+    ];
+
+    /// The word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "ClientCertMissing",
+            Self::MaxChainDepthExceeded => "ClientCertMaxChainDepthExceeded",
+            Self::MaxSizeExceeded => "ClientCertMaxSizeExceeded",
+            Self::CrlHit => "ClientCertCrlHit",
+            Self::CrlProcessingError => "ClientCertCrlProcessingError",
+            Self::Untrusted => "ClientCertUntrusted",
+            Self::NotYetValid => "ClientCertNotYetValid",
+            Self::Expired => "ClientCertExpired",
+            Self::Invalid => "ClientCertInvalid",
+            Self::PurposeInvalid => "ClientCertPurposeInvalid",
+        }
+    }
+
+    /// Place in [`Self::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
 /// What one worker counts, whatever the group.
 #[derive(Debug, Default)]
 #[repr(align(64))]
@@ -163,6 +228,8 @@ pub struct WorkerCounters {
     pub client_tls_resumptions: Counter,
     /// TLS handshakes with clients that failed (ALB: ClientTLSNegotiationErrorCount).
     pub client_tls_errors: Counter,
+    /// Those of them that failed for the client's certificate, by [`ClientCertRefusal::index`].
+    pub client_cert_refusals: [Counter; ClientCertRefusal::ALL.len()],
     /// TLS handshakes with targets that ended well.
     pub target_tls_handshakes: Counter,
     /// Those of them that resumed a session.
@@ -182,6 +249,13 @@ pub struct WorkerCounters {
 }
 
 impl WorkerCounters {
+    /// Records a handshake that failed for the client's certificate.
+    pub fn refused(&self, refusal: ClientCertRefusal) {
+        if let Some(counter) = self.client_cert_refusals.get(refusal.index()) {
+            counter.inc();
+        }
+    }
+
     /// Records a fixed response.
     pub fn fixed(&self, status: u16) {
         let class = match status {
@@ -322,6 +396,9 @@ mod tests {
     fn statuses_index_themselves() {
         for (place, status) in OwnStatus::ALL.into_iter().enumerate() {
             assert_eq!(status.index(), place);
+        }
+        for (place, refusal) in ClientCertRefusal::ALL.into_iter().enumerate() {
+            assert_eq!(refusal.index(), place);
         }
         let counters = WorkerCounters::default();
         counters.own(OwnStatus::GatewayTimeout);

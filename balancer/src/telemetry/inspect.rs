@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    counters::{ControlCounters, Counter, OwnStatus, STICKINESS_OUTCOMES, WorkerCounters},
+    counters::{ClientCertRefusal, ControlCounters, Counter, OwnStatus, STICKINESS_OUTCOMES, WorkerCounters},
     histogram::Histogram,
     sink::Written,
     status::{
@@ -346,6 +346,14 @@ fn totals(workers: &[Arc<WorkerCounters>]) -> Totals {
         client_tls_handshakes: all(|worker| &worker.client_tls_handshakes),
         client_tls_resumptions: all(|worker| &worker.client_tls_resumptions),
         client_tls_negotiation_errors: all(|worker| &worker.client_tls_errors),
+        client_certificate_refusals: ClientCertRefusal::ALL
+            .into_iter()
+            .map(|refusal| {
+                let counters =
+                    workers.iter().filter_map(|worker| worker.client_cert_refusals.get(refusal.index()));
+                (refusal.as_str().to_owned(), sum(counters))
+            })
+            .collect(),
         target_tls_handshakes: all(|worker| &worker.target_tls_handshakes),
         target_tls_resumptions: all(|worker| &worker.target_tls_resumptions),
         grpc_requests: all(|worker| &worker.grpc_requests),

@@ -276,6 +276,14 @@ fn totals(families: &mut Families<'_>, status: &Status) -> fmt::Result {
         "TLS handshakes with clients that failed, plain HTTP to an HTTPS listener included.",
         totals.client_tls_negotiation_errors,
     )?;
+    families.counters(
+        "balancer_client_certificate_refusals",
+        "TLS handshakes with clients that failed for the client's certificate, by reason.",
+        totals
+            .client_certificate_refusals
+            .iter()
+            .map(|(reason, count)| ([("reason", reason.as_str())], *count)),
+    )?;
     families.counter(
         "balancer_target_tls_handshakes",
         "TLS handshakes with targets that ended well.",

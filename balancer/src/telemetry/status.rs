@@ -93,6 +93,8 @@ pub struct Totals {
     pub client_tls_resumptions: u64,
     /// TLS handshakes with clients that failed.
     pub client_tls_negotiation_errors: u64,
+    /// Those of them that failed for the client's certificate, by reason.
+    pub client_certificate_refusals: BTreeMap<String, u64>,
     /// TLS handshakes with targets that ended well.
     pub target_tls_handshakes: u64,
     /// Those of them that resumed a session.

@@ -18,7 +18,7 @@ use x509_parser::{
 use crate::model::CertificateFacts;
 
 /// Longest file that is read; chains are a few KB.
-const MAX_FILE: u64 = 1 << 20;
+pub(super) const MAX_FILE: u64 = 1 << 20;
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,20 @@ pub enum CertificateFault {
         /// The file.
         path: PathBuf,
     },
+    /// The file holds what is no revocation list that can be used.
+    #[error("{} holds what is no whole revocation list of X.509, version 2", path.display())]
+    NoRevocations {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A revocation list is of somebody else.
+    #[error("{} holds a revocation list of an authority that is not in {}", path.display(), authorities.display())]
+    Stranger {
+        /// The file.
+        path: PathBuf,
+        /// Where its authority should be.
+        authorities: PathBuf,
+    },
     /// They are not a pair.
     #[error("the key in {} is not that of the first certificate in {}", key.display(), certificate.display())]
     Mismatch {
@@ -68,7 +82,7 @@ impl CertificateFault {
         match self {
             Self::Mismatch { .. } | Self::KeyKind { .. } => true,
             Self::Unreadable { path, .. } | Self::NothingThere { path, .. } => path == key,
-            Self::Malformed { .. } => false,
+            Self::Malformed { .. } | Self::NoRevocations { .. } | Self::Stranger { .. } => false,
         }
     }
 }
@@ -86,11 +100,12 @@ pub struct Loaded {
     pub facts: CertificateFacts,
 }
 
-pub(super) fn read(path: &Path) -> Result<(Vec<u8>, fs::Metadata), CertificateFault> {
+pub(super) fn read(path: &Path, most: u64) -> Result<(Vec<u8>, fs::Metadata), CertificateFault> {
     let unreadable = |source| CertificateFault::Unreadable { path: path.to_owned(), source };
     let metadata = fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_file() || metadata.len() > MAX_FILE {
-        let what = io::Error::new(io::ErrorKind::InvalidInput, "it is no file of at most 1 MiB");
+    if !metadata.is_file() || metadata.len() > most {
+        let what = format!("it is no file of at most {} MiB", most >> 20);
+        let what = io::Error::new(io::ErrorKind::InvalidInput, what);
         return Err(unreadable(what));
     }
     Ok((fs::read(path).map_err(unreadable)?, metadata))
@@ -101,7 +116,7 @@ pub(super) fn read(path: &Path) -> Result<(Vec<u8>, fs::Metadata), CertificateFa
 /// # Errors
 /// What is wrong with which file.
 pub fn load(certificate: &Path, key: &Path) -> Result<Loaded, CertificateFault> {
-    let (text, _) = read(certificate)?;
+    let (text, _) = read(certificate, MAX_FILE)?;
     let malformed = || CertificateFault::Malformed { path: certificate.to_owned() };
     let chain =
         CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>().map_err(|_| malformed())?;
@@ -109,7 +124,7 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Loaded, CertificateFault> 
         return Err(CertificateFault::NothingThere { path: certificate.to_owned(), what: "certificate" });
     };
     let facts = facts(first).ok_or_else(malformed)?;
-    let (text, metadata) = read(key)?;
+    let (text, metadata) = read(key, MAX_FILE)?;
     let private = PrivateKeyDer::from_pem_slice(&text)
         .map_err(|_| CertificateFault::NothingThere { path: key.to_owned(), what: "private key" })?;
     let provider = rustls::crypto::ring::default_provider();

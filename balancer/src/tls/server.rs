@@ -2,17 +2,20 @@
 //! and are held once a process: every worker accepts the tickets of every other, and so does a later
 //! configuration.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use rustls::{
     CipherSuite, ServerConfig, SupportedProtocolVersion,
     crypto::{CryptoProvider, ring},
-    server::{NoServerSessionStorage, ProducesTickets},
+    server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier},
     version,
 };
 
-use super::selection::Selection;
-use crate::model::{AlpnPolicy, ListenerTls, SecurityPolicy};
+use super::{client_auth, selection::Selection};
+use crate::model::{AlpnPolicy, ListenerTls, MutualAuthentication, SecurityPolicy};
 
 /// Why TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +24,14 @@ pub struct ServerError(#[from] rustls::Error);
 
 /// What all listeners of a process share.
 pub struct Servers {
-    tickets: Arc<dyn ProducesTickets>,
+    tickets: Mutex<Vec<Tickets>>,
+}
+
+/// The tickets of listeners that ask the same of their clients: a session that was begun where nothing was asked, or
+/// something else, must not be taken up where something is.
+struct Tickets {
+    asked: Option<MutualAuthentication>,
+    keys: Arc<dyn ProducesTickets>,
 }
 
 impl fmt::Debug for Servers {
@@ -36,7 +46,25 @@ impl Servers {
     /// # Errors
     /// No randomness was to be had.
     pub fn new() -> Result<Self, ServerError> {
-        Ok(Self { tickets: ring::Ticketer::new()? })
+        Ok(Self { tickets: Mutex::new(vec![Tickets { asked: None, keys: ring::Ticketer::new()? }]) })
+    }
+
+    /// Those of listeners that ask this of their clients, later configurations included.
+    fn tickets(&self, asked: Option<&MutualAuthentication>) -> Result<Arc<dyn ProducesTickets>, ServerError> {
+        let mut all = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.iter().find(|tickets| tickets.asked.as_ref() == asked) {
+            return Ok(Arc::clone(&known.keys));
+        }
+        let keys = ring::Ticketer::new()?;
+        all.push(Tickets { asked: asked.cloned(), keys: Arc::clone(&keys) });
+        Ok(keys)
+    }
+
+    /// Forgets the tickets of who asks for what is not in `asked`.
+    pub fn forget_all_but<'a>(&self, asked: impl Iterator<Item = &'a MutualAuthentication>) {
+        let asked: Vec<_> = asked.collect();
+        let mut all = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|tickets| tickets.asked.as_ref().is_none_or(|mine| asked.contains(&mine)));
     }
 
     /// The side of a listener, which may settle on HTTP/2 where `http2` is true.
@@ -46,12 +74,17 @@ impl Servers {
     pub fn build(&self, tls: &ListenerTls, http2: bool) -> Result<Arc<ServerConfig>, ServerError> {
         let provider = Arc::new(provider(&tls.policy));
         let selection = Selection::new(tls, &provider)?;
+        let asked = tls.mutual_authentication.as_ref();
+        let verifier = asked.map_or_else(
+            || Ok(WebPkiClientVerifier::no_client_auth()),
+            |asked| client_auth::verifier(asked, &provider),
+        )?;
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&versions(&tls.policy))?
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(selection));
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.ticketer = Arc::clone(&self.tickets);
+        config.ticketer = self.tickets(asked)?;
         config.alpn_protocols = protocols(tls.alpn, http2);
         Ok(Arc::new(config))
     }
@@ -75,7 +108,7 @@ fn versions(policy: &SecurityPolicy) -> Vec<&'static SupportedProtocolVersion> {
 }
 
 /// ALB's policies have no ChaCha20-Poly1305 in TLS 1.2, and those of FIPS have none at all.
-fn provider(policy: &SecurityPolicy) -> CryptoProvider {
+pub(super) fn provider(policy: &SecurityPolicy) -> CryptoProvider {
     let mut provider = ring::default_provider();
     provider.cipher_suites.retain(|suite| match suite.suite() {
         CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => !policy.without_chacha20,

@@ -144,16 +144,16 @@ impl<'a> Fields<'a> {
         self.with_kinds().any(|(field, kind)| kind == Kind::Other && !is_plain_name(field.name))
     }
 
-    /// Drops the lines with such names.
-    pub fn drop_invalid_names(&mut self) {
-        let mut valid = self
+    /// Drops the lines whose names are `unwanted`.
+    pub fn drop_names(&mut self, unwanted: impl Fn(&[u8]) -> bool) {
+        let mut kept = self
             .lines
             .iter()
-            .map(|field| is_plain_name(field.name))
+            .map(|field| !unwanted(field.name))
             .collect::<ArrayVec<_, MAX_FIELDS>>()
             .into_iter();
-        self.kinds.retain(|_| valid.next().unwrap_or(true));
-        self.lines.retain(|field| is_plain_name(field.name));
+        self.kinds.retain(|_| kept.next().unwrap_or(true));
+        self.lines.retain(|field| !unwanted(field.name));
     }
 
     /// Whether a Connection field lists `option` (RFC 9110, section 7.6.1).

@@ -118,6 +118,8 @@ impl Controller {
         self.names = ring;
         self.tls = tls;
         self.logs.take_up(logs);
+        let asked = configuration.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        self.servers.forget_all_but(asked.filter_map(|tls| tls.mutual_authentication.as_ref()));
         for warning in config::warnings(&configuration) {
             tracing::warn!("{warning}");
         }

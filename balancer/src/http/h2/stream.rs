@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{RecvStream, server::SendResponse};
+use h2::{Reason, RecvStream, server::SendResponse};
 
 use super::{LINGER, Open, Session, head, head::Head, to_http1, to_http2, websocket::Key};
 use crate::{
@@ -82,13 +82,17 @@ pub(super) struct Stream {
 pub(super) async fn serve(
     session: Rc<Session>,
     request: http::Request<RecvStream>,
-    respond: SendResponse<Bytes>,
+    mut respond: SendResponse<Bytes>,
 ) {
     let _open = Open::begin(&session);
     let context = Rc::clone(&session.context);
     let began = monotonic_now();
     session.look_again();
     let (snapshot, listener) = session.view();
+    // Who has not shown what is asked for now has to come again, with this request too.
+    if listener.asked != session.connected.shown.asked {
+        return respond.send_reset(Reason::REFUSED_STREAM);
+    }
     let mut entry = Entry::begin(&context, &listener, &session.connected);
     let (head, body) = Head::new(request);
     if entry.is_open() {
@@ -98,8 +102,8 @@ pub(super) async fn serve(
         load_balancer: &listener.load_balancer,
         port: listener.port,
         secure: session.secure,
-        peer: session.connected.peer,
-        local: session.connected.local,
+        connected: &session.connected,
+        tls_fields: &listener.tls_fields,
     };
     let planned = head.request().map_err(Refusal::from).and_then(|mut request| {
         Plan::decide(&context, snapshot, &listener, &route, &mut request, Vec::new(), &mut entry)

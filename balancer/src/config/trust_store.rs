@@ -1,0 +1,103 @@
+//! `trust_store` and `trust_store_revocation` blocks: whom clients' certificates may be from. There is no S3 here: what
+//! Terraform's resources of these names leave in a bucket are files.
+
+use std::{path::Path, sync::Arc};
+
+use super::{
+    blocks::Found,
+    certificate::file,
+    fields::{Context, Fields},
+    names::{NAME_ALLOWED, Names},
+    schema::{Attribute, Kind, Table},
+};
+use crate::{
+    model::{RevocationList, TrustStore},
+    tls,
+};
+
+/// Most trust stores.
+pub(super) const MAX_TRUST_STORES: usize = 100;
+
+pub(super) static TRUST_STORE: Table = Table {
+    name: "trust_store",
+    top: true,
+    attributes: &[
+        Attribute::new(
+            "name",
+            Kind::Text { allowed: NAME_ALLOWED, default: "the label, hyphens for underscores" },
+            "Its name.",
+        ),
+        Attribute::new(
+            "ca_certificates_bundle_file",
+            Kind::Text { allowed: "the absolute path of a file in PEM form", default: "" },
+            "The certificates of authorities. Needed. Read again on a reload.",
+        ),
+    ],
+    blocks: &[],
+};
+
+pub(super) static TRUST_STORE_REVOCATION: Table = Table {
+    name: "trust_store_revocation",
+    top: true,
+    attributes: &[
+        Attribute::new(
+            "trust_store_arn",
+            Kind::Reference { to: "trust_store", default: "" },
+            "The trust store whose authorities have taken certificates back. Needed.",
+        ),
+        Attribute::new(
+            "revocations_file",
+            Kind::Text { allowed: "the absolute path of a file in PEM form", default: "" },
+            "Their revocation lists. Needed. Read again on a reload.",
+        ),
+    ],
+    blocks: &[],
+};
+
+/// Reads all trust stores; nothing in the place of one that is a fault.
+pub(super) fn build_all(
+    context: &Context<'_>,
+    names: &Names<'_>,
+    revocations: &[Found<'_>],
+) -> Vec<Option<Arc<TrustStore>>> {
+    let mut stores: Vec<Option<TrustStore>> = names
+        .entries
+        .iter()
+        .map(|named| {
+            let attribute = "ca_certificates_bundle_file";
+            let path = file(&named.fields, attribute)?;
+            match tls::load_authorities(Path::new(&path)) {
+                Ok(authorities) => Some(TrustStore {
+                    name: named.name.clone(),
+                    place: context.faults.show(named.found.block.place),
+                    authorities,
+                    revocations: Vec::new(),
+                }),
+                Err(fault) => {
+                    let message = format!("{fault}; allowed: certificates of authorities in PEM form");
+                    named.fields.fault_at(attribute, message);
+                    None
+                }
+            }
+        })
+        .collect();
+    for found in revocations {
+        let fields = Fields::open(context, &TRUST_STORE_REVOCATION, Some(found.block));
+        fields.require("trust_store_arn");
+        let path = file(&fields, "revocations_file");
+        let Some((value, place)) = fields.value("trust_store_arn") else { continue };
+        let store = names.resolve(context, &value, place).and_then(|index| stores.get_mut(index)?.as_mut());
+        if let (Some(store), Some(path)) = (store, path) {
+            store.revocations.extend(revoked(&fields, store, &path));
+        }
+    }
+    stores.into_iter().map(|store| store.map(Arc::new)).collect()
+}
+
+fn revoked(fields: &Fields<'_>, store: &TrustStore, path: &str) -> Vec<RevocationList> {
+    tls::load_revocations(Path::new(path), &store.authorities).unwrap_or_else(|fault| {
+        let message = format!("{fault}; allowed: revocation lists of its authorities in PEM form");
+        fields.fault_at("revocations_file", message);
+        Vec::new()
+    })
+}

@@ -1,0 +1,77 @@
+//! What targets are told of their clients' TLS, and that nobody else can tell them.
+
+use support::{
+    Balancer, Config, Group, Target,
+    tls::{Certificate, curl},
+};
+
+use crate::tls::https;
+
+const ON: &str = "enable_tls_version_and_cipher_suite_headers = true";
+
+fn told(target: &Target, name: &str) -> Vec<String> {
+    target.last().headers.all(name).map(str::to_owned).collect()
+}
+
+#[test]
+fn version_and_suite_are_told_in_openssls_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::make(folder.path(), "main", &["example.test"]);
+    let target = Target::plain();
+    let balancer = Balancer::start(&https(Config::new(&[&target]).attribute(ON), &certificate));
+    for http in ["--http1.1", "--http2"] {
+        for (arguments, version, suite) in [
+            (
+                ["--tls-max", "1.2", "--ciphers", "ECDHE-ECDSA-AES256-GCM-SHA384"],
+                "TLSv1.2",
+                "ECDHE-ECDSA-AES256-GCM-SHA384",
+            ),
+            (
+                ["--tls-max", "1.3", "--tls13-ciphers", "TLS_AES_128_GCM_SHA256"],
+                "TLSv1.3",
+                "TLS_AES_128_GCM_SHA256",
+            ),
+        ] {
+            let forged = ["-H", "x-amzn-tls-version: SSLv2", "-H", "X_Amzn_Tls_Cipher_Suite: none", http];
+            let arguments = [&forged[..], &arguments].concat();
+            curl(balancer.address, "example.test", &certificate, "/", &arguments).unwrap();
+            assert_eq!(told(&target, "x-amzn-tls-version"), [version]);
+            assert_eq!(told(&target, "x-amzn-tls-cipher-suite"), [suite]);
+            assert!(told(&target, "x_amzn_tls_cipher_suite").is_empty());
+        }
+    }
+}
+
+#[test]
+fn the_fields_can_have_other_names_and_are_off_by_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::make(folder.path(), "main", &["example.test"]);
+    let target = Target::plain();
+    let off = https(Config::new(&[&target]), &certificate);
+    let balancer = Balancer::start(&off);
+    let forge = ["--http1.1", "-H", "X-Tls: none", "-H", "x-amzn-tls-version: SSLv2"];
+    curl(balancer.address, "example.test", &certificate, "/", &forge).unwrap();
+    assert_eq!(told(&target, "x-amzn-tls-version"), ["SSLv2"], "a field like any other");
+    let renamed = "routing_http_request_x_amzn_tls_version_header_name = \"X-Tls\"";
+    balancer.reload(&https(Config::new(&[&target]).attribute(ON).listener(renamed), &certificate));
+    curl(balancer.address, "example.test", &certificate, "/", &forge).unwrap();
+    assert_eq!(told(&target, "x-tls"), ["TLSv1.3"]);
+    assert_eq!(told(&target, "x-amzn-tls-version"), ["SSLv2"], "a field like any other");
+    assert_eq!(told(&target, "x-amzn-tls-cipher-suite").len(), 1);
+}
+
+#[test]
+fn without_tls_nothing_is_told_by_anybody() {
+    let target = Target::plain();
+    let balancer = Balancer::start(&Config::with(Group::new("app", &[&target])).attribute(ON).http2());
+    let forged = "x-amzn-tls-version: TLSv1.3\r\nX-Amzn-Tls-Cipher-Suite: best\r\nX-Other: 1\r\n";
+    assert_eq!(balancer.connect().get("/", forged).status, 200);
+    let mut http2 = support::http2::Connection::open(balancer.address);
+    assert_eq!(http2.status_of("/", &[("x-amzn-tls-version", "TLSv1.3"), ("x-other", "1")]), 200);
+    let requests = target.requests();
+    for request in &requests[requests.len() - 2..] {
+        assert!(request.headers.get("x-amzn-tls-version").is_none(), "{request:?}");
+        assert!(request.headers.get("x-amzn-tls-cipher-suite").is_none(), "{request:?}");
+        assert_eq!(request.headers.get("x-other"), Some("1"));
+    }
+}

@@ -10,6 +10,7 @@ mod duration_cookie;
 mod group_cookie;
 mod issued_cookie;
 mod keyring;
+mod ledger;
 mod session_table;
 mod token;
 
@@ -17,9 +18,10 @@ use std::{fmt, ops::Deref, sync::Arc, sync::atomic::AtomicU64};
 
 use self::{application_cookie::ApplicationCookie, duration_cookie::DurationCookie};
 pub use self::{
-    decision::{Decision, Outcome, Standing, TargetLookup},
+    decision::{Decision, Outcome, Renewal, Standing, TargetLookup},
     group_cookie::{GroupCookie, GroupDecision, GroupOutcome},
     keyring::{KeyFileFault, Keyring, KeyringError, MAX_SECRETS, SECRET_LEN},
+    ledger::SessionLedger,
     session_table::SessionTable,
 };
 use crate::{
@@ -60,6 +62,15 @@ impl GroupStickiness {
         })
     }
 
+    /// For how many seconds a session counts after a response that renewed it.
+    #[must_use]
+    pub fn remembers_for(&self) -> u32 {
+        match &self.0 {
+            Kind::Duration(cookie) => cookie.accepted(),
+            Kind::Application(cookie) => cookie.accepted(),
+        }
+    }
+
     /// Decides for one request, in this order: decode → group → duration → target registered → not draining →
     /// healthy (or the group is failing open) → that target; else balance, and say why.
     #[must_use]
@@ -88,15 +99,16 @@ impl GroupStickiness {
         table: &SessionTable<W>,
         now: UnixSeconds,
         edits: &mut HeaderEdits,
-    ) {
-        let set = match &self.0 {
+    ) -> Renewal {
+        let renewal = match &self.0 {
             Kind::Duration(cookie) => cookie.respond(decision, chosen, secure_transport, now, edits),
             Kind::Application(cookie) => {
                 cookie.respond(decision, chosen, response, secure_transport, table, now, edits)
             }
         };
-        if set {
+        if renewal != Renewal::Untouched {
             keep_private(response, edits);
         }
+        renewal
     }
 }

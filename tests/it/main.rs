@@ -41,6 +41,7 @@ mod reload;
 mod request_corpus;
 mod response_headers;
 mod rules;
+mod session_counts;
 mod sessions;
 mod startup;
 mod stickiness_extras;

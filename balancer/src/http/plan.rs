@@ -12,12 +12,12 @@ use super::{
     pick::{pick, spill},
 };
 use crate::{
-    clock::monotonic_now,
+    clock::{UnixSeconds, monotonic_now},
     model::{HeaderEdits, ProtocolVersion, RequestHead, ResponseHead, Version},
     response::answer::Answer,
     rules::{Act, Chosen, Forward},
     snapshot::{ListenerId, ListenerView},
-    stickiness::{Decision, GroupDecision, Outcome},
+    stickiness::{Decision, GroupDecision, Outcome, Renewal},
     target_group::{GroupView, TargetState, TargetView},
     telemetry::counters::OwnStatus,
     upstream::Destination,
@@ -68,6 +68,8 @@ pub(super) struct Plan {
     decision: Option<Decision>,
     /// Whether the request goes elsewhere because the target of its session is too busy.
     spilled: bool,
+    /// What tells its client from others, where the count of sessions needs it.
+    client: u64,
     /// When it was sent to the target, as soon as it was.
     sent: Cell<Option<Instant>>,
     /// What the client wants.
@@ -263,6 +265,7 @@ impl Plan {
             .ok_or_else(|| refuse(OwnStatus::ServiceUnavailable))?;
         shard.inspect(|shard| shard.chosen.inc());
         Ok(Self {
+            client: client_mark(group, decision.as_ref(), view, context.clock.unix()),
             sent: Cell::new(None),
             group: index,
             target,
@@ -331,8 +334,12 @@ impl Plan {
             let (sessions, now) = (&context.sessions, context.clock.unix());
             // Being busy for a moment is no reason to move a session.
             let home = decision.target.filter(|_| self.spilled).and_then(|home| group.targets.get(home));
-            let chosen = home.unwrap_or(target).id;
-            sticky.respond(decision, chosen, response, secure, sessions, now, &mut edits);
+            let chosen = home.unwrap_or(target);
+            let renewal = sticky.respond(decision, chosen.id, response, secure, sessions, now, &mut edits);
+            if renewal == Renewal::Bound {
+                let window = sticky.remembers_for();
+                count_session(group, chosen, decision, (window, now, self.client));
+            }
         }
         self.count_response(context, group, target, response.status);
         edits
@@ -418,6 +425,44 @@ fn forward_of<'c>(
         Act::FixedResponse(response) => Answer::fixed(response),
     };
     Err(Refusal { answer, wishes: Some(wishes) })
+}
+
+/// What tells the client of a session from others whose cookies were set in the same second: its cookies and what it
+/// calls itself. Worked out only where a session moves in the ledger of its target, which is seldom.
+fn client_mark(
+    group: &GroupView,
+    decision: Option<&Decision>,
+    head: &RequestHead<'_>,
+    now: UnixSeconds,
+) -> u64 {
+    let (Some(decision), Some(sticky)) = (decision, &group.stickiness) else { return 0 };
+    let Some((id, issued)) = decision.proved() else { return 0 };
+    let moves = decision.target.is_none()
+        || group
+            .find(id)
+            .is_some_and(|(_, target)| target.runtime.sessions.is_due(issued, now, sticky.remembers_for()));
+    if moves { group.runtime.mark(head.values("cookie").chain(head.values("user-agent"))) } else { 0 }
+}
+
+/// Counts a client that was bound to `chosen` just now, where it is bound and where it was before.
+fn count_session(
+    group: &GroupView,
+    chosen: &TargetView,
+    decision: &Decision,
+    (window, now, client): (u32, UnixSeconds, u64),
+) {
+    let before = decision.proved().map(|(id, issued)| (group.find(id).map(|(_, old)| old), issued));
+    match before {
+        Some((Some(old), issued)) if old.id == chosen.id => {
+            chosen.runtime.sessions.renew(issued, now, window, client);
+        }
+        Some((Some(old), issued)) => {
+            if old.runtime.sessions.leave(issued, now, window, client) {
+                chosen.runtime.sessions.begin(now, window);
+            }
+        }
+        Some((None, _)) | None => chosen.runtime.sessions.begin(now, window),
+    }
 }
 
 /// Whether sessions of the group would rather fail than move from a target that is not there for them.

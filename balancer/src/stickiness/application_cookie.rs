@@ -11,7 +11,7 @@ use arrayvec::ArrayVec;
 
 use super::{
     cookie_scan::CookieScan,
-    decision::{Decision, Outcome, TargetLookup, Verdict, Window, is_preflight},
+    decision::{Decision, Outcome, Renewal, TargetLookup, Verdict, Window, is_preflight},
     issued_cookie::IssuedCookie,
     keyring::{Keyring, SessionHasher},
     session_table::SessionTable,
@@ -88,6 +88,11 @@ impl ApplicationCookie {
             forms: [form(0), form(1), form(2), form(3)],
             ring,
         }
+    }
+
+    /// For how many seconds a cookie counts.
+    pub(super) fn accepted(&self) -> u32 {
+        self.window.accepted
     }
 
     pub(super) fn decide<W: Deref<Target = [AtomicU64]>>(
@@ -219,10 +224,10 @@ impl ApplicationCookie {
         table: &SessionTable<W>,
         now: UnixSeconds,
         edits: &mut HeaderEdits,
-    ) -> bool {
+    ) -> Renewal {
         let issued_now = self.keep_table(decision, chosen, response, table, now);
         if decision.preflight {
-            return false;
+            return Renewal::Untouched;
         }
         let memo = &decision.application;
         let live = issued_now || decision.session.is_some();
@@ -230,7 +235,7 @@ impl ApplicationCookie {
             session.target == chosen && !self.window.is_due(session.issued, now) && memo.own_cookie
         };
         if live && decision.session.as_ref().is_some_and(fresh_enough) {
-            return false;
+            return Renewal::Untouched;
         }
         let mine = self
             .group_ids
@@ -238,7 +243,7 @@ impl ApplicationCookie {
             .filter(|_| live)
             .map(|group| MapEntry { group: *group, session: Session { target: chosen, issued: now } });
         self.set_cookies(mine, &memo.others, secure_transport, now, edits);
-        true
+        if mine.is_some() { Renewal::Bound } else { Renewal::Cleared }
     }
 
     fn set_cookies(

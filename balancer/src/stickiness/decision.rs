@@ -104,6 +104,25 @@ pub struct Decision {
     pub(super) application: ApplicationMemo,
 }
 
+/// What a response did to the session that its client has in the group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// It set no cookies.
+    Untouched,
+    /// It set cookies that name no session here.
+    Cleared,
+    /// It set cookies of now that bind the client to the target.
+    Bound,
+}
+
+impl Decision {
+    /// The target of the session that the request has proved, and when its cookie was set.
+    #[must_use]
+    pub fn proved(&self) -> Option<(TargetId, UnixSeconds)> {
+        self.session.map(|session| (session.target, session.issued))
+    }
+}
+
 /// For how long a session counts, and when its cookie is due for renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     cookie_scan::CookieScan,
-    decision::{Decision, Outcome, TargetLookup, Verdict, Window, is_preflight},
+    decision::{Decision, Outcome, Renewal, TargetLookup, Verdict, Window, is_preflight},
     keyring::Keyring,
     token::{self, Flaw, Session},
 };
@@ -41,6 +41,11 @@ impl DurationCookie {
             plain: CookieForm::new(prefix, Audience::SameSite, attributes),
             twin: CookieForm::new(&format!("{prefix}{CORS}"), Audience::AnySite, attributes),
         }
+    }
+
+    /// For how many seconds a cookie counts.
+    pub(super) fn accepted(&self) -> u32 {
+        self.window.accepted
     }
 
     pub(super) fn decide(
@@ -97,7 +102,7 @@ impl DurationCookie {
         session.ok_or(outcome)
     }
 
-    /// Sets both cookies where they are due; says whether it did.
+    /// Sets both cookies where they are due.
     pub(super) fn respond(
         &self,
         decision: &Decision,
@@ -105,10 +110,10 @@ impl DurationCookie {
         secure_transport: bool,
         now: UnixSeconds,
         edits: &mut HeaderEdits,
-    ) -> bool {
+    ) -> Renewal {
         let stays = |session: &Session| session.target == chosen && !self.window.is_due(session.issued, now);
         if decision.preflight || decision.session.as_ref().is_some_and(stays) {
-            return false;
+            return Renewal::Untouched;
         }
         let session = Session { target: chosen, issued: now };
         let key = self.ring.signing();
@@ -126,7 +131,7 @@ impl DurationCookie {
                 set(&token::seal_dated(key, session, started), end.min(started.plus(most)));
             }
         }
-        true
+        Renewal::Bound
     }
 }
 
@@ -200,7 +205,7 @@ mod tests {
         let set = cookie.respond(decision, chosen, false, now, &mut edits);
         let lines: Vec<_> =
             edits.iter().map(|edit| String::from_utf8(edit.value.to_vec()).unwrap()).collect();
-        assert_eq!(set, !lines.is_empty());
+        assert_eq!(set == Renewal::Bound, !lines.is_empty());
         lines
     }
 

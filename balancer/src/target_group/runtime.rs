@@ -1,20 +1,31 @@
 //! Figures of groups and targets that outlive reloads, sharded by worker.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::{
+    hash::{BuildHasher, Hash, Hasher, RandomState},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+};
 
-use crate::telemetry::counters::{GroupShard, TargetShard};
+use crate::{
+    stickiness::SessionLedger,
+    telemetry::counters::{GroupShard, TargetShard},
+};
 
 /// Figures of a target, one shard a worker.
 #[derive(Debug)]
 pub struct TargetRuntime {
     shards: Box<[TargetShard]>,
+    /// The sessions bound to the target.
+    pub sessions: SessionLedger,
 }
 
 impl TargetRuntime {
     /// For `workers` workers.
     #[must_use]
     pub fn new(workers: usize) -> Self {
-        Self { shards: (0..workers).map(|_| TargetShard::default()).collect() }
+        Self {
+            shards: (0..workers).map(|_| TargetShard::default()).collect(),
+            sessions: SessionLedger::default(),
+        }
     }
 
     /// The shard that worker number `worker` writes.
@@ -36,13 +47,25 @@ impl TargetRuntime {
 pub struct GroupRuntime {
     turn: AtomicU32,
     shards: Box<[GroupShard]>,
+    marks: RandomState,
 }
 
 impl GroupRuntime {
     /// For `workers` workers.
     #[must_use]
     pub fn new(workers: usize) -> Self {
-        Self { turn: AtomicU32::new(0), shards: (0..workers).map(|_| GroupShard::default()).collect() }
+        Self {
+            turn: AtomicU32::new(0),
+            shards: (0..workers).map(|_| GroupShard::default()).collect(),
+            marks: RandomState::new(),
+        }
+    }
+
+    /// What tells a client from others, for [`SessionLedger`]: a hash of `features` under a key of this process.
+    pub fn mark<'a>(&self, features: impl Iterator<Item = &'a [u8]>) -> u64 {
+        let mut hasher = self.marks.build_hasher();
+        features.for_each(|feature| feature.hash(&mut hasher));
+        hasher.finish()
     }
 
     /// The next turn: counts up by one each call and wraps.

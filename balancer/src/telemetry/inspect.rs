@@ -223,6 +223,10 @@ impl Inspector {
             responses: by_class(|class| sum(shards.iter().filter_map(|shard| shard.responses.get(class)))),
             connection_errors: sum(shards.iter().map(|shard| &shard.connection_errors)),
             tls_negotiation_errors: sum(shards.iter().map(|shard| &shard.tls_errors)),
+            sessions: group
+                .stickiness
+                .as_ref()
+                .map(|sticky| target.runtime.sessions.count(clock::unix_now(), sticky.remembers_for())),
             connections: self.slots.connections(target.slot),
         }
     }

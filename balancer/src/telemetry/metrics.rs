@@ -464,6 +464,11 @@ fn targets(families: &mut Families<'_>, groups: &[GroupStatus]) -> fmt::Result {
         each(|target| u64::from(target.anomaly.result == "anomalous")),
     )?;
     families.gauges(
+        "balancer_target_sessions",
+        "Sessions of clients that are bound to the target, of groups that are sticky.",
+        series.iter().filter_map(|series| Some((series.labels(), series.target.sessions?))),
+    )?;
+    families.gauges(
         "balancer_target_outstanding_requests",
         "Requests in flight to the target, over all groups, workers and processes.",
         each(|target| target.outstanding_requests),

@@ -295,6 +295,8 @@ pub struct TargetStatus {
     pub connection_errors: u64,
     /// Connections whose TLS handshake failed.
     pub tls_negotiation_errors: u64,
+    /// Sessions of clients that are bound to it; none where the group is not sticky.
+    pub sessions: Option<u64>,
     /// Its connections, over all groups.
     pub connections: Connections,
 }
@@ -418,6 +420,7 @@ mod tests {
             ".target_groups[].targets[].weight",
             ".target_groups[].targets[].outstanding_requests",
             ".target_groups[].targets[].requests",
+            ".target_groups[].targets[].sessions",
             ".target_groups[].targets[].connections.open",
             ".target_groups[].targets[].connections.connecting",
             ".target_groups[].targets[].connections.opened",

@@ -1,0 +1,109 @@
+//! How many sessions are bound to each target, so that it can be seen when one that drains is empty.
+
+use support::{Balancer, Client, Config, Group, Target};
+
+fn sessions(balancer: &Balancer, target: &Target) -> Option<u64> {
+    balancer.status().target(&target.address)["sessions"].as_u64()
+}
+
+/// Clients that have been served once.
+fn clients(balancer: &Balancer, count: usize) -> Vec<Client> {
+    let mut clients: Vec<Client> = (0..count).map(|_| balancer.client()).collect();
+    // Cookies that are set in the same second are alike: what else a client sends tells it from others.
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.jar.insert("visitor".to_owned(), number.to_string());
+    }
+    clients.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
+    clients
+}
+
+#[test]
+fn each_target_tells_the_sessions_that_are_bound_to_it() {
+    let (one, two) = (Target::plain(), Target::plain());
+    let config = |targets: &[&Target]| {
+        Config::with(Group::new("app", targets).lb_cookie().algorithm("round_robin")).workers(2)
+    };
+    let balancer = Balancer::start(&config(&[&one, &two]));
+    assert_eq!((sessions(&balancer, &one), sessions(&balancer, &two)), (Some(0), Some(0)));
+    let mut clients = clients(&balancer, 10);
+    assert_eq!((sessions(&balancer, &one), sessions(&balancer, &two)), (Some(5), Some(5)));
+    for _ in 0..3 {
+        for client in &mut clients {
+            client.get("/");
+            client.disconnect();
+        }
+    }
+    assert_eq!((sessions(&balancer, &one), sessions(&balancer, &two)), (Some(5), Some(5)));
+    let labels = format!("{{target_group=\"app\",target=\"{}\"}}", one.address);
+    assert_eq!(balancer.metric(&format!("balancer_target_sessions{labels}")), 5.0);
+    // One drains: its sessions go one by one as their clients come back.
+    balancer.reload(&config(&[&two]));
+    assert_eq!(balancer.status().target(&one.address)["state"], "draining");
+    assert_eq!((sessions(&balancer, &one), sessions(&balancer, &two)), (Some(5), Some(5)));
+    for (place, client) in clients.iter_mut().enumerate() {
+        client.get("/");
+        let moved = sessions(&balancer, &two).unwrap() - 5;
+        assert_eq!(sessions(&balancer, &one), Some(5 - moved), "after client {place}");
+    }
+    assert_eq!((sessions(&balancer, &one), sessions(&balancer, &two)), (Some(0), Some(10)));
+}
+
+#[test]
+fn sessions_of_an_application_are_counted_and_those_that_are_over_are_not() {
+    let target = Target::sessions();
+    let group = Group::new("app", &[&target])
+        .stickiness("type = \"app_cookie\"\ncookie_name = \"SESSIONID\"\ncookie_duration = 1");
+    let balancer = Balancer::start(&Config::with(group));
+    let mut clients = clients(&balancer, 4);
+    assert_eq!(sessions(&balancer, &target), Some(4));
+    // One that returns the cookie of the application alone.
+    clients[0].withheld.push("AWSALB".to_owned());
+    clients[0].get("/");
+    assert_eq!(sessions(&balancer, &target), Some(4));
+    balancer.wait_status("all are over", 10.0, |status| status.target(&target.address)["sessions"] == 0);
+}
+
+#[test]
+fn requests_side_by_side_move_a_session_once() {
+    let (one, two) = (Target::plain(), Target::plain());
+    let config = |targets: &[&Target]| Config::with(Group::new("app", targets).lb_cookie()).workers(2);
+    let balancer = Balancer::start(&config(&[&one]));
+    let clients = clients(&balancer, 3);
+    balancer.reload(&config(&[&two]));
+    let cookies = clients[0].cookie_line();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| balancer.connect().get("/", &cookies));
+        }
+    });
+    assert_eq!((sessions(&balancer, &one), sessions(&balancer, &two)), (Some(2), Some(1)));
+}
+
+#[test]
+fn a_group_that_is_not_sticky_has_no_sessions_to_tell() {
+    let target = Target::plain();
+    let balancer = Balancer::start(&Config::new(&[&target]));
+    balancer.connect().get("/", "");
+    assert!(balancer.status().target(&target.address)["sessions"].is_null());
+    assert!(!balancer.admin_page("/metrics").text().contains("balancer_target_sessions{"));
+}
+
+#[test]
+fn sessions_of_before_a_restart_are_counted_when_they_come_back() {
+    let target = Target::plain();
+    let mut balancer = Balancer::start(&Config::with(Group::new("app", &[&target]).lb_cookie()));
+    let mut clients = clients(&balancer, 3);
+    // Times are whole seconds: the first of the new process must not be the last of the old one.
+    let issued = std::time::Instant::now();
+    support::until("another second", 5.0, || {
+        (issued.elapsed() > std::time::Duration::from_millis(1100)).then_some(())
+    });
+    balancer.kill_and_restart();
+    assert_eq!(sessions(&balancer, &target), Some(0));
+    for (count, client) in clients.iter_mut().enumerate() {
+        client.disconnect();
+        client.get("/");
+        client.get("/");
+        assert_eq!(sessions(&balancer, &target), Some(count as u64 + 1));
+    }
+}

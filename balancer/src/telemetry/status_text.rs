@@ -176,19 +176,19 @@ fn group_text(group: &GroupStatus, f: &mut Formatter<'_>) -> fmt::Result {
 }
 
 fn table(targets: &[TargetStatus], f: &mut Formatter<'_>) -> fmt::Result {
-    let titles =
-        ["TARGET", "STATE", "OPEN", "OUTSTANDING", "REQUESTS", "ERRORS", "REASON"].map(str::to_owned);
-    let rows: Vec<[String; 7]> = targets.iter().map(row).collect();
+    let titles = ["TARGET", "STATE", "SESSIONS", "OPEN", "OUTSTANDING", "REQUESTS", "ERRORS", "REASON"]
+        .map(str::to_owned);
+    let rows: Vec<[String; 8]> = targets.iter().map(row).collect();
     let lines = || std::iter::once(&titles).chain(&rows);
     let width = |column: usize| {
         lines().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let widths: [usize; 7] = std::array::from_fn(width);
+    let widths: [usize; 8] = std::array::from_fn(width);
     for line in lines() {
         let mut text = String::from(" ");
         for (column, (cell, width)) in line.iter().zip(widths).enumerate() {
             // Figures line up on the right.
-            if (2..=5).contains(&column) {
+            if (2..=6).contains(&column) {
                 text.push_str(&format!(" {cell:>width$}"));
             } else {
                 text.push_str(&format!(" {cell:<width$}"));
@@ -200,7 +200,7 @@ fn table(targets: &[TargetStatus], f: &mut Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-fn row(target: &TargetStatus) -> [String; 7] {
+fn row(target: &TargetStatus) -> [String; 8] {
     let reason = match (&target.reason, &target.description) {
         (Some(reason), Some(description)) => format!("{}: {}", Plain(reason), Plain(description)),
         (Some(reason), None) => Plain(reason).to_string(),
@@ -211,6 +211,7 @@ fn row(target: &TargetStatus) -> [String; 7] {
     [
         Plain(&target.label()).to_string(),
         Plain(&target.state).to_string(),
+        target.sessions.map_or_else(|| "-".to_owned(), |sessions| sessions.to_string()),
         target.connections.open.to_string(),
         target.outstanding_requests.to_string(),
         target.requests.to_string(),
@@ -329,7 +330,7 @@ mod tests {
                 },
                 load_skew: LoadSkew { outstanding_requests: Some(1.5), requests: Some(1.0) },
                 targets: vec![
-                    target("127.0.0.1", "healthy", None),
+                    TargetStatus { sessions: Some(5), ..target("127.0.0.1", "healthy", None) },
                     target("2001:db8::1", "unhealthy", Some(("Target.Timeout", "Request timed out"))),
                 ],
                 ..GroupStatus::default()
@@ -353,9 +354,9 @@ mod tests {
              \x20 decisions: absent 1, pinned 999\n\
              \x20 done elsewhere for load: 3, refused for want of their target: 0\n\
              \x20 busiest target beside the mean: 1.00 times the requests, 1.50 times those in flight\n\
-             \x20 TARGET              STATE      OPEN  OUTSTANDING  REQUESTS  ERRORS  REASON\n\
-             \x20 127.0.0.1:9001      healthy       7           12      3456       0\n\
-             \x20 [2001:db8::1]:9001  unhealthy     7           12      3456       0  Target.Timeout: Request timed out\n"
+             \x20 TARGET              STATE      SESSIONS  OPEN  OUTSTANDING  REQUESTS  ERRORS  REASON\n\
+             \x20 127.0.0.1:9001      healthy           5     7           12      3456       0\n\
+             \x20 [2001:db8::1]:9001  unhealthy         -     7           12      3456       0  Target.Timeout: Request timed out\n"
         );
     }
 
@@ -371,7 +372,7 @@ mod tests {
         ] {
             told.weight = weight;
             told.anomaly = AnomalyStatus { result: result.into(), mitigation_in_effect: mitigated };
-            assert_eq!(row(&told)[6], text);
+            assert_eq!(row(&told)[7], text);
         }
     }
 

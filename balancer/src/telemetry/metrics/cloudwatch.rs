@@ -56,7 +56,7 @@ pub const METRICS: &[(&str, Place)] = &[
     ("HTTP_Redirect_Url_Limit_Exceeded_Count", Expression("balancer_responses_total{status=\"507\"}")),
     (
         "DesyncMitigationMode_NonCompliant_Request_Count",
-        Nowhere("requests are not classified in this version"),
+        Expression("sum(balancer_desync_mitigation_non_compliant_requests_total)"),
     ),
     ("ELBAuthError", Nowhere(NO_AUTHENTICATION)),
     ("ELBAuthFailure", Nowhere(NO_AUTHENTICATION)),
@@ -82,7 +82,10 @@ pub const METRICS: &[(&str, Place)] = &[
     ("HTTPCode_Target_5XX_Count", Expression("balancer_group_responses_total{class=\"5xx\"}")),
     ("TargetResponseTime", Expression("balancer_target_response_time_seconds_bucket")),
     ("TargetConnectionErrorCount", Expression("balancer_group_connection_errors_total")),
-    ("TargetTLSNegotiationErrorCount", Nowhere("targets are not spoken to in TLS in this version")),
+    (
+        "TargetTLSNegotiationErrorCount",
+        Expression("sum by (target_group) (balancer_target_tls_negotiation_errors_total)"),
+    ),
     ("HealthyHostCount", Expression("balancer_healthy_host_count")),
     ("UnHealthyHostCount", Expression("balancer_unhealthy_host_count")),
     ("AnomalousHostCount", Expression("balancer_anomalous_host_count")),

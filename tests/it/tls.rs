@@ -158,6 +158,52 @@ fn policies_bound_the_versions() {
 }
 
 #[test]
+fn the_policies_of_rfc_9151_have_one_suite_and_one_curve() {
+    let folder = folder();
+    let path = folder.path();
+    let small = Certificate::make(path, "small", &["example.test"]);
+    let strict = Certificate { certificate: path.join("strict.pem"), key: path.join("strict.key") };
+    let made = std::process::Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:secp384r1",
+            "-nodes",
+            "-days",
+            "30",
+        ])
+        .args(["-sha384", "-subj", "/CN=strict", "-addext", "subjectAltName=DNS:example.test"])
+        .arg("-keyout")
+        .arg(&strict.key)
+        .arg("-out")
+        .arg(&strict.certificate)
+        .output()
+        .unwrap();
+    assert!(made.status.success());
+    let target = Target::plain();
+    let policy = "ssl_policy = \"ELBSecurityPolicy-TLS13-1-2-RFC9151-FIPS-2023-07\"";
+    let ended = Balancer::prepare(&https(Config::new(&[&target]), &small).listener(policy)).run_to_end();
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.log.contains("the key of certificate \"main\" does not"), "{}", ended.log);
+    let balancer = Balancer::start(&https(Config::new(&[&target]), &strict).listener(policy));
+    for (arguments, suite) in [
+        (&["-tls1_3"][..], Some("TLS_AES_256_GCM_SHA384")),
+        (&["-tls1_2"], Some("ECDHE-ECDSA-AES256-GCM-SHA384")),
+        (&["-tls1_3", "-curves", "P-256:X25519"], None),
+        (&["-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256"], None),
+        (&["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"], None),
+    ] {
+        let said = handshake(balancer.address, arguments);
+        let agreed = said.lines().find(|line| line.starts_with("New, TLSv1"));
+        let wanted = suite.map(|suite| format!("Cipher is {suite}"));
+        assert_eq!(agreed.map(|line| line.split(", ").nth(2).unwrap()), wanted.as_deref(), "{said}");
+    }
+}
+
+#[test]
 fn sessions_are_resumed_by_every_worker_and_after_a_reload() {
     let folder = folder();
     let certificate = Certificate::make(folder.path(), "main", &["example.test"]);

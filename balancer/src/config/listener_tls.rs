@@ -154,6 +154,19 @@ impl<'n, 'a> Certificates<'n, 'a> {
         }
         let default_certificate = self.resolve(context, fields)?;
         let certificates = self.more.get(label).cloned().unwrap_or_default();
+        if policy.is_some_and(|policy| policy.rfc9151) {
+            let fits = |certificate: &&Arc<Certificate>| {
+                certificate.facts.is_ecdsa && certificate.facts.key_bits == 384
+            };
+            if let Some(odd) = certificates.iter().chain([&default_certificate]).find(|one| !fits(one)) {
+                let message = format!(
+                    "`ssl_policy` keeps to RFC 9151, and the key of certificate {} does not; \
+                     allowed: certificates with ECDSA keys on P-384, or another policy",
+                    shown(&odd.name)
+                );
+                fields.fault_at("ssl_policy", message);
+            }
+        }
         Some(Some(ListenerTls {
             policy: policy?,
             alpn: alpn_policy(alpn),

@@ -53,6 +53,8 @@ pub struct SecurityPolicy {
     pub tls13: bool,
     /// Whether it leaves out ChaCha20-Poly1305, as ALB's FIPS policies do.
     pub without_chacha20: bool,
+    /// Whether it keeps to RFC 9151: AES-256 with SHA-384, the curve P-384 for keys to be agreed on and to sign with.
+    pub rfc9151: bool,
     /// What ALB's policy of the name has and this one has not; empty: nothing.
     pub missing: &'static str,
 }

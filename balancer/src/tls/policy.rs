@@ -20,25 +20,31 @@ const PQ_OLD: &str =
 const FIPS: &str = "cryptography validated under FIPS 140";
 const FIPS_MORE: &str =
     "cryptography validated under FIPS 140, and suites in CBC mode or without forward secrecy";
+const FIPS_BESIDE: &str =
+    "cryptography validated under FIPS 140, and the suites, curves and keys beside those of RFC 9151";
 const FIPS_OLD: &str = "cryptography validated under FIPS 140, TLS 1.0 and 1.1, and suites in CBC mode or without forward secrecy";
 const FIPS_PQ: &str = "cryptography validated under FIPS 140 and post-quantum key exchange";
 const FIPS_PQ_MORE: &str = "cryptography validated under FIPS 140, post-quantum key exchange, and suites in CBC mode or without forward secrecy";
 const FIPS_PQ_OLD: &str = "cryptography validated under FIPS 140, post-quantum key exchange, TLS 1.0 and 1.1, and suites in CBC mode or without forward secrecy";
 
 const fn tls13_only(name: &'static str, missing: &'static str) -> SecurityPolicy {
-    SecurityPolicy { name, tls12: false, tls13: true, without_chacha20: false, missing }
+    SecurityPolicy { name, tls12: false, tls13: true, without_chacha20: false, rfc9151: false, missing }
 }
 
 const fn both(name: &'static str, missing: &'static str) -> SecurityPolicy {
-    SecurityPolicy { name, tls12: true, tls13: true, without_chacha20: false, missing }
+    SecurityPolicy { name, tls12: true, tls13: true, without_chacha20: false, rfc9151: false, missing }
 }
 
 const fn tls12_only(name: &'static str, missing: &'static str) -> SecurityPolicy {
-    SecurityPolicy { name, tls12: true, tls13: false, without_chacha20: false, missing }
+    SecurityPolicy { name, tls12: true, tls13: false, without_chacha20: false, rfc9151: false, missing }
 }
 
 const fn fips(policy: SecurityPolicy) -> SecurityPolicy {
     SecurityPolicy { without_chacha20: true, ..policy }
+}
+
+const fn rfc9151(policy: SecurityPolicy) -> SecurityPolicy {
+    SecurityPolicy { rfc9151: true, ..fips(policy) }
 }
 
 /// Every policy there is.
@@ -64,6 +70,13 @@ pub const POLICIES: &[SecurityPolicy] = &[
     fips(both("ELBSecurityPolicy-TLS13-1-2-Ext2-FIPS-2023-04", FIPS_MORE)),
     fips(both("ELBSecurityPolicy-TLS13-1-1-FIPS-2023-04", FIPS_OLD)),
     fips(both("ELBSecurityPolicy-TLS13-1-0-FIPS-2023-04", FIPS_OLD)),
+    rfc9151(tls13_only("ELBSecurityPolicy-TLS13-1-3-RFC9151-FIPS-2023-07", FIPS)),
+    rfc9151(both("ELBSecurityPolicy-TLS13-1-2-RFC9151-FIPS-2023-07", FIPS)),
+    rfc9151(both("ELBSecurityPolicy-TLS13-1-2-Ext0-RFC9151-FIPS-2023-07", FIPS_BESIDE)),
+    rfc9151(both("ELBSecurityPolicy-TLS13-1-2-RFC9151-INTEROP1-FIPS-2023-07", FIPS_BESIDE)),
+    rfc9151(both("ELBSecurityPolicy-TLS13-1-2-RFC9151-INTEROP2-FIPS-2023-07", FIPS_BESIDE)),
+    rfc9151(both("ELBSecurityPolicy-TLS13-1-2-RFC9151-INTEROP3-FIPS-2023-07", FIPS_BESIDE)),
+    rfc9151(both("ELBSecurityPolicy-TLS13-1-2-RFC9151-INTEROP4-FIPS-2023-07", FIPS_BESIDE)),
     fips(tls13_only("ELBSecurityPolicy-TLS13-1-3-FIPS-PQ-2025-09", FIPS_PQ)),
     fips(both("ELBSecurityPolicy-TLS13-1-2-Res-FIPS-PQ-2025-09", FIPS_PQ)),
     fips(both("ELBSecurityPolicy-TLS13-1-2-FIPS-PQ-2025-09", FIPS_PQ_MORE)),

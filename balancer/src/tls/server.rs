@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustls::{
-    CipherSuite, ServerConfig, SupportedProtocolVersion,
+    CipherSuite, NamedGroup, ServerConfig, SupportedProtocolVersion,
     crypto::{CryptoProvider, ring},
     server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier},
     version,
@@ -107,14 +107,20 @@ fn versions(policy: &SecurityPolicy) -> Vec<&'static SupportedProtocolVersion> {
     versions.into_iter().filter(|(wanted, _)| *wanted).map(|(_, version)| version).collect()
 }
 
-/// ALB's policies have no ChaCha20-Poly1305 in TLS 1.2, and those of FIPS have none at all.
+/// ALB's policies have no ChaCha20-Poly1305 in TLS 1.2, those of FIPS have none at all, and those of RFC 9151 have one
+/// suite a version and one curve.
 pub(super) fn provider(policy: &SecurityPolicy) -> CryptoProvider {
     let mut provider = ring::default_provider();
     provider.cipher_suites.retain(|suite| match suite.suite() {
+        CipherSuite::TLS13_AES_256_GCM_SHA384 | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 => true,
+        _ if policy.rfc9151 => false,
         CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => !policy.without_chacha20,
         CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
         | CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 => false,
         _ => true,
     });
+    if policy.rfc9151 {
+        provider.kx_groups.retain(|group| group.name() == NamedGroup::secp384r1);
+    }
     provider
 }

@@ -145,8 +145,11 @@ impl Client {
         }
         self.buffer = self.context.buffers.take();
         loop {
+            // Readiness can be announced in error: idle is who has sent nothing.
+            watch.set_idle(self.buffer.is_empty());
             let Self { buffer, stream, .. } = self;
             let filled = watch.within(poll_fn(|cx| buffer.poll_fill(cx, stream, BUFFER_SIZE))).await;
+            watch.set_idle(false);
             let bytes = self.buffer.bytes();
             if !matches!(filled, Ok(Ok(1..))) || !PREFACE.starts_with(bytes) {
                 return bytes.starts_with(PREFACE);

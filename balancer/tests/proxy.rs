@@ -68,6 +68,11 @@ fn group() -> TargetGroup {
 
 impl Balancer {
     fn start(targets: &[SocketAddr], idle: Duration) -> Self {
+        Self::aged(targets, idle, Duration::from_secs(3600))
+    }
+
+    /// One whose client connections end at this age; clients may begin with HTTP/2.
+    fn aged(targets: &[SocketAddr], idle: Duration, client_keep_alive: Duration) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut kernel = Kernel::open(&KernelOptions {
             instance: "proxy-test".into(),
@@ -123,7 +128,7 @@ impl Balancer {
         let load_balancer = LoadBalancer {
             name: "default".into(),
             idle_timeout: idle,
-            client_keep_alive: Duration::from_secs(3600),
+            client_keep_alive,
             connect_timeout: Duration::from_secs(2),
             xff_mode: XffMode::Append,
             xff_client_port: false,
@@ -142,7 +147,7 @@ impl Balancer {
             name: "web".into(),
             port: address.port(),
             load_balancer: Arc::new(load_balancer),
-            http2_prior_knowledge: false,
+            http2_prior_knowledge: true,
             asked: None,
             tls_fields: Default::default(),
             tls: None,
@@ -422,6 +427,47 @@ fn a_client_that_stops_reading_holds_its_target_back() {
     let sent = sent.load(std::sync::atomic::Ordering::Relaxed);
     assert!(sent < 64 << 20, "{sent} bytes were taken from the target");
     drop(stream);
+}
+
+#[test]
+fn a_connection_of_age_answers_once_more_and_ends() {
+    let age = Duration::from_millis(300);
+    let balancer = Balancer::aged(&[echo()], Duration::from_secs(5), age);
+    let (began, mut answered) = (Instant::now(), 0);
+    let mut stream = TcpStream::connect(balancer.address).unwrap();
+    loop {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        let head = read_head(&mut stream).expect("every request is answered");
+        answered += 1;
+        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
+        stream.read_exact(&mut vec![0; length.parse().unwrap()]).unwrap();
+        if head.contains("Connection: close") {
+            break;
+        }
+    }
+    assert!(answered > 1 && began.elapsed() >= age, "{answered} in {:?}", began.elapsed());
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+}
+
+#[tokio::test]
+async fn an_http2_connection_of_age_answers_once_more_and_says_goaway() {
+    let age = Duration::from_millis(300);
+    let balancer = Balancer::aged(&[echo()], Duration::from_secs(5), age);
+    let (began, mut answered) = (Instant::now(), 0);
+    let stream = tokio::net::TcpStream::connect(balancer.address).await.unwrap();
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    let ended = tokio::spawn(connection);
+    while !ended.is_finished() {
+        // Who has heard GOAWAY is not ready for another.
+        let Ok(mut sender) = sender.clone().ready().await else { break };
+        let request = http::Request::get(format!("http://{}/", balancer.address)).body(()).unwrap();
+        let Ok((response, _)) = sender.send_request(request, true) else { break };
+        assert_eq!(response.await.expect("every request is answered").status(), 200);
+        answered += 1;
+    }
+    drop(sender);
+    ended.await.unwrap().expect("it ends in order");
+    assert!(answered > 1 && began.elapsed() >= age, "{answered} in {:?}", began.elapsed());
 }
 
 #[test]

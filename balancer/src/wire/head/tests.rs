@@ -201,3 +201,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn lines_with_invalid_names_go_and_the_others_stay_what_they_are() {
+    let head = b"GET / HTTP/1.1\r\nx_a: 1\r\nHost: a\r\nx.b: 2\r\nConnection: close\r\nX-C: 3\r\n\r\n";
+    let mut request = Request::parse(head).expect("valid");
+    assert!(request.fields.has_invalid_names());
+    request.fields.drop_names(|name| !is_plain_name(name));
+    assert!(!request.fields.has_invalid_names());
+    let left: Vec<_> = request.fields.with_kinds().map(|(field, kind)| (field.name, kind)).collect();
+    let wanted = [(&b"Host"[..], Kind::Host), (b"Connection", Kind::Connection), (b"X-C", Kind::Other)];
+    assert_eq!(left, wanted);
+}
+
+#[test]
+fn a_request_target_is_ascii() {
+    let target = |target: &[u8]| {
+        let head = [&b"GET "[..], target, b" HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+        Request::parse(&head).map(|_| ())
+    };
+    assert_eq!(target(b"/caf%C3%A9"), Ok(()));
+    assert_eq!(target("/caf\u{e9}".as_bytes()), Err(HeadError::Malformed));
+    assert_eq!(target(b"/\xff"), Err(HeadError::Malformed));
+}

@@ -37,7 +37,7 @@ pub fn client(script: &str, arguments: &[&str]) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{command:?}: {text}{complaint}");
+    assert!(output.status.success(), "{command:?}: {}\n{text}{complaint}", output.status);
     text
 }
 

@@ -2,16 +2,12 @@
 #![allow(clippy::panic, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use std::path::PathBuf;
+#[path = "config/support.rs"]
+mod support;
 
-use balancer::{
-    config,
-    model::{Action, Configuration},
-};
+use balancer::model::Action;
 
-fn parse(text: &str) -> Result<Configuration, String> {
-    config::parse(&[(PathBuf::from("x.hcl"), text.to_owned())]).map_err(|errors| errors.to_string())
-}
+use self::support::{assert_one_fault, parse};
 
 const GROUPS: &str = "target_group \"a\" {}\ntarget_group \"b\" {}\ntarget_group \"s\" {\nstickiness {\ntype = \"lb_cookie\"\n}\n}\n";
 
@@ -24,15 +20,6 @@ fn action(text: &str) -> Action {
     parse(&with_action(text)).unwrap_or_else(|faults| panic!("{faults}\n{text}")).listeners[0]
         .default_action
         .clone()
-}
-
-fn assert_one_fault(text: &str, place: &str, wrong: &str, allowed: &str) {
-    let faults = parse(text).expect_err(text);
-    assert_eq!(faults.lines().count(), 1, "{faults}\n{text}");
-    let message =
-        faults.strip_prefix(&format!("x.hcl:{place}: ")).unwrap_or_else(|| panic!("{faults}\n{text}"));
-    let (said, allowed_said) = message.split_once("allowed: ").unwrap_or_else(|| panic!("{faults}"));
-    assert!(said.contains(wrong) && allowed_said.contains(allowed), "{faults}");
 }
 
 fn group(name: &str, weight: u16) -> String {

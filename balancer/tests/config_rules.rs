@@ -2,16 +2,12 @@
 #![allow(clippy::panic, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use std::path::PathBuf;
+#[path = "config/support.rs"]
+mod support;
 
-use balancer::{
-    config,
-    model::{Action, Condition, Configuration, IpRange, QueryPattern, TextPattern},
-};
+use balancer::model::{Action, Condition, IpRange, QueryPattern, TextPattern};
 
-fn parse(text: &str) -> Result<Configuration, String> {
-    config::parse(&[(PathBuf::from("x.hcl"), text.to_owned())]).map_err(|errors| errors.to_string())
-}
+use self::support::{assert_one_fault, parse};
 
 const LISTENER: &str = "target_group \"app\" {}\nlistener \"web\" {\nport = 80\ndefault_action {\ntype = \"forward\"\n\
                         target_group_arn = \"app\"\n}\n}\n";
@@ -26,15 +22,6 @@ fn rule(lines: &str) -> String {
 /// A rule whose conditions begin in line 15.
 fn conditions(lines: &str) -> String {
     rule(&format!("listener_arn = \"web\"\n{ACTION}\n{lines}"))
-}
-
-fn assert_one_fault(text: &str, place: &str, wrong: &str, allowed: &str) {
-    let faults = parse(text).expect_err(text);
-    assert_eq!(faults.lines().count(), 1, "{faults}\n{text}");
-    let message =
-        faults.strip_prefix(&format!("x.hcl:{place}: ")).unwrap_or_else(|| panic!("{faults}\n{text}"));
-    let (said, allowed_said) = message.split_once("allowed: ").unwrap_or_else(|| panic!("{faults}"));
-    assert!(said.contains(wrong) && allowed_said.contains(allowed), "{faults}");
 }
 
 #[test]

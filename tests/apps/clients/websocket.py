@@ -6,8 +6,8 @@ or as extended CONNECT (RFC 8441) on one HTTP/2 connection over TLS. Prints one 
 import asyncio
 import base64
 import hashlib
-import ssl
 import os
+import ssl
 import sys
 
 import kosoku

@@ -191,6 +191,16 @@ struct Answered {
     switching: bool,
 }
 
+/// What the head at the front of what came is.
+enum Head {
+    /// Not there yet, or not whole.
+    Missing,
+    /// Of an interim response: what the client is told of it.
+    Interim(Vec<u8>),
+    /// Of the response.
+    Final(Answered),
+}
+
 /// One request on one connection.
 struct Transfer {
     connection: Connection,
@@ -295,39 +305,42 @@ impl Transfer {
 
     /// Takes a whole head out of the buffer, if there is one. Interim responses are passed on.
     async fn take_head(&mut self, client: &mut Client, plan: &Plan) -> Result<Option<Answered>, Outcome> {
-        let bad = |_| Outcome::Failed(OwnStatus::BadGateway);
         loop {
-            let Some(response) = Response::parse(self.inbound.bytes(), plan.wishes.to_head).map_err(bad)?
-            else {
-                return Ok(None);
+            match self.read_head(client, plan)? {
+                Head::Missing => return Ok(None),
+                Head::Final(answered) => return Ok(Some(answered)),
+                Head::Interim(interim) => match client.send(&interim).await {
+                    // The next head may be in the buffer already.
+                    Ok(Ok(())) => client.count_returned(interim.len() as u64),
+                    _ => return Err(self.client_gone(client)),
+                },
+            }
+        }
+    }
+
+    /// What the head at the front of the buffer comes to; it is taken out. It is looked at where it stands: with room for
+    /// all its fields it is too large to be moved about, or to be kept while something is awaited.
+    fn read_head(&mut self, client: &mut Client, plan: &Plan) -> Result<Head, Outcome> {
+        let (head, length) = {
+            let parsed = Response::parse(self.inbound.bytes(), plan.wishes.to_head);
+            let response = match &parsed {
+                Ok(Some(response)) => response,
+                Ok(None) => return Ok(Head::Missing),
+                Err(_) => return Err(Outcome::Failed(OwnStatus::BadGateway)),
             };
-            let (status, length) = (response.status, response.length);
-            let switching = status == 101;
+            let switching = response.status == 101;
             if switching && !plan.wishes.upgrade {
                 return Err(Outcome::Failed(OwnStatus::BadGateway));
             }
-            if status < 200 && !switching {
-                let mut interim = Vec::new();
-                if status != 100 && plan.wishes.version == Version::Http11 {
-                    let side = ClientSide { version: Version::Http11, keep_alive: true };
-                    compose::head(&response, &HeaderEdits::new(), side, &mut interim);
-                }
-                drop(response);
-                self.inbound.consume(length);
-                match client.send(&interim).await {
-                    // The next head may be in the buffer already.
-                    Ok(Ok(())) => {
-                        client.count_returned(interim.len() as u64);
-                        continue;
-                    }
-                    _ => return Err(self.client_gone(client)),
-                }
-            }
-            let answered = self.compose(client, plan, &response);
-            drop(response);
-            self.inbound.consume(length);
-            return Ok(Some(answered));
-        }
+            let head = if response.status < 200 && !switching {
+                Head::Interim(interim(response, plan))
+            } else {
+                Head::Final(self.compose(client, plan, response))
+            };
+            (head, response.length)
+        };
+        self.inbound.consume(length);
+        Ok(head)
     }
 
     fn compose(&self, client: &mut Client, plan: &Plan, response: &Response<'_>) -> Answered {
@@ -392,6 +405,16 @@ impl Transfer {
         }
         moved
     }
+}
+
+/// An interim response as the client gets it: nothing of a 100, which was said already, and nothing in HTTP/1.0.
+fn interim(response: &Response<'_>, plan: &Plan) -> Vec<u8> {
+    let mut interim = Vec::new();
+    if response.status != 100 && plan.wishes.version == Version::Http11 {
+        let side = ClientSide { version: Version::Http11, keep_alive: true };
+        compose::head(response, &HeaderEdits::new(), side, &mut interim);
+    }
+    interim
 }
 
 /// Whether the client closed its connection. What it sends early (pipelining) is buffered up to a bound.

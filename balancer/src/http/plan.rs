@@ -159,8 +159,11 @@ impl Plan {
         memory: Vec<u8>,
         entry: &mut Entry,
     ) -> Result<Self, Refusal> {
-        let mut request = Request::parse(bytes).map_err(|error| unreadable(context, bytes, error, entry))?;
-        Self::decide(context, snapshot, listener, route, &mut request, memory, entry)
+        // Looked at where it stands: with room for all its fields it is too large to be moved about.
+        match &mut Request::parse(bytes) {
+            Ok(request) => Self::decide(context, snapshot, listener, route, request, memory, entry),
+            Err(error) => Err(unreadable(context, bytes, *error, entry)),
+        }
     }
 
     /// Decides over `request`, whatever version it came in.

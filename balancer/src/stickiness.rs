@@ -11,6 +11,7 @@ mod group_cookie;
 mod issued_cookie;
 mod keyring;
 mod ledger;
+mod session_start;
 mod session_table;
 mod token;
 
@@ -18,7 +19,7 @@ use std::{fmt, ops::Deref, sync::Arc, sync::atomic::AtomicU64};
 
 use self::{application_cookie::ApplicationCookie, duration_cookie::DurationCookie};
 pub use self::{
-    decision::{Decision, Outcome, Renewal, Standing, TargetLookup},
+    decision::{Answered, Decision, Outcome, Renewal, Standing, TargetLookup},
     group_cookie::{GroupCookie, GroupDecision, GroupOutcome},
     keyring::{KeyFileFault, Keyring, KeyringError, MAX_SECRETS, SECRET_LEN},
     ledger::SessionLedger,
@@ -26,7 +27,6 @@ pub use self::{
 };
 use crate::{
     clock::UnixSeconds,
-    id::TargetId,
     model::{HeaderEdits, RequestHead, ResponseHead, StickinessKind, StickinessSettings},
     response::cookies::keep_private,
 };
@@ -71,7 +71,7 @@ impl GroupStickiness {
         }
     }
 
-    /// Decides for one request, in this order: decode → group → duration → target registered → not draining →
+    /// Decides for one request, in this order: decode → group → duration → lifetime → target registered → not draining →
     /// healthy (or the group is failing open) → that target; else balance, and say why.
     #[must_use]
     pub fn decide<W: Deref<Target = [AtomicU64]>>(
@@ -87,13 +87,13 @@ impl GroupStickiness {
         }
     }
 
-    /// Adds what the response of target `chosen` has to carry: cookies, and a guard against shared caches where
+    /// Adds what a response of a target has to carry: cookies, and a guard against shared caches where
     /// there are any. Not to be called for responses that the balancer makes itself.
     #[allow(clippy::too_many_arguments, reason = "each is a fact of its own about one response")]
     pub fn respond<W: Deref<Target = [AtomicU64]>>(
         &self,
         decision: &Decision,
-        chosen: TargetId,
+        answered: Answered,
         response: &ResponseHead<'_>,
         secure_transport: bool,
         table: &SessionTable<W>,
@@ -101,9 +101,9 @@ impl GroupStickiness {
         edits: &mut HeaderEdits,
     ) -> Renewal {
         let renewal = match &self.0 {
-            Kind::Duration(cookie) => cookie.respond(decision, chosen, secure_transport, now, edits),
+            Kind::Duration(cookie) => cookie.respond(decision, answered.home, secure_transport, now, edits),
             Kind::Application(cookie) => {
-                cookie.respond(decision, chosen, response, secure_transport, table, now, edits)
+                cookie.respond(decision, answered, response, secure_transport, table, now, edits)
             }
         };
         if renewal != Renewal::Untouched {

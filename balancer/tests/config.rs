@@ -122,18 +122,20 @@ fn stickiness_beyond_alb_is_off_unless_asked_for() {
     };
     assert_eq!(extras("", ""), StickinessExtras::default());
     assert_eq!(extras("", "max_lifetime = 0\nload_factor = \"0\""), StickinessExtras::default());
-    assert_eq!(
-        extras(
-            "stickiness_failover = \"fail\"\nderegistration_stickiness = \"keep\"",
-            "max_lifetime = 3600\nload_factor = 125"
-        ),
-        StickinessExtras {
-            max_lifetime: Some(3600),
-            load_factor: Some(125),
-            fails_when_unhealthy: true,
-            keeps_draining: true
-        }
-    );
+    for kind in ["", "type = \"app_cookie\"\ncookie_name = \"SID\"\n"] {
+        assert_eq!(
+            extras(
+                "stickiness_failover = \"fail\"\nderegistration_stickiness = \"keep\"",
+                &format!("{kind}max_lifetime = 3600\nload_factor = 125")
+            ),
+            StickinessExtras {
+                max_lifetime: Some(3600),
+                load_factor: Some(125),
+                fails_when_unhealthy: true,
+                keeps_draining: true
+            }
+        );
+    }
 }
 
 #[test]

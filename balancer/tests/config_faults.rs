@@ -200,16 +200,16 @@ fn faults_in_stickiness() {
         ),
         ("load_factor = 109", "3:15", "`load_factor` = 109", "0, or a whole number from 110 to 1000"),
         (
-            "type = \"app_cookie\"\ncookie_name = \"SID\"\nmax_lifetime = 60",
+            "type = \"app_cookie\"\ncookie_name = \"SID\"\nmax_lifetime = -1",
             "5:16",
-            "`max_lifetime` has no meaning for `app_cookie`",
-            "0, or `type` = \"lb_cookie\"",
+            "`max_lifetime` = -1",
+            "0, or a whole number from 1 to 31536000",
         ),
         (
-            "type = \"app_cookie\"\ncookie_name = \"SID\"\nload_factor = 125",
+            "type = \"app_cookie\"\ncookie_name = \"SID\"\nload_factor = 1001",
             "5:15",
-            "`load_factor` has no meaning for `app_cookie`",
-            "0, or `type` = \"lb_cookie\"",
+            "`load_factor` = 1001",
+            "0, or a whole number from 110 to 1000",
         ),
         ("cookie_expires = 5", "3:1", "unknown attribute `cookie_expires`", "cookie_duration"),
     ] {

@@ -65,7 +65,7 @@ pub(super) static BALANCER: Table = Table {
         Attribute::new(
             "session_table_size",
             Kind::Whole { min: 1024, max: 67_108_864, default: Some(1_048_576) },
-            "How many application sessions the session table is sized for.",
+            "How many application sessions the session table is sized for; one with a `max_lifetime` counts twice.",
         ),
         Attribute::new(
             "log_format",

@@ -59,13 +59,13 @@ pub(super) static STICKINESS: Table = Table {
         Attribute::new(
             "max_lifetime",
             Kind::WholeOr { word: "0", min: 1, max: 31_536_000 },
-            "Seconds after its start at which a session ends, however busy it is. Only with `lb_cookie`. Not on ALB.",
+            "Seconds after its start at which a session ends, however busy it is. Not on ALB.",
         ),
         Attribute::new(
             "load_factor",
             Kind::WholeOr { word: "0", min: 110, max: 1000 },
             "Percent of the mean of requests in flight above which a target's sessions have a request done elsewhere. \
-             Only with `lb_cookie`. Not on ALB.",
+             Not on ALB.",
         ),
     ],
     blocks: &[],
@@ -90,19 +90,11 @@ pub(super) fn build(fields: &Fields<'_>) -> Option<StickinessSettings> {
 
 /// Those of this block; the group's own are added where the group is read.
 fn extras(fields: &Fields<'_>) -> StickinessExtras {
-    let extras = StickinessExtras {
+    StickinessExtras {
         max_lifetime: fields.whole_or_none("max_lifetime").and_then(|seconds| u32::try_from(seconds).ok()),
         load_factor: fields.whole_or_none("load_factor").and_then(|percent| u16::try_from(percent).ok()),
         ..StickinessExtras::default()
-    };
-    let given =
-        [("max_lifetime", extras.max_lifetime.is_some()), ("load_factor", extras.load_factor.is_some())];
-    for (name, _) in given.into_iter().filter(|(_, given)| *given && fields.choice("type") == "app_cookie") {
-        let message =
-            format!("`{name}` has no meaning for `app_cookie`; allowed: 0, or `type` = \"lb_cookie\"");
-        fields.fault_at(name, message);
     }
-    extras
 }
 
 fn kind(fields: &Fields<'_>, enabled: bool, prefix: &str) -> StickinessKind {

@@ -17,7 +17,7 @@ use crate::{
     response::answer::Answer,
     rules::{Act, Chosen, Forward},
     snapshot::{ListenerId, ListenerView},
-    stickiness::{Decision, GroupDecision, Outcome, Renewal},
+    stickiness::{Answered, Decision, GroupDecision, Outcome, Renewal},
     target_group::{GroupView, TargetState, TargetView},
     telemetry::counters::OwnStatus,
     upstream::Destination,
@@ -268,7 +268,7 @@ impl Plan {
             .ok_or_else(|| refuse(OwnStatus::ServiceUnavailable))?;
         shard.inspect(|shard| shard.chosen.inc());
         Ok(Self {
-            client: client_mark(group, decision.as_ref(), view, context.clock.unix()),
+            client: client_mark(group, decision.as_ref(), view, elsewhere.is_some(), context.clock.unix()),
             sent: Cell::new(None),
             group: index,
             target,
@@ -337,11 +337,12 @@ impl Plan {
             let (sessions, now) = (&context.sessions, context.clock.unix());
             // Being busy for a moment is no reason to move a session.
             let home = decision.target.filter(|_| self.spilled).and_then(|home| group.targets.get(home));
-            let chosen = home.unwrap_or(target);
-            let renewal = sticky.respond(decision, chosen.id, response, secure, sessions, now, &mut edits);
-            if renewal == Renewal::Bound {
-                let window = sticky.remembers_for();
-                count_session(group, chosen, decision, (window, now, self.client));
+            let home = home.unwrap_or(target);
+            let answered = Answered { by: target.id, home: home.id };
+            let renewal = sticky.respond(decision, answered, response, secure, sessions, now, &mut edits);
+            if let Renewal::Bound(bound) = renewal {
+                let bound = if bound == home.id { home } else { target };
+                count_session(group, bound, decision, (sticky.remembers_for(), now, self.client));
             }
         }
         self.count_response(context, group, target, response.status);
@@ -436,11 +437,13 @@ fn client_mark(
     group: &GroupView,
     decision: Option<&Decision>,
     head: &RequestHead<'_>,
+    spilled: bool,
     now: UnixSeconds,
 ) -> u64 {
     let (Some(decision), Some(sticky)) = (decision, &group.stickiness) else { return 0 };
     let Some((id, issued)) = decision.proved() else { return 0 };
-    let moves = decision.target.is_none()
+    let moves = spilled
+        || decision.target.is_none()
         || group
             .find(id)
             .is_some_and(|(_, target)| target.runtime.sessions.is_due(issued, now, sticky.remembers_for()));

@@ -225,11 +225,10 @@ pub struct StickinessSettings {
 /// Stickiness beyond ALB's; by default none of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StickinessExtras {
-    /// `max_lifetime`: seconds after its start at which a session ends, 1 to 31536000; none (0) by default. Only
-    /// with [`StickinessKind::LoadBalancerCookie`].
+    /// `max_lifetime`: seconds after its start at which a session ends, 1 to 31536000; none (0) by default.
     pub max_lifetime: Option<u32>,
     /// `load_factor`: percent of the mean of requests in flight above which a target's bound requests go elsewhere,
-    /// 110 to 1000; none (0) by default. Only with [`StickinessKind::LoadBalancerCookie`].
+    /// 110 to 1000; none (0) by default.
     pub load_factor: Option<u16>,
     /// `stickiness_failover` of the group is `fail`: a request whose target is unhealthy is refused.
     pub fails_when_unhealthy: bool,

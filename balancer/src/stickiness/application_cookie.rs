@@ -11,15 +11,15 @@ use arrayvec::ArrayVec;
 
 use super::{
     cookie_scan::CookieScan,
-    decision::{Decision, Outcome, Renewal, TargetLookup, Verdict, Window, is_preflight},
+    decision::{Answered, Decision, Outcome, Renewal, TargetLookup, Verdict, Window, is_preflight},
     issued_cookie::IssuedCookie,
     keyring::{Keyring, SessionHasher},
+    session_start,
     session_table::SessionTable,
-    token::{self, Flaw, MAP_ENTRIES_MAX, MapEntry, Session},
+    token::{self, Flaw, MapEntry, Session},
 };
 use crate::{
     clock::UnixSeconds,
-    id::TargetId,
     model::{HeaderEdits, RequestHead, ResponseHead, StickinessSettings},
     response::cookies::{Audience, CookieForm, ExpiryDate},
 };
@@ -46,8 +46,10 @@ pub(super) struct ApplicationMemo {
     key: Option<u128>,
     /// Whether the session was proved by the balancer's own cookie.
     own_cookie: bool,
-    /// When the table last heard of it, if it knows it.
-    known_since: Option<UnixSeconds>,
+    /// What the table knew of it.
+    known: Option<Session>,
+    /// The session that its lifetime has ended: the response begins the next one of the client.
+    ended: Option<Session>,
     /// Sessions in other groups that the client's map holds.
     others: Vec<MapEntry>,
 }
@@ -114,10 +116,10 @@ impl ApplicationCookie {
         // A browser sends a cookie of one name twice when it was set for two paths: the one that is known counts.
         let known = std::iter::once(first)
             .chain(values)
-            .find_map(|value| Some((value, self.session_in_table(value, table, now)?)));
+            .find_map(|value| Some((value, self.session_in_table(value, from_map.ok(), table, now)?)));
         let (value, from_table) = known.map_or((first, None), |(value, session)| (value, Some(session)));
         memo.key = self.hashers.first().map(|hasher| hasher.key(value));
-        memo.known_since = from_table.map(|session| session.issued);
+        memo.known = from_table;
         let verdict = match from_map {
             Ok(session) => Verdict::on(session, &self.window, targets, now),
             Err(outcome) => Verdict::none(outcome),
@@ -127,10 +129,9 @@ impl ApplicationCookie {
             // Also when the map's target is gone and another request of the session has found it a new one.
             Some(session) if verdict.target.is_none() => {
                 let found = Verdict::on(session, &self.window, targets, now);
-                let better = found.target.is_some()
-                    || (verdict.session.is_none()
-                        && (found.session.is_some() || verdict.outcome == Outcome::Absent));
-                if better {
+                let says_more =
+                    found.session.is_some() || found.ended.is_some() || verdict.outcome == Outcome::Absent;
+                if found.target.is_some() || (verdict.session.is_none() && says_more) {
                     memo.own_cookie = false;
                     found
                 } else {
@@ -139,6 +140,7 @@ impl ApplicationCookie {
             }
             _ => verdict,
         };
+        memo.ended = verdict.ended;
         Self::decision(verdict, preflight, memo)
     }
 
@@ -148,7 +150,6 @@ impl ApplicationCookie {
             outcome: verdict.outcome,
             preflight,
             session: verdict.session,
-            started: None,
             application,
         }
     }
@@ -203,47 +204,60 @@ impl ApplicationCookie {
         Ok(mine)
     }
 
+    /// The session that the table knows of the cookie with this value. When it started may have been forgotten, or
+    /// never noted: then the client's own cookie knows better, if it is of the session.
     fn session_in_table<W: Deref<Target = [AtomicU64]>>(
         &self,
         value: &[u8],
+        from_map: Option<Session>,
         table: &SessionTable<W>,
         now: UnixSeconds,
     ) -> Option<Session> {
-        let found = self.hashers.iter().find_map(|hasher| table.lookup(hasher.key(value), now));
-        found.map(|(target, issued)| Session { target, issued })
+        self.hashers.iter().find_map(|hasher| {
+            let key = hasher.key(value);
+            let (target, issued) = table.lookup(key, now)?;
+            let started = self.window.max_lifetime.and_then(|_| {
+                session_start::find(table, key, issued, now).or_else(|| {
+                    from_map.filter(|session| session.target == target).map(|session| session.started)
+                })
+            });
+            Some(Session { target, issued, started: started.unwrap_or(issued) })
+        })
     }
 
-    /// Sets the cookies where they are due and keeps the table up; says whether cookies were set.
+    /// Sets the cookies where they are due and keeps the table up; says what became of the client's session.
     #[allow(clippy::too_many_arguments, reason = "each is a fact of its own about one response")]
     pub(super) fn respond<W: Deref<Target = [AtomicU64]>>(
         &self,
         decision: &Decision,
-        chosen: TargetId,
+        answered: Answered,
         response: &ResponseHead<'_>,
         secure_transport: bool,
         table: &SessionTable<W>,
         now: UnixSeconds,
         edits: &mut HeaderEdits,
     ) -> Renewal {
-        let issued_now = self.keep_table(decision, chosen, response, table, now);
+        // A session that moves, or whose cookie gets another value, is the same session.
+        let started = decision.session.filter(|_| self.window.max_lifetime.is_some());
+        let started = started.map_or(now, |session| session.started);
+        let mut mine = Session { target: answered.home, issued: now, started };
+        let issued_now = self.bind_issued(&mut mine, decision, answered, response, table);
+        self.renew_known(Session { target: answered.home, ..mine }, decision, table);
         if decision.preflight {
             return Renewal::Untouched;
         }
         let memo = &decision.application;
-        let live = issued_now || decision.session.is_some();
+        let live = issued_now || decision.session.is_some() || memo.ended.is_some();
         let fresh_enough = |session: &Session| {
-            session.target == chosen && !self.window.is_due(session.issued, now) && memo.own_cookie
+            session.target == mine.target && !self.window.is_due(session.issued, now) && memo.own_cookie
         };
         if live && decision.session.as_ref().is_some_and(fresh_enough) {
             return Renewal::Untouched;
         }
-        let mine = self
-            .group_ids
-            .first()
-            .filter(|_| live)
-            .map(|group| MapEntry { group: *group, session: Session { target: chosen, issued: now } });
-        self.set_cookies(mine, &memo.others, secure_transport, now, edits);
-        if mine.is_some() { Renewal::Bound } else { Renewal::Cleared }
+        let entry =
+            self.group_ids.first().filter(|_| live).map(|group| MapEntry { group: *group, session: mine });
+        self.set_cookies(entry, &memo.others, secure_transport, now, edits);
+        entry.map_or(Renewal::Cleared, |_| Renewal::Bound(mine.target))
     }
 
     fn set_cookies(
@@ -256,46 +270,88 @@ impl ApplicationCookie {
     ) {
         let mut text = Vec::new();
         if mine.is_some() || !others.is_empty() {
-            let entries = mine.into_iter().chain(others.iter().copied()).take(MAP_ENTRIES_MAX);
+            let entries = mine.into_iter().chain(others.iter().copied());
             token::seal_map(self.ring.signing(), entries, &mut text);
         }
-        let expires = ExpiryDate::of(now.plus(self.window.accepted));
+        let end = match mine {
+            Some(mine) if others.is_empty() => self.window.end(mine.session.started, now),
+            // What ends this session must not end those of other groups.
+            _ => now.plus(self.window.accepted),
+        };
+        let expires = ExpiryDate::of(end);
         let mut shards = text.chunks(SHARD_LEN);
         for form in &self.forms {
             form.append(edits, shards.next().unwrap_or(REMOVED), &expires, secure_transport);
         }
     }
 
-    /// Binds what the target issued; of what the table knows already, renews it and moves what was bound to a
-    /// target that is gone. Says whether the target issued the application's cookie.
-    fn keep_table<W: Deref<Target = [AtomicU64]>>(
+    /// Binds what the target issued, to the target that issued it; says whether it issued the application's cookie.
+    /// A target that stands in for the home of the session and gives the cookie another value has made a session of its own:
+    /// `mine` is that from now on. A value that came with the request stays at home.
+    fn bind_issued<W: Deref<Target = [AtomicU64]>>(
         &self,
+        mine: &mut Session,
         decision: &Decision,
-        chosen: TargetId,
+        answered: Answered,
         response: &ResponseHead<'_>,
         table: &SessionTable<W>,
-        now: UnixSeconds,
     ) -> bool {
         let mut issued = false;
         for line in response.values("set-cookie") {
-            let Some(value) = self.issued.live_value(line, now) else { continue };
+            let Some(value) = self.issued.live_value(line, mine.issued) else { continue };
             issued = true;
-            if let (Some(hasher), false) = (self.hashers.first(), value.is_empty()) {
-                table.insert(hasher.key(value), chosen, now);
-            }
-        }
-        let memo = &decision.application;
-        if let (Some(key), Some(since), Some(session)) = (memo.key, memo.known_since, decision.session) {
-            let due = now.since(since) >= (self.duration / TABLE_RENEWALS).max(1);
-            // A response that comes late must not undo what another request of the session did meanwhile.
-            let unmoved = table.lookup(key, now).is_none_or(|(target, _)| target == session.target);
-            if (due || session.target != chosen) && unmoved {
-                table.insert(key, chosen, now);
+            let Some(hasher) = self.hashers.first().filter(|_| !value.is_empty()) else { continue };
+            let key = hasher.key(value);
+            if decision.application.key == Some(key) {
+                self.bind(Session { target: answered.home, ..*mine }, key, table);
+            } else {
+                mine.target = answered.by;
+                self.bind(*mine, key, table);
             }
         }
         issued
     }
+
+    /// Of what the table knows already: renews it, moves what was bound to a target that is gone, and begins anew what
+    /// its lifetime has ended.
+    fn renew_known<W: Deref<Target = [AtomicU64]>>(
+        &self,
+        session: Session,
+        decision: &Decision,
+        table: &SessionTable<W>,
+    ) {
+        let memo = &decision.application;
+        let (Some(key), Some(known)) = (memo.key, memo.known) else { return };
+        let (now, held) = (session.issued, table.lookup(key, session.issued));
+        // A response that comes late must not undo what another request of the session did meanwhile.
+        let (due, unmoved) = match (decision.session, memo.ended) {
+            (Some(before), _) => {
+                let due = now.since(known.issued) >= (self.duration / TABLE_RENEWALS).max(1);
+                (
+                    due || before.target != session.target,
+                    held.is_none_or(|(target, _)| target == before.target),
+                )
+            }
+            (None, Some(_)) => (true, held.is_none_or(|held| held == (known.target, known.issued))),
+            (None, None) => return,
+        };
+        if due && unmoved {
+            self.bind(session, key, table);
+        }
+    }
+
+    /// Writes the session into the table, and first its start where sessions have a lifetime.
+    fn bind<W: Deref<Target = [AtomicU64]>>(&self, session: Session, key: u128, table: &SessionTable<W>) {
+        if self.window.max_lifetime.is_some() {
+            session_start::keep(table, key, session.started, session.issued);
+        }
+        table.insert(key, session.target, session.issued);
+    }
 }
 
+#[cfg(test)]
+mod lifetime_tests;
+#[cfg(test)]
+mod spill_tests;
 #[cfg(test)]
 mod tests;

@@ -37,7 +37,7 @@ pub enum Outcome {
     Malformed,
     /// No accepted key made them.
     Forged,
-    /// The session was not renewed within its duration, or claims to be of the future.
+    /// The session was not renewed within its duration, or its lifetime is over, or it claims to be of the future.
     Expired,
     /// They name no target of this group.
     UnknownTarget,
@@ -96,10 +96,8 @@ pub struct Decision {
     /// Whether the request is a CORS preflight.
     pub(super) preflight: bool,
     /// The session that the request has proved, whether or not its target can take the request: one that
-    /// verified and was renewed within its duration.
+    /// verified, was renewed within its duration and has not outlived its lifetime.
     pub(super) session: Option<Session>,
-    /// When that session started, where its cookie says so.
-    pub(super) started: Option<UnixSeconds>,
     /// What only application cookies need to remember.
     pub(super) application: ApplicationMemo,
 }
@@ -111,8 +109,25 @@ pub enum Renewal {
     Untouched,
     /// It set cookies that name no session here.
     Cleared,
-    /// It set cookies of now that bind the client to the target.
-    Bound,
+    /// It set cookies of now that bind the client to this target.
+    Bound(TargetId),
+}
+
+/// Whom a response comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The target that made it.
+    pub by: TargetId,
+    /// The target that the session is bound to: another one where that was too busy and had `by` stand in for it.
+    pub home: TargetId,
+}
+
+impl Answered {
+    /// By the target that the session is bound to from now on, if there is a session.
+    #[must_use]
+    pub const fn at_home(by: TargetId) -> Self {
+        Self { by, home: by }
+    }
 }
 
 impl Decision {
@@ -130,6 +145,8 @@ pub(super) struct Window {
     pub(super) accepted: u32,
     /// Age in seconds from which a cookie is set anew; 0: always.
     pub(super) renewed_from: u32,
+    /// Seconds after its start up to which a session counts, however often it was renewed.
+    pub(super) max_lifetime: Option<u32>,
 }
 
 /// How far ahead of ours another balancer's clock may be, in seconds, before its values are refused.
@@ -143,12 +160,16 @@ impl Window {
             CookieRenewal::Always => 0,
             CookieRenewal::WhenDue => settings.duration_seconds / 10,
         };
-        Self { accepted: settings.duration_seconds.saturating_add(renewed_from), renewed_from }
+        Self {
+            accepted: settings.duration_seconds.saturating_add(renewed_from),
+            renewed_from,
+            max_lifetime: settings.extras.max_lifetime,
+        }
     }
 
     /// A window that is as long as it says, for values that are always set anew.
     pub(super) fn of_duration(seconds: u32) -> Self {
-        Self { accepted: seconds, renewed_from: 0 }
+        Self { accepted: seconds, renewed_from: 0, max_lifetime: None }
     }
 
     /// Whether a session last renewed at `issued` counts at `now`. The duration is that of the settings now,
@@ -158,25 +179,39 @@ impl Window {
         issued <= now.plus(CLOCK_SKEW) && now.since(issued) <= self.accepted
     }
 
+    /// Whether a session that started at `started` has outlived its lifetime at `now`. An age equal to the limit still
+    /// counts.
+    pub(super) fn outlived(&self, started: UnixSeconds, now: UnixSeconds) -> bool {
+        self.max_lifetime.is_some_and(|most| now.since(started) > most)
+    }
+
+    /// When a session that started at `started` and is renewed at `now` ends, unless it is renewed once more.
+    pub(super) fn end(&self, started: UnixSeconds, now: UnixSeconds) -> UnixSeconds {
+        let idle = now.plus(self.accepted);
+        self.max_lifetime.map_or(idle, |most| idle.min(started.plus(most)))
+    }
+
     /// Whether a cookie issued at `issued` is to be set anew.
     pub(super) fn is_due(&self, issued: UnixSeconds, now: UnixSeconds) -> bool {
         now.since(issued) >= self.renewed_from
     }
 }
 
-/// A session checked against time and targets: duration → registered → not draining → healthy.
+/// A session checked against time and targets: duration → lifetime → registered → not draining → healthy.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Verdict {
     pub(super) outcome: Outcome,
     pub(super) target: Option<usize>,
     /// The session, when it still counts.
     pub(super) session: Option<Session>,
+    /// The session, when its lifetime is over and nothing else.
+    pub(super) ended: Option<Session>,
 }
 
 impl Verdict {
     /// On no session at all.
     pub(super) const fn none(outcome: Outcome) -> Self {
-        Self { outcome, target: None, session: None }
+        Self { outcome, target: None, session: None, ended: None }
     }
 
     /// On a session that verified.
@@ -189,13 +224,16 @@ impl Verdict {
         if !window.admits(session.issued, now) {
             return Self::none(Outcome::Expired);
         }
+        if window.outlived(session.started, now) {
+            return Self { ended: Some(session), ..Self::none(Outcome::Expired) };
+        }
         let (outcome, target) = match targets.find(session.target) {
             None => (Outcome::UnknownTarget, None),
             Some((_, Standing::Draining)) => (Outcome::Draining, None),
             Some((_, Standing::Unhealthy)) => (Outcome::Unhealthy, None),
             Some((index, Standing::Routable)) => (Outcome::Pinned, Some(index)),
         };
-        Self { outcome, target, session: Some(session) }
+        Self { outcome, target, session: Some(session), ended: None }
     }
 }
 
@@ -215,7 +253,6 @@ mod tests {
             duration_seconds,
             attributes: CookieAttributes { secure: false, http_only: false, prefix: "AWSALB".into() },
             renewal,
-
             extras: Default::default(),
         })
     }
@@ -260,6 +297,33 @@ mod tests {
             assert!(window.admits(UnixSeconds(0), UnixSeconds(last_request + duration)), "{duration}");
             assert!(window.accepted <= duration + duration / 10);
         }
-        assert_eq!(window(100, CookieRenewal::WhenDue), Window { accepted: 110, renewed_from: 10 });
+        let expected = Window { accepted: 110, renewed_from: 10, max_lifetime: None };
+        assert_eq!(window(100, CookieRenewal::WhenDue), expected);
+    }
+
+    #[test]
+    fn a_lifetime_ends_a_session_however_lately_it_was_renewed() {
+        struct One;
+        impl TargetLookup for One {
+            fn find(&self, id: TargetId) -> Option<(usize, Standing)> {
+                (id == TargetId(1)).then_some((0, Standing::Routable))
+            }
+        }
+        let window = Window { accepted: 100, renewed_from: 0, max_lifetime: Some(250) };
+        let at = |started, issued, now| {
+            let session =
+                Session { target: TargetId(1), issued: UnixSeconds(issued), started: UnixSeconds(started) };
+            let verdict = Verdict::on(session, &window, &One, UnixSeconds(now));
+            (verdict.outcome, verdict.session.is_some(), verdict.ended.is_some())
+        };
+        assert_eq!(at(1_000, 1_250, 1_250), (Outcome::Pinned, true, false));
+        assert_eq!(at(1_000, 1_250, 1_251), (Outcome::Expired, false, true));
+        assert_eq!(at(1_000, 1_000, 1_101), (Outcome::Expired, false, false), "idle");
+        assert_eq!(at(1_000, 1_100, 1_251), (Outcome::Expired, false, false), "idle, and over");
+        assert_eq!(window.end(UnixSeconds(1_000), UnixSeconds(1_150)), UnixSeconds(1_250));
+        assert_eq!(window.end(UnixSeconds(1_000), UnixSeconds(1_100)), UnixSeconds(1_200));
+        let endless = Window { max_lifetime: None, ..window };
+        assert!(!endless.outlived(UnixSeconds(0), UnixSeconds(u32::MAX)));
+        assert_eq!(endless.end(UnixSeconds(0), UnixSeconds(1_000)), UnixSeconds(1_100));
     }
 }

@@ -23,8 +23,6 @@ const CORS: &str = "CORS";
 pub(super) struct DurationCookie {
     ring: Arc<Keyring>,
     window: Window,
-    /// Seconds after its start at which a session ends.
-    max_lifetime: Option<u32>,
     scan: CookieScan,
     plain: CookieForm,
     twin: CookieForm,
@@ -36,7 +34,6 @@ impl DurationCookie {
         Self {
             ring,
             window: Window::of_cookies(settings),
-            max_lifetime: settings.extras.max_lifetime,
             scan: CookieScan::new(prefix),
             plain: CookieForm::new(prefix, Audience::SameSite, attributes),
             twin: CookieForm::new(&format!("{prefix}{CORS}"), Audience::AnySite, attributes),
@@ -55,15 +52,8 @@ impl DurationCookie {
         now: UnixSeconds,
     ) -> Decision {
         let preflight = is_preflight(head);
-        let mut started = None;
         let verdict = match self.session(head) {
-            Ok((_, start)) if self.max_lifetime.is_some_and(|most| now.since(start) > most) => {
-                Verdict::none(Outcome::Expired)
-            }
-            Ok((session, start)) => {
-                started = Some(start);
-                Verdict::on(session, &self.window, targets, now)
-            }
+            Ok(session) => Verdict::on(session, &self.window, targets, now),
             Err(Outcome::Absent) if preflight => Verdict::none(Outcome::Preflight),
             Err(outcome) => Verdict::none(outcome),
         };
@@ -72,13 +62,12 @@ impl DurationCookie {
             outcome: verdict.outcome,
             preflight,
             session: verdict.session,
-            started,
             application: Default::default(),
         }
     }
 
     /// The session of the first twin that verifies, or else of the first plain cookie that does.
-    fn session(&self, head: &RequestHead<'_>) -> Result<(Session, UnixSeconds), Outcome> {
+    fn session(&self, head: &RequestHead<'_>) -> Result<Session, Outcome> {
         let mut outcome = Outcome::Absent;
         let mut open = |value| {
             token::open_either(&self.ring, value)
@@ -115,23 +104,20 @@ impl DurationCookie {
         if decision.preflight || decision.session.as_ref().is_some_and(stays) {
             return Renewal::Untouched;
         }
-        let session = Session { target: chosen, issued: now };
+        // A session that moves is the same session.
+        let started = decision.session.map_or(now, |session| session.started);
+        let session = Session { target: chosen, issued: now, started };
         let key = self.ring.signing();
-        let mut set = |value: &[u8], end: UnixSeconds| {
-            let expires = ExpiryDate::of(end);
+        let expires = ExpiryDate::of(self.window.end(started, now));
+        let mut set = |value: &[u8]| {
             self.plain.append(edits, value, &expires, secure_transport);
             self.twin.append(edits, value, &expires, secure_transport);
         };
-        let end = now.plus(self.window.accepted);
-        match self.max_lifetime {
-            None => set(&token::seal(key, session), end),
-            Some(most) => {
-                // A session that moves is the same session.
-                let started = decision.started.filter(|_| decision.session.is_some()).unwrap_or(now);
-                set(&token::seal_dated(key, session, started), end.min(started.plus(most)));
-            }
+        match self.window.max_lifetime {
+            None => set(&token::seal(key, session)),
+            Some(_) => set(&token::seal_dated(key, session)),
         }
-        Renewal::Bound
+        Renewal::Bound(chosen)
     }
 }
 
@@ -174,7 +160,7 @@ mod tests {
     }
 
     fn value(cookie: &DurationCookie, target: TargetId) -> String {
-        let sealed = token::seal(cookie.ring.signing(), Session { target, issued: NOW });
+        let sealed = token::seal(cookie.ring.signing(), Session { target, issued: NOW, started: NOW });
         String::from_utf8(AsRef::<[u8]>::as_ref(&sealed).to_vec()).unwrap()
     }
 
@@ -205,7 +191,7 @@ mod tests {
         let set = cookie.respond(decision, chosen, false, now, &mut edits);
         let lines: Vec<_> =
             edits.iter().map(|edit| String::from_utf8(edit.value.to_vec()).unwrap()).collect();
-        assert_eq!(set == Renewal::Bound, !lines.is_empty());
+        assert_eq!(set == Renewal::Bound(chosen), !lines.is_empty());
         lines
     }
 

@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::{
-    model::{CookieAttributes, CookieRenewal, HeaderField, StickinessKind, Version},
+    id::TargetId,
+    model::{CookieAttributes, CookieRenewal, HeaderField, StickinessExtras, StickinessKind, Version},
     stickiness::{GroupStickiness, Standing},
 };
 
-struct Fleet(Vec<(TargetId, Standing)>);
+pub(super) struct Fleet(Vec<(TargetId, Standing)>);
 
 impl TargetLookup for Fleet {
     fn find(&self, id: TargetId) -> Option<(usize, Standing)> {
@@ -15,32 +16,41 @@ impl TargetLookup for Fleet {
     }
 }
 
-const A: TargetId = TargetId(11);
-const B: TargetId = TargetId(22);
-const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
+pub(super) const A: TargetId = TargetId(11);
+pub(super) const B: TargetId = TargetId(22);
+pub(super) const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
 
-fn fleet(a: Standing) -> Fleet {
+pub(super) fn fleet(a: Standing) -> Fleet {
     Fleet(vec![(A, a), (B, Standing::Routable)])
 }
 
 fn group(name: &str, cookie: &str) -> GroupStickiness {
-    let settings = StickinessSettings {
+    group_that_lasts(name, cookie, None)
+}
+
+/// A group whose sessions last 1000 seconds without a request, and so many at most.
+pub(super) fn group_that_lasts(name: &str, cookie: &str, max_lifetime: Option<u32>) -> GroupStickiness {
+    let ring = Arc::new(Keyring::from_bytes(&[7; 32]).unwrap());
+    GroupStickiness::compile(name, &settings(cookie, max_lifetime), ring)
+}
+
+pub(super) fn settings(cookie: &str, max_lifetime: Option<u32>) -> StickinessSettings {
+    StickinessSettings {
         kind: StickinessKind::ApplicationCookie { cookie_name: cookie.into() },
         duration_seconds: 1000,
         attributes: CookieAttributes { secure: false, http_only: false, prefix: "AWSALB".into() },
         renewal: CookieRenewal::Always,
-        extras: Default::default(),
-    };
-    GroupStickiness::compile(name, &settings, Arc::new(Keyring::from_bytes(&[7; 32]).unwrap()))
+        extras: StickinessExtras { max_lifetime, ..StickinessExtras::default() },
+    }
 }
 
-fn table() -> SessionTable<Vec<AtomicU64>> {
+pub(super) fn table() -> SessionTable<Vec<AtomicU64>> {
     SessionTable::new((0..1024).map(|_| AtomicU64::new(0)).collect())
 }
 
-type Table = SessionTable<Vec<AtomicU64>>;
+pub(super) type Table = SessionTable<Vec<AtomicU64>>;
 
-fn decide(
+pub(super) fn decide(
     group: &GroupStickiness,
     cookies: &str,
     fleet: &Fleet,
@@ -72,20 +82,32 @@ fn respond_raw(
     table: &Table,
     now: UnixSeconds,
 ) -> Vec<(String, String)> {
+    let (_, lines) = lines(group, decision, Answered::at_home(chosen), set_cookie, table, now);
+    lines
+        .iter()
+        .map(|line| {
+            let (name, rest) = line.split_once('=').unwrap();
+            (name.to_owned(), rest.split(';').next().unwrap().to_owned())
+        })
+        .collect()
+}
+
+/// What becomes of the session, and the Set-Cookie lines of the response.
+pub(super) fn lines(
+    group: &GroupStickiness,
+    decision: &Decision,
+    answered: Answered,
+    set_cookie: &[u8],
+    table: &Table,
+    now: UnixSeconds,
+) -> (Renewal, Vec<String>) {
     let headers = [HeaderField { name: b"Set-Cookie", value: set_cookie }];
     let headers = if set_cookie.is_empty() { &headers[..0] } else { &headers[..] };
     let response = ResponseHead { status: 200, headers };
     let mut edits = HeaderEdits::new();
-    group.respond(decision, chosen, &response, false, table, now, &mut edits);
-    edits
-        .iter()
-        .filter(|edit| edit.name == "Set-Cookie")
-        .map(|edit| {
-            let text = String::from_utf8(edit.value.to_vec()).unwrap();
-            let (name, rest) = text.split_once('=').unwrap();
-            (name.to_owned(), rest.split(';').next().unwrap().to_owned())
-        })
-        .collect()
+    let renewal = group.respond(decision, answered, &response, false, table, now, &mut edits);
+    let set = edits.iter().filter(|edit| edit.name == "Set-Cookie");
+    (renewal, set.map(|edit| String::from_utf8(edit.value.to_vec()).unwrap()).collect())
 }
 
 fn log_in(group: &GroupStickiness, table: &Table) -> String {

@@ -457,13 +457,17 @@ fn header_blocks() {
 fn the_first_bytes_are_the_preface_and_settings() {
     let target = Target::plain();
     let balancer = Balancer::start(&Config::new(&[&target]).http2());
-    let mut connection = Connection::silent(balancer.address);
-    // As long as the preface, with another end.
-    connection.send(&PREFACE[..20]).send(b"HTTP");
-    assert!(connection.read().is_none() || connection.outcome(0) == Outcome::Closed, "9113 3.4");
-    let mut connection = Connection::silent(balancer.address);
-    connection.send(PREFACE).frame(kind::PING, 0, 0, [0; 8]);
-    assert!(!matches!(connection.outcome(0), Outcome::Answer(..)), "9113 3.4: SETTINGS come first");
+    // As long as the preface, with another end: HTTP/1.1 of a version that there is not.
+    let mut client = balancer.connect();
+    client.send(&PREFACE[..20]).send(b"HTTP");
+    assert_eq!(client.response().status, 505, "9113 3.4");
+    assert!(client.is_closed());
+    for first in [frame(kind::PING, 0, 0, &[0; 8]), fields(GET), frame(kind::SETTINGS, flag::ACK, 0, &[])] {
+        let mut connection = Connection::silent(balancer.address);
+        connection.send(PREFACE).send(first);
+        assert_eq!(connection.outcome(0), Outcome::GoAway(PROTOCOL), "9113 3.4: SETTINGS come first");
+        assert_eq!(connection.outcome(0), Outcome::Closed, "9113 3.4");
+    }
     let mut connection = Connection::open(balancer.address);
     connection.frame(kind::PING, 0, 0, b"12345678");
     let pong = loop {

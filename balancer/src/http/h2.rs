@@ -33,7 +33,7 @@ use crate::{
     wire::{
         buffer::Buffer,
         deadline::{Interrupt, Watch, Watched},
-        meter::{Meter, Metered},
+        meter::{Fault, Meter, Metered},
     },
 };
 
@@ -136,7 +136,7 @@ fn settings() -> server::Builder {
 #[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
 enum Event {
     Request(http::Request<h2::RecvStream>, server::SendResponse<Bytes>),
-    Flooded,
+    Fault(Fault),
     Over,
 }
 
@@ -145,13 +145,15 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut requests = 0;
-    let mut flooded = false;
+    let mut faulted = false;
     loop {
         let next = poll_fn(|cx| {
             meter.pass_time(session.context.clock.millis());
             let polled = connection.poll_accept(cx);
-            if meter.is_flooded() && !flooded {
-                return Poll::Ready(Event::Flooded);
+            if let Some(fault) = meter.fault()
+                && !faulted
+            {
+                return Poll::Ready(Event::Fault(fault));
             }
             polled.map(|accepted| match accepted {
                 Some(Ok((request, respond))) => Event::Request(request, respond),
@@ -167,12 +169,17 @@ where
                 // In a box: a task moves its future several times, and this one is large.
                 spawn_local(Box::pin(stream::serve(Rc::clone(session), request, respond)));
             }
-            Ok(Event::Flooded) => {
-                flooded = true;
-                session.context.counters.http2_floods.inc();
+            Ok(Event::Fault(fault)) => {
+                faulted = true;
                 session.ending.set(true);
                 session.watch.arm(session.context.clock.millis(), LINGER);
-                connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                connection.abrupt_shutdown(match fault {
+                    Fault::NoSettings => Reason::PROTOCOL_ERROR,
+                    Fault::Flood => {
+                        session.context.counters.http2_floods.inc();
+                        Reason::ENHANCE_YOUR_CALM
+                    }
+                });
             }
             Ok(Event::Over) => return,
             Err(Interrupt::TimedOut) if session.ending.get() => return,

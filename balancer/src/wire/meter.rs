@@ -1,6 +1,6 @@
-//! A byte stream that keeps an eye on the HTTP/2 frames read from it (RFC 9113, section 4.1): frames that
-//! make work and carry nothing are let through at a rate, and then no more. Must not know: what frames mean
-//! beyond that.
+//! A byte stream that keeps an eye on the HTTP/2 frames read from it (RFC 9113, section 4.1): the first has to be
+//! SETTINGS, and frames that make work and carry nothing are let through at a rate, and then no more. Must not
+//! know: what frames mean beyond that.
 
 use std::{
     cell::Cell,
@@ -29,15 +29,26 @@ const COST_OF_RESET: u64 = 10;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
+const ACK: u8 = 1;
+
+/// What a peer has done that ends its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Its first frame is not its settings (RFC 9113, section 3.4).
+    NoSettings,
+    /// It has sent more frames of no use than it may.
+    Flood,
+}
 
 /// The state of a peer's account, and what has gone over the wire.
 #[derive(Debug)]
 pub struct Meter {
     credit: Cell<u64>,
     filled_millis: Cell<u64>,
-    flooded: Cell<bool>,
+    fault: Cell<Option<Fault>>,
     received: Cell<u64>,
     sent: Cell<u64>,
 }
@@ -47,16 +58,16 @@ impl Meter {
         Self {
             credit: Cell::new(MOST_CREDIT),
             filled_millis: Cell::new(now_millis),
-            flooded: Cell::new(false),
+            fault: Cell::new(None),
             received: Cell::new(0),
             sent: Cell::new(0),
         }
     }
 
-    /// Whether the peer has sent more frames of no use than it may. Nothing more is read from it then.
+    /// What the peer has done that it may not. Nothing more is read from it then.
     #[must_use]
-    pub fn is_flooded(&self) -> bool {
-        self.flooded.get()
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault.get()
     }
 
     /// Bytes read since the last call.
@@ -84,7 +95,7 @@ impl Meter {
     fn spend(&self, cost: u64) {
         match self.credit.get().checked_sub(cost) {
             Some(left) => self.credit.set(left),
-            None => self.flooded.set(true),
+            None => self.fault.set(Some(Fault::Flood)),
         }
     }
 }
@@ -96,6 +107,7 @@ struct Place {
     have: usize,
     payload: usize,
     preface: usize,
+    opened: bool,
 }
 
 impl Place {
@@ -126,6 +138,10 @@ impl Place {
 
     fn begin(&mut self, meter: &Meter) {
         let [a, b, c, kind, flags, ..] = self.head;
+        if !self.opened && (kind != SETTINGS || flags & ACK != 0) {
+            meter.fault.set(Some(Fault::NoSettings));
+        }
+        self.opened = true;
         self.payload = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
         match kind {
             DATA | CONTINUATION if self.payload > 0 => {}
@@ -167,7 +183,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.meter.is_flooded() {
+        if this.meter.fault().is_some() {
             // Whoever polls has to look at the account.
             return Poll::Pending;
         }
@@ -278,12 +294,30 @@ mod tests {
         for _ in 0..MOST_CREDIT {
             meter.spend(1);
         }
-        assert!(!meter.is_flooded());
+        assert_eq!(meter.fault(), None);
         meter.pass_time(1);
         meter.spend(1);
-        assert!(!meter.is_flooded());
+        assert_eq!(meter.fault(), None);
         meter.spend(1);
-        assert!(meter.is_flooded());
+        assert_eq!(meter.fault(), Some(Fault::Flood));
+    }
+
+    #[test]
+    fn settings_come_first() {
+        for (kind, flags, fault) in [
+            (SETTINGS, 0, None),
+            (SETTINGS, ACK, Some(Fault::NoSettings)),
+            (HEADERS, 5, Some(Fault::NoSettings)),
+            (6, 0, Some(Fault::NoSettings)),
+        ] {
+            let meter = Meter::new(0);
+            let mut place = Place::default();
+            place.walk(PREFACE, &meter);
+            for part in [frame(kind, flags, 8), frame(6, 0, 8)].concat().chunks(5) {
+                place.walk(part, &meter);
+            }
+            assert_eq!(meter.fault(), fault, "{kind} {flags}");
+        }
     }
 
     proptest! {

@@ -6,8 +6,10 @@ use std::{
 };
 
 use support::{
-    Answer, Balancer, Config, Group, Target,
+    Answer, Balancer, Config, Group, Target, access_log,
     http2::{Connection, Outcome, flag, kind},
+    nginx::Nginx,
+    tls::Certificate,
     until,
 };
 
@@ -102,6 +104,58 @@ fn a_websocket_goes_through_both_ways() {
     connection.frame(kind::RST_STREAM, 0, stream, 8_u32.to_be_bytes());
     balancer.wait_status("a reset ends it too", 5.0, |status| {
         status.total("tunnels_active") == 0 && status.total("tunnels_opened") == 2
+    });
+}
+
+#[test]
+fn a_websocket_reaches_a_target_that_speaks_https() {
+    let folder = tempfile::tempdir().unwrap();
+    let main = Certificate::make(folder.path(), "main", &["example.test"]);
+    let certificate = Certificate::make(folder.path(), "target", &["127.0.0.1"]);
+    let echo = target();
+    let nginx = Nginx::tls(
+        &certificate,
+        &format!(
+            "location / {{ proxy_pass http://{}; proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; \
+             proxy_set_header Connection $http_connection; }}",
+            echo.address
+        ),
+    );
+    let log = folder.path().join("access.log");
+    let group = Group::of("app", std::slice::from_ref(&nginx.address)).https();
+    let block = format!("  access_logs {{\n    enabled = true\n    path = \"{}\"\n  }}", log.display());
+    let balancer = Balancer::start(&Config::with(group).https(&main).attribute(&block));
+    let mut connection = Connection::open_over_tls(balancer.address, &["-servername", "example.test"]);
+    let stream = connect(&mut connection, "websocket", "/chat");
+    let head = connection.read_until(kind::HEADERS);
+    assert_eq!((head.stream, head.payload.contains(&0x88)), (stream, true), "200");
+    let text = vec![b'x'; 5000];
+    connection.data(stream, &text, false);
+    let mut back = Vec::new();
+    while back.len() < text.len() {
+        back.extend(connection.read_until(kind::DATA).payload);
+    }
+    assert_eq!(back, text.to_ascii_uppercase());
+    assert_eq!(balancer.status().total("tunnels_active"), 1);
+    assert!(access_log::lines(&log).is_empty(), "it is told when it is over");
+    connection.data(stream, b"", true);
+    let line = access_log::wait_for(&log, 1).remove(0);
+    line.expect(&[
+        ("type", "wss"),
+        ("target:port", &nginx.address),
+        ("elb_status_code", "200"),
+        ("target_status_code", "101"),
+        ("ssl_protocol", "TLSv1.3"),
+        ("domain_name", "example.test"),
+        ("target_group_arn", "app"),
+        ("actions_executed", "forward"),
+        ("error_reason", "-"),
+    ]);
+    let request = &line["request"];
+    assert!(request.starts_with("GET https://a.test:") && request.ends_with("/chat HTTP/2.0"), "{line}");
+    assert!(line.number("received_bytes") > 5000.0 && line.number("sent_bytes") > 5000.0, "{line}");
+    balancer.wait_status("the tunnel is over", 5.0, |status| {
+        status.total("tunnels_active") == 0 && status.target(&nginx.address)["outstanding_requests"] == 0
     });
 }
 

@@ -1,12 +1,19 @@
 //! Clients' certificates: asked for, held against a trust store, told to targets. openssl makes them, curl and openssl
 //! show them.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    sync::{Mutex, mpsc},
+};
 
 use support::{
     Balancer, Config, Group, Target,
     authority::Authority,
+    http2::{Connection, Outcome, kind},
     tls::{Certificate, Session, curl, handshake},
+    until,
 };
 use tempfile::TempDir;
 
@@ -217,6 +224,87 @@ fn sessions_are_taken_up_only_where_the_same_is_asked() {
     sneaking.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(sneaking.is_closed());
     assert_eq!(world.target.count(), before);
+}
+
+/// What the `date` program says, for instance a time in openssl's words.
+fn date(arguments: &[&str]) -> String {
+    let output = Command::new("date").arg("--utc").args(arguments).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_session_ends_with_its_certificate() {
+    let world = World::new();
+    let until_then = date(&["--date=6 seconds", "+%Y%m%d%H%M%SZ"]);
+    let short = world.authority.sign("short", "/CN=short", "client", &["-enddate", &until_then]);
+    let [certificate, key] = [&short.certificate, &short.key].map(|path| path.to_str().unwrap());
+    let strict = Balancer::start(&world.verify(""));
+    let lax = Balancer::start(&world.verify("ignore_client_certificate_expiry = true"));
+    let kept = |name: &str| world.folder.path().join(name).to_str().unwrap().to_owned();
+    let versions = ["-tls1_2", "-tls1_3"];
+    for (balancer, name) in [(&strict, "strict"), (&lax, "lax")] {
+        for version in versions {
+            let session = kept(&format!("{name}{version}"));
+            let arguments = [version, "-cert", certificate, "-key", key, "-sess_out", &session];
+            assert_eq!(Session::open(balancer.address, &arguments).get("/", "").status, 200);
+            let mut resumed = Session::open(balancer.address, &[version, "-sess_in", &session]);
+            assert_eq!(
+                resumed.get("/", "").status,
+                200,
+                "it shows no certificate, and is known by its session"
+            );
+        }
+    }
+    until("the certificate expires", 20.0, || (date(&["+%Y%m%d%H%M%SZ"]) > until_then).then_some(()));
+    let before = world.target.count();
+    for (count, version) in versions.into_iter().enumerate() {
+        let session = kept(&format!("strict{version}"));
+        let mut resumed = Session::open(strict.address, &[version, "-sess_in", &session]);
+        resumed.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert!(resumed.is_closed(), "{version}");
+        assert_eq!(refused(&strict, "ClientCertExpired"), count as u64 + 1, "{version}");
+    }
+    assert_eq!(world.target.count(), before, "nothing got through");
+    for version in versions {
+        let session = kept(&format!("lax{version}"));
+        let mut resumed = Session::open(lax.address, &[version, "-sess_in", &session]);
+        assert_eq!(resumed.get("/", "").status, 200, "{version}");
+        assert_eq!(world.told("x-amzn-mtls-clientcert-subject"), ["CN=short"]);
+    }
+    assert_eq!(lax.status().total("client_tls_resumptions"), 4, "they were sessions taken up");
+}
+
+#[test]
+fn what_is_under_way_ends_when_something_else_is_asked_and_nothing_new_begins() {
+    let (release, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let target = Target::start(move |exchange| {
+        if exchange.request.target == "/held" {
+            held.lock().unwrap().recv().unwrap();
+        }
+        exchange.ok("", "done")
+    });
+    let world = World { target, ..World::new() };
+    let balancer = Balancer::start(&world.config("off", ""));
+    let mut http1 = Session::open(balancer.address, &[]);
+    http1.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut http2 = Connection::open_over_tls(balancer.address, &[]);
+    let first = http2.get("/held", &[]);
+    until("both are at the target", 10.0, || (world.target.count() == 2).then_some(()));
+    balancer.reload(&world.verify(""));
+    http2.read_until(kind::GOAWAY);
+    // Said before the client has taken notice: it may be sent again, on a connection with a certificate.
+    let second = http2.get("/", &[]);
+    assert_eq!(http2.outcome(second), Outcome::Reset(7), "REFUSED_STREAM");
+    for _ in 0..2 {
+        release.send(()).unwrap();
+    }
+    assert_eq!(http2.outcome(first), Outcome::Answer(200, b"done".to_vec()));
+    assert_eq!(http2.outcome(0), Outcome::Closed);
+    let response = http1.reader().response("GET").unwrap();
+    assert_eq!((response.status, response.header("connection")), (200, "close"));
+    assert!(http1.is_closed());
+    assert_eq!(world.target.count(), 2);
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use crate::tls;
+
 /// What every client sends first.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -139,7 +141,15 @@ impl Connection {
     /// When nobody accepts.
     #[must_use]
     pub fn silent(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::over(TcpStream::connect(address).unwrap())
+    }
+
+    /// The same over a socket that is connected already.
+    ///
+    /// # Panics
+    /// When the socket is of no use.
+    #[must_use]
+    pub fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         Self { stream, next: 1 }
@@ -162,9 +172,19 @@ impl Connection {
     /// Connects, sends the preface and allows the peer no header table.
     #[must_use]
     pub fn open(address: SocketAddr) -> Self {
-        let mut connection = Self::silent(address);
-        connection.send(PREFACE).settings(&[(1, 0)]);
-        connection
+        Self::silent(address).begun()
+    }
+
+    /// The same over TLS by the openssl program, with more arguments of `openssl s_client`.
+    #[must_use]
+    pub fn open_over_tls(address: SocketAddr, arguments: &[&str]) -> Self {
+        let arguments = [arguments, &["-alpn", "h2"]].concat();
+        Self::over(tls::encrypted(address, &arguments)).begun()
+    }
+
+    fn begun(mut self) -> Self {
+        self.send(PREFACE).settings(&[(1, 0)]);
+        self
     }
 
     /// Sends these bytes; a peer that has closed already takes none.

@@ -3,9 +3,10 @@
 use std::{
     fs,
     io::{self, Read, Write},
-    net::SocketAddr,
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
+    thread,
 };
 
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
@@ -148,6 +149,36 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.child.kill().unwrap_or_default();
         drop(self.child.wait());
+    }
+}
+
+/// A socket whose bytes the openssl program encrypts, with more arguments of `openssl s_client`.
+///
+/// # Panics
+/// When the program cannot be run.
+#[must_use]
+pub fn encrypted(address: SocketAddr, arguments: &[&str]) -> TcpStream {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut theirs, _) = listener.accept().unwrap();
+    let mut sent = theirs.try_clone().unwrap();
+    let mut session = Session::open(address, arguments);
+    let mut input = session.input.take().unwrap();
+    thread::spawn(move || relay(&mut sent, &mut input));
+    thread::spawn(move || {
+        relay(session.reader.stream(), &mut theirs);
+        let _ = theirs.shutdown(Shutdown::Both);
+    });
+    ours
+}
+
+/// Passes on whatever comes as it comes; the kernel, by which `io::copy` would do it, waits for more.
+fn relay(from: &mut impl Read, to: &mut impl Write) {
+    let mut bytes = vec![0; 16_384];
+    while let Ok(length @ 1..) = from.read(&mut bytes) {
+        if to.write_all(&bytes[..length]).is_err() {
+            return;
+        }
     }
 }
 

@@ -30,7 +30,7 @@ use crate::{
     stickiness::{Keyring, Outcome},
     telemetry::{
         self,
-        counters::ControlCounters,
+        counters::{ControlCounters, ListenerRuntimes},
         inspect::{CurrentSnapshot, Inspector, KernelSide},
     },
 };
@@ -86,6 +86,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         .collect::<io::Result<Vec<Worker>>>()
         .context("cannot start a worker")?;
     let counters = Arc::new(ControlCounters::default());
+    let runtimes = Arc::new(ListenerRuntimes::default());
     let empty = Snapshot { listeners: Vec::new(), groups: Vec::new() };
     let current = Arc::new(CurrentSnapshot::new(Arc::new(empty)));
     let inspector = Inspector {
@@ -93,6 +94,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         kernel: KernelSide::from(kernel.assist()),
         started: monotonic_now(),
         workers: pool.iter().map(|worker| Arc::clone(&worker.counters)).collect(),
+        listeners: Arc::clone(&runtimes),
         control: Arc::clone(&counters),
         snapshot: Arc::clone(&current),
         log_files: logs.written(),
@@ -109,6 +111,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         logs,
         workers: pool.iter().map(|worker| worker.messages.clone()).collect(),
         counters: Arc::clone(&counters),
+        runtimes,
         current,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

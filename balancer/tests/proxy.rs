@@ -35,6 +35,7 @@ struct Balancer {
     address: SocketAddr,
     worker: Worker,
     kernel: Kernel,
+    figures: Arc<ListenerRuntime>,
     _dir: tempfile::TempDir,
 }
 
@@ -142,6 +143,7 @@ impl Balancer {
         };
         let ring = balancer::stickiness::Keyring::from_bytes(&[1; 32]).unwrap();
         let keys = balancer::rules::GroupKeys { ring: Arc::new(ring), names: vec!["app".into()] };
+        let figures = Arc::new(ListenerRuntime::new(1));
         let view = ListenerView {
             id: ListenerId(0),
             name: "web".into(),
@@ -152,14 +154,14 @@ impl Balancer {
             tls_fields: Default::default(),
             tls: None,
             response_fields: ListenerFields::default(),
-            runtime: Arc::new(ListenerRuntime::new(2)),
+            runtime: Arc::clone(&figures),
             access_log: None,
             rules: Arc::new(RuleTable::compile(&[], &Action::forward_to(0), &keys)),
         };
         let snapshot = Snapshot { listeners: vec![Arc::new(view)], groups: vec![Arc::new(group)] };
         worker.messages.send(WorkerMessage::Snapshot(Arc::new(snapshot))).unwrap();
         worker.messages.send(WorkerMessage::Listen(ListenerId(0), socket)).unwrap();
-        Self { address, worker, kernel, _dir: dir }
+        Self { address, worker, kernel, figures, _dir: dir }
     }
 
     fn ask(&self, request: &[u8]) -> String {
@@ -172,7 +174,7 @@ impl Balancer {
     }
 
     fn own(&self, status: OwnStatus) -> u64 {
-        self.worker.counters.own_responses[status.index()].get()
+        self.figures.shard(0).own_responses[status.index()].get()
     }
 }
 
@@ -423,7 +425,7 @@ fn a_client_that_stops_reading_holds_its_target_back() {
     let mut stream = TcpStream::connect(balancer.address).unwrap();
     stream.write_all(GET).unwrap();
     // The idle timeout ends it: by then the target has sent what sockets and one buffer hold.
-    eventually("given up", || balancer.worker.counters.connections_closed.get() == 1);
+    eventually("given up", || balancer.figures.shard(0).connections_closed.get() == 1);
     let sent = sent.load(std::sync::atomic::Ordering::Relaxed);
     assert!(sent < 64 << 20, "{sent} bytes were taken from the target");
     drop(stream);
@@ -484,7 +486,7 @@ fn draining_finishes_what_runs_and_ends_the_thread() {
     let mut idle = TcpStream::connect(balancer.address).unwrap();
     busy.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     eventually("in flight", || balancer.kernel.tables().outstanding.get(Slot(0)) == 1);
-    eventually("accepted", || balancer.worker.counters.connections_accepted.get() == 2);
+    eventually("accepted", || balancer.figures.shard(0).connections_accepted.get() == 2);
     balancer.worker.messages.send(WorkerMessage::Drain(Duration::from_secs(30))).unwrap();
     let mut nothing = Vec::new();
     idle.read_to_end(&mut nothing).unwrap();

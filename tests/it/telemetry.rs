@@ -99,7 +99,7 @@ fn listeners_and_groups_have_figures_of_their_own() {
     let config = Config::new(&[&target]).http2();
     let balancer = Balancer::start(&config);
     let accepted =
-        |balancer: &Balancer| balancer.metric(&format!("balancer_listener_connections_accepted_total{WEB}"));
+        |balancer: &Balancer| balancer.metric(&format!("balancer_connections_accepted_total{WEB}"));
     let before = accepted(&balancer);
     let mut connection = balancer.connect();
     for status in [200, 204, 404] {
@@ -118,7 +118,7 @@ fn listeners_and_groups_have_figures_of_their_own() {
     });
     assert_eq!(accepted(&balancer) - before, 4.0);
     until("ended connections are not counted", 10.0, || {
-        (count("balancer_listener_connections_active", WEB) == 1.0).then_some(())
+        (count("balancer_connections_active", WEB) == 1.0).then_some(())
     });
     let up_to = |family: &str, labels: &str, bound: &str| {
         let labels = labels.trim_end_matches('}');
@@ -143,6 +143,82 @@ fn listeners_and_groups_have_figures_of_their_own() {
     balancer.reload(&Config::new(&[&other]).http2());
     assert_eq!(class("2xx"), 2.0);
     assert_eq!(count("balancer_request_duration_seconds_count", WEB), 5.0);
+}
+
+/// A redirect for all but paths that begin with `/app`.
+fn second_listener(port: u16) -> String {
+    format!(
+        "listener \"second\" {{\n  port = {port}\n  protocol = \"HTTP\"\n  http2_prior_knowledge = true\n  default_action {{\n    \
+         type = \"redirect\"\n    redirect {{\n      status_code = \"HTTP_302\"\n      path = \"/elsewhere\"\n    }}\n  }}\n}}\n\
+         listener_rule \"app\" {{\n  listener_arn = listener.second.arn\n  priority = 1\n  action {{\n    type = \"forward\"\n    \
+         target_group_arn = target_group.app.arn\n  }}\n  condition {{\n    path_pattern {{\n      values = [\"/app*\"]\n    \
+         }}\n  }}\n}}\n"
+    )
+}
+
+#[test]
+fn what_clients_do_is_counted_by_listener() {
+    let target = Target::plain();
+    let port = support::ports::free();
+    let second: std::net::SocketAddr = ([127, 0, 0, 1], port).into();
+    let both = Config::new(&[&target]).more(&second_listener(port));
+    let balancer = Balancer::start(&both);
+    let figure = |name: &str, listener: &str, more: &str| {
+        balancer.metric(&format!("{name}{{load_balancer=\"main\",listener=\"{listener}\"{more}}}")) as u64
+    };
+    let before = ["web", "second"].map(|name| figure("balancer_connections_accepted_total", name, ""));
+    for path in ["/", "/app", "/app/2"] {
+        balancer.connect().get(path, "");
+    }
+    let mut connection = support::Connection::open(second);
+    assert_eq!(connection.get("/app", "X_Odd: 1\r\n").status, 200);
+    assert_eq!(connection.get("/", "").status, 302);
+    assert_eq!(
+        connection
+            .send("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n")
+            .response()
+            .status,
+        400
+    );
+    let mut http2 = http2::Connection::open(second);
+    assert_eq!(http2.status_of("/", &[]), 302);
+    assert_eq!(http2.status_of("/app", &[("content-type", "application/grpc")]), 464);
+    drop(http2);
+    let ended = |name| figure("balancer_connections_active", name, "") == 0;
+    until("all connections are closed", 10.0, || (ended("web") && ended("second")).then_some(()));
+    for (name, more, [web, other]) in [
+        ("balancer_requests_total", "", [3, 4]),
+        ("balancer_rule_evaluations_total", "", [0, 4]),
+        ("balancer_redirects_total", "", [0, 2]),
+        ("balancer_responses_total", ",status=\"400\"", [0, 1]),
+        ("balancer_responses_total", ",status=\"464\"", [0, 1]),
+        ("balancer_forwarded_invalid_header_requests_total", "", [0, 1]),
+        ("balancer_desync_mitigation_non_compliant_requests_total", ",classification=\"Severe\"", [0, 1]),
+        ("balancer_http2_connections_opened_total", "", [0, 1]),
+        ("balancer_http2_connections_active", "", [0, 0]),
+        ("balancer_http2_streams_opened_total", "", [0, 2]),
+        ("balancer_http2_streams_active", "", [0, 0]),
+    ] {
+        assert_eq!(
+            ["web", "second"].map(|listener| figure(name, listener, more)),
+            [web, other],
+            "{name}{more}"
+        );
+    }
+    let accepted = ["web", "second"].map(|name| figure("balancer_connections_accepted_total", name, ""));
+    assert_eq!([accepted[0] - before[0], accepted[1] - before[1]], [3, 2]);
+    let status = balancer.status();
+    for name in ["requests", "bytes_received", "bytes_sent"] {
+        let each = |place: usize| status.0["listeners"][place][name].as_u64().unwrap();
+        assert!(each(0) > 0 && each(1) > 0, "{name}");
+        assert_eq!(each(0) + each(1), status.total(name), "{name}");
+    }
+    // What a listener counted stays with the process when a reload removes it, and is told again when it is back.
+    balancer.reload(&Config::new(&[&target]));
+    assert_eq!(balancer.metric("balancer_requests_total"), 3.0);
+    assert_eq!(balancer.status().total("requests"), 7);
+    balancer.reload(&both);
+    assert_eq!(figure("balancer_requests_total", "second", ""), 4);
 }
 
 #[test]

@@ -279,15 +279,26 @@ impl Balancer {
         Client::new(self.admin).get(path)
     }
 
-    /// The sample of this name and these labels (as the text has them) of the metrics.
+    /// The sum of the series of this name that have these labels (`name{label="value",…}`) among others.
     ///
     /// # Panics
     /// When there is none.
     #[must_use]
     pub fn metric(&self, sample: &str) -> f64 {
         let page = self.admin_page("/metrics").text();
-        let mut lines = page.lines().filter_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
-        lines.next().and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {sample} in:\n{page}"))
+        let (name, wanted) = match sample.trim_end_matches('}').split_once('{') {
+            Some((name, labels)) => (name, labels.split(',').collect()),
+            None => (sample, Vec::new()),
+        };
+        let values: Vec<f64> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix(name)?.rsplit_once(' '))
+            .filter(|(labels, _)| labels.is_empty() || labels.starts_with('{'))
+            .filter(|(labels, _)| wanted.iter().all(|label| labels.contains(label)))
+            .map(|(_, value)| value.parse().unwrap())
+            .collect();
+        assert!(!values.is_empty(), "no {sample} in:\n{page}");
+        values.iter().sum()
     }
 
     /// A connection to its listener.

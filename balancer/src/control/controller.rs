@@ -37,7 +37,7 @@ use crate::{
         ASSESSMENT, CheckTarget, Registry, Slots, TargetNames, TargetState, Urgency, WantedGroup,
     },
     telemetry::{
-        counters::{ControlCounters, ListenerRuntime},
+        counters::{ControlCounters, ListenerRuntimes},
         health_check_log::CheckRecord,
         inspect::CurrentSnapshot,
         sink::Batches,
@@ -88,6 +88,8 @@ pub struct Parts {
     pub logs: LogFiles,
     /// Counts reloads.
     pub counters: Arc<ControlCounters>,
+    /// The figures of listeners.
+    pub runtimes: Arc<ListenerRuntimes>,
     /// What status and metrics look at.
     pub current: Arc<CurrentSnapshot>,
 }
@@ -156,7 +158,7 @@ pub struct Controller {
     state_dir: PathBuf,
     pending: Option<Pending>,
     /// The figures of each listener.
-    runtimes: HashMap<SocketAddr, Arc<ListenerRuntime>>,
+    runtimes: Arc<ListenerRuntimes>,
     /// The rules of each listener, compiled.
     rules: HashMap<SocketAddr, Arc<RuleTable>>,
     servers: Servers,
@@ -252,7 +254,7 @@ impl Controller {
             publish_at: None,
             published: monotonic_now(),
             pending: None,
-            runtimes: HashMap::new(),
+            runtimes: parts.runtimes,
             rules: HashMap::new(),
         };
         controller.resolver.sync(host_names(&controller.configuration), monotonic_now());
@@ -461,11 +463,7 @@ impl Controller {
         self.published = monotonic_now();
         let balancers: Vec<Arc<LoadBalancer>> =
             self.configuration.load_balancers.iter().cloned().map(Arc::new).collect();
-        let (runtimes, workers) = (&mut self.runtimes, self.workers.len());
-        runtimes.retain(|address, _| self.listeners.iter().any(|(known, _)| known == address));
-        let mut view = |listener: &Listener| {
-            let runtime =
-                runtimes.entry(listener.address).or_insert_with(|| Arc::new(ListenerRuntime::new(workers)));
+        let view = |listener: &Listener| {
             let id = self.listeners.iter().find(|(address, _)| *address == listener.address)?.1;
             let balancer = balancers.get(listener.load_balancer)?;
             Some(Arc::new(ListenerView {
@@ -473,7 +471,7 @@ impl Controller {
                 name: listener.name.clone(),
                 port: listener.address.port(),
                 tls: self.tls.get(&listener.address).cloned(),
-                runtime: Arc::clone(runtime),
+                runtime: self.runtimes.of(listener.address, self.workers.len()),
                 access_log: self.logs.access(&balancer.name),
                 load_balancer: Arc::clone(balancer),
                 asked: listener.tls.as_ref().and_then(|tls| tls.mutual_authentication.clone()),
@@ -483,7 +481,7 @@ impl Controller {
                 rules: Arc::clone(self.rules.get(&listener.address)?),
             }))
         };
-        let listeners = self.configuration.listeners.iter().filter_map(&mut view).collect();
+        let listeners = self.configuration.listeners.iter().filter_map(view).collect();
         let snapshot = Arc::new(Snapshot { listeners, groups: self.registry.views() });
         self.current.set(Arc::clone(&snapshot));
         self.tell(|| WorkerMessage::Snapshot(Arc::clone(&snapshot)));

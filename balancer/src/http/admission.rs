@@ -2,13 +2,12 @@
 //! Must not know: rules, groups, targets.
 
 use super::{
-    Context,
     entry::Entry,
     plan::{Refusal, Wishes},
 };
 use crate::{
     model::{Classification, DesyncMode, LoadBalancer, TlsFields},
-    telemetry::counters::OwnStatus,
+    telemetry::counters::{ListenerShard, OwnStatus},
     wire::{
         desync::{self, Reason},
         fields::{Kind, is_plain_name, list},
@@ -24,7 +23,7 @@ const MOST_ADDRESSES: usize = 30;
 /// # Errors
 /// What the client is to be told instead.
 pub(super) fn admit(
-    context: &Context,
+    shard: &ListenerShard,
     settings: &LoadBalancer,
     tls_fields: &TlsFields,
     request: &mut Request<'_>,
@@ -32,7 +31,7 @@ pub(super) fn admit(
 ) -> Result<Wishes, Refusal> {
     let mut wishes = Wishes::of(request);
     if let Some(reason) = desync::of_request(request) {
-        note(context, entry, reason);
+        note(shard, entry, reason);
         mitigate(settings.desync_mitigation_mode, reason, &mut wishes)?;
     }
     let refuse = |status| Refusal::error(status, wishes);
@@ -49,9 +48,9 @@ pub(super) fn admit(
     if request.fields.has_invalid_names() {
         if settings.drop_invalid_header_fields {
             request.fields.drop_names(|name| !is_plain_name(name));
-            context.counters.invalid_headers_dropped.inc();
+            shard.invalid_headers_dropped.inc();
         } else {
-            context.counters.invalid_headers_forwarded.inc();
+            shard.invalid_headers_forwarded.inc();
         }
     }
     Ok(wishes)
@@ -75,9 +74,9 @@ fn mitigate(mode: DesyncMode, reason: Reason, wishes: &mut Wishes) -> Result<(),
     Ok(())
 }
 
-fn note(context: &Context, entry: &mut Entry, reason: Reason) {
+fn note(shard: &ListenerShard, entry: &mut Entry, reason: Reason) {
     entry.classified(reason);
-    context.counters.non_compliant(reason.class());
+    shard.non_compliant(reason.class());
     tracing::debug!(
         classification = reason.class().name(),
         reason = reason.name(),
@@ -86,9 +85,9 @@ fn note(context: &Context, entry: &mut Entry, reason: Reason) {
 }
 
 /// A whole head that is none to go on with is refused in every mode, and counts as what it is.
-pub(super) fn unreadable(context: &Context, head: &[u8], error: HeadError, entry: &mut Entry) -> Refusal {
+pub(super) fn unreadable(shard: &ListenerShard, head: &[u8], error: HeadError, entry: &mut Entry) -> Refusal {
     if let Some(reason) = desync::of_head(head) {
-        note(context, entry, reason);
+        note(shard, entry, reason);
     }
     error.into()
 }

@@ -28,7 +28,7 @@ use crate::{
     model::MutualAuthentication,
     response::answer::Answer,
     snapshot::{ListenerId, ListenerView},
-    telemetry::counters::OwnStatus,
+    telemetry::counters::{ListenerShard, OwnStatus},
     tls::ClientCertificate,
     wire::{
         buffer::{BUFFER_SIZE, Buffer},
@@ -166,6 +166,11 @@ impl Client {
         Handover { stream, secure, before, connected, snapshot, listener, watched, born_millis }
     }
 
+    /// This worker's shard of the listener's figures.
+    pub(super) fn shard(&self) -> &ListenerShard {
+        self.context.listener_shard(&self.listener)
+    }
+
     pub(super) fn watch(&self) -> &Rc<Watch> {
         self.watched.watch()
     }
@@ -266,7 +271,7 @@ impl Client {
 
     /// Sends an answer of the balancer's own and counts it.
     pub(super) async fn answer(&mut self, answer: &Answer, keep_alive: bool, to_head: bool) -> After {
-        self.context.count_answer(answer);
+        self.context.count_answer(&self.listener, answer);
         self.entry.own(answer);
         let page = answer.render(&self.listener.response_fields, &self.context.clock, keep_alive, to_head);
         self.arm_idle();
@@ -281,21 +286,21 @@ impl Client {
 
     /// Counts bytes of a request.
     pub(super) fn count_received(&mut self, bytes: u64) {
-        self.context.counters.bytes_received.add(bytes);
+        self.shard().bytes_received.add(bytes);
         self.count_ipv6(bytes);
         self.entry.received(bytes);
     }
 
     /// Counts bytes of a response.
     pub(super) fn count_returned(&mut self, bytes: u64) {
-        self.context.counters.bytes_sent.add(bytes);
+        self.shard().bytes_sent.add(bytes);
         self.count_ipv6(bytes);
         self.entry.returned(bytes);
     }
 
     fn count_ipv6(&self, bytes: u64) {
         if self.connected.is_ipv6() {
-            self.context.counters.ipv6_bytes.add(bytes);
+            self.shard().ipv6_bytes.add(bytes);
         }
     }
 
@@ -358,10 +363,8 @@ impl Client {
     /// A request is over.
     fn end_request(&mut self) {
         self.entry = Entry::default();
-        if let Some(began) = self.began.take()
-            && let Some(shard) = self.listener.runtime.shard(self.context.worker)
-        {
-            shard.request_duration.observe(monotonic_now().saturating_duration_since(began));
+        if let Some(began) = self.began.take() {
+            self.shard().request_duration.observe(monotonic_now().saturating_duration_since(began));
         }
     }
 

@@ -16,12 +16,12 @@ use crate::{
     id::Slot,
     kernel::{EventSender, Tables, Words},
     response::answer::{Answer, Reason},
-    snapshot::Snapshot,
+    snapshot::{ListenerView, Snapshot},
     stickiness::SessionTable,
     target_group::{GroupView, TargetState, TargetView},
     telemetry::{
         access_log::Record,
-        counters::{GroupShard, TargetShard, WorkerCounters},
+        counters::{GroupShard, ListenerShard, TargetShard, WorkerCounters},
         sink::Batches,
     },
     upstream::{Counting, Pool, TlsSessions, multiplex::Multiplexed},
@@ -136,17 +136,24 @@ impl Context {
     }
 
     /// Counts an answer of the balancer's own.
-    pub fn count_answer(&self, answer: &Answer) {
+    pub fn count_answer(&self, listener: &ListenerView, answer: &Answer) {
+        let shard = self.listener_shard(listener);
         match answer.reason {
-            Reason::Error(status) => self.counters.own(status),
-            Reason::Redirect => self.counters.redirects.inc(),
-            Reason::FixedResponse => self.counters.fixed(answer.status),
+            Reason::Error(status) => shard.own(status),
+            Reason::Redirect => shard.redirects.inc(),
+            Reason::FixedResponse => shard.fixed(answer.status),
         }
     }
 
     /// Hands the log lines that have come together to the threads that write them.
     pub fn hand_over_logs(&self) {
         self.counters.log_lines_dropped.add(self.logs.borrow_mut().flush());
+    }
+
+    /// This worker's shard of a listener's figures.
+    #[must_use]
+    pub fn listener_shard<'l>(&self, listener: &'l ListenerView) -> &'l ListenerShard {
+        listener.runtime.shard(self.worker)
     }
 
     /// This worker's shard of a group's figures.

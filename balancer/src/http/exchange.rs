@@ -257,7 +257,7 @@ impl Transfer {
 
     fn client_gone(&self, client: &mut Client) -> Outcome {
         client.entry.client_gone();
-        client.context.counters.own(OwnStatus::ClientClosed);
+        client.shard().own(OwnStatus::ClientClosed);
         Outcome::Over(After::Gone)
     }
 

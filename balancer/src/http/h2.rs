@@ -30,6 +30,7 @@ use tokio::{
 use super::{Context, connected::Connected, context::Taken};
 use crate::{
     snapshot::ListenerView,
+    telemetry::counters::ListenerShard,
     wire::{
         buffer::Buffer,
         deadline::{Interrupt, Watch, Watched},
@@ -93,8 +94,8 @@ pub(super) async fn serve<S>(context: Rc<Context>, handover: Handover<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let counters = Arc::clone(&context.counters);
-    counters.http2_connections_opened.inc();
+    let begun = Arc::clone(&handover.listener);
+    context.listener_shard(&begun).http2_connections_opened.inc();
     let Handover { stream, secure, before, connected, snapshot, listener, watched, born_millis } = handover;
     let stream = Metered::new(stream, before, context.clock.millis());
     let meter = Rc::clone(stream.meter());
@@ -117,7 +118,7 @@ where
         run(&session, connection, &meter).await;
     }
     session.count(&meter);
-    counters.http2_connections_closed.inc();
+    session.context.listener_shard(&begun).http2_connections_closed.inc();
 }
 
 fn settings() -> server::Builder {
@@ -176,7 +177,7 @@ where
                 connection.abrupt_shutdown(match fault {
                     Fault::NoSettings => Reason::PROTOCOL_ERROR,
                     Fault::Flood => {
-                        session.context.counters.http2_floods.inc();
+                        session.figures(|shard| shard.http2_floods.inc());
                         Reason::ENHANCE_YOUR_CALM
                     }
                 });
@@ -196,12 +197,18 @@ impl Session {
     /// Counts what has gone over the wire.
     fn count(&self, meter: &Meter) {
         let (received, sent) = (meter.take_received(), meter.take_sent());
-        let counters = &self.context.counters;
-        counters.bytes_received.add(received);
-        counters.bytes_sent.add(sent);
-        if self.connected.is_ipv6() {
-            counters.ipv6_bytes.add(received + sent);
-        }
+        self.figures(|shard| {
+            shard.bytes_received.add(received);
+            shard.bytes_sent.add(sent);
+            if self.connected.is_ipv6() {
+                shard.ipv6_bytes.add(received + sent);
+            }
+        });
+    }
+
+    /// Counts into this worker's shard of the listener's figures.
+    fn figures(&self, count: impl FnOnce(&ListenerShard)) {
+        count(self.context.listener_shard(&self.view.borrow().1));
     }
 
     /// Without a request under way the connection may be idle for as long as any; PING does not change that
@@ -260,7 +267,7 @@ struct Open(Rc<Session>);
 impl Open {
     fn begin(session: &Rc<Session>) -> Self {
         session.open.set(session.open.get() + 1);
-        session.context.counters.http2_streams_opened.inc();
+        session.figures(|shard| shard.http2_streams_opened.inc());
         session.arm();
         Self(Rc::clone(session))
     }
@@ -269,7 +276,7 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.open.set(self.0.open.get().saturating_sub(1));
-        self.0.context.counters.http2_streams_closed.inc();
+        self.0.figures(|shard| shard.http2_streams_closed.inc());
         self.0.arm();
     }
 }

@@ -162,7 +162,7 @@ impl Plan {
         // Looked at where it stands: with room for all its fields it is too large to be moved about.
         match &mut Request::parse(bytes) {
             Ok(request) => Self::decide(context, snapshot, listener, route, request, memory, entry),
-            Err(error) => Err(unreadable(context, bytes, *error, entry)),
+            Err(error) => Err(unreadable(context.listener_shard(listener), bytes, *error, entry)),
         }
     }
 
@@ -179,16 +179,17 @@ impl Plan {
         mut memory: Vec<u8>,
         entry: &mut Entry,
     ) -> Result<Self, Refusal> {
-        context.counters.requests.inc();
+        let shard = context.listener_shard(listener);
+        shard.requests.inc();
         entry.request(request, route);
         if route.connected.peer.ip().to_canonical().is_ipv6() {
-            context.counters.ipv6_requests.inc();
+            shard.ipv6_requests.inc();
         }
-        let wishes = admit(context, &listener.load_balancer, &listener.tls_fields, request, entry)?;
+        let wishes = admit(shard, &listener.load_balancer, &listener.tls_fields, request, entry)?;
         let target = Target::of(request)?;
         let view = request.view();
         let chosen = listener.rules.choose(&view, route.connected.peer.ip());
-        context.counters.rule_evaluations.add(chosen.evaluated as u64);
+        shard.rule_evaluations.add(chosen.evaluated as u64);
         entry.rule(&chosen);
         let forward = forward_of(&chosen, &target, route, wishes)?;
         let target = match chosen.transforms {
@@ -203,14 +204,14 @@ impl Plan {
         let trace = context.trace_ids.borrow_mut().draw(context.clock.unix());
         let traced = forward::head(request, &target, route, &trace, &mut memory);
         entry.trace(memory.get(traced).unwrap_or_default());
-        Self::route(context, snapshot, (listener.id, &chosen, forward), &view, wishes, memory, entry)
+        Self::route(context, snapshot, (listener, &chosen, forward), &view, wishes, memory, entry)
     }
 
     /// Decides which group and which target get the request.
     fn route(
         context: &Context,
         snapshot: Rc<Taken>,
-        (listener, chosen, forward): (ListenerId, &Chosen<'_>, &Forward),
+        (listener, chosen, forward): (&ListenerView, &Chosen<'_>, &Forward),
         view: &RequestHead<'_>,
         wishes: Wishes,
         head: Vec<u8>,
@@ -220,14 +221,16 @@ impl Plan {
         let routed = forward.route(view, context.clock.unix());
         if let Some(decision) = &routed.decision {
             entry.group_decision(decision.outcome);
-            if let Some(counter) = context.counters.group_stickiness.get(decision.outcome.index()) {
-                counter.inc();
-            }
+            context.listener_shard(listener).group_decision(decision.outcome.index());
         }
         // No client has a group yet, and none has a weight: nobody is there.
         let place = routed.place.ok_or_else(|| refuse(OwnStatus::ServiceUnavailable))?;
-        let group_choice =
-            routed.decision.map(|decision| GroupChoice { listener, action: chosen.place, place, decision });
+        let group_choice = routed.decision.map(|decision| GroupChoice {
+            listener: listener.id,
+            action: chosen.place,
+            place,
+            decision,
+        });
         let (index, group) = forward
             .group(place)
             .and_then(|index| Some((index, snapshot.groups.get(index)?)))
@@ -237,7 +240,7 @@ impl Plan {
             return Err(refuse(OwnStatus::IncompatibleProtocol));
         }
         if view.version == Version::Http2 && is_grpc(view) {
-            context.counters.grpc_requests.inc();
+            context.listener_shard(listener).grpc_requests.inc();
         }
         let shard = context.group_shard(group);
         if let Some(shard) = shard {

@@ -22,8 +22,7 @@ pub(super) async fn tunnel(
     inbound: &mut Buffer,
     head: Pump,
 ) {
-    let counters = std::sync::Arc::clone(&client.context.counters);
-    counters.tunnels_opened.inc();
+    client.shard().tunnels_opened.inc();
     client.entry.tunnel();
     client.began = None;
     let mut down = Pump::new(head.into_memory(), Framing::UntilClose, Delivery::AsIs);
@@ -66,5 +65,5 @@ pub(super) async fn tunnel(
     let _ = watch.within(both).await;
     client.count_received(up.moved());
     client.count_returned(down.moved());
-    counters.tunnels_closed.inc();
+    client.shard().tunnels_closed.inc();
 }

@@ -23,13 +23,12 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Serves an accepted socket to its end.
 pub(super) async fn begin(context: Rc<Context>, socket: TcpStream, peer: SocketAddr, listener: ListenerId) {
-    context.counters.connections_accepted.inc();
-    let view = context.snapshot().listener(listener).cloned();
-    let runtime = view.as_ref().map(|view| Arc::clone(&view.runtime));
-    let shard = runtime.as_ref().and_then(|runtime| runtime.shard(context.worker));
-    shard.inspect(|shard| shard.connections_accepted.inc());
-    let tls = view.as_ref().and_then(|view| view.tls.clone().map(|tls| (Arc::clone(view), tls)));
-    let accepted = match tls {
+    // A reload may have removed it between the client's coming and this.
+    let Some(view) = context.snapshot().listener(listener).cloned() else { return };
+    // Kept apart: the settings of the view do not have to last as long as the connection.
+    let runtime = Arc::clone(&view.runtime);
+    runtime.shard(context.worker).connections_accepted.inc();
+    let accepted = match view.tls.clone() {
         None => Some(Accepted {
             stream: ClientStream::Plain(socket),
             peer,
@@ -39,7 +38,7 @@ pub(super) async fn begin(context: Rc<Context>, socket: TcpStream, peer: SocketA
             asked: None,
         }),
         // Apart, so that plain connections do not carry its state.
-        Some((view, config)) => {
+        Some(config) => {
             let secured = Box::pin(secure(&context, socket, config, peer, &view)).await;
             secured.map(|Secured { stream, certificate, identity }| Accepted {
                 stream: ClientStream::Tls(Box::new(stream)),
@@ -51,11 +50,11 @@ pub(super) async fn begin(context: Rc<Context>, socket: TcpStream, peer: SocketA
             })
         }
     };
+    drop(view);
     if let Some(accepted) = accepted {
         serve(Rc::clone(&context), accepted).await;
     }
-    shard.inspect(|shard| shard.connections_closed.inc());
-    context.counters.connections_closed.inc();
+    runtime.shard(context.worker).connections_closed.inc();
 }
 
 /// What came of a handshake.
@@ -89,6 +88,7 @@ async fn secure(
     listener: &ListenerView,
 ) -> Option<Secured> {
     socket.set_nodelay(true).ok()?;
+    let shard = context.listener_shard(listener);
     let watched = context.watches.register();
     let watch = watched.watch();
     watch.set_listener(listener.id.0);
@@ -100,18 +100,18 @@ async fn secure(
         // Whoever connects and goes has not failed a handshake.
         Ok(Ok(0)) => return None,
         Ok(Ok(_)) if first[0].is_ascii_uppercase() => {
-            context.counters.client_tls_errors.inc();
+            shard.client_tls_errors.inc();
             answer_plain(context, listener, socket, peer, &watched).await;
             return None;
         }
         Ok(Ok(_)) => {}
         _ => {
-            context.counters.client_tls_errors.inc();
+            shard.client_tls_errors.inc();
             return None;
         }
     }
     let mut certificate = None;
-    let mut accepting = pin!(TlsAcceptor::from(config).accept(socket));
+    let mut accepting = pin!(TlsAcceptor::from(config).accept(socket).into_fallible());
     let accepted = poll_fn(|cx| {
         let step = accepting.as_mut().poll(cx);
         certificate = take_chosen().or_else(|| certificate.take());
@@ -121,21 +121,22 @@ async fn secure(
         Ok(Ok(stream)) => {
             let identity = stream.get_ref().1.peer_certificates().and_then(ClientCertificate::of);
             if is_outlived(&stream, identity.as_ref(), listener.asked.as_ref()) {
-                context.counters.client_tls_errors.inc();
-                context.counters.refused(ClientCertRefusal::Expired);
+                shard.client_tls_errors.inc();
+                shard.refused(ClientCertRefusal::Expired);
                 return None;
             }
-            context.counters.client_tls_handshakes.inc();
+            shard.client_tls_handshakes.inc();
             if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
-                context.counters.client_tls_resumptions.inc();
+                shard.client_tls_resumptions.inc();
             }
             Some(Secured { stream, certificate, identity })
         }
         failed => {
-            context.counters.client_tls_errors.inc();
-            if let Ok(Err(error)) = failed {
+            shard.client_tls_errors.inc();
+            // The socket comes back along with the error: closed is what has been counted.
+            if let Ok(Err((error, _socket))) = failed {
                 if let Some(refusal) = refusal(&error) {
-                    context.counters.refused(refusal);
+                    shard.refused(refusal);
                 }
                 tracing::debug!(%error, "a TLS handshake failed");
             }
@@ -152,7 +153,7 @@ async fn answer_plain(
     peer: SocketAddr,
     watched: &Watched,
 ) {
-    context.counters.own(OwnStatus::BadRequest);
+    context.listener_shard(listener).own(OwnStatus::BadRequest);
     let page =
         Answer::error(OwnStatus::BadRequest).render(&listener.response_fields, &context.clock, false, false);
     if let Ok(local) = socket.local_addr() {

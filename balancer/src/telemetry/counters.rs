@@ -1,10 +1,12 @@
 //! Counters of the request path. Every counter has one writer, its worker, so that counting is a plain
 //! load and store; readers (metrics, status) add up the shards of all workers.
 
+mod listener;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+pub use self::listener::{ListenerRuntime, ListenerRuntimes, ListenerShard};
 use super::histogram::Histogram;
-use crate::model::Classification;
 
 /// A counter with a single writing thread.
 #[derive(Debug, Default)]
@@ -174,113 +176,24 @@ impl ClientCertRefusal {
     }
 }
 
-/// What one worker counts, whatever the group.
+/// What one worker counts, whatever the listener and the group.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub struct WorkerCounters {
-    /// Client connections accepted.
-    pub connections_accepted: Counter,
-    /// Client connections ended.
-    pub connections_closed: Counter,
     /// Times accepting paused because file descriptors ran out.
     pub accept_pauses: Counter,
-    /// Requests whose head was read whole.
-    pub requests: Counter,
-    /// Rules looked at; the default action is none (ALB: `RuleEvaluations`).
-    pub rule_evaluations: Counter,
-    /// Own answers by [`OwnStatus::index`].
-    pub own_responses: [Counter; OwnStatus::ALL.len()],
-    /// Requests that are not compliant, by [`Classification::index`] (ALB: `DesyncMitigationMode_NonCompliant_Request_Count`).
-    pub non_compliant: [Counter; Classification::ALL.len()],
-    /// Requests that lost fields for their names (ALB: `DroppedInvalidHeaderRequestCount`).
-    pub invalid_headers_dropped: Counter,
-    /// Requests that kept such fields (ALB: `ForwardedInvalidHeaderRequestCount`).
-    pub invalid_headers_forwarded: Counter,
-    /// Redirects answered (ALB: `HTTP_Redirect_Count`).
-    pub redirects: Counter,
-    /// Fixed responses answered, by class of status: 2xx, 4xx, 5xx (ALB: `HTTP_Fixed_Response_Count`).
-    pub fixed_responses: [Counter; 3],
-    /// What came of group cookies, by `stickiness::GroupOutcome`.
-    pub group_stickiness: [Counter; GROUP_STICKINESS_OUTCOMES],
     /// Requests sent again, to another target or on a fresh connection.
     pub retries: Counter,
     /// Connections opened to targets.
     pub target_connects: Counter,
     /// Requests sent on a pooled connection.
     pub target_reuses: Counter,
-    /// Tunnels begun (Upgrade answered with 101).
-    pub tunnels_opened: Counter,
-    /// Tunnels ended.
-    pub tunnels_closed: Counter,
-    /// Client connections that speak HTTP/2.
-    pub http2_connections_opened: Counter,
-    /// Those of them that ended.
-    pub http2_connections_closed: Counter,
-    /// Those that were ended for frames that make work and carry nothing.
-    pub http2_floods: Counter,
-    /// Requests begun over HTTP/2.
-    pub http2_streams_opened: Counter,
-    /// Those of them that ended.
-    pub http2_streams_closed: Counter,
-    /// TLS handshakes with clients that ended well.
-    pub client_tls_handshakes: Counter,
-    /// Those of them that resumed a session.
-    pub client_tls_resumptions: Counter,
-    /// TLS handshakes with clients that failed (ALB: ClientTLSNegotiationErrorCount).
-    pub client_tls_errors: Counter,
-    /// Those of them that failed for the client's certificate, by [`ClientCertRefusal::index`].
-    pub client_cert_refusals: [Counter; ClientCertRefusal::ALL.len()],
     /// TLS handshakes with targets that ended well.
     pub target_tls_handshakes: Counter,
     /// Those of them that resumed a session.
     pub target_tls_resumptions: Counter,
-    /// Calls of gRPC that were forwarded (ALB: GrpcRequestCount).
-    pub grpc_requests: Counter,
-    /// Requests of clients at IPv6 addresses (ALB: `IPv6RequestCount`).
-    pub ipv6_requests: Counter,
-    /// Bytes from and to clients at IPv6 addresses (ALB: `IPv6ProcessedBytes`).
-    pub ipv6_bytes: Counter,
     /// Lines for log files that did not fit into the queue of a writer.
     pub log_lines_dropped: Counter,
-    /// Bytes read from clients.
-    pub bytes_received: Counter,
-    /// Bytes written to clients.
-    pub bytes_sent: Counter,
-}
-
-impl WorkerCounters {
-    /// Records a handshake that failed for the client's certificate.
-    pub fn refused(&self, refusal: ClientCertRefusal) {
-        if let Some(counter) = self.client_cert_refusals.get(refusal.index()) {
-            counter.inc();
-        }
-    }
-
-    /// Records a fixed response.
-    pub fn fixed(&self, status: u16) {
-        let class = match status {
-            ..400 => 0,
-            400..500 => 1,
-            500.. => 2,
-        };
-        if let Some(counter) = self.fixed_responses.get(class) {
-            counter.inc();
-        }
-    }
-
-    /// Records a request that is not compliant.
-    pub fn non_compliant(&self, class: Classification) {
-        if let Some(counter) = self.non_compliant.get(class.index()) {
-            counter.inc();
-        }
-    }
-
-    /// Records an error that the balancer answers with.
-    pub fn own(&self, status: OwnStatus) {
-        if let Some(counter) = self.own_responses.get(status.index()) {
-            counter.inc();
-        }
-    }
 }
 
 /// What one worker counts for one target. Outlives reloads.
@@ -327,42 +240,6 @@ pub struct GroupShard {
     pub unhealthy_routing: Counter,
 }
 
-/// What one worker counts for one listener. Outlives reloads.
-#[derive(Debug, Default)]
-#[repr(align(64))]
-pub struct ListenerShard {
-    /// Client connections accepted (ALB: `NewConnectionCount`).
-    pub connections_accepted: Counter,
-    /// Those of them that ended.
-    pub connections_closed: Counter,
-    /// From the first byte of a request to the last of its answer.
-    pub request_duration: Histogram,
-}
-
-/// Figures of a listener, one shard a worker.
-#[derive(Debug)]
-pub struct ListenerRuntime(Box<[ListenerShard]>);
-
-impl ListenerRuntime {
-    /// For `workers` workers.
-    #[must_use]
-    pub fn new(workers: usize) -> Self {
-        Self((0..workers).map(|_| ListenerShard::default()).collect())
-    }
-
-    /// The shard that worker number `worker` writes.
-    #[must_use]
-    pub fn shard(&self, worker: usize) -> Option<&ListenerShard> {
-        self.0.get(worker)
-    }
-
-    /// All shards, for adding up.
-    #[must_use]
-    pub fn shards(&self) -> &[ListenerShard] {
-        &self.0
-    }
-}
-
 /// What the control thread counts. Only the control thread writes.
 #[derive(Debug, Default)]
 pub struct ControlCounters {
@@ -400,10 +277,5 @@ mod tests {
         for (place, refusal) in ClientCertRefusal::ALL.into_iter().enumerate() {
             assert_eq!(refusal.index(), place);
         }
-        let counters = WorkerCounters::default();
-        counters.own(OwnStatus::GatewayTimeout);
-        counters.own(OwnStatus::GatewayTimeout);
-        assert_eq!(counters.own_responses[OwnStatus::GatewayTimeout.index()].get(), 2);
-        assert_eq!(counters.own_responses[OwnStatus::BadGateway.index()].get(), 0);
     }
 }

@@ -9,12 +9,15 @@ use std::{
 };
 
 use super::{
-    counters::{ClientCertRefusal, ControlCounters, Counter, OwnStatus, STICKINESS_OUTCOMES, WorkerCounters},
+    counters::{
+        ClientCertRefusal, ControlCounters, Counter, ListenerRuntime, ListenerRuntimes, ListenerShard,
+        OwnStatus, STICKINESS_OUTCOMES, WorkerCounters,
+    },
     histogram::Histogram,
     sink::Written,
     status::{
         AnomalyStatus, Connections, GroupStatus, ListenerStatus, LoadSkew, RuleStatus, SessionTable, Status,
-        StickinessStatus, TargetStatus, Totals, WeightStatus,
+        StickinessStatus, TargetStatus, Totals, Traffic, WeightStatus,
     },
 };
 use crate::{
@@ -124,6 +127,8 @@ pub struct Inspector {
     pub started: Instant,
     /// One a worker.
     pub workers: Vec<Arc<WorkerCounters>>,
+    /// Figures of all listeners that there have been.
+    pub listeners: Arc<ListenerRuntimes>,
     /// The control thread's.
     pub control: Arc<ControlCounters>,
     /// What is served from.
@@ -141,7 +146,7 @@ impl Inspector {
     #[must_use]
     pub fn status(&self) -> Status {
         let snapshot = self.snapshot.get();
-        let totals = totals(&self.workers);
+        let totals = totals(&self.workers, &self.listeners.all());
         Status {
             version: VERSION.to_owned(),
             instance: self.instance.clone(),
@@ -287,87 +292,82 @@ fn by_class(count: impl Fn(usize) -> u64) -> BTreeMap<String, u64> {
     (0..5).map(|class| (format!("{}xx", class + 1), count(class))).collect()
 }
 
-fn totals(workers: &[Arc<WorkerCounters>]) -> Totals {
+fn totals(workers: &[Arc<WorkerCounters>], listeners: &[Arc<ListenerRuntime>]) -> Totals {
     let all = |counter: fn(&WorkerCounters) -> &Counter| sum(workers.iter().map(|worker| counter(worker)));
-    // What ended is read before what began, so that the difference is never below zero.
-    let connections_closed = all(|worker| &worker.connections_closed);
-    let tunnels_closed = all(|worker| &worker.tunnels_closed);
-    let http2_streams_closed = all(|worker| &worker.http2_streams_closed);
-    let http2_streams_opened = all(|worker| &worker.http2_streams_opened);
-    let http2_connections_closed = all(|worker| &worker.http2_connections_closed);
-    let http2_connections_opened = all(|worker| &worker.http2_connections_opened);
-    let connections_accepted = all(|worker| &worker.connections_accepted);
-    let tunnels_opened = all(|worker| &worker.tunnels_opened);
     Totals {
-        connections_accepted,
-        connections_active: connections_accepted.saturating_sub(connections_closed),
+        traffic: traffic(&listeners.iter().flat_map(|listener| listener.shards()).collect::<Vec<_>>()),
         accept_pauses: all(|worker| &worker.accept_pauses),
-        requests: all(|worker| &worker.requests),
-        own_responses: OwnStatus::ALL
-            .into_iter()
-            .map(|status| {
-                let counters = workers.iter().filter_map(|worker| worker.own_responses.get(status.index()));
-                (status.code(), sum(counters))
-            })
-            .collect(),
-        non_compliant_requests: Classification::ALL
-            .into_iter()
-            .map(|class| {
-                let counters = workers.iter().filter_map(|worker| worker.non_compliant.get(class.index()));
-                (class.name().to_owned(), sum(counters))
-            })
-            .collect(),
-        dropped_invalid_header_requests: all(|worker| &worker.invalid_headers_dropped),
-        forwarded_invalid_header_requests: all(|worker| &worker.invalid_headers_forwarded),
-        redirects: all(|worker| &worker.redirects),
-        fixed_responses: FIXED_CLASSES
-            .iter()
-            .enumerate()
-            .map(|(place, class)| {
-                let counters = workers.iter().filter_map(|worker| worker.fixed_responses.get(place));
-                ((*class).to_owned(), sum(counters))
-            })
-            .collect(),
-        group_stickiness: GroupOutcome::ALL
-            .into_iter()
-            .map(|outcome| {
-                let counters =
-                    workers.iter().filter_map(|worker| worker.group_stickiness.get(outcome.index()));
-                (outcome.as_str().to_owned(), sum(counters))
-            })
-            .collect(),
-        rule_evaluations: all(|worker| &worker.rule_evaluations),
         retries: all(|worker| &worker.retries),
         target_connects: all(|worker| &worker.target_connects),
         target_reuses: all(|worker| &worker.target_reuses),
+        target_tls_handshakes: all(|worker| &worker.target_tls_handshakes),
+        target_tls_resumptions: all(|worker| &worker.target_tls_resumptions),
+        log_lines_dropped: all(|worker| &worker.log_lines_dropped),
+        log_lines_written: 0,
+        log_lines_lost: 0,
+    }
+}
+
+/// What was counted for clients in all of `shards`.
+fn traffic(shards: &[&ListenerShard]) -> Traffic {
+    let all = |counter: fn(&ListenerShard) -> &Counter| sum(shards.iter().map(|shard| counter(shard)));
+    // One of several counters, under its name.
+    let named = |name: &str, counter: &dyn Fn(&ListenerShard) -> Option<&Counter>| {
+        (name.to_owned(), sum(shards.iter().filter_map(|shard| counter(shard))))
+    };
+    // What ended is read before what began, so that the difference is never below zero.
+    let connections_closed = all(|shard| &shard.connections_closed);
+    let tunnels_closed = all(|shard| &shard.tunnels_closed);
+    let http2_streams_closed = all(|shard| &shard.http2_streams_closed);
+    let http2_streams_opened = all(|shard| &shard.http2_streams_opened);
+    let http2_connections_closed = all(|shard| &shard.http2_connections_closed);
+    let http2_connections_opened = all(|shard| &shard.http2_connections_opened);
+    let connections_accepted = all(|shard| &shard.connections_accepted);
+    let tunnels_opened = all(|shard| &shard.tunnels_opened);
+    Traffic {
+        connections_accepted,
+        connections_active: connections_accepted.saturating_sub(connections_closed),
+        requests: all(|shard| &shard.requests),
+        own_responses: OwnStatus::ALL
+            .into_iter()
+            .map(|status| named(&status.code().to_string(), &|shard| shard.own_responses.get(status.index())))
+            .collect(),
+        non_compliant_requests: Classification::ALL
+            .into_iter()
+            .map(|class| named(class.name(), &|shard| shard.non_compliant.get(class.index())))
+            .collect(),
+        dropped_invalid_header_requests: all(|shard| &shard.invalid_headers_dropped),
+        forwarded_invalid_header_requests: all(|shard| &shard.invalid_headers_forwarded),
+        redirects: all(|shard| &shard.redirects),
+        fixed_responses: FIXED_CLASSES
+            .iter()
+            .enumerate()
+            .map(|(place, class)| named(class, &|shard| shard.fixed_responses.get(place)))
+            .collect(),
+        group_stickiness: GroupOutcome::ALL
+            .into_iter()
+            .map(|outcome| named(outcome.as_str(), &|shard| shard.group_stickiness.get(outcome.index())))
+            .collect(),
+        rule_evaluations: all(|shard| &shard.rule_evaluations),
         tunnels_opened,
         tunnels_active: tunnels_opened.saturating_sub(tunnels_closed),
         http2_connections_opened,
         http2_connections_active: http2_connections_opened.saturating_sub(http2_connections_closed),
-        http2_floods: all(|worker| &worker.http2_floods),
+        http2_floods: all(|shard| &shard.http2_floods),
         http2_streams_opened,
         http2_streams_active: http2_streams_opened.saturating_sub(http2_streams_closed),
-        client_tls_handshakes: all(|worker| &worker.client_tls_handshakes),
-        client_tls_resumptions: all(|worker| &worker.client_tls_resumptions),
-        client_tls_negotiation_errors: all(|worker| &worker.client_tls_errors),
+        client_tls_handshakes: all(|shard| &shard.client_tls_handshakes),
+        client_tls_resumptions: all(|shard| &shard.client_tls_resumptions),
+        client_tls_negotiation_errors: all(|shard| &shard.client_tls_errors),
         client_certificate_refusals: ClientCertRefusal::ALL
             .into_iter()
-            .map(|refusal| {
-                let counters =
-                    workers.iter().filter_map(|worker| worker.client_cert_refusals.get(refusal.index()));
-                (refusal.as_str().to_owned(), sum(counters))
-            })
+            .map(|refusal| named(refusal.as_str(), &|shard| shard.client_cert_refusals.get(refusal.index())))
             .collect(),
-        target_tls_handshakes: all(|worker| &worker.target_tls_handshakes),
-        target_tls_resumptions: all(|worker| &worker.target_tls_resumptions),
-        grpc_requests: all(|worker| &worker.grpc_requests),
-        ipv6_requests: all(|worker| &worker.ipv6_requests),
-        ipv6_bytes: all(|worker| &worker.ipv6_bytes),
-        log_lines_dropped: all(|worker| &worker.log_lines_dropped),
-        log_lines_written: 0,
-        log_lines_lost: 0,
-        bytes_received: all(|worker| &worker.bytes_received),
-        bytes_sent: all(|worker| &worker.bytes_sent),
+        grpc_requests: all(|shard| &shard.grpc_requests),
+        ipv6_requests: all(|shard| &shard.ipv6_requests),
+        ipv6_bytes: all(|shard| &shard.ipv6_bytes),
+        bytes_received: all(|shard| &shard.bytes_received),
+        bytes_sent: all(|shard| &shard.bytes_sent),
     }
 }
 
@@ -396,12 +396,8 @@ fn listener_status(listener: &ListenerView, snapshot: &Snapshot) -> ListenerStat
         target_groups: groups(&rule.action),
     });
     let shards = listener.runtime.shards();
-    // What ended is read before what began, so that the difference is never below zero.
-    let closed = sum(shards.iter().map(|shard| &shard.connections_closed));
-    let accepted = sum(shards.iter().map(|shard| &shard.connections_accepted));
     ListenerStatus {
-        connections_accepted: accepted,
-        connections_active: accepted.saturating_sub(closed),
+        traffic: traffic(&shards.iter().collect::<Vec<_>>()),
         request_duration: Histogram::sum(shards.iter().map(|shard| &shard.request_duration)),
         name: listener.name.clone(),
         protocol: if listener.tls.is_some() { "HTTPS" } else { "HTTP" }.to_owned(),

@@ -2,6 +2,7 @@
 //! Must not know: where figures come from, HTTP.
 
 pub mod cloudwatch;
+mod listeners;
 mod traffic;
 
 use std::{collections::HashSet, fmt};
@@ -13,7 +14,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::status::{Connections, GroupStatus, Status, TargetStatus};
+use super::status::{Connections, GroupStatus, Status, TargetStatus, Totals};
 
 /// Media type of [`render`]'s text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -41,9 +42,8 @@ impl Collector for StatusCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families = Families(encoder);
         process(&mut families, &self.0)?;
-        totals(&mut families, &self.0)?;
-        traffic::totals(&mut families, &self.0.totals)?;
-        traffic::listeners(&mut families, &self.0.listeners)?;
+        totals(&mut families, &self.0.totals)?;
+        listeners::write(&mut families, &self.0.listeners)?;
         groups(&mut families, &self.0.target_groups)?;
         traffic::groups(&mut families, &self.0.target_groups)?;
         targets(&mut families, &self.0.target_groups)
@@ -111,11 +111,6 @@ impl Families<'_> {
         let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
         gauge.encode(self.0.encode_descriptor(name, help, None, MetricType::Gauge)?)
     }
-
-    fn bytes(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        let family = self.0.encode_descriptor(name, help, Some(&Unit::Bytes), MetricType::Counter)?;
-        ConstCounter::new(value).encode(family)
-    }
 }
 
 fn process(families: &mut Families<'_>, status: &Status) -> fmt::Result {
@@ -162,62 +157,11 @@ fn process(families: &mut Families<'_>, status: &Status) -> fmt::Result {
     Ok(())
 }
 
-fn totals(families: &mut Families<'_>, status: &Status) -> fmt::Result {
-    let totals = &status.totals;
-    families.counter(
-        "balancer_connections_accepted",
-        "Client connections accepted.",
-        totals.connections_accepted,
-    )?;
-    families.gauge(
-        "balancer_connections_active",
-        "Client connections open now.",
-        totals.connections_active,
-    )?;
+fn totals(families: &mut Families<'_>, totals: &Totals) -> fmt::Result {
     families.counter(
         "balancer_accept_pauses",
         "Times accepting paused because file descriptors ran out.",
         totals.accept_pauses,
-    )?;
-    families.counter("balancer_requests", "Requests whose head was read whole.", totals.requests)?;
-    families.counters(
-        "balancer_responses",
-        "Answers of the balancer's own by status; 460 (the client went away) is recorded and never sent.",
-        totals.own_responses.iter().map(|(code, count)| ([("status", code.to_string())], *count)),
-    )?;
-    families.counters(
-        "balancer_desync_mitigation_non_compliant_requests",
-        "Requests that are not compliant with RFC 7230, by classification.",
-        totals
-            .non_compliant_requests
-            .iter()
-            .map(|(class, count)| ([("classification", class.as_str())], *count)),
-    )?;
-    families.counter(
-        "balancer_dropped_invalid_header_requests",
-        "Requests that lost fields whose names have other characters than letters, digits and hyphens.",
-        totals.dropped_invalid_header_requests,
-    )?;
-    families.counter(
-        "balancer_forwarded_invalid_header_requests",
-        "Requests with such fields, which they kept.",
-        totals.forwarded_invalid_header_requests,
-    )?;
-    families.counter(
-        "balancer_rule_evaluations",
-        "Listener rules looked at; default actions are none.",
-        totals.rule_evaluations,
-    )?;
-    families.counter("balancer_redirects", "Redirects answered.", totals.redirects)?;
-    families.counters(
-        "balancer_fixed_responses",
-        "Fixed responses answered, by class of status.",
-        totals.fixed_responses.iter().map(|(class, count)| ([("class", class.clone())], *count)),
-    )?;
-    families.counters(
-        "balancer_group_stickiness_decisions",
-        "Requests to actions with group stickiness, by what came of their cookies.",
-        totals.group_stickiness.iter().map(|(outcome, count)| ([("outcome", outcome.clone())], *count)),
     )?;
     families.counter(
         "balancer_retries",
@@ -231,60 +175,6 @@ fn totals(families: &mut Families<'_>, status: &Status) -> fmt::Result {
         totals.target_reuses,
     )?;
     families.counter(
-        "balancer_tunnels_opened",
-        "Tunnels begun (an Upgrade answered with 101).",
-        totals.tunnels_opened,
-    )?;
-    families.gauge("balancer_tunnels_active", "Tunnels open now.", totals.tunnels_active)?;
-    families.counter(
-        "balancer_http2_connections_opened",
-        "Client connections that began with HTTP/2.",
-        totals.http2_connections_opened,
-    )?;
-    families.gauge(
-        "balancer_http2_connections_active",
-        "Client connections that speak HTTP/2 now.",
-        totals.http2_connections_active,
-    )?;
-    families.counter(
-        "balancer_http2_floods",
-        "HTTP/2 connections ended for frames that make work and carry nothing.",
-        totals.http2_floods,
-    )?;
-    families.counter(
-        "balancer_http2_streams_opened",
-        "Requests begun over HTTP/2.",
-        totals.http2_streams_opened,
-    )?;
-    families.gauge(
-        "balancer_http2_streams_active",
-        "Requests over HTTP/2 under way now.",
-        totals.http2_streams_active,
-    )?;
-    families.counter(
-        "balancer_client_tls_handshakes",
-        "TLS handshakes with clients that ended well.",
-        totals.client_tls_handshakes,
-    )?;
-    families.counter(
-        "balancer_client_tls_resumptions",
-        "TLS handshakes with clients that resumed a session.",
-        totals.client_tls_resumptions,
-    )?;
-    families.counter(
-        "balancer_client_tls_negotiation_errors",
-        "TLS handshakes with clients that failed, plain HTTP to an HTTPS listener included.",
-        totals.client_tls_negotiation_errors,
-    )?;
-    families.counters(
-        "balancer_client_certificate_refusals",
-        "TLS handshakes with clients that failed for the client's certificate, by reason.",
-        totals
-            .client_certificate_refusals
-            .iter()
-            .map(|(reason, count)| ([("reason", reason.as_str())], *count)),
-    )?;
-    families.counter(
         "balancer_target_tls_handshakes",
         "TLS handshakes with targets that ended well.",
         totals.target_tls_handshakes,
@@ -294,16 +184,13 @@ fn totals(families: &mut Families<'_>, status: &Status) -> fmt::Result {
         "TLS handshakes with targets that resumed a session.",
         totals.target_tls_resumptions,
     )?;
-    families.counter("balancer_grpc_requests", "Calls of gRPC.", totals.grpc_requests)?;
     families.counter("balancer_log_lines", "Lines written into log files.", totals.log_lines_written)?;
     families.counters(
         "balancer_log_lines_lost",
         "Lines that did not get into a log file: its writer did not keep up, or writing failed.",
         [("queue_full", totals.log_lines_dropped), ("write_failed", totals.log_lines_lost)]
             .map(|(reason, count)| ([("reason", reason)], count)),
-    )?;
-    families.bytes("balancer_received", "Bytes read from clients.", totals.bytes_received)?;
-    families.bytes("balancer_sent", "Bytes written to clients.", totals.bytes_sent)
+    )
 }
 
 fn groups(families: &mut Families<'_>, groups: &[GroupStatus]) -> fmt::Result {

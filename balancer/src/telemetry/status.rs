@@ -43,24 +43,47 @@ pub struct Status {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Totals {
+    /// What clients did, at listeners that are gone too.
+    #[serde(flatten)]
+    pub traffic: Traffic,
+    /// Times accepting paused because file descriptors ran out.
+    pub accept_pauses: u64,
+    /// Requests sent again, to another target or on a fresh connection.
+    pub retries: u64,
+    /// Connections opened to targets.
+    pub target_connects: u64,
+    /// Requests sent on a pooled connection.
+    pub target_reuses: u64,
+    /// TLS handshakes with targets that ended well.
+    pub target_tls_handshakes: u64,
+    /// Those of them that resumed a session.
+    pub target_tls_resumptions: u64,
+    /// Lines written into log files.
+    pub log_lines_written: u64,
+    /// Lines that were dropped because the writer of a log file did not keep up.
+    pub log_lines_dropped: u64,
+    /// Lines that a log file did not take.
+    pub log_lines_lost: u64,
+}
+
+/// What clients did, at one listener or at all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Traffic {
     /// Client connections accepted.
     pub connections_accepted: u64,
     /// Client connections open now.
     pub connections_active: u64,
-    /// Times accepting paused because file descriptors ran out.
-    pub accept_pauses: u64,
     /// Requests whose head was read whole.
     pub requests: u64,
     /// Answers of the balancer's own by status code; 460 is recorded and never sent.
-    pub own_responses: BTreeMap<u16, u64>,
+    pub own_responses: BTreeMap<String, u64>,
     /// Requests that are not compliant with RFC 7230, by classification: `Acceptable`, `Ambiguous`, `Severe`.
     pub non_compliant_requests: BTreeMap<String, u64>,
     /// Requests that lost fields for their names.
     pub dropped_invalid_header_requests: u64,
     /// Requests that kept such fields.
     pub forwarded_invalid_header_requests: u64,
-    /// Requests sent again, to another target or on a fresh connection.
-    pub retries: u64,
     /// Rules looked at, default actions left out.
     pub rule_evaluations: u64,
     /// Redirects answered.
@@ -69,10 +92,6 @@ pub struct Totals {
     pub fixed_responses: BTreeMap<String, u64>,
     /// Decisions of group stickiness by outcome.
     pub group_stickiness: BTreeMap<String, u64>,
-    /// Connections opened to targets.
-    pub target_connects: u64,
-    /// Requests sent on a pooled connection.
-    pub target_reuses: u64,
     /// Tunnels begun (Upgrade answered with 101).
     pub tunnels_opened: u64,
     /// Tunnels open now.
@@ -95,22 +114,12 @@ pub struct Totals {
     pub client_tls_negotiation_errors: u64,
     /// Those of them that failed for the client's certificate, by reason.
     pub client_certificate_refusals: BTreeMap<String, u64>,
-    /// TLS handshakes with targets that ended well.
-    pub target_tls_handshakes: u64,
-    /// Those of them that resumed a session.
-    pub target_tls_resumptions: u64,
     /// Calls of gRPC.
     pub grpc_requests: u64,
     /// Requests of clients at IPv6 addresses.
     pub ipv6_requests: u64,
     /// Bytes from and to clients at IPv6 addresses.
     pub ipv6_bytes: u64,
-    /// Lines written into log files.
-    pub log_lines_written: u64,
-    /// Lines that were dropped because the writer of a log file did not keep up.
-    pub log_lines_dropped: u64,
-    /// Lines that a log file did not take.
-    pub log_lines_lost: u64,
     /// Bytes read from clients.
     pub bytes_received: u64,
     /// Bytes written to clients.
@@ -145,10 +154,9 @@ pub struct ListenerStatus {
     pub action: String,
     /// The groups its default action forwards to.
     pub target_groups: Vec<WeightStatus>,
-    /// Client connections accepted.
-    pub connections_accepted: u64,
-    /// Those of them open now.
-    pub connections_active: u64,
+    /// What its clients did.
+    #[serde(flatten)]
+    pub traffic: Traffic,
     /// From the first byte of a request to the last of its answer, tunnels left out.
     pub request_duration: HistogramStatus,
     /// Its rules, in the order they are tried.
@@ -401,6 +409,10 @@ mod tests {
             ".reloads",
             ".reload_failures",
             ".listeners[].name",
+            ".listeners[].requests",
+            ".listeners[].bytes_sent",
+            ".totals.requests",
+            ".totals.bytes_sent",
             ".target_groups[].name",
             ".target_groups[].algorithm",
             ".target_groups[].anomalous_hosts",
@@ -446,7 +458,7 @@ mod tests {
     #[test]
     fn own_answers_survive_the_way_through_json() {
         let mut status = full();
-        status.totals.own_responses.insert(502, 7);
+        status.totals.traffic.own_responses.insert("502".to_owned(), 7);
         let text = serde_json::to_string(&status).unwrap();
         assert!(text.contains("\"502\":7"), "{text}");
         assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), status);

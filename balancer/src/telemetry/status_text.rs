@@ -82,27 +82,27 @@ fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
     } else {
         writeln!(f, "kernel assist: {assist} ({})", Plain(&status.kernel_assist_detail))?;
     }
-    let totals = &status.totals;
+    let (totals, traffic) = (&status.totals, &status.totals.traffic);
     writeln!(
         f,
         "clients: {} connections open, {} accepted, {} requests, {} retries, {} tunnels open",
-        totals.connections_active,
-        totals.connections_accepted,
-        totals.requests,
+        traffic.connections_active,
+        traffic.connections_accepted,
+        traffic.requests,
         totals.retries,
-        totals.tunnels_active
+        traffic.tunnels_active
     )?;
-    if totals.http2_connections_opened > 0 {
+    if traffic.http2_connections_opened > 0 {
         writeln!(
             f,
             "HTTP/2: {} connections open, {} requests under way, {} begun, {} of gRPC",
-            totals.http2_connections_active,
-            totals.http2_streams_active,
-            totals.http2_streams_opened,
-            totals.grpc_requests
+            traffic.http2_connections_active,
+            traffic.http2_streams_active,
+            traffic.http2_streams_opened,
+            traffic.grpc_requests
         )?;
     }
-    let own: Vec<String> = totals
+    let own: Vec<String> = traffic
         .own_responses
         .iter()
         .filter(|(_, count)| **count > 0)
@@ -337,7 +337,7 @@ mod tests {
             }],
             ..Status::default()
         };
-        status.totals.own_responses = [(502, 3), (504, 0)].into();
+        status.totals.traffic.own_responses = [("502".to_owned(), 3), ("504".to_owned(), 0)].into();
         let text = StatusText(&status).to_string();
         assert_eq!(
             text,

@@ -21,7 +21,7 @@ impl Inspect for Figures {
     fn status(&self) -> Status {
         Status {
             version: "1.2.3".into(),
-            totals: Totals { requests: 42, ..Totals::default() },
+            totals: Totals { retries: 42, ..Totals::default() },
             ..Status::default()
         }
     }
@@ -74,7 +74,7 @@ async fn the_three_pages_are_served() {
     let metrics = get(address, "GET /metrics").await;
     assert!(metrics.starts_with("HTTP/1.1 200 OK\r\n"), "{metrics}");
     assert!(metrics.contains(&format!("content-type: {}\r\n", metrics::CONTENT_TYPE)), "{metrics}");
-    assert!(metrics.contains("\nbalancer_requests_total 42\n") && metrics.ends_with("# EOF\n"), "{metrics}");
+    assert!(metrics.contains("\nbalancer_retries_total 42\n") && metrics.ends_with("# EOF\n"), "{metrics}");
 
     let status = get(address, "GET /status?x=1").await;
     let (head, document) = status.split_once("\r\n\r\n").unwrap();

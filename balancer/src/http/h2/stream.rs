@@ -130,7 +130,8 @@ pub(super) async fn serve(
         }
     }
     stream.entry = Entry::default();
-    if let (Some(began), Some(shard)) = (stream.began, listener.runtime.shard(stream.context.worker)) {
+    if let Some(began) = stream.began {
+        let shard = stream.context.listener_shard(&listener);
         shard.request_duration.observe(monotonic_now().saturating_duration_since(began));
     }
     stream.linger().await;
@@ -223,7 +224,7 @@ impl Stream {
     /// Sends an answer of the balancer's own and counts it. It is short: the engine holds it until the client
     /// takes it.
     fn answer(&mut self, answer: &Answer, to_head: bool) {
-        self.context.count_answer(answer);
+        self.context.count_answer(&self.listener, answer);
         self.entry.own(answer);
         let to_head = to_head || answer.body.is_empty();
         let fields = &self.listener.response_fields;

@@ -282,7 +282,7 @@ impl Stream {
     /// The client reset the request or is gone while the target was awaited (ALB: 460).
     pub(super) fn client_gone(&mut self) -> Attempt {
         self.entry.client_gone();
-        self.context.counters.own(OwnStatus::ClientClosed);
+        self.context.listener_shard(&self.listener).own(OwnStatus::ClientClosed);
         Attempt::Over
     }
 }

@@ -62,8 +62,7 @@ pub(super) async fn tunnel(
     inbound: &mut Buffer,
     mut sink: SendStream<Bytes>,
 ) {
-    let counters = std::sync::Arc::clone(&stream.context.counters);
-    counters.tunnels_opened.inc();
+    stream.context.listener_shard(&stream.listener).tunnels_opened.inc();
     stream.entry.tunnel();
     stream.began = None;
     let mut up = Upload::new(Vec::new(), Framing::UntilClose);
@@ -104,7 +103,7 @@ pub(super) async fn tunnel(
     }
     stream.entry.received(up.taken());
     stream.entry.returned(down.moved());
-    counters.tunnels_closed.inc();
+    stream.context.listener_shard(&stream.listener).tunnels_closed.inc();
 }
 
 #[cfg(test)]

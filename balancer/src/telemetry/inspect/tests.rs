@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use super::*;
-use crate::telemetry::counters::ListenerRuntime;
 use crate::{
     id::TargetId,
     model::{
@@ -13,6 +12,8 @@ use crate::{
     snapshot::ListenerId,
     target_group::{GroupRuntime, Reason, TargetRuntime, TargetState},
 };
+
+const WEB: &str = "0.0.0.0:8080";
 
 struct Slots;
 
@@ -63,6 +64,7 @@ fn group(stickiness: Option<StickinessKind>) -> TargetGroup {
 }
 
 fn inspector() -> Inspector {
+    let listeners = Arc::new(ListenerRuntimes::default());
     let load_balancer = Arc::new(LoadBalancer {
         name: "default".into(),
         idle_timeout: Duration::from_secs(60),
@@ -104,7 +106,7 @@ fn inspector() -> Inspector {
             asked: None,
             tls_fields: Default::default(),
             response_fields: ListenerFields::default(),
-            runtime: Arc::new(ListenerRuntime::new(2)),
+            runtime: listeners.of(WEB.parse().unwrap(), 2),
             access_log: None,
             rules: Arc::new(RuleTable::compile(&[], &Action::forward_to(0), &keys)),
         })],
@@ -124,6 +126,7 @@ fn inspector() -> Inspector {
         started: clock::monotonic_now(),
         log_files: Arc::default(),
         workers: vec![Arc::default(), Arc::default()],
+        listeners,
         control: Arc::default(),
         snapshot: Arc::new(CurrentSnapshot::new(Arc::new(snapshot))),
         slots: Arc::new(Slots),
@@ -134,11 +137,16 @@ fn inspector() -> Inspector {
 #[test]
 fn shards_of_all_workers_are_added_up() {
     let inspector = inspector();
-    inspector.workers[0].requests.add(3);
-    inspector.workers[1].requests.add(4);
-    inspector.workers[0].connections_accepted.add(5);
-    inspector.workers[1].connections_closed.add(2);
-    inspector.workers[1].own(OwnStatus::BadGateway);
+    inspector.workers[0].retries.add(1);
+    inspector.workers[1].retries.add(1);
+    let web = inspector.listeners.of(WEB.parse().unwrap(), 2);
+    web.shard(0).requests.add(3);
+    web.shard(1).requests.add(4);
+    web.shard(0).connections_accepted.add(5);
+    web.shard(1).connections_closed.add(2);
+    web.shard(1).own(OwnStatus::BadGateway);
+    // A listener that is gone.
+    inspector.listeners.of("0.0.0.0:81".parse().unwrap(), 2).shard(0).requests.add(10);
     inspector.control.reloads.inc();
     inspector.control.begin_draining();
     let snapshot = inspector.snapshot.get();
@@ -151,9 +159,12 @@ fn shards_of_all_workers_are_added_up() {
     group.targets[0].runtime.shard(1).unwrap().requests.add(11);
 
     let status = inspector.status();
-    assert_eq!((status.totals.requests, status.totals.connections_active), (7, 3));
-    assert_eq!(status.totals.own_responses[&502], 1);
-    assert_eq!(status.totals.own_responses[&504], 0);
+    assert_eq!((status.totals.traffic.requests, status.totals.retries), (17, 2));
+    let [web] = &status.listeners[..] else { panic!("{:?}", status.listeners) };
+    assert_eq!((web.traffic.requests, web.traffic.connections_active), (7, 3));
+    for traffic in [&web.traffic, &status.totals.traffic] {
+        assert_eq!((traffic.own_responses["502"], traffic.own_responses["504"]), (1, 0));
+    }
     assert_eq!((status.workers, status.reloads, status.draining), (2, 1, true));
     assert_eq!(status.session_table, Some(SessionTable { capacity: 64, entries: 3 }));
     assert_eq!((status.kernel_assist, status.kernel_assist_detail.as_str()), (false, "not root"));

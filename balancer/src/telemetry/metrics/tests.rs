@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::telemetry::status::{HistogramStatus, ListenerStatus, SessionTable, StickinessStatus, Totals};
+use crate::telemetry::status::{
+    HistogramStatus, ListenerStatus, SessionTable, StickinessStatus, Totals, Traffic,
+};
 
 #[derive(Debug)]
 struct Sample {
@@ -142,13 +144,18 @@ fn status() -> Status {
         kernel_assist: true,
         workers: 2,
         reloads: 4,
-        totals: Totals { requests: 100, own_responses: [(460, 2), (502, 3)].into(), ..Totals::default() },
+        totals: Totals { retries: 6, ..Totals::default() },
         session_table: Some(SessionTable { capacity: 1024, entries: 7 }),
         listeners: vec![ListenerStatus {
             name: "web".into(),
             load_balancer: "main".into(),
-            connections_accepted: 9,
-            connections_active: 2,
+            traffic: Traffic {
+                connections_accepted: 9,
+                connections_active: 2,
+                requests: 100,
+                own_responses: [("460".to_owned(), 2), ("502".to_owned(), 3)].into(),
+                ..Traffic::default()
+            },
             request_duration: HistogramStatus { counts: vec![1; 16], sum_seconds: 500.5 },
             ..ListenerStatus::default()
         }],
@@ -247,7 +254,7 @@ fn histograms_tell_how_many_took_up_to_each_bound() {
     assert_eq!(value(&samples, "balancer_request_duration_seconds_sum", &web), 500.5);
     let up_to = |bound| value(&samples, "balancer_target_response_time_seconds_bucket", &[("le", bound)]);
     assert_eq!((up_to("0.001"), up_to("0.0025"), up_to("0.005"), up_to("+Inf")), (2.0, 2.0, 3.0, 3.0));
-    assert_eq!(value(&samples, "balancer_listener_connections_active", &web), 2.0);
+    assert_eq!(value(&samples, "balancer_connections_active", &web), 2.0);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What listeners and groups did, and how long it took.
+//! What groups did, and how long it took.
 
 use std::fmt;
 
@@ -11,11 +11,11 @@ use prometheus_client::{
 use super::Families;
 use crate::telemetry::{
     histogram::BOUNDS_MICROS,
-    status::{GroupStatus, HistogramStatus, ListenerStatus, TargetStatus, Totals},
+    status::{GroupStatus, HistogramStatus, TargetStatus},
 };
 
 /// A histogram as OpenMetrics has it: how many took up to each bound, those of the bounds below included.
-struct Buckets<'a>(&'a HistogramStatus);
+pub(super) struct Buckets<'a>(pub(super) &'a HistogramStatus);
 
 impl EncodeMetric for Buckets<'_> {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
@@ -31,42 +31,6 @@ impl EncodeMetric for Buckets<'_> {
     fn metric_type(&self) -> MetricType {
         MetricType::Histogram
     }
-}
-
-pub(super) fn listeners(families: &mut Families<'_>, listeners: &[ListenerStatus]) -> fmt::Result {
-    let label = |listener: &ListenerStatus| -> [(&'static str, String); 2] {
-        [("load_balancer", listener.load_balancer.clone()), ("listener", listener.name.clone())]
-    };
-    families.counters(
-        "balancer_listener_connections_accepted",
-        "Client connections that the listener accepted.",
-        listeners.iter().map(|listener| (label(listener), listener.connections_accepted)),
-    )?;
-    families.gauges(
-        "balancer_listener_connections_active",
-        "Client connections of the listener open now.",
-        listeners.iter().map(|listener| (label(listener), listener.connections_active)),
-    )?;
-    families.samples(
-        "balancer_request_duration",
-        "From the first byte of a request to the last of its answer; requests that became tunnels are left out.",
-        Some(&Unit::Seconds),
-        MetricType::Histogram,
-        listeners.iter().map(|listener| (label(listener), Buckets(&listener.request_duration))),
-    )
-}
-
-pub(super) fn totals(families: &mut Families<'_>, totals: &Totals) -> fmt::Result {
-    families.counter(
-        "balancer_ipv6_requests",
-        "Requests of clients at IPv6 addresses.",
-        totals.ipv6_requests,
-    )?;
-    families.bytes(
-        "balancer_ipv6_processed",
-        "Bytes from and to clients at IPv6 addresses.",
-        totals.ipv6_bytes,
-    )
 }
 
 pub(super) fn groups(families: &mut Families<'_>, groups: &[GroupStatus]) -> fmt::Result {

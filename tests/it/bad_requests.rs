@@ -1,6 +1,6 @@
 //! Requests that must not be forwarded, and what they are answered.
 
-use support::{Balancer, Config, Target};
+use support::{Balancer, Config, Group, Target};
 
 /// Sends these bytes to a balancer before a target that must see none of it.
 fn refused(status: u16, bytes: impl AsRef<[u8]>) {
@@ -135,6 +135,35 @@ fn a_connection_that_says_nothing_is_closed() {
     // With or without a 408, it ends.
     let ended = connection.reader().to_end();
     assert!(ended.is_ok(), "{ended:?}");
+}
+
+#[test]
+fn a_request_that_comes_with_a_bad_chunk_is_not_begun_with() {
+    // Who tries to forward it answers 502.
+    let dead = format!("127.0.0.1:{}", support::ports::free());
+    let balancer = Balancer::start(&Config::with(Group::of("app", &[dead]).unchecked()));
+    let status = |body: &str| {
+        let mut connection = balancer.connect();
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let status = connection.send(format!("{head}{body}")).response().status;
+        assert!(connection.is_closed(), "{body:?}");
+        status
+    };
+    for bad in [
+        "x",
+        "3\r\nabcd",
+        "3\r\nabc\r\n3\nabc",
+        "3\r\nabc\r\n0\r\nA : b\r\n\r\n",
+        "0\r\n\n",
+        "0\r\nA\r\n\r\n",
+    ] {
+        assert_eq!(status(bad), 400, "{bad:?}");
+    }
+    for fine in ["3\r\nab", "3\r\nabc\r\n0\r\nA: b\r\n\r\n", "0\r\nA", "0\r\n\r\n"] {
+        assert_eq!(status(fine), 502, "{fine:?}");
+    }
+    assert_eq!(balancer.status().total("retries"), 0);
+    assert_eq!(balancer.status().0["target_groups"][0]["requests"], 4);
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! The requests that gunicorn's own parser is tested with, sent through the balancer: none that breaks RFC 9112 reaches
 //! a target as a whole request, and each that does not is answered by one, but for those that are named here.
 //!
-//! Bodies are passed on as they come. So of a chunked body that turns out to be none the target has seen the head and
-//! the chunks before; then its connection ends within the body, which no server takes for a whole request.
+//! Nothing at all of them does, where they come in one piece. Bodies are passed on as they come: of a chunked body that turns
+//! out to be none later, the target has seen the head and the chunks before, and its connection ends within the body.
 
 use std::collections::BTreeMap;
 
 use support::{
-    Balancer, Config, Request, Target,
+    Balancer, Config, Group, Request, Target,
     corpus::{self, Case, with_host},
 };
 
@@ -97,6 +97,10 @@ fn none_that_is_invalid_reaches_a_target() {
     let Some(cases) = corpus::cases("invalid") else { return };
     let target = Target::plain();
     let balancer = start(&target);
+    // Who would forward the beginning of a request here answers 502.
+    let dead = format!("127.0.0.1:{}", support::ports::free());
+    let nowhere =
+        Balancer::start(&Config::with(Group::of("app", &[dead]).unchecked()).attribute("idle_timeout = 1"));
     let mut passed: BTreeMap<&str, &str> = PASSED.into();
     for Case { name, bytes, .. } in &cases {
         // As they are, and with a Host where they lack one, for whose want they would be refused.
@@ -107,7 +111,10 @@ fn none_that_is_invalid_reaches_a_target() {
             let trailers = fate.seen.iter().map(|request| &request.trailers.0);
             assert!(trailers.clone().all(Vec::is_empty), "{name}: {:?}", trailers.collect::<Vec<_>>());
         }
+        let forwards = |bytes: Vec<u8>| send(&nowhere, &target, &bytes, 1).statuses == [502];
         let reached = fates.iter().any(|fate| !fate.seen.is_empty());
+        let forwarded = [bytes.clone(), with_host(bytes)].map(forwards).contains(&true);
+        assert_eq!(forwarded, reached, "whether anything of {name} is forwarded");
         assert_eq!(reached, passed.remove(name.as_str()).is_some(), "whether {name} reaches the target");
     }
     assert!(passed.is_empty(), "named and not there: {passed:?}");

@@ -3,15 +3,17 @@
 
 use super::{
     entry::Entry,
+    forward::Route,
     plan::{Refusal, Wishes},
 };
 use crate::{
-    model::{Classification, DesyncMode, LoadBalancer, TlsFields},
+    model::{Classification, DesyncMode},
     telemetry::counters::{ListenerShard, OwnStatus},
     wire::{
         desync::{self, Reason},
         fields::{Kind, is_plain_name, list},
-        head::{HeadError, Request},
+        head::{Framing, HeadError, Request},
+        pump::can_begin_chunked,
     },
 };
 
@@ -24,15 +26,14 @@ const MOST_ADDRESSES: usize = 30;
 /// What the client is to be told instead.
 pub(super) fn admit(
     shard: &ListenerShard,
-    settings: &LoadBalancer,
-    tls_fields: &TlsFields,
+    route: &Route<'_>,
     request: &mut Request<'_>,
     entry: &mut Entry,
 ) -> Result<Wishes, Refusal> {
     let mut wishes = Wishes::of(request);
     if let Some(reason) = desync::of_request(request) {
         note(shard, entry, reason);
-        mitigate(settings.desync_mitigation_mode, reason, &mut wishes)?;
+        mitigate(route.load_balancer.desync_mitigation_mode, reason, &mut wishes)?;
     }
     let refuse = |status| Refusal::error(status, wishes);
     if matches!(request.method, b"TRACE" | b"CONNECT") {
@@ -41,12 +42,16 @@ pub(super) fn admit(
     if has_too_many_addresses(request) {
         return Err(refuse(OwnStatus::TooManyAddresses));
     }
-    if !tls_fields.owned.is_empty() {
+    // Where that is seen in time, not even a beginning of it gets any further.
+    if request.framing == Framing::Chunked && !can_begin_chunked(route.body) {
+        return Err(refuse(OwnStatus::BadRequest));
+    }
+    if !route.tls_fields.owned.is_empty() {
         // What the balancer says of its clients nobody else can say, not even to the rules.
-        request.fields.drop_names(|name| tls_fields.own(name));
+        request.fields.drop_names(|name| route.tls_fields.own(name));
     }
     if request.fields.has_invalid_names() {
-        if settings.drop_invalid_header_fields {
+        if route.load_balancer.drop_invalid_header_fields {
             request.fields.drop_names(|name| !is_plain_name(name));
             shard.invalid_headers_dropped.inc();
         } else {

@@ -241,14 +241,15 @@ impl Client {
     }
 
     fn plan(&mut self, length: usize) -> Result<Plan, Refusal> {
+        let (bytes, body) = self.buffer.bytes().split_at_checked(length).unwrap_or_default();
         let route = Route {
             load_balancer: &self.listener.load_balancer,
             port: self.listener.port,
             secure: self.stream.is_secure(),
             connected: &self.connected,
             tls_fields: &self.listener.tls_fields,
+            body,
         };
-        let bytes = self.buffer.bytes().get(..length).unwrap_or_default();
         let memory = std::mem::take(&mut self.scratch[0]);
         let snapshot = Rc::clone(&self.snapshot);
         let plan =

@@ -31,6 +31,8 @@ pub(super) struct Route<'a> {
     pub(super) connected: &'a Connected,
     /// What of its TLS the target is told.
     pub(super) tls_fields: &'a TlsFields,
+    /// What of an HTTP/1.1 request has come behind its head.
+    pub(super) body: &'a [u8],
 }
 
 /// Request target and authority as they are to be understood (RFC 9112, section 3.2).
@@ -311,6 +313,7 @@ mod tests {
             secure: false,
             connected: &connected,
             tls_fields: &TlsFields::default(),
+            body: b"",
         };
         let request = Request::parse(text.as_bytes())?;
         let mut out = Vec::new();

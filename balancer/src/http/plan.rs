@@ -185,7 +185,7 @@ impl Plan {
         if route.connected.peer.ip().to_canonical().is_ipv6() {
             shard.ipv6_requests.inc();
         }
-        let wishes = admit(shard, &listener.load_balancer, &listener.tls_fields, request, entry)?;
+        let wishes = admit(shard, route, request, entry)?;
         let target = Target::of(request)?;
         let view = request.view();
         let chosen = listener.rules.choose(&view, route.connected.peer.ip());

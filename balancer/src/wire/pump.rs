@@ -232,16 +232,7 @@ impl Pump {
     fn digest_trailers(&mut self, buffer: &mut Buffer) -> Result<bool, PumpError> {
         let Mode::Trailers(scanner) = &mut self.mode else { return Ok(false) };
         let bytes = buffer.bytes();
-        let length = if bytes.starts_with(b"\r\n") {
-            Some(2)
-        } else if bytes == b"\r" {
-            None
-        } else {
-            scanner.find_end(bytes).map_err(|_| PumpError::Malformed)?
-        };
-        let Some(length) = length else {
-            return if bytes.len() >= BUFFER_SIZE { Err(PumpError::Malformed) } else { Ok(false) };
-        };
+        let Some(length) = trailer_section(scanner, bytes)? else { return Ok(false) };
         if self.delivery == Delivery::AsIs {
             let section = bytes.get(..length).unwrap_or_default();
             for field in trailers(section).map_err(|_| PumpError::Malformed)? {
@@ -264,6 +255,38 @@ impl Pump {
         self.mode = Mode::Done;
         Ok(())
     }
+}
+
+/// Length of the trailer section at the front of `bytes`; nothing while it is not whole.
+fn trailer_section(scanner: &mut HeadScanner, bytes: &[u8]) -> Result<Option<usize>, PumpError> {
+    let length = if bytes.starts_with(b"\r\n") {
+        Some(2)
+    } else if bytes == b"\r" {
+        None
+    } else {
+        scanner.find_end(bytes).map_err(|_| PumpError::Malformed)?
+    };
+    if length.is_none() && bytes.len() >= BUFFER_SIZE { Err(PumpError::Malformed) } else { Ok(length) }
+}
+
+/// Whether `bytes` can be the beginning of a body in chunked coding, or all of it.
+#[must_use]
+pub fn can_begin_chunked(bytes: &[u8]) -> bool {
+    let mut scanner = ChunkedScanner::default();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let passed = match scanner.scan(rest) {
+            Ok(Scan::Framing(n) | Scan::Data(n)) => n,
+            Ok(Scan::Trailers) => {
+                let length = trailer_section(&mut HeadScanner::default(), rest);
+                let section = length.map(|length| length.and_then(|length| rest.get(..length)));
+                return section.is_ok_and(|section| section.is_none_or(|section| trailers(section).is_ok()));
+            }
+            Err(_) => return false,
+        };
+        rest = rest.get(passed..).unwrap_or_default();
+    }
+    true
 }
 
 #[cfg(test)]
@@ -476,6 +499,24 @@ mod tests {
         ) {
             let delivery = if unwrap { Delivery::Unwrapped } else { Delivery::AsIs };
             let _ = run(&bytes, piece, Framing::Chunked, delivery);
+        }
+
+        #[test]
+        fn what_can_begin_a_chunked_body_is_what_moves(
+            parts in proptest::collection::vec(
+                prop_oneof![
+                    8 => Just(&b"3\r\nabc\r\n"[..]), 4 => Just(&b"0\r\n"[..]), 4 => Just(&b"\r\n"[..]),
+                    2 => Just(&b"A: b\r\n"[..]), 1 => Just(&b"A : b\r\n"[..]), 1 => Just(&b"1;x=y"[..]),
+                    1 => Just(&b"\n"[..]), 1 => Just(&b"g"[..]), 1 => Just(&b"1"[..]), 1 => Just(&b"\r"[..]),
+                ],
+                0..8,
+            ),
+            piece in 1_usize..30,
+        ) {
+            let bytes = parts.concat();
+            let malformed =
+                matches!(run(&bytes, piece, Framing::Chunked, Delivery::AsIs), Err(PumpError::Malformed));
+            prop_assert_eq!(can_begin_chunked(&bytes), !malformed, "{:?}", bytes.escape_ascii().to_string());
         }
     }
 }

@@ -104,6 +104,7 @@ pub(super) async fn serve(
         secure: session.secure,
         connected: &session.connected,
         tls_fields: &listener.tls_fields,
+        body: b"",
     };
     let planned = head.request().map_err(Refusal::from).and_then(|mut request| {
         Plan::decide(&context, snapshot, &listener, &route, &mut request, Vec::new(), &mut entry)

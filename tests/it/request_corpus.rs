@@ -38,6 +38,10 @@ const PASSED: [(&str, &str); 17] = [
     ("rfc9112_leading_crlf_02", "any number of empty lines before a request line is ignored, not one alone"),
 ];
 
+/// Requests that end within a body: what there is of it is as it should be, and the target sees that.
+const BEGUN: [(&str, &str); 1] =
+    [("rfc9112_chunked_missing_final_crlf_01", "the empty line behind the last chunk is yet to come")];
+
 /// Requests that gunicorn takes and that fare otherwise, answered with this status, and why.
 const REFUSED: [(&str, u16, &str); 21] = [
     ("025", 501, "a transfer coding other than chunked"),
@@ -101,6 +105,7 @@ fn none_that_is_invalid_reaches_a_target() {
     let dead = format!("127.0.0.1:{}", support::ports::free());
     let nowhere =
         Balancer::start(&Config::with(Group::of("app", &[dead]).unchecked()).attribute("idle_timeout = 1"));
+    let mut begun: BTreeMap<&str, &str> = BEGUN.into();
     let mut passed: BTreeMap<&str, &str> = PASSED.into();
     for Case { name, bytes, .. } in &cases {
         // As they are, and with a Host where they lack one, for whose want they would be refused.
@@ -114,10 +119,11 @@ fn none_that_is_invalid_reaches_a_target() {
         let forwards = |bytes: Vec<u8>| send(&nowhere, &target, &bytes, 1).statuses == [502];
         let reached = fates.iter().any(|fate| !fate.seen.is_empty());
         let forwarded = [bytes.clone(), with_host(bytes)].map(forwards).contains(&true);
-        assert_eq!(forwarded, reached, "whether anything of {name} is forwarded");
+        let is_begun = reached || begun.remove(name.as_str()).is_some();
+        assert_eq!(forwarded, is_begun, "whether anything of {name} is forwarded");
         assert_eq!(reached, passed.remove(name.as_str()).is_some(), "whether {name} reaches the target");
     }
-    assert!(passed.is_empty(), "named and not there: {passed:?}");
+    assert!(passed.is_empty() && begun.is_empty(), "named and not there: {passed:?} {begun:?}");
 }
 
 #[test]

@@ -71,8 +71,8 @@ impl GroupStickiness {
         }
     }
 
-    /// Decides for one request, in this order: decode → group → duration → lifetime → target registered → not draining →
-    /// healthy (or the group is failing open) → that target; else balance, and say why.
+    /// Decides for one request, in this order: decode → group → duration → lifetime → target registered → not
+    /// draining → healthy (or the group is failing open) → that target; else balance, and say why.
     #[must_use]
     pub fn decide<W: Deref<Target = [AtomicU64]>>(
         &self,
@@ -87,8 +87,8 @@ impl GroupStickiness {
         }
     }
 
-    /// Adds what a response of a target has to carry: cookies, and a guard against shared caches where
-    /// there are any. Not to be called for responses that the balancer makes itself.
+    /// Adds what a response of a target has to carry: cookies, and a guard against shared caches where there are
+    /// any. Not to be called for responses that the balancer makes itself.
     #[allow(clippy::too_many_arguments, reason = "each is a fact of its own about one response")]
     pub fn respond<W: Deref<Target = [AtomicU64]>>(
         &self,

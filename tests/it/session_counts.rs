@@ -1,6 +1,6 @@
 //! How many sessions are bound to each target, so that it can be seen when one that drains is empty.
 
-use support::{Balancer, Client, Config, Group, Target};
+use support::{Balancer, Client, Config, Group, Target, until};
 
 fn sessions(balancer: &Balancer, target: &Target) -> Option<u64> {
     balancer.status().target(&target.address)["sessions"].as_u64()
@@ -105,5 +105,22 @@ fn sessions_of_before_a_restart_are_counted_when_they_come_back() {
         client.get("/");
         client.get("/");
         assert_eq!(sessions(&balancer, &target), Some(count as u64 + 1));
+    }
+}
+
+#[test]
+fn a_session_that_came_to_its_end_is_counted_where_the_next_one_is() {
+    for kind in ["type = \"lb_cookie\"", "type = \"app_cookie\"\ncookie_name = \"SESSIONID\""] {
+        let targets = [Target::sessions(), Target::sessions()];
+        let group = Group::new("app", &[&targets[0], &targets[1]]).algorithm("round_robin");
+        let config = Config::with(group.stickiness(kind).stickiness("max_lifetime = 2"));
+        let balancer = Balancer::start(&config);
+        let counts = || [&targets[0], &targets[1]].map(|target| sessions(&balancer, target).unwrap());
+        let mut client = balancer.client();
+        let home = client.get("/").text();
+        let places = if home == targets[0].address { [1, 0] } else { [0, 1] };
+        assert_eq!(counts(), places, "{kind}");
+        until("the session has ended", 20.0, || (client.get("/").text() != home).then_some(()));
+        assert_eq!(counts(), [places[1], places[0]], "{kind}");
     }
 }

@@ -48,8 +48,6 @@ pub(super) struct ApplicationMemo {
     own_cookie: bool,
     /// What the table knew of it.
     known: Option<Session>,
-    /// The session that its lifetime has ended: the response begins the next one of the client.
-    ended: Option<Session>,
     /// Sessions in other groups that the client's map holds.
     others: Vec<MapEntry>,
 }
@@ -140,7 +138,6 @@ impl ApplicationCookie {
             }
             _ => verdict,
         };
-        memo.ended = verdict.ended;
         Self::decision(verdict, preflight, memo)
     }
 
@@ -150,6 +147,7 @@ impl ApplicationCookie {
             outcome: verdict.outcome,
             preflight,
             session: verdict.session,
+            ended: verdict.ended,
             application,
         }
     }
@@ -247,7 +245,7 @@ impl ApplicationCookie {
             return Renewal::Untouched;
         }
         let memo = &decision.application;
-        let live = issued_now || decision.session.is_some() || memo.ended.is_some();
+        let live = issued_now || decision.session.is_some() || decision.ended.is_some();
         let fresh_enough = |session: &Session| {
             session.target == mine.target && !self.window.is_due(session.issued, now) && memo.own_cookie
         };
@@ -286,8 +284,8 @@ impl ApplicationCookie {
     }
 
     /// Binds what the target issued, to the target that issued it; says whether it issued the application's cookie.
-    /// A target that stands in for the home of the session and gives the cookie another value has made a session of its own:
-    /// `mine` is that from now on. A value that came with the request stays at home.
+    /// A target that stands in for the home of the session and gives the cookie another value has made a session of its
+    /// own: `mine` is that from now on. A value that came with the request stays at home.
     fn bind_issued<W: Deref<Target = [AtomicU64]>>(
         &self,
         mine: &mut Session,
@@ -324,7 +322,7 @@ impl ApplicationCookie {
         let (Some(key), Some(known)) = (memo.key, memo.known) else { return };
         let (now, held) = (session.issued, table.lookup(key, session.issued));
         // A response that comes late must not undo what another request of the session did meanwhile.
-        let (due, unmoved) = match (decision.session, memo.ended) {
+        let (due, unmoved) = match (decision.session, decision.ended) {
             (Some(before), _) => {
                 let due = now.since(known.issued) >= (self.duration / TABLE_RENEWALS).max(1);
                 (

@@ -98,6 +98,8 @@ pub struct Decision {
     /// The session that the request has proved, whether or not its target can take the request: one that
     /// verified, was renewed within its duration and has not outlived its lifetime.
     pub(super) session: Option<Session>,
+    /// The session that its lifetime has ended and nothing else: the response begins the next one of the client.
+    pub(super) ended: Option<Session>,
     /// What only application cookies need to remember.
     pub(super) application: ApplicationMemo,
 }
@@ -131,10 +133,11 @@ impl Answered {
 }
 
 impl Decision {
-    /// The target of the session that the request has proved, and when its cookie was set.
+    /// The target of the session that the request has proved, and when its cookie was set. Also of one that has just come
+    /// to its end: until now it was bound there.
     #[must_use]
     pub fn proved(&self) -> Option<(TargetId, UnixSeconds)> {
-        self.session.map(|session| (session.target, session.issued))
+        self.session.or(self.ended).map(|session| (session.target, session.issued))
     }
 }
 

@@ -62,6 +62,7 @@ impl DurationCookie {
             outcome: verdict.outcome,
             preflight,
             session: verdict.session,
+            ended: verdict.ended,
             application: Default::default(),
         }
     }

@@ -301,7 +301,10 @@ impl ApplicationCookie {
             let Some(hasher) = self.hashers.first().filter(|_| !value.is_empty()) else { continue };
             let key = hasher.key(value);
             if decision.application.key == Some(key) {
-                self.bind(Session { target: answered.home, ..*mine }, key, table);
+                // One that came to its end on the way: the next one may have begun.
+                if !self.window.outlived(mine.started, mine.issued) {
+                    self.bind(Session { target: answered.home, ..*mine }, key, table);
+                }
             } else {
                 mine.target = answered.by;
                 self.bind(*mine, key, table);
@@ -333,7 +336,7 @@ impl ApplicationCookie {
             (None, Some(_)) => (true, held.is_none_or(|held| held == (known.target, known.issued))),
             (None, None) => return,
         };
-        if due && unmoved {
+        if due && unmoved && !self.window.outlived(session.started, now) {
             self.bind(session, key, table);
         }
     }

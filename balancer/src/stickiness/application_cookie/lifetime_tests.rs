@@ -134,6 +134,22 @@ fn an_ended_session_begins_once() {
 }
 
 #[test]
+fn a_late_answer_of_an_ended_session_does_not_undo_the_next() {
+    // Applications that set their cookie once, and on every response.
+    for sets in ["", "one"] {
+        for next in [A, B] {
+            let mut client = Client::new(Some(1500), false);
+            client.visit(A, "", 900);
+            let late = client.decide(&fleet(Standing::Routable), 1500);
+            assert_eq!(late.outcome, Outcome::Pinned);
+            assert_eq!(client.visit(next, "", 1501), Outcome::Expired);
+            client.take(&late, A, sets, 1600);
+            assert_eq!(client.home(1600), Some(usize::from(next == B)), "{sets}");
+        }
+    }
+}
+
+#[test]
 fn a_session_that_only_one_side_knows_ends_and_begins_all_the_same() {
     // Another balancer has the table: the own cookie tells.
     let mut by_own = Client::new(Some(1500), true);

@@ -24,24 +24,44 @@ fn verdicts(address: &str, way: &str, cases: &[&str]) -> Vec<String> {
     said.lines().map(|line| line.replacen("NON-STRICT", "OK", 1)).collect()
 }
 
+/// The cases that ended in two ways, and those that the server itself has failed, but for 7.1.5.
+fn doubtful<'a>(direct: &'a [String], through: &[String]) -> Vec<&'a str> {
+    assert_eq!(direct.len(), through.len());
+    let pairs = direct.iter().zip(through).map(|(direct, through)| {
+        let case = direct.split(' ').next().unwrap();
+        (case, direct != through || (direct.contains(" FAILED ") && case != "7.1.5"))
+    });
+    pairs.filter(|(_, is_doubtful)| *is_doubtful).map(|(case, _)| case).collect()
+}
+
 /// Plays the cases directly and through a balancer at the same time, each before a server of its own, and compares.
+/// Many cases give the server a second, which is not much on a busy machine: what is doubtful is played again.
 fn compare(way: &str, cases: &[&str], count: usize, listener: impl Fn(Config) -> Config) {
     let Some(server) = App::WebSocket.start_if_installed() else { return };
     let behind = App::WebSocket.start();
     let balancer = Balancer::start(&listener(before(&behind)));
-    let (direct, through) = thread::scope(|scope| {
-        let direct = scope.spawn(|| verdicts(&server.address, "plain", cases));
-        let through = verdicts(&balancer.address.to_string(), way, cases);
-        (direct.join().unwrap(), through)
-    });
+    let play = |cases: &[&str]| {
+        thread::scope(|scope| {
+            let direct = scope.spawn(|| verdicts(&server.address, "plain", cases));
+            let through = verdicts(&balancer.address.to_string(), way, cases);
+            (direct.join().unwrap(), through)
+        })
+    };
+    let (mut direct, mut through) = play(cases);
     assert_eq!(direct.len(), count);
-    let failed: Vec<_> = direct.iter().filter(|line| line.contains(" FAILED ")).collect();
-    assert!(failed.len() <= 1, "the server itself is fine but for 7.1.5: {failed:?}");
-    let differ: Vec<_> = direct.iter().zip(&through).filter(|(direct, through)| direct != through).collect();
-    assert!(differ.is_empty() && direct.len() == through.len(), "direct and through: {differ:#?}");
+    let mut opened = through.len();
+    for _ in 0..3 {
+        let again = doubtful(&direct, &through);
+        if again.is_empty() {
+            break;
+        }
+        (direct, through) = play(&again);
+        opened += through.len();
+    }
+    assert!(doubtful(&direct, &through).is_empty(), "direct: {direct:#?}, through: {through:#?}");
     let status =
         balancer.wait_status("no tunnel is left", 10.0, |status| status.total("tunnels_active") == 0);
-    assert_eq!(status.total("tunnels_opened"), count as u64);
+    assert_eq!(status.total("tunnels_opened"), opened as u64);
     assert_eq!(status.target(&behind.address)["outstanding_requests"], 0);
 }
 

@@ -9,6 +9,7 @@ use crate::{
     rules::RuleTable,
     target_group::GroupView,
     telemetry::{access_log::AccessLog, counters::ListenerRuntime},
+    wire::trailers::TrailerFilter,
 };
 
 /// Names a listener for the life of the process: an address that is taken up again gets a new number.
@@ -34,6 +35,8 @@ pub struct ListenerView {
     pub asked: Option<MutualAuthentication>,
     /// Fields that tell targets of clients' TLS.
     pub tls_fields: TlsFields,
+    /// What clients may say in trailers.
+    pub trailers: Arc<TrailerFilter>,
     /// What it puts into responses.
     pub response_fields: ListenerFields,
     /// Its figures.

@@ -11,3 +11,4 @@ pub mod head;
 pub mod meter;
 pub mod pump;
 pub mod stream;
+pub mod trailers;

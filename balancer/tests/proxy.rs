@@ -152,6 +152,7 @@ impl Balancer {
             http2_prior_knowledge: true,
             asked: None,
             tls_fields: Default::default(),
+            trailers: Arc::default(),
             tls: None,
             response_fields: ListenerFields::default(),
             runtime: Arc::clone(&figures),

@@ -2,6 +2,7 @@
 
 use support::{
     Balancer, Config, Group, Target,
+    http2::{Connection, Outcome},
     tls::{Certificate, curl},
 };
 
@@ -66,12 +67,56 @@ fn without_tls_nothing_is_told_by_anybody() {
     let balancer = Balancer::start(&Config::with(Group::new("app", &[&target])).attribute(ON).http2());
     let forged = "x-amzn-tls-version: TLSv1.3\r\nX-Amzn-Tls-Cipher-Suite: best\r\nX-Other: 1\r\n";
     assert_eq!(balancer.connect().get("/", forged).status, 200);
-    let mut http2 = support::http2::Connection::open(balancer.address);
+    let mut http2 = Connection::open(balancer.address);
     assert_eq!(http2.status_of("/", &[("x-amzn-tls-version", "TLSv1.3"), ("x-other", "1")]), 200);
     let requests = target.requests();
     for request in &requests[requests.len() - 2..] {
         assert!(request.headers.get("x-amzn-tls-version").is_none(), "{request:?}");
         assert!(request.headers.get("x-amzn-tls-cipher-suite").is_none(), "{request:?}");
         assert_eq!(request.headers.get("x-other"), Some("1"));
+    }
+}
+
+#[test]
+fn trailers_say_nothing_that_fields_could_not() {
+    let target = Target::plain();
+    // Behind another balancer, so that the first has a target of HTTP/2.
+    let second = Balancer::start(&Config::new(&[&target]).http2());
+    let behind =
+        Group::of("app", &[second.address.to_string()]).line("protocol_version = \"HTTP2\"").unchecked();
+    let sent = [
+        ("x-amzn-tls-version", "TLSv1.3"),
+        ("x_amzn-tls_cipher-suite", "best"),
+        ("x-sum", "5"),
+        ("x_sum", "6"),
+        ("authorization", "none"),
+    ];
+    let lines: String = sent.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\n\r\n";
+    for (drop_invalid, wanted) in [(false, &[("x-sum", "5"), ("x_sum", "6")][..]), (true, &[("x-sum", "5")])]
+    {
+        let line = format!("drop_invalid_header_fields = {drop_invalid}");
+        for (group, is_http1) in [(Group::new("app", &[&target]), true), (behind.clone(), false)] {
+            let config = Config::with(group).attribute(ON).attribute(&line).http2();
+            let balancer = Balancer::start(&config);
+            let wanted: Vec<_> =
+                wanted.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            if is_http1 {
+                let mut http1 = balancer.connect();
+                http1.send(format!("{head}5\r\nhello\r\n0\r\n{lines}\r\n"));
+                assert_eq!(http1.response().status, 200);
+                assert_eq!(target.last().trailers.0, wanted, "HTTP/1.1");
+            }
+            let mut http2 = Connection::open(balancer.address);
+            let stream = http2.post("/", &[("te", "trailers")]);
+            http2.data(stream, b"hello", false).head(stream, &sent, true);
+            assert!(matches!(http2.outcome(stream), Outcome::Answer(200, _)));
+            assert_eq!(target.last().trailers.0, wanted, "to HTTP/{}", if is_http1 { 1 } else { 2 });
+            // Where nothing is left there is still an end.
+            let stream = http2.post("/", &[("te", "trailers")]);
+            http2.data(stream, b"hello", false).head(stream, &sent[..2], true);
+            assert!(matches!(http2.outcome(stream), Outcome::Answer(200, _)));
+            assert!(target.last().trailers.0.is_empty());
+        }
     }
 }

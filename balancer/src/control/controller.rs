@@ -43,6 +43,7 @@ use crate::{
         sink::Batches,
     },
     tls::{ServerError, Servers, TargetTls},
+    wire::trailers::TrailerFilter,
 };
 
 /// How long changes are collected before workers hear of them, unless one is urgent.
@@ -466,6 +467,11 @@ impl Controller {
         let view = |listener: &Listener| {
             let id = self.listeners.iter().find(|(address, _)| *address == listener.address)?.1;
             let balancer = balancers.get(listener.load_balancer)?;
+            let tls_fields = tls_fields(&self.configuration, listener);
+            let trailers = TrailerFilter {
+                tls_fields: tls_fields.clone(),
+                plain_names: balancer.drop_invalid_header_fields,
+            };
             Some(Arc::new(ListenerView {
                 id,
                 name: listener.name.clone(),
@@ -475,7 +481,8 @@ impl Controller {
                 access_log: self.logs.access(&balancer.name),
                 load_balancer: Arc::clone(balancer),
                 asked: listener.tls.as_ref().and_then(|tls| tls.mutual_authentication.clone()),
-                tls_fields: tls_fields(&self.configuration, listener),
+                tls_fields,
+                trailers: Arc::new(trailers),
                 http2_prior_knowledge: listener.http2_prior_knowledge,
                 response_fields: ListenerFields::new(&listener.response_fields),
                 rules: Arc::clone(self.rules.get(&listener.address)?),

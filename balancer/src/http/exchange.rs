@@ -122,7 +122,8 @@ async fn attempt(client: &mut Client, plan: &mut Plan, fresh: bool) -> Attempt {
         std::mem::take(&mut plan.head),
         plan.wishes.framing,
         compose::delivery(Framing::Empty, Version::Http11),
-    );
+    )
+    .filtered(&client.listener.trailers);
     let mut transfer =
         Transfer { connection, inbound: context.buffers.take(), sending, upload_failed: false, reused };
     let outcome = transfer.run(client, plan).await;

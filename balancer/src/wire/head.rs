@@ -6,7 +6,10 @@ use std::mem::MaybeUninit;
 use arrayvec::ArrayVec;
 use memchr::memchr;
 
-use super::fields::{Kind, is_plain_name, kind, list};
+use super::{
+    fields::{Kind, is_plain_name, kind, list},
+    trailers::may_travel,
+};
 use crate::model::{HeaderField, RequestHead, ResponseHead, Version};
 
 /// Longest request line, and longest field line (ALB: quotas, 16 K each).
@@ -525,12 +528,7 @@ pub fn trailers<'a>(bytes: &'a [u8]) -> Result<ArrayVec<HeaderField<'a>, 32>, He
         name: header.name.as_bytes(),
         value: header.value.trim_ascii(),
     });
-    let forbidden: [&[u8]; 6] =
-        [b"cookie", b"set-cookie", b"authorization", b"content-encoding", b"content-type", b"content-range"];
-    Ok(fields
-        .filter(|field| kind(field.name) == Kind::Other)
-        .filter(|field| !forbidden.iter().any(|name| name.eq_ignore_ascii_case(field.name)))
-        .collect())
+    Ok(fields.filter(|field| may_travel(field.name)).collect())
 }
 
 #[cfg(test)]

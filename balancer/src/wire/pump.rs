@@ -5,6 +5,7 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -15,6 +16,7 @@ use super::{
     chunked::{ChunkedScanner, Scan},
     fields::line,
     head::{Framing, HeadScanner, trailers},
+    trailers::TrailerFilter,
 };
 
 /// Why a body could not be moved.
@@ -59,6 +61,7 @@ enum Mode {
 pub struct Pump {
     mode: Mode,
     delivery: Delivery,
+    filter: Option<Arc<TrailerFilter>>,
     out: Vec<u8>,
     out_written: usize,
     verbatim: usize,
@@ -77,7 +80,26 @@ impl Pump {
             Framing::Chunked => Mode::Chunked(ChunkedScanner::default()),
             Framing::UntilClose => Mode::UntilClose,
         };
-        Self { mode, delivery, out: head, out_written: 0, verbatim: 0, tail: b"", moved: 0, done: false }
+        Self {
+            mode,
+            delivery,
+            filter: None,
+            out: head,
+            out_written: 0,
+            verbatim: 0,
+            tail: b"",
+            moved: 0,
+            done: false,
+        }
+    }
+
+    /// With trailers of a client, which may not say everything. Bodies that have none do without.
+    #[must_use]
+    pub fn filtered(mut self, filter: &Arc<TrailerFilter>) -> Self {
+        if matches!(self.mode, Mode::Chunked(_)) {
+            self.filter = Some(Arc::clone(filter));
+        }
+        self
     }
 
     /// Whether everything is written, and nothing of it waits in the sink: until then [`Self::poll`] has to go on.
@@ -236,7 +258,9 @@ impl Pump {
         if self.delivery == Delivery::AsIs {
             let section = bytes.get(..length).unwrap_or_default();
             for field in trailers(section).map_err(|_| PumpError::Malformed)? {
-                line(&mut self.out, field.name, field.value);
+                if self.filter.as_ref().is_none_or(|filter| filter.keeps(field.name)) {
+                    line(&mut self.out, field.name, field.value);
+                }
             }
             self.out.extend_from_slice(b"\r\n");
         }

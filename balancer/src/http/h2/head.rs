@@ -9,8 +9,9 @@ use crate::{
     model::{EditOp, HeaderEdits, HeaderField},
     response::{answer::Answer, listener_fields::ListenerFields},
     wire::{
-        fields::{Kind, kind, line},
+        fields::{Kind, line},
         head::{Framing, HeadError, Request, Response},
+        trailers::TrailerFilter,
     },
 };
 
@@ -93,19 +94,20 @@ pub(super) fn size(fields: &HeaderMap) -> u64 {
     fields.iter().map(|(name, value)| (name.as_str().len() + value.len()) as u64).sum()
 }
 
-/// Appends the trailer fields that may travel (RFC 9110, section 6.5.1) as lines of HTTP/1.1.
+/// Appends trailer fields as lines of HTTP/1.1.
 pub(super) fn trailer_lines(trailers: &HeaderMap, out: &mut Vec<u8>) {
     for (name, value) in trailers {
-        if may_trail(name.as_str().as_bytes()) {
-            line(out, name.as_str().as_bytes(), value.as_bytes());
-        }
+        line(out, name.as_str().as_bytes(), value.as_bytes());
     }
 }
 
-fn may_trail(name: &[u8]) -> bool {
-    let forbidden: [&[u8]; 6] =
-        [b"cookie", b"set-cookie", b"authorization", b"content-encoding", b"content-type", b"content-range"];
-    kind(name) == Kind::Other && !forbidden.contains(&name)
+/// Takes out the trailer fields that do not go on.
+pub(super) fn filter_trailers(trailers: &mut HeaderMap, filter: &TrailerFilter) {
+    let withheld: Vec<HeaderName> =
+        trailers.keys().filter(|name| !filter.keeps(name.as_str().as_bytes())).cloned().collect();
+    for name in withheld {
+        trailers.remove(name);
+    }
 }
 
 /// Field lines as a map; none when one of them has no form in HTTP/2.

@@ -1,12 +1,16 @@
 //! One direction of a request between two HTTP/2 connections: data and trailers are handed on as they come,
 //! and window is given back as the other side takes them.
 
-use std::task::{Context, Poll, ready};
+use std::{
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
 use bytes::Bytes;
 use h2::{RecvStream, SendStream};
 
-use super::download::poll_window;
+use super::{download::poll_window, head::filter_trailers};
+use crate::wire::trailers::TrailerFilter;
 
 /// Why a body could not be moved.
 #[derive(Debug)]
@@ -24,12 +28,18 @@ pub(super) struct Relay {
     done: bool,
     begun: bool,
     moved: u64,
+    filter: Option<Arc<TrailerFilter>>,
 }
 
 impl Relay {
     /// `done`: there is nothing but the head.
     pub(super) fn new(done: bool) -> Self {
-        Self { pending: Bytes::new(), done, begun: false, moved: 0 }
+        Self { pending: Bytes::new(), done, begun: false, moved: 0, filter: None }
+    }
+
+    /// With trailers of a client, which may not say everything.
+    pub(super) fn filtered(self, filter: &Arc<TrailerFilter>) -> Self {
+        Self { filter: (!self.done).then(|| Arc::clone(filter)), ..self }
     }
 
     /// Whether the end is handed on.
@@ -72,8 +82,11 @@ impl Relay {
                 }
                 Some(Err(error)) => return Poll::Ready(Err(RelayError::Source(error))),
                 None => {
-                    let trailers = ready!(source.poll_trailers(cx)).map_err(RelayError::Source)?;
-                    let sent = match trailers {
+                    let mut trailers = ready!(source.poll_trailers(cx)).map_err(RelayError::Source)?;
+                    if let (Some(trailers), Some(filter)) = (&mut trailers, &self.filter) {
+                        filter_trailers(trailers, filter);
+                    }
+                    let sent = match trailers.filter(|trailers| !trailers.is_empty()) {
                         Some(trailers) => sink.send_trailers(trailers),
                         None => sink.send_data(Bytes::new(), true),
                     };

@@ -63,7 +63,8 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -
     };
     plan.count_sending(&context);
     stream.entry.sent();
-    let sending = Upload::new(std::mem::take(&mut plan.head), plan.wishes.framing);
+    let mut sending = Upload::new(std::mem::take(&mut plan.head), plan.wishes.framing);
+    sending.filter(&stream.listener.trailers);
     let mut transfer =
         Transfer { connection, inbound: context.buffers.take(), sending, upload_failed: false, reused };
     let outcome = transfer.run(stream, plan).await;

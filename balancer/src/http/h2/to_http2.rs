@@ -79,7 +79,8 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan) -> Attempt {
     };
     plan.count_sending(&context);
     stream.entry.sent();
-    let mut transfer = Transfer { response, sink, up: Relay::new(bodiless), reused: lease.reused };
+    let up = Relay::new(bodiless).filtered(&stream.listener.trailers);
+    let mut transfer = Transfer { response, sink, up, reused: lease.reused };
     let outcome = transfer.run(stream, plan).await;
     stream.entry.received(transfer.up.moved());
     lease.touch(context.clock.millis());

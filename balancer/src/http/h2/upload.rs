@@ -4,6 +4,7 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -11,8 +12,8 @@ use bytes::{Buf as _, Bytes};
 use h2::RecvStream;
 use tokio::io::AsyncWrite;
 
-use super::head::trailer_lines;
-use crate::wire::head::Framing;
+use super::head::{filter_trailers, trailer_lines};
+use crate::wire::{head::Framing, trailers::TrailerFilter};
 
 /// Why a body could not be moved.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub(super) struct Upload {
     head_written: usize,
     data: Bytes,
     tail: &'static [u8],
+    filter: Option<Arc<TrailerFilter>>,
     chunked: bool,
     read: bool,
     begun: bool,
@@ -46,12 +48,20 @@ impl Upload {
             head_written: 0,
             data: Bytes::new(),
             tail: b"",
+            filter: None,
             chunked: framing == Framing::Chunked,
             read: framing == Framing::Empty,
             begun: false,
             moved: 0,
             done: false,
             taken: 0,
+        }
+    }
+
+    /// Lets trailers go on that keep to this; without it none do.
+    pub(super) fn filter(&mut self, filter: &Arc<TrailerFilter>) {
+        if self.chunked {
+            self.filter = Some(Arc::clone(filter));
         }
     }
 
@@ -117,7 +127,8 @@ impl Upload {
                         self.head_written = 0;
                         self.begun = true;
                         self.head.extend_from_slice(b"0\r\n");
-                        if let Some(trailers) = trailers {
+                        if let (Some(mut trailers), Some(filter)) = (trailers, &self.filter) {
+                            filter_trailers(&mut trailers, filter);
                             trailer_lines(&trailers, &mut self.head);
                         }
                         self.head.extend_from_slice(b"\r\n");

@@ -105,6 +105,7 @@ fn inspector() -> Inspector {
             tls: None,
             asked: None,
             tls_fields: Default::default(),
+            trailers: Arc::default(),
             response_fields: ListenerFields::default(),
             runtime: listeners.of(WEB.parse().unwrap(), 2),
             access_log: None,

@@ -1,5 +1,10 @@
 //! Every fault of a configuration: one at a time, with its place, what is wrong and what is allowed.
-#![allow(clippy::panic, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 use std::path::PathBuf;
 
@@ -498,6 +503,58 @@ fn limits_on_how_many() {
         .collect();
     let listeners = format!("{listeners}target_group \"a\" {{}}\n");
     assert_one_fault(&listeners, "351:1", "too many listeners", "at most 50");
+}
+
+/// PEM of an authority, and of a list of what it has taken back.
+fn authority() -> (String, String) {
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer, KeyIdMethod,
+        KeyPair, KeyUsagePurpose, SerialNumber, date_time_ymd,
+    };
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let certificate = params.self_signed(&key).unwrap();
+    let list = CertificateRevocationListParams {
+        this_update: date_time_ymd(2024, 1, 1),
+        next_update: date_time_ymd(2999, 1, 1),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: Vec::new(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    (certificate.pem(), list.signed_by(&Issuer::new(params, key)).unwrap().pem().unwrap())
+}
+
+#[test]
+fn limits_of_trust_stores() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, list) = authority();
+    let file = |name: &str, text: &str, times: usize| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text.repeat(times)).unwrap();
+        path.display().to_string()
+    };
+    let store = |path: &str| {
+        format!(
+            "target_group \"a\" {{}}\ntrust_store \"b\" {{\nca_certificates_bundle_file = \"{path}\"\n}}\n"
+        )
+    };
+    let most = store(&file("most", &certificate, 25));
+    assert!(parse(&most).is_ok());
+    let path = file("more", &certificate, 26);
+    assert_one_fault(&store(&path), "3:31", &format!("{path} holds 26 CA certificates"), "at most 25");
+
+    let revoked = |label: &str, path: &str| {
+        format!(
+            "trust_store_revocation \"{label}\" {{\ntrust_store_arn = trust_store.b.arn\nrevocations_file = \"{path}\"\n}}\n"
+        )
+    };
+    let most = most + &revoked("c", &file("lists", &list, 30));
+    assert!(parse(&most).is_ok());
+    let text = most + &revoked("d", &file("one", &list, 1));
+    assert_one_fault(&text, "11:20", "trust store b comes to 31 revocation lists", "at most 30");
 }
 
 fn assert_one_fault(text: &str, place: &str, wrong: &str, allowed: &str) {

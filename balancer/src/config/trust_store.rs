@@ -11,12 +11,16 @@ use super::{
     schema::{Attribute, Kind, Table},
 };
 use crate::{
-    model::{RevocationList, TrustStore},
+    model::{Authorities, RevocationList, TrustStore},
     tls,
 };
 
 /// Most trust stores.
 pub(super) const MAX_TRUST_STORES: usize = 100;
+/// Most certificates of authorities in a trust store (ALB: quotas, CA certificates per trust store).
+const MAX_AUTHORITIES: usize = 25;
+/// Most revocation lists of a trust store (ALB: quotas, revocation lists per trust store).
+const MAX_LISTS: usize = 30;
 
 pub(super) static TRUST_STORE: Table = Table {
     name: "trust_store",
@@ -30,7 +34,7 @@ pub(super) static TRUST_STORE: Table = Table {
         Attribute::new(
             "ca_certificates_bundle_file",
             Kind::Text { allowed: "the absolute path of a file in PEM form", default: "" },
-            "The certificates of authorities. Needed. Read again on a reload.",
+            "The certificates of authorities, 25 at most. Needed. Read again on a reload.",
         ),
     ],
     blocks: &[],
@@ -48,7 +52,7 @@ pub(super) static TRUST_STORE_REVOCATION: Table = Table {
         Attribute::new(
             "revocations_file",
             Kind::Text { allowed: "the absolute path of a file in PEM form", default: "" },
-            "Their revocation lists. Needed. Read again on a reload.",
+            "Their revocation lists, 30 at most for a trust store. Needed. Read again on a reload.",
         ),
     ],
     blocks: &[],
@@ -66,15 +70,17 @@ pub(super) fn build_all(
         .map(|named| {
             let attribute = "ca_certificates_bundle_file";
             let path = file(&named.fields, attribute)?;
-            match tls::load_authorities(Path::new(&path)) {
+            let loaded = tls::load_authorities(Path::new(&path))
+                .map_err(|fault| format!("{fault}; allowed: certificates of authorities in PEM form"))
+                .and_then(within_quotas);
+            match loaded {
                 Ok(authorities) => Some(TrustStore {
                     name: named.name.clone(),
                     place: context.faults.show(named.found.block.place),
                     authorities,
                     revocations: Vec::new(),
                 }),
-                Err(fault) => {
-                    let message = format!("{fault}; allowed: certificates of authorities in PEM form");
+                Err(message) => {
                     named.fields.fault_at(attribute, message);
                     None
                 }
@@ -89,9 +95,35 @@ pub(super) fn build_all(
         let store = names.resolve(context, &value, place).and_then(|index| stores.get_mut(index)?.as_mut());
         if let (Some(store), Some(path)) = (store, path) {
             store.revocations.extend(revoked(&fields, store, &path));
+            if store.revocations.len() > MAX_LISTS {
+                let message = format!(
+                    "trust store {} comes to {} revocation lists; allowed: at most {MAX_LISTS}",
+                    store.name,
+                    store.revocations.len()
+                );
+                fields.fault_at("revocations_file", message);
+                // Told once, whatever follows.
+                store.revocations.clear();
+            }
         }
     }
     stores.into_iter().map(|store| store.map(Arc::new)).collect()
+}
+
+/// Holds a trust store against ALB's quotas.
+///
+/// # Errors
+/// What is wrong, and what is allowed.
+fn within_quotas(authorities: Authorities) -> Result<Authorities, String> {
+    let Authorities { file, certificates, .. } = &authorities;
+    if certificates.len() > MAX_AUTHORITIES {
+        return Err(format!(
+            "{} holds {} CA certificates; allowed: at most {MAX_AUTHORITIES}",
+            file.display(),
+            certificates.len()
+        ));
+    }
+    Ok(authorities)
 }
 
 fn revoked(fields: &Fields<'_>, store: &TrustStore, path: &str) -> Vec<RevocationList> {

@@ -2,7 +2,11 @@
 
 use std::sync::{Arc, Mutex, mpsc};
 
-use support::{Answer, Balancer, Config, Target, until};
+use support::{
+    Answer, Balancer, Config, Group, Target,
+    http2::{Connection, Outcome},
+    until,
+};
 
 /// A target whose handler waits until the balancer ends the connection, and then says so.
 fn waits_for_the_end() -> (Target, mpsc::Receiver<()>, Arc<Mutex<usize>>) {
@@ -62,6 +66,32 @@ fn a_client_that_goes_away_within_its_body_leaves_nothing_behind() {
     until("descriptors are given back", 10.0, || {
         (balancer.descriptors_open() <= descriptors + 2).then_some(())
     });
+}
+
+#[test]
+fn a_body_that_stops_gets_408() {
+    let (target, ended, _) = waits_for_the_end();
+    let balancer = Balancer::start(&Config::new(&[&target]).attribute("idle_timeout = 1").http2());
+    let mut connection = balancer.connect();
+    connection.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf");
+    assert_eq!(connection.response().status, 408);
+    assert!(connection.is_closed());
+    ended.recv_timeout(std::time::Duration::from_secs(10)).expect("the target's connection ends");
+    let mut http2 = Connection::open(balancer.address);
+    let stream = http2.post("/", &[]);
+    http2.data(stream, b"half", false);
+    assert!(matches!(http2.outcome(stream), Outcome::Answer(408, _)));
+    ended.recv_timeout(std::time::Duration::from_secs(10)).expect("the target's connection ends");
+    assert_eq!(balancer.status().own(408), 2);
+    // The same before a target of HTTP/2, which is another balancer here.
+    let far = Balancer::start(&Config::new(&[&target]).http2());
+    let behind =
+        Group::of("app", &[far.address.to_string()]).line("protocol_version = \"HTTP2\"").unchecked();
+    let first = Balancer::start(&Config::with(behind).attribute("idle_timeout = 1").http2());
+    let mut http2 = Connection::open(first.address);
+    let stream = http2.post("/", &[]);
+    http2.data(stream, b"half", false);
+    assert!(matches!(http2.outcome(stream), Outcome::Answer(408, _)));
 }
 
 /// What is logged.

@@ -2,7 +2,11 @@
 
 use std::process::Command;
 
-use support::{Balancer, Config, Group, Target, balancer::binary};
+use support::{
+    Balancer, Config, Group, Target,
+    balancer::binary,
+    http2::{Connection, Outcome},
+};
 
 /// A balancer with a group for what no rule takes, `default`, and one that rules forward to, `ruled`.
 struct Ruled {
@@ -37,10 +41,17 @@ impl Ruled {
 
 #[test]
 fn a_host_is_matched_without_its_port_whatever_its_case() {
-    let ruled = Ruled::new(&[(1, &["host_header {\nvalues = [\"*.example.com\", \"a.org\"]\n}"])]);
+    let ruled = Ruled::new(&[(
+        1,
+        &[
+            "host_header {\nvalues = [\"*.example.com\", \"a.org\"]\nregex_values = [\"^shop[0-9]+[.]net$\"]\n}",
+        ],
+    )]);
     assert!(ruled.takes("GET /", "Host: WWW.example.COM:8080\r\n"));
     assert!(ruled.takes("GET /", "Host: a.org\r\n"));
     assert!(ruled.takes("GET http://a.org/", "Host: b.org\r\n"), "the request target's host wins");
+    assert!(ruled.takes("GET /", "Host: Shop12.NET:80\r\n"));
+    assert!(!ruled.takes("GET /", "Host: shop.net\r\n") && !ruled.takes("GET /", "Host: xshop1.net\r\n"));
     assert!(!ruled.takes("GET /", "Host: example.com\r\n"));
     assert!(!ruled.takes("GET http://b.org/", "Host: a.org\r\n"));
 }
@@ -169,4 +180,49 @@ fn rules_hold_for_http2_too() {
     assert_eq!(served_by("WWW.example.com:8080", "/api/x"), ruled.address);
     assert_eq!(served_by("example.com", "/api/x"), default.address);
     assert_eq!(served_by("www.example.com", "/other"), default.address);
+}
+
+#[test]
+fn every_kind_of_condition_holds_for_http2() {
+    let (default, ruled) = (Target::plain(), Target::plain());
+    let mut config = Config::with(Group::new("default", &[&default])).group(Group::new("ruled", &[&ruled]));
+    for (priority, conditions) in [
+        "host_header {\nregex_values = [\"^shop[0-9][.]net$\"]\n}",
+        "path_pattern {\nregex_values = [\"^/v[0-9]$\"]\n}",
+        "http_request_method {\nvalues = [\"PURGE\"]\n}",
+        "http_header {\nhttp_header_name = \"X-Client\"\nvalues = [\"*mobile*\"]\nregex_values = [\"^tv$\"]\n}",
+        "query_string {\nkey = \"version\"\nvalue = \"v?\"\n}",
+        "path_pattern {\nvalues = [\"/local\"]\n} & source_ip {\nvalues = [\"127.0.0.0/8\"]\n}",
+        "path_pattern {\nvalues = [\"/far\"]\n} & source_ip {\nvalues = [\"192.0.2.0/24\"]\n}",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let conditions: Vec<_> = conditions.split(" & ").collect();
+        config = config.rule(u16::try_from(priority).unwrap() + 1, &conditions, "ruled");
+    }
+    let balancer = Balancer::start(&config.http2());
+    let mut connection = Connection::open(balancer.address);
+    for (method, authority, path, more, is_taken) in [
+        ("GET", "a.test", "/", &[][..], false),
+        ("GET", "SHOP1.net:80", "/", &[], true),
+        ("GET", "shop10.net", "/", &[], false),
+        ("GET", "a.test", "/v1", &[], true),
+        ("GET", "a.test", "/V1", &[], false),
+        ("PURGE", "a.test", "/", &[], true),
+        ("GET", "a.test", "/", &[("x-client", "a Mobile one")], true),
+        ("GET", "a.test", "/", &[("x-client", "desk"), ("x-client", "TV")], true),
+        ("GET", "a.test", "/", &[("x-client", "desk")], false),
+        ("GET", "a.test", "/?a=b&VERSION=V1", &[], true),
+        ("GET", "a.test", "/?version=v10", &[], false),
+        ("GET", "a.test", "/local", &[], true),
+        ("GET", "a.test", "/far", &[("x-forwarded-for", "192.0.2.1")], false),
+    ] {
+        let before = ruled.count();
+        let fields = [(":method", method), (":scheme", "http"), (":path", path), (":authority", authority)];
+        let stream = connection.begin(&[&fields[..], more].concat(), true);
+        assert!(matches!(connection.outcome(stream), Outcome::Answer(200, _)));
+        assert_eq!(ruled.count() - before, usize::from(is_taken), "{method} {authority}{path} {more:?}");
+    }
+    assert_eq!(default.count(), 6);
 }

@@ -1,6 +1,10 @@
 //! What a client sees when a target does not behave.
 
-use support::{Answer, Balancer, Config, Group, Target, ports};
+use support::{
+    Answer, Balancer, Config, Group, Target,
+    http2::{Connection, Outcome},
+    ports,
+};
 
 /// An answer to every request, whatever it is.
 fn always(bytes: &'static str, then: Answer) -> Target {
@@ -137,6 +141,26 @@ fn an_end_within_the_body_ends_the_clients_connection() {
         assert!(connection.is_closed());
         assert_eq!(target.count(), 1);
     }
+}
+
+#[test]
+fn a_response_that_stops_within_its_body_ends_after_the_idle_timeout() {
+    let target = Target::start(|exchange| {
+        exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart");
+        while matches!(exchange.reader.fill(), Ok(true)) {}
+        Answer::Close
+    });
+    let balancer = Balancer::start(&Config::new(&[&target]).attribute("idle_timeout = 1").http2());
+    let mut connection = balancer.connect();
+    connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(connection.try_response().is_err(), "half a body must not look whole");
+    assert!(connection.is_closed());
+    let mut http2 = Connection::open(balancer.address);
+    let stream = http2.get("/", &[]);
+    assert_eq!(http2.outcome(stream), Outcome::Reset(2), "INTERNAL_ERROR");
+    balancer.wait_status("both are over", 5.0, |status| {
+        status.target(&target.address)["outstanding_requests"] == 0
+    });
 }
 
 /// A target that keeps one connection and ends it, unanswered, when it is used again.

@@ -63,6 +63,7 @@ fn a_client_that_goes_away_within_its_body_leaves_nothing_behind() {
             (balancer.status().target(&target.address)["outstanding_requests"] == 0).then_some(())
         });
     }
+    assert_eq!(balancer.status().own(400), 20, "as on ALB: it closed before the whole body was there");
     until("descriptors are given back", 10.0, || {
         (balancer.descriptors_open() <= descriptors + 2).then_some(())
     });

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 
 use arrayvec::ArrayVec;
 use memchr::memchr;
+use smallvec::SmallVec;
 
 use super::{
     fields::{Kind, is_plain_name, kind, list},
@@ -22,6 +23,9 @@ pub const MAX_RESPONSE_HEAD: usize = 32 * 1024;
 pub const LINE_EXTRA: usize = 4;
 /// Most field lines of a message.
 pub const MAX_FIELDS: usize = 200;
+
+/// How many there usually are at most.
+const USUAL_FIELDS: usize = 28;
 
 /// Why a head is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,10 +106,12 @@ pub fn is_token_byte(byte: u8) -> bool {
 }
 
 /// The field lines of a message and what each is to a proxy.
+///
+/// Heads are moved about: there is room in them for what browsers send, and elsewhere for more.
 #[derive(Debug, Default)]
 pub struct Fields<'a> {
-    lines: ArrayVec<HeaderField<'a>, MAX_FIELDS>,
-    kinds: ArrayVec<Kind, MAX_FIELDS>,
+    lines: SmallVec<[HeaderField<'a>; USUAL_FIELDS]>,
+    kinds: SmallVec<[Kind; USUAL_FIELDS]>,
 }
 
 impl<'a> Fields<'a> {
@@ -119,10 +125,14 @@ impl<'a> Fields<'a> {
 
     /// Adds a line; what is over [`MAX_FIELDS`] is dropped.
     fn push(&mut self, name: &'a [u8], value: &'a [u8]) {
-        if !self.lines.is_full() {
+        if !self.is_full() {
             self.lines.push(HeaderField { name, value: value.trim_ascii() });
             self.kinds.push(kind(name));
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.lines.len() >= MAX_FIELDS
     }
 
     /// The field lines in the order received.
@@ -149,14 +159,12 @@ impl<'a> Fields<'a> {
 
     /// Drops the lines whose names are `unwanted`.
     pub fn drop_names(&mut self, unwanted: impl Fn(&[u8]) -> bool) {
-        let mut kept = self
-            .lines
-            .iter()
-            .map(|field| !unwanted(field.name))
-            .collect::<ArrayVec<_, MAX_FIELDS>>()
-            .into_iter();
-        self.kinds.retain(|_| kept.next().unwrap_or(true));
-        self.lines.retain(|field| !unwanted(field.name));
+        let kept: SmallVec<[bool; USUAL_FIELDS]> =
+            self.lines.iter().map(|field| !unwanted(field.name)).collect();
+        let mut of_kinds = kept.iter();
+        self.kinds.retain(|_| of_kinds.next().is_none_or(|kept| *kept));
+        let mut of_lines = kept.iter();
+        self.lines.retain(|_| of_lines.next().is_none_or(|kept| *kept));
     }
 
     /// Whether a Connection field lists `option` (RFC 9110, section 7.6.1).
@@ -286,7 +294,7 @@ impl<'a> Request<'a> {
         for line in lines {
             let length = line.name.len() + line.value.len() + LINE_EXTRA;
             size += length;
-            if length > MAX_LINE || size > MAX_REQUEST_HEAD || fields.lines.is_full() {
+            if length > MAX_LINE || size > MAX_REQUEST_HEAD || fields.is_full() {
                 return Err(HeadError::TooLarge);
             }
             fields.push(line.name, line.value);
@@ -305,7 +313,7 @@ impl<'a> Request<'a> {
         };
         // Whoever decides looks for the host where HTTP/1.1 has it.
         if named.is_none() {
-            if fields.lines.is_full() {
+            if fields.is_full() {
                 return Err(HeadError::TooLarge);
             }
             fields.push(b"host", host);
@@ -466,7 +474,7 @@ impl<'a> Response<'a> {
         let mut size = 0;
         for line in lines {
             size += line.name.len() + line.value.len() + LINE_EXTRA;
-            if size > MAX_RESPONSE_HEAD || fields.lines.is_full() {
+            if size > MAX_RESPONSE_HEAD || fields.is_full() {
                 return Err(HeadError::TooLarge);
             }
             fields.push(line.name, line.value);

@@ -43,6 +43,16 @@ pub(super) struct Connected {
     /// What the client has shown.
     pub(super) shown: Shown,
     id: OnceCell<u128>,
+    origin: OnceCell<Origin>,
+}
+
+/// Where the requests of a connection come from, as targets are told.
+#[derive(Debug)]
+pub(super) struct Origin {
+    /// The client's address.
+    pub(super) address: Box<str>,
+    /// The lines of X-Forwarded-Proto and X-Forwarded-Port.
+    pub(super) lines: Box<str>,
 }
 
 /// What a client was asked for, and has shown.
@@ -64,12 +74,13 @@ impl Connected {
         shown: Shown,
     ) -> Self {
         let tls = tls_facts(stream, certificate).map(Rc::new);
-        Self { peer, local, tls, shown, id: OnceCell::new() }
+        Self { peer, local, tls, shown, id: OnceCell::new(), origin: OnceCell::new() }
     }
 
     /// One without TLS.
     pub(super) fn plain(peer: SocketAddr, local: SocketAddr) -> Self {
-        Self { peer, local, tls: None, shown: Shown::default(), id: OnceCell::new() }
+        let (id, origin) = (OnceCell::new(), OnceCell::new());
+        Self { peer, local, tls: None, shown: Shown::default(), id, origin }
     }
 
     /// What a target can be told of its TLS; none without it, or of a certificate that was not shown.
@@ -85,6 +96,15 @@ impl Connected {
     /// Whether the client is at an IPv6 address.
     pub(super) fn is_ipv6(&self) -> bool {
         self.peer.ip().to_canonical().is_ipv6()
+    }
+
+    /// What targets are told of it, which is written once. `port` is the listener's.
+    pub(super) fn origin(&self, secure: bool, port: u16) -> &Origin {
+        self.origin.get_or_init(|| {
+            let protocol = if secure { "https" } else { "http" };
+            let lines = format!("X-Forwarded-Proto: {protocol}\r\nX-Forwarded-Port: {port}\r\n");
+            Origin { address: self.peer.ip().to_canonical().to_string().into(), lines: lines.into() }
+        })
     }
 
     /// Its name, made when it is first asked for.

@@ -254,22 +254,22 @@ fn connection(request: &Request<'_>, out: &mut Vec<u8>) {
 
 /// X-Forwarded-For, -Proto and -Port.
 fn forwarded(request: &Request<'_>, route: &Route<'_>, out: &mut Vec<u8>) {
+    let origin = route.connected.origin(route.secure, route.port);
     if route.load_balancer.xff_mode == XffMode::Append {
         out.extend_from_slice(b"X-Forwarded-For: ");
         for value in request.fields.of(Kind::ForwardedFor).filter(|value| !value.is_empty()) {
             out.extend_from_slice(value);
             out.extend_from_slice(b", ");
         }
-        let peer = route.connected.peer.ip().to_canonical();
-        let _ = match (peer, route.load_balancer.xff_client_port) {
-            (IpAddr::V4(ip), false) => write!(out, "{ip}"),
-            (IpAddr::V6(ip), false) => write!(out, "{ip}"),
-            (ip, true) => write!(out, "{}", SocketAddr::new(ip, route.connected.peer.port())),
-        };
+        if route.load_balancer.xff_client_port {
+            let peer = route.connected.peer;
+            let _ = write!(out, "{}", SocketAddr::new(peer.ip().to_canonical(), peer.port()));
+        } else {
+            out.extend_from_slice(origin.address.as_bytes());
+        }
         out.extend_from_slice(b"\r\n");
     }
-    let protocol = if route.secure { "https" } else { "http" };
-    let _ = write!(out, "X-Forwarded-Proto: {}\r\nX-Forwarded-Port: {}\r\n", protocol, route.port);
+    out.extend_from_slice(origin.lines.as_bytes());
 }
 
 #[cfg(test)]

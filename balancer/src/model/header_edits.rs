@@ -32,6 +32,9 @@ struct Entry {
     value: Range<usize>,
 }
 
+/// Room for the values of the edits that a sticky response gets, in one piece.
+const USUAL_BYTES: usize = 512;
+
 /// Edits to one message head, in the order asked for.
 #[derive(Clone, Debug, Default)]
 pub struct HeaderEdits {
@@ -60,6 +63,9 @@ impl HeaderEdits {
 
     /// Adds an edit whose value `write` appends to the buffer it is given. It must write no CR, LF or NUL.
     pub fn push_with(&mut self, op: EditOp, name: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.entries.capacity() == 0 {
+            self.bytes.reserve(USUAL_BYTES);
+        }
         let start = self.bytes.len();
         write(&mut self.bytes);
         let end = self.bytes.len();

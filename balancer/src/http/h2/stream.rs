@@ -62,6 +62,9 @@ pub(super) async fn unless_reset<F: Future>(stream: &mut Stream, future: F) -> O
     .await
 }
 
+/// Room for the head that a target usually gets, in one piece, in bytes.
+const USUAL_HEAD: usize = 1024;
+
 /// One request.
 pub(super) struct Stream {
     pub(super) context: Rc<Context>,
@@ -107,7 +110,15 @@ pub(super) async fn serve(
         body: b"",
     };
     let planned = head.request().map_err(Refusal::from).and_then(|mut request| {
-        Plan::decide(&context, snapshot, &listener, &route, &mut request, Vec::new(), &mut entry)
+        Plan::decide(
+            &context,
+            snapshot,
+            &listener,
+            &route,
+            &mut request,
+            Vec::with_capacity(USUAL_HEAD),
+            &mut entry,
+        )
     });
     let key = head.key();
     drop(head);

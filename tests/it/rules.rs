@@ -85,6 +85,22 @@ fn the_source_is_the_peer_and_never_what_a_header_says() {
 }
 
 #[test]
+fn a_source_can_be_an_ipv6_address() {
+    let group = |name: &str, answer: &'static str| {
+        let target = Target::start(move |exchange| exchange.ok("", answer));
+        (Group::new(name, &[&target]), target)
+    };
+    let ((rest, _rest), (near, _near)) = (group("rest", "rest"), group("near", "near"));
+    let config = Config::with(rest)
+        .group(near)
+        .rule(1, &["source_ip {\nvalues = [\"2001:db8::/32\", \"127.0.0.0/8\", \"::/128\"]\n}"], "rest")
+        .rule(2, &["source_ip {\nvalues = [\"192.0.2.0/24\", \"::1/128\"]\n}"], "near");
+    let balancer = Balancer::start(&Config { address: "::1".to_owned(), ..config });
+    assert_eq!(balancer.connect().get("/", "").text(), "near");
+    assert_eq!(balancer.connect().get("/", "X-Forwarded-For: 2001:db8::1\r\n").text(), "near");
+}
+
+#[test]
 fn each_line_of_a_header_is_tried() {
     let ruled = Ruled::new(&[(
         1,

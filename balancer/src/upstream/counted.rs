@@ -86,6 +86,17 @@ impl Counted {
         }
     }
 
+    fn note_sent(&mut self, written: &io::Result<usize>) {
+        match written {
+            Err(error) => self.note_error(error),
+            Ok(length) => {
+                if let Some(ledger) = &mut self.ledger {
+                    ledger.sent += *length as u64;
+                }
+            }
+        }
+    }
+
     fn note_received(&mut self, length: usize) {
         if let Some(ledger) = &mut self.ledger {
             ledger.received += length as u64;
@@ -129,8 +140,10 @@ impl AsyncRead for Counted {
 }
 
 impl AsyncWrite for Counted {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[io::IoSlice::new(buf)])
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let result = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
+        self.note_sent(&result);
+        Poll::Ready(result)
     }
 
     fn poll_write_vectored(
@@ -139,14 +152,7 @@ impl AsyncWrite for Counted {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs));
-        match &result {
-            Err(error) => self.note_error(error),
-            Ok(length) => {
-                if let Some(ledger) = &mut self.ledger {
-                    ledger.sent += *length as u64;
-                }
-            }
-        }
+        self.note_sent(&result);
         Poll::Ready(result)
     }
 

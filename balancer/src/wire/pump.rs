@@ -19,6 +19,9 @@ use super::{
     trailers::TrailerFilter,
 };
 
+/// Longest head and body that are written in one piece, in bytes.
+const JOINED: usize = 4096;
+
 /// Why a body could not be moved.
 #[derive(Debug, thiserror::Error)]
 pub enum PumpError {
@@ -171,19 +174,29 @@ impl Pump {
         self.verbatim == 0 && self.tail.is_empty() && !matches!(self.mode, Mode::Done)
     }
 
+    /// Puts what little there is of a body behind its head: copying it costs less than writing two pieces.
+    fn join_small(&mut self, buffer: &mut Buffer) {
+        let body = buffer.bytes().get(..self.verbatim).unwrap_or_default();
+        let length = body.len() + self.tail.len();
+        if length > 0 && self.out_written < self.out.len() && self.out.len() + length <= JOINED {
+            self.out.extend_from_slice(body);
+            self.out.extend_from_slice(std::mem::take(&mut self.tail));
+            buffer.consume(std::mem::take(&mut self.verbatim));
+        }
+    }
+
     fn poll_flush(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut Buffer,
         sink: &mut (impl AsyncWrite + Unpin),
     ) -> Poll<Result<(), PumpError>> {
+        self.join_small(buffer);
         while !self.is_flushed() {
             let out = self.out.get(self.out_written..).unwrap_or_default();
             let body = buffer.bytes().get(..self.verbatim).unwrap_or_default();
-            let slices = [IoSlice::new(out), IoSlice::new(body), IoSlice::new(self.tail)];
+            let written = ready!(poll_write(cx, sink, [out, body, self.tail])).map_err(PumpError::Sink)?;
             let (out, body) = (out.len(), body.len());
-            let written =
-                ready!(Pin::new(&mut *sink).poll_write_vectored(cx, &slices)).map_err(PumpError::Sink)?;
             if written == 0 {
                 return Poll::Ready(Err(PumpError::Sink(io::ErrorKind::WriteZero.into())));
             }
@@ -278,6 +291,18 @@ impl Pump {
         }
         self.mode = Mode::Done;
         Ok(())
+    }
+}
+
+/// Writes the pieces, as many as are taken at once. What is in one piece needs no list of pieces, which is quicker.
+pub fn poll_write(
+    cx: &mut Context<'_>,
+    sink: &mut (impl AsyncWrite + Unpin),
+    pieces: [&[u8]; 3],
+) -> Poll<io::Result<usize>> {
+    match pieces {
+        [one, [], []] | [[], one, []] | [[], [], one] => Pin::new(sink).poll_write(cx, one),
+        pieces => Pin::new(sink).poll_write_vectored(cx, &pieces.map(IoSlice::new)),
     }
 }
 
@@ -409,14 +434,15 @@ mod tests {
 
     #[test]
     fn head_and_body_go_out_in_one_write() {
-        struct Writes(Vec<usize>);
+        /// Pieces and bytes of each write.
+        struct Writes(Vec<(usize, usize)>);
         impl AsyncWrite for Writes {
             fn poll_write(
                 mut self: Pin<&mut Self>,
                 _: &mut Context<'_>,
                 buf: &[u8],
             ) -> Poll<io::Result<usize>> {
-                self.0.push(buf.len());
+                self.0.push((1, buf.len()));
                 Poll::Ready(Ok(buf.len()))
             }
             fn poll_write_vectored(
@@ -425,7 +451,7 @@ mod tests {
                 bufs: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
                 let total = bufs.iter().map(|buf| buf.len()).sum();
-                self.0.push(total);
+                self.0.push((bufs.iter().filter(|buf| !buf.is_empty()).count(), total));
                 Poll::Ready(Ok(total))
             }
             fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -437,12 +463,16 @@ mod tests {
         }
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let mut buffer = Buffer::default();
-        let mut early: &[u8] = b"hello";
-        assert!(buffer.poll_fill(&mut cx, &mut early, BUFFER_SIZE).is_ready());
-        let mut sink = Writes(Vec::new());
-        let mut pump = Pump::new(b"HEAD ".to_vec(), Framing::Length(5), Delivery::AsIs);
-        assert!(pump.poll(&mut cx, &mut early, &mut buffer, &mut sink).is_ready());
-        assert_eq!(sink.0, [10]);
+        // Little is copied into one piece, much is not.
+        for (length, writes) in [(5, (1, 10)), (10_000, (2, 10_005))] {
+            let body = vec![b'x'; length];
+            let mut early = body.as_slice();
+            assert!(buffer.poll_fill(&mut cx, &mut early, BUFFER_SIZE).is_ready());
+            let mut sink = Writes(Vec::new());
+            let mut pump = Pump::new(b"HEAD ".to_vec(), Framing::Length(length as u64), Delivery::AsIs);
+            assert!(pump.poll(&mut cx, &mut early, &mut buffer, &mut sink).is_ready());
+            assert_eq!((sink.0, buffer.len()), (vec![writes], 0));
+        }
     }
 
     #[test]

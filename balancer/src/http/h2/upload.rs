@@ -2,7 +2,7 @@
 //! DATA frame: window is given back to the client as the target takes its bytes.
 
 use std::{
-    io::{self, IoSlice},
+    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -13,7 +13,7 @@ use h2::RecvStream;
 use tokio::io::AsyncWrite;
 
 use super::head::{filter_trailers, trailer_lines};
-use crate::wire::{head::Framing, trailers::TrailerFilter};
+use crate::wire::{head::Framing, pump::poll_write, trailers::TrailerFilter};
 
 /// Why a body could not be moved.
 #[derive(Debug)]
@@ -158,9 +158,8 @@ impl Upload {
     ) -> Poll<io::Result<()>> {
         while !self.is_flushed() {
             let head = self.head.get(self.head_written..).unwrap_or_default();
-            let slices = [IoSlice::new(head), IoSlice::new(&self.data), IoSlice::new(self.tail)];
+            let written = ready!(poll_write(cx, sink, [head, &self.data, self.tail]))?;
             let (head, data) = (head.len(), self.data.len());
-            let written = ready!(Pin::new(&mut *sink).poll_write_vectored(cx, &slices))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }

@@ -24,6 +24,8 @@ fn every_kind_of_call_works() {
     assert_eq!(App::Grpc.says(balancer.address, &[]), "passed 7");
     let status = balancer.status();
     assert!(status.total("grpc_requests") > 100);
+    let of_group = balancer.metric("balancer_group_grpc_requests_total{target_group=\"app\"}");
+    assert_eq!(of_group as u64, status.total("grpc_requests"));
     assert_eq!(status.total("target_connects"), 1, "all over one connection");
     assert_eq!(status.target(&process.address)["outstanding_requests"], 0);
 }

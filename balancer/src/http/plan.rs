@@ -239,12 +239,11 @@ impl Plan {
         if !go_together(view, group.settings.protocol_version) {
             return Err(refuse(OwnStatus::IncompatibleProtocol));
         }
+        let shard = context.group_shard(group);
+        shard.inspect(|shard| shard.requests.inc());
         if view.version == Version::Http2 && is_grpc(view) {
             context.listener_shard(listener).grpc_requests.inc();
-        }
-        let shard = context.group_shard(group);
-        if let Some(shard) = shard {
-            shard.requests.inc();
+            shard.inspect(|shard| shard.grpc_requests.inc());
         }
         let decision = group
             .stickiness

@@ -222,6 +222,8 @@ pub const GROUP_STICKINESS_OUTCOMES: usize = 7;
 pub struct GroupShard {
     /// Requests routed to the group.
     pub requests: Counter,
+    /// Those of them that are calls of gRPC (ALB: `GrpcRequestCount`).
+    pub grpc_requests: Counter,
     /// Those of them for which there was a target (ALB: `RequestCount`).
     pub chosen: Counter,
     /// Responses of its targets by class, as for a target; those of targets that are gone included.

@@ -196,6 +196,7 @@ impl Inspector {
             anomalous_hosts: count(group, |target| target.watch.is_anomalous()),
             mitigated_hosts: count(group, |target| target.watch.is_mitigated()),
             requests: sum(shards.iter().map(|shard| &shard.requests)),
+            grpc_requests: sum(shards.iter().map(|shard| &shard.grpc_requests)),
             requests_with_target: sum(shards.iter().map(|shard| &shard.chosen)),
             responses: by_class(|class| sum(shards.iter().filter_map(|shard| shard.responses.get(class)))),
             connection_errors: sum(shards.iter().map(|shard| &shard.connection_errors)),

@@ -209,6 +209,8 @@ pub struct GroupStatus {
     pub mitigated_hosts: u64,
     /// Requests routed to the group.
     pub requests: u64,
+    /// Those of them that are calls of gRPC.
+    pub grpc_requests: u64,
     /// Those of them for which there was a target.
     pub requests_with_target: u64,
     /// Responses of its targets by class, those of targets that are gone included.

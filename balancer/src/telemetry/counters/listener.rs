@@ -56,7 +56,7 @@ pub struct ListenerShard {
     pub client_tls_errors: Counter,
     /// Those of them that failed for the client's certificate, by [`ClientCertRefusal::index`].
     pub client_cert_refusals: [Counter; ClientCertRefusal::ALL.len()],
-    /// Calls of gRPC that were forwarded (ALB: `GrpcRequestCount`).
+    /// Calls of gRPC that were forwarded.
     pub grpc_requests: Counter,
     /// Requests of clients at IPv6 addresses (ALB: `IPv6RequestCount`).
     pub ipv6_requests: Counter,

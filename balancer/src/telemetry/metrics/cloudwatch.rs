@@ -103,7 +103,7 @@ pub const METRICS: &[(&str, Place)] = &[
         "RequestCountPerTarget",
         Expression("increase(balancer_group_requests_with_target_total[1m]) / balancer_healthy_host_count"),
     ),
-    ("GrpcRequestCount", Expression("sum(balancer_grpc_requests_total)")),
+    ("GrpcRequestCount", Expression("balancer_group_grpc_requests_total")),
     ("LambdaInternalError", Nowhere(NO_LAMBDA)),
     ("LambdaUserError", Nowhere(NO_LAMBDA)),
     ("LambdaTargetProcessedBytes", Nowhere(NO_LAMBDA)),

@@ -42,6 +42,11 @@ pub(super) fn groups(families: &mut Families<'_>, groups: &[GroupStatus]) -> fmt
         groups.iter().map(|group| (label(group), group.requests_with_target)),
     )?;
     families.counters(
+        "balancer_group_grpc_requests",
+        "Calls of gRPC routed to the group.",
+        groups.iter().map(|group| (label(group), group.grpc_requests)),
+    )?;
+    families.counters(
         "balancer_group_responses",
         "Responses of the group's targets by class, those of targets that are gone included; 1xx counts 101 alone.",
         groups.iter().flat_map(|group| {

@@ -51,19 +51,28 @@ fn a_client_that_goes_away_within_its_body_leaves_nothing_behind() {
     let (target, ended, _) = waits_for_the_end();
     let balancer = Balancer::start(&Config::new(&[&target]));
     let descriptors = balancer.descriptors_open();
-    for _ in 0..20 {
+    for number in 0..20 {
         let mut connection = balancer.connect();
         connection.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf");
         until("the request is with the target", 10.0, || {
             (balancer.status().target(&target.address)["outstanding_requests"] == 1).then_some(())
         });
-        drop(connection);
+        if number % 2 == 0 {
+            drop(connection)
+        } else {
+            connection.reset()
+        }
         ended.recv_timeout(std::time::Duration::from_secs(10)).expect("the target's connection ends");
         until("the request is over", 10.0, || {
             (balancer.status().target(&target.address)["outstanding_requests"] == 0).then_some(())
         });
     }
-    assert_eq!(balancer.status().own(400), 20, "as on ALB: it closed before the whole body was there");
+    let status = balancer.status();
+    assert_eq!(
+        (status.own(400), status.own(460)),
+        (20, 0),
+        "as on ALB: it closed before the whole body was there"
+    );
     until("descriptors are given back", 10.0, || {
         (balancer.descriptors_open() <= descriptors + 2).then_some(())
     });

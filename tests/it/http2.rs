@@ -208,7 +208,7 @@ fn interim_responses_head_204_and_304() {
 }
 
 #[test]
-fn a_reset_ends_the_request_at_the_target_and_counts_as_460() {
+fn a_reset_ends_the_request_at_the_target_and_counts_as_460_or_within_the_body_as_400() {
     let (ended, wait) = mpsc::channel();
     let target = Target::heads(move |exchange| {
         if exchange.request.target == "/ok" {
@@ -232,7 +232,8 @@ fn a_reset_ends_the_request_at_the_target_and_counts_as_460() {
     drop(connection);
     wait.recv_timeout(Duration::from_secs(10)).expect("the target's connection ends");
     balancer.wait_status("nothing is left", 5.0, |status| {
-        status.own(460) == 2
+        status.own(460) == 1
+            && status.own(400) == 1
             && status.target(&target.address)["outstanding_requests"] == 0
             && status.total("http2_streams_active") == 0
             && status.total("http2_connections_active") == 0

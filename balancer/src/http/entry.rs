@@ -192,9 +192,9 @@ impl Entry {
         }
     }
 
-    /// The client is gone before there was anything to send (ALB: 460).
-    pub(super) fn client_gone(&mut self) {
-        self.note(|record| record.elb_status = Some(OwnStatus::ClientClosed.code()));
+    /// The client is gone before there was anything to send.
+    pub(super) fn client_gone(&mut self, status: OwnStatus) {
+        self.note(|record| record.elb_status = Some(status.code()));
     }
 
     /// It became a tunnel.

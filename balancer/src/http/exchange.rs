@@ -257,8 +257,9 @@ impl Transfer {
     }
 
     fn client_gone(&self, client: &mut Client) -> Outcome {
-        client.entry.client_gone();
-        client.shard().own(OwnStatus::ClientClosed);
+        let status = OwnStatus::of_gone(self.sending.is_read());
+        client.entry.client_gone(status);
+        client.shard().own(status);
         Outcome::Over(After::Gone)
     }
 

@@ -273,7 +273,7 @@ impl ApplicationCookie {
         }
         let end = match mine {
             Some(mine) if others.is_empty() => self.window.end(mine.session.started, now),
-            // What ends this session must not end those of other groups.
+            // The end of one session must not be that of those of other groups.
             _ => now.plus(self.window.accepted),
         };
         let expires = ExpiryDate::of(end);

@@ -104,6 +104,13 @@ impl OwnStatus {
         }
     }
 
+    /// What is recorded of a client that is gone before its answer: whether its request was there whole makes the
+    /// difference (ALB: HTTP 460, HTTP 400).
+    #[must_use]
+    pub const fn of_gone(was_whole: bool) -> Self {
+        if was_whole { Self::ClientClosed } else { Self::BadRequest }
+    }
+
     /// Place in [`Self::ALL`].
     #[must_use]
     pub const fn index(self) -> usize {

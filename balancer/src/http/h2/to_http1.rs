@@ -52,7 +52,7 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -
             let timeout = stream.listener.load_balancer.connect_timeout;
             let opening = reach::open(&context, &watch, timeout, &destination);
             match unless_reset(stream, opening).await {
-                None => return stream.client_gone(),
+                None => return stream.client_gone(plan.wishes.framing == Framing::Empty),
                 Some(Ok(connection)) => connection,
                 Some(Err(Unreachable { timed_out, in_handshake })) => {
                     plan.count_unreachable(&context, in_handshake);
@@ -70,6 +70,7 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -
     let outcome = transfer.run(stream, plan).await;
     let Transfer { connection, inbound, sending, upload_failed, .. } = transfer;
     stream.entry.received(sending.taken());
+    let was_whole = sending.is_read();
     let sent_all = sending.is_done() && !upload_failed;
     let clean = inbound.is_empty();
     context.buffers.give(inbound);
@@ -82,7 +83,7 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -
             Attempt::Over
         }
         Outcome::Over => Attempt::Over,
-        Outcome::Gone => stream.client_gone(),
+        Outcome::Gone => stream.client_gone(was_whole),
         Outcome::Stale => Attempt::Stale,
         Outcome::Failed(status) => {
             if matches!(status, OwnStatus::BadGateway | OwnStatus::GatewayTimeout) {
@@ -280,10 +281,11 @@ impl Transfer {
 }
 
 impl Stream {
-    /// The client reset the request or is gone while the target was awaited (ALB: 460).
-    pub(super) fn client_gone(&mut self) -> Attempt {
-        self.entry.client_gone();
-        self.context.listener_shard(&self.listener).own(OwnStatus::ClientClosed);
+    /// The client reset the request or is gone while the target was awaited.
+    pub(super) fn client_gone(&mut self, was_whole: bool) -> Attempt {
+        let status = OwnStatus::of_gone(was_whole);
+        self.entry.client_gone(status);
+        self.context.listener_shard(&self.listener).own(status);
         Attempt::Over
     }
 }

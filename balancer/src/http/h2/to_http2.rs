@@ -52,7 +52,7 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan) -> Attempt {
     stream.arm(patience.connect + most);
     let leasing = lease(&context, patience, &destination);
     let leased = match watch.within(unless_reset(stream, leasing)).await {
-        Ok(None) => return stream.client_gone(),
+        Ok(None) => return stream.client_gone(plan.wishes.framing == Framing::Empty),
         Ok(Some(leased)) => leased,
         Err(Interrupt::TimedOut) => Err(Failure { timed_out: true, in_handshake: false }),
         Err(_) => return Attempt::Failed(OwnStatus::BadGateway),
@@ -86,7 +86,7 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan) -> Attempt {
     lease.touch(context.clock.millis());
     match outcome {
         Outcome::Over => Attempt::Over,
-        Outcome::Gone => stream.client_gone(),
+        Outcome::Gone => stream.client_gone(transfer.up.is_done()),
         Outcome::Ended => {
             lease.retire();
             Attempt::Stale

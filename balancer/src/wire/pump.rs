@@ -15,7 +15,7 @@ use super::{
     buffer::{BUFFER_SIZE, Buffer},
     chunked::{ChunkedScanner, Scan},
     fields::line,
-    head::{Framing, HeadScanner, trailers},
+    head::{Framing, HeadError, HeadScanner, trailers},
     trailers::TrailerFilter,
 };
 
@@ -267,7 +267,8 @@ impl Pump {
     fn digest_trailers(&mut self, buffer: &mut Buffer) -> Result<bool, PumpError> {
         let Mode::Trailers(scanner) = &mut self.mode else { return Ok(false) };
         let bytes = buffer.bytes();
-        let Some(length) = trailer_section(scanner, bytes)? else { return Ok(false) };
+        let length = trailer_section(scanner, bytes).map_err(|_| PumpError::Malformed)?;
+        let Some(length) = length else { return Ok(false) };
         if self.delivery == Delivery::AsIs {
             let section = bytes.get(..length).unwrap_or_default();
             for field in trailers(section).map_err(|_| PumpError::Malformed)? {
@@ -306,16 +307,19 @@ pub fn poll_write(
     }
 }
 
-/// Length of the trailer section at the front of `bytes`; nothing while it is not whole.
-fn trailer_section(scanner: &mut HeadScanner, bytes: &[u8]) -> Result<Option<usize>, PumpError> {
+/// Length of the trailer section at the front of `bytes` (RFC 9112, section 7.1.2); nothing while it is not whole.
+///
+/// # Errors
+/// It is malformed, or does not fit into a buffer.
+pub fn trailer_section(scanner: &mut HeadScanner, bytes: &[u8]) -> Result<Option<usize>, HeadError> {
     let length = if bytes.starts_with(b"\r\n") {
         Some(2)
     } else if bytes == b"\r" {
         None
     } else {
-        scanner.find_end(bytes).map_err(|_| PumpError::Malformed)?
+        scanner.find_end(bytes)?
     };
-    if length.is_none() && bytes.len() >= BUFFER_SIZE { Err(PumpError::Malformed) } else { Ok(length) }
+    if length.is_none() && bytes.len() >= BUFFER_SIZE { Err(HeadError::TooLarge) } else { Ok(length) }
 }
 
 /// Whether `bytes` can be the beginning of a body in chunked coding, or all of it.

@@ -12,6 +12,7 @@ use crate::wire::{
     buffer::{BUFFER_SIZE, Buffer},
     chunked::{ChunkedScanner, Scan},
     head::{Framing, HeadScanner, trailers},
+    pump::trailer_section,
 };
 
 /// Why a body could not be moved.
@@ -141,16 +142,8 @@ impl Download {
     ) -> Result<bool, DownloadError> {
         let Mode::Trailers(scanner) = &mut self.mode else { return Ok(false) };
         let bytes = buffer.bytes();
-        let length = if bytes.starts_with(b"\r\n") {
-            Some(2)
-        } else if bytes == b"\r" {
-            None
-        } else {
-            scanner.find_end(bytes).map_err(|_| DownloadError::Target)?
-        };
-        let Some(length) = length else {
-            return if bytes.len() >= BUFFER_SIZE { Err(DownloadError::Target) } else { Ok(false) };
-        };
+        let length = trailer_section(scanner, bytes).map_err(|_| DownloadError::Target)?;
+        let Some(length) = length else { return Ok(false) };
         let section = bytes.get(..length).unwrap_or_default();
         let fields = trailers(section).map_err(|_| DownloadError::Target)?;
         let map = head::map(fields.into_iter()).ok_or(DownloadError::Target)?;

@@ -94,8 +94,6 @@ pub(super) async fn serve<S>(context: Rc<Context>, handover: Handover<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let begun = Arc::clone(&handover.listener);
-    context.listener_shard(&begun).http2_connections_opened.inc();
     let Handover { stream, secure, before, connected, snapshot, listener, watched, born_millis } = handover;
     let stream = Metered::new(stream, before, context.clock.millis());
     let meter = Rc::clone(stream.meter());
@@ -110,6 +108,7 @@ where
         open: Cell::new(0),
         ending: Cell::new(false),
     });
+    session.figures(|shard| shard.http2_connections_opened.inc());
     // Whoever drains or stops listening has to reach it at any time: it ends in its own way.
     watch.set_idle(true);
     session.arm();
@@ -118,7 +117,7 @@ where
         run(&session, connection, &meter).await;
     }
     session.count(&meter);
-    session.context.listener_shard(&begun).http2_connections_closed.inc();
+    session.figures(|shard| shard.http2_connections_closed.inc());
 }
 
 fn settings() -> server::Builder {

@@ -44,6 +44,7 @@ mod response_headers;
 mod rules;
 mod session_counts;
 mod sessions;
+mod special_files;
 mod startup;
 mod stickiness_extras;
 mod stopping;

@@ -2,17 +2,21 @@
 //! Must not know HCL.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use super::fault::ConfigError;
+use crate::regular_file::{self, FileFault};
 
 /// Most bytes a configuration file may have. A thousand targets take some 30 KB.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 /// Most files that are read from a folder.
 const MAX_FILES: usize = 1000;
+/// Most bytes that the files of a folder may have together.
+const MAX_FOLDER_BYTES: usize = 16 * 1024 * 1024;
+/// Most entries of a folder that are looked at: those of other names count here as well.
+const MAX_ENTRIES: usize = 100_000;
 
 /// A place in the text: which file and which byte of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,12 +68,22 @@ impl<'a> Source<'a> {
 pub(super) fn read(path: &Path) -> (Vec<(PathBuf, String)>, Vec<ConfigError>) {
     let mut texts = Vec::new();
     let mut errors = Vec::new();
+    let mut total = 0;
     match list(path) {
         Ok(files) => {
             for file in files {
                 match read_file(&file) {
-                    Ok(text) => texts.push((file, text)),
+                    Ok(text) => {
+                        total += text.len();
+                        texts.push((file, text));
+                    }
                     Err(error) => errors.push(error),
+                }
+                if total > MAX_FOLDER_BYTES {
+                    let message =
+                        format!("holds too much; allowed: at most {MAX_FOLDER_BYTES} bytes in all its files");
+                    errors.push(whole_file(path, message));
+                    break;
                 }
             }
         }
@@ -79,13 +93,19 @@ pub(super) fn read(path: &Path) -> (Vec<(PathBuf, String)>, Vec<ConfigError>) {
 }
 
 fn list(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
-    let unreadable = |error: &io::Error| whole_file(path, format!("cannot be read: {}", reason(error)));
-    if !fs::metadata(path).map_err(|error| unreadable(&error))?.is_dir() {
+    let unreadable = |error: io::Error| whole_file(path, FileFault::from(error).to_string());
+    if !fs::metadata(path).map_err(unreadable)?.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
     let mut files = Vec::new();
-    for entry in fs::read_dir(path).map_err(|error| unreadable(&error))? {
-        let file = entry.map_err(|error| unreadable(&error))?.path();
+    for (entries, entry) in fs::read_dir(path).map_err(unreadable)?.enumerate() {
+        if entries >= MAX_ENTRIES {
+            return Err(whole_file(
+                path,
+                format!("holds more than {MAX_ENTRIES} files; allowed: a folder of its own"),
+            ));
+        }
+        let file = entry.map_err(unreadable)?.path();
         if is_configuration(&file) && !file.is_dir() {
             files.push(file);
         }
@@ -104,13 +124,17 @@ fn is_configuration(file: &Path) -> bool {
 }
 
 fn read_file(path: &Path) -> Result<String, ConfigError> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| whole_file(path, format!("cannot be read: {}", reason(&error))))?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(whole_file(path, format!("is too large; allowed: at most {MAX_FILE_BYTES} bytes")));
-    }
+    let (bytes, _) = regular_file::read(path, MAX_FILE_BYTES).map_err(|fault| {
+        let message = match fault {
+            // What a shell gives for `<(…)`, and a pipe at /dev/stdin, can be read once; a reload reads again.
+            FileFault::Kind(kind) => {
+                format!("is {kind}; allowed: a regular file or a folder, which a reload reads again")
+            }
+            FileFault::TooLarge(most) => format!("is too large; allowed: at most {most} bytes"),
+            fault => fault.to_string(),
+        };
+        whole_file(path, message)
+    })?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let bytes = error.as_bytes();
@@ -124,15 +148,6 @@ fn read_file(path: &Path) -> Result<String, ConfigError> {
             message: format!("byte {valid} (0x{byte:02x}) is not text; allowed: HCL in UTF-8"),
         }
     })
-}
-
-/// The system's words without the error number.
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
-    }
 }
 
 /// A fault of the file as such, which has no line.

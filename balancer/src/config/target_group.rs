@@ -14,14 +14,12 @@ use super::{
     value::shown,
 };
 use crate::model::{
-    Algorithm, MinimumHealthy, ProtocolVersion, StickinessExtras, StickinessSettings, TargetAddress,
-    TargetGroup, TargetSpec,
+    Algorithm, MAX_TARGETS, MinimumHealthy, ProtocolVersion, StickinessExtras, StickinessSettings,
+    TargetAddress, TargetGroup, TargetSpec,
 };
 
 /// Most groups (ALB: quotas).
 pub(super) const MAX_GROUPS: usize = 100;
-/// Most targets of a group (ALB: quotas).
-const MAX_TARGETS: usize = 1000;
 /// The port of a group that gives none: not used, since then every target has its own.
 const UNUSED_PORT: u16 = 80;
 

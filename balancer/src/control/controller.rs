@@ -16,9 +16,10 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+mod endpoints;
 mod reload;
 
-use self::reload::Pending;
+use self::{endpoints::Endpoints, reload::Pending};
 use super::{log_files::LogFiles, resolver::Resolver};
 use crate::{
     clock::{monotonic_now, unix_micros_now, until},
@@ -26,8 +27,8 @@ use crate::{
     id::{Slot, TargetId},
     kernel::{Events, Kernel, KernelError, TargetEvent},
     model::{
-        Action, Configuration, Endpoint, Listener, LoadBalancer, TargetAddress, TargetGroup, TlsFact,
-        TlsFields,
+        Action, Configuration, Endpoint, Listener, LoadBalancer, MAX_TARGETS, TargetAddress, TargetGroup,
+        TlsFact, TlsFields,
     },
     response::listener_fields::ListenerFields,
     rules::{GroupKeys, RuleTable},
@@ -513,20 +514,16 @@ impl Controller {
     }
 
     fn endpoints(&self, group: &TargetGroup) -> Vec<Endpoint> {
-        let mut endpoints = Vec::new();
-        for target in &group.targets {
-            match &target.address {
-                TargetAddress::Ip(ip) => endpoints.push(Endpoint::Tcp(SocketAddr::new(*ip, target.port))),
-                TargetAddress::Unix(path) => endpoints.push(Endpoint::Unix(path.clone())),
-                TargetAddress::Host(name) => endpoints.extend(
-                    self.resolver
-                        .addresses(name)
-                        .iter()
-                        .map(|ip| Endpoint::Tcp(SocketAddr::new(*ip, target.port))),
-                ),
-            }
+        let Endpoints { kept, left_out } = endpoints::of(group, |name| self.resolver.addresses(name));
+        if left_out > 0 {
+            let group = &group.name;
+            tracing::warn!(
+                group,
+                left_out,
+                "host names have more addresses than a target group has targets; allowed: at most {MAX_TARGETS}"
+            );
         }
-        endpoints
+        kept
     }
 
     fn wanted(&self, configuration: &Configuration, tls: &TargetTlss) -> Vec<WantedGroup> {

@@ -6,18 +6,23 @@ use std::{
     fs,
     net::IpAddr,
     os::unix::fs::MetadataExt as _,
+    path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use hickory_resolver::{
-    TokioResolver,
-    config::{LookupIpStrategy, ResolverConfig, ResolverOpts},
-    name_server::TokioConnectionProvider,
+    Hosts, TokioResolver,
+    config::{LookupIpStrategy, ResolveHosts, ResolverConfig, ResolverOpts},
+    net::{NetError, runtime::TokioRuntimeProvider},
     system_conf,
 };
 use tokio::task::JoinSet;
 
-use crate::clock::{monotonic_now, until};
+use crate::{
+    clock::{monotonic_now, until},
+    regular_file,
+};
 
 /// Shortest and longest time between two questions for one name, whatever its time to live says.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -30,7 +35,12 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the system resolves names by.
-const SYSTEM_FILES: [&str; 2] = ["/etc/hosts", "/etc/resolv.conf"];
+const HOSTS: &str = "/etc/hosts";
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+const SYSTEM_FILES: [&str; 2] = [HOSTS, RESOLV_CONF];
+
+/// Most bytes of these files; lists of advertisers that some keep in the hosts file take a few MB.
+const MAX_SYSTEM_FILE: u64 = 16 << 20;
 
 /// Tells whether a file was changed or replaced: device, inode, size, time of change.
 type Stamp = Option<(u64, u64, u64, i64, i64)>;
@@ -46,7 +56,8 @@ pub(super) struct Answer {
 /// Resolves the names it is told, over and over.
 #[derive(Debug)]
 pub(super) struct Resolver {
-    resolver: TokioResolver,
+    /// Nothing where the library refuses to make one.
+    resolver: Option<TokioResolver>,
     known: BTreeMap<String, Option<Vec<IpAddr>>>,
     due: BTreeMap<String, Instant>,
     asking: JoinSet<Answer>,
@@ -60,7 +71,7 @@ impl Resolver {
         Self::with(system_resolver(), stamps)
     }
 
-    fn with(resolver: TokioResolver, stamps: [Stamp; 2]) -> Self {
+    fn with(resolver: Option<TokioResolver>, stamps: [Stamp; 2]) -> Self {
         Self { resolver, known: BTreeMap::new(), due: BTreeMap::new(), asking: JoinSet::new(), stamps }
     }
 
@@ -150,29 +161,55 @@ fn stamp(path: &str) -> Stamp {
     Some((found.dev(), found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
 }
 
-fn system_resolver() -> TokioResolver {
-    let (config, options) =
-        system_conf::read_system_conf().unwrap_or_else(|_| (ResolverConfig::new(), ResolverOpts::default()));
-    resolver(config, options)
+/// By the system's files as they are now. One that is not there or cannot be used counts as empty.
+fn system_resolver() -> Option<TokioResolver> {
+    let (config, options) = system_file(RESOLV_CONF)
+        .and_then(|text| system_conf::parse_resolv_conf(text).ok())
+        .unwrap_or_else(|| (ResolverConfig::from_name_servers(Vec::new()), ResolverOpts::default()));
+    let mut hosts = Hosts::default();
+    if let Some(text) = system_file(HOSTS)
+        && let Err(error) = hosts.read_hosts_conf(text.as_slice())
+    {
+        tracing::warn!(file = HOSTS, %error, "not all of a system's file is understood");
+    }
+    let mut resolver = resolver(config, options)
+        .inspect_err(|error| tracing::error!(%error, "host names of targets cannot be resolved"))
+        .ok()?;
+    resolver.set_hosts(Arc::new(hosts));
+    Some(resolver)
 }
 
-fn resolver(config: ResolverConfig, mut options: ResolverOpts) -> TokioResolver {
+fn system_file(path: &str) -> Option<Vec<u8>> {
+    match regular_file::read(Path::new(path), MAX_SYSTEM_FILE) {
+        Ok((bytes, _)) => Some(bytes),
+        Err(fault) if fault.is_absence() => None,
+        Err(fault) => {
+            tracing::warn!("{path} {fault}; host names of targets are resolved without it");
+            None
+        }
+    }
+}
+
+fn resolver(config: ResolverConfig, mut options: ResolverOpts) -> Result<TokioResolver, NetError> {
     // Every address is a target, not those of the first family that answers.
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-    TokioResolver::builder_with_config(config, TokioConnectionProvider::default())
-        .with_options(options)
-        .build()
+    // That file is read here.
+    options.use_hosts_file = ResolveHosts::Never;
+    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).with_options(options).build()
 }
 
-async fn ask(resolver: TokioResolver, name: String) -> Answer {
-    let addresses = match tokio::time::timeout(PATIENCE, resolver.lookup_ip(name.as_str())).await {
-        Ok(Ok(found)) => {
-            let holds = found.valid_until().saturating_duration_since(monotonic_now());
-            let sorted: BTreeSet<IpAddr> = found.iter().collect();
-            Ok((sorted.into_iter().collect(), holds))
-        }
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("no answer in time".to_owned()),
+async fn ask(resolver: Option<TokioResolver>, name: String) -> Answer {
+    let addresses = match resolver {
+        None => Err("there is no resolver".to_owned()),
+        Some(resolver) => match tokio::time::timeout(PATIENCE, resolver.lookup_ip(name.as_str())).await {
+            Ok(Ok(found)) => {
+                let holds = found.valid_until().saturating_duration_since(monotonic_now());
+                let sorted: BTreeSet<IpAddr> = found.iter().collect();
+                Ok((sorted.into_iter().collect(), holds))
+            }
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("no answer in time".to_owned()),
+        },
     };
     Answer { name, addresses }
 }
@@ -181,7 +218,7 @@ async fn ask(resolver: TokioResolver, name: String) -> Answer {
 mod tests {
     use std::net::{Ipv4Addr, SocketAddr};
 
-    use hickory_resolver::{config::NameServerConfig, proto::xfer::Protocol};
+    use hickory_resolver::config::{ConnectionConfig, NameServerConfig};
     use tokio::net::UdpSocket;
 
     use super::*;
@@ -210,11 +247,12 @@ mod tests {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address: SocketAddr = socket.local_addr().unwrap();
         tokio::spawn(name_server(socket));
-        let mut config = ResolverConfig::new();
-        config.add_name_server(NameServerConfig::new(address, Protocol::Udp));
-        let mut options = ResolverOpts::default();
-        options.use_hosts_file = hickory_resolver::config::ResolveHosts::Never;
-        let mut resolver = Resolver::with(super::resolver(config, options), [None; 2]);
+        let mut connection = ConnectionConfig::udp();
+        connection.port = address.port();
+        let server = NameServerConfig::new(address.ip(), true, vec![connection]);
+        let config = ResolverConfig::from_name_servers(vec![server]);
+        let made = super::resolver(config, ResolverOpts::default()).unwrap();
+        let mut resolver = Resolver::with(Some(made), [None; 2]);
         resolver.sync(["app.example.".to_owned()].into(), monotonic_now());
         resolver.settle().await;
         assert_eq!(resolver.addresses("app.example."), [IpAddr::from([10, 0, 0, 1])]);

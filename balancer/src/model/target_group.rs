@@ -7,6 +7,9 @@ use std::{
     time::Duration,
 };
 
+/// Most targets of a group (ALB: quotas), addresses of its host names included.
+pub const MAX_TARGETS: usize = 1000;
+
 /// A target group (`target_group`, `aws_lb_target_group`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct TargetGroup {

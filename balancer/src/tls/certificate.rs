@@ -2,7 +2,7 @@
 //! No error text holds anything of a key.
 
 use std::{
-    fs, io,
+    fs::Metadata,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
@@ -15,7 +15,10 @@ use x509_parser::{
     certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _, public_key::PublicKey,
 };
 
-use crate::model::CertificateFacts;
+use crate::{
+    model::CertificateFacts,
+    regular_file::{self, FileFault},
+};
 
 /// Longest file that is read; chains are a few KB.
 pub(super) const MAX_FILE: u64 = 1 << 20;
@@ -24,12 +27,12 @@ pub(super) const MAX_FILE: u64 = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateFault {
     /// The file cannot be read.
-    #[error("{} cannot be read: {source}", path.display())]
+    #[error("{} {source}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: io::Error,
+        source: FileFault,
     },
     /// The file holds something else.
     #[error("{} holds no {what} in PEM form", path.display())]
@@ -100,15 +103,9 @@ pub struct Loaded {
     pub facts: CertificateFacts,
 }
 
-pub(super) fn read(path: &Path, most: u64) -> Result<(Vec<u8>, fs::Metadata), CertificateFault> {
-    let unreadable = |source| CertificateFault::Unreadable { path: path.to_owned(), source };
-    let metadata = fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_file() || metadata.len() > most {
-        let what = format!("it is no file of at most {} MiB", most >> 20);
-        let what = io::Error::new(io::ErrorKind::InvalidInput, what);
-        return Err(unreadable(what));
-    }
-    Ok((fs::read(path).map_err(unreadable)?, metadata))
+pub(super) fn read(path: &Path, most: u64) -> Result<(Vec<u8>, Metadata), CertificateFault> {
+    regular_file::read(path, most)
+        .map_err(|source| CertificateFault::Unreadable { path: path.to_owned(), source })
 }
 
 /// Reads a certificate with its chain and its key, which may stand in the same file.

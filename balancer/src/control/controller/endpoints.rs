@@ -1,0 +1,91 @@
+//! What the targets of a group are once its host names are resolved: no more than a group may have, however many
+//! addresses a name has. Must not know: how a name is resolved.
+
+use std::{
+    collections::HashSet,
+    net::{IpAddr, SocketAddr},
+};
+
+use crate::model::{Endpoint, MAX_TARGETS, TargetAddress, TargetGroup};
+
+/// The endpoints of a group.
+#[derive(Debug)]
+pub(super) struct Endpoints {
+    /// Each once, [`MAX_TARGETS`] at most.
+    pub(super) kept: Vec<Endpoint>,
+    /// How many more there would be.
+    pub(super) left_out: usize,
+}
+
+/// The endpoints of `group`, in the order of its targets. Those that are written down have their place before
+/// any address of a name.
+pub(super) fn of<'a>(group: &TargetGroup, addresses: impl Fn(&str) -> &'a [IpAddr]) -> Endpoints {
+    let written =
+        group.targets.iter().filter(|target| !matches!(target.address, TargetAddress::Host(_))).count();
+    let mut room = MAX_TARGETS.saturating_sub(written);
+    let mut seen = HashSet::new();
+    let mut endpoints = Endpoints { kept: Vec::new(), left_out: 0 };
+    for target in &group.targets {
+        match &target.address {
+            TargetAddress::Ip(ip) => endpoints.kept.push(Endpoint::Tcp(SocketAddr::new(*ip, target.port))),
+            TargetAddress::Unix(path) => endpoints.kept.push(Endpoint::Unix(path.clone())),
+            TargetAddress::Host(name) => {
+                let named = addresses(name).iter().map(|ip| SocketAddr::new(*ip, target.port));
+                for address in named.filter(|address| seen.insert(*address)) {
+                    if room == 0 {
+                        endpoints.left_out += 1;
+                    } else {
+                        room -= 1;
+                        endpoints.kept.push(Endpoint::Tcp(address));
+                    }
+                }
+            }
+        }
+    }
+    endpoints
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::config;
+
+    fn group(targets: &str) -> TargetGroup {
+        let text = format!("target_group \"app\" {{ targets = [{targets}] }}");
+        config::parse(&[(PathBuf::from("x.hcl"), text)]).unwrap().target_groups.remove(0)
+    }
+
+    fn many(count: u32) -> Vec<IpAddr> {
+        (0..count).map(|number| IpAddr::from((0x0A00_0000 + number).to_be_bytes())).collect()
+    }
+
+    #[test]
+    fn a_name_of_many_addresses_is_held_to_the_limit_of_targets() {
+        for (count, kept, left_out) in [(0, 0, 0), (999, 999, 0), (1000, 1000, 0), (3000, 1000, 2000)] {
+            let found = many(count);
+            let endpoints = of(&group("\"app.test:80\""), |_| &found);
+            assert_eq!((endpoints.kept.len(), endpoints.left_out), (kept, left_out), "{count}");
+        }
+    }
+
+    #[test]
+    fn targets_that_are_written_down_come_before_addresses_of_names() {
+        let found = many(1000);
+        let endpoints =
+            of(&group("\"a.test:80\", \"127.0.0.1:81\", \"b.test:80\", \"unix:/run/app\""), |name| {
+                if name == "a.test" { &found } else { &[] }
+            });
+        assert_eq!((endpoints.kept.len(), endpoints.left_out), (1000, 2));
+        assert!(endpoints.kept.contains(&Endpoint::Tcp("127.0.0.1:81".parse().unwrap())));
+        assert!(endpoints.kept.contains(&Endpoint::Unix("/run/app".into())));
+    }
+
+    #[test]
+    fn names_that_share_addresses_share_their_room() {
+        let found = many(900);
+        let endpoints = of(&group("\"a.test:80\", \"b.test:80\""), |_| &found);
+        assert_eq!((endpoints.kept.len(), endpoints.left_out), (900, 0));
+    }
+}

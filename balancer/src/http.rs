@@ -7,6 +7,7 @@ mod connected;
 mod context;
 mod entry;
 mod exchange;
+mod failure;
 mod forward;
 mod h2;
 mod pick;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     model::{Classification, DesyncMode},
-    telemetry::counters::{ListenerShard, OwnStatus},
+    telemetry::counters::{Cause, ListenerShard},
     wire::{
         desync::{self, Reason},
         fields::{Kind, is_plain_name, list},
@@ -35,16 +35,16 @@ pub(super) fn admit(
         note(shard, entry, reason);
         mitigate(route.load_balancer.desync_mitigation_mode, reason, &mut wishes)?;
     }
-    let refuse = |status| Refusal::error(status, wishes);
+    let refuse = |cause| Refusal::error(cause, wishes);
     if matches!(request.method, b"TRACE" | b"CONNECT") {
-        return Err(refuse(OwnStatus::MethodNotAllowed));
+        return Err(refuse(Cause::MethodNotAllowed));
     }
     if has_too_many_addresses(request) {
-        return Err(refuse(OwnStatus::TooManyAddresses));
+        return Err(refuse(Cause::TooManyForwardedAddresses));
     }
     // Where that is seen in time, not even a beginning of it gets any further.
     if request.framing == Framing::Chunked && !can_begin_chunked(route.body) {
-        return Err(refuse(OwnStatus::BadRequest));
+        return Err(refuse(Cause::RequestBodyInvalid));
     }
     if !route.tls_fields.owned.is_empty() {
         // What the balancer says of its clients nobody else can say, not even to the rules.
@@ -73,7 +73,7 @@ fn mitigate(mode: DesyncMode, reason: Reason, wishes: &mut Wishes) -> Result<(),
         }
         (DesyncMode::Defensive, Classification::Severe) | (DesyncMode::Strictest, _) => {
             wishes.keep_alive = false;
-            return Err(Refusal::error(OwnStatus::BadRequest, *wishes));
+            return Err(Refusal::error(Cause::RequestNotCompliant, *wishes));
         }
     }
     Ok(())

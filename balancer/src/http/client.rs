@@ -21,14 +21,14 @@ use super::{
     exchange::{After, exchange},
     forward::Route,
     h2::{self, Handover},
-    plan::{Plan, Refusal, own_status},
+    plan::{Plan, Refusal, cause_of},
 };
 use crate::{
     clock::monotonic_now,
     model::MutualAuthentication,
     response::answer::Answer,
     snapshot::{ListenerId, ListenerView},
-    telemetry::counters::{ListenerShard, OwnStatus},
+    telemetry::counters::{Cause, ListenerShard},
     tls::ClientCertificate,
     wire::{
         buffer::{BUFFER_SIZE, Buffer},
@@ -84,7 +84,7 @@ pub(super) struct Client {
 enum Reading {
     Head(usize),
     Nothing,
-    Refused(OwnStatus),
+    Refused(Cause),
 }
 
 /// Serves the connection to its end.
@@ -210,9 +210,9 @@ impl Client {
                     self.entry.forget();
                     return;
                 }
-                Reading::Refused(status) => {
+                Reading::Refused(cause) => {
                     self.count_received(self.buffer.len() as u64);
-                    self.answer_error(status, false, false).await;
+                    self.answer_error(cause, false, false).await;
                     self.end_request();
                     return self.linger().await;
                 }
@@ -266,8 +266,8 @@ impl Client {
     }
 
     /// Sends the page of an error and counts it.
-    pub(super) async fn answer_error(&mut self, status: OwnStatus, keep_alive: bool, to_head: bool) -> After {
-        self.answer(&Answer::error(status), keep_alive, to_head).await
+    pub(super) async fn answer_error(&mut self, cause: Cause, keep_alive: bool, to_head: bool) -> After {
+        self.answer(&Answer::error(cause), keep_alive, to_head).await
     }
 
     /// Sends an answer of the balancer's own and counts it.
@@ -346,7 +346,7 @@ impl Client {
                 Ok(None) => {}
                 // What a lone CR begins is not known yet.
                 Err(HeadError::Malformed) if self.buffer.bytes() == b"\r" => {}
-                Err(error) => return Reading::Refused(own_status(error)),
+                Err(error) => return Reading::Refused(cause_of(error)),
             }
             let Self { buffer, stream, .. } = self;
             let limit = MAX_REQUEST_HEAD + BUFFER_SIZE;
@@ -354,7 +354,7 @@ impl Client {
                 Ok(Ok(1..)) => {}
                 Ok(_) => return Reading::Nothing,
                 Err(Interrupt::TimedOut) if !self.buffer.is_empty() => {
-                    return Reading::Refused(OwnStatus::RequestTimeout);
+                    return Reading::Refused(Cause::RequestTimedOut);
                 }
                 Err(_) => return Reading::Nothing,
             }

@@ -139,7 +139,7 @@ impl Context {
     pub fn count_answer(&self, listener: &ListenerView, answer: &Answer) {
         let shard = self.listener_shard(listener);
         match answer.reason {
-            Reason::Error(status) => shard.own(status),
+            Reason::Error(cause) => shard.own(cause),
             Reason::Redirect => shard.redirects.inc(),
             Reason::FixedResponse => shard.fixed(answer.status),
         }

@@ -13,15 +13,15 @@ use super::{
 use crate::{
     clock::{monotonic_now, unix_micros_now},
     model::{Endpoint, Version},
-    response::answer::Answer,
+    response::answer::{Answer, Reason},
     rules::{Act, Chosen, Transforms},
     snapshot::ListenerView,
     stickiness::GroupOutcome,
     telemetry::{
         access_log::{AccessLog, Executed, Record, escape},
-        counters::OwnStatus,
+        counters::Cause,
     },
-    wire::{desync::Reason, head::Request},
+    wire::{desync, head::Request},
 };
 
 /// One request's entry; nothing where nothing is logged.
@@ -93,7 +93,7 @@ impl Entry {
     }
 
     /// It is not compliant, for this reason.
-    pub(super) fn classified(&mut self, reason: Reason) {
+    pub(super) fn classified(&mut self, reason: desync::Reason) {
         self.note(|record| record.classification = (reason.class().name(), reason.name()));
     }
 
@@ -184,17 +184,26 @@ impl Entry {
         facts.record.response_time = facts.answered.map(|answered| now.saturating_duration_since(answered));
     }
 
+    /// It was not answered as it should have been.
+    pub(super) fn failed(&mut self, cause: Cause) {
+        self.note(|record| record.error_reason = cause.as_str());
+    }
+
     /// The client is being sent an answer of the balancer's own.
     pub(super) fn own(&mut self, answer: &Answer) {
         self.responding(answer.status);
+        if let Reason::Error(cause) = answer.reason {
+            self.failed(cause);
+        }
         if let Some(location) = answer.location() {
             self.note(|record| escape(location, &mut record.redirect_url));
         }
     }
 
     /// The client is gone before there was anything to send.
-    pub(super) fn client_gone(&mut self, status: OwnStatus) {
-        self.note(|record| record.elb_status = Some(status.code()));
+    pub(super) fn client_gone(&mut self, cause: Cause) {
+        self.note(|record| record.elb_status = Some(cause.status().code()));
+        self.failed(cause);
     }
 
     /// It became a tunnel.
@@ -239,11 +248,12 @@ pub fn log_unread(
     context: &Rc<Context>,
     listener: &ListenerView,
     [peer, local]: [SocketAddr; 2],
-    status: OwnStatus,
+    cause: Cause,
     sent: u64,
 ) {
     let mut entry = Entry::begin(context, listener, &Connected::plain(peer, local));
-    entry.responding(status.code());
+    entry.responding(cause.status().code());
+    entry.failed(cause);
     entry.returned(sent);
 }
 

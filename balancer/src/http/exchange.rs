@@ -3,20 +3,22 @@
 
 use std::{
     future::poll_fn,
+    io,
     rc::Rc,
     task::{Context as TaskContext, Poll},
 };
 
 use super::{
     client::Client,
+    failure,
     plan::Plan,
-    reach::{self, InFlight, Unreachable},
+    reach::{self, InFlight, of_interrupt},
     tunnel::tunnel,
 };
 use crate::{
     model::{HeaderEdits, Version},
     response::compose::{self, ClientSide},
-    telemetry::counters::OwnStatus,
+    telemetry::counters::{Cause, Fault},
     upstream::{Connection, Destination},
     wire::{
         buffer::{BUFFER_SIZE, Buffer},
@@ -45,11 +47,11 @@ enum Attempt {
     /// The client has its answer, or is gone.
     Over(After),
     /// The target did not take the connection.
-    Unreachable { timed_out: bool },
+    Unreachable(Fault),
     /// A pooled connection was dead; nothing came back and nothing was consumed.
     Stale,
     /// The answer is the balancer's.
-    Failed(OwnStatus, Body),
+    Failed(Fault, Body),
 }
 
 /// Whether the request's body was read to its end.
@@ -64,7 +66,7 @@ pub(super) async fn exchange(client: &mut Client, mut plan: Plan) -> After {
     let mut fresh = false;
     let mut timeouts = 0;
     loop {
-        let (status, body) = match attempt(client, &mut plan, fresh).await {
+        let (fault, body) = match attempt(client, &mut plan, fresh).await {
             Attempt::Over(after) => {
                 client.scratch[0] = std::mem::take(&mut plan.head);
                 return after;
@@ -74,32 +76,32 @@ pub(super) async fn exchange(client: &mut Client, mut plan: Plan) -> After {
                 client.context.counters.retries.inc();
                 continue;
             }
-            Attempt::Unreachable { timed_out } => {
+            Attempt::Unreachable(fault) => {
                 fresh = false;
-                timeouts += usize::from(timed_out);
+                timeouts += usize::from(fault.cause.is_timeout());
                 if timeouts < MOST_CONNECT_TIMEOUTS && plan.turn_elsewhere(&client.context) {
                     client.context.counters.retries.inc();
                     continue;
                 }
-                let status = if timed_out { OwnStatus::GatewayTimeout } else { OwnStatus::BadGateway };
-                (status, if plan.wishes.framing == Framing::Empty { Body::Read } else { Body::Unread })
+                (fault, if plan.wishes.framing == Framing::Empty { Body::Read } else { Body::Unread })
             }
-            Attempt::Failed(status, body) => (status, body),
+            Attempt::Failed(fault, body) => (fault, body),
         };
         let keep = plan.wishes.keep_alive && body == Body::Read && client.may_stay();
-        return client.answer_error(status, keep, plan.wishes.to_head).await;
+        plan.count_failure(&client.context, fault.cause);
+        return client.answer_error(fault.cause, keep, plan.wishes.to_head).await;
     }
 }
 
 async fn attempt(client: &mut Client, plan: &mut Plan, fresh: bool) -> Attempt {
     let context = Rc::clone(&client.context);
     let Some(target) = plan.target() else {
-        return Attempt::Failed(OwnStatus::ServiceUnavailable, Body::Unread);
+        return Attempt::Failed(Cause::NoTarget.into(), Body::Unread);
     };
     client.entry.target(&target.endpoint);
     client.watch().set_registration(Some(target.registration));
     let Some(destination) = plan.destination() else {
-        return Attempt::Failed(OwnStatus::ServiceUnavailable, Body::Unread);
+        return Attempt::Failed(Cause::NoTarget.into(), Body::Unread);
     };
     let _in_flight = InFlight::begin(&context.tables.outstanding, destination.slot);
     let ask = !(plan.wishes.idempotent && plan.wishes.framing == Framing::Empty);
@@ -109,9 +111,9 @@ async fn attempt(client: &mut Client, plan: &mut Plan, fresh: bool) -> Attempt {
         Some(connection) => connection,
         None => match reach::open(&context, client.watch(), client.connect_timeout(), &destination).await {
             Ok(connection) => connection,
-            Err(Unreachable { timed_out, in_handshake }) => {
-                plan.count_unreachable(&context, in_handshake);
-                return Attempt::Unreachable { timed_out };
+            Err(fault) => {
+                plan.target_failed(&context, &fault);
+                return Attempt::Unreachable(fault);
             }
         },
     };
@@ -128,7 +130,7 @@ async fn attempt(client: &mut Client, plan: &mut Plan, fresh: bool) -> Attempt {
         Transfer { connection, inbound: context.buffers.take(), sending, upload_failed: false, reused };
     let outcome = transfer.run(client, plan).await;
     client.count_received(transfer.sending.moved().saturating_sub(head_length));
-    finish(transfer, client, plan, &outcome, &destination)
+    finish(transfer, client, plan, outcome, &destination)
 }
 
 /// Puts away what the attempt used.
@@ -136,7 +138,7 @@ fn finish(
     transfer: Transfer,
     client: &Client,
     plan: &mut Plan,
-    outcome: &Outcome,
+    outcome: Outcome,
     destination: &Destination,
 ) -> Attempt {
     let context = &client.context;
@@ -145,7 +147,7 @@ fn finish(
     let clean = inbound.is_empty();
     context.buffers.give(inbound);
     plan.head = sending.into_memory();
-    match *outcome {
+    match outcome {
         Outcome::Done { target_stays, client_stays } => {
             if target_stays && sent_all && clean && !plan.wishes.apart && !context.draining.get() {
                 context.pool.borrow_mut().give(destination, connection, context.clock.millis());
@@ -155,11 +157,11 @@ fn finish(
         }
         Outcome::Over(after) => Attempt::Over(after),
         Outcome::Stale => Attempt::Stale,
-        Outcome::Failed(status) => {
-            if matches!(status, OwnStatus::BadGateway | OwnStatus::GatewayTimeout) {
-                plan.count_connection_error(&client.context);
+        Outcome::Failed(fault) => {
+            if fault.cause.is_of_target() {
+                plan.target_failed(&client.context, &fault);
             }
-            Attempt::Failed(status, if sent_all { Body::Read } else { Body::Unread })
+            Attempt::Failed(fault, if sent_all { Body::Read } else { Body::Unread })
         }
     }
 }
@@ -169,15 +171,15 @@ enum Outcome {
     Done { target_stays: bool, client_stays: bool },
     Over(After),
     Stale,
-    Failed(OwnStatus),
+    Failed(Fault),
 }
 
 /// What moves while a response head is awaited.
 enum Event {
     /// More of the target's bytes are in the buffer.
     Bytes,
-    /// The target closed or broke the connection.
-    TargetEnded,
+    /// The target closed the connection, or broke it.
+    TargetEnded(Option<io::Error>),
     /// The client is gone.
     ClientGone,
     /// The client's body is not in its coding.
@@ -224,14 +226,13 @@ impl Transfer {
         loop {
             match watch.within(poll_fn(|cx| self.poll_head(cx, client))).await {
                 Ok(Event::Bytes) => {}
-                Ok(Event::TargetEnded) => return self.target_ended(plan),
+                Ok(Event::TargetEnded(error)) => return self.target_ended(plan, error.as_ref()),
                 Ok(Event::ClientGone) => return self.client_gone(client),
-                Ok(Event::BadBody) => return Outcome::Failed(OwnStatus::BadRequest),
-                Err(Interrupt::TimedOut) if self.sending.is_read() => {
-                    return Outcome::Failed(OwnStatus::GatewayTimeout);
+                Ok(Event::BadBody) => return Outcome::Failed(Cause::RequestBodyInvalid.into()),
+                Err(Interrupt::TimedOut) if !self.sending.is_read() => {
+                    return Outcome::Failed(Cause::RequestTimedOut.into());
                 }
-                Err(Interrupt::TimedOut) => return Outcome::Failed(OwnStatus::RequestTimeout),
-                Err(_) => return Outcome::Failed(OwnStatus::BadGateway),
+                Err(interrupt) => return Outcome::Failed(of_interrupt(interrupt, Cause::TargetTimedOut)),
             }
             match self.take_head(client, plan).await {
                 Ok(None) => {}
@@ -240,7 +241,7 @@ impl Transfer {
                     tunnel(client, &mut self.connection, &mut self.inbound, head).await;
                     return Outcome::Over(After::Gone);
                 }
-                Ok(Some(answered)) => return self.relay(client, answered).await,
+                Ok(Some(answered)) => return self.relay(client, plan, answered).await,
                 Err(outcome) => return outcome,
             }
         }
@@ -248,18 +249,18 @@ impl Transfer {
 
     /// Nothing of a response came. Only a pooled connection that was closed before it was used is no fault
     /// of the request (RFC 9110, section 9.2.2; RFC 9112, section 9.3.1).
-    fn target_ended(&self, plan: &Plan) -> Outcome {
+    fn target_ended(&self, plan: &Plan, error: Option<&io::Error>) -> Outcome {
         let again = self.reused
             && self.inbound.is_empty()
             && plan.wishes.idempotent
             && plan.wishes.framing == Framing::Empty;
-        if again { Outcome::Stale } else { Outcome::Failed(OwnStatus::BadGateway) }
+        if again { Outcome::Stale } else { Outcome::Failed(Fault::of_ended(error, !self.inbound.is_empty())) }
     }
 
     fn client_gone(&self, client: &mut Client) -> Outcome {
-        let status = OwnStatus::of_gone(self.sending.is_read());
-        client.entry.client_gone(status);
-        client.shard().own(status);
+        let cause = Cause::of_gone(self.sending.is_read());
+        client.entry.client_gone(cause);
+        client.shard().own(cause);
         Outcome::Over(After::Gone)
     }
 
@@ -281,7 +282,7 @@ impl Transfer {
                 client.arm_idle();
                 Poll::Ready(Event::Bytes)
             }
-            Poll::Ready(_) => Poll::Ready(Event::TargetEnded),
+            Poll::Ready(ended) => Poll::Ready(Event::TargetEnded(ended.err())),
         }
     }
 
@@ -328,11 +329,11 @@ impl Transfer {
             let response = match &parsed {
                 Ok(Some(response)) => response,
                 Ok(None) => return Ok(Head::Missing),
-                Err(_) => return Err(Outcome::Failed(OwnStatus::BadGateway)),
+                Err(error) => return Err(Outcome::Failed(failure::of_response(*error))),
             };
             let switching = response.status == 101;
             if switching && !plan.wishes.upgrade {
-                return Err(Outcome::Failed(OwnStatus::BadGateway));
+                return Err(Outcome::Failed(Cause::TargetUpgradeInvalid.into()));
             }
             let head = if response.status < 200 && !switching {
                 Head::Interim(interim(response, plan))
@@ -369,7 +370,7 @@ impl Transfer {
     }
 
     /// Moves the response, and what is left of the request, to the end.
-    async fn relay(&mut self, client: &mut Client, mut answered: Answered) -> Outcome {
+    async fn relay(&mut self, client: &mut Client, plan: &Plan, mut answered: Answered) -> Outcome {
         let watch = Rc::clone(client.watch());
         let pump = &mut answered.pump;
         let moved = watch.within(poll_fn(|cx| self.poll_relay(cx, client, pump))).await;
@@ -377,36 +378,48 @@ impl Transfer {
         let Answered { pump, target_stays, client_stays, .. } = answered;
         let outcome = match moved {
             Ok(Ok(())) => Outcome::Done { target_stays, client_stays },
-            Ok(Err(PumpError::Sink(_))) => Outcome::Over(After::Gone),
+            Ok(Err(None)) => Outcome::Over(After::Gone),
             // The head is out: only an abrupt end tells the client that this is not the whole response.
-            Ok(Err(_)) | Err(_) => Outcome::Over(client.abort()),
+            Ok(Err(Some(fault))) => Outcome::Over(cut_short(client, plan, &fault)),
+            Err(interrupt) => {
+                Outcome::Over(cut_short(client, plan, &of_interrupt(interrupt, Cause::TimedOutInBody)))
+            }
         };
         client.scratch[1] = pump.into_memory();
         outcome
     }
 
+    /// Fails with what went wrong; with nothing when the client is gone.
     fn poll_relay(
         &mut self,
         cx: &mut TaskContext<'_>,
         client: &mut Client,
         pump: &mut Pump,
-    ) -> Poll<Result<(), PumpError>> {
+    ) -> Poll<Result<(), Option<Fault>>> {
         let before = pump.moved() + self.sending.moved();
         let moved = pump.poll(cx, &mut self.connection, &mut self.inbound, &mut client.stream);
         if moved.is_pending() {
             match self.poll_upload(cx, client) {
-                Poll::Ready(Some(_)) => return Poll::Ready(Err(PumpError::Truncated)),
-                Poll::Ready(None) if poll_gone(cx, client) => {
-                    return Poll::Ready(Err(PumpError::Sink(std::io::ErrorKind::ConnectionAborted.into())));
+                Poll::Ready(Some(Event::BadBody)) => {
+                    return Poll::Ready(Err(Some(Cause::RequestBodyInvalid.into())));
                 }
+                Poll::Ready(Some(_)) => return Poll::Ready(Err(Some(Cause::ClientClosedInBody.into()))),
+                Poll::Ready(None) if poll_gone(cx, client) => return Poll::Ready(Err(None)),
                 _ => {}
             }
         }
         if pump.moved() + self.sending.moved() != before {
             client.arm_idle();
         }
-        moved
+        moved.map_err(|error| failure::of_body(&error))
     }
+}
+
+/// The client has the head of a response that does not come whole.
+#[cold]
+fn cut_short(client: &mut Client, plan: &Plan, fault: &Fault) -> After {
+    plan.cut_short(&client.context, &mut client.entry, fault);
+    client.abort()
 }
 
 /// An interim response as the client gets it: nothing of a 100, which was said already, and nothing in HTTP/1.0.

@@ -3,6 +3,7 @@
 //! Must not know: how the bytes came (TLS or not).
 
 mod download;
+mod fault;
 mod head;
 mod relay;
 mod stream;

@@ -19,7 +19,7 @@ use crate::{
     snapshot::{ListenerId, ListenerView},
     stickiness::{Answered, Decision, GroupDecision, Outcome, Renewal},
     target_group::{GroupView, TargetState, TargetView},
-    telemetry::counters::OwnStatus,
+    telemetry::counters::Cause,
     upstream::Destination,
     wire::head::{Framing, HeadError, Request},
 };
@@ -89,24 +89,25 @@ pub(super) struct Refusal {
 
 impl Refusal {
     /// The page of an error.
-    pub(super) fn error(status: OwnStatus, wishes: Wishes) -> Self {
-        Self { answer: Answer::error(status), wishes: Some(wishes) }
+    pub(super) fn error(cause: Cause, wishes: Wishes) -> Self {
+        Self { answer: Answer::error(cause), wishes: Some(wishes) }
     }
 }
 
-/// What a client is told whose head is refused.
-pub(super) fn own_status(error: HeadError) -> OwnStatus {
+/// Why the head of a request is refused.
+pub(super) fn cause_of(error: HeadError) -> Cause {
     match error {
-        HeadError::Malformed | HeadError::TooLarge => OwnStatus::BadRequest,
-        HeadError::LineTooLong => OwnStatus::UriTooLong,
-        HeadError::Version => OwnStatus::VersionNotSupported,
-        HeadError::TransferCoding => OwnStatus::NotImplemented,
+        HeadError::TooLarge | HeadError::TooManyFields => Cause::RequestHeadTooLarge,
+        HeadError::LineTooLong => Cause::RequestLineTooLong,
+        HeadError::Version => Cause::HttpVersionUnknown,
+        HeadError::TransferCoding => Cause::TransferCodingUnknown,
+        _ => Cause::RequestInvalid,
     }
 }
 
 impl From<HeadError> for Refusal {
     fn from(error: HeadError) -> Self {
-        Self { answer: Answer::error(own_status(error)), wishes: None }
+        Self { answer: Answer::error(cause_of(error)), wishes: None }
     }
 }
 
@@ -196,7 +197,7 @@ impl Plan {
             Some(transforms) => {
                 let rewritten = target.rewrite(transforms);
                 entry.rewritten(transforms, rewritten.as_ref().ok());
-                rewritten.map_err(|_| Refusal::error(OwnStatus::InternalError, wishes))?
+                rewritten.map_err(|_| Refusal::error(Cause::TransformFailed, wishes))?
             }
             None => target,
         };
@@ -217,14 +218,14 @@ impl Plan {
         head: Vec<u8>,
         entry: &mut Entry,
     ) -> Result<Self, Refusal> {
-        let refuse = |status| Refusal::error(status, wishes);
+        let refuse = |cause| Refusal::error(cause, wishes);
         let routed = forward.route(view, context.clock.unix());
         if let Some(decision) = &routed.decision {
             entry.group_decision(decision.outcome);
             context.listener_shard(listener).group_decision(decision.outcome.index());
         }
         // No client has a group yet, and none has a weight: nobody is there.
-        let place = routed.place.ok_or_else(|| refuse(OwnStatus::ServiceUnavailable))?;
+        let place = routed.place.ok_or_else(|| refuse(Cause::NoTargetGroup))?;
         let group_choice = routed.decision.map(|decision| GroupChoice {
             listener: listener.id,
             action: chosen.place,
@@ -234,12 +235,16 @@ impl Plan {
         let (index, group) = forward
             .group(place)
             .and_then(|index| Some((index, snapshot.groups.get(index)?)))
-            .ok_or_else(|| refuse(OwnStatus::ServiceUnavailable))?;
+            .ok_or_else(|| refuse(Cause::NoTargetGroup))?;
         entry.group(&group.settings.name);
-        if !go_together(view, group.settings.protocol_version) {
-            return Err(refuse(OwnStatus::IncompatibleProtocol));
-        }
         let shard = context.group_shard(group);
+        let refuse = |cause| {
+            shard.inspect(|shard| shard.failures.count(cause));
+            refuse(cause)
+        };
+        if !go_together(view, group.settings.protocol_version) {
+            return Err(refuse(Cause::ProtocolsIncompatible));
+        }
         shard.inspect(|shard| shard.requests.inc());
         if view.version == Version::Http2 && is_grpc(view) {
             context.listener_shard(listener).grpc_requests.inc();
@@ -256,7 +261,7 @@ impl Plan {
         }
         if decision.as_ref().is_some_and(|decision| decision.outcome == Outcome::Unhealthy) && fails(group) {
             shard.inspect(|shard| shard.stickiness_refused.inc());
-            return Err(refuse(OwnStatus::ServiceUnavailable));
+            return Err(refuse(Cause::StickyTargetUnhealthy));
         }
         let pinned = decision.as_ref().and_then(|decision| decision.target);
         let elsewhere = pinned.and_then(|home| spill(context, group, home));
@@ -267,7 +272,7 @@ impl Plan {
         let target = elsewhere
             .or(pinned)
             .or_else(|| pick(context, group, turn?, &[]))
-            .ok_or_else(|| refuse(OwnStatus::ServiceUnavailable))?;
+            .ok_or_else(|| refuse(Cause::NoTarget))?;
         shard.inspect(|shard| shard.chosen.inc());
         Ok(Self {
             client: client_mark(group, decision.as_ref(), view, elsewhere.is_some(), context.clock.unix()),
@@ -382,25 +387,6 @@ impl Plan {
         }
     }
 
-    /// Counts a connection that the target did not take: by itself, or in the TLS handshake.
-    pub(super) fn count_unreachable(&self, context: &Context, in_handshake: bool) {
-        if !in_handshake {
-            self.count_connection_error(context);
-        } else if let Some(shard) = self.target().and_then(|target| context.target_shard(target)) {
-            shard.tls_errors.inc();
-        }
-    }
-
-    /// Counts a connection to the target that could not be made or broke before the response.
-    pub(super) fn count_connection_error(&self, context: &Context) {
-        if let Some(shard) = self.target().and_then(|target| context.target_shard(target)) {
-            shard.connection_errors.inc();
-        }
-        if let Some(shard) = self.group().and_then(|group| context.group_shard(group)) {
-            shard.connection_errors.inc();
-        }
-    }
-
     /// Counts a request that is sent to a target that is not healthy for want of healthy ones.
     pub(super) fn count_sending(&self, context: &Context) {
         self.sent.set(Some(monotonic_now()));
@@ -426,7 +412,7 @@ fn forward_of<'c>(
         Act::Forward(forward) => return Ok(forward),
         Act::Redirect(redirect) => match target.redirect(redirect, route) {
             Some(location) => Answer::redirect(redirect.status(), location),
-            None => Answer::error(OwnStatus::RedirectTooLong),
+            None => Answer::error(Cause::RedirectTooLong),
         },
         Act::FixedResponse(response) => Answer::fixed(response),
     };

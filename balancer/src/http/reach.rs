@@ -9,6 +9,7 @@ use super::Context;
 use crate::{
     id::Slot,
     kernel::Outstanding,
+    telemetry::counters::{Cause, Fault},
     upstream::{Connection, Destination},
     wire::deadline::{Interrupt, Watch},
 };
@@ -36,15 +37,6 @@ impl Drop for InFlight {
     }
 }
 
-/// The target did not take the connection.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Unreachable {
-    /// In the time it had.
-    pub(super) timed_out: bool,
-    /// It took the connection and failed the TLS handshake.
-    pub(super) in_handshake: bool,
-}
-
 /// An idle connection to the target; with `ask` one that the kernel says is alive.
 pub(super) fn pooled(context: &Context, destination: &Destination, ask: bool) -> Option<Connection> {
     let connection = context.pool.borrow_mut().take(destination, ask)?;
@@ -61,15 +53,13 @@ pub(super) async fn open(
     watch: &Watch,
     timeout: Duration,
     destination: &Destination,
-) -> Result<Connection, Unreachable> {
+) -> Result<Connection, Fault> {
     context.counters.target_connects.inc();
     watch.arm(context.clock.millis(), timeout);
     let connection = match watch.within(Connection::open(destination, &context.counting)).await {
         Ok(Ok(connection)) => connection,
-        failed => {
-            let timed_out = matches!(failed, Err(Interrupt::TimedOut));
-            return Err(Unreachable { timed_out, in_handshake: false });
-        }
+        Ok(Err(error)) => return Err(Fault::of_connect(&error.0)),
+        Err(interrupt) => return Err(of_interrupt(interrupt, Cause::TargetConnectionTimedOut)),
     };
     match connector(context, destination) {
         None => Ok(connection),
@@ -90,7 +80,7 @@ async fn secure(
     connection: Connection,
     destination: &Destination,
     connector: TlsConnector,
-) -> Result<Connection, Unreachable> {
+) -> Result<Connection, Fault> {
     watch.arm(context.clock.millis(), TLS_HANDSHAKE);
     match watch.within(connection.secure(destination, connector, &context.counting)).await {
         Ok(Ok(connection)) => {
@@ -100,11 +90,17 @@ async fn secure(
             }
             Ok(connection)
         }
-        failed => {
-            if let Ok(Err(error)) = &failed {
-                tracing::debug!(%error, target = %destination.endpoint, "no TLS with a target");
-            }
-            Err(Unreachable { timed_out: matches!(failed, Err(Interrupt::TimedOut)), in_handshake: true })
-        }
+        Ok(Err(error)) => Err(Fault::with(Cause::TargetTlsFailed, &error)),
+        Err(interrupt) => Err(of_interrupt(interrupt, Cause::TargetTlsTimedOut)),
     }
+}
+
+/// What the end of a wait for a target means; `timed_out`, where time ran out.
+#[cold]
+pub(super) fn of_interrupt(interrupt: Interrupt, timed_out: Cause) -> Fault {
+    Fault::from(match interrupt {
+        Interrupt::TimedOut => timed_out,
+        Interrupt::Cut => Cause::TargetDeregistered,
+        Interrupt::Closing => Cause::Draining,
+    })
 }

@@ -13,7 +13,7 @@ use crate::{
     model::MutualAuthentication,
     response::answer::Answer,
     snapshot::{ListenerId, ListenerView},
-    telemetry::counters::{ClientCertRefusal, OwnStatus},
+    telemetry::counters::{Cause, ClientCertRefusal},
     tls::{ClientCertificate, refusal, take_chosen},
     wire::{client_stream::ClientStream, deadline::Watched},
 };
@@ -153,11 +153,11 @@ async fn answer_plain(
     peer: SocketAddr,
     watched: &Watched,
 ) {
-    context.listener_shard(listener).own(OwnStatus::BadRequest);
+    context.listener_shard(listener).own(Cause::HttpToHttps);
     let page =
-        Answer::error(OwnStatus::BadRequest).render(&listener.response_fields, &context.clock, false, false);
+        Answer::error(Cause::HttpToHttps).render(&listener.response_fields, &context.clock, false, false);
     if let Ok(local) = socket.local_addr() {
-        log_unread(context, listener, [peer, local], OwnStatus::BadRequest, page.len() as u64);
+        log_unread(context, listener, [peer, local], Cause::HttpToHttps, page.len() as u64);
     }
     let watch = watched.watch();
     let told = async {

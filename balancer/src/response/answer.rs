@@ -4,13 +4,13 @@
 use std::borrow::Cow;
 
 use super::{error_pages, listener_fields::ListenerFields};
-use crate::{clock::CoarseClock, model::FixedResponse, telemetry::counters::OwnStatus};
+use crate::{clock::CoarseClock, model::FixedResponse, telemetry::counters::Cause};
 
 /// Why the balancer answers by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// The request cannot be done.
-    Error(OwnStatus),
+    Error(Cause),
     /// A `redirect` action.
     Redirect,
     /// A `fixed-response` action.
@@ -33,9 +33,10 @@ pub struct Answer {
 impl Answer {
     /// The page of an error.
     #[must_use]
-    pub fn error(status: OwnStatus) -> Self {
+    pub fn error(cause: Cause) -> Self {
+        let status = cause.status();
         Self {
-            reason: Reason::Error(status),
+            reason: Reason::Error(cause),
             status: status.code(),
             body: error_pages::body(status.code(), error_pages::reason(status)).into(),
             content_type: "text/html".into(),
@@ -72,7 +73,7 @@ impl Answer {
     #[must_use]
     pub fn phrase(&self) -> &'static str {
         match self.reason {
-            Reason::Error(status) => error_pages::reason(status),
+            Reason::Error(cause) => error_pages::reason(cause.status()),
             Reason::Redirect | Reason::FixedResponse => phrase(self.status),
         }
     }
@@ -99,8 +100,8 @@ impl Answer {
         if let Some(location) = &self.location {
             field("Location", location);
         }
-        if let Reason::Error(status) = self.reason
-            && let Some(methods) = error_pages::allow(status)
+        if let Reason::Error(cause) = self.reason
+            && let Some(methods) = error_pages::allow(cause.status())
         {
             field("Allow", methods.as_bytes());
         }
@@ -156,11 +157,11 @@ mod tests {
 
     #[test]
     fn every_page_is_a_valid_response_without_cookies() {
-        for status in OwnStatus::ALL {
+        for cause in Cause::ALL {
             let page =
-                Answer::error(status).render(&ListenerFields::default(), &CoarseClock::new(), false, false);
+                Answer::error(*cause).render(&ListenerFields::default(), &CoarseClock::new(), false, false);
             let response = Response::parse(&page, false).expect("valid").expect("complete");
-            assert_eq!(response.status, status.code());
+            assert_eq!(response.status, cause.status().code());
             assert_eq!(response.framing, Framing::Length((page.len() - response.length) as u64));
             assert!(response.view().values("set-cookie").next().is_none());
         }

@@ -1,11 +1,15 @@
 //! Counters of the request path. Every counter has one writer, its worker, so that counting is a plain
 //! load and store; readers (metrics, status) add up the shards of all workers.
 
+mod cause;
 mod listener;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-pub use self::listener::{ListenerRuntime, ListenerRuntimes, ListenerShard};
+pub use self::{
+    cause::{Cause, Causes, Fault},
+    listener::{ListenerRuntime, ListenerRuntimes, ListenerShard},
+};
 use super::histogram::Histogram;
 
 /// A counter with a single writing thread.
@@ -102,13 +106,6 @@ impl OwnStatus {
             Self::VersionNotSupported => 505,
             Self::RedirectTooLong => 507,
         }
-    }
-
-    /// What is recorded of a client that is gone before its answer: whether its request was there whole makes the
-    /// difference (ALB: HTTP 460, HTTP 400).
-    #[must_use]
-    pub const fn of_gone(was_whole: bool) -> Self {
-        if was_whole { Self::ClientClosed } else { Self::BadRequest }
     }
 
     /// Place in [`Self::ALL`].
@@ -211,7 +208,7 @@ pub struct TargetShard {
     pub requests: Counter,
     /// Its responses by class: 1xx (final 101 alone), 2xx, 3xx, 4xx, 5xx.
     pub responses: [Counter; 5],
-    /// Connections that could not be made or broke before the response head.
+    /// Connections that could not be made.
     pub connection_errors: Counter,
     /// Connections whose TLS handshake failed (ALB: TargetTLSNegotiationErrorCount).
     pub tls_errors: Counter,
@@ -235,8 +232,10 @@ pub struct GroupShard {
     pub chosen: Counter,
     /// Responses of its targets by class, as for a target; those of targets that are gone included.
     pub responses: [Counter; 5],
-    /// Connections to its targets that could not be made or broke before the response head.
+    /// Connections to its targets that could not be made (ALB: `TargetConnectionErrorCount`).
     pub connection_errors: Counter,
+    /// Its requests that were not answered as they should have been, by cause.
+    pub failures: Causes,
     /// From a request to the head of the target's response (ALB: `TargetResponseTime`).
     pub response_time: Histogram,
     /// Decisions of sticky groups, by outcome.

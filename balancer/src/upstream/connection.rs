@@ -63,10 +63,10 @@ pub struct ConnectError(#[from] pub io::Error);
 #[derive(Debug, thiserror::Error)]
 pub enum HandshakeError {
     /// The target broke off, or what it showed will not do.
-    #[error("the TLS handshake failed: {0}")]
+    #[error("{0}")]
     Failed(#[from] io::Error),
     /// The target does not speak the version of HTTP that its group is for.
-    #[error("the TLS handshake did not settle on HTTP/2")]
+    #[error("it did not settle on HTTP/2")]
     Protocol,
     /// There is nothing that the certificate could be held against.
     #[error("the target has no name")]

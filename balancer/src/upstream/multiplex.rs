@@ -2,7 +2,7 @@
 //! the target allows; when all are full another is opened. Must not know: what is asked.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::{HashMap, HashSet},
     rc::Rc,
     time::Duration,
@@ -21,7 +21,10 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{Connection, Counting, Destination};
-use crate::id::Slot;
+use crate::{
+    id::Slot,
+    telemetry::counters::{Cause, Fault},
+};
 
 /// Most requests at a time on one connection, whatever the target allows.
 const MOST_STREAMS: usize = 128;
@@ -90,17 +93,8 @@ impl Drop for Lease {
 #[derive(Debug, Default)]
 pub struct Opening {
     done: Notify,
-    failed: Cell<Option<Failure>>,
+    failed: RefCell<Option<Fault>>,
     over: Cell<bool>,
-}
-
-/// Why there is no connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// It did not come up in time.
-    pub timed_out: bool,
-    /// It was the TLS handshake that failed.
-    pub in_handshake: bool,
 }
 
 impl Opening {
@@ -108,12 +102,12 @@ impl Opening {
     ///
     /// # Errors
     /// It could not be opened.
-    pub async fn wait(&self) -> Result<(), Failure> {
+    pub async fn wait(&self) -> Result<(), Fault> {
         let done = self.done.notified();
         if !self.over.get() {
             done.await;
         }
-        self.failed.get().map_or(Ok(()), Err)
+        self.failed.borrow().clone().map_or(Ok(()), Err)
     }
 }
 
@@ -127,7 +121,7 @@ pub struct Opened {
 
 /// Begins with HTTP/2 on a connection. It is there when the target has told its settings and answered a PING: it
 /// speaks HTTP/2, and its limit is known before the first request. Runs in tasks of its own from then on.
-async fn begin(stream: Connection) -> Option<Opened> {
+async fn begin(stream: Connection) -> Result<Opened, Fault> {
     stream.probe_when_silent();
     let resumed = stream.is_resumed();
     let (sender, mut connection) = client::Builder::new()
@@ -138,14 +132,21 @@ async fn begin(stream: Connection) -> Option<Opened> {
         .max_header_list_size(HEAD_LIST)
         .handshake::<_, Bytes>(stream)
         .await
-        .ok()?;
-    let mut pings = connection.ping_pong()?;
+        .map_err(|error| Fault::with(Cause::TargetHttp2Failed, &error))?;
+    let mut pings = connection.ping_pong().ok_or(Cause::TargetHttp2Failed)?;
     {
         let pong = std::pin::pin!(pings.ping(Ping::opaque()));
         tokio::select! {
             biased;
-            answered = pong => answered.ok().map(|_| ())?,
-            _ = &mut connection => return None,
+            answered = pong => {
+                answered.map_err(|error| Fault::with(Cause::TargetHttp2Failed, &error))?;
+            }
+            ended = &mut connection => {
+                return Err(ended.map_or_else(
+                    |error| Fault::with(Cause::TargetHttp2Failed, &error),
+                    |()| Cause::TargetHttp2Failed.into(),
+                ));
+            }
         }
     }
     let over = Rc::new(Cell::new(false));
@@ -155,7 +156,7 @@ async fn begin(stream: Connection) -> Option<Opened> {
         ended.set(true);
     });
     let shared = Shared { sender, active: Cell::new(0), over, idle_since: Cell::new(0) };
-    Some(Opened { shared: Rc::new(shared), resumed })
+    Ok(Opened { shared: Rc::new(shared), resumed })
 }
 
 /// How long opening a connection may take.
@@ -176,26 +177,21 @@ pub async fn open(
     destination: &Destination,
     connector: Option<TlsConnector>,
     counting: &Counting,
-) -> Result<Opened, Failure> {
-    let failure = |timed_out, in_handshake| Failure { timed_out, in_handshake };
+) -> Result<Opened, Fault> {
     let mut end = Instant::now() + patience.connect;
     let mut connection = timeout_at(end, Connection::open(destination, counting))
         .await
-        .map_err(|_| failure(true, false))?
-        .map_err(|_| failure(false, false))?;
+        .map_err(|_| Cause::TargetConnectionTimedOut)?
+        .map_err(|error| Fault::of_connect(&error.0))?;
     if let Some(connector) = connector {
         end = Instant::now() + patience.handshake;
         connection = timeout_at(end, connection.secure(destination, connector, counting))
             .await
-            .map_err(|_| failure(true, true))?
-            .map_err(|error| {
-                tracing::debug!(%error, target = %destination.endpoint, "no TLS with a target");
-                failure(false, true)
-            })?;
+            .map_err(|_| Cause::TargetTlsTimedOut)?
+            .map_err(|error| Fault::with(Cause::TargetTlsFailed, &error))?;
         end = Instant::now() + patience.handshake;
     }
-    let begun = timeout_at(end, begin(connection)).await.map_err(|_| failure(true, false))?;
-    begun.ok_or(failure(false, false))
+    timeout_at(end, begin(connection)).await.map_err(|_| Cause::TargetHttp2TimedOut)?
 }
 
 #[derive(Debug)]
@@ -243,7 +239,7 @@ impl Multiplexed {
         &mut self,
         destination: &Destination,
         opening: &Rc<Opening>,
-        outcome: Result<Opened, Failure>,
+        outcome: Result<Opened, Fault>,
         now_millis: u64,
     ) {
         let shelf = self.shelf(destination);
@@ -255,7 +251,7 @@ impl Multiplexed {
                 shared.idle_since.set(now_millis);
                 shelf.connections.push(shared);
             }
-            Err(failure) => opening.failed.set(Some(failure)),
+            Err(fault) => *opening.failed.borrow_mut() = Some(fault),
         }
         opening.over.set(true);
         opening.done.notify_waiters();

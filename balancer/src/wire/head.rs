@@ -45,6 +45,24 @@ pub enum HeadError {
     /// A transfer coding other than chunked.
     #[error("transfer coding not supported")]
     TransferCoding,
+    /// A status line that is none (responses).
+    #[error("malformed status line")]
+    StatusLine,
+    /// A field line that is none (responses).
+    #[error("malformed header field")]
+    Field,
+    /// A line end without CR, or a CR without an end (responses).
+    #[error("line without CR LF")]
+    LineEnd,
+    /// More field lines than [`MAX_FIELDS`].
+    #[error("too many header fields")]
+    TooManyFields,
+    /// A Content-Length that is no length (responses).
+    #[error("malformed Content-Length")]
+    ContentLength,
+    /// Lengths that differ (responses).
+    #[error("lengths that differ")]
+    ContentLengthsDiffer,
 }
 
 /// How the end of a body is known (RFC 9112, section 6.3).
@@ -428,19 +446,17 @@ impl<'a> Response<'a> {
         let length = match config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut headers) {
             Ok(httparse::Status::Complete(length)) => length,
             Ok(httparse::Status::Partial) if bytes.len() <= MAX_RESPONSE_HEAD => return Ok(None),
-            Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
-                return Err(HeadError::TooLarge);
-            }
-            Err(_) => return Err(HeadError::Malformed),
+            Ok(httparse::Status::Partial) => return Err(HeadError::TooLarge),
+            Err(error) => return Err(broken_rule(error)),
         };
         if length > MAX_RESPONSE_HEAD {
             return Err(HeadError::TooLarge);
         }
         let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
-            return Err(HeadError::Malformed);
+            return Err(HeadError::StatusLine);
         };
         if status < 100 {
-            return Err(HeadError::Malformed);
+            return Err(HeadError::StatusLine);
         }
         let fields = Fields::collect(parsed.headers);
         let framing = response_framing(&fields, status, to_head)?;
@@ -495,6 +511,18 @@ impl<'a> Response<'a> {
     }
 }
 
+/// What is wrong with a response head that the parser does not take.
+#[cold]
+fn broken_rule(error: httparse::Error) -> HeadError {
+    match error {
+        httparse::Error::HeaderName | httparse::Error::HeaderValue => HeadError::Field,
+        httparse::Error::NewLine => HeadError::LineEnd,
+        httparse::Error::Status | httparse::Error::Token => HeadError::StatusLine,
+        httparse::Error::Version => HeadError::Version,
+        httparse::Error::TooManyHeaders => HeadError::TooManyFields,
+    }
+}
+
 /// RFC 9112, section 6.3: a transfer coding overrides a length; equal lengths count once.
 fn response_framing(fields: &Fields<'_>, status: u16, to_head: bool) -> Result<Framing, HeadError> {
     if to_head || status < 200 || status == 204 || status == 304 {
@@ -509,9 +537,9 @@ fn response_framing(fields: &Fields<'_>, status: u16, to_head: bool) -> Result<F
     }
     let mut length = None;
     for value in fields.of(Kind::ContentLength).flat_map(list) {
-        let this = content_length(value)?;
+        let this = content_length(value).map_err(|_| HeadError::ContentLength)?;
         if length.is_some_and(|before| before != this) {
-            return Err(HeadError::Malformed);
+            return Err(HeadError::ContentLengthsDiffer);
         }
         length = Some(this);
     }

@@ -8,18 +8,22 @@ use h2::SendStream;
 use tokio::io::AsyncRead;
 
 use super::head;
-use crate::wire::{
-    buffer::{BUFFER_SIZE, Buffer},
-    chunked::{ChunkedScanner, Scan},
-    head::{Framing, HeadScanner, trailers},
-    pump::trailer_section,
+use crate::{
+    http::failure,
+    telemetry::counters::{Cause, Fault},
+    wire::{
+        buffer::{BUFFER_SIZE, Buffer},
+        chunked::{ChunkedScanner, Scan},
+        head::{Framing, HeadScanner, trailers},
+        pump::trailer_section,
+    },
 };
 
 /// Why a body could not be moved.
 #[derive(Debug)]
 pub(super) enum DownloadError {
     /// The target broke off or sent what is no body.
-    Target,
+    Target(Fault),
     /// The client reset the stream or is gone.
     Client,
 }
@@ -74,7 +78,7 @@ impl Download {
             match ready!(buffer.poll_fill(cx, source, BUFFER_SIZE)) {
                 Ok(0) => self.end_of_source(sink)?,
                 Ok(_) => {}
-                Err(_) => return Poll::Ready(Err(DownloadError::Target)),
+                Err(error) => return Poll::Ready(Err(DownloadError::Target(failure::of_source(&error)))),
             }
         }
     }
@@ -108,7 +112,7 @@ impl Download {
                 let window =
                     if scanner.is_in_data() { ready!(poll_window(cx, available, sink))? } else { available };
                 let shown = buffer.bytes().get(..window).unwrap_or_default();
-                match scanner.scan(shown).map_err(|_| DownloadError::Target)? {
+                match scanner.scan(shown).map_err(|_| invalid())? {
                     Scan::Framing(n) => buffer.consume(n),
                     Scan::Data(n) => self.hand_on(n, false, buffer, sink)?,
                     Scan::Trailers => self.mode = Mode::Trailers(HeadScanner::default()),
@@ -142,11 +146,11 @@ impl Download {
     ) -> Result<bool, DownloadError> {
         let Mode::Trailers(scanner) = &mut self.mode else { return Ok(false) };
         let bytes = buffer.bytes();
-        let length = trailer_section(scanner, bytes).map_err(|_| DownloadError::Target)?;
+        let length = trailer_section(scanner, bytes).map_err(|_| invalid())?;
         let Some(length) = length else { return Ok(false) };
         let section = bytes.get(..length).unwrap_or_default();
-        let fields = trailers(section).map_err(|_| DownloadError::Target)?;
-        let map = head::map(fields.into_iter()).ok_or(DownloadError::Target)?;
+        let fields = trailers(section).map_err(|_| invalid())?;
+        let map = head::map(fields.into_iter()).ok_or_else(invalid)?;
         buffer.consume(length);
         self.mode = Mode::Done;
         self.moved += length as u64;
@@ -156,11 +160,16 @@ impl Download {
 
     fn end_of_source(&mut self, sink: &mut SendStream<Bytes>) -> Result<(), DownloadError> {
         if !matches!(self.mode, Mode::UntilClose) {
-            return Err(DownloadError::Target);
+            return Err(DownloadError::Target(Cause::TargetClosedInBody.into()));
         }
         self.mode = Mode::Done;
         sink.send_data(Bytes::new(), true).map_err(|_| DownloadError::Client)
     }
+}
+
+#[cold]
+fn invalid() -> DownloadError {
+    DownloadError::Target(Cause::TargetBodyInvalid.into())
 }
 
 /// How much of `wanted` bytes (not 0) the client has window for: at least one.

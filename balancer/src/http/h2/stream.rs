@@ -25,7 +25,7 @@ use crate::{
     model::ProtocolVersion,
     response::answer::Answer,
     snapshot::ListenerView,
-    telemetry::counters::OwnStatus,
+    telemetry::counters::{Cause, Fault},
     wire::deadline::{Watch, Watched},
 };
 
@@ -40,14 +40,11 @@ pub(super) enum Attempt {
     /// The client has its answer, or is gone.
     Over,
     /// The target did not take the connection.
-    Unreachable {
-        /// In the time it had.
-        timed_out: bool,
-    },
+    Unreachable(Fault),
     /// A connection kept was dead; nothing came back and nothing was consumed.
-    Stale,
+    Stale(Fault),
     /// The answer is the balancer's.
-    Failed(OwnStatus),
+    Failed(Fault),
 }
 
 /// Awaits `future` unless the client resets the request first.
@@ -156,7 +153,7 @@ async fn exchange(stream: &mut Stream, mut plan: Plan) {
     loop {
         let attempt = match plan.group().map(|group| group.settings.protocol_version) {
             Some(ProtocolVersion::Http2 | ProtocolVersion::Grpc) if plan.wishes.upgrade => {
-                Attempt::Failed(OwnStatus::IncompatibleProtocol)
+                Attempt::Failed(Cause::ProtocolsIncompatible.into())
             }
             Some(ProtocolVersion::Http2 | ProtocolVersion::Grpc) => {
                 // In a box, so that requests for HTTP/1.1 do not carry its room.
@@ -164,27 +161,27 @@ async fn exchange(stream: &mut Stream, mut plan: Plan) {
             }
             _ => to_http1::attempt(stream, &mut plan, fresh).await,
         };
-        let status = match attempt {
+        let fault = match attempt {
             Attempt::Over => return,
-            Attempt::Stale if stale < MOST_STALE => {
+            Attempt::Stale(_) if stale < MOST_STALE => {
                 stale += 1;
                 fresh = true;
                 stream.context.counters.retries.inc();
                 continue;
             }
-            Attempt::Unreachable { timed_out } => {
+            Attempt::Unreachable(fault) => {
                 fresh = false;
-                timeouts += usize::from(timed_out);
+                timeouts += usize::from(fault.cause.is_timeout());
                 if timeouts < MOST_CONNECT_TIMEOUTS && plan.turn_elsewhere(&stream.context) {
                     stream.context.counters.retries.inc();
                     continue;
                 }
-                if timed_out { OwnStatus::GatewayTimeout } else { OwnStatus::BadGateway }
+                fault
             }
-            Attempt::Stale => OwnStatus::BadGateway,
-            Attempt::Failed(status) => status,
+            Attempt::Stale(fault) | Attempt::Failed(fault) => fault,
         };
-        return stream.answer(&Answer::error(status), plan.wishes.to_head);
+        plan.count_failure(&stream.context, fault.cause);
+        return stream.answer(&Answer::error(fault.cause), plan.wishes.to_head);
     }
 }
 

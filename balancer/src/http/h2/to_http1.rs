@@ -3,6 +3,7 @@
 
 use std::{
     future::poll_fn,
+    io,
     rc::Rc,
     task::{Context as TaskContext, Poll},
 };
@@ -19,11 +20,12 @@ use super::{
 };
 use crate::{
     http::{
+        failure,
         plan::Plan,
-        reach::{self, InFlight, Unreachable},
+        reach::{self, InFlight, of_interrupt},
     },
     model::HeaderEdits,
-    telemetry::counters::OwnStatus,
+    telemetry::counters::{Cause, Fault},
     upstream::Connection,
     wire::{
         buffer::{BUFFER_SIZE, Buffer},
@@ -35,11 +37,11 @@ use crate::{
 /// Tries the target that the plan names.
 pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -> Attempt {
     let context = Rc::clone(&stream.context);
-    let Some(target) = plan.target() else { return Attempt::Failed(OwnStatus::ServiceUnavailable) };
+    let Some(target) = plan.target() else { return Attempt::Failed(Cause::NoTarget.into()) };
     stream.entry.target(&target.endpoint);
     stream.watch().set_registration(Some(target.registration));
     let Some(destination) = plan.destination() else {
-        return Attempt::Failed(OwnStatus::ServiceUnavailable);
+        return Attempt::Failed(Cause::NoTarget.into());
     };
     let _in_flight = InFlight::begin(&context.tables.outstanding, destination.slot);
     let ask = !(plan.wishes.idempotent && plan.wishes.framing == Framing::Empty);
@@ -54,9 +56,9 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -
             match unless_reset(stream, opening).await {
                 None => return stream.client_gone(plan.wishes.framing == Framing::Empty),
                 Some(Ok(connection)) => connection,
-                Some(Err(Unreachable { timed_out, in_handshake })) => {
-                    plan.count_unreachable(&context, in_handshake);
-                    return Attempt::Unreachable { timed_out };
+                Some(Err(fault)) => {
+                    plan.target_failed(&context, &fault);
+                    return Attempt::Unreachable(fault);
                 }
             }
         }
@@ -84,12 +86,12 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -
         }
         Outcome::Over => Attempt::Over,
         Outcome::Gone => stream.client_gone(was_whole),
-        Outcome::Stale => Attempt::Stale,
-        Outcome::Failed(status) => {
-            if matches!(status, OwnStatus::BadGateway | OwnStatus::GatewayTimeout) {
-                plan.count_connection_error(&context);
+        Outcome::Stale(fault) => Attempt::Stale(fault),
+        Outcome::Failed(fault) => {
+            if fault.cause.is_of_target() {
+                plan.target_failed(&context, &fault);
             }
-            Attempt::Failed(status)
+            Attempt::Failed(fault)
         }
     }
 }
@@ -99,14 +101,15 @@ enum Outcome {
     Done { target_stays: bool },
     Over,
     Gone,
-    Stale,
-    Failed(OwnStatus),
+    Stale(Fault),
+    Failed(Fault),
 }
 
 /// What happens while a response head is awaited.
 enum Event {
     Bytes,
-    TargetEnded,
+    /// The target closed the connection, or broke it.
+    TargetEnded(Option<io::Error>),
     ClientGone,
 }
 
@@ -134,13 +137,12 @@ impl Transfer {
         loop {
             match watch.within(poll_fn(|cx| self.poll_head(cx, stream))).await {
                 Ok(Event::Bytes) => {}
-                Ok(Event::TargetEnded) => return self.target_ended(plan),
+                Ok(Event::TargetEnded(error)) => return self.target_ended(plan, error.as_ref()),
                 Ok(Event::ClientGone) => return Outcome::Gone,
-                Err(Interrupt::TimedOut) if self.sending.is_read() => {
-                    return Outcome::Failed(OwnStatus::GatewayTimeout);
+                Err(Interrupt::TimedOut) if !self.sending.is_read() => {
+                    return Outcome::Failed(Cause::RequestTimedOut.into());
                 }
-                Err(Interrupt::TimedOut) => return Outcome::Failed(OwnStatus::RequestTimeout),
-                Err(_) => return Outcome::Failed(OwnStatus::BadGateway),
+                Err(interrupt) => return Outcome::Failed(of_interrupt(interrupt, Cause::TargetTimedOut)),
             }
             match self.take_head(stream, plan) {
                 Ok(None) => {}
@@ -148,20 +150,21 @@ impl Transfer {
                     tunnel(stream, &mut self.connection, &mut self.inbound, answered.sink).await;
                     return Outcome::Over;
                 }
-                Ok(Some(answered)) => return self.relay(stream, answered).await,
+                Ok(Some(answered)) => return self.relay(stream, plan, answered).await,
                 Err(outcome) => return outcome,
             }
         }
     }
 
     /// As for HTTP/1.1: only a connection that was closed before it was used is no fault of the request.
-    fn target_ended(&self, plan: &Plan) -> Outcome {
+    fn target_ended(&self, plan: &Plan, error: Option<&io::Error>) -> Outcome {
         let again = self.reused
             && self.inbound.is_empty()
             && plan.wishes.idempotent
             && plan.wishes.framing == Framing::Empty
             && !self.sending.has_begun();
-        if again { Outcome::Stale } else { Outcome::Failed(OwnStatus::BadGateway) }
+        let fault = Fault::of_ended(error, !self.inbound.is_empty());
+        if again { Outcome::Stale(fault) } else { Outcome::Failed(fault) }
     }
 
     /// Moves the request's body, reads the response and looks whether the client is still there.
@@ -180,7 +183,7 @@ impl Transfer {
                 stream.arm_idle();
                 Poll::Ready(Event::Bytes)
             }
-            Poll::Ready(_) => Poll::Ready(Event::TargetEnded),
+            Poll::Ready(ended) => Poll::Ready(Event::TargetEnded(ended.err())),
         }
     }
 
@@ -200,23 +203,29 @@ impl Transfer {
 
     /// Takes a whole head out of the buffer, if there is one. Interim responses are passed on.
     fn take_head(&mut self, stream: &mut Stream, plan: &Plan) -> Result<Option<Answered>, Outcome> {
-        let bad = || Outcome::Failed(OwnStatus::BadGateway);
+        let bad = |cause: Cause| Outcome::Failed(cause.into());
         loop {
-            let Some(response) =
-                Response::parse(self.inbound.bytes(), plan.wishes.to_head).map_err(|_| bad())?
+            let Some(response) = Response::parse(self.inbound.bytes(), plan.wishes.to_head)
+                .map_err(|error| Outcome::Failed(failure::of_response(error)))?
             else {
                 return Ok(None);
             };
             let (status, length) = (response.status, response.length);
             if status == 101 && !stream.key.as_ref().is_some_and(|key| key.is_accepted_by(&response)) {
-                return Err(bad());
+                let asked = stream.key.is_some();
+                return Err(bad(if asked {
+                    Cause::TargetWebSocketInvalid
+                } else {
+                    Cause::TargetUpgradeInvalid
+                }));
             }
             // To who asked for a WebSocket, 2xx would say that there is one (RFC 8441, section 4).
             if stream.key.is_some() && (200..300).contains(&status) {
-                return Err(bad());
+                return Err(bad(Cause::TargetWebSocketInvalid));
             }
             if status < 200 && status != 101 {
-                let interim = head::response(&response, &HeaderEdits::new()).ok_or_else(bad)?;
+                let interim = head::response(&response, &HeaderEdits::new())
+                    .ok_or_else(|| bad(Cause::TargetHeaderInvalid))?;
                 drop(response);
                 self.inbound.consume(length);
                 if status != 100 && stream.respond.send_informational(interim).is_err() {
@@ -227,7 +236,8 @@ impl Transfer {
             stream.entry.answered(status);
             let mut edits = plan.respond(&stream.context, &response.view(), stream.secure);
             stream.listener.response_fields.put_into(&mut edits);
-            let mut head = head::response(&response, &edits).ok_or_else(bad)?;
+            let mut head =
+                head::response(&response, &edits).ok_or_else(|| bad(Cause::TargetHeaderInvalid))?;
             let switching = status == 101;
             if switching {
                 *head.status_mut() = http::StatusCode::OK;
@@ -247,7 +257,7 @@ impl Transfer {
     }
 
     /// Moves the response, and what is left of the request, to the end.
-    async fn relay(&mut self, stream: &mut Stream, mut answered: Answered) -> Outcome {
+    async fn relay(&mut self, stream: &mut Stream, plan: &Plan, mut answered: Answered) -> Outcome {
         let watch = Rc::clone(stream.watch());
         let moved = watch.within(poll_fn(|cx| self.poll_relay(cx, stream, &mut answered))).await;
         stream.entry.returned(answered.body.moved());
@@ -255,9 +265,9 @@ impl Transfer {
             Ok(Ok(())) => Outcome::Done { target_stays: answered.target_stays },
             Ok(Err(DownloadError::Client)) => Outcome::Over,
             // The head is out: only a reset tells the client that this is not the whole response.
-            Ok(Err(DownloadError::Target)) | Err(_) => {
-                answered.sink.send_reset(Reason::INTERNAL_ERROR);
-                Outcome::Over
+            Ok(Err(DownloadError::Target(fault))) => cut_short(stream, plan, answered, &fault),
+            Err(interrupt) => {
+                cut_short(stream, plan, answered, &of_interrupt(interrupt, Cause::TimedOutInBody))
             }
         }
     }
@@ -280,12 +290,20 @@ impl Transfer {
     }
 }
 
+#[cold]
+fn cut_short(stream: &mut Stream, plan: &Plan, mut answered: Answered, fault: &Fault) -> Outcome {
+    let context = Rc::clone(&stream.context);
+    plan.cut_short(&context, &mut stream.entry, fault);
+    answered.sink.send_reset(Reason::INTERNAL_ERROR);
+    Outcome::Over
+}
+
 impl Stream {
     /// The client reset the request or is gone while the target was awaited.
     pub(super) fn client_gone(&mut self, was_whole: bool) -> Attempt {
-        let status = OwnStatus::of_gone(was_whole);
-        self.entry.client_gone(status);
-        self.context.listener_shard(&self.listener).own(status);
+        let cause = Cause::of_gone(was_whole);
+        self.entry.client_gone(cause);
+        self.context.listener_shard(&self.listener).own(cause);
         Attempt::Over
     }
 }

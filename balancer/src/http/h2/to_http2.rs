@@ -13,7 +13,7 @@ use h2::{Reason, RecvStream, SendStream, client::ResponseFuture};
 use tokio::task::spawn_local;
 
 use super::{
-    head,
+    fault, head,
     relay::{Relay, RelayError},
     stream::{Attempt, Stream, unless_reset},
 };
@@ -21,12 +21,12 @@ use crate::{
     http::{
         Context,
         plan::Plan,
-        reach::{InFlight, TLS_HANDSHAKE, connector},
+        reach::{InFlight, TLS_HANDSHAKE, connector, of_interrupt},
     },
-    telemetry::counters::OwnStatus,
+    telemetry::counters::{Cause, Fault},
     upstream::{
         Destination,
-        multiplex::{self, Failure, Lease, Opening, Patience},
+        multiplex::{self, Lease, Opening, Patience},
     },
     wire::{deadline::Interrupt, head::Framing},
 };
@@ -34,15 +34,15 @@ use crate::{
 /// Tries the target that the plan names.
 pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan) -> Attempt {
     let context = Rc::clone(&stream.context);
-    let Some(target) = plan.target() else { return Attempt::Failed(OwnStatus::ServiceUnavailable) };
+    let Some(target) = plan.target() else { return Attempt::Failed(Cause::NoTarget.into()) };
     stream.entry.target(&target.endpoint);
     stream.watch().set_registration(Some(target.registration));
     let Some(destination) = plan.destination() else {
-        return Attempt::Failed(OwnStatus::ServiceUnavailable);
+        return Attempt::Failed(Cause::NoTarget.into());
     };
     let _in_flight = InFlight::begin(&context.tables.outstanding, destination.slot);
     let Some(request) = head::request_of(&plan.head, destination.tls.is_some()) else {
-        return Attempt::Failed(OwnStatus::BadRequest);
+        return Attempt::Failed(Cause::RequestInvalid.into());
     };
     let watch = Rc::clone(stream.watch());
     let patience =
@@ -54,14 +54,14 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan) -> Attempt {
     let leased = match watch.within(unless_reset(stream, leasing)).await {
         Ok(None) => return stream.client_gone(plan.wishes.framing == Framing::Empty),
         Ok(Some(leased)) => leased,
-        Err(Interrupt::TimedOut) => Err(Failure { timed_out: true, in_handshake: false }),
-        Err(_) => return Attempt::Failed(OwnStatus::BadGateway),
+        Err(Interrupt::TimedOut) => Err(Cause::TargetConnectionTimedOut.into()),
+        Err(interrupt) => return Attempt::Failed(of_interrupt(interrupt, Cause::TargetConnectionTimedOut)),
     };
     let lease = match leased {
         Ok(lease) => lease,
-        Err(Failure { timed_out, in_handshake }) => {
-            plan.count_unreachable(&context, in_handshake);
-            return Attempt::Unreachable { timed_out };
+        Err(fault) => {
+            plan.target_failed(&context, &fault);
+            return Attempt::Unreachable(fault);
         }
     };
     stream.arm_idle();
@@ -70,12 +70,12 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan) -> Attempt {
     let sent = match watch.within(poll_fn(|cx| sender.poll_ready(cx))).await {
         Ok(Ok(())) => sender.send_request(request, bodiless).ok(),
         Ok(Err(_)) => None,
-        Err(_) => return Attempt::Failed(OwnStatus::BadGateway),
+        Err(interrupt) => return Attempt::Failed(of_interrupt(interrupt, Cause::TargetTimedOut)),
     };
     let Some((response, sink)) = sent else {
         // The target let the connection end; nothing was sent.
         lease.retire();
-        return Attempt::Stale;
+        return Attempt::Stale(Cause::TargetHttp2Ended.into());
     };
     plan.count_sending(&context);
     stream.entry.sent();
@@ -87,29 +87,25 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan) -> Attempt {
     match outcome {
         Outcome::Over => Attempt::Over,
         Outcome::Gone => stream.client_gone(transfer.up.is_done()),
-        Outcome::Ended => {
+        Outcome::Ended(fault) => {
             lease.retire();
-            Attempt::Stale
+            Attempt::Stale(fault)
         }
-        Outcome::Refused => {
-            plan.count_connection_error(&context);
-            Attempt::Unreachable { timed_out: false }
+        Outcome::Refused(fault) => {
+            plan.target_failed(&context, &fault);
+            Attempt::Unreachable(fault)
         }
-        Outcome::Failed(status) => {
-            if matches!(status, OwnStatus::BadGateway | OwnStatus::GatewayTimeout) {
-                plan.count_connection_error(&context);
+        Outcome::Failed(fault) => {
+            if fault.cause.is_of_target() {
+                plan.target_failed(&context, &fault);
             }
-            Attempt::Failed(status)
+            Attempt::Failed(fault)
         }
     }
 }
 
 /// A place on a connection: one that is there, or one that is opened for all who wait for one.
-async fn lease(
-    context: &Rc<Context>,
-    patience: Patience,
-    destination: &Destination,
-) -> Result<Lease, Failure> {
+async fn lease(context: &Rc<Context>, patience: Patience, destination: &Destination) -> Result<Lease, Fault> {
     let mut opened = false;
     loop {
         if let Some(mut lease) = context.multiplexed.borrow_mut().lease(destination) {
@@ -147,10 +143,10 @@ enum Outcome {
     Over,
     Gone,
     /// The target refused the request without looking at it (RFC 9113, section 8.7).
-    Refused,
+    Refused(Fault),
     /// The connection ended before anything came back, and asking again does no harm.
-    Ended,
-    Failed(OwnStatus),
+    Ended(Fault),
+    Failed(Fault),
 }
 
 /// What happens while the response is awaited.
@@ -182,11 +178,10 @@ impl Transfer {
                 Ok(Event::Response(Ok(response))) => return self.answer(stream, plan, response).await,
                 Ok(Event::Response(Err(error))) => return self.failed(plan, &error),
                 Ok(Event::ClientGone) => return Outcome::Gone,
-                Err(Interrupt::TimedOut) if self.up.is_done() => {
-                    return Outcome::Failed(OwnStatus::GatewayTimeout);
+                Err(Interrupt::TimedOut) if !self.up.is_done() => {
+                    return Outcome::Failed(Cause::RequestTimedOut.into());
                 }
-                Err(Interrupt::TimedOut) => return Outcome::Failed(OwnStatus::RequestTimeout),
-                Err(_) => return Outcome::Failed(OwnStatus::BadGateway),
+                Err(interrupt) => return Outcome::Failed(of_interrupt(interrupt, Cause::TargetTimedOut)),
             }
         }
     }
@@ -217,11 +212,12 @@ impl Transfer {
         let untouched = !self.up.has_begun();
         let refused = error.is_reset() && error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM);
         if refused && untouched {
-            return Outcome::Refused;
+            return Outcome::Refused(fault::of_head(error));
         }
         let ended = (error.is_io() || error.is_go_away()) && (self.reused || error.is_go_away());
         let harmless = plan.wishes.idempotent && plan.wishes.framing == Framing::Empty;
-        if ended && harmless && untouched { Outcome::Ended } else { Outcome::Failed(OwnStatus::BadGateway) }
+        let fault = fault::of_head(error);
+        if ended && harmless && untouched { Outcome::Ended(fault) } else { Outcome::Failed(fault) }
     }
 
     async fn answer(
@@ -234,13 +230,13 @@ impl Transfer {
         let response = http::Response::from_parts(parts, ());
         let bodiless = body.is_end_stream();
         let Some(view) = head::response_view(&response, bodiless) else {
-            return Outcome::Failed(OwnStatus::BadGateway);
+            return Outcome::Failed(Cause::TargetHeadTooLarge.into());
         };
         stream.entry.answered(view.status);
         let mut edits = plan.respond(&stream.context, &view.view(), stream.secure);
         stream.listener.response_fields.put_into(&mut edits);
         let Some(head) = head::response(&view, &edits) else {
-            return Outcome::Failed(OwnStatus::BadGateway);
+            return Outcome::Failed(Cause::TargetHeaderInvalid.into());
         };
         drop(view);
         stream.arm_idle();
@@ -266,10 +262,17 @@ impl Transfer {
             Ok(Ok(()) | Err(RelayError::Sink)) => {}
             // The head is out: only a reset tells the client, by what the target said where it did.
             Ok(Err(RelayError::Source(error))) => {
+                let context = Rc::clone(&stream.context);
+                plan.cut_short(&context, &mut stream.entry, &fault::of_body(&error));
                 let told = error.reason().filter(|_| error.is_reset() && error.is_remote());
                 down_sink.send_reset(told.unwrap_or(Reason::INTERNAL_ERROR));
             }
-            Err(_) => down_sink.send_reset(Reason::INTERNAL_ERROR),
+            Err(interrupt) => {
+                let context = Rc::clone(&stream.context);
+                let fault = of_interrupt(interrupt, Cause::TimedOutInBody);
+                plan.cut_short(&context, &mut stream.entry, &fault);
+                down_sink.send_reset(Reason::INTERNAL_ERROR);
+            }
         }
         Outcome::Over
     }

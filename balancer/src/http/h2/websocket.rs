@@ -82,7 +82,9 @@ pub(super) async fn tunnel(
         if !down_over {
             match down.poll(cx, connection, inbound, &mut sink) {
                 Poll::Ready(Ok(())) => down_over = true,
-                Poll::Ready(Err(DownloadError::Client | DownloadError::Target)) => return Poll::Ready(false),
+                Poll::Ready(Err(DownloadError::Client | DownloadError::Target(_))) => {
+                    return Poll::Ready(false);
+                }
                 Poll::Pending if sink.poll_reset(cx).is_ready() => return Poll::Ready(false),
                 Poll::Pending => {}
             }

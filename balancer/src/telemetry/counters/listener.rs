@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{ClientCertRefusal, Counter, GROUP_STICKINESS_OUTCOMES, OwnStatus};
+use super::{Cause, Causes, ClientCertRefusal, Counter, GROUP_STICKINESS_OUTCOMES, OwnStatus};
 use crate::{model::Classification, telemetry::histogram::Histogram};
 
 /// What one worker counts for one listener. Outlives reloads.
@@ -22,6 +22,8 @@ pub struct ListenerShard {
     pub rule_evaluations: Counter,
     /// Own answers by [`OwnStatus::index`].
     pub own_responses: [Counter; OwnStatus::ALL.len()],
+    /// Requests that were not answered as they should have been, by cause.
+    pub failures: Causes,
     /// Requests that are not compliant, by [`Classification::index`] (ALB: `DesyncMitigationMode_NonCompliant_Request_Count`).
     pub non_compliant: [Counter; Classification::ALL.len()],
     /// Requests that lost fields for their names (ALB: `DroppedInvalidHeaderRequestCount`).
@@ -98,8 +100,9 @@ impl ListenerShard {
     }
 
     /// Records an error that the balancer answers with.
-    pub fn own(&self, status: OwnStatus) {
-        if let Some(counter) = self.own_responses.get(status.index()) {
+    pub fn own(&self, cause: Cause) {
+        self.failures.count(cause);
+        if let Some(counter) = self.own_responses.get(cause.status().index()) {
             counter.inc();
         }
     }
@@ -181,8 +184,8 @@ mod tests {
     #[test]
     fn what_is_recorded_is_counted_where_it_belongs() {
         let shard = ListenerShard::default();
-        shard.own(OwnStatus::GatewayTimeout);
-        shard.own(OwnStatus::GatewayTimeout);
+        shard.own(Cause::TargetTimedOut);
+        shard.own(Cause::TargetTimedOut);
         assert_eq!(shard.own_responses[OwnStatus::GatewayTimeout.index()].get(), 2);
         assert_eq!(shard.own_responses[OwnStatus::BadGateway.index()].get(), 0);
         for status in [200, 404, 503, 503] {

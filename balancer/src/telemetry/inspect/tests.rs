@@ -11,6 +11,7 @@ use crate::{
     rules::RuleTable,
     snapshot::ListenerId,
     target_group::{GroupRuntime, Reason, TargetRuntime, TargetState},
+    telemetry::counters::Cause,
 };
 
 const WEB: &str = "0.0.0.0:8080";
@@ -145,7 +146,7 @@ fn shards_of_all_workers_are_added_up() {
     web.shard(1).requests.add(4);
     web.shard(0).connections_accepted.add(5);
     web.shard(1).connections_closed.add(2);
-    web.shard(1).own(OwnStatus::BadGateway);
+    web.shard(1).own(Cause::TargetConnectionRefused);
     // A listener that is gone.
     inspector.listeners.of("0.0.0.0:81".parse().unwrap(), 2).shard(0).requests.add(10);
     inspector.control.reloads.inc();

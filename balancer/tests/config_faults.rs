@@ -108,7 +108,12 @@ fn faults_in_a_target_group() {
         ),
         ("protocol_version = \"HTTP3\"", "2:20", "", "\"HTTP1\", \"HTTP2\" or \"GRPC\""),
         ("target_type = \"lambda\"", "2:15", "", "\"instance\" or \"ip\""),
-        ("target_failover {}", "2:1", "`target_failover` is not supported", "leave it out"),
+        (
+            "target_failover {\non_unhealthy = \"rebalance\"\n}",
+            "3:16",
+            "`on_unhealthy` = \"rebalance\" is not supported by this version (Of Gateway Load Balancers)",
+            "\"no_rebalance\"",
+        ),
         ("count = 3", "2:1", "`count` is not supported", "one block for each target group"),
         ("for_each = toset([])", "2:1", "`for_each` is not supported", "one block for each target group"),
         ("dynamic \"stickiness\" {}", "2:1", "`dynamic` blocks are not supported", "the block itself"),

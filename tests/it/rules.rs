@@ -41,25 +41,27 @@ impl Ruled {
 
 #[test]
 fn a_host_is_matched_without_its_port_whatever_its_case() {
-    let ruled = Ruled::new(&[(
-        1,
-        &[
-            "host_header {\nvalues = [\"*.example.com\", \"a.org\"]\nregex_values = [\"^shop[0-9]+[.]net$\"]\n}",
-        ],
-    )]);
+    let ruled = Ruled::new(&[
+        (1, &["host_header {\nvalues = [\"*.example.com\", \"a.org\", \"api.*\"]\n}"]),
+        (2, &["host_header {\nregex_values = [\"^shop[0-9]+[.]net$\"]\n}"]),
+    ]);
     assert!(ruled.takes("GET /", "Host: WWW.example.COM:8080\r\n"));
     assert!(ruled.takes("GET /", "Host: a.org\r\n"));
     assert!(ruled.takes("GET http://a.org/", "Host: b.org\r\n"), "the request target's host wins");
     assert!(ruled.takes("GET /", "Host: Shop12.NET:80\r\n"));
     assert!(!ruled.takes("GET /", "Host: shop.net\r\n") && !ruled.takes("GET /", "Host: xshop1.net\r\n"));
     assert!(!ruled.takes("GET /", "Host: example.com\r\n"));
+    assert!(ruled.takes("GET /", "Host: api.test\r\n") && ruled.takes("GET /", "Host: API.b.org:81\r\n"));
+    assert!(!ruled.takes("GET /", "Host: api\r\n") && !ruled.takes("GET /", "Host: xapi.test\r\n"));
     assert!(!ruled.takes("GET http://b.org/", "Host: a.org\r\n"));
 }
 
 #[test]
 fn a_path_is_matched_in_one_form_and_forwarded_as_received() {
-    let ruled =
-        Ruled::new(&[(1, &["path_pattern {\nvalues = [\"/admin/*\"]\nregex_values = [\"^/v[0-9]$\"]\n}"])]);
+    let ruled = Ruled::new(&[
+        (1, &["path_pattern {\nvalues = [\"/admin/*\"]\n}"]),
+        (2, &["path_pattern {\nregex_values = [\"^/v[0-9]$\"]\n}"]),
+    ]);
     for target in ["/admin/", "/x/../%61dmin/y?z=%61", "/%2e/admin/", "/v7"] {
         assert!(ruled.takes(&format!("GET {target}"), "Host: a\r\n"), "{target}");
         assert_eq!(ruled.ruled.last().target, target);
@@ -102,12 +104,10 @@ fn a_source_can_be_an_ipv6_address() {
 
 #[test]
 fn each_line_of_a_header_is_tried() {
-    let ruled = Ruled::new(&[(
-        1,
-        &[
-            "http_header {\nhttp_header_name = \"X-Client\"\nvalues = [\"*mobile*\"]\nregex_values = [\"^v[12]$\"]\n}",
-        ],
-    )]);
+    let ruled = Ruled::new(&[
+        (1, &["http_header {\nhttp_header_name = \"X-Client\"\nvalues = [\"*mobile*\"]\n}"]),
+        (2, &["http_header {\nhttp_header_name = \"X-Client\"\nregex_values = [\"^v[12]$\"]\n}"]),
+    ]);
     assert!(ruled.takes("GET /", "Host: a\r\nx-client: desk\r\nX-CLIENT: a Mobile one\r\n"));
     assert!(ruled.takes("GET /", "Host: a\r\nX-Client: V2\r\n"));
     assert!(!ruled.takes("GET /", "Host: a\r\nX-Client: desk\r\nX-Other: mobile\r\n"));
@@ -206,7 +206,8 @@ fn every_kind_of_condition_holds_for_http2() {
         "host_header {\nregex_values = [\"^shop[0-9][.]net$\"]\n}",
         "path_pattern {\nregex_values = [\"^/v[0-9]$\"]\n}",
         "http_request_method {\nvalues = [\"PURGE\"]\n}",
-        "http_header {\nhttp_header_name = \"X-Client\"\nvalues = [\"*mobile*\"]\nregex_values = [\"^tv$\"]\n}",
+        "http_header {\nhttp_header_name = \"X-Client\"\nvalues = [\"*mobile*\"]\n}",
+        "http_header {\nhttp_header_name = \"X-Client\"\nregex_values = [\"^tv$\"]\n}",
         "query_string {\nkey = \"version\"\nvalue = \"v?\"\n}",
         "path_pattern {\nvalues = [\"/local\"]\n} & source_ip {\nvalues = [\"127.0.0.0/8\"]\n}",
         "path_pattern {\nvalues = [\"/far\"]\n} & source_ip {\nvalues = [\"192.0.2.0/24\"]\n}",

@@ -261,9 +261,7 @@ fn forward_to(context: &Context<'_>, action: &Fields<'_>, groups: &Groups<'_, '_
             Some(Forward { groups, stickiness: None })
         }
         (None, None) => {
-            if !action.is_written("target_group_arn") {
-                action.require("target_group_arn");
-            }
+            action.require("target_group_arn");
             None
         }
     }

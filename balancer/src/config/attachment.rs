@@ -31,6 +31,7 @@ pub(super) static TARGET_GROUP_ATTACHMENT: Table = Table {
             Kind::Whole { min: 1, max: 65_535, default: None },
             "Its port. By default the group's.",
         ),
+        Attribute::new("quic_server_id", Kind::Only { allowed: &[""] }, "Of Network Load Balancers."),
         Attribute::ignored("availability_zone"),
     ],
     blocks: &[],

@@ -48,7 +48,7 @@ pub(super) static HOST_HEADER: Table = Table {
         Attribute::new(
             "values",
             Kind::List {
-                allowed: "1 to 128 of A-Z, a-z, 0-9, - . * ?, with a `.` and only letters after the last one",
+                allowed: "1 to 128 of A-Z, a-z, 0-9, - . * ?, with a `.` and only letters, * and ? after the last one",
             },
             "What the host, without its port, may be; case does not count, `*` is any run of characters, `?` any one.",
         ),
@@ -185,9 +185,15 @@ fn condition(block: &Fields<'_>, kind: &'static Table) -> Condition {
     }
 }
 
-/// `values` and `regex_values`, of which there is at least one.
+/// `values` or `regex_values`: one of them.
 fn patterns(fields: &Fields<'_>, is_pattern: fn(&str) -> bool) -> Vec<TextPattern> {
-    let written = if fields.is_given("regex_values") && !fields.is_given("values") {
+    let is_empty = matches!(fields.value("values"), Some((Value::List(items), _)) if items.is_empty());
+    let has_values = fields.is_given("values") && !is_empty;
+    if has_values && fields.is_given("regex_values") {
+        let message = "`regex_values` stands beside `values`; allowed: one of them, or a rule for each";
+        fields.fault_at("regex_values", message);
+    }
+    let written = if fields.is_given("regex_values") && !has_values {
         Vec::new()
     } else {
         texts(fields, "values", MAX_VALUE, is_pattern)
@@ -223,7 +229,7 @@ fn entries(
     let is_empty = match fields.value(name) {
         Some((Value::List(items), _)) => items.is_empty(),
         Some(_) => false,
-        None => !fields.is_written(name),
+        None => fields.is_unset(name),
     };
     if is_empty {
         fields.fault_at(
@@ -319,7 +325,8 @@ fn is_host(text: &str) -> bool {
     let (front, end) = text.rsplit_once('.').unwrap_or_default();
     !front.is_empty()
         && !end.is_empty()
-        && end.bytes().all(|byte| byte.is_ascii_alphabetic())
+        // ALB's guide says letters; it takes wildcards there, and `api.*` is much used.
+        && end.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'*' | b'?'))
         && front.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.*?".contains(&byte))
 }
 

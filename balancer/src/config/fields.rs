@@ -13,6 +13,9 @@ use super::{
     value::{Scope, Value},
 };
 
+/// Protocols of the load balancers that this is none of.
+const OTHER_BALANCERS: [&str; 7] = ["TCP", "UDP", "TLS", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE"];
+
 /// What reading needs everywhere.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
@@ -116,8 +119,9 @@ impl<'a> Fields<'a> {
                 .is_some_and(|text| allowed.iter().any(|word| word.eq_ignore_ascii_case(&text)))
         {
             let message = format!(
-                "`{}` = {value} is not supported by this version; allowed: {}",
+                "`{}` = {value} is not supported by this version ({}); allowed: {}",
                 known.name,
+                known.meaning.trim_end_matches('.'),
                 known.kind.allowed()
             );
             self.context.faults.add(place, message);
@@ -174,9 +178,9 @@ impl<'a> Fields<'a> {
         self.table.name
     }
 
-    /// Notes a fault when an attribute is not given.
+    /// Notes a fault when an attribute is not given, or given as nothing.
     pub(super) fn require(&self, name: &str) {
-        if self.written(name).is_none() {
+        if self.is_unset(name) {
             let allowed = self.table.attribute(name).map_or_else(String::new, |known| known.kind.allowed());
             self.fault(format!("{} needs `{name}`; allowed: {allowed}", self.table.name));
         }
@@ -190,6 +194,18 @@ impl<'a> Fields<'a> {
     /// Whether an attribute is given and not null.
     pub(super) fn is_given(&self, name: &str) -> bool {
         self.value(name).is_some()
+    }
+
+    /// Whether an attribute is absent or written as nothing: `null`, or an empty text for a reference, as Terraform
+    /// has it. A value that is a fault is meant to be something.
+    pub(super) fn is_unset(&self, name: &str) -> bool {
+        let Some(attribute) = self.written(name) else { return true };
+        self.context.scope.resolve(&attribute.value).is_ok_and(|value| self.is_nothing(name, &value))
+    }
+
+    fn is_nothing(&self, name: &str, value: &Value) -> bool {
+        let empty = matches!(value, Value::Text(text) if text.is_empty());
+        matches!(value, Value::Null) || (empty && matches!(self.kind(name), Some(Kind::Reference { .. })))
     }
 
     /// Whether an attribute is written, be it null or a fault.
@@ -228,7 +244,7 @@ impl<'a> Fields<'a> {
         );
         let attribute = self.written(name)?;
         match self.context.scope.resolve(&attribute.value) {
-            Ok(Value::Null) => None,
+            Ok(value) if self.is_nothing(name, &value) => None,
             Ok(value) => Some((value, attribute.value.place)),
             Err(message) => {
                 self.context.faults.add(attribute.value.place, format!("`{name}`: {message}"));
@@ -286,19 +302,35 @@ impl<'a> Fields<'a> {
 
     /// One of the allowed words.
     pub(super) fn choice(&self, name: &str) -> &'static str {
-        let Some(kind @ Kind::Choice { allowed, default, later }) = self.kind(name) else { return "" };
+        let (allowed, default, later, any_case): (_, _, &[&str], _) = match self.kind(name) {
+            Some(Kind::Choice { allowed, default, later }) => (*allowed, *default, later, false),
+            Some(Kind::AnyCase { allowed, default }) => (*allowed, *default, &[], true),
+            _ => return "",
+        };
         let Some((value, place)) = self.value(name) else { return default };
         let text = value.as_text().unwrap_or_default();
-        if let Some(word) = allowed.iter().find(|word| **word == text) {
+        let is_meant = |word: &&&str| **word == text || (any_case && word.eq_ignore_ascii_case(&text));
+        if let Some(word) = allowed.iter().find(is_meant) {
             return word;
         }
         let wrong = if later.contains(&text.as_str()) {
             " is not supported by this version".to_owned()
+        } else if any_case && OTHER_BALANCERS.iter().any(|word| word.eq_ignore_ascii_case(&text)) {
+            " is of Network and Gateway Load Balancers".to_owned()
         } else {
             suggest::hint(&text, allowed.iter().copied())
         };
-        self.context.faults.add(place, format!("`{name}` = {value}{wrong}; allowed: {}", kind.allowed()));
+        let message = format!("`{name}` = {value}{wrong}; allowed: {}", self.allowed(name));
+        self.context.faults.add(place, message);
         default
+    }
+
+    /// Whether a word is given that is allowed.
+    pub(super) fn is_choice(&self, name: &str) -> bool {
+        let Some(Kind::Choice { allowed, .. }) = self.kind(name) else { return false };
+        self.value(name)
+            .and_then(|(value, _)| value.as_text())
+            .is_some_and(|text| allowed.contains(&text.as_str()))
     }
 
     /// A text, when it is given.

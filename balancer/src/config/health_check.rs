@@ -31,7 +31,7 @@ pub(super) static HEALTH_CHECK: Table = Table {
         ),
         Attribute::new(
             "protocol",
-            Kind::Choice { allowed: &["HTTP", "HTTPS"], default: "HTTP", later: &[] },
+            Kind::AnyCase { allowed: &["HTTP", "HTTPS"], default: "HTTP" },
             "What probes speak, whatever requests do. A certificate is not validated unless the group has `target_tls_verification`.",
         ),
         Attribute::new(
@@ -126,7 +126,7 @@ fn threshold(fields: &Fields<'_>, name: &str, is_resource: bool) -> u8 {
 
 fn port(fields: &Fields<'_>) -> HealthCheckPort {
     let Some((value, _)) = fields.value("port") else { return HealthCheckPort::Traffic };
-    if value.as_text().as_deref() == Some("traffic-port") {
+    if matches!(value.as_text().as_deref(), Some("traffic-port" | "")) {
         return HealthCheckPort::Traffic;
     }
     match value.as_whole().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0) {
@@ -138,9 +138,14 @@ fn port(fields: &Fields<'_>) -> HealthCheckPort {
     }
 }
 
+/// A text that is given; an empty one is Terraform's way to leave it out.
+fn given(fields: &Fields<'_>, name: &str) -> Option<String> {
+    fields.text(name).filter(|text| !text.is_empty())
+}
+
 fn path(fields: &Fields<'_>, version: ProtocolVersion) -> String {
     let default = if version == ProtocolVersion::Grpc { GRPC_PATH } else { "/" };
-    let path = fields.text("path").unwrap_or_else(|| default.to_owned());
+    let path = given(fields, "path").unwrap_or_else(|| default.to_owned());
     let fits = path.len() <= MAX_PATH
         && path.starts_with('/')
         && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
@@ -153,7 +158,7 @@ fn path(fields: &Fields<'_>, version: ProtocolVersion) -> String {
 fn matcher(fields: &Fields<'_>, version: ProtocolVersion) -> Matcher {
     let is_grpc = version == ProtocolVersion::Grpc;
     let (default, codes) = if is_grpc { (GRPC_MATCHER, GRPC_CODES) } else { ("200", CODES) };
-    let text = fields.text("matcher").unwrap_or_else(|| default.to_owned());
+    let text = given(fields, "matcher").unwrap_or_else(|| default.to_owned());
     parse_matcher(&text, &codes).unwrap_or_else(|| {
         fields.fault_at(
             "matcher",

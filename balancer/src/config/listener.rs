@@ -53,7 +53,7 @@ pub(super) static LISTENER: Table = Table {
         ),
         Attribute::new(
             "protocol",
-            Kind::Choice { allowed: &["HTTP", "HTTPS"], default: "HTTP", later: &[] },
+            Kind::AnyCase { allowed: &["HTTP", "HTTPS"], default: "HTTP" },
             "What clients speak.",
         ),
         Attribute::new(
@@ -119,7 +119,7 @@ pub(super) fn build_all(
         context.faults.add(place, format!("too many listeners; allowed: at most {MAX_LISTENERS}"));
     }
     let mut labels = HashMap::new();
-    let mut taken: Vec<(SocketAddr, Place)> = Vec::new();
+    let mut taken: Vec<Taken> = Vec::new();
     let mut listeners = Vec::new();
     for found in found.iter().take(MAX_LISTENERS) {
         if let Some(first) = labels.insert(found.label, found.label_place).filter(|_| !found.label.is_empty())
@@ -133,11 +133,12 @@ pub(super) fn build_all(
         }
         let fields = Fields::open(context, &LISTENER, Some(found.block));
         let address = address(&fields);
-        if let Some((address, place)) = address.zip(fields.value("port").map(|(_, place)| place)) {
-            check_free(context, address, place, &taken, settings);
-            taken.push((address, place));
-        }
         let load_balancer = load_balancer(context, &fields, load_balancers);
+        if let Some((address, place)) = address.zip(fields.value("port").map(|(_, place)| place)) {
+            let wanted = Taken { address, place, load_balancer };
+            check_free(context, found, &wanted, &taken, settings);
+            taken.push(wanted);
+        }
         let tls = certificates.of_listener(context, found.label, &fields);
         let response_fields = response_fields::build(&fields);
         let origin = address
@@ -186,17 +187,28 @@ fn conflicts(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && covers(one.ip(), other.ip())
 }
 
-fn check_free(
-    context: &Context<'_>,
+/// Where a listener listens, where that is written, and whose it is.
+struct Taken {
     address: SocketAddr,
     place: Place,
-    taken: &[(SocketAddr, Place)],
+    load_balancer: Option<usize>,
+}
+
+fn check_free(
+    context: &Context<'_>,
+    found: &Found<'_>,
+    wanted: &Taken,
+    taken: &[Taken],
     settings: &Settings,
 ) {
-    if let Some((other, first)) = taken.iter().find(|(other, _)| conflicts(address, *other)) {
+    let &Taken { address, place, .. } = wanted;
+    if let Some(first) = taken.iter().find(|first| conflicts(address, first.address)) {
         let message = format!(
-            "{address} is taken by the listener on {other} at {}; allowed: an address and port that no other has",
-            context.faults.show(*first)
+            "{address} is taken by the listener on {} at {}{}; allowed: {}",
+            first.address,
+            context.faults.show(first.place),
+            if first.load_balancer == wanted.load_balancer { "" } else { ", of another load balancer" },
+            way_out(found, first.load_balancer == wanted.load_balancer)
         );
         context.faults.add(place, message);
     }
@@ -211,11 +223,27 @@ fn check_free(
     }
 }
 
+/// What to write where two listeners want one address and port. Load balancers of AWS have addresses of their own.
+fn way_out(found: &Found<'_>, same_load_balancer: bool) -> String {
+    if same_load_balancer {
+        return "an address and port that no other has".to_owned();
+    }
+    let (block, place) = if found.is_resource {
+        ("resource \"aws_lb_listener\"", ", in a file local_override.hcl beside Terraform's")
+    } else {
+        ("listener", "")
+    };
+    format!(
+        "an `address` of this host for each of them, such as {block} {} {{ address = \"10.0.0.1\" }}{place}",
+        shown(found.label)
+    )
+}
+
 fn load_balancer(context: &Context<'_>, fields: &Fields<'_>, load_balancers: &Names<'_>) -> Option<usize> {
     if let Some((value, place)) = fields.value("load_balancer_arn") {
         return load_balancers.resolve(context, &value, place);
     }
-    if load_balancers.entries.len() > 1 && !fields.is_written("load_balancer_arn") {
+    if load_balancers.entries.len() > 1 && fields.is_unset("load_balancer_arn") {
         fields.fault(format!(
             "the listener names none of several load balancers; allowed: `load_balancer_arn` = {}",
             load_balancers.known()

@@ -84,6 +84,16 @@ pub(super) static LOAD_BALANCER: Table = Table {
             Kind::Truth { default: false },
             "Whether targets are told the TLS version and cipher suite of HTTPS clients.",
         ),
+        Attribute::new(
+            "enable_prefix_for_ipv6_source_nat",
+            Kind::Only { allowed: &["off", ""] },
+            "Of Network Load Balancers.",
+        ),
+        Attribute::new(
+            "secondary_ips_auto_assigned_per_subnet",
+            Kind::Only { allowed: &["0"] },
+            "Of Network Load Balancers.",
+        ),
         Attribute::ignored("name_prefix"),
         Attribute::ignored("internal"),
         Attribute::ignored("subnets"),

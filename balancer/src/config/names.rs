@@ -61,6 +61,15 @@ impl<'a> Names<'a> {
             Some((name, (_, place))) => (name, place),
             None => (found.label.replace('_', "-"), found.label_place),
         };
+        // ALB: CreateLoadBalancer. A name made from a label is ours alone.
+        if self.table.name == "load_balancer" && fields.is_given("name") && name.starts_with("internal-") {
+            let message = format!(
+                "{} is no name: those of internal load balancers begin with `internal-` on AWS; \
+                 allowed: a `name` that begins otherwise",
+                shown(&name)
+            );
+            context.faults.add(place, message);
+        }
         if !is_name(&name) && !found.label.is_empty() {
             context
                 .faults

@@ -80,7 +80,8 @@ pub(super) fn build(fields: &Fields<'_>, origin: Option<Origin>) -> Redirect {
     // What is a fault was meant to change something.
     let is_whole = [("host", &host), ("port", &port), ("path", &path)]
         .iter()
-        .all(|(name, template)| template.is_some() || !fields.is_given(name));
+        .all(|(name, template)| template.is_some() || fields.is_unset(name))
+        && (fields.is_unset("protocol") || fields.is_choice("protocol"));
     let redirect = Redirect {
         status: if fields.choice("status_code") == "HTTP_302" { 302 } else { 301 },
         protocol,

@@ -32,6 +32,8 @@ pub(super) enum Kind {
     Truth { default: bool },
     /// One of some words; `later` are words ALB knows and this version does not do.
     Choice { allowed: &'static [&'static str], default: &'static str, later: &'static [&'static str] },
+    /// One of some words in whichever case, as Terraform takes the names of protocols.
+    AnyCase { allowed: &'static [&'static str], default: &'static str },
     /// Text that is looked at more closely by who reads it.
     Text { allowed: &'static str, default: &'static str },
     /// A list of such texts.
@@ -111,7 +113,9 @@ impl Kind {
                 format!("{}, or a whole number from {min} to {max}", join_words(&[word]))
             }
             Self::Truth { .. } => "true or false".to_owned(),
-            Self::Choice { allowed, .. } | Self::Only { allowed } => join_words(allowed),
+            Self::Choice { allowed, .. } | Self::AnyCase { allowed, .. } | Self::Only { allowed } => {
+                join_words(allowed)
+            }
             Self::Text { allowed, .. } | Self::List { allowed } => (*allowed).to_owned(),
             Self::Reference { to, .. } => format!("a {to}: {to}.LABEL.arn or its name"),
             Self::Ignored => "anything".to_owned(),
@@ -125,7 +129,7 @@ impl Kind {
             Self::WholeOr { word, .. } => join_words(&[word]),
             Self::Truth { default } => default.to_string(),
             Self::Choice { default: "", .. } => String::new(),
-            Self::Choice { default, .. } => format!("\"{default}\""),
+            Self::Choice { default, .. } | Self::AnyCase { default, .. } => format!("\"{default}\""),
             Self::Text { default, .. } | Self::Reference { default, .. } => (*default).to_owned(),
             Self::List { .. } => "none".to_owned(),
             Self::Only { .. } | Self::Ignored => String::new(),

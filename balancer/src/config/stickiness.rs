@@ -97,10 +97,16 @@ fn extras(fields: &Fields<'_>) -> StickinessExtras {
     }
 }
 
+/// Types of Network Load Balancers.
+const OTHER_TYPES: [&str; 3] = ["source_ip", "source_ip_dest_ip", "source_ip_dest_ip_proto"];
+
 fn kind(fields: &Fields<'_>, enabled: bool, prefix: &str) -> StickinessKind {
     if let Some((value, _)) = fields.value("type")
-        && let Some(text) = value.as_text().filter(|text| text.starts_with("source_ip"))
+        && let Some(text) = value.as_text().filter(|text| OTHER_TYPES.contains(&text.as_str()))
     {
+        if !enabled {
+            return StickinessKind::LoadBalancerCookie;
+        }
         let message = format!(
             "Stickiness type '{text}' is not supported for target groups with the HTTP protocol; allowed: {}",
             fields.allowed("type")
@@ -127,6 +133,8 @@ fn kind(fields: &Fields<'_>, enabled: bool, prefix: &str) -> StickinessKind {
             }
             StickinessKind::ApplicationCookie { cookie_name: String::new() }
         }
+        // Terraform's provider passes over the name where it has no meaning.
+        (_, Some(_)) if !enabled => StickinessKind::LoadBalancerCookie,
         (_, Some(name)) => {
             let message = format!(
                 "`cookie_name` = {} has no meaning for `lb_cookie`; allowed: leave it out, or `type` = \"app_cookie\"",

@@ -82,12 +82,12 @@ pub(super) static TARGET_GROUP: Table = Table {
         ),
         Attribute::new(
             "protocol",
-            Kind::Choice { allowed: &["HTTP", "HTTPS"], default: "HTTP", later: &[] },
+            Kind::AnyCase { allowed: &["HTTP", "HTTPS"], default: "HTTP" },
             "What targets speak. With HTTPS any certificate will do, unless `target_tls_verification` is on.",
         ),
         Attribute::new(
             "protocol_version",
-            Kind::Choice { allowed: &["HTTP1", "HTTP2", "GRPC"], default: "HTTP1", later: &[] },
+            Kind::AnyCase { allowed: &["HTTP1", "HTTP2", "GRPC"], default: "HTTP1" },
             "Which version of it. With HTTP2 and GRPC, clients have to speak HTTP/2; others are answered 464.",
         ),
         Attribute::new(
@@ -128,6 +128,11 @@ pub(super) static TARGET_GROUP: Table = Table {
             Kind::Only { allowed: &["false"] },
             "Of Network Load Balancers.",
         ),
+        Attribute::new(
+            "target_control_port",
+            Kind::Only { allowed: &["0"] },
+            "Where targets say how many requests they take at once: the target optimizer of ALB.",
+        ),
         Attribute::ignored("name_prefix"),
         Attribute::ignored("vpc_id"),
         Attribute::ignored("ip_address_type"),
@@ -136,8 +141,8 @@ pub(super) static TARGET_GROUP: Table = Table {
         Child::Block(&STICKINESS),
         Child::Block(&HEALTH_CHECK),
         Child::Block(&TARGET_GROUP_HEALTH),
-        Child::Unsupported("target_failover"),
-        Child::Unsupported("target_health_state"),
+        Child::Block(&TARGET_FAILOVER),
+        Child::Block(&TARGET_HEALTH_STATE),
     ],
 };
 
@@ -146,6 +151,44 @@ pub(super) static TARGET_GROUP_HEALTH: Table = Table {
     top: false,
     attributes: &[],
     blocks: &[Child::Block(&UNHEALTHY_STATE_ROUTING), Child::Ignored("dns_failover")],
+};
+
+/// What `terraform plan -generate-config-out` writes for every group, with values that ask for nothing.
+pub(super) static TARGET_FAILOVER: Table = Table {
+    name: "target_failover",
+    top: false,
+    attributes: &[
+        Attribute::new(
+            "on_deregistration",
+            Kind::Only { allowed: &["no_rebalance"] },
+            "Of Gateway Load Balancers.",
+        ),
+        Attribute::new(
+            "on_unhealthy",
+            Kind::Only { allowed: &["no_rebalance"] },
+            "Of Gateway Load Balancers.",
+        ),
+    ],
+    blocks: &[],
+};
+
+/// The same.
+pub(super) static TARGET_HEALTH_STATE: Table = Table {
+    name: "target_health_state",
+    top: false,
+    attributes: &[
+        Attribute::new(
+            "enable_unhealthy_connection_termination",
+            Kind::Only { allowed: &["true"] },
+            "Of Network Load Balancers.",
+        ),
+        Attribute::new(
+            "unhealthy_draining_interval",
+            Kind::Only { allowed: &["0"] },
+            "Of Network Load Balancers.",
+        ),
+    ],
+    blocks: &[],
 };
 
 pub(super) static UNHEALTHY_STATE_ROUTING: Table = Table {
@@ -282,6 +325,9 @@ fn build(context: &Context<'_>, named: &Named<'_>) -> Draft {
         "GRPC" => ProtocolVersion::Grpc,
         _ => ProtocolVersion::Http1,
     };
+    // Opening alone checks them: they hold nothing to be read.
+    fields.open_child(&TARGET_FAILOVER);
+    fields.open_child(&TARGET_HEALTH_STATE);
     let group = TargetGroup {
         protocol_version,
         tls: target_tls::build(fields),

@@ -1,0 +1,220 @@
+//! Terraform as people write it: what its provider takes is taken, what ALB refuses is refused by name.
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+use std::path::PathBuf;
+
+use balancer::{
+    config,
+    model::{Action, Condition, Configuration, HealthCheckPort, ProbeProtocol, ProtocolVersion, TextPattern},
+};
+
+fn parse(text: &str) -> Result<Configuration, String> {
+    config::parse(&[(PathBuf::from("main.tf"), text.to_owned())]).map_err(|errors| errors.to_string())
+}
+
+/// A group with a listener that forwards to it, and what else the test is about.
+fn with_listener(group: &str, more: &str) -> String {
+    format!(
+        "resource \"aws_lb_target_group\" \"app\" {{\n{group}\n}}\n{more}\n\
+         resource \"aws_lb_listener\" \"web\" {{\n  port = 8080\n  default_action {{\n    type = \"forward\"\n    \
+         target_group_arn = aws_lb_target_group.app.arn\n  }}\n}}\n"
+    )
+}
+
+#[test]
+fn names_of_protocols_are_taken_in_any_case() {
+    let group = "port = 80\nprotocol = \"http\"\nprotocol_version = \"http2\"\nhealth_check {\nprotocol = \"Https\"\n}";
+    let read = parse(&with_listener(group, "")).unwrap();
+    let [app] = &read.target_groups[..] else { panic!("{:?}", read.target_groups) };
+    assert_eq!(app.protocol_version, ProtocolVersion::Http2);
+    assert!(app.tls.is_none());
+    assert_eq!(app.health_check.protocol, ProbeProtocol::Https);
+
+    let listener = "listener \"a\" {\nport = 80\nprotocol = \"http\"\ndefault_action {\ntype = \"fixed-response\"\n\
+                    fixed_response {\ncontent_type = \"text/plain\"\nstatus_code = 200\n}\n}\n}\n";
+    assert!(parse(listener).unwrap().listeners[0].tls.is_none());
+    let tcp = parse(&listener.replace("\"http\"", "\"tcp\"")).unwrap_err();
+    assert!(tcp.contains("`protocol` = \"tcp\" is of Network and Gateway Load Balancers"), "{tcp}");
+    // The API takes these as they are written, so does the provider.
+    let redirect = listener.replace("fixed-response", "redirect").replace(
+        "fixed_response {\ncontent_type = \"text/plain\"\nstatus_code = 200",
+        "redirect {\nprotocol = \"https\"\nstatus_code = \"HTTP_301\"",
+    );
+    assert!(parse(&redirect).unwrap_err().contains("`protocol` = \"https\""));
+}
+
+#[test]
+fn stickiness_that_is_off_asks_for_nothing() {
+    for kind in ["source_ip", "source_ip_dest_ip", "source_ip_dest_ip_proto"] {
+        let off = format!("port = 80\nstickiness {{\nenabled = false\ntype = \"{kind}\"\n}}");
+        let read = parse(&with_listener(&off, "")).unwrap_or_else(|fault| panic!("{kind}: {fault}"));
+        assert!(read.target_groups[0].stickiness.is_none());
+        let on = parse(&with_listener(&off.replace("false", "true"), "")).unwrap_err();
+        assert!(on.contains("is not supported for target groups with the HTTP protocol"), "{on}");
+    }
+    let named = "port = 80\nstickiness {\nenabled = false\ntype = \"lb_cookie\"\ncookie_name = \"SID\"\n}";
+    assert!(parse(&with_listener(named, "")).unwrap().target_groups[0].stickiness.is_none());
+    let unknown = "port = 80\nstickiness {\nenabled = false\ntype = \"source_port\"\n}";
+    assert!(parse(&with_listener(unknown, "")).unwrap_err().contains("`type` = \"source_port\""));
+}
+
+#[test]
+fn empty_texts_of_a_health_check_are_the_defaults() {
+    let read =
+        parse(&with_listener("port = 80\nhealth_check {\npath = \"\"\nmatcher = \"\"\nport = \"\"\n}", ""))
+            .unwrap();
+    let check = &read.target_groups[0].health_check;
+    assert_eq!(
+        (check.path.as_str(), &check.matcher.0[..], check.port),
+        ("/", &[(200, 200)][..], HealthCheckPort::Traffic)
+    );
+    let grpc = "port = 80\nprotocol_version = \"GRPC\"\nhealth_check {\npath = \"\"\nmatcher = \"\"\n}";
+    let read = parse(&with_listener(grpc, "")).unwrap();
+    let check = &read.target_groups[0].health_check;
+    assert_eq!((check.path.as_str(), &check.matcher.0[..]), ("/AWS.ALB/healthcheck", &[(12, 12)][..]));
+}
+
+#[test]
+fn arguments_of_other_load_balancers_are_taken_where_they_ask_for_nothing() {
+    let balancer =
+        |argument: &str| with_listener("port = 80", &format!("resource \"aws_lb\" \"a\" {{\n{argument}\n}}"));
+    let group = |argument: &str| with_listener(&format!("port = 80\n{argument}"), "");
+    let attachment = |argument: &str| {
+        let text = "resource \"aws_lb_target_group_attachment\" \"a\" {\ntarget_group_arn = \
+                    aws_lb_target_group.app.arn\ntarget_id = \"10.0.0.1\"\n";
+        with_listener("port = 80", &format!("{text}{argument}\n}}"))
+    };
+    for (text, neutral, asking, whose) in [
+        (
+            &balancer as &dyn Fn(&str) -> String,
+            "enable_prefix_for_ipv6_source_nat = \"off\"",
+            "\"on\"",
+            "Network",
+        ),
+        (&balancer, "secondary_ips_auto_assigned_per_subnet = 0", "2", "Network"),
+        (&group, "target_control_port = 0", "3000", "target optimizer"),
+        (&group, "target_failover {\non_deregistration = \"no_rebalance\"\n}", "\"rebalance\"", "Gateway"),
+        (&group, "target_failover {\non_unhealthy = \"no_rebalance\"\n}", "\"rebalance\"", "Gateway"),
+        (&group, "target_health_state {\nunhealthy_draining_interval = 0\n}", "30", "Network"),
+        (
+            &group,
+            "target_health_state {\nenable_unhealthy_connection_termination = true\n}",
+            "false",
+            "Network",
+        ),
+        (&attachment, "quic_server_id = \"\"", "\"0x01\"", "Network"),
+    ] {
+        let (name, value) = neutral.split_once(" = ").unwrap();
+        let value = value.lines().next().unwrap();
+        let name = name.lines().last().unwrap();
+        parse(&text(neutral)).unwrap_or_else(|fault| panic!("{neutral}: {fault}"));
+        parse(&text(&neutral.replace(value, "null"))).unwrap_or_else(|fault| panic!("{neutral}: {fault}"));
+        let fault = parse(&text(&neutral.replace(value, asking))).unwrap_err();
+        assert!(fault.contains(&format!("`{name}` = {asking} is not supported by this version")), "{fault}");
+        assert!(fault.contains(whose) && fault.contains("; allowed: "), "{fault}");
+        assert_eq!(fault.lines().count(), 1, "{fault}");
+    }
+}
+
+#[test]
+fn hosts_may_end_in_wildcards() {
+    let rule = |pattern: &str| {
+        let rule = format!(
+            "resource \"aws_lb_listener_rule\" \"r\" {{\nlistener_arn = aws_lb_listener.web.arn\naction {{\ntype = \
+             \"forward\"\ntarget_group_arn = aws_lb_target_group.app.arn\n}}\ncondition {{\nhost_header {{\nvalues = \
+             [\"{pattern}\"]\n}}\n}}\n}}"
+        );
+        parse(&with_listener("port = 80", &rule))
+    };
+    for pattern in ["api.*", "*.*", "api.example.c?m", "a.???", "*.ex*"] {
+        let read = rule(pattern).unwrap_or_else(|fault| panic!("{pattern}: {fault}"));
+        let [Condition::HostHeader(patterns)] = &read.listeners[0].rules[0].conditions[..] else { panic!() };
+        assert_eq!(patterns[..], [TextPattern::Wildcard(pattern.to_owned())]);
+    }
+    for pattern in ["*", "api", "api.", ".*", "10.0.0.1", "api.c-m", "api.c0m"] {
+        let fault = rule(pattern).unwrap_err();
+        assert!(fault.contains("with a `.` and only letters, * and ? after the last one"), "{fault}");
+    }
+}
+
+#[test]
+fn a_condition_has_values_or_expressions() {
+    for (kind, name) in
+        [("path_pattern", ""), ("host_header", ""), ("http_header", "http_header_name = \"x\"\n")]
+    {
+        let value = if kind == "host_header" { "a.example.com" } else { "/v" };
+        let rule = |values: &str| {
+            let rule = format!(
+                "resource \"aws_lb_listener_rule\" \"r\" {{\nlistener_arn = aws_lb_listener.web.arn\naction {{\ntype \
+                 = \"forward\"\ntarget_group_arn = aws_lb_target_group.app.arn\n}}\ncondition {{\n{kind} \
+                 {{\n{name}{values}\n}}\n}}\n}}"
+            );
+            parse(&with_listener("port = 80", &rule))
+        };
+        let fault = rule(&format!("values = [\"{value}\"]\nregex_values = [\"^x$\"]")).unwrap_err();
+        assert!(fault.contains("`regex_values` stands beside `values`; allowed: one of them"), "{fault}");
+        assert_eq!(fault.lines().count(), 1, "{fault}");
+        rule(&format!("values = [\"{value}\"]\nregex_values = null")).unwrap();
+        rule("values = []\nregex_values = [\"^x$\"]").unwrap();
+        rule("values = null\nregex_values = [\"^x$\"]").unwrap();
+        // Nothing would ever be met by it.
+        assert!(rule("values = null").unwrap_err().contains("A condition value must be specified"));
+    }
+}
+
+#[test]
+fn names_that_aws_keeps_for_itself_are_refused() {
+    let fault = parse("resource \"aws_lb\" \"a\" {\n  name = \"internal-web\"\n}\n").unwrap_err();
+    assert!(fault.starts_with("main.tf:2:10: \"internal-web\" is no name"), "{fault}");
+    assert_eq!(fault.lines().count(), 1, "{fault}");
+    assert!(parse("resource \"aws_lb\" \"internal_web\" {}\n").is_ok());
+    assert!(parse("resource \"aws_lb\" \"a\" {\n  name = \"internal\"\n}\n").is_ok());
+    assert!(parse("target_group \"a\" {\n  name = \"internal-web\"\n}\n").is_ok());
+}
+
+#[test]
+fn a_redirect_with_a_part_that_is_not_known_is_no_loop() {
+    for (protocol, port) in [
+        ("true ? \"HTTPS\" : \"HTTP\"", "\"#{port}\""),
+        ("\"#{protocol}\"", "true ? \"443\" : \"80\""),
+        ("var.protocol", "\"#{port}\""),
+        ("\"https\"", "null"),
+    ] {
+        let text = format!(
+            "listener \"web\" {{\nport = 8080\ndefault_action {{\ntype = \"redirect\"\nredirect {{\nprotocol = \
+             {protocol}\nport = {port}\nstatus_code = \"HTTP_301\"\n}}\n}}\n}}\n"
+        );
+        let fault = parse(&text).unwrap_err();
+        assert!(!fault.contains("loop"), "{protocol} {port}: {fault}");
+        assert_eq!(fault.lines().count(), 1, "{fault}");
+    }
+}
+
+#[test]
+fn what_is_needed_and_given_as_nothing_is_missing() {
+    // A listener or rule that is left out without a word would be worse than a fault.
+    let text = with_listener("port = 80", "");
+    for (written, nothing, needed) in [
+        ("port = 8080", "port = null", "listener needs `port`"),
+        ("type = \"forward\"", "type = null", "default_action needs `type`"),
+        ("= aws_lb_target_group.app.arn", "= null", "default_action needs `target_group_arn`"),
+        ("= aws_lb_target_group.app.arn", "= \"\"", "default_action needs `target_group_arn`"),
+    ] {
+        let fault = parse(&text.replace(written, nothing)).unwrap_err();
+        assert!(fault.contains(needed), "{fault}");
+    }
+    let two = "load_balancer \"a\" {}\nload_balancer \"b\" {}\nlistener \"web\" {\nload_balancer_arn = null\nport = \
+               80\ndefault_action {\ntype = \"fixed-response\"\nfixed_response {\ncontent_type = \
+               \"text/plain\"\nstatus_code = 200\n}\n}\n}\n";
+    assert!(parse(two).unwrap_err().contains("the listener names none of several load balancers"));
+    // With another action, an empty reference is none.
+    let fixed = two
+        .replace("load_balancer \"b\" {}\n", "")
+        .replace("type = \"f", "target_group_arn = \"\"\ntype = \"f");
+    assert!(matches!(parse(&fixed).unwrap().listeners[0].default_action, Action::FixedResponse(_)));
+}

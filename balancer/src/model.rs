@@ -29,9 +29,9 @@ pub use self::{
     response_fields::ResponseFields,
     rule::{Condition, IpRange, ListenerRule, QueryPattern, TextPattern},
     target_group::{
-        Algorithm, CookieAttributes, CookieRenewal, Endpoint, HealthCheck, HealthCheckPort, MAX_TARGETS,
-        Matcher, MinimumHealthy, ProbeProtocol, ProtocolVersion, StickinessExtras, StickinessKind,
-        StickinessSettings, TargetAddress, TargetGroup, TargetSpec,
+        Algorithm, CookieAttributes, CookiePick, CookieRenewal, Endpoint, HealthCheck, HealthCheckPort,
+        MAX_TARGETS, Matcher, MinimumHealthy, ProbeProtocol, ProtocolVersion, StickinessExtras,
+        StickinessKind, StickinessSettings, TargetAddress, TargetGroup, TargetSpec,
     },
     tls::{
         AlpnPolicy, Authorities, Certificate, CertificateFacts, ListenerTls, MutualAuthentication,

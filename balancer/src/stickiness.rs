@@ -4,6 +4,7 @@
 //! Must not know: sockets, how targets are watched, how a target is picked for a client without a session.
 
 mod application_cookie;
+mod cookie_date;
 mod cookie_scan;
 mod decision;
 mod duration_cookie;

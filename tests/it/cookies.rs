@@ -23,7 +23,11 @@ fn both_cookies_are_set_on_every_response() {
     let first = balancer.connect().get("/", "");
     let line = first.set_cookie("AWSALB").expect("AWSALB").to_owned();
     assert!(line.contains("; Expires=") && line.contains("; Path=/") && line.contains(" GMT"), "{line}");
-    assert!(!line.contains("Max-Age") && !line.contains("Secure") && !line.contains("HttpOnly"), "{line}");
+    assert!(line.contains("; Max-Age=86400; Path=/"), "{line}");
+    assert!(
+        !line.contains("Secure") && !line.contains("HttpOnly") && !line.contains("Partitioned"),
+        "{line}"
+    );
     let cors = first.set_cookie("AWSALBCORS").expect("AWSALBCORS");
     assert!(cors.contains("; SameSite=None"), "{cors}");
     assert_eq!(first.cookie("AWSALB"), first.cookie("AWSALBCORS"), "one value in both");
@@ -40,14 +44,41 @@ fn attributes_and_prefix_are_as_configured() {
         .lb_cookie()
         .stickiness("cookie_secure = true")
         .stickiness("cookie_http_only = true")
+        .stickiness("cookie_partitioned = true")
+        .stickiness("cookie_max_age = false")
         .stickiness("cookie_prefix = \"EDGE\"");
     let balancer = Balancer::start(&Config::with(group));
     let response = balancer.connect().get("/", "");
     assert!(response.set_cookie("AWSALB").is_none());
     for name in ["EDGE", "EDGECORS"] {
         let line = response.set_cookie(name).expect(name);
-        assert!(line.contains("; Secure") && line.contains("; HttpOnly"), "{line}");
+        assert!(line.ends_with("; Secure; HttpOnly; Partitioned") && !line.contains("Max-Age"), "{line}");
     }
+}
+
+/// A clock that is ahead of ours by more than the duration: by the date alone no cookie would be kept.
+#[test]
+fn a_client_whose_clock_is_wrong_keeps_the_cookie() {
+    let target = Target::plain();
+    let balancer = Balancer::start(&Config::with(Group::new("app", &[&target]).lb_cookie()));
+    let script = "
+import http.cookiejar, sys, time, urllib.request
+real, ahead = time.time, float(sys.argv[2])
+time.time = lambda: real() + ahead
+jar = http.cookiejar.CookieJar()
+opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+opener.open(sys.argv[1]).read()
+opener.open(sys.argv[1]).read()
+print(*sorted(cookie.name for cookie in jar))
+";
+    let url = format!("http://{}/", balancer.address);
+    for ahead in ["0", "172800", "-172800"] {
+        let output =
+            std::process::Command::new("python3").args(["-c", script, &url, ahead]).output().unwrap();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "AWSALB AWSALBCORS\n", "{ahead}: {complaint}");
+    }
+    assert_eq!(balancer.status().decisions("pinned"), 3);
 }
 
 #[test]
@@ -72,18 +103,22 @@ fn a_response_with_a_session_is_not_left_publicly_cacheable() {
         let fields = match exchange.request.target.as_str() {
             "/public" => "Cache-Control: public, max-age=60\r\n",
             "/private" => "Cache-Control: private\r\n",
+            "/no-cache" => "Cache-Control: no-cache\r\n",
+            "/no-store" => "Cache-Control: no-store\r\n",
+            "/qualified" => "Cache-Control: private=\"set-cookie\", no-cache=\"set-cookie\"\r\n",
             _ => "",
         };
         exchange.ok(fields, "x")
     });
     let balancer = Balancer::start(&Config::with(Group::new("app", &[&target]).lb_cookie()));
     let mut connection = balancer.connect();
-    for path in ["/public", "/private", "/none"] {
+    for path in ["/public", "/private", "/none", "/no-cache", "/no-store", "/qualified"] {
         let response = connection.get(path, "");
         assert!(response.set_cookie("AWSALB").is_some());
         let control: Vec<_> = response.headers.all("cache-control").collect();
         let control = control.join(", ").to_ascii_lowercase();
-        let guarded = ["private", "no-store", "no-cache"].iter().any(|word| control.contains(word));
+        // A shared cache may store what says `no-cache`.
+        let guarded = control.split(',').any(|directive| matches!(directive.trim(), "private" | "no-store"));
         assert!(guarded && !control.contains("public"), "{path}: {control:?}");
     }
 }

@@ -12,6 +12,7 @@
 mod access_log;
 mod access_log_files;
 mod actions;
+mod application_lines;
 mod application_session_extras;
 mod applications;
 mod bad_requests;

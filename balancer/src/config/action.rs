@@ -102,6 +102,16 @@ pub(super) static FORWARD_STICKINESS: Table = Table {
             "Whether the cookies are marked `HttpOnly`. Not on ALB.",
         ),
         Attribute::new(
+            "cookie_partitioned",
+            Kind::Truth { default: false },
+            "Whether the cookies are marked `Partitioned`. Only with `cookie_secure`. Not on ALB.",
+        ),
+        Attribute::new(
+            "cookie_max_age",
+            Kind::Truth { default: true },
+            "Whether the cookies say `Max-Age` beside `Expires`. Not on ALB.",
+        ),
+        Attribute::new(
             "cookie_prefix",
             Kind::Text { allowed: "1 to 32 token characters", default: "\"AWSALB\"" },
             "What the names of the cookies begin with: `TG` and `TGCORS` are added. Not on ALB.",

@@ -5,7 +5,9 @@ use super::{
     schema::{Attribute, Kind, Table},
     value::shown,
 };
-use crate::model::{CookieAttributes, CookieRenewal, StickinessExtras, StickinessKind, StickinessSettings};
+use crate::model::{
+    CookieAttributes, CookiePick, CookieRenewal, StickinessExtras, StickinessKind, StickinessSettings,
+};
 
 /// Names that start so are the balancer's own, whatever the prefix set here (ALB: target group attributes).
 const RESERVED_PREFIX: &str = "AWSALB";
@@ -46,6 +48,22 @@ pub(super) static STICKINESS: Table = Table {
             "Whether the balancer's cookies are marked `HttpOnly`. Not on ALB.",
         ),
         Attribute::new(
+            "cookie_partitioned",
+            Kind::Truth { default: false },
+            "Whether the balancer's cookies are marked `Partitioned`. Only with `cookie_secure`. Not on ALB.",
+        ),
+        Attribute::new(
+            "cookie_max_age",
+            Kind::Truth { default: true },
+            "Whether the balancer's cookies say `Max-Age` beside `Expires`. Not on ALB.",
+        ),
+        Attribute::new(
+            "cookie_pick",
+            Kind::Choice { allowed: &["first", "last"], default: "first", later: &[] },
+            "Of an application's cookie that comes several times: which counts, of those that are known. Only with \
+             `app_cookie`. Not on ALB.",
+        ),
+        Attribute::new(
             "cookie_prefix",
             Kind::Text { allowed: "1 to 32 token characters", default: "\"AWSALB\"" },
             "What the names of the balancer's cookies begin with, so that balancers can be chained. Not on ALB.",
@@ -83,6 +101,7 @@ pub(super) fn build(fields: &Fields<'_>) -> Option<StickinessSettings> {
             "when_due" => CookieRenewal::WhenDue,
             _ => CookieRenewal::Always,
         },
+        pick: cookie_pick(fields),
         extras: extras(fields),
     };
     (enabled && fields.place().is_some()).then_some(settings)
@@ -99,6 +118,18 @@ fn extras(fields: &Fields<'_>) -> StickinessExtras {
 
 /// Types of Network Load Balancers.
 const OTHER_TYPES: [&str; 3] = ["source_ip", "source_ip_dest_ip", "source_ip_dest_ip_proto"];
+
+fn cookie_pick(fields: &Fields<'_>) -> CookiePick {
+    if fields.choice("cookie_pick") != "last" {
+        return CookiePick::First;
+    }
+    if fields.choice("type") == "lb_cookie" {
+        let message = "`cookie_pick` = \"last\" has no meaning for `lb_cookie`; allowed: \"first\", or `type` = \
+                       \"app_cookie\"";
+        fields.fault_at("cookie_pick", message);
+    }
+    CookiePick::Last
+}
 
 fn kind(fields: &Fields<'_>, enabled: bool, prefix: &str) -> StickinessKind {
     if let Some((value, _)) = fields.value("type")
@@ -162,9 +193,17 @@ fn check_cookie_name(fields: &Fields<'_>, name: &str, prefix: &str) {
 
 /// How the balancer's cookies are marked, by the attributes that every block with cookies has.
 pub(super) fn cookie_attributes(fields: &Fields<'_>, prefix: String) -> CookieAttributes {
+    let (secure, partitioned) = (fields.truth("cookie_secure"), fields.truth("cookie_partitioned"));
+    if partitioned && !secure {
+        let message = "`cookie_partitioned` = true without `cookie_secure`: browsers drop such a cookie; allowed: \
+                       `cookie_secure` = true beside it, or false";
+        fields.fault_at("cookie_partitioned", message);
+    }
     CookieAttributes {
-        secure: fields.truth("cookie_secure"),
+        secure,
         http_only: fields.truth("cookie_http_only"),
+        partitioned,
+        max_age: fields.truth("cookie_max_age"),
         prefix,
     }
 }

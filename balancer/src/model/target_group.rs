@@ -221,6 +221,8 @@ pub struct StickinessSettings {
     pub attributes: CookieAttributes,
     /// When cookies are set anew.
     pub renewal: CookieRenewal,
+    /// `cookie_pick`: which of several cookies of the application's name counts; default the first.
+    pub pick: CookiePick,
     /// What ALB does not have.
     pub extras: StickinessExtras,
 }
@@ -251,15 +253,42 @@ pub enum StickinessKind {
     },
 }
 
-/// Attributes of the balancer's cookies.
+/// Attributes of the balancer's cookies; by default as ALB's are, and `Max-Age` beside `Expires`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CookieAttributes {
     /// `cookie_secure`: add `Secure`; default false.
     pub secure: bool,
     /// `cookie_http_only`: add `HttpOnly`; default false.
     pub http_only: bool,
+    /// `cookie_partitioned`: add `Partitioned`; default false. Only with `secure`.
+    pub partitioned: bool,
+    /// `cookie_max_age`: add `Max-Age`; default true.
+    pub max_age: bool,
     /// `cookie_prefix`: 1 to 32 token characters, default `AWSALB`. The cookies are `<prefix>`, `<prefix>CORS`, `<prefix>APP-0`…
     pub prefix: String,
+}
+
+impl Default for CookieAttributes {
+    fn default() -> Self {
+        Self {
+            secure: false,
+            http_only: false,
+            partitioned: false,
+            max_age: true,
+            prefix: "AWSALB".to_owned(),
+        }
+    }
+}
+
+/// `cookie_pick`: browsers send a cookie of one name several times when it was set for several paths, and of those that
+/// applications look at about half take the first and half the last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CookiePick {
+    /// The first that is known.
+    #[default]
+    First,
+    /// The last that is known.
+    Last,
 }
 
 /// `cookie_renewal`.

@@ -1,6 +1,7 @@
 //! The only writer of `Set-Cookie`, and the guard that keeps a response that carries one out of shared caches.
 //! Owns the attributes and their order (as ALB writes them: `Expires`, `Path`, then `SameSite`, `Secure`, then
-//! `HttpOnly`). Must not know: what a value means, which target answered.
+//! `HttpOnly`; of those that ALB does not have, `Max-Age` follows `Expires` and `Partitioned` comes last).
+//! Must not know: what a value means, which target answered.
 
 mod cache_guard;
 
@@ -12,8 +13,14 @@ use crate::{
     model::{CookieAttributes, EditOp, HeaderEdits},
 };
 
-/// Length of an IMF-fixdate (RFC 9110, section 5.6.7).
-const DATE_LEN: usize = 29;
+/// What stands before the date.
+const EXPIRES: &[u8] = b"; Expires=";
+
+/// With an IMF-fixdate (RFC 9110, section 5.6.7).
+const EXPIRES_LEN: usize = EXPIRES.len() + 29;
+
+/// With the seconds of a `u32`, which are up to ten digits.
+const END_LEN: usize = EXPIRES_LEN + b"; Max-Age=".len() + 10;
 
 /// Where a cookie may be sent from, and whether that costs it `Secure`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +36,7 @@ pub enum Audience {
 #[derive(Clone, Debug)]
 pub struct CookieForm {
     start: Box<[u8]>,
+    max_age: bool,
     end_plain: Box<[u8]>,
     end_secure: Box<[u8]>,
 }
@@ -48,10 +56,14 @@ impl CookieForm {
             if attributes.http_only {
                 end.push_str("; HttpOnly");
             }
+            if attributes.partitioned {
+                end.push_str("; Partitioned");
+            }
             end.into_bytes().into_boxed_slice()
         };
         Self {
             start: format!("{name}=").into_bytes().into_boxed_slice(),
+            max_age: attributes.max_age,
             end_plain: end(false),
             end_secure: end(true),
         }
@@ -59,59 +71,67 @@ impl CookieForm {
 
     /// Adds the `Set-Cookie` line. `value` must be made of cookie octets (RFC 6265, section 4.1.1);
     /// `secure_transport` says whether the client's connection is encrypted.
-    pub fn append(
-        &self,
-        edits: &mut HeaderEdits,
-        value: &[u8],
-        expires: &ExpiryDate,
-        secure_transport: bool,
-    ) {
+    pub fn append(&self, edits: &mut HeaderEdits, value: &[u8], end: &CookieEnd, secure_transport: bool) {
         edits.push_with(EditOp::Append, "Set-Cookie", |line| {
             line.extend_from_slice(&self.start);
             line.extend_from_slice(value);
-            line.extend_from_slice(b"; Expires=");
-            line.extend_from_slice(&expires.0);
+            line.extend_from_slice(if self.max_age { end.with_age() } else { end.date() });
             line.extend_from_slice(if secure_transport { &self.end_secure } else { &self.end_plain });
         });
     }
 }
 
-/// An `Expires` date, ready to write.
+/// When a cookie ends, ready to write: as a date, and as seconds from now for clients whose clocks are wrong, who go by
+/// those (RFC 6265, section 5.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExpiryDate([u8; DATE_LEN]);
-
-/// How many dates a thread keeps ready: groups of different durations need one each.
-const DATES_KEPT: usize = 16;
-
-thread_local! {
-    static DATES: RefCell<[Option<(UnixSeconds, ExpiryDate)>; DATES_KEPT]> =
-        const { RefCell::new([None; DATES_KEPT]) };
+pub struct CookieEnd {
+    text: [u8; END_LEN],
+    len: usize,
 }
 
-impl ExpiryDate {
-    /// The date of `at`. Formatted once per thread and second, then copied.
+/// How many ends a thread keeps ready: groups of different durations need one each.
+const ENDS_KEPT: usize = 16;
+
+/// The end, when it was asked for, and what came of it.
+type KeptEnd = (UnixSeconds, UnixSeconds, CookieEnd);
+
+thread_local! {
+    static ENDS: RefCell<[Option<KeptEnd>; ENDS_KEPT]> = const { RefCell::new([None; ENDS_KEPT]) };
+}
+
+impl CookieEnd {
+    /// The end at `at` of a cookie that is set at `now`. Formatted once per thread and second, then copied.
     #[must_use]
-    pub fn of(at: UnixSeconds) -> Self {
+    pub fn of(at: UnixSeconds, now: UnixSeconds) -> Self {
         // Fibonacci hashing: the top bits of the product spread neighbouring seconds over all places.
         let place = (at.0.wrapping_mul(0x9E37_79B9) >> 28) as usize;
-        DATES.with_borrow_mut(|dates| match dates.get_mut(place) {
-            Some(Some((second, date))) if *second == at => *date,
+        ENDS.with_borrow_mut(|ends| match ends.get_mut(place) {
+            Some(Some((kept_at, set, end))) if (*kept_at, *set) == (at, now) => *end,
             kept => {
-                let date = Self::format(at);
+                let end = Self::format(at, now);
                 if let Some(kept) = kept {
-                    *kept = Some((at, date));
+                    *kept = Some((at, now, end));
                 }
-                date
+                end
             }
         })
     }
 
-    fn format(at: UnixSeconds) -> Self {
-        let mut date = [b' '; DATE_LEN];
-        for (byte, text) in date.iter_mut().zip(imf_date(at).bytes()) {
+    fn format(at: UnixSeconds, now: UnixSeconds) -> Self {
+        let text = format!("; Expires={}; Max-Age={}", imf_date(at), at.since(now));
+        let mut end = Self { text: [b' '; END_LEN], len: text.len() };
+        for (byte, text) in end.text.iter_mut().zip(text.bytes()) {
             *byte = text;
         }
-        Self(date)
+        end
+    }
+
+    fn date(&self) -> &[u8] {
+        self.text.get(..EXPIRES_LEN).unwrap_or_default()
+    }
+
+    fn with_age(&self) -> &[u8] {
+        self.text.get(..self.len).unwrap_or_default()
     }
 }
 
@@ -120,15 +140,16 @@ mod tests {
     use super::*;
 
     const AT: UnixSeconds = UnixSeconds(784_111_777);
+    const NOW: UnixSeconds = UnixSeconds(AT.0 - 86_400);
 
     fn attributes(secure: bool, http_only: bool) -> CookieAttributes {
-        CookieAttributes { secure, http_only, prefix: "AWSALB".into() }
+        CookieAttributes { secure, http_only, max_age: false, ..CookieAttributes::default() }
     }
 
     fn line(audience: Audience, attributes: &CookieAttributes, secure_transport: bool) -> String {
         let mut edits = HeaderEdits::new();
         let form = CookieForm::new("AWSALB", audience, attributes);
-        form.append(&mut edits, b"v", &ExpiryDate::of(AT), secure_transport);
+        form.append(&mut edits, b"v", &CookieEnd::of(AT, NOW), secure_transport);
         let edit = edits.iter().next().unwrap();
         assert_eq!((edit.op, edit.name), (EditOp::Append, "Set-Cookie"));
         String::from_utf8(edit.value.to_vec()).unwrap()
@@ -152,14 +173,31 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_date_is_the_date_that_was_asked_for() {
+    fn max_age_stands_beside_expires_and_partitioned_at_the_end() {
+        let attributes =
+            CookieAttributes { secure: true, http_only: true, partitioned: true, ..Default::default() };
+        let start = "AWSALB=v; Expires=Sun, 06 Nov 1994 08:49:37 GMT; Max-Age=86400; Path=/";
+        for (audience, end) in [
+            (Audience::SameSite, "; Secure; HttpOnly; Partitioned"),
+            (Audience::AnySite, "; SameSite=None; Secure; HttpOnly; Partitioned"),
+        ] {
+            assert_eq!(line(audience, &attributes, false), format!("{start}{end}"));
+        }
+    }
+
+    #[test]
+    fn a_kept_end_is_the_end_that_was_asked_for() {
+        let text = |at, now| String::from_utf8(CookieEnd::of(at, now).with_age().to_vec()).unwrap();
         for round in 0..3 {
             for second in 0..200 {
-                let at = AT.plus(second * (1 + round));
-                assert_eq!(ExpiryDate::of(at).0, imf_date(at).as_bytes(), "{at:?}");
+                let (at, age) = (AT.plus(second * (1 + round)), 1 + second * round);
+                let wanted = format!("; Expires={}; Max-Age={age}", imf_date(at));
+                assert_eq!(text(at, UnixSeconds(at.0 - age)), wanted);
+                assert_eq!(CookieEnd::of(at, AT).date(), &wanted.as_bytes()[..39]);
             }
         }
-        assert_eq!(ExpiryDate::of(UnixSeconds(u32::MAX)).0, *b"Sun, 07 Feb 2106 06:28:15 GMT");
-        assert_eq!(ExpiryDate::of(UnixSeconds(0)).0, *b"Thu, 01 Jan 1970 00:00:00 GMT");
+        let (first, last) = (UnixSeconds(0), UnixSeconds(u32::MAX));
+        assert_eq!(text(last, first), "; Expires=Sun, 07 Feb 2106 06:28:15 GMT; Max-Age=4294967295");
+        assert_eq!(text(first, last), "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0");
     }
 }

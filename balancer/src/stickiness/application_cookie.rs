@@ -12,7 +12,7 @@ use arrayvec::ArrayVec;
 use super::{
     cookie_scan::CookieScan,
     decision::{Answered, Decision, Outcome, Renewal, TargetLookup, Verdict, Window, is_preflight},
-    issued_cookie::IssuedCookie,
+    issued_cookie::{IssuedCookie, PathMark},
     keyring::{Keyring, SessionHasher},
     session_start,
     session_table::SessionTable,
@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     clock::UnixSeconds,
-    model::{HeaderEdits, RequestHead, ResponseHead, StickinessSettings},
-    response::cookies::{Audience, CookieForm, ExpiryDate},
+    model::{CookiePick, HeaderEdits, RequestHead, ResponseHead, StickinessSettings},
+    response::cookies::{Audience, CookieEnd, CookieForm},
 };
 
 /// Shards that a map may take (ALB: at most four cookies of 4 K).
@@ -48,6 +48,8 @@ pub(super) struct ApplicationMemo {
     own_cookie: bool,
     /// What the table knew of it.
     known: Option<Session>,
+    /// The path of cookies that a response sets without one.
+    path: PathMark,
     /// Sessions in other groups that the client's map holds.
     others: Vec<MapEntry>,
 }
@@ -59,6 +61,7 @@ pub(super) struct ApplicationCookie {
     issued: IssuedCookie,
     own: CookieScan,
     application: CookieScan,
+    pick: CookiePick,
     /// The group's id under every accepted key, the signing one first.
     group_ids: Vec<u64>,
     /// One for every accepted key, the signing one first.
@@ -83,6 +86,7 @@ impl ApplicationCookie {
             issued: IssuedCookie::new(cookie_name),
             own: CookieScan::new(&format!("{}APP-", attributes.prefix)),
             application: CookieScan::new(cookie_name),
+            pick: settings.pick,
             group_ids: ring.keys().map(|key| key.group_id(group)).collect(),
             hashers: ring.keys().map(|key| key.session_hasher(group, cookie_name)).collect(),
             forms: [form(0), form(1), form(2), form(3)],
@@ -102,18 +106,18 @@ impl ApplicationCookie {
         table: &SessionTable<W>,
         now: UnixSeconds,
     ) -> Decision {
-        let mut memo = ApplicationMemo::default();
+        let mut memo = ApplicationMemo { path: PathMark::of_default(head.target), ..Default::default() };
         let preflight = is_preflight(head);
         let from_map = self.session_in_map(head, &mut memo);
         // Both cookies have to come back (ALB): without the application's there is no session.
-        let mut values = self.application.values(head).take(CANDIDATES);
-        let Some(first) = values.next() else {
+        let values = self.candidates(head);
+        let Some(first) = values.first().copied() else {
             let outcome = if preflight { Outcome::Preflight } else { Outcome::Absent };
             return Self::decision(Verdict::none(outcome), preflight, memo);
         };
         // A browser sends a cookie of one name twice when it was set for two paths: the one that is known counts.
-        let known = std::iter::once(first)
-            .chain(values)
+        let known = values
+            .into_iter()
             .find_map(|value| Some((value, self.session_in_table(value, from_map.ok(), table, now)?)));
         let (value, from_table) = known.map_or((first, None), |(value, session)| (value, Some(session)));
         memo.key = self.hashers.first().map(|hasher| hasher.key(value));
@@ -139,6 +143,21 @@ impl ApplicationCookie {
             _ => verdict,
         };
         Self::decision(verdict, preflight, memo)
+    }
+
+    /// The values of the application's cookie that are looked at, in the order in which they are preferred.
+    fn candidates<'h>(&'h self, head: &RequestHead<'h>) -> ArrayVec<&'h [u8], CANDIDATES> {
+        let mut values = self.application.values(head);
+        let mut candidates: ArrayVec<_, CANDIDATES> = values.by_ref().take(CANDIDATES).collect();
+        if self.pick == CookiePick::Last {
+            for value in values {
+                candidates.rotate_left(1);
+                candidates.pop();
+                candidates.push(value);
+            }
+            candidates.reverse();
+        }
+        candidates
     }
 
     fn decision(verdict: Verdict, preflight: bool, application: ApplicationMemo) -> Decision {
@@ -276,10 +295,10 @@ impl ApplicationCookie {
             // The end of one session must not be that of those of other groups.
             _ => now.plus(self.window.accepted),
         };
-        let expires = ExpiryDate::of(end);
+        let end = CookieEnd::of(end, now);
         let mut shards = text.chunks(SHARD_LEN);
         for form in &self.forms {
-            form.append(edits, shards.next().unwrap_or(REMOVED), &expires, secure_transport);
+            form.append(edits, shards.next().unwrap_or(REMOVED), &end, secure_transport);
         }
     }
 
@@ -295,8 +314,7 @@ impl ApplicationCookie {
         table: &SessionTable<W>,
     ) -> bool {
         let mut issued = false;
-        for line in response.values("set-cookie") {
-            let Some(value) = self.issued.live_value(line, mine.issued) else { continue };
+        for value in self.issued.live_values(response, decision.application.path, mine.issued) {
             issued = true;
             let Some(hasher) = self.hashers.first().filter(|_| !value.is_empty()) else { continue };
             let key = hasher.key(value);

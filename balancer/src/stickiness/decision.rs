@@ -254,8 +254,9 @@ mod tests {
         Window::of_cookies(&StickinessSettings {
             kind: StickinessKind::LoadBalancerCookie,
             duration_seconds,
-            attributes: CookieAttributes { secure: false, http_only: false, prefix: "AWSALB".into() },
+            attributes: CookieAttributes::default(),
             renewal,
+            pick: Default::default(),
             extras: Default::default(),
         })
     }

@@ -14,7 +14,7 @@ use crate::{
     clock::UnixSeconds,
     id::TargetId,
     model::{HeaderEdits, RequestHead, StickinessSettings},
-    response::cookies::{Audience, CookieForm, ExpiryDate},
+    response::cookies::{Audience, CookieEnd, CookieForm},
 };
 
 /// What is added to the prefix for the twin that other sites' pages send.
@@ -109,10 +109,10 @@ impl DurationCookie {
         let started = decision.session.map_or(now, |session| session.started);
         let session = Session { target: chosen, issued: now, started };
         let key = self.ring.signing();
-        let expires = ExpiryDate::of(self.window.end(started, now));
+        let end = CookieEnd::of(self.window.end(started, now), now);
         let mut set = |value: &[u8]| {
-            self.plain.append(edits, value, &expires, secure_transport);
-            self.twin.append(edits, value, &expires, secure_transport);
+            self.plain.append(edits, value, &end, secure_transport);
+            self.twin.append(edits, value, &end, secure_transport);
         };
         match self.window.max_lifetime {
             None => set(&token::seal(key, session)),
@@ -153,8 +153,9 @@ mod tests {
         let settings = StickinessSettings {
             kind: StickinessKind::LoadBalancerCookie,
             duration_seconds: 1000,
-            attributes: CookieAttributes { secure: false, http_only: false, prefix: "AWSALB".into() },
+            attributes: CookieAttributes::default(),
             renewal,
+            pick: Default::default(),
             extras: Default::default(),
         };
         DurationCookie::new(&settings, Arc::new(Keyring::from_bytes(&[7; 32]).unwrap()))

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::UnixSeconds,
     model::{GroupStickinessSettings, HeaderEdits, RequestHead, ResponseHead},
-    response::cookies::{Audience, CookieForm, ExpiryDate, keep_private},
+    response::cookies::{Audience, CookieEnd, CookieForm, keep_private},
 };
 
 /// What is added to the prefix for the cookie, and to that for its twin.
@@ -181,9 +181,9 @@ impl GroupCookie {
             return;
         }
         let value = token::seal_group(self.ring.signing(), GroupSession { group: *id, issued: now });
-        let expires = ExpiryDate::of(now.plus(self.window.accepted));
-        self.plain.append(edits, &value, &expires, secure_transport);
-        self.twin.append(edits, &value, &expires, secure_transport);
+        let end = CookieEnd::of(now.plus(self.window.accepted), now);
+        self.plain.append(edits, &value, &end, secure_transport);
+        self.twin.append(edits, &value, &end, secure_transport);
         keep_private(response, edits);
     }
 }
@@ -199,7 +199,7 @@ mod tests {
         let settings = GroupStickinessSettings {
             duration_seconds: 100,
             sliding,
-            attributes: CookieAttributes { secure: false, http_only: false, prefix: "AWSALB".into() },
+            attributes: CookieAttributes::default(),
         };
         let ring = Arc::new(Keyring::from_bytes(&[secret; 32]).unwrap());
         GroupCookie::new(&settings, groups.iter().copied(), ring)

@@ -5,33 +5,45 @@ use crate::model::{EditOp, HeaderEdits, ResponseHead};
 
 const CACHE_CONTROL: &str = "Cache-Control";
 
-/// Asks for `Cache-Control: private` unless the response already forbids what would be wrong: an unqualified
-/// `private`, `no-store` or `no-cache` leaves it as it is. Other directives stay, but `public` and `s-maxage` go.
+/// Asks for `Cache-Control: private` unless the response already forbids what would be wrong. Other directives stay, but
+/// those go that are for shared caches, and a `private` that names fields, which the one that names none includes.
 pub fn keep_private(response: &ResponseHead<'_>, edits: &mut HeaderEdits) {
     if edits.drops(CACHE_CONTROL.as_bytes()) {
         // Asked for already, by another of our cookies.
         return;
     }
-    let is_kept = directives(response).any(|directive| {
-        [&b"private"[..], b"no-store", b"no-cache"].iter().any(|name| directive.eq_ignore_ascii_case(name))
-    });
-    if is_kept {
+    if is_kept_private(response) {
         return;
     }
     edits.push_with(EditOp::Set, CACHE_CONTROL, |value| {
         // First, so that a quoted string that some other directive never closes cannot swallow it.
         value.extend_from_slice(b"private");
-        for directive in directives(response).filter(|directive| !is_for_shared_caches(directive)) {
+        for directive in directives(response).filter(|directive| !is_replaced(directive)) {
             value.extend_from_slice(b", ");
             value.extend_from_slice(directive);
         }
     });
 }
 
-/// `public`, and `s-maxage` with whatever it says.
-fn is_for_shared_caches(directive: &[u8]) -> bool {
+/// Whether no shared cache may store the response: only `private` and `no-store` say so, and only as such. A `no-cache`
+/// lets it be stored and asked about; arguments limit what is said to some fields (RFC 9111, sections 5.2.2.4, 5.2.2.5
+/// and 5.2.2.7), `must-understand` takes `no-store` back for caches that know it (section 5.2.2.3), and what is said in
+/// two ways may be read in either.
+fn is_kept_private(response: &ResponseHead<'_>) -> bool {
+    let (mut private, mut no_store, mut doubtful, mut conditional) = (false, false, false, false);
+    for directive in directives(response) {
+        private |= directive.eq_ignore_ascii_case(b"private");
+        no_store |= directive.eq_ignore_ascii_case(b"no-store");
+        conditional |= directive.eq_ignore_ascii_case(b"must-understand");
+        doubtful |= !directive.eq_ignore_ascii_case(b"private") && is_replaced(directive);
+    }
+    !doubtful && (private || (no_store && !conditional))
+}
+
+/// What the `private` of ours takes the place of: `public`, `s-maxage`, and any `private`.
+fn is_replaced(directive: &[u8]) -> bool {
     let name = directive.split(|&byte| byte == b'=').next().unwrap_or_default().trim_ascii();
-    name.eq_ignore_ascii_case(b"public") || name.eq_ignore_ascii_case(b"s-maxage")
+    [&b"public"[..], b"s-maxage", b"private"].iter().any(|replaced| name.eq_ignore_ascii_case(replaced))
 }
 
 /// The directives of all `Cache-Control` lines, without the white space around them.
@@ -95,7 +107,15 @@ mod tests {
 
     #[test]
     fn a_response_that_is_private_already_is_left_alone() {
-        let cases = ["private", "no-store", "no-cache", "Max-Age=5, PRIVATE", "no-cache , must-revalidate"];
+        let cases = [
+            "private",
+            "no-store",
+            "Max-Age=5, PRIVATE",
+            "no-cache , No-Store",
+            "private, private",
+            "no-store, must-understand, private",
+            "no-cache=\"set-cookie\", private",
+        ];
         for line in cases {
             assert_eq!(guarded(&[line]), None, "{line}");
         }
@@ -112,6 +132,9 @@ mod tests {
             (&["PUBLIC"][..], "private"),
             (&["max-age=1", "s-maxage=9", "immutable"][..], "private, max-age=1, immutable"),
             (&["s-maxage = 9"][..], "private"),
+            (&["no-store, s-maxage=9"][..], "private, no-store"),
+            (&["private, public"][..], "private"),
+            (&["private", "s-maxage=60, S-MAXAGE=60"][..], "private"),
         ];
         for (lines, expected) in cases {
             assert_eq!(guarded(lines).as_deref(), Some(expected), "{lines:?}");
@@ -119,11 +142,30 @@ mod tests {
     }
 
     #[test]
+    fn what_lets_shared_caches_store_a_response_guards_nothing() {
+        for line in [
+            "no-cache",
+            "No-Cache, must-revalidate",
+            "max-age=0, must-revalidate, proxy-revalidate",
+            "no-cache=\"set-cookie\"",
+            "no-cache=\"a\\\", no-store, b\"",
+            "must-understand, no-store",
+            "no-store=1",
+            "x-private, privately",
+            "a=\"private, no-store",
+        ] {
+            assert_eq!(guarded(&[line]), Some(format!("private, {line}")), "{line}");
+        }
+        assert_eq!(guarded(&["no-cache", "max-age=0"]).as_deref(), Some("private, no-cache, max-age=0"));
+    }
+
+    #[test]
     fn a_qualified_directive_protects_only_the_fields_it_names() {
-        let line = r#"private="set-cookie, x-a", max-age=5"#;
-        assert_eq!(guarded(&[line]), Some(format!("private, {line}")));
-        let line = r#"no-cache="a\", no-store, b""#;
-        assert_eq!(guarded(&[line]), Some(format!("private, {line}")), "a quoted no-store is none");
+        for line in
+            [r#"private="set-cookie, x-a""#, "private=set-cookie", "private=", r#"private, PRIVATE ="x""#]
+        {
+            assert_eq!(guarded(&[line, "max-age=5"]).as_deref(), Some("private, max-age=5"), "{line}");
+        }
     }
 
     proptest! {

@@ -38,8 +38,9 @@ pub(super) fn settings(cookie: &str, max_lifetime: Option<u32>) -> StickinessSet
     StickinessSettings {
         kind: StickinessKind::ApplicationCookie { cookie_name: cookie.into() },
         duration_seconds: 1000,
-        attributes: CookieAttributes { secure: false, http_only: false, prefix: "AWSALB".into() },
+        attributes: CookieAttributes::default(),
         renewal: CookieRenewal::Always,
+        pick: Default::default(),
         extras: StickinessExtras { max_lifetime, ..StickinessExtras::default() },
     }
 }

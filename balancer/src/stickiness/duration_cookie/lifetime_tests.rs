@@ -22,8 +22,9 @@ fn cookie(max_lifetime: Option<u32>) -> DurationCookie {
     let settings = StickinessSettings {
         kind: StickinessKind::LoadBalancerCookie,
         duration_seconds: 100,
-        attributes: CookieAttributes { secure: false, http_only: false, prefix: "AWSALB".into() },
+        attributes: CookieAttributes::default(),
         renewal: CookieRenewal::Always,
+        pick: Default::default(),
         extras: StickinessExtras { max_lifetime, ..StickinessExtras::default() },
     };
     DurationCookie::new(&settings, Arc::new(Keyring::from_bytes(&[7; 32]).unwrap()))
@@ -47,23 +48,23 @@ fn visit(
     (decision.outcome, pair["AWSALB=".len()..].to_owned(), rest.to_owned())
 }
 
-fn expires(at: UnixSeconds) -> String {
-    format!("Expires={}; Path=/", crate::clock::imf_date(at))
+fn expires(now: UnixSeconds, at: UnixSeconds) -> String {
+    format!("Expires={}; Max-Age={}; Path=/", crate::clock::imf_date(at), at.since(now))
 }
 
 #[test]
 fn a_busy_session_ends_when_its_lifetime_is_over_and_a_new_one_starts() {
     let cookie = cookie(Some(250));
     let (outcome, mut value, expiry) = visit(&cookie, "", HOME, NOW);
-    assert_eq!((outcome, expiry), (Outcome::Malformed, expires(NOW.plus(100))));
+    assert_eq!((outcome, expiry), (Outcome::Malformed, expires(NOW, NOW.plus(100))));
     for age in [50, 100, 150, 200, 250] {
         let (outcome, next, expiry) = visit(&cookie, &value, HOME, NOW.plus(age));
         assert_eq!(outcome, Outcome::Pinned, "after {age} s");
-        assert_eq!(expiry, expires(NOW.plus((age + 100).min(250))), "after {age} s");
+        assert_eq!(expiry, expires(NOW.plus(age), NOW.plus((age + 100).min(250))), "after {age} s");
         value = next;
     }
     let (outcome, value, expiry) = visit(&cookie, &value, OTHER, NOW.plus(251));
-    assert_eq!((outcome, expiry), (Outcome::Expired, expires(NOW.plus(351))));
+    assert_eq!((outcome, expiry), (Outcome::Expired, expires(NOW.plus(251), NOW.plus(351))));
     assert_eq!(visit(&cookie, &value, OTHER, NOW.plus(300)).0, Outcome::Pinned);
 }
 

@@ -44,8 +44,9 @@ fn group(stickiness: Option<StickinessKind>) -> TargetGroup {
         stickiness: stickiness.map(|kind| StickinessSettings {
             kind,
             duration_seconds: 60,
-            attributes: CookieAttributes { secure: false, http_only: false, prefix: "LB".into() },
+            attributes: CookieAttributes { prefix: "LB".into(), ..CookieAttributes::default() },
             renewal: CookieRenewal::Always,
+            pick: Default::default(),
             extras: Default::default(),
         }),
         health_check: HealthCheck {

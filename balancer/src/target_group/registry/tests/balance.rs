@@ -230,12 +230,9 @@ fn a_target_that_drains_keeps_its_sessions_where_that_is_wanted() {
             settings.stickiness = Some(crate::model::StickinessSettings {
                 kind: crate::model::StickinessKind::LoadBalancerCookie,
                 duration_seconds: 60,
-                attributes: crate::model::CookieAttributes {
-                    secure: false,
-                    http_only: false,
-                    prefix: "AWSALB".into(),
-                },
+                attributes: crate::model::CookieAttributes::default(),
                 renewal: crate::model::CookieRenewal::Always,
+                pick: Default::default(),
                 extras: crate::model::StickinessExtras { keeps_draining, ..Default::default() },
             });
         })

@@ -3,6 +3,7 @@
 
 mod condition;
 mod forward;
+mod host;
 mod path;
 mod pattern;
 mod probe;
@@ -12,6 +13,7 @@ mod table;
 
 pub use self::{
     forward::{Forward, GroupKeys, Routed},
+    host::{split_port, without_dot},
     redirect::{MAX_LOCATION, Redirect, RequestUri},
     rewrite::{RewriteError, Rewriter, Transforms},
     table::{Act, Chosen, Rule, RuleTable},

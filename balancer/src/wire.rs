@@ -4,10 +4,14 @@
 pub mod buffer;
 pub mod chunked;
 pub mod client_stream;
+pub mod connection_options;
 pub mod deadline;
 pub mod desync;
+#[cfg(test)]
+pub(crate) mod doubling;
 pub mod fields;
 pub mod head;
+pub mod head_in_pieces;
 pub mod meter;
 pub mod pump;
 pub mod stream;

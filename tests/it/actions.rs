@@ -178,6 +178,8 @@ fn a_rule_rewrites_path_query_and_host() {
         ("/host/?y=2&x=1".into(), format!("internal.dev.shop.myweb.com:{port}"))
     );
     assert_eq!(sent("/host/", "mywebsite-a.com:9000").1, "internal.dev.a.myweb.com:9000");
+    assert_eq!(sent("/host/", "mywebsite-a.com.:9000").1, "internal.dev.a.myweb.com:9000");
+    assert_eq!(sent("/host/", "other.com.:9000").1, "other.com.:9000");
     assert_eq!(sent("/host/", "other.com:9000").1, "other.com:9000");
     assert_eq!(sent("/port/", "h").1, "a.internal:81");
     assert_eq!(sent("/other/api/", "h").0, "/other/api/", "the default action rewrites nothing");

@@ -57,6 +57,29 @@ fn a_host_is_matched_without_its_port_whatever_its_case() {
 }
 
 #[test]
+fn a_host_is_matched_in_one_form_and_forwarded_with_its_dot() {
+    let conditions = "host_header {\nvalues = [\"app.example.com\"]\nregex_values = [\"^shop[.]net$\"]\n}";
+    let ruled = Ruled::new(&[(1, &[conditions])]);
+    for host in [
+        "app.example.com.",
+        "APP.example.com.",
+        "app.example.com.:80",
+        "app.example.com:",
+        "app.example.com.:",
+        "%61pp.example.com",
+        "shop.net.",
+    ] {
+        assert!(ruled.takes("GET /", &format!("Host: {host}\r\n")), "{host}");
+        assert!(ruled.takes(&format!("GET http://{host}/"), "Host: b.org\r\n"), "{host}");
+    }
+    assert!(ruled.takes("GET /", "Host: app.example.com.:81\r\n"));
+    assert_eq!(ruled.ruled.last().headers.get("host"), Some("app.example.com.:81"));
+    for host in ["app.example.com..", ".app.example.com", "app.example.co", "com.", "."] {
+        assert!(!ruled.takes("GET /", &format!("Host: {host}\r\n")), "{host}");
+    }
+}
+
+#[test]
 fn a_path_is_matched_in_one_form_and_forwarded_as_received() {
     let ruled = Ruled::new(&[
         (1, &["path_pattern {\nvalues = [\"/admin/*\"]\n}"]),
@@ -224,6 +247,8 @@ fn every_kind_of_condition_holds_for_http2() {
         ("GET", "a.test", "/", &[][..], false),
         ("GET", "SHOP1.net:80", "/", &[], true),
         ("GET", "shop10.net", "/", &[], false),
+        ("GET", "shop1.net.", "/", &[], true),
+        ("GET", "SHOP1.net.:80", "/", &[], true),
         ("GET", "a.test", "/v1", &[], true),
         ("GET", "a.test", "/V1", &[], false),
         ("PURGE", "a.test", "/", &[], true),

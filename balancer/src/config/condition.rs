@@ -50,7 +50,7 @@ pub(super) static HOST_HEADER: Table = Table {
             Kind::List {
                 allowed: "1 to 128 of A-Z, a-z, 0-9, - . * ?, with a `.` and only letters, * and ? after the last one",
             },
-            "What the host, without its port, may be; case does not count, `*` is any run of characters, `?` any one.",
+            "What the host, without its port and a dot at its end, may be; case does not count, `*` is any run of characters, `?` any one.",
         ),
         REGEX_VALUES,
     ],

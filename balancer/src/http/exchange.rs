@@ -24,6 +24,7 @@ use crate::{
         buffer::{BUFFER_SIZE, Buffer},
         deadline::Interrupt,
         head::{Framing, MAX_RESPONSE_HEAD, Response},
+        head_in_pieces::HeadInPieces,
         pump::{Pump, PumpError},
     },
 };
@@ -126,8 +127,14 @@ async fn attempt(client: &mut Client, plan: &mut Plan, fresh: bool) -> Attempt {
         compose::delivery(Framing::Empty, Version::Http11),
     )
     .filtered(&client.listener.trailers);
-    let mut transfer =
-        Transfer { connection, inbound: context.buffers.take(), sending, upload_failed: false, reused };
+    let mut transfer = Transfer {
+        connection,
+        inbound: context.buffers.take(),
+        pieces: HeadInPieces::default(),
+        sending,
+        upload_failed: false,
+        reused,
+    };
     let outcome = transfer.run(client, plan).await;
     client.count_received(transfer.sending.moved().saturating_sub(head_length));
     finish(transfer, client, plan, outcome, &destination)
@@ -208,6 +215,7 @@ enum Head {
 struct Transfer {
     connection: Connection,
     inbound: Buffer,
+    pieces: HeadInPieces,
     sending: Pump,
     upload_failed: bool,
     reused: bool,
@@ -324,11 +332,17 @@ impl Transfer {
     /// What the head at the front of the buffer comes to; it is taken out. It is looked at where it stands: with room for
     /// all its fields it is too large to be moved about, or to be kept while something is awaited.
     fn read_head(&mut self, client: &mut Client, plan: &Plan) -> Result<Head, Outcome> {
+        if !self.pieces.is_worth_parsing(self.inbound.bytes()) {
+            return Ok(Head::Missing);
+        }
         let (head, length) = {
             let parsed = Response::parse(self.inbound.bytes(), plan.wishes.to_head);
             let response = match &parsed {
                 Ok(Some(response)) => response,
-                Ok(None) => return Ok(Head::Missing),
+                Ok(None) => {
+                    self.pieces.are_not_all(self.inbound.len());
+                    return Ok(Head::Missing);
+                }
                 Err(error) => return Err(Outcome::Failed(failure::of_response(*error))),
             };
             let switching = response.status == 101;
@@ -336,6 +350,7 @@ impl Transfer {
                 return Err(Outcome::Failed(Cause::TargetUpgradeInvalid.into()));
             }
             let head = if response.status < 200 && !switching {
+                self.pieces = HeadInPieces::default();
                 Head::Interim(interim(response, plan))
             } else {
                 Head::Final(self.compose(client, plan, response))

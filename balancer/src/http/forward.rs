@@ -11,8 +11,9 @@ use std::{
 use super::{connected::Connected, trace::TraceId};
 use crate::{
     model::{LoadBalancer, TlsFields, Version, XffMode},
-    rules::{Redirect, RequestUri, RewriteError, Transforms},
+    rules::{Redirect, RequestUri, RewriteError, Transforms, split_port, without_dot},
     wire::{
+        connection_options::Nominated,
         fields::{Kind, line, list},
         head::{Framing, HeadError, Request, is_host_byte},
     },
@@ -65,7 +66,7 @@ impl<'a> Target<'a> {
         let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end).ok_or(HeadError::Malformed)?;
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
-        if authority.is_empty() || !authority.iter().all(plain) {
+        if matches!(authority, [] | [b':', ..]) || !authority.iter().all(plain) {
             return Err(HeadError::Malformed);
         }
         Ok(Self::new(path, Some(authority)))
@@ -123,7 +124,7 @@ impl<'a> Target<'a> {
         }
         if let (Some(rewriter), Some(authority)) = (&transforms.host, self.authority.as_deref()) {
             let (name, port) = split_port(authority);
-            let rewritten = rewriter.apply(name)?;
+            let rewritten = rewriter.apply(without_dot(name))?;
             if let Some(mut host) = rewritten {
                 // A port that the rule names goes before that of the request.
                 let port_is_set = !split_port(&host).1.is_empty();
@@ -137,13 +138,6 @@ impl<'a> Target<'a> {
         }
         Ok(self)
     }
-}
-
-/// Name and port of an authority, the port with its colon.
-fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
-    let after_literal = authority.iter().rposition(|byte| *byte == b']').map_or(0, |place| place + 1);
-    let colon = authority.iter().rposition(|byte| *byte == b':').filter(|place| *place >= after_literal);
-    authority.split_at_checked(colon.unwrap_or(authority.len())).unwrap_or((authority, &[]))
 }
 
 fn host_of(ip: IpAddr) -> String {
@@ -167,10 +161,10 @@ pub(super) fn head(
     out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
     host(target, route, out);
     out.extend_from_slice(b"\r\n");
-    let has_connection = request.fields.of(Kind::Connection).next().is_some();
-    for (field, kind) in request.fields.with_kinds() {
+    let nominated = Nominated::of(&request.fields);
+    for (place, (field, kind)) in request.fields.with_kinds().enumerate() {
         let keep = match kind {
-            Kind::Other => !has_connection || !request.fields.connection_lists(field.name),
+            Kind::Other => !nominated.has(place),
             Kind::ContentLength => true,
             // An HTTP/2 client waits for nothing (ALB: Expect is ignored there and not passed on).
             Kind::Expect => !request.expects_continue && request.version != Version::Http2,
@@ -223,10 +217,11 @@ fn host(target: &Target<'_>, route: &Route<'_>, out: &mut Vec<u8>) {
         return;
     };
     let (name, port) = split_port(authority);
-    let kept = if default_port { name } else { authority };
-    out.extend(kept.iter().map(u8::to_ascii_lowercase));
-    if port.is_empty() && !default_port {
-        let _ = write!(out, ":{}", route.port);
+    out.extend(name.iter().map(u8::to_ascii_lowercase));
+    match port {
+        _ if default_port => {}
+        [] => _ = write!(out, ":{}", route.port),
+        port => out.extend_from_slice(port),
     }
 }
 
@@ -277,7 +272,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{clock::UnixSeconds, http::trace::TraceIds, model::DesyncMode};
+    use crate::{
+        clock::UnixSeconds, http::trace::TraceIds, model::DesyncMode, wire::doubling::assert_linear,
+    };
 
     fn forward(text: &str, edit: impl FnOnce(&mut LoadBalancer), port: u16) -> Result<String, HeadError> {
         forward_from("192.0.2.7:5000", text, edit, port)
@@ -343,6 +340,25 @@ mod tests {
     }
 
     #[test]
+    fn many_connection_members_and_many_fields_do_not_multiply() {
+        let text = |n: usize| {
+            let members: String = (0..n).map(|number| format!("m{number:03},")).collect();
+            let lines: String = (0..n / 20).map(|number| format!("m{number:03}x: v\r\n")).collect();
+            format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: {members}\r\n{lines}\r\n")
+        };
+        assert_linear(text, 1600, |text| assert!(forward(text, |_| {}, 80).is_ok()));
+    }
+
+    #[test]
+    fn lines_of_x_forwarded_for_and_of_te_are_each_looked_at_once() {
+        let text = |n: usize| {
+            let lines = "X-Forwarded-For: 10.0.0.1\r\nTE: a,b,c,d,e,f,g\r\n".repeat(n);
+            format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n")
+        };
+        assert_linear(text, 45, |text| assert!(forward(text, |_| {}, 80).is_ok()));
+    }
+
+    #[test]
     fn host_follows_the_listener() {
         let host = |value: &str, port, preserve| {
             let text = format!("GET / HTTP/1.1\r\nHost: {value}\r\n\r\n");
@@ -354,7 +370,13 @@ mod tests {
         assert_eq!(host("a.example:9000", 80, false), "a.example");
         assert_eq!(host("[2001:DB8::1]", 8080, false), "[2001:db8::1]:8080");
         assert_eq!(host("[2001:db8::1]:80", 80, false), "[2001:db8::1]");
+        assert_eq!(host("a.example.", 8080, false), "a.example.:8080");
+        assert_eq!(host("A.example.:9000", 8080, false), "a.example.:9000");
+        assert_eq!(host("a.example.:80", 80, false), "a.example.");
+        assert_eq!(host("a.example:", 8080, false), "a.example:8080");
+        assert_eq!(host("[2001:db8::1]:", 8080, false), "[2001:db8::1]:8080");
         assert_eq!(host("A.example", 8080, true), "A.example");
+        assert_eq!(host("A.example.:", 8080, true), "A.example.:");
         let old = forward("GET / HTTP/1.0\r\n\r\n", |_| {}, 8080).expect("forwarded");
         assert!(old.contains("\r\nHost: 192.0.2.1:8080\r\n"), "{old}");
     }

@@ -3,6 +3,7 @@
 use crate::{
     model::{EditOp, HeaderEdits, Version},
     wire::{
+        connection_options::Nominated,
         fields::{Kind, line},
         head::{Framing, Response},
         pump::Delivery,
@@ -48,16 +49,15 @@ pub fn head(response: &Response<'_>, edits: &HeaderEdits, client: ClientSide, ou
     out.extend_from_slice(response.reason);
     out.extend_from_slice(b"\r\n");
     let switching = matches!(status, 101 | 426);
-    let has_connection = response.fields.of(Kind::Connection).next().is_some();
-    for (field, kind) in response.fields.with_kinds() {
+    let nominated = Nominated::of(&response.fields);
+    let coded =
+        response.framing == Framing::Empty && response.fields.of(Kind::TransferEncoding).next().is_some();
+    for (place, (field, kind)) in response.fields.with_kinds().enumerate() {
         let keep = match kind {
             Kind::Connection | Kind::HopByHop | Kind::TransferEncoding => false,
             Kind::Upgrade => switching,
-            Kind::ContentLength => {
-                matches!(response.framing, Framing::Length(_) | Framing::Empty)
-                    && response.fields.of(Kind::TransferEncoding).next().is_none()
-            }
-            _ => !has_connection || !response.fields.connection_lists(field.name),
+            Kind::ContentLength => matches!(response.framing, Framing::Length(_) | Framing::Empty) && !coded,
+            _ => !nominated.has(place),
         };
         if keep && (edits.is_empty() || !edits.drops(field.name)) {
             line(out, field.name, field.value);
@@ -84,6 +84,7 @@ pub fn head(response: &Response<'_>, edits: &HeaderEdits, client: ClientSide, ou
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::doubling::assert_linear;
 
     fn composed(text: &str, edits: &HeaderEdits, version: Version, keep_alive: bool) -> String {
         let response = Response::parse(text.as_bytes(), false).expect("valid").expect("complete");
@@ -102,6 +103,18 @@ mod tests {
             true,
         );
         assert_eq!(out, "HTTP/1.1 200 Fine\r\nServer: app\r\nContent-Length: 5\r\n\r\n");
+    }
+
+    #[test]
+    fn many_connection_members_and_many_fields_do_not_multiply() {
+        let text = |n: usize| {
+            let members: String = (0..n).map(|number| format!("m{number:03},")).collect();
+            let lines: String = (0..n / 20).map(|number| format!("m{number:03}x: v\r\n")).collect();
+            format!("HTTP/1.1 200 OK\r\nConnection: {members}\r\n{lines}Content-Length: 0\r\n\r\n")
+        };
+        assert_linear(text, 1600, |text| {
+            assert!(composed(text, &HeaderEdits::new(), Version::Http11, true).contains("m000x"));
+        });
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::{borrow::Cow, net::IpAddr};
 
 use super::{
+    host,
     path::{Parts, normalised},
     pattern::{Case, Pattern, Wildcard, is_matchable},
     probe::{Ends, Probe},
@@ -14,7 +15,7 @@ use crate::model::{Condition, IpRange, RequestHead, TextPattern};
 #[derive(Debug)]
 pub(super) struct Subject<'a> {
     head: &'a RequestHead<'a>,
-    /// In lower case. This, and what follows, is nothing where no pattern may be tried.
+    /// In the one form of [`host`]. This, and what follows, is nothing where no pattern may be tried.
     host: Option<Cow<'a, [u8]>>,
     path: Option<Cow<'a, [u8]>>,
     query: Option<&'a [u8]>,
@@ -25,10 +26,9 @@ impl<'a> Subject<'a> {
     pub(super) fn new(head: &'a RequestHead<'a>, peer: IpAddr) -> Self {
         let parts = Parts::of(head.target);
         let authority = parts.authority.or_else(|| head.values("host").next()).unwrap_or_default();
-        let host = Some(host(authority)).filter(|host| is_matchable(host));
         Self {
             head,
-            host: host.map(lower),
+            host: Some(authority).filter(|host| is_matchable(host)).map(host::matched),
             path: Some(parts.path).filter(|path| is_matchable(path)).map(normalised),
             query: Some(parts.query).filter(|query| is_matchable(query)),
             peer,
@@ -41,23 +41,6 @@ impl Subject<'_> {
     pub(super) fn ends(&self) -> (Ends, Ends) {
         let ends = |text: &Option<Cow<'_, [u8]>>| Ends::of(text.as_deref().unwrap_or_default());
         (ends(&self.host), ends(&self.path))
-    }
-}
-
-/// The host of an authority, without its port.
-fn host(authority: &[u8]) -> &[u8] {
-    let after_literal = memchr::memrchr(b']', authority).map_or(0, |place| place + 1);
-    match memchr::memrchr(b':', authority).filter(|place| *place >= after_literal) {
-        Some(colon) => authority.get(..colon).unwrap_or_default(),
-        None => authority,
-    }
-}
-
-fn lower(host: &[u8]) -> Cow<'_, [u8]> {
-    if host.iter().any(u8::is_ascii_uppercase) {
-        Cow::Owned(host.to_ascii_lowercase())
-    } else {
-        Cow::Borrowed(host)
     }
 }
 
@@ -208,9 +191,22 @@ mod tests {
         assert!(met("/", &["WWW.Example.com"]) && met("/", &["a.org:8080"]));
         assert!(!met("/", &["example.com"]) && !met("/", &["b.org"]) && !met("/", &[]));
         assert!(met("/", &["a.org", "b.org"]) && !met("/", &["b.org", "a.org"]));
+        assert!(
+            met("/", &["a.org."])
+                && met("/", &["A.ORG.:80"])
+                && met("/", &["a.org:"])
+                && !met("/", &["a.org.."])
+        );
+        assert!(
+            met("/", &["www.example.com."]) && met("http://a.org./", &["b.org"]) && met("/", &["%61.org"])
+        );
         assert!(met("http://a.org:1/", &["b.org"]) && !met("http://b.org/", &["a.org"]));
         let literal = Condition::HostHeader(vec![TextPattern::Regex(r"^\[::1\]$".into())]);
-        assert!(met_by(&literal, "GET", "/", &[("host", "[::1]:80")], "192.0.2.1"));
+        for host in ["[::1]", "[::1]:80", "[::1]:"] {
+            assert!(met_by(&literal, "GET", "/", &[("host", host)], "192.0.2.1"), "{host}");
+        }
+        let whole = Condition::HostHeader(vec![TextPattern::Regex("^app[.]example[.]com$".into())]);
+        assert!(met_by(&whole, "GET", "/", &[("host", "App.Example.com.:8443")], "192.0.2.1"));
     }
 
     #[test]

@@ -42,7 +42,8 @@ pub(super) fn normalised(path: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(without_dots(&decoded(path)))
 }
 
-fn decoded(path: &[u8]) -> Vec<u8> {
+/// Without percent-encoding of what needs none, and with upper-case digits in the rest.
+pub(super) fn decoded(path: &[u8]) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut out = Vec::with_capacity(path.len());
     let mut rest = path;

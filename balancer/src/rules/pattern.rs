@@ -1,6 +1,7 @@
 //! Patterns over bytes, made ready to match: wildcards (`*`, `?`) in the cheapest form that does, and regular
 //! expressions within bounds. Must not know: what is matched.
 
+use memchr::memmem;
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::model::TextPattern;
@@ -81,7 +82,7 @@ pub(super) struct Wildcard {
     /// The whole text when there is no star, else what it begins with.
     first: Piece,
     /// What has to come in between.
-    middle: Vec<Piece>,
+    middle: Vec<Search>,
     /// What it ends with; nothing when there is no star.
     last: Option<Piece>,
 }
@@ -122,6 +123,72 @@ impl Piece {
     }
 }
 
+/// A piece that may come anywhere, looked for in time that grows with the text alone.
+#[derive(Debug)]
+enum Search {
+    /// Bytes as they stand.
+    Literal(Box<memmem::Finder<'static>>),
+    /// Letters of either case, and those that may be any.
+    Letters(Box<Letters>),
+}
+
+impl Search {
+    fn new(piece: Piece, case: Case) -> Self {
+        match piece.literal {
+            Some(literal) if case == Case::Exact => {
+                Self::Literal(Box::new(memmem::Finder::new(&literal).into_owned()))
+            }
+            _ => Self::Letters(Box::new(Letters::new(&piece.letters, case))),
+        }
+    }
+
+    /// What follows the piece where it comes first.
+    fn past<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
+        match self {
+            Self::Literal(finder) => text.get(finder.find(text)? + finder.needle().len()..),
+            Self::Letters(letters) => letters.past(text),
+        }
+    }
+}
+
+/// All beginnings of the piece that end at one place of the text, as the bits of words: the next place is one step
+/// away, whatever was seen before (Baeza-Yates and Gonnet, "A new approach to text searching", 1992).
+#[derive(Debug)]
+struct Letters {
+    /// For each byte, which letters of the piece it is like.
+    like: [u128; 256],
+    /// The letter that is the last one.
+    last: u128,
+}
+
+impl Letters {
+    /// Of at most 128 letters, which no value of a condition is longer than.
+    fn new(letters: &[Option<u8>], case: Case) -> Self {
+        let mut like = [0; 256];
+        for (place, letter) in letters.iter().enumerate().take(128) {
+            for (byte, like) in (0..=u8::MAX).zip(&mut like) {
+                let is_like = letter.is_none_or(|letter| match case {
+                    Case::Exact => letter == byte,
+                    Case::Ignored => letter.eq_ignore_ascii_case(&byte),
+                });
+                *like |= u128::from(is_like) << place;
+            }
+        }
+        Self { like, last: 1 << (letters.len().clamp(1, 128) - 1) }
+    }
+
+    fn past<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
+        let mut begun = 0_u128;
+        for (place, byte) in text.iter().enumerate() {
+            begun = ((begun << 1) | 1) & self.like.get(usize::from(*byte)).copied().unwrap_or(0);
+            if begun & self.last != 0 {
+                return text.get(place + 1..);
+            }
+        }
+        None
+    }
+}
+
 impl Wildcard {
     pub(super) fn new(text: &str, case: Case) -> Self {
         let mut pieces = vec![Vec::new()];
@@ -143,7 +210,8 @@ impl Wildcard {
         let mut pieces = pieces.into_iter().map(Piece::new);
         let first = pieces.next().unwrap_or_default();
         let last = pieces.next_back();
-        Self { case, first, middle: pieces.filter(|piece| piece.len() > 0).collect(), last }
+        let middle = pieces.filter(|piece| piece.len() > 0).map(|piece| Search::new(piece, case)).collect();
+        Self { case, first, middle, last }
     }
 
     /// What a text that is like it begins and ends with; nothing stands for any letter.
@@ -152,7 +220,7 @@ impl Wildcard {
     }
 
     /// Whether the whole text is like it. Each piece is taken where it comes first, so that nothing is tried
-    /// twice: time grows with text times pattern at worst.
+    /// twice: time grows with the text alone.
     pub(super) fn matches(&self, text: &[u8]) -> bool {
         let Some(last) = &self.last else { return self.first.is(text, self.case) };
         if text.len() < self.first.len() + last.len() {
@@ -164,10 +232,8 @@ impl Wildcard {
             return false;
         }
         for piece in &self.middle {
-            let Some(place) = rest.windows(piece.len()).position(|window| piece.is(window, self.case)) else {
-                return false;
-            };
-            rest = rest.get(place + piece.len()..).unwrap_or_default();
+            let Some(after) = piece.past(rest) else { return false };
+            rest = after;
         }
         true
     }
@@ -177,7 +243,10 @@ impl Wildcard {
 mod tests {
     use proptest::prelude::*;
 
+    use std::hint::black_box;
+
     use super::*;
+    use crate::wire::doubling::{assert_linear, least};
 
     fn like(pattern: &str, text: &str) -> bool {
         Wildcard::new(pattern, Case::Exact).matches(text.as_bytes())
@@ -192,6 +261,25 @@ mod tests {
         assert!(like("a*a", "aa") && !like("a*a", "a"), "two pieces never share a letter");
         assert!(like("*ab*ab*", "abab") && !like("*ab*ab*", "abb"));
         assert!(like(r"a\*b\?c\\", r"a*b?c\") && !like(r"a\*", "ab"));
+    }
+
+    #[test]
+    fn long_pieces_that_nearly_fit_everywhere_cost_no_more_than_others() {
+        // All but the last letter fits at every place of the text.
+        let nearly = |letter: &str| format!("*{}b*", letter.repeat(120));
+        for (pattern, case) in
+            [(nearly("a"), Case::Exact), (nearly("?"), Case::Exact), (nearly("a"), Case::Ignored)]
+        {
+            let (near, far) = (Wildcard::new(&pattern, case), Wildcard::new("*z?b*", case));
+            let text = |n: usize| vec![b'a'; n];
+            assert_linear(text, 8000, |text| assert!(!near.matches(text)));
+            // A step of the search is the same for each.
+            let steps = |wildcard: &Wildcard| least(9, || _ = black_box(wildcard.matches(&text(16_000))));
+            let (near, far) = (steps(&near), steps(&far));
+            assert!(near < 4 * far, "{pattern}: {near:?}, another: {far:?}");
+        }
+        let long = format!("*{}b*", "A".repeat(120));
+        assert!(Wildcard::new(&long, Case::Ignored).matches(&[&[b'a'; 300][..], b"B"].concat()));
     }
 
     #[test]
@@ -230,6 +318,12 @@ mod tests {
         #[test]
         fn wildcards_agree_with_trying_every_way(pattern in "[ab*?]{0,10}", text in "[ab]{0,12}") {
             prop_assert_eq!(like(&pattern, &text), by_trying(pattern.as_bytes(), text.as_bytes()));
+        }
+
+        #[test]
+        fn pieces_of_either_case_are_found_like_those_of_one(pattern in "[ab*?]{0,10}", text in "[abAB]{0,12}") {
+            let lower = Wildcard::new(&pattern, Case::Exact).matches(text.to_ascii_lowercase().as_bytes());
+            prop_assert_eq!(Wildcard::new(&pattern.to_ascii_uppercase(), Case::Ignored).matches(text.as_bytes()), lower);
         }
 
         #[test]

@@ -8,6 +8,7 @@ use memchr::memchr;
 use smallvec::SmallVec;
 
 use super::{
+    connection_options::ConnectionOptions,
     fields::{Kind, is_plain_name, kind, list},
     trailers::may_travel,
 };
@@ -78,10 +79,12 @@ pub enum Framing {
     UntilClose,
 }
 
-/// Finds the end of a request head in a growing buffer, looking at each line once.
+/// Finds the end of a request head in a growing buffer, looking at each byte once.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HeadScanner {
     line_start: usize,
+    /// Up to here there is no end of the line.
+    searched: usize,
     lines: u32,
 }
 
@@ -96,7 +99,8 @@ impl HeadScanner {
             if self.lines == 0 && rest.first().is_some_and(|byte| !is_token_byte(*byte)) {
                 return Err(HeadError::Malformed);
             }
-            let end = memchr(b'\n', rest);
+            let end = memchr(b'\n', bytes.get(self.searched..).unwrap_or_default())
+                .map(|place| self.searched + place - self.line_start);
             let length = end.unwrap_or(rest.len());
             if length > MAX_LINE {
                 return Err(if self.lines == 0 { HeadError::LineTooLong } else { HeadError::TooLarge });
@@ -104,11 +108,15 @@ impl HeadScanner {
             if self.line_start + length > MAX_REQUEST_HEAD {
                 return Err(HeadError::TooLarge);
             }
-            let Some(end) = end else { return Ok(None) };
+            let Some(end) = end else {
+                self.searched = self.line_start + length;
+                return Ok(None);
+            };
             if end.checked_sub(1).and_then(|before| rest.get(before)) != Some(&b'\r') {
                 return Err(HeadError::Malformed);
             }
             self.line_start += end + 1;
+            self.searched = self.line_start;
             self.lines += 1;
             if end == 1 {
                 return Ok(Some(self.line_start));
@@ -183,12 +191,6 @@ impl<'a> Fields<'a> {
         self.kinds.retain(|_| of_kinds.next().is_none_or(|kept| *kept));
         let mut of_lines = kept.iter();
         self.lines.retain(|_| of_lines.next().is_none_or(|kept| *kept));
-    }
-
-    /// Whether a Connection field lists `option` (RFC 9110, section 7.6.1).
-    #[must_use]
-    pub fn connection_lists(&self, option: &[u8]) -> bool {
-        self.of(Kind::Connection).flat_map(list).any(|member| member.eq_ignore_ascii_case(option))
     }
 
     fn transfer_coding(&self) -> Result<bool, HeadError> {
@@ -266,13 +268,11 @@ impl<'a> Request<'a> {
         let fields = Fields::collect(parsed.headers);
         let framing = request_framing(&fields, version)?;
         let host = single_host(&fields, version)?;
-        let keep_alive = match version {
-            Version::Http11 | Version::Http2 => !fields.connection_lists(b"close"),
-            Version::Http10 => fields.connection_lists(b"keep-alive") && !fields.connection_lists(b"close"),
-        };
+        let options = ConnectionOptions::of(&fields);
+        let keep_alive = !options.close && (options.keep_alive || version != Version::Http10);
         let expects_continue = version == Version::Http11
             && fields.of(Kind::Expect).any(|value| value.eq_ignore_ascii_case(b"100-continue"));
-        let upgrade = (version == Version::Http11 && fields.connection_lists(b"upgrade"))
+        let upgrade = (version == Version::Http11 && options.upgrade)
             .then(|| fields.of(Kind::Upgrade).next())
             .flatten();
         Ok(Self {
@@ -326,7 +326,7 @@ impl<'a> Request<'a> {
             (Some(authority), Some(named)) if !authority.eq_ignore_ascii_case(named) => {
                 return Err(HeadError::Malformed);
             }
-            (Some(authority), _) if !authority.iter().all(is_host_byte) => return Err(HeadError::Malformed),
+            (Some(authority), _) if !is_authority(authority) => return Err(HeadError::Malformed),
             (authority, named) => authority.or(named).ok_or(HeadError::Malformed)?,
         };
         // Whoever decides looks for the host where HTTP/1.1 has it.
@@ -404,12 +404,18 @@ pub fn is_host_byte(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte)
 }
 
+/// Whether a Host or `:authority` can be one: there is a host before a port (RFC 9110, section 4.2.1). Nothing at all is
+/// what who has no name for the host sends.
+fn is_authority(value: &[u8]) -> bool {
+    value.first() != Some(&b':') && value.iter().all(is_host_byte)
+}
+
 /// Exactly one valid Host in HTTP/1.1 (RFC 9112, section 3.2), at most one in HTTP/1.0.
 fn single_host<'a>(fields: &Fields<'a>, version: Version) -> Result<Option<&'a [u8]>, HeadError> {
     let mut hosts = fields.of(Kind::Host);
     let host = hosts.next();
     match host {
-        Some(value) if !value.iter().all(is_host_byte) => Err(HeadError::Malformed),
+        Some(value) if !is_authority(value) => Err(HeadError::Malformed),
         None if version == Version::Http11 => Err(HeadError::Malformed),
         _ if hosts.next().is_some() => Err(HeadError::Malformed),
         host => Ok(host),
@@ -460,11 +466,9 @@ impl<'a> Response<'a> {
         }
         let fields = Fields::collect(parsed.headers);
         let framing = response_framing(&fields, status, to_head)?;
+        let options = ConnectionOptions::of(&fields);
         let keep_alive = framing != Framing::UntilClose
-            && match minor {
-                0 => fields.connection_lists(b"keep-alive"),
-                _ => !fields.connection_lists(b"close"),
-            }
+            && if minor == 0 { options.keep_alive } else { !options.close }
             && !(fields.of(Kind::TransferEncoding).next().is_some()
                 && fields.of(Kind::ContentLength).next().is_some());
         Ok(Some(Self {
@@ -567,5 +571,7 @@ pub fn trailers<'a>(bytes: &'a [u8]) -> Result<ArrayVec<HeaderField<'a>, 32>, He
     Ok(fields.filter(|field| may_travel(field.name)).collect())
 }
 
+#[cfg(test)]
+mod doubling_tests;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use crate::{
     model::{EditOp, HeaderEdits, HeaderField},
     response::{answer::Answer, listener_fields::ListenerFields},
     wire::{
+        connection_options::Nominated,
         fields::{Kind, line},
         head::{Framing, HeadError, Request, Response},
         trailers::TrailerFilter,
@@ -133,9 +134,9 @@ pub(super) fn response(response: &Response<'_>, edits: &HeaderEdits) -> Option<h
     *head.status_mut() = StatusCode::from_u16(response.status).ok()?;
     let fields = &response.fields;
     let coded = fields.of(Kind::TransferEncoding).next().is_some();
-    let has_connection = fields.of(Kind::Connection).next().is_some();
+    let nominated = Nominated::of(fields);
     let mut has_length = false;
-    for (field, kind) in fields.with_kinds() {
+    for (place, (field, kind)) in fields.with_kinds().enumerate() {
         let keep = match kind {
             Kind::Connection | Kind::HopByHop | Kind::TransferEncoding | Kind::Upgrade | Kind::Te => false,
             // Equal lengths count once.
@@ -144,7 +145,7 @@ pub(super) fn response(response: &Response<'_>, edits: &HeaderEdits) -> Option<h
                     && !coded
                     && !std::mem::replace(&mut has_length, true)
             }
-            _ => !has_connection || !fields.connection_lists(field.name),
+            _ => !nominated.has(place),
         };
         if keep && (edits.is_empty() || !edits.drops(field.name)) {
             append(head.headers_mut(), field.name, field.value)?;

@@ -31,6 +31,7 @@ use crate::{
         buffer::{BUFFER_SIZE, Buffer},
         deadline::Interrupt,
         head::{Framing, MAX_RESPONSE_HEAD, Response},
+        head_in_pieces::HeadInPieces,
     },
 };
 
@@ -67,8 +68,14 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -
     stream.entry.sent();
     let mut sending = Upload::new(std::mem::take(&mut plan.head), plan.wishes.framing);
     sending.filter(&stream.listener.trailers);
-    let mut transfer =
-        Transfer { connection, inbound: context.buffers.take(), sending, upload_failed: false, reused };
+    let mut transfer = Transfer {
+        connection,
+        inbound: context.buffers.take(),
+        pieces: HeadInPieces::default(),
+        sending,
+        upload_failed: false,
+        reused,
+    };
     let outcome = transfer.run(stream, plan).await;
     let Transfer { connection, inbound, sending, upload_failed, .. } = transfer;
     stream.entry.received(sending.taken());
@@ -125,6 +132,7 @@ struct Answered {
 struct Transfer {
     connection: Connection,
     inbound: Buffer,
+    pieces: HeadInPieces,
     sending: Upload,
     upload_failed: bool,
     reused: bool,
@@ -205,9 +213,13 @@ impl Transfer {
     fn take_head(&mut self, stream: &mut Stream, plan: &Plan) -> Result<Option<Answered>, Outcome> {
         let bad = |cause: Cause| Outcome::Failed(cause.into());
         loop {
+            if !self.pieces.is_worth_parsing(self.inbound.bytes()) {
+                return Ok(None);
+            }
             let Some(response) = Response::parse(self.inbound.bytes(), plan.wishes.to_head)
                 .map_err(|error| Outcome::Failed(failure::of_response(error)))?
             else {
+                self.pieces.are_not_all(self.inbound.len());
                 return Ok(None);
             };
             let (status, length) = (response.status, response.length);
@@ -228,6 +240,7 @@ impl Transfer {
                     .ok_or_else(|| bad(Cause::TargetHeaderInvalid))?;
                 drop(response);
                 self.inbound.consume(length);
+                self.pieces = HeadInPieces::default();
                 if status != 100 && stream.respond.send_informational(interim).is_err() {
                     return Err(Outcome::Gone);
                 }

@@ -90,6 +90,7 @@ fn requests_that_could_be_read_two_ways_are_refused() {
         ("GET / HTTP/1.1\r\nHost: a\r\nX y: b\r\n\r\n", HeadError::Malformed),
         ("GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", HeadError::Malformed),
         ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", HeadError::Malformed),
+        ("GET / HTTP/1.1\r\nHost: :80\r\n\r\n", HeadError::Malformed),
         ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", HeadError::Malformed),
         ("GET / HTTP/1.1\r\n\r\n", HeadError::Malformed),
         ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::Malformed),

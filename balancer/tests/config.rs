@@ -294,7 +294,7 @@ fn all_faults_of_all_files_are_told_sorted() {
         errors.0.iter().map(|error| format!("{}:{}", error.file.display(), error.line)).collect();
     assert_eq!(
         places,
-        ["a.hcl:2", "a.hcl:5", "a.hcl:8", "b.hcl:2", "b.hcl:3", "c.hcl:3", "c.hcl:6"],
+        ["a.hcl:2", "a.hcl:5", "a.hcl:8", "b.hcl:2", "b.hcl:3", "c.hcl:3", "c.hcl:5"],
         "{errors}"
     );
 }
@@ -314,7 +314,10 @@ fn faults_of_syntax_have_places_and_hints() {
             "target_group \"a\" {\n  stickiness { type = \"lb_cookie\" enabled = true }\n}\n",
             "x.hcl:2:35: syntax error: ",
         ),
-        ("target_group \"a\" {\n  port = 80\n", "x.hcl:3:1: the file ends inside a block; a `}` is missing"),
+        (
+            "target_group \"a\" {\n  port = 80\n",
+            "x.hcl:1:1: the block `target_group \"a\"` in line 1 is not closed",
+        ),
         ("target_group \"a\" {\n  port = 80\n  port = 81\n}\n", "x.hcl:3:3: syntax error: "),
         ("a b c\n", "x.hcl:1:6: syntax error: "),
         ("\0", "x.hcl:1:1: syntax error: "),

@@ -10,7 +10,11 @@ fn sticky(targets: &[&Target], key_file: &Path) -> Config {
 }
 
 fn write(path: &Path, secrets: &[u8]) {
-    let bytes: Vec<u8> = secrets.iter().flat_map(|&secret| [secret; 32]).collect();
+    // As good as random ones, and the same for the same number.
+    let secret = |number: u8| {
+        (0..32).map(move |at: u8| at.wrapping_mul(at).wrapping_mul(37) ^ number.wrapping_mul(91))
+    };
+    let bytes: Vec<u8> = secrets.iter().flat_map(|&number| secret(number)).collect();
     fs::write(path, bytes).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
@@ -59,6 +63,38 @@ fn keys_rotate_without_losing_a_session() {
     let before = balancer.status().decisions("pinned");
     served(&balancer, &old);
     assert_eq!(balancer.status().decisions("pinned"), before, "the old secret is gone");
+}
+
+#[test]
+fn a_key_file_made_anew_is_logged_and_one_that_is_there_is_not() {
+    let target = Target::plain();
+    let config = Config::with(Group::new("app", &[&target]).lb_cookie());
+    let mut balancer = Balancer::start(&config);
+    let made = |balancer: &Balancer| {
+        let lines = balancer.log();
+        let lines = lines.lines().filter(|line| line.contains("a key file was made anew"));
+        lines.filter(|line| line.contains("state/stickiness.key")).count()
+    };
+    assert_eq!(made(&balancer), 1, "{}", balancer.log());
+    balancer.kill_and_restart();
+    assert_eq!(made(&balancer), 1, "{}", balancer.log());
+}
+
+#[test]
+fn secrets_that_can_be_guessed_are_refused_at_the_start_and_by_a_reload() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("guessed.key");
+    write(&key, &[1]);
+    let target = Target::plain();
+    let config = sticky(&[&target], &key);
+    let mut balancer = Balancer::start(&config);
+    fs::write(&key, [0; 32]).unwrap();
+    balancer.signal(rustix::process::Signal::HUP);
+    balancer.wait_status("the reload is refused", 10.0, |status| status.0["reload_failures"] == 1);
+    assert!(balancer.log().contains("guessed.key: secret 1 of it is not random"), "{}", balancer.log());
+    balancer.kill();
+    let ended = balancer.run_to_end();
+    assert_eq!(ended.code, Some(1), "{}", ended.log);
 }
 
 #[test]

@@ -420,3 +420,26 @@ fn what_is_wrong_with_certificates_is_told_with_its_place() {
     let balancer = Balancer::start(&https(plain(), &main));
     assert!(balancer.log().contains("everybody on this host can read its key"), "{}", balancer.log());
 }
+
+/// Keys that need a passphrase, in each form that openssl writes.
+#[test]
+fn a_key_with_a_passphrase_is_told_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = Certificate::rsa(folder.path(), "own", "localhost");
+    let locked = folder.path().join("locked.key");
+    for form in [&["rsa", "-traditional"][..], &["pkcs8", "-topk8", "-v2", "aes-256-cbc"], &["pkey"]] {
+        let mut command = std::process::Command::new("openssl");
+        command.arg(form[0]).arg("-in").arg(&own.key).arg("-out").arg(&locked).args(&form[1..]);
+        if form[0] != "pkcs8" {
+            command.arg("-aes256");
+        }
+        assert!(command.args(["-passout", "pass:secret"]).output().unwrap().status.success(), "{form:?}");
+        let certificate = Certificate { certificate: own.certificate.clone(), key: locked.clone() };
+        let target = Target::plain();
+        let mut balancer = Balancer::prepare(&https(Config::new(&[&target]), &certificate));
+        let ended = balancer.run_to_end();
+        assert_eq!(ended.code, Some(2), "{}", ended.log);
+        let said = format!("the key in {} is encrypted with a passphrase", locked.display());
+        assert!(ended.log.contains(&said), "{form:?}: {}", ended.log);
+    }
+}

@@ -64,6 +64,25 @@ const TERRAFORM: &[&str] = &[
     "ephemeral",
 ];
 
+/// Whether a line is one that begins a block at the top of a file, from its first column on.
+pub(super) fn begins_a_block(line: &str) -> bool {
+    let kind = line
+        .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+        .next()
+        .unwrap_or_default();
+    let after = line.get(kind.len()..).unwrap_or_default().trim();
+    // Some of these are names within blocks as well, and have no label there.
+    let labelled = NATIVE.contains(&kind) || kind == "resource";
+    let is_ours = if kind == "balancer" {
+        true
+    } else if labelled {
+        after.starts_with('"')
+    } else {
+        TERRAFORM.contains(&kind)
+    };
+    is_ours && after.contains('{')
+}
+
 /// The names a kind of block goes by: its own and Terraform's two.
 pub(super) fn spellings(native: &str) -> [String; 3] {
     match native {

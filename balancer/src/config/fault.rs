@@ -111,6 +111,11 @@ impl<'a> Faults<'a> {
         format!("{}:{line}:{column}", file.display())
     }
 
+    /// What is written at a place and after it.
+    pub(super) fn text(&self, place: Place) -> &'a str {
+        self.sources.get(place.file).and_then(|source| source.text().get(place.offset..)).unwrap_or_default()
+    }
+
     fn locate(&self, place: Place) -> (PathBuf, usize, usize) {
         self.sources.get(place.file).map_or((PathBuf::new(), 1, 1), |source| {
             let (line, column) = source.position(place.offset);

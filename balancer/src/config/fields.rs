@@ -10,7 +10,7 @@ use super::{
     schema::{Attribute, Child, EVERYWHERE_IGNORED, Kind, Table},
     source::Place,
     suggest,
-    value::{Scope, Value},
+    value::{Scope, Value, is_huge, shortened},
 };
 
 /// Protocols of the load balancers that this is none of.
@@ -181,7 +181,7 @@ impl<'a> Fields<'a> {
     /// Notes a fault when an attribute is not given, or given as nothing.
     pub(super) fn require(&self, name: &str) {
         if self.is_unset(name) {
-            let allowed = self.table.attribute(name).map_or_else(String::new, |known| known.kind.allowed());
+            let allowed = self.allowed(name);
             self.fault(format!("{} needs `{name}`; allowed: {allowed}", self.table.name));
         }
     }
@@ -264,14 +264,15 @@ impl<'a> Fields<'a> {
     /// A whole number, when it is given and in range.
     pub(super) fn whole_if_given(&self, name: &str) -> Option<u64> {
         let (value, place) = self.value(name)?;
-        let Some(kind @ Kind::Whole { min, max, .. }) = self.kind(name) else { return None };
+        let Some(Kind::Whole { min, max, .. }) = self.kind(name) else { return None };
         let whole = value.as_whole().filter(|whole| (min..=max).contains(&whole));
         if whole.is_none() {
             let is_number = matches!(value, Value::Number(_)) || value.as_whole().is_some();
             let wrong = if is_number { "is out of range" } else { "is no whole number" };
-            self.context
-                .faults
-                .add(place, format!("`{name}` = {value} {wrong}; allowed: {}", kind.allowed()));
+            self.context.faults.add(
+                place,
+                format!("`{name}` = {} {wrong}; allowed: {}", self.number(&value, place), self.allowed(name)),
+            );
         }
         whole
     }
@@ -279,15 +280,28 @@ impl<'a> Fields<'a> {
     /// A whole number; nothing when it is absent, the word that stands for none, or out of range.
     pub(super) fn whole_or_none(&self, name: &str) -> Option<u64> {
         let (value, place) = self.value(name)?;
-        let Some(kind @ Kind::WholeOr { word, min, max }) = self.kind(name) else { return None };
+        let Some(Kind::WholeOr { word, min, max }) = self.kind(name) else { return None };
         if value.as_text().is_some_and(|text| text.eq_ignore_ascii_case(word)) {
             return None;
         }
         let whole = value.as_whole().filter(|whole| (min..=max).contains(&whole));
         if whole.is_none() {
-            self.context.faults.add(place, format!("`{name}` = {value}; allowed: {}", kind.allowed()));
+            let number = self.number(&value, place);
+            self.context.faults.add(place, format!("`{name}` = {number}; allowed: {}", self.allowed(name)));
         }
         whole
+    }
+
+    /// A value in words: a number that is beyond the parser as it is written, where it stands at this place.
+    fn number(&self, value: &Value, place: Place) -> String {
+        let text = self.context.faults.text(place);
+        let is_part = |letter: char| letter.is_ascii_digit() || matches!(letter, '-' | '+' | '.' | 'e' | 'E');
+        match value {
+            Value::Number(number) if is_huge(*number) && text.starts_with(is_part) => {
+                shortened(text.split(|letter| !is_part(letter)).next().unwrap_or_default())
+            }
+            value => value.to_string(),
+        }
     }
 
     /// A truth value.
@@ -360,7 +374,7 @@ impl<'a> Fields<'a> {
 
     /// What an attribute may be, in words.
     pub(super) fn allowed(&self, name: &str) -> String {
-        self.kind(name).map(Kind::allowed).unwrap_or_default()
+        self.table.attribute(name).map(Attribute::allowed).unwrap_or_default()
     }
 
     fn kind(&self, name: &str) -> Option<&'static Kind> {

@@ -87,6 +87,25 @@ impl Attribute {
         Self { name, kind, meaning }
     }
 
+    /// What is allowed, in words, with the unit of numbers that have one.
+    pub(super) fn allowed(&self) -> String {
+        let allowed = self.kind.allowed();
+        match self.unit() {
+            Some(unit) => format!("{allowed} {unit}"),
+            None => allowed,
+        }
+    }
+
+    /// What a number counts, when its meaning begins with it.
+    fn unit(&self) -> Option<&'static str> {
+        let is_number = matches!(self.kind, Kind::Whole { .. } | Kind::WholeOr { .. });
+        let units = [("Seconds ", "seconds"), ("Percent ", "percent"), ("The same, in percent ", "percent")];
+        units
+            .into_iter()
+            .find(|(begin, _)| is_number && self.meaning.starts_with(begin))
+            .map(|(_, unit)| unit)
+    }
+
     pub(super) const fn ignored(name: &'static str) -> Self {
         Self::new(name, Kind::Ignored, "")
     }

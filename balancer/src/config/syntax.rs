@@ -1,9 +1,16 @@
 //! HCL text → raw blocks. A fault of syntax does not end the search: the block it stands in is skipped and what
 //! follows is read, so that one run names the faults of all blocks.
 
+mod explain;
+mod scan;
+
+use std::borrow::Cow;
+
 use hcl_edit::parser::parse_body;
 
 use super::{fault::Faults, raw, raw::RawBody, source::Place};
+
+pub(super) use self::explain::HUGE;
 
 /// Most faults of syntax told for one file.
 const MAX_SYNTAX_FAULTS: usize = 20;
@@ -13,6 +20,7 @@ const MAX_SYNTAX_FAULTS: usize = 20;
 /// The parser limits nesting to 64 levels and chains of operators to 128, so that hostile text cannot exhaust
 /// the stack here, in [`raw::convert`] or on drop; a test holds it to that.
 pub(super) fn parse(file: usize, text: &str, faults: &Faults<'_>) -> RawBody {
+    let text = &*with_numbers_that_fit(text);
     let mut whole = RawBody::default();
     let mut start = 0;
     for _ in 0..MAX_SYNTAX_FAULTS {
@@ -25,15 +33,9 @@ pub(super) fn parse(file: usize, text: &str, faults: &Faults<'_>) -> RawBody {
             Err(error) => error,
         };
         faults.note_unread_text();
-        let at = start.saturating_add(error.location().offset());
-        if at.saturating_add(1) >= text.len() && error.message().contains('}') {
-            faults.add(Place { file, offset: text.len() }, "the file ends inside a block; a `}` is missing");
-        } else {
-            // What people write most often: `stickiness { type = "lb_cookie" enabled = true }`.
-            let several = error.message().starts_with("invalid block body");
-            let hint = if several { " (several attributes in a block need a line each)" } else { "" };
-            faults.add(Place { file, offset: at }, format!("syntax error: {}{hint}", error.message()));
-        }
+        let noticed = start.saturating_add(error.location().offset());
+        let explain::Fault { at, message, resume } = explain::fault(text, start, noticed, error.message());
+        faults.add(Place { file, offset: at }, message);
 
         // Blocks before the faulty one were whole; reading goes on with the one after it.
         let faulty = last_header(text, start, at).unwrap_or(start);
@@ -42,10 +44,25 @@ pub(super) fn parse(file: usize, text: &str, faults: &Faults<'_>) -> RawBody {
         {
             append(&mut whole, raw::convert(&body, file, start));
         }
-        let Some(next) = next_header(text, at) else { break };
+        let Some(next) = resume.or_else(|| next_header(text, at)) else { break };
         start = next;
     }
     whole
+}
+
+/// Puts [`HUGE`] in the place of numbers that are beyond the parser, which would take them for faults of syntax also
+/// where nobody looks at them. Every place in the text stays what it was.
+fn with_numbers_that_fit(text: &str) -> Cow<'_, str> {
+    let huge = scan::scan(text, 0).huge;
+    if huge.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut mended = text.to_owned();
+    for range in huge {
+        let width = range.len();
+        mended.replace_range(range, &format!("{HUGE:<width$e}"));
+    }
+    Cow::Owned(mended)
 }
 
 fn append(whole: &mut RawBody, part: RawBody) {

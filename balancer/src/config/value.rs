@@ -8,6 +8,7 @@ use super::{
     raw::{Number, RawBody, RawExpression, RawValue},
     source::Place,
     suggest,
+    syntax::HUGE,
 };
 
 /// How often a variable may lead to another.
@@ -60,7 +61,7 @@ impl Value {
     pub(super) fn as_text(&self) -> Option<String> {
         match self {
             Self::Text(text) => Some(text.clone()),
-            Self::Number(number) => Some(number.to_string()),
+            Self::Number(number) if !is_huge(*number) => Some(number.to_string()),
             Self::Bool(value) => Some(value.to_string()),
             _ => None,
         }
@@ -73,6 +74,7 @@ impl fmt::Display for Value {
         match self {
             Self::Null => f.write_str("null"),
             Self::Bool(value) => value.fmt(f),
+            Self::Number(number) if is_huge(*number) => f.write_str("a number that is too large"),
             Self::Number(number) => number.fmt(f),
             Self::Text(text) => f.write_str(&shown(text)),
             Self::List(_) => f.write_str("a list"),
@@ -81,12 +83,18 @@ impl fmt::Display for Value {
     }
 }
 
+/// Whether it stands for a number that was beyond the parser.
+pub(super) fn is_huge(number: Number) -> bool {
+    number.as_f64().is_some_and(|number| number.abs() >= HUGE)
+}
+
 /// A user's text in quotes for a message: shortened, and with control characters escaped.
 pub(super) fn shown(text: &str) -> String {
     format!("\"{}\"", shortened(text))
 }
 
-fn shortened(text: &str) -> String {
+/// A user's text for a message, shortened as [`shown`] does it.
+pub(super) fn shortened(text: &str) -> String {
     let mut shown: String = text.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
     if text.chars().nth(MAX_SHOWN).is_some() {
         shown.push('…');

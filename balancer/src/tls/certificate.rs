@@ -42,6 +42,15 @@ pub enum CertificateFault {
         /// What it should hold.
         what: &'static str,
     },
+    /// The key cannot be used without a passphrase, and there is nobody to ask for it.
+    #[error(
+        "the key in {0} is encrypted with a passphrase (`openssl pkey -in {0} -out NEW` makes one without)",
+        path.display()
+    )]
+    Encrypted {
+        /// The file.
+        path: PathBuf,
+    },
     /// The certificate cannot be understood.
     #[error("{} holds what is no X.509 certificate", path.display())]
     Malformed {
@@ -83,7 +92,7 @@ impl CertificateFault {
     #[must_use]
     pub fn is_about(&self, key: &Path) -> bool {
         match self {
-            Self::Mismatch { .. } | Self::KeyKind { .. } => true,
+            Self::Mismatch { .. } | Self::KeyKind { .. } | Self::Encrypted { .. } => true,
             Self::Unreadable { path, .. } | Self::NothingThere { path, .. } => path == key,
             Self::Malformed { .. } | Self::NoRevocations { .. } | Self::Stranger { .. } => false,
         }
@@ -122,8 +131,14 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Loaded, CertificateFault> 
     };
     let facts = facts(first).ok_or_else(malformed)?;
     let (text, metadata) = read(key, MAX_FILE)?;
-    let private = PrivateKeyDer::from_pem_slice(&text)
-        .map_err(|_| CertificateFault::NothingThere { path: key.to_owned(), what: "private key" })?;
+    let private = PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
+        let path = key.to_owned();
+        if is_encrypted(&text) {
+            CertificateFault::Encrypted { path }
+        } else {
+            CertificateFault::NothingThere { path, what: "private key" }
+        }
+    })?;
     let provider = rustls::crypto::ring::default_provider();
     match CertifiedKey::from_der(chain.clone(), private.clone_key(), &provider) {
         Ok(_) => {}
@@ -137,6 +152,14 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Loaded, CertificateFault> 
     }
     let key_is_public = metadata.permissions().mode() & 0o004 != 0;
     Ok(Loaded { chain, key: private, key_is_public, facts })
+}
+
+/// Whether there is a key that needs a passphrase: of PKCS #8 (RFC 5958), or of the form before it (RFC 1421).
+fn is_encrypted(pem: &[u8]) -> bool {
+    String::from_utf8_lossy(pem).lines().any(|line| {
+        line.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+            || line.strip_prefix("Proc-Type:").is_some_and(|kind| kind.trim_end().ends_with("ENCRYPTED"))
+    })
 }
 
 fn facts(der: &CertificateDer<'_>) -> Option<CertificateFacts> {

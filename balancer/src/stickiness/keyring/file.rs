@@ -28,6 +28,9 @@ pub enum KeyFileFault {
     /// So many bytes are neither one secret nor several.
     #[error("{}", KeyringError::Size(*.0))]
     Size(usize),
+    /// A secret that can be guessed.
+    #[error("secret {0} of it is not random: it repeats itself or counts; allowed: bytes of /dev/urandom")]
+    Guessable(usize),
     /// The system refused something.
     #[error("{action}: {error}")]
     Io {
@@ -49,6 +52,10 @@ pub(super) fn load_or_create(path: &Path) -> Result<Keyring, KeyringError> {
             Some(ring) => Ok(ring),
             None => {
                 create(path)?;
+                tracing::info!(
+                    file = %path.display(),
+                    "a key file was made anew: cookies of other secrets count as absent from now on"
+                );
                 load(path)?.ok_or_else(|| tried("cannot open")(io::ErrorKind::NotFound.into()))
             }
         })
@@ -82,7 +89,31 @@ fn load(path: &Path) -> Result<Option<Keyring>, KeyFileFault> {
     if bytes.len() == too_many {
         return Err(KeyFileFault::Size(usize::try_from(metadata.len()).unwrap_or(usize::MAX)));
     }
+    if let Some(place) = bytes.chunks_exact(SECRET_LEN).position(is_guessable) {
+        return Err(KeyFileFault::Guessable(place + 1));
+    }
     Keyring::from_bytes(&bytes).map(Some).map_err(|_| KeyFileFault::Size(bytes.len()))
+}
+
+/// Fewest different bytes of a secret. Of 32 random bytes 30 differ; those of 32 random hexadecimal digits are 14, and
+/// fewer than 8 no sooner than the keys of two balancers are the same by chance.
+const FEWEST_BYTES: usize = 8;
+
+/// Whether a secret is what a blank disk, a default or somebody's fingers make: few different bytes, a short piece over
+/// and over, or steps of one size.
+fn is_guessable(secret: &[u8]) -> bool {
+    let mut seen = [false; 256];
+    secret.iter().for_each(|&byte| {
+        if let Some(seen) = seen.get_mut(usize::from(byte)) {
+            *seen = true;
+        }
+    });
+    let different = seen.iter().filter(|seen| **seen).count();
+    let repeats =
+        |period: usize| secret.iter().zip(secret.iter().skip(period)).all(|(one, other)| one == other);
+    let mut steps = secret.iter().zip(secret.iter().skip(1)).map(|(one, next)| next.wrapping_sub(*one));
+    let first = steps.next();
+    different < FEWEST_BYTES || (1..=SECRET_LEN / 2).any(repeats) || steps.all(|step| Some(step) == first)
 }
 
 /// Makes the file with one new secret, whole or not at all; leaves one that somebody else made meanwhile.
@@ -164,7 +195,7 @@ mod tests {
     fn a_file_that_others_may_read_or_write_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
-        fs::write(&path, [5; 32]).unwrap();
+        fs::write(&path, b"Wz1\xFFq8Lm,.x7\x00rT5)bQ2e~Kp9^vC3(n6").unwrap();
         for mode in [0o640, 0o604, 0o620, 0o602, 0o666] {
             set_mode(&path, mode);
             let error = Keyring::load_or_create(&path).unwrap_err().to_string();
@@ -174,6 +205,46 @@ mod tests {
         for mode in [0o600, 0o400, 0o700] {
             set_mode(&path, mode);
             Keyring::load_or_create(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_secret_that_can_be_guessed_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        let good = fs::read({
+            Keyring::load_or_create(&path).unwrap();
+            &path
+        })
+        .unwrap();
+        let counting: Vec<u8> = (0..32).collect();
+        let backwards: Vec<u8> = (0..32).map(|at| 250 - 3 * at).collect();
+        let weak: [&[u8]; 8] = [
+            &[0; 32],
+            &[255; 32],
+            b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
+            b"passwordpasswordpasswordpassword",
+            b"0123456789abcdef0123456789abcdef",
+            b"changemechangemechangemechangeme",
+            &counting,
+            &backwards,
+        ];
+        for secret in weak {
+            for (bytes, place) in [(secret.to_vec(), 1), ([&good, secret].concat(), 2)] {
+                fs::write(&path, &bytes).unwrap();
+                let error = Keyring::load_or_create(&path).unwrap_err().to_string();
+                assert!(error.contains(&format!("keys: secret {place} of it is not random")), "{error}");
+                assert!(Keyring::load(&path).is_err(), "nor by a reload");
+                assert_eq!(fs::read(&path).unwrap(), bytes, "the file is left alone");
+            }
+        }
+        // What `openssl rand -hex 16` writes, without its line feed.
+        fs::write(&path, b"9f86d081884c7d659a2feaa0c55ad015").unwrap();
+        Keyring::load_or_create(&path).unwrap();
+        for _ in 0..10_000 {
+            let mut secret = [0; SECRET_LEN];
+            getrandom::fill(&mut secret).unwrap();
+            assert!(!is_guessable(&secret), "{secret:?}");
         }
     }
 

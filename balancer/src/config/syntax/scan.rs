@@ -1,0 +1,399 @@
+//! A look at text that is no HCL, or may not be: which quotation mark, bracket or comment is not closed and where it
+//! was opened, which characters only look like others, which numbers are beyond the parser.
+//! Must not know what any word means, but for those that begin a block at the top of a file.
+
+use std::ops::Range;
+
+use super::super::blocks::begins_a_block;
+
+/// What is wrong at a place.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Oddity {
+    pub(super) at: usize,
+    pub(super) message: String,
+}
+
+/// What a look came to. Places are byte offsets of the text.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    /// The first thing that is wrong by itself.
+    pub(super) oddity: Option<Oddity>,
+    /// What is still open at the end, and where text begins that is likely not meant to be in it.
+    pub(super) unclosed: Option<(Oddity, Option<usize>)>,
+    /// Numbers that do not fit: whole ones from 2^64 on, others that are infinite.
+    pub(super) huge: Vec<Range<usize>>,
+}
+
+/// Looks at `text` from `start` on, where a line begins and nothing is open.
+pub(super) fn scan(text: &str, start: usize) -> Scan {
+    let mut scanner = Scanner {
+        text,
+        at: start,
+        indent: indent(text.get(start..).unwrap_or_default()),
+        stack: Vec::new(),
+        suspect: None,
+        inside: None,
+        found: Scan::default(),
+    };
+    while scanner.at < text.len() {
+        scanner.step();
+    }
+    scanner.finish()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Brace,
+    Bracket,
+    Parenthesis,
+    /// Between quotation marks.
+    Text,
+    /// Within `${ }` or `%{ }` of a text.
+    Template,
+}
+
+/// What is open.
+#[derive(Clone, Copy)]
+struct Open {
+    kind: Kind,
+    /// Where its sign stands.
+    at: usize,
+    /// How far its line is indented.
+    indent: usize,
+}
+
+/// How many levels are searched for a block: the parser goes no deeper.
+const MAX_DEPTH: usize = 64;
+
+/// Each byte is looked at a bounded number of times, whatever the text.
+struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+    /// How far the line is indented.
+    indent: usize,
+    stack: Vec<Open>,
+    /// A block whose brace stands where that of a block around it would.
+    suspect: Option<Open>,
+    /// Where the first line within a block begins that looks like one at the top, and what was open there.
+    inside: Option<(usize, Open)>,
+    found: Scan,
+}
+
+impl Scanner<'_> {
+    fn rest(&self) -> &str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    fn note(&mut self, at: usize, message: impl FnOnce(&Self) -> String) {
+        if self.found.oddity.is_none() {
+            self.found.oddity = Some(Oddity { at, message: message(self) });
+        }
+    }
+
+    fn go_on(&mut self, length: usize) {
+        let passed = self.text.get(self.at..self.at + length).unwrap_or_default();
+        self.at += length;
+        if passed.contains('\n') {
+            self.indent = indent(self.rest());
+        }
+    }
+
+    fn step(&mut self) {
+        if self.stack.last().is_some_and(|open| open.kind == Kind::Text) {
+            self.step_in_text();
+        } else {
+            self.step_in_code();
+        }
+        if self.stack.is_empty() {
+            (self.suspect, self.inside) = (None, None);
+        }
+    }
+
+    fn step_in_text(&mut self) {
+        let rest = self.rest();
+        let length = match rest.as_bytes() {
+            [b'"', ..] => {
+                self.stack.pop();
+                1
+            }
+            [b'\n', ..] => {
+                self.end_text_at_line_end();
+                0
+            }
+            [b'\\', b'\n', ..] => 1,
+            [b'$', b'$', b'{', ..] | [b'%', b'%', b'{', ..] => 3,
+            [b'$' | b'%', b'{', ..] => {
+                self.push(Kind::Template);
+                2
+            }
+            [b'\\', ..] => 1 + char_len(rest.get(1..).unwrap_or_default()),
+            _ => char_len(rest),
+        };
+        self.go_on(length);
+    }
+
+    /// A text that its line does not close is taken to end there, with all texts around it.
+    fn end_text_at_line_end(&mut self) {
+        let is_text = |open: &Open| matches!(open.kind, Kind::Text | Kind::Template);
+        let inner = self.stack.iter().rposition(|open| !is_text(open)).map_or(0, |place| place + 1);
+        let outer = self.stack.get(inner).copied();
+        let template = self.stack.iter().skip(inner).find(|open| open.kind == Kind::Template).copied();
+        self.stack.truncate(inner);
+        if let Some(Open { at, .. }) = template {
+            self.note(at, |scanner| {
+                let sign = scanner.text.get(at..at + 2).unwrap_or_default();
+                format!("the `{sign}` that begins here is not closed in its line; a `}}` is missing")
+            });
+        } else if let Some(Open { at, .. }) = outer {
+            self.note(at, |scanner| {
+                let line = scanner.text.get(at..scanner.at).unwrap_or_default();
+                match line.chars().find(|letter| is_foreign_quote(*letter) && *letter != '\'') {
+                    Some(other) => {
+                        format!("the text that begins here ends with {other}; allowed: the plain \"")
+                    }
+                    None => "the text that begins here is not closed in its line; a \" is missing".to_owned(),
+                }
+            });
+        }
+    }
+
+    fn step_in_code(&mut self) {
+        let at = self.at;
+        let begins_line = at == 0 || self.text.as_bytes().get(at - 1) == Some(&b'\n');
+        if begins_line
+            && let Some(top) = self.stack.last().copied()
+            && self.rest().lines().next().is_some_and(begins_a_block)
+        {
+            let open = self.suspect.unwrap_or(top);
+            self.inside.get_or_insert((at, open));
+        }
+        let rest = self.rest();
+        let line_end = rest.find('\n').unwrap_or(rest.len());
+        let length = match rest.as_bytes() {
+            [b'#', ..] | [b'/', b'/', ..] => line_end,
+            [b'/', b'*', ..] => match rest.find("*/") {
+                Some(end) => end + 2,
+                None => {
+                    let length = rest.len();
+                    self.note(at, |_| {
+                        "the comment that begins here has no end; a `*/` is missing".to_owned()
+                    });
+                    length
+                }
+            },
+            [b'<', b'<', ..] => self.heredoc(),
+            [b'"', ..] => self.open(Kind::Text),
+            [b'{', ..] => self.open(Kind::Brace),
+            [b'[', ..] => self.open(Kind::Bracket),
+            [b'(', ..] => self.open(Kind::Parenthesis),
+            [b'}', ..] => self.close(Kind::Brace),
+            [b']', ..] => self.close(Kind::Bracket),
+            [b')', ..] => self.close(Kind::Parenthesis),
+            [b'0'..=b'9', ..] => self.number(),
+            _ => self.word_or_sign(),
+        };
+        self.go_on(length);
+    }
+
+    fn word_or_sign(&mut self) -> usize {
+        let rest = self.rest();
+        let Some(first) = rest.chars().next() else { return 1 };
+        if first.is_alphabetic() || first == '_' {
+            return rest
+                .find(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '-'))
+                .unwrap_or(rest.len());
+        }
+        if is_foreign_quote(first) {
+            self.note(self.at, |_| format!("{first} is no quotation mark here; allowed: the plain \""));
+        } else if !first.is_ascii()
+            && (first.is_whitespace() || matches!(first, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}'))
+        {
+            self.note(self.at, |_| {
+                let code = u32::from(first);
+                format!(
+                    "the character U+{code:04X} looks like a space or like nothing; allowed: plain spaces"
+                )
+            });
+        }
+        first.len_utf8()
+    }
+
+    /// `<<WORD` or `<<-WORD`: text up to a line of that word.
+    fn heredoc(&mut self) -> usize {
+        let rest = self.rest();
+        let after = rest.get(2..).unwrap_or_default();
+        let name = after.strip_prefix('-').unwrap_or(after);
+        let length = name.find(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '-'));
+        let word = name.get(..length.unwrap_or(name.len())).unwrap_or_default();
+        if word.is_empty() {
+            return 2;
+        }
+        let mut end = 0;
+        for (number, line) in rest.split_inclusive('\n').enumerate() {
+            end += line.len();
+            if number > 0 && line.trim() == word {
+                return end - usize::from(line.ends_with('\n'));
+            }
+        }
+        let (all, word) = (rest.len(), word.to_owned());
+        self.note(self.at, |_| {
+            format!("the text that begins here with <<{word} has no end; a line `{word}` is missing")
+        });
+        all
+    }
+
+    fn number(&mut self) -> usize {
+        let bytes = self.rest().as_bytes();
+        let digits = |from: usize| bytes.iter().skip(from).take_while(|byte| byte.is_ascii_digit()).count();
+        let mut length = digits(0);
+        let is_whole = |length: usize| !matches!(bytes.get(length), Some(b'.' | b'e' | b'E'));
+        let whole = is_whole(length);
+        if bytes.get(length) == Some(&b'.') && digits(length + 1) > 0 {
+            length += 1 + digits(length + 1);
+        }
+        if matches!(bytes.get(length), Some(b'e' | b'E')) {
+            let signed = length + 1 + usize::from(matches!(bytes.get(length + 1), Some(b'+' | b'-')));
+            if digits(signed) > 0 {
+                length = signed + digits(signed);
+            }
+        }
+        let written = self.rest().get(..length).unwrap_or_default();
+        let fits = if whole {
+            written.parse::<u64>().is_ok()
+        } else {
+            written.parse::<f64>().is_ok_and(f64::is_finite)
+        };
+        if !fits {
+            self.found.huge.push(self.at..self.at + length);
+        }
+        length.max(1)
+    }
+
+    fn push(&mut self, kind: Kind) {
+        self.stack.push(Open { kind, at: self.at, indent: self.indent });
+    }
+
+    fn open(&mut self, kind: Kind) -> usize {
+        self.push(kind);
+        1
+    }
+
+    /// Closes what is open. Brackets that a brace closes have lost their own.
+    fn close(&mut self, kind: Kind) -> usize {
+        let sign = self.rest().get(..1).unwrap_or_default().to_owned();
+        while let Some(open) = self.stack.last().copied() {
+            match (open.kind, kind) {
+                (Kind::Template, Kind::Brace) => {
+                    self.stack.pop();
+                    return 1;
+                }
+                (opened, closed) if opened == closed => {
+                    self.stack.pop();
+                    if kind == Kind::Brace {
+                        self.suspect_by_column(open);
+                    }
+                    return 1;
+                }
+                (Kind::Bracket | Kind::Parenthesis, Kind::Brace) => {
+                    self.stack.pop();
+                    self.note(open.at, |scanner| {
+                        let place = format!("before the `}}` in line {}", scanner.line(scanner.at));
+                        scanner.not_closed(open, &place)
+                    });
+                }
+                _ => break,
+            }
+        }
+        self.note(self.at, |_| {
+            format!("this `{sign}` closes nothing; there is one too many, here or further up")
+        });
+        1
+    }
+
+    /// A brace at the beginning of its line, beneath the line of another block than the one that it closes.
+    fn suspect_by_column(&mut self, closed: Open) {
+        let is_first = self
+            .text
+            .get(..self.at)
+            .is_some_and(|before| before.trim_end_matches([' ', '\t']).ends_with('\n'));
+        if !is_first || self.indent == closed.indent {
+            return;
+        }
+        let is_beneath = |open: &Open| open.kind == Kind::Brace && open.indent == self.indent;
+        if self.stack.iter().rev().take(MAX_DEPTH).any(is_beneath) {
+            self.suspect.get_or_insert(closed);
+        }
+    }
+
+    fn line_start(&self, at: usize) -> usize {
+        self.text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1)
+    }
+
+    /// The number of the line that a place is in, from 1.
+    fn line(&self, at: usize) -> usize {
+        1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count()
+    }
+
+    /// `… in line 3 is not closed; a … is missing` and where.
+    fn not_closed(&self, open: Open, place: &str) -> String {
+        let line = self.text.get(self.line_start(open.at)..open.at).unwrap_or_default();
+        let before = line.rsplit(['{', '[', '(']).next().unwrap_or_default().trim();
+        let before: String = before.chars().take(60).collect();
+        let number = self.line(open.at);
+        match open.kind {
+            Kind::Brace if !before.is_empty() && !before.contains('=') => {
+                format!("the block `{before}` in line {number} is not closed; a `}}` is missing {place}")
+            }
+            kind => {
+                let (sign, other) = match kind {
+                    Kind::Bracket => ('[', ']'),
+                    Kind::Parenthesis => ('(', ')'),
+                    _ => ('{', '}'),
+                };
+                let of = if before.is_empty() { String::new() } else { format!(" after `{before}`") };
+                format!("the `{sign}`{of} in line {number} is not closed; a `{other}` is missing {place}")
+            }
+        }
+    }
+
+    fn finish(mut self) -> Scan {
+        if self.stack.last().is_some_and(|open| open.kind == Kind::Text) {
+            self.end_text_at_line_end();
+        }
+        if let Some(top) = self.stack.last().copied() {
+            let (open, resume, place) = match self.inside {
+                Some((at, open)) => (open, Some(at), format!("before line {}", self.line(at))),
+                None => (self.suspect.unwrap_or(top), None, "before the end of the file".to_owned()),
+            };
+            // A block is at fault where it begins, all else where its sign stands.
+            let at = match open.kind {
+                Kind::Brace => self.line_start(open.at) + open.indent,
+                _ => open.at,
+            };
+            let message = self.not_closed(open, &place);
+            self.found.unclosed = Some((Oddity { at, message }, resume));
+        }
+        self.found
+    }
+}
+
+/// How many bytes of white space the first line begins with.
+fn indent(text: &str) -> usize {
+    text.bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
+}
+
+fn char_len(text: &str) -> usize {
+    text.chars().next().map_or(1, char::len_utf8)
+}
+
+/// Quotation marks of word processors and of other languages.
+fn is_foreign_quote(letter: char) -> bool {
+    matches!(
+        letter,
+        '\'' | '`' | '´' | '«' | '»' | '\u{2018}'
+            ..='\u{201f}' | '\u{2032}' | '\u{2033}' | '\u{2039}' | '\u{203a}' | '\u{ff02}' | '\u{ff07}'
+    )
+}
+
+#[cfg(test)]
+mod tests;

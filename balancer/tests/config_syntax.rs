@@ -1,0 +1,216 @@
+//! Faults of syntax: what is wrong and where it was made, not where it was noticed; the blocks after it are read.
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+use std::path::PathBuf;
+
+use balancer::{config, model::Configuration};
+
+fn parse(text: &str) -> Result<Configuration, String> {
+    config::parse(&[(PathBuf::from("x.hcl"), text.to_owned())]).map_err(|errors| errors.to_string())
+}
+
+/// A block after the fault, with a fault of its own: it has to be found as well.
+const NEXT: &str = "target_group \"next\" {\n  por = 80\n}\n";
+
+/// The text is refused with one fault, which begins so, and the block after it is read.
+fn told(text: &str, begin: &str) {
+    let faults = parse(text).expect_err(text);
+    assert!(faults.starts_with(&format!("x.hcl:{begin}")) && faults.lines().count() == 1, "{faults}\n{text}");
+    let both = parse(&format!("{text}{NEXT}")).expect_err(text);
+    let lines: Vec<&str> = both.lines().collect();
+    let own = faults.split(" before ").next().unwrap_or_default();
+    assert!(lines.len() == 2 && lines[0].starts_with(own), "{both}\n{text}");
+    let line = text.lines().count() + 2;
+    assert!(lines[1].starts_with(&format!("x.hcl:{line}:3: unknown attribute `por`")), "{both}\n{text}");
+}
+
+#[test]
+fn a_quotation_mark_that_is_missing_is_told_in_its_line() {
+    let unclosed = "the text that begins here is not closed in its line; a \" is missing";
+    for (text, place) in [
+        ("target_group \"a\" {\n  name = \"a\n  protocol = \"HTTP\"\n}\n", "2:10"),
+        ("target_group \"a\" {\n  name = \"a\n}\n", "2:10"),
+        ("target_group \"a\" {\n  name = a\"\n}\n", "2:11"),
+        ("target_group \"a {\n  protocol = \"HTTP\"\n}\n", "1:14"),
+        ("target_group a\" {\n  protocol = \"HTTP\"\n}\n", "1:15"),
+        ("target_group \"a\" {\n  targets = [\"h:1\", \"h:2, \"h:3\"]\n}\n", "2:31"),
+        ("target_group \"a\" {\n  targets = [\n    \"h:1,\n    \"h:2\",\n  ]\n}\n", "3:5"),
+        ("target_group \"a\" {\r\n  name = \"a\r\n  protocol = \"HTTP\"\r\n}\r\n", "2:10"),
+        ("target_group \"a\" {\n  name = \"a\\\"\n  protocol = \"HTTP\"\n}\n", "2:10"),
+    ] {
+        told(text, &format!("{place}: {unclosed}"));
+    }
+    told("target_group \"a\" {\n  name = \"a${var.b\"\n}\n", "2:12: the `${` that begins here is not closed");
+}
+
+#[test]
+fn a_bracket_that_is_missing_is_told_where_its_other_is() {
+    for (text, begin) in [
+        (
+            "target_group \"a\" {\n  port = 80\n",
+            "1:1: the block `target_group \"a\"` in line 1 is not closed; a `}` is missing before",
+        ),
+        (
+            "target_group \"a\" {\n  stickiness {\n    type = \"lb_cookie\"\n  }\n\n",
+            "1:1: the block `target_group \"a\"` in line 1 is not closed",
+        ),
+        // Which one was forgotten shows in how the lines are indented.
+        (
+            "target_group \"a\" {\n  stickiness {\n    type = \"lb_cookie\"\n}\n",
+            "2:3: the block `stickiness` in line 2 is not closed",
+        ),
+        (
+            "listener \"a\" {\n  port = 80\n  default_action {\n    fixed_response {\n      status_code = 200\n  }\n}\n",
+            "4:5: the block `fixed_response` in line 4 is not closed",
+        ),
+        ("locals {\n  a = {\n    b = 1\n}\n", "2:3: the `{` after `a =` in line 2 is not closed"),
+        (
+            "target_group \"a\" {\n  targets = [\"h:1\", \"h:2\"\n}\n",
+            "2:13: the `[` after `targets =` in line 2 is not closed; a `]` is missing before the `}` in line 3",
+        ),
+        (
+            "target_group \"a\" {\n  targets = [\n    \"h:1\",\n  port = 80\n}\n",
+            "2:13: the `[` after `targets =` in line 2 is not closed",
+        ),
+        ("target_group \"a\" {\n  port = (80\n}\n", "2:10: the `(` after `port =` in line 2 is not closed"),
+        ("target_group \"a\" {\n  port = 80\n}\n}\n", "4:1: this `}` closes nothing"),
+        ("target_group \"a\" {\n  targets = \"h:1\"]\n}\n", "2:18: this `]` closes nothing"),
+    ] {
+        told(text, begin);
+    }
+    let text = format!("target_group \"a\" {{\n  port = 80\n{NEXT}");
+    let faults = parse(&text).unwrap_err();
+    assert!(faults.contains("is not closed; a `}` is missing before line 3\n"), "{faults}");
+}
+
+#[test]
+fn what_has_no_end_is_told_where_it_begins() {
+    for (text, begin) in [
+        (
+            "target_group \"a\" {\n  name = <<EOT\na\n}\n",
+            "2:10: the text that begins here with <<EOT has no end; a line `EOT`",
+        ),
+        (
+            "target_group \"a\" {\n  name = <<-END\na\n  END.\n}\n",
+            "2:10: the text that begins here with <<END has no end",
+        ),
+        ("target_group \"a\" {\n  /* port = 80\n}\n", "2:3: the comment that begins here has no end; a `*/`"),
+    ] {
+        let faults = parse(text).unwrap_err();
+        assert!(faults.starts_with(&format!("x.hcl:{begin}")) && faults.lines().count() == 1, "{faults}");
+    }
+}
+
+#[test]
+fn characters_that_look_like_others_are_told() {
+    for (text, begin) in [
+        ("target_group “a” {\n}\n", "1:14: “ is no quotation mark here; allowed: the plain \""),
+        ("target_group \"a\" {\n  name = “a”\n}\n", "2:10: “ is no quotation mark"),
+        ("target_group \"a\" {\n  name = 'a'\n}\n", "2:10: ' is no quotation mark"),
+        ("target_group \"a\" {\n  name = `a`\n}\n", "2:10: ` is no quotation mark"),
+        (
+            "target_group \"a\" {\n  name = \"a”\n}\n",
+            "2:10: the text that begins here ends with ”; allowed: the plain \"",
+        ),
+        ("target_group \"a\" {\n\u{a0} name = \"a\"\n}\n", "2:1: the character U+00A0 looks like a space"),
+        ("target_group \"a\" {\n  name\u{200b} = \"a\"\n}\n", "2:7: the character U+200B looks like a space"),
+    ] {
+        told(text, begin);
+    }
+    // Within a text or a comment they are as good as others.
+    parse("# it's “fine”\ntarget_group \"a\" {\n  tags = { a = \"it's “fine”\u{a0}\" }\n}\n").unwrap();
+}
+
+#[test]
+fn signs_that_are_missing_or_too_many_are_told_in_words() {
+    for (line, begin) in [
+        ("port 80", "2:6: syntax error: a `=` is missing after `port`; allowed: `port = …`"),
+        ("port: 80", "2:5: syntax error: `:` gives no value; allowed: `port = …`"),
+        ("port : 80", "2:6: syntax error: `:` gives no value; allowed: `port = …`"),
+        ("port := 80", "2:6: syntax error: `:` gives no value"),
+        ("port == 80", "2:7: syntax error: one `=` too many"),
+        ("port =", "2:7: syntax error: the value of `port` is missing"),
+        ("port = # later", "2:8: syntax error: the value of `port` is missing"),
+        ("port = 80,", "2:10: syntax error: `,` has no place after a value; allowed: an attribute a line"),
+        ("port = 80;", "2:10: syntax error: `;` has no place after a value"),
+        (
+            "port = 80 name = \"x\"",
+            "2:11: syntax error: the value ends before this; allowed: an attribute a line",
+        ),
+        (
+            "deregistration_delay = 300s",
+            "2:27: syntax error: a number ends before this; allowed: digits alone",
+        ),
+        ("targets = [\"h:1\" \"h:2\"]", "2:18: syntax error: a `,` is missing before this"),
+        ("targets = [\n\"h:1\"\n\"h:2\"\n]", "4:1: syntax error: a `,` is missing before this"),
+        ("  protocol \"HTTP\"", "2:18: syntax error: a `=` or a `{` is missing after `protocol`"),
+    ] {
+        told(&format!("target_group \"a\" {{\n{line}\n}}\n"), begin);
+    }
+    told(
+        "target_group \"a\"\n{\n}\n",
+        "1:17: syntax error: a `{` is missing; allowed: `target_group … {` in one line",
+    );
+    let json = parse("{\n  \"target_group\": {}\n}\n").unwrap_err();
+    assert!(json.starts_with("x.hcl:1:1: syntax error: this looks like JSON; allowed: HCL"), "{json}");
+}
+
+#[test]
+fn numbers_beyond_any_range_are_told_at_their_place_where_they_are_looked_at() {
+    for (text, fault) in [
+        (
+            "port = 18446744073709551616",
+            "2:8: `port` = 18446744073709551616 is out of range; allowed: a whole number from 1",
+        ),
+        (
+            "port = 99999999999999999999999999999999",
+            "2:8: `port` = 99999999999999999999999999999999 is out of range",
+        ),
+        ("port = 1e999", "2:8: `port` = 1e999 is out of range"),
+        ("port = -18446744073709551616", "2:8: `port` = -18446744073709551616 is out of range"),
+        ("slow_start = 18446744073709551616", "2:14: `slow_start` = 18446744073709551616; allowed: 0, or"),
+        ("port = var.huge", "2:8: `port` = a number that is too large is out of range"),
+        ("name = 18446744073709551616", "2:8: `name` = a number that is too large is no text"),
+        ("targets = [18446744073709551616]", "2:12: a number that is too large is no target"),
+    ] {
+        let variable = "variable \"huge\" {\n  default = 18446744073709551616\n}\n";
+        told(&format!("target_group \"a\" {{\n{text}\n}}\n{variable}"), fault);
+    }
+    for unseen in [
+        "provider \"x\" {\n  account = 18446744073709551616\n}\n",
+        "resource \"aws_instance\" \"x\" {\n  list = [1, 123456789012345678901234567890, { a = 1e400 }]\n}\n",
+        "output \"x\" {\n  value = \"${18446744073709551616}\"\n}\n",
+        "locals {\n  unused = 18446744073709551616\n}\n",
+    ] {
+        parse(&format!("{unseen}target_group \"a\" {{\n  tags = {{ n = 18446744073709551616 }}\n}}\n"))
+            .unwrap();
+    }
+}
+
+#[test]
+fn numbers_are_told_with_their_unit() {
+    for (text, allowed) in [
+        ("deregistration_delay = 3601", "allowed: a whole number from 0 to 3600 seconds"),
+        ("deregistration_delay = \"300s\"", "allowed: a whole number from 0 to 3600 seconds"),
+        ("slow_start = 901", "allowed: 0, or a whole number from 30 to 900 seconds"),
+        (
+            "stickiness {\n  type = \"lb_cookie\"\n  cookie_duration = 0\n}",
+            "allowed: a whole number from 1 to 604800 seconds",
+        ),
+        (
+            "stickiness {\n  type = \"lb_cookie\"\n  load_factor = 1\n}",
+            "allowed: 0, or a whole number from 110 to 1000 percent",
+        ),
+        ("health_check {\n  interval = 1\n}", "allowed: a whole number from 5 to 300 seconds"),
+        ("health_check {\n  healthy_threshold = 1\n}", "allowed: a whole number from 2 to 10"),
+        ("port = 0", "allowed: a whole number from 1 to 65535"),
+    ] {
+        let faults = parse(&format!("target_group \"a\" {{\n{text}\n}}\n")).unwrap_err();
+        assert!(faults.ends_with(allowed) && faults.lines().count() == 1, "{faults}");
+    }
+}

@@ -9,11 +9,11 @@ use std::{
     path::Path,
 };
 
-/// Why a file is not read. Shown as what follows its name: "is a pipe, not a regular file".
+/// Why a file is not read. Shown as what follows its name.
 #[derive(Debug, thiserror::Error)]
 pub enum FileFault {
     /// Something else stands in its place.
-    #[error("is {0}, not a regular file")]
+    #[error("cannot be read: it is no file but {0}")]
     Kind(&'static str),
     /// It is longer than its kind may be.
     #[error("is larger than {0} bytes")]
@@ -105,12 +105,12 @@ mod tests {
         std::os::unix::fs::symlink(&pipe, &link).unwrap();
         let socket = folder.path().join("socket");
         let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-        assert_eq!(told(&pipe), "is a pipe, not a regular file");
-        assert_eq!(told(&link), "is a pipe, not a regular file");
-        assert_eq!(told(&socket), "is a socket, not a regular file");
-        assert_eq!(told(folder.path()), "is a folder, not a regular file");
+        assert_eq!(told(&pipe), "cannot be read: it is no file but a pipe");
+        assert_eq!(told(&link), "cannot be read: it is no file but a pipe");
+        assert_eq!(told(&socket), "cannot be read: it is no file but a socket");
+        assert_eq!(told(folder.path()), "cannot be read: it is no file but a folder");
         for device in ["/dev/zero", "/dev/null", "/dev/tty"] {
-            assert_eq!(told(Path::new(device)), "is a character device, not a regular file");
+            assert_eq!(told(Path::new(device)), "cannot be read: it is no file but a character device");
         }
         assert_eq!(told(&folder.path().join("none")), "cannot be read: there is no such file or folder");
     }

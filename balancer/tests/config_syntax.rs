@@ -22,11 +22,13 @@ fn told(text: &str, begin: &str) {
     let faults = parse(text).expect_err(text);
     assert!(faults.starts_with(&format!("x.hcl:{begin}")) && faults.lines().count() == 1, "{faults}\n{text}");
     let both = parse(&format!("{text}{NEXT}")).expect_err(text);
-    let lines: Vec<&str> = both.lines().collect();
     let own = faults.split(" before ").next().unwrap_or_default();
-    assert!(lines.len() == 2 && lines[0].starts_with(own), "{both}\n{text}");
-    let line = text.lines().count() + 2;
-    assert!(lines[1].starts_with(&format!("x.hcl:{line}:3: unknown attribute `por`")), "{both}\n{text}");
+    let next = format!("x.hcl:{}:3: unknown attribute `por`", text.lines().count() + 2);
+    let (first, second) = both.split_once('\n').unwrap_or_default();
+    assert!(
+        first.starts_with(own) && second.starts_with(&next) && both.lines().count() == 2,
+        "{both}\n{text}"
+    );
 }
 
 #[test]
@@ -212,5 +214,78 @@ fn numbers_are_told_with_their_unit() {
     ] {
         let faults = parse(&format!("target_group \"a\" {{\n{text}\n}}\n")).unwrap_err();
         assert!(faults.ends_with(allowed) && faults.lines().count() == 1, "{faults}");
+    }
+}
+
+#[test]
+fn a_fault_that_follows_from_another_is_not_told() {
+    let listener = "listener \"web\" {\n  port = 80\n  default_action {\n    type = \"forward\"\n    \
+                    target_group_arn = target_group.app.arn\n  }\n}\n";
+    let sticky = "listener \"web\" {\n  port = 80\n  default_action {\n    type = \"forward\"\n    forward {\n      \
+                  target_group { arn = target_group.app.arn }\n      target_group { arn = target_group.b.arn }\n      \
+                  stickiness {\n        enabled = true\n        duration = 60\n      }\n    }\n  }\n}\n\
+                  target_group \"b\" {\n  stickiness {\n    type = \"lb_cookie\"\n  }\n}\n";
+    let rule = "listener_rule \"r\" {\n  listener_arn = listener.web.arn\n  action {\n    type = \"forward\"\n    \
+                target_group_arn = target_group.app.arn\n  }\n  condition {\n    path_pattern { values = [\"/a\"] }\n  }\n}\n\
+                target_group \"app\" {}\n";
+    for (rest, faulty) in [
+        // Misspelt kinds and labels: what they would have defined is not known.
+        (listener, "target_gruop \"app\" {\n}\n"),
+        (listener, "resource \"aws_lb_target_gruop\" \"app\" {\n}\n"),
+        (listener, "resource \"aws_lb_target_group\" {\n}\n"),
+        (listener, "target_group {\n}\n"),
+        (listener, "target_group \"app\" \"two\" {\n}\n"),
+        // Values.
+        (listener, "target_group \"app\" {\n  name = \"-\"\n}\n"),
+        (listener, "target_group \"app\" {\n  port = 0\n  targets = [\"127.0.0.1\"]\n}\n"),
+        (listener, "target_group \"app\" {\n  protocol = \"FTP\"\n  target_tls_verification = \"off\"\n}\n"),
+        (listener, "target_group \"app\" {\n  health_check {\n    interval = 1\n  }\n}\n"),
+        (listener, "target_group \"app\" {\n  stickiness {\n    type = \"cookie\"\n  }\n}\n"),
+        (
+            listener,
+            "target_group \"app\" {\n  stickiness {\n    type = \"cookie\"\n    cookie_name = \"A\"\n  }\n}\n",
+        ),
+        (
+            listener,
+            "target_group \"app\" {\n  health_check {\n    interval = 400\n    timeout = 100\n  }\n}\n",
+        ),
+        (
+            listener,
+            "target_group \"app\" {\n  load_balancing_algorithm_type = \"random\"\n  load_balancing_anomaly_mitigation = \"on\"\n}\n",
+        ),
+        (
+            listener,
+            "target_group \"app\" {\n  protocol = \"HTPS\"\n  target_tls_server_name = \"a.test\"\n}\n",
+        ),
+        (
+            rule,
+            "listener \"web\" {\n  port = 443\n  protocol = \"HTPS\"\n  certificate_arn = \"x\"\n  alpn_policy = \"HTTP2Only\"\n  mutual_authentication {\n    mode = \"passthrough\"\n  }\n  default_action {\n    type = \"forward\"\n    target_group_arn = \"app\"\n  }\n}\n",
+        ),
+        (
+            rule,
+            "listener \"web\" {\n  port = 80\n  default_action {\n    type = \"redirct\"\n    redirect { status_code = \"HTTP_301\" }\n  }\n}\n",
+        ),
+        (sticky, "target_group \"app\" {\n  stickiness {\n    type = \"cookie\"\n  }\n}\n"),
+        (sticky, "target_group \"app\" {\n  stickiness {\n    type = \"app_cookie\"\n  }\n}\n"),
+        (
+            sticky,
+            "target_group \"app\" {\n  stickiness {\n    type = \"lb_cookie\"\n    cookie_duration = 0\n  }\n}\n",
+        ),
+        (
+            rule,
+            "listener \"web\" {\n  port = 0\n  default_action {\n    type = \"forward\"\n    target_group_arn = \"app\"\n  }\n}\n",
+        ),
+        (rule, "listener \"web\" {\n  port = 80\n}\n"),
+        (
+            rule,
+            "listener \"web\" {\n  port = 80\n  protocol = \"FTP\"\n  ssl_policy = \"ELBSecurityPolicy-TLS13-1-2-2021-06\"\n  default_action {\n    type = \"forward\"\n    target_group_arn = \"app\"\n  }\n}\n",
+        ),
+        (
+            rule,
+            "listener \"web\" {\n  port = 443\n  protocol = \"HTTPS\"\n  certificate_arn = certificate.c.arn\n  default_action {\n    type = \"forward\"\n    target_group_arn = \"app\"\n  }\n}\ncertificate \"c\" {\n  certificate_file = \"/nowhere.pem\"\n  private_key_file = \"/nowhere.key\"\n}\n",
+        ),
+    ] {
+        let faults = parse(&format!("{rest}{faulty}")).unwrap_err();
+        assert_eq!(faults.lines().count(), 1, "{faults}\n{faulty}");
     }
 }

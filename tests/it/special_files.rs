@@ -108,9 +108,12 @@ fn files_that_a_configuration_names_are_regular_files_within_a_size() {
     let files = [&own.certificate, &own.key, &authority.own.certificate, &list];
     for file in files {
         for (make, words) in [
-            (pipe as fn(&Path), "is a pipe, not a regular file"),
-            (|path| std::os::unix::fs::symlink("/dev/zero", path).unwrap(), "is a character device"),
-            (|path| fs::create_dir(path).unwrap(), "is a folder, not a regular file"),
+            (pipe as fn(&Path), "cannot be read: it is no file but a pipe"),
+            (
+                |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
+                "cannot be read: it is no file but a character device",
+            ),
+            (|path| fs::create_dir(path).unwrap(), "cannot be read: it is no file but a folder"),
             (|path| fs::File::create(path).unwrap().set_len(1 << 40).unwrap(), "is larger than"),
         ] {
             make(&bad);

@@ -197,7 +197,7 @@ pub(super) fn build(
 
 /// What belongs to an action of another type.
 fn check_foreign(action: &Fields<'_>, kind: &str) {
-    if kind.is_empty() {
+    if kind.is_empty() || action.is_wrong("type") {
         return;
     }
     if kind != "forward" && action.is_given("target_group_arn") {

@@ -137,6 +137,7 @@ impl<'a> Blocks<'a> {
             let message =
                 format!("unknown block `{kind}`{hint}; allowed: {} and Terraform's", NATIVE.join(", "));
             faults.add(block.place, message);
+            faults.note_unread_text();
         }
     }
 
@@ -146,6 +147,7 @@ impl<'a> Blocks<'a> {
                 block.place,
                 "`resource` needs a type and a label; allowed: resource \"TYPE\" \"LABEL\" { … }",
             );
+            faults.note_unread_text();
             return;
         };
         let Some(kind) = native_kind(resource_type) else { return };
@@ -155,6 +157,7 @@ impl<'a> Blocks<'a> {
             let message =
                 format!("`{resource_type}` has its files in S3; allowed: `{kind}`, which names files");
             faults.add(*type_place, message);
+            faults.note_unread_text();
         } else {
             let hint = suggest::nearest(
                 kind,
@@ -165,6 +168,7 @@ impl<'a> Blocks<'a> {
                 "unknown type `{resource_type}`{hint}; allowed: aws_lb, aws_lb_listener, aws_lb_listener_certificate, aws_lb_listener_rule, aws_lb_target_group, aws_lb_target_group_attachment"
             );
             faults.add(*type_place, message);
+            faults.note_unread_text();
         }
     }
 
@@ -182,6 +186,8 @@ impl<'a> Blocks<'a> {
                 if is_resource { "resource \"TYPE\" \"LABEL\" { … }" } else { "\"LABEL\" { … }" };
             let place = labels.get(1).map_or(label_place, |(_, place)| *place);
             faults.add(place, format!("`{kind}` takes one label, its name; allowed: {spelling}"));
+            // What refers to it goes by the label that it was meant to have.
+            faults.note_unread_text();
         }
         let found = Found { block, label, label_place, is_resource };
         match kind {

@@ -32,7 +32,7 @@ pub(super) fn check(fields: &Fields<'_>, group: &TargetGroup) {
         );
         fields.fault_at("slow_start", message);
     }
-    if group.anomaly_mitigation && !weighted_random {
+    if group.anomaly_mitigation && !weighted_random && !fields.is_wrong("load_balancing_algorithm_type") {
         let message = "You cannot enable anomaly mitigation without weighted random algorithm on a target group; \
                        allowed: \"off\", or `load_balancing_algorithm_type` = \"weighted_random\"";
         fields.fault_at("load_balancing_anomaly_mitigation", message);

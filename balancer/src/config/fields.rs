@@ -203,6 +203,25 @@ impl<'a> Fields<'a> {
         self.context.scope.resolve(&attribute.value).is_ok_and(|value| self.is_nothing(name, &value))
     }
 
+    /// Whether what is written for a choice or a number is a fault, so that what depends on it cannot be judged.
+    /// Notes nothing.
+    pub(super) fn is_wrong(&self, name: &str) -> bool {
+        let Some(attribute) = self.written(name) else { return false };
+        let Ok(value) = self.context.scope.resolve(&attribute.value) else { return true };
+        let text = value.as_text().unwrap_or_default();
+        match self.kind(name) {
+            _ if matches!(value, Value::Null) => false,
+            Some(Kind::Choice { allowed, .. }) => !allowed.contains(&text.as_str()),
+            Some(Kind::AnyCase { allowed, .. }) => {
+                !allowed.iter().any(|word| word.eq_ignore_ascii_case(&text))
+            }
+            Some(Kind::Whole { min, max, .. }) => {
+                !value.as_whole().is_some_and(|whole| (min..=max).contains(&&whole))
+            }
+            _ => false,
+        }
+    }
+
     fn is_nothing(&self, name: &str, value: &Value) -> bool {
         let empty = matches!(value, Value::Text(text) if text.is_empty());
         matches!(value, Value::Null) || (empty && matches!(self.kind(name), Some(Kind::Reference { .. })))

@@ -92,7 +92,8 @@ pub(super) fn build(
     protocol_version: ProtocolVersion,
 ) -> HealthCheck {
     let (interval, timeout) = (fields.whole("interval"), fields.whole("timeout"));
-    if timeout >= interval {
+    let are_known = !fields.is_wrong("interval") && !fields.is_wrong("timeout");
+    if timeout >= interval && are_known {
         let name = if fields.is_given("timeout") { "timeout" } else { "interval" };
         let message = format!(
             "Health check timeout '{timeout}' must be smaller than the interval '{interval}'; \

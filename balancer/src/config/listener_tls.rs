@@ -124,6 +124,9 @@ impl<'n, 'a> Certificates<'n, 'a> {
         let given = fields.text("ssl_policy").filter(|name| !name.is_empty());
         let alpn = fields.choice("alpn_policy");
         if fields.choice("protocol") != "HTTPS" {
+            if fields.is_wrong("protocol") {
+                return None;
+            }
             for name in ["ssl_policy", "certificate_arn"] {
                 let text = fields.value(name).and_then(|(value, _)| value.as_text());
                 if fields.is_given(name) && text.as_deref() != Some("") {

@@ -62,6 +62,9 @@ pub(super) fn build(
         fields.require("mode");
     }
     let mode = fields.choice("mode");
+    if fields.is_wrong("mode") || listener.is_wrong("protocol") {
+        return None;
+    }
     if mode != "off" && listener.choice("protocol") != "HTTPS" {
         let message = format!("`mode` = \"{mode}\" is for HTTPS; allowed: \"off\", or an HTTPS listener");
         fields.fault_at("mode", message);

@@ -165,7 +165,7 @@ fn kind(fields: &Fields<'_>, enabled: bool, prefix: &str) -> StickinessKind {
             StickinessKind::ApplicationCookie { cookie_name: String::new() }
         }
         // Terraform's provider passes over the name where it has no meaning.
-        (_, Some(_)) if !enabled => StickinessKind::LoadBalancerCookie,
+        (_, Some(_)) if !enabled || fields.is_wrong("type") => StickinessKind::LoadBalancerCookie,
         (_, Some(name)) => {
             let message = format!(
                 "`cookie_name` = {} has no meaning for `lb_cookie`; allowed: leave it out, or `type` = \"app_cookie\"",

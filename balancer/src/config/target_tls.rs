@@ -18,6 +18,9 @@ pub(super) const SERVER_NAME: &str = "target_tls_server_name";
 pub(super) fn build(fields: &Fields<'_>) -> Option<TargetTls> {
     let verifies = fields.choice(VERIFICATION) == "on";
     if fields.choice("protocol") != "HTTPS" {
+        if fields.is_wrong("protocol") {
+            return None;
+        }
         let off = (VERIFICATION, verifies);
         for (name, wrong) in [off, (CA_FILE, true), (SERVER_NAME, true)] {
             if wrong && fields.is_given(name) {

@@ -168,9 +168,8 @@ impl Scanner<'_> {
             self.inside.get_or_insert((at, open));
         }
         let rest = self.rest();
-        let line_end = rest.find('\n').unwrap_or(rest.len());
         let length = match rest.as_bytes() {
-            [b'#', ..] | [b'/', b'/', ..] => line_end,
+            [b'#', ..] | [b'/', b'/', ..] => rest.find('\n').unwrap_or(rest.len()),
             [b'/', b'*', ..] => match rest.find("*/") {
                 Some(end) => end + 2,
                 None => {

@@ -89,10 +89,11 @@ fn load(path: &Path) -> Result<Option<Keyring>, KeyFileFault> {
     if bytes.len() == too_many {
         return Err(KeyFileFault::Size(usize::try_from(metadata.len()).unwrap_or(usize::MAX)));
     }
-    if let Some(place) = bytes.chunks_exact(SECRET_LEN).position(is_guessable) {
-        return Err(KeyFileFault::Guessable(place + 1));
+    let ring = Keyring::from_bytes(&bytes).map_err(|_| KeyFileFault::Size(bytes.len()))?;
+    match bytes.chunks_exact(SECRET_LEN).position(is_guessable) {
+        Some(place) => Err(KeyFileFault::Guessable(place + 1)),
+        None => Ok(Some(ring)),
     }
-    Keyring::from_bytes(&bytes).map(Some).map_err(|_| KeyFileFault::Size(bytes.len()))
 }
 
 /// Fewest different bytes of a secret. Of 32 random bytes 30 differ; those of 32 random hexadecimal digits are 14, and

@@ -51,7 +51,7 @@ fn hostile_text_is_looked_at_in_bearable_time() {
         let started = std::time::Instant::now();
         scan(&text, 0);
         scan(&closed, 0);
-        assert!(started.elapsed().as_secs() < 20, "{piece:?}");
+        assert!(started.elapsed().as_secs() < 20, "{piece:?}: {:?}", started.elapsed());
     }
 }
 

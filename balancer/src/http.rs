@@ -2,6 +2,7 @@
 //! first byte to the last of its response. Must not know: how targets are watched, how cookies are made.
 
 mod admission;
+mod again;
 mod client;
 mod connected;
 mod context;

@@ -16,3 +16,4 @@ pub mod meter;
 pub mod pump;
 pub mod stream;
 pub mod trailers;
+pub mod upgrade;

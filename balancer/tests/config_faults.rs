@@ -433,6 +433,21 @@ fn faults_among_blocks() {
         ("load_balancer \"a\" {\ndesync_mitigation_mode = \"off\"\n}", "2:26", "", "\"defensive\""),
         ("load_balancer \"a\" {\ndrop_invalid_header_fields = \"yes\"\n}", "2:30", "", "true or false"),
         (
+            "load_balancer \"a\" {\nupgrade_protocols = [\"a/1\"]\n}",
+            "2:22",
+            "`upgrade_protocols` lists \"a/1\"",
+            "names",
+        ),
+        ("load_balancer \"a\" {\nupgrade_protocols = [\"a\", \"H2C\"]\n}", "2:27", "", "other than h2c"),
+        ("load_balancer \"a\" {\nupgrade_protocols = [\"\"]\n}", "2:22", "", "up to 8 names"),
+        ("load_balancer \"a\" {\nupgrade_protocols = \"a\"\n}", "2:21", "", "up to 8 names"),
+        (
+            "load_balancer \"a\" {\nupgrade_protocols = [\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\",\"h\",\"i\"]\n}",
+            "2:21",
+            "`upgrade_protocols` has 9 members",
+            "up to 8 names",
+        ),
+        (
             "load_balancer \"a\" {\nconnection_logs {\nenabled = true\n}\n}",
             "3:11",
             "`enabled` = true is not",

@@ -391,6 +391,14 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// What a list is that is not given.
+    pub(super) fn listed_default(&self, name: &str) -> Option<&'static [&'static str]> {
+        match self.kind(name)? {
+            Kind::Listed { default, .. } => Some(default),
+            _ => None,
+        }
+    }
+
     /// What an attribute may be, in words.
     pub(super) fn allowed(&self, name: &str) -> String {
         self.table.attribute(name).map(Attribute::allowed).unwrap_or_default()

@@ -8,7 +8,10 @@ use super::{
     schema::{Attribute, Child, Kind, Table},
     value::shown,
 };
-use crate::model::{DesyncMode, LineFormat, LoadBalancer, LogDestination, LogOutput, XffMode};
+use crate::{
+    model::{DesyncMode, LineFormat, LoadBalancer, LogDestination, LogOutput, XffMode},
+    wire::head::is_token_byte,
+};
 
 /// Name of the load balancer of listeners when no block is given.
 const IMPLICIT_NAME: &str = "default";
@@ -73,6 +76,14 @@ pub(super) static LOAD_BALANCER: Table = Table {
                 later: &[],
             },
             "What is done with requests that could be understood in two ways: see headers.md.",
+        ),
+        Attribute::new(
+            "upgrade_protocols",
+            Kind::Listed {
+                allowed: "up to 8 names of protocols, without versions, other than h2c, h2, http and tls",
+                default: &["websocket"],
+            },
+            "Protocols that clients may change to by Upgrade; what is said in them passes through as bytes. Not on ALB.",
         ),
         Attribute::new(
             "drop_invalid_header_fields",
@@ -191,10 +202,42 @@ fn build(fields: &Fields<'_>, name: String) -> LoadBalancer {
             "strictest" => DesyncMode::Strictest,
             _ => DesyncMode::Defensive,
         },
+        upgrade_protocols: upgrade_protocols(fields),
         drop_invalid_header_fields: fields.truth("drop_invalid_header_fields"),
         access_logs: log_output(&fields.open_child(&ACCESS_LOGS)),
         health_check_logs: log_output(&fields.open_child(&HEALTH_CHECK_LOGS)),
     }
+}
+
+/// Most protocols of `upgrade_protocols`, and longest name of one.
+const MAX_PROTOCOLS: usize = 8;
+const MAX_PROTOCOL: usize = 64;
+
+/// Within these there would be requests that no rule sees.
+const CARRIERS: [&str; 4] = ["h2c", "h2", "http", "tls"];
+
+fn upgrade_protocols(fields: &Fields<'_>) -> Vec<String> {
+    const NAME: &str = "upgrade_protocols";
+    let Some(default) = fields.listed_default(NAME).filter(|_| !fields.is_written(NAME)) else {
+        let items = fields.list(NAME);
+        if items.len() > MAX_PROTOCOLS {
+            let message = format!("`{NAME}` has {} members; allowed: {}", items.len(), fields.allowed(NAME));
+            fields.fault_at(NAME, message);
+        }
+        let mut names = Vec::new();
+        for (value, place) in items {
+            let name = value.as_text().unwrap_or_default();
+            let is_name = (1..=MAX_PROTOCOL).contains(&name.len()) && name.bytes().all(is_token_byte);
+            if !is_name || CARRIERS.iter().any(|carrier| carrier.eq_ignore_ascii_case(&name)) {
+                let allowed = fields.allowed(NAME);
+                fields.fault_in(place, format!("`{NAME}` lists {value}; allowed: {allowed}"));
+            } else {
+                names.push(name);
+            }
+        }
+        return names;
+    };
+    default.iter().copied().map(str::to_owned).collect()
 }
 
 /// Where a log goes; nothing when it is off. Its attributes are looked at in any case.

@@ -38,6 +38,8 @@ pub(super) enum Kind {
     Text { allowed: &'static str, default: &'static str },
     /// A list of such texts.
     List { allowed: &'static str },
+    /// A list of such texts that is not empty by default.
+    Listed { allowed: &'static str, default: &'static [&'static str] },
     /// A reference to a block of this kind.
     Reference { to: &'static str, default: &'static str },
     /// What ALB can do and this version cannot: accepted with the values that ask for nothing else.
@@ -135,7 +137,9 @@ impl Kind {
             Self::Choice { allowed, .. } | Self::AnyCase { allowed, .. } | Self::Only { allowed } => {
                 join_words(allowed)
             }
-            Self::Text { allowed, .. } | Self::List { allowed } => (*allowed).to_owned(),
+            Self::Text { allowed, .. } | Self::List { allowed } | Self::Listed { allowed, .. } => {
+                (*allowed).to_owned()
+            }
             Self::Reference { to, .. } => format!("a {to}: {to}.LABEL.arn or its name"),
             Self::Ignored => "anything".to_owned(),
         }
@@ -151,6 +155,7 @@ impl Kind {
             Self::Choice { default, .. } | Self::AnyCase { default, .. } => format!("\"{default}\""),
             Self::Text { default, .. } | Self::Reference { default, .. } => (*default).to_owned(),
             Self::List { .. } => "none".to_owned(),
+            Self::Listed { default, .. } => format!("{default:?}"),
             Self::Only { .. } | Self::Ignored => String::new(),
         }
     }

@@ -1,19 +1,22 @@
 //! Whether a request is taken at all, whoever would get it, and what it has to leave behind.
 //! Must not know: rules, groups, targets.
 
+use std::borrow::Cow;
+
 use super::{
     entry::Entry,
     forward::Route,
     plan::{Refusal, Wishes},
 };
 use crate::{
-    model::{Classification, DesyncMode},
+    model::{Classification, DesyncMode, Version},
     telemetry::counters::{Cause, ListenerShard},
     wire::{
         desync::{self, Reason},
         fields::{Kind, is_plain_name, list},
         head::{Framing, HeadError, Request},
         pump::can_begin_chunked,
+        upgrade::admitted,
     },
 };
 
@@ -30,6 +33,9 @@ pub(super) fn admit(
     request: &mut Request<'_>,
     entry: &mut Entry,
 ) -> Result<Wishes, Refusal> {
+    if request.upgrade.is_some() {
+        admit_upgrade(route, request)?;
+    }
     let mut wishes = Wishes::of(request);
     if let Some(reason) = desync::of_request(request) {
         note(shard, entry, reason);
@@ -59,6 +65,21 @@ pub(super) fn admit(
         }
     }
     Ok(wishes)
+}
+
+/// Leaves of the protocols that the client offers those that it may change to: within any other it would pass by the
+/// rules. Without one the request goes on as what it is (RFC 9110, section 7.8).
+///
+/// # Errors
+/// In HTTP/2 it is a request of that protocol and no other (RFC 8441, section 4).
+#[cold]
+fn admit_upgrade(route: &Route<'_>, request: &mut Request<'_>) -> Result<(), Refusal> {
+    let offered = request.upgrade.take().unwrap_or_default();
+    request.upgrade = admitted(&offered, &route.load_balancer.upgrade_protocols).map(Cow::Owned);
+    if request.upgrade.is_none() && request.version == Version::Http2 {
+        return Err(HeadError::TransferCoding.into());
+    }
+    Ok(())
 }
 
 /// What is done with a request that is not compliant (ALB: desync mitigation mode).

@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    again::Again,
     client::Client,
     failure,
     plan::Plan,
@@ -16,6 +17,7 @@ use super::{
     tunnel::tunnel,
 };
 use crate::{
+    clock::CoarseClock,
     model::{HeaderEdits, Version},
     response::compose::{self, ClientSide},
     telemetry::counters::{Cause, Fault},
@@ -25,7 +27,7 @@ use crate::{
         deadline::Interrupt,
         head::{Framing, MAX_RESPONSE_HEAD, Response},
         head_in_pieces::HeadInPieces,
-        pump::{Pump, PumpError},
+        pump::{Pump, PumpError, begins_soundly},
     },
 };
 
@@ -49,8 +51,8 @@ enum Attempt {
     Over(After),
     /// The target did not take the connection.
     Unreachable(Fault),
-    /// A pooled connection was dead; nothing came back and nothing was consumed.
-    Stale,
+    /// The connection, `reused` from the pool or new, ended; nothing came back and nothing was consumed.
+    Ended { fault: Fault, reused: bool },
     /// The answer is the balancer's.
     Failed(Fault, Body),
 }
@@ -64,21 +66,21 @@ enum Body {
 
 /// Carries the request out.
 pub(super) async fn exchange(client: &mut Client, mut plan: Plan) -> After {
-    let mut fresh = false;
+    let mut again = Again::default();
     let mut timeouts = 0;
     loop {
-        let (fault, body) = match attempt(client, &mut plan, fresh).await {
+        let (fault, body) = match attempt(client, &mut plan, again.is_fresh()).await {
             Attempt::Over(after) => {
                 client.scratch[0] = std::mem::take(&mut plan.head);
                 return after;
             }
-            Attempt::Stale => {
-                fresh = true;
-                client.context.counters.retries.inc();
-                continue;
+            Attempt::Ended { fault, reused } => {
+                if again.after_end(&client.context, &mut plan, reused) {
+                    continue;
+                }
+                (fault, Body::Read)
             }
             Attempt::Unreachable(fault) => {
-                fresh = false;
                 timeouts += usize::from(fault.cause.is_timeout());
                 if timeouts < MOST_CONNECT_TIMEOUTS && plan.turn_elsewhere(&client.context) {
                     client.context.counters.retries.inc();
@@ -134,6 +136,7 @@ async fn attempt(client: &mut Client, plan: &mut Plan, fresh: bool) -> Attempt {
         sending,
         upload_failed: false,
         reused,
+        heard: false,
     };
     let outcome = transfer.run(client, plan).await;
     client.count_received(transfer.sending.moved().saturating_sub(head_length));
@@ -149,7 +152,7 @@ fn finish(
     destination: &Destination,
 ) -> Attempt {
     let context = &client.context;
-    let Transfer { connection, inbound, sending, upload_failed, .. } = transfer;
+    let Transfer { connection, inbound, sending, upload_failed, reused, .. } = transfer;
     let sent_all = sending.is_done() && !upload_failed;
     let clean = inbound.is_empty();
     context.buffers.give(inbound);
@@ -163,7 +166,12 @@ fn finish(
             Attempt::Over(if stays { After::Reuse } else { After::Close })
         }
         Outcome::Over(after) => Attempt::Over(after),
-        Outcome::Stale => Attempt::Stale,
+        Outcome::Ended(fault) => {
+            if !reused {
+                plan.target_failed(&client.context, &fault);
+            }
+            Attempt::Ended { fault, reused }
+        }
         Outcome::Failed(fault) => {
             if fault.cause.is_of_target() {
                 plan.target_failed(&client.context, &fault);
@@ -175,9 +183,13 @@ fn finish(
 
 /// How the transfer on one connection ended.
 enum Outcome {
-    Done { target_stays: bool, client_stays: bool },
+    Done {
+        target_stays: bool,
+        client_stays: bool,
+    },
     Over(After),
-    Stale,
+    /// The connection ended before anything came back, and asking again does no harm.
+    Ended(Fault),
     Failed(Fault),
 }
 
@@ -219,6 +231,8 @@ struct Transfer {
     sending: Pump,
     upload_failed: bool,
     reused: bool,
+    /// Whether a byte came back.
+    heard: bool,
 }
 
 impl Transfer {
@@ -233,10 +247,13 @@ impl Transfer {
         let watch = Rc::clone(client.watch());
         loop {
             match watch.within(poll_fn(|cx| self.poll_head(cx, client))).await {
-                Ok(Event::Bytes) => {}
+                Ok(Event::Bytes) => self.heard = true,
                 Ok(Event::TargetEnded(error)) => return self.target_ended(plan, error.as_ref()),
                 Ok(Event::ClientGone) => return self.client_gone(client),
                 Ok(Event::BadBody) => return Outcome::Failed(Cause::RequestBodyInvalid.into()),
+                Err(Interrupt::TimedOut) if self.sending.is_held_up() => {
+                    return Outcome::Failed(Cause::TargetNotReading.into());
+                }
                 Err(Interrupt::TimedOut) if !self.sending.is_read() => {
                     return Outcome::Failed(Cause::RequestTimedOut.into());
                 }
@@ -255,14 +272,11 @@ impl Transfer {
         }
     }
 
-    /// Nothing of a response came. Only a pooled connection that was closed before it was used is no fault
-    /// of the request (RFC 9110, section 9.2.2; RFC 9112, section 9.3.1).
+    /// The connection is over (RFC 9110, section 9.2.2; RFC 9112, section 9.3.1).
     fn target_ended(&self, plan: &Plan, error: Option<&io::Error>) -> Outcome {
-        let again = self.reused
-            && self.inbound.is_empty()
-            && plan.wishes.idempotent
-            && plan.wishes.framing == Framing::Empty;
-        if again { Outcome::Stale } else { Outcome::Failed(Fault::of_ended(error, !self.inbound.is_empty())) }
+        let harmless = !self.heard && plan.wishes.idempotent && plan.wishes.framing == Framing::Empty;
+        let fault = Fault::of_ended(error, !self.inbound.is_empty());
+        if harmless { Outcome::Ended(fault) } else { Outcome::Failed(fault) }
     }
 
     fn client_gone(&self, client: &mut Client) -> Outcome {
@@ -346,12 +360,16 @@ impl Transfer {
                 Err(error) => return Err(Outcome::Failed(failure::of_response(*error))),
             };
             let switching = response.status == 101;
-            if switching && !plan.wishes.upgrade {
+            // Until the request is there whole it is HTTP that is spoken (RFC 9110, section 7.8).
+            if switching && !(plan.is_switched_by(response) && self.sending.is_done()) {
                 return Err(Outcome::Failed(Cause::TargetUpgradeInvalid.into()));
+            }
+            if !begins_soundly(response, self.inbound.bytes()) {
+                return Err(Outcome::Failed(Cause::TargetBodyInvalid.into()));
             }
             let head = if response.status < 200 && !switching {
                 self.pieces = HeadInPieces::default();
-                Head::Interim(interim(response, plan))
+                Head::Interim(interim(response, plan, &client.context.clock))
             } else {
                 Head::Final(self.compose(client, plan, response))
             };
@@ -374,7 +392,8 @@ impl Transfer {
             && client.may_stay();
         let mut head = std::mem::take(&mut client.scratch[1]);
         head.clear();
-        compose::head(response, &edits, ClientSide { version, keep_alive: client_stays }, &mut head);
+        let side = ClientSide { version, keep_alive: client_stays };
+        compose::head(response, &edits, side, &context.clock, &mut head);
         client.entry.responding(response.status);
         Answered {
             pump: Pump::new(head, response.framing, compose::delivery(response.framing, version)),
@@ -438,11 +457,11 @@ fn cut_short(client: &mut Client, plan: &Plan, fault: &Fault) -> After {
 }
 
 /// An interim response as the client gets it: nothing of a 100, which was said already, and nothing in HTTP/1.0.
-fn interim(response: &Response<'_>, plan: &Plan) -> Vec<u8> {
+fn interim(response: &Response<'_>, plan: &Plan, clock: &CoarseClock) -> Vec<u8> {
     let mut interim = Vec::new();
     if response.status != 100 && plan.wishes.version == Version::Http11 {
         let side = ClientSide { version: Version::Http11, keep_alive: true };
-        compose::head(response, &HeaderEdits::new(), side, &mut interim);
+        compose::head(response, &HeaderEdits::new(), side, clock, &mut interim);
     }
     interim
 }

@@ -69,6 +69,8 @@ impl<'a> Target<'a> {
         if matches!(authority, [] | [b':', ..]) || !authority.iter().all(plain) {
             return Err(HeadError::Malformed);
         }
+        // Of the server as a whole (RFC 9112, section 3.2.4).
+        let path = if path.is_empty() && request.method == b"OPTIONS" { b"*" } else { path };
         Ok(Self::new(path, Some(authority)))
     }
 
@@ -164,10 +166,11 @@ pub(super) fn head(
     let nominated = Nominated::of(&request.fields);
     for (place, (field, kind)) in request.fields.with_kinds().enumerate() {
         let keep = match kind {
-            Kind::Other => !nominated.has(place),
+            kind if kind.is_end_to_end() => !nominated.has(place),
             Kind::ContentLength => true,
-            // An HTTP/2 client waits for nothing (ALB: Expect is ignored there and not passed on).
-            Kind::Expect => !request.expects_continue && request.version != Version::Http2,
+            // HTTP/1.0 knows no expectations (RFC 9110, section 10.1.1), and an HTTP/2 client waits for nothing (ALB:
+            // Expect is ignored there and not passed on).
+            Kind::Expect => !request.expects_continue && request.version == Version::Http11,
             Kind::ForwardedFor => route.load_balancer.xff_mode == XffMode::Preserve,
             _ => false,
         };
@@ -236,7 +239,7 @@ fn connection(request: &Request<'_>, out: &mut Vec<u8>) {
     if trailers {
         out.extend_from_slice(b"TE: trailers\r\n");
     }
-    if let Some(protocols) = request.upgrade {
+    if let Some(protocols) = &request.upgrade {
         line(out, b"Upgrade", protocols);
     }
     match (request.upgrade.is_some(), trailers) {
@@ -298,6 +301,7 @@ mod tests {
             preserve_host_header: false,
             drop_invalid_header_fields: false,
             desync_mitigation_mode: DesyncMode::Defensive,
+            upgrade_protocols: vec!["websocket".to_owned()],
             access_logs: None,
             health_check_logs: None,
         };
@@ -412,6 +416,28 @@ mod tests {
             );
         }
         assert!(forward("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", |_| {}, 80).is_ok());
+    }
+
+    #[test]
+    fn options_of_no_path_are_of_the_server() {
+        let target = |target: &str, method: &str| {
+            let out = forward(&format!("{method} {target} HTTP/1.1\r\nHost: a\r\n\r\n"), |_| {}, 80);
+            out.expect("forwarded").split(' ').nth(1).expect("a target").to_owned()
+        };
+        assert_eq!(target("http://b.example", "OPTIONS"), "*");
+        assert_eq!(target("http://b.example/", "OPTIONS"), "/");
+        assert_eq!(target("http://b.example?q", "OPTIONS"), "/?q");
+        assert_eq!(target("http://b.example", "GET"), "/");
+    }
+
+    #[test]
+    fn expectations_are_of_http_1_1_alone() {
+        let expects = |version: &str, value: &str| {
+            let text = format!("GET / HTTP/{version}\r\nHost: a\r\nExpect: {value}\r\n\r\n");
+            forward(&text, |_| {}, 80).expect("forwarded").contains("Expect")
+        };
+        assert!(!expects("1.0", "100-continue") && !expects("1.0", "other"));
+        assert!(!expects("1.1", "100-continue") && expects("1.1", "other"));
     }
 
     #[test]

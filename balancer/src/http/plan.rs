@@ -21,7 +21,11 @@ use crate::{
     target_group::{GroupView, TargetState, TargetView},
     telemetry::counters::Cause,
     upstream::Destination,
-    wire::head::{Framing, HeadError, Request},
+    wire::{
+        fields::Kind,
+        head::{Framing, HeadError, Request, Response},
+        upgrade::is_accepted,
+    },
 };
 
 /// What of the request is still needed once its head is gone.
@@ -39,7 +43,7 @@ pub(super) struct Wishes {
     pub(super) idempotent: bool,
     /// Whether the client waits for a 100.
     pub(super) expects_continue: bool,
-    /// Whether the client asks for another protocol.
+    /// Whether the client asks for another protocol that it may have.
     pub(super) upgrade: bool,
     /// Whether the connection to the target is closed after it (ALB: desync mitigation).
     pub(super) apart: bool,
@@ -70,6 +74,8 @@ pub(super) struct Plan {
     spilled: bool,
     /// What tells its client from others, where the count of sessions needs it.
     client: u64,
+    /// The protocols that the target is offered.
+    upgrade: Option<Box<[u8]>>,
     /// When it was sent to the target, as soon as it was.
     sent: Cell<Option<Instant>>,
     /// What the client wants.
@@ -205,7 +211,16 @@ impl Plan {
         let trace = context.trace_ids.borrow_mut().draw(context.clock.unix());
         let traced = forward::head(request, &target, route, &trace, &mut memory);
         entry.trace(memory.get(traced).unwrap_or_default());
-        Self::route(context, snapshot, (listener, &chosen, forward), &view, wishes, memory, entry)
+        let mut plan =
+            Self::route(context, snapshot, (listener, &chosen, forward), &view, wishes, memory, entry)?;
+        plan.upgrade = request.upgrade.as_deref().map(Box::from);
+        Ok(plan)
+    }
+
+    /// Whether `response` (101) changes to a protocol that its target was offered.
+    pub(super) fn is_switched_by(&self, response: &Response<'_>) -> bool {
+        let values = response.fields.of(Kind::Upgrade);
+        self.upgrade.as_deref().is_some_and(|offered| is_accepted(offered, values))
     }
 
     /// Decides which group and which target get the request.
@@ -276,6 +291,7 @@ impl Plan {
         shard.inspect(|shard| shard.chosen.inc());
         Ok(Self {
             client: client_mark(group, decision.as_ref(), view, elsewhere.is_some(), context.clock.unix()),
+            upgrade: None,
             sent: Cell::new(None),
             group: index,
             target,
@@ -299,6 +315,11 @@ impl Plan {
     #[must_use]
     pub(super) fn target(&self) -> Option<&TargetView> {
         self.group()?.targets.get(self.target)
+    }
+
+    /// Its place in the group.
+    pub(super) fn place(&self) -> usize {
+        self.target
     }
 
     /// Where that target is.

@@ -30,6 +30,9 @@ pub struct LoadBalancer {
     pub drop_invalid_header_fields: bool,
     /// `desync_mitigation_mode`, default defensive.
     pub desync_mitigation_mode: DesyncMode,
+    /// `upgrade_protocols`: what clients may change to by Upgrade (RFC 9110, section 7.8), without versions; default
+    /// `websocket`. Not on ALB.
+    pub upgrade_protocols: Vec<String>,
     /// `access_logs`: a line for each request; default none.
     pub access_logs: Option<super::LogOutput>,
     /// `health_check_logs`: a line for each check of a target of its groups; default none.

@@ -1,10 +1,11 @@
 //! The response head as the client gets it: hop-by-hop fields replaced by the balancer's own, edits applied.
 
 use crate::{
+    clock::CoarseClock,
     model::{EditOp, HeaderEdits, Version},
     wire::{
         connection_options::Nominated,
-        fields::{Kind, line},
+        fields::{Kind, line, list},
         head::{Framing, Response},
         pump::Delivery,
     },
@@ -38,8 +39,14 @@ pub fn is_delimited(framing: Framing, version: Version) -> bool {
     }
 }
 
-/// Appends the head to `out`.
-pub fn head(response: &Response<'_>, edits: &HeaderEdits, client: ClientSide, out: &mut Vec<u8>) {
+/// Appends the head to `out`. A response that says of no time gets that of `clock` (RFC 9110, section 6.6.1).
+pub fn head(
+    response: &Response<'_>,
+    edits: &HeaderEdits,
+    client: ClientSide,
+    clock: &CoarseClock,
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(b"HTTP/1.1 ");
     let status = response.status;
     for digit in [status / 100, status / 10 % 10, status % 10] {
@@ -50,18 +57,23 @@ pub fn head(response: &Response<'_>, edits: &HeaderEdits, client: ClientSide, ou
     out.extend_from_slice(b"\r\n");
     let switching = matches!(status, 101 | 426);
     let nominated = Nominated::of(&response.fields);
-    let coded =
-        response.framing == Framing::Empty && response.fields.of(Kind::TransferEncoding).next().is_some();
+    let (mut has_length, mut has_date) = (!response.may_have_length(), status < 200);
     for (place, (field, kind)) in response.fields.with_kinds().enumerate() {
         let keep = match kind {
             Kind::Connection | Kind::HopByHop | Kind::TransferEncoding => false,
             Kind::Upgrade => switching,
-            Kind::ContentLength => matches!(response.framing, Framing::Length(_) | Framing::Empty) && !coded,
+            // Equal lengths count once, and so does a list of them.
+            Kind::ContentLength => !std::mem::replace(&mut has_length, true),
             _ => !nominated.has(place),
         };
         if keep && (edits.is_empty() || !edits.drops(field.name)) {
-            line(out, field.name, field.value);
+            has_date |= kind == Kind::Date;
+            let value = if kind == Kind::ContentLength { first(field.value) } else { field.value };
+            line(out, field.name, value);
         }
+    }
+    if !has_date {
+        clock.with_date(|date| line(out, b"Date", date.as_bytes()));
     }
     if delivery(response.framing, client.version) != Delivery::Unwrapped
         && client.version == Version::Http11
@@ -81,6 +93,12 @@ pub fn head(response: &Response<'_>, edits: &HeaderEdits, client: ClientSide, ou
     out.extend_from_slice(b"\r\n");
 }
 
+/// The first member of a list that may have but one.
+#[must_use]
+pub fn first(value: &[u8]) -> &[u8] {
+    list(value).next().unwrap_or(value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,8 +107,10 @@ mod tests {
     fn composed(text: &str, edits: &HeaderEdits, version: Version, keep_alive: bool) -> String {
         let response = Response::parse(text.as_bytes(), false).expect("valid").expect("complete");
         let mut out = Vec::new();
-        head(&response, edits, ClientSide { version, keep_alive }, &mut out);
-        String::from_utf8(out).expect("text")
+        let clock = CoarseClock::new();
+        head(&response, edits, ClientSide { version, keep_alive }, &clock, &mut out);
+        let out = String::from_utf8(out).expect("text");
+        clock.with_date(|date| out.replace(date, "now"))
     }
 
     #[test]
@@ -102,7 +122,7 @@ mod tests {
             Version::Http11,
             true,
         );
-        assert_eq!(out, "HTTP/1.1 200 Fine\r\nServer: app\r\nContent-Length: 5\r\n\r\n");
+        assert_eq!(out, "HTTP/1.1 200 Fine\r\nServer: app\r\nContent-Length: 5\r\nDate: now\r\n\r\n");
     }
 
     #[test]
@@ -130,15 +150,46 @@ mod tests {
         );
         assert_eq!(
             out,
-            "HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nCache-Control: private\r\nSet-Cookie: b=2\r\nConnection: close\r\n\r\n"
+            "HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nDate: now\r\nCache-Control: private\r\nSet-Cookie: b=2\r\nConnection: close\r\n\r\n"
         );
     }
 
     #[test]
     fn bodies_ended_by_closing_are_chunked_for_http_1_1() {
         let out = composed("HTTP/1.1 200 OK\r\n\r\n", &HeaderEdits::new(), Version::Http11, true);
-        assert_eq!(out, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        assert_eq!(out, "HTTP/1.1 200 OK\r\nDate: now\r\nTransfer-Encoding: chunked\r\n\r\n");
         let out = composed("HTTP/1.1 200 OK\r\n\r\n", &HeaderEdits::new(), Version::Http10, false);
-        assert_eq!(out, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+        assert_eq!(out, "HTTP/1.1 200 OK\r\nDate: now\r\nConnection: close\r\n\r\n");
+    }
+
+    #[test]
+    fn a_date_is_added_where_there_is_none_to_go_on() {
+        let dates = |text: &str| {
+            let out = composed(text, &HeaderEdits::new(), Version::Http11, true);
+            out.lines().filter_map(|line| line.strip_prefix("Date: ")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(dates("HTTP/1.1 200 OK\r\nDate: then\r\n\r\n"), ["then"]);
+        assert_eq!(dates("HTTP/1.1 200 OK\r\n\r\n"), ["now"]);
+        assert_eq!(dates("HTTP/1.1 200 OK\r\nDate: then\r\nConnection: date\r\n\r\n"), ["now"]);
+        assert_eq!(dates("HTTP/1.1 103 Early Hints\r\n\r\n"), [""; 0]);
+    }
+
+    #[test]
+    fn one_length_goes_on_and_only_where_there_can_be_content() {
+        let lengths = |text: &str| {
+            let out = composed(text, &HeaderEdits::new(), Version::Http11, true);
+            let lines = out.lines().filter_map(|line| line.strip_prefix("Content-Length: "));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(lengths("HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\n"), ["5"]);
+        assert_eq!(lengths("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n"), ["5"]);
+        assert_eq!(lengths("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"), ["5"]);
+        for status in ["103 Early Hints", "204 No Content"] {
+            assert_eq!(
+                lengths(&format!("HTTP/1.1 {status}\r\nContent-Length: 5\r\n\r\n")),
+                [""; 0],
+                "{status}"
+            );
+        }
     }
 }

@@ -7,7 +7,7 @@ pub enum Kind {
     Other,
     /// Connection (RFC 9110, section 7.6.1).
     Connection,
-    /// Hop-by-hop without a further meaning here: Keep-Alive, Proxy-Connection.
+    /// Hop-by-hop without a further meaning here: Keep-Alive, Proxy-Connection, HTTP2-Settings.
     HopByHop,
     /// TE (RFC 9110, section 10.1.4).
     Te,
@@ -21,6 +21,12 @@ pub enum Kind {
     Host,
     /// Expect (RFC 9110, section 10.1.1).
     Expect,
+    /// Date (RFC 9110, section 6.6.1).
+    Date,
+    /// Authorization, Proxy-Authorization (RFC 9110, section 11).
+    Credentials,
+    /// WWW-Authenticate, Proxy-Authenticate (RFC 9110, section 11).
+    Challenge,
     /// X-Forwarded-For.
     ForwardedFor,
     /// X-Amzn-Trace-Id.
@@ -34,14 +40,21 @@ pub enum Kind {
 pub fn kind(name: &[u8]) -> Kind {
     let candidates: &[(&str, Kind)] = match name.len() {
         2 => &[("te", Kind::Te)],
-        4 => &[("host", Kind::Host)],
+        4 => &[("host", Kind::Host), ("date", Kind::Date)],
         6 => &[("expect", Kind::Expect)],
         7 => &[("upgrade", Kind::Upgrade)],
         10 => &[("connection", Kind::Connection), ("keep-alive", Kind::HopByHop)],
-        14 => &[("content-length", Kind::ContentLength)],
+        13 => &[("authorization", Kind::Credentials)],
+        14 => &[("content-length", Kind::ContentLength), ("http2-settings", Kind::HopByHop)],
         15 => &[("x-forwarded-for", Kind::ForwardedFor), ("x-amzn-trace-id", Kind::TraceId)],
-        16 => &[("x-forwarded-port", Kind::ForwardedOther), ("proxy-connection", Kind::HopByHop)],
+        16 => &[
+            ("x-forwarded-port", Kind::ForwardedOther),
+            ("proxy-connection", Kind::HopByHop),
+            ("www-authenticate", Kind::Challenge),
+        ],
         17 => &[("transfer-encoding", Kind::TransferEncoding), ("x-forwarded-proto", Kind::ForwardedOther)],
+        18 => &[("proxy-authenticate", Kind::Challenge)],
+        19 => &[("proxy-authorization", Kind::Credentials)],
         _ => return Kind::Other,
     };
     for (candidate, kind) in candidates {
@@ -50,6 +63,14 @@ pub fn kind(name: &[u8]) -> Kind {
         }
     }
     Kind::Other
+}
+
+impl Kind {
+    /// Whether fields of this kind go on as they came, unless Connection lists them.
+    #[must_use]
+    pub fn is_end_to_end(self) -> bool {
+        matches!(self, Self::Other | Self::Date | Self::Credentials | Self::Challenge)
+    }
 }
 
 /// Whether `name` is made of nothing but letters, digits and hyphens, as ALB wants the names of fields that are passed
@@ -97,6 +118,10 @@ mod tests {
         assert_eq!(kind(b"x-forwarded-proto"), Kind::ForwardedOther);
         assert_eq!(kind(b"X-Amzn-Trace-Id"), Kind::TraceId);
         assert_eq!(kind(b"Keep-Alive"), Kind::HopByHop);
+        assert_eq!(kind(b"HTTP2-Settings"), Kind::HopByHop);
+        assert_eq!(kind(b"DATE"), Kind::Date);
+        assert_eq!(kind(b"Authorization"), kind(b"proxy-authorization"));
+        assert_eq!(kind(b"WWW-Authenticate"), kind(b"proxy-authenticate"));
         assert_eq!(kind(b"cookie"), Kind::Other);
         assert_eq!(kind(b"transfer_encoding"), Kind::Other);
         assert_eq!(kind(b""), Kind::Other);

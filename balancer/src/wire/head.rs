@@ -1,10 +1,10 @@
 //! Message heads as received: where one ends, what it says, how its body is framed. Requests are held to
 //! RFC 9112 strictly, so that no two readers of the same bytes can disagree; anything else is refused.
 
-use std::mem::MaybeUninit;
+use std::{borrow::Cow, mem::MaybeUninit};
 
 use arrayvec::ArrayVec;
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 use smallvec::SmallVec;
 
 use super::{
@@ -193,6 +193,16 @@ impl<'a> Fields<'a> {
         self.lines.retain(|_| of_lines.next().is_none_or(|kept| *kept));
     }
 
+    /// The protocols of all Upgrade fields.
+    #[cold]
+    fn upgrade(&self) -> Option<Cow<'a, [u8]>> {
+        let mut lines = self.of(Kind::Upgrade);
+        match (lines.next()?, lines.next()) {
+            (only, None) => Some(Cow::Borrowed(only)),
+            _ => Some(Cow::Owned(self.of(Kind::Upgrade).collect::<Vec<_>>().join(&b", "[..]))),
+        }
+    }
+
     fn transfer_coding(&self) -> Result<bool, HeadError> {
         let mut codings = self.of(Kind::TransferEncoding).flat_map(list);
         let Some(first) = codings.next() else {
@@ -240,7 +250,7 @@ pub struct Request<'a> {
     /// Whether it waits for a 100 before it sends the body.
     pub expects_continue: bool,
     /// The protocols it offers to change to, when it asks for that (RFC 9110, section 7.8).
-    pub upgrade: Option<&'a [u8]>,
+    pub upgrade: Option<Cow<'a, [u8]>>,
 }
 
 impl<'a> Request<'a> {
@@ -272,9 +282,7 @@ impl<'a> Request<'a> {
         let keep_alive = !options.close && (options.keep_alive || version != Version::Http10);
         let expects_continue = version == Version::Http11
             && fields.of(Kind::Expect).any(|value| value.eq_ignore_ascii_case(b"100-continue"));
-        let upgrade = (version == Version::Http11 && options.upgrade)
-            .then(|| fields.of(Kind::Upgrade).next())
-            .flatten();
+        let upgrade = if version == Version::Http11 && options.upgrade { fields.upgrade() } else { None };
         Ok(Self {
             method: method.as_bytes(),
             target: target.as_bytes(),
@@ -458,6 +466,9 @@ impl<'a> Response<'a> {
         if length > MAX_RESPONSE_HEAD {
             return Err(HeadError::TooLarge);
         }
+        if !has_whole_line_ends(bytes.get(..length).unwrap_or_default()) {
+            return Err(HeadError::LineEnd);
+        }
         let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
             return Err(HeadError::StatusLine);
         };
@@ -465,12 +476,16 @@ impl<'a> Response<'a> {
             return Err(HeadError::StatusLine);
         }
         let fields = Fields::collect(parsed.headers);
-        let framing = response_framing(&fields, status, to_head)?;
+        let coded = fields.transfer_coding().map_err(|_| HeadError::TransferCoding)?;
+        let length_given = response_length(&fields)?;
+        let framing = response_framing(coded, length_given, status, to_head);
+        // Who says how a body is framed that there is none of, or says it twice, may send one all the same.
+        let doubtful = coded && (length_given.is_some() || minor == 0 || status == 204)
+            || status == 204 && length_given.is_some_and(|length| length > 0);
         let options = ConnectionOptions::of(&fields);
         let keep_alive = framing != Framing::UntilClose
-            && if minor == 0 { options.keep_alive } else { !options.close }
-            && !(fields.of(Kind::TransferEncoding).next().is_some()
-                && fields.of(Kind::ContentLength).next().is_some());
+            && !doubtful
+            && if minor == 0 { options.keep_alive } else { !options.close };
         Ok(Some(Self {
             status,
             reason: parsed.reason.unwrap_or_default().as_bytes(),
@@ -508,6 +523,16 @@ impl<'a> Response<'a> {
         Ok(Self { status, reason: b"", fields, framing, keep_alive: true, length: 0 })
     }
 
+    /// Whether its Content-Length, if it has one, goes on: not where there can be no content (RFC 9110, section 8.6),
+    /// nor where a transfer coding says how long it is.
+    #[must_use]
+    pub fn may_have_length(&self) -> bool {
+        self.status >= 200
+            && self.status != 204
+            && matches!(self.framing, Framing::Length(_) | Framing::Empty)
+            && self.fields.of(Kind::TransferEncoding).next().is_none()
+    }
+
     /// The view that deciding rooms get.
     #[must_use]
     pub fn view(&self) -> ResponseHead<'_> {
@@ -527,31 +552,37 @@ fn broken_rule(error: httparse::Error) -> HeadError {
     }
 }
 
-/// RFC 9112, section 6.3: a transfer coding overrides a length; equal lengths count once.
-fn response_framing(fields: &Fields<'_>, status: u16, to_head: bool) -> Result<Framing, HeadError> {
+/// RFC 9112, section 6.3: a transfer coding overrides a length.
+fn response_framing(coded: bool, length: Option<u64>, status: u16, to_head: bool) -> Framing {
     if to_head || status < 200 || status == 204 || status == 304 {
-        return Ok(Framing::Empty);
+        return Framing::Empty;
     }
-    if fields.of(Kind::TransferEncoding).next().is_some() {
-        let last = fields.of(Kind::TransferEncoding).flat_map(list).last();
-        return Ok(match last {
-            Some(coding) if coding.eq_ignore_ascii_case(b"chunked") => Framing::Chunked,
-            _ => Framing::UntilClose,
-        });
+    match (coded, length) {
+        (true, _) => Framing::Chunked,
+        (false, Some(0)) => Framing::Empty,
+        (false, Some(length)) => Framing::Length(length),
+        (false, None) => Framing::UntilClose,
     }
+}
+
+/// The length that a response gives; one that it gives several times, in a list or in lines, counts once (RFC 9110,
+/// section 8.6).
+fn response_length(fields: &Fields<'_>) -> Result<Option<u64>, HeadError> {
     let mut length = None;
-    for value in fields.of(Kind::ContentLength).flat_map(list) {
-        let this = content_length(value).map_err(|_| HeadError::ContentLength)?;
+    for value in fields.of(Kind::ContentLength).flat_map(|value| value.split(|byte| *byte == b',')) {
+        let this = content_length(value.trim_ascii()).map_err(|_| HeadError::ContentLength)?;
         if length.is_some_and(|before| before != this) {
             return Err(HeadError::ContentLengthsDiffer);
         }
         length = Some(this);
     }
-    Ok(match length {
-        Some(0) => Framing::Empty,
-        Some(n) => Framing::Length(n),
-        None => Framing::UntilClose,
-    })
+    Ok(length)
+}
+
+/// Whether every line of `head` ends in CR LF.
+fn has_whole_line_ends(head: &[u8]) -> bool {
+    memchr_iter(b'\n', head)
+        .all(|place| place.checked_sub(1).and_then(|before| head.get(before)) == Some(&b'\r'))
 }
 
 /// Trailer fields of a complete trailer section `bytes` (field lines and the empty line), without those

@@ -15,7 +15,7 @@ use super::{
     buffer::{BUFFER_SIZE, Buffer},
     chunked::{ChunkedScanner, Scan},
     fields::line,
-    head::{Framing, HeadError, HeadScanner, trailers},
+    head::{Framing, HeadError, HeadScanner, Response, trailers},
     trailers::TrailerFilter,
 };
 
@@ -115,6 +115,12 @@ impl Pump {
     #[must_use]
     pub fn is_read(&self) -> bool {
         matches!(self.mode, Mode::Done)
+    }
+
+    /// Whether the sink is what is waited for: it has not taken what was read already.
+    #[must_use]
+    pub fn is_held_up(&self) -> bool {
+        !self.is_flushed()
     }
 
     /// Bytes written so far; grows whenever there is progress.
@@ -320,6 +326,14 @@ pub fn trailer_section(scanner: &mut HeadScanner, bytes: &[u8]) -> Result<Option
         scanner.find_end(bytes)?
     };
     if length.is_none() && bytes.len() >= BUFFER_SIZE { Err(HeadError::TooLarge) } else { Ok(length) }
+}
+
+/// Whether what there is of the body of `response`, whose head `bytes` begin with, is in its coding: as long as nothing
+/// of it has gone on, there is still another answer.
+#[must_use]
+pub fn begins_soundly(response: &Response<'_>, bytes: &[u8]) -> bool {
+    response.framing != Framing::Chunked
+        || can_begin_chunked(bytes.get(response.length..).unwrap_or_default())
 }
 
 /// Whether `bytes` can be the beginning of a body in chunked coding, or all of it.

@@ -9,7 +9,8 @@ use crate::model::TlsFields;
 pub fn may_travel(name: &[u8]) -> bool {
     let forbidden: [&[u8]; 6] =
         [b"cookie", b"set-cookie", b"authorization", b"content-encoding", b"content-type", b"content-range"];
-    kind(name) == Kind::Other && !forbidden.iter().any(|other| other.eq_ignore_ascii_case(name))
+    matches!(kind(name), Kind::Other | Kind::Date)
+        && !forbidden.iter().any(|other| other.eq_ignore_ascii_case(name))
 }
 
 /// What clients of a listener may say in trailers: what they may say in header fields.

@@ -6,12 +6,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Part
 
 use super::websocket::Key;
 use crate::{
+    clock::CoarseClock,
     model::{EditOp, HeaderEdits, HeaderField},
-    response::{answer::Answer, listener_fields::ListenerFields},
+    response::{answer::Answer, compose, listener_fields::ListenerFields},
     wire::{
         connection_options::Nominated,
         fields::{Kind, line},
-        head::{Framing, HeadError, Request, Response},
+        head::{HeadError, Request, Response},
         trailers::TrailerFilter,
     },
 };
@@ -84,7 +85,7 @@ impl Head {
         if key.is_some() {
             // What follows is no body of the request but what the other protocol says.
             let request = Request::of_fields(b"GET", target.as_bytes(), authority, lines, true)?;
-            return Ok(Request { upgrade: Some(b"websocket"), ..request });
+            return Ok(Request { upgrade: Some(b"websocket".into()), ..request });
         }
         Request::of_fields(method, target.as_bytes(), authority, lines, self.bodiless)
     }
@@ -129,27 +130,31 @@ fn append(map: &mut HeaderMap, name: &[u8], value: &[u8]) -> Option<()> {
 
 /// The response head for the client: connection-specific fields left out, edits applied; none when it has no
 /// form in HTTP/2.
-pub(super) fn response(response: &Response<'_>, edits: &HeaderEdits) -> Option<http::Response<()>> {
+pub(super) fn response(
+    response: &Response<'_>,
+    edits: &HeaderEdits,
+    clock: &CoarseClock,
+) -> Option<http::Response<()>> {
     let mut head = http::Response::new(());
     *head.status_mut() = StatusCode::from_u16(response.status).ok()?;
     let fields = &response.fields;
-    let coded = fields.of(Kind::TransferEncoding).next().is_some();
     let nominated = Nominated::of(fields);
-    let mut has_length = false;
+    let (mut has_length, mut has_date) = (!response.may_have_length(), response.status < 200);
     for (place, (field, kind)) in fields.with_kinds().enumerate() {
         let keep = match kind {
             Kind::Connection | Kind::HopByHop | Kind::TransferEncoding | Kind::Upgrade | Kind::Te => false,
-            // Equal lengths count once.
-            Kind::ContentLength => {
-                matches!(response.framing, Framing::Length(_) | Framing::Empty)
-                    && !coded
-                    && !std::mem::replace(&mut has_length, true)
-            }
+            // Equal lengths count once, and so does a list of them.
+            Kind::ContentLength => !std::mem::replace(&mut has_length, true),
             _ => !nominated.has(place),
         };
         if keep && (edits.is_empty() || !edits.drops(field.name)) {
-            append(head.headers_mut(), field.name, field.value)?;
+            has_date |= kind == Kind::Date;
+            let value = if kind == Kind::ContentLength { compose::first(field.value) } else { field.value };
+            append(head.headers_mut(), field.name, value)?;
         }
+    }
+    if !has_date {
+        clock.with_date(|date| append(head.headers_mut(), b"date", date.as_bytes()))?;
     }
     for edit in edits.iter().filter(|edit| edit.op != EditOp::Remove) {
         append(head.headers_mut(), edit.name.as_bytes(), edit.value)?;

@@ -17,6 +17,7 @@ use crate::{
     clock::monotonic_now,
     http::{
         Context,
+        again::Again,
         entry::Entry,
         exchange::MOST_CONNECT_TIMEOUTS,
         forward::Route,
@@ -43,6 +44,13 @@ pub(super) enum Attempt {
     Unreachable(Fault),
     /// A connection kept was dead; nothing came back and nothing was consumed.
     Stale(Fault),
+    /// The same of one to an HTTP/1.1 target.
+    Ended {
+        /// How.
+        fault: Fault,
+        /// It was kept, and not new.
+        reused: bool,
+    },
     /// The answer is the balancer's.
     Failed(Fault),
 }
@@ -147,7 +155,7 @@ pub(super) async fn serve(
 }
 
 async fn exchange(stream: &mut Stream, mut plan: Plan) {
-    let mut fresh = false;
+    let mut again = Again::default();
     let mut stale = 0;
     let mut timeouts = 0;
     loop {
@@ -159,18 +167,22 @@ async fn exchange(stream: &mut Stream, mut plan: Plan) {
                 // In a box, so that requests for HTTP/1.1 do not carry its room.
                 Box::pin(to_http2::attempt(stream, &mut plan)).await
             }
-            _ => to_http1::attempt(stream, &mut plan, fresh).await,
+            _ => to_http1::attempt(stream, &mut plan, again.is_fresh()).await,
         };
         let fault = match attempt {
             Attempt::Over => return,
             Attempt::Stale(_) if stale < MOST_STALE => {
                 stale += 1;
-                fresh = true;
                 stream.context.counters.retries.inc();
                 continue;
             }
+            Attempt::Ended { fault, reused } => {
+                if again.after_end(&stream.context, &mut plan, reused) {
+                    continue;
+                }
+                fault
+            }
             Attempt::Unreachable(fault) => {
-                fresh = false;
                 timeouts += usize::from(fault.cause.is_timeout());
                 if timeouts < MOST_CONNECT_TIMEOUTS && plan.turn_elsewhere(&stream.context) {
                     stream.context.counters.retries.inc();

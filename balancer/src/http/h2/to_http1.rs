@@ -32,6 +32,7 @@ use crate::{
         deadline::Interrupt,
         head::{Framing, MAX_RESPONSE_HEAD, Response},
         head_in_pieces::HeadInPieces,
+        pump::begins_soundly,
     },
 };
 
@@ -74,7 +75,7 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -
         pieces: HeadInPieces::default(),
         sending,
         upload_failed: false,
-        reused,
+        heard: false,
     };
     let outcome = transfer.run(stream, plan).await;
     let Transfer { connection, inbound, sending, upload_failed, .. } = transfer;
@@ -93,7 +94,12 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -
         }
         Outcome::Over => Attempt::Over,
         Outcome::Gone => stream.client_gone(was_whole),
-        Outcome::Stale(fault) => Attempt::Stale(fault),
+        Outcome::Ended(fault) => {
+            if !reused {
+                plan.target_failed(&context, &fault);
+            }
+            Attempt::Ended { fault, reused }
+        }
         Outcome::Failed(fault) => {
             if fault.cause.is_of_target() {
                 plan.target_failed(&context, &fault);
@@ -105,10 +111,13 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -
 
 /// How the transfer on one connection ended.
 enum Outcome {
-    Done { target_stays: bool },
+    Done {
+        target_stays: bool,
+    },
     Over,
     Gone,
-    Stale(Fault),
+    /// The connection ended before anything came back, and asking again does no harm.
+    Ended(Fault),
     Failed(Fault),
 }
 
@@ -135,7 +144,8 @@ struct Transfer {
     pieces: HeadInPieces,
     sending: Upload,
     upload_failed: bool,
-    reused: bool,
+    /// Whether a byte came back.
+    heard: bool,
 }
 
 impl Transfer {
@@ -144,9 +154,12 @@ impl Transfer {
         let watch = Rc::clone(stream.watch());
         loop {
             match watch.within(poll_fn(|cx| self.poll_head(cx, stream))).await {
-                Ok(Event::Bytes) => {}
+                Ok(Event::Bytes) => self.heard = true,
                 Ok(Event::TargetEnded(error)) => return self.target_ended(plan, error.as_ref()),
                 Ok(Event::ClientGone) => return Outcome::Gone,
+                Err(Interrupt::TimedOut) if self.sending.is_held_up() => {
+                    return Outcome::Failed(Cause::TargetNotReading.into());
+                }
                 Err(Interrupt::TimedOut) if !self.sending.is_read() => {
                     return Outcome::Failed(Cause::RequestTimedOut.into());
                 }
@@ -164,15 +177,14 @@ impl Transfer {
         }
     }
 
-    /// As for HTTP/1.1: only a connection that was closed before it was used is no fault of the request.
+    /// As for HTTP/1.1.
     fn target_ended(&self, plan: &Plan, error: Option<&io::Error>) -> Outcome {
-        let again = self.reused
-            && self.inbound.is_empty()
+        let harmless = !self.heard
             && plan.wishes.idempotent
             && plan.wishes.framing == Framing::Empty
             && !self.sending.has_begun();
         let fault = Fault::of_ended(error, !self.inbound.is_empty());
-        if again { Outcome::Stale(fault) } else { Outcome::Failed(fault) }
+        if harmless { Outcome::Ended(fault) } else { Outcome::Failed(fault) }
     }
 
     /// Moves the request's body, reads the response and looks whether the client is still there.
@@ -222,6 +234,9 @@ impl Transfer {
                 self.pieces.are_not_all(self.inbound.len());
                 return Ok(None);
             };
+            if !begins_soundly(&response, self.inbound.bytes()) {
+                return Err(bad(Cause::TargetBodyInvalid));
+            }
             let (status, length) = (response.status, response.length);
             if status == 101 && !stream.key.as_ref().is_some_and(|key| key.is_accepted_by(&response)) {
                 let asked = stream.key.is_some();
@@ -236,7 +251,7 @@ impl Transfer {
                 return Err(bad(Cause::TargetWebSocketInvalid));
             }
             if status < 200 && status != 101 {
-                let interim = head::response(&response, &HeaderEdits::new())
+                let interim = head::response(&response, &HeaderEdits::new(), &stream.context.clock)
                     .ok_or_else(|| bad(Cause::TargetHeaderInvalid))?;
                 drop(response);
                 self.inbound.consume(length);
@@ -249,8 +264,8 @@ impl Transfer {
             stream.entry.answered(status);
             let mut edits = plan.respond(&stream.context, &response.view(), stream.secure);
             stream.listener.response_fields.put_into(&mut edits);
-            let mut head =
-                head::response(&response, &edits).ok_or_else(|| bad(Cause::TargetHeaderInvalid))?;
+            let mut head = head::response(&response, &edits, &stream.context.clock)
+                .ok_or_else(|| bad(Cause::TargetHeaderInvalid))?;
             let switching = status == 101;
             if switching {
                 *head.status_mut() = http::StatusCode::OK;

@@ -235,7 +235,7 @@ impl Transfer {
         stream.entry.answered(view.status);
         let mut edits = plan.respond(&stream.context, &view.view(), stream.secure);
         stream.listener.response_fields.put_into(&mut edits);
-        let Some(head) = head::response(&view, &edits) else {
+        let Some(head) = head::response(&view, &edits, &stream.context.clock) else {
             return Outcome::Failed(Cause::TargetHeaderInvalid.into());
         };
         drop(view);

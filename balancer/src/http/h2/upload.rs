@@ -75,6 +75,11 @@ impl Upload {
         self.read
     }
 
+    /// Whether the target is what is waited for: it has not taken what was read already.
+    pub(super) fn is_held_up(&self) -> bool {
+        !self.is_flushed()
+    }
+
     /// Whether anything of the body was taken.
     pub(super) fn has_begun(&self) -> bool {
         self.begun

@@ -79,6 +79,7 @@ fn inspector() -> Inspector {
         preserve_host_header: false,
         drop_invalid_header_fields: false,
         desync_mitigation_mode: DesyncMode::Defensive,
+        upgrade_protocols: Vec::new(),
         access_logs: None,
         health_check_logs: None,
     });

@@ -124,7 +124,7 @@ fn connection_wishes() {
     let head = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n";
     let request = Request::parse(head).expect("valid");
     assert!(request.keep_alive);
-    assert_eq!(request.upgrade, Some(&b"websocket"[..]));
+    assert_eq!(request.upgrade.as_deref(), Some(&b"websocket"[..]));
     let close = Request::parse(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Close\r\n\r\n").expect("valid");
     assert!(!close.keep_alive && close.upgrade.is_none());
     let old = Request::parse(b"GET / HTTP/1.0\r\n\r\n").expect("valid");
@@ -163,6 +163,86 @@ fn responses_frame_their_bodies() {
     assert_eq!(framing("SSH-2.0-OpenSSH_9\r\n", false), Err(HeadError::Version));
     let big = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "a".repeat(MAX_RESPONSE_HEAD));
     assert_eq!(framing(&big, false), Err(HeadError::TooLarge));
+}
+
+#[test]
+fn lengths_of_responses_are_one_number_or_none() {
+    let parsed = |status: &str, fields: &str, to_head: bool| {
+        let text = format!("HTTP/1.1 {status}\r\n{fields}\r\n");
+        Response::parse(text.as_bytes(), to_head)
+            .map(|response| response.map(|response| (response.framing, response.keep_alive)).expect("whole"))
+    };
+    for equal in
+        ["Content-Length: 5, 5\r\n", "Content-Length: 5\r\nContent-Length: 5\r\n", "Content-Length: 5,05\r\n"]
+    {
+        assert_eq!(parsed("200 OK", equal, false), Ok((Framing::Length(5), true)), "{equal}");
+        assert_eq!(parsed("200 OK", equal, true), Ok((Framing::Empty, true)), "{equal}");
+    }
+    for wrong in [
+        "Content-Length: 5, 6\r\n",
+        "Content-Length: 5\r\nContent-Length: 6\r\n",
+        "Content-Length:\r\n",
+        "Content-Length: ,\r\n",
+        "Content-Length: 5,\r\n",
+        "Content-Length: 5 5\r\n",
+        "Content-Length: +5\r\n",
+        "Content-Length: -1\r\n",
+        "Content-Length: 0x5\r\n",
+        "Content-Length: 18446744073709551616\r\n",
+    ] {
+        for (status, to_head) in
+            [("200 OK", false), ("200 OK", true), ("204 No Content", false), ("304 X", false)]
+        {
+            assert!(parsed(status, wrong, to_head).is_err(), "{status} {wrong}");
+        }
+    }
+    assert_eq!(parsed("204 No Content", "Content-Length: 0\r\n", false), Ok((Framing::Empty, true)));
+    assert_eq!(
+        parsed("204 No Content", "Content-Length: 5\r\n", false),
+        Ok((Framing::Empty, false)),
+        "five bytes may follow"
+    );
+}
+
+#[test]
+fn responses_have_no_coding_beside_chunked() {
+    let parsed = |version: &str, status: &str, fields: &str| {
+        let text = format!("HTTP/{version} {status}\r\n{fields}\r\n");
+        Response::parse(text.as_bytes(), false)
+            .map(|response| response.map(|response| (response.framing, response.keep_alive)).expect("whole"))
+    };
+    assert_eq!(parsed("1.1", "200 OK", "Transfer-Encoding: Chunked\r\n"), Ok((Framing::Chunked, true)));
+    let old = "Transfer-Encoding: chunked\r\nConnection: keep-alive\r\n";
+    assert_eq!(parsed("1.0", "200 OK", old), Ok((Framing::Chunked, false)));
+    assert_eq!(
+        parsed("1.1", "204 No Content", "Transfer-Encoding: chunked\r\n"),
+        Ok((Framing::Empty, false))
+    );
+    for wrong in [
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked, gzip\r\n",
+        "Transfer-Encoding: chunked, chunked\r\n",
+        "Transfer-Encoding: identity\r\n",
+        "Transfer-Encoding: gzip\r\n",
+        "Transfer-Encoding:\r\n",
+        "Transfer-Encoding: chunked;q=1\r\n",
+        "Transfer-Encoding: xchunked\r\n",
+    ] {
+        assert!(parsed("1.1", "200 OK", wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn line_ends_of_responses_are_whole() {
+    let sound = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: y\r\n\r\n";
+    assert!(Response::parse(sound.as_bytes(), false).expect("sound").is_some());
+    for (place, _) in sound.match_indices("\r\n") {
+        let mut bare = sound.to_owned();
+        bare.remove(place);
+        assert!(!matches!(Response::parse(bare.as_bytes(), false), Ok(Some(_))), "{bare:?}");
+    }
+    assert!(Response::parse(sound.replace("\r\n", "\n").as_bytes(), false).is_err());
 }
 
 #[test]

@@ -138,7 +138,7 @@ impl Balancer {
             preserve_host_header: false,
             drop_invalid_header_fields: false,
             desync_mitigation_mode: DesyncMode::Defensive,
-            upgrade_protocols: vec!["websocket".to_owned()],
+            upgrade_protocols: vec!["echo".to_owned()],
             access_logs: None,
             health_check_logs: None,
         };

@@ -1,11 +1,6 @@
 //! Targets that are lost before they say anything: what is asked of another one, and what is not.
 
-use std::{
-    io::Write as _,
-    net::TcpListener,
-    sync::atomic::{AtomicBool, Ordering::SeqCst},
-    thread,
-};
+use std::{io::Write as _, net::TcpListener, thread};
 
 use support::{
     Answer, Balancer, Config, Group, Target,
@@ -139,26 +134,18 @@ fn who_waits_in_the_queue_of_a_target_that_dies_gets_an_answer() {
     let targets = [address.clone(), alive.address.clone()];
     let waiting = Group::of("app", &targets).unchecked().algorithm("round_robin");
     let balancer = Balancer::start(&Config::with(waiting).workers(2));
-    let died = AtomicBool::new(false);
     thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut connection = balancer.connect();
-                    (connection.get("/", "").status, died.load(SeqCst))
-                })
-            })
-            .collect();
+        let clients: Vec<_> =
+            (0..CLIENTS).map(|_| scope.spawn(|| balancer.connect().get("/", "").status)).collect();
         balancer.wait_status("half of them wait", 30.0, |status| {
             status.target(&address)["outstanding_requests"] == (CLIENTS / 2) as u64
         });
-        died.store(true, SeqCst);
         // Nobody has accepted them: all are reset.
         drop(queue);
         let answers: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
-        assert!(answers.iter().all(|(status, _)| *status == 200), "{answers:?}");
-        assert_eq!(answers.iter().filter(|(_, later)| *later).count(), CLIENTS / 2);
+        assert_eq!(answers, [200; CLIENTS]);
     });
+    assert_eq!(balancer.status().total("retries"), (CLIENTS / 2) as u64);
 }
 
 #[test]

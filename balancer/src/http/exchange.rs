@@ -27,7 +27,7 @@ use crate::{
         deadline::Interrupt,
         head::{Framing, MAX_RESPONSE_HEAD, Response},
         head_in_pieces::HeadInPieces,
-        pump::{Pump, PumpError, begins_soundly},
+        pump::{Pump, PumpError, has_bare_line_end},
     },
 };
 
@@ -364,8 +364,8 @@ impl Transfer {
             if switching && !(plan.is_switched_by(response) && self.sending.is_done()) {
                 return Err(Outcome::Failed(Cause::TargetUpgradeInvalid.into()));
             }
-            if !begins_soundly(response, self.inbound.bytes()) {
-                return Err(Outcome::Failed(Cause::TargetBodyInvalid.into()));
+            if has_bare_line_end(response, self.inbound.bytes()) {
+                return Err(Outcome::Failed(Cause::TargetLineEndInvalid.into()));
             }
             let head = if response.status < 200 && !switching {
                 self.pieces = HeadInPieces::default();

@@ -580,7 +580,7 @@ fn response_length(fields: &Fields<'_>) -> Result<Option<u64>, HeadError> {
 }
 
 /// Whether every line of `head` ends in CR LF.
-fn has_whole_line_ends(head: &[u8]) -> bool {
+pub(super) fn has_whole_line_ends(head: &[u8]) -> bool {
     memchr_iter(b'\n', head)
         .all(|place| place.checked_sub(1).and_then(|before| head.get(before)) == Some(&b'\r'))
 }

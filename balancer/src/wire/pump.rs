@@ -15,7 +15,7 @@ use super::{
     buffer::{BUFFER_SIZE, Buffer},
     chunked::{ChunkedScanner, Scan},
     fields::line,
-    head::{Framing, HeadError, HeadScanner, Response, trailers},
+    head::{Framing, HeadError, HeadScanner, Response, has_whole_line_ends, trailers},
     trailers::TrailerFilter,
 };
 
@@ -328,12 +328,28 @@ pub fn trailer_section(scanner: &mut HeadScanner, bytes: &[u8]) -> Result<Option
     if length.is_none() && bytes.len() >= BUFFER_SIZE { Err(HeadError::TooLarge) } else { Ok(length) }
 }
 
-/// Whether what there is of the body of `response`, whose head `bytes` begin with, is in its coding: as long as nothing
-/// of it has gone on, there is still another answer.
+/// Whether a line of what `bytes` have of the chunked body of `response`, whose head they begin with, ends in a bare LF,
+/// as a line of the head must not either. As long as nothing has gone on, there is still another answer.
 #[must_use]
-pub fn begins_soundly(response: &Response<'_>, bytes: &[u8]) -> bool {
-    response.framing != Framing::Chunked
-        || can_begin_chunked(bytes.get(response.length..).unwrap_or_default())
+pub fn has_bare_line_end(response: &Response<'_>, bytes: &[u8]) -> bool {
+    if response.framing != Framing::Chunked {
+        return false;
+    }
+    let mut scanner = ChunkedScanner::default();
+    let mut rest = bytes.get(response.length..).unwrap_or_default();
+    while !rest.is_empty() {
+        let mut before = scanner;
+        let passed = match scanner.scan(rest) {
+            Ok(Scan::Framing(n) | Scan::Data(n)) => n,
+            Ok(Scan::Trailers) => return !has_whole_line_ends(rest),
+            Err(_) => {
+                let wrong = rest.iter().find(|byte| before.scan(std::slice::from_ref(byte)).is_err());
+                return wrong == Some(&b'\n');
+            }
+        };
+        rest = rest.get(passed..).unwrap_or_default();
+    }
+    false
 }
 
 /// Whether `bytes` can be the beginning of a body in chunked coding, or all of it.

@@ -32,7 +32,7 @@ use crate::{
         deadline::Interrupt,
         head::{Framing, MAX_RESPONSE_HEAD, Response},
         head_in_pieces::HeadInPieces,
-        pump::begins_soundly,
+        pump::has_bare_line_end,
     },
 };
 
@@ -234,8 +234,8 @@ impl Transfer {
                 self.pieces.are_not_all(self.inbound.len());
                 return Ok(None);
             };
-            if !begins_soundly(&response, self.inbound.bytes()) {
-                return Err(bad(Cause::TargetBodyInvalid));
+            if has_bare_line_end(&response, self.inbound.bytes()) {
+                return Err(bad(Cause::TargetLineEndInvalid));
             }
             let (status, length) = (response.status, response.length);
             if status == 101 && !stream.key.as_ref().is_some_and(|key| key.is_accepted_by(&response)) {

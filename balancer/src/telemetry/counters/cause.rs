@@ -71,7 +71,7 @@ causes! {
     // What came is no response.
     TargetStatusLineInvalid => BadGateway, "the status line of the target's response is malformed";
     TargetHeaderInvalid => BadGateway, "a header field of the target's response is malformed";
-    TargetLineEndInvalid => BadGateway, "a line of the target's response head does not end in CR LF";
+    TargetLineEndInvalid => BadGateway, "a line of the target's response does not end in CR LF";
     TargetHeadTooLarge => BadGateway, "the head of the target's response is over 32 K";
     TargetHeaderCountTooLarge => BadGateway, "the target's response has too many header fields";
     TargetContentLengthInvalid => BadGateway, "the Content-Length of the target's response is no length";

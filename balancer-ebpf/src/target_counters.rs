@@ -100,6 +100,15 @@ fn connect(ctx: &SockOpsContext, socket: *mut bpf_sock) {
         return;
     };
     let Some(counters) = TARGET_COUNTERS.get_ptr_mut(slot) else { return };
+    // Before anything is counted: the end of a connection that tells of no change would never be counted, and its
+    // slot would be connecting for ever.
+    if ctx.set_cb_flags((BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RETRANS_CB_FLAG) as i32).is_err() {
+        warn!(ctx, "a connection to slot {} is not counted: the kernel would not tell of its end", slot);
+        // One that is there is of the socket's connection before.
+        // SAFETY: the socket is the kernel's, alive and locked.
+        let _ = unsafe { SOCKETS.delete(socket) };
+        return;
+    }
     let Some(record) = stored(&SOCKETS, socket.cast(), true) else {
         warn!(ctx, "no memory to count a connection to slot {}", slot);
         return;
@@ -109,9 +118,6 @@ fn connect(ctx: &SockOpsContext, socket: *mut bpf_sock) {
     unsafe { record.write(begun) };
     add!(counters, connects, 1);
     add!(counters, connecting, 1);
-    if ctx.set_cb_flags((BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RETRANS_CB_FLAG) as i32).is_err() {
-        warn!(ctx, "the end of a connection to slot {} will not be counted", slot);
-    }
 }
 
 /// The socket goes from one TCP state to another.

@@ -195,11 +195,7 @@ impl Client {
         let most = self.listener.load_balancer.client_keep_alive.as_millis();
         u128::from(age) < most
             && !self.context.draining.get()
-            && self
-                .context
-                .snapshot()
-                .listener(self.listener.id)
-                .is_some_and(|now| now.asked == self.connected.shown.asked)
+            && self.context.snapshot().listener(self.listener.id).is_some_and(|now| self.connected.suits(now))
     }
 
     async fn run(&mut self) {
@@ -223,7 +219,7 @@ impl Client {
                 self.snapshot = snapshot;
             }
             // Who has not shown what is asked for now has to come again.
-            if self.listener.asked != self.connected.shown.asked {
+            if !self.connected.suits(&self.listener) {
                 return;
             }
             let after = match self.plan(length) {

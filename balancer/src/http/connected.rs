@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     model::{MutualAuthentication, TlsFact},
+    snapshot::ListenerView,
     telemetry::access_log::{TlsFacts, escape},
     tls::{ClientCertificate, cipher_name, protocol_name},
     wire::client_stream::ClientStream,
@@ -81,6 +82,12 @@ impl Connected {
     pub(super) fn plain(peer: SocketAddr, local: SocketAddr) -> Self {
         let (id, origin) = (OnceCell::new(), OnceCell::new());
         Self { peer, local, tls: None, shown: Shown::default(), id, origin }
+    }
+
+    /// Whether the connection is of the kind that its listener takes now: a reload may have put TLS before it, or have
+    /// it ask for something else.
+    pub(super) fn suits(&self, listener: &ListenerView) -> bool {
+        listener.tls.is_some() == self.tls.is_some() && listener.asked == self.shown.asked
     }
 
     /// What a target can be told of its TLS; none without it, or of a certificate that was not shown.

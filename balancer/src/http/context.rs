@@ -129,7 +129,10 @@ impl Context {
         let before = self.snapshot.replace(Rc::new(Taken(snapshot)));
         let now = self.snapshot();
         for listener in &before.listeners {
-            if now.listener(listener.id).is_some_and(|now| now.asked != listener.asked) {
+            let differs = |now: &ListenerView| {
+                now.asked != listener.asked || now.tls.is_some() != listener.tls.is_some()
+            };
+            if now.listener(listener.id).is_some_and(|now| differs(now)) {
                 self.watches.close_idle(Some(listener.id.0));
             }
         }

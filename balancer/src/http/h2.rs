@@ -238,11 +238,7 @@ impl Session {
         let listener = &self.view.borrow().1;
         u128::from(age) < listener.load_balancer.client_keep_alive.as_millis()
             && !self.context.draining.get()
-            && self
-                .context
-                .snapshot()
-                .listener(listener.id)
-                .is_some_and(|now| now.asked == self.connected.shown.asked)
+            && self.context.snapshot().listener(listener.id).is_some_and(|now| self.connected.suits(now))
     }
 
     /// Serves from the snapshot of now on, unless the listener is gone from it.

@@ -15,7 +15,10 @@ use crate::{
     snapshot::{ListenerId, ListenerView},
     telemetry::counters::{Cause, ClientCertRefusal},
     tls::{ClientCertificate, refusal, take_chosen},
-    wire::{client_stream::ClientStream, deadline::Watched},
+    wire::{
+        client_stream::ClientStream,
+        deadline::{Interrupt, Watched},
+    },
 };
 
 /// Longest time from the connection to the end of the handshake.
@@ -105,6 +108,8 @@ async fn secure(
             return None;
         }
         Ok(Ok(_)) => {}
+        // The process ends, or the listener does: that is no failure of the client's.
+        Err(Interrupt::Closing) => return None,
         _ => {
             shard.client_tls_errors.inc();
             return None;
@@ -131,6 +136,7 @@ async fn secure(
             }
             Some(Secured { stream, certificate, identity })
         }
+        Err(Interrupt::Closing) => None,
         failed => {
             shard.client_tls_errors.inc();
             // The socket comes back along with the error: closed is what has been counted.

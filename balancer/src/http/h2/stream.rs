@@ -98,7 +98,7 @@ pub(super) async fn serve(
     session.look_again();
     let (snapshot, listener) = session.view();
     // Who has not shown what is asked for now has to come again, with this request too.
-    if listener.asked != session.connected.shown.asked {
+    if !session.connected.suits(&listener) {
         return respond.send_reset(Reason::REFUSED_STREAM);
     }
     let mut entry = Entry::begin(&context, &listener, &session.connected);

@@ -1,0 +1,117 @@
+//! Listeners that change while clients are connected: one that gets TLS, and the end of the process.
+
+use std::{
+    fs,
+    io::Write as _,
+    net::TcpStream,
+    sync::{Mutex, mpsc},
+};
+
+use rustix::process::Signal;
+use support::{
+    Answer, Balancer, Config, Target, ports,
+    tls::{Certificate, curl},
+    until,
+};
+
+use crate::tls::https;
+
+/// A target that answers when it is told to, and says when it was asked.
+fn slow_target() -> (Target, mpsc::Sender<()>, mpsc::Receiver<()>) {
+    let (go, wait) = mpsc::channel::<()>();
+    let (arrived, has_arrived) = mpsc::channel();
+    let wait = Mutex::new(wait);
+    let target = Target::start(move |exchange| {
+        if exchange.request.target == "/slow" {
+            arrived.send(()).unwrap();
+            if wait.lock().unwrap().recv().is_err() {
+                return Answer::Close;
+            }
+        }
+        exchange.ok("", "finished")
+    });
+    (target, go, has_arrived)
+}
+
+#[test]
+fn a_listener_that_gets_tls_serves_no_plain_connection_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::make(folder.path(), "main", &["example.test"]);
+    let (target, go, has_arrived) = slow_target();
+    let plain = Config::new(&[&target]);
+    let secure = https(plain.clone(), &certificate);
+    let balancer = Balancer::start(&plain);
+    let (mut idle, mut fresh, mut busy) = (balancer.connect(), balancer.connect(), balancer.connect());
+    assert_eq!(idle.get("/", "").status, 200);
+    busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    has_arrived.recv().unwrap();
+    balancer.reload(&secure);
+    assert!(idle.is_closed(), "an idle connection is closed");
+    assert!(fresh.is_closed(), "one that has asked for nothing yet, too");
+    go.send(()).unwrap();
+    let response = busy.response();
+    assert_eq!((response.text(), response.header("connection")), ("finished".into(), "close"));
+    assert!(busy.is_closed());
+    assert_eq!(balancer.connect().get("/", "").status, 400, "plain HTTP is not spoken any more");
+    curl(balancer.address, "example.test", &certificate, "/", &[]).expect("HTTPS is");
+    // And back: who speaks TLS has to come again, too.
+    let mut session = support::tls::Session::open(balancer.address, &[]);
+    assert_eq!(session.get("/", "").status, 200);
+    balancer.reload(&plain);
+    assert!(session.is_closed());
+    assert_eq!(balancer.connect().get("/", "").status, 200);
+}
+
+#[test]
+fn a_reload_while_the_process_ends_opens_nothing() {
+    let (target, go, has_arrived) = slow_target();
+    let config = Config::new(&[&target]);
+    let mut balancer = Balancer::start(&config);
+    let mut busy = balancer.connect();
+    busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    has_arrived.recv().unwrap();
+    balancer.signal(Signal::TERM);
+    balancer.wait_status("it is ending", 10.0, |status| status.0["draining"] == true);
+    let port = ports::free();
+    let more = format!(
+        "listener \"more\" {{\n  port = {port}\n  address = \"127.0.0.1\"\n  default_action {{\n    type = \"forward\"\n    \
+         target_group_arn = target_group.app.arn\n  }}\n}}\n"
+    );
+    fs::write(balancer.config_path(), format!("{}\n{more}", balancer.text(&config))).unwrap();
+    balancer.signal(Signal::HUP);
+    let status = until("the signal is taken", 10.0, || {
+        let status = balancer.status();
+        (status.0["reload_failures"] == 1 || status.0["reloads"] == 1).then_some(status)
+    });
+    assert_eq!(status.0["reloads"], 0, "nothing is taken up");
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "nothing is opened");
+    assert!(balancer.log().contains("the process is ending"), "{}", balancer.log());
+    go.send(()).unwrap();
+    assert_eq!(busy.response().text(), "finished");
+    assert_eq!(balancer.wait_exit(10.0).code(), Some(0));
+}
+
+#[test]
+fn sockets_that_wait_when_the_process_ends_have_not_failed_to_negotiate() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::make(folder.path(), "main", &["example.test"]);
+    let (target, go, has_arrived) = slow_target();
+    let mut balancer = Balancer::start(&https(Config::new(&[&target]), &certificate));
+    let mut busy = support::tls::Session::open(balancer.address, &[]);
+    busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    has_arrived.recv().unwrap();
+    let mut silent = balancer.connect();
+    let mut begun = balancer.connect();
+    // The first bytes of a ClientHello.
+    begun.stream().write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").unwrap();
+    until("both are there", 10.0, || {
+        let accepted = balancer.metric("balancer_connections_accepted_total");
+        (accepted >= 3.0).then_some(())
+    });
+    balancer.signal(Signal::TERM);
+    assert!(silent.is_closed() && begun.is_closed());
+    assert_eq!(balancer.metric("balancer_client_tls_negotiation_errors_total"), 0.0);
+    go.send(()).unwrap();
+    assert_eq!(busy.reader().response("GET").unwrap().text(), "finished");
+    assert_eq!(balancer.wait_exit(10.0).code(), Some(0));
+}

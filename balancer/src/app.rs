@@ -5,35 +5,39 @@
 
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail};
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::{
-    clock::monotonic_now,
+    clock::{monotonic_now, until},
     config,
     control::{
         admin::Admin,
         controller::{Command, Controller, Parts},
-        log_files::{self, LogFiles},
-        privileges::{Account, Belongings},
+        log_files::{LogFiles, Outputs},
+        privileges::{Account, Belonging},
         signals::{Signal, Signals},
     },
-    kernel::{Assist, Kernel, KernelOptions},
+    kernel::{Assist, InstanceFolder, Kernel, KernelOptions},
     listener::{self, Worker},
-    model::Configuration,
+    model::{BalancerSettings, Configuration},
+    safe_file::Owner,
     snapshot::{Snapshot, WorkerMessage},
     stickiness::{Keyring, Outcome},
     telemetry::{
         self,
-        counters::{ControlCounters, ListenerRuntimes},
+        counters::{ControlCounters, ListenerRuntimes, WorkerCounters},
         inspect::{CurrentSnapshot, Inspector, KernelSide},
     },
 };
+
+/// Least time between two workers that are started in the place of others.
+const RESTART: Duration = Duration::from_secs(1);
 
 /// How often a drain is looked at.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -54,7 +58,10 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
     let account = settings.user.as_deref().map(Account::find).transpose()?;
-    let keyring = Keyring::load_or_create(&settings.key_path())?;
+    // First of all: a second balancer of the instance changes nothing.
+    let folder = InstanceFolder::lock(&settings.instance, &settings.runtime_dir)?;
+    let owner = account.as_ref().and_then(Account::owner);
+    let keyring = load_keys(&settings, owner)?;
     let workers = settings.workers;
     let sockets = bind_all(&configuration, workers)?;
     let admin = match settings.admin_address {
@@ -64,25 +71,29 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         None => None,
     };
     // As the user that the process starts as: it may be allowed what a later one is not.
-    let mut logs = LogFiles::new(&settings.instance, workers);
-    let opened = logs.open(&configuration)?;
-    logs.take_up(opened);
-    let kernel = Kernel::open(&KernelOptions {
+    let outputs = Outputs::open(&configuration, owner)?;
+    let options = KernelOptions {
         instance: settings.instance.clone(),
         runtime_dir: settings.runtime_dir.clone(),
         assist: settings.kernel_assist,
         session_table_size: settings.session_table_size,
-    })?;
+    };
+    let kernel = Kernel::open_in(folder, &options)?;
     if let Some(account) = account {
-        let folder = settings.runtime_dir.join(&settings.instance);
-        let key = settings.key_path();
-        let log_paths = log_files::paths(&configuration);
-        let files: Vec<&Path> = log_paths.iter().chain([&key]).map(PathBuf::as_path).collect();
-        let belongings = Belongings { folders: &[&settings.state_dir, &folder], files: &files };
-        account.become_it(belongings, *kernel.assist() == Assist::Active)?;
+        account.become_it(*kernel.assist() == Assist::Active)?;
+        telemetry::log::renounce();
     }
+    // From here on there are threads, each with the rights that are left.
+    let mut logs = LogFiles::new(&settings.instance, workers);
+    let opened = logs.open(&configuration, outputs)?;
+    logs.take_up(opened);
+    let (farewells, ended) = unbounded_channel();
+    let (tables, events) = (kernel.tables(), kernel.event_sender());
+    let spawn = move |index, counters| {
+        listener::spawn(index, tables.clone(), events.clone(), counters, farewells.clone())
+    };
     let pool = (0..workers)
-        .map(|index| listener::spawn(index, kernel.tables(), kernel.event_sender()))
+        .map(|index| spawn(index, Arc::default()))
         .collect::<io::Result<Vec<Worker>>>()
         .context("cannot start a worker")?;
     let counters = Arc::new(ControlCounters::default());
@@ -118,7 +129,22 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the control thread's runtime")?;
+    let pool = Pool { workers: pool, spawn: Box::new(spawn), ended, fallen: None, last: None };
     runtime.block_on(serve(parts, admin, Arc::new(inspector), pool, &counters))
+}
+
+/// The keys, which then belong to `owner` along with the folder of the balancer's own that they lie in.
+fn load_keys(settings: &BalancerSettings, owner: Option<Owner>) -> anyhow::Result<Keyring> {
+    let path = settings.key_path();
+    let Some(owner) = owner else { return Ok(Keyring::load_or_create(&path, None)?) };
+    let belonging = match path.parent() {
+        Some(parent) if parent == settings.state_dir => Belonging::find(parent, owner)?,
+        _ => None,
+    };
+    let keyring = Keyring::load_or_create(&path, Some(owner))?;
+    // Last: from here on its owner can change what is in it.
+    belonging.map(|folder| folder.give(owner)).transpose()?;
+    Ok(keyring)
 }
 
 fn bind_all(
@@ -132,11 +158,61 @@ fn bind_all(
     configuration.listeners.iter().map(bind).collect()
 }
 
+/// The worker threads.
+struct Pool {
+    workers: Vec<Worker>,
+    spawn: Box<dyn Fn(usize, Arc<WorkerCounters>) -> io::Result<Worker>>,
+    /// Numbers of those that have ended.
+    ended: UnboundedReceiver<usize>,
+    /// One that is to be replaced.
+    fallen: Option<usize>,
+    /// When one was last replaced.
+    last: Option<Instant>,
+}
+
+impl Pool {
+    /// Waits for what is to be done about workers: one that ended was replaced, or all have ended a drain. Dropping the
+    /// future loses nothing.
+    async fn watch(&mut self, draining: bool, counters: &ControlCounters) -> anyhow::Result<Option<Command>> {
+        if draining {
+            drained(&self.workers).await;
+            return Ok(None);
+        }
+        self.replace_ended(counters).await.map(Some)
+    }
+
+    /// Waits for a worker to end by itself, and starts another one in its place, which counts on where it stopped.
+    /// Not more often than once in [`RESTART`], lest one that cannot live takes the processor from the others.
+    /// Dropping the future loses nothing.
+    async fn replace_ended(&mut self, counters: &ControlCounters) -> anyhow::Result<Command> {
+        let index = match self.fallen {
+            Some(index) => index,
+            None => {
+                let Some(index) = self.ended.recv().await else { return std::future::pending().await };
+                self.fallen = Some(index);
+                tracing::error!(worker = index, "a worker ended by a bug of its own, and is replaced");
+                counters.worker_restarts.inc();
+                index
+            }
+        };
+        if let Some(last) = self.last {
+            until(Some(last + RESTART)).await;
+        }
+        (self.fallen, self.last) = (None, Some(monotonic_now()));
+        let place = self.workers.get_mut(index).context("no worker has that number")?;
+        let worker =
+            (self.spawn)(index, Arc::clone(&place.counters)).context("cannot start a worker again")?;
+        let messages = worker.messages.clone();
+        *place = worker;
+        Ok(Command::Replace(index, messages))
+    }
+}
+
 async fn serve(
     parts: Parts,
     admin: Option<Admin>,
     inspector: Arc<Inspector>,
-    workers: Vec<Worker>,
+    mut pool: Pool,
     counters: &ControlCounters,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::new().context("cannot take over signals")?;
@@ -147,6 +223,7 @@ async fn serve(
     tracing::info!("serving");
     let (commands, mut receiver) = unbounded_channel();
     let mut draining = false;
+    let mut result = Ok(());
     {
         let control = controller.run(&mut receiver);
         tokio::pin!(control);
@@ -157,26 +234,34 @@ async fn serve(
                     Signal::Reload => { let _ = commands.send(Command::Reload); }
                     Signal::Reopen => { let _ = commands.send(Command::ReopenLogs); }
                     Signal::Drain => {
-                        begin_drain(&workers, counters);
+                        let _ = commands.send(Command::Drain);
+                        begin_drain(&pool.workers, counters);
                         draining = true;
                     }
                     Signal::Now => break,
                 },
-                () = drained(&workers), if draining => break,
+                watched = pool.watch(draining, counters) => match watched {
+                    Ok(Some(command)) => { let _ = commands.send(command); }
+                    Ok(None) => break,
+                    Err(error) => {
+                        result = Err(error);
+                        break;
+                    }
+                },
             }
         }
     }
-    for worker in &workers {
+    for worker in &pool.workers {
         let _ = worker.messages.send(WorkerMessage::Stop);
     }
-    for worker in workers {
+    for worker in pool.workers {
         if worker.thread.join().is_err() {
             tracing::error!("a worker ended by a bug of its own");
         }
     }
     controller.flush_logs();
     tracing::info!("ended");
-    Ok(())
+    result
 }
 
 /// Longest time that requests in flight may take when the process ends: the longest that ALB's
@@ -194,5 +279,59 @@ fn begin_drain(workers: &[Worker], counters: &ControlCounters) {
 async fn drained(workers: &[Worker]) {
     while !workers.iter().all(|worker| worker.thread.is_finished()) {
         tokio::time::sleep(DRAIN_LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    /// A worker whose thread panics where no task of it is.
+    fn broken(index: usize, ended: tokio::sync::mpsc::UnboundedSender<usize>) -> Worker {
+        let thread = std::thread::spawn(move || {
+            struct Farewell(usize, tokio::sync::mpsc::UnboundedSender<usize>);
+            impl Drop for Farewell {
+                fn drop(&mut self) {
+                    self.1.send(self.0).unwrap();
+                }
+            }
+            let _farewell = Farewell(index, ended);
+            panic!("this one is meant to");
+        });
+        Worker { messages: unbounded_channel().0, counters: Arc::default(), thread }
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_panics_is_replaced_and_its_figures_go_on() {
+        let (farewells, ended) = unbounded_channel();
+        let tables = crate::kernel::Tables::in_memory(1024).unwrap();
+        let first = broken(0, farewells.clone());
+        first.counters.accept_pauses.add(7);
+        let figures = Arc::clone(&first.counters);
+        let events = {
+            let folder = tempfile::tempdir().unwrap();
+            let options = KernelOptions {
+                instance: format!("unit-crew-{}", std::process::id()),
+                runtime_dir: folder.path().to_owned(),
+                assist: crate::model::KernelAssist::Off,
+                session_table_size: 1024,
+            };
+            Kernel::open(&options).unwrap().event_sender()
+        };
+        let spawn = move |index, counters| {
+            listener::spawn(index, tables.clone(), events.clone(), counters, farewells.clone())
+        };
+        let mut pool = Pool { workers: vec![first], spawn: Box::new(spawn), ended, fallen: None, last: None };
+        let counters = ControlCounters::default();
+        let command = pool.replace_ended(&counters).await.unwrap();
+        let Command::Replace(0, messages) = command else { panic!("{command:?}") };
+        assert_eq!(counters.worker_restarts.get(), 1);
+        assert!(Arc::ptr_eq(&pool.workers[0].counters, &figures), "what is counted goes on");
+        assert!(!pool.workers[0].thread.is_finished());
+        messages.send(WorkerMessage::Stop).unwrap();
+        // A real one tells when it is over, too.
+        assert_eq!(pool.ended.recv().await, Some(0));
     }
 }

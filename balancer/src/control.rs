@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod controller;
+mod crew;
 pub mod log_files;
 pub mod privileges;
 mod resolver;

@@ -16,16 +16,18 @@ mod events;
 mod fallback;
 mod file_lock;
 mod generation;
+mod host_lock;
 mod instance;
 mod outstanding;
 mod slots;
 mod sys;
+mod truncation;
 mod words;
 
 use std::{
     fmt, io,
     os::fd::BorrowedFd,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -33,9 +35,8 @@ use aya::maps::{MapData, MapError, SkStorage};
 use balancer_common::{STICKY_BUCKET_WORDS, STICKY_ENTRIES_PER_BUCKET};
 
 use self::{
-    bpf::{KernelSide, Opened},
+    bpf::{BpfError, KernelSide, Opened},
     generation::Generations,
-    instance::InstanceFolder,
     slots::Slots,
 };
 pub use self::{
@@ -43,12 +44,14 @@ pub use self::{
     counters::{CounterValues, TargetCounters},
     error::KernelError,
     events::{EventSender, Events, TargetEvent, TargetEventKind},
+    instance::InstanceFolder,
     outstanding::{Outstanding, OutstandingView},
     words::Words,
 };
 use crate::{
     id::Slot,
     model::{Endpoint, KernelAssist},
+    safe_file::Folder,
 };
 
 /// What to open.
@@ -118,6 +121,8 @@ pub struct Kernel {
     events: Option<Events>,
     sender: EventSender,
     side: Option<KernelSide>,
+    /// Of the tables, without the kernel side.
+    files: Option<fallback::TableFiles>,
     marker: ProbeMarker,
     /// Held until everything above is gone.
     _folder: InstanceFolder,
@@ -135,7 +140,14 @@ impl Kernel {
     /// [`KernelError::Running`] when another process has the instance; [`KernelError::Required`] when the
     /// kernel side is required and cannot be had; others when the runtime folder or memory cannot be used.
     pub fn open(options: &KernelOptions) -> Result<Self, KernelError> {
-        let folder = InstanceFolder::lock(&options.instance, &options.runtime_dir)?;
+        Self::open_in(InstanceFolder::lock(&options.instance, &options.runtime_dir)?, options)
+    }
+
+    /// [`Self::open`] with the folder of the instance in hand.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_in(folder: InstanceFolder, options: &KernelOptions) -> Result<Self, KernelError> {
         let sticky_words = sticky_words(options.session_table_size);
         match open_kernel_side(options, sticky_words)? {
             Ok(opened) => Self::with_kernel_side(folder, opened),
@@ -146,14 +158,15 @@ impl Kernel {
     fn with_kernel_side(folder: InstanceFolder, opened: Opened) -> Result<Self, KernelError> {
         let Opened { side, words, sources, probes, unbroken, cgroup } = opened;
         if let Some(cgroup) = cgroup {
-            cleanup::remember_cgroup(folder.path(), &cgroup)?;
+            cleanup::remember_cgroup(folder.folder(), &cgroup)?;
         }
         let (sender, events) = events::channel(Some(sources));
         let marker = ProbeMarker(Some(Arc::new(Mutex::new(probes))));
         let settle = |fingerprint| !unbroken || endpoint::counted_by_workers(fingerprint);
-        let (tables, generations, slots) = assemble(folder.path(), words, true, settle)?;
+        let (tables, generations, slots) = assemble(folder.folder(), words, true, settle)?;
         let (assist, events, side) = (Assist::Active, Some(events), Some(side));
-        Ok(Self { tables, assist, slots, generations, events, sender, side, marker, _folder: folder })
+        let files = None;
+        Ok(Self { tables, assist, slots, generations, events, sender, side, files, marker, _folder: folder })
     }
 
     fn without_kernel_side(
@@ -161,11 +174,12 @@ impl Kernel {
         sticky_words: usize,
         reason: String,
     ) -> Result<Self, KernelError> {
-        let words = fallback::open(folder.path(), sticky_words)?;
+        let (words, files) = fallback::open(folder.folder(), sticky_words)?;
         let (sender, events) = events::channel(None);
-        let (tables, generations, slots) = assemble(folder.path(), words, false, |_| true)?;
+        let (tables, generations, slots) = assemble(folder.folder(), words, false, |_| true)?;
         let (assist, events, marker) = (Assist::Off { reason }, Some(events), ProbeMarker(None));
-        Ok(Self { tables, assist, slots, generations, events, sender, side: None, marker, _folder: folder })
+        let (side, files) = (None, Some(files));
+        Ok(Self { tables, assist, slots, generations, events, sender, side, files, marker, _folder: folder })
     }
 
     /// The tables, for workers and everybody who reads figures.
@@ -216,8 +230,13 @@ impl Kernel {
     }
 
     /// To be called about once a second: frees released slots on which nothing was counted at this call and
-    /// the one before, and clears what processes that are gone had in flight.
+    /// the one before, and clears what processes that are gone had in flight. Mends tables that somebody spoilt.
     pub fn reap(&mut self) {
+        let torn = self.files.as_mut().is_some_and(fallback::TableFiles::repair);
+        // What was begun before goes on ending for a while.
+        if torn || truncation::happened() {
+            self.slots.mend();
+        }
         self.generations.clear_dead();
         // Another process may have claimed what this one released.
         if !self.generations.others_live() {
@@ -253,6 +272,9 @@ fn open_kernel_side(
     }
     KernelSide::open(&options.instance, sticky_words).map_or_else(
         |error| match (options.assist, error.reason()) {
+            _ if let BpfError::Running { pid } = error => {
+                Err(KernelError::Running { instance: options.instance.clone(), pid })
+            }
             (KernelAssist::Required, reason) => Err(KernelError::Required { reason }),
             (_, reason) => {
                 tracing::warn!(
@@ -267,7 +289,7 @@ fn open_kernel_side(
 }
 
 fn assemble(
-    folder: &Path,
+    folder: &Folder,
     words: TableWords,
     kernel_counts: bool,
     settle: impl Fn(u64) -> bool,
@@ -320,9 +342,15 @@ mod tests {
 
     use super::*;
 
+    /// Names are the host's: as unique as the folder.
+    fn instance(runtime_dir: &std::path::Path) -> String {
+        let name = runtime_dir.file_name().unwrap().to_string_lossy().to_lowercase();
+        format!("unit{}-{}", name.trim_start_matches(['.']), std::process::id())
+    }
+
     fn options(runtime_dir: &std::path::Path) -> KernelOptions {
         KernelOptions {
-            instance: "test".to_owned(),
+            instance: instance(runtime_dir),
             runtime_dir: runtime_dir.to_owned(),
             assist: KernelAssist::Off,
             session_table_size: 1024,
@@ -376,11 +404,42 @@ mod tests {
         let kernel = Kernel::open(&options(dir.path())).unwrap();
         let refused = Kernel::open(&options(dir.path())).unwrap_err();
         assert!(matches!(refused, KernelError::Running { .. }), "{refused}");
-        assert!(matches!(cleanup("test", dir.path()), Err(KernelError::Running { .. })));
+        let name = instance(dir.path());
+        assert!(matches!(cleanup(&name, dir.path()), Err(KernelError::Running { .. })));
+        let elsewhere = tempfile::tempdir().unwrap();
+        assert!(matches!(cleanup(&name, elsewhere.path()), Err(KernelError::Running { pid: Some(_), .. })));
         drop(kernel);
-        assert_eq!(cleanup("test", dir.path()).unwrap().removed, [dir.path().join("test")]);
+        assert_eq!(cleanup(&name, dir.path()).unwrap().removed, [dir.path().join(&name)]);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-        assert_eq!(cleanup("test", dir.path()).unwrap(), CleanupReport::default());
+        assert_eq!(cleanup(&name, dir.path()).unwrap(), CleanupReport::default());
+    }
+
+    #[test]
+    fn tables_whose_files_are_cut_short_are_mended() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut kernel = Kernel::open(&options(dir.path())).unwrap();
+        let tables = kernel.tables();
+        let slot = kernel.claim_slot(&tcp(1)).unwrap();
+        tables.outstanding.begin(slot);
+        tables.counters.connecting(slot);
+        tables.counters.opened(slot);
+        tables.sticky[77].store(5, Relaxed);
+        let folder = dir.path().join(instance(dir.path())).join(format!("v{}", balancer_common::ABI_VERSION));
+        let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(files.len(), 3);
+        for file in &files {
+            std::fs::OpenOptions::new().write(true).open(file).unwrap().set_len(0).unwrap();
+        }
+        assert_eq!(tables.sticky[77].load(Relaxed), 0);
+        tables.outstanding.end(slot);
+        tables.counters.closed(slot, 1, 1, false);
+        kernel.reap();
+        assert_eq!((tables.outstanding.get(slot), tables.counters.read(slot).live()), (0, 0));
+        tables.sticky[78].store(6, Relaxed);
+        drop((kernel, tables));
+        let mut kernel = Kernel::open(&options(dir.path())).unwrap();
+        assert_eq!(kernel.tables().sticky[78].load(Relaxed), 6, "what came later is in the file");
+        assert_eq!(kernel.claim_slot(&tcp(1)).unwrap(), slot);
     }
 
     #[tokio::test]

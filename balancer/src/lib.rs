@@ -17,6 +17,7 @@ pub mod model;
 pub mod regular_file;
 pub mod response;
 pub mod rules;
+pub mod safe_file;
 pub mod snapshot;
 pub mod stickiness;
 pub mod target_group;

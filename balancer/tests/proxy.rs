@@ -11,7 +11,10 @@
 use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -30,6 +33,8 @@ use balancer::{
     target_group::{GroupRuntime, GroupView, TargetRuntime, TargetState, TargetView},
     telemetry::counters::{ListenerRuntime, OwnStatus},
 };
+
+static INSTANCES: AtomicU32 = AtomicU32::new(0);
 
 struct Balancer {
     address: SocketAddr,
@@ -76,7 +81,8 @@ impl Balancer {
     fn aged(targets: &[SocketAddr], idle: Duration, client_keep_alive: Duration) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut kernel = Kernel::open(&KernelOptions {
-            instance: "proxy-test".into(),
+            // Names are the host's.
+            instance: format!("proxy-{}-{}", std::process::id(), INSTANCES.fetch_add(1, Relaxed)),
             runtime_dir: dir.path().to_owned(),
             assist: KernelAssist::Off,
             session_table_size: 1024,
@@ -95,7 +101,14 @@ impl Balancer {
         };
         let socket = bind(&listener, 1).unwrap().pop().unwrap();
         let address = socket.local_addr().unwrap();
-        let worker = spawn(0, kernel.tables(), kernel.event_sender()).unwrap();
+        let worker = spawn(
+            0,
+            kernel.tables(),
+            kernel.event_sender(),
+            Arc::default(),
+            tokio::sync::mpsc::unbounded_channel().0,
+        )
+        .unwrap();
         let views: Vec<TargetView> = targets
             .iter()
             .enumerate()

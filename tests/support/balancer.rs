@@ -189,6 +189,24 @@ impl Balancer {
         });
     }
 
+    /// Starts it and waits until it answers, or has ended by itself.
+    ///
+    /// # Panics
+    /// When it does neither.
+    pub fn run_or_end(&mut self) -> Option<Ended> {
+        self.spawn();
+        let ended = until("the balancer answers or ends", 20.0, || {
+            if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
+                return Some(Some(status));
+            }
+            std::net::TcpStream::connect(self.address).is_ok().then_some(())?;
+            self.try_status().map(|_| None)
+        });
+        let status = ended?;
+        self.child = None;
+        Some(Ended { code: status.code(), log: self.log() })
+    }
+
     /// Starts it and waits for it to end by itself.
     #[must_use]
     pub fn run_to_end(&mut self) -> Ended {

@@ -20,7 +20,7 @@ mod endpoints;
 mod reload;
 
 use self::{endpoints::Endpoints, reload::Pending};
-use super::{log_files::LogFiles, resolver::Resolver};
+use super::{crew::Crew, log_files::LogFiles, resolver::Resolver};
 use crate::{
     clock::{monotonic_now, unix_micros_now, until},
     health::{Checked, Finished, HealthChecks, Prober, suspects},
@@ -97,10 +97,14 @@ pub struct Parts {
 }
 
 /// What the controller is asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Command {
     /// Read the configuration again.
     Reload,
+    /// The process ends: begin nothing new.
+    Drain,
+    /// The worker of this number has ended, and another one that hears there is in its place.
+    Replace(usize, UnboundedSender<WorkerMessage>),
     /// Open log files anew.
     ReopenLogs,
 }
@@ -146,7 +150,7 @@ pub struct Controller {
     resolver: Resolver,
     checks: HealthChecks,
     events: Option<Events>,
-    workers: Vec<UnboundedSender<WorkerMessage>>,
+    crew: Crew,
     logs: LogFiles,
     /// Lines on health checks on their way to files.
     check_lines: Batches,
@@ -246,7 +250,7 @@ impl Controller {
             resolver: Resolver::new(),
             checks: HealthChecks::new(Prober::new(exempt)?, seed),
             events,
-            workers: parts.workers,
+            crew: Crew::new(parts.workers),
             check_lines,
             logs: parts.logs,
             counters: parts.counters,
@@ -289,6 +293,10 @@ impl Controller {
                 command = commands.recv() => match command {
                     Some(Command::Reload) => self.reload(),
                     Some(Command::ReopenLogs) => self.logs.reopen(),
+                    Some(Command::Drain) => self.drain(),
+                    Some(Command::Replace(index, messages)) => {
+                        self.crew.replace(index, messages, &self.current.get());
+                    }
                     None => return,
                 },
                 Some(event) = next_event(&mut self.events) => self.suspect(event),
@@ -478,7 +486,7 @@ impl Controller {
                 name: listener.name.clone(),
                 port: listener.address.port(),
                 tls: self.tls.get(&listener.address).cloned(),
-                runtime: self.runtimes.of(listener.address, self.workers.len()),
+                runtime: self.runtimes.of(listener.address, self.crew.len()),
                 access_log: self.logs.access(&balancer.name),
                 load_balancer: Arc::clone(balancer),
                 asked: listener.tls.as_ref().and_then(|tls| tls.mutual_authentication.clone()),
@@ -496,8 +504,14 @@ impl Controller {
     }
 
     fn tell(&self, message: impl Fn() -> WorkerMessage) {
-        for worker in &self.workers {
-            let _ = worker.send(message());
+        self.crew.tell(message);
+    }
+
+    fn drain(&mut self) {
+        self.crew.end();
+        // One that waits for names gives its sockets back.
+        if self.pending.take().is_some() {
+            tracing::warn!("the configuration that was to be taken up is dropped: the process is ending");
         }
     }
 
@@ -506,10 +520,9 @@ impl Controller {
         self.next_listener += 1;
     }
 
-    fn listen(&self, address: SocketAddr, sockets: Vec<TcpListener>) {
-        let Some((_, id)) = self.listeners.iter().find(|(known, _)| *known == address) else { return };
-        for (worker, socket) in self.workers.iter().zip(sockets) {
-            let _ = worker.send(WorkerMessage::Listen(*id, socket));
+    fn listen(&mut self, address: SocketAddr, sockets: Vec<TcpListener>) {
+        if let Some((_, id)) = self.listeners.iter().find(|(known, _)| *known == address) {
+            self.crew.listen(*id, sockets);
         }
     }
 

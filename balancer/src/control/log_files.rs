@@ -4,13 +4,13 @@
 use std::{
     collections::{BTreeSet, HashMap},
     io,
-    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use crate::{
     model::{Action, Configuration, Listener, LogDestination, LogOutput},
+    safe_file::Owner,
     telemetry::{
         access_log::AccessLog,
         health_check_log::HealthCheckLog,
@@ -52,6 +52,35 @@ pub struct LogFiles {
 #[derive(Debug)]
 pub struct Opened(Logs);
 
+/// Files that are open and have no writer yet: writers are threads, and come when the process is who it is to be.
+#[derive(Debug, Default)]
+pub struct Outputs(HashMap<LogDestination, Output>);
+
+impl Outputs {
+    /// Opens what `configuration` asks for. Files that are made are for `owner`, if there is one.
+    ///
+    /// # Errors
+    /// A file that cannot be opened for appending.
+    pub fn open(configuration: &Configuration, owner: Option<Owner>) -> Result<Self, LogFileError> {
+        let mut outputs = HashMap::new();
+        for balancer in &configuration.load_balancers {
+            for LogOutput { destination, .. } in
+                balancer.access_logs.iter().chain(&balancer.health_check_logs)
+            {
+                if !outputs.contains_key(destination) {
+                    outputs.insert(destination.clone(), open_output(destination, owner)?);
+                }
+            }
+        }
+        Ok(Self(outputs))
+    }
+}
+
+fn open_output(destination: &LogDestination, owner: Option<Owner>) -> Result<Output, LogFileError> {
+    Output::open(destination, owner)
+        .map_err(|source| LogFileError { destination: destination.clone(), source })
+}
+
 impl LogFiles {
     /// None yet. Every sink gets a queue for each of `workers` workers, and one more for the control side; `instance` stands in lines behind the load balancer's name.
     #[must_use]
@@ -70,21 +99,21 @@ impl LogFiles {
         Arc::clone(&self.written)
     }
 
-    /// Opens what `configuration` asks for and is not open. Nothing changes for what is in use.
+    /// Opens what `configuration` asks for and is neither open nor among `outputs`. Nothing changes for what is in use.
     ///
     /// # Errors
     /// A file that cannot be opened for appending.
-    pub fn open(&self, configuration: &Configuration) -> Result<Opened, LogFileError> {
+    pub fn open(&self, configuration: &Configuration, mut outputs: Outputs) -> Result<Opened, LogFileError> {
         let mut logs = Logs::default();
         for (index, balancer) in configuration.load_balancers.iter().enumerate() {
             let load_balancer = format!("app/{}/{}", balancer.name, self.instance);
             if let Some(LogOutput { destination, format }) = &balancer.access_logs {
-                let sink = self.sink(destination, &mut logs.sinks)?;
+                let sink = self.sink(destination, &mut logs.sinks, &mut outputs)?;
                 let log = AccessLog { sink, format: *format, load_balancer: load_balancer.clone() };
                 logs.access.insert(balancer.name.clone(), Arc::new(log));
             }
             if let Some(LogOutput { destination, format }) = &balancer.health_check_logs {
-                let sink = self.sink(destination, &mut logs.sinks)?;
+                let sink = self.sink(destination, &mut logs.sinks, &mut outputs)?;
                 let log = HealthCheckLog { sink, format: *format, load_balancer };
                 for group in groups_of(configuration, index) {
                     logs.checks.entry(group.to_owned()).or_default().push(log.clone());
@@ -98,14 +127,18 @@ impl LogFiles {
         &self,
         destination: &LogDestination,
         opened: &mut HashMap<LogDestination, Arc<Sink>>,
+        outputs: &mut Outputs,
     ) -> Result<Arc<Sink>, LogFileError> {
         if let Some(sink) = opened.get(destination).or_else(|| self.current.sinks.get(destination)) {
             let sink = Arc::clone(sink);
             opened.insert(destination.clone(), Arc::clone(&sink));
             return Ok(sink);
         }
-        let sink = Output::open(destination)
-            .and_then(|output| Sink::start(output, self.lanes, Arc::clone(&self.written)))
+        let output = match outputs.0.remove(destination) {
+            Some(output) => output,
+            None => open_output(destination, None)?,
+        };
+        let sink = Sink::start(output, self.lanes, Arc::clone(&self.written))
             .map_err(|source| LogFileError { destination: destination.clone(), source })?;
         opened.insert(destination.clone(), Arc::clone(&sink));
         Ok(sink)
@@ -148,18 +181,5 @@ fn groups_of(configuration: &Configuration, load_balancer: usize) -> BTreeSet<&s
         .flat_map(Action::groups)
         .filter_map(|group| configuration.target_groups.get(group))
         .map(|group| group.name.as_str())
-        .collect()
-}
-
-/// The files that `configuration` has written.
-#[must_use]
-pub fn paths(configuration: &Configuration) -> Vec<PathBuf> {
-    let balancers = configuration.load_balancers.iter();
-    balancers
-        .flat_map(|balancer| balancer.access_logs.iter().chain(&balancer.health_check_logs))
-        .filter_map(|output| match &output.destination {
-            LogDestination::Stdout => None,
-            LogDestination::File(path) => Some(Path::to_owned(path)),
-        })
         .collect()
 }

@@ -2,13 +2,9 @@
 //!
 //! Capabilities belong to threads: a thread inherits those of the one that starts it. So this is done
 //! before workers start. (Threads that run already become the other user, too, and keep nothing.)
-//! Must not know: what is served, what the files that change hands hold.
+//! Must not know: what is served, what is in the folders that change hands.
 
-use std::{
-    ffi::CString,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{ffi::CString, io, path::PathBuf};
 
 use nix::unistd::{Gid, Uid, User, getgrouplist, setgroups, setresgid, setresuid};
 use rustix::thread::{
@@ -16,7 +12,11 @@ use rustix::thread::{
     set_keep_capabilities, set_no_new_privs,
 };
 
+use crate::safe_file::Owner;
+
 mod hand_over;
+
+pub use self::hand_over::Belonging;
 
 /// Why root could not be given up.
 #[derive(Debug, thiserror::Error)]
@@ -51,10 +51,10 @@ pub enum PrivilegeError {
         /// The folder.
         path: PathBuf,
     },
-    /// A file or folder cannot be given to the user.
+    /// A folder cannot be given to the user.
     #[error("cannot give {} to the user: {source}", path.display())]
     HandOver {
-        /// The file or folder.
+        /// The folder.
         path: PathBuf,
         /// Why not.
         source: io::Error,
@@ -76,15 +76,6 @@ pub struct Account {
     groups: Vec<Gid>,
 }
 
-/// Files that the process needs as the other user.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Belongings<'a> {
-    /// Folders that are to belong to the user with the files right inside them. Those that are not there are passed over.
-    pub folders: &'a [&'a Path],
-    /// Files that are to belong to the user. Those that are not there are passed over.
-    pub files: &'a [&'a Path],
-}
-
 impl Account {
     /// Looks the user up. Changes nothing, so that a wrong name is known before anything is started.
     ///
@@ -99,18 +90,22 @@ impl Account {
         Ok(Self { name: name.to_owned(), uid: user.uid, gid: user.gid, groups })
     }
 
-    /// Gives the belongings to this user and becomes it, for good. Of root's powers there remain:
-    /// binding low ports (listeners of a reload), and with `kernel_side` what changing its tables needs.
-    /// Nothing that is executed later can regain any.
+    /// Whom files are to be made for, and given to, before the process becomes the user; nobody when it is that user
+    /// already.
+    #[must_use]
+    pub fn owner(&self) -> Option<Owner> {
+        (!self.is_current()).then(|| Owner { uid: self.uid.as_raw(), gid: self.gid.as_raw() })
+    }
+
+    /// Becomes this user, for good. Of root's powers there remain: binding low ports (listeners of a reload), and with
+    /// `kernel_side` what changing its tables needs. Nothing that is executed later can regain any.
     ///
     /// Succeeds, narrowing capabilities alone, when the process runs as this user already.
     ///
     /// # Errors
-    /// When a belonging cannot be given away, or the process may not become the user. The process is then to
-    /// end: what has been done is not undone.
-    pub fn become_it(&self, belongings: Belongings<'_>, kernel_side: bool) -> Result<(), PrivilegeError> {
+    /// When the process may not become the user. The process is then to end: what has been done is not undone.
+    pub fn become_it(&self, kernel_side: bool) -> Result<(), PrivilegeError> {
         if !self.is_current() {
-            hand_over::give(belongings, self.uid, self.gid)?;
             self.change_user()?;
         }
         self.narrow(kernel_side)?;

@@ -24,8 +24,8 @@ use balancer_common::{COUNTER_WORDS, STICKY_BUCKET_WORDS, TargetKey, map, progra
 
 use self::pins::PinFolder;
 use super::{
-    TableWords, Words, cgroup, cgroup::Cgroup, cgroup::CgroupError, counters, events::KernelSources,
-    outstanding, sys,
+    KernelError, TableWords, Words, cgroup, cgroup::Cgroup, cgroup::CgroupError, counters,
+    events::KernelSources, file_lock::FileLock, outstanding, sys,
 };
 
 use crate::id::Slot;
@@ -57,9 +57,21 @@ pub(super) enum BpfError {
     Cgroup(#[from] CgroupError),
     #[error("link to the cgroup: {0}")]
     Link(String),
+    /// Another process of the instance counts in the pinned tables.
+    #[error("in use")]
+    Running { pid: Option<u32> },
 }
 
 impl BpfError {
+    /// As what keeps a cleanup from removing what is pinned at `path`.
+    pub(super) fn of_removal(self, instance: &str, path: &Path) -> KernelError {
+        match self {
+            Self::Running { pid } => KernelError::Running { instance: instance.to_owned(), pid },
+            Self::Path { source, .. } => KernelError::Remove { path: path.to_owned(), source },
+            other => KernelError::Remove { path: path.to_owned(), source: io::Error::other(other.reason()) },
+        }
+    }
+
     /// The whole story in one line, with what would help.
     pub(super) fn reason(&self) -> String {
         let mut reason = self.to_string();
@@ -90,6 +102,8 @@ pub(super) struct KernelSide {
     keys: std::collections::HashMap<Slot, TargetKey>,
     /// Holds the programs that are not pinned.
     _programs: Ebpf,
+    /// Keeps other processes from the pinned tables.
+    _lock: FileLock,
 }
 
 /// What [`KernelSide::open`] gives.
@@ -145,7 +159,12 @@ impl KernelSide {
         let probes = SkStorage::try_from(take(&mut programs, map::PROBES)?).map_err(bad(map::PROBES))?;
         let targets = HashMap::try_from(take(&mut programs, map::TARGETS)?).map_err(bad(map::TARGETS))?;
         Ok(Opened {
-            side: Self { targets, keys: std::collections::HashMap::new(), _programs: programs },
+            side: Self {
+                targets,
+                keys: std::collections::HashMap::new(),
+                _programs: programs,
+                _lock: pins.into_lock(),
+            },
             words,
             sources: KernelSources { ring, log },
             probes,

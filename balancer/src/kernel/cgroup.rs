@@ -9,6 +9,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::safe_file::Folder;
+
+/// From linux/magic.h.
+const CGROUP2_MAGIC: i64 = 0x6367_7270;
+
 /// A cgroup (version 2) that this process is in.
 #[derive(Debug)]
 pub(super) struct Cgroup {
@@ -69,6 +74,17 @@ pub(super) fn leave(instance: &str) -> Result<(), CgroupError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Removes a cgroup that was made for the instance, which nobody is in any more. Nothing else is removed, whatever
+/// `path` names.
+pub(super) fn remove(instance: &str, path: &Path) -> io::Result<()> {
+    let folder = Folder::open(path)?;
+    let named = folder.path().file_name().is_some_and(|last| last == name(instance).as_str());
+    if !named || rustix::fs::fstatfs(folder.as_fd())?.f_type != CGROUP2_MAGIC {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "no cgroup of the instance"));
+    }
+    folder.remove_itself()
 }
 
 /// Where the cgroup of the instance would be if this process had made it.

@@ -2,15 +2,18 @@
 //! Must not know: what is in the tables.
 
 use std::{
-    fs, io,
+    io::{self, Read as _, Write as _},
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
 };
 
-use super::{KernelError, bpf, cgroup, instance, instance::InstanceFolder};
+use super::{KernelError, bpf, cgroup, host_lock::HostLock, instance, instance::InstanceFolder};
+use crate::safe_file::Folder;
 
 /// The file in the instance's folder that names the cgroup made for it.
 const CGROUP: &str = "cgroup";
+/// `PATH_MAX` of linux/limits.h.
+const LONGEST_PATH: u64 = 4096;
 
 /// What was removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,21 +32,24 @@ pub fn cleanup(instance: &str, runtime_dir: &Path) -> Result<CleanupReport, Kern
     let pins = bpf::pin_root(instance);
     let had_folder = runtime_dir.join(instance).exists();
     let left_cgroup = cgroup::expected(instance).is_some_and(|path| path.exists());
+    // It may run with another runtime folder.
+    let host = HostLock::take(instance)?;
     if !had_folder && !left_cgroup && !pins.exists() {
         return Ok(report);
     }
-    let folder = InstanceFolder::lock(instance, runtime_dir)?;
+    let folder = InstanceFolder::lock_held(host, instance, runtime_dir)?;
+    let removed_pins = bpf::remove_pins(instance).map_err(|error| error.of_removal(instance, &pins))?;
     // A process that ran the instance and goes on, as the demo does, is still in its cgroup. If it cannot leave,
     // removing the cgroup says so.
     let _ = cgroup::leave(instance);
-    if bpf::remove_pins(instance).map_err(failed(&pins))? {
+    if removed_pins {
         report.removed.push(pins);
     }
     let mut cgroups = vec![];
-    cgroups.extend(remembered_cgroup(folder.path()));
+    cgroups.extend(remembered_cgroup(folder.folder()));
     cgroups.extend(cgroup::expected(instance).filter(|path| !cgroups.contains(path)));
     for path in cgroups {
-        match fs::remove_dir(&path) {
+        match cgroup::remove(instance, &path) {
             Ok(()) => report.removed.push(path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed(&path)(error)),
@@ -57,15 +63,20 @@ pub fn cleanup(instance: &str, runtime_dir: &Path) -> Result<CleanupReport, Kern
 }
 
 /// Notes, for a later cleanup, that this cgroup was made for the instance.
-pub(super) fn remember_cgroup(folder: &Path, cgroup: &Path) -> Result<(), KernelError> {
-    let path = folder.join(CGROUP);
-    fs::write(&path, cgroup.as_os_str().as_bytes())
-        .map_err(|source| KernelError::RuntimeDir { path: path.clone(), source })
+pub(super) fn remember_cgroup(folder: &Folder, cgroup: &Path) -> Result<(), KernelError> {
+    let write = || {
+        let mut file = folder.private_file(CGROUP)?;
+        file.set_len(0)?;
+        file.write_all(cgroup.as_os_str().as_bytes())
+    };
+    write().map_err(|source| KernelError::RuntimeDir { path: folder.path_of(CGROUP), source })
 }
 
-fn remembered_cgroup(folder: &Path) -> Option<PathBuf> {
-    let bytes = fs::read(folder.join(CGROUP)).ok()?;
-    Some(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
+/// What was noted. Others may have had the folder: [`cgroup::remove`] removes nothing but cgroups of the instance.
+fn remembered_cgroup(folder: &Folder) -> Option<PathBuf> {
+    let mut bytes = Vec::new();
+    folder.private_file(CGROUP).ok()?.take(LONGEST_PATH).read_to_end(&mut bytes).ok()?;
+    (!bytes.is_empty()).then(|| PathBuf::from(std::ffi::OsString::from_vec(bytes)))
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> KernelError {

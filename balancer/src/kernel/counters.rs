@@ -168,6 +168,28 @@ impl TargetCounters {
         self.add(slot, word!(open), now.open.wrapping_neg());
     }
 
+    /// After the table was lost in part: the row is the endpoint's of this fingerprint, and its figures add up again.
+    /// What is counted at the same moment may be missed.
+    pub(super) fn mend(&self, slot: Slot, fingerprint: u64) {
+        let row = self.row(slot);
+        let at_least = |word: usize, least: u64| {
+            if let Some(word) = row.get(word)
+                && word.load(Relaxed).wrapping_sub(least).cast_signed() < 0
+            {
+                word.store(least, Relaxed);
+            }
+        };
+        at_least(word!(connecting), 0);
+        at_least(word!(open), 0);
+        let now = self.read(slot);
+        at_least(word!(opened), now.open.wrapping_add(now.closed));
+        let opened = self.read(slot).opened;
+        at_least(word!(connects), now.connecting.wrapping_add(opened).wrapping_add(now.failed));
+        if let Some(word) = row.get(word!(endpoint)) {
+            word.store(fingerprint, Relaxed);
+        }
+    }
+
     #[inline]
     fn add(&self, slot: Slot, word: usize, amount: u64) {
         if let Some(word) = self.row(slot).get(word) {
@@ -234,6 +256,24 @@ mod tests {
         let seen = counters.read(slot);
         assert_eq!((seen.open, seen.connecting, seen.live()), (0, 0, 0));
         assert_eq!((seen.connects, seen.opened, seen.failed, seen.closed), (5, 3, 2, 3));
+    }
+
+    #[test]
+    fn figures_add_up_after_a_part_was_lost() {
+        let counters = TargetCounters::in_memory().unwrap();
+        let slot = Slot(3);
+        for _ in 0..3 {
+            counters.connecting(slot);
+        }
+        counters.opened(slot);
+        counters.row(slot).iter().for_each(|word| word.store(0, Relaxed));
+        counters.closed(slot, 5, 6, false);
+        counters.opened(slot);
+        counters.failed(slot);
+        counters.mend(slot, 42);
+        let seen = counters.read(slot);
+        assert_eq!((seen.connecting, seen.open, seen.live(), counters.owner(slot)), (0, 0, 0, 42));
+        assert_eq!(seen.connects, seen.connecting + seen.opened + seen.failed);
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! An flock(2): the system gives it up when its process is gone, however it went.
 //! Must not know: what it guards.
 
-use std::{fs::File, io, sync::Arc};
+use std::{
+    fs::{self, File},
+    io,
+    sync::Arc,
+};
 
 use rustix::{
-    fs::{FlockOperation, flock},
+    fs::{FlockOperation, flock, fstat, major, minor},
     io::Errno,
 };
 
@@ -15,8 +19,17 @@ pub(super) struct FileLock(Arc<File>);
 impl FileLock {
     /// Takes the lock; none if somebody else holds it, be it in this process. Never waits.
     pub(super) fn try_take(file: &Arc<File>) -> io::Result<Option<Self>> {
+        Self::try_lock(file, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// Takes a lock that several may hold at once, none of which may hold it alone.
+    pub(super) fn try_share(file: &Arc<File>) -> io::Result<Option<Self>> {
+        Self::try_lock(file, FlockOperation::NonBlockingLockShared)
+    }
+
+    fn try_lock(file: &Arc<File>, operation: FlockOperation) -> io::Result<Option<Self>> {
         loop {
-            match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            match flock(file, operation) {
                 Ok(()) => return Ok(Some(Self(Arc::clone(file)))),
                 Err(Errno::WOULDBLOCK) => return Ok(None),
                 Err(Errno::INTR) => {}
@@ -31,4 +44,17 @@ impl Drop for FileLock {
         // Closing would not do: a child process between fork(2) and exec(2) has the file open too.
         let _ = flock(&*self.0, FlockOperation::Unlock);
     }
+}
+
+/// The process that holds the lock on `file`, as proc/locks tells it (proc_locks(5)); none when nobody does, or it
+/// cannot be seen from here.
+pub(super) fn holder(file: &File) -> Option<u32> {
+    let stat = fstat(file).ok()?;
+    let place = format!("{:02x}:{:02x}:{}", major(stat.st_dev), minor(stat.st_dev), stat.st_ino);
+    fs::read_to_string("/proc/locks").ok()?.lines().find_map(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        let (kind, pid) = (fields.next()?, fields.nth(2)?);
+        let found = fields.next()?;
+        (kind == "FLOCK" && found == place).then(|| pid.parse().ok()).flatten()
+    })
 }

@@ -4,14 +4,14 @@
 //! known by its lock being free: what it counted is then cleared. All files are opened at the start, so that
 //! this works on after root has been given up. Must not know: slots, what a request is.
 
-use std::{fs::File, path::Path, sync::Arc, sync::atomic::Ordering::Relaxed};
+use std::{fs::File, sync::Arc, sync::atomic::Ordering::Relaxed};
 
 use super::{
     KernelError, Words,
     file_lock::FileLock,
-    instance,
     outstanding::{LIVE, Outstanding, ROWS, row_of, set_live},
 };
+use crate::safe_file::Folder;
 
 /// The rows as one process sees them.
 #[derive(Debug)]
@@ -24,12 +24,13 @@ pub(super) struct Generations {
 
 impl Generations {
     /// Takes a free row, clears it and makes it count. The lock files are in `folder`.
-    pub(super) fn claim(folder: &Path, words: Words) -> Result<Self, KernelError> {
+    pub(super) fn claim(folder: &Folder, words: Words) -> Result<Self, KernelError> {
         let mut files = Vec::with_capacity(ROWS);
         for row in 0..ROWS {
-            let path = folder.join(format!("generation-{row}"));
-            let file = instance::open_private(&path)
-                .map_err(|source| KernelError::RuntimeDir { path: path.clone(), source })?;
+            let name = format!("generation-{row}");
+            let file = folder
+                .private_file(&name)
+                .map_err(|source| KernelError::RuntimeDir { path: folder.path_of(&name), source })?;
             files.push(Arc::new(file));
         }
         let mut rows = files.iter().enumerate();
@@ -85,6 +86,7 @@ mod tests {
     use std::{
         io::{BufRead, BufReader},
         os::fd::AsFd,
+        path::Path,
         process::{Command, Stdio},
     };
 
@@ -97,7 +99,7 @@ mod tests {
     const CHILD: &str = "BALANCER_TEST_GENERATION_FOLDER";
 
     fn shared(folder: &Path) -> Words {
-        let file = instance::open_private(&folder.join("table")).unwrap();
+        let file = Folder::open(folder).unwrap().private_file("table").unwrap();
         file.set_len(words::file_bytes(outstanding::WORDS).unwrap()).unwrap();
         Words::of_fd(file.as_fd(), outstanding::WORDS).unwrap()
     }
@@ -107,7 +109,7 @@ mod tests {
     fn other_process() {
         let Some(folder) = std::env::var_os(CHILD) else { return };
         let folder = Path::new(&folder);
-        let generations = Generations::claim(folder, shared(folder)).unwrap();
+        let generations = Generations::claim(&Folder::open(folder).unwrap(), shared(folder)).unwrap();
         let table = generations.outstanding();
         for _ in 0..3 {
             table.begin(Slot(5));
@@ -119,7 +121,7 @@ mod tests {
     #[test]
     fn two_processes_add_up_and_a_killed_ones_row_is_cleared() {
         let folder = tempfile::tempdir().unwrap();
-        let here = Generations::claim(folder.path(), shared(folder.path())).unwrap();
+        let here = Generations::claim(&Folder::open(folder.path()).unwrap(), shared(folder.path())).unwrap();
         let table = here.outstanding();
         table.begin(Slot(5));
         assert!(!here.others_live());
@@ -147,7 +149,7 @@ mod tests {
     fn there_are_as_many_rows_as_said_and_they_come_back() {
         let folder = tempfile::tempdir().unwrap();
         let words = Words::in_memory(outstanding::WORDS).unwrap();
-        let claim = || Generations::claim(folder.path(), words.clone());
+        let claim = || Generations::claim(&Folder::open(folder.path()).unwrap(), words.clone());
         let mut taken: Vec<_> = (0..ROWS).map(|_| claim().unwrap()).collect();
         assert!(matches!(claim(), Err(KernelError::NoGeneration)));
         let row = taken.pop().unwrap();

@@ -1,73 +1,88 @@
-//! The folder of an instance under the runtime folder, and the lock that lets one process run it.
+//! The folder of an instance under the runtime folder, and the locks that let one process run it: one in the folder,
+//! and one of the host, which does not depend on where the folder is.
 //!
 //! Must not know: what else lies in the folder.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::File,
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use super::{KernelError, file_lock::FileLock};
+use super::{KernelError, file_lock, file_lock::FileLock, host_lock::HostLock};
+use crate::safe_file::Folder;
 
 const LOCK: &str = "lock";
 
-/// The folder of one instance, locked by this process for as long as the value lives.
+/// The folder of one instance, locked by this process for as long as the value lives. It belongs to the user that the
+/// process starts as, and nobody else can look into it.
 #[derive(Debug)]
-pub(super) struct InstanceFolder {
-    path: PathBuf,
+pub struct InstanceFolder {
+    folder: Folder,
     _lock: FileLock,
+    _host: HostLock,
 }
 
 impl InstanceFolder {
-    /// Makes the folder where it is missing, and locks it.
-    pub(super) fn lock(instance: &str, runtime_dir: &Path) -> Result<Self, KernelError> {
+    /// Makes the folder where it is missing, and locks it. Nothing is made or changed when another process has the
+    /// instance, wherever its folder is.
+    ///
+    /// # Errors
+    /// [`KernelError::Running`]; [`KernelError::InstanceName`]; [`KernelError::RuntimeDir`] when the folder cannot be
+    /// used.
+    pub fn lock(instance: &str, runtime_dir: &Path) -> Result<Self, KernelError> {
         check_name(instance)?;
+        Self::lock_held(HostLock::take(instance)?, instance, runtime_dir)
+    }
+
+    /// The same with the host's lock in hand.
+    pub(super) fn lock_held(host: HostLock, instance: &str, runtime_dir: &Path) -> Result<Self, KernelError> {
         let path = runtime_dir.join(instance);
         // A lock file may be removed, by a cleanup, between its opening and its locking: then again.
         loop {
-            create_private(&path).map_err(|source| failed(&path, source))?;
+            let folder = open_folder(&path).map_err(|source| failed(&path, source))?;
             let lock_path = path.join(LOCK);
-            let file = match open_private(&lock_path) {
+            let file = match folder.private_file(LOCK) {
                 Ok(file) => Arc::new(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(source) => return Err(failed(&lock_path, source)),
             };
             let taken = FileLock::try_take(&file).map_err(|source| failed(&lock_path, source))?;
             let Some(lock) = taken else {
-                return Err(KernelError::Running { instance: instance.to_owned(), pid: read_pid(&file) });
+                return Err(KernelError::Running { instance: instance.to_owned(), pid: holder(&file) });
             };
-            if is_at(&file, &lock_path).map_err(|source| failed(&lock_path, source))? {
+            if folder.holds(LOCK, &file).map_err(|source| failed(&lock_path, source))? {
                 write_pid(&file).map_err(|source| failed(&lock_path, source))?;
-                return Ok(Self { path, _lock: lock });
+                return Ok(Self { folder, _lock: lock, _host: host });
             }
         }
     }
 
     /// Where it is.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    pub(super) fn folder(&self) -> &Folder {
+        &self.folder
     }
 
-    /// Removes the folder with all that is in it; the lock is given up with it.
+    /// Removes the folder with all that is in it; the locks are given up with it.
     pub(super) fn remove(self) -> Result<PathBuf, KernelError> {
-        let remove = |path: &Path| {
-            // The lock goes last: whoever waits for it must find nothing.
-            for entry in fs::read_dir(path)?.flatten().filter(|entry| entry.file_name() != LOCK) {
-                if entry.file_type()?.is_dir() {
-                    fs::remove_dir_all(entry.path())?;
-                } else {
-                    fs::remove_file(entry.path())?;
-                }
-            }
-            fs::remove_file(path.join(LOCK))?;
-            fs::remove_dir(path)
-        };
-        remove(&self.path).map_err(|source| KernelError::Remove { path: self.path.clone(), source })?;
-        Ok(self.path)
+        let path = self.folder.path().to_owned();
+        let folder = self.folder;
+        // The lock goes last: whoever waits for it must find nothing.
+        let removed =
+            folder.clear(Some(LOCK)).and_then(|()| folder.remove(LOCK)).and_then(|()| folder.remove_itself());
+        removed.map_err(|source| KernelError::Remove { path: path.clone(), source })?;
+        Ok(path)
     }
+}
+
+fn open_folder(path: &Path) -> io::Result<Folder> {
+    let (mut folder, made) = Folder::make(path, 0o700)?;
+    // One that was another user's may hold anything; from now on that user changes nothing in it.
+    if made || folder.can_be_taken() {
+        folder.take()?;
+    }
+    Ok(folder)
 }
 
 /// Refuses names that are not one harmless path component.
@@ -80,38 +95,17 @@ pub(super) fn check_name(instance: &str) -> Result<(), KernelError> {
     }
 }
 
-/// Makes a folder that only its owner can look into, and the folders above it.
-pub(super) fn create_private(path: &Path) -> io::Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        result => result,
-    }
+/// The process that holds the lock on `file`, if it can be seen from here, or else as it has said itself.
+pub(super) fn holder(mut file: &File) -> Option<u32> {
+    file_lock::holder(file).or_else(|| {
+        let mut text = String::new();
+        file.read_to_string(&mut text).ok()?;
+        text.trim().parse().ok()
+    })
 }
 
-/// Opens a file that only its owner can read, and makes it where it is missing.
-pub(super) fn open_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
-}
-
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    let held = file.metadata()?;
-    match fs::metadata(path) {
-        Ok(found) => Ok((held.dev(), held.ino()) == (found.dev(), found.ino())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-fn read_pid(mut lock: &File) -> Option<u32> {
-    let mut text = String::new();
-    lock.read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
-}
-
-fn write_pid(mut lock: &File) -> io::Result<()> {
+/// Says who holds the lock.
+pub(super) fn write_pid(mut lock: &File) -> io::Result<()> {
     lock.set_len(0)?;
     writeln!(lock, "{}", std::process::id())
 }
@@ -122,30 +116,43 @@ fn failed(path: &Path, source: io::Error) -> KernelError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    /// Names are the host's: every test has its own.
+    fn name(test: &str) -> String {
+        format!("unit-{test}-{}", std::process::id())
+    }
 
     #[test]
     fn a_second_one_is_refused_with_the_pid_of_the_first() {
         let dir = tempfile::tempdir().unwrap();
-        let first = InstanceFolder::lock("one", dir.path()).unwrap();
-        let refused = InstanceFolder::lock("one", dir.path()).unwrap_err();
+        let (one, two) = (name("one"), name("two"));
+        let first = InstanceFolder::lock(&one, dir.path()).unwrap();
+        let refused = InstanceFolder::lock(&one, dir.path()).unwrap_err();
         assert!(
             matches!(&refused, KernelError::Running { pid: Some(pid), .. } if *pid == std::process::id()),
             "{refused}"
         );
         assert!(refused.to_string().contains(&format!("process {}", std::process::id())));
-        assert!(InstanceFolder::lock("two", dir.path()).is_ok(), "instances do not know each other");
+        InstanceFolder::lock(&two, dir.path()).expect("instances do not know each other").remove().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let refused = InstanceFolder::lock(&one, elsewhere.path()).unwrap_err();
+        assert!(refused.to_string().contains(&format!("process {}", std::process::id())), "{refused}");
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0, "nothing is made");
         drop(first);
-        assert!(InstanceFolder::lock("one", dir.path()).is_ok());
+        InstanceFolder::lock(&one, dir.path()).unwrap().remove().unwrap();
     }
 
     #[test]
     fn removal_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = InstanceFolder::lock("one", dir.path()).unwrap();
-        fs::create_dir(folder.path().join("v1")).unwrap();
-        fs::write(folder.path().join("v1/table"), "x").unwrap();
-        fs::write(folder.path().join("file"), "x").unwrap();
+        let folder = InstanceFolder::lock(&name("gone"), dir.path()).unwrap();
+        let path = folder.folder().path().to_owned();
+        fs::create_dir(path.join("v1")).unwrap();
+        fs::write(path.join("v1/table"), "x").unwrap();
+        fs::write(path.join("file"), "x").unwrap();
         folder.remove().unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
@@ -163,7 +170,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
-        let error = InstanceFolder::lock("one", &file).unwrap_err();
+        let error = InstanceFolder::lock(&name("bad"), &file).unwrap_err();
         assert!(error.to_string().contains(&file.display().to_string()), "{error}");
     }
 }

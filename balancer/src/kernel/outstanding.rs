@@ -13,7 +13,7 @@ use std::{
 
 use balancer_common::{GENERATIONS, LIVE_GENERATIONS, MAX_SLOTS, OUTSTANDING_WORDS};
 
-use super::{Words, file_lock::FileLock};
+use super::{Words, file_lock::FileLock, truncation};
 use crate::id::Slot;
 
 /// Slots, and words of one generation's row.
@@ -64,7 +64,7 @@ impl Outstanding {
     pub fn end(&self, slot: Slot) {
         if let Some(word) = self.own_word(slot) {
             let before = word.fetch_sub(1, Relaxed);
-            debug_assert!(before > 0, "end without begin on {slot:?}");
+            debug_assert!(before > 0 || truncation::happened(), "end without begin on {slot:?}");
         }
     }
 
@@ -91,6 +91,18 @@ impl Outstanding {
             }
         }
         OutstandingView { own: row_of(&self.words, self.own), others, others_len }
+    }
+
+    /// After the table was lost in part: counts what is told of as over and was begun before as not begun.
+    pub(super) fn mend(&self) {
+        set_live(&self.words, self.own, true);
+        for word in row_of(&self.words, self.own) {
+            let found = word.load(Relaxed);
+            if found.cast_signed() < 0 {
+                // Somebody may have counted meanwhile: then the next time.
+                let _ = word.compare_exchange(found, 0, Relaxed, Relaxed);
+            }
+        }
     }
 
     #[inline]
@@ -158,6 +170,15 @@ mod tests {
         set_live(&table.words, 2, false);
         assert_eq!(table.get(slot), 1);
         assert_eq!(table.get(Slot(0)), 0);
+    }
+
+    #[test]
+    fn what_was_lost_is_counted_as_not_begun() {
+        let table = Outstanding::in_memory().unwrap();
+        table.begin(Slot(2));
+        row_of(&table.words, 0)[1].store(u64::MAX - 3, Relaxed);
+        table.mend();
+        assert_eq!((table.get(Slot(1)), table.get(Slot(2))), (0, 1));
     }
 
     #[test]

@@ -110,6 +110,14 @@ impl Slots {
         self.owners.get(&slot).is_some_and(|owner| owner.state == State::Claimed)
     }
 
+    /// After the tables were lost in part: what is known of slots is written into them again.
+    pub(super) fn mend(&self) {
+        self.outstanding.mend();
+        for (&slot, owner) in &self.owners {
+            self.counters.mend(slot, owner.fingerprint);
+        }
+    }
+
     /// Frees released slots on which nothing is counted: no connection, no request, at two visits in a row
     /// (the kernel may have looked up an endpoint just before it was taken from it).
     pub(super) fn reap(&mut self) {

@@ -1,13 +1,18 @@
 //! A shared memory region of 64-bit words: a mapped BPF array, a mapped file, or plain memory.
 //! Must not know: what the words mean.
 
-use std::{fmt, io, ops::Deref, os::fd::BorrowedFd, ptr::NonNull, sync::Arc, sync::atomic::AtomicU64};
+use std::{
+    fmt, fs::File, io, ops::Deref, os::fd::BorrowedFd, ptr::NonNull, sync::Arc, sync::atomic::AtomicU64,
+};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+
+use super::truncation::Watch;
 
 const WORD: usize = size_of::<AtomicU64>();
 /// Lengths of mappings are rounded up to this. Any multiple of the page size does.
 const PAGE: usize = 64 * 1024;
+const SMALLEST_PAGE: usize = 4096;
 
 /// A memory region of 64-bit words that other threads, other processes and the kernel read and write too.
 /// Reads and writes are atomic operations on one word each; nothing orders them but what the user asks for.
@@ -16,12 +21,14 @@ pub struct Words {
     start: NonNull<AtomicU64>,
     len: usize,
     /// Keeps `start` valid.
-    _mapping: Arc<Mapping>,
+    mapping: Arc<Mapping>,
 }
 
 struct Mapping {
     start: NonNull<AtomicU64>,
     bytes: usize,
+    /// Of a file, which somebody may cut short.
+    watch: Option<Watch>,
 }
 
 // SAFETY: the region is only ever reached as atomics, and the mapping lives as long as any clone.
@@ -35,6 +42,7 @@ unsafe impl Sync for Mapping {}
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        self.watch = None;
         // SAFETY: start and bytes are what mmap gave, and no `Words` is left that refers to them.
         // An error could only mean that they are not: there is nothing to be done about it.
         let _ = unsafe { munmap(self.start.as_ptr().cast(), self.bytes) };
@@ -54,7 +62,30 @@ impl Words {
         Self::of_mapping(start, len, bytes)
     }
 
-    /// The first `len` words of what `fd` refers to, which must be that long: a file, or an array of the kernel.
+    /// The first `len` words of the file that `fd` refers to, which is as long as [`file_bytes`] says. When it is cut
+    /// short, what is gone reads as zeros, and can be [put back](Self::put_back).
+    pub(super) fn of_file(fd: BorrowedFd<'_>, len: usize) -> io::Result<Self> {
+        let mut words = Self::of_fd(fd, len)?;
+        if let Some(mapping) = Arc::get_mut(&mut words.mapping) {
+            let bytes = usize::try_from(file_bytes(len)?).map_err(io::Error::other)?;
+            // The rest of the last page, too.
+            let bytes = bytes.min(mapping.bytes.next_multiple_of(SMALLEST_PAGE));
+            mapping.watch = Some(Watch::over(mapping.start.as_ptr().expose_provenance(), bytes));
+        }
+        Ok(words)
+    }
+
+    /// Whether part of a file was cut off, and is memory of this process alone now.
+    pub(super) fn is_torn(&self) -> bool {
+        self.mapping.watch.as_ref().is_some_and(Watch::is_torn)
+    }
+
+    /// Puts what was cut off back into the file, which has its length again.
+    pub(super) fn put_back(&self, file: &File) -> io::Result<()> {
+        self.mapping.watch.as_ref().map_or(Ok(()), |watch| watch.put_back(file))
+    }
+
+    /// The first `len` words of what `fd` refers to, which must be that long: an array of the kernel, or a file.
     pub(super) fn of_fd(fd: BorrowedFd<'_>, len: usize) -> io::Result<Self> {
         let bytes = bytes_of(len)?;
         // SAFETY: a new mapping at an address of the system's choice touches no other memory.
@@ -64,7 +95,7 @@ impl Words {
 
     fn of_mapping(start: *mut std::ffi::c_void, len: usize, bytes: usize) -> io::Result<Self> {
         let start = NonNull::new(start.cast::<AtomicU64>()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { start, len, _mapping: Arc::new(Mapping { start, bytes }) })
+        Ok(Self { start, len, mapping: Arc::new(Mapping { start, bytes, watch: None }) })
     }
 }
 

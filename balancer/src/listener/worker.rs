@@ -50,16 +50,36 @@ pub struct Worker {
     pub thread: JoinHandle<()>,
 }
 
-/// Starts worker number `index`.
+/// Says that a worker has ended, however it came to that.
+struct Farewell {
+    index: usize,
+    ended: UnboundedSender<usize>,
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        // Nobody may be waiting any more.
+        let _ = self.ended.send(self.index);
+    }
+}
+
+/// Starts worker number `index`, which counts on in `counters`, and is told of in `ended` when its thread is over.
 ///
 /// # Errors
 /// The system's, when there is no thread or no epoll instance to be had.
-pub fn spawn(index: usize, tables: Tables, events: EventSender) -> io::Result<Worker> {
+pub fn spawn(
+    index: usize,
+    tables: Tables,
+    events: EventSender,
+    counters: Arc<WorkerCounters>,
+    ended: UnboundedSender<usize>,
+) -> io::Result<Worker> {
     let (messages, receiver) = unbounded_channel();
-    let counters = Arc::new(WorkerCounters::default());
     let runtime_counters = Arc::clone(&counters);
     let (ready, started) = std::sync::mpsc::sync_channel(1);
     let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        // Last of all to go.
+        let _farewell = Farewell { index, ended };
         let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -138,6 +158,8 @@ fn begin_drain(context: &Context, acceptors: &Acceptors) {
 fn obey(context: &Rc<Context>, acceptors: &Acceptors, message: WorkerMessage) {
     match message {
         WorkerMessage::Snapshot(snapshot) => context.publish(snapshot),
+        // Nothing new is begun while the process ends.
+        WorkerMessage::Listen(..) if context.draining.get() => {}
         WorkerMessage::Listen(id, socket) => {
             let task = spawn_local(accept(Rc::clone(context), id, socket));
             acceptors.borrow_mut().entry(id).or_default().push(task.abort_handle());

@@ -25,6 +25,7 @@ pub use self::file::KeyFileFault;
 use crate::{
     id::{KeyId, TargetId},
     model::Endpoint,
+    safe_file::Owner,
 };
 
 /// Bytes of one secret.
@@ -190,14 +191,14 @@ impl Keyring {
     }
 
     /// The ring of the file at `path`. Where there is none, one with a single new secret is made, readable
-    /// by its owner only (directories that are missing likewise); of several processes that start at once, all
-    /// get the same secret.
+    /// by its owner only (a directory that is missing likewise); of several processes that start at once, all
+    /// get the same secret. The file becomes `owner`'s, if there is one: who reads it again later.
     ///
     /// # Errors
     /// When the file cannot be read or made, is no regular file, may be read or written by others than its
-    /// owner, or is not 1 to 8 times 32 bytes long.
-    pub fn load_or_create(path: &Path) -> Result<Self, KeyringError> {
-        file::load_or_create(path)
+    /// owner, or is not 1 to 8 times 32 bytes long; when others can change the folder it is to be made in.
+    pub fn load_or_create(path: &Path, owner: Option<Owner>) -> Result<Self, KeyringError> {
+        file::load_or_create(path, owner)
     }
 
     /// The ring of the file at `path`; none when there is no file.

@@ -196,6 +196,8 @@ pub struct WorkerCounters {
     pub target_tls_handshakes: Counter,
     /// Those of them that resumed a session.
     pub target_tls_resumptions: Counter,
+    /// Workers that ended by themselves and were replaced.
+    pub worker_restarts: Counter,
     /// Lines for log files that did not fit into the queue of a writer.
     pub log_lines_dropped: Counter,
 }
@@ -255,6 +257,8 @@ pub struct ControlCounters {
     pub reloads: Counter,
     /// Configurations refused or not taken up whole; the one before stayed.
     pub reload_failures: Counter,
+    /// Workers that ended by themselves and were replaced.
+    pub worker_restarts: Counter,
     /// Lines for log files that did not fit into the queue of a writer.
     pub log_lines_dropped: Counter,
     draining: AtomicBool,

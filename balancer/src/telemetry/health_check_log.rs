@@ -140,7 +140,7 @@ mod tests {
         status: Option<u16>,
         version: ProtocolVersion,
     ) -> String {
-        let output = Output::open(&LogDestination::Stdout).unwrap();
+        let output = Output::open(&LogDestination::Stdout, None).unwrap();
         let sink = Sink::start(output, 0, Arc::default()).unwrap();
         let log = HealthCheckLog { sink, format, load_balancer: "app/main/default".into() };
         let mut settings = group("app", &[]).health_check;

@@ -157,6 +157,7 @@ impl Inspector {
             draining: self.control.draining(),
             reloads: self.control.reloads.get(),
             reload_failures: self.control.reload_failures.get(),
+            worker_restarts: self.control.worker_restarts.get(),
             totals: Totals {
                 log_lines_written: self.log_files.lines(),
                 log_lines_lost: self.log_files.lost(),

@@ -17,6 +17,9 @@ use std::{
     time::Duration,
 };
 
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, clear_ambient_capability_set, set_capabilities, set_no_new_privs,
+};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry, fmt::MakeWriter, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
@@ -34,6 +37,8 @@ const FLUSH: Duration = Duration::from_millis(500);
 enum Message {
     Line(Vec<u8>),
     Flush(SyncSender<()>),
+    /// Let go of all rights that are not needed to write.
+    Renounce(SyncSender<()>),
 }
 
 /// A writer that queues whole lines and drops those that do not fit.
@@ -55,8 +60,12 @@ impl Queue {
 
     /// Waits until everything queued is written, at most for `limit`.
     fn flush(&self, limit: Duration) {
+        self.order(Message::Flush, limit);
+    }
+
+    fn order(&self, order: impl FnOnce(SyncSender<()>) -> Message, limit: Duration) {
         let (done, wait) = mpsc::sync_channel(1);
-        if self.lines.try_send(Message::Flush(done)).is_ok() {
+        if self.lines.try_send(order(done)).is_ok() {
             let _ = wait.recv_timeout(limit);
         }
     }
@@ -78,7 +87,23 @@ fn drain(queued: &Receiver<Message>, out: &mut impl Write, dropped: &AtomicU64) 
                 let _ = out.flush();
                 let _ = done.try_send(());
             }
+            Message::Renounce(done) => {
+                renounce_rights();
+                let _ = done.try_send(());
+            }
         }
+    }
+}
+
+/// Capabilities, and what could bring them back, belong to threads.
+fn renounce_rights() {
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    let renounced = set_no_new_privs(true)
+        .and_then(|()| clear_ambient_capability_set())
+        .and_then(|()| set_capabilities(None, sets));
+    if let Err(error) = renounced {
+        tracing::error!(%error, "the thread that writes the log keeps rights that it does not need");
     }
 }
 
@@ -182,6 +207,13 @@ pub fn set_level(level: LogLevel) {
             LogLevel::Info => log::LevelFilter::Info,
             LogLevel::Debug => log::LevelFilter::Debug,
         });
+    }
+}
+
+/// The thread that writes, which is older than the end of root's rights, lets go of all of its own.
+pub fn renounce() {
+    if let Some(installed) = INSTALLED.get() {
+        installed.queue.order(Message::Renounce, FLUSH);
     }
 }
 

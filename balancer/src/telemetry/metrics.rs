@@ -142,6 +142,11 @@ fn process(families: &mut Families<'_>, status: &Status) -> fmt::Result {
         "Configurations that were refused; the one before stayed.",
         status.reload_failures,
     )?;
+    families.counter(
+        "balancer_worker_restarts",
+        "Workers that ended by a bug of their own and were replaced.",
+        status.worker_restarts,
+    )?;
     if let Some(table) = &status.session_table {
         families.gauge(
             "balancer_session_table_entries",

@@ -29,6 +29,9 @@ pub struct Status {
     pub reloads: u64,
     /// Configurations that were refused.
     pub reload_failures: u64,
+    /// Workers that ended by themselves and were replaced.
+    #[serde(default)]
+    pub worker_restarts: u64,
     /// Figures over all listeners and groups.
     pub totals: Totals,
     /// The table of application sessions; none where no group uses it.

@@ -11,9 +11,8 @@ use super::{Controller, Names, ServerConfigs, TargetTlss, host_names, server_con
 use crate::{
     clock::monotonic_now,
     config,
-    control::log_files::Opened,
+    control::log_files::{Opened, Outputs},
     model::{BalancerSettings, Configuration},
-    snapshot::WorkerMessage,
     stickiness::Keyring,
     telemetry,
 };
@@ -39,6 +38,9 @@ impl Controller {
     pub(super) fn reload(&mut self) {
         // One that still waits is overtaken, and gives its sockets back.
         self.pending = None;
+        if self.crew.is_ending() {
+            return self.refuse(vec!["the process is ending".to_owned()]);
+        }
         match self.prepare() {
             Ok(pending) => {
                 let mut names = host_names(&pending.configuration);
@@ -92,7 +94,8 @@ impl Controller {
         })?;
         let tls = server_configs(&self.servers, &configuration).map_err(|error| one(error.to_string()))?;
         let target_tls = target_tls(&configuration).map_err(|error| one(error.to_string()))?;
-        let logs = self.logs.open(&configuration).map_err(|error| one(error.to_string()))?;
+        let logs =
+            self.logs.open(&configuration, Outputs::default()).map_err(|error| one(error.to_string()))?;
         let mut bound = Vec::new();
         for listener in &configuration.listeners {
             if !self.listeners.iter().any(|(address, _)| *address == listener.address) {
@@ -136,7 +139,7 @@ impl Controller {
             self.number(*address);
         }
         for (_, id) in gone {
-            self.tell(|| WorkerMessage::Unlisten(id));
+            self.crew.unlisten(id);
         }
         self.publish();
         for (address, sockets) in bound {

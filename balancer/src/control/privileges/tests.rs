@@ -5,6 +5,7 @@ use std::{
     env,
     fs::{self, Permissions},
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    path::Path,
     process::Command,
 };
 
@@ -68,11 +69,11 @@ fn root_is_given_up_for_good_and_only_what_running_needs_is_kept() {
     }
     let (name, id) = NOBODY;
     let account = Account::find(name).unwrap();
-    account.become_it(Belongings::default(), true).unwrap();
+    account.become_it(true).unwrap();
     let ids = format!("{id} {id} {id} {id}");
     for kernel_side in [true, false] {
         // The second time the process is that user already, and lets go of more.
-        account.become_it(Belongings::default(), kernel_side).unwrap();
+        account.become_it(kernel_side).unwrap();
         let status = thread_status();
         assert_eq!((status["Uid"].as_str(), status["Gid"].as_str()), (ids.as_str(), ids.as_str()));
         assert_eq!(status["Groups"], id.to_string());
@@ -95,70 +96,63 @@ fn root_is_given_up_for_good_and_only_what_running_needs_is_kept() {
     .join()
     .unwrap();
     let root = Account::find("root").unwrap();
-    assert!(matches!(
-        root.become_it(Belongings::default(), false),
-        Err(PrivilegeError::NotPermitted { step: "set groups", .. })
-    ));
+    assert!(matches!(root.become_it(false), Err(PrivilegeError::NotPermitted { step: "set groups", .. })));
 }
 
 #[test]
-fn belongings_change_hands_and_nothing_else_does() {
+fn a_folder_of_the_balancers_own_changes_hands_and_nothing_in_it_does() {
     if !is_root() {
         return;
     }
     let root = tempfile::tempdir().unwrap();
-    let (state, outside) = (root.path().join("state"), root.path().join("outside"));
+    let state = root.path().join("state");
     fs::create_dir_all(state.join("sub")).unwrap();
-    for path in [state.join("key"), state.join("sub/deep"), outside.clone(), root.path().join("two")] {
-        fs::write(path, "x").unwrap();
-    }
-    symlink(&outside, state.join("link")).unwrap();
-    fs::hard_link(root.path().join("two"), state.join("second-name")).unwrap();
-    let key = root.path().join("elsewhere.key");
-    fs::write(&key, "x").unwrap();
-    let missing = root.path().join("missing");
+    fs::write(state.join("file"), "x").unwrap();
     let link_to_state = root.path().join("state-link");
     symlink(&state, &link_to_state).unwrap();
-
-    let belongings = Belongings { folders: &[&link_to_state, &missing], files: &[&key, &missing] };
-    hand_over::give(belongings, Uid::from_raw(NOBODY.1), Gid::from_raw(NOBODY.1)).unwrap();
-    let owner = |path: &Path| {
+    let owner = Owner { uid: NOBODY.1, gid: NOBODY.1 };
+    let belonging = Belonging::find(&link_to_state, owner).unwrap().expect("root's link is followed");
+    belonging.give(owner).unwrap();
+    let owner_of = |path: &Path| {
         let found = fs::symlink_metadata(path).unwrap();
         (found.uid(), found.gid())
     };
-    let (theirs, ours) = ((NOBODY.1, NOBODY.1), (0, 0));
-    for path in [&state, &state.join("key"), &key] {
-        assert_eq!(owner(path), theirs, "{}", path.display());
+    assert_eq!(owner_of(&state), (NOBODY.1, NOBODY.1));
+    for path in [&state.join("file"), &state.join("sub"), &link_to_state] {
+        assert_eq!(owner_of(path), (0, 0), "{}", path.display());
     }
-    for path in [
-        &outside,
-        &state.join("link"),
-        &state.join("second-name"),
-        &state.join("sub"),
-        &state.join("sub/deep"),
-    ] {
-        assert_eq!(owner(path), ours, "{}", path.display());
-    }
-    assert_eq!(owner(&link_to_state), ours);
+    assert!(Belonging::find(&root.path().join("missing"), owner).unwrap().is_none());
+    // A link of the user's own leads nowhere.
+    symlink("/etc", state.join("link")).unwrap();
+    let error = Belonging::find(&state.join("link"), owner).unwrap_err();
+    assert!(error.to_string().contains("symbolic link"), "{error}");
 }
 
 #[test]
-fn folders_of_the_whole_system_are_not_given_away() {
+fn folders_of_the_whole_system_or_of_others_are_not_given_away() {
+    if !is_root() {
+        return;
+    }
     let temporary = tempfile::tempdir().unwrap();
-    let sticky = temporary.path().join("sticky");
-    fs::create_dir(&sticky).unwrap();
-    fs::set_permissions(&sticky, Permissions::from_mode(0o1777)).unwrap();
-    let first = temporary.path().join("first");
-    fs::create_dir(&first).unwrap();
-    let before = fs::metadata(&first).unwrap().uid();
+    let owner = Owner { uid: NOBODY.1, gid: NOBODY.1 };
+    let folder = |name: &str, mode: u32| {
+        let path = temporary.path().join(name);
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        path
+    };
+    let sticky = folder("sticky", 0o1777);
     for shared in [Path::new("/etc"), Path::new("/usr/../etc/"), Path::new("/var/lib"), &sticky] {
-        let belongings = Belongings { folders: &[&first, shared], files: &[] };
-        let error =
-            hand_over::give(belongings, Uid::from_raw(NOBODY.1), Gid::from_raw(NOBODY.1)).unwrap_err();
+        let error = Belonging::find(shared, owner).unwrap_err();
         assert!(matches!(error, PrivilegeError::SharedFolder { .. }), "{error}");
         assert!(error.to_string().contains(&shared.display().to_string()), "{error}");
     }
-    assert_eq!(fs::metadata(&first).unwrap().uid(), before, "nothing is given when one folder may not be");
+    let (open, theirs) = (folder("open", 0o775), folder("theirs", 0o755));
+    std::os::unix::fs::chown(&theirs, Some(1234), None).unwrap();
+    for (path, why) in [(open, "chmod go-w"), (theirs, "user id 1234")] {
+        let error = Belonging::find(&path, owner).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+    }
 }
 
 #[test]

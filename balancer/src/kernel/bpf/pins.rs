@@ -4,6 +4,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use aya::maps::{MapInfo, MapType};
@@ -13,7 +14,10 @@ use balancer_common::{
 };
 
 use super::BpfError;
-use crate::kernel::{instance, sys};
+use crate::{
+    kernel::{file_lock, file_lock::FileLock, sys},
+    safe_file::Folder,
+};
 
 /// Where file systems of this kind are mounted, by convention and by systemd.
 const BPF_FS: &str = "/sys/fs/bpf";
@@ -53,31 +57,48 @@ pub(in crate::kernel) fn root(instance: &str) -> PathBuf {
     Path::new(BPF_FS).join("balancer").join(instance)
 }
 
-/// Removes everything that is pinned for an instance; true if there was anything.
-pub(in crate::kernel) fn remove(instance: &str) -> io::Result<bool> {
-    let root = root(instance);
-    if !root.exists() {
-        return Ok(false);
-    }
-    for version in fs::read_dir(&root)? {
-        remove_version(&version?.path())?;
-    }
-    fs::remove_dir(&root)?;
+/// Removes everything that is pinned for an instance; true if there was anything. Nothing is removed while a process
+/// counts in it.
+pub(in crate::kernel) fn remove(instance: &str) -> Result<bool, BpfError> {
+    let path = root(instance);
+    let failed = |source| BpfError::Path { path: path.clone(), source };
+    let (root, _lock) = match lock(&path, Folder::open) {
+        Ok(locked) => locked,
+        Err(BpfError::Path { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    root.clear(None).map_err(failed)?;
+    root.remove_itself().map_err(failed)?;
     // Other instances may be there.
-    let _ = root.parent().map(fs::remove_dir);
+    let _ = path.parent().map(fs::remove_dir);
     Ok(true)
 }
 
-fn remove_version(folder: &Path) -> io::Result<()> {
-    for pin in fs::read_dir(folder)? {
-        fs::remove_file(pin?.path())?;
+/// The folder of all versions of an instance, with a lock that every process takes that the folder can be seen by,
+/// wherever its other folders are.
+fn lock(path: &Path, open: impl Fn(&Path) -> io::Result<Folder>) -> Result<(Folder, FileLock), BpfError> {
+    let failed = |source| BpfError::Path { path: path.to_owned(), source };
+    loop {
+        let folder = open(path).map_err(failed)?;
+        // Everybody may make folders where this file system is mounted.
+        folder.demand_private(None).map_err(failed)?;
+        let file = Arc::new(folder.lockable().map_err(failed)?);
+        let Some(lock) = FileLock::try_take(&file).map_err(failed)? else {
+            return Err(BpfError::Running { pid: file_lock::holder(&file) });
+        };
+        // A cleanup may have removed it meanwhile.
+        if folder.is_in_place().map_err(failed)? {
+            return Ok((folder, lock));
+        }
     }
-    fs::remove_dir(folder)
 }
 
 /// The folder of this version's tables.
 #[derive(Debug)]
-pub(super) struct PinFolder(PathBuf);
+pub(super) struct PinFolder {
+    path: PathBuf,
+    lock: FileLock,
+}
 
 impl PinFolder {
     /// Makes the folder where it is missing, and mounts the file system where that is missing. Tables of other
@@ -91,21 +112,26 @@ impl PinFolder {
         if !is_bpf_fs(mount_point).map_err(failed(mount_point))? {
             sys::mount(c"bpf", mount_point).map_err(failed(mount_point))?;
         }
-        let root = root(instance);
-        let folder = root.join(format!("v{ABI_VERSION}"));
-        instance::create_private(&folder).map_err(failed(&folder))?;
-        for other in fs::read_dir(&root).map_err(failed(&root))?.flatten().map(|entry| entry.path()) {
-            if other != folder {
-                tracing::warn!(path = %other.display(), "pinned tables are of another version: removing them");
-                remove_version(&other).map_err(failed(&other))?;
-            }
+        let (root, lock) = lock(&root(instance), |path| Ok(Folder::make(path, 0o700)?.0))?;
+        let version = format!("v{ABI_VERSION}");
+        let folder = root.child(&version, 0o700).map_err(failed(&root.path_of(&version)))?;
+        for other in root.names().map_err(failed(root.path()))?.into_iter().filter(|name| *name != *version) {
+            let path = root.path().join(&other);
+            tracing::warn!(path = %path.display(), "pinned tables are of another version: removing them");
+            let other = Folder::open(&path).map_err(failed(&path))?;
+            other.clear(None).and_then(|()| other.remove_itself()).map_err(failed(&path))?;
         }
-        Ok(Self(folder))
+        Ok(Self { path: folder.path().to_owned(), lock })
     }
 
     /// Where the object of this name is pinned.
     pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.path.join(name)
+    }
+
+    /// What keeps other processes from it.
+    pub(super) fn into_lock(self) -> FileLock {
+        self.lock
     }
 
     /// Removes pinned tables that do not have the wanted shape. True if those that connections are counted in

@@ -2,13 +2,13 @@
 //! Owns the permissions; must not know what secrets are used for.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use super::{Keyring, KeyringError, MAX_SECRETS, SECRET_LEN};
+use crate::safe_file::{self, Folder, Owner};
 
 /// What is wrong with a key file.
 #[derive(Debug, thiserror::Error)]
@@ -46,35 +46,30 @@ fn tried(action: &'static str) -> impl Fn(io::Error) -> KeyFileFault {
     move |error| KeyFileFault::Io { action, error }
 }
 
-pub(super) fn load_or_create(path: &Path) -> Result<Keyring, KeyringError> {
-    load(path)
+pub(super) fn load_or_create(path: &Path, owner: Option<Owner>) -> Result<Keyring, KeyringError> {
+    load(path, owner)
         .and_then(|found| match found {
             Some(ring) => Ok(ring),
             None => {
-                create(path)?;
+                create(path, owner)?;
                 tracing::info!(
                     file = %path.display(),
                     "a key file was made anew: cookies of other secrets count as absent from now on"
                 );
-                load(path)?.ok_or_else(|| tried("cannot open")(io::ErrorKind::NotFound.into()))
+                load(path, owner)?.ok_or_else(|| tried("cannot open")(io::ErrorKind::NotFound.into()))
             }
         })
         .map_err(|fault| KeyringError::File { path: path.to_path_buf(), fault })
 }
 
 pub(super) fn load_existing(path: &Path) -> Result<Option<Keyring>, KeyringError> {
-    load(path).map_err(|fault| KeyringError::File { path: path.to_path_buf(), fault })
+    load(path, None).map_err(|fault| KeyringError::File { path: path.to_path_buf(), fault })
 }
 
-/// The ring of an existing file; `None` when there is no file.
-fn load(path: &Path) -> Result<Option<Keyring>, KeyFileFault> {
-    // Not blocking: a named pipe in the file's place must not hang the start. Regular files do not care.
-    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
-    let file = match opened {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(tried("cannot open")(error)),
-    };
+/// The ring of an existing file, which is then `owner`'s; `None` when there is no file.
+fn load(path: &Path, owner: Option<Owner>) -> Result<Option<Keyring>, KeyFileFault> {
+    // Not waiting: a named pipe in the file's place must not hang the start.
+    let Some(file) = safe_file::read(path, owner).map_err(tried("cannot open"))? else { return Ok(None) };
     let metadata = file.metadata().map_err(tried("cannot examine"))?;
     if !metadata.is_file() {
         return Err(KeyFileFault::NotAFile);
@@ -82,6 +77,9 @@ fn load(path: &Path) -> Result<Option<Keyring>, KeyFileFault> {
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & 0o066 != 0 {
         return Err(KeyFileFault::Open { mode, path: path.to_path_buf() });
+    }
+    if let Some(owner) = owner {
+        safe_file::give(path, &file, owner).map_err(tried("cannot give it to the user"))?;
     }
     let too_many = SECRET_LEN * MAX_SECRETS + 1;
     let mut bytes = Vec::with_capacity(too_many);
@@ -117,17 +115,15 @@ fn is_guessable(secret: &[u8]) -> bool {
     different < FEWEST_BYTES || (1..=SECRET_LEN / 2).any(repeats) || steps.all(|step| Some(step) == first)
 }
 
-/// Makes the file with one new secret, whole or not at all; leaves one that somebody else made meanwhile.
-fn create(path: &Path) -> Result<(), KeyFileFault> {
+/// Makes the file with one new secret for `owner`, whole or not at all; leaves one that somebody else made meanwhile.
+/// A folder that others can change gets none: they would know the secret, or choose it.
+fn create(path: &Path, owner: Option<Owner>) -> Result<(), KeyFileFault> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
-        .map_err(tried("cannot make its directory"))?;
+    let (folder, made) = Folder::make(directory, 0o700).map_err(tried("cannot make its directory"))?;
+    folder.demand_private(owner).map_err(tried("cannot make it"))?;
     let random = |bytes: &mut [u8]| {
         getrandom::fill(bytes).map_err(|error| tried("cannot get random bytes")(error.into()))
     };
@@ -135,25 +131,35 @@ fn create(path: &Path) -> Result<(), KeyFileFault> {
     random(&mut secret)?;
     let mut label = [0; 8];
     random(&mut label)?;
-    let draft = directory.join(format!(".new-keys-{:016x}", u64::from_le_bytes(label)));
-    let written = write_new(&draft, &secret).and_then(|()| match fs::hard_link(&draft, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        linked => linked,
-    });
-    let removed = fs::remove_file(&draft);
-    written.map_err(tried("cannot make it"))?;
-    removed.map_err(tried("cannot remove its draft"))?;
-    File::open(directory).and_then(|opened| opened.sync_all()).map_err(tried("cannot sync its directory"))
+    let draft = format!(".new-keys-{:016x}", u64::from_le_bytes(label));
+    let written = write_new(&folder, &draft, &secret, owner)
+        .and_then(|()| folder.rename_new(&draft, path.file_name().unwrap_or_default()));
+    if written.is_err() {
+        let _ = folder.remove(&draft);
+    }
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        result => result.map_err(tried("cannot make it"))?,
+    }
+    if let Some(owner) = owner.filter(|_| made) {
+        folder.give(owner).map_err(tried("cannot give its directory to the user"))?;
+    }
+    folder.sync().map_err(tried("cannot sync its directory"))
 }
 
-fn write_new(path: &Path, secret: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+fn write_new(folder: &Folder, name: &str, secret: &[u8], owner: Option<Owner>) -> io::Result<()> {
+    let mut file = folder.create_new(name)?;
     file.write_all(secret)?;
+    if let Some(Owner { uid, gid }) = owner {
+        std::os::unix::fs::fchown(&file, Some(uid), Some(gid))?;
+    }
     file.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::model::Endpoint;
 
@@ -169,14 +175,14 @@ mod tests {
     fn a_missing_file_is_made_for_its_owner_alone_and_found_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state/deep/keys");
-        let made = Keyring::load_or_create(&path).unwrap();
+        let made = Keyring::load_or_create(&path, None).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
         assert_eq!(fs::read(&path).unwrap().len(), 32);
-        assert_eq!(fingerprint(&made), fingerprint(&Keyring::load_or_create(&path).unwrap()));
+        assert_eq!(fingerprint(&made), fingerprint(&Keyring::load_or_create(&path, None).unwrap()));
         let left: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().collect();
         assert_eq!(left.len(), 1, "no draft stays behind");
-        let other = Keyring::load_or_create(&folder.path().join("other")).unwrap();
+        let other = Keyring::load_or_create(&folder.path().join("other"), None).unwrap();
         assert_ne!(fingerprint(&made), fingerprint(&other));
     }
 
@@ -185,7 +191,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
         let prints: Vec<_> = std::thread::scope(|scope| {
-            let start = || scope.spawn(|| fingerprint(&Keyring::load_or_create(&path).unwrap()));
+            let start = || scope.spawn(|| fingerprint(&Keyring::load_or_create(&path, None).unwrap()));
             let started: Vec<_> = (0..8).map(|_| start()).collect();
             started.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
@@ -199,13 +205,13 @@ mod tests {
         fs::write(&path, b"Wz1\xFFq8Lm,.x7\x00rT5)bQ2e~Kp9^vC3(n6").unwrap();
         for mode in [0o640, 0o604, 0o620, 0o602, 0o666] {
             set_mode(&path, mode);
-            let error = Keyring::load_or_create(&path).unwrap_err().to_string();
+            let error = Keyring::load_or_create(&path, None).unwrap_err().to_string();
             assert!(error.contains(&format!("mode {mode:04o}")), "{error}");
             assert!(error.contains(&format!("chmod 600 {}", path.display())), "{error}");
         }
         for mode in [0o600, 0o400, 0o700] {
             set_mode(&path, mode);
-            Keyring::load_or_create(&path).unwrap();
+            Keyring::load_or_create(&path, None).unwrap();
         }
     }
 
@@ -214,7 +220,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
         let good = fs::read({
-            Keyring::load_or_create(&path).unwrap();
+            Keyring::load_or_create(&path, None).unwrap();
             &path
         })
         .unwrap();
@@ -233,7 +239,7 @@ mod tests {
         for secret in weak {
             for (bytes, place) in [(secret.to_vec(), 1), ([&good, secret].concat(), 2)] {
                 fs::write(&path, &bytes).unwrap();
-                let error = Keyring::load_or_create(&path).unwrap_err().to_string();
+                let error = Keyring::load_or_create(&path, None).unwrap_err().to_string();
                 assert!(error.contains(&format!("keys: secret {place} of it is not random")), "{error}");
                 assert!(Keyring::load(&path).is_err(), "nor by a reload");
                 assert_eq!(fs::read(&path).unwrap(), bytes, "the file is left alone");
@@ -241,7 +247,7 @@ mod tests {
         }
         // What `openssl rand -hex 16` writes, without its line feed.
         fs::write(&path, b"9f86d081884c7d659a2feaa0c55ad015").unwrap();
-        Keyring::load_or_create(&path).unwrap();
+        Keyring::load_or_create(&path, None).unwrap();
         for _ in 0..10_000 {
             let mut secret = [0; SECRET_LEN];
             getrandom::fill(&mut secret).unwrap();
@@ -256,7 +262,7 @@ mod tests {
         for length in [0, 31, 33, 257, 288, 100_000] {
             fs::write(&path, vec![5; length]).unwrap();
             set_mode(&path, 0o600);
-            let error = Keyring::load_or_create(&path).unwrap_err().to_string();
+            let error = Keyring::load_or_create(&path, None).unwrap_err().to_string();
             assert!(error.contains(&format!(": {length} bytes are no keys")), "{error}");
             assert_eq!(fs::metadata(&path).unwrap().len(), length as u64, "the file is left alone");
         }
@@ -275,16 +281,16 @@ mod tests {
         )
         .unwrap();
         for path in [folder.path(), &pipe, Path::new("/dev/null")] {
-            let error = Keyring::load_or_create(path).unwrap_err();
+            let error = Keyring::load_or_create(path, None).unwrap_err();
             assert!(error.to_string().ends_with("not a regular file"), "{error}");
         }
     }
 
     #[test]
     fn a_directory_that_cannot_be_made_is_named() {
-        let error = Keyring::load_or_create(Path::new("/dev/null/keys")).unwrap_err();
+        let error = Keyring::load_or_create(Path::new("/dev/null/keys"), None).unwrap_err();
         assert!(error.to_string().starts_with("key file /dev/null/keys: cannot open"), "{error}");
-        let error = Keyring::load_or_create(Path::new("/proc/no/such/keys")).unwrap_err();
+        let error = Keyring::load_or_create(Path::new("/proc/no/such/keys"), None).unwrap_err();
         assert!(error.to_string().contains("cannot make its directory"), "{error}");
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::{model::LogDestination, telemetry::sink::Output};
 
 fn log(format: LineFormat) -> AccessLog {
-    let output = Output::open(&LogDestination::Stdout).unwrap();
+    let output = Output::open(&LogDestination::Stdout, None).unwrap();
     let sink = Sink::start(output, 0, Arc::default()).unwrap();
     AccessLog { sink, format, load_balancer: "app/main/default".into() }
 }

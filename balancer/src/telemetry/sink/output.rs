@@ -1,9 +1,8 @@
 //! The file behind a sink: opened for appending, opened anew on demand, never left with half a line.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
     path::PathBuf,
     thread,
     time::Duration,
@@ -11,7 +10,10 @@ use std::{
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-use crate::model::LogDestination;
+use crate::{
+    model::LogDestination,
+    safe_file::{self, Owner},
+};
 
 /// Its owner writes, its group reads: log lines say who asked for what.
 const MODE: u32 = 0o640;
@@ -28,14 +30,14 @@ pub struct Output {
 }
 
 impl Output {
-    /// Opens the destination.
+    /// Opens the destination; a file is made for `owner`, if there is one.
     ///
     /// # Errors
-    /// It cannot be opened for appending; a named pipe that nobody reads is an error, too.
-    pub fn open(destination: &LogDestination) -> io::Result<Self> {
+    /// It cannot be opened for appending, or is not safe to write to; a named pipe that nobody reads is an error, too.
+    pub fn open(destination: &LogDestination, owner: Option<Owner>) -> io::Result<Self> {
         let file = match destination {
             LogDestination::Stdout => None,
-            LogDestination::File(path) => Some((path.clone(), open(path)?)),
+            LogDestination::File(path) => Some((path.clone(), open(path, owner)?)),
         };
         Ok(Self { file, torn: false })
     }
@@ -46,7 +48,7 @@ impl Output {
     /// It cannot be opened.
     pub(super) fn reopen(&mut self) -> io::Result<()> {
         if let Some((path, file)) = &mut self.file {
-            *file = open(path)?;
+            *file = open(path, None)?;
             self.torn = false;
         }
         Ok(())
@@ -100,11 +102,9 @@ fn write_stdout(bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::io::write(io::stdout(), bytes)?)
 }
 
-fn open(path: &std::path::Path) -> io::Result<File> {
+fn open(path: &std::path::Path, owner: Option<Owner>) -> io::Result<File> {
     // Opening a named pipe waits for a reader, and whoever opens must not wait; writing may.
-    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let file =
-        OpenOptions::new().append(true).create(true).mode(MODE).custom_flags(nonblocking).open(path)?;
+    let file = safe_file::append(path, MODE, owner)?;
     let flags = fcntl_getfl(&file)?;
     fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
     Ok(file)

@@ -26,7 +26,7 @@ impl Place {
     }
 
     fn sink(&self, path: &Path) -> Arc<Sink> {
-        let output = Output::open(&LogDestination::File(path.to_owned())).unwrap();
+        let output = Output::open(&LogDestination::File(path.to_owned()), None).unwrap();
         Sink::start(output, 2, Arc::clone(&self.written)).unwrap()
     }
 }
@@ -167,6 +167,6 @@ fn a_pipe_without_a_reader_is_refused_and_not_waited_for() {
     let place = Place::new();
     let (path, reader) = pipe(&place);
     drop(reader);
-    assert!(Output::open(&LogDestination::File(path)).is_err());
-    assert!(Output::open(&LogDestination::File(place.folder.path().to_owned())).is_err(), "a folder");
+    assert!(Output::open(&LogDestination::File(path), None).is_err());
+    assert!(Output::open(&LogDestination::File(place.folder.path().to_owned()), None).is_err(), "a folder");
 }

@@ -1,0 +1,99 @@
+//! The lock that an instance has on its host: by its name alone, wherever its runtime folder is.
+//!
+//! A file in a folder of the system's, or of the user's where that cannot be had. The system gives the lock up when its
+//! process is gone, however it went. What has folders of its own (a container) has locks of its own; what it may share
+//! all the same, the kernel's tables, has a lock where it lies. Must not know: what an instance is.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    KernelError,
+    file_lock::FileLock,
+    instance::{holder, write_pid},
+};
+use crate::safe_file::Folder;
+
+/// Root's, and of whom a service manager gives it to.
+const SYSTEM: &str = "/run/balancer";
+/// How often what is removed at the same time is made again.
+const TURNS: usize = 16;
+
+/// A lock that is held for as long as the value lives.
+#[derive(Debug)]
+pub(super) struct HostLock {
+    /// Nothing where there is no folder for one.
+    _held: Option<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    name: String,
+    folder: Folder,
+    _file: FileLock,
+    /// What tidies folders for temporary files up leaves those alone that are locked.
+    _shared: Option<FileLock>,
+}
+
+impl HostLock {
+    /// Takes the lock of this instance. Where there is no folder for it, that is told, and there is none.
+    ///
+    /// # Errors
+    /// [`KernelError::Running`] when another process has it.
+    pub(super) fn take(instance: &str) -> Result<Self, KernelError> {
+        let name = format!("{instance}.lock");
+        for path in folders() {
+            match lock_in(&path, &name) {
+                Ok(Ok(held)) => return Ok(Self { _held: Some(held) }),
+                Ok(Err(pid)) => return Err(KernelError::Running { instance: instance.to_owned(), pid }),
+                Err(error) => tracing::debug!(folder = %path.display(), %error, "no place for a lock"),
+            }
+        }
+        tracing::warn!(
+            instance,
+            "there is no folder for the lock of the instance: another balancer of it is noticed only if it has the same runtime_dir"
+        );
+        Ok(Self { _held: None })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // While the lock is held still. Who is not root any more cannot, and a file that stays locks nobody out.
+        let _ = self.folder.remove(&self.name);
+    }
+}
+
+fn folders() -> [PathBuf; 2] {
+    let user = rustix::process::geteuid().as_raw();
+    [SYSTEM.into(), format!("/tmp/balancer-{user}").into()]
+}
+
+/// The lock, or the process that holds it.
+fn lock_in(path: &Path, name: &str) -> io::Result<Result<Held, Option<u32>>> {
+    let mut error = io::ErrorKind::ResourceBusy.into();
+    // A lock file may be removed, by a cleanup, between its opening and its locking: then again.
+    for _ in 0..TURNS {
+        let (folder, _) = Folder::make(path, 0o755)?;
+        folder.demand_private(None)?;
+        let file: Arc<File> = match folder.private_file(name) {
+            Ok(file) => Arc::new(file),
+            Err(gone) if gone.kind() == io::ErrorKind::NotFound => {
+                error = gone;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let Some(lock) = FileLock::try_take(&file)? else { return Ok(Err(holder(&file))) };
+        if folder.holds(name, &file)? {
+            write_pid(&file)?;
+            let shared = FileLock::try_share(&Arc::new(folder.lockable()?))?;
+            return Ok(Ok(Held { name: name.to_owned(), folder, _file: lock, _shared: shared }));
+        }
+    }
+    Err(error)
+}

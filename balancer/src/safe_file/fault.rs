@@ -1,0 +1,97 @@
+//! Why something is left alone, in words for people.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::FileType;
+
+/// What is wrong with a file or folder that was asked for. An [`io::Error`] holds it.
+#[derive(Debug)]
+pub struct Fault {
+    path: PathBuf,
+    kind: Kind,
+}
+
+/// What is wrong.
+#[derive(Debug)]
+pub(super) enum Kind {
+    Link,
+    HardLink,
+    NotAFile(FileType),
+    Owner(u32),
+    Upwards,
+    /// A folder that this user, or several, can change.
+    Shared(Option<u32>),
+    NotGiven {
+        uid: u32,
+        to: u32,
+    },
+}
+
+impl Fault {
+    pub(super) fn new(path: impl Into<PathBuf>, kind: Kind) -> Self {
+        Self { path: path.into(), kind }
+    }
+
+    /// What was found wrong.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl From<Fault> for io::Error {
+    fn from(fault: Fault) -> Self {
+        Self::new(io::ErrorKind::PermissionDenied, fault)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = self.path.display();
+        match self.kind {
+            Kind::Link => {
+                write!(f, "{path} is a symbolic link in a folder that others can write to: not followed")
+            }
+            Kind::HardLink => {
+                write!(f, "{path} has a second name (a hard link), and others can write to its folder")
+            }
+            Kind::NotAFile(kind) => write!(f, "{path} is {}, not a regular file", name(kind)),
+            Kind::Owner(uid) => write!(
+                f,
+                "{path} belongs to user id {uid}, who is neither root nor the balancer's user, and others can write to its folder"
+            ),
+            Kind::Upwards => {
+                write!(f, "{path} is left upwards (..), and others can write to the folder it is in")
+            }
+            Kind::Shared(Some(uid)) => write!(
+                f,
+                "{path} can be changed by user id {uid}: it, and the folders above it, have to belong to root or the balancer's user"
+            ),
+            Kind::Shared(None) => write!(
+                f,
+                "{path} can be changed by others than its owner: take their right to write to it, and to the folders above it, away (chmod go-w)"
+            ),
+            Kind::NotGiven { uid, to } => write!(
+                f,
+                "{path} belongs to user id {uid} in a folder that others can write to: it is not given to the balancer's user (chown {to} {path}, if it is what it seems)"
+            ),
+        }
+    }
+}
+
+fn name(kind: FileType) -> &'static str {
+    match kind {
+        FileType::Directory => "a folder",
+        FileType::Fifo => "a named pipe",
+        FileType::Socket => "a socket",
+        FileType::CharacterDevice => "a device",
+        FileType::BlockDevice => "a block device",
+        FileType::Symlink => "a symbolic link",
+        _ => "something else",
+    }
+}

@@ -1,0 +1,119 @@
+//! An instance belongs to one process, wherever its folders are: a second balancer of it, and a cleanup of what runs,
+//! touch nothing and say who has it. Who is gone holds nobody up.
+
+use std::{
+    fs,
+    os::unix::{fs::chown, process::CommandExt as _},
+    path::Path,
+    process::{Command, Output},
+};
+
+use support::{Balancer, Config, Group, Target, balancer::binary};
+
+fn cleanup(instance: &str, runtime_dir: &Path) -> Output {
+    let mut command = Command::new(binary());
+    command.args(["cleanup", "--instance", instance, "--runtime-dir"]).arg(runtime_dir);
+    command.output().unwrap()
+}
+
+fn names_owner(output: &Output, pid: u32) {
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains(&format!("process {pid}")), "{told}");
+}
+
+/// The configuration of a balancer of `first`'s instance that shares nothing else with it.
+fn second_of(first: &Balancer, config: &Config) -> Balancer {
+    let second = Balancer::prepare(config);
+    second.write_text(&second.text(config).replace(second.instance(), first.instance()));
+    second
+}
+
+#[test]
+fn a_second_balancer_and_a_cleanup_with_other_folders_touch_nothing() {
+    for assist in ["off", "auto"] {
+        let target = Target::plain();
+        let config = Config::with(Group::new("app", &[&target]).lb_cookie()).kernel_assist(assist);
+        let first = Balancer::start(&config);
+        let mut second = second_of(&first, &config);
+        let ended = second.run_to_end();
+        assert_eq!(ended.code, Some(1), "{}", ended.log);
+        assert!(ended.log.contains(&format!("process {}", first.pid())), "{}", ended.log);
+        for made in ["run", "state"] {
+            assert!(!second.folder().join(made).exists(), "{made} was made");
+        }
+        let elsewhere = tempfile::tempdir().unwrap();
+        names_owner(&cleanup(first.instance(), elsewhere.path()), first.pid());
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+        names_owner(&cleanup(first.instance(), &first.folder().join("run")), first.pid());
+        // What it counts goes on being counted.
+        assert_eq!(first.connect().get("/", "").status, 200);
+        let counted = first.status();
+        assert!(counted.targets().iter().any(|target| target["connections"]["opened"].as_u64() > Some(0)));
+    }
+}
+
+#[test]
+fn who_was_killed_holds_nobody_up() {
+    let target = Target::plain();
+    let config = Config::new(&[&target]);
+    let mut first = Balancer::start(&config);
+    let mut second = second_of(&first, &config);
+    first.kill();
+    second.run();
+    assert_eq!(second.connect().get("/", "").status, 200);
+    second.kill();
+    let done = cleanup(first.instance(), &second.folder().join("run"));
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn one_in_a_network_namespace_of_its_own_is_seen() {
+    if !support::kernel::is_root() {
+        return;
+    }
+    let target = Target::plain();
+    let config = Config::new(&[&target]);
+    let first = Balancer::start(&config);
+    let second = second_of(&first, &config);
+    // It cannot reach the target there, and is not to come that far.
+    let ended = Command::new("unshare")
+        .args(["--net", "--"])
+        .arg(binary())
+        .args(["run", "-c"])
+        .arg(second.config_path())
+        .output()
+        .unwrap();
+    names_owner(&ended, first.pid());
+}
+
+#[test]
+fn without_root_there_is_one_owner_as_well() {
+    const NOBODY: u32 = 65534;
+    if !support::kernel::is_root() {
+        return;
+    }
+    let target = Target::plain();
+    let config = Config::new(&[&target]).kernel_assist("off");
+    let first = Balancer::prepare(&config);
+    let second = second_of(&first, &config);
+    // Where it was built, another user may not get to.
+    let program = first.folder().join("balancer");
+    fs::copy(binary(), &program).unwrap();
+    let run = |balancer: &Balancer| {
+        chown(balancer.folder(), Some(NOBODY), Some(NOBODY)).unwrap();
+        let mut command = Command::new(&program);
+        command.args(["run", "-c"]).arg(balancer.config_path()).uid(NOBODY).gid(NOBODY);
+        command
+    };
+    let mut child = run(&first).stderr(std::process::Stdio::null()).spawn().unwrap();
+    support::until("it serves", 20.0, || std::net::TcpStream::connect(first.address).ok());
+    names_owner(&run(&second).output().unwrap(), child.id());
+    assert!(!second.folder().join("run").exists());
+    let elsewhere = first.folder().join("elsewhere");
+    let mut command = Command::new(&program);
+    command.args(["cleanup", "--instance", first.instance(), "--runtime-dir"]).arg(&elsewhere);
+    names_owner(&command.uid(NOBODY).gid(NOBODY).output().unwrap(), child.id());
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -32,7 +32,7 @@ use crate::{
     telemetry::{
         self,
         counters::{ControlCounters, ListenerRuntimes, WorkerCounters},
-        inspect::{CurrentSnapshot, Inspector, KernelSide},
+        inspect::{CurrentSnapshot, Inspector, KernelSide, VERSION},
     },
 };
 
@@ -66,7 +66,8 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
     let sockets = bind_all(&configuration, workers)?;
     let admin = match settings.admin_address {
         Some(address) => Some(
-            Admin::bind(address).with_context(|| format!("cannot listen on {address} (admin_address)"))?,
+            Admin::bind(address, &settings.admin_hosts)
+                .with_context(|| format!("cannot listen on {address} (admin_address)"))?,
         ),
         None => None,
     };
@@ -112,6 +113,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         slots: Arc::new(kernel.tables()),
         outcomes: Outcome::ALL.map(Outcome::as_str),
     };
+    tell_start(path, &configuration, admin.as_ref(), &inspector.kernel);
     let parts = Parts {
         config_path: path.to_owned(),
         configuration,
@@ -145,6 +147,31 @@ fn load_keys(settings: &BalancerSettings, owner: Option<Owner>) -> anyhow::Resul
     // Last: from here on its owner can change what is in it.
     belonging.map(|folder| folder.give(owner)).transpose()?;
     Ok(keyring)
+}
+
+/// What an operator looks for when something is not as expected: which build runs what, and where.
+fn tell_start(path: &Path, configuration: &Configuration, admin: Option<&Admin>, kernel: &KernelSide) {
+    let settings = &configuration.balancer;
+    tracing::info!(
+        version = VERSION,
+        config = %path.display(),
+        instance = settings.instance,
+        workers = settings.workers,
+        listeners = configuration.listeners.len(),
+        target_groups = configuration.target_groups.len(),
+        "balancer {VERSION} starts"
+    );
+    for listener in &configuration.listeners {
+        let protocol = if listener.tls.is_some() { "HTTPS" } else { "HTTP" };
+        tracing::info!(listener = listener.name, address = %listener.address, protocol, "listening");
+    }
+    match admin.map(Admin::address) {
+        Some(Ok(address)) => tracing::info!(%address, "the admin endpoint listens"),
+        Some(Err(error)) => tracing::warn!(%error, "the admin endpoint cannot tell its address"),
+        None => tracing::info!("there is no admin endpoint (admin_address = \"off\")"),
+    }
+    let assist = if kernel.active { "on" } else { "off" };
+    tracing::info!(kernel_assist = assist, detail = kernel.detail, "kernel side");
 }
 
 fn bind_all(

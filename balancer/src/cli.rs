@@ -131,7 +131,7 @@ fn tell(failure: &Failure) -> ExitCode {
     let mut stderr = io::stderr().lock();
     match failure {
         Failure::CannotStart(error) => {
-            let line = format!("{error:#}").replace(['\n', '\r'], " ");
+            let line = in_one_line(error);
             let _ = writeln!(stderr, "balancer: {line}");
             ExitCode::from(1)
         }
@@ -140,6 +140,19 @@ fn tell(failure: &Failure) -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// An error with what it comes from, each once: many say already what the system said.
+fn in_one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.contains(cause.as_str()) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line.replace(['\n', '\r'], " ")
 }
 
 /// Writes to standard output. A reader that went away (`balancer status | head`) is no failure.
@@ -177,6 +190,22 @@ mod tests {
             assert_eq!(parse(line).unwrap_err().exit_code(), 0, "{line}");
         }
         assert!(parse("balancer --version").unwrap_err().to_string().contains(env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn what_the_system_says_is_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot open {name}: {source}")]
+        struct Told {
+            name: &'static str,
+            source: io::Error,
+        }
+        let told = || Told { name: "x", source: io::Error::from_raw_os_error(2) };
+        let text = "cannot open x: No such file or directory (os error 2)";
+        assert_eq!(in_one_line(&told().into()), text);
+        assert_eq!(in_one_line(&anyhow::Error::new(told()).context("starting")), format!("starting: {text}"));
+        let untold = anyhow::Error::new(io::Error::from_raw_os_error(2)).context("cannot open x");
+        assert_eq!(in_one_line(&untold), text);
     }
 
     #[test]

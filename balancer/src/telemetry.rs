@@ -8,6 +8,8 @@ pub mod histogram;
 pub mod inspect;
 pub mod log;
 pub mod metrics;
+pub mod notes;
+pub mod quiet;
 pub mod sink;
 pub mod status;
 pub mod status_text;

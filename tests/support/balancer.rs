@@ -282,7 +282,7 @@ impl Balancer {
     }
 
     fn try_status(&self) -> Option<Status> {
-        let response = Client::new(self.admin).try_get("/status").ok()?;
+        let response = Client::asking("localhost", self.admin).try_get("/status").ok()?;
         Some(Status(serde_json::from_slice(&response.body).ok()?))
     }
 
@@ -294,7 +294,7 @@ impl Balancer {
     /// A page of the admin endpoint.
     #[must_use]
     pub fn admin_page(&self, path: &str) -> Response {
-        Client::new(self.admin).get(path)
+        Client::asking("localhost", self.admin).get(path)
     }
 
     /// The sum of the series of this name that have these labels (`name{label="value",…}`) among others.

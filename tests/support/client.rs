@@ -138,6 +138,7 @@ impl Connection {
 #[derive(Debug)]
 pub struct Client {
     address: SocketAddr,
+    host: &'static str,
     /// Its cookies, by name.
     pub jar: BTreeMap<String, String>,
     /// Cookies that it does not send back.
@@ -149,7 +150,13 @@ impl Client {
     /// A client of the server there.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, jar: BTreeMap::new(), withheld: Vec::new(), connection: None }
+        Self::asking("example.test", address)
+    }
+
+    /// A client that calls the server there by this name.
+    #[must_use]
+    pub fn asking(host: &'static str, address: SocketAddr) -> Self {
+        Self { address, host, jar: BTreeMap::new(), withheld: Vec::new(), connection: None }
     }
 
     /// The `Cookie` field line of the next request, or nothing.
@@ -171,7 +178,7 @@ impl Client {
             Some(connection) => connection,
             None => Connection::over(TcpStream::connect(self.address)?),
         };
-        connection.try_send(format!("GET {path} HTTP/1.1\r\nHost: example.test\r\n{cookies}\r\n"))?;
+        connection.try_send(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{cookies}\r\n", self.host))?;
         let response = connection.try_response()?;
         if !response.header("connection").eq_ignore_ascii_case("close") {
             self.connection = Some(connection);

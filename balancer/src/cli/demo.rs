@@ -172,7 +172,7 @@ mod tests {
             // An admin endpoint that answers, so that the text is printed.
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let admin = Admin::bind(configuration.balancer.admin_address.unwrap()).unwrap();
+                let admin = Admin::bind(configuration.balancer.admin_address.unwrap(), &[]).unwrap();
                 let asked = tokio::task::spawn_blocking({
                     let address = admin.address().unwrap().to_string();
                     move || status::ask(&address).unwrap()

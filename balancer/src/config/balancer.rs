@@ -1,6 +1,10 @@
 //! The `balancer` block: settings of the process.
 
-use std::{net::SocketAddr, path::PathBuf, thread};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    thread,
+};
 
 use super::{
     fields::{Context, Fields},
@@ -12,6 +16,7 @@ use super::{
 use crate::model::{BalancerSettings, KernelAssist, LogFormat, LogLevel};
 
 const MAX_WORKERS: usize = 256;
+const MAX_ADMIN_HOSTS: usize = 64;
 const DEFAULT_INSTANCE: &str = "default";
 const DEFAULT_STATE_DIR: &str = "/var/lib/balancer";
 const DEFAULT_RUNTIME_DIR: &str = "/run/balancer";
@@ -51,6 +56,11 @@ pub(super) static BALANCER: Table = Table {
             "admin_address",
             Kind::Text { allowed: "\"ADDRESS:PORT\" or \"off\"", default: "\"127.0.0.1:9900\"" },
             "Where /metrics, /status and /healthz are served. Port 0 takes any free one.",
+        ),
+        Attribute::new(
+            "admin_hosts",
+            Kind::List { allowed: "up to 64 host names or addresses without a port, or \"*\" for any" },
+            "Names by which the admin endpoint may be asked, besides localhost, loopback addresses and its own.",
         ),
         Attribute::new(
             "user",
@@ -123,6 +133,7 @@ fn read(fields: &Fields<'_>) -> BalancerSettings {
             _ => KernelAssist::Auto,
         },
         admin_address: admin_address(fields),
+        admin_hosts: admin_hosts(fields),
         user: user(fields),
         key_file: path(fields, "key_file"),
         session_table_size: u32::try_from(fields.whole("session_table_size")).unwrap_or(u32::MAX),
@@ -163,6 +174,31 @@ fn admin_address(fields: &Fields<'_>) -> Option<SocketAddr> {
             address
         }
     }
+}
+
+fn admin_hosts(fields: &Fields<'_>) -> Vec<String> {
+    let items = fields.list("admin_hosts");
+    let allowed = fields.allowed("admin_hosts");
+    if items.len() > MAX_ADMIN_HOSTS {
+        fields
+            .fault_at("admin_hosts", format!("`admin_hosts` has {} names; allowed: {allowed}", items.len()));
+    }
+    items
+        .into_iter()
+        .filter_map(|(value, place)| {
+            let host = value.as_text().map(|text| text.trim_matches(['[', ']']).to_ascii_lowercase());
+            let is_host = |host: &String| {
+                let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+                let is_name = (1..=253).contains(&host.len()) && host.bytes().all(plain);
+                is_name || host == "*" || host.parse::<IpAddr>().is_ok()
+            };
+            let host = host.filter(is_host);
+            if host.is_none() {
+                fields.fault_in(place, format!("`admin_hosts` has {value}; allowed: {allowed}"));
+            }
+            host
+        })
+        .collect()
 }
 
 fn user(fields: &Fields<'_>) -> Option<String> {

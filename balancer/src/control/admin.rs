@@ -4,7 +4,18 @@
 //! connection, one request each. Nothing a client sends can do more than be answered.
 //! Must not know: where figures come from; workers, targets.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+mod hosts;
+
+use std::{
+    collections::VecDeque,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use http_body_util::Full;
 use hyper::{
@@ -17,12 +28,13 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    task::AbortHandle,
 };
 
-use crate::telemetry::{inspect::Inspector, metrics, status::Status};
+use self::hosts::Hosts;
+use crate::telemetry::{inspect::Inspector, metrics, quiet::Kind, status::Status};
 
-/// Connections served at a time; more wait in the listen queue.
+/// Connections served at a time; one more takes the place of one that asks for nothing.
 const CONNECTIONS: usize = 64;
 /// Time for a request head.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
@@ -55,6 +67,7 @@ impl Inspect for Inspector {
 #[derive(Debug)]
 pub struct Admin {
     listener: std::net::TcpListener,
+    hosts: Hosts,
     limits: Limits,
 }
 
@@ -65,16 +78,23 @@ struct Limits {
     connection: Duration,
 }
 
+/// A connection that is being served.
+struct Place {
+    task: AbortHandle,
+    /// Whether it has asked for something.
+    asked: Arc<AtomicBool>,
+}
+
 impl Admin {
-    /// Binds `address`.
+    /// Binds `address`, to be asked by its own names and these.
     ///
     /// # Errors
     /// When the address is taken, is not of this host, or may not be bound.
-    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+    pub fn bind(address: SocketAddr, hosts: &[String]) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let limits = Limits { connections: CONNECTIONS, head: HEAD_LIMIT, connection: CONNECTION_LIMIT };
-        Ok(Self { listener, limits })
+        Ok(Self { listener, hosts: Hosts::new(address.ip(), hosts), limits })
     }
 
     /// Where it is bound.
@@ -91,18 +111,16 @@ impl Admin {
     /// When the socket cannot be handed to the runtime; never once serving.
     pub async fn serve(self, inspect: Arc<dyn Inspect>) -> io::Result<()> {
         let listener = TcpListener::from_std(self.listener)?;
-        let places = Arc::new(Semaphore::new(self.limits.connections));
+        let hosts = Arc::new(self.hosts);
+        let mut places = VecDeque::new();
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return Ok(());
-            };
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let inspect = Arc::clone(&inspect);
-                    tokio::spawn(async move {
-                        serve_connection(stream, inspect, self.limits).await;
-                        drop(place);
-                    });
+                    make_room(&mut places, self.limits.connections);
+                    let asked = Arc::new(AtomicBool::new(false));
+                    let (inspect, hosts) = (Arc::clone(&inspect), Arc::clone(&hosts));
+                    let serving = serve_connection(stream, inspect, hosts, Arc::clone(&asked), self.limits);
+                    places.push_back(Place { task: tokio::spawn(serving).abort_handle(), asked });
                 }
                 Err(error) => {
                     tracing::debug!(%error, "the admin endpoint cannot accept a connection");
@@ -113,9 +131,37 @@ impl Admin {
     }
 }
 
-async fn serve_connection(stream: TcpStream, inspect: Arc<dyn Inspect>, limits: Limits) {
+/// Has fewer than `most` connections: the oldest that has asked for nothing goes, or else the oldest. So nobody is kept
+/// waiting by who holds connections.
+fn make_room(places: &mut VecDeque<Place>, most: usize) {
+    places.retain(|place| !place.task.is_finished());
+    while places.len() >= most.max(1) {
+        let idle = places.iter().position(|place| !place.asked.load(Relaxed));
+        if let Some(place) = places.remove(idle.unwrap_or(0)) {
+            place.task.abort();
+        }
+    }
+}
+
+async fn serve_connection(
+    stream: TcpStream,
+    inspect: Arc<dyn Inspect>,
+    hosts: Arc<Hosts>,
+    asked: Arc<AtomicBool>,
+    limits: Limits,
+) {
+    let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return };
     let service = service_fn(move |request| {
-        let response = answer(&request, &*inspect);
+        asked.store(true, Relaxed);
+        let response = match hosts.refuses(&request, local.ip()) {
+            Some(host) => {
+                if Kind::Admin.admits() {
+                    tracing::warn!(client = %peer, host, "the admin endpoint is asked by a name that is not its own");
+                }
+                misdirected()
+            }
+            None => answer(&request, &*inspect),
+        };
         async move { Ok::<_, std::convert::Infallible>(response) }
     });
     let connection = http1::Builder::new()
@@ -126,6 +172,15 @@ async fn serve_connection(stream: TcpStream, inspect: Arc<dyn Inspect>, limits: 
         .serve_connection(TokioIo::new(stream), service);
     // Garbage, slowness and an early end concern the client alone.
     let _ = tokio::time::timeout(limits.connection, connection).await;
+}
+
+/// A page of another site that had its name resolve to this host must learn nothing (DNS rebinding).
+fn misdirected() -> Response<Full<Bytes>> {
+    text(
+        StatusCode::MISDIRECTED_REQUEST,
+        "the admin endpoint is not asked by this name: use localhost, a loopback address or its own address, \
+         or list the name in admin_hosts\n",
+    )
 }
 
 fn answer(request: &Request<Incoming>, inspect: &dyn Inspect) -> Response<Full<Bytes>> {
@@ -140,7 +195,7 @@ fn answer(request: &Request<Incoming>, inspect: &dyn Inspect) -> Response<Full<B
         return refused;
     }
     match path {
-        "/metrics" => body(StatusCode::OK, metrics::CONTENT_TYPE, metrics::render(inspect.status())),
+        "/metrics" => metrics_page(request, inspect.status()),
         "/status" => match serde_json::to_string(&inspect.status()) {
             Ok(document) => body(StatusCode::OK, "application/json", document + "\n"),
             Err(error) => {
@@ -151,6 +206,19 @@ fn answer(request: &Request<Incoming>, inspect: &dyn Inspect) -> Response<Full<B
         _ if inspect.serving() => text(StatusCode::OK, "ok\n"),
         _ => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
     }
+}
+
+/// In the format that is asked for.
+fn metrics_page(request: &Request<Incoming>, status: Status) -> Response<Full<Bytes>> {
+    let accepted: Vec<&str> =
+        request.headers().get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let mut page = if metrics::wants_openmetrics(&accepted.join(",")) {
+        body(StatusCode::OK, metrics::CONTENT_TYPE, metrics::render(status))
+    } else {
+        body(StatusCode::OK, metrics::PLAIN_CONTENT_TYPE, metrics::render_plain(status))
+    };
+    page.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+    page
 }
 
 fn text(status: StatusCode, words: &'static str) -> Response<Full<Bytes>> {

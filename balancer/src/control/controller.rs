@@ -16,6 +16,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+mod changes;
 mod endpoints;
 mod reload;
 
@@ -27,20 +28,22 @@ use crate::{
     id::{Slot, TargetId},
     kernel::{Events, Kernel, KernelError, TargetEvent},
     model::{
-        Action, Configuration, Endpoint, Listener, LoadBalancer, MAX_TARGETS, TargetAddress, TargetGroup,
-        TlsFact, TlsFields,
+        Action, Certificate, Configuration, Endpoint, Listener, LoadBalancer, MAX_TARGETS, TargetAddress,
+        TargetGroup, TlsFact, TlsFields,
     },
     response::listener_fields::ListenerFields,
     rules::{GroupKeys, RuleTable},
     snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
     stickiness::{GroupStickiness, Keyring},
     target_group::{
-        ASSESSMENT, CheckTarget, Registry, Slots, TargetNames, TargetState, Urgency, WantedGroup,
+        ASSESSMENT, CheckResult, CheckTarget, Registry, Slots, TargetNames, TargetState, Urgency, WantedGroup,
     },
     telemetry::{
         counters::{ControlCounters, ListenerRuntimes},
         health_check_log::CheckRecord,
         inspect::CurrentSnapshot,
+        notes::CertificateNote,
+        quiet::{self, Kind},
         sink::Batches,
     },
     tls::{ServerError, Servers, TargetTls},
@@ -277,6 +280,7 @@ impl Controller {
             }
         }
         controller.sync_checks();
+        controller.note_certificates();
         Ok(controller)
     }
 
@@ -307,6 +311,8 @@ impl Controller {
                 _ = reap.tick() => {
                     self.hand_over_check_lines();
                     self.kernel.reap();
+                    self.counters.notes.set_unresolved(self.resolver.failing());
+                    quiet::tell_what_was_left_out();
                     self.resolver.look_for_changes(monotonic_now());
                 }
                 _ = assess.tick() => self.assess(),
@@ -338,6 +344,7 @@ impl Controller {
             group,
             result: checked.map(|checked| checked.result),
             status: checked.and_then(|checked| checked.status),
+            fault: checked.and_then(|checked| checked.fault.as_ref()),
         };
         for log in logs {
             let dropped = self.check_lines.add(&log.sink, |out| log.line(&record, out));
@@ -361,11 +368,15 @@ impl Controller {
         let result = match &finished.outcome {
             Ok(checked) => checked.result,
             Err(error) => {
-                tracing::warn!(%error, "a health check could not be made");
+                if Kind::HealthCheck.admits() {
+                    let (group, target) = (&finished.target.settings.name, &finished.target.endpoint);
+                    tracing::warn!(group, %target, %error, "a health check could not be made");
+                }
                 self.checks.make_up_for(finished, monotonic_now());
                 return;
             }
         };
+        let why = self.note_check(registration, finished.outcome.as_ref().ok());
         let before = self.registry.state(registration);
         let urgency = self.registry.record(registration, result, finished.origin, monotonic_now());
         let after = self.registry.state(registration);
@@ -376,13 +387,35 @@ impl Controller {
             && let Some((group, endpoint)) = self.registry.describe(registration)
         {
             let reason = reason.map_or("", |reason| reason.code());
-            tracing::info!(group, target = %endpoint, from = old.as_str(), to = new.as_str(), reason, "target state");
+            let (from, to) = (old.as_str(), new.as_str());
+            if new == TargetState::Unhealthy {
+                tracing::warn!(group, target = %endpoint, from, to, reason, why, "target state");
+            } else {
+                tracing::info!(group, target = %endpoint, from, to, reason, "target state");
+            }
         }
         match urgency {
             Urgency::None => {}
             Urgency::Soon => self.publish_soon(),
             Urgency::Now => self.publish_now(),
         }
+    }
+
+    /// Keeps why the last check failed where the status shows it. Gives it back; empty: it passed.
+    fn note_check(&self, registration: u64, checked: Option<&Checked>) -> String {
+        let (Some(checked), Some(runtime)) = (checked, self.registry.runtime(registration)) else {
+            return String::new();
+        };
+        let CheckResult::Fail(reason) = checked.result else {
+            runtime.check_error.clear();
+            return String::new();
+        };
+        let (cause, text) = match &checked.fault {
+            Some(fault) => (fault.cause.as_str(), fault.to_string()),
+            None => (reason.code(), reason.description()),
+        };
+        runtime.check_error.set(cause, text.as_str().into());
+        text
     }
 
     /// Looks for targets that fail more than their peers and has them get less, where that is wanted.
@@ -501,6 +534,22 @@ impl Controller {
         let snapshot = Arc::new(Snapshot { listeners, groups: self.registry.views() });
         self.current.set(Arc::clone(&snapshot));
         self.tell(|| WorkerMessage::Snapshot(Arc::clone(&snapshot)));
+    }
+
+    /// Keeps the certificates of all listeners where the status shows them.
+    fn note_certificates(&self) {
+        let each = |listener: &Listener| {
+            let tls = listener.tls.iter();
+            let all = tls.flat_map(|tls| std::iter::once(&tls.default_certificate).chain(&tls.certificates));
+            let note = |certificate: &Arc<Certificate>| CertificateNote {
+                name: certificate.name.clone(),
+                listener: listener.name.clone(),
+                not_after: certificate.facts.not_after,
+            };
+            all.map(note).collect::<Vec<_>>()
+        };
+        let certificates = self.configuration.listeners.iter().flat_map(each).collect();
+        self.counters.notes.set_certificates(certificates);
     }
 
     fn tell(&self, message: impl Fn() -> WorkerMessage) {

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use crate::{
     clock::{monotonic_now, until},
     regular_file,
+    telemetry::quiet::Kind,
 };
 
 /// Shortest and longest time between two questions for one name, whatever its time to live says.
@@ -59,6 +60,8 @@ pub(super) struct Resolver {
     /// Nothing where the library refuses to make one.
     resolver: Option<TokioResolver>,
     known: BTreeMap<String, Option<Vec<IpAddr>>>,
+    /// Why the last question for a name came to nothing, and when.
+    failing: BTreeMap<String, (String, Instant)>,
     due: BTreeMap<String, Instant>,
     asking: JoinSet<Answer>,
     stamps: [Stamp; 2],
@@ -72,7 +75,14 @@ impl Resolver {
     }
 
     fn with(resolver: Option<TokioResolver>, stamps: [Stamp; 2]) -> Self {
-        Self { resolver, known: BTreeMap::new(), due: BTreeMap::new(), asking: JoinSet::new(), stamps }
+        Self {
+            resolver,
+            known: BTreeMap::new(),
+            failing: BTreeMap::new(),
+            due: BTreeMap::new(),
+            asking: JoinSet::new(),
+            stamps,
+        }
     }
 
     /// Looks whether the system's files changed; then every name is asked for anew by what they say now.
@@ -91,6 +101,7 @@ impl Resolver {
     /// The names to resolve from now on. New ones are due at once.
     pub(super) fn sync(&mut self, names: BTreeSet<String>, now: Instant) {
         self.known.retain(|name, _| names.contains(name));
+        self.failing.retain(|name, _| names.contains(name));
         self.due.retain(|name, _| names.contains(name));
         for name in names {
             if !self.known.contains_key(&name) {
@@ -103,6 +114,11 @@ impl Resolver {
     /// The addresses of a name as last known; none yet when it never resolved.
     pub(super) fn addresses(&self, name: &str) -> &[IpAddr] {
         self.known.get(name).and_then(Option::as_deref).unwrap_or_default()
+    }
+
+    /// Names whose last question came to nothing: why, and when that was.
+    pub(super) fn failing(&self) -> impl Iterator<Item = (&String, &String, Instant)> {
+        self.failing.iter().map(|(name, (why, at))| (name, why, *at))
     }
 
     /// Whether every name was asked for once, whatever came of it.
@@ -143,9 +159,18 @@ impl Resolver {
     fn take(&mut self, answer: Answer) -> Option<String> {
         let known = self.known.get_mut(&answer.name)?;
         let (addresses, again) = match answer.addresses {
-            Ok((addresses, holds)) => (addresses, holds.clamp(SHORTEST, LONGEST)),
+            Ok((addresses, holds)) => {
+                if self.failing.remove(&answer.name).is_some() {
+                    tracing::info!(host = answer.name, "a target's host name is resolved again");
+                }
+                (addresses, holds.clamp(SHORTEST, LONGEST))
+            }
             Err(error) => {
-                tracing::warn!(host = answer.name, error, "a target's host name cannot be resolved");
+                let before = self.failing.insert(answer.name.clone(), (error.clone(), monotonic_now()));
+                let is_news = before.is_none_or(|(before, _)| before != error);
+                if is_news && Kind::HostName.admits() {
+                    tracing::warn!(host = answer.name, error, "a target's host name cannot be resolved");
+                }
                 (known.clone().unwrap_or_default(), AFTER_FAILURE)
             }
         };

@@ -2,11 +2,15 @@
 //! for target groups). Must not know: schedules, thresholds, other targets.
 
 use std::{
+    error::Error as _,
     fmt, io,
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd},
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -29,6 +33,7 @@ use super::probe_http2;
 use crate::{
     model::{self, Endpoint, HealthCheck, HealthCheckPort, ProbeProtocol, ProtocolVersion},
     target_group::{CheckResult, CheckTarget, Reason},
+    telemetry::counters::{Cause, Fault},
     tls::{ServerError, TargetTls},
 };
 
@@ -64,7 +69,7 @@ pub(super) enum ProbeError {
     /// This host could not even try: says nothing about the target.
     Local(io::Error),
     /// The target refused, closed, reset, or answered what is not HTTP.
-    Target,
+    Target(Fault),
 }
 
 impl From<io::Error> for ProbeError {
@@ -73,35 +78,46 @@ impl From<io::Error> for ProbeError {
             [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL];
         match error.raw_os_error() {
             Some(code) if SHORTAGES.contains(&code) => Self::Local(error),
-            _ => Self::Target,
+            _ => Self::Target(Fault::of_connect(&error)),
         }
     }
 }
 
 impl From<hyper::Error> for ProbeError {
-    fn from(_: hyper::Error) -> Self {
-        Self::Target
+    fn from(error: hyper::Error) -> Self {
+        let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        Self::Target(match io {
+            Some(io) => Fault::of_ended(Some(io), false),
+            None if error.is_incomplete_message() => Cause::TargetClosedBeforeHead.into(),
+            None if error.is_parse_too_large() => Cause::TargetHeadTooLarge.into(),
+            None => Fault::with(Cause::TargetResponseInvalid, &error),
+        })
     }
 }
 
 impl From<h2::Error> for ProbeError {
-    fn from(_: h2::Error) -> Self {
-        Self::Target
+    fn from(error: h2::Error) -> Self {
+        Self::Target(match error.get_io() {
+            Some(io) => Fault::of_ended(Some(io), false),
+            None => Fault::with(Cause::TargetHttp2Failed, &error),
+        })
     }
 }
 
 /// What a check found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
     /// What it says of the target.
     pub result: CheckResult,
     /// The code that the target answered with, of HTTP or gRPC.
     pub status: Option<u16>,
+    /// Why there is none.
+    pub fault: Option<Fault>,
 }
 
 impl Checked {
-    fn failed(reason: Reason) -> Self {
-        Self { result: CheckResult::Fail(reason), status: None }
+    fn failed(reason: Reason, fault: Fault) -> Self {
+        Self { result: CheckResult::Fail(reason), status: None, fault: Some(fault) }
     }
 }
 
@@ -124,17 +140,22 @@ impl Prober {
     pub async fn check(&self, target: &CheckTarget) -> io::Result<Checked> {
         let settings = &target.settings.health_check;
         let endpoint = probed_endpoint(&target.endpoint, settings.port);
-        match timeout(settings.timeout, self.status(&endpoint, settings, target.tls.as_ref())).await {
+        let stage = Stage::default();
+        let asked = self.status(&endpoint, settings, target.tls.as_ref(), &stage);
+        match timeout(settings.timeout, asked).await {
             Ok(Ok(status)) if settings.matcher.matches(status) => {
-                Ok(Checked { result: CheckResult::Pass, status: Some(status) })
+                Ok(Checked { result: CheckResult::Pass, status: Some(status), fault: None })
             }
             Ok(Ok(status)) => {
                 let result = CheckResult::Fail(Reason::ResponseCodeMismatch(status));
-                Ok(Checked { result, status: Some(status) })
+                Ok(Checked { result, status: Some(status), fault: None })
             }
-            Ok(Err(ProbeError::Target)) => Ok(Checked::failed(Reason::FailedHealthChecks)),
+            Ok(Err(ProbeError::Target(fault))) => Ok(Checked::failed(Reason::FailedHealthChecks, fault)),
             Ok(Err(ProbeError::Local(error))) => Err(error),
-            Err(_) => Ok(Checked::failed(Reason::Timeout)),
+            Err(_) => {
+                let limit = format!("{:?} (health check timeout)", settings.timeout);
+                Ok(Checked::failed(Reason::Timeout, Fault::with(stage.late(), &limit)))
+            }
         }
     }
 
@@ -143,15 +164,16 @@ impl Prober {
         endpoint: &Endpoint,
         settings: &HealthCheck,
         tls: Option<&Arc<TargetTls>>,
+        stage: &Stage,
     ) -> Result<u16, ProbeError> {
         match endpoint {
             Endpoint::Tcp(address) => {
                 let stream = self.connect_tcp(*address).await?;
-                self.ask(stream, endpoint, settings, tls).await
+                self.ask(stream, endpoint, settings, tls, stage).await
             }
             Endpoint::Unix(path) => {
                 let stream = connect_unix(path).await?;
-                self.ask(stream, endpoint, settings, tls).await
+                self.ask(stream, endpoint, settings, tls, stage).await
             }
         }
     }
@@ -168,10 +190,15 @@ impl Prober {
         endpoint: &Endpoint,
         settings: &HealthCheck,
         tls: Option<&Arc<TargetTls>>,
+        stage: &Stage,
     ) -> Result<u16, ProbeError> {
         match settings.protocol {
-            ProbeProtocol::Http => speak(stream, endpoint, settings).await,
+            ProbeProtocol::Http => {
+                stage.set(Stage::ASKED);
+                speak(stream, endpoint, settings).await
+            }
             ProbeProtocol::Https => {
+                stage.set(Stage::CONNECTED);
                 let tls = tls.unwrap_or(match settings.protocol_version {
                     ProtocolVersion::Http1 => &self.tls,
                     ProtocolVersion::Http2 | ProtocolVersion::Grpc => &self.tls_http2,
@@ -180,16 +207,46 @@ impl Prober {
                     Endpoint::Tcp(address) => Some(address.ip()),
                     Endpoint::Unix(_) => None,
                 };
-                let name = tls.name(address).ok_or(ProbeError::Target)?;
+                let name = tls
+                    .name(address)
+                    .ok_or_else(|| tls_failed(&"the target has no name to hold its certificate against"))?;
                 // Each check shakes hands in full: a certificate that has become bad is to be found out.
-                let stream = TlsConnector::from(Arc::clone(tls.config())).connect(name, stream).await?;
+                let stream = TlsConnector::from(Arc::clone(tls.config())).connect(name, stream).await;
+                let stream = stream.map_err(|error| tls_failed(&error))?;
                 if !tls.suits(stream.get_ref().1.alpn_protocol()) {
-                    return Err(ProbeError::Target);
+                    return Err(tls_failed(&"it did not settle on HTTP/2"));
                 }
+                stage.set(Stage::ASKED);
                 speak(stream, endpoint, settings).await
             }
         }
     }
+}
+
+/// How far a check has come.
+#[derive(Debug, Default)]
+struct Stage(AtomicU8);
+
+impl Stage {
+    const CONNECTED: u8 = 1;
+    const ASKED: u8 = 2;
+
+    fn set(&self, stage: u8) {
+        self.0.store(stage, Relaxed);
+    }
+
+    /// What the end of the time means.
+    fn late(&self) -> Cause {
+        match self.0.load(Relaxed) {
+            Self::ASKED => Cause::TargetTimedOut,
+            Self::CONNECTED => Cause::TargetTlsTimedOut,
+            _ => Cause::TargetConnectionTimedOut,
+        }
+    }
+}
+
+fn tls_failed(why: &dyn fmt::Display) -> ProbeError {
+    ProbeError::Target(Fault::with(Cause::TargetTlsFailed, why))
 }
 
 /// One check in the version of the group.
@@ -314,7 +371,7 @@ mod tests {
     use std::{
         io::{Read as _, Write as _},
         net::TcpListener,
-        sync::{Mutex, atomic::AtomicUsize, atomic::Ordering::Relaxed},
+        sync::{Mutex, atomic::AtomicUsize},
         thread,
     };
 
@@ -385,7 +442,7 @@ mod tests {
         let settings = HealthCheck { path: "/live?deep=1".into(), ..health_check(2, 2) };
         assert_eq!(
             prober.check(&target(endpoint.clone(), settings)).await.unwrap(),
-            Checked { result: CheckResult::Pass, status: Some(200) }
+            Checked { result: CheckResult::Pass, status: Some(200), fault: None }
         );
         let asked = asked.lock().unwrap().to_ascii_lowercase();
         assert!(asked.starts_with("get /live?deep=1 http/1.1\r\n"), "{asked}");
@@ -397,9 +454,11 @@ mod tests {
     #[tokio::test]
     async fn nobody_there_fails_at_once() {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let result =
-            prober().check(&target(Endpoint::Tcp(address), health_check(2, 2))).await.unwrap().result;
-        assert_eq!(result, CheckResult::Fail(Reason::FailedHealthChecks));
+        let checked = prober().check(&target(Endpoint::Tcp(address), health_check(2, 2))).await.unwrap();
+        assert_eq!(checked.result, CheckResult::Fail(Reason::FailedHealthChecks));
+        let fault = checked.fault.unwrap();
+        assert_eq!(fault.cause, Cause::TargetConnectionRefused);
+        assert!(fault.to_string().ends_with(": Connection refused (os error 111)"), "{fault}");
         let unix = Endpoint::Unix("/nonexistent/socket".into());
         let result = prober().check(&target(unix, health_check(2, 2))).await.unwrap().result;
         assert_eq!(result, CheckResult::Fail(Reason::FailedHealthChecks));

@@ -7,6 +7,7 @@ use hyper::body::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::probe::{MAX_HEAD, POLITE_BYTES, ProbeError, USER_AGENT};
+use crate::telemetry::counters::{Cause, Fault};
 
 /// A message of gRPC that says nothing: not compressed, of length 0.
 const EMPTY_MESSAGE: &[u8] = &[0; 5];
@@ -47,18 +48,27 @@ pub(super) async fn exchange(
             return Ok(response.status().as_u16());
         }
         if response.status() != http::StatusCode::OK {
-            return Err(ProbeError::Target);
+            return Err(invalid(&format!("status {}", response.status().as_u16())));
         }
         match grpc_status(response.headers()) {
             Some(status) => Ok(status),
-            None => grpc_status(&trailers(response.into_body()).await?).ok_or(ProbeError::Target),
+            None => grpc_status(&trailers(response.into_body()).await?)
+                .ok_or_else(|| invalid(&"there is no grpc-status")),
         }
     };
     tokio::select! {
         biased;
         answer = asking => answer,
-        _ = connection => Err(ProbeError::Target),
+        ended = connection => Err(match ended {
+            Err(error) => error.into(),
+            Ok(()) => ProbeError::Target(Cause::TargetHttp2Ended.into()),
+        }),
     }
+}
+
+/// An answer to a call of gRPC that says nothing of the call.
+fn invalid(why: &dyn std::fmt::Display) -> ProbeError {
+    ProbeError::Target(Fault::with(Cause::TargetResponseInvalid, why))
 }
 
 fn grpc_status(fields: &HeaderMap) -> Option<u16> {
@@ -69,8 +79,8 @@ async fn trailers(mut body: h2::RecvStream) -> Result<HeaderMap, ProbeError> {
     let mut left = POLITE_BYTES;
     while let Some(data) = body.data().await {
         let data = data?;
-        left = left.checked_sub(data.len()).ok_or(ProbeError::Target)?;
+        left = left.checked_sub(data.len()).ok_or_else(|| invalid(&"its body is too long"))?;
         body.flow_control().release_capacity(data.len())?;
     }
-    body.trailers().await?.ok_or(ProbeError::Target)
+    body.trailers().await?.ok_or_else(|| invalid(&"there is no grpc-status"))
 }

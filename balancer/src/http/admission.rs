@@ -1,7 +1,7 @@
 //! Whether a request is taken at all, whoever would get it, and what it has to leave behind.
 //! Must not know: rules, groups, targets.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::SocketAddr};
 
 use super::{
     entry::Entry,
@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     model::{Classification, DesyncMode, Version},
-    telemetry::counters::{Cause, ListenerShard},
+    telemetry::{
+        counters::{Cause, ListenerShard},
+        quiet::Kind as LineKind,
+    },
     wire::{
         desync::{self, Reason},
         fields::{Kind, is_plain_name, list},
@@ -38,7 +41,7 @@ pub(super) fn admit(
     }
     let mut wishes = Wishes::of(request);
     if let Some(reason) = desync::of_request(request) {
-        note(shard, entry, reason);
+        note(shard, entry, route.connected.peer, reason);
         mitigate(route.load_balancer.desync_mitigation_mode, reason, &mut wishes)?;
     }
     let refuse = |cause| Refusal::error(cause, wishes);
@@ -100,10 +103,18 @@ fn mitigate(mode: DesyncMode, reason: Reason, wishes: &mut Wishes) -> Result<(),
     Ok(())
 }
 
-fn note(shard: &ListenerShard, entry: &mut Entry, reason: Reason) {
+fn note(shard: &ListenerShard, entry: &mut Entry, peer: SocketAddr, reason: Reason) {
     entry.classified(reason);
     shard.non_compliant(reason.class());
+    if tracing::enabled!(tracing::Level::DEBUG) && LineKind::ClientRequest.admits() {
+        tell(peer, reason);
+    }
+}
+
+#[cold]
+fn tell(peer: SocketAddr, reason: Reason) {
     tracing::debug!(
+        client = %peer,
         classification = reason.class().name(),
         reason = reason.name(),
         "a request is not compliant"
@@ -111,9 +122,15 @@ fn note(shard: &ListenerShard, entry: &mut Entry, reason: Reason) {
 }
 
 /// A whole head that is none to go on with is refused in every mode, and counts as what it is.
-pub(super) fn unreadable(shard: &ListenerShard, head: &[u8], error: HeadError, entry: &mut Entry) -> Refusal {
+pub(super) fn unreadable(
+    shard: &ListenerShard,
+    peer: SocketAddr,
+    head: &[u8],
+    error: HeadError,
+    entry: &mut Entry,
+) -> Refusal {
     if let Some(reason) = desync::of_head(head) {
-        note(shard, entry, reason);
+        note(shard, entry, peer, reason);
     }
     error.into()
 }

@@ -5,7 +5,10 @@ use std::io;
 
 use super::{Context, entry::Entry, plan::Plan};
 use crate::{
-    telemetry::counters::{Cause, Fault},
+    telemetry::{
+        counters::{Cause, Fault},
+        quiet::Kind,
+    },
     wire::{head::HeadError, pump::PumpError},
 };
 
@@ -24,7 +27,14 @@ impl Plan {
         if let (Some(shard), true) = (context.group_shard(group), fault.cause.is_unconnected()) {
             shard.connection_errors.inc();
         }
-        tracing::debug!(
+        let is_news = target.runtime.last_error.set(fault.cause.as_str(), fault.to_string().into());
+        if !is_news {
+            return Kind::TargetFailure.leave_out();
+        }
+        if !Kind::TargetFailure.admits() {
+            return;
+        }
+        tracing::warn!(
             target_group = %group.settings.name,
             target = %target.endpoint,
             cause = fault.cause.as_str(),

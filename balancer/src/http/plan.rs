@@ -169,7 +169,10 @@ impl Plan {
         // Looked at where it stands: with room for all its fields it is too large to be moved about.
         match &mut Request::parse(bytes) {
             Ok(request) => Self::decide(context, snapshot, listener, route, request, memory, entry),
-            Err(error) => Err(unreadable(context.listener_shard(listener), bytes, *error, entry)),
+            Err(error) => {
+                let shard = context.listener_shard(listener);
+                Err(unreadable(shard, route.connected.peer, bytes, *error, entry))
+            }
         }
     }
 

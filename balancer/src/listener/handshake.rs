@@ -1,7 +1,7 @@
 //! What stands between an accepted socket and the engine: on an HTTPS listener the TLS handshake, bounded in
 //! time. The protocol that it settles decides which engine serves the connection.
 
-use std::{future::poll_fn, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
+use std::{fmt::Display, future::poll_fn, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use rustls::{HandshakeKind, ServerConfig};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
@@ -13,7 +13,10 @@ use crate::{
     model::MutualAuthentication,
     response::answer::Answer,
     snapshot::{ListenerId, ListenerView},
-    telemetry::counters::{Cause, ClientCertRefusal},
+    telemetry::{
+        counters::{Cause, ClientCertRefusal},
+        quiet::Kind,
+    },
     tls::{ClientCertificate, refusal, take_chosen},
     wire::{
         client_stream::ClientStream,
@@ -104,6 +107,7 @@ async fn secure(
         Ok(Ok(0)) => return None,
         Ok(Ok(_)) if first[0].is_ascii_uppercase() => {
             shard.client_tls_errors.inc();
+            tell(listener, peer, &"it speaks HTTP without TLS");
             answer_plain(context, listener, socket, peer, &watched).await;
             return None;
         }
@@ -137,17 +141,29 @@ async fn secure(
             Some(Secured { stream, certificate, identity })
         }
         Err(Interrupt::Closing) => None,
-        failed => {
+        // The socket comes back along with the error: closed is what has been counted.
+        Ok(Err((error, _socket))) => {
             shard.client_tls_errors.inc();
-            // The socket comes back along with the error: closed is what has been counted.
-            if let Ok(Err((error, _socket))) = failed {
-                if let Some(refusal) = refusal(&error) {
-                    shard.refused(refusal);
-                }
-                tracing::debug!(%error, "a TLS handshake failed");
+            if let Some(refusal) = refusal(&error) {
+                shard.refused(refusal);
+            }
+            tell(listener, peer, &error);
+            None
+        }
+        Err(interrupt) => {
+            shard.client_tls_errors.inc();
+            if interrupt == Interrupt::TimedOut {
+                tell(listener, peer, &"it was not over in time");
             }
             None
         }
+    }
+}
+
+#[cold]
+fn tell(listener: &ListenerView, peer: SocketAddr, error: &dyn Display) {
+    if Kind::ClientTls.admits() {
+        tracing::info!(listener = listener.name, client = %peer, %error, "a TLS handshake with a client failed");
     }
 }
 

@@ -17,6 +17,8 @@ pub struct BalancerSettings {
     pub kernel_assist: KernelAssist,
     /// Where `/metrics`, `/status` and `/healthz` are served; default `127.0.0.1:9900`; `None` = `"off"`.
     pub admin_address: Option<SocketAddr>,
+    /// Names, in lower case, by which that may be asked, besides its own and those of loopback; `*`: any. Default none.
+    pub admin_hosts: Vec<String>,
     /// The user to become once sockets are bound and the kernel side is loaded; default none: stay who one is.
     pub user: Option<String>,
     /// Stickiness secrets: 1 to 8 of 32 bytes each; default `<state_dir>/stickiness.key`.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    CheckOrigin, CheckResult, GroupView, Reason, TargetState,
+    CheckOrigin, CheckResult, GroupView, Reason, TargetRuntime, TargetState,
     assessment::{self, SlotRound},
     group::{Group, Target},
 };
@@ -284,6 +284,13 @@ impl Registry {
         let &(group, target) = self.places.get(&registration)?;
         let group = self.groups.get(group)?;
         Some((group.name(), group.targets().get(target)?.endpoint()))
+    }
+
+    /// The figures of a registration.
+    #[must_use]
+    pub fn runtime(&self, registration: u64) -> Option<&TargetRuntime> {
+        let &(group, target) = self.places.get(&registration)?;
+        self.groups.get(group)?.targets().get(target).map(Target::runtime)
     }
 
     fn claim_all<'a, S: Slots>(

@@ -7,7 +7,10 @@ use std::{
 
 use crate::{
     stickiness::SessionLedger,
-    telemetry::counters::{GroupShard, TargetShard},
+    telemetry::{
+        counters::{GroupShard, TargetShard},
+        notes::LastErrorNote,
+    },
 };
 
 /// Figures of a target, one shard a worker.
@@ -16,6 +19,10 @@ pub struct TargetRuntime {
     shards: Box<[TargetShard]>,
     /// The sessions bound to the target.
     pub sessions: SessionLedger,
+    /// How it failed a request last.
+    pub last_error: LastErrorNote,
+    /// How it failed its last health check; nothing once it passed one.
+    pub check_error: LastErrorNote,
 }
 
 impl TargetRuntime {
@@ -25,6 +32,8 @@ impl TargetRuntime {
         Self {
             shards: (0..workers).map(|_| TargetShard::default()).collect(),
             sessions: SessionLedger::default(),
+            last_error: LastErrorNote::default(),
+            check_error: LastErrorNote::default(),
         }
     }
 

@@ -10,7 +10,7 @@ pub use self::{
     cause::{Cause, Causes, Fault},
     listener::{ListenerRuntime, ListenerRuntimes, ListenerShard},
 };
-use super::histogram::Histogram;
+use super::{histogram::Histogram, notes::Notes};
 
 /// A counter with a single writing thread.
 #[derive(Debug, Default)]
@@ -261,6 +261,8 @@ pub struct ControlCounters {
     pub worker_restarts: Counter,
     /// Lines for log files that did not fit into the queue of a writer.
     pub log_lines_dropped: Counter,
+    /// What happened last.
+    pub notes: Notes,
     draining: AtomicBool,
 }
 

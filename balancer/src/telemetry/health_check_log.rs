@@ -10,6 +10,7 @@ use crate::{
     clock::UnixMicros,
     model::{Endpoint, HealthCheck, LineFormat, ProbeProtocol, ProtocolVersion},
     target_group::{CheckResult, Reason},
+    telemetry::counters::Fault,
 };
 
 /// Where checks of targets of a load balancer's groups are logged.
@@ -40,6 +41,8 @@ pub struct CheckRecord<'a> {
     pub result: Option<CheckResult>,
     /// The code that the target answered with.
     pub status: Option<u16>,
+    /// Why there is none.
+    pub fault: Option<&'a Fault>,
 }
 
 #[derive(Serialize)]
@@ -55,6 +58,8 @@ struct Line<'a> {
     reason_code: Option<&'static str>,
     elb: &'a str,
     ip_address: Option<&'a str>,
+    cause: Option<&'static str>,
+    error: Option<String>,
 }
 
 impl HealthCheckLog {
@@ -75,6 +80,8 @@ impl HealthCheckLog {
             reason_code: reason(record),
             elb: &self.load_balancer,
             ip_address: None,
+            cause: record.fault.map(|fault| fault.cause.as_str()),
+            error: record.fault.map(ToString::to_string),
         };
         match self.format {
             LineFormat::Alb => alb(&line, out),
@@ -153,6 +160,7 @@ mod tests {
             group: "app",
             result,
             status,
+            fault: None,
         };
         let mut out = Vec::new();
         log.line(&record, &mut out);

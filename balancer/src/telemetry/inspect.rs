@@ -10,19 +10,21 @@ use std::{
 
 use super::{
     counters::{
-        ClientCertRefusal, ControlCounters, Counter, ListenerRuntime, ListenerRuntimes, ListenerShard,
-        OwnStatus, STICKINESS_OUTCOMES, WorkerCounters,
+        Cause, Causes, ClientCertRefusal, ControlCounters, Counter, ListenerRuntime, ListenerRuntimes,
+        ListenerShard, OwnStatus, STICKINESS_OUTCOMES, WorkerCounters,
     },
     histogram::Histogram,
+    notes::{CertificateNote, LastError, Notes},
+    quiet,
     sink::Written,
     status::{
-        AnomalyStatus, Connections, GroupStatus, ListenerStatus, LoadSkew, RuleStatus, SessionTable, Status,
-        StickinessStatus, TargetStatus, Totals, Traffic, WeightStatus,
+        AnomalyStatus, CertificateStatus, Connections, ErrorStatus, GroupStatus, ListenerStatus, LoadSkew,
+        RuleStatus, SessionTable, Status, StickinessStatus, TargetStatus, Totals, Traffic, WeightStatus,
     },
 };
 use crate::{
     balance::{PARITY, share_in_thousandths},
-    clock,
+    clock::{self, UnixMicros},
     id::Slot,
     kernel::{Assist, Tables},
     model::{Action, Classification, StickinessKind, StickinessSettings},
@@ -158,6 +160,13 @@ impl Inspector {
             reloads: self.control.reloads.get(),
             reload_failures: self.control.reload_failures.get(),
             worker_restarts: self.control.worker_restarts.get(),
+            refused_reload: self.control.notes.refused_reload().as_ref().map(error_status),
+            unresolved_names: unresolved_names(&self.control.notes),
+            certificates: self.control.notes.certificates().into_iter().map(certificate_status).collect(),
+            log_lines_left_out: quiet::Kind::ALL
+                .into_iter()
+                .map(|kind| (kind.as_str().to_owned(), kind.left_out()))
+                .collect(),
             totals: Totals {
                 log_lines_written: self.log_files.lines(),
                 log_lines_lost: self.log_files.lost(),
@@ -201,6 +210,7 @@ impl Inspector {
             requests_with_target: sum(shards.iter().map(|shard| &shard.chosen)),
             responses: by_class(|class| sum(shards.iter().filter_map(|shard| shard.responses.get(class)))),
             connection_errors: sum(shards.iter().map(|shard| &shard.connection_errors)),
+            failures: by_cause(&shards.iter().map(|shard| &shard.failures).collect::<Vec<_>>()),
             response_time: Histogram::sum(shards.iter().map(|shard| &shard.response_time)),
             unhealthy_routing_requests: sum(shards.iter().map(|shard| &shard.unhealthy_routing)),
             stickiness: StickinessStatus {
@@ -229,6 +239,8 @@ impl Inspector {
             requests: sum(shards.iter().map(|shard| &shard.requests)),
             responses: by_class(|class| sum(shards.iter().filter_map(|shard| shard.responses.get(class)))),
             connection_errors: sum(shards.iter().map(|shard| &shard.connection_errors)),
+            last_error: target.runtime.last_error.get().as_ref().map(error_status),
+            check_error: target.runtime.check_error.get().as_ref().map(error_status),
             tls_negotiation_errors: sum(shards.iter().map(|shard| &shard.tls_errors)),
             sessions: group
                 .stickiness
@@ -237,6 +249,40 @@ impl Inspector {
             connections: self.slots.connections(target.slot),
         }
     }
+}
+
+fn error_status(error: &LastError) -> ErrorStatus {
+    ErrorStatus {
+        cause: error.cause.to_owned(),
+        error: error.text.as_ref().to_owned(),
+        age_seconds: clock::monotonic_now().saturating_duration_since(error.at).as_secs(),
+    }
+}
+
+fn unresolved_names(notes: &Notes) -> BTreeMap<String, ErrorStatus> {
+    notes.unresolved_names().into_iter().map(|(name, error)| (name, error_status(&error))).collect()
+}
+
+fn certificate_status(certificate: CertificateNote) -> CertificateStatus {
+    let CertificateNote { name, listener, not_after } = certificate;
+    let micros = u64::try_from(not_after).unwrap_or(0).saturating_mul(1_000_000);
+    let expires_in_seconds = not_after.saturating_sub(i64::from(clock::unix_now().0));
+    CertificateStatus {
+        name,
+        listener,
+        not_after: UnixMicros(micros).to_string().replace(".000000", ""),
+        not_after_seconds: not_after,
+        expires_in_seconds,
+    }
+}
+
+/// What there was of each cause.
+fn by_cause(shards: &[&Causes]) -> BTreeMap<String, u64> {
+    let each = |cause: &Cause| {
+        let count = shards.iter().fold(0_u64, |total, shard| total.wrapping_add(shard.get(*cause)));
+        (count > 0).then(|| (cause.as_str().to_owned(), count))
+    };
+    Cause::ALL.iter().filter_map(each).collect()
 }
 
 /// Requests that went to the target they were bound to, of all decisions.
@@ -334,6 +380,7 @@ fn traffic(shards: &[&ListenerShard]) -> Traffic {
             .into_iter()
             .map(|status| named(&status.code().to_string(), &|shard| shard.own_responses.get(status.index())))
             .collect(),
+        errors: by_cause(&shards.iter().map(|shard| &shard.failures).collect::<Vec<_>>()),
         non_compliant_requests: Classification::ALL
             .into_iter()
             .map(|class| named(class.name(), &|shard| shard.non_compliant.get(class.index())))

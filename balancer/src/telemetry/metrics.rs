@@ -3,6 +3,7 @@
 
 pub mod cloudwatch;
 mod listeners;
+mod plain;
 mod traffic;
 
 use std::{collections::HashSet, fmt};
@@ -18,6 +19,8 @@ use super::status::{Connections, GroupStatus, Status, TargetStatus, Totals};
 
 /// Media type of [`render`]'s text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+pub use self::plain::{PLAIN_CONTENT_TYPE, render_plain, wants_openmetrics};
 
 /// States that `balancer_target_state` tells apart, as ALB names them.
 const STATES: [&str; 6] = ["initial", "healthy", "unhealthy", "unused", "draining", "unavailable"];
@@ -146,6 +149,22 @@ fn process(families: &mut Families<'_>, status: &Status) -> fmt::Result {
         "balancer_worker_restarts",
         "Workers that ended by a bug of their own and were replaced.",
         status.worker_restarts,
+    )?;
+    families.counters(
+        "balancer_log_suppressed",
+        "Lines of the balancer's own log left out because there were too many of their kind, by kind.",
+        status.log_lines_left_out.iter().map(|(kind, count)| ([("kind", kind.as_str())], *count)),
+    )?;
+    families.samples(
+        "balancer_certificate_not_after_timestamp",
+        "When a certificate that a listener shows ends to be valid, in seconds since 1970.",
+        Some(&Unit::Seconds),
+        MetricType::Gauge,
+        status.certificates.iter().map(|certificate| {
+            let labels =
+                [("listener", certificate.listener.as_str()), ("certificate", certificate.name.as_str())];
+            (labels, ConstGauge::new(certificate.not_after_seconds))
+        }),
     )?;
     if let Some(table) = &status.session_table {
         families.gauge(
@@ -335,7 +354,7 @@ fn targets(families: &mut Families<'_>, groups: &[GroupStatus]) -> fmt::Result {
     )?;
     families.counters(
         "balancer_target_connection_errors",
-        "Connections that could not be made or broke before the response head.",
+        "Connections that could not be made.",
         each(|target| target.connection_errors),
     )?;
     families.counters(

@@ -32,6 +32,14 @@ pub struct Status {
     /// Workers that ended by themselves and were replaced.
     #[serde(default)]
     pub worker_restarts: u64,
+    /// Why the last reload was refused; none when one was taken up since.
+    pub refused_reload: Option<ErrorStatus>,
+    /// Host names of targets that cannot be resolved.
+    pub unresolved_names: BTreeMap<String, ErrorStatus>,
+    /// Certificates that listeners show.
+    pub certificates: Vec<CertificateStatus>,
+    /// Log lines left out because there were too many of their kind, by kind.
+    pub log_lines_left_out: BTreeMap<String, u64>,
     /// Figures over all listeners and groups.
     pub totals: Totals,
     /// The table of application sessions; none where no group uses it.
@@ -40,6 +48,34 @@ pub struct Status {
     pub listeners: Vec<ListenerStatus>,
     /// Groups, in the order of the configuration.
     pub target_groups: Vec<GroupStatus>,
+}
+
+/// An error and how long ago it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ErrorStatus {
+    /// A word for it.
+    pub cause: String,
+    /// For a person to read.
+    pub error: String,
+    /// Seconds since then.
+    pub age_seconds: u64,
+}
+
+/// A certificate that a listener shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CertificateStatus {
+    /// Its name.
+    pub name: String,
+    /// The listener.
+    pub listener: String,
+    /// When it ends to be valid, RFC 3339 in UTC.
+    pub not_after: String,
+    /// The same in seconds since 1970.
+    pub not_after_seconds: i64,
+    /// Seconds until then; below zero: since then.
+    pub expires_in_seconds: i64,
 }
 
 /// Figures over all listeners and groups, since the start of the process.
@@ -81,6 +117,8 @@ pub struct Traffic {
     pub requests: u64,
     /// Answers of the balancer's own by status code; 460 is recorded and never sent.
     pub own_responses: BTreeMap<String, u64>,
+    /// The same by cause, those alone that there were.
+    pub errors: BTreeMap<String, u64>,
     /// Requests that are not compliant with RFC 7230, by classification: `Acceptable`, `Ambiguous`, `Severe`.
     pub non_compliant_requests: BTreeMap<String, u64>,
     /// Requests that lost fields for their names.
@@ -218,8 +256,10 @@ pub struct GroupStatus {
     pub requests_with_target: u64,
     /// Responses of its targets by class, those of targets that are gone included.
     pub responses: BTreeMap<String, u64>,
-    /// Connections to its targets that could not be made or broke before the response head.
+    /// Connections to its targets that could not be made.
     pub connection_errors: u64,
+    /// Its requests that were not answered as they should have been, by cause, those alone that there were.
+    pub failures: BTreeMap<String, u64>,
     /// From a request to the head of the target's response.
     pub response_time: HistogramStatus,
     /// Requests sent to targets that are not healthy while failing open.
@@ -304,8 +344,12 @@ pub struct TargetStatus {
     pub requests: u64,
     /// Its responses by class: `1xx` (101 alone) to `5xx`.
     pub responses: BTreeMap<String, u64>,
-    /// Connections that could not be made or broke before the response head.
+    /// Connections that could not be made.
     pub connection_errors: u64,
+    /// How it failed a request last.
+    pub last_error: Option<ErrorStatus>,
+    /// How it failed its last health check; none once it passed one.
+    pub check_error: Option<ErrorStatus>,
     /// Connections whose TLS handshake failed.
     pub tls_negotiation_errors: u64,
     /// Sessions of clients that are bound to it; none where the group is not sticky.

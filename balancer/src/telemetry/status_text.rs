@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::status::{GroupStatus, Status, TargetStatus};
+use super::status::{CertificateStatus, GroupStatus, Status, TargetStatus};
 
 /// Outcome under which stickiness counts requests that went back to their target.
 const PINNED: &str = "pinned";
@@ -114,10 +114,32 @@ fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
     if status.reloads + status.reload_failures > 0 {
         writeln!(f, "reloads: {}, refused: {}", status.reloads, status.reload_failures)?;
     }
+    if let Some(refused) = &status.refused_reload {
+        let age = Span(refused.age_seconds);
+        writeln!(f, "LAST RELOAD REFUSED {age} ago: {}", Plain(&refused.error))?;
+    }
+    for (name, error) in &status.unresolved_names {
+        let age = Span(error.age_seconds);
+        writeln!(f, "host name {} cannot be resolved: {} ({age} ago)", Plain(name), Plain(&error.error))?;
+    }
+    for certificate in &status.certificates {
+        certificate_text(certificate, f)?;
+    }
     if let Some(table) = &status.session_table {
         writeln!(f, "application sessions: {} of at most {}", table.entries, table.capacity)?;
     }
     Ok(())
+}
+
+fn certificate_text(certificate: &CertificateStatus, f: &mut Formatter<'_>) -> fmt::Result {
+    let (name, listener) = (Plain(&certificate.name), Plain(&certificate.listener));
+    let span = Span(certificate.expires_in_seconds.unsigned_abs());
+    let until = Plain(&certificate.not_after);
+    if certificate.expires_in_seconds < 0 {
+        writeln!(f, "certificate {name} of listener {listener}: EXPIRED {span} ago, {until}")
+    } else {
+        writeln!(f, "certificate {name} of listener {listener}: expires in {span}, {until}")
+    }
 }
 
 fn group_text(group: &GroupStatus, f: &mut Formatter<'_>) -> fmt::Result {
@@ -172,7 +194,23 @@ fn group_text(group: &GroupStatus, f: &mut Formatter<'_>) -> fmt::Result {
     if group.targets.is_empty() {
         return writeln!(f, "  no targets");
     }
-    table(&group.targets, f)
+    let failures: Vec<String> =
+        group.failures.iter().map(|(cause, count)| format!("{} {count}", Plain(cause))).collect();
+    if !failures.is_empty() {
+        writeln!(f, "  requests failed: {}", failures.join(", "))?;
+    }
+    table(&group.targets, f)?;
+    for target in &group.targets {
+        let label = target.label();
+        for (what, error) in [("health check", &target.check_error), ("request", &target.last_error)] {
+            if let Some(error) = error {
+                let age = Span(error.age_seconds);
+                let (label, error) = (Plain(&label), Plain(&error.error));
+                writeln!(f, "  {label}: last {what} that failed, {age} ago: {error}")?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn table(targets: &[TargetStatus], f: &mut Formatter<'_>) -> fmt::Result {

@@ -31,7 +31,7 @@ impl Inspect for Figures {
 }
 
 fn start(limits: Limits) -> (SocketAddr, Arc<Figures>) {
-    let mut admin = Admin::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let mut admin = Admin::bind("127.0.0.1:0".parse().unwrap(), &[]).unwrap();
     admin.limits = limits;
     let address = admin.address().unwrap();
     let figures = Arc::new(Figures { serving: AtomicBool::new(true) });
@@ -65,7 +65,7 @@ async fn read_to_end(stream: &mut TcpStream) -> String {
 }
 
 async fn get(address: SocketAddr, request_line: &str) -> String {
-    exchange(address, format!("{request_line} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await
+    exchange(address, format!("{request_line} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await
 }
 
 #[tokio::test]
@@ -73,6 +73,11 @@ async fn the_three_pages_are_served() {
     let (address, figures) = start(limits());
     let metrics = get(address, "GET /metrics").await;
     assert!(metrics.starts_with("HTTP/1.1 200 OK\r\n"), "{metrics}");
+    assert!(metrics.contains(&format!("content-type: {}\r\n", metrics::PLAIN_CONTENT_TYPE)), "{metrics}");
+    assert!(metrics.contains("\n# TYPE balancer_build_info gauge\n"), "{metrics}");
+    assert!(metrics.contains("\nbalancer_retries_total 42\n") && !metrics.contains("# EOF"), "{metrics}");
+    let wanted = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: application/openmetrics-text\r\n\r\n";
+    let metrics = exchange(address, wanted).await;
     assert!(metrics.contains(&format!("content-type: {}\r\n", metrics::CONTENT_TYPE)), "{metrics}");
     assert!(metrics.contains("\nbalancer_retries_total 42\n") && metrics.ends_with("# EOF\n"), "{metrics}");
 
@@ -106,7 +111,7 @@ async fn head_has_the_length_and_no_body_and_the_rest_is_refused() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {code} ")), "{request}: {answer}");
         assert_eq!(answer.contains("allow: GET, HEAD\r\n"), code == "405", "{request}: {answer}");
     }
-    let with_body = b"POST /status HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nabc";
+    let with_body = b"POST /status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nabc";
     assert!(exchange(address, with_body).await.starts_with("HTTP/1.1 405 "));
 }
 
@@ -141,7 +146,8 @@ async fn garbage_is_refused_and_the_endpoint_goes_on() {
 #[tokio::test]
 async fn one_connection_is_one_answer() {
     let (address, _) = start(limits());
-    let two = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let two =
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let answer = exchange(address, two).await;
     assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 1, "{answer}");
     assert!(answer.contains("connection: close\r\n"), "{answer}");
@@ -162,25 +168,43 @@ async fn clients_that_send_slowly_or_nothing_are_let_go() {
 }
 
 #[tokio::test]
-async fn a_client_that_holds_every_place_gives_them_back() {
-    let limits = Limits { connections: 2, connection: Duration::from_millis(100), ..limits() };
-    let (address, _) = start(limits);
+async fn who_holds_every_place_keeps_nobody_waiting() {
+    let (address, _) = start(limits());
     let mut holding = Vec::new();
-    for _ in 0..2 {
+    for place in 0..2 * CONNECTIONS {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(b"GET /status HTTP/1.1\r\n").await.unwrap();
+        if place % 2 == 0 {
+            stream.write_all(b"GET /status HTTP/1.1\r\n").await.unwrap();
+        }
         holding.push(stream);
     }
-    // Waits in the listen queue until a place is free, then is answered.
-    assert!(get(address, "GET /healthz").await.starts_with("HTTP/1.1 200 "));
-    for mut stream in holding {
-        assert!(!read_to_end(&mut stream).await.contains("200 OK"));
+    let started = Instant::now();
+    for _ in 0..CONNECTIONS {
+        assert!(get(address, "GET /healthz").await.starts_with("HTTP/1.1 200 "));
     }
+    assert!(started.elapsed() < HEAD_LIMIT / 2, "{:?}", started.elapsed());
+    // The oldest of them went first.
+    for stream in holding.iter_mut().take(CONNECTIONS) {
+        assert!(!read_to_end(stream).await.contains("200 OK"));
+    }
+}
+
+#[tokio::test]
+async fn who_asks_by_another_name_learns_nothing() {
+    let (address, _) = start(limits());
+    for page in ["/metrics", "/status", "/healthz", "/"] {
+        let request = format!("GET {page} HTTP/1.1\r\nHost: evil.example:9900\r\n\r\n");
+        let answer = exchange(address, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 421 ") && answer.contains("admin_hosts"), "{answer}");
+        assert!(!answer.contains("balancer_"), "{answer}");
+    }
+    let old = exchange(address, b"GET /healthz HTTP/1.0\r\n\r\n").await;
+    assert!(old.starts_with("HTTP/1.0 200 ") || old.starts_with("HTTP/1.1 200 "), "{old}");
 }
 
 #[test]
 fn a_port_that_is_taken_is_an_error() {
-    let first = Admin::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let error = Admin::bind(first.address().unwrap()).unwrap_err();
+    let first = Admin::bind("127.0.0.1:0".parse().unwrap(), &[]).unwrap();
+    let error = Admin::bind(first.address().unwrap(), &[]).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
 }

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Controller, Names, ServerConfigs, TargetTlss, host_names, server_configs, target_tls};
+use super::{Controller, Names, ServerConfigs, TargetTlss, changes, host_names, server_configs, target_tls};
 use crate::{
     clock::monotonic_now,
     config,
@@ -61,6 +61,7 @@ impl Controller {
         match self.put_into_force(pending) {
             Ok(()) => {
                 self.counters.reloads.inc();
+                self.counters.notes.reloaded();
                 tracing::info!(config = %self.config_path.display(), "configuration reloaded");
             }
             Err(fault) => self.refuse(vec![fault]),
@@ -70,6 +71,7 @@ impl Controller {
 
     fn refuse(&self, faults: Vec<String>) {
         self.counters.reload_failures.inc();
+        self.counters.notes.reload_refused(&faults.join("; "));
         for fault in faults {
             tracing::error!(fault, "reload refused, the running configuration stays");
         }
@@ -128,6 +130,7 @@ impl Controller {
         }
         self.warn_of_restarts(&configuration);
         telemetry::log::set_level(configuration.balancer.log_level);
+        changes::tell(&self.configuration, &configuration);
         self.configuration = configuration;
         self.compile_rules();
         let is_kept =
@@ -146,6 +149,7 @@ impl Controller {
             self.listen(address, sockets);
         }
         self.sync_checks();
+        self.note_certificates();
         Ok(())
     }
 
@@ -159,6 +163,7 @@ impl Controller {
             ("runtime_dir", old.runtime_dir != new.runtime_dir),
             ("kernel_assist", old.kernel_assist != new.kernel_assist),
             ("admin_address", old.admin_address != new.admin_address),
+            ("admin_hosts", old.admin_hosts != new.admin_hosts),
             ("user", old.user != new.user),
             ("session_table_size", old.session_table_size != new.session_table_size),
             ("log_format", old.log_format != new.log_format),

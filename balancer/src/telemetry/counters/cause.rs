@@ -61,8 +61,8 @@ causes! {
     TargetResetBeforeHead => BadGateway, "the target broke the connection before its response";
     TargetClosedInHead => BadGateway, "the target closed the connection within the head of its response";
     TargetResetInHead => BadGateway, "the target broke the connection within the head of its response";
-    TargetTimedOut => GatewayTimeout, "the target did not answer within the idle timeout";
-    TargetNotReading => GatewayTimeout, "the target did not take the body of the request within the idle timeout";
+    TargetTimedOut => GatewayTimeout, "the target did not answer in time";
+    TargetNotReading => GatewayTimeout, "the target did not take the body of the request in time";
     TargetRefusedStream => BadGateway, "the target refused the request over HTTP/2";
     TargetResetStream => BadGateway, "the target reset the request over HTTP/2";
     TargetHttp2Ended => BadGateway, "the target ended its HTTP/2 connection before its response";
@@ -254,6 +254,15 @@ mod tests {
         for (place, cause) in Cause::ALL.iter().enumerate() {
             assert_eq!(cause.index(), place);
             assert!(cause.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric()), "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn the_page_on_logs_explains_every_cause() {
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/logs.md")).unwrap();
+        for cause in Cause::ALL {
+            let row = format!("| `{}` | {} | {} |", cause.as_str(), cause.status().code(), cause.text());
+            assert!(page.contains(&row), "docs/logs.md lacks {row}");
         }
     }
 

@@ -78,6 +78,11 @@ impl EachListener<'_, '_> {
             ("status", |traffic| &traffic.own_responses),
         )?;
         self.counters(
+            "balancer_errors",
+            "The same by cause, those alone that there were.",
+            ("cause", |traffic| &traffic.errors),
+        )?;
+        self.counters(
             "balancer_desync_mitigation_non_compliant_requests",
             "Requests that are not compliant with RFC 7230, by classification.",
             ("classification", |traffic| &traffic.non_compliant_requests),

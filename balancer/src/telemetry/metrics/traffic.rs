@@ -58,8 +58,18 @@ pub(super) fn groups(families: &mut Families<'_>, groups: &[GroupStatus]) -> fmt
     )?;
     families.counters(
         "balancer_group_connection_errors",
-        "Connections to the group's targets that could not be made or broke before the response head.",
+        "Connections to the group's targets that could not be made.",
         groups.iter().map(|group| (label(group), group.connection_errors)),
+    )?;
+    families.counters(
+        "balancer_failures",
+        "Requests to the group that were not answered as they should have been, by cause; those alone that there were.",
+        groups.iter().flat_map(|group| {
+            let each = |(cause, count): (&String, &u64)| {
+                ([("target_group", group.name.clone()), ("cause", cause.clone())], *count)
+            };
+            group.failures.iter().map(each).collect::<Vec<_>>()
+        }),
     )?;
     families.samples(
         "balancer_target_response_time",

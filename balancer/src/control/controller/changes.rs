@@ -1,0 +1,177 @@
+//! What a new configuration changes, in lines for the log.
+//! Must not know: how it is taken into use.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use crate::model::{
+    Action, Configuration, Listener, ListenerRule, LoadBalancer, TargetAddress, TargetGroup, TargetSpec,
+};
+
+/// Most lines that a reload writes; beyond them it is told how many more there are.
+const MOST: usize = 50;
+/// Most names in a line.
+const MOST_NAMES: usize = 20;
+
+/// Logs what differs.
+pub(super) fn tell(old: &Configuration, new: &Configuration) {
+    let changes = between(old, new);
+    if changes.is_empty() {
+        tracing::info!("nothing that takes effect now differs from the configuration before");
+    }
+    for change in changes.iter().take(MOST) {
+        tracing::info!("changed: {change}");
+    }
+    if changes.len() > MOST {
+        tracing::info!("changed: {} more", changes.len() - MOST);
+    }
+}
+
+/// What differs, a line each.
+fn between(old: &Configuration, new: &Configuration) -> Vec<String> {
+    let mut out = Vec::new();
+    if old.balancer.log_level != new.balancer.log_level {
+        out.push("log_level".to_owned());
+    }
+    let balancers = |of: &Configuration| {
+        by(of.load_balancers.iter().map(|balancer| (balancer.name.clone(), balancer.clone())))
+    };
+    compare("load balancer", &balancers(old), &balancers(new), &mut out, |_: &LoadBalancer, _| {
+        "settings".to_owned()
+    });
+    let listeners = |of: &Configuration| {
+        by(of.listeners.iter().map(|listener| {
+            let name = format!("{} at {}", listener.name, listener.address);
+            (name, Comparable { listener: unplaced(listener), uses: uses(of, listener) })
+        }))
+    };
+    compare("listener", &listeners(old), &listeners(new), &mut out, Comparable::difference);
+    let groups =
+        |of: &Configuration| by(of.target_groups.iter().map(|group| (group.name.clone(), group.clone())));
+    compare("target group", &groups(old), &groups(new), &mut out, group_difference);
+    out
+}
+
+fn by<T>(items: impl Iterator<Item = (String, T)>) -> BTreeMap<String, T> {
+    items.collect()
+}
+
+fn compare<T: PartialEq>(
+    kind: &str,
+    old: &BTreeMap<String, T>,
+    new: &BTreeMap<String, T>,
+    out: &mut Vec<String>,
+    difference: impl Fn(&T, &T) -> String,
+) {
+    out.extend(
+        old.keys().filter(|name| !new.contains_key(*name)).map(|name| format!("{kind} {name} removed")),
+    );
+    for (name, now) in new {
+        match old.get(name) {
+            None => out.push(format!("{kind} {name} added")),
+            Some(before) if before != now => {
+                out.push(format!("{kind} {name}: {}", difference(before, now)));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// The listener without its places in other lists.
+fn unplaced(listener: &Listener) -> Listener {
+    let mut listener = Listener { load_balancer: 0, ..listener.clone() };
+    let rules = listener.rules.iter_mut().map(|rule| &mut rule.action);
+    for action in rules.chain([&mut listener.default_action]) {
+        if let Action::Forward(forward) = action {
+            forward.groups.iter_mut().for_each(|group| group.group = 0);
+        }
+    }
+    listener
+}
+
+/// The names that a listener's places in other lists stand for: a place that moves is no change.
+fn uses(of: &Configuration, listener: &Listener) -> Vec<String> {
+    let balancer = of.load_balancers.get(listener.load_balancer).map(|balancer| balancer.name.clone());
+    let groups = listener
+        .actions()
+        .flat_map(|action| action.groups())
+        .filter_map(|place| of.target_groups.get(place).map(|group| group.name.clone()));
+    balancer.into_iter().chain(groups).collect()
+}
+
+struct Comparable {
+    listener: Listener,
+    uses: Vec<String>,
+}
+
+impl PartialEq for Comparable {
+    fn eq(&self, other: &Self) -> bool {
+        self.uses == other.uses && self.listener == other.listener
+    }
+}
+
+impl Comparable {
+    fn difference(&self, now: &Self) -> String {
+        let (old, new) = (&self.listener, &now.listener);
+        let rules = |of: &Listener| {
+            by(of.rules.iter().map(|rule| (format!("{} ({})", rule.name, rule.priority), rule.clone())))
+        };
+        let mut parts = Vec::new();
+        compare("rule", &rules(old), &rules(new), &mut parts, |_: &ListenerRule, _| "changed".to_owned());
+        if old.tls.is_some() != new.tls.is_some() {
+            parts.push(format!("protocol {}", if new.tls.is_some() { "HTTPS" } else { "HTTP" }));
+        } else if old.tls != new.tls {
+            parts.push("TLS".to_owned());
+        }
+        if old.default_action != new.default_action {
+            parts.push("default action".to_owned());
+        }
+        if old.http2_prior_knowledge != new.http2_prior_knowledge
+            || old.response_fields != new.response_fields
+            || old.tls_field_names != new.tls_field_names
+        {
+            parts.push("settings".to_owned());
+        }
+        if parts.is_empty() {
+            parts.push("load balancer or target groups".to_owned());
+        }
+        parts.join(", ")
+    }
+}
+
+fn group_difference(old: &TargetGroup, new: &TargetGroup) -> String {
+    let names = |of: &TargetGroup, without: &TargetGroup| {
+        let differing = of.targets.iter().filter(|target| !without.targets.contains(target));
+        differing.map(spec).collect::<Vec<_>>()
+    };
+    let mut parts = Vec::new();
+    for (word, targets) in [("removed", names(old, new)), ("added", names(new, old))] {
+        if !targets.is_empty() {
+            let mut part = format!("{} targets {word}: ", targets.len());
+            for (place, target) in targets.iter().take(MOST_NAMES).enumerate() {
+                let _ = write!(part, "{}{target}", if place > 0 { " " } else { "" });
+            }
+            if targets.len() > MOST_NAMES {
+                part.push_str(" …");
+            }
+            parts.push(part);
+        }
+    }
+    if (TargetGroup { targets: Vec::new(), ..old.clone() })
+        != (TargetGroup { targets: Vec::new(), ..new.clone() })
+    {
+        parts.push("settings".to_owned());
+    }
+    if parts.is_empty() {
+        parts.push("order of targets".to_owned());
+    }
+    parts.join(", ")
+}
+
+fn spec(target: &TargetSpec) -> String {
+    let port = target.port;
+    match &target.address {
+        TargetAddress::Unix(path) => format!("unix:{}", path.display()),
+        TargetAddress::Host(name) => format!("{name}:{port}"),
+        TargetAddress::Ip(ip) => std::net::SocketAddr::new(*ip, port).to_string(),
+    }
+}

@@ -31,7 +31,7 @@ pub use self::{
     target_group::{
         Algorithm, CookieAttributes, CookiePick, CookieRenewal, Endpoint, HealthCheck, HealthCheckPort,
         MAX_TARGETS, Matcher, MinimumHealthy, ProbeProtocol, ProtocolVersion, StickinessExtras,
-        StickinessKind, StickinessSettings, TargetAddress, TargetGroup, TargetSpec,
+        StickinessKind, StickinessSettings, TargetAddress, TargetGroup, TargetSpec, Written,
     },
     tls::{
         AlpnPolicy, Authorities, Certificate, CertificateFacts, ListenerTls, MutualAuthentication,

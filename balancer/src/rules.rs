@@ -18,4 +18,7 @@ pub use self::{
     rewrite::{RewriteError, Rewriter, Transforms},
     table::{Act, Chosen, Rule, RuleTable},
 };
-pub(crate) use self::{pattern::check_regex, rewrite::check_replacement};
+pub(crate) use self::{
+    pattern::{check_regex, host_regex_matches},
+    rewrite::check_replacement,
+};

@@ -191,6 +191,11 @@ impl<'a> Fields<'a> {
         self.block.map(|block| block.place)
     }
 
+    /// Where the block is, as `file:line:column`; nothing when it is absent.
+    pub(super) fn where_written(&self) -> String {
+        self.place().map(|place| self.context.faults.show(place)).unwrap_or_default()
+    }
+
     /// Whether an attribute is given and not null.
     pub(super) fn is_given(&self, name: &str) -> bool {
         self.value(name).is_some()

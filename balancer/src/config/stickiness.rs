@@ -7,6 +7,7 @@ use super::{
 };
 use crate::model::{
     CookieAttributes, CookiePick, CookieRenewal, StickinessExtras, StickinessKind, StickinessSettings,
+    Written,
 };
 
 /// Names that start so are the balancer's own, whatever the prefix set here (ALB: target group attributes).
@@ -205,6 +206,7 @@ pub(super) fn cookie_attributes(fields: &Fields<'_>, prefix: String) -> CookieAt
         partitioned,
         max_age: fields.truth("cookie_max_age"),
         prefix,
+        place: Written(fields.where_written()),
     }
 }
 

@@ -1,5 +1,8 @@
 //! What is valid and yet hardly meant.
 
+mod hosts;
+mod shared_cookies;
+
 use crate::{
     clock::unix_now,
     model::{
@@ -20,6 +23,7 @@ pub fn warnings(configuration: &Configuration) -> Vec<String> {
             warn_of_tls(&listener.name, tls, i64::from(unix_now().0), &mut warnings);
         }
     }
+    shared_cookies::warn(configuration, &mut warnings);
     for (index, group) in configuration.target_groups.iter().enumerate() {
         let is_used = configuration
             .listeners

@@ -266,7 +266,22 @@ pub struct CookieAttributes {
     pub max_age: bool,
     /// `cookie_prefix`: 1 to 32 token characters, default `AWSALB`. The cookies are `<prefix>`, `<prefix>CORS`, `<prefix>APP-0`…
     pub prefix: String,
+    /// Where they are asked for.
+    pub place: Written,
 }
+
+/// Where something was written, as `file:line:column`, for messages; empty: nowhere. It is no part of what was written:
+/// all are equal.
+#[derive(Clone, Debug, Default)]
+pub struct Written(pub String);
+
+impl PartialEq for Written {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Written {}
 
 impl Default for CookieAttributes {
     fn default() -> Self {
@@ -276,6 +291,7 @@ impl Default for CookieAttributes {
             partitioned: false,
             max_age: true,
             prefix: "AWSALB".to_owned(),
+            place: Written::default(),
         }
     }
 }

@@ -75,6 +75,11 @@ pub(crate) fn check_regex(text: &str) -> Result<(), String> {
     })
 }
 
+/// Whether an expression of a condition on hosts is found in `host`.
+pub(crate) fn host_regex_matches(text: &str, host: &str) -> bool {
+    regex(text, Case::Ignored).is_ok_and(|regex| regex.is_match(host.as_bytes()))
+}
+
 /// A wildcard pattern: what stands between its stars, in order.
 #[derive(Debug)]
 pub(super) struct Wildcard {

@@ -24,7 +24,7 @@ pub use self::{
     group_cookie::{GroupCookie, GroupDecision, GroupOutcome},
     keyring::{KeyFileFault, Keyring, KeyringError, MAX_SECRETS, SECRET_LEN},
     ledger::SessionLedger,
-    session_table::SessionTable,
+    session_table::{Evicted, Occupancy, SessionTable},
 };
 use crate::{
     clock::UnixSeconds,
@@ -72,6 +72,15 @@ impl GroupStickiness {
         }
     }
 
+    /// For how many seconds after its renewal a session in the session table counts; none: it is kept in cookies alone.
+    #[must_use]
+    pub fn table_remembers_for(&self) -> Option<u32> {
+        match &self.0 {
+            Kind::Duration(_) => None,
+            Kind::Application(cookie) => Some(cookie.accepted()),
+        }
+    }
+
     /// Decides for one request, in this order: decode → group → duration → lifetime → target registered → not
     /// draining → healthy (or the group is failing open) → that target; else balance, and say why.
     #[must_use]
@@ -113,3 +122,6 @@ impl GroupStickiness {
         renewal
     }
 }
+
+#[cfg(test)]
+mod linear_tests;

@@ -51,6 +51,7 @@ mod request_corpus;
 mod response_headers;
 mod rules;
 mod session_counts;
+mod session_flood;
 mod sessions;
 mod special_files;
 mod startup;

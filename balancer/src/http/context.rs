@@ -89,7 +89,7 @@ impl Context {
         Self {
             worker,
             clock: CoarseClock::new(),
-            sessions: SessionTable::new(tables.sticky.clone()),
+            sessions: SessionTable::new(tables.sticky.clone()).counting(Arc::clone(&counters)),
             counting: Counting::new(tables.counters.clone(), events),
             tables,
             counters,
@@ -123,6 +123,9 @@ impl Context {
             .filter(|target| target.state != TargetState::Draining || target.keeps_sessions)
             .map(|target| target.slot)
             .collect();
+        let sticky = snapshot.groups.iter().filter_map(|group| group.stickiness.as_ref());
+        let longest = sticky.filter_map(|sticky| sticky.table_remembers_for()).max();
+        self.sessions.count_for(longest.unwrap_or(u32::MAX), self.clock.unix());
         self.pool.borrow_mut().keep_only(&used);
         self.multiplexed.borrow_mut().keep_only(&used);
         self.tls_sessions.borrow_mut().keep_only(&used);

@@ -1,7 +1,7 @@
 //! From a request head to what is going to be done with it. Everything here happens at once, on borrowed
 //! bytes: what has to outlive the head is taken out of it.
 
-use std::{cell::Cell, rc::Rc, time::Instant};
+use std::{cell::Cell, net::IpAddr, rc::Rc, time::Instant};
 
 use super::{
     Context,
@@ -72,7 +72,9 @@ pub(super) struct Plan {
     decision: Option<Decision>,
     /// Whether the request goes elsewhere because the target of its session is too busy.
     spilled: bool,
-    /// What tells its client from others, where the count of sessions needs it.
+    /// Where its client is.
+    peer: IpAddr,
+    /// What tells its client from others, where the count of sessions needs it; else 0.
     client: u64,
     /// The protocols that the target is offered.
     upgrade: Option<Box<[u8]>>,
@@ -214,8 +216,8 @@ impl Plan {
         let trace = context.trace_ids.borrow_mut().draw(context.clock.unix());
         let traced = forward::head(request, &target, route, &trace, &mut memory);
         entry.trace(memory.get(traced).unwrap_or_default());
-        let mut plan =
-            Self::route(context, snapshot, (listener, &chosen, forward), &view, wishes, memory, entry)?;
+        let way = (listener, &chosen, forward, route.connected.peer.ip());
+        let mut plan = Self::route(context, snapshot, way, &view, wishes, memory, entry)?;
         plan.upgrade = request.upgrade.as_deref().map(Box::from);
         Ok(plan)
     }
@@ -230,7 +232,7 @@ impl Plan {
     fn route(
         context: &Context,
         snapshot: Rc<Taken>,
-        (listener, chosen, forward): (&ListenerView, &Chosen<'_>, &Forward),
+        (listener, chosen, forward, peer): (&ListenerView, &Chosen<'_>, &Forward, IpAddr),
         view: &RequestHead<'_>,
         wishes: Wishes,
         head: Vec<u8>,
@@ -293,7 +295,11 @@ impl Plan {
             .ok_or_else(|| refuse(Cause::NoTarget))?;
         shard.inspect(|shard| shard.chosen.inc());
         Ok(Self {
-            client: client_mark(group, decision.as_ref(), view, elsewhere.is_some(), context.clock.unix()),
+            client: match elsewhere.is_some() || moves(group, decision.as_ref(), context.clock.unix()) {
+                true => client_mark(group, &head, peer),
+                false => 0,
+            },
+            peer,
             upgrade: None,
             sent: Cell::new(None),
             group: index,
@@ -348,6 +354,9 @@ impl Plan {
         match pick(context, group, turn, &self.excluded) {
             Some(target) => {
                 self.target = target;
+                if self.client == 0 && self.decision.is_some() {
+                    self.client = client_mark(group, &self.head, self.peer);
+                }
                 true
             }
             None => false,
@@ -373,7 +382,7 @@ impl Plan {
             let renewal = sticky.respond(decision, answered, response, secure, sessions, now, &mut edits);
             if let Renewal::Bound(bound) = renewal {
                 let bound = if bound == home.id { home } else { target };
-                count_session(group, bound, decision, (sticky.remembers_for(), now, self.client));
+                count_session(group, bound, decision, (now, self.client));
             }
         }
         self.count_response(context, group, target, response.status);
@@ -443,23 +452,31 @@ fn forward_of<'c>(
     Err(Refusal { answer, wishes: Some(wishes) })
 }
 
-/// What tells the client of a session from others whose cookies were set in the same second: its cookies and what it
-/// calls itself. Worked out only where a session moves in the ledger of its target, which is seldom.
-fn client_mark(
-    group: &GroupView,
-    decision: Option<&Decision>,
-    head: &RequestHead<'_>,
-    spilled: bool,
-    now: UnixSeconds,
-) -> u64 {
-    let (Some(decision), Some(sticky)) = (decision, &group.stickiness) else { return 0 };
-    let Some((id, issued)) = decision.proved() else { return 0 };
-    let moves = spilled
-        || decision.target.is_none()
-        || group
-            .find(id)
-            .is_some_and(|(_, target)| target.runtime.sessions.is_due(issued, now, sticky.remembers_for()));
-    if moves { group.runtime.mark(head.values("cookie").chain(head.values("user-agent"))) } else { 0 }
+/// Whether the request's session moves in the ledger of its target, as far as is known before it is sent.
+fn moves(group: &GroupView, decision: Option<&Decision>, now: UnixSeconds) -> bool {
+    decision.is_some_and(|decision| {
+        decision.proved().is_some_and(|(id, issued)| {
+            let target = group.find(id);
+            decision.target.is_none()
+                || target.is_some_and(|(_, target)| target.runtime.sessions.is_due(issued, now))
+        })
+    })
+}
+
+/// What tells the client of a session from others whose cookies were set in the same second: its cookies, what it calls
+/// itself, and its address. Never 0. Worked out only where a session moves in the ledger of its target, which is seldom.
+#[cold]
+fn client_mark(group: &GroupView, head: &[u8], peer: IpAddr) -> u64 {
+    let telling = head.split(|&byte| byte == b'\n').filter(|line| {
+        [&b"cookie:"[..], b"user-agent:"]
+            .iter()
+            .any(|name| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
+    });
+    let address = match peer.to_canonical() {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    };
+    group.runtime.mark(telling.chain([&address.octets()[..]])) | 1
 }
 
 /// Counts a client that was bound to `chosen` just now, where it is bound and where it was before.
@@ -467,19 +484,19 @@ fn count_session(
     group: &GroupView,
     chosen: &TargetView,
     decision: &Decision,
-    (window, now, client): (u32, UnixSeconds, u64),
+    (now, client): (UnixSeconds, u64),
 ) {
     let before = decision.proved().map(|(id, issued)| (group.find(id).map(|(_, old)| old), issued));
     match before {
         Some((Some(old), issued)) if old.id == chosen.id => {
-            chosen.runtime.sessions.renew(issued, now, window, client);
+            chosen.runtime.sessions.renew(issued, now, (client != 0).then_some(client))
         }
         Some((Some(old), issued)) => {
-            if old.runtime.sessions.leave(issued, now, window, client) {
-                chosen.runtime.sessions.begin(now, window);
+            if old.runtime.sessions.leave(issued, now, client) {
+                chosen.runtime.sessions.begin(now);
             }
         }
-        Some((None, _)) | None => chosen.runtime.sessions.begin(now, window),
+        Some((None, _)) | None => chosen.runtime.sessions.begin(now),
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     issued_cookie::{IssuedCookie, PathMark},
     keyring::{Keyring, SessionHasher},
     session_start,
-    session_table::SessionTable,
+    session_table::{Class, Expected, Held, SessionTable},
     token::{self, Flaw, MapEntry, Session},
 };
 use crate::{
@@ -48,10 +48,34 @@ pub(super) struct ApplicationMemo {
     own_cookie: bool,
     /// What the table knew of it.
     known: Option<Session>,
+    /// Whether the table knew that its client comes back.
+    class: Class,
     /// The path of cookies that a response sets without one.
     path: PathMark,
     /// Sessions in other groups that the client's map holds.
     others: Vec<MapEntry>,
+}
+
+impl ApplicationMemo {
+    /// What has to be in the table still for a response to write over it: what was there when the request came.
+    fn seen(&self, decision: &Decision) -> Expected {
+        match (self.known, decision.ended) {
+            (None, _) => Expected::Anything,
+            (Some(known), None) => Expected::Target(known.target),
+            (Some(known), Some(_)) => Expected::Exactly(known.target, known.issued),
+        }
+    }
+}
+
+/// What a response does with the application's cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Issued {
+    /// It does not set it.
+    Nothing,
+    /// It sets it to the value that the request came with, or to none.
+    SameValue,
+    /// It gives it another value.
+    OtherValue,
 }
 
 pub(super) struct ApplicationCookie {
@@ -119,7 +143,10 @@ impl ApplicationCookie {
         let known = values
             .into_iter()
             .find_map(|value| Some((value, self.session_in_table(value, from_map.ok(), table, now)?)));
-        let (value, from_table) = known.map_or((first, None), |(value, session)| (value, Some(session)));
+        let (value, from_table) = known.map_or((first, None), |(value, (session, class))| {
+            memo.class = class;
+            (value, Some(session))
+        });
         memo.key = self.hashers.first().map(|hasher| hasher.key(value));
         memo.known = from_table;
         let verdict = match from_map {
@@ -131,8 +158,8 @@ impl ApplicationCookie {
             // Also when the map's target is gone and another request of the session has found it a new one.
             Some(session) if verdict.target.is_none() => {
                 let found = Verdict::on(session, &self.window, targets, now);
-                let says_more =
-                    found.session.is_some() || found.ended.is_some() || verdict.outcome == Outcome::Absent;
+                let has_ended = found.ended.is_some() && verdict.ended.is_none();
+                let says_more = found.session.is_some() || has_ended || verdict.outcome == Outcome::Absent;
                 if found.target.is_some() || (verdict.session.is_none() && says_more) {
                     memo.own_cookie = false;
                     found
@@ -229,16 +256,16 @@ impl ApplicationCookie {
         from_map: Option<Session>,
         table: &SessionTable<W>,
         now: UnixSeconds,
-    ) -> Option<Session> {
+    ) -> Option<(Session, Class)> {
         self.hashers.iter().find_map(|hasher| {
             let key = hasher.key(value);
-            let (target, issued) = table.lookup(key, now)?;
+            let Held { target, issued, class } = table.lookup(key, now)?;
             let started = self.window.max_lifetime.and_then(|_| {
                 session_start::find(table, key, issued, now).or_else(|| {
                     from_map.filter(|session| session.target == target).map(|session| session.started)
                 })
             });
-            Some(Session { target, issued, started: started.unwrap_or(issued) })
+            Some((Session { target, issued, started: started.unwrap_or(issued) }, class))
         })
     }
 
@@ -258,13 +285,13 @@ impl ApplicationCookie {
         let started = decision.session.filter(|_| self.window.max_lifetime.is_some());
         let started = started.map_or(now, |session| session.started);
         let mut mine = Session { target: answered.home, issued: now, started };
-        let issued_now = self.bind_issued(&mut mine, decision, answered, response, table);
-        self.renew_known(Session { target: answered.home, ..mine }, decision, table);
+        let issued = self.bind_issued(&mut mine, decision, answered, response, table);
+        let renewed = self.renew_known(Session { target: answered.home, ..mine }, decision, issued, table);
         if decision.preflight {
             return Renewal::Untouched;
         }
         let memo = &decision.application;
-        let live = issued_now || decision.session.is_some() || decision.ended.is_some();
+        let live = issued != Issued::Nothing || decision.session.is_some() || decision.ended.is_some();
         let fresh_enough = |session: &Session| {
             session.target == mine.target && !self.window.is_due(session.issued, now) && memo.own_cookie
         };
@@ -274,7 +301,12 @@ impl ApplicationCookie {
         let entry =
             self.group_ids.first().filter(|_| live).map(|group| MapEntry { group: *group, session: mine });
         self.set_cookies(entry, &memo.others, secure_transport, now, edits);
-        entry.map_or(Renewal::Cleared, |_| Renewal::Bound(mine.target))
+        let stays = !renewed && issued == Issued::Nothing && decision.session.is_some() && !memo.own_cookie;
+        match entry {
+            None => Renewal::Cleared,
+            Some(_) if stays => Renewal::Kept(mine.target),
+            Some(_) => Renewal::Bound(mine.target),
+        }
     }
 
     fn set_cookies(
@@ -302,7 +334,7 @@ impl ApplicationCookie {
         }
     }
 
-    /// Binds what the target issued, to the target that issued it; says whether it issued the application's cookie.
+    /// Binds what the target issued, to the target that issued it.
     /// A target that stands in for the home of the session and gives the cookie another value has made a session of its
     /// own: `mine` is that from now on. A value that came with the request stays at home.
     fn bind_issued<W: Deref<Target = [AtomicU64]>>(
@@ -312,59 +344,96 @@ impl ApplicationCookie {
         answered: Answered,
         response: &ResponseHead<'_>,
         table: &SessionTable<W>,
-    ) -> bool {
-        let mut issued = false;
+    ) -> Issued {
+        let memo = &decision.application;
+        let mut issued = Issued::Nothing;
         for value in self.issued.live_values(response, decision.application.path, mine.issued) {
-            issued = true;
+            issued = issued.max(Issued::SameValue);
             let Some(hasher) = self.hashers.first().filter(|_| !value.is_empty()) else { continue };
             let key = hasher.key(value);
-            if decision.application.key == Some(key) {
+            if memo.key == Some(key) {
                 // One that came to its end on the way: the next one may have begun.
                 if !self.window.outlived(mine.started, mine.issued) {
-                    self.bind(Session { target: answered.home, ..*mine }, key, table);
+                    // A value that nobody has heard of has come back to nobody.
+                    let class = memo.known.map_or(Class::New, |_| Class::Returned);
+                    let home = Session { target: answered.home, ..*mine };
+                    self.bind(home, key, memo.seen(decision), class, table);
                 }
             } else {
+                issued = Issued::OtherValue;
                 mine.target = answered.by;
-                self.bind(*mine, key, table);
+                // Who comes back and is given another value has come back, but each value gives that over once.
+                let class = match (memo.known, memo.class) {
+                    (Some(_), Class::New | Class::Returned) => Class::Returned,
+                    (Some(_), Class::Spent) | (None, _) => Class::New,
+                };
+                self.bind(*mine, key, Expected::Anything, class, table);
             }
         }
         issued
     }
 
-    /// Of what the table knows already: renews it, moves what was bound to a target that is gone, and begins anew what
-    /// its lifetime has ended.
+    /// Of what the table knows already: renews it, notes that its client has come back, moves what was bound to a target
+    /// that is gone, and begins anew what its lifetime has ended. Says whether there was anything to do.
     fn renew_known<W: Deref<Target = [AtomicU64]>>(
         &self,
         session: Session,
         decision: &Decision,
+        issued: Issued,
         table: &SessionTable<W>,
-    ) {
+    ) -> bool {
         let memo = &decision.application;
-        let (Some(key), Some(known)) = (memo.key, memo.known) else { return };
-        let (now, held) = (session.issued, table.lookup(key, session.issued));
+        let (Some(key), Some(known)) = (memo.key, memo.known) else { return false };
+        let now = session.issued;
+        let is_other = issued == Issued::OtherValue;
         // A response that comes late must not undo what another request of the session did meanwhile.
-        let (due, unmoved) = match (decision.session, decision.ended) {
+        let (due, expected) = match (decision.session, decision.ended) {
             (Some(before), _) => {
-                let due = now.since(known.issued) >= (self.duration / TABLE_RENEWALS).max(1);
-                (
-                    due || before.target != session.target,
-                    held.is_none_or(|(target, _)| target == before.target),
-                )
+                let stale = now.since(known.issued) >= (self.duration / TABLE_RENEWALS).max(1)
+                    || table.is_inherited(known.issued);
+                let unmarked = memo.class != Class::Returned && !is_other;
+                (stale || unmarked || before.target != session.target, Expected::Target(before.target))
             }
-            (None, Some(_)) => (true, held.is_none_or(|held| held == (known.target, known.issued))),
-            (None, None) => return,
+            (None, Some(_)) => (true, Expected::Exactly(known.target, known.issued)),
+            (None, None) => return false,
         };
-        if due && unmoved && !self.window.outlived(session.started, now) {
-            self.bind(session, key, table);
+        let due = due && !self.window.outlived(session.started, now);
+        if due {
+            let class = if is_other { Class::New } else { Class::Returned };
+            self.bind(session, key, expected, class, table);
         }
+        if is_other {
+            self.spend(key, now, table);
+        }
+        due
     }
 
-    /// Writes the session into the table, and first its start where sessions have a lifetime.
-    fn bind<W: Deref<Target = [AtomicU64]>>(&self, session: Session, key: u128, table: &SessionTable<W>) {
+    /// Writes the session into the table, if what is there is as expected, and first its start where sessions have a
+    /// lifetime.
+    fn bind<W: Deref<Target = [AtomicU64]>>(
+        &self,
+        session: Session,
+        key: u128,
+        expected: Expected,
+        class: Class,
+        table: &SessionTable<W>,
+    ) {
+        let Session { target, issued, started } = session;
         if self.window.max_lifetime.is_some() {
-            session_start::keep(table, key, session.started, session.issued);
+            // The start of what is there now stays with it.
+            if table.lookup(key, issued).is_some_and(|held| !expected.admits(&held)) {
+                return;
+            }
+            session_start::keep(table, key, started, issued, class);
         }
-        table.insert(key, session.target, session.issued);
+        table.put(key, expected, Held { target, issued, class });
+    }
+
+    fn spend<W: Deref<Target = [AtomicU64]>>(&self, key: u128, now: UnixSeconds, table: &SessionTable<W>) {
+        table.spend(key, now);
+        if self.window.max_lifetime.is_some() {
+            session_start::spend(table, key, now);
+        }
     }
 }
 

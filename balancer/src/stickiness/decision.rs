@@ -113,6 +113,8 @@ pub enum Renewal {
     Cleared,
     /// It set cookies of now that bind the client to this target.
     Bound(TargetId),
+    /// The same, but the client has shown that it returns no such cookies, and what its session is known by stays as it was.
+    Kept(TargetId),
 }
 
 /// Whom a response comes from.

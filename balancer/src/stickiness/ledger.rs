@@ -1,38 +1,53 @@
 //! How many sessions are bound to one target: a count of the cookies that are out, kept without knowing whose they
 //! are. Must not know: clients, cookies, what a target is.
 //!
-//! A cookie tells when it was set. The ledger counts cookies by that time, in [`PARTS`] parts of the time for which
+//! A cookie tells when it was set. The ledger counts cookies by that time, in parts of the time for which
 //! they count: a response that sets the first cookie of a session adds one, a response that sets a later one moves one
 //! from the part of the cookie that came to the part of now. Within a part nothing is to be moved, so a session costs
 //! an atomic operation or two once in a part of its duration, however many requests it makes.
 //!
 //! Requests that a client makes side by side bring the same cookie several times, and cookies set in the same second
 //! are all alike. So whoever moves one leaves a mark of the client, a keyed hash that says nothing to anybody, and
-//! what comes with the same mark moves nothing.
+//! what comes with the same mark moves nothing. A mark may be forgotten and a client may be like another one, so that one
+//! moves what is another's: then that one, when it comes, moves the oldest there is. The sum stays right, and who
+//! comes back is never counted as nobody.
+//!
+//! A cookie of before the ledger was begun is another process's: its session is counted when it comes. Of the second in
+//! which it was begun cookies may be of either, so it is known how many are of here: so many of those that come back are
+//! taken for these, and the rest for others.
+//!
+//! When the duration changes, what was counted by parts of the duration before stays where it is and counts on. Only the
+//! control side changes it: what is left of requests that began before has no say in it.
+
+mod era;
 
 use std::sync::atomic::{
-    AtomicU32, AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed},
+    AtomicU32, AtomicU64, AtomicUsize,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
+use self::era::{Era, PARTS};
 use crate::clock::UnixSeconds;
 
-/// Parts that the duration of sessions is counted in: the precision with which one that ended is forgotten.
-const PARTS: u32 = 64;
-/// Places for parts: those that count, one that has begun, and some that clocks may be ahead.
-const PLACES: usize = 128;
 /// Marks that are remembered: what side by side means is moments.
 const MARKS: usize = 256;
+
+/// Seconds of which it cannot be told whether a cookie is of this process: that in which counting began, and one that
+/// clocks of threads differ by.
+const OVERLAP: usize = 2;
 
 /// Cookies of one target by the time at which they were set. Written by all workers.
 #[derive(Debug)]
 pub struct SessionLedger {
-    /// Seconds of a part; 0: nothing was counted yet.
-    width: AtomicU32,
-    /// From when on every cookie that was set is in here.
-    since: AtomicU32,
-    /// Number of the part (upper half), cookies (lower half).
-    parts: [AtomicU64; PLACES],
+    /// Seconds for which a cookie counts.
+    window: AtomicU32,
+    /// From when on every cookie that was set here is in here; 0: nothing was counted yet.
+    begun: AtomicU32,
+    /// Cookies that are in here of each second from then on.
+    early: [AtomicU32; OVERLAP],
+    /// Which of the eras counts what is set now.
+    current: AtomicUsize,
+    eras: [Era; 2],
     /// Marks left last, each in the one place that it can be in.
     marks: [AtomicU64; MARKS],
 }
@@ -40,50 +55,156 @@ pub struct SessionLedger {
 impl Default for SessionLedger {
     fn default() -> Self {
         Self {
-            width: AtomicU32::new(0),
-            since: AtomicU32::new(0),
-            parts: [const { AtomicU64::new(0) }; PLACES],
+            window: AtomicU32::new(1),
+            begun: AtomicU32::new(0),
+            early: [const { AtomicU32::new(0) }; OVERLAP],
+            current: AtomicUsize::new(0),
+            eras: Default::default(),
             marks: [const { AtomicU64::new(0) }; MARKS],
         }
     }
 }
 
+/// What is known of a cookie by when it was set.
+#[derive(Clone, Copy)]
+enum Origin<'l> {
+    /// Another process has set it.
+    Elsewhere,
+    /// This one or another: so many of that second are in here.
+    Early(&'l AtomicU32),
+    /// This one.
+    Here,
+}
+
 impl SessionLedger {
-    /// A session begins: its first cookie is set at `now`. Cookies count for `window` seconds.
-    pub fn begin(&self, now: UnixSeconds, window: u32) {
-        self.add(now.0 / self.width(now, window));
+    /// From `now` on cookies count for `window` seconds, those that are out included. For the control side alone.
+    pub fn count_for(&self, window: u32, now: UnixSeconds) {
+        self.window.store(window, Relaxed);
+        let width = window.div_ceil(PARTS).max(1);
+        let (current, other) = self.eras();
+        if current.width() == width {
+            return;
+        }
+        if other.width() != width {
+            // Two changes ago: what is left goes over to the last one, and this one begins anew.
+            other.move_into(current, now);
+            other.set_width(width);
+        }
+        self.current.fetch_xor(1, Release);
+    }
+
+    /// A session begins: its first cookie is set at `now`.
+    pub fn begin(&self, now: UnixSeconds) {
+        self.enter(now);
     }
 
     /// Whether [`Self::renew`] would change anything, and so needs a mark.
     #[must_use]
-    pub fn is_due(&self, issued: UnixSeconds, now: UnixSeconds, window: u32) -> bool {
-        let width = self.width(now, window);
-        self.is_new_here(issued) || issued.0 / width != now.0 / width
+    pub fn is_due(&self, issued: UnixSeconds, now: UnixSeconds) -> bool {
+        match self.origin(issued, now) {
+            Origin::Elsewhere => true,
+            Origin::Early(_) => issued != now,
+            Origin::Here => !self.eras().0.is_one_part(issued, now),
+        }
     }
 
     /// The cookie of a session, set at `issued`, is replaced by one set at `now`. `mark` tells its client from others
-    /// with the same cookie.
-    pub fn renew(&self, issued: UnixSeconds, now: UnixSeconds, window: u32, mark: u64) {
-        let width = self.width(now, window);
-        let (old, new) = (issued.0 / width, now.0 / width);
-        let is_new_here = self.is_new_here(issued);
-        if (is_new_here || old != new) && self.leave_mark(mark, issued) && (is_new_here || self.take(old)) {
-            self.add(new);
+    /// with the same cookie; there is none where this was not due yet when the request came.
+    pub fn renew(&self, issued: UnixSeconds, now: UnixSeconds, mark: Option<u64>) {
+        if !self.is_due(issued, now) || mark.is_some_and(|mark| !self.leave_mark(mark, issued)) {
+            return;
+        }
+        let is_counted = match self.origin(issued, now) {
+            Origin::Elsewhere => false,
+            Origin::Early(cookies) => take_early(cookies),
+            Origin::Here => true,
+        };
+        match (is_counted, mark) {
+            (true, _) if self.eras().0.is_one_part(issued, now) => self.enter_early(now),
+            (true, None) if !self.take(issued) => {}
+            (true, None) => self.enter(now),
+            (true, Some(_)) => {
+                let _ = self.take(issued) || self.take_oldest(now);
+                self.enter(now);
+            }
+            // Of requests side by side without marks one has done it.
+            (false, None) => {}
+            (false, Some(_)) => self.enter(now),
         }
     }
 
     /// A session whose cookie was set at `issued` goes to another target. False: it went before.
-    pub fn leave(&self, issued: UnixSeconds, now: UnixSeconds, window: u32, mark: u64) -> bool {
+    pub fn leave(&self, issued: UnixSeconds, now: UnixSeconds, mark: u64) -> bool {
         let is_first = self.leave_mark(mark, issued);
         if is_first {
-            self.take(issued.0 / self.width(now, window));
+            let _ = match self.origin(issued, now) {
+                Origin::Elsewhere => false,
+                Origin::Early(cookies) => take_early(cookies) && (self.take(issued) || self.take_oldest(now)),
+                Origin::Here => self.take(issued),
+            };
         }
         is_first
     }
 
-    /// A cookie of before was set by another process, or counted by other parts.
-    fn is_new_here(&self, issued: UnixSeconds) -> bool {
-        issued.0 < self.since.load(Relaxed)
+    /// The sessions whose cookies still count at `now`. One that ends is counted for up to a part of the duration more.
+    #[must_use]
+    pub fn count(&self, now: UnixSeconds) -> u64 {
+        let oldest = self.oldest(now);
+        self.eras.iter().map(|era| era.count(oldest)).sum()
+    }
+
+    /// When cookies were set that are just still good.
+    fn oldest(&self, now: UnixSeconds) -> UnixSeconds {
+        UnixSeconds(now.0.saturating_sub(self.window.load(Relaxed)))
+    }
+
+    /// The era that counts now, and the one before.
+    fn eras(&self) -> (&Era, &Era) {
+        let [first, second] = &self.eras;
+        if self.current.load(Acquire).is_multiple_of(2) { (first, second) } else { (second, first) }
+    }
+
+    /// Whose a cookie is that was set at `issued`. Counting begins now if it was not begun.
+    fn origin(&self, issued: UnixSeconds, now: UnixSeconds) -> Origin<'_> {
+        let begun = match self.begun.load(Relaxed) {
+            0 => self.begin_counting(now),
+            begun => begun,
+        };
+        match issued.0.checked_sub(begun) {
+            None => Origin::Elsewhere,
+            Some(second) => self.early.get(second as usize).map_or(Origin::Here, Origin::Early),
+        }
+    }
+
+    #[cold]
+    fn begin_counting(&self, now: UnixSeconds) -> u32 {
+        self.begun.compare_exchange(0, now.0, AcqRel, Relaxed).err().unwrap_or(now.0)
+    }
+
+    /// Counts a cookie that is set now.
+    fn enter(&self, now: UnixSeconds) {
+        self.enter_early(now);
+        self.eras().0.add(now);
+    }
+
+    fn enter_early(&self, now: UnixSeconds) {
+        if let Origin::Early(cookies) = self.origin(now, now) {
+            cookies.fetch_add(1, AcqRel);
+        }
+    }
+
+    /// Takes one out that was set at `issued`. False: there is none.
+    fn take(&self, issued: UnixSeconds) -> bool {
+        let (current, other) = self.eras();
+        current.take(issued) || other.take(issued)
+    }
+
+    /// Takes one out of those that are good no longer than all others. False: there is none.
+    #[cold]
+    fn take_oldest(&self, now: UnixSeconds) -> bool {
+        let oldest = self.oldest(now);
+        let found = self.eras.iter().filter_map(|era| Some((era.first_after(oldest)?, era)));
+        found.min_by_key(|(at, _)| *at).is_some_and(|(at, era)| era.take(at))
     }
 
     /// False: it is there already.
@@ -92,143 +213,12 @@ impl SessionLedger {
         let place = usize::try_from(mark >> 56).unwrap_or(0) % MARKS;
         self.marks.get(place).is_none_or(|held| held.swap(mark, AcqRel) != mark)
     }
-
-    /// The sessions whose cookies still count at `now`. One that ends is counted for up to a part of `window` more.
-    #[must_use]
-    pub fn count(&self, now: UnixSeconds, window: u32) -> u64 {
-        let width = self.width.load(Relaxed);
-        if width == 0 || width != width_of(window) {
-            return 0;
-        }
-        let oldest = now.0.saturating_sub(window) / width;
-        let parts = self.parts.iter().map(|part| split(part.load(Relaxed)));
-        parts.filter(|(number, _)| *number >= oldest).map(|(_, count)| u64::from(count)).sum()
-    }
-
-    /// Seconds of a part. Another window than before begins to count anew.
-    fn width(&self, now: UnixSeconds, window: u32) -> u32 {
-        let wanted = width_of(window);
-        let width = self.width.load(Acquire);
-        if width != wanted && self.width.compare_exchange(width, wanted, AcqRel, Relaxed).is_ok() {
-            self.parts.iter().for_each(|part| part.store(0, Relaxed));
-            self.since.store(now.0, Relaxed);
-        }
-        wanted
-    }
-
-    fn add(&self, number: u32) {
-        let Some(part) = self.part(number) else { return };
-        let _ = part.fetch_update(AcqRel, Relaxed, |word| match split(word) {
-            (held, count) if held == number => Some(join(number, count.saturating_add(1))),
-            // What was there is so old that it does not count any more.
-            (held, _) if held < number => Some(join(number, 1)),
-            _ => None,
-        });
-    }
-
-    /// Whether there was one to take.
-    fn take(&self, number: u32) -> bool {
-        let take = |word| match split(word) {
-            (held, count) if held == number && count > 0 => Some(join(number, count - 1)),
-            _ => None,
-        };
-        self.part(number).is_some_and(|part| part.fetch_update(AcqRel, Relaxed, take).is_ok())
-    }
-
-    fn part(&self, number: u32) -> Option<&AtomicU64> {
-        self.parts.get(number as usize % PLACES)
-    }
 }
 
-fn width_of(window: u32) -> u32 {
-    window.div_ceil(PARTS).max(1)
-}
-
-#[allow(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
-fn split(word: u64) -> (u32, u32) {
-    ((word >> 32) as u32, word as u32)
-}
-
-fn join(number: u32, count: u32) -> u64 {
-    u64::from(number) << 32 | u64::from(count)
+/// Whether there was one to take.
+fn take_early(cookies: &AtomicU32) -> bool {
+    cookies.fetch_update(AcqRel, Relaxed, |cookies| cookies.checked_sub(1)).is_ok()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DAY: u32 = 86_400;
-    const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
-
-    #[test]
-    fn sessions_are_counted_from_their_first_cookie_to_the_end_of_their_duration() {
-        let ledger = SessionLedger::default();
-        assert_eq!(ledger.count(NOW, DAY), 0);
-        for _ in 0..5 {
-            ledger.begin(NOW, DAY);
-        }
-        assert_eq!(ledger.count(NOW, DAY), 5);
-        assert_eq!(ledger.count(NOW.plus(DAY), DAY), 5, "they may come back until then");
-        assert_eq!(ledger.count(NOW.plus(DAY + DAY / 64 + 1), DAY), 0);
-    }
-
-    #[test]
-    fn a_session_that_goes_on_is_one_however_long_and_however_often() {
-        let ledger = SessionLedger::default();
-        ledger.begin(NOW, DAY);
-        ledger.begin(NOW, DAY);
-        let mut issued = NOW;
-        for _ in 0..1000 {
-            let now = issued.plus(DAY / 3);
-            // Side by side, with one and the same cookie.
-            for _ in 0..20 {
-                ledger.renew(issued, now, DAY, 1);
-            }
-            issued = now;
-        }
-        assert_eq!(ledger.count(issued, DAY), 1, "and the other is over");
-    }
-
-    #[test]
-    fn a_session_that_goes_elsewhere_is_counted_there() {
-        let (here, there) = (SessionLedger::default(), SessionLedger::default());
-        here.begin(NOW, DAY);
-        let later = NOW.plus(9000);
-        here.begin(NOW, DAY);
-        for _ in 0..3 {
-            if here.leave(NOW, later, DAY, 77) {
-                there.begin(later, DAY);
-            }
-        }
-        assert_eq!((here.count(later, DAY), there.count(later, DAY)), (1, 1));
-    }
-
-    #[test]
-    fn sessions_of_another_process_are_counted_when_they_come() {
-        let ledger = SessionLedger::default();
-        ledger.begin(NOW, DAY);
-        ledger.renew(UnixSeconds(NOW.0 - 10), NOW.plus(1), DAY, 5);
-        ledger.renew(UnixSeconds(NOW.0 - 10), NOW.plus(1), DAY, 5);
-        assert_eq!(ledger.count(NOW, DAY), 2);
-        assert!(!ledger.is_due(NOW.plus(1), NOW.plus(2), DAY));
-        ledger.renew(NOW.plus(1), NOW.plus(2), DAY, 5);
-        assert_eq!(ledger.count(NOW, DAY), 2);
-    }
-
-    #[test]
-    fn another_duration_counts_anew() {
-        let ledger = SessionLedger::default();
-        ledger.begin(NOW, DAY);
-        assert_eq!(ledger.count(NOW, 60), 0);
-        ledger.renew(NOW, NOW.plus(5), 60, 9);
-        assert_eq!(ledger.count(NOW.plus(5), 60), 1);
-        assert_eq!(ledger.count(NOW.plus(66), 60), 0);
-    }
-
-    #[test]
-    fn the_shortest_duration_has_parts_too() {
-        let ledger = SessionLedger::default();
-        ledger.begin(NOW, 1);
-        assert_eq!((ledger.count(NOW.plus(1), 1), ledger.count(NOW.plus(2), 1)), (1, 0));
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@
 
 use std::{ops::Deref, sync::atomic::AtomicU64};
 
-use super::session_table::{SessionTable, halves, mix};
+use super::session_table::{Class, Expected, Held, SessionTable, halves, mix};
 use crate::{clock::UnixSeconds, id::TargetId};
 
 /// The key of the start of the session with this key. No two keys have the same, and since keys are keyed hashes,
@@ -19,14 +19,22 @@ fn start_key(key: u128) -> u128 {
     u128::from(high) << 64 | u128::from(low)
 }
 
-/// Notes that the session with this key, which is about to be renewed at `now`, started at `started`.
+/// Notes that the session with this key, which is about to be renewed at `now`, started at `started`. It gives way to
+/// others as its session does.
 pub(super) fn keep<W: Deref<Target = [AtomicU64]>>(
     table: &SessionTable<W>,
     key: u128,
     started: UnixSeconds,
     now: UnixSeconds,
+    class: Class,
 ) {
-    table.insert(start_key(key), TargetId(u64::from(started.0)), now);
+    let started = TargetId(u64::from(started.0));
+    table.put(start_key(key), Expected::Anything, Held { target: started, issued: now, class });
+}
+
+/// The session with this key has gone over to another one.
+pub(super) fn spend<W: Deref<Target = [AtomicU64]>>(table: &SessionTable<W>, key: u128, now: UnixSeconds) {
+    table.spend(start_key(key), now);
 }
 
 /// When the session with this key started, which was last renewed at `renewed`; none: not known.
@@ -36,7 +44,7 @@ pub(super) fn find<W: Deref<Target = [AtomicU64]>>(
     renewed: UnixSeconds,
     now: UnixSeconds,
 ) -> Option<UnixSeconds> {
-    let (TargetId(started), kept) = table.lookup(start_key(key), now)?;
+    let Held { target: TargetId(started), issued: kept, .. } = table.lookup(start_key(key), now)?;
     u32::try_from(started).ok().filter(|_| kept >= renewed).map(UnixSeconds)
 }
 
@@ -61,19 +69,19 @@ mod tests {
         let table = table(1024);
         assert_eq!(find(&table, key(1), NOW, NOW), None);
         for later in [0, 10, 500] {
-            keep(&table, key(1), NOW, NOW.plus(later));
+            keep(&table, key(1), NOW, NOW.plus(later), Class::New);
             table.insert(key(1), TargetId(7), NOW.plus(later));
             assert_eq!(find(&table, key(1), NOW.plus(later), NOW.plus(later)), Some(NOW));
         }
         assert_eq!(find(&table, key(2), NOW, NOW), None, "another session");
-        assert_eq!(table.lookup(key(1), NOW), Some((TargetId(7), NOW.plus(500))), "the session is untouched");
-        assert_eq!(table.occupied(), 2);
+        assert_eq!(table.found(key(1), NOW), Some((TargetId(7), NOW.plus(500))), "the session is untouched");
+        assert_eq!(table.occupied().entries, 2);
     }
 
     #[test]
     fn a_start_that_was_left_behind_says_nothing() {
         let table = table(1024);
-        keep(&table, key(1), NOW, NOW.plus(10));
+        keep(&table, key(1), NOW, NOW.plus(10), Class::New);
         assert_eq!(find(&table, key(1), NOW.plus(10), NOW.plus(20)), Some(NOW));
         assert_eq!(find(&table, key(1), NOW.plus(11), NOW.plus(20)), None, "the session went on without it");
     }
@@ -81,7 +89,7 @@ mod tests {
     #[test]
     fn a_start_gives_way_like_a_session_and_is_then_not_known() {
         let table = table(32);
-        keep(&table, key(1), NOW, NOW);
+        keep(&table, key(1), NOW, NOW, Class::New);
         for n in 2..10 {
             table.insert(key(n), TargetId(n), NOW.plus(1));
         }
@@ -111,12 +119,12 @@ mod tests {
             let mut model = std::collections::HashMap::new();
             for (now, (n, target, age)) in (NOW.0..).map(UnixSeconds).zip(steps) {
                 let started = UnixSeconds(now.0 - age);
-                keep(&table, key(n), started, now);
+                keep(&table, key(n), started, now, Class::New);
                 table.insert(key(n), TargetId(target), now);
                 model.insert(n, (TargetId(target), now, started));
             }
             for (n, (target, renewed, started)) in model {
-                prop_assert_eq!(table.lookup(key(n), NOW), Some((target, renewed)));
+                prop_assert_eq!(table.found(key(n), NOW), Some((target, renewed)));
                 prop_assert_eq!(find(&table, key(n), renewed, NOW), Some(started));
             }
         }

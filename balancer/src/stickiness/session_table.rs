@@ -7,26 +7,36 @@
 //! A bucket is 8 entries, an entry 4 words; a key can only be in the one bucket that its upper half names.
 //!
 //! ```text
-//! stamp    issued (u32, upper half) | check (u32, lower half)
+//! stamp    issued (u32, upper half) | check (30 bits) | class (2 bits)
 //! target   the target's id
 //! low      lower half of the key, exclusive or `veil_low(target)`
 //! high     upper half of the key, exclusive or `veil_high(target)`
 //! ```
 //!
-//! A stamp of 0 is an empty entry, so a zeroed array is an empty table. Otherwise the check is a mix of key,
-//! target and time, or `CLAIMED`, which says that a writer is at work since that time.
+//! A stamp of 0 is an empty entry, so a zeroed array is an empty table. A lower half of nothing but ones says that a
+//! writer is at work since that time. Otherwise the check is a mix of key, target and time, and the class says whether
+//! the client has come back. (Before there were classes the check had 32 bits, of which the upper 30 are the same: such
+//! entries are read as they are, with classes as it happens.)
 //!
 //! # Writing
 //!
-//! Renewing a session that stays on its target changes the stamp alone, by one compare-exchange: there is
-//! no moment at which a reader misses it. Everything else claims the entry (compare-exchange of the stamp it
-//! saw), fills the other words, and publishes (compare-exchange of its claim). A claim that is older than
-//! `PATIENCE` belongs to a writer that died: readers pass it over, and it may be taken over. A new session takes an
-//! empty entry, or a dead writer's, or one dated in the future by a clock that was set back since, or the stalest
-//! of its bucket: memory is bounded, and who was away longest goes first.
+//! Renewing a session that stays on its target, or telling that its client has come back, changes the stamp alone, by one
+//! compare-exchange: there is no moment at which a reader misses it. Everything else claims the entry
+//! (compare-exchange of the stamp it saw), fills the other words, and publishes (compare-exchange of its claim). A claim
+//! that is older than `PATIENCE` belongs to a writer that died: readers pass it over, and it may be taken over.
+//!
+//! A writer may say what it expects to replace. Since a stamp stands for one key, target and time, its compare-exchange of
+//! the stamp under which it saw that is the comparison: what another writer has done meanwhile is left as it is.
 //!
 //! Two writers that begin one session at the same moment may each take an entry. Of several entries of one key the
 //! newest counts, for every reader alike, and the next writer of the key empties the others.
+//!
+//! # Who gives way
+//!
+//! A new session takes an empty entry, or a dead writer's, or one dated in the future by a clock that was set back since, or
+//! one that no group counts any more. Failing that it replaces the stalest session whose client has not come back yet. So
+//! who asks for session after session and never comes back pushes out others of the kind, and one place of a bucket at
+//! most: only where all eight have come back does the stalest of these give way, that somebody new can begin at all.
 //!
 //! # Why no reader ever gets a wrong answer
 //!
@@ -36,31 +46,31 @@
 //! 1. While writers keep to the claims, the words of an accepted read are of one write: the reader loads the
 //!    stamp first and once more last, and takes the others only between two equal, unclaimed stamps (a seqlock:
 //!    the writer's claim comes before its first word, its publication after its last). Equal stamps of
-//!    different writes would have the same time and the same check.
+//!    different writes would have the same time and the same check. That the class may change in between and change back
+//!    does no harm: such a change leaves the other words alone.
 //! 2. A writer that sleeps past `PATIENCE` and wakes up beside the one that took its claim over may mix its words
 //!    with theirs, and then the entry stays mixed. Say `target` is of write *i*, `low` of *j*, `high` of *l*.
 //!    If *j* wrote *k* itself, `low` fits only when the veils of the targets of *i* and *j* are equal, and since
 //!    `veil_low` is a bijection, only when the targets are: then `target` is what *j* wrote. The same holds for *l*.
 //!    If *j* wrote another key, `low` fits only when two 64-bit halves of keyed hashes differ by exactly what two
 //!    veils do: one chance in 2^64. So a target that is accepted is one that *k* was given to. And a stamp of
-//!    yet another write passes the check with one chance in 2^32, on top of all that had to happen before.
+//!    yet another write passes the check with one chance in 2^30, on top of all that had to happen before.
 //!
-//! What does not fit reads as absent: a session lost, never a session sent astray.
+//! What does not fit reads as absent: a session lost, never a session sent astray. The class decides on nothing but who
+//! gives way first.
+
+mod entry;
 
 use std::{
     ops::Deref,
-    sync::atomic::{
-        AtomicU64,
-        Ordering::{AcqRel, Acquire, Relaxed, Release},
-        fence,
-    },
+    sync::Arc,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
+pub(super) use self::entry::{Class, halves, mix};
+use self::entry::{ENTRY_WORDS, Entry, Seen, class_of, is_abandoned, is_claim, issued_of, stamp, with_class};
 use super::decision::CLOCK_SKEW;
-use crate::{clock::UnixSeconds, id::TargetId};
-
-/// Words of one entry.
-const ENTRY_WORDS: usize = 4;
+use crate::{clock::UnixSeconds, id::TargetId, telemetry::counters::WorkerCounters};
 
 /// Entries of one bucket: 256 bytes, four cache lines that a processor fetches together.
 const BUCKET_ENTRIES: usize = 8;
@@ -68,147 +78,159 @@ const BUCKET_ENTRIES: usize = 8;
 /// Words of one bucket.
 const BUCKET_WORDS: usize = ENTRY_WORDS * BUCKET_ENTRIES;
 
-/// The check of an entry that a writer is at work on.
-const CLAIMED: u32 = u32::MAX;
-
-/// Seconds after which a claimed entry is its writer's no more. Writing takes nanoseconds; a writer that was
-/// put to sleep in the middle is back within moments, so one that took this long is dead or stopped.
-const PATIENCE: u32 = 10;
-
 /// How often a reader looks again at a bucket in which a writer is at work.
 const LOOKS: usize = 64;
 
 /// How often a writer starts anew when others are quicker.
 const ATTEMPTS: usize = 16;
 
-/// Buckets that [`SessionTable::occupied`] looks at, at most.
-const SAMPLED_BUCKETS: usize = 4096;
+/// Buckets up to which [`SessionTable::occupied`] looks at all, which takes some milliseconds: those of the default size.
+const COUNTED_BUCKETS: usize = 131_072;
 
 /// The table over words that somebody else keeps. A table of less than one bucket remembers nothing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct SessionTable<W> {
     words: W,
+    /// Seconds after which no group counts a session.
+    longest: AtomicU32,
+    /// When this process began to use the table; 0: not told.
+    started: AtomicU32,
+    counters: Option<Arc<WorkerCounters>>,
 }
 
-/// The finalizer of SplitMix64: a bijection whose every output bit hangs on every input bit.
-pub(super) const fn mix(mut x: u64) -> u64 {
-    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    x ^ (x >> 31)
+/// What the table knows of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) target: TargetId,
+    /// When it was last renewed.
+    pub(super) issued: UnixSeconds,
+    pub(super) class: Class,
 }
 
-const fn veil_low(target: u64) -> u64 {
-    mix(target ^ 0x9E37_79B9_7F4A_7C15)
+/// What a writer expects of the session that it is going to replace. A session that is not there any more is no reason
+/// against it: it gave way to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expected {
+    Anything,
+    /// That it is on this target.
+    Target(TargetId),
+    /// That it is on this target and was last renewed then.
+    Exactly(TargetId, UnixSeconds),
 }
 
-const fn veil_high(target: u64) -> u64 {
-    mix(target ^ 0xD1B5_4A32_D192_ED03)
-}
-
-/// The halves of a key: lower, upper.
-#[allow(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
-pub(super) const fn halves(key: u128) -> (u64, u64) {
-    (key as u64, (key >> 64) as u64)
-}
-
-/// Issue time and check in one word; never 0 and never a claim.
-fn stamp(key: u128, target: u64, issued: UnixSeconds) -> u64 {
-    let (low, high) = halves(key);
-    let check =
-        (mix(low ^ mix(high ^ mix(target ^ u64::from(issued.0)))) >> 32).clamp(1, u64::from(CLAIMED) - 1);
-    (u64::from(issued.0) << 32) | check
-}
-
-fn claim(now: UnixSeconds) -> u64 {
-    (u64::from(now.0) << 32) | u64::from(CLAIMED)
-}
-
-#[allow(clippy::cast_possible_truncation, reason = "the upper half of 64 bits has 32")]
-fn issued_of(stamp: u64) -> UnixSeconds {
-    UnixSeconds((stamp >> 32) as u32)
-}
-
-fn is_claim(stamp: u64) -> bool {
-    stamp & u64::from(CLAIMED) == u64::from(CLAIMED)
-}
-
-/// Whether this is the claim of a writer that is not coming back: too old, or of a time that is yet to come.
-fn is_abandoned(stamp: u64, now: UnixSeconds) -> bool {
-    let (claimed, now) = (u64::from(issued_of(stamp).0), u64::from(now.0));
-    is_claim(stamp) && (claimed + u64::from(PATIENCE) < now || claimed > now + u64::from(CLOCK_SKEW))
-}
-
-/// How early an entry gives way to a new session of its bucket: the lower, the earlier.
-fn rank(stamp: u64, now: UnixSeconds) -> u64 {
-    let issued = u64::from(issued_of(stamp).0);
-    match stamp {
-        0 => 0,
-        stamp if is_claim(stamp) => 1,
-        _ if issued > u64::from(now.0) + u64::from(CLOCK_SKEW) => 2,
-        _ => 3 + issued,
+impl Expected {
+    pub(super) fn admits(self, held: &Held) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::Target(target) => held.target == target,
+            Self::Exactly(target, issued) => (held.target, held.issued) == (target, issued),
+        }
     }
 }
 
-/// One entry's words.
-#[derive(Clone, Copy)]
-struct Entry<'t> {
-    stamp: &'t AtomicU64,
-    target: &'t AtomicU64,
-    low: &'t AtomicU64,
-    high: &'t AtomicU64,
+/// What gave way to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evicted {
+    /// A session whose client had not come back with it.
+    New,
+    /// One whose client had.
+    Returned,
+    /// One that no group counts any more.
+    Expired,
 }
 
-/// What a reader sees of an entry.
-enum Seen {
-    /// Empty, or another key's.
-    Other,
-    /// A writer is at work.
-    Changing,
-    /// The session of the key, with the stamp it was read under.
-    Mine { stamp: u64, target: u64 },
-}
+impl Evicted {
+    /// All of them, in the order of [`Self::index`].
+    pub const ALL: [Self; 3] = [Self::New, Self::Returned, Self::Expired];
 
-impl Entry<'_> {
-    fn read(&self, key: u128, now: UnixSeconds) -> Seen {
-        let before = self.stamp.load(Acquire);
-        if before == 0 || is_abandoned(before, now) {
-            return Seen::Other;
+    /// Its name in metrics and status.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Returned => "returned",
+            Self::Expired => "expired",
         }
-        if is_claim(before) {
-            return Seen::Changing;
-        }
-        let target = self.target.load(Relaxed);
-        let (low, high) = (self.low.load(Relaxed), self.high.load(Relaxed));
-        fence(Acquire);
-        if self.stamp.load(Relaxed) != before {
-            return Seen::Changing;
-        }
-        let mine = (low ^ veil_low(target), high ^ veil_high(target)) == halves(key)
-            && before == stamp(key, target, issued_of(before));
-        if mine { Seen::Mine { stamp: before, target } } else { Seen::Other }
     }
 
-    /// Takes the entry, whose stamp was `seen`, and writes the session into it. False: another writer was quicker.
-    fn write(&self, seen: u64, key: u128, target: u64, now: UnixSeconds) -> bool {
-        let claimed = claim(now);
-        if seen == claimed || self.stamp.compare_exchange(seen, claimed, AcqRel, Relaxed).is_err() {
-            return false;
+    /// Place in [`Self::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// How many entries are in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occupancy {
+    /// So many.
+    pub entries: u64,
+    /// Give or take so many, in 19 cases of 20; 0: they were all counted.
+    pub error: u64,
+}
+
+/// An entry as a writer saw it.
+struct Found<'t> {
+    entry: Entry<'t>,
+    stamp: u64,
+    target: u64,
+}
+
+impl Found<'_> {
+    fn held(&self) -> Held {
+        Held { target: TargetId(self.target), issued: issued_of(self.stamp), class: class_of(self.stamp) }
+    }
+
+    /// Of two entries of one key the newer counts.
+    fn age(&self) -> (UnixSeconds, u64) {
+        (issued_of(self.stamp), self.target)
+    }
+}
+
+/// What a writer finds in the bucket of a key.
+#[derive(Default)]
+struct Places<'t> {
+    mine: Option<Found<'t>>,
+    /// The entry that gives way first, with the stamp that it was seen under.
+    room: Option<(Rank, u64, Entry<'t>)>,
+    /// Whether another writer is at work.
+    changing: bool,
+}
+
+impl<'t> Places<'t> {
+    /// Of several entries of the key the newest stays.
+    fn take_mine(&mut self, found: Found<'t>) {
+        match &mut self.mine {
+            None => self.mine = Some(found),
+            Some(kept) => {
+                let older = if found.age() > kept.age() { std::mem::replace(kept, found) } else { found };
+                older.entry.restamp(older.stamp, 0);
+            }
         }
-        fence(Release);
-        let (low, high) = halves(key);
-        self.target.store(target, Relaxed);
-        self.low.store(low ^ veil_low(target), Relaxed);
-        self.high.store(high ^ veil_high(target), Relaxed);
-        // Refused when this writer slept so long that another one took the claim over.
-        let _ = self.stamp.compare_exchange(claimed, stamp(key, target, now), Release, Relaxed);
-        true
     }
 }
 
 impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
     /// A table over `words`; what they hold is taken for sessions.
     pub fn new(words: W) -> Self {
-        Self { words }
+        Self { words, longest: AtomicU32::new(u32::MAX), started: AtomicU32::new(0), counters: None }
+    }
+
+    /// The same, counting in `counters` what gives way. For their one writer.
+    #[must_use]
+    pub fn counting(self, counters: Arc<WorkerCounters>) -> Self {
+        Self { counters: Some(counters), ..self }
+    }
+
+    /// From `now` on no group counts a session that was last renewed more than so many seconds ago.
+    pub fn count_for(&self, longest: u32, now: UnixSeconds) {
+        self.longest.store(longest, Relaxed);
+        let _ = self.started.compare_exchange(0, now.0, Relaxed, Relaxed);
+    }
+
+    /// Whether a session that was last renewed then may have been so by a process before this one.
+    pub(super) fn is_inherited(&self, issued: UnixSeconds) -> bool {
+        issued.0 <= self.started.load(Relaxed)
     }
 
     fn bucket(&self, key: u128) -> impl Iterator<Item = Entry<'_>> + Clone {
@@ -223,86 +245,125 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
         entries.iter().map(|[stamp, target, low, high]| Entry { stamp, target, low, high })
     }
 
-    /// The target of the session with this key, and when the session was last renewed.
-    pub fn lookup(&self, key: u128, now: UnixSeconds) -> Option<(TargetId, UnixSeconds)> {
+    /// What is known of the session with this key.
+    pub(super) fn lookup(&self, key: u128, now: UnixSeconds) -> Option<Held> {
         for _ in 0..LOOKS {
             let mut changing = false;
-            let mut newest: Option<(UnixSeconds, u64)> = None;
+            let mut newest: Option<Found<'_>> = None;
             for entry in self.bucket(key) {
                 match entry.read(key, now) {
-                    Seen::Mine { stamp, target } => newest = newest.max(Some((issued_of(stamp), target))),
+                    Seen::Mine { stamp, target } => {
+                        let found = Found { entry, stamp, target };
+                        if newest.as_ref().is_none_or(|newest| found.age() > newest.age()) {
+                            newest = Some(found);
+                        }
+                    }
                     Seen::Changing => changing = true,
                     Seen::Other => {}
                 }
             }
             if newest.is_some() || !changing {
-                return newest.map(|(issued, target)| (TargetId(target), issued));
+                return newest.map(|found| found.held());
             }
             std::hint::spin_loop();
         }
         None
     }
 
-    /// Binds the session with this key to `target`, renewed at `now`; replaces what it was bound to, and in a
-    /// full bucket the stalest session. When many writers fight for one bucket it may give up: a session lost.
-    pub fn insert(&self, key: u128, target: TargetId, now: UnixSeconds) {
+    /// Binds the session with this key as `to` says, unless it is there and not as `expected`. A session that is known to
+    /// be returned stays so when `to` is a new one. When many writers fight for one bucket it may give up: a session lost,
+    /// or renewed by a later response.
+    pub(super) fn put(&self, key: u128, expected: Expected, to: Held) {
         for _ in 0..ATTEMPTS {
-            if self.try_insert(key, target.0, now) {
+            if self.try_put(key, expected, to) {
                 return;
             }
             std::hint::spin_loop();
         }
     }
 
-    fn try_insert(&self, key: u128, target: u64, now: UnixSeconds) -> bool {
-        let mut mine: Option<(UnixSeconds, u64, u64, Entry<'_>)> = None;
-        let mut victim: Option<(u64, u64, Entry<'_>)> = None;
+    /// The client of the session with this key has been given another value, which is known to be returned in its place.
+    pub(super) fn spend(&self, key: u128, now: UnixSeconds) {
         for entry in self.bucket(key) {
-            if let Seen::Mine { stamp: seen, target: bound } = entry.read(key, now) {
-                let found = (issued_of(seen), bound, seen, entry);
-                match &mut mine {
-                    None => mine = Some(found),
-                    Some(kept) => {
-                        let older = if (found.0, found.1) > (kept.0, kept.1) {
-                            std::mem::replace(kept, found)
-                        } else {
-                            found
-                        };
-                        let _ = older.3.stamp.compare_exchange(older.2, 0, AcqRel, Relaxed);
-                    }
+            if let Seen::Mine { stamp, .. } = entry.read(key, now) {
+                // Whoever is quicker has renewed it: it counts until it is stale.
+                entry.restamp(stamp, with_class(stamp, Class::Spent));
+            }
+        }
+    }
+
+    fn try_put(&self, key: u128, expected: Expected, to: Held) -> bool {
+        let (now, target) = (to.issued, to.target.0);
+        let Places { mine, room, changing } = self.places(key, now);
+        let Some(mine) = mine else {
+            if changing && expected != Expected::Anything {
+                // Maybe the session itself, on its way elsewhere: a second one beside it might win.
+                return false;
+            }
+            let Some((rank, seen, entry)) = room else { return true };
+            let written = entry.write(seen, key, target, now, to.class);
+            if written && let Some(evicted) = rank.evicted() {
+                self.count(evicted);
+            }
+            return written;
+        };
+        if !expected.admits(&mine.held()) {
+            return true;
+        }
+        let class = if to.class == Class::New { mine.held().class } else { to.class };
+        if mine.target == target {
+            mine.entry.restamp(mine.stamp, stamp(key, target, now, class))
+        } else {
+            mine.entry.write(mine.stamp, key, target, now, class)
+        }
+    }
+
+    /// The entry of the key, others of it emptied, and that which gives way first to a new one.
+    fn places(&self, key: u128, now: UnixSeconds) -> Places<'_> {
+        let longest = self.longest.load(Relaxed);
+        let mut places = Places::default();
+        for entry in self.bucket(key) {
+            match entry.read(key, now) {
+                Seen::Mine { stamp, target } => {
+                    places.take_mine(Found { entry, stamp, target });
+                    continue;
                 }
-                continue;
+                Seen::Changing => places.changing = true,
+                Seen::Other => {}
             }
             let seen = entry.stamp.load(Relaxed);
             if is_claim(seen) && !is_abandoned(seen, now) {
                 continue;
             }
-            if victim.as_ref().is_none_or(|(best, ..)| rank(seen, now) < *best) {
-                victim = Some((rank(seen, now), seen, entry));
+            let rank = Rank::of(seen, longest, now);
+            if places.room.as_ref().is_none_or(|(first, ..)| rank < *first) {
+                places.room = Some((rank, seen, entry));
             }
         }
-        match (mine, victim) {
-            (Some((_, bound, seen, entry)), _) if bound == target => {
-                let renewed = stamp(key, target, now);
-                entry.stamp.compare_exchange(seen, renewed, AcqRel, Relaxed).is_ok()
-            }
-            (Some((_, _, seen, entry)), _) | (None, Some((_, seen, entry))) => {
-                entry.write(seen, key, target, now)
-            }
-            (None, None) => true,
+        places
+    }
+
+    fn count(&self, evicted: Evicted) {
+        let counter = self.counters.as_ref().and_then(|all| all.sessions_evicted.get(evicted.index()));
+        if let Some(counter) = counter {
+            counter.inc();
         }
     }
 
-    /// About how many sessions the table holds, expired ones included: counted over a sample of its buckets.
-    /// Not for the request path.
-    pub fn occupied(&self) -> u64 {
+    /// How many entries are in use, expired ones included. A table beyond the default size is not counted but judged by
+    /// as many of its buckets, spread over it. Not for the request path.
+    pub fn occupied(&self) -> Occupancy {
         let buckets = self.words.len() / BUCKET_WORDS;
-        let step = buckets.div_ceil(SAMPLED_BUCKETS).max(1);
-        let sampled = self.words.chunks_exact(BUCKET_WORDS).step_by(step);
-        let looked_at = sampled.len() as u64;
+        let step = buckets.div_ceil(COUNTED_BUCKETS).max(1);
+        let counted = self.words.chunks_exact(BUCKET_WORDS).step_by(step);
+        let looked_at = counted.len() as u64;
         let used =
-            sampled.flat_map(Self::entries).filter(|entry| entry.stamp.load(Relaxed) != 0).count() as u64;
-        (used * buckets as u64).checked_div(looked_at).unwrap_or(0)
+            counted.flat_map(Self::entries).filter(|entry| entry.stamp.load(Relaxed) != 0).count() as u64;
+        let entries = (used * buckets as u64).checked_div(looked_at).unwrap_or(0);
+        // Keys are keyed hashes, so entries are spread as by chance: twice the standard deviation of a count of so many,
+        // and at least what may be there when none was seen (the rule of three).
+        let deviation = if step == 1 { 0 } else { (2 * used.isqrt() + 3) * step as u64 };
+        Occupancy { entries, error: deviation }
     }
 
     /// How many sessions the table has room for.
@@ -311,163 +372,40 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::{collections::HashMap, sync::Arc, thread};
+/// How early an entry gives way to a new session of its bucket, and within that the stalest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Empty,
+    Abandoned,
+    OfTheFuture,
+    Expired(UnixSeconds),
+    New(UnixSeconds),
+    Returned(UnixSeconds),
+}
 
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
-
-    fn words(buckets: usize) -> Vec<AtomicU64> {
-        (0..buckets * BUCKET_WORDS).map(|_| AtomicU64::new(0)).collect()
-    }
-
-    fn key(n: u64) -> u128 {
-        (u128::from(mix(n)) << 64) | u128::from(mix(!n))
-    }
-
-    #[test]
-    fn what_is_inserted_is_found_renewed_and_moved() {
-        let table = SessionTable::new(words(4));
-        assert_eq!(table.lookup(key(1), NOW), None);
-        table.insert(key(1), TargetId(7), NOW);
-        assert_eq!(table.lookup(key(1), NOW), Some((TargetId(7), NOW)));
-        table.insert(key(1), TargetId(7), NOW.plus(5));
-        assert_eq!(table.lookup(key(1), NOW), Some((TargetId(7), NOW.plus(5))));
-        table.insert(key(1), TargetId(8), NOW.plus(6));
-        assert_eq!(table.lookup(key(1), NOW), Some((TargetId(8), NOW.plus(6))));
-        assert_eq!(table.occupied(), 1);
-        assert_eq!(SessionTable::new(words(0)).lookup(key(1), NOW), None);
-    }
-
-    #[test]
-    fn a_full_bucket_gives_up_its_stalest_session() {
-        let table = SessionTable::new(words(1));
-        for n in 0..8 {
-            table.insert(key(n), TargetId(n), NOW.plus(if n == 3 { 0 } else { 10 }));
-        }
-        table.insert(key(100), TargetId(100), NOW.plus(20));
-        assert_eq!(table.lookup(key(3), NOW), None, "the stalest went");
-        assert_eq!(table.lookup(key(100), NOW), Some((TargetId(100), NOW.plus(20))));
-        assert_eq!((0..8).filter(|n| table.lookup(key(*n), NOW).is_some()).count(), 7);
-    }
-
-    #[test]
-    fn a_dead_writers_claim_is_taken_over() {
-        let table = SessionTable::new(words(1));
-        for word in table.words.iter().step_by(ENTRY_WORDS) {
-            word.store(claim(NOW), Relaxed);
-        }
-        table.insert(key(1), TargetId(1), NOW.plus(PATIENCE));
-        assert_eq!(table.lookup(key(1), NOW), None, "still its writer's");
-        table.insert(key(1), TargetId(1), NOW.plus(PATIENCE + 1));
-        assert_eq!(table.lookup(key(1), NOW).map(|(target, _)| target), Some(TargetId(1)));
-    }
-
-    #[test]
-    fn readers_wait_for_no_writer_that_died() {
-        let table = SessionTable::new(words(1));
-        let entry = table.bucket(key(1)).next().unwrap();
-        entry.stamp.store(claim(NOW), Relaxed);
-        assert!(matches!(entry.read(key(1), NOW.plus(PATIENCE)), Seen::Changing));
-        assert!(matches!(entry.read(key(1), NOW.plus(PATIENCE + 1)), Seen::Other));
-        entry.stamp.store(claim(NOW.plus(1000)), Relaxed);
-        assert!(matches!(entry.read(key(1), NOW), Seen::Other), "a claim of the future");
-    }
-
-    /// Two entries of one key, as two writers leave them that begin a session at the same moment.
-    #[test]
-    fn of_two_entries_the_newest_counts_and_the_next_writer_leaves_one() {
-        for places in [[1, 5], [5, 1]] {
-            let table = SessionTable::new(words(1));
-            for (place, (target, later)) in places.into_iter().zip([(7, 0), (8, 3)]) {
-                let entry = table.bucket(key(1)).nth(place).unwrap();
-                assert!(entry.write(0, key(1), target, NOW.plus(later)));
-            }
-            assert_eq!(table.lookup(key(1), NOW), Some((TargetId(8), NOW.plus(3))));
-            table.insert(key(1), TargetId(9), NOW.plus(4));
-            assert_eq!(table.lookup(key(1), NOW), Some((TargetId(9), NOW.plus(4))));
-            assert_eq!(table.occupied(), 1);
+impl Rank {
+    fn of(stamp: u64, longest: u32, now: UnixSeconds) -> Self {
+        let issued = issued_of(stamp);
+        match (stamp, class_of(stamp)) {
+            (0, _) => Self::Empty,
+            (stamp, _) if is_claim(stamp) => Self::Abandoned,
+            _ if issued > now.plus(CLOCK_SKEW) => Self::OfTheFuture,
+            _ if now.since(issued) > longest => Self::Expired(issued),
+            (_, Class::Returned) => Self::Returned(issued),
+            (_, Class::New | Class::Spent) => Self::New(issued),
         }
     }
 
-    #[test]
-    fn sessions_dated_in_the_future_give_way_first() {
-        let table = SessionTable::new(words(1));
-        for n in 0..8 {
-            table.insert(key(n), TargetId(n), if n == 5 { NOW.plus(100_000) } else { NOW });
-        }
-        table.insert(key(100), TargetId(100), NOW);
-        assert_eq!(table.lookup(key(5), NOW), None);
-        assert_eq!((0..8).filter(|n| table.lookup(key(*n), NOW).is_some()).count(), 7);
-    }
-
-    /// Every mixture of the words of two sessions in one entry, as interrupted writers could leave it.
-    #[test]
-    fn a_torn_entry_reads_as_absent_or_as_one_of_its_writes() {
-        let sessions = [(key(1), 7, NOW), (key(2), 9, NOW.plus(1)), (key(1), 9, NOW.plus(2))];
-        let written = sessions.map(|(key, target, issued)| {
-            let (low, high) = halves(key);
-            [stamp(key, target, issued), target, low ^ veil_low(target), high ^ veil_high(target)]
-        });
-        for mixture in 0..81_usize {
-            let table = SessionTable::new(words(1));
-            let mut rest = mixture;
-            for (place, word) in table.words.iter().take(ENTRY_WORDS).enumerate() {
-                word.store(written[rest % 3][place], Relaxed);
-                rest /= 3;
-            }
-            for (key, _, _) in sessions {
-                if let Some((target, issued)) = table.lookup(key, NOW) {
-                    assert!(sessions.contains(&(key, target.0, issued)), "mixture {mixture}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn many_writers_over_few_buckets_never_make_a_reader_see_another_target() {
-        let table = Arc::new(SessionTable::new(words(2)));
-        let threads: Vec<_> = (0..4_u64)
-            .map(|seed| {
-                let table = Arc::clone(&table);
-                thread::spawn(move || {
-                    let mut state = seed + 1;
-                    for round in 0..200_000_u32 {
-                        state = mix(state.wrapping_add(0x9E37_79B9_7F4A_7C15));
-                        let n = state % 40;
-                        if state & (1 << 50) == 0 {
-                            table.insert(key(n), TargetId(n * 2 + (state >> 60) % 2), NOW.plus(round / 1000));
-                        } else if let Some((target, issued)) = table.lookup(key(n), NOW) {
-                            assert_eq!(target.0 / 2, n, "a session led astray");
-                            assert!(issued >= NOW && issued <= NOW.plus(200));
-                        }
-                    }
-                })
-            })
-            .collect();
-        for thread in threads {
-            thread.join().unwrap();
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn behaves_like_a_map_while_there_is_room(
-            steps in proptest::collection::vec((0_u64..50, 0_u64..4, 0_u32..100), 1..200),
-        ) {
-            let table = SessionTable::new(words(256));
-            let mut model = HashMap::new();
-            for (n, target, later) in steps {
-                table.insert(key(n), TargetId(target), NOW.plus(later));
-                model.insert(n, (TargetId(target), NOW.plus(later)));
-            }
-            for (n, session) in &model {
-                prop_assert_eq!(table.lookup(key(*n), NOW), Some(*session));
-            }
+    /// What is lost with such an entry.
+    const fn evicted(self) -> Option<Evicted> {
+        match self {
+            Self::Empty | Self::Abandoned | Self::OfTheFuture => None,
+            Self::Expired(_) => Some(Evicted::Expired),
+            Self::New(_) => Some(Evicted::New),
+            Self::Returned(_) => Some(Evicted::Returned),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     balance::anomaly::{self, Watch},
+    clock::unix_now,
     id::{Slot, TargetId},
     model::{Algorithm, Endpoint, TargetGroup},
     stickiness::GroupStickiness,
@@ -374,6 +375,12 @@ impl Group {
     fn build_view(&self) -> GroupView {
         let keeps_draining =
             self.settings.stickiness.as_ref().is_some_and(|sticky| sticky.extras.keeps_draining);
+        if let Some(sticky) = &self.stickiness {
+            let now = unix_now();
+            for target in &self.targets {
+                target.runtime.sessions.count_for(sticky.remembers_for(), now);
+            }
+        }
         let mut views = Vec::with_capacity(self.targets.len());
         let mut good = Vec::new();
         let mut unproven = Vec::new();

@@ -200,7 +200,12 @@ pub struct WorkerCounters {
     pub worker_restarts: Counter,
     /// Lines for log files that did not fit into the queue of a writer.
     pub log_lines_dropped: Counter,
+    /// Application sessions that gave way to others in the session table, by `stickiness::Evicted`.
+    pub sessions_evicted: [Counter; SESSIONS_EVICTED],
 }
+
+/// What gives way in the session table; see `stickiness::Evicted`.
+pub const SESSIONS_EVICTED: usize = 3;
 
 /// What one worker counts for one target. Outlives reloads.
 #[derive(Debug, Default)]

@@ -29,7 +29,7 @@ use crate::{
     kernel::{Assist, Tables},
     model::{Action, Classification, StickinessKind, StickinessSettings},
     snapshot::{ListenerView, Snapshot},
-    stickiness::{GroupOutcome, Outcome},
+    stickiness::{Evicted, GroupOutcome, Occupancy, Outcome},
     target_group::{GroupView, TargetView},
 };
 
@@ -115,7 +115,8 @@ impl SlotFigures for Tables {
 
     fn session_table(&self) -> Option<SessionTable> {
         let table = crate::stickiness::SessionTable::new(&self.sticky[..]);
-        Some(SessionTable { capacity: table.capacity(), entries: table.occupied() })
+        let Occupancy { entries, error } = table.occupied();
+        Some(SessionTable { capacity: table.capacity(), entries, entries_error: error, ..Default::default() })
     }
 }
 
@@ -173,7 +174,7 @@ impl Inspector {
                 log_lines_dropped: totals.log_lines_dropped + self.control.log_lines_dropped.get(),
                 ..totals
             },
-            session_table: self.slots.session_table(),
+            session_table: self.session_table(),
             listeners: snapshot
                 .listeners
                 .iter()
@@ -181,6 +182,15 @@ impl Inspector {
                 .collect(),
             target_groups: snapshot.groups.iter().map(|group| self.group_status(group)).collect(),
         }
+    }
+
+    fn session_table(&self) -> Option<SessionTable> {
+        let table = self.slots.session_table()?;
+        let evicted = Evicted::ALL.into_iter().map(|kind| {
+            let counters = self.workers.iter().filter_map(|all| all.sessions_evicted.get(kind.index()));
+            (kind.as_str().to_owned(), sum(counters))
+        });
+        Some(SessionTable { evicted: evicted.collect(), ..table })
     }
 
     fn group_status(&self, group: &GroupView) -> GroupStatus {
@@ -242,10 +252,7 @@ impl Inspector {
             last_error: target.runtime.last_error.get().as_ref().map(error_status),
             check_error: target.runtime.check_error.get().as_ref().map(error_status),
             tls_negotiation_errors: sum(shards.iter().map(|shard| &shard.tls_errors)),
-            sessions: group
-                .stickiness
-                .as_ref()
-                .map(|sticky| target.runtime.sessions.count(clock::unix_now(), sticky.remembers_for())),
+            sessions: group.stickiness.as_ref().map(|_| target.runtime.sessions.count(clock::unix_now())),
             connections: self.slots.connections(target.slot),
         }
     }

@@ -173,9 +173,19 @@ fn process(families: &mut Families<'_>, status: &Status) -> fmt::Result {
             table.entries,
         )?;
         families.gauge(
+            "balancer_session_table_entries_error",
+            "How far off the entries in use may be, in 19 cases of 20: 0 unless the table is larger than by default.",
+            table.entries_error,
+        )?;
+        families.gauge(
             "balancer_session_table_capacity",
             "Entries that the table of application sessions can hold.",
             table.capacity,
+        )?;
+        families.counters(
+            "balancer_session_table_evicted",
+            "Entries that gave way to new sessions: of clients that had not come back, of clients that had, and expired ones.",
+            table.evicted.iter().map(|(kind, count)| ([("kind", kind.as_str())], *count)),
         )?;
     }
     Ok(())

@@ -168,13 +168,17 @@ pub struct Traffic {
 }
 
 /// How full the table of application sessions is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SessionTable {
     /// Sessions it can hold.
     pub capacity: u64,
     /// Entries in use, expired ones that nothing has replaced yet included.
     pub entries: u64,
+    /// How far off that may be, in 19 cases of 20: 0 unless the table is larger than by default.
+    pub entries_error: u64,
+    /// Entries that gave way to others, by what they were: `new`, `returned`, `expired`.
+    pub evicted: BTreeMap<String, u64>,
 }
 
 /// A listener.

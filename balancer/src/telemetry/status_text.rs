@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::status::{CertificateStatus, GroupStatus, Status, TargetStatus};
+use super::status::{CertificateStatus, GroupStatus, SessionTable, Status, TargetStatus};
 
 /// Outcome under which stickiness counts requests that went back to their target.
 const PINNED: &str = "pinned";
@@ -126,7 +126,7 @@ fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
         certificate_text(certificate, f)?;
     }
     if let Some(table) = &status.session_table {
-        writeln!(f, "application sessions: {} of at most {}", table.entries, table.capacity)?;
+        session_table(table, f)?;
     }
     Ok(())
 }
@@ -140,6 +140,25 @@ fn certificate_text(certificate: &CertificateStatus, f: &mut Formatter<'_>) -> f
     } else {
         writeln!(f, "certificate {name} of listener {listener}: expires in {span}, {until}")
     }
+}
+
+fn session_table(table: &SessionTable, f: &mut Formatter<'_>) -> fmt::Result {
+    let SessionTable { capacity, entries, entries_error, evicted } = table;
+    write!(f, "application sessions: ")?;
+    match entries_error {
+        0 => write!(f, "{entries}")?,
+        error => write!(f, "about {entries} (give or take {error})")?,
+    }
+    write!(f, " of at most {capacity}")?;
+    let evicted: Vec<String> = evicted
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(kind, count)| format!("{count} {}", Plain(kind)))
+        .collect();
+    if !evicted.is_empty() {
+        write!(f, ", replaced: {}", evicted.join(", "))?;
+    }
+    writeln!(f)
 }
 
 fn group_text(group: &GroupStatus, f: &mut Formatter<'_>) -> fmt::Result {
@@ -310,7 +329,7 @@ impl Display for Share {
 mod tests {
     use super::*;
     use crate::telemetry::status::{
-        AnomalyStatus, Connections, ListenerStatus, LoadSkew, RuleStatus, SessionTable, StickinessStatus,
+        AnomalyStatus, Connections, ListenerStatus, LoadSkew, RuleStatus, StickinessStatus,
     };
 
     fn target(id: &str, state: &str, reason: Option<(&str, &str)>) -> TargetStatus {
@@ -337,7 +356,14 @@ mod tests {
             kernel_assist_detail: "counting".into(),
             workers: 2,
             uptime_seconds: 90_061,
-            session_table: Some(SessionTable { capacity: 100, entries: 5 }),
+            session_table: Some(SessionTable {
+                capacity: 100,
+                entries: 5,
+                entries_error: 2,
+                evicted: [("new", 7), ("returned", 0), ("expired", 1)]
+                    .map(|(kind, count)| (kind.to_owned(), count))
+                    .into(),
+            }),
             listeners: vec![ListenerStatus {
                 name: "web".into(),
                 protocol: "HTTP".into(),
@@ -383,7 +409,7 @@ mod tests {
              kernel assist: on (counting)\n\
              clients: 0 connections open, 0 accepted, 0 requests, 0 retries, 0 tunnels open\n\
              answers of the balancer's own: 502: 3\n\
-             application sessions: 5 of at most 100\n\
+             application sessions: about 5 (give or take 2) of at most 100, replaced: 1 expired, 7 new\n\
              \n\
              listener web: HTTP port 80 -> target group app\n\
              \x20 10 api: path-pattern /api/* -> target group api\n\

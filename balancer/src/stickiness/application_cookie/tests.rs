@@ -145,7 +145,7 @@ fn a_valid_map_binds_no_value_that_a_client_made_up() {
     let made_up = decide(&group, &format!("SID=made-up; {own}"), &fleet, &table, NOW);
     assert_eq!(made_up.target, Some(0), "the name alone is looked at");
     respond(&group, &made_up, A, "", &table, NOW.plus(500));
-    assert_eq!(table.occupied(), 1);
+    assert_eq!(table.occupied().entries, 1);
     assert_eq!(decide(&group, "SID=made-up", &fleet, &table, NOW).target, None);
 }
 

@@ -26,7 +26,7 @@ impl SlotFigures for Slots {
         Connections { open: u64::from(slot.0) + 200, ..Connections::default() }
     }
     fn session_table(&self) -> Option<SessionTable> {
-        Some(SessionTable { capacity: 64, entries: 3 })
+        Some(SessionTable { capacity: 64, entries: 3, ..SessionTable::default() })
     }
 }
 
@@ -170,7 +170,9 @@ fn shards_of_all_workers_are_added_up() {
         assert_eq!((traffic.own_responses["502"], traffic.own_responses["504"]), (1, 0));
     }
     assert_eq!((status.workers, status.reloads, status.draining), (2, 1, true));
-    assert_eq!(status.session_table, Some(SessionTable { capacity: 64, entries: 3 }));
+    let table = status.session_table.unwrap();
+    assert_eq!((table.capacity, table.entries), (64, 3));
+    assert_eq!(table.evicted, ["expired", "new", "returned"].map(|kind| (kind.to_owned(), 0)).into());
     assert_eq!((status.kernel_assist, status.kernel_assist_detail.as_str()), (false, "not root"));
     let group = &status.target_groups[0];
     assert_eq!((group.stickiness.decisions["i"], group.stickiness.decisions["a"]), (7, 0));

@@ -145,7 +145,12 @@ fn status() -> Status {
         workers: 2,
         reloads: 4,
         totals: Totals { retries: 6, ..Totals::default() },
-        session_table: Some(SessionTable { capacity: 1024, entries: 7 }),
+        session_table: Some(SessionTable {
+            capacity: 1024,
+            entries: 7,
+            entries_error: 3,
+            evicted: [("returned".to_owned(), 5)].into(),
+        }),
         listeners: vec![ListenerStatus {
             name: "web".into(),
             load_balancer: "main".into(),
@@ -206,6 +211,8 @@ fn the_text_keeps_the_rules_and_holds_the_figures() {
     assert_eq!(value(&samples, "balancer_responses_total", &[("status", "460")]), 2.0);
     assert_eq!(value(&samples, "balancer_responses_total", &[("status", "502")]), 3.0);
     assert_eq!(value(&samples, "balancer_session_table_entries", &[]), 7.0);
+    assert_eq!(value(&samples, "balancer_session_table_entries_error", &[]), 3.0);
+    assert_eq!(value(&samples, "balancer_session_table_evicted_total", &[("kind", "returned")]), 5.0);
     let pinned = [("target_group", "app"), ("outcome", "pinned")];
     assert_eq!(value(&samples, "balancer_stickiness_decisions_total", &pinned), 90.0);
     let first = [("target_group", "app"), ("target", "127.0.0.1:9001")];

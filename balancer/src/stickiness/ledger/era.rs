@@ -1,0 +1,116 @@
+//! Counts of cookies by when they were set, in parts of one width: a ring of so many parts that those which count are in
+//! it together, and some that clocks may be ahead. Must not know: which cookies count.
+
+use std::sync::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{AcqRel, Relaxed},
+};
+
+use crate::clock::UnixSeconds;
+
+/// Parts that the duration of sessions is counted in: the precision with which one that ended is forgotten.
+pub(super) const PARTS: u32 = 64;
+/// Places for parts: those that count, one that has begun, and some that clocks may be ahead.
+const PLACES: usize = 128;
+
+/// Cookies by the time at which they were set.
+#[derive(Debug)]
+pub(super) struct Era {
+    /// Seconds of a part, at least one.
+    width: AtomicU32,
+    /// Number of the part (upper half), cookies (lower half).
+    parts: [AtomicU64; PLACES],
+}
+
+impl Default for Era {
+    fn default() -> Self {
+        Self { width: AtomicU32::new(1), parts: [const { AtomicU64::new(0) }; PLACES] }
+    }
+}
+
+impl Era {
+    pub(super) fn width(&self) -> u32 {
+        self.width.load(Relaxed).max(1)
+    }
+
+    /// For an era in which nothing is counted.
+    pub(super) fn set_width(&self, width: u32) {
+        self.width.store(width, Relaxed);
+    }
+
+    pub(super) fn is_one_part(&self, one: UnixSeconds, other: UnixSeconds) -> bool {
+        one == other || self.number(one) == self.number(other)
+    }
+
+    pub(super) fn add(&self, at: UnixSeconds) {
+        self.add_many(self.number(at), 1);
+    }
+
+    /// Whether there was one to take.
+    pub(super) fn take(&self, at: UnixSeconds) -> bool {
+        let number = self.number(at);
+        let take = |word| match split(word) {
+            (held, count) if held == number && count > 0 => Some(join(number, count - 1)),
+            _ => None,
+        };
+        self.part(number).is_some_and(|part| part.fetch_update(AcqRel, Relaxed, take).is_ok())
+    }
+
+    /// Those that were set at `oldest` or later, and those of the same part.
+    pub(super) fn count(&self, oldest: UnixSeconds) -> u64 {
+        self.parts_from(oldest).map(|(_, count)| u64::from(count)).sum()
+    }
+
+    /// A time in the first part with any, of those that [`Self::count`] counts.
+    pub(super) fn first_after(&self, oldest: UnixSeconds) -> Option<UnixSeconds> {
+        let number =
+            self.parts_from(oldest).filter(|(_, count)| *count > 0).map(|(number, _)| number).min()?;
+        Some(UnixSeconds(number.saturating_mul(self.width())))
+    }
+
+    /// Empties this era into another one, each cookie there where the last of its part up to now would be.
+    pub(super) fn move_into(&self, other: &Self, now: UnixSeconds) {
+        let oldest = other.number(now).saturating_sub(u32::try_from(PLACES - 1).unwrap_or(0));
+        for part in &self.parts {
+            let (number, count) = split(part.swap(0, AcqRel));
+            let last = number.saturating_add(1).saturating_mul(self.width()).saturating_sub(1);
+            if count > 0 {
+                // What is too old to have a place there gets the oldest.
+                other.add_many(other.number(UnixSeconds(last).min(now)).max(oldest), count);
+            }
+        }
+    }
+
+    fn add_many(&self, number: u32, more: u32) {
+        let Some(part) = self.part(number) else { return };
+        let _ = part.fetch_update(AcqRel, Relaxed, |word| match split(word) {
+            (held, count) if held == number => Some(join(number, count.saturating_add(more))),
+            // What was there is so old that it does not count any more.
+            (held, _) if held < number => Some(join(number, more)),
+            _ => None,
+        });
+    }
+
+    fn parts_from(&self, oldest: UnixSeconds) -> impl Iterator<Item = (u32, u32)> {
+        let oldest = self.number(oldest);
+        let parts = self.parts.iter().map(|part| split(part.load(Relaxed)));
+        parts.filter(move |(number, _)| *number >= oldest)
+    }
+
+    fn number(&self, at: UnixSeconds) -> u32 {
+        at.0 / self.width()
+    }
+
+    fn part(&self, number: u32) -> Option<&AtomicU64> {
+        self.parts.get(number as usize % PLACES)
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
+fn split(word: u64) -> (u32, u32) {
+    ((word >> 32) as u32, word as u32)
+}
+
+fn join(number: u32, count: u32) -> u64 {
+    u64::from(number) << 32 | u64::from(count)
+}

@@ -22,6 +22,7 @@ use crate::{
         log_files::{LogFiles, Outputs},
         privileges::{Account, Belonging},
         signals::{Signal, Signals},
+        system_calls,
     },
     kernel::{Assist, InstanceFolder, Kernel, KernelOptions},
     listener::{self, Worker},
@@ -83,6 +84,11 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
     if let Some(account) = account {
         account.become_it(*kernel.assist() == Assist::Active)?;
         telemetry::log::renounce();
+    }
+    if settings.seccomp
+        && let Err(error) = system_calls::restrict(*kernel.assist() == Assist::Active)
+    {
+        tracing::warn!(reason = %error, "going on without a filter of system calls (seccomp)");
     }
     // From here on there are threads, each with the rights that are left.
     let mut logs = LogFiles::new(&settings.instance, workers);

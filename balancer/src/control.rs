@@ -8,3 +8,4 @@ pub mod log_files;
 pub mod privileges;
 mod resolver;
 pub mod signals;
+pub mod system_calls;

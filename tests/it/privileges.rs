@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use support::{Balancer, Config, Group, Target};
+use support::{Balancer, Config, Group, Target, until};
 
 const NOBODY: &str = "65534";
 
@@ -38,12 +38,15 @@ fn every_thread_has_given_root_up() {
         let mut other = config.clone();
         other.load_balancer_lines = other.load_balancer_lines.replace("stdout", "/dev/zero");
         balancer.reload(&other);
-        let threads = threads(balancer.pid());
-        let names: Vec<&str> = threads.iter().map(|thread| thread["Name"].as_str()).collect();
-        assert!(names.iter().filter(|name| **name == "log-file").count() >= 2, "{names:?}");
+        // A thread has its name a moment after it is there.
+        let threads = until("both logs have their threads", 10.0, || {
+            let threads = threads(balancer.pid());
+            (threads.iter().filter(|thread| thread["Name"] == "log-file").count() == 2).then_some(threads)
+        });
         for thread in &threads {
             let name = &thread["Name"];
             assert_eq!(thread["NoNewPrivs"], "1", "{name}");
+            assert_eq!(thread["Seccomp"], "2", "{name}: system calls are filtered");
             for ids in ["Uid", "Gid"] {
                 assert!(thread[ids].split(' ').all(|id| id == NOBODY), "{name}: {ids} {}", thread[ids]);
             }

@@ -68,6 +68,11 @@ pub(super) static BALANCER: Table = Table {
             "The user to become once sockets are bound and the kernel side is loaded.",
         ),
         Attribute::new(
+            "seccomp",
+            Kind::Choice { allowed: &["on", "off"], default: "on", later: &[] },
+            "Whether system calls are taken away that a running balancer never makes: see SECURITY.md.",
+        ),
+        Attribute::new(
             "key_file",
             Kind::Text { allowed: "an absolute path", default: "stickiness.key in `state_dir`" },
             "The secrets that stickiness cookies are signed with: 1 to 8 of 32 bytes each.",
@@ -135,6 +140,7 @@ fn read(fields: &Fields<'_>) -> BalancerSettings {
         admin_address: admin_address(fields),
         admin_hosts: admin_hosts(fields),
         user: user(fields),
+        seccomp: fields.choice("seccomp") != "off",
         key_file: path(fields, "key_file"),
         session_table_size: u32::try_from(fields.whole("session_table_size")).unwrap_or(u32::MAX),
         log_format: match fields.choice("log_format") {

@@ -21,6 +21,8 @@ pub struct BalancerSettings {
     pub admin_hosts: Vec<String>,
     /// The user to become once sockets are bound and the kernel side is loaded; default none: stay who one is.
     pub user: Option<String>,
+    /// Whether system calls that are never made are taken away; default yes.
+    pub seccomp: bool,
     /// Stickiness secrets: 1 to 8 of 32 bytes each; default `<state_dir>/stickiness.key`.
     pub key_file: Option<PathBuf>,
     /// How many application sessions the session table is sized for; 1,024 to 67,108,864, default 1,048,576.

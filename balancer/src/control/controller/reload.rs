@@ -165,6 +165,7 @@ impl Controller {
             ("admin_address", old.admin_address != new.admin_address),
             ("admin_hosts", old.admin_hosts != new.admin_hosts),
             ("user", old.user != new.user),
+            ("seccomp", old.seccomp != new.seccomp),
             ("session_table_size", old.session_table_size != new.session_table_size),
             ("log_format", old.log_format != new.log_format),
         ];

@@ -3,6 +3,7 @@
 
 mod admission;
 mod again;
+mod attempts;
 mod client;
 mod connected;
 mod context;

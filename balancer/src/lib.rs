@@ -14,6 +14,7 @@ pub mod id;
 pub mod kernel;
 pub mod listener;
 pub mod model;
+pub mod panics;
 pub mod regular_file;
 pub mod response;
 pub mod rules;

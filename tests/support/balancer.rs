@@ -41,6 +41,8 @@ pub struct Balancer {
     pub without_capabilities: bool,
     /// A file that the next start sees as `/etc/hosts`, in a mount namespace of its own; needs root.
     pub hosts: Option<PathBuf>,
+    /// Variables of the environment of the next start.
+    pub environment: Vec<(&'static str, String)>,
     /// Where it accepts.
     pub address: SocketAddr,
     /// Its admin endpoint.
@@ -90,6 +92,7 @@ impl Balancer {
             descriptors: None,
             without_capabilities: false,
             hosts: None,
+            environment: Vec::new(),
             address,
             admin,
         };
@@ -172,6 +175,7 @@ impl Balancer {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
         let mut command = self.command();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).env("NO_COLOR", "1");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.child = Some(command.spawn().unwrap());
     }
 

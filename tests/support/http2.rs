@@ -102,7 +102,11 @@ pub fn block<N: AsRef<[u8]>, V: AsRef<[u8]>>(fields: &[(N, V)]) -> Vec<u8> {
 
 /// The status of a response's header block: its first field (RFC 9113, section 8.3), made for a client that
 /// allows no table.
-fn status(block: &[u8]) -> u16 {
+///
+/// # Panics
+/// When the block is of no response.
+#[must_use]
+pub fn status(block: &[u8]) -> u16 {
     let block = &block[block.iter().take_while(|byte| **byte & 0xe0 == 0x20).count()..];
     if block[0] >= 0x80 {
         return [200, 204, 206, 304, 400, 404, 500][usize::from(block[0] - 0x88)];

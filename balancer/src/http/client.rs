@@ -78,6 +78,16 @@ pub(super) struct Client {
     snapshot: Rc<Taken>,
     watched: Watched,
     born_millis: u64,
+    /// Whether the time for the next head runs already.
+    armed: bool,
+}
+
+/// What a connection begins with.
+enum Begins {
+    Http1,
+    Http2,
+    /// Nothing came, or the client is gone.
+    Nothing,
 }
 
 /// What reading a head came to.
@@ -93,12 +103,17 @@ pub async fn serve(context: Rc<Context>, accepted: Accepted) {
         let may_be_http2 = !client.stream.is_secure()
             && client.listener.http2_prior_knowledge
             && client.listener.load_balancer.enable_http2;
-        if client.stream.is_http2() || (may_be_http2 && client.begins_with_http2().await) {
-            h2::serve(Rc::clone(&context), client.hand_over()).await;
-        } else {
-            client.run().await;
-            context.buffers.give(std::mem::take(&mut client.buffer));
+        let begins = match (client.stream.is_http2(), may_be_http2) {
+            (true, _) => Begins::Http2,
+            (false, true) => client.begins().await,
+            (false, false) => Begins::Http1,
+        };
+        match begins {
+            Begins::Http2 => return h2::serve(Rc::clone(&context), client.hand_over()).await,
+            Begins::Http1 => client.run().await,
+            Begins::Nothing => {}
         }
+        context.buffers.give(std::mem::take(&mut client.buffer));
     }
 }
 
@@ -129,19 +144,21 @@ impl Client {
             snapshot,
             watched,
             born_millis: context.clock.millis(),
+            armed: false,
         })
     }
 
-    /// Whether the first bytes are those that HTTP/2 begins with (RFC 9113, section 3.3).
-    async fn begins_with_http2(&mut self) -> bool {
+    /// Looks whether the first bytes are those that HTTP/2 begins with (RFC 9113, section 3.3). The time for them is part
+    /// of that for a first head of HTTP/1.1.
+    async fn begins(&mut self) -> Begins {
         let watch = Rc::clone(self.watch());
         self.arm_idle();
+        self.armed = true;
         watch.set_idle(true);
-        // Whatever ends a wait in here is left to who reads HTTP/1.1.
         let readable = watch.within(poll_fn(|cx| self.stream.poll_read_ready(cx))).await;
         watch.set_idle(false);
         if !matches!(readable, Ok(Ok(()))) {
-            return false;
+            return Begins::Nothing;
         }
         self.buffer = self.context.buffers.take();
         loop {
@@ -151,11 +168,17 @@ impl Client {
             let filled = watch.within(poll_fn(|cx| buffer.poll_fill(cx, stream, BUFFER_SIZE))).await;
             watch.set_idle(false);
             let bytes = self.buffer.bytes();
-            if !matches!(filled, Ok(Ok(1..))) || !PREFACE.starts_with(bytes) {
-                return bytes.starts_with(PREFACE);
-            }
-            if bytes.len() == PREFACE.len() {
-                return true;
+            match filled {
+                Ok(Ok(1..)) if bytes.starts_with(PREFACE) => return Begins::Http2,
+                Ok(Ok(1..)) if PREFACE.starts_with(bytes) => {}
+                Ok(Ok(1..)) => return Begins::Http1,
+                _ if bytes.is_empty() => return Begins::Nothing,
+                // What there is may be the beginning of a head of HTTP/1.1, which has taken its time.
+                Err(Interrupt::TimedOut) => {
+                    self.arm(Duration::ZERO);
+                    return Begins::Http1;
+                }
+                _ => return Begins::Http1,
             }
         }
     }
@@ -317,7 +340,9 @@ impl Client {
         let mut scanner = HeadScanner::default();
         let mut begun = false;
         let watch = Rc::clone(self.watch());
-        self.arm_idle();
+        if !std::mem::take(&mut self.armed) {
+            self.arm_idle();
+        }
         if self.buffer.is_empty() {
             if !self.may_stay() && self.context.clock.millis() > self.born_millis {
                 return Reading::Nothing;

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     again::Again,
+    attempts::Attempts,
     client::Client,
     failure,
     plan::Plan,
@@ -30,9 +31,6 @@ use crate::{
         pump::{Pump, PumpError, has_bare_line_end},
     },
 };
-
-/// Connecting is given up when this many targets did not answer in time.
-pub(super) const MOST_CONNECT_TIMEOUTS: usize = 3;
 
 /// What becomes of the client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +65,7 @@ enum Body {
 /// Carries the request out.
 pub(super) async fn exchange(client: &mut Client, mut plan: Plan) -> After {
     let mut again = Again::default();
-    let mut timeouts = 0;
+    let mut attempts = Attempts::default();
     loop {
         let (fault, body) = match attempt(client, &mut plan, again.is_fresh()).await {
             Attempt::Over(after) => {
@@ -81,8 +79,7 @@ pub(super) async fn exchange(client: &mut Client, mut plan: Plan) -> After {
                 (fault, Body::Read)
             }
             Attempt::Unreachable(fault) => {
-                timeouts += usize::from(fault.cause.is_timeout());
-                if timeouts < MOST_CONNECT_TIMEOUTS && plan.turn_elsewhere(&client.context) {
+                if attempts.may_turn(fault.cause.is_timeout()) && plan.turn_elsewhere(&client.context) {
                     client.context.counters.retries.inc();
                     continue;
                 }

@@ -5,6 +5,7 @@
 mod download;
 mod fault;
 mod head;
+mod lease;
 mod relay;
 mod stream;
 mod to_http1;
@@ -30,12 +31,14 @@ use tokio::{
 
 use super::{Context, connected::Connected, context::Taken};
 use crate::{
+    panics,
     snapshot::ListenerView,
-    telemetry::counters::ListenerShard,
+    telemetry::counters::{ListenerRuntime, ListenerShard, OpenNow, Openable},
     wire::{
         buffer::Buffer,
         deadline::{Interrupt, Watch, Watched},
         meter::{Fault, Meter, Metered},
+        screen::{Paths, Screened},
     },
 };
 
@@ -61,9 +64,13 @@ struct Session {
     context: Rc<Context>,
     connected: Rc<Connected>,
     secure: bool,
+    /// The figures of the listener that the connection began at: what is open is counted there to its end.
+    runtime: Arc<ListenerRuntime>,
     /// The listener, and the snapshot it is of: what the one names by number is in the other.
     view: RefCell<(Rc<Taken>, Arc<ListenerView>)>,
     watch: Rc<Watch>,
+    meter: Rc<Meter>,
+    paths: Rc<Paths>,
     born_millis: u64,
     open: Cell<u32>,
     ending: Cell<bool>,
@@ -98,18 +105,23 @@ where
     let Handover { stream, secure, before, connected, snapshot, listener, watched, born_millis } = handover;
     let stream = Metered::new(stream, before, context.clock.millis());
     let meter = Rc::clone(stream.meter());
+    let paths = Rc::new(Paths::default());
+    let stream = Screened::of_client(stream, Rc::clone(&paths));
     let watch = Rc::clone(watched.watch());
     let session = Rc::new(Session {
         context,
         connected,
         secure,
+        runtime: Arc::clone(&listener.runtime),
         view: RefCell::new((snapshot, listener)),
         watch: Rc::clone(&watch),
+        meter: Rc::clone(&meter),
+        paths,
         born_millis,
         open: Cell::new(0),
         ending: Cell::new(false),
     });
-    session.figures(|shard| shard.http2_connections_opened.inc());
+    let _open = OpenNow::begin(&session.runtime, session.context.worker, Openable::Http2Connection);
     // Whoever drains or stops listening has to reach it at any time: it ends in its own way.
     watch.set_idle(true);
     session.arm();
@@ -118,7 +130,6 @@ where
         run(&session, connection, &meter).await;
     }
     session.count(&meter);
-    session.figures(|shard| shard.http2_connections_closed.inc());
 }
 
 fn settings() -> server::Builder {
@@ -151,6 +162,7 @@ where
         let next = poll_fn(|cx| {
             meter.pass_time(session.context.clock.millis());
             let polled = connection.poll_accept(cx);
+            meter.look_for_written();
             if let Some(fault) = meter.fault()
                 && !faulted
             {
@@ -163,6 +175,7 @@ where
         });
         match session.watch.within(next).await {
             Ok(Event::Request(request, respond)) => {
+                panics::provoke(b"http2-connection");
                 requests += 1;
                 if requests >= MOST_REQUESTS || !session.may_stay() {
                     session.end(|| connection.graceful_shutdown());
@@ -263,7 +276,7 @@ struct Open(Rc<Session>);
 impl Open {
     fn begin(session: &Rc<Session>) -> Self {
         session.open.set(session.open.get() + 1);
-        session.figures(|shard| shard.http2_streams_opened.inc());
+        session.runtime.shard(session.context.worker).http2_streams_opened.inc();
         session.arm();
         Self(Rc::clone(session))
     }
@@ -272,7 +285,7 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.open.set(self.0.open.get().saturating_sub(1));
-        self.0.figures(|shard| shard.http2_streams_closed.inc());
+        self.0.runtime.shard(self.0.context.worker).http2_streams_closed.inc();
         self.0.arm();
     }
 }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     clock::{UnixSeconds, monotonic_now},
     model::{HeaderEdits, ProtocolVersion, RequestHead, ResponseHead, Version},
+    panics,
     response::answer::Answer,
     rules::{Act, Chosen, Forward},
     snapshot::{ListenerId, ListenerView},
@@ -191,6 +192,7 @@ impl Plan {
         mut memory: Vec<u8>,
         entry: &mut Entry,
     ) -> Result<Self, Refusal> {
+        panics::provoke(request.target);
         let shard = context.listener_shard(listener);
         shard.requests.inc();
         entry.request(request, route);

@@ -6,6 +6,8 @@ use tokio::io::AsyncWrite as _;
 
 use super::client::Client;
 use crate::{
+    panics,
+    telemetry::counters::{OpenNow, Openable},
     upstream::Connection,
     wire::{
         buffer::Buffer,
@@ -22,7 +24,8 @@ pub(super) async fn tunnel(
     inbound: &mut Buffer,
     head: Pump,
 ) {
-    client.shard().tunnels_opened.inc();
+    let _open = OpenNow::begin(&client.listener.runtime, client.context.worker, Openable::Tunnel);
+    panics::provoke(b"tunnel");
     client.entry.tunnel();
     client.began = None;
     let mut down = Pump::new(head.into_memory(), Framing::UntilClose, Delivery::AsIs);
@@ -65,5 +68,4 @@ pub(super) async fn tunnel(
     let _ = watch.within(both).await;
     client.count_received(up.moved());
     client.count_returned(down.moved());
-    client.shard().tunnels_closed.inc();
 }

@@ -14,7 +14,7 @@ use crate::{
     response::answer::Answer,
     snapshot::{ListenerId, ListenerView},
     telemetry::{
-        counters::{Cause, ClientCertRefusal},
+        counters::{Cause, ClientCertRefusal, OpenNow, Openable},
         quiet::Kind,
     },
     tls::{ClientCertificate, refusal, take_chosen},
@@ -32,8 +32,7 @@ pub(super) async fn begin(context: Rc<Context>, socket: TcpStream, peer: SocketA
     // A reload may have removed it between the client's coming and this.
     let Some(view) = context.snapshot().listener(listener).cloned() else { return };
     // Kept apart: the settings of the view do not have to last as long as the connection.
-    let runtime = Arc::clone(&view.runtime);
-    runtime.shard(context.worker).connections_accepted.inc();
+    let _open = OpenNow::begin(&view.runtime, context.worker, Openable::Connection);
     let accepted = match view.tls.clone() {
         None => Some(Accepted {
             stream: ClientStream::Plain(socket),
@@ -60,7 +59,6 @@ pub(super) async fn begin(context: Rc<Context>, socket: TcpStream, peer: SocketA
     if let Some(accepted) = accepted {
         serve(Rc::clone(&context), accepted).await;
     }
-    runtime.shard(context.worker).connections_closed.inc();
 }
 
 /// What came of a handshake.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 pub use self::{
     cause::{Cause, Causes, Fault},
-    listener::{ListenerRuntime, ListenerRuntimes, ListenerShard},
+    listener::{ListenerRuntime, ListenerRuntimes, ListenerShard, OpenNow, Openable},
 };
 use super::{histogram::Histogram, notes::Notes};
 

@@ -28,6 +28,7 @@ use crate::{
     id::Slot,
     kernel::{Assist, Tables},
     model::{Action, Classification, StickinessKind, StickinessSettings},
+    panics,
     snapshot::{ListenerView, Snapshot},
     stickiness::{Evicted, GroupOutcome, Occupancy, Outcome},
     target_group::{GroupView, TargetView},
@@ -352,6 +353,7 @@ fn totals(workers: &[Arc<WorkerCounters>], listeners: &[Arc<ListenerRuntime>]) -
     Totals {
         traffic: traffic(&listeners.iter().flat_map(|listener| listener.shards()).collect::<Vec<_>>()),
         accept_pauses: all(|worker| &worker.accept_pauses),
+        panics: panics::count(),
         retries: all(|worker| &worker.retries),
         target_connects: all(|worker| &worker.target_connects),
         target_reuses: all(|worker| &worker.target_reuses),

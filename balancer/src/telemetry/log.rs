@@ -30,7 +30,10 @@ use tracing_subscriber::{
 };
 
 use super::quiet;
-use crate::model::{LogFormat, LogLevel};
+use crate::{
+    model::{LogFormat, LogLevel},
+    panics,
+};
 
 /// Overrides the configured level, in the language of `tracing_subscriber::EnvFilter`.
 pub const FILTER_VARIABLE: &str = "BALANCER_LOG";
@@ -213,7 +216,10 @@ pub fn init(format: LogFormat, level: LogLevel) -> io::Result<()> {
     let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
     let subscriber = tracing_subscriber::registry().with(filter).with(layer(format, colour, queue.clone()));
     if subscriber.try_init().is_ok() && INSTALLED.set(Installed { queue, filter: handle, fixed }).is_ok() {
-        std::panic::set_hook(Box::new(|panic| tracing::error!("internal error, please report it: {panic}")));
+        std::panic::set_hook(Box::new(|panic| {
+            panics::note();
+            tracing::error!("internal error, please report it: {panic}");
+        }));
     }
     if environment.is_some_and(|text| !fixed && !text.trim().is_empty()) {
         tracing::warn!("{FILTER_VARIABLE} is not a log filter and is ignored");

@@ -198,6 +198,11 @@ fn totals(families: &mut Families<'_>, totals: &Totals) -> fmt::Result {
         totals.accept_pauses,
     )?;
     families.counter(
+        "balancer_panics",
+        "Faults of the balancer itself, each of which ended one connection; to be reported.",
+        totals.panics,
+    )?;
+    families.counter(
         "balancer_retries",
         "Requests sent again, to another target or on a fresh connection.",
         totals.retries,

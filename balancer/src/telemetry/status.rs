@@ -87,6 +87,8 @@ pub struct Totals {
     pub traffic: Traffic,
     /// Times accepting paused because file descriptors ran out.
     pub accept_pauses: u64,
+    /// Faults of the balancer itself, each of which ended one connection.
+    pub panics: u64,
     /// Requests sent again, to another target or on a fresh connection.
     pub retries: u64,
     /// Connections opened to targets.

@@ -312,7 +312,8 @@ impl<'a> Request<'a> {
         if method.len() + target.len() > MAX_LINE {
             return Err(HeadError::LineTooLong);
         }
-        if !target.is_ascii() {
+        // What HTTP/1.1 has no place for, and what it would have to be percent-encoded for.
+        if !target.iter().all(u8::is_ascii_graphic) {
             return Err(HeadError::Malformed);
         }
         let mut fields = Fields::default();
@@ -350,6 +351,8 @@ impl<'a> Request<'a> {
             Framing::Empty => Framing::Chunked,
             framing => framing,
         };
+        let expects_continue =
+            fields.of(Kind::Expect).any(|value| value.eq_ignore_ascii_case(b"100-continue"));
         Ok(Self {
             method,
             target,
@@ -358,7 +361,7 @@ impl<'a> Request<'a> {
             framing,
             host: Some(host),
             keep_alive: true,
-            expects_continue: false,
+            expects_continue,
             upgrade: None,
         })
     }

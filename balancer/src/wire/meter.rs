@@ -10,7 +10,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::Notify,
+};
 
 use super::buffer::Buffer;
 
@@ -51,6 +54,10 @@ pub struct Meter {
     fault: Cell<Option<Fault>>,
     received: Cell<u64>,
     sent: Cell<u64>,
+    /// Whether nothing was written since all was last flushed.
+    clean: Cell<bool>,
+    awaiting: Cell<usize>,
+    written: Notify,
 }
 
 impl Meter {
@@ -61,6 +68,9 @@ impl Meter {
             fault: Cell::new(None),
             received: Cell::new(0),
             sent: Cell::new(0),
+            clean: Cell::new(true),
+            awaiting: Cell::new(0),
+            written: Notify::new(),
         }
     }
 
@@ -80,6 +90,20 @@ impl Meter {
     #[must_use]
     pub fn take_sent(&self) -> u64 {
         self.sent.take()
+    }
+
+    /// Waits until all that whoever writes has to write at the next occasion is written.
+    pub async fn written(&self) {
+        self.awaiting.set(self.awaiting.get() + 1);
+        self.written.notified().await;
+    }
+
+    /// To be called when whoever writes has done what it could.
+    pub fn look_for_written(&self) {
+        if self.awaiting.get() > 0 && self.clean.get() {
+            self.awaiting.set(0);
+            self.written.notify_waiters();
+        }
     }
 
     /// Gives credit for the time since the last call.
@@ -207,6 +231,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
 
 impl<S: AsyncWrite + Unpin> Metered<S> {
     fn note_written(&self, result: &Poll<io::Result<usize>>) {
+        self.meter.clean.set(false);
         if let Poll::Ready(Ok(written)) = result {
             let written = *written as u64;
             self.meter.earn(written / BYTES_PER_CREDIT);
@@ -237,7 +262,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.meter.clean.set(matches!(flushed, Poll::Ready(Ok(()))));
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

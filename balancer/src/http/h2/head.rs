@@ -24,11 +24,13 @@ pub(super) struct Head {
     parts: Parts,
     cookies: Option<Vec<u8>>,
     bodiless: bool,
+    /// The path, where the engine does not tell it as it came.
+    path: Option<Box<[u8]>>,
     protocol: Option<Result<Key, HeadError>>,
 }
 
 impl Head {
-    pub(super) fn new(request: http::Request<RecvStream>) -> (Self, RecvStream) {
+    pub(super) fn new(request: http::Request<RecvStream>, path: Option<Box<[u8]>>) -> (Self, RecvStream) {
         let (parts, body) = request.into_parts();
         let crumbs = || parts.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
         let cookies = crumbs().nth(1).map(|_| crumbs().collect::<Vec<_>>().join(&b"; "[..]));
@@ -37,7 +39,7 @@ impl Head {
             let key = (protocol.as_str() == "websocket").then(Key::random).flatten();
             key.ok_or(HeadError::TransferCoding)
         });
-        (Self { parts, cookies, bodiless, protocol }, body)
+        (Self { parts, cookies, bodiless, path, protocol }, body)
     }
 
     /// Bytes of what the head says; how few of them it took to say it is the engine's secret.
@@ -60,7 +62,8 @@ impl Head {
     /// Why it is none that can be forwarded.
     pub(super) fn request(&self) -> Result<Request<'_>, HeadError> {
         let uri = &self.parts.uri;
-        let target = uri.path_and_query().map_or("", |path| path.as_str());
+        let target = uri.path_and_query().map_or("", |path| path.as_str()).as_bytes();
+        let target = self.path.as_deref().unwrap_or(target);
         let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
         let joined =
             self.cookies.as_ref().map(|value| HeaderField { name: &b"cookie"[..], value: value.as_slice() });
@@ -77,17 +80,17 @@ impl Head {
             .chain(handshake);
         let method = self.parts.method.as_str().as_bytes();
         // A CONNECT names no path (RFC 9113, section 8.5); it is refused whatever it names.
-        let target = if target.is_empty() { "/" } else { target };
-        let well_formed = target.starts_with('/') || (target == "*" && method == b"OPTIONS");
+        let target = if target.is_empty() { b"/" } else { target };
+        let well_formed = target.starts_with(b"/") || (target == b"*" && method == b"OPTIONS");
         if !well_formed {
             return Err(HeadError::Malformed);
         }
         if key.is_some() {
             // What follows is no body of the request but what the other protocol says.
-            let request = Request::of_fields(b"GET", target.as_bytes(), authority, lines, true)?;
+            let request = Request::of_fields(b"GET", target, authority, lines, true)?;
             return Ok(Request { upgrade: Some(b"websocket".into()), ..request });
         }
-        Request::of_fields(method, target.as_bytes(), authority, lines, self.bodiless)
+        Request::of_fields(method, target, authority, lines, self.bodiless)
     }
 }
 

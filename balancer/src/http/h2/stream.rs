@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{Reason, RecvStream, server::SendResponse};
+use h2::{Reason, RecvStream, SendStream, server::SendResponse};
 
 use super::{LINGER, Open, Session, head, head::Head, to_http1, to_http2, websocket::Key};
 use crate::{
@@ -18,8 +18,8 @@ use crate::{
     http::{
         Context,
         again::Again,
+        attempts::Attempts,
         entry::Entry,
-        exchange::MOST_CONNECT_TIMEOUTS,
         forward::Route,
         plan::{Plan, Refusal},
     },
@@ -27,11 +27,11 @@ use crate::{
     response::answer::Answer,
     snapshot::ListenerView,
     telemetry::counters::{Cause, Fault},
-    wire::deadline::{Watch, Watched},
+    wire::{
+        deadline::{Watch, Watched},
+        meter::Meter,
+    },
 };
-
-/// Connections in a row that may turn out to be at their end.
-const MOST_STALE: usize = 3;
 
 /// How much of a body that nobody wants is taken.
 const LINGER_BYTES: usize = 1 << 20;
@@ -42,9 +42,10 @@ pub(super) enum Attempt {
     Over,
     /// The target did not take the connection.
     Unreachable(Fault),
-    /// A connection kept was dead; nothing came back and nothing was consumed.
-    Stale(Fault),
-    /// The same of one to an HTTP/1.1 target.
+    /// The target ended a connection, kept or new, and has not seen the request, of which nothing was consumed.
+    Unseen(Fault),
+    /// The connection ended before anything came back: the target may have seen the request, which does no harm twice
+    /// and of which nothing was consumed.
     Ended {
         /// How.
         fault: Fault,
@@ -83,6 +84,9 @@ pub(super) struct Stream {
     pub(super) entry: Entry,
     /// When it began; nothing once it is a tunnel.
     pub(super) began: Option<Instant>,
+    /// Whether it was asked for its body.
+    invited: bool,
+    meter: Rc<Meter>,
     watched: Watched,
 }
 
@@ -102,7 +106,8 @@ pub(super) async fn serve(
         return respond.send_reset(Reason::REFUSED_STREAM);
     }
     let mut entry = Entry::begin(&context, &listener, &session.connected);
-    let (head, body) = Head::new(request);
+    let path = session.paths.take(respond.stream_id().into());
+    let (head, body) = Head::new(request, path);
     if entry.is_open() {
         entry.received(head.size());
     }
@@ -138,6 +143,8 @@ pub(super) async fn serve(
         secure: session.secure,
         entry,
         began: Some(began),
+        invited: false,
+        meter: Rc::clone(&session.meter),
         watched,
     };
     match planned {
@@ -156,8 +163,7 @@ pub(super) async fn serve(
 
 async fn exchange(stream: &mut Stream, mut plan: Plan) {
     let mut again = Again::default();
-    let mut stale = 0;
-    let mut timeouts = 0;
+    let mut attempts = Attempts::default();
     loop {
         let attempt = match plan.group().map(|group| group.settings.protocol_version) {
             Some(ProtocolVersion::Http2 | ProtocolVersion::Grpc) if plan.wishes.upgrade => {
@@ -169,31 +175,32 @@ async fn exchange(stream: &mut Stream, mut plan: Plan) {
             }
             _ => to_http1::attempt(stream, &mut plan, again.is_fresh()).await,
         };
-        let fault = match attempt {
+        let context = Rc::clone(&stream.context);
+        let (goes_on, fault) = match attempt {
             Attempt::Over => return,
-            Attempt::Stale(_) if stale < MOST_STALE => {
-                stale += 1;
-                stream.context.counters.retries.inc();
-                continue;
+            Attempt::Unseen(fault) => {
+                let fresh = attempts.may_refresh();
+                (fresh || (attempts.may_turn(false) && plan.turn_elsewhere(&context)), fault)
             }
             Attempt::Ended { fault, reused } => {
-                if again.after_end(&stream.context, &mut plan, reused) {
+                // Of shared connections one after the other can be at its end.
+                let reused = reused && attempts.may_refresh();
+                if again.after_end(&context, &mut plan, reused) {
                     continue;
                 }
-                fault
+                (false, fault)
             }
             Attempt::Unreachable(fault) => {
-                timeouts += usize::from(fault.cause.is_timeout());
-                if timeouts < MOST_CONNECT_TIMEOUTS && plan.turn_elsewhere(&stream.context) {
-                    stream.context.counters.retries.inc();
-                    continue;
-                }
-                fault
+                let timed_out = fault.cause.is_timeout() || fault.cause == Cause::TargetBusy;
+                (attempts.may_turn(timed_out) && plan.turn_elsewhere(&context), fault)
             }
-            Attempt::Stale(fault) | Attempt::Failed(fault) => fault,
+            Attempt::Failed(fault) => (false, fault),
         };
-        plan.count_failure(&stream.context, fault.cause);
-        return stream.answer(&Answer::error(fault.cause), plan.wishes.to_head);
+        if !goes_on {
+            plan.count_failure(&context, fault.cause);
+            return stream.answer(&Answer::error(fault.cause), plan.wishes.to_head);
+        }
+        context.counters.retries.inc();
     }
 }
 
@@ -208,6 +215,27 @@ impl Stream {
 
     pub(super) fn arm(&self, span: Duration) {
         self.watch().arm(self.context.clock.millis(), span);
+    }
+
+    /// Has a client go on that waits with its body for a word (RFC 9110, section 10.1.1): once its target is found.
+    /// False: it is gone.
+    pub(super) fn invite(&mut self, plan: &Plan) -> bool {
+        if !plan.wishes.expects_continue || std::mem::replace(&mut self.invited, true) {
+            return true;
+        }
+        let mut invitation = http::Response::new(());
+        *invitation.status_mut() = http::StatusCode::CONTINUE;
+        self.respond.send_informational(invitation).is_ok()
+    }
+
+    /// Tells the client that this is not the whole response. What there is of it goes first: a reset would destroy what
+    /// still waits to be written, the head along with it.
+    pub(super) async fn break_off(&mut self, plan: &Plan, sink: &mut SendStream<Bytes>, fault: &Fault) {
+        let context = Rc::clone(&self.context);
+        plan.cut_short(&context, &mut self.entry, fault);
+        self.arm(LINGER);
+        let _ = self.watch().within(self.meter.written()).await;
+        sink.send_reset(Reason::INTERNAL_ERROR);
     }
 
     /// Takes what the client still sends of its body once it has its answer, for a while and up to a bound, as with

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{Reason, SendStream};
+use h2::SendStream;
 
 use super::{
     download::{Download, DownloadError},
@@ -67,6 +67,9 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -
     };
     plan.count_sending(&context);
     stream.entry.sent();
+    if !stream.invite(plan) {
+        return stream.client_gone(plan.wishes.framing == Framing::Empty);
+    }
     let mut sending = Upload::new(std::mem::take(&mut plan.head), plan.wishes.framing);
     sending.filter(&stream.listener.trailers);
     let mut transfer = Transfer {
@@ -293,9 +296,9 @@ impl Transfer {
             Ok(Ok(())) => Outcome::Done { target_stays: answered.target_stays },
             Ok(Err(DownloadError::Client)) => Outcome::Over,
             // The head is out: only a reset tells the client that this is not the whole response.
-            Ok(Err(DownloadError::Target(fault))) => cut_short(stream, plan, answered, &fault),
+            Ok(Err(DownloadError::Target(fault))) => cut_short(stream, plan, answered, &fault).await,
             Err(interrupt) => {
-                cut_short(stream, plan, answered, &of_interrupt(interrupt, Cause::TimedOutInBody))
+                cut_short(stream, plan, answered, &of_interrupt(interrupt, Cause::TimedOutInBody)).await
             }
         }
     }
@@ -319,10 +322,8 @@ impl Transfer {
 }
 
 #[cold]
-fn cut_short(stream: &mut Stream, plan: &Plan, mut answered: Answered, fault: &Fault) -> Outcome {
-    let context = Rc::clone(&stream.context);
-    plan.cut_short(&context, &mut stream.entry, fault);
-    answered.sink.send_reset(Reason::INTERNAL_ERROR);
+async fn cut_short(stream: &mut Stream, plan: &Plan, mut answered: Answered, fault: &Fault) -> Outcome {
+    stream.break_off(plan, &mut answered.sink, fault).await;
     Outcome::Over
 }
 

@@ -5,29 +5,24 @@ use std::{
     future::poll_fn,
     rc::Rc,
     task::{Context as TaskContext, Poll},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream, client::ResponseFuture};
-use tokio::task::spawn_local;
 
 use super::{
     fault, head,
+    lease::{Leasing, Unleased},
     relay::{Relay, RelayError},
-    stream::{Attempt, Stream, unless_reset},
+    stream::{Attempt, Stream},
 };
 use crate::{
     http::{
-        Context,
         plan::Plan,
-        reach::{InFlight, TLS_HANDSHAKE, connector, of_interrupt},
+        reach::{InFlight, TLS_HANDSHAKE, of_interrupt},
     },
     telemetry::counters::{Cause, Fault},
-    upstream::{
-        Destination,
-        multiplex::{self, Lease, Opening, Patience},
-    },
+    upstream::multiplex::Patience,
     wire::{deadline::Interrupt, head::Framing},
 };
 
@@ -47,35 +42,25 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan) -> Attempt {
     let watch = Rc::clone(stream.watch());
     let patience =
         Patience { connect: stream.listener.load_balancer.connect_timeout, handshake: TLS_HANDSHAKE };
-    // Who opens the connection keeps the exact time, and knows what took it.
-    let most = if destination.tls.is_some() { 2 * TLS_HANDSHAKE } else { Duration::ZERO };
-    stream.arm(patience.connect + most);
-    let leasing = lease(&context, patience, &destination);
-    let leased = match watch.within(unless_reset(stream, leasing)).await {
-        Ok(None) => return stream.client_gone(plan.wishes.framing == Framing::Empty),
-        Ok(Some(leased)) => leased,
-        Err(Interrupt::TimedOut) => Err(Cause::TargetConnectionTimedOut.into()),
-        Err(interrupt) => return Attempt::Failed(of_interrupt(interrupt, Cause::TargetConnectionTimedOut)),
-    };
-    let lease = match leased {
+    let leasing = Leasing { context: &context, watch: &watch, patience, destination: &destination };
+    let mut lease = match leasing.lease(stream).await {
         Ok(lease) => lease,
-        Err(fault) => {
+        Err(Unleased::ClientGone) => return stream.client_gone(plan.wishes.framing == Framing::Empty),
+        Err(Unleased::Interrupted(fault)) => return Attempt::Failed(fault),
+        Err(Unleased::Fault(fault)) => {
             plan.target_failed(&context, &fault);
             return Attempt::Unreachable(fault);
         }
     };
     stream.arm_idle();
-    let mut sender = lease.sender();
+    if !stream.invite(plan) {
+        return stream.client_gone(plan.wishes.framing == Framing::Empty);
+    }
     let bodiless = plan.wishes.framing == Framing::Empty;
-    let sent = match watch.within(poll_fn(|cx| sender.poll_ready(cx))).await {
-        Ok(Ok(())) => sender.send_request(request, bodiless).ok(),
-        Ok(Err(_)) => None,
-        Err(interrupt) => return Attempt::Failed(of_interrupt(interrupt, Cause::TargetTimedOut)),
-    };
-    let Some((response, sink)) = sent else {
+    let Ok((response, sink)) = lease.sender.send_request(request, bodiless) else {
         // The target let the connection end; nothing was sent.
         lease.retire();
-        return Attempt::Stale(Cause::TargetHttp2Ended.into());
+        return Attempt::Unseen(Cause::TargetHttp2Ended.into());
     };
     plan.count_sending(&context);
     stream.entry.sent();
@@ -87,9 +72,16 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan) -> Attempt {
     match outcome {
         Outcome::Over => Attempt::Over,
         Outcome::Gone => stream.client_gone(transfer.up.is_done()),
+        Outcome::Unseen(fault) => {
+            lease.retire();
+            Attempt::Unseen(fault)
+        }
         Outcome::Ended(fault) => {
             lease.retire();
-            Attempt::Stale(fault)
+            if !transfer.reused {
+                plan.target_failed(&context, &fault);
+            }
+            Attempt::Ended { fault, reused: transfer.reused }
         }
         Outcome::Refused(fault) => {
             plan.target_failed(&context, &fault);
@@ -104,46 +96,14 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan) -> Attempt {
     }
 }
 
-/// A place on a connection: one that is there, or one that is opened for all who wait for one.
-async fn lease(context: &Rc<Context>, patience: Patience, destination: &Destination) -> Result<Lease, Fault> {
-    let mut opened = false;
-    loop {
-        if let Some(mut lease) = context.multiplexed.borrow_mut().lease(destination) {
-            lease.reused = !opened;
-            if lease.reused {
-                context.counters.target_reuses.inc();
-            }
-            return Ok(lease);
-        }
-        let opening = context.multiplexed.borrow_mut().opening(destination, |opening| {
-            spawn_local(open(Rc::clone(context), patience, destination.clone(), opening));
-        });
-        opening.wait().await?;
-        opened = true;
-    }
-}
-
-/// Opens a connection for all who wait for `opening`.
-async fn open(context: Rc<Context>, patience: Patience, destination: Destination, opening: Rc<Opening>) {
-    context.counters.target_connects.inc();
-    let connector = connector(&context, &destination);
-    let outcome = multiplex::open(patience, &destination, connector, &context.counting).await;
-    if let (Ok(opened), true) = (&outcome, destination.tls.is_some()) {
-        context.counters.target_tls_handshakes.inc();
-        if opened.resumed {
-            context.counters.target_tls_resumptions.inc();
-        }
-    }
-    let now = context.clock.millis();
-    context.multiplexed.borrow_mut().opened(&destination, &opening, outcome, now);
-}
-
 /// How the transfer ended.
 enum Outcome {
     Over,
     Gone,
     /// The target refused the request without looking at it (RFC 9113, section 8.7).
     Refused(Fault),
+    /// The target ends the connection and says that it has not looked at the request (RFC 9113, section 6.8).
+    Unseen(Fault),
     /// The connection ended before anything came back, and asking again does no harm.
     Ended(Fault),
     Failed(Fault),
@@ -171,8 +131,15 @@ impl Transfer {
             match watch.within(poll_fn(|cx| self.poll_head(cx, stream))).await {
                 Ok(Event::Interim(interim)) => {
                     stream.arm_idle();
-                    if stream.respond.send_informational(interim).is_err() {
-                        return Outcome::Gone;
+                    match interim.status() {
+                        // It was said already.
+                        http::StatusCode::CONTINUE => {}
+                        // There is none in HTTP/2 (RFC 9113, section 8.6).
+                        http::StatusCode::SWITCHING_PROTOCOLS => {
+                            return Outcome::Failed(Cause::TargetUpgradeInvalid.into());
+                        }
+                        _ if stream.respond.send_informational(interim).is_err() => return Outcome::Gone,
+                        _ => {}
                     }
                 }
                 Ok(Event::Response(Ok(response))) => return self.answer(stream, plan, response).await,
@@ -209,15 +176,20 @@ impl Transfer {
     }
 
     fn failed(&self, plan: &Plan, error: &h2::Error) -> Outcome {
-        let untouched = !self.up.has_begun();
-        let refused = error.is_reset() && error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM);
-        if refused && untouched {
-            return Outcome::Refused(fault::of_head(error));
-        }
-        let ended = (error.is_io() || error.is_go_away()) && (self.reused || error.is_go_away());
-        let harmless = plan.wishes.idempotent && plan.wishes.framing == Framing::Empty;
         let fault = fault::of_head(error);
-        if ended && harmless && untouched { Outcome::Ended(fault) } else { Outcome::Failed(fault) }
+        if self.up.has_begun() {
+            return Outcome::Failed(fault);
+        }
+        if error.is_reset() && error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM) {
+            return Outcome::Refused(fault);
+        }
+        // Requests that the target's GOAWAY counts as seen go on until they are answered or the connection ends.
+        if error.is_go_away() && error.is_remote() {
+            return Outcome::Unseen(fault);
+        }
+        let ended = error.is_io() || error.is_go_away();
+        let harmless = plan.wishes.idempotent && plan.wishes.framing == Framing::Empty;
+        if ended && harmless { Outcome::Ended(fault) } else { Outcome::Failed(fault) }
     }
 
     async fn answer(
@@ -260,18 +232,14 @@ impl Transfer {
         stream.entry.returned(down.moved());
         match moved {
             Ok(Ok(()) | Err(RelayError::Sink)) => {}
-            // The head is out: only a reset tells the client, by what the target said where it did.
+            // The head is out: only a reset tells the client. Not by the code that the target gave: some of them have
+            // clients take what they have for the whole.
             Ok(Err(RelayError::Source(error))) => {
-                let context = Rc::clone(&stream.context);
-                plan.cut_short(&context, &mut stream.entry, &fault::of_body(&error));
-                let told = error.reason().filter(|_| error.is_reset() && error.is_remote());
-                down_sink.send_reset(told.unwrap_or(Reason::INTERNAL_ERROR));
+                stream.break_off(plan, &mut down_sink, &fault::of_body(&error)).await;
             }
             Err(interrupt) => {
-                let context = Rc::clone(&stream.context);
                 let fault = of_interrupt(interrupt, Cause::TimedOutInBody);
-                plan.cut_short(&context, &mut stream.entry, &fault);
-                down_sink.send_reset(Reason::INTERNAL_ERROR);
+                stream.break_off(plan, &mut down_sink, &fault).await;
             }
         }
         Outcome::Over

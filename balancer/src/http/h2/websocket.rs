@@ -15,6 +15,8 @@ use super::{
     upload::{Upload, UploadError},
 };
 use crate::{
+    panics,
+    telemetry::counters::{OpenNow, Openable},
     upstream::Connection,
     wire::{
         buffer::Buffer,
@@ -62,7 +64,8 @@ pub(super) async fn tunnel(
     inbound: &mut Buffer,
     mut sink: SendStream<Bytes>,
 ) {
-    stream.context.listener_shard(&stream.listener).tunnels_opened.inc();
+    let _open = OpenNow::begin(&stream.listener.runtime, stream.context.worker, Openable::Tunnel);
+    panics::provoke(b"tunnel");
     stream.entry.tunnel();
     stream.began = None;
     let mut up = Upload::new(Vec::new(), Framing::UntilClose);
@@ -105,7 +108,6 @@ pub(super) async fn tunnel(
     }
     stream.entry.received(up.taken());
     stream.entry.returned(down.moved());
-    stream.context.listener_shard(&stream.listener).tunnels_closed.inc();
 }
 
 #[cfg(test)]

@@ -146,6 +146,52 @@ impl ListenerRuntime {
     }
 }
 
+/// What of a listener can be open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Openable {
+    /// A client's connection.
+    Connection,
+    /// A tunnel.
+    Tunnel,
+    /// A client's connection that speaks HTTP/2.
+    Http2Connection,
+}
+
+/// Something open, counted by one worker for as long as this lives: whatever ends it, a panic too.
+#[derive(Debug)]
+pub struct OpenNow {
+    runtime: Arc<ListenerRuntime>,
+    worker: usize,
+    what: Openable,
+}
+
+impl OpenNow {
+    /// Counts it as opened by worker number `worker`, which alone may call this and drop what it gives back.
+    #[must_use]
+    pub fn begin(runtime: &Arc<ListenerRuntime>, worker: usize, what: Openable) -> Self {
+        let shard = runtime.shard(worker);
+        match what {
+            Openable::Connection => &shard.connections_accepted,
+            Openable::Tunnel => &shard.tunnels_opened,
+            Openable::Http2Connection => &shard.http2_connections_opened,
+        }
+        .inc();
+        Self { runtime: Arc::clone(runtime), worker, what }
+    }
+}
+
+impl Drop for OpenNow {
+    fn drop(&mut self) {
+        let shard = self.runtime.shard(self.worker);
+        match self.what {
+            Openable::Connection => &shard.connections_closed,
+            Openable::Tunnel => &shard.tunnels_closed,
+            Openable::Http2Connection => &shard.http2_connections_closed,
+        }
+        .inc();
+    }
+}
+
 /// Figures of all listeners that there have been: what a process counted does not become less with a reload that
 /// removes a listener. Off the request path.
 #[derive(Debug, Default)]
@@ -206,6 +252,27 @@ mod tests {
         let all = runtimes.all();
         let requests = all.iter().flat_map(|runtime| runtime.shards()).map(|shard| shard.requests.get());
         assert_eq!((all.len(), requests.sum::<u64>()), (2, 7));
+    }
+
+    #[test]
+    fn what_is_open_is_closed_by_whatever_ends_it() {
+        let runtime = Arc::new(ListenerRuntime::new(1));
+        for what in [Openable::Connection, Openable::Tunnel, Openable::Http2Connection] {
+            let inner = Arc::clone(&runtime);
+            let ended = std::panic::catch_unwind(move || {
+                let _open = OpenNow::begin(&inner, 0, what);
+                panic!("on purpose");
+            });
+            assert!(ended.is_err());
+        }
+        let shard = runtime.shard(0);
+        for (opened, closed) in [
+            (&shard.connections_accepted, &shard.connections_closed),
+            (&shard.tunnels_opened, &shard.tunnels_closed),
+            (&shard.http2_connections_opened, &shard.http2_connections_closed),
+        ] {
+            assert_eq!((opened.get(), closed.get()), (1, 1));
+        }
     }
 
     #[test]

@@ -1,0 +1,141 @@
+//! Getting a place on a connection that requests share: one that is there, one that is opened for all who wait for
+//! one, or what becomes free where no more may be opened. Must not know: what is asked.
+
+use std::{cell::Cell, rc::Rc, time::Duration};
+
+use tokio::task::spawn_local;
+
+use super::stream::{Stream, unless_reset};
+use crate::{
+    http::{
+        Context,
+        reach::{connector, of_interrupt},
+    },
+    telemetry::counters::{Cause, Fault},
+    upstream::{
+        Destination,
+        multiplex::{self, Lease, Opener, Patience, Place},
+    },
+    wire::deadline::{Interrupt, Watch},
+};
+
+/// How often a request may see its target end a new connection before the request was on it.
+const MOST_WASTED: u32 = 2;
+
+/// Why there is no place.
+pub(super) enum Unleased {
+    /// There is no connection to be had, or in the time that connecting may take no place became free.
+    Fault(Fault),
+    /// The client has reset the request or is gone.
+    ClientGone,
+    /// The target's time is over.
+    Interrupted(Fault),
+}
+
+/// A request in search of a place.
+pub(super) struct Leasing<'a> {
+    pub(super) context: &'a Rc<Context>,
+    pub(super) watch: &'a Watch,
+    pub(super) patience: Patience,
+    pub(super) destination: &'a Destination,
+}
+
+impl Leasing<'_> {
+    /// Finds the request of `stream` a place.
+    ///
+    /// # Errors
+    /// There is none to be had.
+    pub(super) async fn lease(&self, stream: &mut Stream) -> Result<Lease, Unleased> {
+        if let Some(lease) = self.at_once() {
+            return Ok(lease);
+        }
+        let full = Cell::new(false);
+        self.watch.arm(self.context.clock.millis(), self.most());
+        // Apart, so that requests that need not wait do not carry its state.
+        let waiting = Box::pin(self.wait(&full));
+        match self.watch.within(unless_reset(stream, waiting)).await {
+            Ok(Some(Ok(lease))) => Ok(lease),
+            Ok(Some(Err(fault))) => Err(Unleased::Fault(fault)),
+            Ok(None) => Err(Unleased::ClientGone),
+            Err(Interrupt::TimedOut) if full.get() => Err(Unleased::Fault(Cause::TargetBusy.into())),
+            Err(Interrupt::TimedOut) => Err(Unleased::Fault(Cause::TargetConnectionTimedOut.into())),
+            Err(interrupt) => {
+                Err(Unleased::Interrupted(of_interrupt(interrupt, Cause::TargetConnectionTimedOut)))
+            }
+        }
+    }
+
+    /// Who opens the connection keeps the exact time, and knows what took it.
+    fn most(&self) -> Duration {
+        let secure =
+            if self.destination.tls.is_some() { 2 * self.patience.handshake } else { Duration::ZERO };
+        self.patience.connect + secure
+    }
+
+    fn at_once(&self) -> Option<Lease> {
+        let lease = self.context.multiplexed.borrow_mut().lease(self.destination)?;
+        self.context.counters.target_reuses.inc();
+        Some(lease)
+    }
+
+    /// Waits for a place. `full`: whether that is for room.
+    async fn wait(&self, full: &Cell<bool>) -> Result<Lease, Fault> {
+        let begun = self.context.clock.millis();
+        let (mut opened, mut hurried) = (false, false);
+        let mut wasted = 0;
+        loop {
+            let place =
+                self.context.multiplexed.borrow_mut().place(self.destination, |opener| self.open(opener));
+            full.set(matches!(place, Place::Full(_)));
+            match place {
+                Place::Here(mut lease) => {
+                    lease.reused = !opened;
+                    if lease.reused {
+                        self.context.counters.target_reuses.inc();
+                    }
+                    return Ok(lease);
+                }
+                Place::Opening(opening) => {
+                    opening.wait().await?;
+                    opened = true;
+                }
+                Place::Full(room) => {
+                    if !std::mem::replace(&mut hurried, true) {
+                        // Room is waited for as long as a connection; all in all no longer than for one.
+                        let now = self.context.clock.millis();
+                        let left =
+                            self.most().saturating_sub(Duration::from_millis(now.saturating_sub(begun)));
+                        self.watch.arm(now, left.min(self.patience.connect));
+                    }
+                    room.wait().await;
+                }
+            }
+            if self.context.multiplexed.borrow_mut().is_bare(self.destination) {
+                wasted += 1;
+                if wasted >= MOST_WASTED {
+                    return Err(Cause::TargetHttp2Failed.into());
+                }
+            }
+        }
+    }
+
+    /// Opens a connection for all who wait for one.
+    fn open(&self, opener: Opener) {
+        let (context, patience, destination) =
+            (Rc::clone(self.context), self.patience, self.destination.clone());
+        spawn_local(async move {
+            context.counters.target_connects.inc();
+            let connector = connector(&context, &destination);
+            let outcome =
+                multiplex::open(patience, &destination, connector, &context.counting, &opener).await;
+            if let (Ok(opened), true) = (&outcome, destination.tls.is_some()) {
+                context.counters.target_tls_handshakes.inc();
+                if opened.resumed {
+                    context.counters.target_tls_resumptions.inc();
+                }
+            }
+            let now = context.clock.millis();
+            context.multiplexed.borrow_mut().opened(destination.slot, opener, outcome, now);
+        });
+    }
+}

@@ -1,0 +1,205 @@
+//! Opening a connection that requests share, and those who wait for it. Must not know: what is asked.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    pin::pin,
+    rc::{Rc, Weak},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use h2::{Ping, client};
+use tokio::{
+    sync::Notify,
+    task::spawn_local,
+    time::{Instant, timeout_at},
+};
+use tokio_rustls::TlsConnector;
+
+use super::shared::{Room, Shared};
+use crate::{
+    panics,
+    telemetry::counters::{Cause, Fault},
+    upstream::{Connection, Counting, Destination},
+    wire::screen::Screened,
+};
+
+/// What a response may be ahead of its client; and as much for each at once.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 128 * STREAM_WINDOW;
+/// What a request's body may be ahead of the target's connection.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Largest response head as the engine counts it; the exact limit is for who reads it.
+const HEAD_LIST: u32 = 64 * 1024;
+
+/// A connection that is being opened, awaited by all requests that need it.
+#[derive(Debug, Default)]
+pub struct Opening {
+    done: Notify,
+    failed: RefCell<Option<Fault>>,
+    over: Cell<bool>,
+}
+
+impl Opening {
+    /// Waits until it is open.
+    ///
+    /// # Errors
+    /// It could not be opened.
+    pub async fn wait(&self) -> Result<(), Fault> {
+        let done = self.done.notified();
+        if !self.over.get() {
+            done.await;
+        }
+        self.failed.borrow().clone().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.get()
+    }
+}
+
+/// The side that opens the connection. Whatever becomes of it, those who wait are told: dropped without a word,
+/// as a panic drops it, the connection has failed.
+#[derive(Debug)]
+pub struct Opener {
+    opening: Rc<Opening>,
+    pub(super) room: Rc<Room>,
+}
+
+impl Opener {
+    pub(super) fn new(room: &Rc<Room>) -> (Self, Rc<Opening>) {
+        let opening = Rc::new(Opening::default());
+        (Self { opening: Rc::clone(&opening), room: Rc::clone(room) }, opening)
+    }
+
+    pub(super) fn end(self, failed: Option<Fault>) {
+        self.opening.failed.replace(failed);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        if !self.opening.over.replace(true) {
+            self.opening.done.notify_waiters();
+            // Without it, who waits for room has to see for itself.
+            if self.opening.failed.borrow().is_some() {
+                self.room.tell(usize::MAX);
+            }
+        }
+    }
+}
+
+impl Drop for Opener {
+    fn drop(&mut self) {
+        if !self.opening.over.get() {
+            self.opening.failed.replace(Some(Cause::TargetHttp2Failed.into()));
+        }
+        self.tell();
+    }
+}
+
+/// An opened connection that no request has yet.
+#[derive(Debug)]
+pub struct Opened {
+    pub(super) shared: Rc<Shared>,
+    /// Whether its TLS handshake took up an earlier session.
+    pub resumed: bool,
+}
+
+/// Has a connection end for those who use it however its task does. The task does not keep it: a connection that
+/// nobody holds is closed.
+struct Ending(Weak<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.end();
+        }
+    }
+}
+
+/// Begins with HTTP/2 on a connection. It is there when the target has told its settings and answered a PING: it
+/// speaks HTTP/2, and its limit is known before the first request. Runs in tasks of its own from then on.
+async fn begin(stream: Connection, room: &Rc<Room>) -> Result<Opened, Fault> {
+    stream.probe_when_silent();
+    let resumed = stream.is_resumed();
+    let (sender, mut connection) = client::Builder::new()
+        .enable_push(false)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_header_list_size(HEAD_LIST)
+        .handshake::<_, Bytes>(Screened::of_target(stream))
+        .await
+        .map_err(|error| Fault::with(Cause::TargetHttp2Failed, &error))?;
+    let mut pings = connection.ping_pong().ok_or(Cause::TargetHttp2Failed)?;
+    {
+        let pong = pin!(pings.ping(Ping::opaque()));
+        tokio::select! {
+            biased;
+            answered = pong => {
+                answered.map_err(|error| Fault::with(Cause::TargetHttp2Failed, &error))?;
+            }
+            ended = &mut connection => {
+                return Err(ended.map_or_else(
+                    |error| Fault::with(Cause::TargetHttp2Failed, &error),
+                    |()| Cause::TargetHttp2Failed.into(),
+                ));
+            }
+        }
+    }
+    let shared = Rc::new(Shared::new(sender, Rc::clone(room)));
+    let (ending, room) = (Ending(Rc::downgrade(&shared)), Rc::clone(room));
+    spawn_local(async move {
+        let mut connection = pin!(connection);
+        let _ = poll_fn(|cx| {
+            let polled = connection.as_mut().poll(cx);
+            // The target may allow more than it did.
+            if room.is_awaited()
+                && let Some(shared) = ending.0.upgrade()
+            {
+                shared.look_for_room();
+            }
+            polled
+        })
+        .await;
+    });
+    Ok(Opened { shared, resumed })
+}
+
+/// How long opening a connection may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For connecting; without TLS HTTP/2 has to begin in this time, too.
+    pub connect: Duration,
+    /// For the TLS handshake and, as long again, for the beginning of HTTP/2.
+    pub handshake: Duration,
+}
+
+/// Opens a connection for `opener`, by `connector` where the destination has TLS.
+///
+/// # Errors
+/// It cannot be had.
+pub async fn open(
+    patience: Patience,
+    destination: &Destination,
+    connector: Option<TlsConnector>,
+    counting: &Counting,
+    opener: &Opener,
+) -> Result<Opened, Fault> {
+    panics::provoke(b"open-http2");
+    let mut end = Instant::now() + patience.connect;
+    let mut connection = timeout_at(end, Connection::open(destination, counting))
+        .await
+        .map_err(|_| Cause::TargetConnectionTimedOut)?
+        .map_err(|error| Fault::of_connect(&error.0))?;
+    if let Some(connector) = connector {
+        end = Instant::now() + patience.handshake;
+        connection = timeout_at(end, connection.secure(destination, connector, counting))
+            .await
+            .map_err(|_| Cause::TargetTlsTimedOut)?
+            .map_err(|error| Fault::with(Cause::TargetTlsFailed, &error))?;
+        end = Instant::now() + patience.handshake;
+    }
+    timeout_at(end, begin(connection, &opener.room)).await.map_err(|_| Cause::TargetHttp2TimedOut)?
+}

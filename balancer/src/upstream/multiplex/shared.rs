@@ -1,0 +1,151 @@
+//! One connection that requests share, and the places on it. Must not know: how it was opened, where it leads.
+
+use std::{
+    cell::Cell,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use tokio::sync::Notify;
+
+/// Most requests at a time on one connection, whatever the target allows.
+const MOST_STREAMS: usize = 128;
+
+/// Where requests wait for a place at a target whose connections are all full. First come is first told.
+#[derive(Debug, Default)]
+pub struct Room {
+    places: Notify,
+    waiting: Cell<usize>,
+}
+
+impl Room {
+    /// Waits until there may be a place; who was told looks for it at once, or waits again. Dropping the future
+    /// passes the word on to the next.
+    pub async fn wait(&self) {
+        struct Waiting<'a>(&'a Cell<usize>);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.0.get().saturating_sub(1));
+            }
+        }
+        self.waiting.set(self.waiting.get() + 1);
+        let _waiting = Waiting(&self.waiting);
+        self.places.notified().await;
+    }
+
+    /// Tells as many as there are places that there are some.
+    pub(super) fn tell(&self, places: usize) {
+        for _ in 0..places.min(self.waiting.get()) {
+            self.places.notify_one();
+        }
+    }
+
+    /// Whether anybody waits.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.waiting.get() > 0
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Shared {
+    sender: SendRequest<Bytes>,
+    active: Cell<usize>,
+    over: Cell<bool>,
+    idle_since: Cell<u64>,
+    room: Rc<Room>,
+}
+
+impl Shared {
+    pub(super) fn new(sender: SendRequest<Bytes>, room: Rc<Room>) -> Self {
+        Self { sender, active: Cell::new(0), over: Cell::new(false), idle_since: Cell::new(0), room }
+    }
+
+    fn free(&self) -> usize {
+        if self.over.get() {
+            return 0;
+        }
+        self.sender.current_max_send_streams().min(MOST_STREAMS).saturating_sub(self.active.get())
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
+    /// Whether no request is on it.
+    pub(super) fn is_unused(&self) -> bool {
+        self.active.get() == 0
+    }
+
+    pub(super) fn idle_since(&self) -> u64 {
+        self.idle_since.get()
+    }
+
+    pub(super) fn touch(&self, now_millis: u64) {
+        self.idle_since.set(now_millis);
+    }
+
+    /// Takes no more requests. Who waits for room may have another connection now.
+    pub(super) fn end(&self) {
+        if !self.over.replace(true) {
+            self.room.tell(usize::MAX);
+        }
+    }
+
+    /// Looks whether the target allows more than it did, where anybody waits for that.
+    pub(super) fn look_for_room(&self) {
+        if self.room.is_awaited() {
+            self.room.tell(self.free());
+        }
+    }
+
+    /// A place on the connection, if there is one and the target has not said that it ends it.
+    pub(super) fn lease(self: &Rc<Self>) -> Option<Lease> {
+        if self.free() == 0 {
+            return None;
+        }
+        let mut sender = self.sender.clone();
+        // Of a sender that has sent nothing this says at once whether the connection is at its end.
+        match sender.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => {
+                self.end();
+                return None;
+            }
+            Poll::Pending => return None,
+        }
+        self.active.set(self.active.get() + 1);
+        Some(Lease { shared: Rc::clone(self), sender, reused: true })
+    }
+}
+
+/// A place on a connection for one request.
+#[derive(Debug)]
+pub struct Lease {
+    shared: Rc<Shared>,
+    /// What the request is sent with.
+    pub sender: SendRequest<Bytes>,
+    /// Whether the connection was there before the request.
+    pub reused: bool,
+}
+
+impl Lease {
+    /// Nothing more is to be sent on the connection.
+    pub fn retire(&self) {
+        self.shared.end();
+    }
+
+    /// Notes when the connection was last used.
+    pub fn touch(&self, now_millis: u64) {
+        self.shared.touch(now_millis);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.shared.active.set(self.shared.active.get().saturating_sub(1));
+        self.shared.look_for_room();
+    }
+}

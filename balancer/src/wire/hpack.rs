@@ -1,0 +1,187 @@
+//! Header blocks of HTTP/2 (RFC 7541), looked at before the engine does: it takes a field that is ill-formed for the
+//! end of the connection, passes over pseudo-fields in trailers, and does not tell every path as it came. A block with
+//! one of these is written anew, so that the engine resets the one stream, and keeps its own table right.
+//! Must not know: frames.
+
+mod field;
+pub mod huffman;
+mod table;
+
+use self::{
+    field::{Name, Text},
+    table::{Entry, Table},
+};
+
+/// What a block is read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// The head of a request.
+    Request,
+    /// The head of a response.
+    Response,
+    /// Trailers.
+    Trailers,
+}
+
+/// A block that cannot be read: the connection is over (RFC 7541, section 2.3.3 and others).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a header block cannot be read")]
+pub struct Unreadable;
+
+/// What a block is.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// What the engine is to get in its place.
+    pub instead: Option<Vec<u8>>,
+    /// The path of the request, where the engine does not tell it.
+    pub path: Option<Box<[u8]>>,
+    /// Whether it is the head of an interim response.
+    pub is_interim: bool,
+}
+
+/// A field that makes the engine reset the stream, and enters no table: `te: x` (RFC 9113, section 8.2.2).
+const MALFORMED: &[u8] = b"\x00\x02te\x01x";
+
+/// The blocks of one direction of a connection.
+#[derive(Debug, Default)]
+pub struct Blocks {
+    table: Table,
+}
+
+/// What is written in the place of a block, from the first field on that the engine is not to get.
+struct Rewriting<'b> {
+    block: &'b [u8],
+    out: Option<Vec<u8>>,
+    malformed: bool,
+}
+
+impl Rewriting<'_> {
+    /// The block up to `start`, for what differs from there on.
+    fn out(&mut self, start: usize) -> &mut Vec<u8> {
+        let block = self.block;
+        self.out.get_or_insert_with(|| block.get(..start).unwrap_or_default().to_vec())
+    }
+
+    /// The field from `start` to `end` stands as it is.
+    fn keep(&mut self, start: usize, end: usize) {
+        if let Some(out) = &mut self.out {
+            out.extend_from_slice(self.block.get(start..end).unwrap_or_default());
+        }
+    }
+}
+
+impl Blocks {
+    /// Looks at the next block.
+    ///
+    /// # Errors
+    /// It cannot be read, and no other after it.
+    pub fn look(&mut self, block: &[u8], section: Section) -> Result<Looked, Unreadable> {
+        let mut looked = Looked::default();
+        let mut rewriting = Rewriting { block, out: None, malformed: false };
+        let mut rest = block;
+        while let Some(first) = rest.first() {
+            let start = block.len() - rest.len();
+            match *first {
+                0x80.. => {
+                    let index = field::integer(&mut rest, 7)?;
+                    let entry = self.table.get(index)?;
+                    rewriting.malformed |=
+                        entry.is_bad || (section == Section::Trailers && entry.name.is_pseudo());
+                    note(&mut looked, entry, section);
+                    rewriting.keep(start, block.len() - rest.len());
+                }
+                0x20..=0x3f => {
+                    let size = field::integer(&mut rest, 5)?;
+                    self.table.resize(size)?;
+                    rewriting.keep(start, block.len() - rest.len());
+                }
+                0x40..=0x7f => {
+                    if let Some(entry) = self.literal(&mut rest, section, &mut rewriting, &mut looked)? {
+                        self.table.insert(entry);
+                    }
+                }
+                _ => {
+                    self.literal(&mut rest, section, &mut rewriting, &mut looked)?;
+                }
+            }
+        }
+        if rewriting.malformed {
+            rewriting.out(block.len()).extend_from_slice(MALFORMED);
+        }
+        looked.instead = rewriting.out;
+        Ok(looked)
+    }
+
+    /// A field that is written out, at the front of `rest`; gives back what enters the table, where it does.
+    fn literal(
+        &self,
+        rest: &mut &[u8],
+        section: Section,
+        rewriting: &mut Rewriting<'_>,
+        looked: &mut Looked,
+    ) -> Result<Option<Entry>, Unreadable> {
+        let block = rewriting.block;
+        let start = block.len() - rest.len();
+        let mode = rest.first().copied().unwrap_or_default() & 0xf0;
+        let enters = mode & 0x40 != 0;
+        let index = field::integer(rest, if enters { 6 } else { 4 })?;
+        let (name, name_length) = match index {
+            0 => {
+                let text = Text::read(rest)?;
+                let name = Name::of(&text)?;
+                (name, if enters || name == Name::Bad { text.length()? } else { 0 })
+            }
+            index => {
+                let entry = self.table.get(index)?;
+                (entry.name, entry.name_length)
+            }
+        };
+        let value_start = block.len() - rest.len();
+        let value = Text::read(rest)?;
+        let is_sound = name.suits(&value)?;
+        let value_length = if enters || !is_sound { value.length()? } else { 0 };
+        let path = if name == Name::Path && is_sound { value.odd_path()? } else { None };
+        let mut entry = Entry {
+            name,
+            name_length,
+            value_length,
+            is_bad: name == Name::Bad || !is_sound,
+            is_interim: name == Name::Status && value.begins_with_one(),
+            path,
+        };
+        let end = block.len() - rest.len();
+        // A name that is replaced in the table already stands there as another.
+        let is_named_anew = (name == Name::Bad && index == 0) || (!is_sound && !name.takes_any(value_length));
+        if is_named_anew {
+            entry.name = Name::Bad;
+            // What enters no table may have any size.
+            let (name_length, value_length) = if enters { (name_length, value_length) } else { (1, 0) };
+            field::write_anew(rewriting.out(start), mode & 0x50, name_length, value_length)?;
+        } else if !is_sound {
+            let head = block.get(start..value_start).unwrap_or_default();
+            let out = rewriting.out(start);
+            out.extend_from_slice(head);
+            field::write_filler(out, b'x', value_length);
+        } else if let Some(path) = &entry.path {
+            let head = block.get(start..value_start).unwrap_or_default();
+            let out = rewriting.out(start);
+            out.extend_from_slice(head);
+            field::write_filler(out, b'/', path.len());
+        } else {
+            rewriting.keep(start, end);
+        }
+        rewriting.malformed |= entry.is_bad || (section == Section::Trailers && name.is_pseudo());
+        note(looked, &entry, section);
+        Ok(enters.then_some(entry))
+    }
+}
+
+fn note(looked: &mut Looked, entry: &Entry, section: Section) {
+    if section == Section::Request && entry.path.is_some() {
+        looked.path.clone_from(&entry.path);
+    }
+    looked.is_interim |= entry.is_interim;
+}
+
+#[cfg(test)]
+mod tests;

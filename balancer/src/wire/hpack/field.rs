@@ -1,0 +1,188 @@
+//! Names, values and numbers as header blocks have them (RFC 7541, section 5), and whether they are well-formed
+//! (RFC 9113, section 8.2.1).
+
+use super::{Unreadable, huffman};
+use crate::wire::head::is_token_byte;
+
+/// Largest number of bytes that a number is written in.
+const MOST_BYTES: u32 = 4;
+
+/// A number at the front of `rest` whose first byte has `prefix` bits of it (RFC 7541, section 5.1).
+pub(super) fn integer(rest: &mut &[u8], prefix: u32) -> Result<usize, Unreadable> {
+    let (first, more) = rest.split_first().ok_or(Unreadable)?;
+    *rest = more;
+    let most = (1_usize << prefix) - 1;
+    let mut number = usize::from(*first) & most;
+    if number < most {
+        return Ok(number);
+    }
+    for place in 0..MOST_BYTES {
+        let (byte, more) = rest.split_first().ok_or(Unreadable)?;
+        *rest = more;
+        number += usize::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            return Ok(number);
+        }
+    }
+    Err(Unreadable)
+}
+
+/// Writes a number that goes behind the bits of `mode`.
+fn write_integer(out: &mut Vec<u8>, mode: u8, prefix: u32, mut number: usize) {
+    let most = (1_usize << prefix) - 1;
+    if number < most {
+        return out.push(mode | u8::try_from(number).unwrap_or_default());
+    }
+    out.push(mode | u8::try_from(most).unwrap_or_default());
+    number -= most;
+    while number >= 128 {
+        out.push(u8::try_from(number % 128).unwrap_or_default() | 0x80);
+        number /= 128;
+    }
+    out.push(u8::try_from(number).unwrap_or_default());
+}
+
+/// A string of one byte, over and over.
+pub(super) fn write_filler(out: &mut Vec<u8>, byte: u8, length: usize) {
+    write_integer(out, 0, 7, length);
+    out.resize(out.len() + length, byte);
+}
+
+/// A regular field of the same size in tables.
+///
+/// # Errors
+/// There is none: a name cannot be empty.
+pub(super) fn write_anew(
+    out: &mut Vec<u8>,
+    mode: u8,
+    name_length: usize,
+    value_length: usize,
+) -> Result<(), Unreadable> {
+    let borrowed = usize::from(name_length == 0);
+    let value_length = value_length.checked_sub(borrowed).ok_or(Unreadable)?;
+    out.push(mode);
+    write_filler(out, b'x', name_length + borrowed);
+    write_filler(out, b'x', value_length);
+    Ok(())
+}
+
+/// A string as it is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Text<'b> {
+    bytes: &'b [u8],
+    is_coded: bool,
+}
+
+impl<'b> Text<'b> {
+    /// Takes the string at the front of `rest` (RFC 7541, section 5.2).
+    pub(super) fn read(rest: &mut &'b [u8]) -> Result<Self, Unreadable> {
+        let is_coded = rest.first().ok_or(Unreadable)? & 0x80 != 0;
+        let length = integer(rest, 7)?;
+        let (bytes, more) = rest.split_at_checked(length).ok_or(Unreadable)?;
+        *rest = more;
+        Ok(Self { bytes, is_coded })
+    }
+
+    /// Its bytes as they are meant.
+    fn with<T>(&self, look: impl FnOnce(&[u8]) -> T) -> Result<T, Unreadable> {
+        if !self.is_coded {
+            return Ok(look(self.bytes));
+        }
+        huffman::decode(self.bytes).map(|bytes| look(&bytes)).ok_or(Unreadable)
+    }
+
+    /// How many they are.
+    pub(super) fn length(&self) -> Result<usize, Unreadable> {
+        self.with(<[u8]>::len)
+    }
+
+    /// Whether all bytes are `sound`, among which are all that no word of so many ones is of.
+    fn is_all(&self, ones: u32, sound: impl Fn(u8) -> bool) -> Result<bool, Unreadable> {
+        if self.is_coded && huffman::has_no_words_of(ones, self.bytes) {
+            return Ok(true);
+        }
+        self.with(|bytes| bytes.iter().all(|byte| sound(*byte)))
+    }
+
+    /// The path that it is, where that has visible bytes which the engine does not take or does not tell.
+    pub(super) fn odd_path(&self) -> Result<Option<Box<[u8]>>, Unreadable> {
+        let is_odd = |byte: u8| b"\"#<>`".contains(&byte);
+        if self.is_all(7, |byte| !is_odd(byte))? {
+            return Ok(None);
+        }
+        // What the engine refuses in any case, it refuses as it is.
+        self.with(|bytes| {
+            let is_path = bytes.starts_with(b"/") && bytes.iter().all(u8::is_ascii_graphic);
+            is_path.then(|| bytes.into())
+        })
+    }
+
+    /// Whether the first byte is a `1`.
+    pub(super) fn begins_with_one(&self) -> bool {
+        let first = self.bytes.first().copied().unwrap_or_default();
+        if self.is_coded { first >> 3 == 1 && !self.bytes.is_empty() } else { first == b'1' }
+    }
+}
+
+/// What a name is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Name {
+    /// Of a field.
+    Regular,
+    Authority,
+    Method,
+    Path,
+    Protocol,
+    Scheme,
+    Status,
+    /// None.
+    Bad,
+}
+
+impl Name {
+    /// What a name that is written out is.
+    pub(super) fn of(text: &Text<'_>) -> Result<Self, Unreadable> {
+        text.with(|name| match name {
+            b":authority" => Self::Authority,
+            b":method" => Self::Method,
+            b":path" => Self::Path,
+            b":protocol" => Self::Protocol,
+            b":scheme" => Self::Scheme,
+            b":status" => Self::Status,
+            [] => Self::Bad,
+            _ if name.iter().all(|byte| is_token_byte(*byte) && !byte.is_ascii_uppercase()) => Self::Regular,
+            _ => Self::Bad,
+        })
+    }
+
+    /// Whether it is one that trailers must not have.
+    pub(super) fn is_pseudo(self) -> bool {
+        !matches!(self, Self::Regular | Self::Bad)
+    }
+
+    /// Whether the engine takes `value` for a field of this name.
+    pub(super) fn suits(self, value: &Text<'_>) -> Result<bool, Unreadable> {
+        match self {
+            Self::Regular | Self::Bad => value.is_all(9, |byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..)),
+            Self::Method => {
+                value.with(|bytes| !bytes.is_empty() && bytes.iter().all(|byte| is_token_byte(*byte)))
+            }
+            Self::Status => value.with(|bytes| matches!(bytes, [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9'])),
+            Self::Authority | Self::Path | Self::Protocol | Self::Scheme => {
+                if value.is_coded && huffman::has_no_words_of(9, value.bytes) {
+                    return Ok(true);
+                }
+                value.with(|bytes| std::str::from_utf8(bytes).is_ok())
+            }
+        }
+    }
+
+    /// Whether a value of this length and any letters is one that the engine takes.
+    pub(super) fn takes_any(self, length: usize) -> bool {
+        match self {
+            Self::Status => false,
+            Self::Method => length > 0,
+            _ => true,
+        }
+    }
+}

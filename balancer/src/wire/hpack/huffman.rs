@@ -1,0 +1,184 @@
+//! The code that strings in header blocks are written in (RFC 7541, appendix B). It is canonical: the lengths of its
+//! words say which they are.
+
+/// Symbols: the bytes, and the end of a string, which is written nowhere.
+const SYMBOLS: usize = 257;
+const END: usize = 256;
+/// Shortest and longest word, in bits.
+const SHORTEST: usize = 5;
+const LONGEST: usize = 30;
+
+#[rustfmt::skip]
+const LENGTHS: [u8; SYMBOLS] = [
+    13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28,
+    28, 28, 28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5, 5, 6,
+    6, 6, 6, 6, 6, 6, 7, 8, 15, 6, 12, 10, 13, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 8, 7, 8, 13, 19, 13, 14, 6, 15, 5, 6, 5, 6, 5, 6, 6,
+    6, 5, 7, 7, 6, 6, 6, 5, 6, 7, 6, 5, 5, 6, 7, 7, 7, 7, 7, 15, 11, 14, 13, 28, 20, 22,
+    20, 20, 22, 22, 22, 23, 22, 23, 23, 23, 23, 23, 24, 23, 24, 24, 22, 23, 24, 23, 23, 23, 23, 21, 22, 23,
+    22, 23, 23, 24, 22, 21, 20, 22, 22, 23, 23, 21, 23, 22, 22, 24, 21, 22, 23, 23, 21, 21, 22, 21, 23, 22,
+    23, 23, 20, 22, 22, 22, 23, 22, 22, 23, 26, 26, 20, 19, 22, 23, 22, 25, 26, 26, 26, 27, 27, 26, 24, 25,
+    19, 21, 26, 27, 27, 26, 27, 24, 21, 21, 26, 26, 28, 27, 27, 27, 20, 24, 20, 21, 22, 21, 21, 23, 22, 22,
+    25, 25, 24, 24, 26, 23, 26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26, 30,
+];
+
+/// The words in the order of their length, and of each length the first word and where it stands.
+struct Code {
+    symbols: [u16; SYMBOLS],
+    first: [u32; LONGEST + 2],
+    place: [u32; LONGEST + 2],
+}
+
+static CODE: Code = code();
+
+#[allow(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "worked out while compiling")]
+const fn code() -> Code {
+    let mut code = Code { symbols: [0; SYMBOLS], first: [0; LONGEST + 2], place: [0; LONGEST + 2] };
+    let (mut length, mut word, mut place) = (1, 0, 0);
+    while length <= LONGEST {
+        word <<= 1;
+        (code.first[length], code.place[length]) = (word, place);
+        let mut symbol = 0;
+        while symbol < SYMBOLS {
+            if LENGTHS[symbol] as usize == length {
+                code.symbols[place as usize] = symbol as u16;
+                (word, place) = (word + 1, place + 1);
+            }
+            symbol += 1;
+        }
+        length += 1;
+    }
+    (code.first[LONGEST + 1], code.place[LONGEST + 1]) = (word << 1, place);
+    code
+}
+
+/// What is behind the last word of a length, and of all shorter ones, as [`LONGEST`] bits.
+static ENDS: [u32; LONGEST + 1] = ends();
+
+#[allow(clippy::indexing_slicing, reason = "worked out while compiling")]
+const fn ends() -> [u32; LONGEST + 1] {
+    let (code, mut ends, mut length) = (code(), [0; LONGEST + 1], 1);
+    while length <= LONGEST {
+        let words = code.place[length + 1] - code.place[length];
+        ends[length] = (code.first[length] + words) << (LONGEST - length);
+        length += 1;
+    }
+    ends
+}
+
+/// The word at the front of `window`, of [`LONGEST`] bits: its length and its symbol.
+fn word(window: u32) -> Option<(usize, u16)> {
+    let length = (SHORTEST..=LONGEST).find(|length| ENDS.get(*length).is_some_and(|end| window < *end))?;
+    let step = (window >> (LONGEST - length)).checked_sub(*CODE.first.get(length)?)?;
+    let place = usize::try_from(CODE.place.get(length)? + step).ok()?;
+    Some((length, *CODE.symbols.get(place)?))
+}
+
+/// The string that `coded` stands for; none when it stands for none (RFC 7541, section 5.2).
+#[must_use]
+pub fn decode(coded: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(coded.len() * 8 / SHORTEST);
+    let mut rest = coded.iter();
+    // The bits to come, from the highest on, and how many they are.
+    let (mut bits, mut count) = (0_u64, 0_usize);
+    loop {
+        while count <= 56
+            && let Some(byte) = rest.next()
+        {
+            bits |= u64::from(*byte) << (56 - count);
+            count += 8;
+        }
+        let (length, symbol) = word(u32::try_from(bits >> (64 - LONGEST)).ok()?)?;
+        if length > count {
+            // What is left has to be the beginning of the end, and shorter than a byte.
+            return (count < 8 && bits.leading_ones() as usize == count).then_some(out);
+        }
+        out.push(u8::try_from(symbol).ok()?);
+        bits <<= length;
+        count -= length;
+    }
+}
+
+/// Whether no word of `coded` begins with so many ones, which long words do: of 9 are `#`, `<`, `>`, `` ` `` and all that
+/// is no visible ASCII, of 7 are `"` and others as well. It may be said of none that one does.
+#[must_use]
+pub fn has_no_words_of(ones: u32, coded: &[u8]) -> bool {
+    let mut before = 0;
+    for byte in coded {
+        if before + byte.leading_ones() >= ones {
+            return false;
+        }
+        before = byte.trailing_ones();
+    }
+    true
+}
+
+const _: () = assert!(END == SYMBOLS - 1);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encode(text: &[u8]) -> Vec<u8> {
+        let mut bits = Vec::new();
+        for byte in text {
+            let place = CODE.symbols.iter().position(|symbol| *symbol == u16::from(*byte)).unwrap();
+            let length = usize::from(LENGTHS[usize::from(*byte)]);
+            let word = CODE.first[length] + u32::try_from(place).unwrap() - CODE.place[length];
+            bits.extend((0..length).rev().map(|place| (word >> place & 1) as u8));
+        }
+        while bits.len() % 8 != 0 {
+            bits.push(1);
+        }
+        bits.chunks(8).map(|byte| byte.iter().fold(0, |sum, bit| sum << 1 | bit)).collect()
+    }
+
+    #[test]
+    fn the_examples_of_the_rfc_come_out() {
+        // RFC 7541, appendix C.4 and C.6.
+        for (coded, text) in [
+            (
+                &[0xf1, 0xe3, 0xc2, 0xe5, 0xf2, 0x3a, 0x6b, 0xa0, 0xab, 0x90, 0xf4, 0xff][..],
+                "www.example.com",
+            ),
+            (&[0xa8, 0xeb, 0x10, 0x64, 0x9c, 0xbf], "no-cache"),
+            (&[0x64, 0x02], "302"),
+        ] {
+            assert_eq!(decode(coded).unwrap(), text.as_bytes());
+            assert_eq!(encode(text.as_bytes()), coded);
+        }
+    }
+
+    #[test]
+    fn what_is_no_string_is_none() {
+        for coded in [&[0xff][..], &[0x00, 0xff, 0xff], &[0xff, 0xff, 0xff, 0xff], &[0x00]] {
+            assert_eq!(decode(coded), None, "{coded:x?}");
+        }
+        assert_eq!(decode(&[]).unwrap(), b"");
+    }
+
+    #[test]
+    fn bytes_that_matter_are_not_plain() {
+        for byte in (0..=u8::MAX).filter(|byte| !byte.is_ascii_graphic() && *byte != b' ').chain(*b"#<>`") {
+            assert!(!has_no_words_of(9, &encode(&[b'a', byte, b'a'])), "{byte}");
+        }
+        assert!(!has_no_words_of(7, &encode(b"a\"a")));
+        for byte in b'a'..=b'z' {
+            assert!(has_no_words_of(7, &encode(&[byte; 20])), "{byte}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_string_comes_back(text in proptest::collection::vec(any::<u8>(), 0..100)) {
+            prop_assert_eq!(decode(&encode(&text)), Some(text));
+        }
+
+        #[test]
+        fn nothing_panics(coded in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = (decode(&coded), has_no_words_of(9, &coded));
+        }
+    }
+}

@@ -1,0 +1,200 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// A literal: with `0x40` it enters the table.
+fn literal(mode: u8, name: &[u8], value: &[u8]) -> Vec<u8> {
+    let mut out = vec![mode];
+    for text in [name, value] {
+        out.push(u8::try_from(text.len()).unwrap());
+        out.extend_from_slice(text);
+    }
+    out
+}
+
+fn look(blocks: &mut Blocks, block: &[u8]) -> Looked {
+    blocks.look(block, Section::Request).expect("it can be read")
+}
+
+#[test]
+fn what_is_sound_stays_as_it_is() {
+    // RFC 7541, appendix C.3 and C.4: three requests each, in plain and in code.
+    let plain: [&[u8]; 3] = [
+        b"\x82\x86\x84\x41\x0fwww.example.com",
+        b"\x82\x86\x84\xbe\x58\x08no-cache",
+        b"\x82\x87\x85\xbf\x40\x0acustom-key\x0ccustom-value",
+    ];
+    let coded: [&[u8]; 3] = [
+        b"\x82\x86\x84\x41\x8c\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff",
+        b"\x82\x86\x84\xbe\x58\x86\xa8\xeb\x10\x64\x9c\xbf",
+        b"\x82\x87\x85\xbf\x40\x88\x25\xa8\x49\xe9\x5b\xa9\x7d\x7f\x89\x25\xa8\x49\xe9\x5b\xb8\xe8\xb4\xbf",
+    ];
+    for requests in [plain, coded] {
+        let mut blocks = Blocks::default();
+        for block in requests {
+            assert_eq!(look(&mut blocks, block), Looked::default());
+        }
+        assert_eq!(look(&mut blocks, b"\xbe\xbf\xc0"), Looked::default(), "three entries");
+        assert_eq!(blocks.look(b"\xc1", Section::Request), Err(Unreadable), "and no fourth");
+    }
+}
+
+#[test]
+fn a_field_that_is_ill_formed_is_replaced_by_one_of_its_size() {
+    for (name, value) in [
+        (&b"X-Upper"[..], &b"value"[..]),
+        (b"with space", b"value"),
+        (b"colon:", b"v"),
+        (b":unknown", b"v"),
+        (b"", b"value"),
+        (b"name\0", b""),
+        (b"name", b"a\r\nb"),
+        (b"name", b"\0"),
+        (b"name", b"\x7f"),
+        (b":method", b"GE T"),
+        (b":method", b""),
+        (b":status", b"20"),
+        (b":status", b"2000"),
+        (b":authority", b"\xff"),
+        (b":scheme", b"\xc3"),
+        (b":path", b"\xff"),
+    ] {
+        let mut blocks = Blocks::default();
+        let block = [&b"\x82"[..], &literal(0x40, name, value), b"\x84"].concat();
+        let instead = look(&mut blocks, &block).instead.unwrap_or_else(|| panic!("{name:?} {value:?}"));
+        assert_eq!(instead.len(), block.len() + MALFORMED.len(), "{name:?} {value:?}: {instead:x?}");
+        assert!(instead.starts_with(b"\x82") && instead.ends_with(&[b"\x84", MALFORMED].concat()));
+        // What stands in for it is sound itself, and in a table of the same size.
+        let mut engine = Blocks::default();
+        let shown = &instead[..instead.len() - MALFORMED.len()];
+        assert_eq!(look(&mut engine, shown), Looked::default(), "{name:?} {value:?}");
+        assert_eq!(
+            engine.table.get(62).unwrap().value_length + engine.table.get(62).unwrap().name_length,
+            name.len() + value.len()
+        );
+        // Whoever means it again means what is ill-formed.
+        assert!(look(&mut blocks, b"\xbe").instead.unwrap().ends_with(MALFORMED));
+    }
+}
+
+#[test]
+fn a_name_that_is_ill_formed_is_so_with_any_value() {
+    let mut blocks = Blocks::default();
+    look(&mut blocks, &literal(0x40, b"X-Upper", b"1"));
+    for again in [&b"\x7e\x012"[..], b"\x0f\x2f\x012"] {
+        assert!(look(&mut blocks, again).instead.unwrap().ends_with(MALFORMED), "{again:x?}");
+    }
+    let mut blocks = Blocks::default();
+    look(&mut blocks, &literal(0x40, b"name", b"\n"));
+    assert_eq!(look(&mut blocks, b"\x7e\x012"), Looked::default(), "a name that is sound is so with another");
+}
+
+#[test]
+fn trailers_have_no_pseudo_fields() {
+    let head =
+        [&b"\x82\x86\x84"[..], &literal(0x40, b":authority", b"a"), &literal(0x40, b"x", b"y")].concat();
+    for (block, malformed) in [
+        (&b"\x82"[..], true),
+        (b"\x88", true),
+        (b"\xbf", true),
+        (b"\xbe", false),
+        (b"\x04\x02/a", true),
+        (b"\x41\x01a", true),
+        (&literal(0, b":path", b"/"), true),
+        (&literal(0, b"path", b"/"), false),
+        (b"\xbe\x82", true),
+        (b"", false),
+    ] {
+        let mut blocks = Blocks::default();
+        assert_eq!(look(&mut blocks, &head), Looked::default());
+        let looked = blocks.look(block, Section::Trailers).unwrap();
+        assert_eq!(looked.instead.is_some_and(|block| block.ends_with(MALFORMED)), malformed, "{block:x?}");
+    }
+}
+
+#[test]
+fn a_path_that_the_engine_does_not_tell_is_told_here() {
+    let mut blocks = Blocks::default();
+    for path in [&b"/a#b"[..], b"/<", b"/>", b"/`?`", b"/?a=\"b\""] {
+        let looked = look(&mut blocks, &[&b"\x82"[..], &literal(0x40, b":path", path)].concat());
+        assert_eq!(looked.path.as_deref(), Some(path));
+        let instead = looked.instead.unwrap();
+        assert!(instead.ends_with(&b"/".repeat(path.len())) && instead.starts_with(b"\x82\x40\x05:path"));
+        let again = look(&mut blocks, b"\x82\xbe");
+        assert_eq!((again.path.as_deref(), again.instead), (Some(path), None), "from the table");
+    }
+    for path in [&b"/a?b=c/%20!$&'()*+,;:@-._~{}|\\^[]"[..], b"*", b"a#b", b"/ #", b"/\x7f"] {
+        assert_eq!(look(&mut blocks, &literal(0, b":path", path)), Looked::default());
+    }
+}
+
+#[test]
+fn interim_responses_are_known() {
+    let mut blocks = Blocks::default();
+    let mut is_interim = |block: &[u8]| blocks.look(block, Section::Response).unwrap().is_interim;
+    assert!(!is_interim(b"\x88") && !is_interim(b"\x08\x03200") && !is_interim(b"\x48\x82\x64\x02"));
+    assert!(is_interim(b"\x08\x03103") && is_interim(b"\x48\x03100") && is_interim(b"\xbe"));
+    // 103 in code.
+    assert!(is_interim(b"\x08\x82\x08\x19"));
+}
+
+#[test]
+fn the_table_forgets_as_the_engines_does() {
+    let mut blocks = Blocks::default();
+    let large = literal(0x40, b"name", &[b'v'; 120]);
+    for _ in 0..100 {
+        assert_eq!(look(&mut blocks, &large), Looked::default());
+    }
+    // 4096 / (4 + 120 + 32) of them.
+    assert!(blocks.look(&[0x80 | (61 + 26)], Section::Request).is_ok());
+    assert!(blocks.look(&[0x80 | (61 + 27)], Section::Request).is_err());
+    assert_eq!(look(&mut blocks, b"\x20"), Looked::default(), "a table of size 0");
+    assert!(blocks.look(b"\xbe", Section::Request).is_err());
+    assert!(blocks.look(b"\x3f\xff\x7f", Section::Request).is_err(), "larger than was allowed");
+}
+
+#[test]
+fn what_cannot_be_read_is_said_to_be() {
+    for block in [
+        &b"\x80"[..],
+        b"\x40",
+        b"\x40\x05abc",
+        b"\x00\x81\xff\x00",
+        b"\xff\xff\xff\xff\xff\x0f",
+        b"\x00\x01a",
+    ] {
+        assert_eq!(Blocks::default().look(block, Section::Request), Err(Unreadable), "{block:x?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_panics(blocks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..8)) {
+        let mut state = Blocks::default();
+        for block in blocks {
+            for section in [Section::Request, Section::Response, Section::Trailers] {
+                let _ = state.look(&block, section);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_anew_can_be_read(
+        fields in proptest::collection::vec((any::<bool>(), "[a-zA-Z: ]{1,6}", "[ -~\n]{0,6}"), 1..8),
+    ) {
+        let block: Vec<u8> = fields
+            .iter()
+            .flat_map(|(enters, name, value)| literal(if *enters { 0x40 } else { 0 }, name.as_bytes(), value.as_bytes()))
+            .collect();
+        let (mut blocks, mut engine) = (Blocks::default(), Blocks::default());
+        if let Some(instead) = look(&mut blocks, &block).instead {
+            let shown = instead.strip_suffix(MALFORMED).unwrap_or(&instead);
+            prop_assert_eq!(look(&mut engine, shown).instead, None);
+            // Both tables are as large, entry for entry.
+            for index in 62..72 {
+                let size = |blocks: &Blocks| blocks.table.get(index).map(|entry| entry.name_length + entry.value_length).ok();
+                prop_assert_eq!(size(&blocks), size(&engine));
+            }
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! A byte stream whose header blocks are looked at on their way to the HTTP/2 engine: see [`super::hpack`]. A block is
+//! handed on when it is there whole, as it came or written anew; all else is handed on as it comes.
+//! Must not know: what a request is for.
+
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{
+    hpack::{Blocks, Section},
+    meter::PREFACE,
+};
+
+const FRAME_HEAD: usize = 9;
+/// Largest payload that the engine takes (RFC 9113, section 6.5.2).
+const MOST_PAYLOAD: usize = 16 * 1024;
+/// Frames that a block may go on in; the engine takes fewer.
+const MOST_CONTINUATIONS: usize = 16;
+/// Bytes read at once while a block is not there whole.
+const PIECE: usize = 4096;
+/// Paths that wait for their requests; those of requests that the engine refuses are never asked for.
+const MOST_PATHS: usize = 256;
+/// Responses under way that are kept in mind; a connection carries half as many requests.
+const MOST_ANSWERED: usize = 256;
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 0x1;
+const END_HEADERS: u8 = 0x4;
+const PADDED: u8 = 0x8;
+const PRIORITY: u8 = 0x20;
+
+/// Paths that the engine does not tell as they came.
+#[derive(Debug, Default)]
+pub struct Paths(RefCell<Vec<(u32, Box<[u8]>)>>);
+
+impl Paths {
+    /// That of the request on this stream, if it is one of them. It is asked for once.
+    #[must_use]
+    pub fn take(&self, stream: u32) -> Option<Box<[u8]>> {
+        let mut paths = self.0.borrow_mut();
+        let place = paths.iter().position(|(of, _)| *of == stream)?;
+        Some(paths.swap_remove(place).1)
+    }
+
+    fn put(&self, stream: u32, path: Box<[u8]>) {
+        let mut paths = self.0.borrow_mut();
+        if paths.len() >= MOST_PATHS {
+            paths.remove(0);
+        }
+        paths.push((stream, path));
+    }
+}
+
+/// What tells heads from trailers.
+#[derive(Debug)]
+enum Side {
+    /// Clients open streams in order.
+    Client { opened: u32, paths: Rc<Paths> },
+    /// Of these streams the final head has come, and not the end.
+    Target { answered: Vec<u32> },
+}
+
+/// The head of a frame.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    length: usize,
+    kind: u8,
+    flags: u8,
+    stream: u32,
+}
+
+impl Frame {
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let [a, b, c, kind, flags, d, e, f, g] = *bytes.first_chunk::<FRAME_HEAD>()?;
+        let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+        Some(Self { length, kind, flags, stream: u32::from_be_bytes([d & 0x7f, e, f, g]) })
+    }
+
+    fn write(self, payload: &[u8], out: &mut Vec<u8>) {
+        let length = u32::try_from(payload.len()).unwrap_or_default().to_be_bytes();
+        out.extend_from_slice(length.get(1..).unwrap_or_default());
+        out.extend_from_slice(&[self.kind, self.flags]);
+        out.extend_from_slice(&self.stream.to_be_bytes());
+        out.extend_from_slice(payload);
+    }
+
+    /// The part of a HEADERS frame's payload that is of its block (RFC 9113, section 6.2).
+    fn fragment(self, payload: &[u8]) -> Option<&[u8]> {
+        let (padding, rest) = match self.flags & PADDED {
+            0 => (0, payload),
+            _ => payload.split_first().map(|(length, rest)| (usize::from(*length), rest))?,
+        };
+        let rest = rest.get(if self.flags & PRIORITY == 0 { 0 } else { 5 }..)?;
+        rest.get(..rest.len().checked_sub(padding)?)
+    }
+}
+
+/// What stands at the front of what has come.
+enum Front {
+    /// So many bytes that can be handed on.
+    Sound(usize),
+    /// So many bytes, and what is handed on in their place.
+    Instead(usize, Vec<u8>),
+    /// Something that is not there whole.
+    Part,
+    /// What the engine ends the connection for: nothing is looked at any more.
+    Fatal,
+}
+
+#[derive(Debug)]
+struct Screen {
+    blocks: Blocks,
+    side: Side,
+    /// Bytes of the preface that are still to come.
+    preface: usize,
+    /// Bytes of a frame's payload that are handed on as they come.
+    left: usize,
+    is_over: bool,
+}
+
+impl Screen {
+    fn front(&mut self, bytes: &[u8]) -> Front {
+        let through = if self.preface > 0 { &mut self.preface } else { &mut self.left };
+        if *through > 0 {
+            let step = bytes.len().min(*through);
+            *through -= step;
+            return Front::Sound(step);
+        }
+        let Some(frame) = Frame::read(bytes) else { return Front::Part };
+        if frame.kind == HEADERS {
+            return self.headers(frame, bytes);
+        }
+        if let Side::Target { answered } = &mut self.side {
+            let ends = frame.kind == RST_STREAM || (frame.kind == DATA && frame.flags & END_STREAM != 0);
+            if ends {
+                forget(answered, frame.stream);
+            }
+        }
+        self.left = frame.length;
+        Front::Sound(FRAME_HEAD)
+    }
+
+    /// A HEADERS frame and the CONTINUATION frames behind it.
+    fn headers(&mut self, head: Frame, bytes: &[u8]) -> Front {
+        let end = FRAME_HEAD + head.length;
+        if head.length > MOST_PAYLOAD || head.stream == 0 {
+            return Front::Fatal;
+        }
+        let Some(payload) = bytes.get(FRAME_HEAD..end) else { return Front::Part };
+        let Some(fragment) = head.fragment(payload) else { return Front::Fatal };
+        if head.flags & END_HEADERS != 0 {
+            return self.block(head, fragment, end);
+        }
+        let mut block = fragment.to_vec();
+        let mut end = end;
+        for _ in 0..MOST_CONTINUATIONS {
+            let rest = bytes.get(end..).unwrap_or_default();
+            let Some(frame) = Frame::read(rest) else { return Front::Part };
+            if frame.kind != CONTINUATION || frame.stream != head.stream || frame.length > MOST_PAYLOAD {
+                return Front::Fatal;
+            }
+            let Some(payload) = rest.get(FRAME_HEAD..FRAME_HEAD + frame.length) else { return Front::Part };
+            block.extend_from_slice(payload);
+            end += FRAME_HEAD + frame.length;
+            if frame.flags & END_HEADERS != 0 {
+                return self.block(head, &block, end);
+            }
+        }
+        Front::Fatal
+    }
+
+    /// A whole block, which came in the first `length` bytes.
+    fn block(&mut self, head: Frame, block: &[u8], length: usize) -> Front {
+        let section = match &mut self.side {
+            Side::Client { opened, .. } if head.stream > *opened => {
+                *opened = head.stream;
+                Section::Request
+            }
+            Side::Target { answered } if !answered.contains(&head.stream) => Section::Response,
+            _ => Section::Trailers,
+        };
+        let Ok(looked) = self.blocks.look(block, section) else {
+            // What nobody can read, the engine must not read either: the first index is 1.
+            let mut out = Vec::new();
+            Frame { flags: END_HEADERS, ..head }.write(&[0x80], &mut out);
+            self.is_over = true;
+            return Front::Instead(length, out);
+        };
+        match &mut self.side {
+            Side::Client { paths, .. } => {
+                if let Some(path) = looked.path {
+                    paths.put(head.stream, path);
+                }
+            }
+            Side::Target { answered } => {
+                if head.flags & END_STREAM != 0 {
+                    forget(answered, head.stream);
+                } else if section == Section::Response && !looked.is_interim {
+                    if answered.len() >= MOST_ANSWERED {
+                        answered.remove(0);
+                    }
+                    answered.push(head.stream);
+                }
+            }
+        }
+        match looked.instead {
+            None => Front::Sound(length),
+            Some(block) => Front::Instead(length, written(head, &block)),
+        }
+    }
+}
+
+fn forget(answered: &mut Vec<u32>, stream: u32) {
+    if let Some(place) = answered.iter().position(|of| *of == stream) {
+        answered.swap_remove(place);
+    }
+}
+
+/// The frames of a block that was written anew.
+fn written(head: Frame, block: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(block.len() + FRAME_HEAD);
+    let mut parts = block.chunks(MOST_PAYLOAD).peekable();
+    let mut frame = Frame { flags: head.flags & END_STREAM, ..head };
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            frame.flags |= END_HEADERS;
+        }
+        frame.write(part, &mut out);
+        frame = Frame { kind: CONTINUATION, flags: 0, ..frame };
+    }
+    out
+}
+
+/// The stream.
+#[derive(Debug)]
+pub struct Screened<S> {
+    stream: S,
+    screen: Screen,
+    /// What has come and is not there whole.
+    held: Vec<u8>,
+    /// What waits to be handed on, from a place on.
+    out: Vec<u8>,
+    handed: usize,
+}
+
+impl<S> Screened<S> {
+    fn new(stream: S, side: Side, preface: usize) -> Self {
+        let screen = Screen { blocks: Blocks::default(), side, preface, left: 0, is_over: false };
+        Self { stream, screen, held: Vec::new(), out: Vec::new(), handed: 0 }
+    }
+
+    /// What a client sends, from its preface on. The paths that the engine does not tell go to `paths`.
+    #[must_use]
+    pub fn of_client(stream: S, paths: Rc<Paths>) -> Self {
+        Self::new(stream, Side::Client { opened: 0, paths }, PREFACE.len())
+    }
+
+    /// What a target sends.
+    #[must_use]
+    pub fn of_target(stream: S) -> Self {
+        Self::new(stream, Side::Target { answered: Vec::new() }, 0)
+    }
+
+    /// Looks through `bytes`, which come next. Gives back how many of them can be handed on as they are; the rest is
+    /// put away.
+    fn pass(&mut self, bytes: &[u8]) -> usize {
+        let mut sound = 0;
+        loop {
+            let rest = bytes.get(sound..).unwrap_or_default();
+            if rest.is_empty() || self.screen.is_over {
+                return bytes.len();
+            }
+            match self.screen.front(rest) {
+                Front::Sound(length) => sound += length,
+                Front::Part => {
+                    self.held.extend_from_slice(rest);
+                    return sound;
+                }
+                Front::Fatal => self.screen.is_over = true,
+                Front::Instead(length, instead) => {
+                    self.out.extend(instead);
+                    self.digest(rest.get(length..).unwrap_or_default());
+                    return sound;
+                }
+            }
+        }
+    }
+
+    /// The same for bytes that go behind what waits already.
+    fn digest(&mut self, bytes: &[u8]) {
+        let mut bytes = bytes;
+        while !bytes.is_empty() {
+            let front = if self.screen.is_over { Front::Fatal } else { self.screen.front(bytes) };
+            let length = match front {
+                Front::Sound(length) => {
+                    self.out.extend_from_slice(bytes.get(..length).unwrap_or_default());
+                    length
+                }
+                Front::Instead(length, instead) => {
+                    self.out.extend(instead);
+                    length
+                }
+                Front::Part => return self.held.extend_from_slice(bytes),
+                Front::Fatal => {
+                    self.screen.is_over = true;
+                    return self.out.extend_from_slice(bytes);
+                }
+            };
+            bytes = bytes.get(length..).unwrap_or_default();
+        }
+    }
+
+    fn hand_on(&mut self, buf: &mut ReadBuf<'_>) {
+        let waiting = self.out.get(self.handed..).unwrap_or_default();
+        let length = waiting.len().min(buf.remaining());
+        buf.put_slice(waiting.get(..length).unwrap_or_default());
+        self.handed += length;
+        if self.handed == self.out.len() {
+            (self.out, self.handed) = (Vec::new(), 0);
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Screened<S> {
+    /// Reads more of what is not there whole.
+    fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut piece = [0; PIECE];
+        let mut piece = ReadBuf::new(&mut piece);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut piece))?;
+        let mut bytes = std::mem::take(&mut self.held);
+        if piece.filled().is_empty() {
+            // It never will be: whoever reads sees that it is not whole.
+            self.out.extend(bytes);
+            self.screen.is_over = true;
+        } else {
+            bytes.extend_from_slice(piece.filled());
+            self.digest(&bytes);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Screened<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            if !this.out.is_empty() {
+                this.hand_on(buf);
+                return Poll::Ready(Ok(()));
+            }
+            if !this.held.is_empty() {
+                ready!(this.poll_held(cx))?;
+                continue;
+            }
+            let start = buf.filled().len();
+            ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+            let came = buf.filled().get(start..).unwrap_or_default();
+            if came.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let sound = this.pass(came);
+            buf.set_filled(start + sound);
+            if sound > 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Screened<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests;

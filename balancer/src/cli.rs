@@ -19,6 +19,15 @@ mod cleanup;
 mod demo;
 mod status;
 
+/// Where `run` and `check` look for a configuration.
+const CONFIG: &str = "/etc/balancer";
+
+/// The definition of the command line, for manual pages and completions of shells.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Everything `balancer` understands.
 #[derive(Debug, Parser)]
 #[command(
@@ -59,7 +68,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct RunArguments {
     /// Configuration: a file, or a folder of .hcl and .tf files
-    #[arg(short, long, value_name = "FILE_OR_DIR")]
+    #[arg(short, long, value_name = "FILE_OR_DIR", default_value = CONFIG)]
     config: PathBuf,
 }
 

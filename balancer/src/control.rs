@@ -5,6 +5,7 @@ pub mod admin;
 pub mod controller;
 mod crew;
 pub mod log_files;
+pub mod preflight;
 pub mod privileges;
 mod resolver;
 pub mod signals;

@@ -88,6 +88,28 @@ fn the_demo_shows_stickiness_survives_a_killed_target_and_cleans_up() {
     let homes: HashSet<_> = after.iter().map(|response| home(&response.text())).collect();
     assert!(homes.len() == 1 && !homes.contains(home(&answers[0])), "{homes:?}");
 
+    // What the screen says to type does what it says, as it stands.
+    let mut commands: Vec<&str> = demo
+        .screen
+        .lines()
+        .filter(|line| line.starts_with("   ") && line.contains("curl "))
+        .map(str::trim)
+        .collect();
+    commands.extend(demo.screen.lines().filter_map(|line| line.strip_prefix("  status ")).map(str::trim));
+    assert_eq!(commands.len(), 4, "{}", demo.screen);
+    let typed_in = tempfile::tempdir().unwrap();
+    for command in commands {
+        let output = Command::new("sh").args(["-c", command]).current_dir(typed_in.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        // The target that 3. ends may be gone already.
+        let ended = command.contains("/kill") && output.status.code() == Some(7);
+        assert!(output.status.success() || ended, "{command}: {output:?}");
+        assert!(!said.is_empty() || ended, "{command}: {output:?}");
+        if command.starts_with("for ") {
+            assert_eq!(said.lines().count(), 4, "{command}: {said}");
+        }
+    }
+
     // Ctrl-C.
     kill_process(Pid::from_raw(demo.child.id().cast_signed()).unwrap(), Signal::INT).unwrap();
     let status = until("it ends", 20.0, || demo.child.try_wait().unwrap());

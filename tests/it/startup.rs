@@ -26,6 +26,24 @@ fn a_port_that_is_taken_is_exit_1() {
 }
 
 #[test]
+fn a_low_port_without_the_right_to_it_is_exit_1_and_says_which_right() {
+    if !support::kernel::is_root() {
+        return;
+    }
+    let target = Target::plain();
+    let config = Config::with(Group::new("app", &[&target]).lb_cookie()).kernel_assist("off");
+    let balancer = Balancer::prepare(&config);
+    let text = balancer.text(&config).replace(&format!("port = {}\n", balancer.address.port()), "port = 7\n");
+    balancer.write_text(&text);
+    let mut command = std::process::Command::new("setpriv");
+    command.args(["--bounding-set", "-net_bind_service"]).arg(support::balancer::binary());
+    let output = command.arg("run").arg("-c").arg(balancer.config_path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot listen on 127.0.0.1:7") && said.contains("CAP_NET_BIND_SERVICE"), "{said}");
+}
+
+#[test]
 fn an_admin_port_that_is_taken_is_exit_1() {
     let mut taken = None;
     ends(1, &["in use"], |balancer| taken = Some(TcpListener::bind(balancer.admin).unwrap()));

@@ -7,7 +7,9 @@
 
 mod bench;
 mod build_ebpf;
+mod check_advisories;
 mod check_ebpf;
+mod dist;
 mod handshakes;
 mod relay;
 mod setup;
@@ -31,6 +33,10 @@ enum Command {
     BuildEbpf,
     /// Builds the kernel programs anew and compares them with the committed object.
     CheckEbpf,
+    /// Holds the versions that are linked in against advisories that are known here, without asking anybody.
+    CheckAdvisories,
+    /// Builds the program and lays it out in `target/dist` with all that a package has.
+    Dist(dist::Options),
     /// Sets up what the tests need and is missing, then runs every test of the workspace.
     Test(test::Options),
     /// Measures balancer beside HAProxy, nginx and a relay that does nothing, and prints a table of ratios.
@@ -47,6 +53,8 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::BuildEbpf => build_ebpf::run(),
         Command::CheckEbpf => check_ebpf::run(),
+        Command::CheckAdvisories => check_advisories::run(),
+        Command::Dist(options) => dist::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Relay(options) => relay::run(&options),

@@ -11,9 +11,10 @@ use std::{
 use super::Failure;
 use crate::{
     config,
+    control::preflight,
     model::{
-        Action, Configuration, HealthCheck, HealthCheckPort, ProbeProtocol, StickinessKind,
-        StickinessSettings, TargetAddress, TargetGroup, TargetSpec,
+        Action, Configuration, HealthCheck, HealthCheckPort, LineFormat, MutualAuthentication, ProbeProtocol,
+        StickinessKind, StickinessSettings, TargetAddress, TargetGroup, TargetSpec,
     },
 };
 
@@ -21,7 +22,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The configuration: a file, or a folder with *.hcl and *.tf files
-    #[arg(short, long, value_name = "FILE_OR_DIR")]
+    #[arg(short, long, value_name = "FILE_OR_DIR", default_value = super::CONFIG)]
     config: PathBuf,
 }
 
@@ -32,11 +33,72 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let configuration =
         config::load(&arguments.config).map_err(|errors| Failure::BadConfiguration(errors.to_string()))?;
-    for warning in config::warnings(&configuration) {
+    let findings = preflight::look(&configuration, &arguments.config);
+    for warning in config::warnings(&configuration).iter().chain(&findings.warnings) {
         // Nobody may be reading.
         let _ = writeln!(io::stderr(), "warning: {warning}");
     }
+    if !findings.refused.is_empty() {
+        return Err(Failure::BadConfiguration(findings.refused.join("\n")));
+    }
     Ok(super::print(&describe(&configuration))?)
+}
+
+/// TLS of listeners, the certificates that they show, and logs: a table each where there are any.
+fn describe_more(configuration: &Configuration) -> String {
+    let mut policies = vec![row(["LISTENER", "SECURITY POLICY", "CLIENT CERTIFICATES", "CERTIFICATES"])];
+    let mut certificates = vec![row(["CERTIFICATE", "NAMES", "VALID UNTIL"])];
+    for listener in &configuration.listeners {
+        let Some(tls) = &listener.tls else { continue };
+        let asked = match &tls.mutual_authentication {
+            None => "-".to_owned(),
+            Some(MutualAuthentication::Passthrough) => "passed through".to_owned(),
+            Some(MutualAuthentication::Verify { trust_store, .. }) => {
+                format!("verified by {}", trust_store.name)
+            }
+        };
+        let shown: Vec<_> = [&tls.default_certificate].into_iter().chain(&tls.certificates).collect();
+        let names: Vec<&str> = shown.iter().map(|certificate| certificate.name.as_str()).collect();
+        policies.push(vec![listener.name.clone(), tls.policy.name.to_owned(), asked, names.join(", ")]);
+        for certificate in shown {
+            let facts = &certificate.facts;
+            let line = vec![certificate.name.clone(), facts.names.join(", "), date(facts.not_after)];
+            if !certificates.contains(&line) {
+                certificates.push(line);
+            }
+        }
+    }
+    let mut logs = vec![row(["LOAD BALANCER", "LOG", "DESTINATION", "FORMAT"])];
+    for balancer in &configuration.load_balancers {
+        let kinds = [("access", &balancer.access_logs), ("health checks", &balancer.health_check_logs)];
+        for (kind, output) in kinds.into_iter().filter_map(|(kind, output)| Some((kind, output.as_ref()?))) {
+            let format = match output.format {
+                LineFormat::Alb => "alb",
+                LineFormat::Json => "json",
+            };
+            logs.push(vec![
+                balancer.name.clone(),
+                kind.to_owned(),
+                output.destination.to_string(),
+                format.to_owned(),
+            ]);
+        }
+    }
+    let some =
+        |rows: Vec<Vec<String>>| if rows.len() > 1 { format!("{}\n", table(&rows)) } else { String::new() };
+    format!("{}{}{}", some(policies), some(certificates), some(logs))
+}
+
+/// A day of the calendar, of seconds since 1970 (the algorithm is Howard Hinnant's `civil_from_days`).
+fn date(seconds: i64) -> String {
+    let days = seconds.div_euclid(86_400) + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    format!("{:04}-{month:02}-{day:02}", year + era * 400 + i64::from(month <= 2))
 }
 
 /// What would run: listeners, target groups and targets, a table each.
@@ -74,8 +136,9 @@ fn describe(configuration: &Configuration) -> String {
     }
     let admin = configuration.balancer.admin_address;
     format!(
-        "{}\n{rules}{}\n{}\ninstance {}, {} worker{}, admin {}\n",
+        "{}\n{rules}{}{}\n{}\ninstance {}, {} worker{}, admin {}\n",
         table(&listeners),
+        describe_more(configuration),
         table(&groups),
         table(&targets),
         configuration.balancer.instance,
@@ -162,6 +225,20 @@ fn table(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        for (seconds, day) in [
+            (0, "1970-01-01"),
+            (-1, "1969-12-31"),
+            (951_782_400, "2000-02-29"),
+            (1_796_083_200, "2026-12-01"),
+            (4_107_542_400, "2100-03-01"),
+            (64_092_211_199, "4000-12-31"),
+        ] {
+            assert_eq!(date(seconds), day);
+        }
+    }
 
     #[test]
     fn what_would_run_is_shown_in_tables() {

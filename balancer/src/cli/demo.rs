@@ -61,7 +61,15 @@ pub(super) fn run(
     let addresses: Vec<_> = targets.iter().map(|target| (target.name, target.address)).collect();
     let (listener, admin) = choose_addresses(arguments.port)?;
     let instance = format!("demo-{}", std::process::id());
-    let plan = Plan { instance: &instance, folder: folder.path(), listener, admin, targets: &addresses };
+    let program = program();
+    let plan = Plan {
+        instance: &instance,
+        folder: folder.path(),
+        listener,
+        admin,
+        targets: &addresses,
+        program: &program,
+    };
 
     let configuration = plan.configuration();
     let file = folder.path().join("demo.hcl");
@@ -84,6 +92,25 @@ pub(super) fn run(
     cleaned.context("cannot remove what the balancer left behind")?;
     folder.close().context("cannot remove the temporary folder")?;
     Ok(())
+}
+
+/// How a shell calls this program: by its name where that finds it, else by its path.
+fn program() -> String {
+    const NAME: &str = "balancer";
+    let Ok(own) = std::env::current_exe() else { return NAME.to_owned() };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(NAME)).find(|file| file.is_file());
+    if found.and_then(|found| found.canonicalize().ok()) == own.canonicalize().ok() {
+        return NAME.to_owned();
+    }
+    quoted_for_shell(&own.to_string_lossy())
+}
+
+/// One word of a shell's, whatever is in it.
+fn quoted_for_shell(word: &str) -> String {
+    let is_plain =
+        |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '/' | '.' | '-' | '_' | '+');
+    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// Prints the screen of text once the balancer answers; nothing when it ends before that.
@@ -145,6 +172,12 @@ mod tests {
         fn serving(&self) -> bool {
             true
         }
+    }
+
+    #[test]
+    fn a_path_is_one_word_of_a_shell() {
+        assert_eq!(quoted_for_shell("/opt/a-b_c.d/balancer"), "/opt/a-b_c.d/balancer");
+        assert_eq!(quoted_for_shell("/it's here/$x"), "'/it'\\''s here/$x'");
     }
 
     #[test]

@@ -28,8 +28,8 @@ use crate::{
     id::{Slot, TargetId},
     kernel::{Events, Kernel, KernelError, TargetEvent},
     model::{
-        Action, Certificate, Configuration, Endpoint, Listener, LoadBalancer, MAX_TARGETS, TargetAddress,
-        TargetGroup, TlsFact, TlsFields,
+        Action, BalancerSettings, Certificate, Configuration, Endpoint, Listener, LoadBalancer, MAX_TARGETS,
+        TargetAddress, TargetGroup, TlsFact, TlsFields,
     },
     response::listener_fields::ListenerFields,
     rules::{GroupKeys, RuleTable},
@@ -164,7 +164,7 @@ pub struct Controller {
     publish_at: Option<Instant>,
     published: Instant,
     /// Of the configuration that the process started with: another one takes effect at the next start.
-    state_dir: PathBuf,
+    started_with: BalancerSettings,
     pending: Option<Pending>,
     /// The figures of each listener.
     runtimes: Arc<ListenerRuntimes>,
@@ -244,7 +244,7 @@ impl Controller {
             servers,
             tls,
             config_path: parts.config_path,
-            state_dir: parts.configuration.balancer.state_dir.clone(),
+            started_with: parts.configuration.balancer.clone(),
             registry: Registry::new(parts.workers.len()),
             configuration: parts.configuration,
             bind: parts.bind,

@@ -4,7 +4,12 @@
 //! before workers start. (Threads that run already become the other user, too, and keep nothing.)
 //! Must not know: what is served, what is in the folders that change hands.
 
-use std::{ffi::CString, io, path::PathBuf};
+use std::{
+    ffi::CString,
+    io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
 
 use nix::unistd::{Gid, Uid, User, getgrouplist, setgroups, setresgid, setresuid};
 use rustix::thread::{
@@ -88,6 +93,26 @@ impl Account {
         let user = User::from_name(name).map_err(lookup)?.ok_or_else(unknown)?;
         let groups = getgrouplist(&c_name, user.gid).map_err(lookup)?;
         Ok(Self { name: name.to_owned(), uid: user.uid, gid: user.gid, groups })
+    }
+
+    /// Whether the user itself could open a file or folder by its mode, and all folders on the way to it, for what the
+    /// bits of `wanted` say (4 to read, 2 to write, 1 to pass through). Nothing when it is not there.
+    #[must_use]
+    pub fn may(&self, path: &Path, wanted: u32) -> Option<bool> {
+        let real = std::fs::canonicalize(path).ok()?;
+        let allows = |path: &Path, wanted: u32| {
+            let found = std::fs::metadata(path).ok()?;
+            let shift = if found.uid() == self.uid.as_raw() {
+                6
+            } else if self.groups.iter().any(|group| group.as_raw() == found.gid()) {
+                3
+            } else {
+                0
+            };
+            Some(self.uid.is_root() || found.mode() >> shift & wanted == wanted)
+        };
+        let on_the_way = real.ancestors().skip(1).map(|folder| allows(folder, 1));
+        on_the_way.chain([allows(&real, wanted)]).try_fold(true, |so_far, next| Some(so_far && next?))
     }
 
     /// Whom files are to be made for, and given to, before the process becomes the user; nobody when it is that user

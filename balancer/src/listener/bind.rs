@@ -20,8 +20,22 @@ fn socket(address: SocketAddr, share: bool) -> io::Result<Socket> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    socket.bind(&address.into())?;
+    socket.bind(&address.into()).map_err(|error| explain(error, address.port()))?;
     Ok(socket)
+}
+
+/// Says what is missing where a port is for the privileged alone.
+fn explain(error: io::Error, port: u16) -> io::Error {
+    // Where the system's own bound (`ip_unprivileged_port_start`) is another one, it is set below the usual.
+    const FIRST_FOR_ALL: u16 = 1024;
+    if error.kind() != io::ErrorKind::PermissionDenied || port >= FIRST_FOR_ALL {
+        return error;
+    }
+    let hint = format!(
+        "permission denied: a port below {FIRST_FOR_ALL} needs root or CAP_NET_BIND_SERVICE \
+         (`AmbientCapabilities=` of a unit, or `setcap cap_net_bind_service=+ep` on the program)"
+    );
+    io::Error::new(error.kind(), hint)
 }
 
 /// Binds `sockets` sockets for `listener`.

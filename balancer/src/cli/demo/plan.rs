@@ -15,6 +15,8 @@ pub(super) struct Plan<'a> {
     pub(super) admin: SocketAddr,
     /// Names and addresses of the targets.
     pub(super) targets: &'a [(&'static str, SocketAddr)],
+    /// How a shell calls this program.
+    pub(super) program: &'a str,
 }
 
 impl Plan<'_> {
@@ -90,7 +92,7 @@ Three targets that keep their sessions in memory, and a balancer before them tha
 client back to its own:
 
   balancer     http://{listener}/
-  status       balancer status --admin {admin}
+  status       {program} status --admin {admin}
   metrics      http://{admin}/metrics
   targets      {targets}
   kernel side  {kernel}
@@ -101,7 +103,7 @@ Try in another terminal:
    for i in 1 2 3 4; do curl -s -b demo.jar -c demo.jar http://{listener}/; done
 
 2. Forging. A stickiness cookie that the balancer did not make counts as none: any target may
-   answer, and a good cookie is set (balancer status counts it among the decisions):
+   answer, and a good cookie is set (the status counts it among the decisions):
    curl -s -i -b 'AWSALB={forged}' http://{listener}/
 
 3. Killing. End a target (here {victim}; take the one that answered 1.), then do 1. again: no error,
@@ -112,6 +114,7 @@ Ctrl-C ends the demo and removes what it made.
 ",
             listener = self.listener,
             admin = self.admin,
+            program = self.program,
             targets = targets.join("\n               "),
             forged = "A".repeat(FORGED),
             victim = victim.0,
@@ -143,6 +146,7 @@ mod tests {
             listener: "127.0.0.1:8080".parse().unwrap(),
             admin: "127.0.0.1:9900".parse().unwrap(),
             targets,
+            program: "balancer",
         }
     }
 

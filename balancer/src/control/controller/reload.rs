@@ -84,8 +84,8 @@ impl Controller {
         if configuration.listeners.is_empty() {
             return Err(one("no listener is configured".into()));
         }
-        let settings =
-            BalancerSettings { state_dir: self.state_dir.clone(), ..configuration.balancer.clone() };
+        let state_dir = self.started_with.state_dir.clone();
+        let settings = BalancerSettings { state_dir, ..configuration.balancer.clone() };
         let key_path = settings.key_path();
         // A new secret in place of a lost one would end every session.
         let keyring = Keyring::load(&key_path).map_err(|error| one(error.to_string()))?.ok_or_else(|| {
@@ -153,9 +153,10 @@ impl Controller {
         Ok(())
     }
 
-    /// Names the settings that changed and need a restart.
+    /// Names the settings that need a restart and differ from those that run, which are those of the start however
+    /// often another one was reloaded.
     fn warn_of_restarts(&self, new: &Configuration) {
-        let (old, new) = (&self.configuration.balancer, &new.balancer);
+        let (old, new) = (&self.started_with, &new.balancer);
         let changed = [
             ("instance", old.instance != new.instance),
             ("workers", old.workers != new.workers),

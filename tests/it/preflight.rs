@@ -1,0 +1,136 @@
+//! `check` finds what this system would refuse a start or a later reload, and shows what would run.
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, chown},
+    path::Path,
+    process::Command,
+};
+
+use support::{
+    Balancer, Config, Group, Target, authority::Authority, balancer::binary, kernel, tls::Certificate,
+};
+
+fn config() -> Config {
+    Config::with(Group::of("app", &["127.0.0.1:9001".to_owned()]).lb_cookie()).kernel_assist("off")
+}
+
+fn check(balancer: &Balancer) -> (Option<i32>, String, String) {
+    let output = Command::new(binary()).arg("check").arg("-c").arg(balancer.config_path()).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// `check` refuses with `words`, and so does `run`; neither makes anything.
+fn refused(config: &Config, words: &str, spoil: impl FnOnce(&Path)) {
+    let mut balancer = Balancer::prepare(config);
+    let folder = balancer.folder().to_owned();
+    let text = balancer.text(config).replace("FOLDER", &folder.display().to_string());
+    balancer.write_text(&text);
+    spoil(&folder);
+    let (code, _, said) = check(&balancer);
+    assert_eq!(code, Some(2), "{words}: {said}");
+    assert!(said.contains(words), "{words:?} is not in: {said}");
+    let ended = balancer.run_to_end();
+    assert_eq!(ended.code, Some(1), "{words}: {}", ended.log);
+}
+
+fn log_at(path: &str) -> Config {
+    config().attribute(&format!("access_logs {{\nenabled = true\npath = \"{path}\"\n}}"))
+}
+
+#[test]
+fn what_a_start_would_be_refused_for_is_found() {
+    if !kernel::is_root() {
+        return;
+    }
+    let key = |folder: &Path, bytes: &[u8], mode: u32| {
+        fs::create_dir(folder.join("state")).unwrap();
+        let path = folder.join("state/stickiness.key");
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let good: Vec<u8> = (0..32_u8).map(|at| at.wrapping_mul(at).wrapping_mul(37) ^ 91).collect();
+    refused(&config().process("user = \"no-such-user\""), "there is no user \"no-such-user\"", |_| {});
+    refused(&config(), "stickiness.key: 31 bytes are no keys", |folder| key(folder, &good[1..], 0o600));
+    refused(&config(), "mode 0644 lets others", |folder| key(folder, &good, 0o644));
+    refused(&config(), "secret 1 of it is not random", |folder| key(folder, &[0; 32], 0o600));
+    refused(&config(), "state is no folder", |folder| fs::write(folder.join("state"), "").unwrap());
+    refused(&config(), "run is no folder", |folder| fs::write(folder.join("run"), "").unwrap());
+    refused(&log_at("FOLDER/none/access.log"), "there is no folder", |_| {});
+    refused(&log_at("FOLDER/logs"), "logs: it is a folder", |folder| {
+        fs::create_dir(folder.join("logs")).unwrap()
+    });
+}
+
+#[test]
+fn what_the_user_could_not_read_at_a_reload_is_warned_of() {
+    if !kernel::is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let certificate = Certificate::make(folder.path(), "main", &["example.test", "www.example.test"]);
+    let config = config().https(&certificate).process("user = \"nobody\"");
+    let balancer = Balancer::prepare(&config);
+    let words = format!("user \"nobody\" cannot read {}", certificate.key.display());
+    let (code, shown, said) = check(&balancer);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&format!("warning: certificate main: {words}")), "{said}");
+    assert!(shown.contains("example.test"), "{shown}");
+    // As the key's owner it can; as one of all others in a folder that is shut, it cannot.
+    chown(&certificate.key, Some(65534), None).unwrap();
+    let (_, _, said) = check(&balancer);
+    assert!(!said.contains("cannot read"), "{said}");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let (_, _, said) = check(&balancer);
+    assert!(said.contains(&words), "{said}");
+}
+
+#[test]
+fn certificates_policies_and_logs_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::until(folder.path(), "main", &["example.test", "www.example.test"], 2040);
+    let authority = Authority::make(folder.path(), "authority");
+    let log = folder.path().join("access.log");
+    let config = log_at(&log.display().to_string())
+        .https(&certificate)
+        .listener("ssl_policy = \"ELBSecurityPolicy-TLS13-1-2-2021-06\"")
+        .listener("mutual_authentication {\nmode = \"verify\"\ntrust_store_arn = trust_store.clients.arn\n}")
+        .more(&authority.trust_store("clients"));
+    let balancer = Balancer::prepare(&config);
+    let (code, shown, said) = check(&balancer);
+    assert_eq!(code, Some(0), "{said}");
+    let row = |begin: &str| {
+        let line =
+            shown.lines().find(|line| line.starts_with(begin)).unwrap_or_else(|| panic!("{begin}: {shown}"));
+        line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(row("main  example"), ["main", "example.test, www.example.test", "2040-12-31"]);
+    assert!(
+        shown.contains("ELBSecurityPolicy-TLS13-1-2-2021-06") && shown.contains("verified by clients"),
+        "{shown}"
+    );
+    assert_eq!(row("main           access"), ["main", "access", &log.display().to_string(), "alb"]);
+    assert!(!log.exists(), "it only looks");
+}
+
+#[test]
+fn restarts_are_asked_for_by_what_runs() {
+    let target = Target::plain();
+    let config = Config::new(&[&target]).workers(1);
+    let balancer = Balancer::start(&config);
+    let warned = || {
+        let log = balancer.log();
+        log.lines()
+            .filter(|line| line.contains("takes effect at the next start") && line.contains("workers"))
+            .count()
+    };
+    balancer.reload(&config.clone().workers(2));
+    assert_eq!(warned(), 1, "{}", balancer.log());
+    // What runs is still one worker, however often the file says two.
+    balancer.reload(&config.clone().workers(2));
+    assert_eq!(warned(), 2, "{}", balancer.log());
+    balancer.reload(&config);
+    assert_eq!(warned(), 2, "nothing differs any more: {}", balancer.log());
+}

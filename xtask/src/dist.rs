@@ -1,0 +1,118 @@
+//! `cargo xtask dist`: what a package of balancer has, laid out below `target/dist` as it is installed: the program, what
+//! a debugger and a profiler need in a file of its own, manual pages, completions of shells, the unit with its user, and a
+//! configuration to begin with.
+
+use std::{
+    fs, io,
+    path::{Component, Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell;
+
+/// The profile that keeps what [`split`] takes apart.
+const PROFILE: &str = "symbols";
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Where the program is going to live; a distribution's package says /usr.
+    #[arg(long, value_name = "FOLDER", default_value = "/usr/local")]
+    prefix: PathBuf,
+    /// Lays out this program instead of building one.
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+    /// Lays it out here.
+    #[arg(long, value_name = "FOLDER")]
+    to: Option<PathBuf>,
+}
+
+/// Files of `dist/` and where they go; those of the prefix have no slash in front.
+const FILES: [(&str, &str); 3] = [
+    ("balancer.service", "lib/systemd/system/balancer.service"),
+    ("balancer.sysusers", "lib/sysusers.d/balancer.conf"),
+    ("balancer.hcl", "/etc/balancer/balancer.hcl"),
+];
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let built = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => {
+            shell::run(shell::cargo().args([
+                "build",
+                "--locked",
+                "--profile",
+                PROFILE,
+                "--package",
+                "balancer",
+            ]))?;
+            shell::target_dir().join(PROFILE).join("balancer")
+        }
+    };
+    let Ok(prefix) = options.prefix.strip_prefix("/") else {
+        bail!("--prefix {}: an absolute path is needed", options.prefix.display());
+    };
+    if prefix.components().any(|part| part == Component::ParentDir) {
+        bail!("--prefix {}: a path without `..` is needed", options.prefix.display());
+    }
+    let root = options.to.clone().unwrap_or_else(|| shell::target_dir().join("dist"));
+    match fs::remove_dir_all(&root) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot clear {}", root.display()));
+        }
+        _ => {}
+    }
+    let below = root.join(prefix);
+    let symbols = root.join("usr/lib/debug").join(prefix).join("bin/balancer.debug");
+    split(&built, &below.join("bin/balancer"), &symbols)?;
+    for (file, place) in FILES {
+        let place = place.strip_prefix('/').map_or_else(|| below.join(place), |place| root.join(place));
+        make_folder_of(&place)?;
+        fs::copy(shell::workspace_root().join("dist").join(file), &place)
+            .with_context(|| format!("cannot write {}", place.display()))?;
+    }
+    let mut pages = shell::cargo();
+    pages.args(["run", "--quiet", "--locked", "--package", "balancer", "--example", "pages", "--"]);
+    shell::run(pages.arg(below.join("share")))?;
+    list(&root, &root)
+}
+
+/// Takes the program apart: names of functions stay in it, all else that only debuggers and profilers read goes into
+/// `symbols`, which they find by its name and checksum.
+fn split(built: &Path, program: &Path, symbols: &Path) -> Result<()> {
+    make_folder_of(program)?;
+    make_folder_of(symbols)?;
+    shell::run(
+        Command::new("objcopy")
+            .args(["--only-keep-debug", "--compress-debug-sections"])
+            .arg(built)
+            .arg(symbols),
+    )?;
+    let mut link = std::ffi::OsString::from("--add-gnu-debuglink=");
+    link.push(symbols);
+    shell::run(Command::new("objcopy").arg("--strip-debug").arg(link).arg(built).arg(program))
+}
+
+fn make_folder_of(file: &Path) -> Result<()> {
+    let folder = file.parent().unwrap_or(file);
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
+}
+
+fn list(root: &Path, folder: &Path) -> Result<()> {
+    let mut entries: Vec<_> = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by_key(std::fs::DirEntry::path);
+    for entry in entries {
+        let path = entry.path();
+        if path.is_dir() {
+            list(root, &path)?;
+        } else {
+            println!(
+                "{:>10}  {}",
+                entry.metadata()?.len(),
+                path.strip_prefix(root).unwrap_or(&path).display()
+            );
+        }
+    }
+    Ok(())
+}

@@ -55,7 +55,7 @@ fn what_a_start_would_be_refused_for_is_found() {
     refused(&config(), "stickiness.key: 31 bytes are no keys", |folder| key(folder, &good[1..], 0o600));
     refused(&config(), "mode 0644 lets others", |folder| key(folder, &good, 0o644));
     refused(&config(), "secret 1 of it is not random", |folder| key(folder, &[0; 32], 0o600));
-    refused(&config(), "state is no folder", |folder| fs::write(folder.join("state"), "").unwrap());
+    refused(&config(), "state/stickiness.key: cannot open", |folder| fs::write(folder.join("state"), "").unwrap());
     refused(&config(), "run is no folder", |folder| fs::write(folder.join("run"), "").unwrap());
     refused(&log_at("FOLDER/none/access.log"), "there is no folder", |_| {});
     refused(&log_at("FOLDER/logs"), "logs: it is a folder", |folder| {

@@ -55,7 +55,9 @@ fn what_a_start_would_be_refused_for_is_found() {
     refused(&config(), "stickiness.key: 31 bytes are no keys", |folder| key(folder, &good[1..], 0o600));
     refused(&config(), "mode 0644 lets others", |folder| key(folder, &good, 0o644));
     refused(&config(), "secret 1 of it is not random", |folder| key(folder, &[0; 32], 0o600));
-    refused(&config(), "state/stickiness.key: cannot open", |folder| fs::write(folder.join("state"), "").unwrap());
+    refused(&config(), "state/stickiness.key: cannot open", |folder| {
+        fs::write(folder.join("state"), "").unwrap()
+    });
     refused(&config(), "run is no folder", |folder| fs::write(folder.join("run"), "").unwrap());
     refused(&log_at("FOLDER/none/access.log"), "there is no folder", |_| {});
     refused(&log_at("FOLDER/logs"), "logs: it is a folder", |folder| {
@@ -101,17 +103,17 @@ fn certificates_policies_and_logs_are_shown() {
     let balancer = Balancer::prepare(&config);
     let (code, shown, said) = check(&balancer);
     assert_eq!(code, Some(0), "{said}");
-    let row = |begin: &str| {
+    let row = |part: &str| {
         let line =
-            shown.lines().find(|line| line.starts_with(begin)).unwrap_or_else(|| panic!("{begin}: {shown}"));
+            shown.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("{part}: {shown}"));
         line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(row("main  example"), ["main", "example.test, www.example.test", "2040-12-31"]);
+    assert_eq!(row("2040-12-31"), ["main", "example.test, www.example.test", "2040-12-31"]);
     assert!(
         shown.contains("ELBSecurityPolicy-TLS13-1-2-2021-06") && shown.contains("verified by clients"),
         "{shown}"
     );
-    assert_eq!(row("main           access"), ["main", "access", &log.display().to_string(), "alb"]);
+    assert_eq!(row(" access "), ["main", "access", &log.display().to_string(), "alb"]);
     assert!(!log.exists(), "it only looks");
 }
 

@@ -29,9 +29,10 @@ pub(crate) struct Options {
 }
 
 /// Files of `dist/` and where they go; those of the prefix have no slash in front.
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
     ("balancer.service", "lib/systemd/system/balancer.service"),
     ("balancer.sysusers", "lib/sysusers.d/balancer.conf"),
+    ("balancer.tmpfiles", "lib/tmpfiles.d/balancer.conf"),
     ("balancer.hcl", "/etc/balancer/balancer.hcl"),
 ];
 

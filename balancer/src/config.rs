@@ -13,7 +13,10 @@ mod condition;
 mod exclusions;
 mod fault;
 mod fields;
+mod foreign;
 mod health_check;
+mod json;
+mod json_blocks;
 mod listener;
 mod listener_rule;
 mod listener_tls;
@@ -21,9 +24,11 @@ mod load_balancer;
 mod manual;
 mod mutual_authentication;
 mod names;
+mod overrides;
 mod raw;
 mod redirect;
 mod response_fields;
+mod roles;
 mod schema;
 mod source;
 mod stickiness;
@@ -35,6 +40,7 @@ mod target_tls;
 mod transform;
 mod trust_store;
 mod value;
+mod variables;
 mod warnings;
 
 use std::path::{Path, PathBuf};
@@ -48,6 +54,8 @@ use self::{
     load_balancer::{LOAD_BALANCER, MAX_LOAD_BALANCERS},
     mutual_authentication::TrustStores,
     names::Names,
+    raw::RawBody,
+    roles::{Role, Syntax},
     source::Source,
     target_group::{MAX_GROUPS, TARGET_GROUP},
     trust_store::{MAX_TRUST_STORES, TRUST_STORE},
@@ -60,18 +68,21 @@ pub use self::{
 };
 use crate::model::Configuration;
 
-/// Reads and validates the configuration at `path`: a file, or a folder whose `*.hcl` and `*.tf` files, sorted
-/// by name, make one configuration.
+/// Reads and validates the configuration at `path`: a file, or a folder whose `*.hcl`, `*.tf` and `*.tf.json` files,
+/// sorted by name, make one configuration; `*.tfvars` and override files count as they do for Terraform.
 ///
 /// # Errors
 /// Every fault found: a file that cannot be read, text that is no HCL, and whatever the model does not allow.
 pub fn load(path: &Path) -> Result<Configuration, ConfigErrors> {
-    let (files, unreadable) = source::read(path);
-    if unreadable.is_empty() {
-        return parse(&files);
+    let source::Read { files, errors, remarks } = source::read(path);
+    if errors.is_empty() {
+        let mut configuration = parse(&files)?;
+        let told = remarks.iter().map(ToString::to_string);
+        configuration.remarks = told.chain(std::mem::take(&mut configuration.remarks)).collect();
+        return Ok(configuration);
     }
     // What could be read is still checked, but a reference may lead into what could not: those are not judged.
-    let mut all = unreadable;
+    let mut all = errors;
     all.extend(examine(&files, true).err().map(|errors| errors.0).unwrap_or_default());
     Err(ConfigErrors::sorted(all))
 }
@@ -89,13 +100,26 @@ pub fn parse(files: &[(PathBuf, String)]) -> Result<Configuration, ConfigErrors>
 fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, ConfigErrors> {
     let sources: Vec<Source> = files.iter().map(|(path, text)| Source::new(path, text)).collect();
     let faults = Faults::new(&sources, partial);
-    let bodies: Vec<raw::RawBody> = sources
-        .iter()
-        .enumerate()
-        .map(|(file, source)| syntax::parse(file, source.text(), &faults))
-        .collect();
-    let scope = Scope::collect(&bodies);
+    let mut bodies: Vec<RawBody> = Vec::new();
+    let (mut overrides, mut values) = (Vec::new(), Vec::new());
+    for (file, (source, (role, syntax))) in sources.iter().zip(roles::given(files)).enumerate() {
+        let body = match (syntax, role) {
+            (Syntax::Hcl, _) => syntax::parse(file, source.text(), &faults),
+            (Syntax::Json, Role::Variables { .. }) => json_blocks::parse_values(file, source.text(), &faults),
+            (Syntax::Json, _) => json_blocks::parse(file, source.text(), &faults),
+        };
+        match role {
+            Role::Variables { rank } => values.push((rank, body)),
+            Role::Override => overrides.push(body),
+            _ => bodies.push(body),
+        }
+    }
+    overrides::put_over(&mut bodies, overrides, &faults);
+    let values = variables::sorted(values, &faults);
+    let mut scope = Scope::collect(&bodies);
+    variables::assign_all(&mut scope, &values, &faults);
     let context = Context { faults: &faults, scope: &scope };
+    foreign::note_all(&context, &bodies);
     let blocks = Blocks::sort(&bodies, &faults);
     blocks.demand_something(&context);
 
@@ -134,6 +158,7 @@ fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, 
         load_balancers,
         listeners,
         target_groups: drafts.into_iter().map(|draft| draft.into_group(&context)).collect(),
+        remarks: Vec::new(),
     };
     faults.into_result(configuration)
 }

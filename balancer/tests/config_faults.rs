@@ -335,8 +335,8 @@ fn faults_in_a_listener() {
             "port = 80\ndefault_action {\ntype = \"forward\"\ntarget_group_arn = aws_lb_target_group.app[0].arn\n}"
                 .to_owned(),
             "6:20",
-            "`target_group_arn`: an indexed reference is not understood",
-            "a reference",
+            "aws_lb_target_group.app[0].arn is no reference to a target group",
+            "target_group.app.arn",
         ),
         (
             format!("port = 80\n{}", action.replace('}', "forward {\ntarget_group {\narn = \"b\"\n}\n}\n}")),

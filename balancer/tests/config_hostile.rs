@@ -9,6 +9,14 @@ fn parse(text: &str) -> Result<Configuration, config::ConfigErrors> {
     config::parse(&[(PathBuf::from("x.hcl"), text.to_owned())])
 }
 
+/// The same text as each kind of file that a folder may hold, beside one that is in order.
+fn parse_as(name: &str, text: &str) -> Result<Configuration, config::ConfigErrors> {
+    let main = (PathBuf::from("a.tf"), "target_group \"app\" {\n  port = 80\n}\n".to_owned());
+    config::parse(&[main, (PathBuf::from(name), text.to_owned())])
+}
+
+const KINDS: [&str; 5] = ["b.tf", "b.tf.json", "b_override.tf", "b.auto.tfvars", "b.auto.tfvars.json"];
+
 const VALID: [&str; 2] =
     [include_str!("fixtures/config/native.hcl"), include_str!("fixtures/config/terraform.tf")];
 
@@ -45,10 +53,20 @@ fn deep_nesting_is_refused_on_a_small_stack() {
         "/*".repeat(DEPTH),
         "<<A\n".repeat(DEPTH),
     ];
+    let json = [
+        format!("{}1{}", "[".repeat(DEPTH), "]".repeat(DEPTH)),
+        "{\"a\":".repeat(DEPTH),
+        format!("{{\"locals\": {{\"a\": \"{}\"}}}}", "${a(".repeat(DEPTH)),
+    ];
     // What a thread of the balancer has, and the main thread has more.
     let small = std::thread::Builder::new().stack_size(2 * 1024 * 1024);
-    let checked = small.spawn(move || hostile.iter().filter(|text| parse(text).is_err()).count()).unwrap();
-    assert_eq!(checked.join().unwrap(), 24);
+    let checked = small
+        .spawn(move || {
+            let json = json.iter().filter(|text| parse_as("b.tf.json", text).is_err()).count();
+            hostile.iter().filter(|text| parse(text).is_err()).count() + json
+        })
+        .unwrap();
+    assert_eq!(checked.join().unwrap(), 27);
 }
 
 #[test]
@@ -105,6 +123,30 @@ fn large_files_are_answered_in_bearable_time() {
     let started = std::time::Instant::now();
     for text in &texts {
         assert!(parse(text).is_err());
+    }
+    assert!(started.elapsed() < std::time::Duration::from_secs(120), "{:?}", started.elapsed());
+    let started = std::time::Instant::now();
+    for (name, text) in [
+        ("b.tf", format!("locals {{\n  x = {{\n{}  }}\n}}\n", fill(&|_| "a = 1\n".to_owned()))),
+        ("b.tf", fill(&|n| format!("module \"m{n}\" {{\n  x = local.x{n}\n}}\n"))),
+        (
+            "b.tf",
+            format!(
+                "locals {{\n{}}}\nmodule \"m\" {{\n  x = local.x0\n}}\n",
+                fill(&|n| format!("  x{n} = [local.x{}, local.x{}]\n", n + 1, n + 2))
+            ),
+        ),
+        ("b.tf.json", format!("{{\"resource\": [{}]}}", fill(&|_| "{},".to_owned()))),
+        (
+            "b.tf.json",
+            format!("{{\"listener\": {{\"a\": {{{}\"z\": 1}}}}}}", fill(&|n| format!("\"x{n}\": 1,"))),
+        ),
+        ("b_override.tf", fill(&|n| format!("locals {{\n  x{n} = 1\n}}\n"))),
+        ("b_override.tf", fill(&|n| format!("listener \"a{n}\" {{}}\n"))),
+        ("b.auto.tfvars", fill(&|n| format!("x{n} = 1\n"))),
+        ("b.auto.tfvars.json", format!("{{{}\"z\": 1}}", fill(&|n| format!("\"x{n}\": [1],")))),
+    ] {
+        let _ = parse_as(name, &text);
     }
     // Some 10 s on a slow core without optimisation; what is quadratic takes many minutes.
     assert!(started.elapsed() < std::time::Duration::from_secs(120), "{:?}", started.elapsed());
@@ -175,6 +217,16 @@ fn token() -> impl Strategy<Value = String> {
         "\0",
         "é",
         "\u{feff}",
+        "jsonencode(",
+        "a = 1\na = 2\n",
+        "<<-E\n",
+        "module \"m\" {",
+        "terraform_values",
+        "[0]",
+        "[*]",
+        "\"a\": ",
+        "{\"resource\": {",
+        "\"${aws_lb.a.arn}\"",
     ];
     prop_oneof![4 => proptest::sample::select(words.to_vec()).prop_map(str::to_owned), 1 => ".{0,8}"]
 }
@@ -187,6 +239,15 @@ fn mutate(text: &str, at: usize, length: usize, replacement: &str) -> String {
 }
 
 fn check(text: &str) -> Result<(), TestCaseError> {
+    for name in KINDS.iter().skip(text.len() % KINDS.len()).take(1) {
+        if let Err(errors) = parse_as(name, text) {
+            prop_assert!(!errors.0.is_empty());
+            for error in &errors.0 {
+                prop_assert!(error.line >= 1 && error.column >= 1, "{error}");
+                prop_assert!(!error.to_string().contains(['\n', '\r', '\0']), "{error:?}");
+            }
+        }
+    }
     match parse(text) {
         Ok(configuration) => {
             // What is accepted can be described and has sound references.

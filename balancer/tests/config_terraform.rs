@@ -193,6 +193,14 @@ fn a_redirect_with_a_part_that_is_not_known_is_no_loop() {
         assert!(!fault.contains("loop"), "{protocol} {port}: {fault}");
         assert_eq!(fault.lines().count(), 1, "{fault}");
     }
+    let text = "listener \"web\" {\nport = 8080\ndefault_action {\ntype = \"redirect\"\nredirect {\nprotocol = true ? \"HTTPS\" : \
+                \"HTTP\"\nport = true ? 443 : 80\nstatus_code = \"HTTP_301\"\n}\n}\n}\n";
+    let fault = parse(text).unwrap_err();
+    assert!(fault.starts_with("main.tf:6:12: `protocol`: a conditional is not understood here"), "{fault}");
+    assert!(
+        fault.ends_with("(and of `port` at 7:8)") && fault.lines().count() == 1,
+        "one reason, one fault: {fault}"
+    );
 }
 
 #[test]
@@ -217,4 +225,17 @@ fn what_is_needed_and_given_as_nothing_is_missing() {
         .replace("load_balancer \"b\" {}\n", "")
         .replace("type = \"f", "target_group_arn = \"\"\ntype = \"f");
     assert!(matches!(parse(&fixed).unwrap().listeners[0].default_action, Action::FixedResponse(_)));
+}
+
+#[test]
+fn conditions_of_old_providers_are_refused_with_what_to_write() {
+    let rule = "resource \"aws_lb_listener_rule\" \"r\" {\nlistener_arn = aws_lb_listener.web.arn\naction {\ntype = \"forward\"\n\
+                target_group_arn = aws_lb_target_group.app.arn\n}\ncondition {\nfield = \"path-pattern\"\nvalues = [\"/a\"]\n}\n}";
+    let fault = parse(&with_listener("port = 80", rule)).unwrap_err();
+    assert!(
+        fault.contains(
+            "`field` = \"path-pattern\" is not supported by this version (Of Terraform's provider before 3.0"
+        ),
+        "{fault}"
+    );
 }

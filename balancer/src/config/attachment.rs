@@ -6,6 +6,7 @@ use super::{
     blocks::Found,
     fields::{Context, Fields},
     names::Names,
+    raw::RawExpression,
     schema::{Attribute, Kind, Table},
     target_address,
     target_group::Draft,
@@ -33,6 +34,9 @@ pub(super) static TARGET_GROUP_ATTACHMENT: Table = Table {
         ),
         Attribute::new("quic_server_id", Kind::Only { allowed: &[""] }, "Of Network Load Balancers."),
         Attribute::ignored("availability_zone"),
+        // Looked at where the target is: they are taken where it is known which targets they make.
+        Attribute::ignored("count"),
+        Attribute::ignored("for_each"),
     ],
     blocks: &[],
 };
@@ -62,28 +66,54 @@ fn add(context: &Context<'_>, found: &Found<'_>, groups: &Names<'_>, drafts: &mu
     let group =
         fields.value("target_group_arn").and_then(|(value, place)| groups.resolve(context, &value, place));
     let Some((target, place)) = fields.value("target_id") else { return };
-    let text = match target {
-        Value::Text(text) => text,
-        Value::Reference(_) => {
-            let message = format!(
-                "`target_id` = {target} is a resource that is not known here; allowed: {}",
-                fields.allowed("target_id")
-            );
-            return context.faults.add(place, message);
-        }
-        _ => {
-            return context
-                .faults
-                .add(place, format!("`target_id` = {target}; allowed: {}", fields.allowed("target_id")));
-        }
+    check_repetition(context, &fields, &target);
+    let targets = match target {
+        // Several instances by one name, as `terraform_values` may say.
+        Value::List(targets) if !targets.is_empty() => targets,
+        target => vec![(target, place)],
     };
-    match group.and_then(|group| drafts.get_mut(group)) {
-        Some(draft) => draft.add(context, place, &text, port),
-        // The group is a fault already noted; the target may be one too.
-        None => {
-            if let Err(message) = target_address::parse(&text) {
-                context.faults.add(place, message);
+    for (target, place) in targets {
+        match (target, group.and_then(|group| drafts.get_mut(group))) {
+            (Value::Text(text), Some(draft)) => draft.add(context, place, &text, port),
+            // The group is a fault already noted; the target may be one too.
+            (Value::Text(text), None) => {
+                if let Err(message) = target_address::parse(&text) {
+                    context.faults.add(place, message);
+                }
             }
+            (target, _) => context.faults.add(place, no_target(&fields, &target)),
         }
+    }
+}
+
+/// `count` and `for_each` make a target of each instance. That is known where `terraform_values` lists the instances,
+/// which are told apart by an index here.
+fn check_repetition(context: &Context<'_>, fields: &Fields<'_>, target: &Value) {
+    let is_each = |step: &String| step.starts_with("[count.") || step.starts_with("[each.") || step == "[…]";
+    let has_index = match fields.raw("target_id") {
+        Some(RawExpression::Path(path)) => path.iter().any(is_each),
+        _ => false,
+    };
+    for name in ["count", "for_each"] {
+        // A reference that leads nowhere is a fault of its own, with the same way out.
+        let is_mapped = has_index && matches!(target, Value::List(_) | Value::Reference(_));
+        if !fields.is_unset(name) && !is_mapped {
+            let message = format!(
+                "`{name}` is not supported; allowed: one block for each target group attachment, or the addresses of \
+                 its instances, as a list, under `terraform_values` of the `balancer` block"
+            );
+            context.faults.add(fields.place_of(name), message);
+        }
+    }
+}
+
+fn no_target(fields: &Fields<'_>, target: &Value) -> String {
+    match target {
+        Value::Reference(_) => format!(
+            "`target_id` = {target} is a resource that is not known here; allowed: {}, or its address under \
+             `terraform_values` of the `balancer` block",
+            fields.allowed("target_id")
+        ),
+        _ => format!("`target_id` = {target}; allowed: {}", fields.allowed("target_id")),
     }
 }

@@ -8,10 +8,10 @@ use std::{
 
 use super::{
     fields::{Context, Fields},
-    raw::RawBlock,
+    raw::{RawBlock, RawExpression},
     schema::{Attribute, Kind, Table},
     source::Place,
-    value::shown,
+    value::{TERRAFORM_VALUES, shown},
 };
 use crate::model::{BalancerSettings, KernelAssist, LogFormat, LogLevel};
 
@@ -92,6 +92,13 @@ pub(super) static BALANCER: Table = Table {
             Kind::Choice { allowed: &["error", "warn", "info", "debug"], default: "info", later: &[] },
             "Least severity that is logged.",
         ),
+        Attribute::new(
+            TERRAFORM_VALUES,
+            Kind::Map {
+                allowed: "a map of references, ARNs and ids, in quotes, to what they are here: texts, lists of texts, references to blocks",
+            },
+            "What Terraform knows and this host does not: certificates of ACM, ids of instances, outputs of modules. Not on ALB.",
+        ),
     ],
     blocks: &[],
 };
@@ -124,6 +131,7 @@ pub(super) fn build(context: &Context<'_>, blocks: &[&RawBlock]) -> Settings {
 }
 
 fn read(fields: &Fields<'_>) -> BalancerSettings {
+    check_terraform_values(fields);
     BalancerSettings {
         instance: instance(fields),
         workers: fields
@@ -153,6 +161,18 @@ fn read(fields: &Fields<'_>) -> BalancerSettings {
             "debug" => LogLevel::Debug,
             _ => LogLevel::Info,
         },
+    }
+}
+
+/// They are looked up as they are written, so they have to be written here.
+fn check_terraform_values(fields: &Fields<'_>) {
+    let is_map = |expression: &RawExpression| match expression {
+        RawExpression::Object(items) => items.iter().all(|(key, _)| matches!(key, RawExpression::Text(_))),
+        _ => false,
+    };
+    if fields.is_given(TERRAFORM_VALUES) && !fields.raw(TERRAFORM_VALUES).is_some_and(is_map) {
+        let allowed = fields.allowed(TERRAFORM_VALUES);
+        fields.fault_at(TERRAFORM_VALUES, format!("`{TERRAFORM_VALUES}` is no map; allowed: {allowed}"));
     }
 }
 

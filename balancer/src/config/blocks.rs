@@ -3,6 +3,7 @@
 use super::{
     fault::Faults,
     fields::Context,
+    foreign::CLASSIC,
     raw::{RawBlock, RawBody},
     source::Place,
     suggest,
@@ -32,6 +33,10 @@ pub(super) struct Blocks<'a> {
     pub(super) listener_certificates: Vec<Found<'a>>,
     pub(super) trust_stores: Vec<Found<'a>>,
     pub(super) trust_store_revocations: Vec<Found<'a>>,
+    /// The first module, whose blocks are not read.
+    module: Option<Place>,
+    /// Terraform's, whose files are in S3: kind, label, place.
+    in_s3: Vec<(&'a str, &'a str, Place)>,
 }
 
 const NATIVE: &[&str] = &[
@@ -101,6 +106,11 @@ fn native_kind(resource_type: &str) -> Option<&str> {
     resource_type.strip_prefix("aws_lb_").or_else(|| resource_type.strip_prefix("aws_alb_"))
 }
 
+/// Whether a Terraform type is of load balancers, be it done here or not.
+pub(super) fn is_ours(resource_type: &str) -> bool {
+    native_kind(resource_type).is_some()
+}
+
 impl<'a> Blocks<'a> {
     /// Sorts the blocks of all files; what is unknown or misplaced goes to `faults`.
     pub(super) fn sort(bodies: &'a [RawBody], faults: &Faults<'_>) -> Self {
@@ -117,6 +127,7 @@ impl<'a> Blocks<'a> {
                 blocks.add(block, faults);
             }
         }
+        blocks.demand_files(faults);
         blocks
     }
 
@@ -129,6 +140,10 @@ impl<'a> Blocks<'a> {
                 faults.add(*place, "`balancer` takes no label; allowed: `balancer { … }`");
             }
             self.balancer.push(block);
+        } else if kind == "module" {
+            self.module.get_or_insert(block.place);
+        } else if kind == "action" && block.labels.len() == 2 {
+            // What Terraform does beside making resources.
         } else if NATIVE.contains(&kind) {
             self.file(kind, block, &block.labels, false, faults);
         } else if !TERRAFORM.contains(&kind) {
@@ -150,14 +165,14 @@ impl<'a> Blocks<'a> {
             faults.note_unread_text();
             return;
         };
-        let Some(kind) = native_kind(resource_type) else { return };
+        let Some(kind) = native_kind(resource_type).filter(|_| !CLASSIC.contains(&resource_type.as_str()))
+        else {
+            return;
+        };
         if !NATIVE_ALONE.contains(&kind) && NATIVE.contains(&kind) {
             self.file(kind, block, labels, true, faults);
         } else if kind.starts_with("trust_store") && NATIVE_ALONE.contains(&kind) {
-            let message =
-                format!("`{resource_type}` has its files in S3; allowed: `{kind}`, which names files");
-            faults.add(*type_place, message);
-            faults.note_unread_text();
+            self.in_s3.push((kind, labels.first().map_or("", |(label, _)| label), *type_place));
         } else {
             let hint = suggest::nearest(
                 kind,
@@ -169,6 +184,21 @@ impl<'a> Blocks<'a> {
             );
             faults.add(*type_place, message);
             faults.note_unread_text();
+        }
+    }
+
+    /// Blocks of Terraform whose files are in S3 need one of ours with the same label.
+    fn demand_files(&self, faults: &Faults<'_>) {
+        for (kind, label, place) in &self.in_s3 {
+            let natives =
+                if *kind == "trust_store" { &self.trust_stores } else { &self.trust_store_revocations };
+            if !natives.iter().any(|native| native.label == *label) {
+                let message = format!(
+                    "`aws_lb_{kind}` has its files in S3; allowed: `{kind}`, which names files, with the same label"
+                );
+                faults.add(*place, message);
+                faults.note_unread_text();
+            }
         }
     }
 
@@ -210,8 +240,10 @@ impl<'a> Blocks<'a> {
                 .iter()
                 .all(|found| found.is_empty());
         if nothing && context.faults.is_empty() && !context.faults.is_partial() {
-            let message = "nothing is configured; allowed: at least one listener or target_group block";
-            context.faults.add(Place { file: 0, offset: 0 }, message);
+            let but = if self.module.is_some() { " but modules, which are not read" } else { "" };
+            let message =
+                format!("nothing is configured{but}; allowed: at least one listener or target_group block");
+            context.faults.add(self.module.unwrap_or(Place { file: 0, offset: 0 }), message);
         }
     }
 }

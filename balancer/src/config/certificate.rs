@@ -24,12 +24,12 @@ pub(super) static CERTIFICATE: Table = Table {
         ),
         Attribute::new(
             "certificate_file",
-            Kind::Text { allowed: "the absolute path of a file in PEM form", default: "" },
+            Kind::Text { allowed: "the path of a file in PEM form", default: "" },
             "The certificate, and after it those that lead from it to an authority. Needed. Read again on a reload.",
         ),
         Attribute::new(
             "private_key_file",
-            Kind::Text { allowed: "the absolute path of a file in PEM form", default: "" },
+            Kind::Text { allowed: "the path of a file in PEM form", default: "" },
             "Its private key, without a passphrase: RSA from 2048 bits on, ECDSA P-256 or P-384, or Ed25519. Needed.",
         ),
     ],
@@ -41,12 +41,12 @@ pub(super) fn build_all(context: &Context<'_>, names: &Names<'_>) -> Vec<Option<
     names.entries.iter().map(|named| build(context, named)).collect()
 }
 
-/// The path of a file, which has to be given.
+/// The path of a file, which has to be given: an absolute one, or from the folder of the file that says so.
 pub(super) fn file(fields: &Fields<'_>, name: &str) -> Option<String> {
     fields.require(name);
     let text = fields.text(name)?;
-    if text.starts_with('/') && !text.contains('\0') {
-        return Some(text);
+    if !text.is_empty() && !text.contains('\0') {
+        return Some(fields.seen_from_folder(name, &text));
     }
     fields.fault_at(name, format!("`{name}` = {}; allowed: {}", shown(&text), fields.allowed(name)));
     None

@@ -27,10 +27,16 @@ const REGEX_VALUES: Attribute = Attribute::new(
     "The same as expressions, found anywhere in it unless they say `^` and `$`.",
 );
 
+const OLD_SYNTAX: &str =
+    "Of Terraform's provider before 3.0: write `path_pattern { values = … }` and the like.";
+
 pub(super) static CONDITION: Table = Table {
     name: "condition",
     top: false,
-    attributes: &[],
+    attributes: &[
+        Attribute::new("field", Kind::Only { allowed: &[] }, OLD_SYNTAX),
+        Attribute::new("values", Kind::Only { allowed: &[] }, OLD_SYNTAX),
+    ],
     blocks: &[
         Child::Block(&HOST_HEADER),
         Child::Block(&PATH_PATTERN),

@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashMap,
     fmt,
     path::PathBuf,
 };
@@ -11,6 +12,8 @@ use crate::model::Configuration;
 
 /// Most faults kept; a configuration with more is not the one that was meant.
 const MAX_FAULTS: usize = 1000;
+/// Most attributes of a block that one fault names.
+const MAX_TOGETHER: usize = 8;
 /// Longest message in characters.
 const MAX_MESSAGE: usize = 1000;
 
@@ -66,17 +69,30 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
+/// Which fault tells of a reason, and the places that it names.
+type Told = (usize, Vec<Place>);
+
 /// Collects faults while files are read; shared by all that reads them.
 pub(super) struct Faults<'a> {
     sources: &'a [Source<'a>],
     found: RefCell<Vec<ConfigError>>,
     left_out: Cell<usize>,
     partial: Cell<bool>,
+    /// What was told of blocks and may be told again of them: the fault, and what it was told of.
+    causes: RefCell<HashMap<(Place, String), Told>>,
+    remarks: RefCell<Vec<ConfigError>>,
 }
 
 impl<'a> Faults<'a> {
     pub(super) fn new(sources: &'a [Source<'a>], partial: bool) -> Self {
-        Self { sources, found: RefCell::default(), left_out: Cell::new(0), partial: Cell::new(partial) }
+        Self {
+            sources,
+            found: RefCell::default(),
+            left_out: Cell::new(0),
+            partial: Cell::new(partial),
+            causes: RefCell::default(),
+            remarks: RefCell::default(),
+        }
     }
 
     /// Adds a fault.
@@ -87,6 +103,34 @@ impl<'a> Faults<'a> {
         } else {
             let (file, line, column) = self.locate(place);
             found.push(ConfigError { file, line, column, message: printable(&message.into()) });
+        }
+    }
+
+    /// Adds a fault of an attribute's value. What is wrong with several of a block for one reason is one fault, which
+    /// names them all.
+    pub(super) fn add_of_value(&self, block: Place, name: &str, place: Place, message: String) {
+        let mut causes = self.causes.borrow_mut();
+        if let Some((index, places)) = causes.get_mut(&(block, message.clone())) {
+            if !places.contains(&place) && places.len() < MAX_TOGETHER {
+                places.push(place);
+                let (_, line, column) = self.locate(place);
+                if let Some(fault) = self.found.borrow_mut().get_mut(*index) {
+                    fault.message.push_str(&format!(" (and of `{name}` at {line}:{column})"));
+                }
+            }
+            return;
+        }
+        let index = self.found.borrow().len();
+        self.add(place, format!("`{name}`: {message}"));
+        causes.insert((block, message), (index, vec![place]));
+    }
+
+    /// Notes what is no fault and yet has to be known.
+    pub(super) fn note(&self, place: Place, message: impl Into<String>) {
+        let mut remarks = self.remarks.borrow_mut();
+        if remarks.len() < MAX_FAULTS {
+            let (file, line, column) = self.locate(place);
+            remarks.push(ConfigError { file, line, column, message: printable(&message.into()) });
         }
     }
 
@@ -116,6 +160,12 @@ impl<'a> Faults<'a> {
         self.sources.get(place.file).and_then(|source| source.text().get(place.offset..)).unwrap_or_default()
     }
 
+    /// The folder of the file that a place is in, as an absolute path.
+    pub(super) fn folder(&self, place: Place) -> Option<PathBuf> {
+        let file = std::path::absolute(self.sources.get(place.file)?.path()).ok()?;
+        Some(file.parent()?.to_owned())
+    }
+
     fn locate(&self, place: Place) -> (PathBuf, usize, usize) {
         self.sources.get(place.file).map_or((PathBuf::new(), 1, 1), |source| {
             let (line, column) = source.position(place.offset);
@@ -124,9 +174,11 @@ impl<'a> Faults<'a> {
     }
 
     /// The configuration when no fault was found, else the faults.
-    pub(super) fn into_result(self, configuration: Configuration) -> Result<Configuration, ConfigErrors> {
+    pub(super) fn into_result(self, mut configuration: Configuration) -> Result<Configuration, ConfigErrors> {
         let found = self.found.into_inner();
         if found.is_empty() {
+            let remarks = ConfigErrors::sorted(self.remarks.into_inner());
+            configuration.remarks.extend(remarks.0.iter().map(ToString::to_string));
             return Ok(configuration);
         }
         let mut errors = ConfigErrors::sorted(found);

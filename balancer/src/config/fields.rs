@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::{
     fault::Faults,
-    raw::{RawAttribute, RawBlock},
+    raw::{RawAttribute, RawBlock, RawExpression},
     schema::{Attribute, Child, EVERYWHERE_IGNORED, Kind, Table},
     source::Place,
     suggest,
@@ -66,6 +66,10 @@ impl<'a> Fields<'a> {
             Some(Child::Block(_) | Child::Repeated(_)) => {
                 format!("`{name}` is a block, not an attribute; allowed: `{name} {{ … }}`")
             }
+            // Put over it by an override file.
+            None if self.table.top && matches!(name, "count" | "for_each") && self.is_null(attribute) => {
+                return;
+            }
             None if self.table.top && matches!(name, "count" | "for_each") => {
                 format!("`{name}` is not supported; allowed: one block for each {}", words(self.table.name))
             }
@@ -77,6 +81,10 @@ impl<'a> Fields<'a> {
             ),
         };
         self.context.faults.add(attribute.place, message);
+    }
+
+    fn is_null(&self, attribute: &RawAttribute) -> bool {
+        matches!(self.context.scope.resolve(&attribute.value), Ok(Value::Null))
     }
 
     fn check_child(&self, child: &RawBlock, earlier: Option<&RawBlock>) {
@@ -196,6 +204,12 @@ impl<'a> Fields<'a> {
         self.place().map(|place| self.context.faults.show(place)).unwrap_or_default()
     }
 
+    /// Where an attribute is written, or else its block.
+    pub(super) fn place_of(&self, name: &str) -> Place {
+        let nowhere = Place { file: 0, offset: 0 };
+        self.written(name).map(|attribute| attribute.place).or(self.place()).unwrap_or(nowhere)
+    }
+
     /// Whether an attribute is given and not null.
     pub(super) fn is_given(&self, name: &str) -> bool {
         self.value(name).is_some()
@@ -271,7 +285,8 @@ impl<'a> Fields<'a> {
             Ok(value) if self.is_nothing(name, &value) => None,
             Ok(value) => Some((value, attribute.value.place)),
             Err(message) => {
-                self.context.faults.add(attribute.value.place, format!("`{name}`: {message}"));
+                let block = self.place().unwrap_or(attribute.place);
+                self.context.faults.add_of_value(block, name, attribute.value.place, message);
                 None
             }
         }
@@ -404,6 +419,14 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A path as seen from the folder of the file in which the attribute is written, so that it does not depend on
+    /// where the balancer was started.
+    pub(super) fn seen_from_folder(&self, name: &str, path: &str) -> String {
+        let place = self.written(name).map(|attribute| attribute.value.place);
+        let folder = place.and_then(|place| self.context.faults.folder(place)).unwrap_or_default();
+        if path.starts_with('/') { path.to_owned() } else { folder.join(path).to_string_lossy().into_owned() }
+    }
+
     /// What an attribute may be, in words.
     pub(super) fn allowed(&self, name: &str) -> String {
         self.table.attribute(name).map(Attribute::allowed).unwrap_or_default()
@@ -411,6 +434,11 @@ impl<'a> Fields<'a> {
 
     fn kind(&self, name: &str) -> Option<&'static Kind> {
         self.table.attribute(name).map(|attribute| &attribute.kind)
+    }
+
+    /// The value of an attribute as it is written.
+    pub(super) fn raw(&self, name: &str) -> Option<&'a RawExpression> {
+        self.written(name).map(|attribute| &attribute.value.expression)
     }
 
     fn written(&self, name: &str) -> Option<&'a RawAttribute> {

@@ -127,9 +127,11 @@ impl<'a> Names<'a> {
                 Err(format!("{} is the name of one {kind} and the label of another", shown(text)))
             }
             (Some(&index), _) | (None, Some(&index)) => Ok(index),
-            (None, None) if text.starts_with("arn:") => {
-                Err(format!("{} is a {kind} of AWS, which cannot be reached from here", shown(text)))
-            }
+            (None, None) if text.starts_with("arn:") => Err(format!(
+                "{} is a {kind} of AWS, which cannot be reached from here{}",
+                shown(text),
+                self.map_hint()
+            )),
             (None, None) => {
                 let known = self.by_name.keys().map(String::as_str).chain(self.by_label.keys().copied());
                 Err(format!("there is no {kind} {}{}", shown(text), suggest::hint(text, known)))
@@ -143,16 +145,29 @@ impl<'a> Names<'a> {
         let (kind, label) = match path {
             [kind, label] => (kind, label),
             [kind, label, attribute] if matches!(attribute.as_str(), "arn" | "id" | "name") => (kind, label),
-            _ => return Err(format!("{written} is no reference to a {}", words(self.table.name))),
+            _ => {
+                let kind = words(self.table.name);
+                return Err(format!("{written} is no reference to a {kind}{}", self.map_hint()));
+            }
         };
         if !spellings.contains(kind) {
             let hint = suggest::hint(kind, spellings.iter().map(String::as_str));
-            return Err(format!("{written} is no reference to a {}{hint}", words(self.table.name)));
+            let kind = words(self.table.name);
+            return Err(format!("{written} is no reference to a {kind}{hint}{}", self.map_hint()));
         }
         self.by_label.get(label.as_str()).copied().ok_or_else(|| {
             let hint = suggest::hint(label, self.by_label.keys().copied());
             format!("there is no {} {}{hint}", words(self.table.name), shown(label))
         })
+    }
+
+    /// How certificates of ACM are had, which no folder of Terraform can be without.
+    fn map_hint(&self) -> &'static str {
+        if self.table.name == "certificate" {
+            " (say which it is here under `terraform_values` of the `balancer` block)"
+        } else {
+            ""
+        }
     }
 
     /// The references that would do, in words.

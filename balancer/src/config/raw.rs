@@ -1,11 +1,14 @@
 //! Raw blocks: the shape of a configuration with places, free of the parser's types.
 //! Must not know what any block or attribute means.
 
+use std::ops::Range;
+
 use hcl_edit::{
     Span,
-    expr::{Expression, Traversal, TraversalOperator, UnaryOperator},
+    expr::{Expression, ObjectKey, Traversal, TraversalOperator, UnaryOperator},
+    parser::{parse_expr, parse_template},
     structure::{Block, Body, Structure},
-    template::{Element, StringTemplate},
+    template::Element,
 };
 
 pub(super) use hcl_edit::Number;
@@ -37,14 +40,14 @@ pub(super) struct RawAttribute {
 }
 
 /// A value as written, and where.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct RawValue {
     pub(super) place: Place,
     pub(super) expression: RawExpression,
 }
 
 /// What a value is made of, as far as configurations need it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum RawExpression {
     Null,
     Bool(bool),
@@ -53,107 +56,215 @@ pub(super) enum RawExpression {
     /// Text with `${…}` in it.
     Template(Vec<RawExpression>),
     List(Vec<RawValue>),
-    /// `a.b.c`
+    /// `{ key = value }` in the order of the text. Of equal keys the last one counts, as in Terraform.
+    Object(Vec<(RawExpression, RawValue)>),
+    /// `a.b[0].c`: an index is a step of its own, in its brackets.
     Path(Vec<String>),
-    /// Anything else, by what it is called.
-    Other(&'static str),
+    /// `name(…)`
+    Call(String, Vec<RawExpression>),
+    /// Anything else, by what it is called, with the expressions in it.
+    Other(&'static str, Vec<RawExpression>),
 }
 
-/// Turns parsed text into raw blocks. `base` is where in the file the text began.
-pub(super) fn convert(body: &Body, file: usize, base: usize) -> RawBody {
+impl RawExpression {
+    /// The expressions directly in this one.
+    pub(super) fn inner(&self) -> Vec<&Self> {
+        match self {
+            Self::Template(parts) | Self::Call(_, parts) | Self::Other(_, parts) => parts.iter().collect(),
+            Self::List(items) => items.iter().map(|item| &item.expression).collect(),
+            Self::Object(items) => items.iter().flat_map(|(key, value)| [key, &value.expression]).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// A path as it is written.
+pub(super) fn path_text(path: &[String]) -> String {
+    let mut text = String::new();
+    for step in path {
+        if !text.is_empty() && !step.starts_with('[') {
+            text.push('.');
+        }
+        text.push_str(step);
+    }
+    text
+}
+
+/// Where parsed text stands.
+#[derive(Clone, Copy)]
+enum Origin<'t> {
+    /// In a file, of which this is the text from the place on.
+    File(&'t str, Place),
+    /// In the text of a JSON file, whose places are not those of the parser.
+    Within(Place),
+}
+
+impl Origin<'_> {
+    /// What has no span is said to be at `near`.
+    fn place(self, span: Option<Range<usize>>, near: Place) -> Place {
+        match self {
+            Self::File(_, base) => span.map_or(near, |span| Place {
+                file: base.file,
+                offset: base.offset.saturating_add(span.start),
+            }),
+            Self::Within(place) => place,
+        }
+    }
+}
+
+/// Turns parsed text into raw blocks. `text` is what stands in the file from `base` on; the parser was given the same
+/// but for some names of keys.
+pub(super) fn convert(body: &Body, text: &str, file: usize, base: usize) -> RawBody {
     let start = Place { file, offset: base };
-    convert_body(body, start, start)
+    convert_body(body, Origin::File(text, start), start)
 }
 
-/// Spans count from `base`; what has none is said to be at `near`.
-fn convert_body(body: &Body, base: Place, near: Place) -> RawBody {
+/// The template that a text of JSON is.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn template(text: &str, place: Place) -> Result<RawExpression, String> {
+    let template = parse_template(text).map_err(|error| error.message().to_owned())?;
+    Ok(convert_elements(template.iter(), Origin::Within(place), place))
+}
+
+fn convert_body(body: &Body, origin: Origin<'_>, near: Place) -> RawBody {
     let mut raw = RawBody::default();
     for structure in body {
         match structure {
             Structure::Attribute(attribute) => {
-                let place = place_of(attribute.key.span().or(attribute.span()), base, near);
+                let place = origin.place(attribute.key.span().or(attribute.span()), near);
                 raw.attributes.push(RawAttribute {
                     name: attribute.key.as_str().to_owned(),
                     place,
-                    value: convert_value(&attribute.value, base, place),
+                    value: convert_value(&attribute.value, origin, place),
                 });
             }
-            Structure::Block(block) => raw.blocks.push(convert_block(block, base, near)),
+            Structure::Block(block) => raw.blocks.push(convert_block(block, origin, near)),
         }
     }
     raw
 }
 
-fn convert_block(block: &Block, base: Place, near: Place) -> RawBlock {
-    let place = place_of(block.ident.span().or(block.span()), base, near);
+fn convert_block(block: &Block, origin: Origin<'_>, near: Place) -> RawBlock {
+    let place = origin.place(block.ident.span().or(block.span()), near);
     RawBlock {
         kind: block.ident.as_str().to_owned(),
         place,
         labels: block
             .labels
             .iter()
-            .map(|label| (label.as_str().to_owned(), place_of(label.span(), base, place)))
+            .map(|label| (label.as_str().to_owned(), origin.place(label.span(), place)))
             .collect(),
-        body: convert_body(&block.body, base, place),
+        body: convert_body(&block.body, origin, place),
     }
 }
 
-fn convert_value(expression: &Expression, base: Place, near: Place) -> RawValue {
-    let place = place_of(expression.span(), base, near);
-    RawValue { place, expression: convert_expression(expression, base, place) }
+fn convert_value(expression: &Expression, origin: Origin<'_>, near: Place) -> RawValue {
+    let place = origin.place(expression.span(), near);
+    RawValue { place, expression: convert_expression(expression, origin, place) }
 }
 
-fn convert_expression(expression: &Expression, base: Place, near: Place) -> RawExpression {
+fn convert_expression(expression: &Expression, origin: Origin<'_>, near: Place) -> RawExpression {
+    let inner = |expression: &Expression| convert_expression(expression, origin, near);
     match expression {
         Expression::Null(_) => RawExpression::Null,
         Expression::Bool(value) => RawExpression::Bool(*value.value()),
         Expression::Number(number) => RawExpression::Number(*number.value()),
         Expression::String(text) => RawExpression::Text(text.value().clone()),
-        Expression::StringTemplate(template) => convert_template(template, base, near),
+        Expression::StringTemplate(template) => convert_elements(template.iter(), origin, near),
+        // Its indentation is taken off by the parser where it begins with `<<-`.
+        Expression::HeredocTemplate(heredoc) => convert_elements(heredoc.template.iter(), origin, near),
         Expression::Array(array) => {
-            RawExpression::List(array.iter().map(|item| convert_value(item, base, near)).collect())
+            RawExpression::List(array.iter().map(|item| convert_value(item, origin, near)).collect())
         }
-        Expression::Parenthesis(inner) => convert_expression(inner.inner(), base, near),
+        Expression::Object(object) => RawExpression::Object(
+            object
+                .iter()
+                .map(|(key, value)| {
+                    (convert_key(key, origin, near), convert_value(value.expr(), origin, near))
+                })
+                .collect(),
+        ),
+        Expression::Parenthesis(parenthesis) => inner(parenthesis.inner()),
         Expression::Variable(name) => RawExpression::Path(vec![name.as_str().to_owned()]),
-        Expression::Traversal(traversal) => convert_traversal(traversal),
-        Expression::UnaryOp(operation) => {
-            match (operation.operator.value(), convert_expression(&operation.expr, base, near)) {
-                (UnaryOperator::Neg, RawExpression::Number(number)) => RawExpression::Number(-number),
-                _ => RawExpression::Other("an operation"),
-            }
+        Expression::Traversal(traversal) => convert_traversal(traversal, origin, near),
+        Expression::UnaryOp(operation) => match (operation.operator.value(), inner(&operation.expr)) {
+            (UnaryOperator::Neg, RawExpression::Number(number)) => RawExpression::Number(-number),
+            (_, operand) => RawExpression::Other("an operation", vec![operand]),
+        },
+        Expression::BinaryOp(operation) => {
+            RawExpression::Other("an operation", vec![inner(&operation.lhs_expr), inner(&operation.rhs_expr)])
         }
-        Expression::BinaryOp(_) => RawExpression::Other("an operation"),
-        Expression::Conditional(_) => RawExpression::Other("a conditional"),
-        Expression::FuncCall(_) => RawExpression::Other("a function call"),
-        Expression::ForExpr(_) => RawExpression::Other("a `for` expression"),
-        Expression::Object(_) => RawExpression::Other("a map"),
-        Expression::HeredocTemplate(_) => RawExpression::Other("a heredoc"),
+        Expression::Conditional(conditional) => RawExpression::Other(
+            "a conditional",
+            [&conditional.cond_expr, &conditional.true_expr, &conditional.false_expr].map(inner).into(),
+        ),
+        Expression::FuncCall(call) => {
+            let name = if call.name.is_namespaced() { String::new() } else { call.name.name.to_string() };
+            RawExpression::Call(name, call.args.iter().map(inner).collect())
+        }
+        Expression::ForExpr(expression) => {
+            let mut parts = vec![inner(&expression.intro.collection_expr), inner(&expression.value_expr)];
+            parts.extend(expression.key_expr.as_ref().map(inner));
+            parts.extend(expression.cond.as_ref().map(|condition| inner(&condition.expr)));
+            RawExpression::Other("a `for` expression", parts)
+        }
     }
 }
 
-fn convert_template(template: &StringTemplate, base: Place, near: Place) -> RawExpression {
-    let pieces = template.iter().map(|element| match element {
-        Element::Literal(text) => RawExpression::Text(text.value().clone()),
-        Element::Interpolation(inner) => convert_expression(&inner.expr, base, near),
-        Element::Directive(_) => RawExpression::Other("a template directive"),
-    });
-    RawExpression::Template(pieces.collect())
-}
-
-fn convert_traversal(traversal: &Traversal) -> RawExpression {
-    let Expression::Variable(first) = &traversal.expr else {
-        return RawExpression::Other("a computed reference");
+/// The key as it stands in the file: the parser may have been given another, since it takes no key twice.
+fn convert_key(key: &ObjectKey, origin: Origin<'_>, near: Place) -> RawExpression {
+    let (span, parsed) = match key {
+        ObjectKey::Ident(name) => (name.span(), RawExpression::Text(name.to_string())),
+        ObjectKey::Expression(expression) => {
+            (expression.span(), convert_expression(expression, origin, near))
+        }
     };
-    let mut path = vec![first.as_str().to_owned()];
-    for operator in &traversal.operators {
-        match operator.value() {
-            TraversalOperator::GetAttr(name) => path.push(name.as_str().to_owned()),
-            _ => return RawExpression::Other("an indexed reference"),
-        }
+    let Origin::File(text, _) = origin else { return parsed };
+    let written = span.and_then(|span| text.get(span)).unwrap_or_default().trim_end();
+    match parse_expr(written) {
+        Ok(Expression::Variable(name)) => RawExpression::Text(name.as_str().to_owned()),
+        Ok(Expression::String(text)) => RawExpression::Text(text.value().clone()),
+        Ok(Expression::Number(number)) => RawExpression::Number(*number.value()),
+        _ => parsed,
     }
-    RawExpression::Path(path)
 }
 
-fn place_of(span: Option<std::ops::Range<usize>>, base: Place, near: Place) -> Place {
-    span.map_or(near, |span| Place { file: base.file, offset: base.offset.saturating_add(span.start) })
+fn convert_elements<'e>(
+    elements: impl Iterator<Item = &'e Element>,
+    origin: Origin<'_>,
+    near: Place,
+) -> RawExpression {
+    let mut parts: Vec<RawExpression> = elements
+        .map(|element| match element {
+            Element::Literal(text) => RawExpression::Text(text.value().clone()),
+            Element::Interpolation(inner) => convert_expression(&inner.expr, origin, near),
+            Element::Directive(_) => RawExpression::Other("a template directive", Vec::new()),
+        })
+        .collect();
+    match parts.as_slice() {
+        [] => RawExpression::Text(String::new()),
+        [RawExpression::Text(_)] => parts.remove(0),
+        _ => RawExpression::Template(parts),
+    }
+}
+
+fn convert_traversal(traversal: &Traversal, origin: Origin<'_>, near: Place) -> RawExpression {
+    let Expression::Variable(first) = &traversal.expr else {
+        let inner = convert_expression(&traversal.expr, origin, near);
+        return RawExpression::Other("a computed reference", vec![inner]);
+    };
+    let steps = traversal.operators.iter().map(|operator| match operator.value() {
+        TraversalOperator::GetAttr(name) => name.as_str().to_owned(),
+        TraversalOperator::LegacyIndex(index) => format!("[{}]", index.value()),
+        TraversalOperator::Index(index) => match convert_expression(index, origin, near) {
+            RawExpression::Number(number) => format!("[{number}]"),
+            RawExpression::Text(key) => format!("[\"{key}\"]"),
+            RawExpression::Path(path) => format!("[{}]", path_text(&path)),
+            _ => "[…]".to_owned(),
+        },
+        TraversalOperator::AttrSplat(_) | TraversalOperator::FullSplat(_) => "[*]".to_owned(),
+    });
+    RawExpression::Path(std::iter::once(first.as_str().to_owned()).chain(steps).collect())
 }

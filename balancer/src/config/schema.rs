@@ -42,6 +42,8 @@ pub(super) enum Kind {
     Listed { allowed: &'static str, default: &'static [&'static str] },
     /// A reference to a block of this kind.
     Reference { to: &'static str, default: &'static str },
+    /// A map that is looked at more closely by who reads it.
+    Map { allowed: &'static str },
     /// What ALB can do and this version cannot: accepted with the values that ask for nothing else.
     Only { allowed: &'static [&'static str] },
     /// Means nothing outside AWS: accepted and not looked at.
@@ -137,9 +139,10 @@ impl Kind {
             Self::Choice { allowed, .. } | Self::AnyCase { allowed, .. } | Self::Only { allowed } => {
                 join_words(allowed)
             }
-            Self::Text { allowed, .. } | Self::List { allowed } | Self::Listed { allowed, .. } => {
-                (*allowed).to_owned()
-            }
+            Self::Text { allowed, .. }
+            | Self::List { allowed }
+            | Self::Listed { allowed, .. }
+            | Self::Map { allowed } => (*allowed).to_owned(),
             Self::Reference { to, .. } => format!("a {to}: {to}.LABEL.arn or its name"),
             Self::Ignored => "anything".to_owned(),
         }
@@ -154,7 +157,7 @@ impl Kind {
             Self::Choice { default: "", .. } => String::new(),
             Self::Choice { default, .. } | Self::AnyCase { default, .. } => format!("\"{default}\""),
             Self::Text { default, .. } | Self::Reference { default, .. } => (*default).to_owned(),
-            Self::List { .. } => "none".to_owned(),
+            Self::List { .. } | Self::Map { .. } => "none".to_owned(),
             Self::Listed { default, .. } => format!("{default:?}"),
             Self::Only { .. } | Self::Ignored => String::new(),
         }

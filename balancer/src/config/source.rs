@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::fault::ConfigError;
+use super::{
+    fault::ConfigError,
+    roles::{self, Role},
+};
 use crate::regular_file::{self, FileFault};
 
 /// Most bytes a configuration file may have. A thousand targets take some 30 KB.
@@ -19,7 +22,7 @@ const MAX_FOLDER_BYTES: usize = 16 * 1024 * 1024;
 const MAX_ENTRIES: usize = 100_000;
 
 /// A place in the text: which file and which byte of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Place {
     /// Index of the file.
     pub(super) file: usize,
@@ -63,13 +66,22 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Reads a file, or the `*.hcl` and `*.tf` files of a folder in the order of their names. Hidden files are left
-/// out, as Terraform leaves them out (its lock file is one). Returns what could be read and what could not.
-pub(super) fn read(path: &Path) -> (Vec<(PathBuf, String)>, Vec<ConfigError>) {
-    let mut texts = Vec::new();
-    let mut errors = Vec::new();
+/// What a path leads to.
+#[derive(Default)]
+pub(super) struct Read {
+    /// The files that could be read, in the order of their names.
+    pub(super) files: Vec<(PathBuf, String)>,
+    /// Those that could not.
+    pub(super) errors: Vec<ConfigError>,
+    /// Those that were left alone and may yet be meant.
+    pub(super) remarks: Vec<ConfigError>,
+}
+
+/// Reads a file, or those files of a folder that are configuration by their names.
+pub(super) fn read(path: &Path) -> Read {
+    let Read { files: mut texts, mut errors, mut remarks } = Read::default();
     let mut total = 0;
-    match list(path) {
+    match list(path, &mut remarks) {
         Ok(files) => {
             for file in files {
                 match read_file(&file) {
@@ -89,12 +101,13 @@ pub(super) fn read(path: &Path) -> (Vec<(PathBuf, String)>, Vec<ConfigError>) {
         }
         Err(error) => errors.push(error),
     }
-    (texts, errors)
+    Read { files: texts, errors, remarks }
 }
 
-fn list(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+fn list(path: &Path, remarks: &mut Vec<ConfigError>) -> Result<Vec<PathBuf>, ConfigError> {
     let unreadable = |error: io::Error| whole_file(path, FileFault::from(error).to_string());
     if !fs::metadata(path).map_err(unreadable)?.is_dir() {
+        remarks.extend(beside(path));
         return Ok(vec![path.to_owned()]);
     }
     let mut files = Vec::new();
@@ -106,21 +119,58 @@ fn list(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
             ));
         }
         let file = entry.map_err(unreadable)?.path();
-        if is_configuration(&file) && !file.is_dir() {
-            files.push(file);
+        match roles::in_folder(&file) {
+            None => {}
+            Some(_) if file.is_dir() => {}
+            Some((Role::NamedVariables, _)) => remarks.push(whole_file(
+                &file,
+                "is not read, since Terraform reads it only where it is named (-var-file); rename it to \
+                 *.auto.tfvars if its values are meant",
+            )),
+            Some((Role::OtherTool(tool), _)) => {
+                let message = format!("is {tool}'s and not read: what it sets or replaces is not here");
+                remarks.push(whole_file(&file, message));
+            }
+            Some(_) => files.push(file),
         }
     }
     files.sort();
+    remarks.sort();
     match files.len() {
-        0 => Err(whole_file(path, "is a folder without configuration; allowed: *.hcl and *.tf files in it")),
+        0 => Err(whole_file(
+            path,
+            "is a folder without configuration; allowed: *.hcl and *.tf files in it, or *.tf.json",
+        )),
         1..=MAX_FILES => Ok(files),
         many => Err(whole_file(path, format!("holds {many} files; allowed: at most {MAX_FILES}"))),
     }
 }
 
-fn is_configuration(file: &Path) -> bool {
-    let hidden = file.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-    !hidden && file.extension().is_some_and(|extension| extension == "hcl" || extension == "tf")
+/// What to say of a file of Terraform that is given alone, where Terraform would read others that change it.
+fn beside(path: &Path) -> Option<ConfigError> {
+    let is_terraform = |file: &Path| {
+        let name = file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let name = name.strip_suffix(".json").unwrap_or(&name);
+        name.ends_with(".tf") || name.ends_with(".tfvars")
+    };
+    if !is_terraform(path) {
+        return None;
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let is_other = |file: &PathBuf| {
+        let role = roles::in_folder(file).map(|(role, _)| role);
+        matches!(role, Some(Role::Override | Role::Variables { .. }))
+            && is_terraform(file)
+            && file.file_name() != path.file_name()
+            && file.is_file()
+    };
+    let entries = fs::read_dir(folder).ok()?.take(MAX_FILES).filter_map(Result::ok).map(|entry| entry.path());
+    let other = entries.filter(is_other).min()?;
+    let message = format!(
+        "is read alone; Terraform reads the whole folder, such as {}; give the folder if that is meant",
+        other.display()
+    );
+    Some(whole_file(path, message))
 }
 
 fn read_file(path: &Path) -> Result<String, ConfigError> {

@@ -2,6 +2,7 @@
 //! follows is read, so that one run names the faults of all blocks.
 
 mod explain;
+mod keys;
 mod scan;
 
 use std::borrow::Cow;
@@ -23,11 +24,11 @@ pub(super) fn parse(file: usize, text: &str, faults: &Faults<'_>) -> RawBody {
     let text = &*with_numbers_that_fit(text);
     let mut whole = RawBody::default();
     let mut start = 0;
+    let mut given = keys::Text::new(text);
     for _ in 0..MAX_SYNTAX_FAULTS {
-        let rest = text.get(start..).unwrap_or_default();
-        let error = match parse_body(rest) {
+        let error = match given.parse(start) {
             Ok(body) => {
-                append(&mut whole, raw::convert(&body, file, start));
+                append(&mut whole, raw::convert(&body, text.get(start..).unwrap_or_default(), file, start));
                 break;
             }
             Err(error) => error,
@@ -40,9 +41,9 @@ pub(super) fn parse(file: usize, text: &str, faults: &Faults<'_>) -> RawBody {
         // Blocks before the faulty one were whole; reading goes on with the one after it.
         let faulty = last_header(text, start, at).unwrap_or(start);
         if faulty > start
-            && let Some(Ok(body)) = text.get(start..faulty).map(parse_body)
+            && let Some(Ok(body)) = given.as_str().get(start..faulty).map(parse_body)
         {
-            append(&mut whole, raw::convert(&body, file, start));
+            append(&mut whole, raw::convert(&body, text.get(start..).unwrap_or_default(), file, start));
         }
         let Some(next) = resume.or_else(|| next_header(text, at)) else { break };
         start = next;

@@ -64,7 +64,8 @@ fn parse_host(host: &str, text: &str) -> Result<TargetAddress, String> {
         }
         Some(address) => Ok(TargetAddress::Ip(address)),
         None if is_instance_id(host) => Err(format!(
-            "target {} is an EC2 instance id, which means nothing here; allowed: {ALLOWED}",
+            "target {} is an EC2 instance id, which means nothing here; allowed: {ALLOWED}, or its address under \
+             `terraform_values` of the `balancer` block",
             shown(text)
         )),
         None if is_host_name(host) => Ok(TargetAddress::Host(host.to_ascii_lowercase())),

@@ -98,7 +98,7 @@ pub(super) static TARGET_GROUP: Table = Table {
         ),
         Attribute::new(
             target_tls::CA_FILE,
-            Kind::Text { allowed: "the absolute path of a file in PEM form", default: "" },
+            Kind::Text { allowed: "the path of a file in PEM form", default: "" },
             "The certificates of these authorities. Needed with `target_tls_verification`. Read again on a reload. Not on ALB.",
         ),
         Attribute::new(

@@ -33,7 +33,7 @@ pub(super) static TRUST_STORE: Table = Table {
         ),
         Attribute::new(
             "ca_certificates_bundle_file",
-            Kind::Text { allowed: "the absolute path of a file in PEM form", default: "" },
+            Kind::Text { allowed: "the path of a file in PEM form", default: "" },
             "The certificates of authorities, 25 at most. Needed. Read again on a reload.",
         ),
     ],
@@ -51,7 +51,7 @@ pub(super) static TRUST_STORE_REVOCATION: Table = Table {
         ),
         Attribute::new(
             "revocations_file",
-            Kind::Text { allowed: "the absolute path of a file in PEM form", default: "" },
+            Kind::Text { allowed: "the path of a file in PEM form", default: "" },
             "Their revocation lists, 30 at most for a trust store. Needed. Read again on a reload.",
         ),
     ],

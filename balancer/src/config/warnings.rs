@@ -14,7 +14,7 @@ use crate::{
 /// One line for each oddity of a valid configuration, for whoever wrote it.
 #[must_use]
 pub fn warnings(configuration: &Configuration) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let mut warnings = configuration.remarks.clone();
     if configuration.listeners.is_empty() {
         warnings.push("nothing listens: there is no listener block".to_owned());
     }

@@ -1,0 +1,349 @@
+//! What stands in a folder of Terraform beside load balancers and changes what they do: firewalls in front of them,
+//! what feeds their groups, modules that may add to them. None of it is done here, so all of it is told, with its place.
+//! Must not know what a load balancer makes of its own blocks.
+
+use std::{cell::RefCell, collections::HashMap};
+
+use super::{
+    blocks::is_ours,
+    fields::Context,
+    raw::{RawBlock, RawBody, RawExpression, path_text},
+};
+
+/// How often a local may lead to another.
+const MAX_DEPTH: usize = 16;
+
+const FIREWALL: &str =
+    "is behind a firewall (WAF) on AWS, which is not here: what it would refuse reaches the targets";
+const SHIELD: &str = "is protected by Shield on AWS, which is not here";
+const VERIFIED: &str =
+    "is behind Verified Access on AWS, which is not here: whom it would refuse reaches the targets";
+const FEEDS: &str =
+    "gets targets from it on AWS, which are not known here; give them in `target_group_attachment` blocks";
+const DEPLOYS: &str = "is switched between groups by deployments on AWS; here it stays as it is written";
+
+/// Resources that change what a load balancer does, and how.
+const KNOWN: [(&str, &str); 16] = [
+    ("aws_wafv2_web_acl_association", FIREWALL),
+    ("aws_wafregional_web_acl_association", FIREWALL),
+    ("aws_shield_protection", SHIELD),
+    ("aws_shield_protection_group", SHIELD),
+    ("aws_shield_application_layer_automatic_response", SHIELD),
+    ("aws_verifiedaccess_endpoint", VERIFIED),
+    ("aws_autoscaling_attachment", FEEDS),
+    ("aws_autoscaling_group", FEEDS),
+    ("aws_autoscaling_traffic_source_attachment", FEEDS),
+    ("aws_ec2_fleet", FEEDS),
+    ("aws_ecs_service", FEEDS),
+    ("aws_ecs_task_set", FEEDS),
+    ("aws_elastic_beanstalk_environment", FEEDS),
+    ("aws_spot_fleet_request", FEEDS),
+    ("kubernetes_manifest", FEEDS),
+    ("aws_codedeploy_deployment_group", DEPLOYS),
+];
+
+/// What begins so is told of load balancers and does nothing to them: names, figures, rights, and what stands in front.
+const HARMLESS: [&str; 31] = [
+    "aws_acm_",
+    "aws_api_gateway_",
+    "aws_apigatewayv2_",
+    "aws_appautoscaling_",
+    "aws_athena_",
+    "aws_autoscaling_policy",
+    "aws_autoscaling_schedule",
+    "aws_backup_",
+    "aws_cloudfront_",
+    "aws_cloudtrail",
+    "aws_cloudwatch_",
+    "aws_config_",
+    "aws_flow_log",
+    "aws_globalaccelerator_",
+    "aws_glue_",
+    "aws_iam_",
+    "aws_kms_",
+    "aws_lambda_permission",
+    "aws_network_acl",
+    "aws_resourcegroups_",
+    "aws_route53_",
+    "aws_s3_",
+    "aws_secretsmanager_",
+    "aws_security_group",
+    "aws_sns_",
+    "aws_ssm_",
+    "aws_vpc_endpoint_service",
+    "aws_vpc_security_group_",
+    "aws_wafv2_",
+    "local_",
+    "random_",
+];
+
+/// Public modules that make no listeners, rules or targets, by the second part of their address.
+const HARMLESS_MODULES: [&str; 34] = [
+    "acm",
+    "cloudfront",
+    "cloudwatch",
+    "customer-gateway",
+    "dynamic-subnets",
+    "dynamodb-table",
+    "ecr",
+    "efs",
+    "elasticache",
+    "eventbridge",
+    "global-accelerator",
+    "iam",
+    "key-pair",
+    "kms",
+    "label",
+    "lambda",
+    "msk-kafka-cluster",
+    "network-firewall",
+    "opensearch",
+    "rds",
+    "rds-aurora",
+    "redshift",
+    "route53",
+    "s3-bucket",
+    "secrets-manager",
+    "security-group",
+    "sns",
+    "sqs",
+    "ssm-parameter",
+    "step-functions",
+    "subnets",
+    "transit-gateway",
+    "vpc",
+    "vpn-gateway",
+];
+
+/// Types of Classic Load Balancers.
+pub(super) const CLASSIC: [&str; 9] = [
+    "aws_app_cookie_stickiness_policy",
+    "aws_elb",
+    "aws_elb_attachment",
+    "aws_lb_cookie_stickiness_policy",
+    "aws_lb_ssl_negotiation_policy",
+    "aws_load_balancer_backend_server_policy",
+    "aws_load_balancer_listener_policy",
+    "aws_load_balancer_policy",
+    "aws_proxy_protocol_policy",
+];
+
+/// What of a block is about Terraform itself: a reference there gives nothing to anybody.
+const META: [&str; 3] = ["depends_on", "lifecycle", "providers"];
+/// Parts of our blocks that say what they are called and lead to no change of them.
+const HARMLESS_PARTS: [&str; 8] = [
+    "arn_suffix",
+    "dns_name",
+    "load_balancer_arns",
+    "name",
+    "security_groups",
+    "tags_all",
+    "vpc_id",
+    "zone_id",
+];
+/// What of our blocks matters to requests, where Terraform is told to leave it as it is on AWS.
+const MATTERS: [&str; 17] = [
+    "action",
+    "all",
+    "certificate_arn",
+    "condition",
+    "default_action",
+    "health_check",
+    "listener_arn",
+    "load_balancer_arn",
+    "port",
+    "priority",
+    "protocol",
+    "ssl_policy",
+    "stickiness",
+    "target_group_arn",
+    "target_id",
+    "transform",
+    "weight",
+];
+
+/// Notes what is not done here, each with its place.
+pub(super) fn note_all(context: &Context<'_>, bodies: &[RawBody]) {
+    let references = References { context, locals: RefCell::default() };
+    for block in bodies.iter().flat_map(|body| &body.blocks) {
+        let labels: Vec<&str> = block.labels.iter().map(|(label, _)| label.as_str()).collect();
+        match (block.kind.as_str(), labels.as_slice()) {
+            _ if is_counted_out(block) => {}
+            ("module", [name, ..]) => references.note_module(block, name),
+            ("resource", [kind, name, ..]) if is_ours(kind) && !CLASSIC.contains(kind) => {
+                references.note_ignored_changes(block, &format!("{kind}.{name}"));
+            }
+            ("resource", [kind, name, ..]) => {
+                references.note_resource(block, kind, &format!("{kind}.{name}"))
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `count = 0`: the block makes nothing.
+fn is_counted_out(block: &RawBlock) -> bool {
+    let count = block.body.attributes.iter().find(|attribute| attribute.name == "count");
+    count.is_some_and(
+        |count| matches!(count.value.expression, RawExpression::Number(number) if number.as_u64() == Some(0)),
+    )
+}
+
+/// The first reference to a block of ours: any, and one that can lead to a change of it.
+#[derive(Clone, Default)]
+struct Found {
+    any: Option<String>,
+    changing: Option<String>,
+}
+
+impl Found {
+    fn or(self, other: impl FnOnce() -> Self) -> Self {
+        if self.changing.is_some() {
+            return self;
+        }
+        let other = other();
+        Self { any: self.any.or(other.any), changing: other.changing }
+    }
+}
+
+struct References<'c> {
+    context: &'c Context<'c>,
+    /// What is found in locals that were looked at.
+    locals: RefCell<HashMap<String, Found>>,
+}
+
+impl References<'_> {
+    fn note_resource(&self, block: &RawBlock, kind: &str, name: &str) {
+        let faults = self.context.faults;
+        if CLASSIC.contains(&kind) {
+            let message =
+                format!("{name} is of Classic Load Balancers, which are not done here: it is not read");
+            return faults.note(block.place, message);
+        }
+        let found = self.in_body(&block.body);
+        if let Some((_, how)) = KNOWN.iter().find(|(known, _)| *known == kind) {
+            match found.any {
+                Some(ours) => faults.note(block.place, format!("{name}: {ours} {how}")),
+                None if self.may_be_ours(block) && (*how == FIREWALL || *how == SHIELD) => {
+                    faults.note(block.place, format!("{name}: what it is for {how}"));
+                }
+                None => {}
+            }
+        } else if let Some(ours) =
+            found.changing.filter(|_| !HARMLESS.iter().any(|start| kind.starts_with(start)))
+        {
+            let message =
+                format!("{name} is given {ours}: what it makes of it is not known here, and not done");
+            faults.note(block.place, message);
+        }
+    }
+
+    fn note_module(&self, block: &RawBlock, name: &str) {
+        let faults = self.context.faults;
+        let source = block.body.attributes.iter().find(|attribute| attribute.name == "source");
+        let source = source.and_then(|source| match &source.value.expression {
+            RawExpression::Text(text) => Some(text.as_str()),
+            _ => None,
+        });
+        if let Some(ours) = self.in_body(&block.body).changing {
+            let message = format!(
+                "module.{name} is given {ours}: rules, targets and what else it adds are not here, since modules are \
+                 not read"
+            );
+            faults.note(block.place, message);
+        } else if !source.is_some_and(is_harmless_module) {
+            let message = format!(
+                "module.{name} is not read: load balancers, listeners, rules and targets that it makes are not here"
+            );
+            faults.note(block.place, message);
+        }
+    }
+
+    fn note_ignored_changes(&self, block: &RawBlock, name: &str) {
+        let lifecycles = block.body.blocks.iter().filter(|inner| inner.kind == "lifecycle");
+        for attribute in lifecycles.flat_map(|lifecycle| &lifecycle.body.attributes) {
+            let mut named = match &attribute.value.expression {
+                RawExpression::List(items) => items.iter().map(|item| &item.expression).collect(),
+                expression => vec![expression],
+            }
+            .into_iter()
+            .filter_map(|expression| match expression {
+                RawExpression::Path(path) => path.first().map(String::as_str),
+                RawExpression::Text(text) => text.split(['.', '[']).next(),
+                _ => None,
+            });
+            if attribute.name == "ignore_changes"
+                && let Some(first) = named.find(|first| MATTERS.contains(first))
+            {
+                let message = format!(
+                    "{name}: `ignore_changes` names `{first}`: on AWS it may have been changed since; here it is as \
+                     written"
+                );
+                self.context.faults.note(attribute.place, message);
+            }
+        }
+    }
+
+    /// Whether what a block is for is told in a way that could lead to a load balancer: no reference to a resource of
+    /// another type, and no name of another service.
+    fn may_be_ours(&self, block: &RawBlock) -> bool {
+        let of = block.body.attributes.iter().find(|attribute| attribute.name == "resource_arn");
+        match of.map(|of| &of.value.expression) {
+            Some(RawExpression::Path(path)) => {
+                let root = path.first().map_or("", String::as_str);
+                let is_data = root == "data" && path.get(1).is_some_and(|kind| !is_ours(kind));
+                !is_data && (!root.contains('_') || is_ours(root))
+            }
+            Some(RawExpression::Text(text)) => text.contains(":elasticloadbalancing:"),
+            Some(_) => true,
+            None => false,
+        }
+    }
+
+    fn in_body(&self, body: &RawBody) -> Found {
+        let attributes = body.attributes.iter().filter(|attribute| !META.contains(&attribute.name.as_str()));
+        let blocks = body.blocks.iter().filter(|block| !META.contains(&block.kind.as_str()));
+        let found = attributes.fold(Found::default(), |found, attribute| {
+            found.or(|| self.in_expression(&attribute.value.expression, 0))
+        });
+        blocks.fold(found, |found, block| found.or(|| self.in_body(&block.body)))
+    }
+
+    fn in_expression(&self, expression: &RawExpression, depth: usize) -> Found {
+        let RawExpression::Path(path) = expression else {
+            return expression
+                .inner()
+                .into_iter()
+                .fold(Found::default(), |found, inner| found.or(|| self.in_expression(inner, depth)));
+        };
+        match path.as_slice() {
+            [kind, name, ..] if kind == "local" => self.in_local(name, depth),
+            [kind, label, part @ ..] if is_ours(kind) => {
+                let ours = Some(path_text(&[kind.clone(), label.clone()]));
+                let part = part.iter().find(|step| !step.starts_with('['));
+                let changing = !part.is_some_and(|part| HARMLESS_PARTS.contains(&part.as_str()));
+                Found { any: ours.clone(), changing: ours.filter(|_| changing) }
+            }
+            _ => Found::default(),
+        }
+    }
+
+    fn in_local(&self, name: &str, depth: usize) -> Found {
+        if let Some(found) = self.locals.borrow().get(name) {
+            return found.clone();
+        }
+        let Some(local) = self.context.scope.local(name).filter(|_| depth < MAX_DEPTH) else {
+            return Found::default();
+        };
+        let found = self.in_expression(local, depth + 1);
+        self.locals.borrow_mut().insert(name.to_owned(), found.clone());
+        found
+    }
+}
+
+/// Whether a module of the public registry is known to make nothing of a load balancer.
+fn is_harmless_module(source: &str) -> bool {
+    let mut parts = source.split("//").next().unwrap_or_default().split('/');
+    let registry = parts.next().is_some_and(|owner| !owner.is_empty() && !owner.contains(['.', ':']));
+    registry && parts.next().is_some_and(|name| HARMLESS_MODULES.contains(&name)) && parts.next().is_some()
+}

@@ -1,0 +1,183 @@
+//! Terraform's JSON syntax (`*.tf.json`, `*.tfvars.json`) → raw blocks.
+//! Must not know what any block or attribute means: what is an object, or a list of them, is a block where blocks may
+//! be, and reading by tables tells what is none.
+
+use std::collections::HashMap;
+
+use super::{
+    fault::Faults,
+    json::{self, Json, Member, Node},
+    raw::{self, RawAttribute, RawBlock, RawBody, RawExpression, RawValue},
+    source::Place,
+};
+
+/// Reads a file of blocks; faults go to `faults`, what could be read is returned.
+pub(super) fn parse(file: usize, text: &str, faults: &Faults<'_>) -> RawBody {
+    let reader = Reader { file, faults, has_templates: true };
+    let mut body = RawBody::default();
+    for node in reader.root(text).iter().flat_map(listed) {
+        let members = reader.object(node, "an object of blocks");
+        for Member { name, offset, node } in members.iter().filter(|member| !is_comment(member)) {
+            let place = reader.place(*offset);
+            reader.blocks(name, place, node, &mut Vec::new(), &mut body.blocks);
+        }
+    }
+    body
+}
+
+/// Reads a file of values of variables. Its texts are no templates.
+pub(super) fn parse_values(file: usize, text: &str, faults: &Faults<'_>) -> RawBody {
+    let reader = Reader { file, faults, has_templates: false };
+    let root = reader.root(text);
+    let members = root.iter().flat_map(|node| reader.object(node, "an object of values"));
+    RawBody { attributes: members.map(|member| reader.attribute(member)).collect(), blocks: Vec::new() }
+}
+
+/// How many labels stand before the body of a block.
+fn labels_of(kind: &str) -> usize {
+    match kind {
+        "balancer" | "import" | "locals" | "moved" | "removed" | "terraform" => 0,
+        "action" | "data" | "ephemeral" | "resource" => 2,
+        _ => 1,
+    }
+}
+
+/// A property that says nothing, by Terraform's rules.
+fn is_comment(member: &Member) -> bool {
+    member.name == "//"
+}
+
+/// The members of a list, or the one value.
+fn listed(node: &Node) -> &[Node] {
+    match &node.json {
+        Json::List(items) => items,
+        _ => std::slice::from_ref(node),
+    }
+}
+
+struct Reader<'f, 's> {
+    file: usize,
+    faults: &'f Faults<'s>,
+    has_templates: bool,
+}
+
+impl Reader<'_, '_> {
+    fn place(&self, offset: usize) -> Place {
+        Place { file: self.file, offset }
+    }
+
+    fn root(&self, text: &str) -> Option<Node> {
+        json::parse(text)
+            .map_err(|error| {
+                self.faults.note_unread_text();
+                let message = format!("syntax error in JSON; expected {}", error.expected);
+                self.faults.add(self.place(error.offset), message);
+            })
+            .ok()
+    }
+
+    fn object<'n>(&self, node: &'n Node, allowed: &str) -> &'n [Member] {
+        match &node.json {
+            Json::Object(members) => members,
+            Json::Null => &[],
+            _ => {
+                self.faults.add(self.place(node.offset), format!("this is no object; allowed: {allowed}"));
+                &[]
+            }
+        }
+    }
+
+    fn blocks(
+        &self,
+        kind: &str,
+        place: Place,
+        node: &Node,
+        labels: &mut Vec<(String, Place)>,
+        found: &mut Vec<RawBlock>,
+    ) {
+        for node in listed(node) {
+            let members = self.object(node, "an object, or a list of them");
+            if labels.len() < labels_of(kind) {
+                for member in members.iter().filter(|member| !is_comment(member)) {
+                    labels.push((member.name.clone(), self.place(member.offset)));
+                    self.blocks(kind, self.place(member.offset), &member.node, labels, found);
+                    labels.pop();
+                }
+            } else if !matches!(node.json, Json::Null) {
+                // Of values, not of blocks, even where they are objects.
+                let is_flat = matches!(kind, "locals" | "variable" | "module" | "output" | "balancer");
+                let body = if is_flat { self.flat(members) } else { self.body(members) };
+                found.push(RawBlock { kind: kind.to_owned(), place, labels: labels.clone(), body });
+            }
+        }
+    }
+
+    fn flat(&self, members: &[Member]) -> RawBody {
+        let members = members.iter().filter(|member| !is_comment(member));
+        RawBody { attributes: members.map(|member| self.attribute(member)).collect(), blocks: Vec::new() }
+    }
+
+    fn body(&self, members: &[Member]) -> RawBody {
+        let mut body = RawBody::default();
+        let mut places: HashMap<&str, Place> = HashMap::new();
+        for member in members.iter().filter(|member| !is_comment(member)) {
+            let items = listed(&member.node);
+            if items.iter().all(|item| matches!(item.json, Json::Object(_))) {
+                // None for an empty list, which is no block and no value.
+                for item in items {
+                    let place = self.place(member.offset);
+                    let inner = self.body(self.object(item, "an object"));
+                    let kind = member.name.clone();
+                    body.blocks.push(RawBlock { kind, place, labels: Vec::new(), body: inner });
+                }
+            } else if let Some(first) = places.insert(&member.name, self.place(member.offset)) {
+                let first = self.faults.show(first);
+                let message = format!("`{}` is given twice, first at {first}; allowed: once", member.name);
+                self.faults.add(self.place(member.offset), message);
+            } else if !matches!(member.node.json, Json::Null) {
+                body.attributes.push(self.attribute(member));
+            }
+        }
+        body
+    }
+
+    fn attribute(&self, member: &Member) -> RawAttribute {
+        RawAttribute {
+            name: member.name.clone(),
+            place: self.place(member.offset),
+            value: self.value(&member.node),
+        }
+    }
+
+    fn value(&self, node: &Node) -> RawValue {
+        let place = self.place(node.offset);
+        let expression = match &node.json {
+            Json::Null => RawExpression::Null,
+            Json::Bool(value) => RawExpression::Bool(*value),
+            Json::Number(number) => RawExpression::Number(*number),
+            Json::Text(text) => self.text(text, place),
+            Json::List(items) => RawExpression::List(items.iter().map(|item| self.value(item)).collect()),
+            Json::Object(members) => RawExpression::Object(
+                members
+                    .iter()
+                    .map(|member| {
+                        let place = self.place(member.offset);
+                        (self.text(&member.name, place), self.value(&member.node))
+                    })
+                    .collect(),
+            ),
+        };
+        RawValue { place, expression }
+    }
+
+    fn text(&self, text: &str, place: Place) -> RawExpression {
+        if !self.has_templates || !(text.contains("${") || text.contains("%{")) {
+            return RawExpression::Text(text.to_owned());
+        }
+        raw::template(text, place).unwrap_or_else(|wrong| {
+            self.faults.note_unread_text();
+            self.faults.add(place, format!("syntax error in the text: {wrong}"));
+            RawExpression::Null
+        })
+    }
+}

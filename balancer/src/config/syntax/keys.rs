@@ -1,0 +1,92 @@
+//! Keys that an object has twice. Terraform takes the last; the parser takes none, so it is given other names in their
+//! place, of the same length: what the keys are called is read from the file.
+
+use hcl_edit::{
+    parser::{Error, parse_body},
+    structure::Body,
+};
+
+/// Most bytes that are parsed anew because of such keys, in one file.
+const MAX_WORK: usize = 4 * 1024 * 1024;
+
+/// Text whose keys are renamed as the parser finds them given twice.
+pub(super) struct Text {
+    text: String,
+    renamed: usize,
+    work: usize,
+}
+
+impl Text {
+    pub(super) fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), renamed: 0, work: 0 }
+    }
+
+    /// The text as the parser gets it: as long as the file's, and with its lines.
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Parses what begins at `start`.
+    ///
+    /// # Errors
+    /// The first fault that is no key given twice; or such a key when there are too many.
+    pub(super) fn parse(&mut self, start: usize) -> Result<Body, Error> {
+        loop {
+            let error = match parse_body(self.text.get(start..).unwrap_or_default()) {
+                Ok(body) => return Ok(body),
+                Err(error) => error,
+            };
+            let at = error.location().offset();
+            self.work = self.work.saturating_add(at);
+            let is_key = error.message().contains("redefined object key");
+            if !is_key || self.work > MAX_WORK || !self.rename(start.saturating_add(at)) {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Gives the key at a place another name. False when it has none that could be changed.
+    fn rename(&mut self, at: usize) -> bool {
+        let rest = self.text.get(at..).unwrap_or_default();
+        let is_name = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-');
+        let (from, length) = if let Some(quoted) = rest.strip_prefix('"') {
+            (1, quoted_length(quoted))
+        } else {
+            let name = rest.find(|letter| !is_name(letter)).unwrap_or(rest.len());
+            let blanks =
+                rest.get(name..).unwrap_or_default().bytes().take_while(|byte| *byte == b' ').count();
+            (0, if name > 0 { name + blanks } else { 0 })
+        };
+        let range = at + from..at + from + length;
+        if length == 0 || self.text.get(range.clone()).is_none() {
+            return false;
+        }
+        self.renamed += 1;
+        let name = letters(self.renamed, length);
+        self.text.replace_range(range, &name);
+        true
+    }
+}
+
+/// Bytes before the quote that ends a text.
+fn quoted_length(text: &str) -> usize {
+    let mut is_escaped = false;
+    text.bytes()
+        .take_while(|byte| {
+            let ends = !is_escaped && *byte == b'"';
+            is_escaped = !is_escaped && *byte == b'\\';
+            !ends
+        })
+        .count()
+}
+
+/// A number in letters, of this many bytes. Names that meet others are found and changed in their turn.
+fn letters(number: usize, length: usize) -> String {
+    let mut left = number;
+    let mut name = vec![b'a'; length];
+    for place in name.iter_mut().rev() {
+        *place = b'a' + u8::try_from(left % 26).unwrap_or_default();
+        left /= 26;
+    }
+    String::from_utf8(name).unwrap_or_default()
+}

@@ -29,6 +29,7 @@ fn every_thread_has_given_root_up() {
             .kernel_assist(assist)
             .workers(3)
             .process("user = \"nobody\"")
+            .process("seccomp = \"on\"")
             .attribute("access_logs {\nenabled = true\npath = \"stdout\"\n}")
             .attribute("health_check_logs {\nenabled = true\npath = \"/dev/null\"\n}");
         let balancer = Balancer::start(&config);

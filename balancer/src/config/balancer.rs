@@ -69,7 +69,7 @@ pub(super) static BALANCER: Table = Table {
         ),
         Attribute::new(
             "seccomp",
-            Kind::Choice { allowed: &["on", "off"], default: "on", later: &[] },
+            Kind::Choice { allowed: &["on", "off"], default: "off", later: &[] },
             "Whether system calls are taken away that a running balancer never makes: see SECURITY.md.",
         ),
         Attribute::new(
@@ -148,7 +148,7 @@ fn read(fields: &Fields<'_>) -> BalancerSettings {
         admin_address: admin_address(fields),
         admin_hosts: admin_hosts(fields),
         user: user(fields),
-        seccomp: fields.choice("seccomp") != "off",
+        seccomp: fields.choice("seccomp") == "on",
         key_file: path(fields, "key_file"),
         session_table_size: u32::try_from(fields.whole("session_table_size")).unwrap_or(u32::MAX),
         log_format: match fields.choice("log_format") {

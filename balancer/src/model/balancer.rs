@@ -21,7 +21,7 @@ pub struct BalancerSettings {
     pub admin_hosts: Vec<String>,
     /// The user to become once sockets are bound and the kernel side is loaded; default none: stay who one is.
     pub user: Option<String>,
-    /// Whether system calls that are never made are taken away; default yes.
+    /// Whether system calls that are never made are taken away; default no.
     pub seccomp: bool,
     /// Stickiness secrets: 1 to 8 of 32 bytes each; default `<state_dir>/stickiness.key`.
     pub key_file: Option<PathBuf>,

@@ -171,3 +171,26 @@ fn a_client_that_begins_and_goes_silent_is_let_go() {
     while connection.read().is_some() {}
     balancer.wait_status("all are gone", 10.0, |status| status.total("connections_active") == 0);
 }
+
+#[test]
+fn clients_that_violate_http2_write_few_lines_that_name_them() {
+    let target = Target::plain();
+    let balancer = Balancer::start(&Config::new(&[&target]).workers(1).http2());
+    for _ in 0..40 {
+        let mut connection = Connection::open(balancer.address);
+        // An index of no field.
+        connection.frame(kind::HEADERS, flag::END_HEADERS, 1, [0x80]);
+        assert!(matches!(connection.outcome(1), Outcome::GoAway(_)));
+        let mut connection = Connection::silent(balancer.address);
+        connection.send(PREFACE).frame(kind::PING, 0, 0, [0; 8]);
+        assert!(matches!(connection.outcome(1), Outcome::GoAway(_) | Outcome::Closed));
+    }
+    let log = balancer.log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("HTTP/2")).collect();
+    assert!((1..=30).contains(&lines.len()), "{} lines of 80 connections", lines.len());
+    assert!(
+        lines.iter().all(|line| line.contains("client=127.0.0.1:") || line.contains("left out")),
+        "{lines:?}"
+    );
+    assert!(!log.lines().any(|line| line.contains(" h2::")), "{log}");
+}

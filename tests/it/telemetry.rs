@@ -88,7 +88,9 @@ const APP: &str = "{target_group=\"app\"}";
 fn listeners_and_groups_have_figures_of_their_own() {
     let target = Target::start(|exchange| {
         if exchange.request.headers.get("upgrade").is_some() {
-            exchange.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+            exchange.send(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+            );
             return Answer::Close;
         }
         std::thread::sleep(std::time::Duration::from_millis(30));
@@ -108,7 +110,7 @@ fn listeners_and_groups_have_figures_of_their_own() {
     assert_eq!(http2::Connection::open(balancer.address).status_of("/500", &[]), 500);
     balancer.connect().send("BAD\r\n\r\n").response();
     let mut upgraded = balancer.connect();
-    upgraded.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+    upgraded.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
     assert_eq!(upgraded.reader().response_head().unwrap().unwrap().status, 101);
     assert!(upgraded.is_closed());
     drop(upgraded);

@@ -15,6 +15,7 @@ mod websocket;
 
 use std::{
     cell::{Cell, RefCell},
+    fmt,
     future::poll_fn,
     rc::Rc,
     sync::Arc,
@@ -33,7 +34,10 @@ use super::{Context, connected::Connected, context::Taken};
 use crate::{
     panics,
     snapshot::ListenerView,
-    telemetry::counters::{ListenerRuntime, ListenerShard, OpenNow, Openable},
+    telemetry::{
+        counters::{ListenerRuntime, ListenerShard, OpenNow, Openable},
+        quiet::Kind,
+    },
     wire::{
         buffer::Buffer,
         deadline::{Interrupt, Watch, Watched},
@@ -149,6 +153,7 @@ fn settings() -> server::Builder {
 enum Event {
     Request(http::Request<h2::RecvStream>, server::SendResponse<Bytes>),
     Fault(Fault),
+    Failed(h2::Error),
     Over,
 }
 
@@ -170,7 +175,8 @@ where
             }
             polled.map(|accepted| match accepted {
                 Some(Ok((request, respond))) => Event::Request(request, respond),
-                Some(Err(_)) | None => Event::Over,
+                Some(Err(error)) => Event::Failed(error),
+                None => Event::Over,
             })
         });
         match session.watch.within(next).await {
@@ -185,6 +191,7 @@ where
             }
             Ok(Event::Fault(fault)) => {
                 faulted = true;
+                session.tell(&fault);
                 session.ending.set(true);
                 session.watch.arm(session.context.clock.millis(), LINGER);
                 connection.abrupt_shutdown(match fault {
@@ -194,6 +201,12 @@ where
                         Reason::ENHANCE_YOUR_CALM
                     }
                 });
+            }
+            Ok(Event::Failed(error)) => {
+                if !error.is_io() && !error.is_remote() {
+                    session.tell(&error);
+                }
+                return;
             }
             Ok(Event::Over) => return,
             Err(Interrupt::TimedOut) if session.ending.get() => return,
@@ -217,6 +230,15 @@ impl Session {
                 shard.ipv6_bytes.add(received + sent);
             }
         });
+    }
+
+    /// Tells of a client that has violated HTTP/2, which ends its connection.
+    #[cold]
+    fn tell(&self, how: &dyn fmt::Display) {
+        if Kind::ClientHttp2.admits() {
+            let (listener, client) = (&self.view.borrow().1, self.connected.peer);
+            tracing::info!(listener = listener.name, %client, "a client violated HTTP/2: {how}");
+        }
     }
 
     /// Counts into this worker's shard of the listener's figures.

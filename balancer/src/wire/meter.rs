@@ -38,11 +38,13 @@ const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
 
 /// What a peer has done that ends its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// Its first frame is not its settings (RFC 9113, section 3.4).
+    #[error("its first frame is not SETTINGS")]
     NoSettings,
     /// It has sent more frames of no use than it may.
+    #[error("it sends more frames of no use than it may")]
     Flood,
 }
 

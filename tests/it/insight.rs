@@ -10,7 +10,7 @@ use std::{
 
 use rustix::process::Signal;
 use support::{
-    Balancer, Config, Connection, Group, Target, balancer::binary, ports, tls::Certificate, until,
+    Balancer, Config, Connection, Group, Target, balancer::binary, http2, ports, tls::Certificate, until,
 };
 
 #[test]
@@ -141,6 +141,25 @@ fn clients_cannot_fill_the_log() {
     let suppressed = || balancer.metric("balancer_log_suppressed_total{kind=\"client_tls\"}");
     assert!(suppressed() >= f64::from(flood) - 60.0, "{}", suppressed());
     until("what was left out is told", 30.0, || balancer.log().contains("left_out=").then_some(()));
+}
+
+#[test]
+fn violations_of_http_2_are_told_with_their_client_and_few_at_a_time() {
+    let target = Target::plain();
+    let balancer = Balancer::start(&Config::new(&[&target]).http2());
+    let before = balancer.log().lines().count();
+    for _ in 0..100 {
+        let mut connection = http2::Connection::open(balancer.address);
+        // DATA belongs to a stream (RFC 9113, section 6.1).
+        connection.frame(http2::kind::DATA, 0, 0, "x");
+        while connection.read().is_some() {}
+    }
+    let log = balancer.log();
+    let lines = log.lines().count() - before;
+    assert!((1..=40).contains(&lines), "{lines} lines for 100 violations:\n{log}");
+    let told = log.lines().find(|line| line.contains("violated HTTP/2")).unwrap_or_else(|| panic!("{log}"));
+    assert!(told.contains("client=127.0.0.1:") && told.contains("listener="), "{told}");
+    assert!(balancer.metric("balancer_log_suppressed_total{kind=\"client_http2\"}") >= 60.0);
 }
 
 #[test]

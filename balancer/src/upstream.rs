@@ -1,6 +1,7 @@
 //! Connections to targets: making them, counting them, keeping them for the next request.
 //! Must not know: clients, cookies, why a target was chosen.
 
+mod bound;
 mod connection;
 mod counted;
 pub mod multiplex;
@@ -8,6 +9,7 @@ mod pool;
 mod sessions;
 
 pub use self::{
+    bound::Bound,
     connection::{ConnectError, Connection, Destination, HandshakeError},
     counted::Counting,
     pool::Pool,

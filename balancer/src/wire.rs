@@ -1,6 +1,7 @@
 //! HTTP/1.1 on the wire: buffers, heads, framing, pumps and deadlines, used towards clients and towards
 //! targets alike. Must not know: listeners, groups, cookies, which side it works for.
 
+pub mod authentication;
 pub mod buffer;
 pub mod chunked;
 pub mod client_stream;

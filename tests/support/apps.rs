@@ -20,6 +20,8 @@ pub enum App {
     Grpc,
     /// A WebSocket server that echoes, by websockets.
     WebSocket,
+    /// A server that changes to HTTP/2 when it is offered h2c; it has no client of its own.
+    Hypercorn,
     /// A small site of Node's with pages, assets and a WebSocket, which has no client of its own.
     Page,
 }
@@ -92,6 +94,7 @@ impl App {
             Self::SocketIo => ("socketio", PathBuf::from("node"), "js"),
             Self::Grpc => ("grpc", installed().join("grpc/bin/python"), "py"),
             Self::WebSocket => ("clients", installed().join("clients/bin/python"), "py"),
+            Self::Hypercorn => ("hypercorn", installed().join("hypercorn/bin/python"), "py"),
             Self::Page => ("page", PathBuf::from("node"), "js"),
         };
         let script = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -141,6 +144,7 @@ impl App {
         let is_there = match self {
             Self::Grpc => installed().join("grpc/made-from").is_file(),
             Self::WebSocket => installed().join("clients/made-from").is_file(),
+            Self::Hypercorn => installed().join("hypercorn/made-from").is_file(),
             Self::CherryPy | Self::SocketIo | Self::Page => true,
         };
         if is_there || env::var_os("BALANCER_REQUIRE_APPS").is_some() {

@@ -76,6 +76,7 @@ pub(crate) fn for_tests() -> Result<()> {
     python_application("grpc")?;
     python_source("gunicorn")?;
     python_application("clients")?;
+    python_application("hypercorn")?;
     node_application()
 }
 

@@ -30,6 +30,7 @@ use crate::{
     snapshot::{ListenerId, ListenerView},
     telemetry::counters::{Cause, ListenerShard},
     tls::ClientCertificate,
+    upstream::Bound,
     wire::{
         buffer::{BUFFER_SIZE, Buffer},
         client_stream::ClientStream,
@@ -70,6 +71,8 @@ pub(super) struct Client {
     /// Memory for the head to the target and the head to the client.
     pub(super) scratch: [Vec<u8>; 2],
     pub(super) listener: Arc<ListenerView>,
+    /// Connections to targets that are its alone.
+    pub(super) bound: Bound,
     /// The entry of the request that is under way.
     pub(super) entry: Entry,
     /// When it began; nothing once it is a tunnel.
@@ -132,11 +135,13 @@ impl Client {
         );
         let watched = context.watches.register();
         watched.watch().set_listener(accepted.listener.0);
+        watched.watch().set_ipv6(connected.is_ipv6());
         Some(Self {
             stream: accepted.stream,
             buffer: Buffer::default(),
             context: Rc::clone(context),
             scratch: [Vec::new(), Vec::new()],
+            bound: Bound::default(),
             entry: Entry::default(),
             began: None,
             connected: Rc::new(connected),
@@ -316,6 +321,22 @@ impl Client {
         self.shard().bytes_sent.add(bytes);
         self.count_ipv6(bytes);
         self.entry.returned(bytes);
+    }
+
+    /// Counts bytes of a request that the watch was shown while they moved.
+    pub(super) fn settle_received(&mut self, total: u64) {
+        let left = self.watch().received().settle(Some(total));
+        self.shard().bytes_received.add(left);
+        self.count_ipv6(left);
+        self.entry.received(total);
+    }
+
+    /// Counts bytes of a response that the watch was shown while they moved.
+    pub(super) fn settle_returned(&mut self, total: u64) {
+        let left = self.watch().sent().settle(Some(total));
+        self.shard().bytes_sent.add(left);
+        self.count_ipv6(left);
+        self.entry.returned(total);
     }
 
     fn count_ipv6(&self, bytes: u64) {

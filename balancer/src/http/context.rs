@@ -16,7 +16,7 @@ use crate::{
     id::Slot,
     kernel::{EventSender, Tables, Words},
     response::answer::{Answer, Reason},
-    snapshot::{ListenerView, Snapshot},
+    snapshot::{ListenerId, ListenerView, Snapshot},
     stickiness::SessionTable,
     target_group::{GroupView, TargetState, TargetView},
     telemetry::{
@@ -149,6 +149,21 @@ impl Context {
             Reason::Redirect => shard.redirects.inc(),
             Reason::FixedResponse => shard.fixed(answer.status),
         }
+    }
+
+    /// Counts what has moved on connections whose requests are under way.
+    pub fn count_moved(&self) {
+        let snapshot = self.snapshot();
+        self.watches.count_moved(|listener, is_ipv6, received, sent| {
+            let Some(listener) = snapshot.listener(ListenerId(listener)) else { return false };
+            let shard = self.listener_shard(listener);
+            shard.bytes_received.add(received);
+            shard.bytes_sent.add(sent);
+            if is_ipv6 {
+                shard.ipv6_bytes.add(received + sent);
+            }
+            true
+        });
     }
 
     /// Hands the log lines that have come together to the threads that write them.

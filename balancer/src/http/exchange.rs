@@ -24,6 +24,7 @@ use crate::{
     telemetry::counters::{Cause, Fault},
     upstream::{Connection, Destination},
     wire::{
+        authentication::is_challenge,
         buffer::{BUFFER_SIZE, Buffer},
         deadline::Interrupt,
         head::{Framing, MAX_RESPONSE_HEAD, Response},
@@ -66,6 +67,9 @@ enum Body {
 pub(super) async fn exchange(client: &mut Client, mut plan: Plan) -> After {
     let mut again = Again::default();
     let mut attempts = Attempts::default();
+    if !client.bound.is_empty() {
+        plan.prefer(|slot| client.bound.is_to(slot));
+    }
     loop {
         let (fault, body) = match attempt(client, &mut plan, again.is_fresh()).await {
             Attempt::Over(after) => {
@@ -105,7 +109,9 @@ async fn attempt(client: &mut Client, plan: &mut Plan, fresh: bool) -> Attempt {
     };
     let _in_flight = InFlight::begin(&context.tables.outstanding, destination.slot);
     let ask = !(plan.wishes.idempotent && plan.wishes.framing == Framing::Empty);
-    let pooled = if fresh { None } else { reach::pooled(&context, &destination, ask) };
+    let own = client.bound.take(&destination, ask).filter(|_| !fresh);
+    let private = own.is_some() || plan.wishes.authenticates;
+    let pooled = own.or_else(|| if fresh { None } else { reach::pooled(&context, &destination, ask) });
     let reused = pooled.is_some();
     let connection = match pooled {
         Some(connection) => connection,
@@ -131,19 +137,21 @@ async fn attempt(client: &mut Client, plan: &mut Plan, fresh: bool) -> Attempt {
         inbound: context.buffers.take(),
         pieces: HeadInPieces::default(),
         sending,
+        head_length,
         upload_failed: false,
         reused,
+        private,
         heard: false,
     };
     let outcome = transfer.run(client, plan).await;
-    client.count_received(transfer.sending.moved().saturating_sub(head_length));
+    client.settle_received(transfer.taken());
     finish(transfer, client, plan, outcome, &destination)
 }
 
 /// Puts away what the attempt used.
 fn finish(
     transfer: Transfer,
-    client: &Client,
+    client: &mut Client,
     plan: &mut Plan,
     outcome: Outcome,
     destination: &Destination,
@@ -155,11 +163,15 @@ fn finish(
     context.buffers.give(inbound);
     plan.head = sending.into_memory();
     match outcome {
-        Outcome::Done { target_stays, client_stays } => {
-            if target_stays && sent_all && clean && !plan.wishes.apart && !context.draining.get() {
-                context.pool.borrow_mut().give(destination, connection, context.clock.millis());
-            }
+        Outcome::Done { target_stays, client_stays, private } => {
             let stays = client_stays && sent_all;
+            if target_stays && sent_all && clean && !plan.wishes.apart && !context.draining.get() {
+                if !private {
+                    context.pool.borrow_mut().give(destination, connection, context.clock.millis());
+                } else if stays {
+                    client.bound.give(destination, connection);
+                }
+            }
             Attempt::Over(if stays { After::Reuse } else { After::Close })
         }
         Outcome::Over(after) => Attempt::Over(after),
@@ -183,6 +195,7 @@ enum Outcome {
     Done {
         target_stays: bool,
         client_stays: bool,
+        private: bool,
     },
     Over(After),
     /// The connection ended before anything came back, and asking again does no harm.
@@ -207,6 +220,8 @@ struct Answered {
     pump: Pump,
     target_stays: bool,
     client_stays: bool,
+    /// The target's connection is this client's alone.
+    private: bool,
     switching: bool,
 }
 
@@ -226,13 +241,21 @@ struct Transfer {
     inbound: Buffer,
     pieces: HeadInPieces,
     sending: Pump,
+    head_length: u64,
     upload_failed: bool,
     reused: bool,
+    /// Whether nobody else may use the connection.
+    private: bool,
     /// Whether a byte came back.
     heard: bool,
 }
 
 impl Transfer {
+    /// Bytes of the request's body that have gone on.
+    fn taken(&self) -> u64 {
+        self.sending.moved().saturating_sub(self.head_length)
+    }
+
     async fn run(&mut self, client: &mut Client, plan: &Plan) -> Outcome {
         client.arm_idle();
         if plan.wishes.expects_continue && client.buffer.is_empty() {
@@ -293,6 +316,7 @@ impl Transfer {
         }
         if self.sending.moved() != before {
             client.arm_idle();
+            client.watch().received().show(self.taken());
         }
         let limit = MAX_RESPONSE_HEAD + BUFFER_SIZE;
         match self.inbound.poll_fill(cx, &mut self.connection, limit) {
@@ -396,6 +420,7 @@ impl Transfer {
             pump: Pump::new(head, response.framing, compose::delivery(response.framing, version)),
             target_stays: response.keep_alive,
             client_stays,
+            private: self.private || is_challenge(response),
             switching: response.status == 101,
         }
     }
@@ -405,10 +430,10 @@ impl Transfer {
         let watch = Rc::clone(client.watch());
         let pump = &mut answered.pump;
         let moved = watch.within(poll_fn(|cx| self.poll_relay(cx, client, pump))).await;
-        client.count_returned(pump.moved());
-        let Answered { pump, target_stays, client_stays, .. } = answered;
+        client.settle_returned(pump.moved());
+        let Answered { pump, target_stays, client_stays, private, .. } = answered;
         let outcome = match moved {
-            Ok(Ok(())) => Outcome::Done { target_stays, client_stays },
+            Ok(Ok(())) => Outcome::Done { target_stays, client_stays, private },
             Ok(Err(None)) => Outcome::Over(After::Gone),
             // The head is out: only an abrupt end tells the client that this is not the whole response.
             Ok(Err(Some(fault))) => Outcome::Over(cut_short(client, plan, &fault)),
@@ -441,6 +466,8 @@ impl Transfer {
         }
         if pump.moved() + self.sending.moved() != before {
             client.arm_idle();
+            client.watch().received().show(self.taken());
+            client.watch().sent().show(pump.moved());
         }
         moved.map_err(|error| failure::of_body(&error))
     }

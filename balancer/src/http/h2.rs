@@ -168,6 +168,8 @@ where
             meter.pass_time(session.context.clock.millis());
             let polled = connection.poll_accept(cx);
             meter.look_for_written();
+            session.watch.received().add(meter.take_received());
+            session.watch.sent().add(meter.take_sent());
             if let Some(fault) = meter.fault()
                 && !faulted
             {
@@ -222,7 +224,10 @@ where
 impl Session {
     /// Counts what has gone over the wire.
     fn count(&self, meter: &Meter) {
-        let (received, sent) = (meter.take_received(), meter.take_sent());
+        let watch = &self.watch;
+        watch.received().add(meter.take_received());
+        watch.sent().add(meter.take_sent());
+        let (received, sent) = (watch.received().settle(None), watch.sent().settle(None));
         self.figures(|shard| {
             shard.bytes_received.add(received);
             shard.bytes_sent.add(sent);

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     clock::{UnixSeconds, monotonic_now},
+    id::Slot,
     model::{HeaderEdits, ProtocolVersion, RequestHead, ResponseHead, Version},
     panics,
     response::answer::Answer,
@@ -23,6 +24,7 @@ use crate::{
     telemetry::counters::Cause,
     upstream::Destination,
     wire::{
+        authentication::is_of_connection,
         fields::Kind,
         head::{Framing, HeadError, Request, Response},
         upgrade::is_accepted,
@@ -48,6 +50,8 @@ pub(super) struct Wishes {
     pub(super) upgrade: bool,
     /// Whether the connection to the target is closed after it (ALB: desync mitigation).
     pub(super) apart: bool,
+    /// Whether the client authenticates itself in a way that may hold for all that follows on the target's connection.
+    pub(super) authenticates: bool,
 }
 
 /// The group that a client is told to stick to.
@@ -131,6 +135,7 @@ impl Wishes {
             expects_continue: request.expects_continue && request.framing != Framing::Empty,
             upgrade: request.upgrade.is_some(),
             apart: false,
+            authenticates: is_of_connection(request.fields.of(Kind::Credentials)),
         }
     }
 }
@@ -326,6 +331,19 @@ impl Plan {
     #[must_use]
     pub(super) fn target(&self) -> Option<&TargetView> {
         self.group()?.targets.get(self.target)
+    }
+
+    /// Has the request go to a target that is preferred, where no session says where to and it takes requests.
+    #[cold]
+    pub(super) fn prefer(&mut self, is_preferred: impl Fn(Slot) -> bool) {
+        let Some(group) = self.snapshot.groups.get(self.group).filter(|_| self.turn.is_some()) else {
+            return;
+        };
+        let preferred =
+            |place: &usize| group.targets.get(*place).is_some_and(|target| is_preferred(target.slot));
+        if let Some(place) = group.routable.iter().map(|place| *place as usize).find(preferred) {
+            self.target = place;
+        }
     }
 
     /// Its place in the group.

@@ -62,10 +62,12 @@ pub(super) async fn tunnel(
         }
         if down.moved() + up.moved() != before {
             client.arm_idle();
+            client.watch().received().show(up.moved());
+            client.watch().sent().show(down.moved());
         }
         if up_shut && down_shut { Poll::Ready(()) } else { Poll::Pending }
     });
     let _ = watch.within(both).await;
-    client.count_received(up.moved());
-    client.count_returned(down.moved());
+    client.settle_received(up.moved());
+    client.settle_returned(down.moved());
 }

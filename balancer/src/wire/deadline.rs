@@ -1,5 +1,6 @@
 //! Deadlines without timers: a connection notes until when it will wait, and its worker's ticker looks
-//! through the notes. Arming one costs a store.
+//! through the notes. Arming one costs a store. It notes as well how far it is, so that what takes long is counted
+//! while it goes on.
 
 use std::{
     cell::{Cell, RefCell},
@@ -21,6 +22,40 @@ pub enum Interrupt {
     Closing,
 }
 
+/// Bytes that move in one direction while something is under way.
+#[derive(Debug, Default)]
+pub struct Moved {
+    shown: Cell<u64>,
+    counted: Cell<u64>,
+}
+
+impl Moved {
+    /// So many have moved so far.
+    #[inline]
+    pub fn show(&self, so_far: u64) {
+        self.shown.set(so_far);
+    }
+
+    /// So many more have moved.
+    pub fn add(&self, more: u64) {
+        self.shown.set(self.shown.get().saturating_add(more));
+    }
+
+    /// It is over, and so many have moved, or nothing more than was shown. Gives back how many of them are not counted.
+    pub fn settle(&self, total: Option<u64>) -> u64 {
+        let shown = self.shown.take();
+        total.unwrap_or(shown).saturating_sub(self.counted.take())
+    }
+
+    fn uncounted(&self) -> u64 {
+        self.shown.get().saturating_sub(self.counted.get())
+    }
+
+    fn count(&self) {
+        self.counted.set(self.shown.get().max(self.counted.get()));
+    }
+}
+
 /// What a connection shows to its worker's ticker.
 #[derive(Debug, Default)]
 pub struct Watch {
@@ -30,9 +65,29 @@ pub struct Watch {
     idle: Cell<bool>,
     registration: Cell<Option<u64>>,
     listener: Cell<u32>,
+    ipv6: Cell<bool>,
+    received: Moved,
+    sent: Moved,
 }
 
 impl Watch {
+    /// Bytes from the client.
+    #[must_use]
+    pub fn received(&self) -> &Moved {
+        &self.received
+    }
+
+    /// Bytes to the client.
+    #[must_use]
+    pub fn sent(&self) -> &Moved {
+        &self.sent
+    }
+
+    /// Whether the client's address is of IPv6.
+    pub fn set_ipv6(&self, ipv6: bool) {
+        self.ipv6.set(ipv6);
+    }
+
     /// Waits may last until `now_millis + span`.
     pub fn arm(&self, now_millis: u64, span: Duration) {
         self.deadline.set(now_millis.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)));
@@ -167,6 +222,18 @@ impl Watches {
         });
     }
 
+    /// Hands to `count` what has moved since the last call and is not settled: the listener's number, whether it is
+    /// IPv6, bytes from and to the client. What `count` does not take is left.
+    pub fn count_moved(&self, count: impl Fn(u32, bool, u64, u64) -> bool) {
+        self.each(|watch| {
+            let (received, sent) = (watch.received.uncounted(), watch.sent.uncounted());
+            if received + sent > 0 && count(watch.listener.get(), watch.ipv6.get(), received, sent) {
+                watch.received.count();
+                watch.sent.count();
+            }
+        });
+    }
+
     /// Interrupts everything in flight to `registration`.
     pub fn cut(&self, registration: u64) {
         self.each(|watch| {
@@ -212,6 +279,37 @@ mod tests {
         watches.sweep(10_000);
         assert!(poll_once(watch.within(pending::<()>())).is_pending(), "one deadline interrupts one wait");
         assert_eq!(poll_once(watch.within(ready(3))), Poll::Ready(Ok(3)));
+    }
+
+    #[test]
+    fn what_moves_is_counted_once() {
+        let watches = Rc::new(Watches::default());
+        let watched = watches.register();
+        let watch = watched.watch();
+        let counted = Cell::new((0, 0));
+        let tick = |takes: bool| {
+            watches.count_moved(|_, _, received, sent| {
+                if takes {
+                    counted.set((counted.get().0 + received, counted.get().1 + sent));
+                }
+                takes
+            });
+        };
+        watch.received().show(10);
+        watch.sent().show(100);
+        tick(false);
+        tick(true);
+        tick(true);
+        assert_eq!(counted.get(), (10, 100));
+        watch.sent().show(150);
+        tick(true);
+        assert_eq!(counted.get(), (10, 150));
+        assert_eq!((watch.received().settle(Some(15)), watch.sent().settle(Some(150))), (5, 0));
+        tick(true);
+        assert_eq!((counted.get(), watch.sent().settle(Some(7))), ((10, 150), 7));
+        watch.sent().add(3);
+        watch.sent().add(4);
+        assert_eq!(watch.sent().settle(None), 7);
     }
 
     #[test]

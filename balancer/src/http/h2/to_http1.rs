@@ -28,6 +28,7 @@ use crate::{
     telemetry::counters::{Cause, Fault},
     upstream::Connection,
     wire::{
+        authentication::is_challenge,
         buffer::{BUFFER_SIZE, Buffer},
         deadline::Interrupt,
         head::{Framing, MAX_RESPONSE_HEAD, Response},
@@ -276,7 +277,9 @@ impl Transfer {
             }
             stream.entry.responding(head.status().as_u16());
             stream.count_head(head.headers());
-            let (framing, target_stays) = (response.framing, response.keep_alive);
+            // Who shares this client's connection would share its identity.
+            let private = plan.wishes.authenticates || is_challenge(&response);
+            let (framing, target_stays) = (response.framing, response.keep_alive && !private);
             drop(response);
             self.inbound.consume(length);
             let sink = stream

@@ -83,7 +83,7 @@ fn the_unit_starts_reloads_and_stops_with_the_sample() {
     let admin = std::net::SocketAddr::from(([127, 0, 0, 1], admin));
     until("it answers", 20.0, || {
         assert!(child.try_wait().unwrap().is_none(), "{}", journal());
-        Client::new(admin).try_get("/healthz").ok().filter(|response| response.status == 200)
+        Client::asking("localhost", admin).try_get("/healthz").ok().filter(|response| response.status == 200)
     });
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
     let uids = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();

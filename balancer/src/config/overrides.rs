@@ -26,6 +26,7 @@ pub(super) fn put_over(bodies: &mut Vec<RawBody>, overrides: Vec<RawBody>, fault
             bases.entry(header(block)).or_insert((file, place));
         }
     }
+    let mut locals: HashMap<String, RawAttribute> = HashMap::new();
     for body in overrides {
         for attribute in &body.attributes {
             let message = format!("`{}` stands outside of a block; allowed: blocks only", attribute.name);
@@ -33,12 +34,14 @@ pub(super) fn put_over(bodies: &mut Vec<RawBody>, overrides: Vec<RawBody>, fault
         }
         for block in body.blocks {
             if block.kind == "locals" {
-                put_locals_over(bodies, block, faults);
+                // Of several overrides of one, the last counts.
+                locals.extend(block.body.attributes.into_iter().map(|local| (local.name.clone(), local)));
             } else if !PASSED_OVER.contains(&block.kind.as_str()) {
                 put_block_over(bodies, &bases, block, faults);
             }
         }
     }
+    put_locals_over(bodies, locals, faults);
 }
 
 /// Kind and labels: what tells blocks apart.
@@ -110,23 +113,15 @@ fn put_attributes_over(attributes: &mut Vec<RawAttribute>, over: Vec<RawAttribut
     }
 }
 
-fn put_locals_over(bodies: &mut [RawBody], block: RawBlock, faults: &Faults<'_>) {
-    let mut locals: HashMap<String, &mut RawAttribute> = bodies
-        .iter_mut()
-        .flat_map(|body| &mut body.blocks)
-        .filter(|base| base.kind == "locals")
-        .flat_map(|base| &mut base.body.attributes)
-        .map(|base| (base.name.clone(), base))
-        .collect();
-    for local in block.body.attributes {
-        match locals.get_mut(&local.name) {
-            Some(base) => **base = local,
-            None if faults.is_partial() => {}
-            None => {
-                let message = format!("there is no local `{}` to put this over", local.name);
-                faults
-                    .add(local.place, format!("{message}; allowed: locals that stand in another file, too"));
-            }
+fn put_locals_over(bodies: &mut [RawBody], mut locals: HashMap<String, RawAttribute>, faults: &Faults<'_>) {
+    let blocks = bodies.iter_mut().flat_map(|body| &mut body.blocks).filter(|block| block.kind == "locals");
+    for base in blocks.flat_map(|block| &mut block.body.attributes) {
+        if let Some(local) = locals.remove(&base.name) {
+            *base = local;
         }
+    }
+    for local in locals.into_values().filter(|_| !faults.is_partial()) {
+        let message = format!("there is no local `{}` to put this over", local.name);
+        faults.add(local.place, format!("{message}; allowed: locals that stand in another file, too"));
     }
 }

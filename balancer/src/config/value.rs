@@ -19,6 +19,8 @@ pub(super) const TERRAFORM_VALUES: &str = "terraform_values";
 const MAX_DEPTH: usize = 16;
 /// Most values one attribute may be made of; stops text that doubles itself by references.
 const MAX_PARTS: usize = 10_000;
+/// Most hints at near names that are given.
+const MAX_HINTS: usize = 500;
 /// Longest text a value may be.
 const MAX_TEXT: usize = 4096;
 /// Longest text shown in a message.
@@ -121,12 +123,19 @@ pub(super) struct Scope<'a> {
     variables: HashMap<&'a str, Variable<'a>>,
     locals: HashMap<&'a str, &'a RawValue>,
     known: HashMap<&'a str, &'a RawValue>,
+    /// How many names were looked for that are near to one that is not there.
+    hints: Cell<usize>,
 }
 
 impl<'a> Scope<'a> {
     /// Gathers `variable` and `locals` blocks, and the `terraform_values` of the `balancer` block.
     pub(super) fn collect(bodies: &'a [RawBody]) -> Self {
-        let mut scope = Self { variables: HashMap::new(), locals: HashMap::new(), known: HashMap::new() };
+        let mut scope = Self {
+            variables: HashMap::new(),
+            locals: HashMap::new(),
+            known: HashMap::new(),
+            hints: Cell::new(0),
+        };
         for block in bodies.iter().flat_map(|body| &body.blocks) {
             let attribute =
                 |name: &str| block.body.attributes.iter().find(|attribute| attribute.name == name);
@@ -176,6 +185,12 @@ impl<'a> Scope<'a> {
         resolution.known(written)
     }
 
+    /// "Did you mean", as often as it can be of use: looking for a near name takes long.
+    fn hint<'n>(&self, name: &str, known: impl Iterator<Item = &'n str>) -> String {
+        self.hints.set(self.hints.get().saturating_add(1));
+        if self.hints.get() > MAX_HINTS { String::new() } else { suggest::hint(name, known) }
+    }
+
     /// The value of a variable or local, and the steps into it.
     fn lookup<'p>(&self, path: &'p [String]) -> Result<(&'a RawExpression, &'p [String]), String> {
         match path {
@@ -186,12 +201,12 @@ impl<'a> Scope<'a> {
                 )),
                 None => Err(format!(
                     "there is no variable `{name}`{}; allowed: a variable with a default, or a value",
-                    suggest::hint(name, self.variables.keys().copied())
+                    self.hint(name, self.variables.keys().copied())
                 )),
             },
             [kind, name, steps @ ..] if kind == "local" => {
                 self.local(name).map(|local| (local, steps)).ok_or_else(|| {
-                    let hint = suggest::hint(name, self.locals.keys().copied());
+                    let hint = self.hint(name, self.locals.keys().copied());
                     format!("there is no local `{name}`{hint}; allowed: a local that is given, or a value")
                 })
             }

@@ -6,6 +6,8 @@ use hcl_edit::{
     structure::Body,
 };
 
+/// Each fault that the parser reports costs it a part of what a whole run over the rest would: one in so many bytes.
+const COST_OF_A_REPORT: usize = 32;
 /// Most bytes that are parsed anew because of such keys, in one file.
 const MAX_WORK: usize = 4 * 1024 * 1024;
 
@@ -32,12 +34,14 @@ impl Text {
     /// The first fault that is no key given twice; or such a key when there are too many.
     pub(super) fn parse(&mut self, start: usize) -> Result<Body, Error> {
         loop {
-            let error = match parse_body(self.text.get(start..).unwrap_or_default()) {
+            let rest = self.text.get(start..).unwrap_or_default();
+            let report = rest.len() / COST_OF_A_REPORT;
+            let error = match parse_body(rest) {
                 Ok(body) => return Ok(body),
                 Err(error) => error,
             };
             let at = error.location().offset();
-            self.work = self.work.saturating_add(at);
+            self.work = self.work.saturating_add(at).saturating_add(report);
             let is_key = error.message().contains("redefined object key");
             if !is_key || self.work > MAX_WORK || !self.rename(start.saturating_add(at)) {
                 return Err(error);

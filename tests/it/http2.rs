@@ -1,10 +1,11 @@
 //! HTTP/2 clients before HTTP/1.1 targets.
 
 use std::{
-    io::Write as _,
+    io::{Read as _, Write as _},
+    net::TcpStream,
     process::Command,
     sync::{Mutex, mpsc},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use support::{
@@ -405,4 +406,22 @@ fn silence_ends_a_connection_and_ping_is_silence() {
         connection.frame(kind::PING, 0, 0, [1; 8]);
         (balancer.status().total("http2_connections_active") == 0).then_some(())
     });
+}
+
+#[test]
+fn who_says_nothing_or_half_a_preface_is_idle_once() {
+    let target = Target::plain();
+    let balancer = Balancer::start(&Config::new(&[&target]).http2().attribute("idle_timeout = 3"));
+    for (sent, answer) in
+        [(&b""[..], ""), (b"PRI * HT", "HTTP/1.1 408"), (b"GET / HTTP/1.1\r\n", "HTTP/1.1 408")]
+    {
+        let began = Instant::now();
+        let mut stream = TcpStream::connect(balancer.address).unwrap();
+        stream.write_all(sent).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        assert!(said.starts_with(answer) && said.is_empty() == answer.is_empty(), "{said}");
+        assert!(began.elapsed() < Duration::from_millis(5500), "{sent:?}: {:?}", began.elapsed());
+    }
 }

@@ -44,6 +44,7 @@ mod http2_websockets;
 mod https_targets;
 mod insight;
 mod keys;
+mod late_targets;
 mod listener_changes;
 mod lost_targets;
 mod memory;

@@ -53,7 +53,7 @@ pub(super) static HEALTH_CHECK: Table = Table {
         Attribute::new(
             "interval",
             Kind::Whole { min: 5, max: 300, default: Some(30) },
-            "Seconds from one probe of a target to the next.",
+            "Seconds from one probe of a target to the next. Until a target is healthy for the first time its probes come each second.",
         ),
         Attribute::new(
             "timeout",

@@ -18,9 +18,10 @@ use tokio::{
 
 mod changes;
 mod endpoints;
+mod loopback;
 mod reload;
 
-use self::{endpoints::Endpoints, reload::Pending};
+use self::{endpoints::Endpoints, loopback::Loopback, reload::Pending};
 use super::{crew::Crew, log_files::LogFiles, resolver::Resolver};
 use crate::{
     clock::{monotonic_now, unix_micros_now, until},
@@ -151,6 +152,7 @@ pub struct Controller {
     names: Names,
     registry: Registry,
     resolver: Resolver,
+    loopback: Loopback,
     checks: HealthChecks,
     events: Option<Events>,
     crew: Crew,
@@ -251,6 +253,7 @@ impl Controller {
             kernel,
             names: Names(Arc::new(parts.keyring)),
             resolver: Resolver::new(),
+            loopback: Loopback::default(),
             checks: HealthChecks::new(Prober::new(exempt)?, seed),
             events,
             crew: Crew::new(parts.workers),
@@ -382,6 +385,11 @@ impl Controller {
         let after = self.registry.state(registration);
         let undecided = !matches!(after, Some((TargetState::Unhealthy, _)));
         self.checks.follow_up(finished, undecided, monotonic_now());
+        if let Ok(Checked { elsewhere: Some(address), .. }) = finished.outcome {
+            for host in self.loopback.moved_to(&finished.target.settings, address) {
+                self.readdress(&host);
+            }
+        }
         if let (Some((old, _)), Some((new, reason))) = (before, after)
             && old != new
             && let Some((group, endpoint)) = self.registry.describe(registration)
@@ -468,7 +476,13 @@ impl Controller {
     }
 
     fn sync_checks(&mut self) {
-        self.checks.sync(self.registry.checked_targets(), monotonic_now());
+        let Self { registry, resolver, checks, .. } = self;
+        let targets = registry.checked_targets().map(|target| {
+            let elsewhere =
+                Loopback::elsewhere(&target.settings, &target.endpoint, |name| resolver.addresses(name));
+            CheckTarget { elsewhere, ..target }
+        });
+        checks.sync(targets, monotonic_now());
     }
 
     /// Compiles the rules of the configuration in force: once, however often snapshots are made of it.
@@ -576,7 +590,8 @@ impl Controller {
     }
 
     fn endpoints(&self, group: &TargetGroup) -> Vec<Endpoint> {
-        let Endpoints { kept, left_out } = endpoints::of(group, |name| self.resolver.addresses(name));
+        let Endpoints { kept, left_out } =
+            endpoints::of(group, |name, port| self.loopback.of(name, port, self.resolver.addresses(name)));
         if left_out > 0 {
             let group = &group.name;
             tracing::warn!(

@@ -47,6 +47,9 @@ const POLITE_TIME: Duration = Duration::from_secs(1);
 /// A Unix socket whose queue is full refuses at once instead of waiting; it is asked again after this.
 const UNIX_RETRY: Duration = Duration::from_millis(10);
 
+/// How long it may take to find out whether somebody takes connections on this host, where the answer comes at once.
+const LOCAL_PATIENCE: Duration = Duration::from_millis(250);
+
 /// Keeps a socket out of the kernel's counts of connections to targets. Called before it connects.
 pub type Exempt = Box<dyn Fn(BorrowedFd<'_>) + Send + Sync>;
 
@@ -113,11 +116,13 @@ pub struct Checked {
     pub status: Option<u16>,
     /// Why there is none.
     pub fault: Option<Fault>,
+    /// Where it takes connections instead, which it does not where it was checked.
+    pub elsewhere: Option<SocketAddr>,
 }
 
 impl Checked {
     fn failed(reason: Reason, fault: Fault) -> Self {
-        Self { result: CheckResult::Fail(reason), status: None, fault: Some(fault) }
+        Self { result: CheckResult::Fail(reason), status: None, fault: Some(fault), elsewhere: None }
     }
 }
 
@@ -144,13 +149,16 @@ impl Prober {
         let asked = self.status(&endpoint, settings, target.tls.as_ref(), &stage);
         match timeout(settings.timeout, asked).await {
             Ok(Ok(status)) if settings.matcher.matches(status) => {
-                Ok(Checked { result: CheckResult::Pass, status: Some(status), fault: None })
+                Ok(Checked { result: CheckResult::Pass, status: Some(status), fault: None, elsewhere: None })
             }
             Ok(Ok(status)) => {
                 let result = CheckResult::Fail(Reason::ResponseCodeMismatch(status));
-                Ok(Checked { result, status: Some(status), fault: None })
+                Ok(Checked { result, status: Some(status), fault: None, elsewhere: None })
             }
-            Ok(Err(ProbeError::Target(fault))) => Ok(Checked::failed(Reason::FailedHealthChecks, fault)),
+            Ok(Err(ProbeError::Target(fault))) => {
+                let elsewhere = self.elsewhere(target).await;
+                Ok(Checked { elsewhere, ..Checked::failed(Reason::FailedHealthChecks, fault) })
+            }
             Ok(Err(ProbeError::Local(error))) => Err(error),
             Err(_) => {
                 let limit = format!("{:?} (health check timeout)", settings.timeout);
@@ -176,6 +184,24 @@ impl Prober {
                 self.ask(stream, endpoint, settings, tls, stage).await
             }
         }
+    }
+
+    /// Where the application takes connections, when it does not where requests go.
+    async fn elsewhere(&self, target: &CheckTarget) -> Option<SocketAddr> {
+        let Endpoint::Tcp(here) = target.endpoint else { return None };
+        if target.elsewhere.is_empty() || self.takes_connections(here).await {
+            return None;
+        }
+        for other in &target.elsewhere {
+            if self.takes_connections(*other).await {
+                return Some(*other);
+            }
+        }
+        None
+    }
+
+    async fn takes_connections(&self, address: SocketAddr) -> bool {
+        matches!(timeout(LOCAL_PATIENCE, self.connect_tcp(address)).await, Ok(Ok(_)))
     }
 
     async fn connect_tcp(&self, address: SocketAddr) -> io::Result<tokio::net::TcpStream> {
@@ -411,7 +437,13 @@ mod tests {
 
     fn target(endpoint: Endpoint, health_check: HealthCheck) -> CheckTarget {
         let settings = TargetGroup { health_check, ..group("app", &[]) };
-        CheckTarget { registration: 1, endpoint, settings: Arc::new(settings), tls: None }
+        CheckTarget {
+            registration: 1,
+            endpoint,
+            settings: Arc::new(settings),
+            tls: None,
+            elsewhere: Vec::new(),
+        }
     }
 
     async fn check(answer: &'static [u8]) -> CheckResult {
@@ -442,13 +474,30 @@ mod tests {
         let settings = HealthCheck { path: "/live?deep=1".into(), ..health_check(2, 2) };
         assert_eq!(
             prober.check(&target(endpoint.clone(), settings)).await.unwrap(),
-            Checked { result: CheckResult::Pass, status: Some(200), fault: None }
+            Checked { result: CheckResult::Pass, status: Some(200), fault: None, elsewhere: None }
         );
         let asked = asked.lock().unwrap().to_ascii_lowercase();
         assert!(asked.starts_with("get /live?deep=1 http/1.1\r\n"), "{asked}");
         assert!(asked.contains(&format!("\r\nhost: {endpoint}\r\n")), "{asked}");
         assert!(asked.contains(&format!("\r\nuser-agent: {USER_AGENT}\r\n")), "{asked}");
         assert_eq!(exempted.load(Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn where_else_the_application_listens_is_found_when_it_does_not_here() {
+        let refusing = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let listening = TcpListener::bind("127.0.0.1:0").unwrap();
+        let there = listening.local_addr().unwrap();
+        let found = async |here, elsewhere: &[SocketAddr]| {
+            let target = target(Endpoint::Tcp(here), health_check(2, 2));
+            let target = CheckTarget { elsewhere: elsewhere.to_vec(), ..target };
+            prober().check(&target).await.unwrap().elsewhere
+        };
+        assert_eq!(found(refusing(), &[refusing(), there]).await, Some(there));
+        assert_eq!(found(refusing(), &[refusing()]).await, None);
+        assert_eq!(found(refusing(), &[]).await, None);
+        let (Endpoint::Tcp(bad), _) = server(b"garbage\r\n\r\n") else { panic!("TCP") };
+        assert_eq!(found(bad, &[there]).await, None, "it takes connections where it is");
     }
 
     #[tokio::test]

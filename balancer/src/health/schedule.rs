@@ -15,6 +15,13 @@ const MAX_IN_FLIGHT: usize = 64;
 const FIRST_CHECK_GAP: Duration = Duration::from_millis(1);
 /// …all within this, or within the interval where that is shorter.
 const FIRST_CHECK_SPREAD: Duration = Duration::from_secs(1);
+/// Until a target has been healthy for the first time its checks are this far apart: who starts after the balancer does
+/// not wait for an interval. And…
+const EARLY_GAP: Duration = Duration::from_secs(1);
+/// …those of all such targets come no more often than this in that time, and…
+const EARLY_CHECKS: u32 = 64;
+/// …no more of them run at the same time, so that targets that never answer leave room for the others.
+const EARLY_IN_FLIGHT: usize = MAX_IN_FLIGHT / 2;
 /// A target is not checked out of turn more often than this, whatever happens to its connections.
 const TRIGGER_GAP: Duration = Duration::from_millis(50);
 /// How soon a failed triggered check is followed by the next.
@@ -40,6 +47,8 @@ struct Entry {
     target: CheckTarget,
     due: Instant,
     checked_before: bool,
+    /// Whether it has been healthy.
+    settled: bool,
     in_flight: Option<u64>,
     trigger: Trigger,
 }
@@ -115,7 +124,14 @@ impl Schedule {
             self.scheduled.insert((due, target.registration));
             self.entries.insert(
                 target.registration,
-                Entry { target, due, checked_before: false, in_flight: None, trigger: Trigger::default() },
+                Entry {
+                    target,
+                    due,
+                    checked_before: false,
+                    settled: false,
+                    in_flight: None,
+                    trigger: Trigger::default(),
+                },
             );
         }
     }
@@ -131,6 +147,16 @@ impl Schedule {
             trigger.due = Some(due);
             self.triggered.insert((due, registration));
         }
+    }
+
+    /// A target was healthy for the first time: from now on its interval counts, in which it gets a place of its own.
+    pub fn settle(&mut self, registration: u64, now: Instant) {
+        let share = self.share();
+        let Some(entry) = self.entries.get_mut(&registration).filter(|entry| !entry.settled) else { return };
+        entry.settled = true;
+        self.scheduled.remove(&(entry.due, registration));
+        entry.due = now + entry.target.settings.health_check.interval.mul_f64(0.5 + share / 2.0);
+        self.scheduled.insert((entry.due, registration));
     }
 
     /// A triggered check failed and more of them must say so: the next is due very soon.
@@ -207,6 +233,7 @@ impl Schedule {
     }
 
     fn next_scheduled(&mut self, now: Instant) -> Option<ProbeOrder> {
+        let (early, early_running) = self.early();
         loop {
             let &(due, registration) = self.scheduled.first()?;
             if due > now || self.running(CheckOrigin::Scheduled) >= MAX_IN_FLIGHT {
@@ -214,22 +241,28 @@ impl Schedule {
             }
             self.scheduled.pop_first();
             let number = self.number();
-            let share = self.share();
             let entry = self.entries.get_mut(&registration)?;
             let interval = entry.target.settings.health_check.interval;
-            // The second check moves the target to a place of its own within the interval.
-            let pause = if entry.checked_before { interval } else { interval.mul_f64(0.5 + share / 2.0) };
+            let pause = if entry.settled { interval } else { early_gap(early).min(interval) };
             entry.due = (due + pause).max(now);
-            entry.checked_before = true;
             self.scheduled.insert((entry.due, registration));
-            if entry.in_flight.is_some() {
+            let waits = !entry.settled && entry.checked_before && early_running >= EARLY_IN_FLIGHT;
+            if entry.in_flight.is_some() || waits {
+                // Its next turn is later than now.
                 continue;
             }
+            entry.checked_before = true;
             entry.in_flight = Some(number);
             let target = entry.target.clone();
             self.in_flight.insert(number, (registration, CheckOrigin::Scheduled));
             return Some(ProbeOrder { number, registration, origin: CheckOrigin::Scheduled, target });
         }
+    }
+
+    /// How many targets have not been healthy yet, and how many scheduled checks of such run.
+    fn early(&self) -> (usize, usize) {
+        let early = || self.entries.values().filter(|entry| !entry.settled);
+        (early().count(), early().filter(|entry| entry.in_flight.is_some()).count())
     }
 
     fn running(&self, origin: CheckOrigin) -> usize {
@@ -251,6 +284,12 @@ impl Schedule {
     }
 }
 
+/// How far apart the checks of each of so many targets are that have not been healthy.
+fn early_gap(targets: usize) -> Duration {
+    let all = EARLY_GAP / EARLY_CHECKS * u32::try_from(targets).unwrap_or(u32::MAX);
+    all.max(EARLY_GAP)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -266,20 +305,86 @@ mod tests {
                 endpoint: Endpoint::Tcp(([127, 0, 0, 1], 1).into()),
                 settings: Arc::clone(&settings),
                 tls: None,
+                elsewhere: Vec::new(),
             })
             .collect()
     }
 
     #[test]
-    fn a_new_target_is_checked_at_once_and_then_by_its_interval() {
+    fn a_target_is_checked_at_once_each_second_until_it_is_healthy_and_then_by_its_interval() {
         let (mut schedule, start) = (Schedule::new(1), Instant::now());
         schedule.sync(targets(1).into_iter(), start);
         let order = schedule.next(start).expect("due at once");
         assert_eq!((order.registration, order.origin), (0, CheckOrigin::Scheduled));
         assert!(schedule.next(start).is_none(), "one at a time");
         assert!(schedule.ended(order.number));
-        assert!(schedule.next(start).is_none(), "not before the interval");
-        assert!(schedule.next(start + Duration::from_secs(8)).is_some());
+        let second = |number| start + EARLY_GAP * number;
+        for number in 1..100 {
+            assert!(schedule.next(second(number) - EARLY_GAP / 2).is_none(), "not before its time");
+            let order = schedule.next(second(number)).expect("each second");
+            assert!(schedule.ended(order.number));
+        }
+        schedule.settle(0, second(99));
+        assert!(schedule.next(second(100)).is_none(), "not before the interval");
+        let order = schedule.next(second(107)).expect("half an interval later at most");
+        assert!(schedule.ended(order.number));
+        schedule.settle(0, second(107));
+        assert!(schedule.next(second(110)).is_none(), "settled once");
+        assert!(schedule.next(second(117)).is_some());
+    }
+
+    #[test]
+    fn targets_that_never_answer_leave_room_for_those_that_do() {
+        const ALL: u64 = 1000;
+        let (mut schedule, start) = (Schedule::new(1), Instant::now());
+        schedule.sync(targets(ALL).into_iter(), start);
+        let mut now = start;
+        // The first checks: one in ten answers, the others do so never.
+        let mut begun = 0;
+        let mut silent = Vec::new();
+        while begun < ALL {
+            now += Duration::from_millis(20);
+            while let Some(order) = schedule.next(now) {
+                begun += 1;
+                if order.registration % 10 == 0 {
+                    assert!(schedule.ended(order.number));
+                    schedule.settle(order.registration, now);
+                } else {
+                    silent.push((now + Duration::from_secs(5), order.number));
+                }
+            }
+            silent.retain(|(until, number)| *until > now || !schedule.ended(*number));
+        }
+        // From then on who has been healthy has its turn when it is due, or a moment later.
+        let (mut late, mut early) = (Duration::ZERO, 0_u32);
+        let end = now + Duration::from_secs(30);
+        let due = |schedule: &Schedule| schedule.entries[&10].due;
+        let mut expected = due(&schedule);
+        while now < end {
+            now += Duration::from_millis(20);
+            while let Some(order) = schedule.next(now) {
+                if order.registration == 10 {
+                    late = late.max(now.saturating_duration_since(expected));
+                    expected = due(&schedule);
+                }
+                if order.registration % 10 == 0 {
+                    assert!(schedule.ended(order.number));
+                } else {
+                    early += 1;
+                    silent.push((now + Duration::from_secs(5), order.number));
+                }
+            }
+            silent.retain(|(until, number)| *until > now || !schedule.ended(*number));
+        }
+        assert!(late < Duration::from_secs(1), "{late:?}");
+        assert!(early > 100, "{early}");
+    }
+
+    #[test]
+    fn many_targets_that_are_down_are_not_checked_more_often_than_a_few_a_second() {
+        assert_eq!(early_gap(1), EARLY_GAP);
+        assert_eq!(early_gap(64), EARLY_GAP);
+        assert!(early_gap(1000) > EARLY_GAP * 15 && early_gap(1000) < EARLY_GAP * 16);
     }
 
     #[test]

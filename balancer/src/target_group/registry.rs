@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -87,6 +88,8 @@ pub struct CheckTarget {
     pub settings: Arc<TargetGroup>,
     /// TLS to the targets of its group, when they speak it.
     pub tls: Option<Arc<TargetTls>>,
+    /// Where else the same application may listen.
+    pub elsewhere: Vec<SocketAddr>,
 }
 
 /// The book.
@@ -261,6 +264,7 @@ impl Registry {
                 endpoint: target.endpoint().clone(),
                 settings: Arc::clone(group.settings()),
                 tls: group.tls().cloned(),
+                elsewhere: Vec::new(),
             })
         })
     }

@@ -18,8 +18,11 @@ pub(super) struct Endpoints {
 }
 
 /// The endpoints of `group`, in the order of its targets. Those that are written down have their place before
-/// any address of a name.
-pub(super) fn of<'a>(group: &TargetGroup, addresses: impl Fn(&str) -> &'a [IpAddr]) -> Endpoints {
+/// any address of a name. `addresses`: those of a name at a port.
+pub(super) fn of<I: Iterator<Item = IpAddr>>(
+    group: &TargetGroup,
+    addresses: impl Fn(&str, u16) -> I,
+) -> Endpoints {
     let written =
         group.targets.iter().filter(|target| !matches!(target.address, TargetAddress::Host(_))).count();
     let mut room = MAX_TARGETS.saturating_sub(written);
@@ -30,7 +33,7 @@ pub(super) fn of<'a>(group: &TargetGroup, addresses: impl Fn(&str) -> &'a [IpAdd
             TargetAddress::Ip(ip) => endpoints.kept.push(Endpoint::Tcp(SocketAddr::new(*ip, target.port))),
             TargetAddress::Unix(path) => endpoints.kept.push(Endpoint::Unix(path.clone())),
             TargetAddress::Host(name) => {
-                let named = addresses(name).iter().map(|ip| SocketAddr::new(*ip, target.port));
+                let named = addresses(name, target.port).map(|ip| SocketAddr::new(ip, target.port));
                 for address in named.filter(|address| seen.insert(*address)) {
                     if room == 0 {
                         endpoints.left_out += 1;
@@ -65,7 +68,7 @@ mod tests {
     fn a_name_of_many_addresses_is_held_to_the_limit_of_targets() {
         for (count, kept, left_out) in [(0, 0, 0), (999, 999, 0), (1000, 1000, 0), (3000, 1000, 2000)] {
             let found = many(count);
-            let endpoints = of(&group("\"app.test:80\""), |_| &found);
+            let endpoints = of(&group("\"app.test:80\""), |_, _| found.iter().copied());
             assert_eq!((endpoints.kept.len(), endpoints.left_out), (kept, left_out), "{count}");
         }
     }
@@ -74,8 +77,8 @@ mod tests {
     fn targets_that_are_written_down_come_before_addresses_of_names() {
         let found = many(1000);
         let endpoints =
-            of(&group("\"a.test:80\", \"127.0.0.1:81\", \"b.test:80\", \"unix:/run/app\""), |name| {
-                if name == "a.test" { &found } else { &[] }
+            of(&group("\"a.test:80\", \"127.0.0.1:81\", \"b.test:80\", \"unix:/run/app\""), |name, _| {
+                found.iter().copied().take(if name == "a.test" { 1000 } else { 0 })
             });
         assert_eq!((endpoints.kept.len(), endpoints.left_out), (1000, 2));
         assert!(endpoints.kept.contains(&Endpoint::Tcp("127.0.0.1:81".parse().unwrap())));
@@ -85,7 +88,7 @@ mod tests {
     #[test]
     fn names_that_share_addresses_share_their_room() {
         let found = many(900);
-        let endpoints = of(&group("\"a.test:80\", \"b.test:80\""), |_| &found);
+        let endpoints = of(&group("\"a.test:80\", \"b.test:80\""), |_, _| found.iter().copied());
         assert_eq!((endpoints.kept.len(), endpoints.left_out), (900, 0));
     }
 }

@@ -2,6 +2,7 @@
 //! targets alike. Must not know: listeners, groups, cookies, which side it works for.
 
 pub mod authentication;
+pub mod authority;
 pub mod buffer;
 pub mod chunked;
 pub mod client_stream;

@@ -325,12 +325,11 @@ mod tests {
             assert!(schedule.ended(order.number));
         }
         schedule.settle(0, second(99));
-        assert!(schedule.next(second(100)).is_none(), "not before the interval");
-        let order = schedule.next(second(107)).expect("half an interval later at most");
+        assert!(schedule.next(second(101)).is_none(), "not before half an interval");
+        let order = schedule.next(second(104)).expect("within an interval");
         assert!(schedule.ended(order.number));
-        schedule.settle(0, second(107));
-        assert!(schedule.next(second(110)).is_none(), "settled once");
-        assert!(schedule.next(second(117)).is_some());
+        assert!(schedule.next(second(106)).is_none(), "not before the interval");
+        assert!(schedule.next(second(109)).is_some());
     }
 
     #[test]

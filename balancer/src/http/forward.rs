@@ -13,9 +13,10 @@ use crate::{
     model::{LoadBalancer, TlsFields, Version, XffMode},
     rules::{Redirect, RequestUri, RewriteError, Transforms, split_port, without_dot},
     wire::{
+        authority::is_host_byte,
         connection_options::Nominated,
         fields::{Kind, line, list},
-        head::{Framing, HeadError, Request, is_host_byte},
+        head::{Framing, HeadError, Request},
     },
 };
 

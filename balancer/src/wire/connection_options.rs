@@ -17,6 +17,8 @@ pub struct ConnectionOptions {
     pub keep_alive: bool,
     /// `upgrade`
     pub upgrade: bool,
+    /// Whether anything else is said, which may be names of fields.
+    pub more: bool,
 }
 
 impl ConnectionOptions {
@@ -24,15 +26,24 @@ impl ConnectionOptions {
     #[must_use]
     pub fn of(fields: &Fields<'_>) -> Self {
         let mut options = Self::default();
-        for member in fields.of(Kind::Connection).flat_map(list) {
-            match member.len() {
-                5 => options.close |= member.eq_ignore_ascii_case(b"close"),
-                7 => options.upgrade |= member.eq_ignore_ascii_case(b"upgrade"),
-                10 => options.keep_alive |= member.eq_ignore_ascii_case(b"keep-alive"),
-                _ => {}
+        for value in fields.of(Kind::Connection) {
+            // What nearly all of them are.
+            if value == b"keep-alive" {
+                options.keep_alive = true;
+            } else {
+                list(value).for_each(|member| options.note(member));
             }
         }
         options
+    }
+
+    fn note(&mut self, member: &[u8]) {
+        match member.len() {
+            5 if member.eq_ignore_ascii_case(b"close") => self.close = true,
+            7 if member.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
+            10 if member.eq_ignore_ascii_case(b"keep-alive") => self.keep_alive = true,
+            _ => self.more = true,
+        }
     }
 }
 
@@ -48,9 +59,14 @@ pub struct Nominated {
 }
 
 impl Nominated {
-    /// Those of a message.
+    /// Those of a message that has these fields.
     #[must_use]
+    #[inline]
     pub fn of(fields: &Fields<'_>) -> Self {
+        if fields.nominate() { Self::among(fields) } else { Self::default() }
+    }
+
+    fn among(fields: &Fields<'_>) -> Self {
         let mut nominated = Self::default();
         for (number, name) in names(fields).enumerate() {
             if number == FEW {
@@ -176,8 +192,14 @@ mod tests {
         };
         let none = ConnectionOptions::default();
         assert_eq!(options(""), none);
-        assert_eq!(options("Connection: closed, keepalive\r\nClose: close\r\n"), none);
-        assert_eq!(options("Connection: x, CLOSE\r\n"), ConnectionOptions { close: true, ..none });
+        assert_eq!(
+            options("Connection: closed, keepalive\r\nClose: close\r\n"),
+            ConnectionOptions { more: true, ..none }
+        );
+        assert_eq!(
+            options("Connection: x, CLOSE\r\n"),
+            ConnectionOptions { close: true, more: true, ..none }
+        );
         assert_eq!(
             options("Connection: Upgrade\r\nconnection: ,Keep-Alive,\r\n"),
             ConnectionOptions { keep_alive: true, upgrade: true, ..none }

@@ -1,13 +1,17 @@
 //! Message heads as received: where one ends, what it says, how its body is framed. Requests are held to
 //! RFC 9112 strictly, so that no two readers of the same bytes can disagree; anything else is refused.
 
+mod scanner;
+
 use std::{borrow::Cow, mem::MaybeUninit};
 
 use arrayvec::ArrayVec;
-use memchr::{memchr, memchr_iter};
+use memchr::memchr_iter;
 use smallvec::SmallVec;
 
+pub use self::scanner::HeadScanner;
 use super::{
+    authority::is_authority,
     connection_options::ConnectionOptions,
     fields::{Kind, is_plain_name, kind, list},
     trailers::may_travel,
@@ -79,52 +83,6 @@ pub enum Framing {
     UntilClose,
 }
 
-/// Finds the end of a request head in a growing buffer, looking at each byte once.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct HeadScanner {
-    line_start: usize,
-    /// Up to here there is no end of the line.
-    searched: usize,
-    lines: u32,
-}
-
-impl HeadScanner {
-    /// The length of the head at the front of `bytes` with its empty line, if it is all there.
-    ///
-    /// # Errors
-    /// A line end without CR, a limit passed, or a first byte that no method starts with.
-    pub fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadError> {
-        loop {
-            let rest = bytes.get(self.line_start..).unwrap_or_default();
-            if self.lines == 0 && rest.first().is_some_and(|byte| !is_token_byte(*byte)) {
-                return Err(HeadError::Malformed);
-            }
-            let end = memchr(b'\n', bytes.get(self.searched..).unwrap_or_default())
-                .map(|place| self.searched + place - self.line_start);
-            let length = end.unwrap_or(rest.len());
-            if length > MAX_LINE {
-                return Err(if self.lines == 0 { HeadError::LineTooLong } else { HeadError::TooLarge });
-            }
-            if self.line_start + length > MAX_REQUEST_HEAD {
-                return Err(HeadError::TooLarge);
-            }
-            let Some(end) = end else {
-                self.searched = self.line_start + length;
-                return Ok(None);
-            };
-            if end.checked_sub(1).and_then(|before| rest.get(before)) != Some(&b'\r') {
-                return Err(HeadError::Malformed);
-            }
-            self.line_start += end + 1;
-            self.searched = self.line_start;
-            self.lines += 1;
-            if end == 1 {
-                return Ok(Some(self.line_start));
-            }
-        }
-    }
-}
-
 /// Whether `byte` may stand in a token (RFC 9110, section 5.6.2).
 #[must_use]
 pub fn is_token_byte(byte: u8) -> bool {
@@ -138,6 +96,7 @@ pub fn is_token_byte(byte: u8) -> bool {
 pub struct Fields<'a> {
     lines: SmallVec<[HeaderField<'a>; USUAL_FIELDS]>,
     kinds: SmallVec<[Kind; USUAL_FIELDS]>,
+    nominates: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -155,6 +114,18 @@ impl<'a> Fields<'a> {
             self.lines.push(HeaderField { name, value: value.trim_ascii() });
             self.kinds.push(kind(name));
         }
+    }
+
+    /// What Connection says besides names of fields.
+    fn options(&mut self) -> ConnectionOptions {
+        let options = ConnectionOptions::of(self);
+        self.nominates = options.more;
+        options
+    }
+
+    /// Whether Connection may name fields that go no further: see [`super::connection_options::Nominated`].
+    pub(super) fn nominate(&self) -> bool {
+        self.nominates
     }
 
     fn is_full(&self) -> bool {
@@ -275,10 +246,10 @@ impl<'a> Request<'a> {
             return Err(HeadError::Malformed);
         }
         let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
-        let fields = Fields::collect(parsed.headers);
+        let mut fields = Fields::collect(parsed.headers);
         let framing = request_framing(&fields, version)?;
         let host = single_host(&fields, version)?;
-        let options = ConnectionOptions::of(&fields);
+        let options = fields.options();
         let keep_alive = !options.close && (options.keep_alive || version != Version::Http10);
         let expects_continue = version == Version::Http11
             && fields.of(Kind::Expect).any(|value| value.eq_ignore_ascii_case(b"100-continue"));
@@ -409,18 +380,6 @@ fn request_framing(fields: &Fields<'_>, version: Version) -> Result<Framing, Hea
     }
 }
 
-/// Whether `byte` may stand in an authority (RFC 3986, section 3.2), user information left out.
-#[must_use]
-pub fn is_host_byte(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte)
-}
-
-/// Whether a Host or `:authority` can be one: there is a host before a port (RFC 9110, section 4.2.1). Nothing at all is
-/// what who has no name for the host sends.
-fn is_authority(value: &[u8]) -> bool {
-    value.first() != Some(&b':') && value.iter().all(is_host_byte)
-}
-
 /// Exactly one valid Host in HTTP/1.1 (RFC 9112, section 3.2), at most one in HTTP/1.0.
 fn single_host<'a>(fields: &Fields<'a>, version: Version) -> Result<Option<&'a [u8]>, HeadError> {
     let mut hosts = fields.of(Kind::Host);
@@ -478,14 +437,14 @@ impl<'a> Response<'a> {
         if status < 100 {
             return Err(HeadError::StatusLine);
         }
-        let fields = Fields::collect(parsed.headers);
+        let mut fields = Fields::collect(parsed.headers);
         let coded = fields.transfer_coding().map_err(|_| HeadError::TransferCoding)?;
         let length_given = response_length(&fields)?;
         let framing = response_framing(coded, length_given, status, to_head);
         // Who says how a body is framed that there is none of, or says it twice, may send one all the same.
         let doubtful = coded && (length_given.is_some() || minor == 0 || status == 204)
             || status == 204 && length_given.is_some_and(|length| length > 0);
-        let options = ConnectionOptions::of(&fields);
+        let options = fields.options();
         let keep_alive = framing != Framing::UntilClose
             && !doubtful
             && if minor == 0 { options.keep_alive } else { !options.close };

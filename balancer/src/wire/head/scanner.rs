@@ -1,0 +1,52 @@
+//! Where a head ends that comes in pieces.
+
+use memchr::memchr;
+
+use super::{HeadError, MAX_LINE, MAX_REQUEST_HEAD, is_token_byte};
+
+/// Finds the end of a request head in a growing buffer, looking at each byte once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HeadScanner {
+    pub(super) line_start: usize,
+    /// How much of the line was searched for its end before.
+    pub(super) searched: usize,
+    lines: u32,
+}
+
+impl HeadScanner {
+    /// The length of the head at the front of `bytes` with its empty line, if it is all there.
+    ///
+    /// # Errors
+    /// A line end without CR, a limit passed, or a first byte that no method starts with.
+    #[inline]
+    pub fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadError> {
+        let mut searched = std::mem::take(&mut self.searched);
+        loop {
+            let rest = bytes.get(self.line_start..).unwrap_or_default();
+            if self.lines == 0 && rest.first().is_some_and(|byte| !is_token_byte(*byte)) {
+                return Err(HeadError::Malformed);
+            }
+            let end = memchr(b'\n', rest.get(searched..).unwrap_or_default()).map(|place| searched + place);
+            searched = 0;
+            let length = end.unwrap_or(rest.len());
+            if length > MAX_LINE {
+                return Err(if self.lines == 0 { HeadError::LineTooLong } else { HeadError::TooLarge });
+            }
+            if self.line_start + length > MAX_REQUEST_HEAD {
+                return Err(HeadError::TooLarge);
+            }
+            let Some(end) = end else {
+                self.searched = length;
+                return Ok(None);
+            };
+            if end.checked_sub(1).and_then(|before| rest.get(before)) != Some(&b'\r') {
+                return Err(HeadError::Malformed);
+            }
+            self.line_start += end + 1;
+            self.lines += 1;
+            if end == 1 {
+                return Ok(Some(self.line_start));
+            }
+        }
+    }
+}

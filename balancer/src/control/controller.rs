@@ -3,7 +3,7 @@
 //! Must not know: how a request is decided, how figures are shown.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     io,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
@@ -16,12 +16,13 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+mod addresses;
 mod changes;
 mod endpoints;
 mod loopback;
 mod reload;
 
-use self::{endpoints::Endpoints, loopback::Loopback, reload::Pending};
+use self::{addresses::host_names, loopback::Loopback, reload::Pending};
 use super::{crew::Crew, log_files::LogFiles, resolver::Resolver};
 use crate::{
     clock::{monotonic_now, unix_micros_now, until},
@@ -29,8 +30,8 @@ use crate::{
     id::{Slot, TargetId},
     kernel::{Events, Kernel, KernelError, TargetEvent},
     model::{
-        Action, BalancerSettings, Certificate, Configuration, Endpoint, Listener, LoadBalancer, MAX_TARGETS,
-        TargetAddress, TargetGroup, TlsFact, TlsFields,
+        Action, BalancerSettings, Certificate, Configuration, Endpoint, Listener, LoadBalancer, TargetGroup,
+        TlsFact, TlsFields,
     },
     response::listener_fields::ListenerFields,
     rules::{GroupKeys, RuleTable},
@@ -451,40 +452,6 @@ impl Controller {
         self.publish();
     }
 
-    fn readdress(&mut self, host: &str) {
-        let groups: Vec<(String, Vec<Endpoint>)> = self
-            .configuration
-            .target_groups
-            .iter()
-            .filter(|group| {
-                group.targets.iter().any(|target| target.address == TargetAddress::Host(host.to_owned()))
-            })
-            .map(|group| (group.name.clone(), self.endpoints(group)))
-            .collect();
-        for (group, endpoints) in groups {
-            let now = monotonic_now();
-            match self.registry.set_endpoints(&group, endpoints, &self.names, &mut self.kernel, now) {
-                Ok(false) => {}
-                Ok(true) => tracing::info!(group, host, "the addresses of a target changed"),
-                Err(error) => {
-                    tracing::error!(group, host, %error, "new addresses of a target cannot be used")
-                }
-            }
-        }
-        self.sync_checks();
-        self.publish();
-    }
-
-    fn sync_checks(&mut self) {
-        let Self { registry, resolver, checks, .. } = self;
-        let targets = registry.checked_targets().map(|target| {
-            let elsewhere =
-                Loopback::elsewhere(&target.settings, &target.endpoint, |name| resolver.addresses(name));
-            CheckTarget { elsewhere, ..target }
-        });
-        checks.sync(targets, monotonic_now());
-    }
-
     /// Compiles the rules of the configuration in force: once, however often snapshots are made of it.
     fn compile_rules(&mut self) {
         let groups = self.configuration.target_groups.iter();
@@ -589,20 +556,6 @@ impl Controller {
         }
     }
 
-    fn endpoints(&self, group: &TargetGroup) -> Vec<Endpoint> {
-        let Endpoints { kept, left_out } =
-            endpoints::of(group, |name, port| self.loopback.of(name, port, self.resolver.addresses(name)));
-        if left_out > 0 {
-            let group = &group.name;
-            tracing::warn!(
-                group,
-                left_out,
-                "host names have more addresses than a target group has targets; allowed: at most {MAX_TARGETS}"
-            );
-        }
-        kept
-    }
-
     fn wanted(&self, configuration: &Configuration, tls: &TargetTlss) -> Vec<WantedGroup> {
         let used: HashSet<usize> =
             configuration.listeners.iter().flat_map(Listener::actions).flat_map(Action::groups).collect();
@@ -616,16 +569,6 @@ impl Controller {
             })
             .collect()
     }
-}
-
-fn host_names(configuration: &Configuration) -> BTreeSet<String> {
-    let targets = configuration.target_groups.iter().flat_map(|group| &group.targets);
-    targets
-        .filter_map(|target| match &target.address {
-            TargetAddress::Host(name) => Some(name.clone()),
-            _ => None,
-        })
-        .collect()
 }
 
 async fn next_event(events: &mut Option<Events>) -> Option<TargetEvent> {

@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn an_authority_is_of_some_bytes_and_has_a_host_before_its_port() {
-        for byte in 0..=255 {
+        for byte in 0..=255_u8 {
             let allowed = byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte);
             assert_eq!(is_host_byte(&byte), allowed, "{byte}");
         }

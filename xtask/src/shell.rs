@@ -20,10 +20,16 @@ pub(crate) fn target_dir() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace_root().join("target"), PathBuf::from)
 }
 
-/// The cargo that runs us, or else the one in `PATH`.
+/// The cargo that runs us, or else the one in `PATH`. What `cargo run` told us of our own package is kept from it: build
+/// scripts name these variables as their inputs (ring's does), and would run again, with all that stands on them, each
+/// time that cargo is started by us and not by hand.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace_root());
+    let ours = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(ours)) {
+        command.env_remove(name);
+    }
     command
 }
 
@@ -67,4 +73,22 @@ pub(crate) fn is_root() -> bool {
 pub(crate) fn show(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cargo_says_of_this_package_reaches_no_other_cargo() {
+        let told = env::vars_os().map(|(name, _)| name).filter(|name| {
+            name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR")
+        });
+        let told: Vec<_> = told.collect();
+        assert!(!told.is_empty(), "cargo tells its tests");
+        let command = cargo();
+        let removed: Vec<_> =
+            command.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
+        assert!(told.iter().all(|name| removed.contains(&name.as_os_str())), "{removed:?}");
+    }
 }

@@ -58,8 +58,10 @@ fn a_host_is_matched_without_its_port_whatever_its_case() {
 
 #[test]
 fn a_host_is_matched_in_one_form_and_forwarded_with_its_dot() {
-    let conditions = "host_header {\nvalues = [\"app.example.com\"]\nregex_values = [\"^shop[.]net$\"]\n}";
-    let ruled = Ruled::new(&[(1, &[conditions])]);
+    let ruled = Ruled::new(&[
+        (1, &["host_header {\nvalues = [\"app.example.com\"]\n}"]),
+        (2, &["host_header {\nregex_values = [\"^shop[.]net$\"]\n}"]),
+    ]);
     for host in [
         "app.example.com.",
         "APP.example.com.",

@@ -95,6 +95,8 @@ pub(super) fn read(path: &Path) -> Read {
                     let message =
                         format!("holds too much; allowed: at most {MAX_FOLDER_BYTES} bytes in all its files");
                     errors.push(whole_file(path, message));
+                    // What is not used is not looked through either, for megabytes at a time.
+                    texts.clear();
                     break;
                 }
             }

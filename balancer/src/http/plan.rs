@@ -487,10 +487,19 @@ fn moves(group: &GroupView, decision: Option<&Decision>, now: UnixSeconds) -> bo
 /// itself, and its address. Never 0. Worked out only where a session moves in the ledger of its target, which is seldom.
 #[cold]
 fn client_mark(group: &GroupView, head: &[u8], peer: IpAddr) -> u64 {
-    let telling = head.split(|&byte| byte == b'\n').filter(|line| {
-        [&b"cookie:"[..], b"user-agent:"]
-            .iter()
-            .any(|name| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
+    let mut rest = head;
+    let lines = std::iter::from_fn(|| {
+        let (line, after) = rest.split_at_checked(memchr::memchr(b'\n', rest)? + 1)?;
+        rest = after;
+        Some(line)
+    });
+    let telling = lines.filter(|line| {
+        let name: &[u8] = match line.first() {
+            Some(b'c' | b'C') => b"cookie:",
+            Some(b'u' | b'U') => b"user-agent:",
+            _ => return false,
+        };
+        line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
     });
     let address = match peer.to_canonical() {
         IpAddr::V4(address) => address.to_ipv6_mapped(),

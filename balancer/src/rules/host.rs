@@ -9,8 +9,9 @@ use super::path::decoded;
 /// Name and port of an authority; the port has its colon, and one without digits is none (RFC 3986, section 3.2.3).
 #[must_use]
 pub fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
-    let after_literal = memchr::memrchr(b']', authority).map_or(0, |place| place + 1);
-    let colon = memchr::memrchr(b':', authority).filter(|place| *place >= after_literal);
+    // A port is short, so that its colon is found at once; one within a literal stands before a bracket.
+    let last = authority.iter().rposition(|byte| matches!(byte, b':' | b']'));
+    let colon = last.filter(|place| authority.get(*place) == Some(&b':'));
     let (name, port) =
         authority.split_at_checked(colon.unwrap_or(authority.len())).unwrap_or((authority, &[]));
     (name, if port == b":" { &[] } else { port })

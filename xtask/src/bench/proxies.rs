@@ -9,6 +9,8 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -20,6 +22,10 @@ pub(crate) use balancer::clean_up;
 
 /// What is compared. `balancer-rules` is balancer with 100 listener rules.
 pub(crate) const NAMES: [&str; 5] = ["balancer", "balancer-rules", "haproxy", "nginx", "relay"];
+
+/// Clients come back with cookies of a while ago. Of a cookie of its first seconds balancer cannot tell whether it, or a
+/// process before it, has set it, and looks closer at what comes with it.
+const FIRST_SECONDS: Duration = Duration::from_secs(4);
 
 /// How many rules `balancer-rules` has.
 const RULES: usize = 100;
@@ -101,7 +107,11 @@ pub(crate) fn start(name: &'static str, setting: &Setting<'_>) -> Result<Proxy> 
         None => process::get(address, cookie),
     };
     let sticky = match cookie_name {
-        Some(cookie) => first_cookie(&get("")?, cookie)?,
+        Some(cookie) => {
+            get(&first_cookie(&get("")?, cookie)?)?;
+            thread::sleep(FIRST_SECONDS);
+            first_cookie(&get("")?, cookie)?
+        }
         None => "session=0123456789abcdef0123456789abcdef".to_owned(),
     };
     let cookie = format!("theme=dark; {sticky}; lang=en-GB");

@@ -266,6 +266,19 @@ proptest! {
     }
 
     #[test]
+    fn line_ends_of_responses_are_whole_wherever_they_are(
+        ends in proptest::collection::vec("\r\n|\r\n|\r\n|\n|\r|\r\r\n|\n\r", 5),
+    ) {
+        let [before, status, first, second, last] = ends.as_slice() else { unreachable!("five") };
+        let before = if before == "\r\n" { "" } else { before };
+        let text = format!("{before}HTTP/1.1 200 OK{status}A: b{first}C: d{second}{last}");
+        if let Ok(Some(response)) = Response::parse(text.as_bytes(), true) {
+            prop_assert!(has_whole_line_ends(&text.as_bytes()[..response.length]));
+            prop_assert!(!text[..response.length].contains("\r\r"));
+        }
+    }
+
+    #[test]
     fn a_mutated_request_is_refused_or_means_one_thing(
         place in 0_usize..90, byte in any::<u8>(),
     ) {

@@ -58,9 +58,7 @@ pub fn kind(name: &[u8]) -> Kind {
         _ => return Kind::Other,
     };
     for (candidate, kind) in candidates {
-        // Most names of the same length begin with another letter.
-        let first = |name: &[u8]| name.first().map(u8::to_ascii_lowercase);
-        if first(name) == first(candidate.as_bytes()) && name.eq_ignore_ascii_case(candidate.as_bytes()) {
+        if name.eq_ignore_ascii_case(candidate.as_bytes()) {
             return *kind;
         }
     }

@@ -96,6 +96,8 @@ pub fn is_token_byte(byte: u8) -> bool {
 pub struct Fields<'a> {
     lines: SmallVec<[HeaderField<'a>; USUAL_FIELDS]>,
     kinds: SmallVec<[Kind; USUAL_FIELDS]>,
+    /// A bit for each kind that there is: most kinds are asked for in vain.
+    present: u32,
     nominates: bool,
 }
 
@@ -112,7 +114,9 @@ impl<'a> Fields<'a> {
     fn push(&mut self, name: &'a [u8], value: &'a [u8]) {
         if !self.is_full() {
             self.lines.push(HeaderField { name, value: value.trim_ascii() });
-            self.kinds.push(kind(name));
+            let kind = kind(name);
+            self.kinds.push(kind);
+            self.present |= 1 << kind as u32;
         }
     }
 
@@ -145,7 +149,10 @@ impl<'a> Fields<'a> {
 
     /// The values of the lines of `wanted` kind.
     pub fn of(&self, wanted: Kind) -> impl Iterator<Item = &'a [u8]> {
-        self.with_kinds().filter(move |(_, kind)| *kind == wanted).map(|(field, _)| field.value)
+        let is_present = (self.present >> wanted as u32) & 1 == 1;
+        let kinds = if is_present { self.kinds.as_slice() } else { &[] };
+        let fields = kinds.iter().zip(&self.lines).filter(move |(kind, _)| **kind == wanted);
+        fields.map(|(_, field)| field.value)
     }
 
     /// Whether a name is none that ALB passes on with `drop_invalid_header_fields`.
@@ -429,8 +436,7 @@ impl<'a> Response<'a> {
             return Err(HeadError::TooLarge);
         }
         let head = bytes.get(..length).unwrap_or_default();
-        // In what has been read a CR stands nowhere but before an LF: counting both tells, and takes no step for each line.
-        if memchr_iter(b'\n', head).count() != memchr_iter(b'\r', head).count() {
+        if !are_line_ends_whole(head, &parsed) {
             return Err(HeadError::LineEnd);
         }
         let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
@@ -541,6 +547,20 @@ fn response_length(fields: &Fields<'_>) -> Result<Option<u64>, HeadError> {
         length = Some(this);
     }
     Ok(length)
+}
+
+/// Whether every line of the head that a response was read from ends in CR LF. What is read has a CR only before an LF, so
+/// that one look behind each part tells; where a part is empty or followed by white space, all lines are looked at.
+fn are_line_ends_whole(head: &[u8], parsed: &httparse::Response<'_, '_>) -> bool {
+    let is_before_cr = |part: &[u8]| {
+        let end = part.as_ptr().addr().wrapping_sub(head.as_ptr().addr()).wrapping_add(part.len());
+        head.get(end) == Some(&b'\r')
+    };
+    let is_plain = head.starts_with(b"H")
+        && head.ends_with(b"\r\n")
+        && parsed.reason.is_some_and(|reason| is_before_cr(reason.as_bytes()))
+        && parsed.headers.iter().all(|header| is_before_cr(header.value));
+    is_plain || has_whole_line_ends(head)
 }
 
 /// Whether every line of `head` ends in CR LF.

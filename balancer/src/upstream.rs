@@ -4,6 +4,7 @@
 mod bound;
 mod connection;
 mod counted;
+mod ledgers;
 pub mod multiplex;
 mod pool;
 mod sessions;

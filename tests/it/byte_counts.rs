@@ -6,8 +6,9 @@ use std::{
 };
 
 use support::{
-    Answer, Balancer, Config, Target,
+    Answer, Balancer, Config, Status, Target,
     http2::{Connection as Http2, flag, kind},
+    target::Exchange,
 };
 
 const MUCH: usize = 1 << 20;
@@ -16,9 +17,14 @@ const SLACK: usize = 1 << 17;
 
 /// A target that does not go on after the first part of what it does until it is told to.
 fn halting() -> (Target, mpsc::Sender<()>) {
+    let (go_on, serve) = halt();
+    (Target::heads(serve), go_on)
+}
+
+fn halt() -> (mpsc::Sender<()>, impl Fn(&mut Exchange) -> Answer + Send + Sync + 'static) {
     let (go_on, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);
-    let target = Target::heads(move |exchange| {
+    let serve = move |exchange: &mut Exchange| {
         match exchange.request.target.as_str() {
             "/tunnel" => {
                 exchange.send(
@@ -43,8 +49,8 @@ fn halting() -> (Target, mpsc::Sender<()>) {
             }
         }
         exchange.ok("", "")
-    });
-    (target, go_on)
+    };
+    (go_on, serve)
 }
 
 fn received_and_sent(balancer: &Balancer) -> (usize, usize) {
@@ -117,4 +123,51 @@ fn a_long_body_over_http_2_is_counted_while_it_goes_on() {
     drop(http2);
     balancer.wait_status("it is over", 10.0, |status| status.total("http2_connections_active") == 0);
     counted(&balancer, "what is over is not counted again", 0, MUCH);
+}
+
+/// Waits until so much of a target's bytes is counted, and no more than a few heads besides.
+fn counted_at(balancer: &Balancer, target: &str, what: &str, received: usize, sent: usize) {
+    let figure =
+        |status: &Status, name: &str| status.target(target)["connections"][name].as_u64().unwrap() as usize;
+    balancer.wait_status(what, 20.0, |status| {
+        figure(status, "bytes_in") >= received && figure(status, "bytes_out") >= sent
+    });
+    let status = balancer.status();
+    let (all_received, all_sent) = (figure(&status, "bytes_in"), figure(&status, "bytes_out"));
+    assert!(all_received < received + SLACK, "{what}: {all_received} of {received}");
+    assert!(all_sent < sent + SLACK, "{what}: {all_sent} of {sent}");
+}
+
+fn counts_at(target: &Target, go_on: &mpsc::Sender<()>, config: &Config) {
+    let balancer = Balancer::start(config);
+    let at = |what: &str, received, sent| counted_at(&balancer, &target.address, what, received, sent);
+    let mut down = balancer.connect();
+    down.send("GET /down HTTP/1.1\r\nHost: a\r\n\r\n");
+    down.reader().response_head().unwrap().unwrap();
+    down.reader().exactly(MUCH).unwrap();
+    at("half a download", MUCH, 0);
+    go_on.send(()).unwrap();
+    down.reader().exactly(1).unwrap();
+
+    let mut tunnel = balancer.connect();
+    tunnel.send("GET /tunnel HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    tunnel.reader().response_head().unwrap().unwrap();
+    tunnel.stream().write_all(&vec![0; MUCH]).unwrap();
+    tunnel.reader().exactly(MUCH).unwrap();
+    at("an open tunnel", 2 * MUCH, MUCH);
+    go_on.send(()).unwrap();
+    assert!(tunnel.is_closed());
+    drop((down, tunnel));
+    balancer.wait_status("all is over", 10.0, |status| status.total("tunnels_active") == 0);
+    at("what is over is not counted again", 2 * MUCH, MUCH);
+}
+
+#[test]
+fn bytes_of_a_target_are_counted_while_they_move() {
+    let (target, go_on) = halting();
+    counts_at(&target, &go_on, &Config::new(&[&target]).kernel_assist("off"));
+    let folder = tempfile::tempdir().unwrap();
+    let (go_on, serve) = halt();
+    let target = Target::unix(&folder.path().join("socket"), serve);
+    counts_at(&target, &go_on, &Config::new(&[&target]));
 }

@@ -45,9 +45,9 @@ pub struct CounterValues {
     pub retransmits: u64,
     /// Smoothed round-trip time in microseconds; 0 without the kernel side.
     pub srtt_us: u64,
-    /// Payload bytes received from the endpoint over connections that are closed.
+    /// Payload bytes received from the endpoint; of a connection that the kernel counts once it is closed.
     pub bytes_in: u64,
-    /// Payload bytes the endpoint got over connections that are closed.
+    /// Payload bytes the endpoint got; of a connection that the kernel counts once it is closed.
     pub bytes_out: u64,
     /// Connections that are gone altogether.
     pub closed: u64,
@@ -133,11 +133,17 @@ impl TargetCounters {
         self.add(slot, word!(failed), 1);
     }
 
-    /// The connection is closed, after so many payload bytes from and to the endpoint; `reset`: by the endpoint's reset.
-    pub fn closed(&self, slot: Slot, bytes_in: u64, bytes_out: u64, reset: bool) {
-        self.add(slot, word!(open), MINUS_ONE);
+    /// So many payload bytes have come from the endpoint and gone to it.
+    pub fn moved(&self, slot: Slot, bytes_in: u64, bytes_out: u64) {
         self.add(slot, word!(bytes_in), bytes_in);
         self.add(slot, word!(bytes_out), bytes_out);
+    }
+
+    /// The connection is closed, after so many more payload bytes from and to the endpoint; `reset`: by the endpoint's
+    /// reset.
+    pub fn closed(&self, slot: Slot, bytes_in: u64, bytes_out: u64, reset: bool) {
+        self.add(slot, word!(open), MINUS_ONE);
+        self.moved(slot, bytes_in, bytes_out);
         if reset {
             self.add(slot, word!(resets), 1);
             self.add(slot, word!(aborted), 1);

@@ -138,6 +138,7 @@ fn tick(context: &Context, ticks: u32, draining: bool) {
     let now = context.clock.millis();
     context.watches.sweep(now);
     context.count_moved();
+    context.counting.count_moved();
     context.hand_over_logs();
     if draining {
         context.watches.close_idle(None);

@@ -4,11 +4,13 @@
 use std::{
     io::{self, Read},
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, ready},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::ledgers::{Ledgers, Moved};
 use crate::{
     id::Slot,
     kernel::{EventSender, TargetCounters, TargetEvent, TargetEventKind},
@@ -21,13 +23,19 @@ use crate::{
 pub struct Counting {
     pub(super) counters: TargetCounters,
     pub(super) events: EventSender,
+    open: Rc<Ledgers>,
 }
 
 impl Counting {
     /// Counts into `counters` and tells of failures through `events`.
     #[must_use]
     pub fn new(counters: TargetCounters, events: EventSender) -> Self {
-        Self { counters, events }
+        Self { counters, events, open: Rc::default() }
+    }
+
+    /// Counts what has moved on connections that are open.
+    pub fn count_moved(&self) {
+        self.open.count_moved(|slot, received, sent| self.counters.moved(slot, received, sent));
     }
 
     pub(super) fn applies(&self, endpoint: &Endpoint) -> bool {
@@ -40,14 +48,14 @@ impl Counting {
 struct Ledger {
     counting: Counting,
     slot: Slot,
-    received: u64,
-    sent: u64,
+    moved: Moved,
     reset: bool,
 }
 
 impl Drop for Ledger {
     fn drop(&mut self) {
-        self.counting.counters.closed(self.slot, self.received, self.sent, self.reset);
+        let (received, sent) = self.moved.take_uncounted();
+        self.counting.counters.closed(self.slot, received, sent, self.reset);
     }
 }
 
@@ -63,7 +71,8 @@ impl Counted {
     pub(super) fn new(stream: Stream, slot: Slot, counting: Option<&Counting>) -> Self {
         let ledger = counting.map(|counting| {
             counting.counters.opened(slot);
-            Ledger { counting: counting.clone(), slot, received: 0, sent: 0, reset: false }
+            let moved = Ledgers::begin(&counting.open, slot);
+            Ledger { counting: counting.clone(), slot, moved, reset: false }
         });
         Self { stream, ledger }
     }
@@ -90,16 +99,16 @@ impl Counted {
         match written {
             Err(error) => self.note_error(error),
             Ok(length) => {
-                if let Some(ledger) = &mut self.ledger {
-                    ledger.sent += *length as u64;
+                if let Some(ledger) = &self.ledger {
+                    ledger.moved.add_sent(*length as u64);
                 }
             }
         }
     }
 
-    fn note_received(&mut self, length: usize) {
-        if let Some(ledger) = &mut self.ledger {
-            ledger.received += length as u64;
+    fn note_received(&self, length: usize) {
+        if let Some(ledger) = &self.ledger {
+            ledger.moved.add_received(length as u64);
         }
     }
 }

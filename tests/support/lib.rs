@@ -20,6 +20,7 @@ pub mod config;
 pub mod corpus;
 pub mod http;
 pub mod http2;
+pub mod http2_target;
 pub mod kernel;
 pub mod nginx;
 pub mod ports;

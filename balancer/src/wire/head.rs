@@ -479,8 +479,11 @@ impl<'a> Response<'a> {
         let mut size = 0;
         for line in lines {
             size += line.name.len() + line.value.len() + LINE_EXTRA;
-            if size > MAX_RESPONSE_HEAD || fields.is_full() {
+            if size > MAX_RESPONSE_HEAD {
                 return Err(HeadError::TooLarge);
+            }
+            if fields.is_full() {
+                return Err(HeadError::TooManyFields);
             }
             fields.push(line.name, line.value);
         }

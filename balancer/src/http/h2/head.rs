@@ -189,13 +189,19 @@ pub(super) fn request_of(head: &[u8], secure: bool) -> Option<http::Request<()>>
     Some(out)
 }
 
-/// The response of an HTTP/2 target as the deciding rooms see it; none when it is over a limit.
-pub(super) fn response_view(response: &http::Response<()>, bodiless: bool) -> Option<Response<'_>> {
+/// The response of an HTTP/2 target as the deciding rooms see it.
+///
+/// # Errors
+/// It is over a limit.
+pub(super) fn response_view(
+    response: &http::Response<()>,
+    bodiless: bool,
+) -> Result<Response<'_>, HeadError> {
     let lines = response
         .headers()
         .iter()
         .map(|(name, value)| HeaderField { name: name.as_str().as_bytes(), value: value.as_bytes() });
-    Response::of_fields(response.status().as_u16(), lines, bodiless).ok()
+    Response::of_fields(response.status().as_u16(), lines, bodiless)
 }
 
 /// An answer of the balancer's own.

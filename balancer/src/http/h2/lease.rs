@@ -22,6 +22,9 @@ use crate::{
 /// How often a request may see its target end a new connection before the request was on it.
 const MOST_WASTED: u32 = 2;
 
+/// How much longer a connection is waited for than opening it may take: who opens it keeps the time, and tells what took it.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// Why there is no place.
 pub(super) enum Unleased {
     /// There is no connection to be had, or in the time that connecting may take no place became free.
@@ -50,7 +53,7 @@ impl Leasing<'_> {
             return Ok(lease);
         }
         let full = Cell::new(false);
-        self.watch.arm(self.context.clock.millis(), self.most());
+        self.watch.arm(self.context.clock.millis(), self.most() + GRACE);
         // Apart, so that requests that need not wait do not carry its state.
         let waiting = Box::pin(self.wait(&full));
         match self.watch.within(unless_reset(stream, waiting)).await {
@@ -65,7 +68,7 @@ impl Leasing<'_> {
         }
     }
 
-    /// Who opens the connection keeps the exact time, and knows what took it.
+    /// How long opening a connection may take.
     fn most(&self) -> Duration {
         let secure =
             if self.destination.tls.is_some() { 2 * self.patience.handshake } else { Duration::ZERO };

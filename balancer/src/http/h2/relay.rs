@@ -47,6 +47,11 @@ impl Relay {
         self.done
     }
 
+    /// Whether the side that it goes to is what is waited for: it has given no window for what was taken already.
+    pub(super) fn is_held_up(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// Whether anything was taken from the source.
     pub(super) fn has_begun(&self) -> bool {
         self.begun

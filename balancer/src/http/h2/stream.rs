@@ -176,13 +176,17 @@ async fn exchange(stream: &mut Stream, mut plan: Plan) {
             _ => to_http1::attempt(stream, &mut plan, again.is_fresh()).await,
         };
         let context = Rc::clone(&stream.context);
+        // A connection that has served others ends some day: it is the target's fault when that is all that comes of it.
+        let mut is_told = true;
         let (goes_on, fault) = match attempt {
             Attempt::Over => return,
             Attempt::Unseen(fault) => {
+                is_told = false;
                 let fresh = attempts.may_refresh();
                 (fresh || (attempts.may_turn(false) && plan.turn_elsewhere(&context)), fault)
             }
             Attempt::Ended { fault, reused } => {
+                is_told = !reused;
                 // Of shared connections one after the other can be at its end.
                 let reused = reused && attempts.may_refresh();
                 if again.after_end(&context, &mut plan, reused) {
@@ -197,6 +201,9 @@ async fn exchange(stream: &mut Stream, mut plan: Plan) {
             Attempt::Failed(fault) => (false, fault),
         };
         if !goes_on {
+            if !is_told {
+                plan.target_failed(&context, &fault);
+            }
             plan.count_failure(&context, fault.cause);
             return stream.answer(&Answer::error(fault.cause), plan.wishes.to_head);
         }

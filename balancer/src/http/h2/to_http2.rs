@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     http::{
+        failure,
         plan::Plan,
         reach::{InFlight, TLS_HANDSHAKE, of_interrupt},
     },
@@ -145,6 +146,9 @@ impl Transfer {
                 Ok(Event::Response(Ok(response))) => return self.answer(stream, plan, response).await,
                 Ok(Event::Response(Err(error))) => return self.failed(plan, &error),
                 Ok(Event::ClientGone) => return Outcome::Gone,
+                Err(Interrupt::TimedOut) if self.up.is_held_up() => {
+                    return Outcome::Failed(Cause::TargetNotReading.into());
+                }
                 Err(Interrupt::TimedOut) if !self.up.is_done() => {
                     return Outcome::Failed(Cause::RequestTimedOut.into());
                 }
@@ -201,8 +205,9 @@ impl Transfer {
         let (parts, mut body) = response.into_parts();
         let response = http::Response::from_parts(parts, ());
         let bodiless = body.is_end_stream();
-        let Some(view) = head::response_view(&response, bodiless) else {
-            return Outcome::Failed(Cause::TargetHeadTooLarge.into());
+        let view = match head::response_view(&response, bodiless) {
+            Ok(view) => view,
+            Err(error) => return Outcome::Failed(failure::of_response(error)),
         };
         stream.entry.answered(view.status);
         let mut edits = plan.respond(&stream.context, &view.view(), stream.secure);

@@ -181,6 +181,9 @@ impl Causes {
     }
 }
 
+/// Most bytes of what a system or a peer says: a peer may say anything.
+const MOST_DETAIL: usize = 256;
+
 /// A cause and, where there is more to say, what the system or the peer said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -195,7 +198,12 @@ impl Fault {
     #[must_use]
     #[cold]
     pub fn with(cause: Cause, detail: &dyn fmt::Display) -> Self {
-        Self { cause, detail: Some(detail.to_string().into()) }
+        let mut text = detail.to_string();
+        if text.len() > MOST_DETAIL {
+            text.truncate(text.floor_char_boundary(MOST_DETAIL));
+            text.push('…');
+        }
+        Self { cause, detail: Some(text.into()) }
     }
 
     /// A connection to a target that the system did not make.

@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
+    io,
     pin::pin,
     rc::{Rc, Weak},
     time::Duration,
@@ -118,6 +119,19 @@ impl Drop for Ending {
     }
 }
 
+/// The target does not speak HTTP/2, by an error or by closing the connection, which is a broken pipe to the engine at
+/// times.
+#[cold]
+fn unspoken(error: Option<&h2::Error>) -> Fault {
+    let is_closed = |error: &&io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    match error {
+        Some(error) if error.get_io().filter(is_closed).is_none() => {
+            Fault::with(Cause::TargetHttp2Failed, error)
+        }
+        _ => Fault::with(Cause::TargetHttp2Failed, &"it closed the connection"),
+    }
+}
+
 /// Begins with HTTP/2 on a connection. It is there when the target has told its settings and answered a PING: it
 /// speaks HTTP/2, and its limit is known before the first request. Runs in tasks of its own from then on.
 async fn begin(stream: Connection, room: &Rc<Room>) -> Result<Opened, Fault> {
@@ -131,20 +145,17 @@ async fn begin(stream: Connection, room: &Rc<Room>) -> Result<Opened, Fault> {
         .max_header_list_size(HEAD_LIST)
         .handshake::<_, Bytes>(Screened::of_target(stream))
         .await
-        .map_err(|error| Fault::with(Cause::TargetHttp2Failed, &error))?;
+        .map_err(|error| unspoken(Some(&error)))?;
     let mut pings = connection.ping_pong().ok_or(Cause::TargetHttp2Failed)?;
     {
         let pong = pin!(pings.ping(Ping::opaque()));
         tokio::select! {
             biased;
             answered = pong => {
-                answered.map_err(|error| Fault::with(Cause::TargetHttp2Failed, &error))?;
+                answered.map_err(|error| unspoken(Some(&error)))?;
             }
             ended = &mut connection => {
-                return Err(ended.map_or_else(
-                    |error| Fault::with(Cause::TargetHttp2Failed, &error),
-                    |()| Cause::TargetHttp2Failed.into(),
-                ));
+                return Err(unspoken(ended.err().as_ref()));
             }
         }
     }

@@ -33,7 +33,7 @@ use crate::{
     telemetry::{
         self,
         counters::{ControlCounters, ListenerRuntimes, WorkerCounters},
-        inspect::{CurrentSnapshot, Inspector, KernelSide, VERSION},
+        inspect::{CurrentSnapshot, Inspector, KernelSide, SessionCount, VERSION},
     },
 };
 
@@ -117,6 +117,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         snapshot: Arc::clone(&current),
         log_files: logs.written(),
         slots: Arc::new(kernel.tables()),
+        session_count: SessionCount::default(),
         outcomes: Outcome::ALL.map(Outcome::as_str),
     };
     tell_start(path, &configuration, admin.as_ref(), &inspector.kernel);

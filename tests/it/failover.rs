@@ -75,10 +75,8 @@ fn clients_of_a_dead_target_move_once_and_stay() {
 fn a_dead_target_is_known_within_100_ms_with_the_kernel_side() {
     if kernel::available() {
         let took = one_of_eight_dies("required");
-        // A balancer without optimisation takes several times as long on a busy machine; the next check by the clock
-        // comes far later than either.
-        let most = if cfg!(debug_assertions) { 2000 } else { 100 };
-        assert!(took < Duration::from_millis(most), "{took:?}");
+        eprintln!("TOOK {took:?}");
+        assert!(took < Duration::from_millis(100), "{took:?}");
     }
 }
 

@@ -302,8 +302,8 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
             }
             let Some((rank, seen, entry)) = room else { return true };
             let written = entry.write(seen, key, target, now, to.class);
-            if written && let Some(evicted) = rank.evicted() {
-                self.count(evicted);
+            if written {
+                self.count(rank.evicted());
             }
             return written;
         };
@@ -343,8 +343,13 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
         places
     }
 
-    fn count(&self, evicted: Evicted) {
-        let counter = self.counters.as_ref().and_then(|all| all.sessions_evicted.get(evicted.index()));
+    /// A session began, and this gave way to it.
+    fn count(&self, evicted: Option<Evicted>) {
+        let Some(all) = &self.counters else { return };
+        let counter = match evicted {
+            None => Some(&all.sessions_begun),
+            Some(evicted) => all.sessions_evicted.get(evicted.index()),
+        };
         if let Some(counter) = counter {
             counter.inc();
         }
@@ -355,10 +360,15 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
     pub fn occupied(&self) -> Occupancy {
         let buckets = self.words.len() / BUCKET_WORDS;
         let step = buckets.div_ceil(COUNTED_BUCKETS).max(1);
-        let counted = self.words.chunks_exact(BUCKET_WORDS).step_by(step);
-        let looked_at = counted.len() as u64;
-        let used =
-            counted.flat_map(Self::entries).filter(|entry| entry.stamp.load(Relaxed) != 0).count() as u64;
+        let (mut looked_at, mut used) = (0_u64, 0_u64);
+        // A million entries: loops that are quick without an optimiser, too.
+        for bucket in self.words.chunks_exact(BUCKET_WORDS).step_by(step) {
+            looked_at += 1;
+            let (entries, _) = bucket.as_chunks::<ENTRY_WORDS>();
+            for [stamp, ..] in entries {
+                used += u64::from(stamp.load(Relaxed) != 0);
+            }
+        }
         let entries = (used * buckets as u64).checked_div(looked_at).unwrap_or(0);
         // Keys are keyed hashes, so entries are spread as by chance: twice the standard deviation of a count of so many,
         // and at least what may be there when none was seen (the rule of three).

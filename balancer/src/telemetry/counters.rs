@@ -200,6 +200,8 @@ pub struct WorkerCounters {
     pub worker_restarts: Counter,
     /// Lines for log files that did not fit into the queue of a writer.
     pub log_lines_dropped: Counter,
+    /// Entries of the session table that were put to use where nothing gave way.
+    pub sessions_begun: Counter,
     /// Application sessions that gave way to others in the session table, by `stickiness::Evicted`.
     pub sessions_evicted: [Counter; SESSIONS_EVICTED],
 }

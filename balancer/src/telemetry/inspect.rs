@@ -2,12 +2,15 @@
 //! what it reads are atomics, and the snapshot that the control side took up last.
 //! Must not know: sockets, HTTP, how figures are written out.
 
+mod session_count;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
+pub use self::session_count::SessionCount;
 use super::{
     counters::{
         Cause, Causes, ClientCertRefusal, ControlCounters, Counter, ListenerRuntime, ListenerRuntimes,
@@ -141,6 +144,8 @@ pub struct Inspector {
     pub log_files: Arc<Written>,
     /// What is kept by slot.
     pub slots: Arc<dyn SlotFigures>,
+    /// How full the table of application sessions was when somebody asked last.
+    pub session_count: SessionCount,
     /// Names of the outcomes that stickiness decisions are counted by, in counting order.
     pub outcomes: [&'static str; STICKINESS_OUTCOMES],
 }
@@ -186,7 +191,9 @@ impl Inspector {
     }
 
     fn session_table(&self) -> Option<SessionTable> {
-        let table = self.slots.session_table()?;
+        let begun = sum(self.workers.iter().map(|all| &all.sessions_begun));
+        let count = || self.slots.session_table();
+        let table = self.session_count.at(begun, clock::monotonic_now(), count)?;
         let evicted = Evicted::ALL.into_iter().map(|kind| {
             let counters = self.workers.iter().filter_map(|all| all.sessions_evicted.get(kind.index()));
             (kind.as_str().to_owned(), sum(counters))

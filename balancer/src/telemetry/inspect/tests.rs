@@ -134,6 +134,7 @@ fn inspector() -> Inspector {
         control: Arc::default(),
         snapshot: Arc::new(CurrentSnapshot::new(Arc::new(snapshot))),
         slots: Arc::new(Slots),
+        session_count: SessionCount::default(),
         outcomes: std::array::from_fn(|place| ["a", "b", "c", "d", "e", "f", "g", "h", "i"][place]),
     }
 }

@@ -22,6 +22,8 @@ pub enum App {
     WebSocket,
     /// A server that changes to HTTP/2 when it is offered h2c; it has no client of its own.
     Hypercorn,
+    /// Jetty, which does so too and takes clients that begin with HTTP/2; it has no client of its own.
+    Jetty,
     /// A small site of Node's with pages, assets and a WebSocket, which has no client of its own.
     Page,
 }
@@ -62,6 +64,38 @@ pub fn chromium() -> Option<Command> {
     None
 }
 
+/// What Jetty is made of, from Debian's `libjetty9-java`.
+const JETTY: [&str; 8] = [
+    "jetty9-server",
+    "jetty9-http",
+    "jetty9-io",
+    "jetty9-util",
+    "jetty9-http2-server",
+    "jetty9-http2-common",
+    "jetty9-http2-hpack",
+    "servlet-api",
+];
+
+fn jetty() -> Vec<PathBuf> {
+    JETTY.iter().map(|jar| Path::new("/usr/share/java").join(jar).with_extension("jar")).collect()
+}
+
+/// Whether programs in Java can be run from their source; says so where they cannot, unless they have to be
+/// (`BALANCER_REQUIRE_APPS`).
+///
+/// # Panics
+/// When they have to be and cannot.
+#[must_use]
+pub fn has_java() -> bool {
+    let path = Path::new("/usr/bin/javac");
+    let is_there = path.exists();
+    assert!(is_there || env::var_os("BALANCER_REQUIRE_APPS").is_none(), "{} is missing", path.display());
+    if !is_there {
+        eprintln!("skipped: there is no {}, `cargo xtask test` installs it", path.display());
+    }
+    is_there
+}
+
 /// One process of an application; ended when dropped.
 #[derive(Debug)]
 pub struct Running {
@@ -95,6 +129,7 @@ impl App {
             Self::Grpc => ("grpc", installed().join("grpc/bin/python"), "py"),
             Self::WebSocket => ("clients", installed().join("clients/bin/python"), "py"),
             Self::Hypercorn => ("hypercorn", installed().join("hypercorn/bin/python"), "py"),
+            Self::Jetty => ("jetty", PathBuf::from("java"), "java"),
             Self::Page => ("page", PathBuf::from("node"), "js"),
         };
         let script = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -102,6 +137,9 @@ impl App {
             .join(folder)
             .join(format!("{script}.{extension}"));
         let mut command = Command::new(interpreter);
+        if matches!(self, Self::Jetty) {
+            command.arg("-cp").arg(env::join_paths(jetty()).unwrap());
+        }
         command.arg(script).env("NODE_PATH", installed().join("socketio/node_modules"));
         command
     }
@@ -124,7 +162,8 @@ impl App {
     fn start_with(self, files: &[&Path]) -> Running {
         let address = format!("127.0.0.1:{}", ports::free());
         let port = address.rsplit(':').next().unwrap();
-        let mut command = self.command("server");
+        // A source of Java's bears the name of a class.
+        let mut command = self.command(if matches!(self, Self::Jetty) { "Server" } else { "server" });
         let child = command
             .arg(port)
             .args(files)
@@ -145,6 +184,7 @@ impl App {
             Self::Grpc => installed().join("grpc/made-from").is_file(),
             Self::WebSocket => installed().join("clients/made-from").is_file(),
             Self::Hypercorn => installed().join("hypercorn/made-from").is_file(),
+            Self::Jetty => jetty().iter().all(|jar| jar.is_file()) && has_java(),
             Self::CherryPy | Self::SocketIo | Self::Page => true,
         };
         if is_there || env::var_os("BALANCER_REQUIRE_APPS").is_some() {

@@ -37,7 +37,12 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
     tool("node", "nodejs"),
     tool("npm", "npm"),
     tool("chromium", "chromium"),
+    // With the compiler: programs are run from their source.
+    tool("javac", "default-jdk-headless"),
 ];
+
+/// A library of Java's that the tests run a server of, and the package that has it.
+const JETTY: (&str, &str) = ("/usr/share/java/jetty9-http2-server.jar", "libjetty9-java");
 
 /// What the measurements run.
 pub(crate) const BENCH_TOOLS: &[Tool] = &[
@@ -69,6 +74,9 @@ pub(crate) fn for_tests() -> Result<()> {
     let mut packages = missing(TEST_TOOLS);
     if !shell::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
         packages.push("python3-venv");
+    }
+    if !Path::new(JETTY.0).exists() {
+        packages.push(JETTY.1);
     }
     apt_install(&packages)?;
     mount_bpf();

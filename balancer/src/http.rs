@@ -16,6 +16,7 @@ mod pick;
 mod plan;
 mod reach;
 mod trace;
+mod tried;
 mod tunnel;
 
 pub use self::{

@@ -14,7 +14,6 @@ use std::{
 use support::{
     Balancer, Config, Group,
     http2::{Connection, Outcome, flag, frame, kind, status},
-    ports, until,
 };
 
 const UNAVAILABLE: u16 = 503;
@@ -325,23 +324,4 @@ fn one_target_that_dies_costs_a_get_nothing() {
         assert_eq!(connection.status_of("/", &[]), 200);
     }
     assert_eq!(dying.connections(), 3, "each of its turns");
-}
-
-#[test]
-fn a_request_does_not_try_hundreds_of_targets() {
-    let nobody: Vec<String> = (0..60).map(|_| format!("127.0.0.1:{}", ports::free())).collect();
-    for (version, client) in [("HTTP1", 1), ("HTTP1", 2), ("HTTP2", 2)] {
-        let group = Group::of("app", &nobody).line(&format!("protocol_version = \"{version}\"")).unchecked();
-        let balancer = Balancer::start(&Config::with(group).workers(1).http2());
-        let status = match client {
-            1 => balancer.connect().get("/", "").status,
-            _ => Connection::open(balancer.address).status_of("/", &[]),
-        };
-        assert_eq!(status, 502);
-        let tried = balancer.status().total("target_connects");
-        assert!((10..=32).contains(&tried), "{version}: {tried} were tried");
-        until("nothing is left of it", 10.0, || {
-            (balancer.status().total("target_connects") == tried).then_some(())
-        });
-    }
 }

@@ -48,6 +48,7 @@ mod keys;
 mod late_targets;
 mod listener_changes;
 mod lost_targets;
+mod many_dead_targets;
 mod memory;
 mod mutual_tls;
 mod one_owner;

@@ -1,13 +1,16 @@
 //! Targets in turn. Owns no state: whoever keeps the turn number makes the turn.
 
 /// The candidate whose turn it is; the next one in order when that one is in `excluded` (targets that this
-/// request has already failed to reach). `candidates` holds indices of targets in their group; none is
+/// request has already failed to reach, in order). `candidates` holds indices of targets in their group; none is
 /// picked when all are excluded or there are none.
 #[must_use]
 pub fn round_robin(candidates: &[u32], turn: u32, excluded: &[usize]) -> Option<usize> {
     let start = usize::try_from(turn).ok()?.checked_rem(candidates.len())?;
     let (before, from) = candidates.split_at_checked(start)?;
-    from.iter().chain(before).map(|&index| index as usize).find(|index| !excluded.contains(index))
+    from.iter()
+        .chain(before)
+        .map(|&index| index as usize)
+        .find(|index| excluded.binary_search(index).is_err())
 }
 
 #[cfg(test)]

@@ -166,8 +166,9 @@ mod tests {
             slow in prop::collection::vec(0_u32..20, 1..5),
             turn: u32,
             elapsed in 0_u64..120,
-            excluded in prop::collection::vec(0_usize..20, 0..4),
+            excluded in prop::collection::btree_set(0_usize..20, 0..4),
         ) {
+            let excluded: Vec<usize> = excluded.into_iter().collect();
             let candidates: Vec<u32> = (0..count).collect();
             let begun = Instant::now();
             let state = SlowStart::new(&candidates, |c| slow.contains(&c).then_some(begun), DURATION);

@@ -1,7 +1,7 @@
 //! Whether a request goes once more to a target after one may have seen it: its connection ended before any byte of
 //! the response, and repeating it is harmless (RFC 9110, section 9.2.2). Must not know: how it is sent.
 
-use super::{Context, plan::Plan};
+use super::{Context, attempts::Reach, plan::Plan};
 
 /// What a request has met with so far.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ impl Again {
     pub(super) fn after_end(&mut self, context: &Context, plan: &mut Plan, reused: bool) -> bool {
         let lost_elsewhere = self.lost.is_some_and(|lost| lost != plan.place());
         self.lost.get_or_insert(plan.place());
-        let again = reused || (!lost_elsewhere && plan.turn_elsewhere(context));
+        let again = reused || (!lost_elsewhere && plan.turn_elsewhere(context, Reach::Any));
         if again {
             context.counters.retries.inc();
         }

@@ -12,7 +12,7 @@ use super::{
     again::Again,
     attempts::Attempts,
     client::Client,
-    failure,
+    failure::{self, turned_by},
     plan::Plan,
     reach::{self, InFlight, of_interrupt},
     tunnel::tunnel,
@@ -83,7 +83,9 @@ pub(super) async fn exchange(client: &mut Client, mut plan: Plan) -> After {
                 (fault, Body::Read)
             }
             Attempt::Unreachable(fault) => {
-                if attempts.may_turn(fault.cause.is_timeout()) && plan.turn_elsewhere(&client.context) {
+                let (now, most) = (client.context.clock.millis(), client.connect_timeout());
+                let reach = attempts.turn(turned_by(fault.cause), now, most);
+                if plan.turn_elsewhere(&client.context, reach) {
                     client.context.counters.retries.inc();
                     continue;
                 }

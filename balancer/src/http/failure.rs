@@ -3,8 +3,9 @@
 
 use std::io;
 
-use super::{Context, entry::Entry, plan::Plan};
+use super::{Context, attempts::Turned, entry::Entry, plan::Plan};
 use crate::{
+    clock::monotonic_now,
     telemetry::{
         counters::{Cause, Fault},
         quiet::Kind,
@@ -17,6 +18,9 @@ impl Plan {
     #[cold]
     pub(super) fn target_failed(&self, context: &Context, fault: &Fault) {
         let (Some(group), Some(target)) = (self.group(), self.target()) else { return };
+        if fault.cause.is_refusal() {
+            target.runtime.refusals.note(monotonic_now());
+        }
         if let Some(shard) = context.target_shard(target) {
             if fault.cause.is_unconnected() {
                 shard.connection_errors.inc();
@@ -58,6 +62,18 @@ impl Plan {
         if fault.cause.is_of_target() {
             self.target_failed(context, fault);
         }
+    }
+}
+
+/// How a target that could not be had by `cause` turned the request away.
+#[cold]
+pub(super) fn turned_by(cause: Cause) -> Turned {
+    if cause.is_timeout() || cause == Cause::TargetBusy {
+        Turned::TimedOut
+    } else if cause.is_refusal() {
+        Turned::Refused
+    } else {
+        Turned::Away
     }
 }
 

@@ -7,7 +7,8 @@ use crate::{
     target_group::GroupView,
 };
 
-/// One of the targets of `group` that may get a request and are not in `excluded`, if there is one.
+/// One of the targets of `group` that may get a request and are not in `excluded`, which is in order, if there is
+/// one.
 pub(super) fn pick(context: &Context, group: &GroupView, turn: u32, excluded: &[usize]) -> Option<usize> {
     match (group.settings.algorithm, &group.slow_start, &group.weights) {
         (Algorithm::RoundRobin, Some(slow_start), _) => {

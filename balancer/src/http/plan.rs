@@ -6,10 +6,12 @@ use std::{cell::Cell, net::IpAddr, rc::Rc, time::Instant};
 use super::{
     Context,
     admission::{admit, unreadable},
+    attempts::Reach,
     context::Taken,
     entry::Entry,
     forward::{self, Route, Target},
     pick::{pick, spill},
+    tried::Tried,
 };
 use crate::{
     clock::{UnixSeconds, monotonic_now},
@@ -71,7 +73,8 @@ pub(super) struct Plan {
     snapshot: Rc<Taken>,
     group: usize,
     target: usize,
-    excluded: Vec<usize>,
+    /// What it has tried, once there is something.
+    tried: Option<Box<Tried>>,
     turn: Option<u32>,
     group_choice: Option<GroupChoice>,
     decision: Option<Decision>,
@@ -311,7 +314,7 @@ impl Plan {
             sent: Cell::new(None),
             group: index,
             target,
-            excluded: Vec::new(),
+            tried: None,
             turn,
             group_choice,
             decision,
@@ -362,25 +365,25 @@ impl Plan {
         self.decision.as_ref().is_some_and(|decision| decision.target == Some(self.target))
     }
 
-    /// The target cannot be had: another one, if there is one that was not tried and the session may move. The turn stays, so that
-    /// trying again does not put the others out of turn.
-    pub(super) fn turn_elsewhere(&mut self, context: &Context) -> bool {
+    /// The target cannot be had: another one within `reach`, if there is one that was not tried and the session may move.
+    /// The turn stays, so that trying again does not put the others out of turn.
+    #[cold]
+    pub(super) fn turn_elsewhere(&mut self, context: &Context, reach: Reach) -> bool {
         let Some(group) = self.snapshot.groups.get(self.group) else { return false };
         if self.is_at_home() && fails(group) {
             return false;
         }
-        self.excluded.push(self.target);
         let turn = *self.turn.get_or_insert_with(|| group.runtime.next_turn());
-        match pick(context, group, turn, &self.excluded) {
-            Some(target) => {
-                self.target = target;
-                if self.client == 0 && self.decision.is_some() {
-                    self.client = client_mark(group, &self.head, self.peer);
-                }
-                true
-            }
-            None => false,
+        let tried = self.tried.get_or_insert_with(|| Box::new(Tried::new(group.refusing(monotonic_now()))));
+        tried.add(self.target);
+        let Some(target) = tried.next(reach, |excluded| pick(context, group, turn, excluded)) else {
+            return false;
+        };
+        self.target = target;
+        if self.client == 0 && self.decision.is_some() {
+            self.client = client_mark(group, &self.head, self.peer);
         }
+        true
     }
 
     /// What the head of the target's response is given on its way to the client. Counts the response.

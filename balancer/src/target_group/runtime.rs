@@ -2,10 +2,12 @@
 
 use std::{
     hash::{BuildHasher, Hash, Hasher, RandomState},
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    time::{Duration, Instant},
 };
 
 use crate::{
+    clock::monotonic_now,
     stickiness::SessionLedger,
     telemetry::{
         counters::{GroupShard, TargetShard},
@@ -13,12 +15,48 @@ use crate::{
     },
 };
 
+/// How long a target that refused a connection is left alone by requests that others turned away.
+const LATELY: Duration = Duration::from_secs(1);
+
+/// When a target last refused a connection.
+#[derive(Debug)]
+pub struct Refusals {
+    begun: Instant,
+    /// Milliseconds after `begun`, and one; 0: never.
+    last: AtomicU64,
+}
+
+impl Refusals {
+    fn new(now: Instant) -> Self {
+        Self { begun: now, last: AtomicU64::new(0) }
+    }
+
+    fn millis(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.begun);
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX - 1).saturating_add(1)
+    }
+
+    /// It has refused one.
+    pub fn note(&self, now: Instant) {
+        self.last.store(self.millis(now), Relaxed);
+    }
+
+    /// Whether that is so short a time ago that another is likely to be refused.
+    #[must_use]
+    pub fn is_lately(&self, now: Instant) -> bool {
+        let last = self.last.load(Relaxed);
+        last != 0 && u128::from(self.millis(now).saturating_sub(last)) < LATELY.as_millis()
+    }
+}
+
 /// Figures of a target, one shard a worker.
 #[derive(Debug)]
 pub struct TargetRuntime {
     shards: Box<[TargetShard]>,
     /// The sessions bound to the target.
     pub sessions: SessionLedger,
+    /// When it refused a connection.
+    pub refusals: Refusals,
     /// How it failed a request last.
     pub last_error: LastErrorNote,
     /// How it failed its last health check; nothing once it passed one.
@@ -32,6 +70,7 @@ impl TargetRuntime {
         Self {
             shards: (0..workers).map(|_| TargetShard::default()).collect(),
             sessions: SessionLedger::default(),
+            refusals: Refusals::new(monotonic_now()),
             last_error: LastErrorNote::default(),
             check_error: LastErrorNote::default(),
         }
@@ -92,5 +131,22 @@ impl GroupRuntime {
     #[must_use]
     pub fn shards(&self) -> &[GroupShard] {
         &self.shards
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_kept_in_mind_for_a_second() {
+        let begun = monotonic_now();
+        let refusals = Refusals::new(begun);
+        assert!(!refusals.is_lately(begun));
+        refusals.note(begun);
+        assert!(refusals.is_lately(begun) && refusals.is_lately(begun + Duration::from_millis(999)));
+        assert!(!refusals.is_lately(begun + Duration::from_secs(1)));
+        refusals.note(begun + Duration::from_secs(5));
+        assert!(refusals.is_lately(begun + Duration::from_secs(5)));
     }
 }

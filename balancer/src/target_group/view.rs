@@ -122,6 +122,12 @@ impl GroupView {
         Self { tls, ..self }
     }
 
+    /// The places, ascending, of targets that refused a connection a short time before `now`.
+    pub fn refusing(&self, now: Instant) -> impl Iterator<Item = usize> {
+        let lately = move |target: &TargetView| target.runtime.refusals.is_lately(now);
+        self.targets.iter().enumerate().filter(move |(_, target)| lately(target)).map(|(place, _)| place)
+    }
+
     /// The target that a stickiness value names, with its index; none when it is not of this group.
     #[must_use]
     pub fn find(&self, id: TargetId) -> Option<(usize, &TargetView)> {

@@ -18,8 +18,9 @@ use crate::{
     http::{
         Context,
         again::Again,
-        attempts::Attempts,
+        attempts::{Attempts, Turned},
         entry::Entry,
+        failure::turned_by,
         forward::Route,
         plan::{Plan, Refusal},
     },
@@ -176,6 +177,7 @@ async fn exchange(stream: &mut Stream, mut plan: Plan) {
             _ => to_http1::attempt(stream, &mut plan, again.is_fresh()).await,
         };
         let context = Rc::clone(&stream.context);
+        let most = stream.listener.load_balancer.connect_timeout;
         // A connection that has served others ends some day: it is the target's fault when that is all that comes of it.
         let mut is_told = true;
         let (goes_on, fault) = match attempt {
@@ -183,7 +185,8 @@ async fn exchange(stream: &mut Stream, mut plan: Plan) {
             Attempt::Unseen(fault) => {
                 is_told = false;
                 let fresh = attempts.may_refresh();
-                (fresh || (attempts.may_turn(false) && plan.turn_elsewhere(&context)), fault)
+                let mut turn = || attempts.turn(Turned::Away, context.clock.millis(), most);
+                (fresh || plan.turn_elsewhere(&context, turn()), fault)
             }
             Attempt::Ended { fault, reused } => {
                 is_told = !reused;
@@ -195,8 +198,8 @@ async fn exchange(stream: &mut Stream, mut plan: Plan) {
                 (false, fault)
             }
             Attempt::Unreachable(fault) => {
-                let timed_out = fault.cause.is_timeout() || fault.cause == Cause::TargetBusy;
-                (attempts.may_turn(timed_out) && plan.turn_elsewhere(&context), fault)
+                let reach = attempts.turn(turned_by(fault.cause), context.clock.millis(), most);
+                (plan.turn_elsewhere(&context, reach), fault)
             }
             Attempt::Failed(fault) => (false, fault),
         };

@@ -130,6 +130,12 @@ impl Cause {
         )
     }
 
+    /// Whether the system said at once that there is no connection to the target.
+    #[must_use]
+    pub const fn is_refusal(self) -> bool {
+        matches!(self, Self::TargetConnectionRefused | Self::TargetConnectionFailed | Self::TargetUnreachable)
+    }
+
     /// Whether the TLS handshake with the target failed (ALB: `TargetTLSNegotiationErrorCount`).
     #[must_use]
     pub const fn is_tls(self) -> bool {

@@ -68,6 +68,10 @@ fn a_path_with_a_hash_is_matched_by_rules_as_in_http1() {
         assert_eq!(http2.status_of(path, &[]), one, "{path}");
     }
     assert_eq!(http2.status_of("/admin#x", &[]), 403, "what is behind the hash is no part of the path");
+    for path in ["#", "#/admin", "a#b"] {
+        assert_eq!(http2.status_of(path, &[]), 400, "{path} begins with no slash");
+        assert_eq!(balancer.connect().get(path, "").status, 400, "{path}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::{
     model::{LoadBalancer, TlsFields, Version, XffMode},
     rules::{Redirect, RequestUri, RewriteError, Transforms, split_port, without_dot},
     wire::{
-        authority::is_host_byte,
+        authority::is_authority,
         connection_options::Nominated,
         fields::{Kind, line, list},
         head::{Framing, HeadError, Request},
@@ -66,8 +66,7 @@ impl<'a> Target<'a> {
             .ok_or(HeadError::Malformed)?;
         let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end).ok_or(HeadError::Malformed)?;
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
-        if matches!(authority, [] | [b':', ..]) || !authority.iter().all(plain) {
+        if authority.is_empty() || !is_authority(authority) {
             return Err(HeadError::Malformed);
         }
         // Of the server as a whole (RFC 9112, section 3.2.4).
@@ -134,7 +133,7 @@ impl<'a> Target<'a> {
                 if !port_is_set {
                     host.extend_from_slice(port);
                 }
-                let is_sound = !host.is_empty() && host.iter().all(is_host_byte);
+                let is_sound = !host.is_empty() && is_authority(&host);
                 self.authority = Some(Cow::Owned(Some(host).filter(|_| is_sound).ok_or(RewriteError)?));
                 self.port_is_set = port_is_set;
             }

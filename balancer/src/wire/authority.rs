@@ -1,9 +1,8 @@
 //! What a Host or `:authority` is made of. Must not know: which of the two a message has.
 
 /// Whether `byte` may stand in an authority (RFC 3986, section 3.2), user information left out.
-#[must_use]
 #[inline]
-pub fn is_host_byte(byte: &u8) -> bool {
+fn is_host_byte(byte: &u8) -> bool {
     HOST.get(usize::from(*byte)) == Some(&true)
 }
 
@@ -27,10 +26,39 @@ static HOST: [bool; 256] = {
     allowed
 };
 
-/// Whether a Host or `:authority` can be one: there is a host before a port (RFC 9110, section 4.2.1). Nothing at all is
-/// what who has no name for the host sends.
-pub(super) fn is_authority(value: &[u8]) -> bool {
-    value.first() != Some(&b':') && value.iter().all(is_host_byte)
+/// Whether a Host or `:authority` can be one: a host, be it a literal in brackets, and a port in digits (RFC 3986, section
+/// 3.2), the host before the port (RFC 9110, section 4.2.1). Nothing at all is what who has no name for the host sends.
+/// Where readers could differ on which part is the host, a rule would match another than its target serves.
+#[must_use]
+pub fn is_authority(value: &[u8]) -> bool {
+    if !value.iter().all(is_host_byte) {
+        return false;
+    }
+    match memchr::memchr3(b':', b'[', b']', value).and_then(|place| value.split_at_checked(place)) {
+        None => true,
+        Some(([], literal)) => is_literal(literal),
+        Some((_, port)) => is_port(port),
+    }
+}
+
+/// A literal in brackets, and a port or nothing behind it.
+#[cold]
+fn is_literal(value: &[u8]) -> bool {
+    let Some(inside) = value.strip_prefix(b"[") else { return false };
+    let Some((literal, port)) = memchr::memchr(b']', inside).and_then(|end| inside.split_at_checked(end))
+    else {
+        return false;
+    };
+    !literal.is_empty() && !literal.contains(&b'[') && port.get(1..).is_some_and(is_port)
+}
+
+/// A colon and digits, or nothing.
+fn is_port(value: &[u8]) -> bool {
+    match value {
+        [] => true,
+        [b':', digits @ ..] => digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -43,10 +71,37 @@ mod tests {
             let allowed = byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte);
             assert_eq!(is_host_byte(&byte), allowed, "{byte}");
         }
-        for good in ["", "a.example", "a.example:80", "a:", "[::1]:80", "%61"] {
+        for good in ["", "a.example", "a.example:80", "a:", "[::1]", "[::1]:", "[::1]:80", "[v1.x]", "%61"] {
             assert!(is_authority(good.as_bytes()), "{good}");
         }
         for bad in [":80", ":", "a b", "a/b", "a@b", "\u{e9}"] {
+            assert!(!is_authority(bad.as_bytes()), "{bad}");
+        }
+        // Of these, one reader may take another part for the host than the next.
+        for bad in [
+            "a:80:80",
+            "a::80",
+            "a:80:",
+            "a:x",
+            "a:8x",
+            "a:-1",
+            "::1",
+            "[::1",
+            "::1]",
+            "[",
+            "]",
+            "[]",
+            "[]:80",
+            "[::1]x",
+            "[::1].",
+            "[::1]80",
+            "[::1]:x",
+            "[::1]:80:80",
+            "[[::1]]",
+            "a[::1]",
+            "a]",
+            "[a]b]:80",
+        ] {
             assert!(!is_authority(bad.as_bytes()), "{bad}");
         }
     }

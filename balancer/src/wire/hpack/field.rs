@@ -112,8 +112,8 @@ impl<'b> Text<'b> {
         }
         // What the engine refuses in any case, it refuses as it is.
         self.with(|bytes| {
-            let is_path = bytes.starts_with(b"/") && bytes.iter().all(u8::is_ascii_graphic);
-            is_path.then(|| bytes.into())
+            let is_path = bytes.starts_with(b"/") || bytes.contains(&b'#');
+            (is_path && bytes.iter().all(u8::is_ascii_graphic)).then(|| bytes.into())
         })
     }
 

@@ -1,6 +1,12 @@
 //! Responses that break off on their way to clients of HTTP/2, and what comes before a response.
 
-use std::{io::Write as _, net::TcpListener, thread};
+use std::{
+    io::Write as _,
+    net::TcpListener,
+    sync::{Mutex, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
 
 use support::{
     Answer, Balancer, Config, Group, Target,
@@ -121,6 +127,32 @@ fn a_body_that_an_http1_target_breaks_off_gives_the_client_its_beginning() {
         let came = taken(&mut connection, stream);
         assert_eq!(came, (Some(200), b"part".to_vec(), Outcome::Reset(INTERNAL_ERROR)), "{bytes}");
     }
+}
+
+/// Nothing waits to be written then: who has what there is of the body is told at once that there is no more.
+#[test]
+fn a_body_that_breaks_off_later_ends_at_once() {
+    let (go_on, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let target = Target::start(move |exchange| {
+        exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart");
+        let _ = gate.lock().unwrap().recv();
+        Answer::Close
+    });
+    let balancer = Balancer::start(
+        &Config::with(Group::of("app", &[target.address.clone()]).unchecked()).workers(1).http2(),
+    );
+    let mut connection = Connection::open(balancer.address);
+    let waits = (0..3).map(|_| {
+        let stream = connection.get("/", &[]);
+        while connection.read().unwrap().kind != kind::DATA {}
+        let started = Instant::now();
+        go_on.send(()).unwrap();
+        assert_eq!(taken(&mut connection, stream).2, Outcome::Reset(INTERNAL_ERROR));
+        started.elapsed()
+    });
+    let least = waits.min().unwrap();
+    assert!(least < Duration::from_secs(1), "{least:?}");
 }
 
 #[test]

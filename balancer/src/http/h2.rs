@@ -175,6 +175,9 @@ where
             {
                 return Poll::Ready(Event::Fault(fault));
             }
+            if polled.is_pending() {
+                meter.before_sleep(cx);
+            }
             polled.map(|accepted| match accepted {
                 Some(Ok((request, respond))) => Event::Request(request, respond),
                 Some(Err(error)) => Event::Failed(error),

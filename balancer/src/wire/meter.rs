@@ -3,11 +3,11 @@
 //! know: what frames mean beyond that.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     io,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use tokio::{
@@ -60,6 +60,8 @@ pub struct Meter {
     clean: Cell<bool>,
     awaiting: Cell<usize>,
     written: Notify,
+    /// Of whoever writes: it sleeps while there is nothing to write.
+    writer: RefCell<Option<Waker>>,
 }
 
 impl Meter {
@@ -73,6 +75,7 @@ impl Meter {
             clean: Cell::new(true),
             awaiting: Cell::new(0),
             written: Notify::new(),
+            writer: RefCell::new(None),
         }
     }
 
@@ -97,7 +100,19 @@ impl Meter {
     /// Waits until all that whoever writes has to write at the next occasion is written.
     pub async fn written(&self) {
         self.awaiting.set(self.awaiting.get() + 1);
-        self.written.notified().await;
+        let written = self.written.notified();
+        if let Some(writer) = &*self.writer.borrow() {
+            writer.wake_by_ref();
+        }
+        written.await;
+    }
+
+    /// To be called by whoever writes before it sleeps: it is woken when somebody waits for what is written.
+    pub fn before_sleep(&self, cx: &Context<'_>) {
+        let mut writer = self.writer.borrow_mut();
+        if !writer.as_ref().is_some_and(|writer| writer.will_wake(cx.waker())) {
+            *writer = Some(cx.waker().clone());
+        }
     }
 
     /// To be called when whoever writes has done what it could.

@@ -465,3 +465,16 @@ fn the_command_check_ends_with_0_or_2() {
     assert_eq!((code, stdout.as_str()), (Some(2), ""));
     assert!(stderr.ends_with("missing.hcl: cannot be read: there is no such file or folder\n"), "{stderr}");
 }
+
+#[test]
+fn names_of_the_admin_endpoint_are_a_list_or_one() {
+    let hosts = |text: &str| {
+        parse(&format!("balancer {{\nadmin_hosts = {text}\n}}\n")).map(|read| read.balancer.admin_hosts)
+    };
+    assert_eq!(hosts("\"*\"").unwrap(), ["*"]);
+    assert_eq!(hosts("\"Ops.Example.\"").unwrap(), ["ops.example"]);
+    assert_eq!(hosts("[\"ops.example.\", \"[2001:DB8::7]\"]").unwrap(), ["ops.example", "2001:db8::7"]);
+    for wrong in ["\"ops.example:80\"", "[\"*.example\"]", "\"\"", "[\".\"]", "true"] {
+        assert!(hosts(wrong).unwrap_err().contains("`admin_hosts`"), "{wrong}");
+    }
+}

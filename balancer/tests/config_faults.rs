@@ -602,3 +602,53 @@ fn assert_one_fault(text: &str, place: &str, wrong: &str, allowed: &str) {
         rest.split_once("; allowed: ").unwrap_or_else(|| panic!("not told what is allowed: {rest}"));
     assert!(told.contains(allowed), "{rest}");
 }
+
+/// What seems to be missing is what is written wrong: one fault, not two.
+#[test]
+fn what_is_written_wrong_is_not_missing_as_well() {
+    let action = "default_action {\ntype = \"fixed-response\"\nfixed_response {\ncontent_type = \"text/plain\"\n\
+                  status_code = 200\n}\n}";
+    for (listener, begin) in [
+        (format!("prot = 80\n{action}"), "x.hcl:2:1: unknown attribute `prot` (did you mean `port`?)"),
+        (format!("port {{\n}}\n{action}"), "x.hcl:2:1: `port` is an attribute, not a block"),
+        (
+            format!("port = 80\n{}", action.replace("status_code", "status_cod")),
+            "x.hcl:7:1: unknown attribute `status_cod` (did you mean `status_code`?)",
+        ),
+        (
+            format!("port = 80\n{}", action.replace("default_action", "default_acton")),
+            "x.hcl:3:1: unknown block `default_acton` (did you mean `default_action`?)",
+        ),
+        (
+            "port = 80\ndefault_action = {\ntype = \"forward\"\n}".to_owned(),
+            "x.hcl:3:1: `default_action` is a block, not an attribute",
+        ),
+        (
+            "port = 80\ndynamic \"default_action\" {\nfor_each = [1]\ncontent {\n}\n}".to_owned(),
+            "x.hcl:3:1: `dynamic` blocks are not supported",
+        ),
+        (
+            format!("port = 80\n{}", action.replace("fixed_response {", "fixed_respons {")),
+            "x.hcl:5:1: unknown block `fixed_respons` (did you mean `fixed_response`?)",
+        ),
+    ] {
+        let faults = parse(&format!("listener \"a\" {{\n{listener}\n}}\n")).unwrap_err();
+        assert!(faults.starts_with(begin) && faults.lines().count() == 1, "{listener}\n{faults}");
+    }
+    let missing = parse(&format!("listener \"a\" {{\nadress = \"::\"\n{action}\n}}\n")).unwrap_err();
+    assert!(missing.contains("listener needs `port`") && missing.lines().count() == 2, "{missing}");
+
+    let rule = "listener \"a\" {\nport = 80\nACTION\n}\nlistener_rule \"r\" {\nlistener_arn = listener.a.arn\npriority = 1\n\
+                action {\ntype = \"fixed-response\"\nfixed_response {\ncontent_type = \"text/plain\"\nstatus_code = 200\n}\n}\n"
+        .replace("ACTION", action);
+    for (condition, faults) in [
+        ("condition {\nfield = \"path-pattern\"\nvalues = [\"/a\"]\n}", 2),
+        ("condition {\npath_patern {\nvalues = [\"/a\"]\n}\n}", 1),
+        ("dynamic \"condition\" {\nfor_each = []\ncontent {\n}\n}", 1),
+        ("condition {\n}", 1),
+        ("", 1),
+    ] {
+        let found = parse(&format!("{rule}{condition}\n}}\n")).unwrap_err();
+        assert_eq!(found.lines().count(), faults, "{condition}\n{found}");
+    }
+}

@@ -289,3 +289,19 @@ fn a_fault_that_follows_from_another_is_not_told() {
         assert_eq!(faults.lines().count(), 1, "{faults}\n{faulty}");
     }
 }
+
+#[test]
+fn attributes_given_twice_and_texts_without_quotes_are_told_in_words() {
+    told(
+        "target_group \"a\" {\n  port = 80\n  port = 81\n}\n",
+        "3:3: syntax error: `port` is given twice in the block; allowed: once",
+    );
+    told(
+        "target_group \"a\" {\n  targets = [10.0.0.1:80]\n}\n",
+        "2:22: syntax error: addresses and names are texts",
+    );
+    told(
+        "target_group \"a\" {\n  targets = [app.internal:80]\n}\n",
+        "2:26: syntax error: addresses and names are texts",
+    );
+}

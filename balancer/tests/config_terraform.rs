@@ -239,3 +239,53 @@ fn conditions_of_old_providers_are_refused_with_what_to_write() {
         "{fault}"
     );
 }
+
+#[test]
+fn what_modules_write_for_nothing_is_nothing() {
+    let off = "port = 80\nstickiness {\nenabled = false\ntype = \"lb_cookie\"\ncookie_duration = 0\n}";
+    assert!(parse(&with_listener(off, "")).unwrap().target_groups[0].stickiness.is_none());
+    let on = parse(&with_listener(&off.replace("false", "true"), "")).unwrap_err();
+    assert!(on.contains("`cookie_duration` = 0 is out of range"), "{on}");
+
+    let rule = |condition: &str| {
+        let rule = format!(
+            "resource \"aws_lb_listener_rule\" \"r\" {{\nlistener_arn = aws_lb_listener.web.arn\npriority = 1\naction {{\n\
+             type = \"forward\"\ntarget_group_arn = aws_lb_target_group.app.arn\n}}\ncondition {{\n{condition}\n}}\n}}\n"
+        );
+        parse(&with_listener("port = 80", &rule)).map(|read| read.listeners[0].rules[0].conditions.clone())
+    };
+    let wildcard = [Condition::PathPattern(vec![TextPattern::Wildcard("/a".into())])];
+    assert_eq!(rule("path_pattern {\nvalues = [\"/a\"]\nregex_values = []\n}").unwrap(), wildcard);
+    let regex = [Condition::PathPattern(vec![TextPattern::Regex("^/a".into())])];
+    assert_eq!(rule("path_pattern {\nvalues = []\nregex_values = [\"^/a\"]\n}").unwrap(), regex);
+    let none = rule("path_pattern {\nvalues = []\nregex_values = []\n}").unwrap_err();
+    assert!(none.contains("A condition value must be specified") && none.lines().count() == 1, "{none}");
+    let query = rule("query_string {\nkey = \"\"\nvalue = \"x\"\n}").unwrap();
+    assert_eq!(query, rule("query_string {\nvalue = \"x\"\n}").unwrap());
+}
+
+#[test]
+fn strip_markers_take_blanks_away() {
+    let body = |text: &str| {
+        let listener = format!(
+            "variable \"x\" {{\ndefault = \"X\"\n}}\nlistener \"a\" {{\nport = 80\ndefault_action {{\ntype = \"fixed-response\"\n\
+             fixed_response {{\ncontent_type = \"text/plain\"\nstatus_code = 200\nmessage_body = {text}\n}}\n}}\n}}\n"
+        );
+        match &parse(&listener).unwrap().listeners[0].default_action {
+            Action::FixedResponse(response) => response.body.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for (text, is) in [
+        ("\"a ${ var.x } b\"", "a X b"),
+        ("\"a ${~ var.x } b\"", "aX b"),
+        ("\"a ${ var.x ~} b\"", "a Xb"),
+        ("\"a \\n ${~ var.x ~} \\n b\"", "aXb"),
+        ("\" ${~ var.x ~} ${~ var.x ~} \"", "XX"),
+        ("<<EOT\na ${~ var.x ~} b\nEOT", "aXb\n"),
+        // A heredoc is read line by line, as Terraform reads it.
+        ("<<EOT\na\n  ${~ var.x ~}  \n  b\nEOT", "a\nX  b\n"),
+    ] {
+        assert_eq!(body(text), is, "{text}");
+    }
+}

@@ -168,6 +168,9 @@ pub(super) fn build(
     groups: &Groups<'_, '_>,
     origin: Option<Origin>,
 ) -> Option<Action> {
+    if owner.child(table.name).is_none() && owner.is_meant(table.name) {
+        return None;
+    }
     if owner.child(table.name).is_none() {
         let (owner_name, name) = (words(owner.name()), table.name);
         owner.fault(format!(
@@ -219,7 +222,9 @@ fn check_foreign(action: &Fields<'_>, kind: &str) {
 /// The block that the type of an action demands.
 fn needed_block<'a>(action: &Fields<'a>, table: &'static Table) -> Option<Fields<'a>> {
     if action.child(table.name).is_none() {
-        action.fault(format!("the action needs a `{0}` block; allowed: {0} {{ … }}", table.name));
+        if !action.is_meant(table.name) {
+            action.fault(format!("the action needs a `{0}` block; allowed: {0} {{ … }}", table.name));
+        }
         return None;
     }
     Some(action.open_child(table))
@@ -281,6 +286,9 @@ fn forward(context: &Context<'_>, action: &Fields<'_>, groups: &Groups<'_, '_>) 
     let forward = action.open_child(&FORWARD);
     let blocks = forward.open_children(&FORWARD_TARGET_GROUP);
     let stickiness = group_stickiness(&forward.open_child(&FORWARD_STICKINESS));
+    if blocks.is_empty() && forward.is_meant(FORWARD_TARGET_GROUP.name) {
+        return None;
+    }
     if blocks.is_empty() {
         forward.fault("`forward` needs a `target_group` block; allowed: target_group { arn = … }");
         return None;

@@ -11,7 +11,7 @@ use super::{
     raw::{RawBlock, RawExpression},
     schema::{Attribute, Kind, Table},
     source::Place,
-    value::{TERRAFORM_VALUES, shown},
+    value::{TERRAFORM_VALUES, Value, shown},
 };
 use crate::model::{BalancerSettings, KernelAssist, LogFormat, LogLevel};
 
@@ -203,7 +203,11 @@ fn admin_address(fields: &Fields<'_>) -> Option<SocketAddr> {
 }
 
 fn admin_hosts(fields: &Fields<'_>) -> Vec<String> {
-    let items = fields.list("admin_hosts");
+    let items = match fields.value("admin_hosts") {
+        // One name, or any.
+        Some((Value::Text(host), place)) => vec![(Value::Text(host), place)],
+        _ => fields.list("admin_hosts"),
+    };
     let allowed = fields.allowed("admin_hosts");
     if items.len() > MAX_ADMIN_HOSTS {
         fields
@@ -213,6 +217,7 @@ fn admin_hosts(fields: &Fields<'_>) -> Vec<String> {
         .into_iter()
         .filter_map(|(value, place)| {
             let host = value.as_text().map(|text| text.trim_matches(['[', ']']).to_ascii_lowercase());
+            let host = host.map(|host| host.strip_suffix('.').unwrap_or(&host).to_owned());
             let is_host = |host: &String| {
                 let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
                 let is_name = (1..=253).contains(&host.len()) && host.bytes().all(plain);

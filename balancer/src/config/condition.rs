@@ -145,7 +145,7 @@ const KINDS: [&Table; 6] =
 /// Reads the conditions of a rule.
 pub(super) fn build_all(rule: &Fields<'_>) -> Vec<Condition> {
     let blocks = rule.open_children(&CONDITION);
-    if blocks.is_empty() {
+    if blocks.is_empty() && !rule.is_meant(CONDITION.name) {
         rule.fault("A condition must be specified; allowed: 1 to 5 `condition` blocks");
     }
     let mut conditions = Vec::new();
@@ -155,6 +155,12 @@ pub(super) fn build_all(rule: &Fields<'_>) -> Vec<Condition> {
             KINDS.into_iter().filter(|table| block.child(table.name).is_some()).collect();
         let &[kind] = kinds.as_slice() else {
             let names: Vec<&str> = KINDS.iter().map(|table| table.name).collect();
+            // What is written may be meant to be it, and is a fault of its own.
+            if kinds.is_empty()
+                && (block.is_written("field") || names.iter().any(|name| block.is_meant(name)))
+            {
+                continue;
+            }
             block.fault(format!(
                 "a condition holds {}; allowed: one of {}",
                 if kinds.is_empty() { "nothing" } else { "several kinds" },
@@ -193,19 +199,20 @@ fn condition(block: &Fields<'_>, kind: &'static Table) -> Condition {
 
 /// `values` or `regex_values`: one of them.
 fn patterns(fields: &Fields<'_>, is_pattern: fn(&str) -> bool) -> Vec<TextPattern> {
-    let is_empty = matches!(fields.value("values"), Some((Value::List(items), _)) if items.is_empty());
-    let has_values = fields.is_given("values") && !is_empty;
-    if has_values && fields.is_given("regex_values") {
+    // An empty list beside the other is what modules write for none.
+    let is_empty =
+        |name: &str| matches!(fields.value(name), Some((Value::List(items), _)) if items.is_empty());
+    let has_values = fields.is_given("values") && !is_empty("values");
+    let has_regex =
+        fields.is_given("regex_values") && !(is_empty("regex_values") && fields.is_given("values"));
+    if has_values && has_regex {
         let message = "`regex_values` stands beside `values`; allowed: one of them, or a rule for each";
         fields.fault_at("regex_values", message);
     }
-    let written = if fields.is_given("regex_values") && !has_values {
-        Vec::new()
-    } else {
-        texts(fields, "values", MAX_VALUE, is_pattern)
-    };
+    let written =
+        if has_regex && !has_values { Vec::new() } else { texts(fields, "values", MAX_VALUE, is_pattern) };
     let mut patterns: Vec<TextPattern> = written.into_iter().map(TextPattern::Wildcard).collect();
-    if fields.is_given("regex_values") {
+    if has_regex {
         for (text, place) in entries(fields, "regex_values", MAX_VALUE, is_visible) {
             match check_regex(&text) {
                 Ok(()) => patterns.push(TextPattern::Regex(text)),
@@ -289,7 +296,9 @@ fn parameter(fields: &Fields<'_>) -> QueryPattern {
         }
         Some(text)
     };
-    QueryPattern { key: part("key"), value: part("value").unwrap_or_default() }
+    // An empty key is what Terraform's provider takes for none.
+    let has_key = fields.value("key").is_some_and(|(value, _)| value.as_text().as_deref() != Some(""));
+    QueryPattern { key: if has_key { part("key") } else { None }, value: part("value").unwrap_or_default() }
 }
 
 /// ALB's quotas of a rule.

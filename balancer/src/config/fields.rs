@@ -16,6 +16,9 @@ use super::{
 /// Protocols of the load balancers that this is none of.
 const OTHER_BALANCERS: [&str; 7] = ["TCP", "UDP", "TLS", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE"];
 
+/// Most attributes and blocks that are looked at for what they may be meant to be.
+const MAX_MEANT: usize = 50;
+
 /// What reading needs everywhere.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
@@ -186,9 +189,26 @@ impl<'a> Fields<'a> {
         self.table.name
     }
 
+    /// Whether something in the block, which is a fault of its own, may be meant to be this attribute or block: it is
+    /// written as the other of the two, with another spelling, or as `dynamic`. Then it is not missing.
+    pub(super) fn is_meant(&self, name: &str) -> bool {
+        let Some(body) = self.block.map(|block| &block.body) else { return false };
+        let is_other = |other: &str| {
+            self.table.attribute(other).is_none()
+                && self.table.child(other).is_none()
+                && suggest::nearest(other, [name]).is_some()
+        };
+        body.attributes.iter().take(MAX_MEANT).any(|attribute| {
+            (attribute.name == name && self.table.attribute(name).is_none()) || is_other(&attribute.name)
+        }) || body.blocks.iter().take(MAX_MEANT).any(|child| {
+            let is_dynamic = child.kind == "dynamic" && child.labels.iter().any(|(label, _)| label == name);
+            is_dynamic || (child.kind == name && self.table.child(name).is_none()) || is_other(&child.kind)
+        })
+    }
+
     /// Notes a fault when an attribute is not given, or given as nothing.
     pub(super) fn require(&self, name: &str) {
-        if self.is_unset(name) {
+        if self.is_unset(name) && !self.is_meant(name) {
             let allowed = self.allowed(name);
             self.fault(format!("{} needs `{name}`; allowed: {allowed}", self.table.name));
         }

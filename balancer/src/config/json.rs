@@ -3,7 +3,10 @@
 
 use std::fmt::Write;
 
-use super::{raw::Number, value::Value};
+use super::{
+    raw::Number,
+    value::{Value, number_text},
+};
 
 /// Deepest nesting, as in HCL.
 const MAX_DEPTH: usize = 64;
@@ -243,12 +246,10 @@ fn write_value(value: &Value, text: &mut String) -> Result<(), String> {
     match value {
         Value::Null => text.push_str("null"),
         Value::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
-        Value::Number(number) => {
-            match number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 1e15) {
-                Some(whole) => write_display(format_args!("{whole:.0}"), text),
-                None => write_display(format_args!("{number}"), text),
-            }
-        }
+        Value::Number(number) => text.push_str(
+            &number_text(*number)
+                .ok_or_else(|| format!("{value} cannot be written; allowed: a number below 2^64"))?,
+        ),
         Value::Text(content) => write_text(content, text),
         Value::List(items) => {
             text.push('[');
@@ -371,6 +372,13 @@ mod tests {
         let written = encode(&value).unwrap();
         assert_eq!(written, r#"{"a":"\u003cé\u003e\u0026\"\\\n\u0001","b":1,"c":{"D":2.5,"d":null}}"#);
         assert!(encode(&Value::Reference(vec!["aws_lb".into(), "a".into()])).is_err());
+        for (float, text) in
+            [(1e20, "100000000000000000000"), (-1e3, "-1000"), (0.1, "0.1"), (1e-7, "0.0000001")]
+        {
+            assert_eq!(encode(&number(float)).as_deref(), Ok(text));
+        }
+        assert_eq!(encode(&Value::Number(Number::from(u64::MAX))).as_deref(), Ok("18446744073709551615"));
+        assert!(encode(&number(1e300)).unwrap_err().contains("too large"));
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use hcl_edit::{
     expr::{Expression, ObjectKey, Traversal, TraversalOperator, UnaryOperator},
     parser::{parse_expr, parse_template},
     structure::{Block, Body, Structure},
-    template::Element,
+    template::{Element, Strip},
 };
 
 pub(super) use hcl_edit::Number;
@@ -125,7 +125,7 @@ pub(super) fn convert(body: &Body, text: &str, file: usize, base: usize) -> RawB
 /// What is wrong with it.
 pub(super) fn template(text: &str, place: Place) -> Result<RawExpression, String> {
     let template = parse_template(text).map_err(|error| error.message().to_owned())?;
-    Ok(convert_elements(template.iter(), Origin::Within(place), place))
+    Ok(convert_elements(template.iter(), Blanks::All, Origin::Within(place), place))
 }
 
 fn convert_body(body: &Body, origin: Origin<'_>, near: Place) -> RawBody {
@@ -172,9 +172,11 @@ fn convert_expression(expression: &Expression, origin: Origin<'_>, near: Place) 
         Expression::Bool(value) => RawExpression::Bool(*value.value()),
         Expression::Number(number) => RawExpression::Number(*number.value()),
         Expression::String(text) => RawExpression::Text(text.value().clone()),
-        Expression::StringTemplate(template) => convert_elements(template.iter(), origin, near),
+        Expression::StringTemplate(template) => convert_elements(template.iter(), Blanks::All, origin, near),
         // Its indentation is taken off by the parser where it begins with `<<-`.
-        Expression::HeredocTemplate(heredoc) => convert_elements(heredoc.template.iter(), origin, near),
+        Expression::HeredocTemplate(heredoc) => {
+            convert_elements(heredoc.template.iter(), Blanks::OfLine, origin, near)
+        }
         Expression::Array(array) => {
             RawExpression::List(array.iter().map(|item| convert_value(item, origin, near)).collect())
         }
@@ -231,18 +233,57 @@ fn convert_key(key: &ObjectKey, origin: Origin<'_>, near: Place) -> RawExpressio
     }
 }
 
+/// Which blanks of the text beside it a strip marker (`${~ … ~}`) takes away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Blanks {
+    /// All there are.
+    All,
+    /// Those in the line of the marker, with its end: a heredoc is read line by line.
+    OfLine,
+}
+
+impl Blanks {
+    fn strip_end(self, text: &mut String) {
+        let line = if self == Self::All { 0 } else { text.rfind('\n').map_or(0, |newline| newline + 1) };
+        let kept = text.get(line..).unwrap_or_default().trim_end().len();
+        text.truncate(line + kept);
+    }
+
+    fn strip_start(self, text: &str) -> &str {
+        let line =
+            if self == Self::All { text.len() } else { text.find('\n').map_or(text.len(), |end| end + 1) };
+        let blanks = text.get(..line).unwrap_or_default();
+        text.get(line - blanks.trim_start().len()..).unwrap_or_default()
+    }
+}
+
 fn convert_elements<'e>(
     elements: impl Iterator<Item = &'e Element>,
+    blanks: Blanks,
     origin: Origin<'_>,
     near: Place,
 ) -> RawExpression {
-    let mut parts: Vec<RawExpression> = elements
-        .map(|element| match element {
-            Element::Literal(text) => RawExpression::Text(text.value().clone()),
-            Element::Interpolation(inner) => convert_expression(&inner.expr, origin, near),
+    let mut parts: Vec<RawExpression> = Vec::new();
+    let mut is_stripped = false;
+    for element in elements {
+        let part = match element {
+            Element::Literal(text) => {
+                let text = text.value().as_str();
+                RawExpression::Text(if is_stripped { blanks.strip_start(text) } else { text }.to_owned())
+            }
+            Element::Interpolation(inner) => {
+                if let (Strip::Start | Strip::Both, Some(RawExpression::Text(text))) =
+                    (inner.strip, parts.last_mut())
+                {
+                    blanks.strip_end(text);
+                }
+                convert_expression(&inner.expr, origin, near)
+            }
             Element::Directive(_) => RawExpression::Other("a template directive", Vec::new()),
-        })
-        .collect();
+        };
+        parts.push(part);
+        is_stripped = matches!(element, Element::Interpolation(inner) if matches!(inner.strip, Strip::End | Strip::Both));
+    }
     match parts.as_slice() {
         [] => RawExpression::Text(String::new()),
         [RawExpression::Text(_)] => parts.remove(0),

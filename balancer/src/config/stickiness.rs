@@ -96,7 +96,7 @@ pub(super) fn build(fields: &Fields<'_>) -> Option<StickinessSettings> {
     let prefix = cookie_prefix(fields);
     let settings = StickinessSettings {
         kind: kind(fields, enabled, &prefix),
-        duration_seconds: u32::try_from(fields.whole("cookie_duration")).unwrap_or(u32::MAX),
+        duration_seconds: duration(fields, enabled),
         attributes: cookie_attributes(fields, prefix),
         renewal: match fields.choice("cookie_renewal") {
             "when_due" => CookieRenewal::WhenDue,
@@ -106,6 +106,15 @@ pub(super) fn build(fields: &Fields<'_>) -> Option<StickinessSettings> {
         extras: extras(fields),
     };
     (enabled && fields.place().is_some()).then_some(settings)
+}
+
+/// 0 is what Terraform's provider takes for a duration where there is no stickiness.
+fn duration(fields: &Fields<'_>, enabled: bool) -> u32 {
+    let is_zero = || fields.value("cookie_duration").is_some_and(|(value, _)| value.as_whole() == Some(0));
+    if !enabled && is_zero() {
+        return 1;
+    }
+    u32::try_from(fields.whole("cookie_duration")).unwrap_or(u32::MAX)
 }
 
 /// Those of this block; the group's own are added where the group is read.

@@ -69,7 +69,7 @@ impl Value {
     pub(super) fn as_text(&self) -> Option<String> {
         match self {
             Self::Text(text) => Some(text.clone()),
-            Self::Number(number) if !is_huge(*number) => Some(number.to_string()),
+            Self::Number(number) => number_text(*number),
             Self::Bool(value) => Some(value.to_string()),
             _ => None,
         }
@@ -95,6 +95,16 @@ impl fmt::Display for Value {
 /// Whether it stands for a number that was beyond the parser.
 pub(super) fn is_huge(number: Number) -> bool {
     number.as_f64().is_some_and(|number| number.abs() >= HUGE)
+}
+
+/// A number as text, in digits alone as Terraform has it; nothing for one that was beyond the parser.
+pub(super) fn number_text(number: Number) -> Option<String> {
+    if is_huge(number) {
+        return None;
+    }
+    let whole = || number.as_u64().map(|whole| whole.to_string());
+    let negative = || number.as_i64().map(|whole| whole.to_string());
+    whole().or_else(negative).or_else(|| number.as_f64().map(|float| float.to_string()))
 }
 
 /// A user's text in quotes for a message: shortened, and with control characters escaped.

@@ -99,6 +99,15 @@ fn in_words(text: &str, at: usize, said: &str) -> Option<String> {
     if said == "expected `]`" && begins_value {
         return Some("syntax error: a `,` is missing before this; allowed: `[a, b]`".to_owned());
     }
+    if said.contains("redefined attribute") {
+        let name: String =
+            rest.chars().take_while(|letter| letter.is_alphanumeric() || "_-".contains(*letter)).collect();
+        return Some(format!("syntax error: `{name}` is given twice in the block; allowed: once"));
+    }
+    // `targets = [10.0.0.1:80]`
+    if said.starts_with("expected `]`") && rest.starts_with(['.', ':']) {
+        return Some("syntax error: addresses and names are texts; allowed: `[\"a\", \"b\"]`".to_owned());
+    }
     // `stickiness { type = "lb_cookie" enabled = true }`
     said.starts_with("invalid block body")
         .then(|| format!("syntax error: {said} (several attributes in a block need a line each)"))

@@ -12,7 +12,10 @@ mod walk;
 
 use std::{fs::File, io, path::Path};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, chownat, fstat, openat};
+use rustix::{
+    fs::{AtFlags, FileType, Mode, OFlags, Stat, chownat, fstat, openat},
+    io::Errno,
+};
 
 pub use self::{fault::Fault, folder::Folder};
 use self::{
@@ -51,6 +54,12 @@ pub fn append(path: &Path, mode: u32, owner: Option<Owner>) -> io::Result<File> 
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(error),
             },
+            // What the system calls "No such device or address".
+            Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
+                return Err(io::Error::other(
+                    "it is a named pipe that nobody reads, or a device that is not there",
+                ));
+            }
             Err(error) => return Err(error),
         };
         if !made {

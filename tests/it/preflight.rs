@@ -58,6 +58,14 @@ fn what_a_start_would_be_refused_for_is_found() {
     refused(&config(), "state/stickiness.key: cannot open", |folder| {
         fs::write(folder.join("state"), "").unwrap()
     });
+    refused(&config(), "state can be changed by others than its owner", |folder| {
+        fs::create_dir(folder.join("state")).unwrap();
+        fs::set_permissions(folder.join("state"), fs::Permissions::from_mode(0o777)).unwrap();
+    });
+    refused(&config(), "stickiness.key: it is a symbolic link that leads nowhere", |folder| {
+        fs::create_dir(folder.join("state")).unwrap();
+        std::os::unix::fs::symlink("nowhere", folder.join("state/stickiness.key")).unwrap();
+    });
     refused(&config(), "run is no folder", |folder| fs::write(folder.join("run"), "").unwrap());
     refused(&log_at("FOLDER/none/access.log"), "there is no folder", |_| {});
     refused(&log_at("FOLDER/logs"), "logs: it is a folder", |folder| {

@@ -2,7 +2,7 @@
 //! and logs. And what it would get and a reload, as that user, would not.
 //! Must not know: how any of it is opened or made.
 
-use std::{collections::BTreeSet, fs, io, path::Path};
+use std::{collections::BTreeSet, fs, io, os::unix::fs::FileTypeExt as _, path::Path};
 
 use rustix::{
     fs::{Access, access},
@@ -12,6 +12,7 @@ use rustix::{
 use super::privileges::Account;
 use crate::{
     model::{Authorities, Configuration, LogDestination, MutualAuthentication},
+    safe_file::Owner,
     stickiness::Keyring,
 };
 
@@ -33,7 +34,8 @@ pub fn look(configuration: &Configuration, path: &Path) -> Findings {
         .user
         .as_deref()
         .and_then(|name| Account::find(name).map_err(|error| findings.refused.push(error.to_string())).ok());
-    look_at_keys(&settings.key_path(), &mut findings);
+    let owner = account.as_ref().and_then(Account::owner);
+    look_at_keys(&settings.key_path(), owner, &mut findings);
     look_at_folder("runtime_dir", &settings.runtime_dir, &mut findings);
     for destination in logs(configuration) {
         look_at_log(&destination, &mut findings);
@@ -55,7 +57,7 @@ impl Findings {
     }
 }
 
-fn look_at_keys(path: &Path, findings: &mut Findings) {
+fn look_at_keys(path: &Path, owner: Option<Owner>, findings: &mut Findings) {
     if !geteuid().is_root()
         && let Err(error) = access(path, Access::READ_OK)
         && error == rustix::io::Errno::ACCESS
@@ -65,7 +67,10 @@ fn look_at_keys(path: &Path, findings: &mut Findings) {
     }
     match Keyring::load(path) {
         Ok(Some(_)) => {}
-        Ok(None) => look_at_folder("the folder of the key file", path.parent().unwrap_or(path), findings),
+        Ok(None) => match Keyring::could_be_made(path, owner) {
+            Err(error) => findings.note(error.to_string()),
+            Ok(()) => look_at_folder("the folder of the key file", path.parent().unwrap_or(path), findings),
+        },
         Err(error) => findings.refused.push(error.to_string()),
     }
 }
@@ -104,9 +109,15 @@ fn look_at_log(destination: &LogDestination, findings: &mut Findings) {
     let wrong = |why: &dyn std::fmt::Display| format!("cannot write a log to {}: {why}", path.display());
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => findings.refused.push(wrong(&"it is a folder")),
-        Ok(_) => {
+        Ok(found) => {
             if let Err(error) = access(path, Access::WRITE_OK) {
                 findings.note(wrong(&io::Error::from(error)));
+            } else if found.file_type().is_fifo() {
+                // To open and close it would tell its reader that the log has ended.
+                let path = path.display();
+                findings
+                    .warnings
+                    .push(format!("log {path}: a named pipe, which somebody has to read before the start"));
             }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

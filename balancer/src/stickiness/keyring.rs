@@ -201,6 +201,14 @@ impl Keyring {
         file::load_or_create(path, owner)
     }
 
+    /// Looks whether [`Self::load_or_create`] could make a file that is not there, and makes nothing.
+    ///
+    /// # Errors
+    /// A link that leads nowhere is in its place, or others than `owner` can change the folder it is to be made in.
+    pub fn could_be_made(path: &Path, owner: Option<Owner>) -> Result<(), KeyringError> {
+        file::could_be_made(path, owner)
+    }
+
     /// The ring of the file at `path`; none when there is no file.
     ///
     /// # Errors

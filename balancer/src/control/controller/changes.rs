@@ -35,9 +35,7 @@ fn between(old: &Configuration, new: &Configuration) -> Vec<String> {
     let balancers = |of: &Configuration| {
         by(of.load_balancers.iter().map(|balancer| (balancer.name.clone(), balancer.clone())))
     };
-    compare("load balancer", &balancers(old), &balancers(new), &mut out, |_: &LoadBalancer, _| {
-        "settings".to_owned()
-    });
+    compare("load balancer", &balancers(old), &balancers(new), &mut out, balancer_difference);
     let listeners = |of: &Configuration| {
         by(of.listeners.iter().map(|listener| {
             let name = format!("{} at {}", listener.name, listener.address);
@@ -138,6 +136,47 @@ impl Comparable {
     }
 }
 
+/// `settings`, and which of them differ, where their names are known.
+fn settings(differ: &[(&str, bool)]) -> String {
+    let names: Vec<&str> = differ.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect();
+    if names.is_empty() { "settings".to_owned() } else { format!("settings ({})", names.join(", ")) }
+}
+
+fn balancer_difference(old: &LoadBalancer, new: &LoadBalancer) -> String {
+    settings(&[
+        ("idle_timeout", old.idle_timeout != new.idle_timeout),
+        ("client_keep_alive", old.client_keep_alive != new.client_keep_alive),
+        ("connect_timeout", old.connect_timeout != new.connect_timeout),
+        ("xff_header_processing_mode", old.xff_mode != new.xff_mode),
+        ("enable_xff_client_port", old.xff_client_port != new.xff_client_port),
+        (
+            "enable_tls_version_and_cipher_suite_headers",
+            old.tls_version_and_cipher_suite != new.tls_version_and_cipher_suite,
+        ),
+        ("preserve_host_header", old.preserve_host_header != new.preserve_host_header),
+        ("drop_invalid_header_fields", old.drop_invalid_header_fields != new.drop_invalid_header_fields),
+        ("desync_mitigation_mode", old.desync_mitigation_mode != new.desync_mitigation_mode),
+        ("upgrade_protocols", old.upgrade_protocols != new.upgrade_protocols),
+        ("access_logs", old.access_logs != new.access_logs),
+        ("health_check_logs", old.health_check_logs != new.health_check_logs),
+    ])
+}
+
+fn group_settings(old: &TargetGroup, new: &TargetGroup) -> String {
+    settings(&[
+        ("port", old.port != new.port),
+        ("protocol", old.tls != new.tls),
+        ("protocol_version", old.protocol_version != new.protocol_version),
+        ("load_balancing_algorithm_type", old.algorithm != new.algorithm),
+        ("load_balancing_anomaly_mitigation", old.anomaly_mitigation != new.anomaly_mitigation),
+        ("slow_start", old.slow_start != new.slow_start),
+        ("target_group_health", old.minimum_healthy != new.minimum_healthy),
+        ("deregistration_delay", old.deregistration_delay != new.deregistration_delay),
+        ("stickiness", old.stickiness != new.stickiness),
+        ("health_check", old.health_check != new.health_check),
+    ])
+}
+
 fn group_difference(old: &TargetGroup, new: &TargetGroup) -> String {
     let names = |of: &TargetGroup, without: &TargetGroup| {
         let differing = of.targets.iter().filter(|target| !without.targets.contains(target));
@@ -159,7 +198,7 @@ fn group_difference(old: &TargetGroup, new: &TargetGroup) -> String {
     if (TargetGroup { targets: Vec::new(), ..old.clone() })
         != (TargetGroup { targets: Vec::new(), ..new.clone() })
     {
-        parts.push("settings".to_owned());
+        parts.push(group_settings(old, new));
     }
     if parts.is_empty() {
         parts.push("order of targets".to_owned());

@@ -16,6 +16,9 @@ pub enum KeyFileFault {
     /// A directory, a device, a socket …
     #[error("not a regular file")]
     NotAFile,
+    /// A link to what is not there: nothing is made behind it.
+    #[error("it is a symbolic link that leads nowhere")]
+    Dangling,
     /// Others than the owner may read or write it.
     #[error("mode {mode:04o} lets others than its owner read or write it; allowed is 0600 or less (chmod 600 {})",
         path.display())]
@@ -56,7 +59,7 @@ pub(super) fn load_or_create(path: &Path, owner: Option<Owner>) -> Result<Keyrin
                     file = %path.display(),
                     "a key file was made anew: cookies of other secrets count as absent from now on"
                 );
-                load(path, owner)?.ok_or_else(|| tried("cannot open")(io::ErrorKind::NotFound.into()))
+                load(path, owner)?.ok_or(KeyFileFault::Dangling)
             }
         })
         .map_err(|fault| KeyringError::File { path: path.to_path_buf(), fault })
@@ -64,6 +67,23 @@ pub(super) fn load_or_create(path: &Path, owner: Option<Owner>) -> Result<Keyrin
 
 pub(super) fn load_existing(path: &Path) -> Result<Option<Keyring>, KeyringError> {
     load(path, None).map_err(|fault| KeyringError::File { path: path.to_path_buf(), fault })
+}
+
+/// Whether a file that is not there could be made for `owner`. Makes nothing. What the system would say of folders that
+/// are not there, or cannot be looked into, is not found out.
+pub(super) fn could_be_made(path: &Path, owner: Option<Owner>) -> Result<(), KeyringError> {
+    let refused = |fault| KeyringError::File { path: path.to_path_buf(), fault };
+    if path.symlink_metadata().is_ok() {
+        return Err(refused(KeyFileFault::Dangling));
+    }
+    let Some(nearest) = path.ancestors().skip(1).find(|folder| folder.is_dir()) else { return Ok(()) };
+    let Ok(folder) = Folder::open(nearest) else { return Ok(()) };
+    // In a folder that many use a folder of one's own is safe.
+    let is_shared = Some(nearest) != path.parent() && folder.is_sticky().unwrap_or(false);
+    match folder.demand_private(owner) {
+        Err(error) if !is_shared => Err(refused(tried("cannot make it")(error))),
+        _ => Ok(()),
+    }
 }
 
 /// The ring of an existing file, which is then `owner`'s; `None` when there is no file.
@@ -284,6 +304,34 @@ mod tests {
             let error = Keyring::load_or_create(path, None).unwrap_err();
             assert!(error.to_string().ends_with("not a regular file"), "{error}");
         }
+    }
+
+    #[test]
+    fn what_could_not_be_made_is_known_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = |path: &Path| {
+            let known = could_be_made(path, None).err().map(|error| error.to_string());
+            let found = Keyring::load_or_create(path, None).err().map(|error| error.to_string());
+            // The folder that is at fault may be one that would have been made.
+            let what = |text: &Option<String>| {
+                text.as_ref().map(|text| text.replace("/open/deeper can", "/open can"))
+            };
+            assert_eq!(what(&known), what(&found), "{}", path.display());
+            known.unwrap_or_default()
+        };
+        std::os::unix::fs::symlink("nowhere", folder.path().join("link")).unwrap();
+        assert!(
+            told(&folder.path().join("link")).ends_with("/link: it is a symbolic link that leads nowhere")
+        );
+        let open = folder.path().join("open");
+        fs::create_dir(&open).unwrap();
+        set_mode(&open, 0o777);
+        assert!(told(&open.join("keys")).contains("can be changed by others"));
+        assert!(told(&open.join("deeper/keys")).contains("can be changed by others"));
+        set_mode(&open, 0o1777);
+        assert!(told(&open.join("keys")).contains("can be changed by others"));
+        assert_eq!(told(&open.join("own/keys")), "");
+        assert_eq!(told(&folder.path().join("a/b/keys")), "");
     }
 
     #[test]

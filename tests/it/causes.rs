@@ -210,4 +210,14 @@ fn nobody_to_send_to_is_told_apart_from_nobody_who_answers() {
     assert_eq!(balancer.connect().get("/", "").status, 503);
     wait_for(&path, 1).remove(0).expect(&[("elb_status_code", "503"), ("error_reason", "NoTarget")]);
     assert_eq!(balancer.metric("balancer_failures_total{target_group=\"app\",cause=\"NoTarget\"}"), 1.0);
+    let told = || balancer.log().lines().filter(|line| line.contains("cause=\"NoTarget\"")).count();
+    until("the log tells of it", 10.0, || (told() > 0).then_some(()));
+    let log = balancer.log();
+    let line = log.lines().find(|line| line.contains("cause=\"NoTarget\"")).unwrap();
+    assert!(line.contains("WARN") && line.contains("target_group=app") && line.contains("503"), "{line}");
+    for _ in 0..200 {
+        assert_eq!(balancer.connect().get("/", "").status, 503);
+    }
+    assert!(told() <= 3, "{}", balancer.log());
+    assert!(balancer.metric("balancer_log_suppressed_total{kind=\"no_target\"}") >= 190.0);
 }

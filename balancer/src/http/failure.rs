@@ -6,6 +6,7 @@ use std::io;
 use super::{Context, attempts::Turned, entry::Entry, plan::Plan};
 use crate::{
     clock::monotonic_now,
+    target_group::GroupView,
     telemetry::{
         counters::{Cause, Fault},
         quiet::Kind,
@@ -49,6 +50,9 @@ impl Plan {
     /// The client is not given what the target should have answered: that is the end of it.
     #[cold]
     pub(super) fn count_failure(&self, context: &Context, cause: Cause) {
+        if let Some(group) = self.group() {
+            tell_refusal(group, cause);
+        }
         if let Some(shard) = self.group().and_then(|group| context.group_shard(group)) {
             shard.failures.count(cause);
         }
@@ -74,6 +78,39 @@ pub(super) fn turned_by(cause: Cause) -> Turned {
         Turned::Refused
     } else {
         Turned::Away
+    }
+}
+
+/// Tells of a group that no target of takes a request: of a target that fails one the target's own line tells.
+#[cold]
+pub(super) fn tell_refusal(group: &GroupView, cause: Cause) {
+    if !matches!(cause, Cause::NoTarget | Cause::StickyTargetUnhealthy) {
+        return;
+    }
+    let fault = Fault::from(cause);
+    if !group.runtime.refused.set(cause.as_str(), fault.to_string().into()) {
+        return Kind::NoTarget.leave_out();
+    }
+    if Kind::NoTarget.admits() {
+        tracing::warn!(
+            target_group = %group.settings.name,
+            cause = cause.as_str(),
+            "a request was answered 503: {fault}"
+        );
+    }
+}
+
+/// The same of an action none of whose groups takes clients.
+#[cold]
+pub(super) fn tell_refusal_by_weight(listener: &str) {
+    let cause = Cause::NoTargetGroup;
+    if Kind::NoTarget.admits() {
+        tracing::warn!(
+            listener,
+            cause = cause.as_str(),
+            "a request was answered 503: {}",
+            Fault::from(cause)
+        );
     }
 }
 

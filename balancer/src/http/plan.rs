@@ -9,6 +9,7 @@ use super::{
     attempts::Reach,
     context::Taken,
     entry::Entry,
+    failure,
     forward::{self, Route, Target},
     pick::{pick, spill},
     tried::Tried,
@@ -255,7 +256,10 @@ impl Plan {
             context.listener_shard(listener).group_decision(decision.outcome.index());
         }
         // No client has a group yet, and none has a weight: nobody is there.
-        let place = routed.place.ok_or_else(|| refuse(Cause::NoTargetGroup))?;
+        let place = routed.place.ok_or_else(|| {
+            failure::tell_refusal_by_weight(&listener.name);
+            refuse(Cause::NoTargetGroup)
+        })?;
         let group_choice = routed.decision.map(|decision| GroupChoice {
             listener: listener.id,
             action: chosen.place,
@@ -269,6 +273,7 @@ impl Plan {
         entry.group(&group.settings.name);
         let shard = context.group_shard(group);
         let refuse = |cause| {
+            failure::tell_refusal(group, cause);
             shard.inspect(|shard| shard.failures.count(cause));
             refuse(cause)
         };

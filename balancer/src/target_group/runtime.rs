@@ -93,6 +93,8 @@ impl TargetRuntime {
 /// in sequence over all of them.
 #[derive(Debug)]
 pub struct GroupRuntime {
+    /// Why a request was last refused for want of a target.
+    pub refused: LastErrorNote,
     turn: AtomicU32,
     shards: Box<[GroupShard]>,
     marks: RandomState,
@@ -103,6 +105,7 @@ impl GroupRuntime {
     #[must_use]
     pub fn new(workers: usize) -> Self {
         Self {
+            refused: LastErrorNote::default(),
             turn: AtomicU32::new(0),
             shards: (0..workers).map(|_| GroupShard::default()).collect(),
             marks: RandomState::new(),

@@ -22,6 +22,8 @@ const WINDOW: Duration = Duration::from_secs(10);
 pub enum Kind {
     /// A target failed a request.
     TargetFailure,
+    /// No target takes a request.
+    NoTarget,
     /// A TLS handshake with a client failed.
     ClientTls,
     /// A client violated HTTP/2.
@@ -42,8 +44,9 @@ static SHARES: [Share; Kind::ALL.len()] = [const { Share::new() }; Kind::ALL.len
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::TargetFailure,
+        Self::NoTarget,
         Self::ClientTls,
         Self::ClientHttp2,
         Self::ClientRequest,
@@ -58,6 +61,7 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::TargetFailure => "target_failure",
+            Self::NoTarget => "no_target",
             Self::ClientTls => "client_tls",
             Self::ClientHttp2 => "client_http2",
             Self::ClientRequest => "client_request",

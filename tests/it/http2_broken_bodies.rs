@@ -139,9 +139,8 @@ fn a_body_that_breaks_off_later_ends_at_once() {
         let _ = gate.lock().unwrap().recv();
         Answer::Close
     });
-    let balancer = Balancer::start(
-        &Config::with(Group::of("app", &[target.address.clone()]).unchecked()).workers(1).http2(),
-    );
+    let balancer =
+        Balancer::start(&Config::with(Group::new("app", &[&target]).unchecked()).workers(1).http2());
     let mut connection = Connection::open(balancer.address);
     let waits = (0..3).map(|_| {
         let stream = connection.get("/", &[]);

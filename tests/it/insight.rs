@@ -44,7 +44,7 @@ fn a_reload_tells_what_it_changes() {
     assert!(told(&["listener web", "rule", "added"]), "{changes:?}");
     assert!(told(&["load balancer main", "settings (idle_timeout)"]), "{changes:?}");
     assert_eq!(changes.len(), 3, "{changes:?}");
-    let sticky = Group::of("app", &[second.address.clone()]).lb_cookie();
+    let sticky = Group::new("app", &[&second]).lb_cookie();
     balancer.reload(&Config::with(sticky).rule(7, &condition, "app").attribute("idle_timeout = 7"));
     let log = balancer.log();
     assert!(log.contains("changed: target group app: settings (stickiness)"), "{log}");

@@ -631,10 +631,25 @@ fn what_is_written_wrong_is_not_missing_as_well() {
             format!("port = 80\n{}", action.replace("fixed_response {", "fixed_respons {")),
             "x.hcl:5:1: unknown block `fixed_respons` (did you mean `fixed_response`?)",
         ),
+        (
+            "port = 80\ndefault_action {\ntype = \"jwt-validation\"\njwt_validation {\nissuer = \"x\"\n}\n}"
+                .to_owned(),
+            "x.hcl:4:8: `type` = \"jwt-validation\" is not supported by this version",
+        ),
     ] {
         let faults = parse(&format!("listener \"a\" {{\n{listener}\n}}\n")).unwrap_err();
         assert!(faults.starts_with(begin) && faults.lines().count() == 1, "{listener}\n{faults}");
     }
+    let counted = "target_group \"t\" {\ncount = 2\nport = 80\n}\nlistener \"a\" {\nport = 80\ndefault_action {\n\
+                   type = \"forward\"\ntarget_group_arn = target_group.t[0].arn\n}\n}\n";
+    let faults = parse(counted).unwrap_err();
+    assert!(
+        faults.starts_with("x.hcl:2:1: `count` is not supported") && faults.lines().count() == 1,
+        "{faults}"
+    );
+    let uncounted = parse(&counted.replace("count = 2\n", "")).unwrap_err();
+    assert!(uncounted.contains("target_group.t[0].arn is no reference"), "{uncounted}");
+
     let missing = parse(&format!("listener \"a\" {{\nadress = \"::\"\n{action}\n}}\n")).unwrap_err();
     assert!(missing.contains("listener needs `port`") && missing.lines().count() == 2, "{missing}");
 

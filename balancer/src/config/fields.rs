@@ -97,6 +97,8 @@ impl<'a> Fields<'a> {
         }
         let message = match self.table.child(name) {
             Some(Child::Ignored(_) | Child::Repeated(_)) => return,
+            // What an action of a type is about that is refused by its name.
+            Some(Child::Unsupported(_)) if self.is_type_of(name) => return,
             Some(Child::Unsupported(_)) => unsupported_block(name),
             Some(Child::Block(_)) => match earlier {
                 Some(earlier) => format!(
@@ -120,6 +122,16 @@ impl<'a> Fields<'a> {
             },
         };
         self.context.faults.add(child.place, message);
+    }
+
+    /// Whether the block's type is written as the name of that block in it, but for hyphens.
+    fn is_type_of(&self, child: &str) -> bool {
+        self.table.attribute("type").is_some()
+            && self.is_wrong("type")
+            && self
+                .written("type")
+                .and_then(|attribute| self.context.scope.resolve(&attribute.value).ok()?.as_text())
+                .is_some_and(|text| text.replace('-', "_") == child)
     }
 
     fn check_only(&self, known: &Attribute) {

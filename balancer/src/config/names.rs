@@ -112,12 +112,25 @@ impl<'a> Names<'a> {
         };
         match outcome {
             Ok(index) => Some(index),
-            Err(_) if context.faults.is_partial() => None,
+            Err(_) if context.faults.is_partial() || self.is_of_several(value) => None,
             Err(wrong) => {
                 context.faults.add(place, format!("{wrong}; allowed: {}", self.known()));
                 None
             }
         }
+    }
+
+    /// Whether it is one of those that a block makes by `count` or `for_each`, which is that block's fault.
+    fn is_of_several(&self, value: &Value) -> bool {
+        let Value::Reference(path) = value else { return false };
+        let [kind, label, index, ..] = path.as_slice() else { return false };
+        let named = self.by_label.get(label.as_str()).and_then(|index| self.entries.get(*index));
+        index.starts_with('[')
+            && spellings(self.table.name).contains(kind)
+            && named.is_some_and(|named| {
+                let attributes = &named.found.block.body.attributes;
+                attributes.iter().any(|attribute| matches!(&*attribute.name, "count" | "for_each"))
+            })
     }
 
     fn resolve_text(&self, text: &str) -> Result<usize, String> {

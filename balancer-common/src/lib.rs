@@ -46,6 +46,9 @@ pub mod map {
     pub const SOCKETS: &str = "SOCKETS";
     /// Socket storage: a mark (`u32`) on sockets that must not be counted.
     pub const PROBES: &str = "PROBES";
+    /// Socket storage: [`CountedBytes`](super::CountedBytes) of connections that are open. Written by userspace, removed
+    /// when the connection closes.
+    pub const COUNTED: &str = "COUNTED";
 }
 
 /// Names of the programs in the object file.
@@ -96,9 +99,9 @@ pub struct TargetCounters {
     pub retransmits: u64,
     /// Smoothed round-trip time in microseconds over all connections of the endpoint. Kernel only.
     pub srtt_us: u64,
-    /// Payload bytes received from the endpoint, added when a connection closes.
+    /// Payload bytes received from the endpoint, added when a connection closes, but for what userspace has added before.
     pub bytes_in: u64,
-    /// Payload bytes the endpoint has acknowledged, added when a connection closes.
+    /// Payload bytes the endpoint has acknowledged, added in the same way.
     pub bytes_out: u64,
     /// Connections that are gone altogether.
     pub closed: u64,
@@ -138,6 +141,16 @@ pub struct SocketRecord {
     pub fins: u16,
     /// `bytes_received` when the peer had acknowledged our FIN and not yet sent its own.
     pub received_before_fin: u64,
+}
+
+/// What userspace has counted of a connection that is open: value of COUNTED.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CountedBytes {
+    /// Payload bytes received.
+    pub received: u64,
+    /// Payload bytes acknowledged.
+    pub acknowledged: u64,
 }
 
 /// [`SocketRecord::phase`]: nothing is counted any more.
@@ -181,6 +194,7 @@ const _: () = {
     assert!(core::mem::offset_of!(TargetCounters, endpoint) == 13 * 8);
     assert!(size_of::<Event>() == 8);
     assert!(size_of::<SocketRecord>() == 16);
+    assert!(size_of::<CountedBytes>() == 16);
     assert!(size_of::<StickyEntry>() == 32);
     assert!(size_of::<StickyBucket>() == 256);
     assert!(GENERATIONS <= 64, "one bit each in a word");

@@ -6,7 +6,8 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use balancer_common::{
-    EVENTS_BYTES, Event, MAX_SLOTS, OUTSTANDING_WORDS, SocketRecord, StickyBucket, TargetCounters, TargetKey,
+    CountedBytes, EVENTS_BYTES, Event, MAX_SLOTS, OUTSTANDING_WORDS, SocketRecord, StickyBucket,
+    TargetCounters, TargetKey,
 };
 
 const SLOTS: usize = MAX_SLOTS as usize;
@@ -31,6 +32,10 @@ pub static SOCKETS: SkStorage<SocketRecord> = SkStorage::new();
 /// Sockets that must not be counted. Written by userspace.
 #[btf_map]
 pub static PROBES: SkStorage<u32> = SkStorage::new();
+
+/// What userspace has counted of connections that are open. Written by userspace.
+#[btf_map]
+pub static COUNTED: SkStorage<CountedBytes> = SkStorage::new();
 
 /// Requests in flight. Kept here for userspace.
 #[btf_map]

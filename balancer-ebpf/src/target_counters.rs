@@ -27,11 +27,11 @@ use aya_ebpf::{
 };
 use aya_log_ebpf::{debug, warn};
 use balancer_common::{
-    EVENT_CONNECT_FAILED, EVENT_RESET, Event, FIN_RECEIVED, FIN_SENT, FIN_WAITED_FOR, PHASE_CLOSING,
-    PHASE_CONNECTING, PHASE_DONE, PHASE_OPEN, SocketRecord, TargetCounters, TargetKey,
+    CountedBytes, EVENT_CONNECT_FAILED, EVENT_RESET, Event, FIN_RECEIVED, FIN_SENT, FIN_WAITED_FOR,
+    PHASE_CLOSING, PHASE_CONNECTING, PHASE_DONE, PHASE_OPEN, SocketRecord, TargetCounters, TargetKey,
 };
 
-use crate::maps::{EVENTS, PROBES, SOCKETS, TARGET_COUNTERS, TARGETS};
+use crate::maps::{COUNTED, EVENTS, PROBES, SOCKETS, TARGET_COUNTERS, TARGETS};
 
 /// Address family of IPv4 (`AF_INET`).
 const IPV4: u32 = 2;
@@ -154,8 +154,9 @@ fn change_state(ctx: &SockOpsContext, socket: *mut bpf_sock) {
         note_fins(ctx, record, state);
         if state == BPF_TCP_CLOSE {
             record.phase = PHASE_DONE;
-            add!(counters, bytes_in, payload_received(ctx, record));
-            add!(counters, bytes_out, payload_acknowledged(ctx, record));
+            let counted = take_counted(socket);
+            add!(counters, bytes_in, payload_received(ctx, record).saturating_sub(counted.received));
+            add!(counters, bytes_out, payload_acknowledged(ctx, record).saturating_sub(counted.acknowledged));
             smooth_round_trip(ctx, counters);
             add!(counters, closed, 1);
         }
@@ -168,6 +169,17 @@ fn retransmit(ctx: &SockOpsContext, socket: *mut bpf_sock) {
     if let Some((_, counters)) = counted(socket.cast()) {
         add!(counters, retransmits, u64::from(ctx.arg(1)));
     }
+}
+
+/// What userspace has counted of the connection; it counts no more of it, as it finds nothing to change.
+#[inline(always)]
+fn take_counted(socket: *mut bpf_sock) -> CountedBytes {
+    let Some(counted) = stored(&COUNTED, socket.cast(), false) else { return CountedBytes::default() };
+    // SAFETY: `counted` is a value of COUNTED.
+    let counted = unsafe { *counted };
+    // SAFETY: the socket is the kernel's, alive and locked.
+    let _ = unsafe { COUNTED.delete(socket) };
+    counted
 }
 
 /// Keeps track of who has sent a FIN, for a FIN takes a number as if it were a byte (RFC 9293, section 3.4).

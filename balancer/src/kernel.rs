@@ -18,6 +18,7 @@ mod file_lock;
 mod generation;
 mod host_lock;
 mod instance;
+mod open_bytes;
 mod outstanding;
 mod slots;
 mod sys;
@@ -37,6 +38,7 @@ use balancer_common::{STICKY_BUCKET_WORDS, STICKY_ENTRIES_PER_BUCKET};
 use self::{
     bpf::{BpfError, KernelSide, Opened},
     generation::Generations,
+    open_bytes::OpenBytes,
     slots::Slots,
 };
 pub use self::{
@@ -45,6 +47,7 @@ pub use self::{
     error::KernelError,
     events::{EventSender, Events, TargetEvent, TargetEventKind},
     instance::InstanceFolder,
+    open_bytes::Told,
     outstanding::{Outstanding, OutstandingView},
     words::Words,
 };
@@ -156,14 +159,14 @@ impl Kernel {
     }
 
     fn with_kernel_side(folder: InstanceFolder, opened: Opened) -> Result<Self, KernelError> {
-        let Opened { side, words, sources, probes, unbroken, cgroup } = opened;
+        let Opened { side, words, sources, probes, open_bytes, unbroken, cgroup } = opened;
         if let Some(cgroup) = cgroup {
             cleanup::remember_cgroup(folder.folder(), &cgroup)?;
         }
         let (sender, events) = events::channel(Some(sources));
         let marker = ProbeMarker(Some(Arc::new(Mutex::new(probes))));
         let settle = |fingerprint| !unbroken || endpoint::counted_by_workers(fingerprint);
-        let (tables, generations, slots) = assemble(folder.folder(), words, true, settle)?;
+        let (tables, generations, slots) = assemble(folder.folder(), words, Some(open_bytes), settle)?;
         let (assist, events, side) = (Assist::Active, Some(events), Some(side));
         let files = None;
         Ok(Self { tables, assist, slots, generations, events, sender, side, files, marker, _folder: folder })
@@ -176,7 +179,7 @@ impl Kernel {
     ) -> Result<Self, KernelError> {
         let (words, files) = fallback::open(folder.folder(), sticky_words)?;
         let (sender, events) = events::channel(None);
-        let (tables, generations, slots) = assemble(folder.folder(), words, false, |_| true)?;
+        let (tables, generations, slots) = assemble(folder.folder(), words, None, |_| true)?;
         let (assist, events, marker) = (Assist::Off { reason }, Some(events), ProbeMarker(None));
         let (side, files) = (None, Some(files));
         Ok(Self { tables, assist, slots, generations, events, sender, side, files, marker, _folder: folder })
@@ -291,13 +294,13 @@ fn open_kernel_side(
 fn assemble(
     folder: &Folder,
     words: TableWords,
-    kernel_counts: bool,
+    open_bytes: Option<OpenBytes>,
     settle: impl Fn(u64) -> bool,
 ) -> Result<(Tables, Generations, Slots), KernelError> {
     let generations = Generations::claim(folder, words.outstanding)?;
     let tables = Tables {
         outstanding: generations.outstanding(),
-        counters: TargetCounters::new(words.counters, kernel_counts),
+        counters: TargetCounters::new(words.counters, open_bytes),
         sticky: words.sticky,
     };
     let slots = Slots::new(tables.counters.clone(), tables.outstanding.clone(), settle);

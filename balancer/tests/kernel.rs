@@ -18,12 +18,17 @@ mod support;
 use std::{
     io::{Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
+    os::fd::AsRawFd as _,
     sync::{Mutex, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use balancer::{
-    kernel::{Assist, CounterValues, Events, Kernel, KernelError, TargetEvent, TargetEventKind, cleanup},
+    id::Slot,
+    kernel::{
+        Assist, CounterValues, Events, Kernel, KernelError, TargetCounters, TargetEvent, TargetEventKind,
+        Told, cleanup,
+    },
     model::{Endpoint, KernelAssist},
 };
 
@@ -438,13 +443,55 @@ fn bytes_are_added_when_a_connection_closes() {
         }
         assert_eq!(counters.read(slot).bytes_in, 0);
         drop(stream);
-        eventually(|| {
-            let seen = counters.read(slot);
-            if (seen.bytes_out, seen.bytes_in) == (sent, received) {
-                Ok(())
-            } else {
-                Err(format!("{seen:?}"))
+        await_bytes(&counters, slot, sent, received);
+    });
+}
+
+/// Waits until so many bytes are counted.
+fn await_bytes(counters: &TargetCounters, slot: Slot, sent: u64, received: u64) {
+    eventually(|| {
+        let seen = counters.read(slot);
+        if (seen.bytes_out, seen.bytes_in) == (sent, received) { Ok(()) } else { Err(format!("{seen:?}")) }
+    });
+}
+
+#[test]
+fn bytes_of_an_open_connection_are_counted_when_asked_and_once() {
+    isolated("bytes_of_an_open_connection_are_counted_when_asked_and_once", |instance| {
+        let mut kernel = instance.open();
+        let counters = kernel.tables().counters;
+        for (round, ending) in
+            [Ending::ClientCloses, Ending::ServerCloses, Ending::ServerResets].into_iter().enumerate()
+        {
+            let server = Server::start(LOCALHOSTS[round % 2]);
+            let slot = kernel.claim_slot(&Endpoint::Tcp(server.address)).unwrap();
+            let mut stream = TcpStream::connect(server.address).unwrap();
+            let socket = stream.as_raw_fd();
+            assert_eq!(counters.count_open(slot, socket, Told::default()), None, "nothing has moved");
+            let mut reply = [0; support::REPLY];
+            let mut told = Told::default();
+            let (mut sent, mut received) = (0, 0);
+            for _ in 0..3 {
+                for _ in 0..10 {
+                    stream.write_all(&support::request(Ending::ClientCloses)).unwrap();
+                    stream.read_exact(&mut reply).unwrap();
+                    sent += support::request(Ending::ClientCloses).len() as u64;
+                    received += reply.len() as u64;
+                }
+                // What was sent last is acknowledged with the reply.
+                told = counters.count_open(slot, socket, told).expect("something has moved");
+                await_bytes(&counters, slot, sent, received);
+                assert_eq!(counters.count_open(slot, socket, told), None, "nothing has moved since");
             }
-        });
+            stream.write_all(&support::request(ending)).unwrap();
+            stream.read_exact(&mut reply).unwrap();
+            sent += support::request(ending).len() as u64;
+            received += reply.len() as u64;
+            if !matches!(ending, Ending::ClientCloses) {
+                assert!(matches!(stream.read(&mut reply), Ok(0) | Err(_)), "the server ends it");
+            }
+            drop(stream);
+            await_bytes(&counters, slot, sent, received);
+        }
     });
 }

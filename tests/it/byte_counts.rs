@@ -165,7 +165,9 @@ fn counts_at(target: &Target, go_on: &mpsc::Sender<()>, config: &Config) {
 #[test]
 fn bytes_of_a_target_are_counted_while_they_move() {
     let (target, go_on) = halting();
-    counts_at(&target, &go_on, &Config::new(&[&target]).kernel_assist("off"));
+    for assist in ["auto", "off"] {
+        counts_at(&target, &go_on, &Config::new(&[&target]).kernel_assist(assist));
+    }
     let folder = tempfile::tempdir().unwrap();
     let (go_on, serve) = halt();
     let target = Target::unix(&folder.path().join("socket"), serve);

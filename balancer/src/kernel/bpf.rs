@@ -25,7 +25,7 @@ use balancer_common::{COUNTER_WORDS, STICKY_BUCKET_WORDS, TargetKey, map, progra
 use self::pins::PinFolder;
 use super::{
     KernelError, TableWords, Words, cgroup, cgroup::Cgroup, cgroup::CgroupError, counters,
-    events::KernelSources, file_lock::FileLock, outstanding, sys,
+    events::KernelSources, file_lock::FileLock, open_bytes::OpenBytes, outstanding, sys,
 };
 
 use crate::id::Slot;
@@ -112,6 +112,7 @@ pub(super) struct Opened {
     pub(super) words: TableWords,
     pub(super) sources: KernelSources,
     pub(super) probes: SkStorage<MapData, u32>,
+    pub(super) open_bytes: OpenBytes,
     /// Whether every connection since the tables were made has been counted to its end, or still is.
     pub(super) unbroken: bool,
     /// The cgroup made for the instance.
@@ -157,6 +158,7 @@ impl KernelSide {
         };
         let ring = RingBuf::try_from(take(&mut programs, map::EVENTS)?).map_err(bad(map::EVENTS))?;
         let probes = SkStorage::try_from(take(&mut programs, map::PROBES)?).map_err(bad(map::PROBES))?;
+        let counted = SkStorage::try_from(take(&mut programs, map::COUNTED)?).map_err(bad(map::COUNTED))?;
         let targets = HashMap::try_from(take(&mut programs, map::TARGETS)?).map_err(bad(map::TARGETS))?;
         Ok(Opened {
             side: Self {
@@ -168,6 +170,7 @@ impl KernelSide {
             words,
             sources: KernelSources { ring, log },
             probes,
+            open_bytes: OpenBytes::new(counted),
             unbroken: kept && cgroup.same_link,
             cgroup: cgroup.made,
         })

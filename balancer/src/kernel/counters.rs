@@ -3,12 +3,19 @@
 
 use std::{
     io,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    os::fd::RawFd,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use balancer_common::{COUNTER_WORDS, MAX_SLOTS, TargetCounters as Layout};
 
-use super::Words;
+use super::{
+    Words,
+    open_bytes::{OpenBytes, Told},
+};
 use crate::id::Slot;
 
 /// Words of the table.
@@ -45,9 +52,9 @@ pub struct CounterValues {
     pub retransmits: u64,
     /// Smoothed round-trip time in microseconds; 0 without the kernel side.
     pub srtt_us: u64,
-    /// Payload bytes received from the endpoint; of a connection that the kernel counts once it is closed.
+    /// Payload bytes received from the endpoint.
     pub bytes_in: u64,
-    /// Payload bytes the endpoint got; of a connection that the kernel counts once it is closed.
+    /// Payload bytes the endpoint got.
     pub bytes_out: u64,
     /// Connections that are gone altogether.
     pub closed: u64,
@@ -68,14 +75,16 @@ impl CounterValues {
 #[derive(Clone, Debug)]
 pub struct TargetCounters {
     words: Words,
-    kernel_counts: bool,
+    /// Where the kernel counts TCP connections.
+    open_bytes: Option<Arc<OpenBytes>>,
 }
 
 impl TargetCounters {
-    /// `words`, in which the kernel counts TCP connections or nobody but the workers does.
-    pub(super) fn new(words: Words, kernel_counts: bool) -> Self {
+    /// `words`, in which the kernel counts TCP connections, and is told by `open_bytes` what is counted before their
+    /// end; without it nobody counts but the workers.
+    pub(super) fn new(words: Words, open_bytes: Option<OpenBytes>) -> Self {
         debug_assert!(words.len() == WORDS);
-        Self { words, kernel_counts }
+        Self { words, open_bytes: open_bytes.map(Arc::new) }
     }
 
     /// A table in the memory of this process alone.
@@ -83,13 +92,13 @@ impl TargetCounters {
     /// # Errors
     /// The system's, when there is no memory.
     pub fn in_memory() -> io::Result<Self> {
-        Ok(Self::new(Words::in_memory(WORDS)?, false))
+        Ok(Self::new(Words::in_memory(WORDS)?, None))
     }
 
     /// Whether the kernel counts TCP connections. If so, workers must not.
     #[must_use]
     pub fn kernel_counts(&self) -> bool {
-        self.kernel_counts
+        self.open_bytes.is_some()
     }
 
     /// The endpoint's figures now.
@@ -137,6 +146,16 @@ impl TargetCounters {
     pub fn moved(&self, slot: Slot, bytes_in: u64, bytes_out: u64) {
         self.add(slot, word!(bytes_in), bytes_in);
         self.add(slot, word!(bytes_out), bytes_out);
+    }
+
+    /// Counts the bytes of an open TCP connection, which the kernel counts, that have moved since `before` was known of
+    /// it. Gives back what is known now; nothing when there is nothing new. Takes system calls.
+    #[must_use]
+    pub fn count_open(&self, slot: Slot, socket: RawFd, before: Told) -> Option<Told> {
+        let now = self.open_bytes.as_ref()?.tell(socket, before)?;
+        let (received, acknowledged) = now.since(before);
+        self.moved(slot, received, acknowledged);
+        Some(now)
     }
 
     /// The connection is closed, after so many more payload bytes from and to the endpoint; `reset`: by the endpoint's

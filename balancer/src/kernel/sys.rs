@@ -84,6 +84,34 @@ pub(super) fn replace_program(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> 
     unsafe { bpf(BPF_LINK_UPDATE, &mut arguments) }.map(drop)
 }
 
+/// Bytes of a TCP connection, with the SYN among those that are acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TcpBytes {
+    pub(super) received: u64,
+    pub(super) acknowledged: u64,
+}
+
+/// What has moved on a TCP connection that is established, and no more or less; else nothing.
+pub(super) fn established(socket: RawFd) -> Option<TcpBytes> {
+    /// `struct tcp_info` of linux/tcp.h up to `tcpi_bytes_received`, in words.
+    const WORDS: usize = 17;
+    const ACKNOWLEDGED: usize = 15;
+    const RECEIVED: usize = 16;
+    const ESTABLISHED: u8 = 1;
+    let mut info = [0_u64; WORDS];
+    let mut length = libc::socklen_t::try_from(size_of_val(&info)).ok()?;
+    let whole = length;
+    // SAFETY: the kernel writes at most `length` bytes to `info`, whatever the descriptor is.
+    let result = unsafe {
+        libc::getsockopt(socket, libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &raw mut length)
+    };
+    let state = info.first()?.to_ne_bytes()[0];
+    if result != 0 || length < whole || state != ESTABLISHED {
+        return None;
+    }
+    Some(TcpBytes { received: *info.get(RECEIVED)?, acknowledged: *info.get(ACKNOWLEDGED)? })
+}
+
 /// Mounts a file system without source or options on `target`.
 pub(super) fn mount(kind: &CStr, target: &Path) -> io::Result<()> {
     let target = CString::new(target.as_os_str().as_bytes())?;

@@ -450,12 +450,12 @@ fn connections(families: &mut Families<'_>, series: &[Series<'_>]) -> fmt::Resul
     )?;
     families.byte_counters(
         "balancer_target_received",
-        "Bytes received from the target, over all groups; of a connection that the kernel side counts once it is closed.",
+        "Bytes received from the target, over all groups.",
         each(|connections| connections.bytes_in),
     )?;
     families.byte_counters(
         "balancer_target_sent",
-        "Bytes the target got, over all groups; of a connection that the kernel side counts once it is closed.",
+        "Bytes the target got, over all groups.",
         each(|connections| connections.bytes_out),
     )
 }

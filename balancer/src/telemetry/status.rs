@@ -412,9 +412,9 @@ pub struct Connections {
     pub retransmits: u64,
     /// Smoothed round-trip time of the connection measured last, in microseconds; 0: not known.
     pub srtt_us: u64,
-    /// Bytes received from the target; of a connection that the kernel side counts once it is closed.
+    /// Bytes received from the target.
     pub bytes_in: u64,
-    /// Bytes the target got; of a connection that the kernel side counts once it is closed.
+    /// Bytes the target got.
     pub bytes_out: u64,
 }
 

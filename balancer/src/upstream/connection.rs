@@ -151,7 +151,7 @@ impl Connection {
             Endpoint::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
         };
         attempt.failed = false;
-        Ok(Self { layer: Layer::Plain(Counted::new(stream, slot, counted)), slot })
+        Ok(Self { layer: Layer::Plain(Counted::new(stream, slot, counting, counted.is_some())), slot })
     }
 
     /// Shakes hands, when `destination` has TLS. `connector` is made of it. A handshake that fails, or is given up by

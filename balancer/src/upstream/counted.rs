@@ -3,6 +3,7 @@
 
 use std::{
     io::{self, Read},
+    os::fd::AsRawFd as _,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -36,6 +37,7 @@ impl Counting {
     /// Counts what has moved on connections that are open.
     pub fn count_moved(&self) {
         self.open.count_moved(|slot, received, sent| self.counters.moved(slot, received, sent));
+        self.open.tell(|slot, socket, told| self.counters.count_open(slot, socket, told));
     }
 
     pub(super) fn applies(&self, endpoint: &Endpoint) -> bool {
@@ -62,19 +64,23 @@ impl Drop for Ledger {
 /// The stream and its ledger, if it has one.
 #[derive(Debug)]
 pub(super) struct Counted {
+    /// Of one that the kernel counts: nobody looks at its socket once that is closed.
+    _open: Option<Moved>,
     stream: Stream,
     ledger: Option<Ledger>,
 }
 
 impl Counted {
-    /// A stream that has just been connected, counted by `counting` if given.
-    pub(super) fn new(stream: Stream, slot: Slot, counting: Option<&Counting>) -> Self {
-        let ledger = counting.map(|counting| {
-            counting.counters.opened(slot);
-            let moved = Ledgers::begin(&counting.open, slot);
-            Ledger { counting: counting.clone(), slot, moved, reset: false }
-        });
-        Self { stream, ledger }
+    /// A stream that has just been connected, counted by `counting` where it `applies`, else by the kernel.
+    pub(super) fn new(stream: Stream, slot: Slot, counting: &Counting, applies: bool) -> Self {
+        if !applies {
+            let open = Ledgers::begin_counted(&counting.open, slot, stream.as_raw_fd());
+            return Self { _open: Some(open), stream, ledger: None };
+        }
+        counting.counters.opened(slot);
+        let moved = Ledgers::begin(&counting.open, slot);
+        let ledger = Ledger { counting: counting.clone(), slot, moved, reset: false };
+        Self { _open: None, stream, ledger: Some(ledger) }
     }
 
     pub(super) fn stream(&self) -> &Stream {

@@ -1,18 +1,25 @@
-//! What has moved on the open connections of one worker and is not counted yet. Moving costs stores into cells; a ticker
-//! looks through them. Must not know: where it is counted.
+//! What has moved on the open connections of one worker and is not counted yet. Moving costs stores into cells, and
+//! nothing where the kernel counts; a ticker looks through them. Must not know: where it is counted.
 
 use std::{
     cell::{Cell, RefCell},
+    os::fd::RawFd,
     rc::Rc,
 };
 
-use crate::id::Slot;
+use crate::{id::Slot, kernel::Told};
+
+/// In so many turns each connection that the kernel counts is looked at once: that takes system calls.
+const TURNS: usize = 10;
 
 /// Bytes of one connection.
 #[derive(Debug, Default)]
 struct Cells {
     received: Cell<u64>,
     sent: Cell<u64>,
+    /// Where the kernel counts.
+    socket: Option<RawFd>,
+    told: Cell<Told>,
 }
 
 impl Cells {
@@ -29,12 +36,21 @@ type Entry = (Slot, Rc<Cells>);
 pub(super) struct Ledgers {
     entries: RefCell<Vec<Option<Entry>>>,
     free: RefCell<Vec<usize>>,
+    turn: Cell<usize>,
 }
 
 impl Ledgers {
     /// A connection to the target of that row begins.
     pub(super) fn begin(this: &Rc<Self>, slot: Slot) -> Moved {
-        let cells = Rc::<Cells>::default();
+        Self::enter(this, slot, Rc::default())
+    }
+
+    /// One begins that the kernel counts. What is returned has to go before the socket is closed.
+    pub(super) fn begin_counted(this: &Rc<Self>, slot: Slot, socket: RawFd) -> Moved {
+        Self::enter(this, slot, Rc::new(Cells { socket: Some(socket), ..Cells::default() }))
+    }
+
+    fn enter(this: &Rc<Self>, slot: Slot, cells: Rc<Cells>) -> Moved {
         let mut entries = this.entries.borrow_mut();
         let entry = Some((slot, Rc::clone(&cells)));
         let place = match this.free.borrow_mut().pop() {
@@ -57,6 +73,19 @@ impl Ledgers {
             let (received, sent) = cells.take();
             if received + sent > 0 {
                 count(*slot, received, sent);
+            }
+        }
+    }
+
+    /// Has `tell` look at some of the connections that the kernel counts: row, socket, and what was told of it before.
+    pub(super) fn tell(&self, tell: impl Fn(Slot, RawFd, Told) -> Option<Told>) {
+        let turn = self.turn.get();
+        self.turn.set((turn + 1) % TURNS);
+        for (slot, cells) in self.entries.borrow().iter().skip(turn).step_by(TURNS).flatten() {
+            if let Some(socket) = cells.socket
+                && let Some(told) = tell(*slot, socket, cells.told.get())
+            {
+                cells.told.set(told);
             }
         }
     }
@@ -123,5 +152,29 @@ mod tests {
         assert_eq!(three.place, 1, "places are used again");
         three.add_sent(2);
         assert_eq!(tick(), [(3, 0, 2)]);
+    }
+
+    #[test]
+    fn those_that_the_kernel_counts_have_a_turn_each() {
+        let ledgers = Rc::<Ledgers>::default();
+        let _own = Ledgers::begin(&ledgers, Slot(0));
+        let counted: Vec<_> =
+            (1..25).map(|socket| Ledgers::begin_counted(&ledgers, Slot(7), socket)).collect();
+        let seen = RefCell::new(Vec::new());
+        let tick = || {
+            ledgers.tell(|slot, socket, told| {
+                assert_eq!((slot, told), (Slot(7), Told::default()));
+                seen.borrow_mut().push(socket);
+                Some(told)
+            });
+            seen.borrow().len()
+        };
+        let lengths: Vec<usize> = (0..TURNS).map(|_| tick()).collect();
+        assert!(lengths.windows(2).all(|pair| pair[1] - pair[0] <= 3), "{lengths:?}");
+        let mut all = seen.take();
+        all.sort_unstable();
+        assert_eq!(all, (1..25).collect::<Vec<_>>());
+        drop(counted);
+        assert!((0..TURNS).all(|_| tick() == 0));
     }
 }

@@ -9,8 +9,8 @@ use std::{
 
 use aya::maps::{MapInfo, MapType};
 use balancer_common::{
-    ABI_VERSION, EVENTS_BYTES, MAX_SLOTS, OUTSTANDING_WORDS, SocketRecord, StickyBucket, TargetCounters,
-    TargetKey, map,
+    ABI_VERSION, CountedBytes, EVENTS_BYTES, MAX_SLOTS, OUTSTANDING_WORDS, SocketRecord, StickyBucket,
+    TargetCounters, TargetKey, map,
 };
 
 use super::BpfError;
@@ -25,7 +25,7 @@ const BPF_FS: &str = "/sys/fs/bpf";
 const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
 
 /// The tables that are pinned.
-pub(super) const MAPS: [&str; 7] = [
+pub(super) const MAPS: [&str; 8] = [
     map::TARGETS,
     map::TARGET_COUNTERS,
     map::OUTSTANDING,
@@ -33,6 +33,7 @@ pub(super) const MAPS: [&str; 7] = [
     map::EVENTS,
     map::SOCKETS,
     map::PROBES,
+    map::COUNTED,
 ];
 
 /// The shape of a table: type, bytes of a key, bytes of a value, entries.
@@ -48,6 +49,7 @@ fn shape(name: &str, buckets: u32) -> Option<Shape> {
         map::EVENTS => (MapType::RingBuf, 0, 0, EVENTS_BYTES),
         map::SOCKETS => (MapType::SkStorage, word, size_of::<SocketRecord>(), 0),
         map::PROBES => (MapType::SkStorage, word, word, 0),
+        map::COUNTED => (MapType::SkStorage, word, size_of::<CountedBytes>(), 0),
         _ => return None,
     })
 }

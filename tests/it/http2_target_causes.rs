@@ -328,6 +328,26 @@ fn what_ends_a_response_within_its_body() {
 }
 
 #[test]
+fn why_a_check_fails_is_told_in_the_same_words() {
+    let faults = without_a_response();
+    let names = ["closed", "reset", "refused-stream", "goaway-unseen", "rst-2", "rst-8", "mute"];
+    let faults: Vec<&Fault> = faults.iter().filter(|fault| names.contains(&fault.name.as_str())).collect();
+    assert_eq!(faults.len(), names.len());
+    let targets: Vec<String> = faults.iter().map(|fault| fault.target.clone()).collect();
+    let mut balancer =
+        Balancer::prepare(&Config::with(Group::of("app", &targets).line("protocol_version = \"HTTP2\"")));
+    balancer.run();
+    for Fault { name, target, cause, says, .. } in faults {
+        let status = balancer.wait_status(&format!("{name} is unhealthy"), 60.0, |status| {
+            status.state(target) == "unhealthy" && !status.target(target)["check_error"].is_null()
+        });
+        let error = &status.target(target)["check_error"];
+        assert_eq!(error["cause"], *cause, "{name}: {error}");
+        assert!(error["error"].as_str().unwrap().contains(says), "{name}: {error}");
+    }
+}
+
+#[test]
 fn tls_without_http_2_is_told_as_that() {
     let folder = tempfile::tempdir().unwrap();
     let certificate = Certificate::make(folder.path(), "target", &["127.0.0.1"]);

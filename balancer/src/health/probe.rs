@@ -100,10 +100,18 @@ impl From<hyper::Error> for ProbeError {
 
 impl From<h2::Error> for ProbeError {
     fn from(error: h2::Error) -> Self {
-        Self::Target(match error.get_io() {
-            Some(io) => Fault::of_ended(Some(io), false),
-            None => Fault::with(Cause::TargetHttp2Failed, &error),
-        })
+        let cause = match (error.get_io(), error.reason()) {
+            // To the engine a close is a broken pipe of its own.
+            (Some(io), _) if io.kind() == io::ErrorKind::BrokenPipe => {
+                return Self::Target(Fault::of_ended(None, false));
+            }
+            (Some(io), _) => return Self::Target(Fault::of_ended(Some(io), false)),
+            (None, Some(h2::Reason::REFUSED_STREAM)) if error.is_remote() => Cause::TargetRefusedStream,
+            (None, _) if error.is_remote() && error.is_reset() => Cause::TargetResetStream,
+            (None, _) if error.is_remote() => Cause::TargetHttp2Ended,
+            (None, _) => Cause::TargetHttp2Failed,
+        };
+        Self::Target(Fault::with(cause, &error))
     }
 }
 

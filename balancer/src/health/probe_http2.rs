@@ -1,6 +1,8 @@
 //! A check over HTTP/2: one request, and what its answer says: the status, or for gRPC the status of the call
 //! (ALB: target group health checks, gRPC). Must not know: connecting, thresholds.
 
+use std::pin::pin;
+
 use h2::client;
 use http::{HeaderMap, Method, Request, header};
 use hyper::body::Bytes;
@@ -56,14 +58,14 @@ pub(super) async fn exchange(
                 .ok_or_else(|| invalid(&"there is no grpc-status")),
         }
     };
+    let mut asking = pin!(asking);
     tokio::select! {
         biased;
-        answer = asking => answer,
-        ended = connection => Err(match ended {
-            Err(error) => error.into(),
-            Ok(()) => ProbeError::Target(Cause::TargetHttp2Ended.into()),
-        }),
+        answer = &mut asking => return answer,
+        _ = connection => {}
     }
+    // The connection is over: what it brought at the last, or why it did not, the request is told.
+    asking.await
 }
 
 /// An answer to a call of gRPC that says nothing of the call.

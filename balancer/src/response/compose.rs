@@ -96,7 +96,7 @@ pub fn head(
 /// The first member of a list that may have but one.
 #[must_use]
 pub fn first(value: &[u8]) -> &[u8] {
-    list(value).next().unwrap_or(value)
+    if value.contains(&b',') { list(value).next().unwrap_or(value) } else { value }
 }
 
 #[cfg(test)]

@@ -35,34 +35,36 @@ pub enum Kind {
     ForwardedOther,
 }
 
-/// The kind of a field name, whatever its case.
+/// The kind of a field name, whatever its case. Length and first letter leave one candidate at most: every field of
+/// every message is looked at.
 #[must_use]
 pub fn kind(name: &[u8]) -> Kind {
-    let candidates: &[(&str, Kind)] = match name.len() {
-        2 => &[("te", Kind::Te)],
-        4 => &[("host", Kind::Host), ("date", Kind::Date)],
-        6 => &[("expect", Kind::Expect)],
-        7 => &[("upgrade", Kind::Upgrade)],
-        10 => &[("connection", Kind::Connection), ("keep-alive", Kind::HopByHop)],
-        13 => &[("authorization", Kind::Credentials)],
-        14 => &[("content-length", Kind::ContentLength), ("http2-settings", Kind::HopByHop)],
-        15 => &[("x-forwarded-for", Kind::ForwardedFor), ("x-amzn-trace-id", Kind::TraceId)],
-        16 => &[
-            ("x-forwarded-port", Kind::ForwardedOther),
-            ("proxy-connection", Kind::HopByHop),
-            ("www-authenticate", Kind::Challenge),
-        ],
-        17 => &[("transfer-encoding", Kind::TransferEncoding), ("x-forwarded-proto", Kind::ForwardedOther)],
-        18 => &[("proxy-authenticate", Kind::Challenge)],
-        19 => &[("proxy-authorization", Kind::Credentials)],
+    let Some(first) = name.first() else { return Kind::Other };
+    let (candidate, kind): (&[u8], Kind) = match (name.len(), first | 0x20) {
+        (2, b't') => (b"te", Kind::Te),
+        (4, b'h') => (b"host", Kind::Host),
+        (4, b'd') => (b"date", Kind::Date),
+        (6, b'e') => (b"expect", Kind::Expect),
+        (7, b'u') => (b"upgrade", Kind::Upgrade),
+        (10, b'c') => (b"connection", Kind::Connection),
+        (10, b'k') => (b"keep-alive", Kind::HopByHop),
+        (13, b'a') => (b"authorization", Kind::Credentials),
+        (14, b'c') => (b"content-length", Kind::ContentLength),
+        (14, b'h') => (b"http2-settings", Kind::HopByHop),
+        (15, b'x') if name.get(2).is_some_and(|third| third | 0x20 == b'f') => {
+            (b"x-forwarded-for", Kind::ForwardedFor)
+        }
+        (15, b'x') => (b"x-amzn-trace-id", Kind::TraceId),
+        (16, b'x') => (b"x-forwarded-port", Kind::ForwardedOther),
+        (16, b'p') => (b"proxy-connection", Kind::HopByHop),
+        (16, b'w') => (b"www-authenticate", Kind::Challenge),
+        (17, b't') => (b"transfer-encoding", Kind::TransferEncoding),
+        (17, b'x') => (b"x-forwarded-proto", Kind::ForwardedOther),
+        (18, b'p') => (b"proxy-authenticate", Kind::Challenge),
+        (19, b'p') => (b"proxy-authorization", Kind::Credentials),
         _ => return Kind::Other,
     };
-    for (candidate, kind) in candidates {
-        if name.eq_ignore_ascii_case(candidate.as_bytes()) {
-            return *kind;
-        }
-    }
-    Kind::Other
+    if name.eq_ignore_ascii_case(candidate) { kind } else { Kind::Other }
 }
 
 impl Kind {
@@ -124,6 +126,9 @@ mod tests {
         assert_eq!(kind(b"WWW-Authenticate"), kind(b"proxy-authenticate"));
         assert_eq!(kind(b"cookie"), Kind::Other);
         assert_eq!(kind(b"transfer_encoding"), Kind::Other);
+        assert_eq!(kind(b"X-AMZN-TRACE-ID"), Kind::TraceId);
+        assert_eq!(kind(b"x-amzn-trace-ip"), Kind::Other);
+        assert_eq!(kind(b"hose"), Kind::Other);
         assert_eq!(kind(b""), Kind::Other);
     }
 

@@ -104,9 +104,17 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     fn collect(parsed: &[httparse::Header<'a>]) -> Self {
         let mut fields = Self::default();
-        for header in parsed.iter().take(MAX_FIELDS) {
-            fields.push(header.name.as_bytes(), header.value);
-        }
+        // The parser has room for no more than MAX_FIELDS, and leaves no white space around a value.
+        let line =
+            |header: &httparse::Header<'a>| HeaderField { name: header.name.as_bytes(), value: header.value };
+        fields.lines.extend(parsed.iter().map(line));
+        let mut present = 0;
+        fields.kinds.extend(parsed.iter().map(|header| {
+            let kind = kind(header.name.as_bytes());
+            present |= 1 << kind as u32;
+            kind
+        }));
+        fields.present = present;
         fields
     }
 
@@ -147,10 +155,15 @@ impl<'a> Fields<'a> {
         self.lines.iter().copied().zip(self.kinds.iter().copied())
     }
 
+    /// Whether there is a line of `wanted` kind.
+    #[must_use]
+    pub fn has(&self, wanted: Kind) -> bool {
+        (self.present >> wanted as u32) & 1 == 1
+    }
+
     /// The values of the lines of `wanted` kind.
     pub fn of(&self, wanted: Kind) -> impl Iterator<Item = &'a [u8]> {
-        let is_present = (self.present >> wanted as u32) & 1 == 1;
-        let kinds = if is_present { self.kinds.as_slice() } else { &[] };
+        let kinds = if self.has(wanted) { self.kinds.as_slice() } else { &[] };
         let fields = kinds.iter().zip(&self.lines).filter(move |(kind, _)| **kind == wanted);
         fields.map(|(_, field)| field.value)
     }
@@ -169,6 +182,7 @@ impl<'a> Fields<'a> {
         self.kinds.retain(|_| of_kinds.next().is_none_or(|kept| *kept));
         let mut of_lines = kept.iter();
         self.lines.retain(|_| of_lines.next().is_none_or(|kept| *kept));
+        self.present = self.kinds.iter().fold(0, |present, kind| present | 1 << *kind as u32);
     }
 
     /// The protocols of all Upgrade fields.
@@ -181,14 +195,16 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Whether the body is chunked.
+    #[inline]
     fn transfer_coding(&self) -> Result<bool, HeadError> {
+        if self.has(Kind::TransferEncoding) { self.coding_given() } else { Ok(false) }
+    }
+
+    #[cold]
+    fn coding_given(&self) -> Result<bool, HeadError> {
         let mut codings = self.of(Kind::TransferEncoding).flat_map(list);
-        let Some(first) = codings.next() else {
-            return match self.of(Kind::TransferEncoding).next() {
-                Some(_) => Err(HeadError::Malformed),
-                None => Ok(false),
-            };
-        };
+        let first = codings.next().ok_or(HeadError::Malformed)?;
         if !first.eq_ignore_ascii_case(b"chunked") {
             return Err(HeadError::TransferCoding);
         }
@@ -202,10 +218,14 @@ impl<'a> Fields<'a> {
 
 /// Reads a Content-Length value: digits alone (RFC 9110, section 8.6), no list.
 fn content_length(value: &[u8]) -> Result<u64, HeadError> {
-    if value.is_empty() || value.len() > 20 || !value.iter().all(u8::is_ascii_digit) {
+    if value.is_empty() || value.len() > 20 {
         return Err(HeadError::Malformed);
     }
-    std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).ok_or(HeadError::Malformed)
+    let append = |length: u64, byte: &u8| match byte {
+        b'0'..=b'9' => length.checked_mul(10)?.checked_add(u64::from(byte - b'0')),
+        _ => None,
+    };
+    value.iter().try_fold(0, append).ok_or(HeadError::Malformed)
 }
 
 /// A request head.
@@ -304,7 +324,7 @@ impl<'a> Request<'a> {
             }
             fields.push(line.name, line.value);
         }
-        if fields.of(Kind::TransferEncoding).next().is_some() {
+        if fields.has(Kind::TransferEncoding) {
             return Err(HeadError::Malformed);
         }
         let named = single_host(&fields, Version::Http2)?;
@@ -325,7 +345,7 @@ impl<'a> Request<'a> {
         }
         let framing = match request_framing(&fields, Version::Http2)? {
             Framing::Length(_) if bodiless => return Err(HeadError::Malformed),
-            Framing::Empty if bodiless || fields.of(Kind::ContentLength).next().is_some() => Framing::Empty,
+            Framing::Empty if bodiless || fields.has(Kind::ContentLength) => Framing::Empty,
             Framing::Empty => Framing::Chunked,
             framing => framing,
         };
@@ -503,7 +523,7 @@ impl<'a> Response<'a> {
         self.status >= 200
             && self.status != 204
             && matches!(self.framing, Framing::Length(_) | Framing::Empty)
-            && self.fields.of(Kind::TransferEncoding).next().is_none()
+            && !self.fields.has(Kind::TransferEncoding)
     }
 
     /// The view that deciding rooms get.
@@ -541,6 +561,18 @@ fn response_framing(coded: bool, length: Option<u64>, status: u16, to_head: bool
 /// The length that a response gives; one that it gives several times, in a list or in lines, counts once (RFC 9110,
 /// section 8.6).
 fn response_length(fields: &Fields<'_>) -> Result<Option<u64>, HeadError> {
+    let mut values = fields.of(Kind::ContentLength);
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) if !value.contains(&b',') => {
+            content_length(value).map(Some).map_err(|_| HeadError::ContentLength)
+        }
+        _ => repeated_length(fields),
+    }
+}
+
+#[cold]
+fn repeated_length(fields: &Fields<'_>) -> Result<Option<u64>, HeadError> {
     let mut length = None;
     for value in fields.of(Kind::ContentLength).flat_map(|value| value.split(|byte| *byte == b',')) {
         let this = content_length(value.trim_ascii()).map_err(|_| HeadError::ContentLength)?;

@@ -1,6 +1,6 @@
 //! The head of an HTTP/2 message in the form that the deciding rooms see, and back.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use h2::{RecvStream, ext::Protocol};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 
@@ -16,6 +16,9 @@ use crate::{
         trailers::TrailerFilter,
     },
 };
+
+/// Bytes of a date (RFC 9110, section 5.6.7).
+const DATE_LENGTH: usize = 29;
 
 /// What has to be held while a request is looked at: the cookies of all its fields as one (RFC 9113,
 /// section 8.2.3), where there are several.
@@ -117,18 +120,33 @@ pub(super) fn filter_trailers(trailers: &mut HeaderMap, filter: &TrailerFilter) 
 
 /// Field lines as a map; none when one of them has no form in HTTP/2.
 pub(super) fn map<'a>(lines: impl Iterator<Item = HeaderField<'a>>) -> Option<HeaderMap> {
-    let mut map = HeaderMap::new();
+    let mut filling = Filling::new(0, 0)?;
     for field in lines {
-        append(&mut map, field.name, field.value)?;
+        filling.append(field.name, field.value)?;
     }
-    Some(map)
+    Some(filling.map)
 }
 
-fn append(map: &mut HeaderMap, name: &[u8], value: &[u8]) -> Option<()> {
-    let name = HeaderName::from_bytes(name).ok()?;
-    let value = HeaderValue::from_bytes(value).ok()?;
-    map.try_append(name, value).ok()?;
-    Some(())
+/// Fields on their way into a map. Their values share one allocation.
+struct Filling {
+    map: HeaderMap,
+    values: BytesMut,
+}
+
+impl Filling {
+    /// For so many fields, and so many bytes of values; there may be more of both.
+    fn new(fields: usize, bytes: usize) -> Option<Self> {
+        let map = HeaderMap::try_with_capacity(fields).ok()?;
+        Some(Self { map, values: BytesMut::with_capacity(bytes) })
+    }
+
+    fn append(&mut self, name: &[u8], value: &[u8]) -> Option<()> {
+        let name = HeaderName::from_bytes(name).ok()?;
+        self.values.extend_from_slice(value);
+        let value = HeaderValue::from_maybe_shared(self.values.split().freeze()).ok()?;
+        self.map.try_append(name, value).ok()?;
+        Some(())
+    }
 }
 
 /// The response head for the client: connection-specific fields left out, edits applied; none when it has no
@@ -138,9 +156,11 @@ pub(super) fn response(
     edits: &HeaderEdits,
     clock: &CoarseClock,
 ) -> Option<http::Response<()>> {
-    let mut head = http::Response::new(());
-    *head.status_mut() = StatusCode::from_u16(response.status).ok()?;
     let fields = &response.fields;
+    let values = fields.lines().iter().map(|field| field.value.len()).sum::<usize>();
+    let edited = edits.iter().map(|edit| edit.value.len()).sum::<usize>();
+    let most = fields.lines().len() + edits.iter().count() + 1;
+    let mut filling = Filling::new(most, values + edited + DATE_LENGTH)?;
     let nominated = Nominated::of(fields);
     let (mut has_length, mut has_date) = (!response.may_have_length(), response.status < 200);
     for (place, (field, kind)) in fields.with_kinds().enumerate() {
@@ -153,15 +173,18 @@ pub(super) fn response(
         if keep && (edits.is_empty() || !edits.drops(field.name)) {
             has_date |= kind == Kind::Date;
             let value = if kind == Kind::ContentLength { compose::first(field.value) } else { field.value };
-            append(head.headers_mut(), field.name, value)?;
+            filling.append(field.name, value)?;
         }
     }
     if !has_date {
-        clock.with_date(|date| append(head.headers_mut(), b"date", date.as_bytes()))?;
+        clock.with_date(|date| filling.append(b"date", date.as_bytes()))?;
     }
     for edit in edits.iter().filter(|edit| edit.op != EditOp::Remove) {
-        append(head.headers_mut(), edit.name.as_bytes(), edit.value)?;
+        filling.append(edit.name.as_bytes(), edit.value)?;
     }
+    let mut head = http::Response::new(());
+    *head.status_mut() = StatusCode::from_u16(response.status).ok()?;
+    *head.headers_mut() = filling.map;
     Some(head)
 }
 
@@ -180,12 +203,14 @@ pub(super) fn request_of(head: &[u8], secure: bool) -> Option<http::Request<()>>
     *out.method_mut() = http::Method::from_bytes(request.method).ok()?;
     *out.uri_mut() = uri;
     *out.version_mut() = http::Version::HTTP_2;
+    let mut filling = Filling::new(request.fields.lines().len(), head.len())?;
     for (field, kind) in request.fields.with_kinds() {
         match kind {
             Kind::Connection | Kind::HopByHop | Kind::TransferEncoding | Kind::Upgrade | Kind::Host => {}
-            _ => append(out.headers_mut(), field.name, field.value)?,
+            _ => filling.append(field.name, field.value)?,
         }
     }
+    *out.headers_mut() = filling.map;
     Some(out)
 }
 
@@ -209,6 +234,9 @@ pub(super) fn own(answer: &Answer, fields: &ListenerFields, date: &str) -> http:
     let mut head = http::Response::new(Bytes::copy_from_slice(answer.body.as_bytes()));
     *head.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     // What a configuration allows has a form in HTTP/2.
-    answer.fields(fields, date, |name, value| _ = append(head.headers_mut(), name.as_bytes(), value));
+    if let Some(mut filling) = Filling::new(0, 0) {
+        answer.fields(fields, date, |name, value| _ = filling.append(name.as_bytes(), value));
+        *head.headers_mut() = filling.map;
+    }
     head
 }

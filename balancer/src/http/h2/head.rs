@@ -1,8 +1,9 @@
 //! The head of an HTTP/2 message in the form that the deciding rooms see, and back.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use h2::{RecvStream, ext::Protocol};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
+use smallvec::SmallVec;
 
 use super::websocket::Key;
 use crate::{
@@ -120,32 +121,44 @@ pub(super) fn filter_trailers(trailers: &mut HeaderMap, filter: &TrailerFilter) 
 
 /// Field lines as a map; none when one of them has no form in HTTP/2.
 pub(super) fn map<'a>(lines: impl Iterator<Item = HeaderField<'a>>) -> Option<HeaderMap> {
-    let mut filling = Filling::new(0, 0)?;
+    let mut filling = Filling::new(0);
     for field in lines {
         filling.append(field.name, field.value)?;
     }
-    Some(filling.map)
+    filling.map()
 }
 
 /// Fields on their way into a map. Their values share one allocation.
 struct Filling {
-    map: HeaderMap,
-    values: BytesMut,
+    /// Each name with where its value ends.
+    names: SmallVec<[(HeaderName, usize); 16]>,
+    values: Vec<u8>,
 }
 
 impl Filling {
-    /// For so many fields, and so many bytes of values; there may be more of both.
-    fn new(fields: usize, bytes: usize) -> Option<Self> {
-        let map = HeaderMap::try_with_capacity(fields).ok()?;
-        Some(Self { map, values: BytesMut::with_capacity(bytes) })
+    /// For so many bytes of values; there may be more.
+    fn new(bytes: usize) -> Self {
+        Self { names: SmallVec::new(), values: Vec::with_capacity(bytes) }
     }
 
     fn append(&mut self, name: &[u8], value: &[u8]) -> Option<()> {
         let name = HeaderName::from_bytes(name).ok()?;
         self.values.extend_from_slice(value);
-        let value = HeaderValue::from_maybe_shared(self.values.split().freeze()).ok()?;
-        self.map.try_append(name, value).ok()?;
+        self.names.push((name, self.values.len()));
         Some(())
+    }
+
+    /// The map; none when a value has no form in HTTP/2.
+    fn map(self) -> Option<HeaderMap> {
+        let mut map = HeaderMap::try_with_capacity(self.names.len()).ok()?;
+        let values = Bytes::from(self.values);
+        let mut begin = 0;
+        for (name, end) in self.names {
+            let value = HeaderValue::from_maybe_shared(values.slice(begin..end)).ok()?;
+            map.try_append(name, value).ok()?;
+            begin = end;
+        }
+        Some(map)
     }
 }
 
@@ -159,8 +172,7 @@ pub(super) fn response(
     let fields = &response.fields;
     let values = fields.lines().iter().map(|field| field.value.len()).sum::<usize>();
     let edited = edits.iter().map(|edit| edit.value.len()).sum::<usize>();
-    let most = fields.lines().len() + edits.iter().count() + 1;
-    let mut filling = Filling::new(most, values + edited + DATE_LENGTH)?;
+    let mut filling = Filling::new(values + edited + DATE_LENGTH);
     let nominated = Nominated::of(fields);
     let (mut has_length, mut has_date) = (!response.may_have_length(), response.status < 200);
     for (place, (field, kind)) in fields.with_kinds().enumerate() {
@@ -184,7 +196,7 @@ pub(super) fn response(
     }
     let mut head = http::Response::new(());
     *head.status_mut() = StatusCode::from_u16(response.status).ok()?;
-    *head.headers_mut() = filling.map;
+    *head.headers_mut() = filling.map()?;
     Some(head)
 }
 
@@ -203,14 +215,14 @@ pub(super) fn request_of(head: &[u8], secure: bool) -> Option<http::Request<()>>
     *out.method_mut() = http::Method::from_bytes(request.method).ok()?;
     *out.uri_mut() = uri;
     *out.version_mut() = http::Version::HTTP_2;
-    let mut filling = Filling::new(request.fields.lines().len(), head.len())?;
+    let mut filling = Filling::new(head.len());
     for (field, kind) in request.fields.with_kinds() {
         match kind {
             Kind::Connection | Kind::HopByHop | Kind::TransferEncoding | Kind::Upgrade | Kind::Host => {}
             _ => filling.append(field.name, field.value)?,
         }
     }
-    *out.headers_mut() = filling.map;
+    *out.headers_mut() = filling.map()?;
     Some(out)
 }
 
@@ -234,9 +246,8 @@ pub(super) fn own(answer: &Answer, fields: &ListenerFields, date: &str) -> http:
     let mut head = http::Response::new(Bytes::copy_from_slice(answer.body.as_bytes()));
     *head.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     // What a configuration allows has a form in HTTP/2.
-    if let Some(mut filling) = Filling::new(0, 0) {
-        answer.fields(fields, date, |name, value| _ = filling.append(name.as_bytes(), value));
-        *head.headers_mut() = filling.map;
-    }
+    let mut filling = Filling::new(0);
+    answer.fields(fields, date, |name, value| _ = filling.append(name.as_bytes(), value));
+    *head.headers_mut() = filling.map().unwrap_or_default();
     head
 }

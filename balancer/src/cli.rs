@@ -12,7 +12,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::ConfigErrors;
+use crate::{config::ConfigErrors, kernel::KernelError};
 
 mod check;
 mod cleanup;
@@ -114,9 +114,13 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match arguments.command {
         Command::Check(arguments) => check::run(&arguments),
-        Command::Cleanup(CleanupArguments { instance, runtime_dir }) => {
-            cleanup::run(&instance, &runtime_dir).map_err(Failure::from)
-        }
+        Command::Cleanup(CleanupArguments { instance, runtime_dir }) => cleanup::run(&instance, &runtime_dir)
+            .map_err(|error| match error.downcast_ref() {
+                Some(KernelError::InstanceName(_)) => {
+                    Failure::BadConfiguration(format!("balancer: {error:#}"))
+                }
+                _ => Failure::from(error),
+            }),
         Command::Status(arguments) => status::run(&arguments),
         Command::Run(RunArguments { config }) => balance(&config),
         Command::Demo(arguments) => demo::run(&arguments, balance),

@@ -120,3 +120,13 @@ fn without_root_there_is_one_owner_as_well() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn a_name_that_no_instance_has_is_a_wrong_argument() {
+    for name in ["A B", "../default", ""] {
+        let output = cleanup(name, Path::new("/run/balancer"));
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("is not 1 to 32 lower-case letters") && said.lines().count() == 1, "{said}");
+    }
+}

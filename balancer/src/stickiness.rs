@@ -111,7 +111,7 @@ impl GroupStickiness {
         edits: &mut HeaderEdits,
     ) -> Renewal {
         let renewal = match &self.0 {
-            Kind::Duration(cookie) => cookie.respond(decision, answered.home, secure_transport, now, edits),
+            Kind::Duration(cookie) => cookie.respond(decision, answered, secure_transport, now, edits),
             Kind::Application(cookie) => {
                 cookie.respond(decision, answered, response, secure_transport, table, now, edits)
             }

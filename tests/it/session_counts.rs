@@ -9,10 +9,6 @@ fn sessions(balancer: &Balancer, target: &Target) -> Option<u64> {
 /// Clients that have been served once.
 fn clients(balancer: &Balancer, count: usize) -> Vec<Client> {
     let mut clients: Vec<Client> = (0..count).map(|_| balancer.client()).collect();
-    // Cookies that are set in the same second are alike: what else a client sends tells it from others.
-    for (number, client) in clients.iter_mut().enumerate() {
-        client.jar.insert("visitor".to_owned(), number.to_string());
-    }
     clients.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
     clients
 }
@@ -106,6 +102,32 @@ fn sessions_of_before_a_restart_are_counted_when_they_come_back() {
         clients.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
     }
     assert_eq!(sessions(&balancer, &target), Some(3));
+}
+
+/// Nothing tells one of them from the other but what the balancer has given them.
+#[test]
+fn clients_that_are_all_alike_are_counted_one_by_one() {
+    for more in ["", "max_lifetime = 3600"] {
+        let (one, two) = (Target::plain(), Target::plain());
+        let config = |targets: &[&Target]| {
+            let group = Group::new("app", targets).algorithm("round_robin");
+            Config::with(group.stickiness(&format!("type = \"lb_cookie\"\n{more}"))).workers(2)
+        };
+        let mut balancer = Balancer::start(&config(&[&one, &two]));
+        let mut clients: Vec<Client> = (0..10).map(|_| balancer.client()).collect();
+        clients.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
+        balancer.kill_and_restart();
+        clients.iter_mut().for_each(Client::disconnect);
+        let counts = |balancer: &Balancer| (sessions(balancer, &one), sessions(balancer, &two));
+        // Cookies of the second in which it started may be of either process: it takes another visit to tell.
+        until("everybody is counted", 20.0, || {
+            clients.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
+            (counts(&balancer) == (Some(5), Some(5))).then_some(())
+        });
+        balancer.reload(&config(&[&two]));
+        clients.iter_mut().for_each(|client| assert_eq!(client.get("/").text(), two.address));
+        assert_eq!(counts(&balancer), (Some(0), Some(10)), "{more}");
+    }
 }
 
 #[test]

@@ -406,7 +406,8 @@ impl Plan {
             // Being busy for a moment is no reason to move a session.
             let home = decision.target.filter(|_| self.spilled).and_then(|home| group.targets.get(home));
             let home = home.unwrap_or(target);
-            let answered = Answered { by: target.id, home: home.id };
+            let nonce = u16::try_from(context.random.borrow_mut().draw() >> 48).unwrap_or_default();
+            let answered = Answered { by: target.id, home: home.id, nonce };
             let renewal = sticky.respond(decision, answered, response, secure, sessions, now, &mut edits);
             if let Renewal::Bound(bound) = renewal {
                 let bound = if bound == home.id { home } else { target };

@@ -124,13 +124,15 @@ pub struct Answered {
     pub by: TargetId,
     /// The target that the session is bound to: another one where that was too busy and had `by` stand in for it.
     pub home: TargetId,
+    /// Tells its cookies from those that other clients get in the same second: any number.
+    pub nonce: u16,
 }
 
 impl Answered {
     /// By the target that the session is bound to from now on, if there is a session.
     #[must_use]
     pub const fn at_home(by: TargetId) -> Self {
-        Self { by, home: by }
+        Self { by, home: by, nonce: 0 }
     }
 }
 

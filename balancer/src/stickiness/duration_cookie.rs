@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     cookie_scan::CookieScan,
-    decision::{Decision, Outcome, Renewal, TargetLookup, Verdict, Window, is_preflight},
+    decision::{Answered, Decision, Outcome, Renewal, TargetLookup, Verdict, Window, is_preflight},
     keyring::Keyring,
     token::{self, Flaw, Session},
 };
@@ -96,11 +96,12 @@ impl DurationCookie {
     pub(super) fn respond(
         &self,
         decision: &Decision,
-        chosen: TargetId,
+        answered: Answered,
         secure_transport: bool,
         now: UnixSeconds,
         edits: &mut HeaderEdits,
     ) -> Renewal {
+        let chosen = answered.home;
         let stays = |session: &Session| session.target == chosen && !self.window.is_due(session.issued, now);
         if decision.preflight || decision.session.as_ref().is_some_and(stays) {
             return Renewal::Untouched;
@@ -115,8 +116,8 @@ impl DurationCookie {
             self.twin.append(edits, value, &end, secure_transport);
         };
         match self.window.max_lifetime {
-            None => set(&token::seal(key, session)),
-            Some(_) => set(&token::seal_dated(key, session)),
+            None => set(&token::seal(key, session, answered.nonce)),
+            Some(_) => set(&token::seal_dated(key, session, answered.nonce)),
         }
         Renewal::Bound(chosen)
     }
@@ -162,7 +163,7 @@ mod tests {
     }
 
     fn value(cookie: &DurationCookie, target: TargetId) -> String {
-        let sealed = token::seal(cookie.ring.signing(), Session { target, issued: NOW, started: NOW });
+        let sealed = token::seal(cookie.ring.signing(), Session { target, issued: NOW, started: NOW }, 7);
         String::from_utf8(AsRef::<[u8]>::as_ref(&sealed).to_vec()).unwrap()
     }
 
@@ -190,7 +191,7 @@ mod tests {
         now: UnixSeconds,
     ) -> Vec<String> {
         let mut edits = HeaderEdits::new();
-        let set = cookie.respond(decision, chosen, false, now, &mut edits);
+        let set = cookie.respond(decision, Answered::at_home(chosen), false, now, &mut edits);
         let lines: Vec<_> =
             edits.iter().map(|edit| String::from_utf8(edit.value.to_vec()).unwrap()).collect();
         assert_eq!(set == Renewal::Bound(chosen), !lines.is_empty());

@@ -6,8 +6,8 @@
 //! from the part of the cookie that came to the part of now. Within a part nothing is to be moved, so a session costs
 //! an atomic operation or two once in a part of its duration, however many requests it makes.
 //!
-//! Requests that a client makes side by side bring the same cookie several times, and cookies set in the same second
-//! are all alike. So whoever moves one leaves a mark of the client, a keyed hash that says nothing to anybody, and
+//! Requests that a client makes side by side bring the same cookie several times, and here cookies set in the same
+//! second are all alike. So whoever moves one leaves a mark of the client, a keyed hash that says nothing to anybody, and
 //! what comes with the same mark moves nothing. A mark may be forgotten and a client may be like another one, so that one
 //! moves what is another's: then that one, when it comes, moves the oldest there is. The sum stays right, and who
 //! comes back is never counted as nobody.

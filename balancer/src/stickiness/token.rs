@@ -3,17 +3,20 @@
 //! names, which targets there are, what time it is.
 //!
 //! ```text
-//! duration cookie   version 1 | key id | issued u32 | target u64 | tag 16 bytes              30 bytes, 40 characters
+//! duration cookie   version 6 | key id | issued u32 | target u64 | nonce u16 | tag 14 bytes  30 bytes, 40 characters
 //! application map   version 2 | key id | (group u64 | issued u32 | target u64)… | tag 16 bytes
-//! dated cookie      version 3 | key id | issued u32 | target u64 | started u32 | tag   34 bytes, 46 characters
+//! dated cookie      version 8 | … | target u64 | started u32 | nonce u16 | tag 14 bytes     34 bytes, 46 characters
 //! group cookie      version 4 | key id | issued u32 | group u64 | tag 16 bytes               30 bytes, 40 characters
 //! dated map         version 5 | key id | (group u64 | issued u32 | target u64 | started u32)… | tag 16 bytes
 //! ```
 //!
+//! Versions 1 and 3 are those cookies without a nonce, with a tag of 16 bytes: they are read and made no more. The nonce
+//! tells cookies from others that are set for the same target in the same second, so that sessions can be counted.
+//!
 //! Numbers are big-endian; `issued` and `started` count seconds since 1970. A value that does not tell when its session
 //! started says that it started when it was issued. The tag is SipHash-2-4-128 of all the bytes before
-//! it, under a key that serves this kind of value alone, so that one kind never passes for the other; it is
-//! compared in constant time. Every text stands for one value and every value has one text: other
+//! it, or the first 14 bytes of that, under a key that serves this kind of value alone, so that one kind never passes for
+//! the other; it is compared in constant time. Every text stands for one value and every value has one text: other
 //! lengths, other alphabets, padding and stray trailing bits are refused.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -25,12 +28,18 @@ use crate::{
     id::{KeyId, TargetId},
 };
 
+/// Without a nonce.
 const DURATION_VERSION: u8 = 1;
 const APPLICATION_VERSION: u8 = 2;
+/// Without a nonce.
 const DATED_VERSION: u8 = 3;
 const GROUP_VERSION: u8 = 4;
 const DATED_MAP_VERSION: u8 = 5;
+const NONCED_VERSION: u8 = 6;
+const NONCED_DATED_VERSION: u8 = 8;
 const TAG_LEN: usize = 16;
+/// Of a value with a nonce, which takes two bytes of its tag's place.
+const NONCED_TAG_LEN: usize = 14;
 const DURATION_SIGNED_LEN: usize = 14;
 const DURATION_LEN: usize = DURATION_SIGNED_LEN + TAG_LEN;
 
@@ -95,13 +104,35 @@ pub(super) struct GroupSession {
 }
 
 /// The value of a duration cookie, which does not tell when the session started.
-pub(super) fn seal(key: &Key, session: Session) -> [u8; DURATION_TEXT_LEN] {
-    seal_id(DURATION_VERSION, key, Key::duration_tag, session.target.0, session.issued)
+pub(super) fn seal(key: &Key, session: Session, nonce: u16) -> [u8; DURATION_TEXT_LEN] {
+    let [i0, i1, i2, i3] = session.issued.0.to_be_bytes();
+    let [t0, t1, t2, t3, t4, t5, t6, t7] = session.target.0.to_be_bytes();
+    let [n0, n1] = nonce.to_be_bytes();
+    let signed: [u8; DURATION_LEN - NONCED_TAG_LEN] =
+        [NONCED_VERSION, key.id().0, i0, i1, i2, i3, t0, t1, t2, t3, t4, t5, t6, t7, n0, n1];
+    let mut bytes = [0; DURATION_LEN];
+    join(&mut bytes, &signed, &key.duration_tag(&signed));
+    let mut text = [0; DURATION_TEXT_LEN];
+    let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
+    debug_assert_eq!(written, Ok(DURATION_TEXT_LEN));
+    text
+}
+
+/// What is signed, and of its tag as much as there is room for.
+fn join(bytes: &mut [u8], signed: &[u8], tag: &[u8]) {
+    bytes.iter_mut().zip(signed.iter().chain(tag)).for_each(|(place, byte)| *place = *byte);
 }
 
 /// The session in the value of a duration cookie.
 pub(super) fn open(ring: &Keyring, text: &[u8]) -> Result<Session, Flaw> {
-    let (target, issued) = open_id(DURATION_VERSION, ring, Key::duration_tag, text)?;
+    let bytes = decoded(text)?;
+    let (target, issued) = if bytes.first() == Some(&NONCED_VERSION) {
+        let (signed, tag) = bytes.split_at(DURATION_LEN - NONCED_TAG_LEN);
+        opened(NONCED_VERSION, ring, Key::duration_tag, signed, tag)?
+    } else {
+        let (signed, tag) = bytes.split_at(DURATION_SIGNED_LEN);
+        opened(DURATION_VERSION, ring, Key::duration_tag, signed, tag)?
+    };
     Ok(Session { target: TargetId(target), issued, started: issued })
 }
 
@@ -112,7 +143,9 @@ pub(super) fn seal_group(key: &Key, session: GroupSession) -> [u8; DURATION_TEXT
 
 /// The session in the value of a group cookie.
 pub(super) fn open_group(ring: &Keyring, text: &[u8]) -> Result<GroupSession, Flaw> {
-    let (group, issued) = open_id(GROUP_VERSION, ring, Key::group_tag, text)?;
+    let bytes = decoded(text)?;
+    let (signed, tag) = bytes.split_at(DURATION_SIGNED_LEN);
+    let (group, issued) = opened(GROUP_VERSION, ring, Key::group_tag, signed, tag)?;
     Ok(GroupSession { group, issued })
 }
 
@@ -135,13 +168,23 @@ fn seal_id(version: u8, key: &Key, tag_of: Tag, id: u64, issued: UnixSeconds) ->
     text
 }
 
-fn open_id(version: u8, ring: &Keyring, tag_of: Tag, text: &[u8]) -> Result<(u64, UnixSeconds), Flaw> {
+fn decoded(text: &[u8]) -> Result<[u8; DURATION_LEN], Flaw> {
     let mut bytes = [0; DURATION_LEN];
     if text.len() != DURATION_TEXT_LEN || URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).is_err() {
         return Err(Flaw::Malformed);
     }
-    let (signed, tag) = bytes.split_at(DURATION_SIGNED_LEN);
-    let &[found, key_id, i0, i1, i2, i3, t0, t1, t2, t3, t4, t5, t6, t7] = signed else {
+    Ok(bytes)
+}
+
+/// What a value of this version names and when that was said; a nonce behind it may be anything.
+fn opened(
+    version: u8,
+    ring: &Keyring,
+    tag_of: Tag,
+    signed: &[u8],
+    tag: &[u8],
+) -> Result<(u64, UnixSeconds), Flaw> {
+    let &[found, key_id, i0, i1, i2, i3, t0, t1, t2, t3, t4, t5, t6, t7, ..] = signed else {
         return Err(Flaw::Malformed);
     };
     if found != version {
@@ -156,16 +199,16 @@ fn open_id(version: u8, ring: &Keyring, tag_of: Tag, text: &[u8]) -> Result<(u64
 
 /// The value of a duration cookie that also tells when the session started. Its tag has the key of duration cookies:
 /// the version in the first byte, and the length, keep the two forms apart.
-pub(super) fn seal_dated(key: &Key, session: Session) -> [u8; DATED_TEXT_LEN] {
-    let mut bytes = [0; DATED_LEN];
+pub(super) fn seal_dated(key: &Key, session: Session, nonce: u16) -> [u8; DATED_TEXT_LEN] {
     let [i0, i1, i2, i3] = session.issued.0.to_be_bytes();
     let [t0, t1, t2, t3, t4, t5, t6, t7] = session.target.0.to_be_bytes();
     let [s0, s1, s2, s3] = session.started.0.to_be_bytes();
-    let signed: [u8; DATED_SIGNED_LEN] =
-        [DATED_VERSION, key.id().0, i0, i1, i2, i3, t0, t1, t2, t3, t4, t5, t6, t7, s0, s1, s2, s3];
-    let (head, tag) = bytes.split_at_mut(DATED_SIGNED_LEN);
-    head.copy_from_slice(&signed);
-    tag.copy_from_slice(&key.duration_tag(&signed));
+    let [n0, n1] = nonce.to_be_bytes();
+    let version = NONCED_DATED_VERSION;
+    let signed: [u8; DATED_LEN - NONCED_TAG_LEN] =
+        [version, key.id().0, i0, i1, i2, i3, t0, t1, t2, t3, t4, t5, t6, t7, s0, s1, s2, s3, n0, n1];
+    let mut bytes = [0; DATED_LEN];
+    join(&mut bytes, &signed, &key.duration_tag(&signed));
     let mut text = [0; DATED_TEXT_LEN];
     let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
     debug_assert_eq!(written, Ok(DATED_TEXT_LEN));
@@ -181,19 +224,17 @@ pub(super) fn open_either(ring: &Keyring, text: &[u8]) -> Result<Session, Flaw> 
     let mut room = [0; DATED_LEN.div_ceil(3) * 3];
     let length = URL_SAFE_NO_PAD.decode_slice(text, &mut room).map_err(|_| Flaw::Malformed)?;
     let bytes = room.get(..length).ok_or(Flaw::Malformed)?;
-    let (signed, tag) = bytes.split_at_checked(DATED_SIGNED_LEN).ok_or(Flaw::Malformed)?;
-    let &[DATED_VERSION, key_id, i0, i1, i2, i3, t0, t1, t2, t3, t4, t5, t6, t7, s0, s1, s2, s3] = signed
-    else {
+    let (version, signed_len) = match bytes.first() {
+        Some(&NONCED_DATED_VERSION) => (NONCED_DATED_VERSION, DATED_LEN - NONCED_TAG_LEN),
+        _ => (DATED_VERSION, DATED_SIGNED_LEN),
+    };
+    let (signed, tag) = bytes.split_at_checked(signed_len).ok_or(Flaw::Malformed)?;
+    let (target, issued) = opened(version, ring, Key::duration_tag, signed, tag)?;
+    let Some(&[s0, s1, s2, s3]) = signed.get(DURATION_SIGNED_LEN..DATED_SIGNED_LEN) else {
         return Err(Flaw::Malformed);
     };
-    if !ring.keys_of(KeyId(key_id)).any(|key| is_tag(tag, key.duration_tag(signed))) {
-        return Err(Flaw::Forged);
-    }
-    Ok(Session {
-        target: TargetId(u64::from_be_bytes([t0, t1, t2, t3, t4, t5, t6, t7])),
-        issued: UnixSeconds(u32::from_be_bytes([i0, i1, i2, i3])),
-        started: UnixSeconds(u32::from_be_bytes([s0, s1, s2, s3])),
-    })
+    let started = UnixSeconds(u32::from_be_bytes([s0, s1, s2, s3]));
+    Ok(Session { target: TargetId(target), issued, started })
 }
 
 /// Writes the text of an application map into `text`, which it empties first: a dated one where one of the sessions
@@ -266,8 +307,9 @@ fn entry_of(bytes: &[u8]) -> Option<MapEntry> {
     })
 }
 
+/// Whether a tag, of a length that its version has, is the one that is wanted.
 fn is_tag(given: &[u8], wanted: [u8; TAG_LEN]) -> bool {
-    bool::from(given.ct_eq(&wanted))
+    wanted.get(..given.len()).is_some_and(|wanted| bool::from(given.ct_eq(wanted)))
 }
 
 /// Room for the bytes of a map: on the stack for the few groups that a host has, on the heap beyond.

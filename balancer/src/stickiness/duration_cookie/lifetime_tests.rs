@@ -42,7 +42,10 @@ fn visit(
     let head = RequestHead { method: b"GET", target: b"/", version: Version::Http11, headers: &fields };
     let decision = cookie.decide(&head, &Fleet, now);
     let mut edits = HeaderEdits::new();
-    assert_eq!(cookie.respond(&decision, chosen, false, now, &mut edits), Renewal::Bound(chosen));
+    assert_eq!(
+        cookie.respond(&decision, Answered::at_home(chosen), false, now, &mut edits),
+        Renewal::Bound(chosen)
+    );
     let line = String::from_utf8(edits.iter().next().unwrap().value.to_vec()).unwrap();
     let (pair, rest) = line.split_once("; ").unwrap();
     (decision.outcome, pair["AWSALB=".len()..].to_owned(), rest.to_owned())

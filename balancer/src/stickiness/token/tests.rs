@@ -13,6 +13,7 @@ const SESSION: Session = Session {
     issued: UnixSeconds(1_700_000_000),
     started: UnixSeconds(1_700_000_000),
 };
+const NONCE: u16 = 0xb0b1;
 const STARTED: UnixSeconds = UnixSeconds(1_600_000_000);
 
 fn map_of(count: usize) -> Vec<MapEntry> {
@@ -40,7 +41,7 @@ fn is_cookie_value(text: &[u8]) -> bool {
 
 #[test]
 fn a_sealed_session_opens_under_every_ring_that_accepts_its_key() {
-    let text = seal(ring(&[1]).signing(), SESSION);
+    let text = seal(ring(&[1]).signing(), SESSION, NONCE);
     assert!(is_cookie_value(&text));
     for secrets in [&[1][..], &[1, 2], &[2, 1], &[2, 3, 4, 5, 6, 7, 8, 1]] {
         assert_eq!(open(&ring(secrets), &text), Ok(SESSION));
@@ -48,13 +49,50 @@ fn a_sealed_session_opens_under_every_ring_that_accepts_its_key() {
     assert_eq!(open(&ring(&[2, 3]), &text), Err(Flaw::Forged));
 }
 
+/// Cookies of the same second for the same target differ, and say the same.
+#[test]
+fn a_nonce_makes_another_text_of_the_same_session() {
+    let ring = ring(&[1]);
+    let (key, dated) = (ring.signing(), Session { started: STARTED, ..SESSION });
+    let texts: std::collections::HashSet<_> = (0..=u16::MAX).map(|nonce| seal(key, SESSION, nonce)).collect();
+    assert_eq!(texts.len(), 1 << 16);
+    for nonce in [0, 1, 0xff, 0x100, u16::MAX] {
+        assert_eq!(open(&ring, &seal(key, SESSION, nonce)), Ok(SESSION));
+        assert_eq!(open_either(&ring, &seal_dated(key, dated, nonce)), Ok(dated));
+    }
+    assert_ne!(seal_dated(key, dated, 0), seal_dated(key, dated, 1));
+}
+
+/// What was set by a balancer of before is a session still.
+#[test]
+fn values_without_a_nonce_are_read() {
+    let ring = ring(&[1, 2]);
+    let text = seal_id(DURATION_VERSION, ring.signing(), Key::duration_tag, SESSION.target.0, SESSION.issued);
+    assert_eq!(open(&ring, &text), Ok(SESSION));
+    assert_eq!(open_either(&ring, &text), Ok(SESSION));
+    assert_eq!(open(&super::tests::ring(&[3]), &text), Err(Flaw::Forged));
+    for (from, to) in [(DURATION_VERSION, NONCED_VERSION), (NONCED_VERSION, DURATION_VERSION)] {
+        let text = if from == NONCED_VERSION { seal(ring.signing(), SESSION, NONCE) } else { text };
+        let mut bytes = URL_SAFE_NO_PAD.decode(text).unwrap();
+        assert_eq!(bytes[0], from);
+        bytes[0] = to;
+        assert_eq!(open(&ring, URL_SAFE_NO_PAD.encode(&bytes).as_bytes()), Err(Flaw::Forged));
+    }
+    let mut signed = URL_SAFE_NO_PAD.decode(text).unwrap()[..DURATION_SIGNED_LEN].to_vec();
+    signed[0] = DATED_VERSION;
+    signed.extend(STARTED.0.to_be_bytes());
+    let tag = ring.signing().duration_tag(&signed);
+    let dated = URL_SAFE_NO_PAD.encode([&signed[..], &tag].concat());
+    assert_eq!(open_either(&ring, dated.as_bytes()), Ok(Session { started: STARTED, ..SESSION }));
+}
+
 #[test]
 fn a_value_tells_when_its_session_started() {
     let (ring, session) = (ring(&[1, 2]), Session { started: STARTED, ..SESSION });
-    let text = seal_dated(ring.signing(), session);
+    let text = seal_dated(ring.signing(), session, NONCE);
     assert!(is_cookie_value(&text) && text.len() == 46);
     assert_eq!(open_either(&ring, &text), Ok(session));
-    assert_eq!(open_either(&ring, &seal(ring.signing(), session)), Ok(SESSION), "an old one");
+    assert_eq!(open_either(&ring, &seal(ring.signing(), session, NONCE)), Ok(SESSION), "an old one");
     assert_eq!(open_either(&super::tests::ring(&[3]), &text), Err(Flaw::Forged));
     assert!(open(&ring, &text).is_err() && opened(&ring, &text).is_err());
     for length in 0..text.len() {
@@ -84,9 +122,9 @@ fn a_group_is_told_and_never_passes_for_a_target() {
     assert_eq!(open_group(&ring, &text), Ok(session));
     assert_eq!(open_group(&super::tests::ring(&[3]), &text), Err(Flaw::Forged));
     assert_eq!(open(&ring, &text), Err(Flaw::Malformed));
-    let target = seal(ring.signing(), SESSION);
+    let target = seal(ring.signing(), SESSION, NONCE);
     assert_eq!(open_group(&ring, &target), Err(Flaw::Malformed));
-    for (text, version) in [(text, DURATION_VERSION), (target, GROUP_VERSION)] {
+    for (text, version) in [(text, DURATION_VERSION), (text, NONCED_VERSION), (target, GROUP_VERSION)] {
         let mut bytes = URL_SAFE_NO_PAD.decode(text).unwrap();
         bytes[0] = version;
         let text = URL_SAFE_NO_PAD.encode(&bytes);
@@ -104,14 +142,14 @@ fn keys_that_share_an_id_are_all_tried() {
     let (first_id, first) = by_id(0);
     let (_, second) = (1..=u16::MAX).map(by_id).find(|(id, _)| *id == first_id).unwrap();
     let both = Keyring::from_bytes(&[first, second.clone()].concat()).unwrap();
-    let text = seal(Keyring::from_bytes(&second).unwrap().signing(), SESSION);
+    let text = seal(Keyring::from_bytes(&second).unwrap().signing(), SESSION, NONCE);
     assert_eq!(open(&both, &text), Ok(SESSION));
 }
 
 #[test]
 fn what_has_not_the_form_is_malformed() {
     let ring = ring(&[1]);
-    let good = seal(ring.signing(), SESSION);
+    let good = seal(ring.signing(), SESSION, NONCE);
     assert_eq!(open(&ring, b""), Err(Flaw::Malformed));
     assert_eq!(open(&ring, &good[..39]), Err(Flaw::Malformed));
     assert_eq!(open(&ring, &[&good[..], b"A"].concat()), Err(Flaw::Malformed));
@@ -130,9 +168,9 @@ fn one_kind_of_value_never_passes_for_the_other() {
     let ring = ring(&[1]);
     let map = sealed(&ring, &map_of(1));
     assert!(open(&ring, &map).is_err());
-    assert!(opened(&ring, &seal(ring.signing(), SESSION)).is_err());
+    assert!(opened(&ring, &seal(ring.signing(), SESSION, NONCE)).is_err());
     // A map without entries has the right length for nothing else, and the tags have different keys.
-    let mut bytes = URL_SAFE_NO_PAD.decode(seal(ring.signing(), SESSION)).unwrap();
+    let mut bytes = URL_SAFE_NO_PAD.decode(seal(ring.signing(), SESSION, NONCE)).unwrap();
     bytes[0] = APPLICATION_VERSION;
     assert!(opened(&ring, URL_SAFE_NO_PAD.encode(&bytes).as_bytes()).is_err());
 }
@@ -201,7 +239,7 @@ fn a_map_that_is_cut_is_refused() {
 #[test]
 fn ten_thousand_mutations_of_a_valid_value_are_all_refused() {
     let ring = ring(&[1, 2]);
-    let (cookie, map) = (seal(ring.signing(), SESSION), sealed(&ring, &map_of(2)));
+    let (cookie, map) = (seal(ring.signing(), SESSION, NONCE), sealed(&ring, &map_of(2)));
     let dated = sealed(&ring, &dated_map_of(2, 0));
     let mut state = 0x2545_F491_4F6C_DD1D_u64;
     let mut random = |below: usize| {
@@ -248,8 +286,8 @@ proptest! {
         let (issued, started) = (UnixSeconds(issued), UnixSeconds(started));
         let session = Session { target: TargetId(target), issued, started };
         let undated = Session { started: issued, ..session };
-        prop_assert_eq!(open(&ring, &seal(ring.signing(), session)), Ok(undated));
-        prop_assert_eq!(open_either(&ring, &seal_dated(ring.signing(), session)), Ok(session));
+        prop_assert_eq!(open(&ring, &seal(ring.signing(), session, NONCE)), Ok(undated));
+        prop_assert_eq!(open_either(&ring, &seal_dated(ring.signing(), session, NONCE)), Ok(session));
         let entries = [undated, session].map(|session| MapEntry { group: target, session });
         prop_assert_eq!(opened(&ring, &sealed(&ring, &entries)), Ok(entries.to_vec()));
     }
@@ -269,7 +307,7 @@ proptest! {
     #[test]
     fn a_bit_flipped_in_the_bytes_is_forged_or_malformed(bit in 0_usize..240) {
         let ring = ring(&[1]);
-        let mut bytes = URL_SAFE_NO_PAD.decode(seal(ring.signing(), SESSION)).unwrap();
+        let mut bytes = URL_SAFE_NO_PAD.decode(seal(ring.signing(), SESSION, NONCE)).unwrap();
         bytes[bit / 8] ^= 1 << (bit % 8);
         let flaw = if bit < 8 { Flaw::Malformed } else { Flaw::Forged };
         prop_assert_eq!(open(&ring, URL_SAFE_NO_PAD.encode(&bytes).as_bytes()), Err(flaw));

@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     clock::UnixSeconds,
-    id::TargetId,
     model::{HeaderEdits, RequestHead, StickinessSettings},
     response::cookies::{Audience, CookieEnd, CookieForm},
 };
@@ -130,6 +129,7 @@ mod lifetime_tests;
 mod tests {
     use super::*;
     use crate::{
+        id::TargetId,
         model::{CookieAttributes, CookieRenewal, HeaderField, StickinessKind, Version},
         stickiness::Standing,
     };

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{
+    id::TargetId,
     model::{CookieAttributes, CookieRenewal, HeaderField, StickinessExtras, StickinessKind, Version},
     stickiness::Standing,
 };

@@ -37,7 +37,7 @@ pub(crate) struct Options {
     /// Bytes of a response body.
     #[arg(long, default_value_t = 120)]
     body: usize,
-    /// Measure only these (balancer, balancer-rules, haproxy, nginx, relay), separated by commas.
+    /// Measure only these (balancer, baseline, balancer-rules, haproxy, nginx, relay), separated by commas.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Measure only these kinds of work, separated by commas.
@@ -52,6 +52,9 @@ pub(crate) struct Options {
     /// Measure this balancer and build none.
     #[arg(long)]
     binary: Option<PathBuf>,
+    /// Another build of balancer, measured in turns with this one.
+    #[arg(long)]
+    baseline: Option<PathBuf>,
 }
 
 const PROXY_CORE: usize = 0;
@@ -90,7 +93,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     println!("\n{}", headline(options));
     for (work, rows) in options.work.iter().zip(&measured) {
         println!("{}\n", work.title(options));
-        println!("{}", table::render(rows, &["haproxy", "nginx", "relay"], options.markdown));
+        println!("{}", table::render(rows, &["baseline", "haproxy", "nginx", "relay"], options.markdown));
         if let Some(line) = table::difference(rows, "balancer-rules", "balancer") {
             println!("{line}\n");
         }
@@ -120,10 +123,14 @@ fn measure(work: Work, options: &Options, folder: &Path, balancer: &Path) -> Res
         core: PROXY_CORE,
         backends,
         balancer: balancer.to_owned(),
+        baseline: options.baseline.as_deref(),
         kernel_assist: &options.kernel_assist,
         certificate: certificate.as_ref(),
     };
-    let is_wanted = |name: &&&str| options.only.is_empty() || options.only.iter().any(|only| only == **name);
+    let is_wanted = |name: &&&str| match options.only.as_slice() {
+        [] => **name != "baseline" || options.baseline.is_some(),
+        only => only.iter().any(|only| only == **name),
+    };
     let proxies: Vec<Proxy> = work
         .proxies()
         .iter()

@@ -20,8 +20,8 @@ use crate::{handshakes::Client, shell};
 
 pub(crate) use balancer::clean_up;
 
-/// What is compared. `balancer-rules` is balancer with 100 listener rules.
-pub(crate) const NAMES: [&str; 5] = ["balancer", "balancer-rules", "haproxy", "nginx", "relay"];
+/// What is compared. `baseline` is another build of balancer, `balancer-rules` is balancer with 100 listener rules.
+pub(crate) const NAMES: [&str; 6] = ["balancer", "baseline", "balancer-rules", "haproxy", "nginx", "relay"];
 
 /// Clients come back with cookies of a while ago. Of a cookie of its first seconds balancer cannot tell whether it, or a
 /// process before it, has set it, and looks closer at what comes with it.
@@ -46,6 +46,7 @@ pub(crate) struct Setting<'a> {
     pub(crate) core: usize,
     pub(crate) backends: [SocketAddr; 2],
     pub(crate) balancer: PathBuf,
+    pub(crate) baseline: Option<&'a Path>,
     pub(crate) kernel_assist: &'a str,
     /// What is shown to clients that speak TLS; none for plain HTTP.
     pub(crate) certificate: Option<&'a Certificate>,
@@ -93,9 +94,16 @@ pub(crate) fn backend(folder: &Path, core: usize, body: usize) -> Result<(Proces
 pub(crate) fn start(name: &'static str, setting: &Setting<'_>) -> Result<Proxy> {
     let address = process::free_address()?;
     let (process, version, cookie_name) = match name {
-        "balancer" => (balancer::start(setting, address, 0)?, String::new(), Some("AWSALB")),
+        "balancer" => {
+            (balancer::start(&setting.balancer, name, setting, address, 0)?, String::new(), Some("AWSALB"))
+        }
+        "baseline" => {
+            let program = setting.baseline.context("baseline: say which with --baseline")?;
+            (balancer::start(program, name, setting, address, 0)?, String::new(), Some("AWSALB"))
+        }
         "balancer-rules" => {
-            (balancer::start(setting, address, RULES)?, format!("({RULES} rules)"), Some("AWSALB"))
+            let process = balancer::start(&setting.balancer, name, setting, address, RULES)?;
+            (process, format!("({RULES} rules)"), Some("AWSALB"))
         }
         "haproxy" => (haproxy(setting, address)?, version("haproxy", &["-v"], "version ")?, Some("SRV")),
         "nginx" => (nginx_proxy(setting, address)?, version("nginx", &["-v"], "nginx/")?, None),

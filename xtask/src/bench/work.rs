@@ -34,8 +34,8 @@ impl Work {
     /// Who takes part, in the order of the table.
     pub(crate) fn proxies(self) -> &'static [&'static str] {
         match self {
-            Self::Http => &["balancer", "balancer-rules", "haproxy", "nginx", "relay"],
-            _ => &["balancer", "haproxy", "nginx"],
+            Self::Http => &["balancer", "baseline", "balancer-rules", "haproxy", "nginx", "relay"],
+            _ => &["balancer", "baseline", "haproxy", "nginx"],
         }
     }
 

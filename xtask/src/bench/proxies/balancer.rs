@@ -10,30 +10,41 @@ use crate::{
     shell,
 };
 
-/// Starts it with this many listener rules beside the default action.
-pub(super) fn start(setting: &Setting<'_>, address: SocketAddr, rules: usize) -> Result<Process> {
-    let name = format!("balancer-{rules}");
-    let folder = setting.folder.join(&name);
+/// Starts `program` as the proxy of this name, with this many listener rules beside the default action.
+pub(super) fn start(
+    program: &Path,
+    name: &str,
+    setting: &Setting<'_>,
+    address: SocketAddr,
+    rules: usize,
+) -> Result<Process> {
+    let folder = setting.folder.join(name);
     fs::create_dir_all(&folder)?;
     let config = folder.join("balancer.hcl");
-    fs::write(&config, text(setting, &folder, address, rules)?)?;
-    let mut command = pinned(setting.core, &setting.balancer);
+    fs::write(&config, text(setting, &instance(name), &folder, address, rules)?)?;
+    let mut command = pinned(setting.core, program);
     command.arg("run").arg("-c").arg(&config);
-    Process::start(&name, setting.folder, command, address)
+    Process::start(name, setting.folder, command, address)
 }
 
 /// Removes what the balancers under measurement left in the kernel.
 pub(crate) fn clean_up(balancer: &Path) {
-    for rules in [0, super::RULES] {
-        shell::succeeds(Command::new(balancer).args(["cleanup", "--instance", &instance(rules)]));
+    for name in super::NAMES {
+        shell::succeeds(Command::new(balancer).args(["cleanup", "--instance", &instance(name)]));
     }
 }
 
-fn instance(rules: usize) -> String {
-    format!("bench-{}-{rules}", std::process::id())
+fn instance(name: &str) -> String {
+    format!("bench-{}-{name}", std::process::id())
 }
 
-fn text(setting: &Setting<'_>, folder: &Path, address: SocketAddr, count: usize) -> Result<String> {
+fn text(
+    setting: &Setting<'_>,
+    instance: &str,
+    folder: &Path,
+    address: SocketAddr,
+    count: usize,
+) -> Result<String> {
     let admin = process::free_address()?;
     let [one, two] = setting.backends;
     let (protocol, certificate, tls) = match setting.certificate {
@@ -77,7 +88,6 @@ listener "bench" {{
   targets = ["{one}", "{two}"]
 }}
 {rules}"#,
-        instance = instance(count),
         folder = folder.display(),
         kernel_assist = setting.kernel_assist,
         ip = address.ip(),

@@ -14,6 +14,7 @@ use std::{
 use support::{
     Balancer, Config, Group,
     http2::{Connection, Outcome, flag, frame, kind, status},
+    until,
 };
 
 const UNAVAILABLE: u16 = 503;
@@ -105,8 +106,11 @@ fn who_waits_for_room_goes_as_soon_as_there_is_some() {
     let opened: Arc<Mutex<Option<TcpStream>>> = Arc::default();
     let kept = Arc::clone(&opened);
     let target = Counting::start(move |stream| {
-        *kept.lock().unwrap() = Some(stream.try_clone().unwrap());
         speak(stream, &[(3, 0)], |connection, kind, stream| {
+            // Its settings have gone out: what is raised now stays.
+            if kind == kind::PING {
+                *kept.lock().unwrap() = Some(connection.socket().try_clone().unwrap());
+            }
             if kind == kind::HEADERS {
                 ok(connection, stream);
             }
@@ -118,6 +122,7 @@ fn who_waits_for_room_goes_as_soon_as_there_is_some() {
     let streams: Vec<u32> = (0..20).map(|_| connection.get("/", &[])).collect();
     balancer
         .wait_status("all wait", 10.0, |status| status.target(&target.address)["outstanding_requests"] == 20);
+    until("the target has told its settings", 10.0, || opened.lock().unwrap().is_some().then_some(()));
     let raise = |most: u32| {
         let setting = [&3_u16.to_be_bytes()[..], &most.to_be_bytes()].concat();
         let stream = opened.lock().unwrap();
@@ -130,7 +135,8 @@ fn who_waits_for_room_goes_as_soon_as_there_is_some() {
         assert_eq!(status(&connection.read_until(kind::HEADERS).payload), 200);
         left -= 1;
     }
-    assert_eq!(target.connections(), 1);
+    // Who is told in vain may open another, which allows nothing: with it there are enough.
+    assert!(target.connections() <= 2, "{}", target.connections());
 }
 
 #[test]

@@ -138,6 +138,8 @@ impl App {
             .join(format!("{script}.{extension}"));
         let mut command = Command::new(interpreter);
         if matches!(self, Self::Jetty) {
+            // It has little to do: what makes Java quick later makes it slow to start.
+            command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]);
             command.arg("-cp").arg(env::join_paths(jetty()).unwrap());
         }
         command.arg(script).env("NODE_PATH", installed().join("socketio/node_modules"));
@@ -173,7 +175,7 @@ impl App {
             .spawn()
             .unwrap();
         let running = Running { child, address };
-        until("the application answers", 30.0, || TcpStream::connect(&running.address).ok());
+        until("the application answers", 90.0, || TcpStream::connect(&running.address).ok());
         running
     }
 

@@ -283,6 +283,9 @@ fn strip_markers_take_blanks_away() {
         ("\"a \\n ${~ var.x ~} \\n b\"", "aXb"),
         ("\" ${~ var.x ~} ${~ var.x ~} \"", "XX"),
         ("<<EOT\na ${~ var.x ~} b\nEOT", "aXb\n"),
+        // It ends where its word is alone in a line.
+        ("<<EOT\nEOT2\n EOT x\nEOT.\n  EOT\n", "EOT2\n EOT x\nEOT.\n"),
+        ("<<-X\n    X y\n  z\n  X\n", "  X y\nz\n"),
         // A heredoc is read line by line, as Terraform reads it.
         ("<<EOT\na\n  ${~ var.x ~}  \n  b\nEOT", "a\nX  b\n"),
     ] {

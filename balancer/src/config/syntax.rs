@@ -21,7 +21,7 @@ const MAX_SYNTAX_FAULTS: usize = 20;
 /// The parser limits nesting to 64 levels and chains of operators to 128, so that hostile text cannot exhaust
 /// the stack here, in [`raw::convert`] or on drop; a test holds it to that.
 pub(super) fn parse(file: usize, text: &str, faults: &Faults<'_>) -> RawBody {
-    let text = &*with_numbers_that_fit(text);
+    let text = &*as_the_parser_takes_it(text);
     let mut whole = RawBody::default();
     let mut start = 0;
     let mut given = keys::Text::new(text);
@@ -51,14 +51,24 @@ pub(super) fn parse(file: usize, text: &str, faults: &Faults<'_>) -> RawBody {
     whole
 }
 
+/// Most heredocs of a file that get another word.
+const MAX_REWORDED: usize = 100;
+
 /// Puts [`HUGE`] in the place of numbers that are beyond the parser, which would take them for faults of syntax also
-/// where nobody looks at them. Every place in the text stays what it was.
-fn with_numbers_that_fit(text: &str) -> Cow<'_, str> {
-    let huge = scan::scan(text, 0).huge;
-    if huge.is_empty() {
+/// where nobody looks at them. A heredoc gets another word where the parser would take one of its lines for its end:
+/// Terraform ends it where nothing else is in the line. Every place in the text stays what it was.
+fn as_the_parser_takes_it(text: &str) -> Cow<'_, str> {
+    let scan::Scan { huge, misleading, .. } = scan::scan(text, 0);
+    if huge.is_empty() && misleading.is_empty() {
         return Cow::Borrowed(text);
     }
     let mut mended = text.to_owned();
+    for words in misleading.into_iter().take(MAX_REWORDED) {
+        let length = words.first().map_or(0, ExactSizeIterator::len);
+        let others = (b'A'..=b'Z').map(|letter| char::from(letter).to_string().repeat(length));
+        let Some(other) = others.into_iter().find(|other| !text.contains(other.as_str())) else { continue };
+        words.into_iter().for_each(|word| mended.replace_range(word, &other));
+    }
     for range in huge {
         let width = range.len();
         mended.replace_range(range, &format!("{HUGE:<width$e}"));

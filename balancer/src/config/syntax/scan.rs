@@ -22,6 +22,8 @@ pub(super) struct Scan {
     pub(super) unclosed: Option<(Oddity, Option<usize>)>,
     /// Numbers that do not fit: whole ones from 2^64 on, others that are infinite.
     pub(super) huge: Vec<Range<usize>>,
+    /// Heredocs with a line that begins with their word and goes on: the word at the beginning, and at the end.
+    pub(super) misleading: Vec<[Range<usize>; 2]>,
 }
 
 /// Looks at `text` from `start` on, where a line begins and nothing is open.
@@ -219,7 +221,7 @@ impl Scanner<'_> {
 
     /// `<<WORD` or `<<-WORD`: text up to a line of that word.
     fn heredoc(&mut self) -> usize {
-        let rest = self.rest();
+        let rest = self.text.get(self.at..).unwrap_or_default();
         let after = rest.get(2..).unwrap_or_default();
         let name = after.strip_prefix('-').unwrap_or(after);
         let length = name.find(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '-'));
@@ -227,12 +229,19 @@ impl Scanner<'_> {
         if word.is_empty() {
             return 2;
         }
-        let mut end = 0;
+        let (mut end, mut is_misleading) = (0, false);
         for (number, line) in rest.split_inclusive('\n').enumerate() {
             end += line.len();
             if number > 0 && line.trim() == word {
+                if is_misleading {
+                    let first = self.at + rest.len() - name.len();
+                    let last = self.at + end - line.trim_start().len();
+                    let words = [first, last].map(|at| at..at + word.len());
+                    self.found.misleading.push(words);
+                }
                 return end - usize::from(line.ends_with('\n'));
             }
+            is_misleading |= number > 0 && line.trim_start().starts_with(word);
         }
         let (all, word) = (rest.len(), word.to_owned());
         self.note(self.at, |_| {

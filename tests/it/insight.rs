@@ -263,7 +263,5 @@ fn promtool_reads_the_metrics() {
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
-    // These have CloudWatch's names.
-    let other: Vec<&str> = said.lines().filter(|line| !line.contains("_host_count non-histogram")).collect();
-    assert!(other.is_empty() && matches!(output.status.code(), Some(0 | 3)), "{said}");
+    assert!(said.is_empty() && output.status.success(), "{:?} {said}", output.status);
 }

@@ -34,6 +34,8 @@ fn plain(openmetrics: &str) -> String {
         let (suffix, kind) = match types.get(name).copied() {
             Some("counter") => ("_total", "counter"),
             Some("info") => ("_info", "gauge"),
+            // `promtool check metrics` has the suffix be that of a histogram's, except where no type is given.
+            Some("gauge") if name.ends_with("_count") => ("", "untyped"),
             Some("unknown") | None => ("", "untyped"),
             Some(kind) => ("", kind),
         };
@@ -74,11 +76,12 @@ mod tests {
     fn the_older_format_names_samples_and_knows_no_info() {
         let text = "# HELP a Some.\n# TYPE a counter\na_total{b=\"c\"} 1\n# HELP d_seconds Time.\n\
                     # TYPE d_seconds gauge\n# UNIT d_seconds seconds\nd_seconds 2\n# HELP e Version.\n# TYPE e info\n\
-                    e_info{v=\"1\"} 1\n# EOF\n";
+                    e_info{v=\"1\"} 1\n# HELP f_count Hosts.\n# TYPE f_count gauge\nf_count 1\n# EOF\n";
         assert_eq!(
             plain(text),
             "# HELP a_total Some.\n# TYPE a_total counter\na_total{b=\"c\"} 1\n# HELP d_seconds Time.\n\
-             # TYPE d_seconds gauge\nd_seconds 2\n# HELP e_info Version.\n# TYPE e_info gauge\ne_info{v=\"1\"} 1\n"
+             # TYPE d_seconds gauge\nd_seconds 2\n# HELP e_info Version.\n# TYPE e_info gauge\ne_info{v=\"1\"} 1\n\
+             # HELP f_count Hosts.\n# TYPE f_count untyped\nf_count 1\n"
         );
     }
 

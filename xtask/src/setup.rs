@@ -37,6 +37,7 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
     tool("node", "nodejs"),
     tool("npm", "npm"),
     tool("chromium", "chromium"),
+    tool("promtool", "prometheus"),
     // With the compiler: programs are run from their source.
     tool("javac", "default-jdk-headless"),
 ];

@@ -1,7 +1,7 @@
 //! What a fault of syntax is in a user's words, and where: the parser notices many of them late, and says what it would
 //! have taken instead.
 
-use super::scan::{Oddity, scan};
+use super::scan::{Oddity, scan, scan_up_to};
 
 /// Stands for every number that is beyond the parser: as short as the shortest of them.
 pub(in super::super) const HUGE: f64 = 1e300;
@@ -17,14 +17,14 @@ pub(super) struct Fault {
 
 /// What the parser noticed at `noticed`, in text from `start` on, and called `said`.
 pub(super) fn fault(text: &str, start: usize, noticed: usize, said: &str) -> Fault {
-    let found = scan(text, start);
     // The parser goes back to the beginning of what it cannot make sense of, which may stand further down the line.
     let line_end =
         text.get(noticed..).and_then(|rest| rest.find('\n')).map_or(text.len(), |end| noticed + end);
+    let at_end = text.get(noticed..).is_none_or(|rest| rest.trim().len() <= 1);
+    let found = if at_end { scan(text, start) } else { scan_up_to(text, start, line_end) };
     if let Some(Oddity { at, message }) = found.oddity.filter(|oddity| oddity.at <= line_end) {
         return Fault { at, message, resume: None };
     }
-    let at_end = text.get(noticed..).is_none_or(|rest| rest.trim().len() <= 1);
     if let Some((Oddity { at, message }, resume)) = found.unclosed.filter(|_| at_end) {
         return Fault { at, message, resume };
     }

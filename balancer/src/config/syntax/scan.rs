@@ -28,6 +28,11 @@ pub(super) struct Scan {
 
 /// Looks at `text` from `start` on, where a line begins and nothing is open.
 pub(super) fn scan(text: &str, start: usize) -> Scan {
+    scan_up_to(text, start, text.len())
+}
+
+/// The same for who asks for an oddity up to `last` alone: ends where none of them can be found any more.
+pub(super) fn scan_up_to(text: &str, start: usize, last: usize) -> Scan {
     let mut scanner = Scanner {
         text,
         at: start,
@@ -37,7 +42,7 @@ pub(super) fn scan(text: &str, start: usize) -> Scan {
         inside: None,
         found: Scan::default(),
     };
-    while scanner.at < text.len() {
+    while scanner.at < text.len() && (scanner.at <= last || scanner.may_find_more()) {
         scanner.step();
     }
     scanner.finish()
@@ -86,6 +91,11 @@ impl Scanner<'_> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
+    /// Whether there may be an oddity that begins before this place and is not found yet.
+    fn may_find_more(&self) -> bool {
+        self.found.oddity.is_none() && !self.stack.is_empty()
+    }
+
     fn note(&mut self, at: usize, message: impl FnOnce(&Self) -> String) {
         if self.found.oddity.is_none() {
             self.found.oddity = Some(Oddity { at, message: message(self) });
@@ -93,9 +103,9 @@ impl Scanner<'_> {
     }
 
     fn go_on(&mut self, length: usize) {
-        let passed = self.text.get(self.at..self.at + length).unwrap_or_default();
+        let passed = self.text.as_bytes().get(self.at..self.at + length).unwrap_or_default();
         self.at += length;
-        if passed.contains('\n') {
+        if passed.contains(&b'\n') {
             self.indent = indent(self.rest());
         }
     }
@@ -191,6 +201,8 @@ impl Scanner<'_> {
             [b']', ..] => self.close(Kind::Bracket),
             [b')', ..] => self.close(Kind::Parenthesis),
             [b'0'..=b'9', ..] => self.number(),
+            [b' ' | b'\t', ..] => indent(rest),
+            [b'\n' | b'\r' | b'=' | b',' | b'.', ..] => 1,
             _ => self.word_or_sign(),
         };
         self.go_on(length);
@@ -200,9 +212,15 @@ impl Scanner<'_> {
         let rest = self.rest();
         let Some(first) = rest.chars().next() else { return 1 };
         if first.is_alphabetic() || first == '_' {
-            return rest
-                .find(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '-'))
-                .unwrap_or(rest.len());
+            let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+            let plain = rest.bytes().take_while(is_plain).count();
+            // What every word is made of is looked at as bytes, which is quicker.
+            return match rest.as_bytes().get(plain) {
+                Some(next) if next.is_ascii() => plain,
+                _ => rest
+                    .find(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '-'))
+                    .unwrap_or(rest.len()),
+            };
         }
         if is_foreign_quote(first) {
             self.note(self.at, |_| format!("{first} is no quotation mark here; allowed: the plain \""));

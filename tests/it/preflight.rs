@@ -92,6 +92,13 @@ fn what_the_user_could_not_read_at_a_reload_is_warned_of() {
     chown(&certificate.key, Some(65534), None).unwrap();
     let (_, _, said) = check(&balancer);
     assert!(!said.contains("cannot read"), "{said}");
+    // The certificate is as much read again as its key is.
+    fs::set_permissions(&certificate.certificate, fs::Permissions::from_mode(0o600)).unwrap();
+    let (code, _, said) = check(&balancer);
+    let of_certificate = format!("user \"nobody\" cannot read {}", certificate.certificate.display());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&of_certificate) && !said.contains(&words), "{said}");
+    fs::set_permissions(&certificate.certificate, fs::Permissions::from_mode(0o644)).unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let (_, _, said) = check(&balancer);
     assert!(said.contains(&words), "{said}");

@@ -60,6 +60,7 @@ fn build(context: &Context<'_>, named: &Named<'_>) -> Option<Arc<Certificate>> {
         Ok(loaded) => Some(Arc::new(Certificate {
             name: named.name.clone(),
             place: context.faults.show(named.found.block.place),
+            certificate_file: certificate.clone().into(),
             private_key_file: key.clone().into(),
             key_is_public: loaded.key_is_public,
             chain: loaded.chain,

@@ -152,7 +152,9 @@ fn look_as(
     let mut authorities: Vec<&Authorities> = Vec::new();
     for tls in configuration.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
         for certificate in tls.certificates.iter().chain([&tls.default_certificate]) {
-            unreadable(&format!("certificate {}", certificate.name), &certificate.private_key_file);
+            for file in [&certificate.certificate_file, &certificate.private_key_file] {
+                unreadable(&format!("certificate {}", certificate.name), file);
+            }
         }
         if let Some(MutualAuthentication::Verify { trust_store, .. }) = &tls.mutual_authentication {
             authorities.push(&trust_store.authorities);

@@ -13,6 +13,8 @@ pub struct Certificate {
     pub name: String,
     /// `file:line:column` of its block, for messages.
     pub place: String,
+    /// Where it and its chain were read from.
+    pub certificate_file: PathBuf,
     /// Where its key was read from.
     pub private_key_file: PathBuf,
     /// Whether everybody on this host can read the key.

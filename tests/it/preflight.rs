@@ -7,6 +7,7 @@ use std::{
     process::Command,
 };
 
+use rustix::process::Signal;
 use support::{
     Balancer, Config, Group, Target, authority::Authority, balancer::binary, kernel, tls::Certificate,
 };
@@ -102,6 +103,30 @@ fn what_the_user_could_not_read_at_a_reload_is_warned_of() {
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let (_, _, said) = check(&balancer);
     assert!(said.contains(&words), "{said}");
+}
+
+#[test]
+fn a_key_that_root_alone_reads_starts_and_refuses_a_reload() {
+    if !kernel::is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let certificate = Certificate::make(folder.path(), "main", &["example.test"]);
+    let target = Target::plain();
+    let balancer = Balancer::start(&Config::new(&[&target]).https(&certificate).process("user = \"nobody\""));
+    let reload = |counted: &str| {
+        let count = |status: &support::Status| status.0[counted].as_u64().unwrap();
+        let before = count(&balancer.status());
+        balancer.signal(Signal::HUP);
+        balancer.wait_status(counted, 10.0, |status| count(status) > before)
+    };
+    let status = reload("reload_failures");
+    let told = status.0["refused_reload"]["error"].as_str().unwrap();
+    assert!(told.contains(&certificate.key.display().to_string()), "{told}");
+    // As check says: once the user can read it, a reload is taken up.
+    chown(&certificate.key, Some(65534), None).unwrap();
+    assert!(reload("reloads").0["refused_reload"].is_null());
 }
 
 #[test]

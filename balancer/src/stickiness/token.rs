@@ -110,8 +110,7 @@ pub(super) fn seal(key: &Key, session: Session, nonce: u16) -> [u8; DURATION_TEX
     let [n0, n1] = nonce.to_be_bytes();
     let signed: [u8; DURATION_LEN - NONCED_TAG_LEN] =
         [NONCED_VERSION, key.id().0, i0, i1, i2, i3, t0, t1, t2, t3, t4, t5, t6, t7, n0, n1];
-    let mut bytes = [0; DURATION_LEN];
-    join(&mut bytes, &signed, &key.duration_tag(&signed));
+    let bytes: [u8; DURATION_LEN] = join(&signed, &key.duration_tag(&signed));
     let mut text = [0; DURATION_TEXT_LEN];
     let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
     debug_assert_eq!(written, Ok(DURATION_TEXT_LEN));
@@ -119,8 +118,15 @@ pub(super) fn seal(key: &Key, session: Session, nonce: u16) -> [u8; DURATION_TEX
 }
 
 /// What is signed, and of its tag as much as there is room for.
-fn join(bytes: &mut [u8], signed: &[u8], tag: &[u8]) {
-    bytes.iter_mut().zip(signed.iter().chain(tag)).for_each(|(place, byte)| *place = *byte);
+fn join<const LEN: usize, const SIGNED: usize>(signed: &[u8; SIGNED], tag: &[u8; TAG_LEN]) -> [u8; LEN] {
+    const { assert!(SIGNED + NONCED_TAG_LEN == LEN) };
+    let mut bytes = [0; LEN];
+    let (head, tail) = bytes.split_at_mut(SIGNED);
+    head.copy_from_slice(signed);
+    if let (Some(tail), Some(tag)) = (tail.first_chunk_mut::<NONCED_TAG_LEN>(), tag.first_chunk()) {
+        *tail = *tag;
+    }
+    bytes
 }
 
 /// The session in the value of a duration cookie.
@@ -207,8 +213,7 @@ pub(super) fn seal_dated(key: &Key, session: Session, nonce: u16) -> [u8; DATED_
     let version = NONCED_DATED_VERSION;
     let signed: [u8; DATED_LEN - NONCED_TAG_LEN] =
         [version, key.id().0, i0, i1, i2, i3, t0, t1, t2, t3, t4, t5, t6, t7, s0, s1, s2, s3, n0, n1];
-    let mut bytes = [0; DATED_LEN];
-    join(&mut bytes, &signed, &key.duration_tag(&signed));
+    let bytes: [u8; DATED_LEN] = join(&signed, &key.duration_tag(&signed));
     let mut text = [0; DATED_TEXT_LEN];
     let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
     debug_assert_eq!(written, Ok(DATED_TEXT_LEN));

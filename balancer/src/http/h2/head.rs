@@ -137,6 +137,7 @@ struct Filling {
 
 impl Filling {
     /// For so many bytes of values; there may be more.
+    #[inline]
     fn new(bytes: usize) -> Self {
         Self { names: SmallVec::new(), values: Vec::with_capacity(bytes) }
     }
@@ -149,11 +150,12 @@ impl Filling {
     }
 
     /// The map; none when a value has no form in HTTP/2.
-    fn map(self) -> Option<HeaderMap> {
+    #[inline]
+    fn map(&mut self) -> Option<HeaderMap> {
         let mut map = HeaderMap::try_with_capacity(self.names.len()).ok()?;
-        let values = Bytes::from(self.values);
+        let values = Bytes::from(std::mem::take(&mut self.values));
         let mut begin = 0;
-        for (name, end) in self.names {
+        for (name, end) in self.names.drain(..) {
             let value = HeaderValue::from_maybe_shared(values.slice(begin..end)).ok()?;
             map.try_append(name, value).ok()?;
             begin = end;

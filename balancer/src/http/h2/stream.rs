@@ -159,7 +159,9 @@ pub(super) async fn serve(
         let shard = stream.context.listener_shard(&listener);
         shard.request_duration.observe(monotonic_now().saturating_duration_since(began));
     }
-    stream.linger().await;
+    if !stream.body.is_end_stream() {
+        Box::pin(stream.linger()).await;
+    }
 }
 
 async fn exchange(stream: &mut Stream, mut plan: Plan) {
@@ -252,9 +254,6 @@ impl Stream {
     /// HTTP/1.1. Then the stream is reset without an error (RFC 9113, section 8.1), which some clients take for a failure
     /// of what they have received whole.
     async fn linger(&mut self) {
-        if self.body.is_end_stream() {
-            return;
-        }
         self.arm(LINGER);
         let watch = Rc::clone(self.watch());
         let body = &mut self.body;

@@ -55,7 +55,8 @@ pub(super) async fn attempt(stream: &mut Stream, plan: &mut Plan, fresh: bool) -
         None => {
             let watch = Rc::clone(stream.watch());
             let timeout = stream.listener.load_balancer.connect_timeout;
-            let opening = reach::open(&context, &watch, timeout, &destination);
+            // In a box, as all that is seldom, so that requests do not carry its room.
+            let opening = Box::pin(reach::open(&context, &watch, timeout, &destination));
             match unless_reset(stream, opening).await {
                 None => return stream.client_gone(plan.wishes.framing == Framing::Empty),
                 Some(Ok(connection)) => connection,
@@ -172,7 +173,7 @@ impl Transfer {
             match self.take_head(stream, plan) {
                 Ok(None) => {}
                 Ok(Some(answered)) if answered.switching => {
-                    tunnel(stream, &mut self.connection, &mut self.inbound, answered.sink).await;
+                    Box::pin(tunnel(stream, &mut self.connection, &mut self.inbound, answered.sink)).await;
                     return Outcome::Over;
                 }
                 Ok(Some(answered)) => return self.relay(stream, plan, answered).await,
@@ -299,9 +300,12 @@ impl Transfer {
             Ok(Ok(())) => Outcome::Done { target_stays: answered.target_stays },
             Ok(Err(DownloadError::Client)) => Outcome::Over,
             // The head is out: only a reset tells the client that this is not the whole response.
-            Ok(Err(DownloadError::Target(fault))) => cut_short(stream, plan, answered, &fault).await,
+            Ok(Err(DownloadError::Target(fault))) => {
+                Box::pin(cut_short(stream, plan, answered, &fault)).await
+            }
             Err(interrupt) => {
-                cut_short(stream, plan, answered, &of_interrupt(interrupt, Cause::TimedOutInBody)).await
+                let fault = of_interrupt(interrupt, Cause::TimedOutInBody);
+                Box::pin(cut_short(stream, plan, answered, &fault)).await
             }
         }
     }

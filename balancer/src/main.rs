@@ -2,6 +2,13 @@
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
+/// A request of HTTP/2 takes some forty pieces of memory, one of them large: with this allocator it costs less processor
+/// time than with the C library's, and so does one of HTTP/1.1.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 fn main() -> ExitCode {
     balancer::cli::main()
 }

@@ -59,13 +59,19 @@ pub(super) async fn exchange(
         }
     };
     let mut asking = pin!(asking);
-    tokio::select! {
+    let ended = tokio::select! {
         biased;
         answer = &mut asking => return answer,
-        _ = connection => {}
+        ended = connection => ended,
+    };
+    // The connection is over: what it brought at the last, or why it did not, the request is told. That it was broken
+    // the connection alone may have been told.
+    match (asking.await, ended) {
+        (Err(ProbeError::Target(fault)), Err(error)) if fault.cause == Cause::TargetClosedBeforeHead => {
+            Err(error.into())
+        }
+        (answer, _) => answer,
     }
-    // The connection is over: what it brought at the last, or why it did not, the request is told.
-    asking.await
 }
 
 /// An answer to a call of gRPC that says nothing of the call.

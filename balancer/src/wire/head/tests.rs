@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::fields::is_plain_name;
 
 fn parse(text: &str) -> Result<Framing, HeadError> {
     let mut scanner = HeadScanner::default();

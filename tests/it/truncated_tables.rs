@@ -27,6 +27,15 @@ fn tables_that_are_cut_short_end_no_process_and_are_whole_again() {
     let files = tables(&balancer);
     let sizes: Vec<u64> = files.iter().map(|file| fs::metadata(file).unwrap().len()).collect();
     let stop = AtomicBool::new(false);
+    let cut = |turn: usize, length: u64| {
+        for file in &files {
+            OpenOptions::new().write(true).open(file).unwrap().set_len(length).unwrap();
+        }
+        until("the files are whole again", 20.0, || {
+            let now: Vec<u64> = files.iter().map(|file| fs::metadata(file).unwrap().len()).collect();
+            (now == sizes && balancer.log().matches("cut short").count() >= 3 * (turn + 1)).then_some(())
+        });
+    };
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -38,17 +47,13 @@ fn tables_that_are_cut_short_end_no_process_and_are_whole_again() {
             });
         }
         for (turn, length) in [0, 4096, 100].into_iter().enumerate() {
-            for file in &files {
-                OpenOptions::new().write(true).open(file).unwrap().set_len(length).unwrap();
-            }
-            until("the files are whole again", 20.0, || {
-                let now: Vec<u64> = files.iter().map(|file| fs::metadata(file).unwrap().len()).collect();
-                (now == sizes && balancer.log().matches("cut short").count() >= 3 * (turn + 1)).then_some(())
-            });
+            cut(turn, length);
         }
         stop.store(true, Relaxed);
     });
-    // What is counted adds up once nothing is in flight any more.
+    // A request that ends in the very moment in which a table goes back into its file may be missed; what is cut short
+    // while nothing is in flight is counted from nothing.
+    cut(3, 0);
     balancer.wait_status("no request is in flight", 10.0, |status| {
         status.targets().iter().all(|target| target["outstanding_requests"] == 0)
     });

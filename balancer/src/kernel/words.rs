@@ -70,7 +70,7 @@ impl Words {
             let bytes = usize::try_from(file_bytes(len)?).map_err(io::Error::other)?;
             // The rest of the last page, too.
             let bytes = bytes.min(mapping.bytes.next_multiple_of(SMALLEST_PAGE));
-            mapping.watch = Some(Watch::over(mapping.start.as_ptr().expose_provenance(), bytes));
+            mapping.watch = Some(Watch::over(mapping.start.as_ptr().expose_provenance(), bytes, fd));
         }
         Ok(words)
     }

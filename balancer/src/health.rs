@@ -5,6 +5,7 @@
 mod kernel_events;
 mod probe;
 mod probe_http2;
+mod probe_stream;
 mod schedule;
 
 use std::{

@@ -8,7 +8,10 @@ use http::{HeaderMap, Method, Request, header};
 use hyper::body::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::probe::{MAX_HEAD, POLITE_BYTES, ProbeError, USER_AGENT};
+use super::{
+    probe::{MAX_HEAD, POLITE_BYTES, ProbeError, USER_AGENT},
+    probe_stream::Remembering,
+};
 use crate::telemetry::counters::{Cause, Fault};
 
 /// A message of gRPC that says nothing: not compressed, of length 0.
@@ -30,6 +33,21 @@ pub(super) fn request(uri: &str, is_grpc: bool) -> Option<Request<()>> {
 
 /// Asks, and gives back the code that the matcher is for.
 pub(super) async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: Request<()>,
+    is_grpc: bool,
+) -> Result<u16, ProbeError> {
+    let (stream, broken) = Remembering::new(stream);
+    let answer = ask(stream, request, is_grpc).await;
+    match (answer, broken.get()) {
+        (Err(ProbeError::Target(fault)), Some(error)) if fault.cause == Cause::TargetClosedBeforeHead => {
+            Err(ProbeError::Target(Fault::of_ended(Some(error), false)))
+        }
+        (answer, _) => answer,
+    }
+}
+
+async fn ask(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     request: Request<()>,
     is_grpc: bool,
@@ -59,19 +77,13 @@ pub(super) async fn exchange(
         }
     };
     let mut asking = pin!(asking);
-    let ended = tokio::select! {
+    tokio::select! {
         biased;
         answer = &mut asking => return answer,
-        ended = connection => ended,
-    };
-    // The connection is over: what it brought at the last, or why it did not, the request is told. That it was broken
-    // the connection alone may have been told.
-    match (asking.await, ended) {
-        (Err(ProbeError::Target(fault)), Err(error)) if fault.cause == Cause::TargetClosedBeforeHead => {
-            Err(error.into())
-        }
-        (answer, _) => answer,
+        // Over: what it brought at the last, or why it did not, the request is told.
+        _ended = connection => {}
     }
+    asking.await
 }
 
 /// An answer to a call of gRPC that says nothing of the call.

@@ -154,9 +154,7 @@ fn a_refused_connection_is_told_with_its_target_and_what_the_system_said() {
         1.0
     );
     assert_eq!(balancer.metric("balancer_group_connection_errors_total{target_group=\"app\"}"), 1.0);
-    let log = balancer.log();
-    let told =
-        log.lines().find(|line| line.contains("TargetConnectionRefused")).unwrap_or_else(|| panic!("{log}"));
+    let told = balancer.wait_log_line(&["TargetConnectionRefused"]);
     assert!(told.contains("WARN") && told.contains("target_group=app") && told.contains(&dead), "{told}");
     assert_eq!(told.matches("Connection refused").count(), 1, "{told}");
     assert_eq!(told.matches("os error 111").count(), 1, "{told}");
@@ -211,9 +209,7 @@ fn nobody_to_send_to_is_told_apart_from_nobody_who_answers() {
     wait_for(&path, 1).remove(0).expect(&[("elb_status_code", "503"), ("error_reason", "NoTarget")]);
     assert_eq!(balancer.metric("balancer_failures_total{target_group=\"app\",cause=\"NoTarget\"}"), 1.0);
     let told = || balancer.log().lines().filter(|line| line.contains("cause=\"NoTarget\"")).count();
-    until("the log tells of it", 10.0, || (told() > 0).then_some(()));
-    let log = balancer.log();
-    let line = log.lines().find(|line| line.contains("cause=\"NoTarget\"")).unwrap();
+    let line = balancer.wait_log_line(&["cause=\"NoTarget\""]);
     assert!(line.contains("WARN") && line.contains("target_group=app") && line.contains("503"), "{line}");
     for _ in 0..200 {
         assert_eq!(balancer.connect().get("/", "").status, 503);

@@ -185,8 +185,8 @@ fn clients_that_violate_http2_write_few_lines_that_name_them() {
         connection.send(PREFACE).frame(kind::PING, 0, 0, [0; 8]);
         assert!(matches!(connection.outcome(1), Outcome::GoAway(_) | Outcome::Closed));
     }
+    let lines = balancer.wait_log_lines(&["HTTP/2"], 1);
     let log = balancer.log();
-    let lines: Vec<_> = log.lines().filter(|line| line.contains("HTTP/2")).collect();
     assert!((1..=30).contains(&lines.len()), "{} lines of 80 connections", lines.len());
     assert!(
         lines.iter().all(|line| line.contains("client=127.0.0.1:") || line.contains("left out")),

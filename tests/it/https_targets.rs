@@ -346,7 +346,7 @@ fn plain_checks_of_https_targets_are_warned_of() {
     let odd =
         Group { protocol: "HTTPS".to_owned(), ..Group::of("app", std::slice::from_ref(&nginx.address)) };
     let balancer = Balancer::start(&https(Config::with(odd), &main));
-    assert!(balancer.log().contains("checked by plain HTTP at the same port"), "{}", balancer.log());
+    balancer.wait_log("checked by plain HTTP at the same port");
     let fault = |lines: &[&str], targets: &[String]| {
         let group = lines.iter().fold(Group::of("app", targets).https(), |group, line| group.line(line));
         let ended = Balancer::prepare(&https(Config::with(group), &main)).run_to_end();

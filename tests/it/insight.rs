@@ -17,14 +17,8 @@ use support::{
 fn the_start_tells_what_runs_where() {
     let target = Target::plain();
     let balancer = Balancer::start(&Config::new(&[&target]));
-    let log = balancer.log();
     let version = balancer.status().0["version"].as_str().unwrap().to_owned();
-    let line = |words: &[&str]| {
-        assert!(
-            log.lines().any(|line| words.iter().all(|word| line.contains(word))),
-            "no line with {words:?} in:\n{log}"
-        );
-    };
+    let line = |words: &[&str]| _ = balancer.wait_log_line(words);
     line(&["starts", &version, &balancer.config_path().display().to_string()]);
     line(&["listening", "web", &balancer.address.to_string()]);
     line(&["admin", &balancer.admin.to_string()]);
@@ -37,8 +31,7 @@ fn a_reload_tells_what_it_changes() {
     let balancer = Balancer::start(&Config::new(&[&first]));
     let condition = ["path_pattern { values = [\"/x\"] }"];
     balancer.reload(&Config::new(&[&second]).rule(7, &condition, "app").attribute("idle_timeout = 7"));
-    let log = balancer.log();
-    let changes: Vec<&str> = log.lines().filter(|line| line.contains("changed: ")).collect();
+    let changes = balancer.wait_log_lines(&["changed: "], 3);
     let told = |words: &[&str]| changes.iter().any(|line| words.iter().all(|word| line.contains(word)));
     assert!(told(&["target group app", "removed", &first.address, "added", &second.address]), "{changes:?}");
     assert!(told(&["listener web", "rule", "added"]), "{changes:?}");
@@ -46,8 +39,7 @@ fn a_reload_tells_what_it_changes() {
     assert_eq!(changes.len(), 3, "{changes:?}");
     let sticky = Group::new("app", &[&second]).lb_cookie();
     balancer.reload(&Config::with(sticky).rule(7, &condition, "app").attribute("idle_timeout = 7"));
-    let log = balancer.log();
-    assert!(log.contains("changed: target group app: settings (stickiness)"), "{log}");
+    balancer.wait_log("changed: target group app: settings (stickiness)");
 }
 
 #[test]
@@ -84,8 +76,7 @@ fn a_target_that_becomes_unhealthy_is_a_warning_with_the_cause() {
     assert_eq!(error["error"].as_str().unwrap().matches("Connection refused (os error 111)").count(), 1);
     // ALB's words stay as they are.
     assert_eq!(status.target(&dead)["description"], "Health checks failed");
-    let log = balancer.log();
-    let line = log.lines().find(|line| line.contains("target state")).unwrap_or_else(|| panic!("{log}"));
+    let line = balancer.wait_log_line(&["target state"]);
     assert!(line.contains("WARN") && line.contains("Connection refused (os error 111)"), "{line}");
     let text = text_status(&balancer);
     assert!(text.contains("health check") && text.contains("Connection refused"), "{text}");
@@ -136,10 +127,10 @@ fn clients_cannot_fill_the_log() {
     }
     let failed = "balancer_client_tls_negotiation_errors_total";
     until("all are counted", 10.0, || (balancer.metric(failed) >= f64::from(flood)).then_some(()));
+    let told = balancer.wait_log_line(&["TLS handshake"]);
     let log = balancer.log();
     let lines = log.lines().count() - before;
     assert!(lines <= 60, "{lines} lines for {flood} handshakes:\n{log}");
-    let told = log.lines().find(|line| line.contains("TLS handshake")).unwrap_or_else(|| panic!("{log}"));
     assert!(told.contains("client=127.0.0.1:") && told.contains("listener="), "{told}");
     assert!(!log.lines().any(|line| line.contains("rustls")), "{log}");
     let suppressed = || balancer.metric("balancer_log_suppressed_total{kind=\"client_tls\"}");
@@ -158,10 +149,10 @@ fn violations_of_http_2_are_told_with_their_client_and_few_at_a_time() {
         connection.frame(http2::kind::DATA, 0, 0, "x");
         while connection.read().is_some() {}
     }
+    let told = balancer.wait_log_line(&["violated HTTP/2"]);
     let log = balancer.log();
     let lines = log.lines().count() - before;
     assert!((1..=40).contains(&lines), "{lines} lines for 100 violations:\n{log}");
-    let told = log.lines().find(|line| line.contains("violated HTTP/2")).unwrap_or_else(|| panic!("{log}"));
     assert!(told.contains("client=127.0.0.1:") && told.contains("listener="), "{told}");
     assert!(balancer.metric("balancer_log_suppressed_total{kind=\"client_http2\"}") >= 60.0);
 }

@@ -85,7 +85,7 @@ fn a_reload_while_the_process_ends_opens_nothing() {
     });
     assert_eq!(status.0["reloads"], 0, "nothing is taken up");
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "nothing is opened");
-    assert!(balancer.log().contains("the process is ending"), "{}", balancer.log());
+    balancer.wait_log("the process is ending");
     go.send(()).unwrap();
     assert_eq!(busy.response().text(), "finished");
     assert_eq!(balancer.wait_exit(10.0).code(), Some(0));

@@ -411,7 +411,7 @@ fn what_is_wrong_with_trust_stores_is_told_with_its_place() {
         .authority
         .list("late", &["-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", "20200201000000Z"]);
     let balancer = Balancer::start(&world.verify("").more(&list(&late)));
-    assert!(balancer.log().contains("a newer list than that in"), "{}", balancer.log());
+    balancer.wait_log("a newer list than that in");
     world.ask(&balancer, Some(&world.client), &[]).expect("as on ALB, a list that is late still holds");
     // A store that has gone bad changes nothing.
     fs::write(&world.authority.own.certificate, "nothing").unwrap();

@@ -236,7 +236,7 @@ fn a_rotation_and_a_reload_of_root_follow_no_links_of_others() {
         victim.assert_untouched("reload");
         fs::remove_file(logs.join("new.log")).unwrap();
     }
-    assert!(balancer.log().contains("new.log"), "{}", balancer.log());
+    balancer.wait_log("new.log");
 }
 
 #[test]

@@ -162,17 +162,18 @@ fn restarts_are_asked_for_by_what_runs() {
     let target = Target::plain();
     let config = Config::new(&[&target]).workers(1);
     let balancer = Balancer::start(&config);
-    let warned = || {
-        let log = balancer.log();
-        log.lines()
-            .filter(|line| line.contains("takes effect at the next start") && line.contains("workers"))
-            .count()
+    let warned = |times: usize| {
+        balancer.wait_log_lines(&["takes effect at the next start", "workers"], times).len() == times
     };
     balancer.reload(&config.clone().workers(2));
-    assert_eq!(warned(), 1, "{}", balancer.log());
+    assert!(warned(1), "{}", balancer.log());
     // What runs is still one worker, however often the file says two.
     balancer.reload(&config.clone().workers(2));
-    assert_eq!(warned(), 2, "{}", balancer.log());
+    assert!(warned(2), "{}", balancer.log());
     balancer.reload(&config);
-    assert_eq!(warned(), 2, "nothing differs any more: {}", balancer.log());
+    balancer.write_text("nonsense");
+    balancer.signal(Signal::HUP);
+    // The line of the reload after.
+    balancer.wait_log("reload refused");
+    assert!(warned(2), "nothing differs any more: {}", balancer.log());
 }

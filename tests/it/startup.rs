@@ -128,9 +128,8 @@ fn auto_kernel_assist_without_rights_warns_once_and_goes_on() {
     assert!(!balancer.status().kernel_assist());
     assert_eq!(balancer.metric("balancer_kernel_assist"), 0.0);
     assert_eq!(balancer.connect().get("/", "").status, 200);
-    let warnings =
-        balancer.log().lines().filter(|line| line.contains("WARN") && line.contains("kernel")).count();
-    assert_eq!(warnings, 1, "{}", balancer.log());
+    balancer.wait_log("serving");
+    assert_eq!(balancer.wait_log_lines(&["WARN", "kernel"], 1).len(), 1, "{}", balancer.log());
 }
 
 #[test]

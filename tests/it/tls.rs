@@ -127,8 +127,7 @@ fn certificates_are_chosen_by_the_name_asked_for() {
     assert_eq!(shown(&balancer, "both.test", &[]), "ecdsa");
     assert_eq!(shown(&balancer, "both.test", &["-sigalgs", "RSA-PSS+SHA256:RSA+SHA256"]), "rsa");
     assert_eq!(shown(&balancer, "old.test", &[]), "valid");
-    let log = balancer.log();
-    assert!(log.contains("balancer.hcl:") && log.contains("certificate expired: expired "), "{log}");
+    balancer.wait_log_line(&["balancer.hcl:", "certificate expired: expired "]);
 }
 
 #[test]
@@ -153,6 +152,7 @@ fn policies_bound_the_versions() {
         );
         assert!(!handshake(balancer.address, &["-tls1_1"]).contains("New, TLSv1"));
         assert!(balancer.metric("balancer_client_tls_negotiation_errors_total") >= 1.0);
+        balancer.wait_log("serving");
         assert_eq!(balancer.log().contains("is stricter here"), tls12, "{}", balancer.log());
     }
 }
@@ -418,7 +418,7 @@ fn what_is_wrong_with_certificates_is_told_with_its_place() {
     }
     fs::set_permissions(&main.key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     let balancer = Balancer::start(&https(plain(), &main));
-    assert!(balancer.log().contains("everybody on this host can read its key"), "{}", balancer.log());
+    balancer.wait_log("everybody on this host can read its key");
 }
 
 /// Keys that need a passphrase, in each form that openssl writes.

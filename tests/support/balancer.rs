@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU32, Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -145,6 +147,40 @@ impl Balancer {
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Waits until it has logged `text`: a line is written some time after what it tells of is seen elsewhere.
+    ///
+    /// # Panics
+    /// When it does not log it within 20 seconds.
+    pub fn wait_log(&self, text: &str) {
+        self.wait_log_line(&[text]);
+    }
+
+    /// Waits for a line with all of `words`, and gives the first.
+    ///
+    /// # Panics
+    /// When there is none within 20 seconds.
+    pub fn wait_log_line(&self, words: &[&str]) -> String {
+        self.wait_log_lines(words, 1).swap_remove(0)
+    }
+
+    /// Waits for `count` lines with all of `words`, and gives all that there are then.
+    ///
+    /// # Panics
+    /// When there are not as many within 20 seconds.
+    pub fn wait_log_lines(&self, words: &[&str], count: usize) -> Vec<String> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let log = self.log();
+            let lines = log.lines().filter(|line| words.iter().all(|word| line.contains(word)));
+            let lines: Vec<String> = lines.map(str::to_owned).collect();
+            if lines.len() >= count {
+                return lines;
+            }
+            assert!(Instant::now() < deadline, "no {count} lines with {words:?} in:\n{log}");
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 
     fn command(&self) -> Command {

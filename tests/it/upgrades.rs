@@ -128,6 +128,19 @@ fn a_101_of_another_protocol_is_502() {
 }
 
 #[test]
+fn a_101_of_http_1_0_is_502() {
+    let target = Target::heads(|exchange| {
+        exchange
+            .send("HTTP/1.0 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+        Answer::Close
+    });
+    let balancer = Balancer::start(&Config::new(&[&target]));
+    let response = balancer.connect().get("/", "Connection: Upgrade\r\nUpgrade: websocket\r\n");
+    assert_eq!(response.status, 502);
+    assert_eq!(balancer.status().total("tunnels_opened"), 0);
+}
+
+#[test]
 fn within_a_body_nothing_changes() {
     // Before the request is there whole the client still speaks HTTP.
     let target = Target::heads(|exchange| {

@@ -327,7 +327,8 @@ impl<'a> Response<'a> {
         let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
             return Err(HeadError::StatusLine);
         };
-        if status < 100 {
+        // HTTP/1.0 cannot change to another protocol (RFC 9110, section 7.8).
+        if status < 100 || status == 101 && minor == 0 {
             return Err(HeadError::StatusLine);
         }
         let mut fields = Fields::collect(parsed.headers);

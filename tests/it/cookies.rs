@@ -105,6 +105,7 @@ fn a_response_with_a_session_is_not_left_publicly_cacheable() {
             "/private" => "Cache-Control: private\r\n",
             "/no-cache" => "Cache-Control: no-cache\r\n",
             "/no-store" => "Cache-Control: no-store\r\n",
+            "/targeted" => "Cache-Control: private\r\nCDN-Cache-Control: max-age=60\r\n",
             "/qualified" => "Cache-Control: private=\"set-cookie\", no-cache=\"set-cookie\"\r\n",
             _ => "",
         };
@@ -112,8 +113,9 @@ fn a_response_with_a_session_is_not_left_publicly_cacheable() {
     });
     let balancer = Balancer::start(&Config::with(Group::new("app", &[&target]).lb_cookie()));
     let mut connection = balancer.connect();
-    for path in ["/public", "/private", "/none", "/no-cache", "/no-store", "/qualified"] {
+    for path in ["/public", "/private", "/none", "/no-cache", "/no-store", "/qualified", "/targeted"] {
         let response = connection.get(path, "");
+        assert!(response.headers.get("cdn-cache-control").is_none(), "{path}");
         assert!(response.set_cookie("AWSALB").is_some());
         let control: Vec<_> = response.headers.all("cache-control").collect();
         let control = control.join(", ").to_ascii_lowercase();

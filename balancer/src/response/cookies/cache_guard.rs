@@ -1,16 +1,32 @@
 //! A response that sets one of our cookies belongs to one client: no shared cache may hand it to another
 //! (RFC 9111, sections 3.5 and 7.3). Must not know: cookies.
 
-use crate::model::{EditOp, HeaderEdits, ResponseHead};
+use crate::model::{EditOp, HeaderEdits, HeaderField, ResponseHead};
 
 const CACHE_CONTROL: &str = "Cache-Control";
+/// What caches of one kind follow instead of it, whatever it says (RFC 9213, section 2.2; Edge Architecture
+/// Specification 1.0).
+const TARGETED: [&str; 5] = [
+    "CDN-Cache-Control",
+    "Cloudflare-CDN-Cache-Control",
+    "Netlify-CDN-Cache-Control",
+    "Surrogate-Control",
+    "Vercel-CDN-Cache-Control",
+];
 
 /// Asks for `Cache-Control: private` unless the response already forbids what would be wrong. Other directives stay, but
-/// those go that are for shared caches, and a `private` that names fields, which the one that names none includes.
+/// those go that are for shared caches, and a `private` that names fields, which the one that names none includes. Fields
+/// that say otherwise to single caches go, too.
 pub fn keep_private(response: &ResponseHead<'_>, edits: &mut HeaderEdits) {
     if edits.drops(CACHE_CONTROL.as_bytes()) {
         // Asked for already, by another of our cookies.
         return;
+    }
+    for name in TARGETED {
+        let is_name = |field: &HeaderField<'_>| field.name.eq_ignore_ascii_case(name.as_bytes());
+        if !edits.drops(name.as_bytes()) && response.headers.iter().any(is_name) {
+            edits.remove(name);
+        }
     }
     if is_kept_private(response) {
         return;
@@ -90,7 +106,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::HeaderField;
 
     /// What the guard makes of these `Cache-Control` lines; `None` when it leaves them.
     fn guarded(lines: &[&str]) -> Option<String> {
@@ -165,6 +180,27 @@ mod tests {
             [r#"private="set-cookie, x-a""#, "private=set-cookie", "private=", r#"private, PRIVATE ="x""#]
         {
             assert_eq!(guarded(&[line, "max-age=5"]).as_deref(), Some("private, max-age=5"), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_single_caches_would_rather_follow_goes() {
+        for control in ["private", "public"] {
+            let fields =
+                [("cache-control", control), ("CDN-CACHE-CONTROL", "max-age=60"), ("cdn-cache", "x")];
+            let fields =
+                fields.iter().chain(&[("surrogate-control", "max-age=60"), ("cdn-cache-control", "a")]);
+            let headers: Vec<_> = fields
+                .map(|(name, value)| HeaderField { name: name.as_bytes(), value: value.as_bytes() })
+                .collect();
+            let mut edits = HeaderEdits::new();
+            // Of two cookies.
+            for _ in 0..2 {
+                keep_private(&ResponseHead { status: 200, headers: &headers }, &mut edits);
+            }
+            let removed: Vec<_> =
+                edits.iter().filter(|edit| edit.op == EditOp::Remove).map(|edit| edit.name).collect();
+            assert_eq!(removed, ["CDN-Cache-Control", "Surrogate-Control"], "{control}");
         }
     }
 

@@ -5,7 +5,6 @@
 
 use std::{
     ffi::OsString,
-    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -18,9 +17,10 @@ mod check;
 mod cleanup;
 mod demo;
 mod status;
+mod told;
 
-/// Where `run` and `check` look for a configuration.
-const CONFIG: &str = "/etc/balancer";
+use self::told::CONFIG;
+pub use self::told::Failure;
 
 /// The definition of the command line, for manual pages and completions of shells.
 #[must_use]
@@ -82,21 +82,6 @@ struct CleanupArguments {
     runtime_dir: PathBuf,
 }
 
-/// Why a command did not do its work.
-#[derive(Debug)]
-pub enum Failure {
-    /// Exit code 1, told in one line.
-    CannotStart(anyhow::Error),
-    /// Exit code 2, told as it stands: every fault of the configuration, a line each.
-    BadConfiguration(String),
-}
-
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        Self::CannotStart(error)
-    }
-}
-
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -128,7 +113,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     crate::telemetry::log::flush();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => tell(&failure),
+        Err(failure) => failure.tell(),
     }
 }
 
@@ -138,45 +123,6 @@ fn balance(path: &Path) -> Result<(), Failure> {
         Ok(errors) => Failure::BadConfiguration(errors.to_string()),
         Err(other) => Failure::CannotStart(other),
     })
-}
-
-fn tell(failure: &Failure) -> ExitCode {
-    let mut stderr = io::stderr().lock();
-    match failure {
-        Failure::CannotStart(error) => {
-            let line = in_one_line(error);
-            let _ = writeln!(stderr, "balancer: {line}");
-            ExitCode::from(1)
-        }
-        Failure::BadConfiguration(text) => {
-            let _ = writeln!(stderr, "{}", text.trim_end());
-            ExitCode::from(2)
-        }
-    }
-}
-
-/// An error with what it comes from, each once: many say already what the system said.
-fn in_one_line(error: &anyhow::Error) -> String {
-    let mut line = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if line.is_empty() {
-            line = cause;
-        } else if !line.contains(cause.as_str()) {
-            line = format!("{line}: {cause}");
-        }
-    }
-    line.replace(['\n', '\r'], " ")
-}
-
-/// Writes to standard output. A reader that went away (`balancer status | head`) is no failure.
-fn print(text: &str) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(anyhow::Error::new(error).context("cannot write to standard output"))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
@@ -203,22 +149,6 @@ mod tests {
             assert_eq!(parse(line).unwrap_err().exit_code(), 0, "{line}");
         }
         assert!(parse("balancer --version").unwrap_err().to_string().contains(env!("CARGO_PKG_VERSION")));
-    }
-
-    #[test]
-    fn what_the_system_says_is_told_once() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("cannot open {name}: {source}")]
-        struct Told {
-            name: &'static str,
-            source: io::Error,
-        }
-        let told = || Told { name: "x", source: io::Error::from_raw_os_error(2) };
-        let text = "cannot open x: No such file or directory (os error 2)";
-        assert_eq!(in_one_line(&told().into()), text);
-        assert_eq!(in_one_line(&anyhow::Error::new(told()).context("starting")), format!("starting: {text}"));
-        let untold = anyhow::Error::new(io::Error::from_raw_os_error(2)).context("cannot open x");
-        assert_eq!(in_one_line(&untold), text);
     }
 
     #[test]

@@ -13,6 +13,9 @@ use std::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixSeconds(pub u32);
 
+/// How far ahead of ours another balancer's clock may be, in seconds, before its values are refused.
+pub const CLOCK_SKEW: u32 = 60;
+
 impl UnixSeconds {
     /// Seconds from `earlier` to `self`; zero when `earlier` lies in the future (clocks differ between hosts).
     #[must_use]

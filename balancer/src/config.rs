@@ -10,6 +10,7 @@ mod balancer;
 mod blocks;
 mod certificate;
 mod condition;
+mod error;
 mod exclusions;
 mod fault;
 mod fields;
@@ -17,8 +18,10 @@ mod foreign;
 mod health_check;
 mod json;
 mod json_blocks;
+mod kinds;
 mod listener;
 mod listener_rule;
+mod listener_table;
 mod listener_tls;
 mod load_balancer;
 mod manual;
@@ -30,6 +33,7 @@ mod redirect;
 mod response_fields;
 mod roles;
 mod schema;
+mod scope;
 mod source;
 mod stickiness;
 mod suggest;
@@ -56,13 +60,13 @@ use self::{
     names::Names,
     raw::RawBody,
     roles::{Role, Syntax},
+    scope::Scope,
     source::Source,
     target_group::{MAX_GROUPS, TARGET_GROUP},
     trust_store::{MAX_TRUST_STORES, TRUST_STORE},
-    value::Scope,
 };
 pub use self::{
-    fault::{ConfigError, ConfigErrors},
+    error::{ConfigError, ConfigErrors},
     manual::manual,
     warnings::warnings,
 };

@@ -4,6 +4,7 @@
 
 mod kernel_events;
 mod probe;
+mod probe_error;
 mod probe_http2;
 mod probe_stream;
 mod schedule;

@@ -40,6 +40,7 @@ use self::{
     generation::Generations,
     open_bytes::OpenBytes,
     slots::Slots,
+    words::TableWords,
 };
 pub use self::{
     cleanup::{CleanupReport, cleanup},
@@ -105,13 +106,6 @@ impl Tables {
             sticky: Words::in_memory(sticky_words(session_table_size))?,
         })
     }
-}
-
-/// The memory behind [`Tables`], wherever it comes from.
-struct TableWords {
-    outstanding: Words,
-    counters: Words,
-    sticky: Words,
 }
 
 /// The control side's handle: one process, one thread.

@@ -20,7 +20,7 @@ use rustix::{
 pub use self::{fault::Fault, folder::Folder};
 use self::{
     fault::Kind,
-    walk::{Goal, Spot, walk},
+    walk::{Goal, Spot, us, walk},
 };
 
 /// How often an open is tried anew when what is there changes at the same time.
@@ -168,11 +168,6 @@ impl Spot {
     fn refused(&self, kind: Kind) -> io::Error {
         Fault::new(self.folder.path().join(&self.name), kind).into()
     }
-}
-
-/// The user that the process is.
-fn us() -> u32 {
-    rustix::process::geteuid().as_raw()
 }
 
 /// Changes the owner of the very file or folder that `fd` refers to.

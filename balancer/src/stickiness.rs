@@ -4,6 +4,7 @@
 //! Must not know: sockets, how targets are watched, how a target is picked for a client without a session.
 
 mod application_cookie;
+mod application_memo;
 mod cookie_date;
 mod cookie_scan;
 mod decision;
@@ -12,6 +13,7 @@ mod group_cookie;
 mod issued_cookie;
 mod keyring;
 mod ledger;
+mod mix;
 mod session_start;
 mod session_table;
 mod token;

@@ -14,7 +14,8 @@ mod view;
 
 pub use self::{
     checks::{CheckHistory, CheckOrigin, CheckResult},
-    registry::{ASSESSMENT, CheckTarget, Registry, Slots, TargetNames, Urgency, WantedGroup},
+    group::{TargetNames, Urgency},
+    registry::{ASSESSMENT, CheckTarget, Registry, Slots, WantedGroup},
     runtime::{GroupRuntime, TargetRuntime},
     state::{Reason, TargetState},
     view::{GroupView, TargetView},

@@ -5,6 +5,7 @@ mod authorities;
 mod certificate;
 mod client_auth;
 mod client_certificate;
+mod error;
 mod names;
 mod policy;
 mod selection;
@@ -16,9 +17,10 @@ pub use self::{
     certificate::{CertificateFault, load},
     client_auth::refusal,
     client_certificate::ClientCertificate,
+    error::ServerError,
     names::{cipher_name, protocol_name},
     policy::{DEFAULT_POLICY, POLICIES, policy},
     selection::take_chosen,
-    server::{ServerError, Servers},
+    server::Servers,
     target::TargetTls,
 };

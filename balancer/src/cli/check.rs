@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::Failure;
+use super::told::{CONFIG, Failure, print};
 use crate::{
     config,
     control::preflight,
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The configuration: a file, or a folder with *.hcl and *.tf files
-    #[arg(short, long, value_name = "FILE_OR_DIR", default_value = super::CONFIG)]
+    #[arg(short, long, value_name = "FILE_OR_DIR", default_value = CONFIG)]
     config: PathBuf,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if !findings.refused.is_empty() {
         return Err(Failure::BadConfiguration(findings.refused.join("\n")));
     }
-    Ok(super::print(&describe(&configuration))?)
+    Ok(print(&describe(&configuration))?)
 }
 
 /// TLS of listeners, the certificates that they show, and logs: a table each where there are any.

@@ -15,7 +15,10 @@ use std::{
 
 use anyhow::Context;
 
-use super::{Failure, print, status};
+use super::{
+    status,
+    told::{Failure, print},
+};
 use crate::{kernel, telemetry::status::Status};
 
 mod plan;

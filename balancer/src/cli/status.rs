@@ -8,7 +8,7 @@ use hyper::{Request, body::Bytes, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::{Failure, print};
+use super::told::{Failure, print};
 use crate::telemetry::{status::Status, status_text::StatusText};
 
 /// How long the whole exchange may take.

@@ -10,8 +10,9 @@ use super::{
     fields::{Context, Fields},
     raw::{RawBlock, RawExpression},
     schema::{Attribute, Kind, Table},
+    scope::TERRAFORM_VALUES,
     source::Place,
-    value::{TERRAFORM_VALUES, Value, shown},
+    value::{Value, shown},
 };
 use crate::model::{BalancerSettings, KernelAssist, LogFormat, LogLevel};
 

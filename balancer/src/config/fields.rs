@@ -8,9 +8,10 @@ use super::{
     fault::Faults,
     raw::{RawAttribute, RawBlock, RawExpression},
     schema::{Attribute, Child, EVERYWHERE_IGNORED, Kind, Table},
+    scope::Scope,
     source::Place,
     suggest,
-    value::{Scope, Value, is_huge, shortened},
+    value::{Value, is_huge, shortened},
 };
 
 /// Protocols of the load balancers that this is none of.

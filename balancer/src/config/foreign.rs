@@ -5,8 +5,8 @@
 use std::{cell::RefCell, collections::HashMap};
 
 use super::{
-    blocks::is_ours,
     fields::Context,
+    kinds::{CLASSIC, is_ours},
     raw::{RawBlock, RawBody, RawExpression, path_text},
 };
 
@@ -113,19 +113,6 @@ const HARMLESS_MODULES: [&str; 34] = [
     "transit-gateway",
     "vpc",
     "vpn-gateway",
-];
-
-/// Types of Classic Load Balancers.
-pub(super) const CLASSIC: [&str; 9] = [
-    "aws_app_cookie_stickiness_policy",
-    "aws_elb",
-    "aws_elb_attachment",
-    "aws_lb_cookie_stickiness_policy",
-    "aws_lb_ssl_negotiation_policy",
-    "aws_load_balancer_backend_server_policy",
-    "aws_load_balancer_listener_policy",
-    "aws_load_balancer_policy",
-    "aws_proxy_protocol_policy",
 ];
 
 /// What of a block is about Terraform itself: a reference there gives nothing to anybody.

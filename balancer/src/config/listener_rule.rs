@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     action::{self, Groups},
-    blocks::{Found, spellings},
+    blocks::Found,
     condition::{self, CONDITION},
     fields::{Context, Fields},
+    kinds::spellings,
     redirect::Origin,
     schema::{Attribute, Child, Kind, Table},
     source::Place,

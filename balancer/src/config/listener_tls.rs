@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     blocks::Found,
     fields::{Context, Fields},
+    listener_table::LISTENER,
     mutual_authentication::{self, TrustStores},
     names::Names,
     schema::{Attribute, Kind, Table},
@@ -90,7 +91,7 @@ impl<'n, 'a> Certificates<'n, 'a> {
             }
             return;
         };
-        let is_https = Fields::open(context, &super::listener::LISTENER, Some(listener.block));
+        let is_https = Fields::open(context, &LISTENER, Some(listener.block));
         if is_https.choice("protocol") != "HTTPS" {
             let message =
                 format!("listener {} is not HTTPS; allowed: an HTTPS listener", shown(listener.label));

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    action, attachment, balancer, certificate, condition, health_check, listener, listener_rule,
+    action, attachment, balancer, certificate, condition, health_check, listener_rule, listener_table,
     listener_tls, load_balancer, mutual_authentication, redirect,
     schema::{Attribute, Child, EVERYWHERE_IGNORED, Kind, Table},
     stickiness, target_group, transform, trust_store,
@@ -16,8 +16,8 @@ const TABLES: [(&str, &Table); 38] = [
     ("load_balancer / access_logs", &load_balancer::ACCESS_LOGS),
     ("load_balancer / connection_logs", &load_balancer::CONNECTION_LOGS),
     ("load_balancer / health_check_logs", &load_balancer::HEALTH_CHECK_LOGS),
-    ("listener", &listener::LISTENER),
-    ("listener / default_action", &listener::DEFAULT_ACTION),
+    ("listener", &listener_table::LISTENER),
+    ("listener / default_action", &listener_table::DEFAULT_ACTION),
     ("listener / default_action / forward", &action::FORWARD),
     ("listener / default_action / forward / target_group", &action::FORWARD_TARGET_GROUP),
     ("listener / default_action / forward / stickiness", &action::FORWARD_STICKINESS),

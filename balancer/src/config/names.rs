@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 
 use super::{
-    blocks::{Found, spellings},
+    blocks::Found,
     fields::{Context, Fields, words},
+    kinds::spellings,
     schema::Table,
     source::Place,
     suggest,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    fault::ConfigError,
+    error::ConfigError,
     roles::{self, Role},
 };
 use crate::regular_file::{self, FileFault};

@@ -5,7 +5,7 @@
 use super::{
     fault::Faults,
     raw::{RawAttribute, RawBody, RawExpression},
-    value::Scope,
+    scope::Scope,
 };
 
 /// The values in the order in which they count. What is no value is a fault.

@@ -20,9 +20,14 @@ mod addresses;
 mod changes;
 mod endpoints;
 mod loopback;
+mod pending;
 mod reload;
 
-use self::{addresses::host_names, loopback::Loopback, reload::Pending};
+use self::{
+    endpoints::host_names,
+    loopback::Loopback,
+    pending::{Pending, ServerConfigs, TargetTlss, server_configs, target_tls},
+};
 use super::{crew::Crew, log_files::LogFiles, resolver::Resolver};
 use crate::{
     clock::{monotonic_now, unix_micros_now, until},
@@ -48,7 +53,7 @@ use crate::{
         quiet::{self, Kind},
         sink::Batches,
     },
-    tls::{ServerError, Servers, TargetTls},
+    tls::{ServerError, Servers},
     wire::trailers::TrailerFilter,
 };
 
@@ -178,18 +183,6 @@ pub struct Controller {
     tls: ServerConfigs,
 }
 
-/// TLS by the address of its listener.
-type ServerConfigs = HashMap<SocketAddr, Arc<rustls::ServerConfig>>;
-
-fn server_configs(servers: &Servers, configuration: &Configuration) -> Result<ServerConfigs, ServerError> {
-    let each = |listener: &Listener| {
-        let balancer = configuration.load_balancers.get(listener.load_balancer);
-        let http2 = balancer.is_some_and(|balancer| balancer.enable_http2);
-        listener.tls.as_ref().map(|tls| servers.build(tls, http2).map(|config| (listener.address, config)))
-    };
-    configuration.listeners.iter().filter_map(each).collect()
-}
-
 /// Which fields tell targets of the TLS of a listener's clients. A name that any listener of the load balancer uses no
 /// client of the others may use: their targets may be the same.
 fn tls_fields(configuration: &Configuration, listener: &Listener) -> TlsFields {
@@ -211,17 +204,6 @@ fn tls_fields(configuration: &Configuration, listener: &Listener) -> TlsFields {
     owned.sort_unstable();
     owned.dedup();
     TlsFields { told: told(listener), owned }
-}
-
-/// TLS to targets by the name of their group.
-type TargetTlss = HashMap<String, Arc<TargetTls>>;
-
-fn target_tls(configuration: &Configuration) -> Result<TargetTlss, ServerError> {
-    let each = |group: &TargetGroup| {
-        let tls = TargetTls::new(group.tls.as_ref()?, group.protocol_version);
-        Some(tls.map(|tls| (group.name.clone(), Arc::new(tls))))
-    };
-    configuration.target_groups.iter().filter_map(each).collect()
 }
 
 impl Controller {

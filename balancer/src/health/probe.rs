@@ -2,7 +2,6 @@
 //! for target groups). Must not know: schedules, thresholds, other targets.
 
 use std::{
-    error::Error as _,
     fmt, io,
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd},
@@ -29,7 +28,10 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::probe_http2;
+use super::{
+    probe_error::{MAX_HEAD, POLITE_BYTES, ProbeError, USER_AGENT},
+    probe_http2,
+};
 use crate::{
     model::{self, Endpoint, HealthCheck, HealthCheckPort, ProbeProtocol, ProtocolVersion},
     target_group::{CheckResult, CheckTarget, Reason},
@@ -37,12 +39,6 @@ use crate::{
     tls::{ServerError, TargetTls},
 };
 
-/// As ALB's `ELB-HealthChecker/2.0`, under our own name.
-pub(super) const USER_AGENT: &str = concat!("balancer-health-check/", env!("CARGO_PKG_VERSION"));
-/// Longest head of an answer that is read: ALB's limit for responses is 32 K.
-pub(super) const MAX_HEAD: u32 = 32 * 1024;
-/// What is read of a body so that the target sees its answer taken and not a reset, and for how long.
-pub(super) const POLITE_BYTES: usize = 64 * 1024;
 const POLITE_TIME: Duration = Duration::from_secs(1);
 /// A Unix socket whose queue is full refuses at once instead of waiting; it is asked again after this.
 const UNIX_RETRY: Duration = Duration::from_millis(10);
@@ -63,55 +59,6 @@ pub struct Prober {
 impl fmt::Debug for Prober {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Prober").finish_non_exhaustive()
-    }
-}
-
-/// Why a check did not get a status code.
-#[derive(Debug)]
-pub(super) enum ProbeError {
-    /// This host could not even try: says nothing about the target.
-    Local(io::Error),
-    /// The target refused, closed, reset, or answered what is not HTTP.
-    Target(Fault),
-}
-
-impl From<io::Error> for ProbeError {
-    fn from(error: io::Error) -> Self {
-        const SHORTAGES: [i32; 5] =
-            [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL];
-        match error.raw_os_error() {
-            Some(code) if SHORTAGES.contains(&code) => Self::Local(error),
-            _ => Self::Target(Fault::of_connect(&error)),
-        }
-    }
-}
-
-impl From<hyper::Error> for ProbeError {
-    fn from(error: hyper::Error) -> Self {
-        let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-        Self::Target(match io {
-            Some(io) => Fault::of_ended(Some(io), false),
-            None if error.is_incomplete_message() => Cause::TargetClosedBeforeHead.into(),
-            None if error.is_parse_too_large() => Cause::TargetHeadTooLarge.into(),
-            None => Fault::with(Cause::TargetResponseInvalid, &error),
-        })
-    }
-}
-
-impl From<h2::Error> for ProbeError {
-    fn from(error: h2::Error) -> Self {
-        let cause = match (error.get_io(), error.reason()) {
-            // To the engine a close is a broken pipe of its own.
-            (Some(io), _) if io.kind() == io::ErrorKind::BrokenPipe => {
-                return Self::Target(Fault::of_ended(None, false));
-            }
-            (Some(io), _) => return Self::Target(Fault::of_ended(Some(io), false)),
-            (None, Some(h2::Reason::REFUSED_STREAM)) if error.is_remote() => Cause::TargetRefusedStream,
-            (None, _) if error.is_remote() && error.is_reset() => Cause::TargetResetStream,
-            (None, _) if error.is_remote() => Cause::TargetHttp2Ended,
-            (None, _) => Cause::TargetHttp2Failed,
-        };
-        Self::Target(Fault::with(cause, &error))
     }
 }
 

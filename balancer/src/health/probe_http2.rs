@@ -9,7 +9,7 @@ use hyper::body::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    probe::{MAX_HEAD, POLITE_BYTES, ProbeError, USER_AGENT},
+    probe_error::{MAX_HEAD, POLITE_BYTES, ProbeError, USER_AGENT},
     probe_stream::Remembering,
 };
 use crate::telemetry::counters::{Cause, Fault};

@@ -5,27 +5,28 @@
 //! one takes the pinned tables, and puts its own program in the place of the one that the pinned link runs, in one
 //! step: at every moment there is one program that counts. Must not know: slots, requests.
 
+mod error;
 mod pins;
 
 use std::{
-    error::Error,
-    fs, io,
+    fs,
     os::fd::AsFd,
     path::{Path, PathBuf},
 };
 
 use aya::{
-    Btf, Ebpf, EbpfError, EbpfLoader, include_bytes_aligned,
+    Btf, Ebpf, EbpfLoader, include_bytes_aligned,
     maps::{HashMap, Map, MapData, MapError, RingBuf, SkStorage},
-    programs::{BtfTracePoint, CgroupAttachMode, ProgramError, SockOps, links::FdLink},
+    programs::{BtfTracePoint, CgroupAttachMode, SockOps, links::FdLink},
 };
 use aya_log::EbpfLogger;
 use balancer_common::{COUNTER_WORDS, STICKY_BUCKET_WORDS, TargetKey, map, program};
 
+pub(super) use self::error::BpfError;
 use self::pins::PinFolder;
 use super::{
-    KernelError, TableWords, Words, cgroup, cgroup::Cgroup, cgroup::CgroupError, counters,
-    events::KernelSources, file_lock::FileLock, open_bytes::OpenBytes, outstanding, sys,
+    Words, cgroup, cgroup::Cgroup, counters, events::KernelSources, file_lock::FileLock,
+    open_bytes::OpenBytes, outstanding, sys, words::TableWords,
 };
 
 use crate::id::Slot;
@@ -37,62 +38,6 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/balance
 
 const LINK: &str = "target_counters_link";
 const LOG: &str = "AYA_LOGS";
-
-/// Why the kernel side cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum BpfError {
-    #[error("{}", path.display())]
-    Path { path: PathBuf, source: io::Error },
-    #[error("loading the kernel programs")]
-    Load(#[from] EbpfError),
-    #[error("program {name}")]
-    Program { name: &'static str, source: ProgramError },
-    #[error("table {name}")]
-    Map { name: &'static str, source: MapError },
-    #[error("mapping table {name}")]
-    Mapping { name: &'static str, source: io::Error },
-    #[error("the object holds no {name}")]
-    Missing { name: &'static str },
-    #[error("cgroup")]
-    Cgroup(#[from] CgroupError),
-    #[error("link to the cgroup: {0}")]
-    Link(String),
-    /// Another process of the instance counts in the pinned tables.
-    #[error("in use")]
-    Running { pid: Option<u32> },
-}
-
-impl BpfError {
-    /// As what keeps a cleanup from removing what is pinned at `path`.
-    pub(super) fn of_removal(self, instance: &str, path: &Path) -> KernelError {
-        match self {
-            Self::Running { pid } => KernelError::Running { instance: instance.to_owned(), pid },
-            Self::Path { source, .. } => KernelError::Remove { path: path.to_owned(), source },
-            other => KernelError::Remove { path: path.to_owned(), source: io::Error::other(other.reason()) },
-        }
-    }
-
-    /// The whole story in one line, with what would help.
-    pub(super) fn reason(&self) -> String {
-        let mut reason = self.to_string();
-        let mut denied = false;
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            if !reason.ends_with(&text) {
-                reason = format!("{reason}: {text}");
-            }
-            if let Some(error) = error.downcast_ref::<io::Error>() {
-                denied |= matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES));
-            }
-            cause = error.source();
-        }
-        if denied {
-            reason.push_str(" (it takes root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON)");
-        }
-        reason
-    }
-}
 
 /// The loaded kernel side. It goes on counting when this is dropped.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::{fs::File, io, os::fd::AsFd};
 use balancer_common::{ABI_VERSION, map};
 use rustix::fs::{FallocateFlags, fallocate};
 
-use super::{KernelError, TableWords, Words, counters, outstanding, words};
+use super::{KernelError, Words, counters, outstanding, words, words::TableWords};
 use crate::safe_file::Folder;
 
 /// Maps the tables stored under `folder`, and makes those that are missing or of another size.

@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Read, Write},
     sync::Arc,
 };
 
@@ -48,7 +48,7 @@ impl Drop for FileLock {
 
 /// The process that holds the lock on `file`, as proc/locks tells it (proc_locks(5)); none when nobody does, or it
 /// cannot be seen from here.
-pub(super) fn holder(file: &File) -> Option<u32> {
+fn holder_by_system(file: &File) -> Option<u32> {
     let stat = fstat(file).ok()?;
     let place = format!("{:02x}:{:02x}:{}", major(stat.st_dev), minor(stat.st_dev), stat.st_ino);
     fs::read_to_string("/proc/locks").ok()?.lines().find_map(|line| {
@@ -57,4 +57,19 @@ pub(super) fn holder(file: &File) -> Option<u32> {
         let found = fields.next()?;
         (kind == "FLOCK" && found == place).then(|| pid.parse().ok()).flatten()
     })
+}
+
+/// The process that holds the lock on `file`, if it can be seen from here, or else as it has said itself.
+pub(super) fn holder(mut file: &File) -> Option<u32> {
+    holder_by_system(file).or_else(|| {
+        let mut text = String::new();
+        file.read_to_string(&mut text).ok()?;
+        text.trim().parse().ok()
+    })
+}
+
+/// Says who holds the lock.
+pub(super) fn write_pid(mut lock: &File) -> io::Result<()> {
+    lock.set_len(0)?;
+    writeln!(lock, "{}", std::process::id())
 }

@@ -13,8 +13,7 @@ use std::{
 
 use super::{
     KernelError,
-    file_lock::FileLock,
-    instance::{holder, write_pid},
+    file_lock::{FileLock, holder, write_pid},
 };
 use crate::safe_file::Folder;
 

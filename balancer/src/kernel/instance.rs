@@ -4,13 +4,16 @@
 //! Must not know: what else lies in the folder.
 
 use std::{
-    fs::File,
-    io::{self, Read, Write},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use super::{KernelError, file_lock, file_lock::FileLock, host_lock::HostLock};
+use super::{
+    KernelError,
+    file_lock::{FileLock, holder, write_pid},
+    host_lock::HostLock,
+};
 use crate::safe_file::Folder;
 
 const LOCK: &str = "lock";
@@ -93,21 +96,6 @@ pub(super) fn check_name(instance: &str) -> Result<(), KernelError> {
     } else {
         Err(KernelError::InstanceName(instance.to_owned()))
     }
-}
-
-/// The process that holds the lock on `file`, if it can be seen from here, or else as it has said itself.
-pub(super) fn holder(mut file: &File) -> Option<u32> {
-    file_lock::holder(file).or_else(|| {
-        let mut text = String::new();
-        file.read_to_string(&mut text).ok()?;
-        text.trim().parse().ok()
-    })
-}
-
-/// Says who holds the lock.
-pub(super) fn write_pid(mut lock: &File) -> io::Result<()> {
-    lock.set_len(0)?;
-    writeln!(lock, "{}", std::process::id())
 }
 
 fn failed(path: &Path, source: io::Error) -> KernelError {

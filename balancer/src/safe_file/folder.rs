@@ -23,8 +23,7 @@ use rustix::{
 use super::{
     CAREFULLY, Owner, TURNS, chown,
     fault::{Fault, Kind},
-    us,
-    walk::{Changers, Goal, Place, walk},
+    walk::{Changers, Goal, Place, us, walk},
 };
 
 /// Only for its owner.

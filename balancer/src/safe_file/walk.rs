@@ -17,10 +17,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{
-    fault::{Fault, Kind},
-    us,
-};
+use super::fault::{Fault, Kind};
 
 /// As many links as the kernel follows in one path.
 const MOST_LINKS: usize = 40;
@@ -59,6 +56,11 @@ impl Changers {
             _ => Self::Several,
         }
     }
+}
+
+/// The user that the process is.
+pub(super) fn us() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 fn is_trusted(uid: u32) -> bool {

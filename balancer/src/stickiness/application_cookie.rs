@@ -10,6 +10,7 @@ use std::{ops::Deref, sync::Arc, sync::atomic::AtomicU64};
 use arrayvec::ArrayVec;
 
 use super::{
+    application_memo::ApplicationMemo,
     cookie_scan::CookieScan,
     decision::{Answered, Decision, Outcome, Renewal, TargetLookup, Verdict, Window, is_preflight},
     issued_cookie::{IssuedCookie, PathMark},
@@ -39,31 +40,12 @@ const REMOVED: &[u8] = b"_remove_";
 /// The part of the duration after which an entry of the session table is written anew.
 const TABLE_RENEWALS: u32 = 64;
 
-/// What a decision over application cookies has to remember for the response.
-#[derive(Clone, Debug, Default)]
-pub(super) struct ApplicationMemo {
-    /// The session table key of the application cookie that came, under the signing key.
-    key: Option<u128>,
-    /// Whether the session was proved by the balancer's own cookie.
-    own_cookie: bool,
-    /// What the table knew of it.
-    known: Option<Session>,
-    /// Whether the table knew that its client comes back.
-    class: Class,
-    /// The path of cookies that a response sets without one.
-    path: PathMark,
-    /// Sessions in other groups that the client's map holds.
-    others: Vec<MapEntry>,
-}
-
-impl ApplicationMemo {
-    /// What has to be in the table still for a response to write over it: what was there when the request came.
-    fn seen(&self, decision: &Decision) -> Expected {
-        match (self.known, decision.ended) {
-            (None, _) => Expected::Anything,
-            (Some(known), None) => Expected::Target(known.target),
-            (Some(known), Some(_)) => Expected::Exactly(known.target, known.issued),
-        }
+/// What has to be in the table still for a response to write over it: what was there when the request came.
+fn seen(decision: &Decision) -> Expected {
+    match (decision.application.known, decision.ended) {
+        (None, _) => Expected::Anything,
+        (Some(known), None) => Expected::Target(known.target),
+        (Some(known), Some(_)) => Expected::Exactly(known.target, known.issued),
     }
 }
 
@@ -357,7 +339,7 @@ impl ApplicationCookie {
                     // A value that nobody has heard of has come back to nobody.
                     let class = memo.known.map_or(Class::New, |_| Class::Returned);
                     let home = Session { target: answered.home, ..*mine };
-                    self.bind(home, key, memo.seen(decision), class, table);
+                    self.bind(home, key, seen(decision), class, table);
                 }
             } else {
                 issued = Issued::OtherValue;

@@ -1,9 +1,9 @@
 //! The vocabulary of a decision: what is known of the targets, what came of a request's cookies, and for how
 //! long a session counts. Must not know: how sessions are written down, HTTP beyond a request's kind.
 
-use super::{application_cookie::ApplicationMemo, token::Session};
+use super::{application_memo::ApplicationMemo, token::Session};
 use crate::{
-    clock::UnixSeconds,
+    clock::{CLOCK_SKEW, UnixSeconds},
     id::TargetId,
     model::{CookieRenewal, RequestHead, StickinessSettings},
 };
@@ -155,9 +155,6 @@ pub(super) struct Window {
     /// Seconds after its start up to which a session counts, however often it was renewed.
     pub(super) max_lifetime: Option<u32>,
 }
-
-/// How far ahead of ours another balancer's clock may be, in seconds, before its values are refused.
-pub(super) const CLOCK_SKEW: u32 = 60;
 
 impl Window {
     /// The window of a group's cookies. Where renewal waits for a tenth of the duration, a value is accepted for

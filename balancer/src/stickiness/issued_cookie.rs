@@ -3,7 +3,7 @@
 
 use arrayvec::ArrayVec;
 
-use super::{cookie_date, cookie_scan::trim_value, session_table::mix};
+use super::{cookie_date, cookie_scan::trim_value, mix::mix};
 use crate::{clock::UnixSeconds, model::ResponseHead};
 
 /// For how many places (a domain and a path) one response sets a cookie of one name, at most: what it says of others

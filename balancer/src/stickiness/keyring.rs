@@ -7,25 +7,20 @@
 //! sub-key is thus no easier to guess than either half and tells nothing of the others, and halves that
 //! happen to be equal do no harm. Must not know: HTTP, cookies, time.
 
+mod fault;
 mod file;
 
-use std::{
-    fmt,
-    hash::Hasher as _,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{fmt, hash::Hasher as _, net::SocketAddr};
 
 use siphasher::{
     sip::SipHasher24,
     sip128::{Hasher128 as _, SipHasher24 as SipHasher24x128},
 };
 
-pub use self::file::KeyFileFault;
+pub use self::fault::{KeyFileFault, KeyringError};
 use crate::{
     id::{KeyId, TargetId},
     model::Endpoint,
-    safe_file::Owner,
 };
 
 /// Bytes of one secret.
@@ -36,25 +31,6 @@ pub const MAX_SECRETS: usize = 8;
 
 /// One secret, in its two halves.
 type Secret = [[u8; SECRET_LEN / 2]; 2];
-
-/// Why there is no keyring.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyringError {
-    /// So many bytes are neither one secret nor several.
-    #[error(
-        "{0} bytes are no keys: wanted are 1 to 8 keys of 32 random bytes each, so 32, 64, … or 256 bytes"
-    )]
-    Size(usize),
-    /// A key file is of no use.
-    #[error("key file {}: {fault}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        fault: KeyFileFault,
-    },
-}
 
 /// What one secret is turned into.
 pub(super) struct Key {
@@ -188,33 +164,6 @@ impl Keyring {
             }
             _ => Err(KeyringError::Size(bytes.len())),
         }
-    }
-
-    /// The ring of the file at `path`. Where there is none, one with a single new secret is made, readable
-    /// by its owner only (a directory that is missing likewise); of several processes that start at once, all
-    /// get the same secret. The file becomes `owner`'s, if there is one: who reads it again later.
-    ///
-    /// # Errors
-    /// When the file cannot be read or made, is no regular file, may be read or written by others than its
-    /// owner, or is not 1 to 8 times 32 bytes long; when others can change the folder it is to be made in.
-    pub fn load_or_create(path: &Path, owner: Option<Owner>) -> Result<Self, KeyringError> {
-        file::load_or_create(path, owner)
-    }
-
-    /// Looks whether [`Self::load_or_create`] could make a file that is not there, and makes nothing.
-    ///
-    /// # Errors
-    /// A link that leads nowhere is in its place, or others than `owner` can change the folder it is to be made in.
-    pub fn could_be_made(path: &Path, owner: Option<Owner>) -> Result<(), KeyringError> {
-        file::could_be_made(path, owner)
-    }
-
-    /// The ring of the file at `path`; none when there is no file.
-    ///
-    /// # Errors
-    /// As for [`Self::load_or_create`].
-    pub fn load(path: &Path) -> Result<Option<Self>, KeyringError> {
-        file::load_existing(path)
     }
 
     /// The key that makes new values.

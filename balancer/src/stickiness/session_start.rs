@@ -8,7 +8,10 @@
 
 use std::{ops::Deref, sync::atomic::AtomicU64};
 
-use super::session_table::{Class, Expected, Held, SessionTable, halves, mix};
+use super::{
+    mix::{halves, mix},
+    session_table::{Class, Expected, Held, SessionTable},
+};
 use crate::{clock::UnixSeconds, id::TargetId};
 
 /// The key of the start of the session with this key. No two keys have the same, and since keys are keyed hashes,

@@ -67,10 +67,14 @@ use std::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
-pub(super) use self::entry::{Class, halves, mix};
+pub(super) use self::entry::Class;
 use self::entry::{ENTRY_WORDS, Entry, Seen, class_of, is_abandoned, is_claim, issued_of, stamp, with_class};
-use super::decision::CLOCK_SKEW;
-use crate::{clock::UnixSeconds, id::TargetId, telemetry::counters::WorkerCounters};
+use super::mix::halves;
+use crate::{
+    clock::{CLOCK_SKEW, UnixSeconds},
+    id::TargetId,
+    telemetry::counters::WorkerCounters,
+};
 
 /// Entries of one bucket: 256 bytes, four cache lines that a processor fetches together.
 const BUCKET_ENTRIES: usize = 8;

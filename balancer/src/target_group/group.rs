@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    CheckHistory, CheckOrigin, CheckResult, GroupRuntime, GroupView, Reason, TargetNames, TargetRuntime,
-    TargetState, TargetView, Urgency,
+    CheckHistory, CheckOrigin, CheckResult, GroupRuntime, GroupView, Reason, TargetRuntime, TargetState,
+    TargetView,
     assessment::{Observed, SlotRound},
 };
 use crate::{
@@ -20,6 +20,30 @@ use crate::{
     stickiness::GroupStickiness,
     tls::TargetTls,
 };
+
+/// Gives targets the ids that stickiness values name them by.
+pub trait TargetNames {
+    /// The id of an endpoint within a group, as values made now carry it.
+    fn issued(&self, group: &str, endpoint: &Endpoint) -> TargetId;
+
+    /// Every id that values made earlier may carry, the issued one included.
+    fn accepted(&self, group: &str, endpoint: &Endpoint) -> Vec<TargetId>;
+
+    /// The group's stickiness under the same keys; none when it is not sticky.
+    fn stickiness(&self, settings: &TargetGroup) -> Option<Arc<GroupStickiness>>;
+}
+
+/// How soon workers should hear of a change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// Nothing changed.
+    #[default]
+    None,
+    /// With others of its kind.
+    Soon,
+    /// At once: a target must not get more requests.
+    Now,
+}
 
 #[derive(Debug)]
 enum Life {

@@ -13,12 +13,11 @@ use std::{
 use super::{
     CheckOrigin, CheckResult, GroupView, Reason, TargetRuntime, TargetState,
     assessment::{self, SlotRound},
-    group::{Group, Target},
+    group::{Group, Target, TargetNames, Urgency},
 };
 use crate::{
-    id::{Slot, TargetId},
+    id::Slot,
     model::{Endpoint, TargetGroup},
-    stickiness::GroupStickiness,
     tls::TargetTls,
 };
 
@@ -40,18 +39,6 @@ pub trait Slots {
     fn release(&mut self, slot: Slot);
 }
 
-/// Gives targets the ids that stickiness values name them by.
-pub trait TargetNames {
-    /// The id of an endpoint within a group, as values made now carry it.
-    fn issued(&self, group: &str, endpoint: &Endpoint) -> TargetId;
-
-    /// Every id that values made earlier may carry, the issued one included.
-    fn accepted(&self, group: &str, endpoint: &Endpoint) -> Vec<TargetId>;
-
-    /// The group's stickiness under the same keys; none when it is not sticky.
-    fn stickiness(&self, settings: &TargetGroup) -> Option<Arc<GroupStickiness>>;
-}
-
 /// A group as the configuration and the resolver want it.
 #[derive(Debug)]
 pub struct WantedGroup {
@@ -63,18 +50,6 @@ pub struct WantedGroup {
     pub tls: Option<Arc<TargetTls>>,
     /// What its targets resolved to; an endpoint named twice is one target.
     pub endpoints: Vec<Endpoint>,
-}
-
-/// How soon workers should hear of a change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Urgency {
-    /// Nothing changed.
-    #[default]
-    None,
-    /// With others of its kind.
-    Soon,
-    /// At once: a target must not get more requests.
-    Now,
 }
 
 /// A target to be checked.

@@ -5,64 +5,28 @@
 
 mod batches;
 mod output;
+mod queue;
 mod writer;
 
 use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
         mpsc::{self, Receiver, Sender, SyncSender},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use self::writer::Writer;
-pub use self::{batches::Batches, output::Output};
+pub use self::{batches::Batches, output::Output, queue::Written};
+use self::{
+    queue::{Chunk, Order, QUEUE},
+    writer::Writer,
+};
 use crate::clock::monotonic_now;
 
 /// What a chunk may hold before it goes to the writer; a line that is longer than what is left makes it grow.
 const CHUNK: usize = 32 * 1024;
-/// Chunks that may wait for the writer, of one worker.
-const QUEUE: usize = 128;
-
-/// Some whole lines.
-#[derive(Debug, Default)]
-struct Chunk {
-    bytes: Vec<u8>,
-    lines: u64,
-}
-
-/// What the control side asks of a writer.
-#[derive(Debug)]
-enum Order {
-    /// Open the file anew: the one of that name may be another now.
-    Reopen,
-    /// Write what is queued, then say so.
-    Flush(SyncSender<()>),
-}
-
-/// What came of the lines that got as far as a writer, over all of them.
-#[derive(Debug, Default)]
-pub struct Written {
-    lines: AtomicU64,
-    lost: AtomicU64,
-}
-
-impl Written {
-    /// Lines written.
-    #[must_use]
-    pub fn lines(&self) -> u64 {
-        self.lines.load(Relaxed)
-    }
-
-    /// Lines that could not be written, for a disk that is full say.
-    #[must_use]
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Relaxed)
-    }
-}
 
 /// One file, seen by those who write to it. When the last of them lets go, what is queued is written and the
 /// file is closed.

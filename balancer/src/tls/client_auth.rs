@@ -16,7 +16,7 @@ use rustls::{
 };
 use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
 
-use super::server::ServerError;
+use super::error::ServerError;
 use crate::{
     model::{MutualAuthentication, TrustStore},
     telemetry::counters::ClientCertRefusal,

@@ -14,13 +14,8 @@ use rustls::{
     version,
 };
 
-use super::{client_auth, selection::Selection};
+use super::{client_auth, error::ServerError, selection::Selection};
 use crate::model::{AlpnPolicy, ListenerTls, MutualAuthentication, SecurityPolicy};
-
-/// Why TLS could not be set up.
-#[derive(Debug, thiserror::Error)]
-#[error("TLS could not be set up: {0}")]
-pub struct ServerError(#[from] rustls::Error);
 
 /// What all listeners of a process share.
 pub struct Servers {

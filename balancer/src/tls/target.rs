@@ -14,7 +14,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use super::server::ServerError;
+use super::error::ServerError;
 use crate::model::{self, ProtocolVersion};
 
 /// Where a target has no address and no name is configured: neither sent nor checked.

@@ -1,5 +1,5 @@
-//! What a message's Connection fields say (RFC 9110, section 7.6.1): options that are acted on, and names of fields that
-//! do not go on. Both are found in time that grows with the head alone, however many members meet however many fields.
+//! The fields that a message's Connection fields name, which do not go on (RFC 9110, section 7.6.1). They are found in
+//! time that grows with the head alone, however many members meet however many fields.
 
 use std::cmp::Ordering;
 
@@ -7,45 +7,6 @@ use super::{
     fields::{Kind, kind, list},
     head::{Fields, MAX_FIELDS},
 };
-
-/// Options of a connection that a proxy acts on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ConnectionOptions {
-    /// `close`
-    pub close: bool,
-    /// `keep-alive`
-    pub keep_alive: bool,
-    /// `upgrade`
-    pub upgrade: bool,
-    /// Whether anything else is said, which may be names of fields.
-    pub more: bool,
-}
-
-impl ConnectionOptions {
-    /// Those of a message.
-    #[must_use]
-    pub fn of(fields: &Fields<'_>) -> Self {
-        let mut options = Self::default();
-        for value in fields.of(Kind::Connection) {
-            // What nearly all of them are.
-            if value == b"keep-alive" {
-                options.keep_alive = true;
-            } else {
-                list(value).for_each(|member| options.note(member));
-            }
-        }
-        options
-    }
-
-    fn note(&mut self, member: &[u8]) {
-        match member.len() {
-            5 if member.eq_ignore_ascii_case(b"close") => self.close = true,
-            7 if member.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
-            10 if member.eq_ignore_ascii_case(b"keep-alive") => self.keep_alive = true,
-            _ => self.more = true,
-        }
-    }
-}
 
 /// Up to so many names are looked for by going through all fields.
 const FEW: usize = 4;
@@ -182,28 +143,6 @@ mod tests {
         let nominated = Nominated::of(&request.fields);
         let lines = request.fields.lines().iter().enumerate().filter(|(place, _)| nominated.has(*place));
         lines.map(|(_, field)| String::from_utf8_lossy(field.name).into_owned()).collect()
-    }
-
-    #[test]
-    fn options_are_found_in_any_place_and_case() {
-        let options = |lines: &str| {
-            let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
-            ConnectionOptions::of(&Request::parse(text.as_bytes()).expect("valid").fields)
-        };
-        let none = ConnectionOptions::default();
-        assert_eq!(options(""), none);
-        assert_eq!(
-            options("Connection: closed, keepalive\r\nClose: close\r\n"),
-            ConnectionOptions { more: true, ..none }
-        );
-        assert_eq!(
-            options("Connection: x, CLOSE\r\n"),
-            ConnectionOptions { close: true, more: true, ..none }
-        );
-        assert_eq!(
-            options("Connection: Upgrade\r\nconnection: ,Keep-Alive,\r\n"),
-            ConnectionOptions { keep_alive: true, upgrade: true, ..none }
-        );
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Message heads as received: where one ends, what it says, how its body is framed. Requests are held to
 //! RFC 9112 strictly, so that no two readers of the same bytes can disagree; anything else is refused.
 
+mod error;
 mod lines;
+mod options;
 mod scanner;
 
 use std::{borrow::Cow, mem::MaybeUninit};
@@ -9,7 +11,11 @@ use std::{borrow::Cow, mem::MaybeUninit};
 use arrayvec::ArrayVec;
 use memchr::memchr_iter;
 
-pub use self::{lines::Fields, scanner::HeadScanner};
+pub use self::{
+    error::HeadError,
+    lines::{Fields, MAX_FIELDS},
+    scanner::HeadScanner,
+};
 use super::{authority::is_authority, fields::Kind, trailers::may_travel};
 use crate::model::{HeaderField, RequestHead, ResponseHead, Version};
 
@@ -21,46 +27,6 @@ pub const MAX_REQUEST_HEAD: usize = 64 * 1024;
 pub const MAX_RESPONSE_HEAD: usize = 32 * 1024;
 /// What a field line of HTTP/1.1 has besides name and value: colon, space, CR, LF.
 pub const LINE_EXTRA: usize = 4;
-/// Most field lines of a message.
-pub const MAX_FIELDS: usize = 200;
-
-/// Why a head is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HeadError {
-    /// Not HTTP, or ambiguous.
-    #[error("malformed message")]
-    Malformed,
-    /// The request line is longer than [`MAX_LINE`].
-    #[error("request line too long")]
-    LineTooLong,
-    /// A field line or the whole head is over its limit.
-    #[error("header too large")]
-    TooLarge,
-    /// Not HTTP/1.0 or HTTP/1.1.
-    #[error("HTTP version not supported")]
-    Version,
-    /// A transfer coding other than chunked.
-    #[error("transfer coding not supported")]
-    TransferCoding,
-    /// A status line that is none (responses).
-    #[error("malformed status line")]
-    StatusLine,
-    /// A field line that is none (responses).
-    #[error("malformed header field")]
-    Field,
-    /// A line end without CR, or a CR without an end (responses).
-    #[error("line without CR LF")]
-    LineEnd,
-    /// More field lines than [`MAX_FIELDS`].
-    #[error("too many header fields")]
-    TooManyFields,
-    /// A Content-Length that is no length (responses).
-    #[error("malformed Content-Length")]
-    ContentLength,
-    /// Lengths that differ (responses).
-    #[error("lengths that differ")]
-    ContentLengthsDiffer,
-}
 
 /// How the end of a body is known (RFC 9112, section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

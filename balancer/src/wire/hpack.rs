@@ -7,6 +7,7 @@ mod field;
 pub mod huffman;
 mod table;
 
+pub use self::field::Unreadable;
 use self::{
     field::{Name, Text},
     table::{Entry, Table},
@@ -22,11 +23,6 @@ pub enum Section {
     /// Trailers.
     Trailers,
 }
-
-/// A block that cannot be read: the connection is over (RFC 7541, section 2.3.3 and others).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a header block cannot be read")]
-pub struct Unreadable;
 
 /// What a block is.
 #[derive(Debug, Default, PartialEq, Eq)]

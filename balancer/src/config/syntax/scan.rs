@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::super::blocks::begins_a_block;
+use super::super::kinds::begins_a_block;
 
 /// What is wrong at a place.
 #[derive(Debug, PartialEq, Eq)]

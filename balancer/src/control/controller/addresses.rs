@@ -1,7 +1,5 @@
 //! Where targets are: what their host names come to, and what is checked for it.
 
-use std::collections::BTreeSet;
-
 use super::{
     Controller,
     endpoints::{self, Endpoints},
@@ -9,7 +7,7 @@ use super::{
 };
 use crate::{
     clock::monotonic_now,
-    model::{Configuration, Endpoint, MAX_TARGETS, TargetAddress, TargetGroup},
+    model::{Endpoint, MAX_TARGETS, TargetAddress, TargetGroup},
     target_group::CheckTarget,
 };
 
@@ -62,15 +60,4 @@ impl Controller {
         }
         kept
     }
-}
-
-/// The host names of all targets.
-pub(super) fn host_names(configuration: &Configuration) -> BTreeSet<String> {
-    let targets = configuration.target_groups.iter().flat_map(|group| &group.targets);
-    targets
-        .filter_map(|target| match &target.address {
-            TargetAddress::Host(name) => Some(name.clone()),
-            _ => None,
-        })
-        .collect()
 }

@@ -2,11 +2,11 @@
 //! addresses a name has. Must not know: how a name is resolved.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     net::{IpAddr, SocketAddr},
 };
 
-use crate::model::{Endpoint, MAX_TARGETS, TargetAddress, TargetGroup};
+use crate::model::{Configuration, Endpoint, MAX_TARGETS, TargetAddress, TargetGroup};
 
 /// The endpoints of a group.
 #[derive(Debug)]
@@ -46,6 +46,17 @@ pub(super) fn of<I: Iterator<Item = IpAddr>>(
         }
     }
     endpoints
+}
+
+/// The host names of all targets.
+pub(super) fn host_names(configuration: &Configuration) -> BTreeSet<String> {
+    let targets = configuration.target_groups.iter().flat_map(|group| &group.targets);
+    targets
+        .filter_map(|target| match &target.address {
+            TargetAddress::Host(name) => Some(name.clone()),
+            _ => None,
+        })
+        .collect()
 }
 
 #[cfg(test)]

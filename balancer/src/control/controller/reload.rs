@@ -2,34 +2,21 @@
 //! are waited for while the rest of the control side goes on.
 //! Must not know: how a configuration is read.
 
-use std::{
-    net::{SocketAddr, TcpListener},
-    sync::Arc,
-};
+use std::{net::SocketAddr, sync::Arc};
 
-use super::{Controller, Names, ServerConfigs, TargetTlss, changes, host_names, server_configs, target_tls};
+use super::{
+    Controller, Names, changes,
+    endpoints::host_names,
+    pending::{Pending, server_configs, target_tls},
+};
 use crate::{
     clock::monotonic_now,
     config,
-    control::log_files::{Opened, Outputs},
+    control::log_files::Outputs,
     model::{BalancerSettings, Configuration},
     stickiness::Keyring,
     telemetry,
 };
-
-/// A configuration that is in order, and what was got for it.
-pub(super) struct Pending {
-    configuration: Configuration,
-    keyring: Keyring,
-    /// Sockets of listeners that are new.
-    bound: Vec<(SocketAddr, Vec<TcpListener>)>,
-    /// TLS of listeners that have it.
-    tls: ServerConfigs,
-    /// TLS to the targets of groups that have it.
-    target_tls: TargetTlss,
-    /// Its log files.
-    logs: Opened,
-}
 
 impl Controller {
     /// Reads the configuration again. Whatever is wrong with it, or with what it needs, leaves everything as

@@ -13,7 +13,7 @@ use balancer_common::{
     TargetCounters, TargetKey, map,
 };
 
-use super::BpfError;
+use super::error::BpfError;
 use crate::{
     kernel::{file_lock, file_lock::FileLock, sys},
     safe_file::Folder,

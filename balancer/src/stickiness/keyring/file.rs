@@ -4,85 +4,70 @@
 use std::{
     io::{self, Read as _, Write as _},
     os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-use super::{Keyring, KeyringError, MAX_SECRETS, SECRET_LEN};
+use super::{
+    Keyring, MAX_SECRETS, SECRET_LEN,
+    fault::{KeyFileFault, KeyringError},
+};
 use crate::safe_file::{self, Folder, Owner};
-
-/// What is wrong with a key file.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyFileFault {
-    /// A directory, a device, a socket …
-    #[error("not a regular file")]
-    NotAFile,
-    /// A link to what is not there: nothing is made behind it.
-    #[error("it is a symbolic link that leads nowhere")]
-    Dangling,
-    /// Others than the owner may read or write it.
-    #[error("mode {mode:04o} lets others than its owner read or write it; allowed is 0600 or less (chmod 600 {})",
-        path.display())]
-    Open {
-        /// The permission bits.
-        mode: u32,
-        /// The file again, for the command.
-        path: PathBuf,
-    },
-    /// So many bytes are neither one secret nor several.
-    #[error("{}", KeyringError::Size(*.0))]
-    Size(usize),
-    /// A secret that can be guessed.
-    #[error("secret {0} of it is not random: it repeats itself or counts; allowed: bytes of /dev/urandom")]
-    Guessable(usize),
-    /// The system refused something.
-    #[error("{action}: {error}")]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The answer.
-        error: io::Error,
-    },
-}
 
 /// Turns an I/O error into a fault that says what was tried.
 fn tried(action: &'static str) -> impl Fn(io::Error) -> KeyFileFault {
     move |error| KeyFileFault::Io { action, error }
 }
 
-pub(super) fn load_or_create(path: &Path, owner: Option<Owner>) -> Result<Keyring, KeyringError> {
-    load(path, owner)
-        .and_then(|found| match found {
-            Some(ring) => Ok(ring),
-            None => {
-                create(path, owner)?;
-                tracing::info!(
-                    file = %path.display(),
-                    "a key file was made anew: cookies of other secrets count as absent from now on"
-                );
-                load(path, owner)?.ok_or(KeyFileFault::Dangling)
-            }
-        })
-        .map_err(|fault| KeyringError::File { path: path.to_path_buf(), fault })
-}
-
-pub(super) fn load_existing(path: &Path) -> Result<Option<Keyring>, KeyringError> {
-    load(path, None).map_err(|fault| KeyringError::File { path: path.to_path_buf(), fault })
-}
-
-/// Whether a file that is not there could be made for `owner`. Makes nothing. What the system would say of folders that
-/// are not there, or cannot be looked into, is not found out.
-pub(super) fn could_be_made(path: &Path, owner: Option<Owner>) -> Result<(), KeyringError> {
-    let refused = |fault| KeyringError::File { path: path.to_path_buf(), fault };
-    if path.symlink_metadata().is_ok() {
-        return Err(refused(KeyFileFault::Dangling));
+impl Keyring {
+    /// The ring of the file at `path`. Where there is none, one with a single new secret is made, readable
+    /// by its owner only (a directory that is missing likewise); of several processes that start at once, all
+    /// get the same secret. The file becomes `owner`'s, if there is one: who reads it again later.
+    ///
+    /// # Errors
+    /// When the file cannot be read or made, is no regular file, may be read or written by others than its
+    /// owner, or is not 1 to 8 times 32 bytes long; when others can change the folder it is to be made in.
+    pub fn load_or_create(path: &Path, owner: Option<Owner>) -> Result<Self, KeyringError> {
+        load(path, owner)
+            .and_then(|found| match found {
+                Some(ring) => Ok(ring),
+                None => {
+                    create(path, owner)?;
+                    tracing::info!(
+                        file = %path.display(),
+                        "a key file was made anew: cookies of other secrets count as absent from now on"
+                    );
+                    load(path, owner)?.ok_or(KeyFileFault::Dangling)
+                }
+            })
+            .map_err(|fault| KeyringError::File { path: path.to_path_buf(), fault })
     }
-    let Some(nearest) = path.ancestors().skip(1).find(|folder| folder.is_dir()) else { return Ok(()) };
-    let Ok(folder) = Folder::open(nearest) else { return Ok(()) };
-    // In a folder that many use a folder of one's own is safe.
-    let is_shared = Some(nearest) != path.parent() && folder.is_sticky().unwrap_or(false);
-    match folder.demand_private(owner) {
-        Err(error) if !is_shared => Err(refused(tried("cannot make it")(error))),
-        _ => Ok(()),
+
+    /// The ring of the file at `path`; none when there is no file.
+    ///
+    /// # Errors
+    /// As for [`Self::load_or_create`].
+    pub fn load(path: &Path) -> Result<Option<Self>, KeyringError> {
+        load(path, None).map_err(|fault| KeyringError::File { path: path.to_path_buf(), fault })
+    }
+
+    /// Looks whether [`Self::load_or_create`] could make a file that is not there, and makes nothing. What the system
+    /// would say of folders that are not there, or cannot be looked into, is not found out.
+    ///
+    /// # Errors
+    /// A link that leads nowhere is in its place, or others than `owner` can change the folder it is to be made in.
+    pub fn could_be_made(path: &Path, owner: Option<Owner>) -> Result<(), KeyringError> {
+        let refused = |fault| KeyringError::File { path: path.to_path_buf(), fault };
+        if path.symlink_metadata().is_ok() {
+            return Err(refused(KeyFileFault::Dangling));
+        }
+        let Some(nearest) = path.ancestors().skip(1).find(|folder| folder.is_dir()) else { return Ok(()) };
+        let Ok(folder) = Folder::open(nearest) else { return Ok(()) };
+        // In a folder that many use a folder of one's own is safe.
+        let is_shared = Some(nearest) != path.parent() && folder.is_sticky().unwrap_or(false);
+        match folder.demand_private(owner) {
+            Err(error) if !is_shared => Err(refused(tried("cannot make it")(error))),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -310,7 +295,7 @@ mod tests {
     fn what_could_not_be_made_is_known_before() {
         let folder = tempfile::tempdir().unwrap();
         let told = |path: &Path| {
-            let known = could_be_made(path, None).err().map(|error| error.to_string());
+            let known = Keyring::could_be_made(path, None).err().map(|error| error.to_string());
             let found = Keyring::load_or_create(path, None).err().map(|error| error.to_string());
             // The folder that is at fault may be one that would have been made.
             let what = |text: &Option<String>| {

@@ -1,7 +1,7 @@
 //! Sessions that begin, go on, leave and end, over restarts and changes of the duration.
 
 use super::*;
-use crate::stickiness::session_table::mix;
+use crate::stickiness::mix::mix;
 
 const DAY: u32 = 86_400;
 const NOW: UnixSeconds = UnixSeconds(1_700_000_000);

@@ -7,8 +7,8 @@ use std::sync::atomic::{
     fence,
 };
 
-use super::super::decision::CLOCK_SKEW;
-use crate::clock::UnixSeconds;
+use super::super::mix::{halves, mix};
+use crate::clock::{CLOCK_SKEW, UnixSeconds};
 
 /// Words of one entry.
 pub(super) const ENTRY_WORDS: usize = 4;
@@ -35,25 +35,12 @@ pub(in super::super) enum Class {
     Spent,
 }
 
-/// The finalizer of SplitMix64: a bijection whose every output bit hangs on every input bit.
-pub(in super::super) const fn mix(mut x: u64) -> u64 {
-    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    x ^ (x >> 31)
-}
-
 pub(super) const fn veil_low(target: u64) -> u64 {
     mix(target ^ 0x9E37_79B9_7F4A_7C15)
 }
 
 pub(super) const fn veil_high(target: u64) -> u64 {
     mix(target ^ 0xD1B5_4A32_D192_ED03)
-}
-
-/// The halves of a key: lower, upper.
-#[allow(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
-pub(in super::super) const fn halves(key: u128) -> (u64, u64) {
-    (key as u64, (key >> 64) as u64)
 }
 
 /// Issue time, check and class in one word; never 0 and never a claim.

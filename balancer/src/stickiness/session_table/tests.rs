@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc, thread};
 use proptest::prelude::*;
 
 use super::{
+    super::mix::mix,
     entry::{PATIENCE, claim, veil_high, veil_low},
     *,
 };

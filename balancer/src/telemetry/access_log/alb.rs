@@ -2,7 +2,7 @@
 
 use std::{io::Write, time::Duration};
 
-use super::{Record, escape::bare};
+use super::{escape::bare, record::Record};
 
 /// Appends the line.
 pub(super) fn line(load_balancer: &str, record: &Record, out: &mut Vec<u8>) {

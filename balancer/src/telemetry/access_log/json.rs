@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 
 use serde::Serialize;
 
-use super::Record;
+use super::record::Record;
 
 #[derive(Serialize)]
 struct Line<'a> {

@@ -1,4 +1,8 @@
-use super::*;
+use std::{rc::Rc, time::Duration};
+
+use super::{record::MOST_USER_AGENT, *};
+use crate::{clock::UnixMicros, model::Version};
+
 use crate::{model::LogDestination, telemetry::sink::Output};
 
 fn log(format: LineFormat) -> AccessLog {

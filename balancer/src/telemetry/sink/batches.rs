@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{CHUNK, Chunk, Sink};
+use super::{CHUNK, Sink, queue::Chunk};
 
 #[derive(Debug)]
 struct Batch {

@@ -11,7 +11,10 @@ use std::{
 
 use memchr::memchr_iter;
 
-use super::{Chunk, Order, Output, Written};
+use super::{
+    output::Output,
+    queue::{Chunk, Order, QUEUE, Written},
+};
 use crate::clock::monotonic_now;
 
 /// Between two looks at the queues, when there was something and when there was nothing. With the tick at which
@@ -81,7 +84,7 @@ impl Writer {
         let mut any = false;
         for place in 0..self.lanes.len() {
             // What comes meanwhile is left for the next round, so that every lane gets its turn.
-            for _ in 0..super::QUEUE {
+            for _ in 0..QUEUE {
                 let Some(Ok(chunk)) = self.lanes.get(place).map(Receiver::try_recv) else { break };
                 any = true;
                 self.write(&chunk);

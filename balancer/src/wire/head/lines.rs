@@ -4,15 +4,14 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use super::{HeadError, MAX_FIELDS};
+use super::{error::HeadError, options::ConnectionOptions};
 use crate::{
     model::HeaderField,
-    wire::{
-        connection_options::ConnectionOptions,
-        fields::{Kind, is_plain_name, kind, list},
-    },
+    wire::fields::{Kind, is_plain_name, kind, list},
 };
 
+/// Most field lines of a message.
+pub const MAX_FIELDS: usize = 200;
 /// How many there usually are at most.
 const USUAL_FIELDS: usize = 28;
 
@@ -57,7 +56,7 @@ impl<'a> Fields<'a> {
 
     /// What Connection says besides names of fields.
     pub(super) fn options(&mut self) -> ConnectionOptions {
-        let options = ConnectionOptions::of(self);
+        let options = ConnectionOptions::of(self.of(Kind::Connection));
         self.nominates = options.more;
         options
     }

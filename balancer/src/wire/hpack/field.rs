@@ -1,11 +1,16 @@
 //! Names, values and numbers as header blocks have them (RFC 7541, section 5), and whether they are well-formed
 //! (RFC 9113, section 8.2.1).
 
-use super::{Unreadable, huffman};
+use super::huffman;
 use crate::wire::head::is_token_byte;
 
 /// Largest number of bytes that a number is written in.
 const MOST_BYTES: u32 = 4;
+
+/// A block that cannot be read: the connection is over (RFC 7541, section 2.3.3 and others).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a header block cannot be read")]
+pub struct Unreadable;
 
 /// A number at the front of `rest` whose first byte has `prefix` bits of it (RFC 7541, section 5.1).
 pub(super) fn integer(rest: &mut &[u8], prefix: u32) -> Result<usize, Unreadable> {

@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, sync::LazyLock};
 
-use super::{Unreadable, field::Name};
+use super::field::{Name, Unreadable};
 
 /// What an entry counts more than its name and value (RFC 7541, section 4.1).
 const EXTRA: usize = 32;

@@ -1,0 +1,299 @@
+//! What values come to: `var.x` from `*.tfvars` files and the defaults of `variable` blocks, `local.x` from `locals`, and
+//! text put together from them. References to blocks are passed on as they are, unless `terraform_values` says what they
+//! are. Must not know which attribute a value is for.
+
+use std::{cell::Cell, collections::HashMap};
+
+use super::{
+    json,
+    raw::{RawAttribute, RawBody, RawExpression, RawValue, path_text},
+    suggest,
+    value::{Value, shortened},
+};
+
+/// The attribute of the `balancer` block that says what references of Terraform's are.
+pub(super) const TERRAFORM_VALUES: &str = "terraform_values";
+/// How often a variable may lead to another.
+const MAX_DEPTH: usize = 16;
+/// Most values one attribute may be made of; stops text that doubles itself by references.
+const MAX_PARTS: usize = 10_000;
+/// Most hints at near names that are given.
+const MAX_HINTS: usize = 500;
+/// Longest text a value may be.
+const MAX_TEXT: usize = 4096;
+
+/// A `variable` block.
+struct Variable<'a> {
+    value: Option<&'a RawValue>,
+    /// Whether `null` in the place of a value is one.
+    is_nullable: bool,
+}
+
+/// The variables and locals of all files, and what the user says that Terraform's values are.
+pub(super) struct Scope<'a> {
+    variables: HashMap<&'a str, Variable<'a>>,
+    locals: HashMap<&'a str, &'a RawValue>,
+    known: HashMap<&'a str, &'a RawValue>,
+    /// How many names were looked for that are near to one that is not there.
+    hints: Cell<usize>,
+}
+
+impl<'a> Scope<'a> {
+    /// Gathers `variable` and `locals` blocks, and the `terraform_values` of the `balancer` block.
+    pub(super) fn collect(bodies: &'a [RawBody]) -> Self {
+        let mut scope = Self {
+            variables: HashMap::new(),
+            locals: HashMap::new(),
+            known: HashMap::new(),
+            hints: Cell::new(0),
+        };
+        for block in bodies.iter().flat_map(|body| &body.blocks) {
+            let attribute =
+                |name: &str| block.body.attributes.iter().find(|attribute| attribute.name == name);
+            match (block.kind.as_str(), block.labels.first()) {
+                ("variable", Some((name, _))) => {
+                    let is_nullable = attribute("nullable").is_none_or(|nullable| {
+                        !matches!(nullable.value.expression, RawExpression::Bool(false))
+                    });
+                    let value = attribute("default").map(|default| &default.value);
+                    scope.variables.insert(name, Variable { value, is_nullable });
+                }
+                ("locals", _) => {
+                    scope
+                        .locals
+                        .extend(block.body.attributes.iter().map(|local| (&*local.name, &local.value)));
+                }
+                ("balancer", _) => {
+                    scope.known.extend(attribute(TERRAFORM_VALUES).into_iter().flat_map(items))
+                }
+                _ => {}
+            }
+        }
+        scope
+    }
+
+    /// Gives a variable a value, in the place of its default. False when there is no such variable.
+    pub(super) fn assign(&mut self, name: &str, value: &'a RawValue) -> bool {
+        let Some(variable) = self.variables.get_mut(name) else { return false };
+        if variable.is_nullable || !matches!(value.expression, RawExpression::Null) {
+            variable.value = Some(value);
+        }
+        true
+    }
+
+    /// What a local stands for.
+    pub(super) fn local(&self, name: &str) -> Option<&'a RawExpression> {
+        self.locals.get(name).map(|local| &local.expression)
+    }
+
+    /// What a value is.
+    ///
+    /// # Errors
+    /// Says why it cannot be known, for whoever wrote it.
+    pub(super) fn resolve(&self, value: &RawValue) -> Result<Value, String> {
+        let resolution = Resolution { scope: self, parts: Cell::new(0) };
+        let written = resolution.value(&value.expression, 0)?;
+        resolution.known(written)
+    }
+
+    /// "Did you mean", as often as it can be of use: looking for a near name takes long.
+    fn hint<'n>(&self, name: &str, known: impl Iterator<Item = &'n str>) -> String {
+        self.hints.set(self.hints.get().saturating_add(1));
+        if self.hints.get() > MAX_HINTS { String::new() } else { suggest::hint(name, known) }
+    }
+
+    /// The value of a variable or local, and the steps into it.
+    fn lookup<'p>(&self, path: &'p [String]) -> Result<(&'a RawExpression, &'p [String]), String> {
+        match path {
+            [kind, name, steps @ ..] if kind == "var" => match self.variables.get(name.as_str()) {
+                Some(Variable { value: Some(value), .. }) => Ok((&value.expression, steps)),
+                Some(_) => Err(format!(
+                    "`var.{name}` has no default; allowed: a variable with a default, or a value"
+                )),
+                None => Err(format!(
+                    "there is no variable `{name}`{}; allowed: a variable with a default, or a value",
+                    self.hint(name, self.variables.keys().copied())
+                )),
+            },
+            [kind, name, steps @ ..] if kind == "local" => {
+                self.local(name).map(|local| (local, steps)).ok_or_else(|| {
+                    let hint = self.hint(name, self.locals.keys().copied());
+                    format!("there is no local `{name}`{hint}; allowed: a local that is given, or a value")
+                })
+            }
+            _ => Err(no_part(path)),
+        }
+    }
+
+    /// What the user says that a reference of Terraform's is: under its own name, or under that of the block as a
+    /// whole; an index may be left out.
+    fn known(&self, path: &[String]) -> Option<&'a RawExpression> {
+        if self.known.is_empty() {
+            return None;
+        }
+        let without_index: Vec<String> = path.iter().filter(|step| !step.starts_with('[')).cloned().collect();
+        let names = [path, without_index.as_slice()].into_iter().flat_map(|path| {
+            let block = path.split_last().map_or(path, |(_, block)| block);
+            [path_text(path), path_text(block)]
+        });
+        names.into_iter().find_map(|name| self.known.get(name.as_str())).map(|value| &value.expression)
+    }
+}
+
+/// The members of a map that is written as such.
+fn items<'a>(attribute: &'a RawAttribute) -> Vec<(&'a str, &'a RawValue)> {
+    let RawExpression::Object(items) = &attribute.value.expression else { return Vec::new() };
+    let name = |key: &'a RawExpression| match key {
+        RawExpression::Text(name) => Some(name.as_str()),
+        _ => None,
+    };
+    items.iter().filter_map(|(key, value)| Some((name(key)?, value))).collect()
+}
+
+fn no_part(path: &[String]) -> String {
+    format!(
+        "`{}` goes into a part of a variable that is not there; allowed: var.NAME, local.NAME or a value",
+        shortened(&path_text(path))
+    )
+}
+
+/// The resolution of one attribute's value, with a bound on its size.
+struct Resolution<'s, 'a> {
+    scope: &'s Scope<'a>,
+    parts: Cell<usize>,
+}
+
+impl Resolution<'_, '_> {
+    fn value(&self, expression: &RawExpression, depth: usize) -> Result<Value, String> {
+        self.parts.set(self.parts.get() + 1);
+        if depth > MAX_DEPTH || self.parts.get() > MAX_PARTS {
+            return Err(format!(
+                "the value leads through too many variables or parts; allowed: {MAX_DEPTH} levels, {MAX_PARTS} parts"
+            ));
+        }
+        match expression {
+            RawExpression::Null => Ok(Value::Null),
+            RawExpression::Bool(value) => Ok(Value::Bool(*value)),
+            RawExpression::Number(number) => Ok(Value::Number(*number)),
+            RawExpression::Text(text) => text_value(text.clone()),
+            RawExpression::Template(pieces) => self.template(pieces, depth),
+            RawExpression::List(items) => items
+                .iter()
+                .map(|item| Ok((self.value(&item.expression, depth)?, item.place)))
+                .collect::<Result<_, String>>()
+                .map(Value::List),
+            RawExpression::Object(items) => self.object(items, depth),
+            RawExpression::Path(path) => self.path(path, depth),
+            RawExpression::Call(name, arguments) => match (name.as_str(), arguments.as_slice()) {
+                ("jsonencode", [argument]) => text_value(json::encode(&self.value(argument, depth)?)?),
+                _ => Err(not_understood("a function call")),
+            },
+            RawExpression::Other(what, _) => Err(not_understood(what)),
+        }
+    }
+
+    fn path(&self, path: &[String], depth: usize) -> Result<Value, String> {
+        if matches!(path.first().map(String::as_str), Some("var" | "local")) {
+            let (expression, steps) = self.scope.lookup(path)?;
+            return self.follow(expression, steps, path, depth + 1);
+        }
+        match self.scope.known(path) {
+            Some(known) => self.value(known, depth + 1),
+            None => Ok(Value::Reference(path.to_vec())),
+        }
+    }
+
+    /// Goes into the parts of a value without a look at the others, which may be beyond what is understood.
+    fn follow(
+        &self,
+        expression: &RawExpression,
+        steps: &[String],
+        path: &[String],
+        depth: usize,
+    ) -> Result<Value, String> {
+        let Some((step, rest)) = steps.split_first() else { return self.value(expression, depth) };
+        let bare = step.strip_prefix('[').and_then(|step| step.strip_suffix(']'));
+        let name = bare.map_or(step.as_str(), |index| index.trim_matches('"'));
+        let part = match expression {
+            RawExpression::Object(items) => {
+                { items.iter().rev().find(|(key, _)| matches!(key, RawExpression::Text(key) if key == name)) }
+                    .map(|(_, value)| value)
+            }
+            RawExpression::List(items) => bare.and_then(|index| items.get(index.parse::<usize>().ok()?)),
+            RawExpression::Path(base) => {
+                let whole: Vec<String> = base.iter().chain(steps).cloned().collect();
+                return if depth > MAX_DEPTH { Err(no_part(path)) } else { self.path(&whole, depth) };
+            }
+            _ => None,
+        };
+        self.follow(&part.ok_or_else(|| no_part(path))?.expression, rest, path, depth)
+    }
+
+    fn object(&self, items: &[(RawExpression, RawValue)], depth: usize) -> Result<Value, String> {
+        let mut members: Vec<(String, Value)> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for (key, value) in items {
+            let key = self.value(key, depth)?;
+            let name = key.as_text().ok_or_else(|| format!("{key} cannot be a key; allowed: text"))?;
+            let member = (name.clone(), self.value(&value.expression, depth)?);
+            match places.get(&name).and_then(|place| members.get_mut(*place)) {
+                Some(earlier) => *earlier = member,
+                None => {
+                    places.insert(name, members.len());
+                    members.push(member);
+                }
+            }
+        }
+        Ok(Value::Object(members))
+    }
+
+    /// The same value, with what the user says that its texts are: ARNs and ids are texts.
+    fn known(&self, value: Value) -> Result<Value, String> {
+        match value {
+            Value::Text(text) => match self.scope.known.get(text.as_str()) {
+                Some(known) => self.value(&known.expression, 1),
+                None => Ok(Value::Text(text)),
+            },
+            Value::List(items) if !self.scope.known.is_empty() => items
+                .into_iter()
+                .map(|(item, place)| Ok((self.known(item)?, place)))
+                .collect::<Result<_, String>>()
+                .map(Value::List),
+            _ => Ok(value),
+        }
+    }
+
+    fn template(&self, pieces: &[RawExpression], depth: usize) -> Result<Value, String> {
+        if let [single] = pieces {
+            // "${x}" is x, whatever x is.
+            return self.value(single, depth);
+        }
+        let mut text = String::new();
+        for piece in pieces {
+            let value = self.value(piece, depth)?;
+            let piece = value.as_text().ok_or_else(|| {
+                format!(
+                    "{value} cannot be a part of a text; allowed: text, numbers, and variables that are these"
+                )
+            })?;
+            text.push_str(&piece);
+            if text.len() > MAX_TEXT {
+                break;
+            }
+        }
+        text_value(text)
+    }
+}
+
+fn not_understood(what: &str) -> String {
+    format!(
+        "{what} is not understood here; allowed: a value, var.NAME, local.NAME, a reference to a block, or text of these"
+    )
+}
+
+fn text_value(text: String) -> Result<Value, String> {
+    if text.len() > MAX_TEXT {
+        return Err(format!("the text is too long; allowed: at most {MAX_TEXT} bytes"));
+    }
+    Ok(Value::Text(text))
+}

@@ -1,0 +1,54 @@
+//! A configuration that may take effect and all that it needs, got before anything is changed. Must not know: what runs.
+
+use std::{
+    collections::HashMap,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+};
+
+use crate::{
+    control::log_files::Opened,
+    model::{Configuration, Listener, TargetGroup},
+    stickiness::Keyring,
+    tls::{ServerError, Servers, TargetTls},
+};
+
+/// A configuration that is in order, and what was got for it.
+pub(super) struct Pending {
+    pub(super) configuration: Configuration,
+    pub(super) keyring: Keyring,
+    /// Sockets of listeners that are new.
+    pub(super) bound: Vec<(SocketAddr, Vec<TcpListener>)>,
+    /// TLS of listeners that have it.
+    pub(super) tls: ServerConfigs,
+    /// TLS to the targets of groups that have it.
+    pub(super) target_tls: TargetTlss,
+    /// Its log files.
+    pub(super) logs: Opened,
+}
+
+/// TLS by the address of its listener.
+pub(super) type ServerConfigs = HashMap<SocketAddr, Arc<rustls::ServerConfig>>;
+
+pub(super) fn server_configs(
+    servers: &Servers,
+    configuration: &Configuration,
+) -> Result<ServerConfigs, ServerError> {
+    let each = |listener: &Listener| {
+        let balancer = configuration.load_balancers.get(listener.load_balancer);
+        let http2 = balancer.is_some_and(|balancer| balancer.enable_http2);
+        listener.tls.as_ref().map(|tls| servers.build(tls, http2).map(|config| (listener.address, config)))
+    };
+    configuration.listeners.iter().filter_map(each).collect()
+}
+
+/// TLS to targets by the name of their group.
+pub(super) type TargetTlss = HashMap<String, Arc<TargetTls>>;
+
+pub(super) fn target_tls(configuration: &Configuration) -> Result<TargetTlss, ServerError> {
+    let each = |group: &TargetGroup| {
+        let tls = TargetTls::new(group.tls.as_ref()?, group.protocol_version);
+        Some(tls.map(|tls| (group.name.clone(), Arc::new(tls))))
+    };
+    configuration.target_groups.iter().filter_map(each).collect()
+}

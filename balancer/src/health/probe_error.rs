@@ -1,0 +1,62 @@
+//! Why a check of either HTTP version got no status, how it presents itself, and how much of an answer it reads.
+//! Must not know: how a check is made.
+
+use std::{error::Error, io};
+
+use crate::telemetry::counters::{Cause, Fault};
+
+/// As ALB's `ELB-HealthChecker/2.0`, under our own name.
+pub(super) const USER_AGENT: &str = concat!("balancer-health-check/", env!("CARGO_PKG_VERSION"));
+/// Longest head of an answer that is read: ALB's limit for responses is 32 K.
+pub(super) const MAX_HEAD: u32 = 32 * 1024;
+/// What is read of a body so that the target sees its answer taken and not a reset, and for how long.
+pub(super) const POLITE_BYTES: usize = 64 * 1024;
+
+/// Why a check did not get a status code.
+#[derive(Debug)]
+pub(super) enum ProbeError {
+    /// This host could not even try: says nothing about the target.
+    Local(io::Error),
+    /// The target refused, closed, reset, or answered what is not HTTP.
+    Target(Fault),
+}
+
+impl From<io::Error> for ProbeError {
+    fn from(error: io::Error) -> Self {
+        const SHORTAGES: [i32; 5] =
+            [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL];
+        match error.raw_os_error() {
+            Some(code) if SHORTAGES.contains(&code) => Self::Local(error),
+            _ => Self::Target(Fault::of_connect(&error)),
+        }
+    }
+}
+
+impl From<hyper::Error> for ProbeError {
+    fn from(error: hyper::Error) -> Self {
+        let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        Self::Target(match io {
+            Some(io) => Fault::of_ended(Some(io), false),
+            None if error.is_incomplete_message() => Cause::TargetClosedBeforeHead.into(),
+            None if error.is_parse_too_large() => Cause::TargetHeadTooLarge.into(),
+            None => Fault::with(Cause::TargetResponseInvalid, &error),
+        })
+    }
+}
+
+impl From<h2::Error> for ProbeError {
+    fn from(error: h2::Error) -> Self {
+        let cause = match (error.get_io(), error.reason()) {
+            // To the engine a close is a broken pipe of its own.
+            (Some(io), _) if io.kind() == io::ErrorKind::BrokenPipe => {
+                return Self::Target(Fault::of_ended(None, false));
+            }
+            (Some(io), _) => return Self::Target(Fault::of_ended(Some(io), false)),
+            (None, Some(h2::Reason::REFUSED_STREAM)) if error.is_remote() => Cause::TargetRefusedStream,
+            (None, _) if error.is_remote() && error.is_reset() => Cause::TargetResetStream,
+            (None, _) if error.is_remote() => Cause::TargetHttp2Ended,
+            (None, _) => Cause::TargetHttp2Failed,
+        };
+        Self::Target(Fault::with(cause, &error))
+    }
+}

@@ -1,7 +1,7 @@
 //! A response that sets one of our cookies belongs to one client: no shared cache may hand it to another
 //! (RFC 9111, sections 3.5 and 7.3). Must not know: cookies.
 
-use crate::model::{EditOp, HeaderEdits, HeaderField, ResponseHead};
+use crate::model::{EditOp, HeaderEdits, ResponseHead};
 
 const CACHE_CONTROL: &str = "Cache-Control";
 /// What caches of one kind follow instead of it, whatever it says (RFC 9213, section 2.2; Edge Architecture
@@ -14,6 +14,8 @@ const TARGETED: [&str; 5] = [
     "Vercel-CDN-Cache-Control",
 ];
 
+const SHORTEST_TARGETED: usize = "Surrogate-Control".len();
+
 /// Asks for `Cache-Control: private` unless the response already forbids what would be wrong. Other directives stay, but
 /// those go that are for shared caches, and a `private` that names fields, which the one that names none includes. Fields
 /// that say otherwise to single caches go, too.
@@ -22,9 +24,10 @@ pub fn keep_private(response: &ResponseHead<'_>, edits: &mut HeaderEdits) {
         // Asked for already, by another of our cookies.
         return;
     }
-    for name in TARGETED {
-        let is_name = |field: &HeaderField<'_>| field.name.eq_ignore_ascii_case(name.as_bytes());
-        if !edits.drops(name.as_bytes()) && response.headers.iter().any(is_name) {
+    for field in response.headers.iter().filter(|field| field.name.len() >= SHORTEST_TARGETED) {
+        if let Some(name) = targeted(field.name)
+            && !edits.drops(name.as_bytes())
+        {
             edits.remove(name);
         }
     }
@@ -39,6 +42,11 @@ pub fn keep_private(response: &ResponseHead<'_>, edits: &mut HeaderEdits) {
             value.extend_from_slice(directive);
         }
     });
+}
+
+#[cold]
+fn targeted(name: &[u8]) -> Option<&'static str> {
+    TARGETED.into_iter().find(|targeted| name.eq_ignore_ascii_case(targeted.as_bytes()))
 }
 
 /// Whether no shared cache may store the response: only `private` and `no-store` say so, and only as such. A `no-cache`
@@ -106,6 +114,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::HeaderField;
 
     /// What the guard makes of these `Cache-Control` lines; `None` when it leaves them.
     fn guarded(lines: &[&str]) -> Option<String> {

@@ -97,9 +97,10 @@ fn without_root_there_is_one_owner_as_well() {
     let config = Config::new(&[&target]).kernel_assist("off");
     let first = Balancer::prepare(&config);
     let second = second_of(&first, &config);
-    // Where it was built, another user may not get to.
+    // Where it was built, another user may not get to. Copied by another process: while this one writes it, a process
+    // that another test starts at that moment would keep it open, and what is open for writing cannot be started.
     let program = first.folder().join("balancer");
-    fs::copy(binary(), &program).unwrap();
+    assert!(Command::new("cp").arg(binary()).arg(&program).status().unwrap().success());
     let run = |balancer: &Balancer| {
         chown(balancer.folder(), Some(NOBODY), Some(NOBODY)).unwrap();
         let mut command = Command::new(&program);

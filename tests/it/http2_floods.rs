@@ -194,3 +194,27 @@ fn clients_that_violate_http2_write_few_lines_that_name_them() {
     );
     assert!(!log.lines().any(|line| line.contains(" h2::")), "{log}");
 }
+
+#[test]
+fn a_table_without_end_that_a_client_allows_is_not_filled() {
+    // A value of a kilobyte for each path.
+    let target = Target::start(|exchange| {
+        let value = exchange.request.target[1..].repeat(1000);
+        exchange.ok(&format!("X-Value: {value}\r\n"), "")
+    });
+    let balancer = Balancer::start(&Config::new(&[&target]).workers(1).http2());
+    let mut connection = Connection::silent(balancer.address);
+    connection.send(PREFACE).settings(&[(1, u32::MAX)]);
+    // By the answer to it the settings are taken.
+    while connection.read_until(kind::SETTINGS).flags & flag::ACK == 0 {}
+    let mut length_of = |path: &str| {
+        connection.get(path, &[]);
+        connection.read_until(kind::HEADERS).payload.len()
+    };
+    assert!(length_of("/0") > 500);
+    assert!(length_of("/0") < 200, "what was said last is in the table");
+    for path in ["/1", "/2", "/3", "/4", "/5", "/6", "/7", "/8"] {
+        length_of(path);
+    }
+    assert!(length_of("/0") > 500, "what was said long before is not");
+}

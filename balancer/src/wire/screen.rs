@@ -1,5 +1,6 @@
 //! A byte stream whose header blocks are looked at on their way to the HTTP/2 engine: see [`super::hpack`]. A block is
-//! handed on when it is there whole, as it came or written anew; all else is handed on as it comes.
+//! handed on when it is there whole, as it came or written anew; so is what the peer says of the table that header blocks
+//! for it may use; all else is handed on as it comes.
 //! Must not know: what a request is for.
 
 use std::{
@@ -29,11 +30,20 @@ const MOST_PATHS: usize = 256;
 /// Responses under way that are kept in mind; a connection carries half as many requests.
 const MOST_ANSWERED: usize = 256;
 
+/// SETTINGS_HEADER_TABLE_SIZE (RFC 9113, section 6.5.2), and what the engine is told at most. It would fill a table of any
+/// size with what is sent, and looks through it for each field: what a peer allows more is left unused, as it may be.
+const TABLE_SIZE: u16 = 1;
+const MOST_TABLE_SIZE: u32 = 4096;
+/// Bytes of a setting.
+const SETTING: usize = 6;
+
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 0x1;
+const ACK: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
@@ -139,6 +149,9 @@ impl Screen {
         if frame.kind == HEADERS {
             return self.headers(frame, bytes);
         }
+        if frame.kind == SETTINGS && frame.flags & ACK == 0 && frame.length <= MOST_PAYLOAD {
+            return settings(frame, bytes);
+        }
         if let Side::Target { answered } = &mut self.side {
             let ends = frame.kind == RST_STREAM || (frame.kind == DATA && frame.flags & END_STREAM != 0);
             if ends {
@@ -217,6 +230,28 @@ impl Screen {
             Some(block) => Front::Instead(length, written(head, &block)),
         }
     }
+}
+
+/// A SETTINGS frame, which ends with its payload.
+fn settings(head: Frame, bytes: &[u8]) -> Front {
+    let end = FRAME_HEAD + head.length;
+    let Some(payload) = bytes.get(FRAME_HEAD..end) else { return Front::Part };
+    let (settings, rest) = payload.as_chunks::<SETTING>();
+    let is_too_much = |setting: &[u8; SETTING]| {
+        let [a, b, value @ ..] = *setting;
+        u16::from_be_bytes([a, b]) == TABLE_SIZE && u32::from_be_bytes(value) > MOST_TABLE_SIZE
+    };
+    if !settings.iter().any(is_too_much) {
+        return Front::Sound(end);
+    }
+    let [a, b] = TABLE_SIZE.to_be_bytes();
+    let [c, d, e, f] = MOST_TABLE_SIZE.to_be_bytes();
+    let within = |setting: &[u8; SETTING]| if is_too_much(setting) { [a, b, c, d, e, f] } else { *setting };
+    let mut payload: Vec<u8> = settings.iter().flat_map(within).collect();
+    payload.extend_from_slice(rest);
+    let mut out = Vec::with_capacity(end);
+    head.write(&payload, &mut out);
+    Front::Instead(end, out)
 }
 
 fn forget(answered: &mut Vec<u32>, stream: u32) {

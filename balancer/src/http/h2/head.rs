@@ -156,11 +156,24 @@ impl Filling {
         let values = Bytes::from(std::mem::take(&mut self.values));
         let mut begin = 0;
         for (name, end) in self.names.drain(..) {
-            let value = HeaderValue::from_maybe_shared(values.slice(begin..end)).ok()?;
+            let mut value = HeaderValue::from_maybe_shared(values.slice(begin..end)).ok()?;
+            value.set_sensitive(is_ever_new(&name));
             map.try_append(name, value).ok()?;
             begin = end;
         }
         Some(map)
+    }
+}
+
+/// Whether the value is another most times: it is sent as it is, for the engine compares each value with all that it keeps
+/// of the name, and what it keeps would be of these alone.
+#[inline]
+fn is_ever_new(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    match name.len() {
+        4 => name == "date",
+        15 => name == "x-amzn-trace-id" || name == "x-forwarded-for",
+        _ => false,
     }
 }
 

@@ -5,7 +5,6 @@ use super::*;
 
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
-const ACK: u8 = 1;
 const END_BOTH: u8 = END_STREAM | END_HEADERS;
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -253,5 +252,47 @@ async fn of_targets_too_only_the_stream_is_reset() {
         (frame(HEADERS, END_BOTH, 1, b"\x88"), Ok(None)),
     ] {
         assert_eq!(responses([bytes, good.clone()].concat()).await, [first, sum.clone()]);
+    }
+}
+
+/// What is handed on of `bytes`, which come in pieces of `piece` bytes.
+async fn handed_on(bytes: &[u8], piece: usize) -> Vec<u8> {
+    let (mut peer, stream) = duplex(1 << 16);
+    let mut screened = Screened::of_target(stream);
+    let send = async move {
+        for part in bytes.chunks(piece) {
+            peer.write_all(part).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    let mut out = Vec::new();
+    let (_, read) = tokio::join!(send, screened.read_to_end(&mut out));
+    read.unwrap();
+    out
+}
+
+#[tokio::test]
+async fn a_peer_allows_no_table_beyond_the_usual() {
+    let settings = |size: u32| {
+        let size = size.to_be_bytes();
+        // Another setting before it, one behind.
+        [&[0, 3, 0, 0, 0, 9, 0, 1][..], &size, &[0, 1], &size, &[0, 4, 255, 255, 255, 255]].concat()
+    };
+    for (told, handed) in [(0, 0), (4095, 4095), (4096, 4096), (4097, 4096), (u32::MAX, 4096)] {
+        let behind = frame(PING, 0, 0, &[7; 8]);
+        let bytes = [frame(SETTINGS, 0, 0, &settings(told)), behind.clone()].concat();
+        let wanted = [frame(SETTINGS, 0, 0, &settings(handed)), behind].concat();
+        for piece in [1, 11, 1000] {
+            assert_eq!(handed_on(&bytes, piece).await, wanted, "{told} in pieces of {piece}");
+        }
+    }
+    // What is ill-formed the engine is to see as it came.
+    for bytes in [
+        frame(SETTINGS, 0, 0, &[0, 1, 255, 255, 255]),
+        frame(SETTINGS, 0, 0, &[]),
+        frame(SETTINGS, ACK, 0, &[0, 1, 255, 255, 255, 255]),
+        frame(SETTINGS, 0, 3, &[9; 30]),
+    ] {
+        assert_eq!(handed_on(&bytes, 4).await, bytes);
     }
 }

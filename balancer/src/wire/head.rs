@@ -104,7 +104,8 @@ impl<'a> Request<'a> {
             return Err(HeadError::Malformed);
         }
         let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
-        let mut fields = Fields::collect(parsed.headers);
+        let mut fields = Fields::default();
+        fields.fill(parsed.headers);
         let framing = request_framing(&fields, version)?;
         let host = single_host(&fields, version)?;
         let options = fields.options();
@@ -297,7 +298,8 @@ impl<'a> Response<'a> {
         if status < 100 || status == 101 && minor == 0 {
             return Err(HeadError::StatusLine);
         }
-        let mut fields = Fields::collect(parsed.headers);
+        let mut fields = Fields::default();
+        fields.fill(parsed.headers);
         let coded = fields.transfer_coding().map_err(|_| HeadError::TransferCoding)?;
         let length_given = response_length(&fields)?;
         let framing = response_framing(coded, length_given, status, to_head);

@@ -28,20 +28,19 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn collect(parsed: &[httparse::Header<'a>]) -> Self {
-        let mut fields = Self::default();
+    /// Takes in the lines that were parsed; there are none yet. Filled where they stand: they are large.
+    pub(super) fn fill(&mut self, parsed: &[httparse::Header<'a>]) {
         // The parser has room for no more than MAX_FIELDS, and leaves no white space around a value.
         let line =
             |header: &httparse::Header<'a>| HeaderField { name: header.name.as_bytes(), value: header.value };
-        fields.lines.extend(parsed.iter().map(line));
+        self.lines.extend(parsed.iter().map(line));
         let mut present = 0;
-        fields.kinds.extend(parsed.iter().map(|header| {
+        self.kinds.extend(parsed.iter().map(|header| {
             let kind = kind(header.name.as_bytes());
             present |= 1 << kind as u32;
             kind
         }));
-        fields.present = present;
-        fields
+        self.present = present;
     }
 
     /// Adds a line; what is over [`MAX_FIELDS`] is dropped.

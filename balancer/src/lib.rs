@@ -11,6 +11,7 @@ pub mod control;
 pub mod health;
 pub mod http;
 pub mod id;
+pub mod internal_errors;
 pub mod kernel;
 pub mod listener;
 pub mod model;

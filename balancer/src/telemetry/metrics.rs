@@ -203,6 +203,11 @@ fn totals(families: &mut Families<'_>, totals: &Totals) -> fmt::Result {
         totals.panics,
     )?;
     families.counter(
+        "balancer_internal_errors",
+        "States that cannot be, by a fault of the balancer itself, where it went on; to be reported.",
+        totals.internal_errors,
+    )?;
+    families.counter(
         "balancer_retries",
         "Requests sent again, to another target or on a fresh connection.",
         totals.retries,

@@ -89,6 +89,8 @@ pub struct Totals {
     pub accept_pauses: u64,
     /// Faults of the balancer itself, each of which ended one connection.
     pub panics: u64,
+    /// States that cannot be, where the balancer went on; in debug builds they are panics.
+    pub internal_errors: u64,
     /// Requests sent again, to another target or on a fresh connection.
     pub retries: u64,
     /// Connections opened to targets.

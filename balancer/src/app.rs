@@ -24,17 +24,15 @@ use crate::{
         signals::{Signal, Signals},
         system_calls,
     },
+    counters::{ControlCounters, ListenerRuntimes, WorkerCounters},
     kernel::{Assist, InstanceFolder, Kernel, KernelOptions},
     listener::{self, Worker},
+    logs,
     model::{BalancerSettings, Configuration},
     safe_file::Owner,
     snapshot::{Snapshot, WorkerMessage},
     stickiness::{Keyring, Outcome},
-    telemetry::{
-        self,
-        counters::{ControlCounters, ListenerRuntimes, WorkerCounters},
-        inspect::{CurrentSnapshot, Inspector, KernelSide, SessionCount, VERSION},
-    },
+    telemetry::inspect::{CurrentSnapshot, Inspector, KernelSide, SessionCount, VERSION},
 };
 
 /// Least time between two workers that are started in the place of others.
@@ -54,7 +52,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         bail!("{}: no listener is configured, so there is nothing to run", path.display());
     }
     let settings = configuration.balancer.clone();
-    telemetry::log::init(settings.log_format, settings.log_level)?;
+    logs::own::init(settings.log_format, settings.log_level)?;
     for warning in config::warnings(&configuration) {
         tracing::warn!("{warning}");
     }
@@ -83,7 +81,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
     let kernel = Kernel::open_in(folder, &options)?;
     if let Some(account) = account {
         account.become_it(*kernel.assist() == Assist::Active)?;
-        telemetry::log::renounce();
+        logs::own::renounce();
     }
     if settings.seccomp
         && let Err(error) = system_calls::restrict(*kernel.assist() == Assist::Active)

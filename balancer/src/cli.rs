@@ -110,7 +110,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(RunArguments { config }) => balance(&config),
         Command::Demo(arguments) => demo::run(&arguments, balance),
     };
-    crate::telemetry::log::flush();
+    crate::logs::own::flush();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.tell(),

@@ -4,11 +4,12 @@
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use crate::{
+    counters::ListenerRuntime,
+    logs::access_log::AccessLog,
     model::{LoadBalancer, MutualAuthentication, TlsFields},
     response::listener_fields::ListenerFields,
     rules::RuleTable,
     target_group::GroupView,
-    telemetry::{access_log::AccessLog, counters::ListenerRuntime},
     wire::trailers::TrailerFilter,
 };
 

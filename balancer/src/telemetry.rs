@@ -1,15 +1,12 @@
-//! What the balancer counts and how it tells: counters, status document, metrics text, log set-up.
+//! How the balancer tells what it has counted: status document, metrics text.
 //! Must not know: how a request is decided.
 
-pub mod access_log;
-pub mod counters;
-pub mod health_check_log;
-pub mod histogram;
 pub mod inspect;
-pub mod log;
 pub mod metrics;
-pub mod notes;
-pub mod quiet;
-pub mod sink;
 pub mod status;
 pub mod status_text;
+
+pub use crate::{
+    counters,
+    logs::{access_log, quiet, sink},
+};

@@ -32,7 +32,10 @@ use tokio::{
 };
 
 use self::hosts::Hosts;
-use crate::telemetry::{inspect::Inspector, metrics, quiet::Kind, status::Status};
+use crate::{
+    logs::quiet::Kind,
+    telemetry::{inspect::Inspector, metrics, status::Status},
+};
 
 /// Connections served at a time; one more takes the place of one that asks for nothing.
 const CONNECTIONS: usize = 64;

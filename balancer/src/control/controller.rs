@@ -31,9 +31,15 @@ use self::{
 use super::{crew::Crew, log_files::LogFiles, resolver::Resolver};
 use crate::{
     clock::{monotonic_now, unix_micros_now, until},
+    counters::{CertificateNote, ControlCounters, ListenerRuntimes},
     health::{Checked, Finished, HealthChecks, Prober, suspects},
     id::{Slot, TargetId},
     kernel::{Events, Kernel, KernelError, TargetEvent},
+    logs::{
+        health_check_log::CheckRecord,
+        quiet::{self, Kind},
+        sink::Batches,
+    },
     model::{
         Action, BalancerSettings, Certificate, Configuration, Endpoint, Listener, LoadBalancer, TargetGroup,
         TlsFact, TlsFields,
@@ -45,14 +51,7 @@ use crate::{
     target_group::{
         ASSESSMENT, CheckResult, CheckTarget, Registry, Slots, TargetNames, TargetState, Urgency, WantedGroup,
     },
-    telemetry::{
-        counters::{ControlCounters, ListenerRuntimes},
-        health_check_log::CheckRecord,
-        inspect::CurrentSnapshot,
-        notes::CertificateNote,
-        quiet::{self, Kind},
-        sink::Batches,
-    },
+    telemetry::inspect::CurrentSnapshot,
     tls::{ServerError, Servers},
     wire::trailers::TrailerFilter,
 };

@@ -9,13 +9,13 @@ use std::{
 };
 
 use crate::{
-    model::{Action, Configuration, Listener, LogDestination, LogOutput},
-    safe_file::Owner,
-    telemetry::{
+    logs::{
         access_log::AccessLog,
         health_check_log::HealthCheckLog,
         sink::{self, Output, Sink, Written},
     },
+    model::{Action, Configuration, Listener, LogDestination, LogOutput},
+    safe_file::Owner,
 };
 
 /// How long the end of the process waits for lines still queued.

@@ -21,8 +21,8 @@ use tokio::task::JoinSet;
 
 use crate::{
     clock::{monotonic_now, until},
+    logs::quiet::Kind,
     regular_file,
-    telemetry::quiet::Kind,
 };
 
 /// Shortest and longest time between two questions for one name, whatever its time to live says.

@@ -33,9 +33,9 @@ use super::{
     probe_http2,
 };
 use crate::{
+    counters::{Cause, Fault},
     model::{self, Endpoint, HealthCheck, HealthCheckPort, ProbeProtocol, ProtocolVersion},
     target_group::{CheckResult, CheckTarget, Reason},
-    telemetry::counters::{Cause, Fault},
     tls::{ServerError, TargetTls},
 };
 

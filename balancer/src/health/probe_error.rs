@@ -3,7 +3,7 @@
 
 use std::{error::Error, io};
 
-use crate::telemetry::counters::{Cause, Fault};
+use crate::counters::{Cause, Fault};
 
 /// As ALB's `ELB-HealthChecker/2.0`, under our own name.
 pub(super) const USER_AGENT: &str = concat!("balancer-health-check/", env!("CARGO_PKG_VERSION"));

@@ -12,7 +12,7 @@ use super::{
     probe_error::{MAX_HEAD, POLITE_BYTES, ProbeError, USER_AGENT},
     probe_stream::Remembering,
 };
-use crate::telemetry::counters::{Cause, Fault};
+use crate::counters::{Cause, Fault};
 
 /// A message of gRPC that says nothing: not compressed, of length 0.
 const EMPTY_MESSAGE: &[u8] = &[0; 5];

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::{error_pages, listener_fields::ListenerFields};
-use crate::{clock::CoarseClock, model::FixedResponse, telemetry::counters::Cause};
+use crate::{clock::CoarseClock, counters::Cause, model::FixedResponse};
 
 /// Why the balancer answers by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What the balancer's own pages say.
 
-use crate::telemetry::counters::OwnStatus;
+use crate::counters::OwnStatus;
 
 /// The reason phrase (RFC 9110, section 15; ALB has 460, 463 and 464 of its own).
 #[must_use]

@@ -270,7 +270,7 @@ mod tests {
         for (place, outcome) in Outcome::ALL.into_iter().enumerate() {
             assert_eq!(outcome.index(), place);
         }
-        assert_eq!(Outcome::ALL.len(), crate::telemetry::counters::STICKINESS_OUTCOMES);
+        assert_eq!(Outcome::ALL.len(), crate::counters::STICKINESS_OUTCOMES);
     }
 
     #[test]

@@ -303,6 +303,6 @@ mod tests {
         for (place, outcome) in GroupOutcome::ALL.into_iter().enumerate() {
             assert_eq!(outcome.index(), place);
         }
-        assert_eq!(GroupOutcome::ALL.len(), crate::telemetry::counters::GROUP_STICKINESS_OUTCOMES);
+        assert_eq!(GroupOutcome::ALL.len(), crate::counters::GROUP_STICKINESS_OUTCOMES);
     }
 }

@@ -72,8 +72,8 @@ use self::entry::{ENTRY_WORDS, Entry, Seen, class_of, is_abandoned, is_claim, is
 use super::mix::halves;
 use crate::{
     clock::{CLOCK_SKEW, UnixSeconds},
+    counters::WorkerCounters,
     id::TargetId,
-    telemetry::counters::WorkerCounters,
 };
 
 /// Entries of one bucket: 256 bytes, four cache lines that a processor fetches together.

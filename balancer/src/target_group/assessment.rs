@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use super::TargetRuntime;
 use crate::{
     balance::anomaly::{Round, Watch},
+    counters::Counter,
     id::Slot,
-    telemetry::counters::Counter,
 };
 
 /// What all groups together have sent over the connections of a slot, and what befell these connections.

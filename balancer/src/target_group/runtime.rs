@@ -8,11 +8,8 @@ use std::{
 
 use crate::{
     clock::monotonic_now,
+    counters::{GroupShard, LastErrorNote, TargetShard},
     stickiness::SessionLedger,
-    telemetry::{
-        counters::{GroupShard, TargetShard},
-        notes::LastErrorNote,
-    },
 };
 
 /// How long a target that refused a connection is left alone by requests that others turned away.

@@ -11,26 +11,22 @@ use std::{
 };
 
 pub use self::session_count::SessionCount;
-use super::{
-    counters::{
-        Cause, Causes, ClientCertRefusal, ControlCounters, Counter, ListenerRuntime, ListenerRuntimes,
-        ListenerShard, OwnStatus, STICKINESS_OUTCOMES, WorkerCounters,
-    },
-    histogram::Histogram,
-    notes::{CertificateNote, LastError, Notes},
-    quiet,
-    sink::Written,
-    status::{
-        AnomalyStatus, CertificateStatus, Connections, ErrorStatus, GroupStatus, ListenerStatus, LoadSkew,
-        RuleStatus, SessionTable, Status, StickinessStatus, TargetStatus, Totals, Traffic, WeightStatus,
-    },
+use super::status::{
+    AnomalyStatus, CertificateStatus, Connections, ErrorStatus, GroupStatus, ListenerStatus, LoadSkew,
+    RuleStatus, SessionTable, Status, StickinessStatus, TargetStatus, Totals, Traffic, WeightStatus,
 };
 use crate::{
     balance::{PARITY, share_in_thousandths},
     clock::{self, UnixMicros},
+    counters::{
+        Cause, Causes, CertificateNote, ClientCertRefusal, ControlCounters, Counter, Histogram, LastError,
+        ListenerRuntime, ListenerRuntimes, ListenerShard, Notes, OwnStatus, STICKINESS_OUTCOMES,
+        WorkerCounters,
+    },
     id::Slot,
     internal_errors,
     kernel::{Assist, Tables},
+    logs::{quiet, sink::Written},
     model::{Action, Classification, StickinessKind, StickinessSettings},
     panics,
     snapshot::{ListenerView, Snapshot},

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::counters::HistogramStatus;
+
 /// The whole document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -278,17 +280,6 @@ pub struct GroupStatus {
     pub load_skew: LoadSkew,
     /// Its targets, draining ones included.
     pub targets: Vec<TargetStatus>,
-}
-
-/// How long things took.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct HistogramStatus {
-    /// How many took up to 1, 2.5, 5, 10, 25, 50, 100, 250, 500 ms, 1, 2.5, 5, 10, 30, 60 s, and more; each in one of
-    /// them alone.
-    pub counts: Vec<u64>,
-    /// All together, in seconds.
-    pub sum_seconds: f64,
 }
 
 /// Stickiness of a group.

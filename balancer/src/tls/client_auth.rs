@@ -18,8 +18,8 @@ use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
 
 use super::error::ServerError;
 use crate::{
+    counters::ClientCertRefusal,
     model::{MutualAuthentication, TrustStore},
-    telemetry::counters::ClientCertRefusal,
 };
 
 /// Most certificates that a client may show (ALB: quotas, certificate chain depth).

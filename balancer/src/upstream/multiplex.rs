@@ -16,7 +16,7 @@ pub use self::{
     shared::{Lease, Room},
 };
 use super::Destination;
-use crate::{id::Slot, telemetry::counters::Fault};
+use crate::{counters::Fault, id::Slot};
 
 /// Most connections of one worker to one target: as many as HTTP/1.1 keeps.
 const MOST_CONNECTIONS: usize = 1024;

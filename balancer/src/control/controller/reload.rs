@@ -13,9 +13,9 @@ use crate::{
     clock::monotonic_now,
     config,
     control::log_files::Outputs,
+    logs,
     model::{BalancerSettings, Configuration},
     stickiness::Keyring,
-    telemetry,
 };
 
 impl Controller {
@@ -116,7 +116,7 @@ impl Controller {
             tracing::warn!("{warning}");
         }
         self.warn_of_restarts(&configuration);
-        telemetry::log::set_level(configuration.balancer.log_level);
+        logs::own::set_level(configuration.balancer.log_level);
         changes::tell(&self.configuration, &configuration);
         self.configuration = configuration;
         self.compile_rules();

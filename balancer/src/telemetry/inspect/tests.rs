@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
+    counters::Cause,
     id::TargetId,
     model::{
         Algorithm, CookieAttributes, CookieRenewal, DesyncMode, Endpoint, HealthCheck, HealthCheckPort,
@@ -11,7 +12,6 @@ use crate::{
     rules::RuleTable,
     snapshot::ListenerId,
     target_group::{GroupRuntime, Reason, TargetRuntime, TargetState},
-    telemetry::counters::Cause,
 };
 
 const WEB: &str = "0.0.0.0:8080";

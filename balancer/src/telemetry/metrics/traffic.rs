@@ -9,9 +9,9 @@ use prometheus_client::{
 };
 
 use super::Families;
-use crate::telemetry::{
-    histogram::BOUNDS_MICROS,
-    status::{GroupStatus, HistogramStatus, TargetStatus},
+use crate::{
+    counters::BOUNDS_MICROS,
+    telemetry::status::{GroupStatus, HistogramStatus, TargetStatus},
 };
 
 /// A histogram as OpenMetrics has it: how many took up to each bound, those of the bounds below included.

@@ -20,8 +20,8 @@ use tokio_rustls::TlsConnector;
 
 use super::shared::{Room, Shared};
 use crate::{
+    counters::{Cause, Fault},
     panics,
-    telemetry::counters::{Cause, Fault},
     upstream::{Connection, Counting, Destination},
     wire::screen::Screened,
 };

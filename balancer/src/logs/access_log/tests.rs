@@ -3,7 +3,7 @@ use std::{rc::Rc, time::Duration};
 use super::{record::MOST_USER_AGENT, *};
 use crate::{clock::UnixMicros, model::Version};
 
-use crate::{model::LogDestination, telemetry::sink::Output};
+use crate::{logs::sink::Output, model::LogDestination};
 
 fn log(format: LineFormat) -> AccessLog {
     let output = Output::open(&LogDestination::Stdout, None).unwrap();

@@ -5,8 +5,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Cause, Causes, ClientCertRefusal, Counter, GROUP_STICKINESS_OUTCOMES, OwnStatus};
-use crate::{model::Classification, telemetry::histogram::Histogram};
+use super::{Cause, Causes, ClientCertRefusal, Counter, GROUP_STICKINESS_OUTCOMES, Histogram, OwnStatus};
+use crate::model::Classification;
 
 /// What one worker counts for one listener. Outlives reloads.
 #[derive(Debug, Default)]

@@ -3,13 +3,26 @@
 
 use std::time::Duration;
 
-use super::{counters::Counter, status::HistogramStatus};
+use serde::{Deserialize, Serialize};
+
+use super::Counter;
 
 /// Upper bounds of the buckets, in microseconds: from a millisecond to a minute. One more bucket is without bound.
 pub const BOUNDS_MICROS: [u64; 15] = [
     1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
     10_000_000, 30_000_000, 60_000_000,
 ];
+
+/// How long things took.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HistogramStatus {
+    /// How many took up to 1, 2.5, 5, 10, 25, 50, 100, 250, 500 ms, 1, 2.5, 5, 10, 30, 60 s, and more; each in one of
+    /// them alone.
+    pub counts: Vec<u64>,
+    /// All together, in seconds.
+    pub sum_seconds: f64,
+}
 
 /// A histogram with a single writing thread.
 #[derive(Debug, Default)]

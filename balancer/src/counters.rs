@@ -1,16 +1,20 @@
-//! Counters of the request path. Every counter has one writer, its worker, so that counting is a plain
-//! load and store; readers (metrics, status) add up the shards of all workers.
+//! Counters of the request path, and what happened last. Every counter has one writer, its worker, so that counting is
+//! a plain load and store; readers (metrics, status) add up the shards of all workers.
+//! Must not know: who counts, who reads.
 
 mod cause;
+mod histogram;
 mod listener;
+mod notes;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 pub use self::{
     cause::{Cause, Causes, Fault},
+    histogram::{BOUNDS_MICROS, Histogram, HistogramStatus},
     listener::{ListenerRuntime, ListenerRuntimes, ListenerShard, OpenNow, Openable},
+    notes::{CertificateNote, LastError, LastErrorNote, Notes},
 };
-use super::{histogram::Histogram, notes::Notes};
 
 /// A counter with a single writing thread.
 #[derive(Debug, Default)]

@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::{access_log::escape, sink::Sink};
 use crate::{
     clock::UnixMicros,
+    counters::Fault,
     model::{Endpoint, HealthCheck, LineFormat, ProbeProtocol, ProtocolVersion},
     target_group::{CheckResult, Reason},
-    telemetry::counters::Fault,
 };
 
 /// Where checks of targets of a load balancer's groups are logged.
@@ -139,7 +139,7 @@ fn reason(record: &CheckRecord<'_>) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::LogDestination, target_group::test_support::group, telemetry::sink::Output};
+    use crate::{logs::sink::Output, model::LogDestination, target_group::test_support::group};
 
     fn line(
         format: LineFormat,

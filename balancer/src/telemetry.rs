@@ -1,6 +1,8 @@
 //! How the balancer tells what it has counted: status document, metrics text.
 //! Must not know: how a request is decided.
 
+#[cfg(test)]
+mod figures_tests;
 pub mod inspect;
 pub mod metrics;
 pub mod status;

@@ -497,4 +497,4 @@ fn stickiness_status(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -65,7 +65,7 @@ fn group(stickiness: Option<StickinessKind>) -> TargetGroup {
     }
 }
 
-fn inspector() -> Inspector {
+pub(in crate::telemetry) fn inspector() -> Inspector {
     let listeners = Arc::new(ListenerRuntimes::default());
     let load_balancer = Arc::new(LoadBalancer {
         name: "default".into(),
@@ -135,7 +135,7 @@ fn inspector() -> Inspector {
         snapshot: Arc::new(CurrentSnapshot::new(Arc::new(snapshot))),
         slots: Arc::new(Slots),
         session_count: SessionCount::default(),
-        outcomes: std::array::from_fn(|place| ["a", "b", "c", "d", "e", "f", "g", "h", "i"][place]),
+        outcomes: Outcome::ALL.map(Outcome::as_str),
     }
 }
 
@@ -176,7 +176,7 @@ fn shards_of_all_workers_are_added_up() {
     assert_eq!(table.evicted, ["expired", "new", "returned"].map(|kind| (kind.to_owned(), 0)).into());
     assert_eq!((status.kernel_assist, status.kernel_assist_detail.as_str()), (false, "not root"));
     let group = &status.target_groups[0];
-    assert_eq!((group.stickiness.decisions["i"], group.stickiness.decisions["a"]), (7, 0));
+    assert_eq!((group.stickiness.decisions["preflight"], group.stickiness.decisions["pinned"]), (7, 0));
     assert_eq!((group.unhealthy_routing_requests, group.failing_open), (9, true));
     let target = &group.targets[0];
     assert_eq!((target.requests, target.responses["5xx"], target.responses["1xx"]), (11, 4, 0));

@@ -31,7 +31,7 @@ use crate::{
     model::{BalancerSettings, Configuration},
     safe_file::Owner,
     snapshot::{Snapshot, WorkerMessage},
-    stickiness::{Keyring, Outcome},
+    stickiness::Keyring,
     telemetry::inspect::{CurrentSnapshot, Inspector, KernelSide, SessionCount, VERSION},
 };
 
@@ -116,7 +116,6 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         log_files: logs.written(),
         slots: Arc::new(kernel.tables()),
         session_count: SessionCount::default(),
-        outcomes: Outcome::ALL.map(Outcome::as_str),
     };
     tell_start(path, &configuration, admin.as_ref(), &inspector.kernel);
     let parts = Parts {

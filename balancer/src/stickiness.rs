@@ -22,12 +22,13 @@ use std::{fmt, ops::Deref, sync::Arc, sync::atomic::AtomicU64};
 
 use self::{application_cookie::ApplicationCookie, duration_cookie::DurationCookie};
 pub use self::{
-    decision::{Answered, Decision, Outcome, Renewal, Standing, TargetLookup},
-    group_cookie::{GroupCookie, GroupDecision, GroupOutcome},
+    decision::{Answered, Decision, Renewal, Standing, TargetLookup},
+    group_cookie::{GroupCookie, GroupDecision},
     keyring::{KeyFileFault, Keyring, KeyringError, MAX_SECRETS, SECRET_LEN},
     ledger::SessionLedger,
-    session_table::{Evicted, Occupancy, SessionTable},
+    session_table::{Occupancy, SessionTable},
 };
+pub use crate::counters::{GroupOutcome, Outcome};
 use crate::{
     clock::UnixSeconds,
     model::{HeaderEdits, RequestHead, ResponseHead, StickinessKind, StickinessSettings},

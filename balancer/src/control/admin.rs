@@ -198,7 +198,7 @@ fn answer(request: &Request<Incoming>, inspect: &dyn Inspect) -> Response<Full<B
         return refused;
     }
     match path {
-        "/metrics" => metrics_page(request, inspect.status()),
+        "/metrics" => metrics_page(request, &inspect.status()),
         "/status" => match serde_json::to_string(&inspect.status()) {
             Ok(document) => body(StatusCode::OK, "application/json", document + "\n"),
             Err(error) => {
@@ -212,7 +212,7 @@ fn answer(request: &Request<Incoming>, inspect: &dyn Inspect) -> Response<Full<B
 }
 
 /// In the format that is asked for.
-fn metrics_page(request: &Request<Incoming>, status: Status) -> Response<Full<Bytes>> {
+fn metrics_page(request: &Request<Incoming>, status: &Status) -> Response<Full<Bytes>> {
     let accepted: Vec<&str> =
         request.headers().get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let mut page = if metrics::wants_openmetrics(&accepted.join(",")) {

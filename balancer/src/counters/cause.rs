@@ -4,7 +4,7 @@
 
 use std::{fmt, io, sync::Arc};
 
-use super::{Counter, OwnStatus};
+use super::{Counter, Key, OwnStatus};
 
 macro_rules! causes {
     ($($name:ident => $status:ident, $text:literal;)*) => {
@@ -162,28 +162,22 @@ impl Cause {
     }
 }
 
-/// How often each cause was.
-#[derive(Debug)]
-pub struct Causes([Counter; Cause::ALL.len()]);
+impl Key for Cause {
+    const LABEL: &'static str = "cause";
+    const TELLS_ZERO: bool = false;
+    const KEYS: &'static [Self] = Self::ALL;
+    type Counters = [Counter; Self::ALL.len()];
 
-impl Default for Causes {
-    fn default() -> Self {
-        Self(std::array::from_fn(|_| Counter::default()))
-    }
-}
-
-impl Causes {
-    /// Counts one. Only the owning worker may call this.
-    pub fn count(&self, cause: Cause) {
-        if let Some(counter) = self.0.get(cause.index()) {
-            counter.inc();
-        }
+    fn counters() -> Self::Counters {
+        std::array::from_fn(|_| Counter::default())
     }
 
-    /// How often it was so far; any thread.
-    #[must_use]
-    pub fn get(&self, cause: Cause) -> u64 {
-        self.0.get(cause.index()).map_or(0, Counter::get)
+    fn place(self) -> usize {
+        self.index()
+    }
+
+    fn word(self) -> String {
+        self.as_str().to_owned()
     }
 }
 

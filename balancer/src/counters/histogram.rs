@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Counter;
+use super::{
+    Counter,
+    figures::{Figure, Sample, Value},
+};
 
 /// Upper bounds of the buckets, in microseconds: from a millisecond to a minute. One more bucket is without bound.
-pub const BOUNDS_MICROS: [u64; 15] = [
+const BOUNDS_MICROS: [u64; 15] = [
     1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
     10_000_000, 30_000_000, 60_000_000,
 ];
@@ -42,9 +45,13 @@ impl Histogram {
         }
         self.sum_micros.add(micros);
     }
+}
 
-    /// What several workers counted.
-    pub fn sum<'a>(shards: impl Iterator<Item = &'a Self>) -> HistogramStatus {
+impl Figure for Histogram {
+    type Told = HistogramStatus;
+    const IS_HISTOGRAM: bool = true;
+
+    fn sum<'a>(shards: impl Iterator<Item = &'a Self>) -> HistogramStatus {
         let mut counts = vec![0_u64; BOUNDS_MICROS.len() + 1];
         let mut micros = 0_u64;
         for shard in shards {
@@ -53,10 +60,35 @@ impl Histogram {
             }
             micros = micros.wrapping_add(shard.sum_micros.get());
         }
-        // Micros fit a double exactly up to 285 years.
-        #[allow(clippy::cast_precision_loss, reason = "see above")]
-        let sum_seconds = micros as f64 / 1e6;
-        HistogramStatus { counts, sum_seconds }
+        HistogramStatus { counts, sum_seconds: seconds(micros) }
+    }
+
+    fn tell(told: &HistogramStatus, sample: &mut Sample<'_>) {
+        sample(None, Value::Histogram(told));
+    }
+}
+
+/// Micros fit a double exactly up to 285 years.
+#[allow(clippy::cast_precision_loss, reason = "see above")]
+pub(super) fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}
+
+impl HistogramStatus {
+    /// Whether nothing is told.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// Upper bounds of the buckets in seconds, without bound the last, each with how many took up to it.
+    pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
+        let bounds = BOUNDS_MICROS.iter().map(|micros| seconds(*micros)).chain([f64::INFINITY]);
+        let mut sum = 0;
+        bounds.enumerate().map(move |(place, bound)| {
+            sum += self.counts.get(place).copied().unwrap_or(0);
+            (bound, sum)
+        })
     }
 }
 

@@ -1,117 +1,83 @@
 //! What is counted for the clients of a listener, and where the figures of listeners that are gone stay.
 
 use std::{
+    marker::PhantomData,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Cause, Causes, ClientCertRefusal, Counter, GROUP_STICKINESS_OUTCOMES, Histogram, OwnStatus};
+use super::{
+    By, Cause, ClientCertRefusal, Counter, FixedClass, Gauge, GroupOutcome, Histogram, HistogramStatus,
+    Holder, OwnStatus, Raised, figures::figures,
+};
 use crate::model::Classification;
 
-/// What one worker counts for one listener. Outlives reloads.
-#[derive(Debug, Default)]
-#[repr(align(64))]
-pub struct ListenerShard {
-    /// Client connections accepted (ALB: `NewConnectionCount`).
-    pub connections_accepted: Counter,
-    /// Those of them that ended.
-    pub connections_closed: Counter,
-    /// Requests whose head was read whole.
-    pub requests: Counter,
-    /// Rules looked at; the default action is none (ALB: `RuleEvaluations`).
-    pub rule_evaluations: Counter,
-    /// Own answers by [`OwnStatus::index`].
-    pub own_responses: [Counter; OwnStatus::ALL.len()],
-    /// Requests that were not answered as they should have been, by cause.
-    pub failures: Causes,
-    /// Requests that are not compliant, by [`Classification::index`] (ALB: `DesyncMitigationMode_NonCompliant_Request_Count`).
-    pub non_compliant: [Counter; Classification::ALL.len()],
-    /// Requests that lost fields for their names (ALB: `DroppedInvalidHeaderRequestCount`).
-    pub invalid_headers_dropped: Counter,
-    /// Requests that kept such fields (ALB: `ForwardedInvalidHeaderRequestCount`).
-    pub invalid_headers_forwarded: Counter,
-    /// Redirects answered (ALB: `HTTP_Redirect_Count`).
-    pub redirects: Counter,
-    /// Fixed responses answered, by class of status: 2xx, 4xx, 5xx (ALB: `HTTP_Fixed_Response_Count`).
-    pub fixed_responses: [Counter; 3],
-    /// What came of group cookies, by `stickiness::GroupOutcome`.
-    pub group_stickiness: [Counter; GROUP_STICKINESS_OUTCOMES],
-    /// Tunnels begun (Upgrade answered with 101).
-    pub tunnels_opened: Counter,
-    /// Tunnels ended.
-    pub tunnels_closed: Counter,
-    /// Client connections that speak HTTP/2.
-    pub http2_connections_opened: Counter,
-    /// Those of them that ended.
-    pub http2_connections_closed: Counter,
-    /// Those that were ended for frames that make work and carry nothing.
-    pub http2_floods: Counter,
-    /// Requests begun over HTTP/2.
-    pub http2_streams_opened: Counter,
-    /// Those of them that ended.
-    pub http2_streams_closed: Counter,
-    /// TLS handshakes with clients that ended well.
-    pub client_tls_handshakes: Counter,
-    /// Those of them that resumed a session.
-    pub client_tls_resumptions: Counter,
-    /// TLS handshakes with clients that failed (ALB: `ClientTLSNegotiationErrorCount`).
-    pub client_tls_errors: Counter,
-    /// Those of them that failed for the client's certificate, by [`ClientCertRefusal::index`].
-    pub client_cert_refusals: [Counter; ClientCertRefusal::ALL.len()],
-    /// Calls of gRPC that were forwarded.
-    pub grpc_requests: Counter,
-    /// Requests of clients at IPv6 addresses (ALB: `IPv6RequestCount`).
-    pub ipv6_requests: Counter,
-    /// Bytes from and to clients at IPv6 addresses (ALB: `IPv6ProcessedBytes`).
-    pub ipv6_bytes: Counter,
-    /// Bytes read from clients.
-    pub bytes_received: Counter,
-    /// Bytes written to clients.
-    pub bytes_sent: Counter,
-    /// From the first byte of a request to the last of its answer.
-    pub request_duration: Histogram,
+figures! {
+    /// What one worker counts for one listener. Outlives reloads.
+    pub struct ListenerShard => /// What clients did, at one listener or at all.
+    Traffic {
+        connections_accepted: Counter => "balancer_connections_accepted_total", "Client connections accepted.";
+        connections_active: Gauge => "balancer_connections_active", "Client connections open now.";
+        tunnels_opened: Counter => "balancer_tunnels_opened_total", "Tunnels begun (an Upgrade answered with 101).";
+        tunnels_active: Gauge => "balancer_tunnels_active", "Tunnels open now.";
+        requests: Counter => "balancer_requests_total", "Requests whose head was read whole.";
+        own_responses: By<OwnStatus> => "balancer_responses_total",
+            "Answers of the balancer's own by status; 460 (the client went away) is recorded and never sent.";
+        errors: By<Cause> => "balancer_errors_total", "The same by cause, those alone that there were.";
+        non_compliant_requests: By<Classification> => "balancer_desync_mitigation_non_compliant_requests_total",
+            "Requests that are not compliant with RFC 7230, by classification.";
+        dropped_invalid_header_requests: Counter => "balancer_dropped_invalid_header_requests_total",
+            "Requests that lost fields whose names have other characters than letters, digits and hyphens.";
+        forwarded_invalid_header_requests: Counter => "balancer_forwarded_invalid_header_requests_total",
+            "Requests with such fields, which they kept.";
+        rule_evaluations: Counter => "balancer_rule_evaluations_total",
+            "Listener rules looked at; default actions are none.";
+        redirects: Counter => "balancer_redirects_total", "Redirects answered.";
+        fixed_responses: By<FixedClass> => "balancer_fixed_responses_total",
+            "Fixed responses answered, by class of status.";
+        group_stickiness: By<GroupOutcome> => "balancer_group_stickiness_decisions_total",
+            "Requests to actions with group stickiness, by what came of their cookies.";
+        grpc_requests: Counter => "balancer_grpc_requests_total", "Calls of gRPC.";
+        ipv6_requests: Counter => "balancer_ipv6_requests_total", "Requests of clients at IPv6 addresses.";
+        #[serde(skip_serializing_if = "HistogramStatus::is_absent")]
+        request_duration: Histogram => "balancer_request_duration_seconds",
+            "From the first byte of a request to the last of its answer; requests that became tunnels are left out.";
+        http2_connections_opened: Counter => "balancer_http2_connections_opened_total",
+            "Client connections that began with HTTP/2.";
+        http2_connections_active: Gauge => "balancer_http2_connections_active",
+            "Client connections that speak HTTP/2 now.";
+        http2_floods: Counter => "balancer_http2_floods_total",
+            "HTTP/2 connections ended for frames that make work and carry nothing.";
+        http2_streams_opened: Counter => "balancer_http2_streams_opened_total", "Requests begun over HTTP/2.";
+        http2_streams_active: Gauge => "balancer_http2_streams_active", "Requests over HTTP/2 under way now.";
+        client_tls_handshakes: Counter => "balancer_client_tls_handshakes_total",
+            "TLS handshakes with clients that ended well.";
+        client_tls_resumptions: Counter => "balancer_client_tls_resumptions_total",
+            "TLS handshakes with clients that resumed a session.";
+        client_tls_negotiation_errors: Counter => "balancer_client_tls_negotiation_errors_total",
+            "TLS handshakes with clients that failed, plain HTTP to an HTTPS listener included.";
+        client_certificate_refusals: By<ClientCertRefusal> => "balancer_client_certificate_refusals_total",
+            "TLS handshakes with clients that failed for the client's certificate, by reason.";
+        bytes_received: Counter => "balancer_received_bytes_total", "Bytes read from clients.";
+        bytes_sent: Counter => "balancer_sent_bytes_total", "Bytes written to clients.";
+        ipv6_bytes: Counter => "balancer_ipv6_processed_bytes_total", "Bytes from and to clients at IPv6 addresses.";
+    }
 }
 
 impl ListenerShard {
-    /// Records a handshake that failed for the client's certificate.
-    pub fn refused(&self, refusal: ClientCertRefusal) {
-        if let Some(counter) = self.client_cert_refusals.get(refusal.index()) {
-            counter.inc();
-        }
-    }
-
     /// Records a fixed response.
     pub fn fixed(&self, status: u16) {
-        let class = match status {
-            ..400 => 0,
-            400..500 => 1,
-            500.. => 2,
-        };
-        if let Some(counter) = self.fixed_responses.get(class) {
-            counter.inc();
-        }
-    }
-
-    /// Records a request that is not compliant.
-    pub fn non_compliant(&self, class: Classification) {
-        if let Some(counter) = self.non_compliant.get(class.index()) {
-            counter.inc();
-        }
+        self.fixed_responses.count(match status {
+            ..400 => FixedClass::Success,
+            400..500 => FixedClass::ClientError,
+            500.. => FixedClass::ServerError,
+        });
     }
 
     /// Records an error that the balancer answers with.
     pub fn own(&self, cause: Cause) {
-        self.failures.count(cause);
-        if let Some(counter) = self.own_responses.get(cause.status().index()) {
-            counter.inc();
-        }
-    }
-
-    /// Records a decision of group stickiness by the index of its outcome.
-    pub fn group_decision(&self, outcome: usize) {
-        if let Some(counter) = self.group_stickiness.get(outcome) {
-            counter.inc();
-        }
+        self.errors.count(cause);
+        self.own_responses.count(cause.status());
     }
 }
 
@@ -157,38 +123,41 @@ pub enum Openable {
     Http2Connection,
 }
 
-/// Something open, counted by one worker for as long as this lives: whatever ends it, a panic too.
-#[derive(Debug)]
-pub struct OpenNow {
-    runtime: Arc<ListenerRuntime>,
-    worker: usize,
-    what: Openable,
-}
-
-impl OpenNow {
-    /// Counts it as opened by worker number `worker`, which alone may call this and drop what it gives back.
-    #[must_use]
-    pub fn begin(runtime: &Arc<ListenerRuntime>, worker: usize, what: Openable) -> Self {
-        let shard = runtime.shard(worker);
-        match what {
-            Openable::Connection => &shard.connections_accepted,
-            Openable::Tunnel => &shard.tunnels_opened,
-            Openable::Http2Connection => &shard.http2_connections_opened,
+impl Openable {
+    fn figures(self, shard: &ListenerShard) -> (&Counter, &Gauge) {
+        match self {
+            Self::Connection => (&shard.connections_accepted, &shard.connections_active),
+            Self::Tunnel => (&shard.tunnels_opened, &shard.tunnels_active),
+            Self::Http2Connection => (&shard.http2_connections_opened, &shard.http2_connections_active),
         }
-        .inc();
-        Self { runtime: Arc::clone(runtime), worker, what }
     }
 }
 
-impl Drop for OpenNow {
-    fn drop(&mut self) {
-        let shard = self.runtime.shard(self.worker);
-        match self.what {
-            Openable::Connection => &shard.connections_closed,
-            Openable::Tunnel => &shard.tunnels_closed,
-            Openable::Http2Connection => &shard.http2_connections_closed,
-        }
-        .inc();
+/// Leads to the gauge of what is open.
+#[derive(Debug)]
+pub struct Opened {
+    runtime: Arc<ListenerRuntime>,
+    worker: usize,
+    what: Openable,
+    /// It stays on its worker.
+    _stays: PhantomData<*const ()>,
+}
+
+impl Holder for Opened {
+    fn gauge(&self) -> &Gauge {
+        self.what.figures(self.runtime.shard(self.worker)).1
+    }
+}
+
+/// Something open, counted by one worker for as long as this lives.
+pub type OpenNow = Raised<Opened>;
+
+impl OpenNow {
+    /// Counts it as opened by worker number `worker`, which alone may call this.
+    #[must_use]
+    pub fn begin(runtime: &Arc<ListenerRuntime>, worker: usize, what: Openable) -> Self {
+        what.figures(runtime.shard(worker)).0.inc();
+        Self::new(Opened { runtime: Arc::clone(runtime), worker, what, _stays: PhantomData })
     }
 }
 
@@ -232,14 +201,12 @@ mod tests {
         let shard = ListenerShard::default();
         shard.own(Cause::TargetTimedOut);
         shard.own(Cause::TargetTimedOut);
-        assert_eq!(shard.own_responses[OwnStatus::GatewayTimeout.index()].get(), 2);
-        assert_eq!(shard.own_responses[OwnStatus::BadGateway.index()].get(), 0);
+        assert_eq!(shard.own_responses.of(OwnStatus::GatewayTimeout), 2);
+        assert_eq!(shard.own_responses.of(OwnStatus::BadGateway), 0);
         for status in [200, 404, 503, 503] {
             shard.fixed(status);
         }
-        assert_eq!(shard.fixed_responses.each_ref().map(Counter::get), [1, 1, 2]);
-        shard.group_decision(GROUP_STICKINESS_OUTCOMES);
-        assert!(shard.group_stickiness.iter().all(|counter| counter.get() == 0));
+        assert_eq!(FixedClass::ALL.map(|class| shard.fixed_responses.of(class)), [1, 1, 2]);
     }
 
     #[test]
@@ -264,14 +231,8 @@ mod tests {
                 panic!("on purpose");
             });
             assert!(ended.is_err());
-        }
-        let shard = runtime.shard(0);
-        for (opened, closed) in [
-            (&shard.connections_accepted, &shard.connections_closed),
-            (&shard.tunnels_opened, &shard.tunnels_closed),
-            (&shard.http2_connections_opened, &shard.http2_connections_closed),
-        ] {
-            assert_eq!((opened.get(), closed.get()), (1, 1));
+            let (opened, open) = what.figures(runtime.shard(0));
+            assert_eq!((opened.get(), open.get()), (1, 0));
         }
     }
 

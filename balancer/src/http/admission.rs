@@ -62,9 +62,9 @@ pub(super) fn admit(
     if request.fields.has_invalid_names() {
         if route.load_balancer.drop_invalid_header_fields {
             request.fields.drop_names(|name| !is_plain_name(name));
-            shard.invalid_headers_dropped.inc();
+            shard.dropped_invalid_header_requests.inc();
         } else {
-            shard.invalid_headers_forwarded.inc();
+            shard.forwarded_invalid_header_requests.inc();
         }
     }
     Ok(wishes)
@@ -105,7 +105,7 @@ fn mitigate(mode: DesyncMode, reason: Reason, wishes: &mut Wishes) -> Result<(),
 
 fn note(shard: &ListenerShard, entry: &mut Entry, peer: SocketAddr, reason: Reason) {
     entry.classified(reason);
-    shard.non_compliant(reason.class());
+    shard.non_compliant_requests.count(reason.class());
     if tracing::enabled!(tracing::Level::DEBUG) && LineKind::ClientRequest.admits() {
         tell(peer, reason);
     }

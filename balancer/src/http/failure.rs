@@ -26,11 +26,11 @@ impl Plan {
             if fault.cause.is_unconnected() {
                 shard.connection_errors.inc();
             } else if fault.cause.is_tls() {
-                shard.tls_errors.inc();
+                shard.tls_negotiation_errors.inc();
             }
         }
         if let (Some(shard), true) = (context.group_shard(group), fault.cause.is_unconnected()) {
-            shard.connection_errors.inc();
+            shard.answers.connection_errors.inc();
         }
         let is_news = target.runtime.last_error.set(fault.cause.as_str(), fault.to_string().into());
         if !is_news {
@@ -54,7 +54,7 @@ impl Plan {
             tell_refusal(group, cause);
         }
         if let Some(shard) = self.group().and_then(|group| context.group_shard(group)) {
-            shard.failures.count(cause);
+            shard.answers.failures.count(cause);
         }
     }
 

@@ -35,7 +35,7 @@ use crate::{
     panics,
     snapshot::ListenerView,
     telemetry::{
-        counters::{ListenerRuntime, ListenerShard, OpenNow, Openable},
+        counters::{Gauge, Holder, ListenerRuntime, ListenerShard, OpenNow, Openable, Raised},
         quiet::Kind,
     },
     wire::{
@@ -301,21 +301,31 @@ impl Session {
 
 /// A request under way, counted for as long as this lives.
 #[derive(Debug)]
-struct Open(Rc<Session>);
+struct Open(Raised<Stream>);
+
+/// Leads to the gauge of requests over HTTP/2.
+#[derive(Debug)]
+struct Stream(Rc<Session>);
+
+impl Holder for Stream {
+    fn gauge(&self) -> &Gauge {
+        &self.0.runtime.shard(self.0.context.worker).http2_streams_active
+    }
+}
 
 impl Open {
     fn begin(session: &Rc<Session>) -> Self {
         session.open.set(session.open.get() + 1);
         session.runtime.shard(session.context.worker).http2_streams_opened.inc();
         session.arm();
-        Self(Rc::clone(session))
+        Self(Raised::new(Stream(Rc::clone(session))))
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.open.set(self.0.open.get().saturating_sub(1));
-        self.0.runtime.shard(self.0.context.worker).http2_streams_closed.inc();
-        self.0.arm();
+        let Stream(session) = &*self.0;
+        session.open.set(session.open.get().saturating_sub(1));
+        session.arm();
     }
 }

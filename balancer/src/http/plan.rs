@@ -253,7 +253,7 @@ impl Plan {
         let routed = forward.route(view, context.clock.unix());
         if let Some(decision) = &routed.decision {
             entry.group_decision(decision.outcome);
-            context.listener_shard(listener).group_decision(decision.outcome.index());
+            context.listener_shard(listener).group_stickiness.count(decision.outcome);
         }
         // No client has a group yet, and none has a weight: nobody is there.
         let place = routed.place.ok_or_else(|| {
@@ -274,41 +274,39 @@ impl Plan {
         let shard = context.group_shard(group);
         let refuse = |cause| {
             failure::tell_refusal(group, cause);
-            shard.inspect(|shard| shard.failures.count(cause));
+            shard.inspect(|shard| shard.answers.failures.count(cause));
             refuse(cause)
         };
         if !go_together(view, group.settings.protocol_version) {
             return Err(refuse(Cause::ProtocolsIncompatible));
         }
-        shard.inspect(|shard| shard.requests.inc());
+        shard.inspect(|shard| shard.routing.requests.inc());
         if view.version == Version::Http2 && is_grpc(view) {
             context.listener_shard(listener).grpc_requests.inc();
-            shard.inspect(|shard| shard.grpc_requests.inc());
+            shard.inspect(|shard| shard.answers.grpc_requests.inc());
         }
         let decision = group
             .stickiness
             .as_ref()
             .map(|sticky| sticky.decide(view, &**group, &context.sessions, context.clock.unix()));
-        if let (Some(decision), Some(shard)) = (&decision, shard)
-            && let Some(counter) = shard.stickiness.get(decision.outcome.index())
-        {
-            counter.inc();
+        if let (Some(decision), Some(shard)) = (&decision, shard) {
+            shard.stickiness.decisions.count(decision.outcome);
         }
         if decision.as_ref().is_some_and(|decision| decision.outcome == Outcome::Unhealthy) && fails(group) {
-            shard.inspect(|shard| shard.stickiness_refused.inc());
+            shard.inspect(|shard| shard.stickiness.refused_requests.inc());
             return Err(refuse(Cause::StickyTargetUnhealthy));
         }
         let pinned = decision.as_ref().and_then(|decision| decision.target);
         let elsewhere = pinned.and_then(|home| spill(context, group, home));
         if let (Some(_), Some(shard)) = (elsewhere, shard) {
-            shard.stickiness_spilled.inc();
+            shard.stickiness.spilled_requests.inc();
         }
         let turn = pinned.is_none().then(|| group.runtime.next_turn());
         let target = elsewhere
             .or(pinned)
             .or_else(|| pick(context, group, turn?, &[]))
             .ok_or_else(|| refuse(Cause::NoTarget))?;
-        shard.inspect(|shard| shard.chosen.inc());
+        shard.inspect(|shard| shard.answers.requests_with_target.inc());
         Ok(Self {
             client: match elsewhere.is_some() || moves(group, decision.as_ref(), context.clock.unix()) {
                 true => client_mark(group, &head, peer),
@@ -424,11 +422,11 @@ impl Plan {
             counter.inc();
         }
         let Some(shard) = context.group_shard(group) else { return };
-        if let Some(counter) = shard.responses.get(class) {
+        if let Some(counter) = shard.answers.responses.get(class) {
             counter.inc();
         }
         if let Some(sent) = self.sent.get() {
-            shard.response_time.observe(monotonic_now().saturating_duration_since(sent));
+            shard.answers.response_time.observe(monotonic_now().saturating_duration_since(sent));
         }
     }
 
@@ -458,7 +456,7 @@ impl Plan {
         }
         let healthy = matches!(target.state, TargetState::Healthy | TargetState::Unavailable);
         if let (Some(shard), true) = (context.group_shard(group), group.failing_open && !healthy) {
-            shard.unhealthy_routing.inc();
+            shard.routing.unhealthy_routing_requests.inc();
         }
     }
 }

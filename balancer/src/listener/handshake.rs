@@ -104,7 +104,7 @@ async fn secure(
         // Whoever connects and goes has not failed a handshake.
         Ok(Ok(0)) => return None,
         Ok(Ok(_)) if first[0].is_ascii_uppercase() => {
-            shard.client_tls_errors.inc();
+            shard.client_tls_negotiation_errors.inc();
             tell(listener, peer, &"it speaks HTTP without TLS");
             answer_plain(context, listener, socket, peer, &watched).await;
             return None;
@@ -113,7 +113,7 @@ async fn secure(
         // The process ends, or the listener does: that is no failure of the client's.
         Err(Interrupt::Closing) => return None,
         _ => {
-            shard.client_tls_errors.inc();
+            shard.client_tls_negotiation_errors.inc();
             return None;
         }
     }
@@ -128,8 +128,8 @@ async fn secure(
         Ok(Ok(stream)) => {
             let identity = stream.get_ref().1.peer_certificates().and_then(ClientCertificate::of);
             if is_outlived(&stream, identity.as_ref(), listener.asked.as_ref()) {
-                shard.client_tls_errors.inc();
-                shard.refused(ClientCertRefusal::Expired);
+                shard.client_tls_negotiation_errors.inc();
+                shard.client_certificate_refusals.count(ClientCertRefusal::Expired);
                 return None;
             }
             shard.client_tls_handshakes.inc();
@@ -141,15 +141,15 @@ async fn secure(
         Err(Interrupt::Closing) => None,
         // The socket comes back along with the error: closed is what has been counted.
         Ok(Err((error, _socket))) => {
-            shard.client_tls_errors.inc();
+            shard.client_tls_negotiation_errors.inc();
             if let Some(refusal) = refusal(&error) {
-                shard.refused(refusal);
+                shard.client_certificate_refusals.count(refusal);
             }
             tell(listener, peer, &error);
             None
         }
         Err(interrupt) => {
-            shard.client_tls_errors.inc();
+            shard.client_tls_negotiation_errors.inc();
             if interrupt == Interrupt::TimedOut {
                 tell(listener, peer, &"it was not over in time");
             }

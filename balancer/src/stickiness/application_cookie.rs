@@ -12,7 +12,7 @@ use arrayvec::ArrayVec;
 use super::{
     application_memo::ApplicationMemo,
     cookie_scan::CookieScan,
-    decision::{Answered, Decision, Outcome, Renewal, TargetLookup, Verdict, Window, is_preflight},
+    decision::{Answered, Decision, Renewal, TargetLookup, Verdict, Window, is_preflight},
     issued_cookie::{IssuedCookie, PathMark},
     keyring::{Keyring, SessionHasher},
     session_start,
@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     clock::UnixSeconds,
+    counters::Outcome,
     model::{CookiePick, HeaderEdits, RequestHead, ResponseHead, StickinessSettings},
     response::cookies::{Audience, CookieEnd, CookieForm},
 };

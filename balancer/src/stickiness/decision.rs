@@ -4,6 +4,7 @@
 use super::{application_memo::ApplicationMemo, token::Session};
 use crate::{
     clock::{CLOCK_SKEW, UnixSeconds},
+    counters::Outcome,
     id::TargetId,
     model::{CookieRenewal, RequestHead, StickinessSettings},
 };
@@ -24,66 +25,6 @@ pub trait TargetLookup {
     /// The index of a target in its group, and its standing; `id` may be of any accepted key
     /// (see [`super::keyring::Keyring::target_ids`]).
     fn find(&self, id: TargetId) -> Option<(usize, Standing)>;
-}
-
-/// What came of a request's stickiness cookies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// They name a target that can take the request.
-    Pinned,
-    /// There are none for this group.
-    Absent,
-    /// They have not the form of one of our values.
-    Malformed,
-    /// No accepted key made them.
-    Forged,
-    /// The session was not renewed within its duration, or its lifetime is over, or it claims to be of the future.
-    Expired,
-    /// They name no target of this group.
-    UnknownTarget,
-    /// They name a target that fails its health checks.
-    Unhealthy,
-    /// They name a target that is deregistering.
-    Draining,
-    /// None, on a CORS preflight: browsers send no cookies with it, and it gets none.
-    Preflight,
-}
-
-impl Outcome {
-    /// All of them, in the order of [`Self::index`].
-    pub const ALL: [Self; 9] = [
-        Self::Pinned,
-        Self::Absent,
-        Self::Malformed,
-        Self::Forged,
-        Self::Expired,
-        Self::UnknownTarget,
-        Self::Unhealthy,
-        Self::Draining,
-        Self::Preflight,
-    ];
-
-    /// Its name in metrics and status.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pinned => "pinned",
-            Self::Absent => "absent",
-            Self::Malformed => "malformed",
-            Self::Forged => "forged",
-            Self::Expired => "expired",
-            Self::UnknownTarget => "unknown_target",
-            Self::Unhealthy => "unhealthy",
-            Self::Draining => "draining",
-            Self::Preflight => "preflight",
-        }
-    }
-
-    /// Place in [`Self::ALL`].
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self as usize
-    }
 }
 
 /// Where a request belongs. Borrows nothing: it is kept until the response is composed.
@@ -260,17 +201,6 @@ mod tests {
             pick: Default::default(),
             extras: Default::default(),
         })
-    }
-
-    #[test]
-    fn outcomes_index_themselves_and_have_distinct_names() {
-        let names: std::collections::HashSet<_> =
-            Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
-        assert_eq!(names.len(), Outcome::ALL.len());
-        for (place, outcome) in Outcome::ALL.into_iter().enumerate() {
-            assert_eq!(outcome.index(), place);
-        }
-        assert_eq!(Outcome::ALL.len(), crate::counters::STICKINESS_OUTCOMES);
     }
 
     #[test]

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use super::{
     cookie_scan::CookieScan,
-    decision::{Answered, Decision, Outcome, Renewal, TargetLookup, Verdict, Window, is_preflight},
+    decision::{Answered, Decision, Renewal, TargetLookup, Verdict, Window, is_preflight},
     keyring::Keyring,
     token::{self, Flaw, Session},
 };
 use crate::{
     clock::UnixSeconds,
+    counters::Outcome,
     model::{HeaderEdits, RequestHead, StickinessSettings},
     response::cookies::{Audience, CookieEnd, CookieForm},
 };

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     clock::UnixSeconds,
+    counters::GroupOutcome,
     model::{GroupStickinessSettings, HeaderEdits, RequestHead, ResponseHead},
     response::cookies::{Audience, CookieEnd, CookieForm, keep_private},
 };
@@ -19,58 +20,6 @@ use crate::{
 /// What is added to the prefix for the cookie, and to that for its twin.
 const NAME: &str = "TG";
 const CORS: &str = "CORS";
-
-/// What came of a request's group cookies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum GroupOutcome {
-    /// They name a group of the action.
-    Pinned,
-    /// There are none.
-    Absent,
-    /// They have not the form of one of our values (ALB: `AWSALBTGCookieInvalid`).
-    Malformed,
-    /// No accepted key made them (ALB: `AWSALBTGCookieInvalid`).
-    Forged,
-    /// Their duration is over, or they claim to be of the future.
-    Expired,
-    /// They name no group of the action.
-    UnknownGroup,
-    /// None, on a CORS preflight: browsers send no cookies with it, and it gets none.
-    Preflight,
-}
-
-impl GroupOutcome {
-    /// All of them, in the order of [`Self::index`].
-    pub const ALL: [Self; 7] = [
-        Self::Pinned,
-        Self::Absent,
-        Self::Malformed,
-        Self::Forged,
-        Self::Expired,
-        Self::UnknownGroup,
-        Self::Preflight,
-    ];
-
-    /// Its name in metrics and status.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pinned => "pinned",
-            Self::Absent => "absent",
-            Self::Malformed => "malformed",
-            Self::Forged => "forged",
-            Self::Expired => "expired",
-            Self::UnknownGroup => "unknown_group",
-            Self::Preflight => "preflight",
-        }
-    }
-
-    /// Place in [`Self::ALL`].
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-}
 
 /// Which group a request belongs to. Borrows nothing: it is kept until the response is composed.
 #[derive(Clone, Copy, Debug)]
@@ -293,16 +242,5 @@ mod tests {
         let decision = decide(&cookie, b"OPTIONS", &fields, NOW);
         assert_eq!(decision.outcome, GroupOutcome::Preflight);
         assert!(lines(&cookie, &decision, 0, NOW).is_empty());
-    }
-
-    #[test]
-    fn outcomes_index_themselves_and_have_distinct_names() {
-        let names: std::collections::HashSet<_> =
-            GroupOutcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
-        assert_eq!(names.len(), GroupOutcome::ALL.len());
-        for (place, outcome) in GroupOutcome::ALL.into_iter().enumerate() {
-            assert_eq!(outcome.index(), place);
-        }
-        assert_eq!(GroupOutcome::ALL.len(), crate::counters::GROUP_STICKINESS_OUTCOMES);
     }
 }

@@ -72,7 +72,7 @@ use self::entry::{ENTRY_WORDS, Entry, Seen, class_of, is_abandoned, is_claim, is
 use super::mix::halves;
 use crate::{
     clock::{CLOCK_SKEW, UnixSeconds},
-    counters::WorkerCounters,
+    counters::{Evicted, WorkerCounters},
     id::TargetId,
 };
 
@@ -129,38 +129,6 @@ impl Expected {
             Self::Target(target) => held.target == target,
             Self::Exactly(target, issued) => (held.target, held.issued) == (target, issued),
         }
-    }
-}
-
-/// What gave way to a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Evicted {
-    /// A session whose client had not come back with it.
-    New,
-    /// One whose client had.
-    Returned,
-    /// One that no group counts any more.
-    Expired,
-}
-
-impl Evicted {
-    /// All of them, in the order of [`Self::index`].
-    pub const ALL: [Self; 3] = [Self::New, Self::Returned, Self::Expired];
-
-    /// Its name in metrics and status.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Returned => "returned",
-            Self::Expired => "expired",
-        }
-    }
-
-    /// Place in [`Self::ALL`].
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self as usize
     }
 }
 
@@ -350,12 +318,9 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
     /// A session began, and this gave way to it.
     fn count(&self, evicted: Option<Evicted>) {
         let Some(all) = &self.counters else { return };
-        let counter = match evicted {
-            None => Some(&all.sessions_begun),
-            Some(evicted) => all.sessions_evicted.get(evicted.index()),
-        };
-        if let Some(counter) = counter {
-            counter.inc();
+        match evicted {
+            None => all.sessions_begun.inc(),
+            Some(evicted) => all.session_table.evicted.count(evicted),
         }
     }
 

@@ -56,7 +56,7 @@ impl Observed {
 
 /// Attempts at a target that have come to an end: by a response, or by a failed connection.
 pub(super) fn attempts(runtime: &TargetRuntime) -> u64 {
-    let answered = runtime.shards().iter().flat_map(|shard| &shard.responses);
+    let answered = runtime.shards().iter().flat_map(|shard| shard.responses.iter());
     sum(answered).wrapping_add(failed(runtime))
 }
 
@@ -67,7 +67,7 @@ fn errors(runtime: &TargetRuntime) -> u64 {
 }
 
 fn failed(runtime: &TargetRuntime) -> u64 {
-    sum(runtime.shards().iter().flat_map(|shard| [&shard.connection_errors, &shard.tls_errors]))
+    sum(runtime.shards().iter().flat_map(|shard| [&shard.connection_errors, &shard.tls_negotiation_errors]))
 }
 
 fn sum<'a>(counters: impl Iterator<Item = &'a Counter>) -> u64 {

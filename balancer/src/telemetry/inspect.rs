@@ -12,30 +12,28 @@ use std::{
 
 pub use self::session_count::SessionCount;
 use super::status::{
-    AnomalyStatus, CertificateStatus, Connections, ErrorStatus, GroupStatus, ListenerStatus, LoadSkew,
-    RuleStatus, SessionTable, Status, StickinessStatus, TargetStatus, Totals, Traffic, WeightStatus,
+    AnomalyStatus, CertificateStatus, Connections, ErrorStatus, GroupStatus, HistogramStatus, ListenerStatus,
+    LoadSkew, Micros, Routing, RuleStatus, SessionTable, Status, Stickiness, StickinessStatus, TargetFigures,
+    TargetStatus, Totals, Traffic, WeightStatus, Work,
 };
 use crate::{
     balance::{PARITY, share_in_thousandths},
     clock::{self, UnixMicros},
     counters::{
-        Cause, Causes, CertificateNote, ClientCertRefusal, ControlCounters, Counter, Histogram, LastError,
-        ListenerRuntime, ListenerRuntimes, ListenerShard, Notes, OwnStatus, STICKINESS_OUTCOMES,
+        AnswersShard, CertificateNote, ControlCounters, Counter, Figure as _, LastError, ListenerRuntimes,
+        ListenerShard, Notes, Outcome, RoutingShard, SessionTableShard, StickinessShard, TargetShard,
         WorkerCounters,
     },
     id::Slot,
     internal_errors,
     kernel::{Assist, Tables},
     logs::{quiet, sink::Written},
-    model::{Action, Classification, StickinessKind, StickinessSettings},
+    model::{Action, StickinessKind, StickinessSettings},
     panics,
     snapshot::{ListenerView, Snapshot},
-    stickiness::{Evicted, GroupOutcome, Occupancy, Outcome},
+    stickiness::Occupancy,
     target_group::{GroupView, TargetView},
 };
-
-/// Classes that fixed responses are counted by.
-const FIXED_CLASSES: [&str; 3] = ["2xx", "4xx", "5xx"];
 
 /// Version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -108,7 +106,7 @@ impl SlotFigures for Tables {
             failed: values.failed,
             reset: values.resets,
             retransmits: values.retransmits,
-            srtt_us: values.srtt_us,
+            srtt_us: Micros(values.srtt_us),
             bytes_in: values.bytes_in,
             bytes_out: values.bytes_out,
         }
@@ -143,8 +141,6 @@ pub struct Inspector {
     pub slots: Arc<dyn SlotFigures>,
     /// How full the table of application sessions was when somebody asked last.
     pub session_count: SessionCount,
-    /// Names of the outcomes that stickiness decisions are counted by, in counting order.
-    pub outcomes: [&'static str; STICKINESS_OUTCOMES],
 }
 
 impl Inspector {
@@ -152,7 +148,6 @@ impl Inspector {
     #[must_use]
     pub fn status(&self) -> Status {
         let snapshot = self.snapshot.get();
-        let totals = totals(&self.workers, &self.listeners.all());
         Status {
             version: VERSION.to_owned(),
             instance: self.instance.clone(),
@@ -161,9 +156,7 @@ impl Inspector {
             workers: u64::try_from(self.workers.len()).unwrap_or(u64::MAX),
             uptime_seconds: clock::monotonic_now().saturating_duration_since(self.started).as_secs(),
             draining: self.control.draining(),
-            reloads: self.control.reloads.get(),
-            reload_failures: self.control.reload_failures.get(),
-            worker_restarts: self.control.worker_restarts.get(),
+            upkeep: ControlCounters::sum(std::iter::once(&*self.control)),
             refused_reload: self.control.notes.refused_reload().as_ref().map(error_status),
             unresolved_names: unresolved_names(&self.control.notes),
             certificates: self.control.notes.certificates().into_iter().map(certificate_status).collect(),
@@ -171,12 +164,7 @@ impl Inspector {
                 .into_iter()
                 .map(|kind| (kind.as_str().to_owned(), kind.left_out()))
                 .collect(),
-            totals: Totals {
-                log_lines_written: self.log_files.lines(),
-                log_lines_lost: self.log_files.lost(),
-                log_lines_dropped: totals.log_lines_dropped + self.control.log_lines_dropped.get(),
-                ..totals
-            },
+            totals: self.totals(),
             session_table: self.session_table(),
             listeners: snapshot
                 .listeners
@@ -187,60 +175,59 @@ impl Inspector {
         }
     }
 
+    fn totals(&self) -> Totals {
+        let listeners = self.listeners.all();
+        let dropped = self.workers.iter().map(|worker| &worker.log_lines_dropped);
+        Totals {
+            // How long requests took is told by listener.
+            traffic: Traffic {
+                request_duration: HistogramStatus::default(),
+                ..ListenerShard::sum(listeners.iter().flat_map(|listener| listener.shards()))
+            },
+            work: Work {
+                panics: panics::count(),
+                internal_errors: internal_errors::count(),
+                log_lines_written: self.log_files.lines(),
+                ..WorkerCounters::sum(self.workers.iter().map(|worker| &**worker))
+            },
+            log_lines_dropped: Counter::sum(dropped.chain([&self.control.log_lines_dropped])),
+            log_lines_lost: self.log_files.lost(),
+        }
+    }
+
     fn session_table(&self) -> Option<SessionTable> {
-        let begun = sum(self.workers.iter().map(|all| &all.sessions_begun));
+        let begun = Counter::sum(self.workers.iter().map(|worker| &worker.sessions_begun));
         let count = || self.slots.session_table();
         let table = self.session_count.at(begun, clock::monotonic_now(), count)?;
-        let evicted = Evicted::ALL.into_iter().map(|kind| {
-            let counters = self.workers.iter().filter_map(|all| all.sessions_evicted.get(kind.index()));
-            (kind.as_str().to_owned(), sum(counters))
-        });
-        Some(SessionTable { evicted: evicted.collect(), ..table })
+        let counted = SessionTableShard::sum(self.workers.iter().map(|worker| &worker.session_table));
+        Some(SessionTable { evicted: counted.evicted, ..table })
     }
 
     fn group_status(&self, group: &GroupView) -> GroupStatus {
         let shards = group.runtime.shards();
         let targets: Vec<_> = group.targets.iter().map(|target| self.target_status(group, target)).collect();
-        let stickiness = stickiness_status(
-            group.settings.stickiness.as_ref(),
-            self.outcomes
-                .iter()
-                .enumerate()
-                .map(|(place, &name)| {
-                    let counters = shards.iter().filter_map(|shard| shard.stickiness.get(place));
-                    (name.to_owned(), sum(counters))
-                })
-                .collect(),
-        );
-        let spilled_requests = sum(shards.iter().map(|shard| &shard.stickiness_spilled));
+        let stickiness = StickinessShard::sum(shards.iter().map(|shard| &shard.stickiness));
         GroupStatus {
             name: group.settings.name.clone(),
             algorithm: group.settings.algorithm.as_str().to_owned(),
             anomaly_mitigation: group.settings.anomaly_mitigation,
-            failing_open: group.failing_open,
-            anomalous_hosts: count(group, |target| target.watch.is_anomalous()),
-            mitigated_hosts: count(group, |target| target.watch.is_mitigated()),
-            requests: sum(shards.iter().map(|shard| &shard.requests)),
-            grpc_requests: sum(shards.iter().map(|shard| &shard.grpc_requests)),
-            requests_with_target: sum(shards.iter().map(|shard| &shard.chosen)),
-            responses: by_class(|class| sum(shards.iter().filter_map(|shard| shard.responses.get(class)))),
-            connection_errors: sum(shards.iter().map(|shard| &shard.connection_errors)),
-            failures: by_cause(&shards.iter().map(|shard| &shard.failures).collect::<Vec<_>>()),
-            response_time: Histogram::sum(shards.iter().map(|shard| &shard.response_time)),
-            unhealthy_routing_requests: sum(shards.iter().map(|shard| &shard.unhealthy_routing)),
-            stickiness: StickinessStatus {
-                pinned_share: pinned_share(&stickiness.decisions, spilled_requests),
-                spilled_requests,
-                refused_requests: sum(shards.iter().map(|shard| &shard.stickiness_refused)),
-                ..stickiness
+            routing: Routing {
+                failing_open: group.failing_open,
+                anomalous_hosts: count(group, |target| target.watch.is_anomalous()),
+                mitigated_hosts: count(group, |target| target.watch.is_mitigated()),
+                load_skew: load_skew(group, &targets),
+                ..RoutingShard::sum(shards.iter().map(|shard| &shard.routing))
             },
-            load_skew: load_skew(group, &targets),
+            answers: AnswersShard::sum(shards.iter().map(|shard| &shard.answers)),
+            stickiness: StickinessStatus {
+                figures: Stickiness { pinned_share: pinned_share(&stickiness), ..stickiness },
+                ..stickiness_status(group.settings.stickiness.as_ref())
+            },
             targets,
         }
     }
 
     fn target_status(&self, group: &GroupView, target: &TargetView) -> TargetStatus {
-        let shards = target.runtime.shards();
         TargetStatus {
             id: target.endpoint.id(),
             port: target.endpoint.port(),
@@ -248,16 +235,15 @@ impl Inspector {
             state: target.state.as_str().to_owned(),
             reason: target.reason.map(|reason| reason.code().to_owned()),
             description: target.reason.map(|reason| reason.description()),
-            weight: weight(group, target),
-            anomaly: anomaly_status(target),
-            outstanding_requests: self.slots.outstanding(target.slot),
-            requests: sum(shards.iter().map(|shard| &shard.requests)),
-            responses: by_class(|class| sum(shards.iter().filter_map(|shard| shard.responses.get(class)))),
-            connection_errors: sum(shards.iter().map(|shard| &shard.connection_errors)),
+            figures: TargetFigures {
+                weight: weight(group, target),
+                anomaly: anomaly_status(target),
+                sessions: group.stickiness.as_ref().map(|_| target.runtime.sessions.count(clock::unix_now())),
+                outstanding_requests: self.slots.outstanding(target.slot),
+                ..TargetShard::sum(target.runtime.shards().iter())
+            },
             last_error: target.runtime.last_error.get().as_ref().map(error_status),
             check_error: target.runtime.check_error.get().as_ref().map(error_status),
-            tls_negotiation_errors: sum(shards.iter().map(|shard| &shard.tls_errors)),
-            sessions: group.stickiness.as_ref().map(|_| target.runtime.sessions.count(clock::unix_now())),
             connections: self.slots.connections(target.slot),
         }
     }
@@ -288,19 +274,10 @@ fn certificate_status(certificate: CertificateNote) -> CertificateStatus {
     }
 }
 
-/// What there was of each cause.
-fn by_cause(shards: &[&Causes]) -> BTreeMap<String, u64> {
-    let each = |cause: &Cause| {
-        let count = shards.iter().fold(0_u64, |total, shard| total.wrapping_add(shard.get(*cause)));
-        (count > 0).then(|| (cause.as_str().to_owned(), count))
-    };
-    Cause::ALL.iter().filter_map(each).collect()
-}
-
 /// Requests that went to the target they were bound to, of all decisions.
-fn pinned_share(decisions: &BTreeMap<String, u64>, spilled: u64) -> Option<f64> {
-    let pinned = decisions.get(Outcome::Pinned.as_str()).copied().unwrap_or(0);
-    ratio(pinned.saturating_sub(spilled), decisions.values().sum())
+fn pinned_share(told: &Stickiness) -> Option<f64> {
+    let pinned = told.decisions.get(Outcome::Pinned.as_str()).copied().unwrap_or(0);
+    ratio(pinned.saturating_sub(told.spilled_requests), told.decisions.values().sum())
 }
 
 /// Over the targets that may get requests, those that drain left out.
@@ -313,8 +290,8 @@ fn load_skew(group: &GroupView, targets: &[TargetStatus]) -> LoadSkew {
         ratio(most.saturating_mul(count), routable().map(figure).sum())
     };
     LoadSkew {
-        outstanding_requests: skew(|target| target.outstanding_requests),
-        requests: skew(|target| target.requests),
+        outstanding_requests: skew(|target| target.figures.outstanding_requests),
+        requests: skew(|target| target.figures.requests),
     }
 }
 
@@ -344,96 +321,6 @@ fn anomaly_status(target: &TargetView) -> AnomalyStatus {
     AnomalyStatus { result: result.to_owned(), mitigation_in_effect: target.watch.is_mitigated() }
 }
 
-fn sum<'a>(counters: impl Iterator<Item = &'a Counter>) -> u64 {
-    counters.fold(0, |total, counter| total.wrapping_add(counter.get()))
-}
-
-fn by_class(count: impl Fn(usize) -> u64) -> BTreeMap<String, u64> {
-    (0..5).map(|class| (format!("{}xx", class + 1), count(class))).collect()
-}
-
-fn totals(workers: &[Arc<WorkerCounters>], listeners: &[Arc<ListenerRuntime>]) -> Totals {
-    let all = |counter: fn(&WorkerCounters) -> &Counter| sum(workers.iter().map(|worker| counter(worker)));
-    Totals {
-        traffic: traffic(&listeners.iter().flat_map(|listener| listener.shards()).collect::<Vec<_>>()),
-        accept_pauses: all(|worker| &worker.accept_pauses),
-        panics: panics::count(),
-        internal_errors: internal_errors::count(),
-        retries: all(|worker| &worker.retries),
-        target_connects: all(|worker| &worker.target_connects),
-        target_reuses: all(|worker| &worker.target_reuses),
-        target_tls_handshakes: all(|worker| &worker.target_tls_handshakes),
-        target_tls_resumptions: all(|worker| &worker.target_tls_resumptions),
-        log_lines_dropped: all(|worker| &worker.log_lines_dropped),
-        log_lines_written: 0,
-        log_lines_lost: 0,
-    }
-}
-
-/// What was counted for clients in all of `shards`.
-fn traffic(shards: &[&ListenerShard]) -> Traffic {
-    let all = |counter: fn(&ListenerShard) -> &Counter| sum(shards.iter().map(|shard| counter(shard)));
-    // One of several counters, under its name.
-    let named = |name: &str, counter: &dyn Fn(&ListenerShard) -> Option<&Counter>| {
-        (name.to_owned(), sum(shards.iter().filter_map(|shard| counter(shard))))
-    };
-    // What ended is read before what began, so that the difference is never below zero.
-    let connections_closed = all(|shard| &shard.connections_closed);
-    let tunnels_closed = all(|shard| &shard.tunnels_closed);
-    let http2_streams_closed = all(|shard| &shard.http2_streams_closed);
-    let http2_streams_opened = all(|shard| &shard.http2_streams_opened);
-    let http2_connections_closed = all(|shard| &shard.http2_connections_closed);
-    let http2_connections_opened = all(|shard| &shard.http2_connections_opened);
-    let connections_accepted = all(|shard| &shard.connections_accepted);
-    let tunnels_opened = all(|shard| &shard.tunnels_opened);
-    Traffic {
-        connections_accepted,
-        connections_active: connections_accepted.saturating_sub(connections_closed),
-        requests: all(|shard| &shard.requests),
-        own_responses: OwnStatus::ALL
-            .into_iter()
-            .map(|status| named(&status.code().to_string(), &|shard| shard.own_responses.get(status.index())))
-            .collect(),
-        errors: by_cause(&shards.iter().map(|shard| &shard.failures).collect::<Vec<_>>()),
-        non_compliant_requests: Classification::ALL
-            .into_iter()
-            .map(|class| named(class.name(), &|shard| shard.non_compliant.get(class.index())))
-            .collect(),
-        dropped_invalid_header_requests: all(|shard| &shard.invalid_headers_dropped),
-        forwarded_invalid_header_requests: all(|shard| &shard.invalid_headers_forwarded),
-        redirects: all(|shard| &shard.redirects),
-        fixed_responses: FIXED_CLASSES
-            .iter()
-            .enumerate()
-            .map(|(place, class)| named(class, &|shard| shard.fixed_responses.get(place)))
-            .collect(),
-        group_stickiness: GroupOutcome::ALL
-            .into_iter()
-            .map(|outcome| named(outcome.as_str(), &|shard| shard.group_stickiness.get(outcome.index())))
-            .collect(),
-        rule_evaluations: all(|shard| &shard.rule_evaluations),
-        tunnels_opened,
-        tunnels_active: tunnels_opened.saturating_sub(tunnels_closed),
-        http2_connections_opened,
-        http2_connections_active: http2_connections_opened.saturating_sub(http2_connections_closed),
-        http2_floods: all(|shard| &shard.http2_floods),
-        http2_streams_opened,
-        http2_streams_active: http2_streams_opened.saturating_sub(http2_streams_closed),
-        client_tls_handshakes: all(|shard| &shard.client_tls_handshakes),
-        client_tls_resumptions: all(|shard| &shard.client_tls_resumptions),
-        client_tls_negotiation_errors: all(|shard| &shard.client_tls_errors),
-        client_certificate_refusals: ClientCertRefusal::ALL
-            .into_iter()
-            .map(|refusal| named(refusal.as_str(), &|shard| shard.client_cert_refusals.get(refusal.index())))
-            .collect(),
-        grpc_requests: all(|shard| &shard.grpc_requests),
-        ipv6_requests: all(|shard| &shard.ipv6_requests),
-        ipv6_bytes: all(|shard| &shard.ipv6_bytes),
-        bytes_received: all(|shard| &shard.bytes_received),
-        bytes_sent: all(|shard| &shard.bytes_sent),
-    }
-}
-
 fn listener_status(listener: &ListenerView, snapshot: &Snapshot) -> ListenerStatus {
     let name = |group: usize| {
         snapshot.groups.get(group).map(|group| group.settings.name.clone()).unwrap_or_default()
@@ -458,10 +345,8 @@ fn listener_status(listener: &ListenerView, snapshot: &Snapshot) -> ListenerStat
         action: rule.action.describe(name),
         target_groups: groups(&rule.action),
     });
-    let shards = listener.runtime.shards();
     ListenerStatus {
-        traffic: traffic(&shards.iter().collect::<Vec<_>>()),
-        request_duration: Histogram::sum(shards.iter().map(|shard| &shard.request_duration)),
+        traffic: ListenerShard::sum(listener.runtime.shards().iter()),
         name: listener.name.clone(),
         protocol: if listener.tls.is_some() { "HTTPS" } else { "HTTP" }.to_owned(),
         port: listener.port,
@@ -473,10 +358,7 @@ fn listener_status(listener: &ListenerView, snapshot: &Snapshot) -> ListenerStat
     }
 }
 
-fn stickiness_status(
-    settings: Option<&StickinessSettings>,
-    decisions: BTreeMap<String, u64>,
-) -> StickinessStatus {
+fn stickiness_status(settings: Option<&StickinessSettings>) -> StickinessStatus {
     let (kind, cookie_name) = match settings.map(|settings| (&settings.kind, &settings.attributes)) {
         None => (None, None),
         Some((StickinessKind::LoadBalancerCookie, attributes)) => {
@@ -491,7 +373,6 @@ fn stickiness_status(
         kind: kind.map(str::to_owned),
         cookie_name,
         duration_seconds: settings.map(|settings| settings.duration_seconds),
-        decisions,
         ..StickinessStatus::default()
     }
 }

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::counters::HistogramStatus;
+pub use crate::counters::{
+    AnomalyStatus, Answers, Connections, Counts, HistogramStatus, LoadSkew, Micros, Routing, SessionTable,
+    Stickiness, TargetFigures, Traffic, Upkeep, Work,
+};
 
 /// The whole document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -27,13 +30,9 @@ pub struct Status {
     pub uptime_seconds: u64,
     /// Whether the process is ending.
     pub draining: bool,
-    /// Configurations taken up after the first.
-    pub reloads: u64,
-    /// Configurations that were refused.
-    pub reload_failures: u64,
-    /// Workers that ended by themselves and were replaced.
-    #[serde(default)]
-    pub worker_restarts: u64,
+    /// What the control thread did.
+    #[serde(flatten)]
+    pub upkeep: Upkeep,
     /// Why the last reload was refused; none when one was taken up since.
     pub refused_reload: Option<ErrorStatus>,
     /// Host names of targets that cannot be resolved.
@@ -41,7 +40,7 @@ pub struct Status {
     /// Certificates that listeners show.
     pub certificates: Vec<CertificateStatus>,
     /// Log lines left out because there were too many of their kind, by kind.
-    pub log_lines_left_out: BTreeMap<String, u64>,
+    pub log_lines_left_out: Counts,
     /// Figures over all listeners and groups.
     pub totals: Totals,
     /// The table of application sessions; none where no group uses it.
@@ -87,104 +86,13 @@ pub struct Totals {
     /// What clients did, at listeners that are gone too.
     #[serde(flatten)]
     pub traffic: Traffic,
-    /// Times accepting paused because file descriptors ran out.
-    pub accept_pauses: u64,
-    /// Faults of the balancer itself, each of which ended one connection.
-    pub panics: u64,
-    /// States that cannot be, where the balancer went on; in debug builds they are panics.
-    pub internal_errors: u64,
-    /// Requests sent again, to another target or on a fresh connection.
-    pub retries: u64,
-    /// Connections opened to targets.
-    pub target_connects: u64,
-    /// Requests sent on a pooled connection.
-    pub target_reuses: u64,
-    /// TLS handshakes with targets that ended well.
-    pub target_tls_handshakes: u64,
-    /// Those of them that resumed a session.
-    pub target_tls_resumptions: u64,
-    /// Lines written into log files.
-    pub log_lines_written: u64,
+    /// What workers did besides.
+    #[serde(flatten)]
+    pub work: Work,
     /// Lines that were dropped because the writer of a log file did not keep up.
     pub log_lines_dropped: u64,
     /// Lines that a log file did not take.
     pub log_lines_lost: u64,
-}
-
-/// What clients did, at one listener or at all.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Traffic {
-    /// Client connections accepted.
-    pub connections_accepted: u64,
-    /// Client connections open now.
-    pub connections_active: u64,
-    /// Requests whose head was read whole.
-    pub requests: u64,
-    /// Answers of the balancer's own by status code; 460 is recorded and never sent.
-    pub own_responses: BTreeMap<String, u64>,
-    /// The same by cause, those alone that there were.
-    pub errors: BTreeMap<String, u64>,
-    /// Requests that are not compliant with RFC 7230, by classification: `Acceptable`, `Ambiguous`, `Severe`.
-    pub non_compliant_requests: BTreeMap<String, u64>,
-    /// Requests that lost fields for their names.
-    pub dropped_invalid_header_requests: u64,
-    /// Requests that kept such fields.
-    pub forwarded_invalid_header_requests: u64,
-    /// Rules looked at, default actions left out.
-    pub rule_evaluations: u64,
-    /// Redirects answered.
-    pub redirects: u64,
-    /// Fixed responses answered, by class of status.
-    pub fixed_responses: BTreeMap<String, u64>,
-    /// Decisions of group stickiness by outcome.
-    pub group_stickiness: BTreeMap<String, u64>,
-    /// Tunnels begun (Upgrade answered with 101).
-    pub tunnels_opened: u64,
-    /// Tunnels open now.
-    pub tunnels_active: u64,
-    /// Client connections that began with HTTP/2.
-    pub http2_connections_opened: u64,
-    /// Those of them open now.
-    pub http2_connections_active: u64,
-    /// Those that were ended for frames that make work and carry nothing.
-    pub http2_floods: u64,
-    /// Requests begun over HTTP/2.
-    pub http2_streams_opened: u64,
-    /// Those of them under way now.
-    pub http2_streams_active: u64,
-    /// TLS handshakes with clients that ended well.
-    pub client_tls_handshakes: u64,
-    /// Those of them that resumed a session.
-    pub client_tls_resumptions: u64,
-    /// TLS handshakes with clients that failed.
-    pub client_tls_negotiation_errors: u64,
-    /// Those of them that failed for the client's certificate, by reason.
-    pub client_certificate_refusals: BTreeMap<String, u64>,
-    /// Calls of gRPC.
-    pub grpc_requests: u64,
-    /// Requests of clients at IPv6 addresses.
-    pub ipv6_requests: u64,
-    /// Bytes from and to clients at IPv6 addresses.
-    pub ipv6_bytes: u64,
-    /// Bytes read from clients.
-    pub bytes_received: u64,
-    /// Bytes written to clients.
-    pub bytes_sent: u64,
-}
-
-/// How full the table of application sessions is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SessionTable {
-    /// Sessions it can hold.
-    pub capacity: u64,
-    /// Entries in use, expired ones that nothing has replaced yet included.
-    pub entries: u64,
-    /// How far off that may be, in 19 cases of 20: 0 unless the table is larger than by default.
-    pub entries_error: u64,
-    /// Entries that gave way to others, by what they were: `new`, `returned`, `expired`.
-    pub evicted: BTreeMap<String, u64>,
 }
 
 /// A listener.
@@ -208,8 +116,6 @@ pub struct ListenerStatus {
     /// What its clients did.
     #[serde(flatten)]
     pub traffic: Traffic,
-    /// From the first byte of a request to the last of its answer, tunnels left out.
-    pub request_duration: HistogramStatus,
     /// Its rules, in the order they are tried.
     pub rules: Vec<RuleStatus>,
 }
@@ -252,32 +158,14 @@ pub struct GroupStatus {
     pub algorithm: String,
     /// Whether targets that fail more than others get less.
     pub anomaly_mitigation: bool,
-    /// Whether requests go to targets that are not healthy, for want of healthy ones.
-    pub failing_open: bool,
-    /// Targets that fail more than their peers.
-    pub anomalous_hosts: u64,
-    /// Targets that get less for it.
-    pub mitigated_hosts: u64,
-    /// Requests routed to the group.
-    pub requests: u64,
-    /// Those of them that are calls of gRPC.
-    pub grpc_requests: u64,
-    /// Those of them for which there was a target.
-    pub requests_with_target: u64,
-    /// Responses of its targets by class, those of targets that are gone included.
-    pub responses: BTreeMap<String, u64>,
-    /// Connections to its targets that could not be made.
-    pub connection_errors: u64,
-    /// Its requests that were not answered as they should have been, by cause, those alone that there were.
-    pub failures: BTreeMap<String, u64>,
-    /// From a request to the head of the target's response.
-    pub response_time: HistogramStatus,
-    /// Requests sent to targets that are not healthy while failing open.
-    pub unhealthy_routing_requests: u64,
+    /// Where its requests go.
+    #[serde(flatten)]
+    pub routing: Routing,
+    /// What came of them.
+    #[serde(flatten)]
+    pub answers: Answers,
     /// Its stickiness.
     pub stickiness: StickinessStatus,
-    /// How unevenly its targets are used.
-    pub load_skew: LoadSkew,
     /// Its targets, draining ones included.
     pub targets: Vec<TargetStatus>,
 }
@@ -295,25 +183,9 @@ pub struct StickinessStatus {
     pub cookie_name: Option<String>,
     /// How long a session sticks, in seconds; none when off.
     pub duration_seconds: Option<u32>,
-    /// Decisions by outcome.
-    pub decisions: BTreeMap<String, u64>,
-    /// Part of the decisions that a request went to the target it was bound to, 0 to 1; none before the first.
-    pub pinned_share: Option<f64>,
-    /// Requests done elsewhere because their target was too busy (`load_factor`); their sessions stayed.
-    pub spilled_requests: u64,
-    /// Requests refused because their target was unhealthy (`stickiness_failover`).
-    pub refused_requests: u64,
-}
-
-/// How unevenly a group's targets are used: the most of any target that may get requests, divided by the mean.
-/// 1: evenly; none: there is nothing to compare.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct LoadSkew {
-    /// Of requests in flight now.
-    pub outstanding_requests: Option<f64>,
-    /// Of requests since the targets were registered.
-    pub requests: Option<f64>,
+    /// What came of its sessions.
+    #[serde(flatten)]
+    pub figures: Stickiness,
 }
 
 /// A target.
@@ -332,45 +204,15 @@ pub struct TargetStatus {
     pub reason: Option<String>,
     /// The reason in words.
     pub description: Option<String>,
-    /// What it gets of the requests that are bound to no target, beside the others: 1, or less in slow start
-    /// and while an anomaly is mitigated.
-    pub weight: f64,
-    /// Anomaly detection.
-    pub anomaly: AnomalyStatus,
-    /// Requests in flight, over all workers, groups and processes.
-    pub outstanding_requests: u64,
-    /// Requests sent to it for this group.
-    pub requests: u64,
-    /// Its responses by class: `1xx` (101 alone) to `5xx`.
-    pub responses: BTreeMap<String, u64>,
-    /// Connections that could not be made.
-    pub connection_errors: u64,
+    /// What it did.
+    #[serde(flatten)]
+    pub figures: TargetFigures,
     /// How it failed a request last.
     pub last_error: Option<ErrorStatus>,
     /// How it failed its last health check; none once it passed one.
     pub check_error: Option<ErrorStatus>,
-    /// Connections whose TLS handshake failed.
-    pub tls_negotiation_errors: u64,
-    /// Sessions of clients that are bound to it; none where the group is not sticky.
-    pub sessions: Option<u64>,
     /// Its connections, over all groups.
     pub connections: Connections,
-}
-
-/// What anomaly detection says of a target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct AnomalyStatus {
-    /// `normal` or `anomalous`.
-    pub result: String,
-    /// Whether it gets less than the others for it.
-    pub mitigation_in_effect: bool,
-}
-
-impl Default for AnomalyStatus {
-    fn default() -> Self {
-        Self { result: "normal".to_owned(), mitigation_in_effect: false }
-    }
 }
 
 impl TargetStatus {
@@ -385,30 +227,6 @@ impl TargetStatus {
             format!("{}:{}", self.id, self.port)
         }
     }
-}
-
-/// Connections to a target, as the kernel side counts them, or userspace where there is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Connections {
-    /// Established now.
-    pub open: u64,
-    /// Asked for and not answered yet.
-    pub connecting: u64,
-    /// Established so far.
-    pub opened: u64,
-    /// Attempts that failed.
-    pub failed: u64,
-    /// Established ones that were reset.
-    pub reset: u64,
-    /// Segments sent again.
-    pub retransmits: u64,
-    /// Smoothed round-trip time of the connection measured last, in microseconds; 0: not known.
-    pub srtt_us: u64,
-    /// Bytes received from the target.
-    pub bytes_in: u64,
-    /// Bytes the target got.
-    pub bytes_out: u64,
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
         traffic.connections_active,
         traffic.connections_accepted,
         traffic.requests,
-        totals.retries,
+        totals.work.retries,
         traffic.tunnels_active
     )?;
     if traffic.http2_connections_opened > 0 {
@@ -111,8 +111,8 @@ fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
     if !own.is_empty() {
         writeln!(f, "answers of the balancer's own: {}", own.join(", "))?;
     }
-    if status.reloads + status.reload_failures > 0 {
-        writeln!(f, "reloads: {}, refused: {}", status.reloads, status.reload_failures)?;
+    if status.upkeep.reloads + status.upkeep.reload_failures > 0 {
+        writeln!(f, "reloads: {}, refused: {}", status.upkeep.reloads, status.upkeep.reload_failures)?;
     }
     if let Some(refused) = &status.refused_reload {
         let age = Span(refused.age_seconds);
@@ -167,7 +167,7 @@ fn group_text(group: &GroupStatus, f: &mut Formatter<'_>) -> fmt::Result {
         "target group {}: {}, {} requests",
         Plain(&group.name),
         Plain(&group.algorithm),
-        group.requests
+        group.routing.requests
     )?;
     let stickiness = &group.stickiness;
     if let (true, Some(kind)) = (stickiness.enabled, &stickiness.kind) {
@@ -178,16 +178,21 @@ fn group_text(group: &GroupStatus, f: &mut Formatter<'_>) -> fmt::Result {
         if let Some(seconds) = stickiness.duration_seconds {
             write!(f, " for {}", Span(u64::from(seconds)))?;
         }
-        let decisions: u64 = stickiness.decisions.values().sum();
-        let pinned = stickiness.decisions.get(PINNED).copied().unwrap_or(0);
+        let decisions: u64 = stickiness.figures.decisions.values().sum();
+        let pinned = stickiness.figures.decisions.get(PINNED).copied().unwrap_or(0);
         if decisions > 0 {
             write!(f, ", {} of decisions pinned", Share(pinned, decisions))?;
         }
     } else {
         write!(f, ", not sticky")?;
     }
-    writeln!(f, "{}", if group.failing_open { ", FAILING OPEN: too few targets are healthy" } else { "" })?;
+    writeln!(
+        f,
+        "{}",
+        if group.routing.failing_open { ", FAILING OPEN: too few targets are healthy" } else { "" }
+    )?;
     let told: Vec<String> = stickiness
+        .figures
         .decisions
         .iter()
         .filter(|(_, count)| **count > 0)
@@ -196,16 +201,16 @@ fn group_text(group: &GroupStatus, f: &mut Formatter<'_>) -> fmt::Result {
     if stickiness.enabled && !told.is_empty() {
         writeln!(f, "  decisions: {}", told.join(", "))?;
     }
-    if stickiness.spilled_requests + stickiness.refused_requests > 0 {
+    if stickiness.figures.spilled_requests + stickiness.figures.refused_requests > 0 {
         writeln!(
             f,
             "  done elsewhere for load: {}, refused for want of their target: {}",
-            stickiness.spilled_requests, stickiness.refused_requests
+            stickiness.figures.spilled_requests, stickiness.figures.refused_requests
         )?;
     }
-    if let Some(requests) = group.load_skew.requests {
+    if let Some(requests) = group.routing.load_skew.requests {
         write!(f, "  busiest target beside the mean: {requests:.2} times the requests")?;
-        if let Some(outstanding) = group.load_skew.outstanding_requests {
+        if let Some(outstanding) = group.routing.load_skew.outstanding_requests {
             write!(f, ", {outstanding:.2} times those in flight")?;
         }
         writeln!(f)?;
@@ -214,7 +219,7 @@ fn group_text(group: &GroupStatus, f: &mut Formatter<'_>) -> fmt::Result {
         return writeln!(f, "  no targets");
     }
     let failures: Vec<String> =
-        group.failures.iter().map(|(cause, count)| format!("{} {count}", Plain(cause))).collect();
+        group.answers.failures.iter().map(|(cause, count)| format!("{} {count}", Plain(cause))).collect();
     if !failures.is_empty() {
         writeln!(f, "  requests failed: {}", failures.join(", "))?;
     }
@@ -268,23 +273,23 @@ fn row(target: &TargetStatus) -> [String; 8] {
     [
         Plain(&target.label()).to_string(),
         Plain(&target.state).to_string(),
-        target.sessions.map_or_else(|| "-".to_owned(), |sessions| sessions.to_string()),
+        target.figures.sessions.map_or_else(|| "-".to_owned(), |sessions| sessions.to_string()),
         target.connections.open.to_string(),
-        target.outstanding_requests.to_string(),
-        target.requests.to_string(),
-        target.connection_errors.to_string(),
+        target.figures.outstanding_requests.to_string(),
+        target.figures.requests.to_string(),
+        target.figures.connection_errors.to_string(),
         reason.join(", "),
     ]
 }
 
 /// What makes a target get less than the others.
 fn weight_text(target: &TargetStatus) -> String {
-    let weight = format!("weight {:.2}", target.weight);
-    match (target.anomaly.result.as_str(), target.anomaly.mitigation_in_effect) {
+    let weight = format!("weight {:.2}", target.figures.weight);
+    match (target.figures.anomaly.result.as_str(), target.figures.anomaly.mitigation_in_effect) {
         ("anomalous", false) => "anomalous".to_owned(),
         ("anomalous", true) => format!("anomalous, mitigated: {weight}"),
         (_, true) => format!("recovering: {weight}"),
-        _ if target.weight < 1.0 && target.state == "healthy" => format!("slow start: {weight}"),
+        _ if target.figures.weight < 1.0 && target.state == "healthy" => format!("slow start: {weight}"),
         _ => String::new(),
     }
 }
@@ -329,7 +334,8 @@ impl Display for Share {
 mod tests {
     use super::*;
     use crate::telemetry::status::{
-        AnomalyStatus, Connections, ListenerStatus, LoadSkew, RuleStatus, StickinessStatus,
+        AnomalyStatus, Connections, ListenerStatus, LoadSkew, Routing, RuleStatus, Stickiness,
+        StickinessStatus, TargetFigures,
     };
 
     fn target(id: &str, state: &str, reason: Option<(&str, &str)>) -> TargetStatus {
@@ -339,9 +345,12 @@ mod tests {
             state: state.into(),
             reason: reason.map(|(code, _)| code.into()),
             description: reason.map(|(_, words)| words.into()),
-            outstanding_requests: 12,
-            requests: 3456,
-            weight: 1.0,
+            figures: TargetFigures {
+                outstanding_requests: 12,
+                requests: 3456,
+                weight: 1.0,
+                ..TargetFigures::default()
+            },
             connections: Connections { open: 7, ..Connections::default() },
             ..TargetStatus::default()
         }
@@ -381,20 +390,33 @@ mod tests {
             target_groups: vec![GroupStatus {
                 name: "app".into(),
                 algorithm: "round_robin".into(),
-                requests: 1000,
+                routing: Routing {
+                    requests: 1000,
+                    load_skew: LoadSkew { outstanding_requests: Some(1.5), requests: Some(1.0) },
+                    ..Routing::default()
+                },
                 stickiness: StickinessStatus {
                     enabled: true,
                     kind: Some("lb_cookie".into()),
                     cookie_name: Some("AWSALB".into()),
                     duration_seconds: Some(86_400),
-                    decisions: [(PINNED.to_owned(), 999), ("absent".to_owned(), 1), ("forged".to_owned(), 0)]
+                    figures: Stickiness {
+                        decisions: [
+                            (PINNED.to_owned(), 999),
+                            ("absent".to_owned(), 1),
+                            ("forged".to_owned(), 0),
+                        ]
                         .into(),
-                    spilled_requests: 3,
-                    ..StickinessStatus::default()
+                        spilled_requests: 3,
+                        ..Stickiness::default()
+                    },
                 },
-                load_skew: LoadSkew { outstanding_requests: Some(1.5), requests: Some(1.0) },
                 targets: vec![
-                    TargetStatus { sessions: Some(5), ..target("127.0.0.1", "healthy", None) },
+                    {
+                        let mut target = target("127.0.0.1", "healthy", None);
+                        target.figures.sessions = Some(5);
+                        target
+                    },
                     target("2001:db8::1", "unhealthy", Some(("Target.Timeout", "Request timed out"))),
                 ],
                 ..GroupStatus::default()
@@ -434,8 +456,8 @@ mod tests {
             (0.1, "anomalous", true, "anomalous, mitigated: weight 0.10"),
             (0.5, "normal", true, "recovering: weight 0.50"),
         ] {
-            told.weight = weight;
-            told.anomaly = AnomalyStatus { result: result.into(), mitigation_in_effect: mitigated };
+            told.figures.weight = weight;
+            told.figures.anomaly = AnomalyStatus { result: result.into(), mitigation_in_effect: mitigated };
             assert_eq!(row(&told)[7], text);
         }
     }

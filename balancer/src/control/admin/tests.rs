@@ -8,7 +8,7 @@ use std::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::telemetry::status::Totals;
+use crate::telemetry::status::{Totals, Work};
 
 /// Longest that a test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -21,7 +21,7 @@ impl Inspect for Figures {
     fn status(&self) -> Status {
         Status {
             version: "1.2.3".into(),
-            totals: Totals { retries: 42, ..Totals::default() },
+            totals: Totals { work: Work { retries: 42, ..Work::default() }, ..Totals::default() },
             ..Status::default()
         }
     }

@@ -179,7 +179,7 @@ fn a_flood_of_new_sessions_replaces_itself() {
         assert_eq!(table.found(key(n), NOW), Some((TargetId(n), NOW.plus(50))), "the newest has its place");
     }
     assert_eq!((0..7).filter(|n| table.found(key(*n), NOW).is_some()).count(), 7);
-    let evicted = || Evicted::ALL.map(|kind| counters.sessions_evicted[kind.index()].get());
+    let evicted = || Evicted::ALL.map(|kind| counters.session_table.evicted.of(kind));
     assert_eq!(evicted(), [99, 0, 0]);
     // All eight have come back: the stalest makes room for somebody new, once.
     put(&table, 199, Class::Returned, 60);
@@ -210,7 +210,7 @@ fn what_no_group_counts_any_more_gives_way_whoever_came_back() {
     assert!(table.found(key(3), NOW).is_some(), "as old as it may be");
     put(&table, 101, Class::New, 101);
     assert_eq!(table.found(key(3), NOW), None);
-    assert_eq!(Evicted::ALL.map(|kind| counters.sessions_evicted[kind.index()].get()), [1, 0, 1]);
+    assert_eq!(Evicted::ALL.map(|kind| counters.session_table.evicted.of(kind)), [1, 0, 1]);
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    counters::Cause,
+    counters::{Cause, OpenNow, Openable},
     id::TargetId,
     model::{
         Algorithm, CookieAttributes, CookieRenewal, DesyncMode, Endpoint, HealthCheck, HealthCheckPort,
@@ -135,7 +135,6 @@ pub(in crate::telemetry) fn inspector() -> Inspector {
         snapshot: Arc::new(CurrentSnapshot::new(Arc::new(snapshot))),
         slots: Arc::new(Slots),
         session_count: SessionCount::default(),
-        outcomes: Outcome::ALL.map(Outcome::as_str),
     }
 }
 
@@ -147,8 +146,9 @@ fn shards_of_all_workers_are_added_up() {
     let web = inspector.listeners.of(WEB.parse().unwrap(), 2);
     web.shard(0).requests.add(3);
     web.shard(1).requests.add(4);
-    web.shard(0).connections_accepted.add(5);
-    web.shard(1).connections_closed.add(2);
+    let mut open = [0, 0, 0, 1, 1].map(|worker| Some(OpenNow::begin(&web, worker, Openable::Connection)));
+    (open[0], open[4]) = (None, None);
+
     web.shard(1).own(Cause::TargetConnectionRefused);
     // A listener that is gone.
     inspector.listeners.of("0.0.0.0:81".parse().unwrap(), 2).shard(0).requests.add(10);
@@ -156,31 +156,40 @@ fn shards_of_all_workers_are_added_up() {
     inspector.control.begin_draining();
     let snapshot = inspector.snapshot.get();
     let group = &snapshot.groups[0];
-    group.runtime.shard(0).unwrap().stickiness[8].add(1);
-    group.runtime.shard(1).unwrap().stickiness[8].add(6);
-    group.runtime.shard(1).unwrap().unhealthy_routing.add(9);
+    group.runtime.shard(0).unwrap().stickiness.decisions[8].add(1);
+    group.runtime.shard(1).unwrap().stickiness.decisions[8].add(6);
+    group.runtime.shard(1).unwrap().routing.unhealthy_routing_requests.add(9);
     group.targets[0].runtime.shard(0).unwrap().responses[4].add(2);
     group.targets[0].runtime.shard(1).unwrap().responses[4].add(2);
     group.targets[0].runtime.shard(1).unwrap().requests.add(11);
 
     let status = inspector.status();
-    assert_eq!((status.totals.traffic.requests, status.totals.retries), (17, 2));
+    assert_eq!((status.totals.traffic.requests, status.totals.work.retries), (17, 2));
     let [web] = &status.listeners[..] else { panic!("{:?}", status.listeners) };
-    assert_eq!((web.traffic.requests, web.traffic.connections_active), (7, 3));
+    assert_eq!(
+        (web.traffic.requests, web.traffic.connections_accepted, web.traffic.connections_active),
+        (7, 5, 3)
+    );
     for traffic in [&web.traffic, &status.totals.traffic] {
         assert_eq!((traffic.own_responses["502"], traffic.own_responses["504"]), (1, 0));
     }
-    assert_eq!((status.workers, status.reloads, status.draining), (2, 1, true));
+    assert_eq!((status.workers, status.upkeep.reloads, status.draining), (2, 1, true));
     let table = status.session_table.unwrap();
     assert_eq!((table.capacity, table.entries), (64, 3));
     assert_eq!(table.evicted, ["expired", "new", "returned"].map(|kind| (kind.to_owned(), 0)).into());
     assert_eq!((status.kernel_assist, status.kernel_assist_detail.as_str()), (false, "not root"));
     let group = &status.target_groups[0];
-    assert_eq!((group.stickiness.decisions["preflight"], group.stickiness.decisions["pinned"]), (7, 0));
-    assert_eq!((group.unhealthy_routing_requests, group.failing_open), (9, true));
+    assert_eq!(
+        (group.stickiness.figures.decisions["preflight"], group.stickiness.figures.decisions["pinned"]),
+        (7, 0)
+    );
+    assert_eq!((group.routing.unhealthy_routing_requests, group.routing.failing_open), (9, true));
     let target = &group.targets[0];
-    assert_eq!((target.requests, target.responses["5xx"], target.responses["1xx"]), (11, 4, 0));
-    assert_eq!((target.outstanding_requests, target.connections.open, target.slot), (104, 204, 4));
+    assert_eq!(
+        (target.figures.requests, target.figures.responses["5xx"], target.figures.responses["1xx"]),
+        (11, 4, 0)
+    );
+    assert_eq!((target.figures.outstanding_requests, target.connections.open, target.slot), (104, 204, 4));
 }
 
 #[test]
@@ -201,7 +210,7 @@ fn settings_and_states_are_told_in_the_words_of_the_configuration() {
 
 #[test]
 fn the_kinds_of_stickiness_are_told_apart() {
-    let of = |kind| stickiness_status(group(kind).stickiness.as_ref(), BTreeMap::new());
+    let of = |kind| stickiness_status(group(kind).stickiness.as_ref());
     let lb = of(Some(StickinessKind::LoadBalancerCookie));
     assert_eq!(
         (lb.enabled, lb.kind.as_deref(), lb.cookie_name.as_deref()),

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::telemetry::status::{
-    HistogramStatus, ListenerStatus, SessionTable, StickinessStatus, Totals, Traffic,
-};
+use crate::telemetry::status::{HistogramStatus, ListenerStatus, Micros, StickinessStatus};
 
 #[derive(Debug)]
 struct Sample {
@@ -130,9 +128,12 @@ fn target(id: &str, state: &str, requests: u64) -> TargetStatus {
         id: id.into(),
         port: 9001,
         state: state.into(),
-        requests,
-        responses: [("2xx".to_owned(), 5), ("5xx".to_owned(), 1)].into(),
-        connections: Connections { open: 3, srtt_us: 250, bytes_in: 10, ..Connections::default() },
+        figures: TargetFigures {
+            requests,
+            responses: [("2xx".to_owned(), 5), ("5xx".to_owned(), 1)].into(),
+            ..TargetFigures::default()
+        },
+        connections: Connections { open: 3, srtt_us: Micros(250), bytes_in: 10, ..Connections::default() },
         ..TargetStatus::default()
     }
 }
@@ -143,8 +144,8 @@ fn status() -> Status {
         instance: "default".into(),
         kernel_assist: true,
         workers: 2,
-        reloads: 4,
-        totals: Totals { retries: 6, ..Totals::default() },
+        upkeep: Upkeep { reloads: 4, ..Upkeep::default() },
+        totals: Totals { work: Work { retries: 6, ..Work::default() }, ..Totals::default() },
         session_table: Some(SessionTable {
             capacity: 1024,
             entries: 7,
@@ -159,20 +160,26 @@ fn status() -> Status {
                 connections_active: 2,
                 requests: 100,
                 own_responses: [("460".to_owned(), 2), ("502".to_owned(), 3)].into(),
+                request_duration: HistogramStatus { counts: vec![1; 16], sum_seconds: 500.5 },
                 ..Traffic::default()
             },
-            request_duration: HistogramStatus { counts: vec![1; 16], sum_seconds: 500.5 },
             ..ListenerStatus::default()
         }],
         target_groups: vec![GroupStatus {
             name: "app".into(),
-            requests_with_target: 95,
-            responses: [("2xx".to_owned(), 94), ("5xx".to_owned(), 1)].into(),
-            response_time: HistogramStatus { counts: vec![2, 0, 1], sum_seconds: 0.25 },
+            answers: Answers {
+                requests_with_target: 95,
+                responses: [("2xx".to_owned(), 94), ("5xx".to_owned(), 1)].into(),
+                response_time: HistogramStatus { counts: vec![2, 0, 1], sum_seconds: 0.25 },
+                ..Answers::default()
+            },
             stickiness: StickinessStatus {
                 enabled: true,
                 kind: Some("app_cookie".into()),
-                decisions: [("pinned".to_owned(), 90), ("forged".to_owned(), 1)].into(),
+                figures: Stickiness {
+                    decisions: [("pinned".to_owned(), 90), ("forged".to_owned(), 1)].into(),
+                    ..Stickiness::default()
+                },
                 ..StickinessStatus::default()
             },
             targets: vec![
@@ -200,7 +207,7 @@ fn value(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> f64 {
 
 #[test]
 fn the_text_keeps_the_rules_and_holds_the_figures() {
-    let (types, samples) = parse(&render(status()));
+    let (types, samples) = parse(&render(&status()));
     assert_eq!(types["balancer_requests"], "counter");
     assert_eq!(types["balancer_target_state"], "gauge");
     assert_eq!(value(&samples, "balancer_build_info", &[("version", "1.2.3")]), 1.0);
@@ -225,7 +232,7 @@ fn the_text_keeps_the_rules_and_holds_the_figures() {
 
 #[test]
 fn a_target_that_came_back_is_told_once_and_in_one_state() {
-    let (_, samples) = parse(&render(status()));
+    let (_, samples) = parse(&render(&status()));
     let state = |name| {
         let labels = [("target", "127.0.0.1:9001"), ("state", name)];
         value(&samples, "balancer_target_state", &labels)
@@ -236,7 +243,7 @@ fn a_target_that_came_back_is_told_once_and_in_one_state() {
 
 #[test]
 fn label_values_are_escaped() {
-    let text = render(status());
+    let text = render(&status());
     assert!(text.contains(r#"target="unix:/run/a\"b\\c\nd""#), "{text}");
     let (_, samples) = parse(&text);
     value(&samples, "balancer_target_requests_total", &[("target", "unix:/run/a\"b\\c\nd")]);
@@ -246,15 +253,15 @@ fn label_values_are_escaped() {
 fn a_group_that_is_not_sticky_has_no_decisions_and_huge_figures_do_not_stop_a_scrape() {
     let mut status = status();
     status.target_groups[0].stickiness.enabled = false;
-    status.target_groups[0].targets[2].outstanding_requests = u64::MAX;
-    let (types, samples) = parse(&render(status));
+    status.target_groups[0].targets[2].figures.outstanding_requests = u64::MAX;
+    let (types, samples) = parse(&render(&status));
     assert!(types.contains_key("balancer_stickiness_decisions"));
     assert!(!samples.iter().any(|sample| sample.name.starts_with("balancer_stickiness")));
 }
 
 #[test]
 fn histograms_tell_how_many_took_up_to_each_bound() {
-    let (types, samples) = parse(&render(status()));
+    let (types, samples) = parse(&render(&status()));
     assert_eq!(types["balancer_request_duration_seconds"], "histogram");
     let web = [("load_balancer", "main"), ("listener", "web")];
     assert_eq!(value(&samples, "balancer_request_duration_seconds_count", &web), 16.0);
@@ -266,7 +273,7 @@ fn histograms_tell_how_many_took_up_to_each_bound() {
 
 #[test]
 fn groups_are_told_as_cloudwatch_tells_them() {
-    let (_, samples) = parse(&render(status()));
+    let (_, samples) = parse(&render(&status()));
     let app = [("target_group", "app")];
     assert_eq!(value(&samples, "balancer_group_requests_with_target_total", &app), 95.0);
     assert_eq!(value(&samples, "balancer_group_responses_total", &[app[0], ("class", "2xx")]), 94.0);
@@ -296,7 +303,7 @@ const CLOUDWATCH: &str = "ActiveConnectionCount NewConnectionCount RejectedConne
 fn every_metric_of_cloudwatch_is_here_or_has_a_reason_not_to_be() {
     let names: Vec<&str> = cloudwatch::METRICS.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, CLOUDWATCH.split_whitespace().collect::<Vec<_>>());
-    let (types, _) = parse(&render(status()));
+    let (types, _) = parse(&render(&status()));
     let exported: BTreeSet<String> = types
         .iter()
         .flat_map(|(name, kind)| match kind.as_str() {
@@ -326,7 +333,7 @@ fn manual() -> String {
         };
     }
     text.push_str("\n## All metrics\n\n| metric | type | meaning |\n| --- | --- | --- |\n");
-    let page = render(status());
+    let page = render(&status());
     let (types, _) = parse(&page);
     for line in page.lines().filter_map(|line| line.strip_prefix("# HELP ")) {
         let (name, help) = line.split_once(' ').unwrap();

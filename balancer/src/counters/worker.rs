@@ -1,0 +1,86 @@
+//! What is counted by the process, whatever the listener and the group. Must not know: whose figures they are.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use super::{
+    By, Counter, Evicted, Notes,
+    figures::{Set, figures},
+};
+
+figures! {
+    /// What one worker counts, whatever the listener and the group.
+    pub struct WorkerCounters => /// What workers did, whatever the listener and the group.
+    Work {
+        accept_pauses: Counter => "balancer_accept_pauses_total",
+            "Times accepting paused because file descriptors ran out.";
+        panics: Set<u64> => "balancer_panics_total",
+            "Faults of the balancer itself, each of which ended one connection; to be reported.";
+        internal_errors: Set<u64> => "balancer_internal_errors_total",
+            "States that cannot be, by a fault of the balancer itself, where it went on; to be reported.";
+        retries: Counter => "balancer_retries_total",
+            "Requests sent again, to another target or on a fresh connection.";
+        target_connects: Counter => "balancer_target_connects_total", "Connections opened to targets.";
+        target_reuses: Counter => "balancer_target_connection_reuses_total", "Requests sent on a pooled connection.";
+        target_tls_handshakes: Counter => "balancer_target_tls_handshakes_total",
+            "TLS handshakes with targets that ended well.";
+        target_tls_resumptions: Counter => "balancer_target_tls_resumptions_total",
+            "TLS handshakes with targets that resumed a session.";
+        log_lines_written: Set<u64> => "balancer_log_lines_total", "Lines written into log files.";
+    }
+    and {
+        /// Lines for log files that did not fit into the queue of a writer.
+        log_lines_dropped: Counter,
+        /// Entries of the session table that were put to use where nothing gave way.
+        sessions_begun: Counter,
+        /// The session table.
+        session_table: SessionTableShard,
+    }
+}
+
+figures! {
+    /// What one worker counts of the table of application sessions.
+    pub struct SessionTableShard => /// How full the table of application sessions is.
+    SessionTable {
+        entries: Set<u64> => "balancer_session_table_entries",
+            "Entries in use in the table of application sessions, expired ones that nothing has replaced included.";
+        entries_error: Set<u64> => "balancer_session_table_entries_error",
+            "How far off the entries in use may be, in 19 cases of 20: 0 unless the table is larger than by default.";
+        capacity: Set<u64> => "balancer_session_table_capacity",
+            "Entries that the table of application sessions can hold.";
+        evicted: By<Evicted> => "balancer_session_table_evicted_total",
+            "Entries that gave way to new sessions: of clients that had not come back, of clients that had, and expired ones.";
+    }
+}
+
+figures! {
+    /// What the control thread counts. Only the control thread writes.
+    pub struct ControlCounters => /// What the control thread did.
+    Upkeep {
+        reloads: Counter => "balancer_reloads_total", "Configurations taken up after the first.";
+        reload_failures: Counter => "balancer_reload_failures_total",
+            "Configurations that were refused; the one before stayed.";
+        worker_restarts: Counter => "balancer_worker_restarts_total",
+            "Workers that ended by a bug of their own and were replaced.";
+    }
+    and {
+        /// Lines for log files that did not fit into the queue of a writer.
+        log_lines_dropped: Counter,
+        /// What happened last.
+        notes: Notes,
+        /// Whether the process ends.
+        ending: AtomicBool,
+    }
+}
+
+impl ControlCounters {
+    /// Says that the process ends: it accepts nothing new and finishes what is in flight.
+    pub fn begin_draining(&self) {
+        self.ending.store(true, Relaxed);
+    }
+
+    /// Whether the process ends.
+    #[must_use]
+    pub fn draining(&self) -> bool {
+        self.ending.load(Relaxed)
+    }
+}

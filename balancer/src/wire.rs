@@ -3,8 +3,10 @@
 
 pub mod authentication;
 pub mod authority;
+pub mod body;
 pub mod buffer;
 pub mod chunked;
+pub mod chunked_body;
 pub mod client_stream;
 pub mod connection_options;
 pub mod deadline;
@@ -15,8 +17,8 @@ pub mod fields;
 pub mod head;
 pub mod head_in_pieces;
 pub mod hpack;
+pub mod http1;
 pub mod meter;
-pub mod pump;
 pub mod screen;
 pub mod stream;
 pub mod trailers;

@@ -1,6 +1,9 @@
 //! Clients that go away, and too many of them.
 
-use std::sync::{Arc, Mutex, mpsc};
+use std::{
+    net::TcpListener,
+    sync::{Arc, Mutex, mpsc},
+};
 
 use support::{
     Answer, Balancer, Config, Group, Target,
@@ -44,6 +47,34 @@ fn a_client_that_goes_away_is_counted_as_460_and_its_request_ends() {
     balancer.wait_status("nothing is left in flight", 5.0, |status| {
         status.target(&target.address)["outstanding_requests"] == 0 && status.total("connections_active") == 0
     });
+}
+
+/// The target is not accepted by anybody: connecting to it takes all the time that a handshake may.
+#[test]
+fn a_client_that_goes_away_while_its_target_is_connected_to_is_let_go() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    for (version, of_client) in [("HTTP1", 1), ("HTTP1", 2), ("HTTP2", 2)] {
+        let group = Group::of("app", std::slice::from_ref(&address)).https().unchecked();
+        let group = group.line(&format!("protocol_version = \"{version}\""));
+        let balancer = Balancer::start(&Config::with(group).http2());
+        let outstanding = |count: u64| {
+            balancer.wait_status("it waits, or does not", 5.0, |status| {
+                status.target(&address)["outstanding_requests"] == count
+            });
+        };
+        if of_client == 1 {
+            let mut connection = balancer.connect();
+            connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            outstanding(1);
+        } else {
+            let mut connection = Connection::open(balancer.address);
+            connection.get("/", &[]);
+            outstanding(1);
+        }
+        outstanding(0);
+        balancer.wait_status("it is counted", 5.0, |status| status.own(460) == 1);
+    }
 }
 
 #[test]

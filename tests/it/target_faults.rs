@@ -178,6 +178,38 @@ fn a_pooled_connection_that_turns_out_dead_is_no_fault_of_a_get() {
     assert!(balancer.status().total("retries") >= 2);
 }
 
+/// However many connections were kept and are at their end, a request meets one of them.
+#[test]
+fn of_stale_connections_a_request_tries_one() {
+    const KEPT: u64 = 4;
+    let target = Target::start(|exchange| match (exchange.earlier, exchange.request.target.as_str()) {
+        (0, "/held") => {
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            exchange.ok("", "held")
+        }
+        (0, _) => exchange.ok("", "fresh"),
+        _ => Answer::Close,
+    });
+    for version in [1, 2] {
+        let balancer = Balancer::start(&Config::new(&[&target]).http2());
+        let mut held: Vec<_> = (0..KEPT).map(|_| balancer.connect()).collect();
+        for connection in &mut held {
+            connection.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+        }
+        for connection in &mut held {
+            assert_eq!(connection.response().text(), "held");
+        }
+        let connects = balancer.status().total("target_connects");
+        assert_eq!(connects, KEPT);
+        match version {
+            1 => assert_eq!(balancer.connect().get("/", "").text(), "fresh"),
+            _ => assert_eq!(Connection::open(balancer.address).status_of("/", &[]), 200),
+        }
+        let status = balancer.status();
+        assert_eq!((status.total("retries"), status.total("target_connects")), (1, KEPT + 1), "{version}");
+    }
+}
+
 #[test]
 fn only_what_may_be_done_twice_is_sent_again() {
     for (method, again) in [

@@ -9,9 +9,9 @@ use std::{
 };
 
 use crate::{
+    logs::access_log::{TlsFacts, escape},
     model::{MutualAuthentication, TlsFact},
     snapshot::ListenerView,
-    telemetry::access_log::{TlsFacts, escape},
     tls::{ClientCertificate, cipher_name, protocol_name},
     wire::client_stream::ClientStream,
 };

@@ -9,21 +9,18 @@ use std::{
     sync::Arc,
 };
 
-use super::{connected::ConnectionIds, trace::TraceIds};
+use super::{connected::ConnectionIds, decide::trace::TraceIds};
 use crate::{
     balance::Random,
     clock::CoarseClock,
+    counters::{GroupShard, ListenerShard, TargetShard, WorkerCounters},
     id::Slot,
     kernel::{EventSender, Tables, Words},
+    logs::{access_log::Record, sink::Batches},
     response::answer::{Answer, Reason},
     snapshot::{ListenerId, ListenerView, Snapshot},
     stickiness::SessionTable,
     target_group::{GroupView, TargetState, TargetView},
-    telemetry::{
-        access_log::Record,
-        counters::{GroupShard, ListenerShard, TargetShard, WorkerCounters},
-        sink::Batches,
-    },
     upstream::{Counting, Pool, TlsSessions, multiplex::Multiplexed},
     wire::{buffer::BufferStore, deadline::Watches},
 };

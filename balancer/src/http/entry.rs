@@ -5,22 +5,19 @@
 use std::{io::Write as _, net::SocketAddr, rc::Rc, sync::Arc, time::Instant};
 
 use super::{
-    Context,
     connected::Connected,
-    forward::{self, Route, Target},
-    plan::is_grpc,
+    context::Context,
+    decide::forward::{self, Route, Target},
 };
 use crate::{
     clock::{monotonic_now, unix_micros_now},
+    counters::Cause,
+    logs::access_log::{AccessLog, Executed, Record, escape},
     model::{Endpoint, Version},
     response::answer::{Answer, Reason},
     rules::{Act, Chosen, Transforms},
     snapshot::ListenerView,
     stickiness::GroupOutcome,
-    telemetry::{
-        access_log::{AccessLog, Executed, Record, escape},
-        counters::Cause,
-    },
     wire::{desync, head::Request},
 };
 
@@ -83,7 +80,7 @@ impl Entry {
     pub(super) fn request(&mut self, request: &Request<'_>, route: &Route<'_>) {
         self.note(|record| {
             record.version = Some(request.version);
-            record.is_grpc = is_grpc(&request.view());
+            record.is_grpc = request.view().is_grpc();
             let here = SocketAddr::new(route.connected.local.ip().to_canonical(), route.port);
             request_line(request, route.secure, here, &mut record.request);
             if let Some(agent) = request.view().values("user-agent").next() {

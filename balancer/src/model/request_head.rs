@@ -61,6 +61,17 @@ impl<'a> RequestHead<'a> {
     pub fn has(&self, name: &'a str) -> bool {
         self.values(name).next().is_some()
     }
+
+    /// Whether the request is a call of gRPC; gRPC-Web, which any HTTP carries, is another type.
+    #[must_use]
+    pub fn is_grpc(&self) -> bool {
+        self.values("content-type").any(|value| {
+            let kind = b"application/grpc";
+            value.split_at_checked(kind.len()).is_some_and(|(front, rest)| {
+                front.eq_ignore_ascii_case(kind) && matches!(rest, [] | [b'+' | b';' | b' ', ..])
+            })
+        })
+    }
 }
 
 impl<'a> ResponseHead<'a> {

@@ -1,5 +1,7 @@
 //! The response head as the client gets it: hop-by-hop fields replaced by the balancer's own, edits applied.
 
+use std::convert::Infallible;
+
 use crate::{
     clock::CoarseClock,
     model::{EditOp, HeaderEdits, Version},
@@ -7,27 +9,22 @@ use crate::{
         connection_options::Nominated,
         fields::{Kind, line, list},
         head::{Framing, Response},
-        pump::Delivery,
     },
 };
 
-/// What the client's side of the exchange demands of the head.
+/// Who receives the head.
 #[derive(Clone, Copy, Debug)]
-pub struct ClientSide {
+pub struct Receiver {
     /// Version of the request.
     pub version: Version,
     /// Whether the client's connection stays.
     pub keep_alive: bool,
 }
 
-/// How a body framed as `framing` reaches a client that spoke `version`.
+/// Whether a body framed as `framing` reaches a client that spoke `version` in chunked coding.
 #[must_use]
-pub fn delivery(framing: Framing, version: Version) -> Delivery {
-    match (framing, version) {
-        (Framing::Chunked, Version::Http10 | Version::Http2) => Delivery::Unwrapped,
-        (Framing::UntilClose, Version::Http11) => Delivery::Chunked,
-        _ => Delivery::AsIs,
-    }
+pub fn is_chunked(framing: Framing, version: Version) -> bool {
+    matches!(framing, Framing::Chunked | Framing::UntilClose) && version == Version::Http11
 }
 
 /// Whether the client can tell the end of the body without the connection being closed.
@@ -39,11 +36,43 @@ pub fn is_delimited(framing: Framing, version: Version) -> bool {
     }
 }
 
-/// Appends the head to `out`. A response that says of no time gets that of `clock` (RFC 9110, section 6.6.1).
+/// Hands the fields of the response that go on to `put`, whatever carries them. A response that says of no time gets that
+/// of `clock` (RFC 9110, section 6.6.1).
+#[inline]
+pub fn fields<E>(
+    response: &Response<'_>,
+    edits: &HeaderEdits,
+    clock: &CoarseClock,
+    keeps_upgrade: bool,
+    mut put: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let nominated = Nominated::of(&response.fields);
+    let (mut has_length, mut has_date) = (!response.may_have_length(), response.status < 200);
+    for (place, (field, kind)) in response.fields.with_kinds().enumerate() {
+        let keep = match kind {
+            Kind::Connection | Kind::HopByHop | Kind::TransferEncoding | Kind::Te => false,
+            Kind::Upgrade => keeps_upgrade,
+            // Equal lengths count once, and so does a list of them.
+            Kind::ContentLength => !std::mem::replace(&mut has_length, true),
+            _ => !nominated.has(place),
+        };
+        if keep && (edits.is_empty() || !edits.drops(field.name)) {
+            has_date |= kind == Kind::Date;
+            let value = if kind == Kind::ContentLength { first(field.value) } else { field.value };
+            put(field.name, value)?;
+        }
+    }
+    if !has_date {
+        clock.with_date(|date| put(b"Date", date.as_bytes()))?;
+    }
+    Ok(())
+}
+
+/// Appends the head to `out`.
 pub fn head(
     response: &Response<'_>,
     edits: &HeaderEdits,
-    client: ClientSide,
+    receiver: Receiver,
     clock: &CoarseClock,
     out: &mut Vec<u8>,
 ) {
@@ -56,35 +85,18 @@ pub fn head(
     out.extend_from_slice(response.reason);
     out.extend_from_slice(b"\r\n");
     let switching = matches!(status, 101 | 426);
-    let nominated = Nominated::of(&response.fields);
-    let (mut has_length, mut has_date) = (!response.may_have_length(), status < 200);
-    for (place, (field, kind)) in response.fields.with_kinds().enumerate() {
-        let keep = match kind {
-            Kind::Connection | Kind::HopByHop | Kind::TransferEncoding => false,
-            Kind::Upgrade => switching,
-            // Equal lengths count once, and so does a list of them.
-            Kind::ContentLength => !std::mem::replace(&mut has_length, true),
-            _ => !nominated.has(place),
-        };
-        if keep && (edits.is_empty() || !edits.drops(field.name)) {
-            has_date |= kind == Kind::Date;
-            let value = if kind == Kind::ContentLength { first(field.value) } else { field.value };
-            line(out, field.name, value);
-        }
-    }
-    if !has_date {
-        clock.with_date(|date| line(out, b"Date", date.as_bytes()));
-    }
-    if delivery(response.framing, client.version) != Delivery::Unwrapped
-        && client.version == Version::Http11
-        && matches!(response.framing, Framing::Chunked | Framing::UntilClose)
-    {
+    let put = |name: &[u8], value: &[u8]| -> Result<(), Infallible> {
+        line(out, name, value);
+        Ok(())
+    };
+    let Ok(()) = fields(response, edits, clock, switching, put);
+    if is_chunked(response.framing, receiver.version) {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
     for edit in edits.iter().filter(|edit| edit.op != EditOp::Remove) {
         line(out, edit.name.as_bytes(), edit.value);
     }
-    match (switching, client.keep_alive, client.version) {
+    match (switching, receiver.keep_alive, receiver.version) {
         (true, ..) => out.extend_from_slice(b"Connection: Upgrade\r\n"),
         (false, false, _) => out.extend_from_slice(b"Connection: close\r\n"),
         (false, true, Version::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
@@ -108,7 +120,7 @@ mod tests {
         let response = Response::parse(text.as_bytes(), false).expect("valid").expect("complete");
         let mut out = Vec::new();
         let clock = CoarseClock::new();
-        head(&response, edits, ClientSide { version, keep_alive }, &clock, &mut out);
+        head(&response, edits, Receiver { version, keep_alive }, &clock, &mut out);
         let out = String::from_utf8(out).expect("text");
         clock.with_date(|date| out.replace(date, "now"))
     }

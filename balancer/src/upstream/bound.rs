@@ -1,7 +1,7 @@
 //! Connections to targets that one client alone may use, because it has authenticated itself on them. They end with the
 //! client's own. Must not know: how that was seen.
 
-use super::{Connection, Destination};
+use super::connection::{Connection, Destination};
 use crate::id::Slot;
 
 /// Most connections of one client.

@@ -15,7 +15,7 @@ pub use self::{
     open::{Opened, Opener, Opening, Patience, open},
     shared::{Lease, Room},
 };
-use super::Destination;
+use super::connection::Destination;
 use crate::{counters::Fault, id::Slot};
 
 /// Most connections of one worker to one target: as many as HTTP/1.1 keeps.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::{Connection, Destination};
+use super::connection::{Connection, Destination};
 use crate::id::Slot;
 
 /// Most idle connections kept to one target by one worker.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use tokio_rustls::TlsConnector;
 
-use super::Destination;
+use super::connection::Destination;
 use crate::{id::Slot, tls::TargetTls};
 
 /// The sessions.

@@ -3,8 +3,8 @@
 use std::io;
 
 use crate::{
-    http::failure,
-    telemetry::counters::{Cause, Fault},
+    counters::{Cause, Fault},
+    http::exchange::of_read,
 };
 
 /// The target closed the connection: the engine takes that for a broken pipe of its own.
@@ -32,7 +32,7 @@ pub(super) fn of_head(error: &h2::Error) -> Fault {
 pub(super) fn of_body(error: &h2::Error) -> Fault {
     match error.get_io() {
         Some(error) if is_closed(error) => Cause::TargetClosedInBody.into(),
-        Some(error) => failure::of_source(error),
+        Some(error) => of_read(error),
         None if error.is_remote() => Fault::with(Cause::TargetResetInBody, error),
         None => Fault::with(Cause::TargetHttp2Invalid, error),
     }

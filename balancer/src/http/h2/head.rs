@@ -5,14 +5,13 @@ use h2::{RecvStream, ext::Protocol};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use smallvec::SmallVec;
 
-use super::websocket::Key;
+use super::key::Key;
 use crate::{
     clock::CoarseClock,
     model::{EditOp, HeaderEdits, HeaderField},
     response::{answer::Answer, compose, listener_fields::ListenerFields},
     wire::{
-        connection_options::Nominated,
-        fields::{Kind, line},
+        fields::Kind,
         head::{HeadError, Request, Response},
         trailers::TrailerFilter,
     },
@@ -103,13 +102,6 @@ pub(super) fn size(fields: &HeaderMap) -> u64 {
     fields.iter().map(|(name, value)| (name.as_str().len() + value.len()) as u64).sum()
 }
 
-/// Appends trailer fields as lines of HTTP/1.1.
-pub(super) fn trailer_lines(trailers: &HeaderMap, out: &mut Vec<u8>) {
-    for (name, value) in trailers {
-        line(out, name.as_str().as_bytes(), value.as_bytes());
-    }
-}
-
 /// Takes out the trailer fields that do not go on.
 pub(super) fn filter_trailers(trailers: &mut HeaderMap, filter: &TrailerFilter) {
     let withheld: Vec<HeaderName> =
@@ -184,28 +176,11 @@ pub(super) fn response(
     edits: &HeaderEdits,
     clock: &CoarseClock,
 ) -> Option<http::Response<()>> {
-    let fields = &response.fields;
-    let values = fields.lines().iter().map(|field| field.value.len()).sum::<usize>();
+    let values = response.fields.lines().iter().map(|field| field.value.len()).sum::<usize>();
     let edited = edits.iter().map(|edit| edit.value.len()).sum::<usize>();
     let mut filling = Filling::new(values + edited + DATE_LENGTH);
-    let nominated = Nominated::of(fields);
-    let (mut has_length, mut has_date) = (!response.may_have_length(), response.status < 200);
-    for (place, (field, kind)) in fields.with_kinds().enumerate() {
-        let keep = match kind {
-            Kind::Connection | Kind::HopByHop | Kind::TransferEncoding | Kind::Upgrade | Kind::Te => false,
-            // Equal lengths count once, and so does a list of them.
-            Kind::ContentLength => !std::mem::replace(&mut has_length, true),
-            _ => !nominated.has(place),
-        };
-        if keep && (edits.is_empty() || !edits.drops(field.name)) {
-            has_date |= kind == Kind::Date;
-            let value = if kind == Kind::ContentLength { compose::first(field.value) } else { field.value };
-            filling.append(field.name, value)?;
-        }
-    }
-    if !has_date {
-        clock.with_date(|date| filling.append(b"date", date.as_bytes()))?;
-    }
+    let put = |name: &[u8], value: &[u8]| filling.append(name, value).ok_or(());
+    compose::fields(response, edits, clock, false, put).ok()?;
     for edit in edits.iter().filter(|edit| edit.op != EditOp::Remove) {
         filling.append(edit.name.as_bytes(), edit.value)?;
     }

@@ -5,18 +5,21 @@ use std::{cell::Cell, rc::Rc, time::Duration};
 
 use tokio::task::spawn_local;
 
-use super::stream::{Stream, unless_reset};
+use super::client::Client;
 use crate::{
+    counters::{Cause, Fault},
     http::{
-        Context,
-        reach::{connector, of_interrupt},
+        context::Context,
+        exchange::{Failure, Retry, connector, of_interrupt, unless_gone},
     },
-    telemetry::counters::{Cause, Fault},
     upstream::{
         Destination,
         multiplex::{self, Lease, Opener, Patience, Place},
     },
-    wire::deadline::{Interrupt, Watch},
+    wire::{
+        body::Source as _,
+        deadline::{Interrupt, Watch},
+    },
 };
 
 /// How often a request may see its target end a new connection before the request was on it.
@@ -24,16 +27,6 @@ const MOST_WASTED: u32 = 2;
 
 /// How much longer a connection is waited for than opening it may take: who opens it keeps the time, and tells what took it.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// Why there is no place.
-pub(super) enum Unleased {
-    /// There is no connection to be had, or in the time that connecting may take no place became free.
-    Fault(Fault),
-    /// The client has reset the request or is gone.
-    ClientGone,
-    /// The target's time is over.
-    Interrupted(Fault),
-}
 
 /// A request in search of a place.
 pub(super) struct Leasing<'a> {
@@ -44,11 +37,11 @@ pub(super) struct Leasing<'a> {
 }
 
 impl Leasing<'_> {
-    /// Finds the request of `stream` a place.
+    /// Finds the request of `client` a place.
     ///
     /// # Errors
-    /// There is none to be had.
-    pub(super) async fn lease(&self, stream: &mut Stream) -> Result<Lease, Unleased> {
+    /// There is none to be had; in the time that connecting may take none became free; the client is gone.
+    pub(super) async fn lease(&self, client: &mut Client) -> Result<Lease, Failure> {
         if let Some(lease) = self.at_once() {
             return Ok(lease);
         }
@@ -56,16 +49,14 @@ impl Leasing<'_> {
         self.watch.arm(self.context.clock.millis(), self.most() + GRACE);
         // Apart, so that requests that need not wait do not carry its state.
         let waiting = Box::pin(self.wait(&full));
-        match self.watch.within(unless_reset(stream, waiting)).await {
-            Ok(Some(Ok(lease))) => Ok(lease),
-            Ok(Some(Err(fault))) => Err(Unleased::Fault(fault)),
-            Ok(None) => Err(Unleased::ClientGone),
-            Err(Interrupt::TimedOut) if full.get() => Err(Unleased::Fault(Cause::TargetBusy.into())),
-            Err(Interrupt::TimedOut) => Err(Unleased::Fault(Cause::TargetConnectionTimedOut.into())),
-            Err(interrupt) => {
-                Err(Unleased::Interrupted(of_interrupt(interrupt, Cause::TargetConnectionTimedOut)))
-            }
-        }
+        let fault = match self.watch.within(unless_gone(client, waiting)).await {
+            Ok(None) => return Err(Failure::gone(client.http2.is_read())),
+            Ok(Some(Ok(lease))) => return Ok(lease),
+            Ok(Some(Err(fault))) => fault,
+            Err(Interrupt::TimedOut) if full.get() => Cause::TargetBusy.into(),
+            Err(interrupt) => of_interrupt(interrupt, Cause::TargetConnectionTimedOut),
+        };
+        Err(Failure { fault, retry: Retry::Elsewhere })
     }
 
     /// How long opening a connection may take.

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::wire::{
-    chunked::ChunkedScanner, connection_options::Nominated, desync, doubling::assert_linear,
-    pump::can_begin_chunked,
+    chunked::ChunkedScanner, chunked_body::can_begin_chunked, connection_options::Nominated, desync,
+    doubling::assert_linear,
 };
 
 /// Everything that is made of a head before anybody decides, with the head in pieces of `piece` bytes.

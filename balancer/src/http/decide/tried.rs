@@ -1,11 +1,20 @@
 //! Which targets of its group a request has tried, and which it had better not: they refused others lately.
 //! Must not know: how a target is picked.
 
-use super::attempts::Reach;
+/// Where a request that was turned away may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// To any that was not tried, those first that have not refused others lately.
+    Any,
+    /// Only to one that has not refused others lately: of those each is asked once, however many requests there are.
+    Promising,
+    /// Nowhere.
+    Nowhere,
+}
 
 /// Places in the group, each list in order.
 #[derive(Debug, Default)]
-pub(super) struct Tried {
+pub(crate) struct Tried {
     tried: Vec<usize>,
     avoided: Vec<usize>,
 }
@@ -19,18 +28,18 @@ fn insert(places: &mut Vec<usize>, place: usize) {
 impl Tried {
     /// Of a request that has just found its target not to be had; `doubtful`, in order, are those that refused others
     /// lately.
-    pub(super) fn new(doubtful: impl Iterator<Item = usize>) -> Self {
+    pub(crate) fn new(doubtful: impl Iterator<Item = usize>) -> Self {
         Self { tried: Vec::new(), avoided: doubtful.collect() }
     }
 
     /// This one was tried.
-    pub(super) fn add(&mut self, place: usize) {
+    pub(crate) fn add(&mut self, place: usize) {
         insert(&mut self.tried, place);
         insert(&mut self.avoided, place);
     }
 
     /// What `pick` finds within `reach`; it is given what it must not find.
-    pub(super) fn next(&self, reach: Reach, pick: impl Fn(&[usize]) -> Option<usize>) -> Option<usize> {
+    pub(crate) fn next(&self, reach: Reach, pick: impl Fn(&[usize]) -> Option<usize>) -> Option<usize> {
         match reach {
             Reach::Nowhere => None,
             Reach::Promising => pick(&self.avoided),

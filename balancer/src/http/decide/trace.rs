@@ -23,7 +23,7 @@ const LENGTH: usize = 35;
 /// One worker's source of ids. Seeded by the operating system, and then without system calls. Two sequences, so
 /// that those of workers and of balancers do not meet; apart from the one that picks targets, which ids would give away.
 #[derive(Debug)]
-pub(super) struct TraceIds {
+pub(crate) struct TraceIds {
     high: Random,
     low: Random,
 }
@@ -37,7 +37,7 @@ impl Default for TraceIds {
 
 impl TraceIds {
     /// The id of a request that came at `now`: version, seconds since 1970, 96 random bits.
-    pub(super) fn draw(&mut self, now: UnixSeconds) -> TraceId {
+    pub(crate) fn draw(&mut self, now: UnixSeconds) -> TraceId {
         let mut id = *b"1-00000000-000000000000000000000000";
         let (high, low) = (self.high.draw() >> 32, self.low.draw());
         for (place, number) in [(2..10, u64::from(now.0)), (11..19, high), (19..35, low)] {
@@ -58,13 +58,13 @@ fn hex(mut number: u64, out: &mut [u8]) {
 
 /// `1-67891233-abcdef012345678912345678`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct TraceId([u8; LENGTH]);
+pub(crate) struct TraceId([u8; LENGTH]);
 
 impl TraceId {
     /// Appends the field's line for the target; gives back where in `out` its value is. Without a field `id` is
     /// the root. Where a root or an earlier `Self` came, `id` is this balancer's own part in front of it, in the
     /// place of that `Self`. Everything else that came stays.
-    pub(super) fn line(&self, fields: &Fields<'_>, out: &mut Vec<u8>) -> Range<usize> {
+    pub(crate) fn line(&self, fields: &Fields<'_>, out: &mut Vec<u8>) -> Range<usize> {
         out.extend_from_slice(b"X-Amzn-Trace-Id: ");
         let start = out.len();
         if is_given(fields) && size(fields) <= LARGE {

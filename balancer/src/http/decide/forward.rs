@@ -8,8 +8,9 @@ use std::{
     ops::Range,
 };
 
-use super::{connected::Connected, trace::TraceId};
+use super::trace::TraceId;
 use crate::{
+    http::connected::Connected,
     model::{LoadBalancer, TlsFields, Version, XffMode},
     rules::{Redirect, RequestUri, RewriteError, Transforms, split_port, without_dot},
     wire::{
@@ -22,24 +23,24 @@ use crate::{
 
 /// Where the client reached the balancer.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Route<'a> {
+pub(crate) struct Route<'a> {
     /// Settings of the load balancer.
-    pub(super) load_balancer: &'a LoadBalancer,
+    pub(crate) load_balancer: &'a LoadBalancer,
     /// The listener's configured port.
-    pub(super) port: u16,
+    pub(crate) port: u16,
     /// Whether the client's connection is encrypted.
-    pub(super) secure: bool,
+    pub(crate) secure: bool,
     /// The client's connection.
-    pub(super) connected: &'a Connected,
+    pub(crate) connected: &'a Connected,
     /// What of its TLS the target is told.
-    pub(super) tls_fields: &'a TlsFields,
+    pub(crate) tls_fields: &'a TlsFields,
     /// What of an HTTP/1.1 request has come behind its head.
-    pub(super) body: &'a [u8],
+    pub(crate) body: &'a [u8],
 }
 
 /// Request target and authority as they are to be understood (RFC 9112, section 3.2).
 #[derive(Clone, Debug)]
-pub(super) struct Target<'a> {
+pub(crate) struct Target<'a> {
     /// Path and query, or `*`.
     path: Cow<'a, [u8]>,
     authority: Option<Cow<'a, [u8]>>,
@@ -52,7 +53,7 @@ impl<'a> Target<'a> {
     ///
     /// # Errors
     /// It has no form that can be forwarded.
-    pub(super) fn of(request: &Request<'a>) -> Result<Self, HeadError> {
+    pub(crate) fn of(request: &Request<'a>) -> Result<Self, HeadError> {
         let raw = request.target;
         if raw.starts_with(b"/") || (raw == b"*" && request.method == b"OPTIONS") {
             return Ok(Self::new(raw, request.host));
@@ -79,12 +80,12 @@ impl<'a> Target<'a> {
     }
 
     /// Host and port, where they are known.
-    pub(super) fn authority(&self) -> Option<&[u8]> {
+    pub(crate) fn authority(&self) -> Option<&[u8]> {
         self.authority.as_deref().filter(|authority| !authority.is_empty())
     }
 
     /// Path and query as they stand.
-    pub(super) fn path(&self) -> &[u8] {
+    pub(crate) fn path(&self) -> &[u8] {
         &self.path
     }
 
@@ -97,7 +98,7 @@ impl<'a> Target<'a> {
     }
 
     /// The URI in the parts that a redirect is made of.
-    pub(super) fn redirect(&self, redirect: &Redirect, route: &Route<'_>) -> Option<Vec<u8>> {
+    pub(crate) fn redirect(&self, redirect: &Redirect, route: &Route<'_>) -> Option<Vec<u8>> {
         let local = host_of(route.connected.local.ip());
         let host = self.authority().map_or(local.as_bytes(), |authority| split_port(authority).0);
         let whole = self.path_and_query();
@@ -116,7 +117,7 @@ impl<'a> Target<'a> {
     ///
     /// # Errors
     /// What came of it can be no part of a request.
-    pub(super) fn rewrite(mut self, transforms: &Transforms) -> Result<Self, RewriteError> {
+    pub(crate) fn rewrite(mut self, transforms: &Transforms) -> Result<Self, RewriteError> {
         if let Some(url) = &transforms.url {
             let rewritten = url.apply(&self.path_and_query())?;
             if let Some(path) = rewritten {
@@ -150,7 +151,7 @@ fn host_of(ip: IpAddr) -> String {
 }
 
 /// Appends the head for the target to `out`. Gives back where in it the value of X-Amzn-Trace-Id is.
-pub(super) fn head(
+pub(crate) fn head(
     request: &Request<'_>,
     target: &Target<'_>,
     route: &Route<'_>,
@@ -229,7 +230,7 @@ fn host(target: &Target<'_>, route: &Route<'_>, out: &mut Vec<u8>) {
 }
 
 /// Whether an authority names a port.
-pub(super) fn has_port(authority: &[u8]) -> bool {
+pub(crate) fn has_port(authority: &[u8]) -> bool {
     !split_port(authority).1.is_empty()
 }
 
@@ -276,7 +277,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        clock::UnixSeconds, http::trace::TraceIds, model::DesyncMode, wire::doubling::assert_linear,
+        clock::UnixSeconds, http::decide::trace::TraceIds, model::DesyncMode, wire::doubling::assert_linear,
     };
 
     fn forward(text: &str, edit: impl FnOnce(&mut LoadBalancer), port: u16) -> Result<String, HeadError> {

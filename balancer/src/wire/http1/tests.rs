@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use tokio::io::ReadBuf;
 
 use super::*;
+use crate::wire::{body::poll_move, chunked_body::can_begin_chunked};
 
 /// Gives its bytes in pieces; between them it is pending once.
 struct Pieces<'a> {
@@ -30,61 +31,70 @@ impl AsyncRead for Pieces<'_> {
     }
 }
 
+fn source<S>(stream: S, framing: Framing) -> Http1<S> {
+    let mut source = Http1::new(stream, Buffer::default());
+    source.expect(framing, None);
+    source
+}
+
+fn sink<S>(stream: S, head: &[u8], chunked: bool) -> Http1<S> {
+    let mut sink = Http1::new(stream, Buffer::default());
+    sink.begin(head.to_vec(), chunked);
+    sink
+}
+
 fn run(
     input: &[u8],
     piece: usize,
     framing: Framing,
-    delivery: Delivery,
-) -> Result<(Vec<u8>, usize), PumpError> {
+    chunked: bool,
+) -> Result<(Vec<u8>, usize), BodyError<io::Error>> {
     let mut cx = Context::from_waker(std::task::Waker::noop());
-    let mut source = Pieces { rest: input, piece, wait: false };
-    let mut buffer = Buffer::default();
-    let mut sink = Vec::new();
-    let mut pump = Pump::new(b"HEAD ".to_vec(), framing, delivery);
+    let mut source = source(Pieces { rest: input, piece, wait: false }, framing);
+    let mut sink = sink(Vec::new(), b"HEAD ", chunked);
     loop {
-        if let Poll::Ready(result) = pump.poll(&mut cx, &mut source, &mut buffer, &mut sink) {
-            return result.map(|()| (sink, buffer.len() + source.rest.len()));
+        if let Poll::Ready(result) = poll_move(&mut cx, &mut source, &mut sink) {
+            return result.map(|()| (sink.stream, source.buffer.len() + source.stream.rest.len()));
         }
     }
 }
 
 #[test]
 fn a_body_of_known_length_leaves_what_follows() {
-    let (out, left) = run(b"hello worldNEXT", 4, Framing::Length(11), Delivery::AsIs).expect("moves");
+    let (out, left) = run(b"hello worldNEXT", 4, Framing::Length(11), false).expect("moves");
     assert_eq!((out.as_slice(), left), (&b"HEAD hello world"[..], 4));
-    assert!(matches!(run(b"hell", 4, Framing::Length(11), Delivery::AsIs), Err(PumpError::Truncated)));
+    assert!(matches!(run(b"hell", 4, Framing::Length(11), false), Err(BodyError::Truncated)));
 }
 
 #[test]
 fn chunks_pass_as_they_are_with_clean_trailers() {
     let body = b"3\r\nabc\r\n0\r\nX-Sum: 9\r\nHost: evil\r\n\r\nGET";
     for piece in 1..body.len() {
-        let (out, left) = run(body, piece, Framing::Chunked, Delivery::AsIs).expect("moves");
+        let (out, left) = run(body, piece, Framing::Chunked, true).expect("moves");
         assert_eq!(out, b"HEAD 3\r\nabc\r\n0\r\nX-Sum: 9\r\n\r\n");
         assert_eq!(left, 3);
     }
     assert!(matches!(
-        run(b"3\r\nabc\r\n0\r\nX: 1\r\n", 5, Framing::Chunked, Delivery::AsIs),
-        Err(PumpError::Truncated)
+        run(b"3\r\nabc\r\n0\r\nX: 1\r\n", 5, Framing::Chunked, true),
+        Err(BodyError::Truncated)
     ));
-    assert!(matches!(run(b"z\r\n", 5, Framing::Chunked, Delivery::AsIs), Err(PumpError::Malformed)));
+    assert!(matches!(run(b"z\r\n", 5, Framing::Chunked, true), Err(BodyError::Malformed)));
 }
 
 #[test]
 fn chunks_can_be_unwrapped() {
     for piece in 1..12 {
         let (out, _) =
-            run(b"3\r\nabc\r\n2\r\nde\r\n0\r\nX: 1\r\n\r\n", piece, Framing::Chunked, Delivery::Unwrapped)
-                .expect("moves");
+            run(b"3\r\nabc\r\n2\r\nde\r\n0\r\nX: 1\r\n\r\n", piece, Framing::Chunked, false).expect("moves");
         assert_eq!(out, b"HEAD abcde");
     }
 }
 
 #[test]
 fn a_body_ended_by_closing_can_be_chunked() {
-    let (out, _) = run(b"abcdef", 3, Framing::UntilClose, Delivery::Chunked).expect("moves");
+    let (out, _) = run(b"abcdef", 3, Framing::UntilClose, true).expect("moves");
     assert_eq!(out, b"HEAD 3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n");
-    let (out, _) = run(b"abcdef", 3, Framing::UntilClose, Delivery::AsIs).expect("moves");
+    let (out, _) = run(b"abcdef", 3, Framing::UntilClose, false).expect("moves");
     assert_eq!(out, b"HEAD abcdef");
 }
 
@@ -114,16 +124,17 @@ fn head_and_body_go_out_in_one_write() {
         }
     }
     let mut cx = Context::from_waker(std::task::Waker::noop());
-    let mut buffer = Buffer::default();
     // Little is copied into one piece, much is not.
     for (length, writes) in [(5, (1, 10)), (10_000, (2, 10_005))] {
         let body = vec![b'x'; length];
         let mut early = body.as_slice();
+        let mut buffer = Buffer::default();
         assert!(buffer.poll_fill(&mut cx, &mut early, BUFFER_SIZE).is_ready());
-        let mut sink = Writes(Vec::new());
-        let mut pump = Pump::new(b"HEAD ".to_vec(), Framing::Length(length as u64), Delivery::AsIs);
-        assert!(pump.poll(&mut cx, &mut early, &mut buffer, &mut sink).is_ready());
-        assert_eq!((sink.0, buffer.len()), (vec![writes], 0));
+        let mut source = Http1::new(early, buffer);
+        source.expect(Framing::Length(length as u64), None);
+        let mut sink = sink(Writes(Vec::new()), b"HEAD ", false);
+        assert!(poll_move(&mut cx, &mut source, &mut sink).is_ready());
+        assert_eq!((sink.stream.0, source.buffer.len()), (vec![writes], 0));
     }
 }
 
@@ -142,14 +153,13 @@ fn a_sink_that_stops_holds_the_source() {
         }
     }
     let endless = vec![1_u8; 4 * BUFFER_SIZE];
-    let mut source: &[u8] = &endless;
-    let mut buffer = Buffer::default();
+    let mut source = source(endless.as_slice(), Framing::UntilClose);
+    let mut sink = sink(Full, b"", false);
     let mut cx = Context::from_waker(std::task::Waker::noop());
-    let mut pump = Pump::new(Vec::new(), Framing::UntilClose, Delivery::AsIs);
     for _ in 0..10 {
-        assert!(pump.poll(&mut cx, &mut source, &mut buffer, &mut Full).is_pending());
+        assert!(poll_move(&mut cx, &mut source, &mut sink).is_pending());
     }
-    assert_eq!(source.len(), 3 * BUFFER_SIZE, "one buffer and no more");
+    assert_eq!(source.stream.len(), 3 * BUFFER_SIZE, "one buffer and no more");
 }
 
 /// Takes `most` bytes a write, and before each it has to be asked twice.
@@ -180,19 +190,18 @@ impl AsyncWrite for Reluctant {
 #[test]
 fn what_waits_behind_a_blocked_write_needs_nothing_more_to_come() {
     let body = b"3\r\nabc\r\n2\r\nde\r\n0\r\nX: 1\r\n\r\n";
-    for (delivery, wanted) in [(Delivery::AsIs, &body[..]), (Delivery::Unwrapped, b"abcde")] {
+    for (chunked, wanted) in [(true, &body[..]), (false, b"abcde")] {
         for most in 1..body.len() {
             let mut cx = Context::from_waker(std::task::Waker::noop());
-            let mut source = Pieces { rest: body, piece: body.len(), wait: false };
-            let mut buffer = Buffer::default();
-            let mut sink = Reluctant { taken: Vec::new(), most, willing: false };
-            let mut pump = Pump::new(Vec::new(), Framing::Chunked, delivery);
+            let pieces = Pieces { rest: body, piece: body.len(), wait: false };
+            let mut source = source(pieces, Framing::Chunked);
+            let mut sink = sink(Reluctant { taken: Vec::new(), most, willing: false }, b"", chunked);
             let mut polls = 0;
-            while pump.poll(&mut cx, &mut source, &mut buffer, &mut sink).is_pending() {
+            while poll_move(&mut cx, &mut source, &mut sink).is_pending() {
                 polls += 1;
-                assert!(polls < 1000, "{most}: {:?}", String::from_utf8_lossy(&sink.taken));
+                assert!(polls < 1000, "{most}: {:?}", String::from_utf8_lossy(&sink.stream.taken));
             }
-            assert_eq!(sink.taken, wanted);
+            assert_eq!(sink.stream.taken, wanted);
         }
     }
 }
@@ -201,10 +210,9 @@ proptest! {
     #[test]
     fn pumping_garbage_never_panics(
         bytes in proptest::collection::vec(any::<u8>(), 0..200), piece in 1_usize..30,
-        unwrap in any::<bool>(),
+        chunked in any::<bool>(),
     ) {
-        let delivery = if unwrap { Delivery::Unwrapped } else { Delivery::AsIs };
-        let _ = run(&bytes, piece, Framing::Chunked, delivery);
+        let _ = run(&bytes, piece, Framing::Chunked, chunked);
     }
 
     #[test]
@@ -221,7 +229,7 @@ proptest! {
     ) {
         let bytes = parts.concat();
         let malformed =
-            matches!(run(&bytes, piece, Framing::Chunked, Delivery::AsIs), Err(PumpError::Malformed));
+            matches!(run(&bytes, piece, Framing::Chunked, true), Err(BodyError::Malformed));
         prop_assert_eq!(can_begin_chunked(&bytes), !malformed, "{:?}", bytes.escape_ascii().to_string());
     }
 }

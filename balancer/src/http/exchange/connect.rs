@@ -5,27 +5,27 @@ use std::time::Duration;
 
 use tokio_rustls::TlsConnector;
 
-use super::Context;
 use crate::{
+    counters::{Cause, Fault},
+    http::context::Context,
     id::Slot,
     kernel::Outstanding,
-    telemetry::counters::{Cause, Fault},
     upstream::{Connection, Destination},
     wire::deadline::{Interrupt, Watch},
 };
 
 /// Longest time that a TLS handshake with a target may take (ALB: troubleshooting, 504).
-pub(super) const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
+pub(crate) const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// A request in flight to a target, counted for as long as this lives.
 #[derive(Debug)]
-pub(super) struct InFlight {
+pub(crate) struct InFlight {
     outstanding: Outstanding,
     slot: Slot,
 }
 
 impl InFlight {
-    pub(super) fn begin(outstanding: &Outstanding, slot: Slot) -> Self {
+    pub(crate) fn begin(outstanding: &Outstanding, slot: Slot) -> Self {
         outstanding.begin(slot);
         Self { outstanding: outstanding.clone(), slot }
     }
@@ -38,7 +38,7 @@ impl Drop for InFlight {
 }
 
 /// An idle connection to the target; with `ask` one that the kernel says is alive.
-pub(super) fn pooled(context: &Context, destination: &Destination, ask: bool) -> Option<Connection> {
+pub(crate) fn pooled(context: &Context, destination: &Destination, ask: bool) -> Option<Connection> {
     let connection = context.pool.borrow_mut().take(destination, ask)?;
     context.counters.target_reuses.inc();
     Some(connection)
@@ -48,7 +48,7 @@ pub(super) fn pooled(context: &Context, destination: &Destination, ask: bool) ->
 ///
 /// # Errors
 /// There is none to be had.
-pub(super) async fn open(
+pub(crate) async fn open(
     context: &Context,
     watch: &Watch,
     timeout: Duration,
@@ -69,7 +69,7 @@ pub(super) async fn open(
 }
 
 /// What to shake hands with, when the destination has TLS.
-pub(super) fn connector(context: &Context, destination: &Destination) -> Option<TlsConnector> {
+pub(crate) fn connector(context: &Context, destination: &Destination) -> Option<TlsConnector> {
     let tls = destination.tls.as_ref()?;
     Some(context.tls_sessions.borrow_mut().connector(destination, tls))
 }
@@ -97,7 +97,7 @@ async fn secure(
 
 /// What the end of a wait for a target means; `timed_out`, where time ran out.
 #[cold]
-pub(super) fn of_interrupt(interrupt: Interrupt, timed_out: Cause) -> Fault {
+pub(crate) fn of_interrupt(interrupt: Interrupt, timed_out: Cause) -> Fault {
     Fault::from(match interrupt {
         Interrupt::TimedOut => timed_out,
         Interrupt::Cut => Cause::TargetDeregistered,

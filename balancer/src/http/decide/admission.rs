@@ -3,22 +3,17 @@
 
 use std::{borrow::Cow, net::SocketAddr};
 
-use super::{
-    entry::Entry,
-    forward::Route,
-    plan::{Refusal, Wishes},
-};
+use super::{forward::Route, refusal::Refusal, request_traits::RequestTraits};
 use crate::{
+    counters::{Cause, ListenerShard},
+    http::entry::Entry,
+    logs::quiet::Kind as LineKind,
     model::{Classification, DesyncMode, Version},
-    telemetry::{
-        counters::{Cause, ListenerShard},
-        quiet::Kind as LineKind,
-    },
     wire::{
+        chunked_body::can_begin_chunked,
         desync::{self, Reason},
         fields::{Kind, is_plain_name, list},
         head::{Framing, HeadError, Request},
-        pump::can_begin_chunked,
         upgrade::admitted,
     },
 };
@@ -30,21 +25,21 @@ const MOST_ADDRESSES: usize = 30;
 ///
 /// # Errors
 /// What the client is to be told instead.
-pub(super) fn admit(
+pub(crate) fn admit(
     shard: &ListenerShard,
     route: &Route<'_>,
     request: &mut Request<'_>,
     entry: &mut Entry,
-) -> Result<Wishes, Refusal> {
+) -> Result<RequestTraits, Refusal> {
     if request.upgrade.is_some() {
         admit_upgrade(route, request)?;
     }
-    let mut wishes = Wishes::of(request);
+    let mut traits = RequestTraits::of(request);
     if let Some(reason) = desync::of_request(request) {
         note(shard, entry, route.connected.peer, reason);
-        mitigate(route.load_balancer.desync_mitigation_mode, reason, &mut wishes)?;
+        mitigate(route.load_balancer.desync_mitigation_mode, reason, &mut traits)?;
     }
-    let refuse = |cause| Refusal::error(cause, wishes);
+    let refuse = |cause| Refusal::error(cause, traits);
     if matches!(request.method, b"TRACE" | b"CONNECT") {
         return Err(refuse(Cause::MethodNotAllowed));
     }
@@ -67,7 +62,7 @@ pub(super) fn admit(
             shard.forwarded_invalid_header_requests.inc();
         }
     }
-    Ok(wishes)
+    Ok(traits)
 }
 
 /// Leaves of the protocols that the client offers those that it may change to: within any other it would pass by the
@@ -89,15 +84,15 @@ fn admit_upgrade(route: &Route<'_>, request: &mut Request<'_>) -> Result<(), Ref
 ///
 /// # Errors
 /// It is refused, and the connection closed.
-fn mitigate(mode: DesyncMode, reason: Reason, wishes: &mut Wishes) -> Result<(), Refusal> {
+fn mitigate(mode: DesyncMode, reason: Reason, traits: &mut RequestTraits) -> Result<(), Refusal> {
     match (mode, reason.class()) {
         (DesyncMode::Monitor, _) | (DesyncMode::Defensive, Classification::Acceptable) => {}
         (DesyncMode::Defensive, Classification::Ambiguous) => {
-            (wishes.keep_alive, wishes.apart) = (false, true)
+            (traits.keep_alive, traits.isolated) = (false, true)
         }
         (DesyncMode::Defensive, Classification::Severe) | (DesyncMode::Strictest, _) => {
-            wishes.keep_alive = false;
-            return Err(Refusal::error(Cause::RequestNotCompliant, *wishes));
+            traits.keep_alive = false;
+            return Err(Refusal::error(Cause::RequestNotCompliant, *traits));
         }
     }
     Ok(())
@@ -122,7 +117,7 @@ fn tell(peer: SocketAddr, reason: Reason) {
 }
 
 /// A whole head that is none to go on with is refused in every mode, and counts as what it is.
-pub(super) fn unreadable(
+pub(crate) fn unreadable(
     shard: &ListenerShard,
     peer: SocketAddr,
     head: &[u8],

@@ -1,15 +1,15 @@
 //! The target of a request that is bound to none: asks the algorithm of its group.
 
-use super::Context;
 use crate::{
     balance::{is_too_busy, least_outstanding, round_robin},
+    http::context::Context,
     model::Algorithm,
     target_group::GroupView,
 };
 
 /// One of the targets of `group` that may get a request and are not in `excluded`, which is in order, if there is
 /// one.
-pub(super) fn pick(context: &Context, group: &GroupView, turn: u32, excluded: &[usize]) -> Option<usize> {
+pub(crate) fn pick(context: &Context, group: &GroupView, turn: u32, excluded: &[usize]) -> Option<usize> {
     match (group.settings.algorithm, &group.slow_start, &group.weights) {
         (Algorithm::RoundRobin, Some(slow_start), _) => {
             slow_start.pick(&group.routable, turn, context.clock.instant(), excluded)
@@ -33,7 +33,7 @@ pub(super) fn pick(context: &Context, group: &GroupView, turn: u32, excluded: &[
 /// Where a request of a session goes whose target `home` is too busy to take it: the target with least load. None:
 /// it is not too busy, or there is no bound, or nowhere else to go. The table of loads is looked at only where there
 /// is a bound.
-pub(super) fn spill(context: &Context, group: &GroupView, home: usize) -> Option<usize> {
+pub(crate) fn spill(context: &Context, group: &GroupView, home: usize) -> Option<usize> {
     let percent = group.settings.stickiness.as_ref()?.extras.load_factor?;
     let outstanding = context.tables.outstanding.view();
     let load =

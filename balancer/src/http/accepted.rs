@@ -1,0 +1,104 @@
+//! A client's connection before anybody knows which version of HTTP it speaks. Must not know: requests.
+
+use std::{net::SocketAddr, rc::Rc, sync::Arc};
+
+use super::{
+    connected::{Connected, Shown},
+    context::{Context, Taken},
+};
+use crate::{
+    model::MutualAuthentication,
+    snapshot::{ListenerId, ListenerView},
+    tls::ClientCertificate,
+    wire::{
+        buffer::Buffer,
+        client_stream::ClientStream,
+        deadline::{Watch, Watched},
+    },
+};
+
+/// A connection as accepted.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The connection, past its handshake.
+    pub stream: ClientStream,
+    /// The client.
+    pub peer: SocketAddr,
+    /// The listener that accepted it.
+    pub listener: ListenerId,
+    /// The certificate that the client was shown.
+    pub certificate: Option<Arc<str>>,
+    /// The certificate that the client has shown.
+    pub identity: Option<ClientCertificate>,
+    /// What it was asked for.
+    pub asked: Option<MutualAuthentication>,
+}
+
+/// A connection that is served.
+#[derive(Debug)]
+pub(super) struct ClientConnection {
+    /// The byte stream.
+    pub(super) stream: ClientStream,
+    /// What was read of it already.
+    pub(super) buffer: Buffer,
+    /// What all its requests have in common.
+    pub(super) connected: Rc<Connected>,
+    /// The snapshot that the listener is of.
+    pub(super) snapshot: Rc<Taken>,
+    /// The listener that accepted it.
+    pub(super) listener: Arc<ListenerView>,
+    /// Its deadlines.
+    pub(super) watched: Watched,
+    /// When it was accepted, by the worker's clock.
+    pub(super) born_millis: u64,
+    /// Whether the time for the first head runs already.
+    pub(super) armed: bool,
+}
+
+impl ClientConnection {
+    /// None: its listener is gone, or the client.
+    pub(super) fn new(context: &Context, accepted: Accepted) -> Option<Self> {
+        let snapshot = context.snapshot();
+        let listener = Arc::clone(snapshot.listener(accepted.listener)?);
+        let local = accepted.stream.socket().local_addr().ok()?;
+        accepted.stream.socket().set_nodelay(true).ok()?;
+        let connected = Connected::new(
+            &accepted.stream,
+            accepted.peer,
+            local,
+            accepted.certificate,
+            Shown { identity: accepted.identity, asked: accepted.asked },
+        );
+        let watched = context.watches.register();
+        watched.watch().set_listener(accepted.listener.0);
+        watched.watch().set_ipv6(connected.is_ipv6());
+        Some(Self {
+            stream: accepted.stream,
+            buffer: Buffer::default(),
+            connected: Rc::new(connected),
+            snapshot,
+            listener,
+            watched,
+            born_millis: context.clock.millis(),
+            armed: false,
+        })
+    }
+
+    pub(super) fn watch(&self) -> &Rc<Watch> {
+        self.watched.watch()
+    }
+}
+
+/// Whether a connection of `listener`, accepted at `born_millis`, may serve another request: its age allows it (ALB: client
+/// keep-alive duration), its listener is there and asks for nothing else, and the process is not ending.
+pub(super) fn may_stay(
+    context: &Context,
+    listener: &ListenerView,
+    connected: &Connected,
+    born_millis: u64,
+) -> bool {
+    let age = context.clock.millis().saturating_sub(born_millis);
+    u128::from(age) < listener.load_balancer.client_keep_alive.as_millis()
+        && !context.draining.get()
+        && context.snapshot().listener(listener.id).is_some_and(|now| connected.suits(now))
+}

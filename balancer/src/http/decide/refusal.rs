@@ -1,0 +1,77 @@
+//! Why a request goes nowhere: the answer of the balancer's own, and what is told of it.
+//! Must not know: how it is sent.
+
+use super::request_traits::RequestTraits;
+use crate::{
+    counters::{Cause, Fault},
+    logs::quiet::Kind,
+    response::answer::Answer,
+    target_group::GroupView,
+    wire::head::HeadError,
+};
+
+/// Why there is no plan.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    /// The answer.
+    pub(crate) answer: Answer,
+    /// What is known of the request: without it the connection is closed.
+    pub(crate) traits: Option<RequestTraits>,
+}
+
+impl Refusal {
+    /// The page of an error.
+    pub(crate) fn error(cause: Cause, traits: RequestTraits) -> Self {
+        Self { answer: Answer::error(cause), traits: Some(traits) }
+    }
+}
+
+/// Why the head of a request is refused.
+pub(crate) fn cause_of(error: HeadError) -> Cause {
+    match error {
+        HeadError::TooLarge | HeadError::TooManyFields => Cause::RequestHeadTooLarge,
+        HeadError::LineTooLong => Cause::RequestLineTooLong,
+        HeadError::Version => Cause::HttpVersionUnknown,
+        HeadError::TransferCoding => Cause::TransferCodingUnknown,
+        _ => Cause::RequestInvalid,
+    }
+}
+
+impl From<HeadError> for Refusal {
+    fn from(error: HeadError) -> Self {
+        Self { answer: Answer::error(cause_of(error)), traits: None }
+    }
+}
+
+/// Tells of a group that no target of takes a request: of a target that fails one the target's own line tells.
+#[cold]
+pub(crate) fn tell_refusal(group: &GroupView, cause: Cause) {
+    if !matches!(cause, Cause::NoTarget | Cause::StickyTargetUnhealthy) {
+        return;
+    }
+    let fault = Fault::from(cause);
+    if !group.runtime.refused.set(cause.as_str(), fault.to_string().into()) {
+        return Kind::NoTarget.leave_out();
+    }
+    if Kind::NoTarget.admits() {
+        tracing::warn!(
+            target_group = %group.settings.name,
+            cause = cause.as_str(),
+            "a request was answered 503: {fault}"
+        );
+    }
+}
+
+/// The same of an action none of whose groups takes clients.
+#[cold]
+pub(crate) fn tell_refusal_by_weight(listener: &str) {
+    let cause = Cause::NoTargetGroup;
+    if Kind::NoTarget.admits() {
+        tracing::warn!(
+            listener,
+            cause = cause.as_str(),
+            "a request was answered 503: {}",
+            Fault::from(cause)
+        );
+    }
+}

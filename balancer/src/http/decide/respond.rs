@@ -1,0 +1,88 @@
+//! The response side of a plan: what the head of a target's response is given on its way to the client, and what is
+//! counted of it. Must not know: which version of HTTP carries it.
+
+use super::{
+    plan::{GroupChoice, Plan},
+    session_moves::count_session,
+};
+use crate::{
+    clock::monotonic_now,
+    http::context::Context,
+    model::{HeaderEdits, ResponseHead},
+    rules::Act,
+    stickiness::{Answered, Renewal},
+    target_group::{GroupView, TargetState, TargetView},
+};
+
+impl Plan {
+    /// What the head of the target's response is given on its way to the client. Counts the response.
+    pub(crate) fn respond(
+        &self,
+        context: &Context,
+        response: &ResponseHead<'_>,
+        secure: bool,
+    ) -> HeaderEdits {
+        let mut edits = HeaderEdits::new();
+        let (Some(group), Some(target)) = (self.group(), self.target()) else { return edits };
+        self.keep_group(context, response, secure, &mut edits);
+        if let (Some(decision), Some(sticky)) = (&self.decision, &group.stickiness) {
+            let (sessions, now) = (&context.sessions, context.clock.unix());
+            // Being busy for a moment is no reason to move a session.
+            let home = decision.target.filter(|_| self.spilled).and_then(|home| group.targets.get(home));
+            let home = home.unwrap_or(target);
+            let nonce = u16::try_from(context.random.borrow_mut().draw() >> 48).unwrap_or_default();
+            let answered = Answered { by: target.id, home: home.id, nonce };
+            let renewal = sticky.respond(decision, answered, response, secure, sessions, now, &mut edits);
+            if let Renewal::Bound(bound) = renewal {
+                let bound = if bound == home.id { home } else { target };
+                count_session(group, bound, decision, (now, self.client));
+            }
+        }
+        self.count_response(context, group, target, response.status);
+        edits
+    }
+
+    fn count_response(&self, context: &Context, group: &GroupView, target: &TargetView, status: u16) {
+        let class = usize::from(status / 100).saturating_sub(1);
+        if let Some(counter) = context.target_shard(target).and_then(|shard| shard.responses.get(class)) {
+            counter.inc();
+        }
+        let Some(shard) = context.group_shard(group) else { return };
+        if let Some(counter) = shard.answers.responses.get(class) {
+            counter.inc();
+        }
+        if let Some(sent) = self.sent.get() {
+            shard.answers.response_time.observe(monotonic_now().saturating_duration_since(sent));
+        }
+    }
+
+    /// Binds the client to the group that answered, where the action says so.
+    fn keep_group(
+        &self,
+        context: &Context,
+        response: &ResponseHead<'_>,
+        secure: bool,
+        edits: &mut HeaderEdits,
+    ) {
+        let Some(GroupChoice { listener, action, place, decision }) = &self.group_choice else { return };
+        let act = self.snapshot.listener(*listener).and_then(|listener| listener.rules.act(*action));
+        if let Some(Act::Forward(forward)) = act
+            && let Some(cookie) = forward.cookie()
+        {
+            cookie.respond(decision, *place, response, secure, context.clock.unix(), edits);
+        }
+    }
+
+    /// Counts a request that is sent to a target that is not healthy for want of healthy ones.
+    pub(crate) fn count_sending(&self, context: &Context) {
+        self.sent.set(Some(monotonic_now()));
+        let (Some(group), Some(target)) = (self.group(), self.target()) else { return };
+        if let Some(shard) = context.target_shard(target) {
+            shard.requests.inc();
+        }
+        let healthy = matches!(target.state, TargetState::Healthy | TargetState::Unavailable);
+        if let (Some(shard), true) = (context.group_shard(group), group.failing_open && !healthy) {
+            shard.routing.unhealthy_routing_requests.inc();
+        }
+    }
+}

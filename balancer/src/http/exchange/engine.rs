@@ -1,0 +1,91 @@
+//! Tries targets until one takes the request. Must not know: what moves then.
+
+use std::rc::Rc;
+
+use super::{
+    connect::InFlight,
+    failure::{Failure, Retry},
+    retries::Retries,
+    sides::{ClientSide, TargetSide},
+    transfer::{Transfer, Upload},
+};
+use crate::{counters::Cause, http::decide::plan::Plan, wire::body::Source as _};
+
+/// Carries the request out.
+pub(crate) async fn exchange<C: ClientSide>(client: &mut C, plan: &mut Plan) -> C::After {
+    let mut retries = Retries::default();
+    loop {
+        let failure = match client.attempt(plan, retries.is_fresh()).await {
+            Ok(after) => return after,
+            Err(failure) => failure,
+        };
+        if goes_on(client, plan, &mut retries, &failure) {
+            continue;
+        }
+        if failure.is_of_gone() {
+            client.state_mut().client_gone(failure.fault.cause);
+            return C::OVER;
+        }
+        return client.answer_error(plan, failure.fault.cause).await;
+    }
+}
+
+/// Takes note of a failure. Whether the request is tried again.
+#[cold]
+fn goes_on<C: ClientSide>(client: &C, plan: &mut Plan, retries: &mut Retries, failure: &Failure) -> bool {
+    if failure.is_of_gone() {
+        return false;
+    }
+    let state = client.state();
+    let is_told = failure.is_of_target();
+    if is_told {
+        plan.target_failed(&state.context, &failure.fault);
+    }
+    let most = state.listener.load_balancer.connect_timeout;
+    if retries.goes_on(failure, &state.context, plan, most) {
+        state.context.counters.retries.inc();
+        return true;
+    }
+    if !is_told && failure.retry != Retry::Never {
+        plan.target_failed(&state.context, &failure.fault);
+    }
+    plan.count_failure(&state.context, failure.fault.cause);
+    false
+}
+
+/// Tries the target that the plan names.
+pub(crate) async fn attempt<C: ClientSide, T: TargetSide<C>>(
+    client: &mut C,
+    plan: &mut Plan,
+    fresh: bool,
+) -> Result<C::After, Failure> {
+    let context = Rc::clone(&client.state().context);
+    let (Some(target), Some(destination)) = (plan.target(), plan.destination()) else {
+        return Err(Cause::NoTarget.into());
+    };
+    let state = client.state_mut();
+    state.entry.target(&target.endpoint);
+    state.watch().set_registration(Some(target.registration));
+    let _in_flight = InFlight::begin(&context.tables.outstanding, destination.slot);
+    let mut target = T::reach(client, plan, &destination, fresh).await?;
+    client.state().arm_idle();
+    if plan.request.expects_continue && !client.invite(plan).await {
+        return Err(Failure::gone(false));
+    }
+    target.send(client, plan, &destination)?;
+    plan.count_sending(&context);
+    client.state_mut().entry.sent();
+    let mut transfer = Transfer { client, target: &mut target, plan, upload: Upload::Moving };
+    let moved = transfer.run().await;
+    let uploaded = transfer.upload == Upload::Done;
+    client.settle_received();
+    let is_whole = uploaded && matches!(moved, Ok(true));
+    target.finish(client, plan, &destination, is_whole);
+    match moved {
+        Ok(true) => Ok(client.after(uploaded)),
+        Ok(false) => Ok(C::OVER),
+        // What was taken of the body is not there for another target.
+        Err(failure) if client.body().has_begun() => Err(failure.fault.into()),
+        Err(failure) => Err(failure),
+    }
+}

@@ -1,0 +1,161 @@
+//! A target of HTTP/1.1: on a connection kept or a new one. Must not know: which version of HTTP the client speaks.
+
+use std::{
+    rc::Rc,
+    task::{Context as TaskContext, Poll},
+};
+
+use super::{
+    connect::{open, pooled},
+    failure::{Failure, Retry, of_read, of_response},
+    sides::{ClientSide, TargetSide, unless_gone},
+};
+use crate::{
+    counters::{Cause, Fault},
+    http::decide::plan::Plan,
+    upstream::{Connection, Destination},
+    wire::{
+        authentication::is_challenge,
+        body::Source as _,
+        buffer::{BUFFER_SIZE, Buffer},
+        chunked_body::has_bare_line_end,
+        head::{Framing, MAX_RESPONSE_HEAD, Response},
+        head_in_pieces::HeadInPieces,
+        http1::Http1,
+    },
+};
+
+/// One request on a connection to a target.
+#[derive(Debug)]
+pub(crate) struct Http1Target {
+    http1: Http1<Connection>,
+    pieces: HeadInPieces,
+    /// Whether the connection was kept.
+    reused: bool,
+    /// Whether nobody else may use it.
+    private: bool,
+    /// Whether the request can be sent once more where nothing came back.
+    repeatable: bool,
+    /// Whether a byte came back.
+    heard: bool,
+    /// Whether the target keeps the connection.
+    keep_alive: bool,
+}
+
+/// A new connection. In a box, as that is seldom, so that requests do not carry its room.
+#[cold]
+async fn connect<C: ClientSide>(client: &mut C, destination: &Destination) -> Result<Connection, Failure> {
+    let state = client.state();
+    let (context, watch) = (Rc::clone(&state.context), Rc::clone(state.watch()));
+    let timeout = state.listener.load_balancer.connect_timeout;
+    match unless_gone(client, open(&context, &watch, timeout, destination)).await {
+        None => Err(Failure::gone(client.body().is_read())),
+        Some(connected) => connected.map_err(|fault| Failure { fault, retry: Retry::Elsewhere }),
+    }
+}
+
+impl<C: ClientSide> TargetSide<C> for Http1Target {
+    type Body = Http1<Connection>;
+
+    async fn reach(
+        client: &mut C,
+        plan: &Plan,
+        destination: &Destination,
+        fresh: bool,
+    ) -> Result<Self, Failure> {
+        let repeatable = plan.request.is_repeatable();
+        let bound = client.bound(destination, !repeatable).filter(|_| !fresh);
+        let private = bound.is_some() || plan.request.authenticates;
+        let context = &client.state().context;
+        let kept = bound.or_else(|| if fresh { None } else { pooled(context, destination, !repeatable) });
+        let reused = kept.is_some();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => Box::pin(connect(client, destination)).await?,
+        };
+        let http1 = Http1::new(connection, Buffer::default());
+        let pieces = HeadInPieces::default();
+        Ok(Self { http1, pieces, reused, private, repeatable, heard: false, keep_alive: false })
+    }
+
+    fn send(&mut self, client: &C, plan: &mut Plan, _: &Destination) -> Result<(), Failure> {
+        self.http1.buffer = client.state().context.buffers.take();
+        self.http1.begin(std::mem::take(&mut plan.head), plan.request.framing == Framing::Chunked);
+        Ok(())
+    }
+
+    fn body(&mut self) -> &mut Http1<Connection> {
+        &mut self.http1
+    }
+
+    fn poll_heard(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
+        let limit = MAX_RESPONSE_HEAD + BUFFER_SIZE;
+        match self.http1.buffer.poll_fill(cx, &mut self.http1.stream, limit) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(1..)) => {
+                self.heard = true;
+                Poll::Ready(Ok(()))
+            }
+            // The connection is over (RFC 9110, section 9.2.2; RFC 9112, section 9.3.1).
+            Poll::Ready(ended) => {
+                let fault = Fault::of_ended(ended.err().as_ref(), !self.http1.buffer.is_empty());
+                let harmless = self.repeatable && !self.heard;
+                let retry = if harmless { Retry::Ended { reused: self.reused } } else { Retry::Never };
+                Poll::Ready(Err(Failure { fault, retry }))
+            }
+        }
+    }
+
+    fn take_head<R>(
+        &mut self,
+        plan: &Plan,
+        look: impl FnOnce(&Response<'_>) -> Result<R, Failure>,
+    ) -> Result<Option<R>, Failure> {
+        let bytes = self.http1.buffer.bytes();
+        if !self.pieces.is_worth_parsing(bytes) {
+            return Ok(None);
+        }
+        let (looked, length, framing) = {
+            let parsed = Response::parse(bytes, plan.request.to_head);
+            let response = match &parsed {
+                Ok(Some(response)) => response,
+                Ok(None) => {
+                    self.pieces.are_not_all(bytes.len());
+                    return Ok(None);
+                }
+                Err(error) => return Err(of_response(*error)),
+            };
+            if has_bare_line_end(response, bytes) {
+                return Err(Cause::TargetLineEndInvalid.into());
+            }
+            let looked = look(response)?;
+            self.keep_alive = response.keep_alive;
+            // Who shares this client's connection would share its identity.
+            self.private |= is_challenge(response);
+            (looked, response.length, response.framing)
+        };
+        self.http1.buffer.consume(length);
+        self.http1.expect(framing, None);
+        self.pieces = HeadInPieces::default();
+        Ok(Some(looked))
+    }
+
+    fn body_failed(error: std::io::Error) -> Failure {
+        of_read(&error).into()
+    }
+
+    fn finish(self, client: &mut C, plan: &mut Plan, destination: &Destination, is_whole: bool) {
+        let Self { mut http1, private, keep_alive, .. } = self;
+        let context = &client.state().context;
+        plan.head = http1.take_memory();
+        let is_clean = http1.buffer.is_empty();
+        context.buffers.give(http1.buffer);
+        if is_whole && is_clean && keep_alive && !plan.request.isolated && !context.draining.get() {
+            if private {
+                client.bind(destination, http1.stream);
+            } else {
+                context.pool.borrow_mut().give(destination, http1.stream, context.clock.millis());
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What is held while a request is under way, whichever version of HTTP its client speaks. Must not know: its bytes.
+
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    clock::monotonic_now,
+    counters::{Cause, ListenerShard},
+    http::{context::Context, entry::Entry},
+    snapshot::ListenerView,
+    wire::deadline::{Watch, Watched},
+};
+
+/// State of the request that is under way; with HTTP/1.1 of all requests of a connection, one after the other.
+#[derive(Debug)]
+pub(crate) struct RequestState {
+    /// The worker's.
+    pub(crate) context: Rc<Context>,
+    /// The listener that it came by.
+    pub(crate) listener: Arc<ListenerView>,
+    /// Whether its connection is encrypted.
+    pub(crate) secure: bool,
+    /// Its entry in the access log.
+    pub(crate) entry: Entry,
+    /// When it began; nothing once it is a tunnel.
+    pub(crate) began: Option<Instant>,
+    /// Its deadlines.
+    pub(crate) watched: Watched,
+}
+
+impl RequestState {
+    pub(crate) fn watch(&self) -> &Rc<Watch> {
+        self.watched.watch()
+    }
+
+    /// Waits may last for `span` from now.
+    pub(crate) fn arm(&self, span: Duration) {
+        self.watch().arm(self.context.clock.millis(), span);
+    }
+
+    /// Waits may last for the idle timeout from now.
+    pub(crate) fn arm_idle(&self) {
+        self.arm(self.listener.load_balancer.idle_timeout);
+    }
+
+    /// This worker's shard of the listener's figures.
+    pub(crate) fn shard(&self) -> &ListenerShard {
+        self.context.listener_shard(&self.listener)
+    }
+
+    /// The client is gone, by `cause`, before it had an answer.
+    #[cold]
+    pub(crate) fn client_gone(&mut self, cause: Cause) {
+        self.entry.client_gone(cause);
+        self.shard().own(cause);
+    }
+
+    /// The request is over.
+    pub(crate) fn end(&mut self) {
+        self.entry = Entry::default();
+        if let Some(began) = self.began.take() {
+            self.shard().request_duration.observe(monotonic_now().saturating_duration_since(began));
+        }
+    }
+}

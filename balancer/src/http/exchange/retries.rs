@@ -1,0 +1,170 @@
+//! Whether a request that failed is tried again, and where: bounds on what one request can cost its targets.
+//! Must not know: what is sent.
+
+use std::time::Duration;
+
+use super::failure::{Failure, Retry};
+use crate::{
+    counters::Cause,
+    http::{
+        context::Context,
+        decide::{plan::Plan, tried::Reach},
+    },
+};
+
+/// Most targets that a request is turned away from in search of one that takes it, but for those that refuse it at once.
+const MOST_UNREACHABLE: u32 = 32;
+
+/// Connecting is given up when this many targets did not answer in time.
+const MOST_TIMEOUTS: u32 = 3;
+
+/// Connections kept, in a row, that may turn out to be at their end.
+const MOST_STALE: u32 = 3;
+
+/// How a target did not take a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turned {
+    /// At once: there is not even a connection.
+    Refused,
+    /// After all of its time.
+    TimedOut,
+    /// Otherwise.
+    Away,
+}
+
+/// How a target that could not be had by `cause` turned the request away.
+#[cold]
+fn turned_by(cause: Cause) -> Turned {
+    if cause.is_timeout() || cause == Cause::TargetBusy {
+        Turned::TimedOut
+    } else if cause.is_refusal() {
+        Turned::Refused
+    } else {
+        Turned::Away
+    }
+}
+
+/// What has come of trying a request so far.
+#[derive(Debug, Default)]
+pub(super) struct Retries {
+    turns: u32,
+    /// Those of `turns` that took more than a refusal takes.
+    costly: u32,
+    timeouts: u32,
+    stale: u32,
+    /// When the first target did not take it; of those that took all of their time the last.
+    since: Option<u64>,
+    /// Place of the first target that was lost after it was sent the request.
+    lost: Option<usize>,
+}
+
+impl Retries {
+    /// Whether only a new connection will do: one that was kept could turn out dead as well.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.lost.is_some()
+    }
+
+    /// The request failed at the target of `plan`. Whether it goes once more, which `plan` then says where. `most` is how
+    /// long a target may be connected to.
+    #[cold]
+    pub(super) fn goes_on(
+        &mut self,
+        failure: &Failure,
+        context: &Context,
+        plan: &mut Plan,
+        most: Duration,
+    ) -> bool {
+        let now = context.clock.millis();
+        match failure.retry {
+            Retry::Never => false,
+            Retry::Elsewhere => {
+                let reach = self.turn(turned_by(failure.fault.cause), now, most);
+                plan.turn_elsewhere(context, reach)
+            }
+            Retry::Unseen => {
+                self.may_refresh() || {
+                    let reach = self.turn(Turned::Away, now, most);
+                    plan.turn_elsewhere(context, reach)
+                }
+            }
+            // A connection that was kept may have been at its end by itself, and the same target gets another chance; of
+            // shared ones one after the other can be. A new one was not, and another target gets the request, unless one was
+            // lost before: who sends what targets die of brings down two at most.
+            Retry::Ended { reused } => {
+                let place = plan.place();
+                let lost_elsewhere = self.lost.is_some_and(|lost| lost != place);
+                self.lost.get_or_insert(place);
+                (reused && self.may_refresh())
+                    || (!lost_elsewhere && plan.turn_elsewhere(context, Reach::Any))
+            }
+        }
+    }
+
+    /// A target did not take the request, which it cannot have seen: whether another may be tried. The search lasts no
+    /// longer than `most`, besides targets that take all of their time.
+    fn turn(&mut self, how: Turned, now_millis: u64, most: Duration) -> Reach {
+        self.turns += 1;
+        self.costly += u32::from(how != Turned::Refused);
+        self.timeouts += u32::from(how == Turned::TimedOut);
+        self.stale = 0;
+        // One that took its time leaves the others theirs.
+        let since = self.since.filter(|_| how != Turned::TimedOut).unwrap_or(now_millis);
+        self.since = Some(since);
+        let is_late = u128::from(now_millis.saturating_sub(since)) >= most.as_millis() && since != now_millis;
+        if self.costly >= MOST_UNREACHABLE || self.timeouts >= MOST_TIMEOUTS || is_late {
+            Reach::Nowhere
+        } else if self.turns < MOST_UNREACHABLE {
+            Reach::Any
+        } else {
+            Reach::Promising
+        }
+    }
+
+    /// A connection kept was at its end: whether another to the same target may be tried.
+    fn may_refresh(&mut self) -> bool {
+        self.stale += 1;
+        self.stale <= MOST_STALE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOST: Duration = Duration::from_secs(10);
+
+    fn turns(how: Turned) -> Vec<Reach> {
+        let mut retries = Retries::default();
+        (0..100).map(|_| retries.turn(how, 5, MOST)).collect()
+    }
+
+    #[test]
+    fn each_kind_has_its_bound() {
+        let any = |turns: &[Reach]| turns.iter().filter(|reach| **reach == Reach::Any).count();
+        let away = turns(Turned::Away);
+        assert_eq!((any(&away), away[31]), (31, Reach::Nowhere));
+        let timed_out = turns(Turned::TimedOut);
+        assert_eq!((any(&timed_out), timed_out[2]), (2, Reach::Nowhere));
+        let refused = turns(Turned::Refused);
+        assert_eq!((any(&refused), refused[31], refused[99]), (31, Reach::Promising, Reach::Promising));
+        let mut retries = Retries::default();
+        assert_eq!((0..100).filter(|_| retries.may_refresh()).count(), 3);
+        assert_eq!(retries.turn(Turned::Away, 5, MOST), Reach::Any);
+        assert!(retries.may_refresh(), "another has not been tried so often");
+    }
+
+    #[test]
+    fn a_search_ends_with_its_time() {
+        let mut retries = Retries::default();
+        assert_eq!(retries.turn(Turned::Refused, 1_000, MOST), Reach::Any);
+        assert_eq!(retries.turn(Turned::Refused, 10_999, MOST), Reach::Any);
+        assert_eq!(retries.turn(Turned::Refused, 11_000, MOST), Reach::Nowhere);
+        let mut retries = Retries::default();
+        assert_eq!(retries.turn(Turned::TimedOut, 10_000, MOST), Reach::Any);
+        assert_eq!(retries.turn(Turned::TimedOut, 20_000, MOST), Reach::Any);
+        assert_eq!(retries.turn(Turned::Refused, 29_999, MOST), Reach::Any);
+        assert_eq!(retries.turn(Turned::Refused, 30_000, MOST), Reach::Nowhere);
+        // Nobody is given up before another was tried.
+        assert_eq!(Retries::default().turn(Turned::Refused, 7, Duration::ZERO), Reach::Any);
+    }
+}

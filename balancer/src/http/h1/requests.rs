@@ -1,0 +1,216 @@
+//! The requests of one HTTP/1.1 connection, one after the other: reads heads, has each request carried out, and ends the
+//! connection in a way that lets the client read what it was sent.
+
+use std::{future::poll_fn, rc::Rc, sync::Arc, task::Poll, time::Duration};
+
+use tokio::io::AsyncWriteExt as _;
+
+use super::client::{After, Client};
+use crate::{
+    clock::monotonic_now,
+    counters::Cause,
+    http::{
+        accepted::ClientConnection,
+        context::Context,
+        decide::{
+            forward::Route,
+            plan::Plan,
+            refusal::{Refusal, cause_of},
+        },
+        entry::Entry,
+        exchange::exchange,
+    },
+    response::answer::Answer,
+    wire::{
+        buffer::BUFFER_SIZE,
+        deadline::Interrupt,
+        head::{Framing, HeadError, HeadScanner, MAX_REQUEST_HEAD},
+        http1::Http1,
+    },
+};
+
+/// How long a connection that was ended after an answer may still send, so that the answer is not lost
+/// (RFC 9112, section 9.6), and how much.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1 << 20;
+
+/// What reading a head came to.
+enum Reading {
+    Head(usize),
+    Nothing,
+    Refused(Cause),
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(context: Rc<Context>, connection: ClientConnection) {
+    let mut client = Client::new(Rc::clone(&context), connection);
+    client.run().await;
+    context.buffers.give(std::mem::take(&mut client.http1.buffer));
+}
+
+impl Client {
+    async fn run(&mut self) {
+        loop {
+            let length = match self.read_head().await {
+                Reading::Head(length) => length,
+                Reading::Nothing => {
+                    self.state.entry.forget();
+                    return;
+                }
+                Reading::Refused(cause) => {
+                    self.count_received(self.http1.buffer.len() as u64);
+                    self.answer(&Answer::error(cause), false, false).await;
+                    self.state.end();
+                    return self.linger().await;
+                }
+            };
+            let snapshot = self.state.context.snapshot();
+            if let Some(listener) = snapshot.listener(self.state.listener.id) {
+                self.state.listener = Arc::clone(listener);
+                self.snapshot = snapshot;
+            }
+            // Who has not shown what is asked for now has to come again.
+            if !self.connected.suits(&self.state.listener) {
+                return;
+            }
+            let after = match self.plan(length) {
+                Ok(plan) => self.carry_out(plan).await,
+                Err(refusal) => self.refuse(refusal).await,
+            };
+            self.state.watch().set_registration(None);
+            self.state.end();
+            match after {
+                After::Reuse => {}
+                After::Close => return self.linger().await,
+                After::Gone => return,
+            }
+        }
+    }
+
+    fn plan(&mut self, length: usize) -> Result<Plan, Refusal> {
+        let (bytes, body) = self.http1.buffer.bytes().split_at_checked(length).unwrap_or_default();
+        let route = Route {
+            load_balancer: &self.state.listener.load_balancer,
+            port: self.state.listener.port,
+            secure: self.state.secure,
+            connected: &self.connected,
+            tls_fields: &self.state.listener.tls_fields,
+            body,
+        };
+        let memory = std::mem::take(&mut self.memory);
+        let snapshot = Rc::clone(&self.snapshot);
+        let plan = Plan::make(
+            &self.state.context,
+            snapshot,
+            &self.state.listener,
+            &route,
+            bytes,
+            memory,
+            &mut self.state.entry,
+        );
+        self.http1.buffer.consume(length);
+        self.count_received(length as u64);
+        plan
+    }
+
+    async fn carry_out(&mut self, mut plan: Plan) -> After {
+        self.http1.start(plan.request.framing, &self.state.listener.trailers);
+        if !self.bound.is_empty() {
+            plan.prefer(|slot| self.bound.is_to(slot));
+        }
+        let after = exchange(self, &mut plan).await;
+        self.memory = plan.head;
+        after
+    }
+
+    async fn refuse(&mut self, refusal: Refusal) -> After {
+        let keep = refusal.traits.is_some_and(|traits| traits.keep_alive && traits.framing == Framing::Empty);
+        let to_head = refusal.traits.is_some_and(|traits| traits.to_head);
+        self.answer(&refusal.answer, keep && self.may_stay(), to_head).await
+    }
+
+    /// Reads until a whole head is buffered.
+    async fn read_head(&mut self) -> Reading {
+        let mut scanner = HeadScanner::default();
+        let mut begun = false;
+        let watch = Rc::clone(self.state.watch());
+        if !std::mem::take(&mut self.armed) {
+            self.state.arm_idle();
+        }
+        if self.http1.buffer.is_empty() {
+            if !self.may_stay() && self.state.context.clock.millis() > self.born_millis {
+                return Reading::Nothing;
+            }
+            self.state.context.buffers.give(std::mem::take(&mut self.http1.buffer));
+            watch.set_idle(true);
+            let readable = watch.within(poll_fn(|cx| self.http1.stream.poll_read_ready(cx))).await;
+            if !matches!(readable, Ok(Ok(()))) {
+                return Reading::Nothing;
+            }
+            self.http1.buffer = self.state.context.buffers.take();
+        }
+        loop {
+            self.skip_empty_lines();
+            // Readiness can be announced in error: idle is who has sent nothing.
+            watch.set_idle(self.http1.buffer.is_empty());
+            if !self.http1.buffer.is_empty() && !std::mem::replace(&mut begun, true) {
+                self.begin_entry();
+            }
+            match scanner.find_end(self.http1.buffer.bytes()) {
+                Ok(Some(length)) => return Reading::Head(length),
+                Ok(None) => {}
+                // What a lone CR begins is not known yet.
+                Err(HeadError::Malformed) if self.http1.buffer.bytes() == b"\r" => {}
+                Err(error) => return Reading::Refused(cause_of(error)),
+            }
+            let Http1 { buffer, stream, .. } = &mut self.http1;
+            let limit = MAX_REQUEST_HEAD + BUFFER_SIZE;
+            match watch.within(poll_fn(|cx| buffer.poll_fill(cx, stream, limit))).await {
+                Ok(Ok(1..)) => {}
+                Ok(_) => return Reading::Nothing,
+                Err(Interrupt::TimedOut) if !self.http1.buffer.is_empty() => {
+                    return Reading::Refused(Cause::RequestTimedOut);
+                }
+                Err(_) => return Reading::Nothing,
+            }
+        }
+    }
+
+    /// A request begins, which is logged as the configuration of now has it.
+    fn begin_entry(&mut self) {
+        let snapshot = self.state.context.snapshot();
+        let listener = snapshot.listener(self.state.listener.id).unwrap_or(&self.state.listener);
+        self.state.began = Some(monotonic_now());
+        self.state.entry = Entry::begin(&self.state.context, listener, &self.connected);
+    }
+
+    /// Empty lines before a request line are ignored (RFC 9112, section 2.2).
+    fn skip_empty_lines(&mut self) {
+        while self.http1.buffer.bytes().starts_with(b"\r\n") {
+            self.http1.buffer.consume(2);
+        }
+    }
+
+    /// Says that nothing more comes, and reads what the client still sends, so that closing does not
+    /// destroy the answer on its way.
+    async fn linger(&mut self) {
+        self.state.arm(LINGER);
+        let watch = Rc::clone(self.state.watch());
+        if !matches!(watch.within(self.http1.stream.shutdown()).await, Ok(Ok(()))) {
+            return;
+        }
+        let Http1 { buffer, stream, .. } = &mut self.http1;
+        let mut read = 0;
+        let drain = poll_fn(|cx| {
+            loop {
+                buffer.consume(usize::MAX);
+                match buffer.poll_fill(cx, stream, BUFFER_SIZE) {
+                    Poll::Ready(Ok(n @ 1..)) if read < LINGER_BYTES => read += n,
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        });
+        let _ = watch.within(drain).await;
+    }
+}

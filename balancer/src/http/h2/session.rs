@@ -1,0 +1,144 @@
+//! What the requests of one HTTP/2 connection share. Must not know: frames, what is done with a request.
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    counters::{Gauge, Holder, ListenerRuntime, ListenerShard, Raised},
+    http::{
+        accepted::may_stay,
+        connected::Connected,
+        context::{Context, Taken},
+    },
+    logs::quiet::Kind,
+    snapshot::ListenerView,
+    wire::{deadline::Watch, meter::Meter, screen::Paths},
+};
+
+/// How long a connection that is told to end may take once nothing is under way.
+pub(super) const LINGER: Duration = Duration::from_secs(2);
+
+/// What the requests of a connection share.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) context: Rc<Context>,
+    pub(super) connected: Rc<Connected>,
+    pub(super) secure: bool,
+    /// The figures of the listener that the connection began at: what is open is counted there to its end.
+    pub(super) runtime: Arc<ListenerRuntime>,
+    /// The listener, and the snapshot it is of: what the one names by number is in the other.
+    pub(super) view: RefCell<(Rc<Taken>, Arc<ListenerView>)>,
+    pub(super) watch: Rc<Watch>,
+    pub(super) meter: Rc<Meter>,
+    pub(super) paths: Rc<Paths>,
+    pub(super) born_millis: u64,
+    pub(super) open: Cell<u32>,
+    pub(super) ending: Cell<bool>,
+}
+
+impl Session {
+    /// Counts what has gone over the wire.
+    pub(super) fn count(&self, meter: &Meter) {
+        let watch = &self.watch;
+        watch.received().add(meter.take_received());
+        watch.sent().add(meter.take_sent());
+        let (received, sent) = (watch.received().settle(None), watch.sent().settle(None));
+        self.figures(|shard| {
+            shard.bytes_received.add(received);
+            shard.bytes_sent.add(sent);
+            if self.connected.is_ipv6() {
+                shard.ipv6_bytes.add(received + sent);
+            }
+        });
+    }
+
+    /// Tells of a client that has violated HTTP/2, which ends its connection.
+    #[cold]
+    pub(super) fn tell(&self, how: &dyn fmt::Display) {
+        if Kind::ClientHttp2.admits() {
+            let (listener, client) = (&self.view.borrow().1, self.connected.peer);
+            tracing::info!(listener = listener.name, %client, "a client violated HTTP/2: {how}");
+        }
+    }
+
+    /// Counts into this worker's shard of the listener's figures.
+    pub(super) fn figures(&self, count: impl FnOnce(&ListenerShard)) {
+        count(self.context.listener_shard(&self.view.borrow().1));
+    }
+
+    /// Without a request under way the connection may be idle for as long as any; PING does not change that
+    /// (ALB: idle timeout). Requests keep time for themselves.
+    pub(super) fn arm(&self) {
+        let span = match (self.open.get(), self.ending.get()) {
+            (1.., _) => Duration::MAX,
+            (0, true) => LINGER,
+            (0, false) => self.view.borrow().1.load_balancer.idle_timeout,
+        };
+        self.watch.arm(self.context.clock.millis(), span);
+    }
+
+    /// Lets `shut_down` say so once: what is under way is finished, nothing more is taken.
+    pub(super) fn end(&self, shut_down: impl FnOnce()) {
+        if !self.ending.replace(true) {
+            shut_down();
+            // It is told once.
+            self.watch.set_idle(false);
+            self.arm();
+        }
+    }
+
+    /// As for HTTP/1.1: whether another request may follow.
+    pub(super) fn may_stay(&self) -> bool {
+        may_stay(&self.context, &self.view.borrow().1, &self.connected, self.born_millis)
+    }
+
+    /// Serves from the snapshot of now on, unless the listener is gone from it.
+    pub(super) fn look_again(&self) {
+        let snapshot = self.context.snapshot();
+        let id = self.view.borrow().1.id;
+        if let Some(listener) = snapshot.listener(id).map(Arc::clone) {
+            *self.view.borrow_mut() = (snapshot, listener);
+        }
+    }
+
+    pub(super) fn view(&self) -> (Rc<Taken>, Arc<ListenerView>) {
+        let (snapshot, listener) = &*self.view.borrow();
+        (Rc::clone(snapshot), Arc::clone(listener))
+    }
+}
+
+/// A request under way, counted for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Open(Raised<Stream>);
+
+/// Leads to the gauge of requests over HTTP/2.
+#[derive(Debug)]
+struct Stream(Rc<Session>);
+
+impl Holder for Stream {
+    fn gauge(&self) -> &Gauge {
+        &self.0.runtime.shard(self.0.context.worker).http2_streams_active
+    }
+}
+
+impl Open {
+    pub(super) fn begin(session: &Rc<Session>) -> Self {
+        session.open.set(session.open.get() + 1);
+        session.runtime.shard(session.context.worker).http2_streams_opened.inc();
+        session.arm();
+        Self(Raised::new(Stream(Rc::clone(session))))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let Stream(session) = &*self.0;
+        session.open.set(session.open.get().saturating_sub(1));
+        session.arm();
+    }
+}

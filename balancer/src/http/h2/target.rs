@@ -1,0 +1,142 @@
+//! A target of HTTP/2: on a place of a connection that requests share. Must not know: how places are found.
+
+use std::{
+    pin::Pin,
+    rc::Rc,
+    task::{Context as TaskContext, Poll, ready},
+};
+
+use h2::{Reason, RecvStream, client::ResponseFuture};
+
+use super::{body::Http2, client::Client, fault, head, lease::Leasing};
+use crate::{
+    counters::Cause,
+    http::{
+        decide::plan::Plan,
+        exchange::{Failure, Retry, TLS_HANDSHAKE, TargetSide, of_response},
+    },
+    upstream::{
+        Destination,
+        multiplex::{Lease, Patience},
+    },
+    wire::head::{Framing, Response},
+};
+
+/// What has come of a response.
+#[derive(Debug)]
+enum Heard {
+    Interim(http::Response<()>),
+    Final(http::Response<RecvStream>),
+}
+
+/// One request on one stream.
+#[derive(Debug)]
+pub(super) struct Http2Target {
+    lease: Lease,
+    response: Option<ResponseFuture>,
+    http2: Http2,
+    heard: Option<Heard>,
+    /// Whether the request can be sent once more where nothing came back.
+    repeatable: bool,
+}
+
+impl Http2Target {
+    #[cold]
+    fn failed(&self, error: &h2::Error) -> Failure {
+        let fault = fault::of_head(error);
+        let retry = if error.is_reset() && error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM)
+        {
+            // The target refused the request without looking at it (RFC 9113, section 8.7).
+            Retry::Elsewhere
+        } else if error.is_go_away() && error.is_remote() {
+            // Requests that the target's GOAWAY (RFC 9113, section 6.8) counts as seen go on until they are answered or
+            // the connection ends.
+            self.lease.retire();
+            Retry::Unseen
+        } else if self.repeatable && (error.is_io() || error.is_go_away()) {
+            self.lease.retire();
+            Retry::Ended { reused: self.lease.reused }
+        } else {
+            Retry::Never
+        };
+        Failure { fault, retry }
+    }
+}
+
+impl TargetSide<Client> for Http2Target {
+    type Body = Http2;
+
+    async fn reach(
+        client: &mut Client,
+        plan: &Plan,
+        destination: &Destination,
+        _: bool,
+    ) -> Result<Self, Failure> {
+        let context = Rc::clone(&client.state.context);
+        let watch = Rc::clone(client.state.watch());
+        let connect = client.state.listener.load_balancer.connect_timeout;
+        let patience = Patience { connect, handshake: TLS_HANDSHAKE };
+        let leasing = Leasing { context: &context, watch: &watch, patience, destination };
+        let lease = leasing.lease(client).await?;
+        let repeatable = plan.request.is_repeatable();
+        Ok(Self { lease, response: None, http2: Http2::default(), heard: None, repeatable })
+    }
+
+    fn send(&mut self, _: &Client, plan: &mut Plan, destination: &Destination) -> Result<(), Failure> {
+        let request = head::request_of(&plan.head, destination.tls.is_some()).ok_or(Cause::RequestInvalid)?;
+        let bodiless = plan.request.framing == Framing::Empty;
+        let Ok((response, outgoing)) = self.lease.sender.send_request(request, bodiless) else {
+            // The target let the connection end; nothing was sent.
+            self.lease.retire();
+            return Err(Failure { fault: Cause::TargetHttp2Ended.into(), retry: Retry::Unseen });
+        };
+        (self.response, self.http2.outgoing) = (Some(response), Some(outgoing));
+        Ok(())
+    }
+
+    fn body(&mut self) -> &mut Http2 {
+        &mut self.http2
+    }
+
+    fn poll_heard(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
+        let Some(response) = &mut self.response else { return Poll::Pending };
+        if let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
+            self.heard = Some(Heard::Interim(interim));
+            return Poll::Ready(Ok(()));
+        }
+        match ready!(Pin::new(response).poll(cx)) {
+            Ok(response) => self.heard = Some(Heard::Final(response)),
+            Err(error) => return Poll::Ready(Err(self.failed(&error))),
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn take_head<R>(
+        &mut self,
+        _: &Plan,
+        look: impl FnOnce(&Response<'_>) -> Result<R, Failure>,
+    ) -> Result<Option<R>, Failure> {
+        let (head, body) = match self.heard.take() {
+            None => return Ok(None),
+            Some(Heard::Interim(interim)) => (interim, None),
+            Some(Heard::Final(response)) => {
+                let (parts, body) = response.into_parts();
+                (http::Response::from_parts(parts, ()), Some(body))
+            }
+        };
+        let bodiless = body.as_ref().is_none_or(RecvStream::is_end_stream);
+        let looked = look(&head::response_view(&head, bodiless).map_err(of_response)?)?;
+        if let Some(body) = body {
+            self.http2.expect(body, bodiless);
+        }
+        Ok(Some(looked))
+    }
+
+    fn body_failed(error: h2::Error) -> Failure {
+        fault::of_body(&error).into()
+    }
+
+    fn finish(self, client: &mut Client, _: &mut Plan, _: &Destination, _: bool) {
+        self.lease.touch(client.state.context.clock.millis());
+    }
+}

@@ -4,6 +4,7 @@
 
 use std::{
     panic::Location,
+    slice::SliceIndex,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -17,6 +18,29 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 pub fn note(what: &'static str) {
     debug_assert!(false, "internal error: {what}");
     count_and_tell(what, Location::caller());
+}
+
+/// A part of bytes, or of other things in a row, that is in them by what was found before: a place found in them, a length
+/// that was written. Where it is not, that is an internal error, and the part is empty.
+pub trait Part<T> {
+    /// The part at `range`.
+    fn part(&self, range: impl SliceIndex<[T], Output = [T]>) -> &[T];
+}
+
+impl<T> Part<T> for [T] {
+    #[inline(always)]
+    #[track_caller]
+    fn part(&self, range: impl SliceIndex<[T], Output = [T]>) -> &[T] {
+        self.get(range).unwrap_or_else(|| none())
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn none<'s, T>() -> &'s [T] {
+    note("a part is in what it is of");
+    &[]
 }
 
 /// How many there were since the start of the process.
@@ -42,6 +66,19 @@ mod tests {
         let before = count();
         count_and_tell("a test counts one", Location::caller());
         assert!(count() > before);
+    }
+
+    #[test]
+    fn a_part_is_what_the_range_says() {
+        let bytes = *b"abc";
+        assert_eq!((bytes.part(1..), bytes.part(3..), bytes.part(..=0)), (&b"bc"[..], &b""[..], &b"a"[..]));
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "internal error: a part is in what it is of")]
+    fn a_part_that_is_not_there_is_an_internal_error() {
+        let _ = b"abc".part(4..);
     }
 
     #[test]

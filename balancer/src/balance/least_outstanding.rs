@@ -5,6 +5,8 @@
 //! Counting the ties takes a second look at the candidates; loads that other workers change in between
 //! make the pick at worst one that was least a moment ago.
 
+use crate::internal_errors::Part as _;
+
 /// How many loads are read before they are compared: reading and comparing apart lets both run without a branch.
 const BLOCK: usize = 128;
 
@@ -61,7 +63,7 @@ fn survey(candidates: &[u32], weigh: impl Fn(&u32) -> u32) -> (u32, u32) {
         for (weight, candidate) in weights.iter_mut().zip(block) {
             *weight = weigh(candidate);
         }
-        let weights = weights.get(..block.len()).unwrap_or_default();
+        let weights = weights.part(..block.len());
         let here = weights.iter().copied().fold(BARRED, u32::min);
         if here <= least {
             let count: u32 = weights.iter().map(|&weight| u32::from(weight == here)).sum();

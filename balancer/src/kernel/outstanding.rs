@@ -14,7 +14,7 @@ use std::{
 use balancer_common::{GENERATIONS, LIVE_GENERATIONS, MAX_SLOTS, OUTSTANDING_WORDS};
 
 use super::{Words, file_lock::FileLock, truncation};
-use crate::id::Slot;
+use crate::{id::Slot, internal_errors::Part as _};
 
 /// Slots, and words of one generation's row.
 pub(super) const SLOTS: usize = MAX_SLOTS as usize;
@@ -136,7 +136,7 @@ impl OutstandingView<'_> {
 /// The words of generation `row`.
 #[inline]
 pub(super) fn row_of(words: &Words, row: usize) -> &[AtomicU64] {
-    words.get(row * SLOTS..(row + 1) * SLOTS).unwrap_or_default()
+    words.part(row * SLOTS..(row + 1) * SLOTS)
 }
 
 /// Makes the row count, or not.

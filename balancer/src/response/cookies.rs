@@ -10,6 +10,7 @@ use std::cell::RefCell;
 pub use self::cache_guard::keep_private;
 use crate::{
     clock::{UnixSeconds, imf_date},
+    internal_errors::Part as _,
     model::{CookieAttributes, EditOp, HeaderEdits},
 };
 
@@ -127,11 +128,11 @@ impl CookieEnd {
     }
 
     fn date(&self) -> &[u8] {
-        self.text.get(..EXPIRES_LEN).unwrap_or_default()
+        self.text.part(..EXPIRES_LEN)
     }
 
     fn with_age(&self) -> &[u8] {
-        self.text.get(..self.len).unwrap_or_default()
+        self.text.part(..self.len)
     }
 }
 

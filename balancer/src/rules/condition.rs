@@ -9,7 +9,10 @@ use super::{
     pattern::{Case, Pattern, Wildcard, is_matchable},
     probe::{Ends, Probe},
 };
-use crate::model::{Condition, IpRange, RequestHead, TextPattern};
+use crate::{
+    internal_errors::Part as _,
+    model::{Condition, IpRange, RequestHead, TextPattern},
+};
 
 /// What conditions look at, taken out of the request once.
 #[derive(Debug)]
@@ -140,7 +143,7 @@ impl Parameter {
         query.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).any(|pair| {
             let equals = memchr::memchr(b'=', pair);
             let (key, value) = match equals.and_then(|equals| pair.split_at_checked(equals)) {
-                Some((key, value)) => (key, value.get(1..).unwrap_or_default()),
+                Some((key, value)) => (key, value.part(1..)),
                 None => (pair, &[][..]),
             };
             match &self.key {

@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use crate::internal_errors::Part as _;
+
 /// The parts of a request target (RFC 9112, section 3.2) that rules look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Parts<'a> {
@@ -17,7 +19,7 @@ impl<'a> Parts<'a> {
     pub(super) fn of(target: &'a [u8]) -> Self {
         let (authority, rest) = match memchr::memmem::find(target, b"://") {
             Some(place) if !target.starts_with(b"/") => {
-                let rest = target.get(place + 3..).unwrap_or_default();
+                let rest = target.part(place + 3..);
                 let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
                 let (authority, rest) = rest.split_at_checked(end.unwrap_or(rest.len())).unwrap_or_default();
                 (Some(authority), rest)
@@ -26,7 +28,7 @@ impl<'a> Parts<'a> {
         };
         let rest = memchr::memchr(b'#', rest).and_then(|end| rest.get(..end)).unwrap_or(rest);
         let (path, query) = match memchr::memchr(b'?', rest) {
-            Some(mark) => (rest.get(..mark).unwrap_or_default(), rest.get(mark + 1..).unwrap_or_default()),
+            Some(mark) => (rest.part(..mark), rest.part(mark + 1..)),
             None => (rest, &[][..]),
         };
         Self { authority, path: if path.is_empty() { b"/" } else { path }, query }

@@ -4,7 +4,10 @@
 use regex::bytes::{Captures, Regex};
 
 use super::pattern::{Case, regex};
-use crate::model::{self, Rewrite};
+use crate::{
+    internal_errors::Part as _,
+    model::{self, Rewrite},
+};
 
 /// Longest result, in bytes: that of a request line (ALB: quotas).
 const MAX_RESULT: usize = 16 * 1024;
@@ -60,9 +63,9 @@ impl Rewriter {
         let Some(captures) = self.regex.captures(text) else { return Ok(None) };
         let Some(whole) = captures.get(0) else { return Ok(None) };
         let mut out = Vec::with_capacity(text.len());
-        out.extend_from_slice(text.get(..whole.start()).unwrap_or_default());
+        out.extend_from_slice(text.part(..whole.start()));
         self.expand(&captures, &mut out)?;
-        out.extend_from_slice(text.get(whole.end()..).unwrap_or_default());
+        out.extend_from_slice(text.part(whole.end()..));
         if out.len() > MAX_RESULT { Err(RewriteError) } else { Ok(Some(out)) }
     }
 
@@ -100,7 +103,7 @@ fn pieces(replacement: &str) -> Vec<Piece> {
             pieces.push(Piece::Text(std::mem::take(&mut text)));
         }
         pieces.push(Piece::Group(digits.fold(0, |group, digit| group * 10 + usize::from(digit - b'0'))));
-        rest = after.get(count..).unwrap_or_default();
+        rest = after.part(count..);
     }
     if !text.is_empty() {
         pieces.push(Piece::Text(text));

@@ -4,7 +4,7 @@
 use arrayvec::ArrayVec;
 
 use super::{cookie_date, cookie_scan::trim_value, mix::mix};
-use crate::{clock::UnixSeconds, model::ResponseHead};
+use crate::{clock::UnixSeconds, internal_errors::Part as _, model::ResponseHead};
 
 /// For how many places (a domain and a path) one response sets a cookie of one name, at most: what it says of others
 /// before these is passed over.
@@ -37,10 +37,10 @@ impl PathMark {
                 .unwrap_or_default(),
         };
         let end = memchr::memchr2(b'?', b'#', path).unwrap_or(path.len());
-        let path = path.get(..end).unwrap_or_default();
+        let path = path.part(..end);
         match memchr::memrchr(b'/', path) {
             None | Some(0) => Self::new(b"/"),
-            Some(last) => Self::new(path.get(..last).unwrap_or_default()),
+            Some(last) => Self::new(path.part(..last)),
         }
     }
 }

@@ -26,6 +26,7 @@ use super::keyring::{Key, Keyring};
 use crate::{
     clock::UnixSeconds,
     id::{KeyId, TargetId},
+    internal_errors::Part as _,
 };
 
 /// Without a nonce.
@@ -336,7 +337,7 @@ impl Scratch {
 
     fn filled(&self) -> &[u8] {
         let all = if self.far.is_empty() { &self.near[..] } else { &self.far };
-        all.get(..self.len).unwrap_or_default()
+        all.part(..self.len)
     }
 
     fn extend(&mut self, more: &[u8]) {
@@ -347,7 +348,7 @@ impl Scratch {
                 self.len = end;
                 return;
             }
-            self.far.extend_from_slice(self.near.get(..self.len).unwrap_or_default());
+            self.far.extend_from_slice(self.near.part(..self.len));
         }
         self.far.extend_from_slice(more);
         self.len = end;

@@ -9,6 +9,8 @@ use std::{
 
 use tokio::io::{AsyncRead, ReadBuf};
 
+use crate::internal_errors::Part as _;
+
 /// What a buffer holds before it grows: a whole 32 K response head (ALB: quotas) or one read of a body.
 pub const BUFFER_SIZE: usize = 32 * 1024;
 
@@ -27,7 +29,7 @@ impl Buffer {
     /// The bytes read and not consumed yet.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.data.get(self.start..self.end).unwrap_or_default()
+        self.data.part(self.start..self.end)
     }
 
     /// How many bytes are waiting.

@@ -7,6 +7,7 @@ use super::{
     fields::{Kind, kind, list},
     head::{Fields, MAX_FIELDS},
 };
+use crate::internal_errors::Part as _;
 
 /// Up to so many names are looked for by going through all fields.
 const FEW: usize = 4;
@@ -66,7 +67,7 @@ impl Nominated {
         for name in names(fields) {
             let wanted = Key::of(name);
             let first = ordered.partition_point(|(key, _)| *key < wanted);
-            let alike = ordered.get(first..).unwrap_or_default().iter().take_while(|(key, _)| *key == wanted);
+            let alike = ordered.part(first..).iter().take_while(|(key, _)| *key == wanted);
             for (_, place) in alike {
                 // Fields of one name are named together.
                 if nominated.has(*place) {

@@ -17,7 +17,10 @@ pub use self::{
     scanner::HeadScanner,
 };
 use super::{authority::is_authority, fields::Kind, trailers::may_travel};
-use crate::model::{HeaderField, RequestHead, ResponseHead, Version};
+use crate::{
+    internal_errors::Part as _,
+    model::{HeaderField, RequestHead, ResponseHead, Version},
+};
 
 /// Longest request line, and longest field line (ALB: quotas, 16 K each).
 pub const MAX_LINE: usize = 16 * 1024;
@@ -287,7 +290,7 @@ impl<'a> Response<'a> {
         if length > MAX_RESPONSE_HEAD {
             return Err(HeadError::TooLarge);
         }
-        let head = bytes.get(..length).unwrap_or_default();
+        let head = bytes.part(..length);
         if !are_line_ends_whole(head, &parsed) {
             return Err(HeadError::LineEnd);
         }

@@ -4,6 +4,7 @@
 use memchr::memchr_iter;
 
 use super::head::MAX_RESPONSE_HEAD;
+use crate::internal_errors::Part as _;
 
 /// Below so many bytes reading again costs nothing worth counting, and what is no HTTP shows at once.
 const SMALL: usize = 512;
@@ -36,7 +37,7 @@ impl HeadInPieces {
         // The line before the empty one may have ended with what was there.
         let from = self.searched.saturating_sub(2);
         self.searched = bytes.len();
-        let new = bytes.get(from..).unwrap_or_default();
+        let new = bytes.part(from..);
         let ended = memchr_iter(b'\n', new)
             .any(|end| matches!(new.get(end + 1..), Some([b'\n', ..] | [b'\r', b'\n', ..])));
         ended || bytes.len() < SMALL || bytes.len() >= 2 * self.read_at || bytes.len() > MAX_RESPONSE_HEAD

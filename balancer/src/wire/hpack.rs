@@ -13,6 +13,8 @@ use self::{
     table::{Entry, Table},
 };
 
+use crate::internal_errors::Part as _;
+
 /// What a block is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
@@ -55,13 +57,13 @@ impl Rewriting<'_> {
     /// The block up to `start`, for what differs from there on.
     fn out(&mut self, start: usize) -> &mut Vec<u8> {
         let block = self.block;
-        self.out.get_or_insert_with(|| block.get(..start).unwrap_or_default().to_vec())
+        self.out.get_or_insert_with(|| block.part(..start).to_vec())
     }
 
     /// The field from `start` to `end` stands as it is.
     fn keep(&mut self, start: usize, end: usize) {
         if let Some(out) = &mut self.out {
-            out.extend_from_slice(self.block.get(start..end).unwrap_or_default());
+            out.extend_from_slice(self.block.part(start..end));
         }
     }
 }
@@ -154,12 +156,12 @@ impl Blocks {
             let (name_length, value_length) = if enters { (name_length, value_length) } else { (1, 0) };
             field::write_anew(rewriting.out(start), mode & 0x50, name_length, value_length)?;
         } else if !is_sound {
-            let head = block.get(start..value_start).unwrap_or_default();
+            let head = block.part(start..value_start);
             let out = rewriting.out(start);
             out.extend_from_slice(head);
             field::write_filler(out, b'x', value_length);
         } else if let Some(path) = &entry.path {
-            let head = block.get(start..value_start).unwrap_or_default();
+            let head = block.part(start..value_start);
             let out = rewriting.out(start);
             out.extend_from_slice(head);
             field::write_filler(out, b'/', path.len());

@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use super::buffer::Buffer;
+use crate::internal_errors::Part as _;
 
 /// What every client sends first (RFC 9113, section 3.4).
 pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -158,17 +159,17 @@ impl Place {
             if self.preface < PREFACE.len() {
                 let step = bytes.len().min(PREFACE.len() - self.preface);
                 self.preface += step;
-                bytes = bytes.get(step..).unwrap_or_default();
+                bytes = bytes.part(step..);
             } else if self.payload > 0 {
                 let step = bytes.len().min(self.payload);
                 self.payload -= step;
-                bytes = bytes.get(step..).unwrap_or_default();
+                bytes = bytes.part(step..);
             } else {
                 if let Some(byte) = self.head.get_mut(self.have) {
                     *byte = *first;
                 }
                 self.have += 1;
-                bytes = bytes.get(1..).unwrap_or_default();
+                bytes = bytes.part(1..);
                 if self.have == FRAME_HEAD {
                     self.have = 0;
                     self.begin(meter);
@@ -233,13 +234,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
             ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
         } else {
             let length = this.before.len().min(buf.remaining());
-            buf.put_slice(this.before.bytes().get(..length).unwrap_or_default());
+            buf.put_slice(this.before.bytes().part(..length));
             this.before.consume(length);
             if this.before.is_empty() {
                 this.before = Buffer::default();
             }
         }
-        let read = buf.filled().get(start..).unwrap_or_default();
+        let read = buf.filled().part(start..);
         this.meter.received.set(this.meter.received.get() + read.len() as u64);
         this.place.walk(read, &this.meter);
         Poll::Ready(Ok(()))

@@ -17,6 +17,7 @@ use super::{
     hpack::{Blocks, Section},
     meter::PREFACE,
 };
+use crate::internal_errors::Part as _;
 
 const FRAME_HEAD: usize = 9;
 /// Largest payload that the engine takes (RFC 9113, section 6.5.2).
@@ -97,7 +98,7 @@ impl Frame {
 
     fn write(self, payload: &[u8], out: &mut Vec<u8>) {
         let length = u32::try_from(payload.len()).unwrap_or_default().to_be_bytes();
-        out.extend_from_slice(length.get(1..).unwrap_or_default());
+        out.extend_from_slice(length.part(1..));
         out.extend_from_slice(&[self.kind, self.flags]);
         out.extend_from_slice(&self.stream.to_be_bytes());
         out.extend_from_slice(payload);
@@ -176,7 +177,7 @@ impl Screen {
         let mut block = fragment.to_vec();
         let mut end = end;
         for _ in 0..MOST_CONTINUATIONS {
-            let rest = bytes.get(end..).unwrap_or_default();
+            let rest = bytes.part(end..);
             let Some(frame) = Frame::read(rest) else { return Front::Part };
             if frame.kind != CONTINUATION || frame.stream != head.stream || frame.length > MOST_PAYLOAD {
                 return Front::Fatal;
@@ -310,7 +311,7 @@ impl<S> Screened<S> {
     fn pass(&mut self, bytes: &[u8]) -> usize {
         let mut sound = 0;
         loop {
-            let rest = bytes.get(sound..).unwrap_or_default();
+            let rest = bytes.part(sound..);
             if rest.is_empty() || self.screen.is_over {
                 return bytes.len();
             }
@@ -323,7 +324,7 @@ impl<S> Screened<S> {
                 Front::Fatal => self.screen.is_over = true,
                 Front::Instead(length, instead) => {
                     self.out.extend(instead);
-                    self.digest(rest.get(length..).unwrap_or_default());
+                    self.digest(rest.part(length..));
                     return sound;
                 }
             }
@@ -337,7 +338,7 @@ impl<S> Screened<S> {
             let front = if self.screen.is_over { Front::Fatal } else { self.screen.front(bytes) };
             let length = match front {
                 Front::Sound(length) => {
-                    self.out.extend_from_slice(bytes.get(..length).unwrap_or_default());
+                    self.out.extend_from_slice(bytes.part(..length));
                     length
                 }
                 Front::Instead(length, instead) => {
@@ -350,14 +351,14 @@ impl<S> Screened<S> {
                     return self.out.extend_from_slice(bytes);
                 }
             };
-            bytes = bytes.get(length..).unwrap_or_default();
+            bytes = bytes.part(length..);
         }
     }
 
     fn hand_on(&mut self, buf: &mut ReadBuf<'_>) {
-        let waiting = self.out.get(self.handed..).unwrap_or_default();
+        let waiting = self.out.part(self.handed..);
         let length = waiting.len().min(buf.remaining());
-        buf.put_slice(waiting.get(..length).unwrap_or_default());
+        buf.put_slice(waiting.part(..length));
         self.handed += length;
         if self.handed == self.out.len() {
             (self.out, self.handed) = (Vec::new(), 0);
@@ -402,7 +403,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Screened<S> {
             }
             let start = buf.filled().len();
             ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-            let came = buf.filled().get(start..).unwrap_or_default();
+            let came = buf.filled().part(start..);
             if came.is_empty() {
                 return Poll::Ready(Ok(()));
             }

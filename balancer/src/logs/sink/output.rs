@@ -11,6 +11,7 @@ use std::{
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use crate::{
+    internal_errors::Part as _,
     model::LogDestination,
     safe_file::{self, Owner},
 };
@@ -86,7 +87,7 @@ impl Output {
             };
             match written {
                 Ok(0) => return Err((io::ErrorKind::WriteZero.into(), bytes.len())),
-                Ok(length) => bytes = bytes.get(length..).unwrap_or_default(),
+                Ok(length) => bytes = bytes.part(length..),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Standard output may have come from somebody who does not want to wait.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(RETRY),

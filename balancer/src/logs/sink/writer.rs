@@ -15,7 +15,7 @@ use super::{
     output::Output,
     queue::{Chunk, Order, QUEUE, Written},
 };
-use crate::clock::monotonic_now;
+use crate::{clock::monotonic_now, internal_errors::Part as _};
 
 /// Between two looks at the queues, when there was something and when there was nothing. With the tick at which
 /// workers hand over what they have, a line is in its file within a quarter of a second.
@@ -99,7 +99,7 @@ impl Writer {
             Err((error, left)) => {
                 self.tell(&error);
                 let rest = chunk.bytes.len().saturating_sub(left);
-                memchr_iter(b'\n', chunk.bytes.get(rest..).unwrap_or_default()).count() as u64
+                memchr_iter(b'\n', chunk.bytes.part(rest..)).count() as u64
             }
         };
         self.written.lines.fetch_add(chunk.lines.saturating_sub(lost), Relaxed);

@@ -5,12 +5,12 @@ use super::{
     Reason,
     analysis::{Parts, Verdict},
 };
-use crate::wire::head::is_token_byte;
+use crate::{internal_errors::Part as _, wire::head::is_token_byte};
 
 /// The line at the front, without its end, and what follows; nothing follows a line that has no end.
 pub(super) fn next_line<'a>(bytes: &'a [u8], verdict: &mut Verdict) -> (&'a [u8], Option<&'a [u8]>) {
     let (line, rest) = match memchr::memchr(b'\n', bytes) {
-        Some(end) => (bytes.get(..end).unwrap_or_default(), bytes.get(end + 1..)),
+        Some(end) => (bytes.part(..end), bytes.get(end + 1..)),
         None => (bytes, None),
     };
     match line {
@@ -45,7 +45,7 @@ pub(super) fn request_line<'a>(line: &'a [u8], verdict: &mut Verdict) -> Parts<'
 /// What is before and what is after a place; all is before none.
 fn cut(text: &[u8], place: Option<usize>) -> (&[u8], &[u8]) {
     let place = place.unwrap_or(text.len());
-    (text.get(..place).unwrap_or_default(), text.get(place + 1..).unwrap_or_default())
+    (text.part(..place), text.get(place + 1..).unwrap_or_default())
 }
 
 /// Names and values of the lines up to the empty one.

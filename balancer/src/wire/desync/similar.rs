@@ -1,6 +1,8 @@
 //! Names that resemble another one: what a careless reader makes of them after trimming, folding case and taking one
 //! separator for another.
 
+use crate::internal_errors::Part as _;
+
 /// How near a name comes to a known one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Nearness {
@@ -69,7 +71,7 @@ fn past_separators(text: &[u8]) -> &[u8] {
 /// `text` from the first byte on that is not to be passed over.
 fn past(text: &[u8], skip: impl Fn(&u8) -> bool) -> &[u8] {
     let start = text.iter().position(|byte| !skip(byte)).unwrap_or(text.len());
-    text.get(start..).unwrap_or_default()
+    text.part(start..)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use memchr::memchr;
 
 use super::{HeadError, MAX_LINE, MAX_REQUEST_HEAD, is_token_byte};
+use crate::internal_errors::Part as _;
 
 /// Finds the end of a request head in a growing buffer, looking at each byte once.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,11 +23,11 @@ impl HeadScanner {
     pub fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadError> {
         let mut searched = std::mem::take(&mut self.searched);
         loop {
-            let rest = bytes.get(self.line_start..).unwrap_or_default();
+            let rest = bytes.part(self.line_start..);
             if self.lines == 0 && rest.first().is_some_and(|byte| !is_token_byte(*byte)) {
                 return Err(HeadError::Malformed);
             }
-            let end = memchr(b'\n', rest.get(searched..).unwrap_or_default()).map(|place| searched + place);
+            let end = memchr(b'\n', rest.part(searched..)).map(|place| searched + place);
             searched = 0;
             let length = end.unwrap_or(rest.len());
             if length > MAX_LINE {

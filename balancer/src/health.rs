@@ -2,6 +2,7 @@
 //! control thread. Must not know: what a result means for a target (see [`crate::target_group`]),
 //! workers, requests.
 
+pub mod check_log;
 mod kernel_events;
 mod probe;
 mod probe_error;

@@ -1,8 +1,7 @@
-//! What the balancer writes line by line: access logs, logs of health checks, and its own; none makes a worker wait.
+//! What the balancer writes line by line: access logs and its own; none makes a worker wait.
 //! Must not know: sockets, what is counted.
 
 pub mod access_log;
-pub mod health_check_log;
 pub mod own;
 pub mod quiet;
 pub mod sink;

@@ -32,11 +32,10 @@ use super::{crew::Crew, log_files::LogFiles, resolver::Resolver};
 use crate::{
     clock::{monotonic_now, unix_micros_now, until},
     counters::{CertificateNote, ControlCounters, ListenerRuntimes},
-    health::{Checked, Finished, HealthChecks, Prober, suspects},
+    health::{Checked, Finished, HealthChecks, Prober, check_log::CheckRecord, suspects},
     id::{Slot, TargetId},
     kernel::{Events, Kernel, KernelError, TargetEvent},
     logs::{
-        health_check_log::CheckRecord,
         quiet::{self, Kind},
         sink::Batches,
     },

@@ -9,9 +9,9 @@ use std::{
 };
 
 use crate::{
+    health::check_log::HealthCheckLog,
     logs::{
         access_log::AccessLog,
-        health_check_log::HealthCheckLog,
         sink::{self, Output, Sink, Written},
     },
     model::{Action, Configuration, Listener, LogDestination, LogOutput},

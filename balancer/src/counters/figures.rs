@@ -4,7 +4,20 @@
 
 use std::collections::BTreeMap;
 
-use super::{Counter, Gauge, HistogramStatus};
+use serde::{Deserialize, Serialize};
+
+use super::{Counter, Gauge};
+
+/// How long things took.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HistogramStatus {
+    /// How many took up to 1, 2.5, 5, 10, 25, 50, 100, 250, 500 ms, 1, 2.5, 5, 10, 30, 60 s, and more; each in one of
+    /// them alone.
+    pub counts: Vec<u64>,
+    /// All together, in seconds.
+    pub sum_seconds: f64,
+}
 
 /// One value of a family.
 #[derive(Clone, Copy, Debug)]

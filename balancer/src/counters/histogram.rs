@@ -3,11 +3,9 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::{
     Counter,
-    figures::{Figure, Sample, Value},
+    figures::{Figure, HistogramStatus, Sample, Value},
 };
 
 /// Upper bounds of the buckets, in microseconds: from a millisecond to a minute. One more bucket is without bound.
@@ -15,17 +13,6 @@ const BOUNDS_MICROS: [u64; 15] = [
     1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
     10_000_000, 30_000_000, 60_000_000,
 ];
-
-/// How long things took.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct HistogramStatus {
-    /// How many took up to 1, 2.5, 5, 10, 25, 50, 100, 250, 500 ms, 1, 2.5, 5, 10, 30, 60 s, and more; each in one of
-    /// them alone.
-    pub counts: Vec<u64>,
-    /// All together, in seconds.
-    pub sum_seconds: f64,
-}
 
 /// A histogram with a single writing thread.
 #[derive(Debug, Default)]
@@ -68,12 +55,6 @@ impl Figure for Histogram {
     }
 }
 
-/// Micros fit a double exactly up to 285 years.
-#[allow(clippy::cast_precision_loss, reason = "see above")]
-pub(super) fn seconds(micros: u64) -> f64 {
-    micros as f64 / 1e6
-}
-
 impl HistogramStatus {
     /// Whether nothing is told.
     #[must_use]
@@ -90,6 +71,12 @@ impl HistogramStatus {
             (bound, sum)
         })
     }
+}
+
+/// Micros fit a double exactly up to 285 years.
+#[allow(clippy::cast_precision_loss, reason = "see above")]
+pub(super) fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
 }
 
 #[cfg(test)]

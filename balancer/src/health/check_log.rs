@@ -5,10 +5,10 @@ use std::{io::Write, sync::Arc, time::Duration};
 
 use serde::Serialize;
 
-use super::{access_log::escape, sink::Sink};
 use crate::{
     clock::UnixMicros,
     counters::Fault,
+    logs::{access_log::escape, sink::Sink},
     model::{Endpoint, HealthCheck, LineFormat, ProbeProtocol, ProtocolVersion},
     target_group::{CheckResult, Reason},
 };

@@ -11,6 +11,7 @@ mod check_advisories;
 mod check_ebpf;
 mod dist;
 mod handshakes;
+mod house;
 mod relay;
 mod setup;
 mod shell;
@@ -35,6 +36,8 @@ enum Command {
     CheckEbpf,
     /// Holds the versions that are linked in against advisories that are known here, without asking anybody.
     CheckAdvisories,
+    /// Holds the balancer's source to what ARCHITECTURE.md says: no rings, no arrow up between rooms, `unsafe` in its place.
+    House,
     /// Builds the program and lays it out in `target/dist` with all that a package has.
     Dist(dist::Options),
     /// Sets up what the tests need and is missing, then runs every test of the workspace.
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::BuildEbpf => build_ebpf::run(),
         Command::CheckEbpf => check_ebpf::run(),
         Command::CheckAdvisories => check_advisories::run(),
+        Command::House => house::run(),
         Command::Dist(options) => dist::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => bench::run(&options),

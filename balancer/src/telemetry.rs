@@ -7,8 +7,3 @@ pub mod inspect;
 pub mod metrics;
 pub mod status;
 pub mod status_text;
-
-pub use crate::{
-    counters,
-    logs::{access_log, quiet, sink},
-};

@@ -20,6 +20,7 @@ use std::{
 };
 
 use balancer::{
+    counters::{ListenerRuntime, OwnStatus},
     id::{Slot, TargetId},
     kernel::{Kernel, KernelOptions},
     listener::{Worker, bind, spawn},
@@ -31,7 +32,6 @@ use balancer::{
     rules::RuleTable,
     snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
     target_group::{GroupRuntime, GroupView, TargetRuntime, TargetState, TargetView},
-    telemetry::counters::{ListenerRuntime, OwnStatus},
 };
 
 static INSTANCES: AtomicU32 = AtomicU32::new(0);

@@ -9,14 +9,12 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
     clock::unix_now,
+    counters::{Cause, ClientCertRefusal, OpenNow, Openable},
     http::{Accepted, Context, log_unread, serve},
+    logs::quiet::Kind,
     model::MutualAuthentication,
     response::answer::Answer,
     snapshot::{ListenerId, ListenerView},
-    telemetry::{
-        counters::{Cause, ClientCertRefusal, OpenNow, Openable},
-        quiet::Kind,
-    },
     tls::{ClientCertificate, refusal, take_chosen},
     wire::{
         client_stream::ClientStream,

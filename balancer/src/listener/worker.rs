@@ -21,10 +21,10 @@ use tokio::{
 
 use super::handshake::begin;
 use crate::{
+    counters::WorkerCounters,
     http::Context,
     kernel::{EventSender, Tables},
     snapshot::{ListenerId, WorkerMessage},
-    telemetry::counters::WorkerCounters,
 };
 
 /// How often deadlines are looked at: their precision.

@@ -3,6 +3,7 @@
 //! A request flows one way: listener → http → rules → target_group → stickiness → balance → upstream.
 
 pub mod app;
+mod atomics;
 pub mod balance;
 pub mod cli;
 pub mod clock;

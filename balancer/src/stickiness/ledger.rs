@@ -21,13 +21,16 @@
 
 mod era;
 
-use std::sync::atomic::{
-    AtomicU32, AtomicU64, AtomicUsize,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+use std::{
+    array,
+    sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
 use self::era::{Era, PARTS};
-use crate::clock::UnixSeconds;
+use crate::{
+    atomics::{AtomicU32, AtomicU64, AtomicUsize},
+    clock::UnixSeconds,
+};
 
 /// Marks that are remembered: what side by side means is moments.
 const MARKS: usize = 256;
@@ -57,10 +60,10 @@ impl Default for SessionLedger {
         Self {
             window: AtomicU32::new(1),
             begun: AtomicU32::new(0),
-            early: [const { AtomicU32::new(0) }; OVERLAP],
+            early: array::from_fn(|_| AtomicU32::new(0)),
             current: AtomicUsize::new(0),
             eras: Default::default(),
-            marks: [const { AtomicU64::new(0) }; MARKS],
+            marks: array::from_fn(|_| AtomicU64::new(0)),
         }
     }
 }

@@ -61,16 +61,13 @@
 
 mod entry;
 
-use std::{
-    ops::Deref,
-    sync::Arc,
-    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
-};
+use std::{ops::Deref, sync::Arc, sync::atomic::Ordering::Relaxed};
 
 pub(super) use self::entry::Class;
 use self::entry::{ENTRY_WORDS, Entry, Seen, class_of, is_abandoned, is_claim, issued_of, stamp, with_class};
 use super::mix::halves;
 use crate::{
+    atomics::{AtomicU32, AtomicU64, spin_loop},
     clock::{CLOCK_SKEW, UnixSeconds},
     counters::{Evicted, WorkerCounters},
     id::TargetId,
@@ -237,7 +234,7 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
             if newest.is_some() || !changing {
                 return newest.map(|found| found.held());
             }
-            std::hint::spin_loop();
+            spin_loop();
         }
         None
     }
@@ -250,7 +247,7 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
             if self.try_put(key, expected, to) {
                 return;
             }
-            std::hint::spin_loop();
+            spin_loop();
         }
     }
 

@@ -1,12 +1,15 @@
 //! Counts of cookies by when they were set, in parts of one width: a ring of so many parts that those which count are in
 //! it together, and some that clocks may be ahead. Must not know: which cookies count.
 
-use std::sync::atomic::{
-    AtomicU32, AtomicU64,
-    Ordering::{AcqRel, Relaxed},
+use std::{
+    array,
+    sync::atomic::Ordering::{AcqRel, Relaxed},
 };
 
-use crate::clock::UnixSeconds;
+use crate::{
+    atomics::{AtomicU32, AtomicU64},
+    clock::UnixSeconds,
+};
 
 /// Parts that the duration of sessions is counted in: the precision with which one that ended is forgotten.
 pub(super) const PARTS: u32 = 64;
@@ -24,7 +27,7 @@ pub(super) struct Era {
 
 impl Default for Era {
     fn default() -> Self {
-        Self { width: AtomicU32::new(1), parts: [const { AtomicU64::new(0) }; PLACES] }
+        Self { width: AtomicU32::new(1), parts: array::from_fn(|_| AtomicU64::new(0)) }
     }
 }
 

@@ -1,14 +1,13 @@
 //! One entry of the session table: its four words, how they are read whole, and how they are written. Must not know:
 //! buckets, which entry is for whom.
 
-use std::sync::atomic::{
-    AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
-    fence,
-};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use super::super::mix::{halves, mix};
-use crate::clock::{CLOCK_SKEW, UnixSeconds};
+use crate::{
+    atomics::{AtomicU64, fence},
+    clock::{CLOCK_SKEW, UnixSeconds},
+};
 
 /// Words of one entry.
 pub(super) const ENTRY_WORDS: usize = 4;
@@ -105,6 +104,7 @@ pub(super) struct Entry<'t> {
 }
 
 /// What a reader sees of an entry.
+#[derive(Debug)]
 pub(super) enum Seen {
     /// Empty, or another key's.
     Other,
@@ -114,25 +114,54 @@ pub(super) enum Seen {
     Mine { stamp: u64, target: u64 },
 }
 
+/// The words of an entry as one writer left them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Whole {
+    pub(super) stamp: u64,
+    pub(super) target: u64,
+    pub(super) low: u64,
+    pub(super) high: u64,
+}
+
+impl Whole {
+    /// Whether the halves are those of `key`, as who wrote this target veils them.
+    pub(super) fn is_of(&self, key: u128) -> bool {
+        (self.low ^ veil_low(self.target), self.high ^ veil_high(self.target)) == halves(key)
+    }
+
+    /// Whether the stamp is that of `key` on this target.
+    fn is_checked(&self, key: u128) -> bool {
+        with_class(self.stamp, Class::New) == stamp(key, self.target, issued_of(self.stamp), Class::New)
+    }
+}
+
 impl Entry<'_> {
     pub(super) fn read(&self, key: u128, now: UnixSeconds) -> Seen {
+        match self.read_whole(now) {
+            Ok(whole) if whole.is_of(key) && whole.is_checked(key) => {
+                Seen::Mine { stamp: whole.stamp, target: whole.target }
+            }
+            Ok(_) => Seen::Other,
+            Err(seen) => seen,
+        }
+    }
+
+    /// The words between two looks at the stamp that saw the same.
+    pub(super) fn read_whole(&self, now: UnixSeconds) -> Result<Whole, Seen> {
         let before = self.stamp.load(Acquire);
         if before == 0 || is_abandoned(before, now) {
-            return Seen::Other;
+            return Err(Seen::Other);
         }
         if is_claim(before) {
-            return Seen::Changing;
+            return Err(Seen::Changing);
         }
         let target = self.target.load(Relaxed);
         let (low, high) = (self.low.load(Relaxed), self.high.load(Relaxed));
         fence(Acquire);
         if self.stamp.load(Relaxed) != before {
-            return Seen::Changing;
+            return Err(Seen::Changing);
         }
-        let wanted = stamp(key, target, issued_of(before), Class::New);
-        let mine = (low ^ veil_low(target), high ^ veil_high(target)) == halves(key)
-            && with_class(before, Class::New) == wanted;
-        if mine { Seen::Mine { stamp: before, target } } else { Seen::Other }
+        Ok(Whole { stamp: before, target, low, high })
     }
 
     /// Changes the stamp alone. False: another writer was quicker.

@@ -1,0 +1,93 @@
+//! The count of sessions under workers that count at the same moment.
+
+use std::sync::Arc;
+
+use loom::thread;
+
+use super::ledger::SessionLedger;
+use crate::{check, clock::UnixSeconds};
+
+const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
+const DAY: u32 = 86_400;
+/// In another part of the duration.
+const LATER: UnixSeconds = UnixSeconds(NOW.0 + DAY / 2);
+
+/// A ledger that counts since long ago.
+fn ledger() -> Arc<SessionLedger> {
+    let ledger = SessionLedger::default();
+    let before = UnixSeconds(NOW.0 - 2 * DAY);
+    ledger.count_for(DAY, before);
+    ledger.begin(before);
+    Arc::new(ledger)
+}
+
+fn beside(ledger: &Arc<SessionLedger>, work: impl FnOnce(&SessionLedger) + Send + 'static) -> thread::JoinHandle<()> {
+    let ledger = Arc::clone(ledger);
+    thread::spawn(move || work(&ledger))
+}
+
+/// Two sessions begin at once: they are two, also when they are the first of all.
+pub fn none_that_begins_is_lost() {
+    check(3, || {
+        let ledger = Arc::new(SessionLedger::default());
+        ledger.count_for(DAY, NOW);
+        let other = beside(&ledger, |ledger| ledger.begin(NOW));
+        ledger.begin(NOW);
+        other.join().unwrap();
+        assert_eq!(ledger.count(NOW), 2);
+    });
+}
+
+/// Requests side by side bring one cookie and each would renew it: the session stays one.
+pub fn side_by_side_one_session_stays_one() {
+    check(3, || {
+        let ledger = ledger();
+        ledger.begin(NOW);
+        ledger.begin(NOW);
+        let other = beside(&ledger, |ledger| ledger.renew(NOW, LATER, Some(7)));
+        ledger.renew(NOW, LATER, Some(7));
+        other.join().unwrap();
+        assert_eq!(ledger.count(LATER), 2, "it and the other one");
+        assert_eq!(ledger.count(UnixSeconds(NOW.0 + DAY + DAY / 4)), 1, "it alone goes on");
+    });
+}
+
+/// The cookies of two clients of the same second are renewed at once: they stay two.
+pub fn two_clients_of_one_second_stay_two() {
+    check(3, || {
+        let ledger = ledger();
+        ledger.begin(NOW);
+        ledger.begin(NOW);
+        let other = beside(&ledger, |ledger| ledger.renew(NOW, LATER, Some(7)));
+        ledger.renew(NOW, LATER, Some(8));
+        other.join().unwrap();
+        assert_eq!(ledger.count(LATER), 2);
+        assert_eq!(ledger.count(UnixSeconds(NOW.0 + DAY + DAY / 4)), 2, "both go on");
+    });
+}
+
+/// Of requests side by side one goes to another target: the session is counted there or here, and nowhere twice.
+pub fn a_session_that_leaves_is_counted_once() {
+    check(3, || {
+        let (here, there) = (ledger(), ledger());
+        here.begin(NOW);
+        let other = beside(&here, |ledger| ledger.renew(NOW, LATER, Some(7)));
+        if here.leave(NOW, LATER, 7) {
+            there.begin(LATER);
+        }
+        other.join().unwrap();
+        assert_eq!(here.count(LATER) + there.count(LATER), 1);
+    });
+}
+
+/// The duration changes while a session begins: it is counted all the same.
+pub fn a_new_duration_loses_nobody() {
+    check(3, || {
+        let ledger = ledger();
+        ledger.begin(NOW);
+        let control = beside(&ledger, |ledger| ledger.count_for(DAY / 2, NOW));
+        ledger.begin(NOW);
+        control.join().unwrap();
+        assert_eq!(ledger.count(NOW), 2);
+    });
+}

@@ -2,47 +2,24 @@
 
 use std::{
     io::Write as _,
-    net::TcpListener,
     sync::{Mutex, mpsc},
-    thread,
     time::{Duration, Instant},
 };
 
 use support::{
     Answer, Balancer, Config, Group, Target,
     http2::{Connection, Outcome, flag, frame, kind, status},
+    http2_target::answering,
 };
 
 const INTERNAL_ERROR: u32 = 2;
 
 /// A target that answers the first frame of each request with `answer`, made for its stream.
-fn target(answer: impl Fn(u32) -> Vec<u8> + Send + Sync + Clone + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    thread::spawn(move || {
-        while let Ok((stream, _)) = listener.accept() {
-            let answer = answer.clone();
-            thread::spawn(move || {
-                let mut connection = Connection::accepted(stream);
-                connection.settings(&[]);
-                while let Some(frame) = connection.read() {
-                    match frame.kind {
-                        kind::SETTINGS if frame.flags & flag::ACK == 0 => {
-                            connection.frame(kind::SETTINGS, flag::ACK, 0, []);
-                        }
-                        kind::PING if frame.flags & flag::ACK == 0 => {
-                            connection.frame(kind::PING, flag::ACK, 0, &frame.payload);
-                        }
-                        kind::HEADERS => {
-                            let _ = connection.socket().write_all(&answer(frame.stream));
-                        }
-                        _ => {}
-                    }
-                }
-            });
-        }
-    });
-    address
+fn target(answer: impl Fn(u32) -> Vec<u8> + Send + Sync + 'static) -> String {
+    answering(&[], move |connection, stream| {
+        let _ = connection.socket().write_all(&answer(stream));
+        true
+    })
 }
 
 fn before(target: String) -> Balancer {

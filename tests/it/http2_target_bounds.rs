@@ -2,18 +2,18 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
-    thread,
     time::{Duration, Instant},
 };
 
 use support::{
     Balancer, Config, Group,
     http2::{Connection, Outcome, flag, frame, kind, status},
+    http2_target::{attend, listen},
     until,
 };
 
@@ -27,16 +27,11 @@ struct Counting {
 
 impl Counting {
     fn start(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
         let connections = Arc::new(AtomicUsize::new(0));
-        let (count, serve) = (Arc::clone(&connections), Arc::new(serve));
-        thread::spawn(move || {
-            while let Ok((stream, _)) = listener.accept() {
-                count.fetch_add(1, SeqCst);
-                let serve = Arc::clone(&serve);
-                thread::spawn(move || serve(stream));
-            }
+        let count = Arc::clone(&connections);
+        let address = listen(move |stream| {
+            count.fetch_add(1, SeqCst);
+            serve(stream);
         });
         Self { address, connections }
     }
@@ -46,29 +41,16 @@ impl Counting {
     }
 }
 
-/// Speaks HTTP/2 with these settings; `serve` gets each frame of a request.
+/// Speaks HTTP/2 with these settings; `serve` gets kind and stream of each frame of a request, and each PING.
 fn speak(
     stream: TcpStream,
     settings: &[(u16, u32)],
     mut serve: impl FnMut(&mut Connection, u8, u32) -> bool,
 ) {
-    let mut connection = Connection::accepted(stream);
-    connection.settings(settings);
-    while let Some(frame) = connection.read() {
-        match frame.kind {
-            kind::SETTINGS if frame.flags & flag::ACK == 0 => {
-                connection.frame(kind::SETTINGS, flag::ACK, 0, []);
-            }
-            kind::PING if frame.flags & flag::ACK == 0 => {
-                connection.frame(kind::PING, flag::ACK, 0, &frame.payload);
-                if !serve(&mut connection, kind::PING, 0) {
-                    return;
-                }
-            }
-            kind::HEADERS | kind::DATA if !serve(&mut connection, frame.kind, frame.stream) => return,
-            _ => {}
-        }
-    }
+    attend(stream, settings, |connection, frame| {
+        !matches!(frame.kind, kind::PING | kind::HEADERS | kind::DATA)
+            || serve(connection, frame.kind, frame.stream)
+    });
 }
 
 fn ok(connection: &mut Connection, stream: u32) {

@@ -1,15 +1,18 @@
 //! Targets that speak HTTP/2: connections shared by requests, and which clients go with which targets.
 
 use std::{
-    net::TcpListener,
     process::Command,
-    sync::{Arc, Mutex, mpsc},
-    thread,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc,
+    },
 };
 
 use support::{
     Balancer, Config, Group, Target,
     http2::{Connection, Outcome, flag, kind},
+    http2_target::{attend, listen},
     nginx::Nginx,
     until,
 };
@@ -23,36 +26,14 @@ fn raw(
     settings: &'static [(u16, u32)],
     serve: impl Fn(usize, &mut Connection, &support::http2::Frame) -> bool + Send + Sync + 'static,
 ) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let serve = Arc::new(serve);
-    thread::spawn(move || {
-        for number in 0.. {
-            let Ok((stream, _)) = listener.accept() else { return };
-            let serve = Arc::clone(&serve);
-            thread::spawn(move || {
-                let mut connection = Connection::accepted(stream);
-                connection.settings(settings);
-                while let Some(frame) = connection.read() {
-                    match frame.kind {
-                        kind::SETTINGS if frame.flags & flag::ACK == 0 => {
-                            connection.frame(kind::SETTINGS, flag::ACK, 0, []);
-                        }
-                        kind::PING if frame.flags & flag::ACK == 0 => {
-                            connection.frame(kind::PING, flag::ACK, 0, &frame.payload);
-                        }
-                        kind::HEADERS | kind::DATA | kind::RST_STREAM
-                            if !serve(number, &mut connection, &frame) =>
-                        {
-                            return;
-                        }
-                        _ => {}
-                    }
-                }
-            });
-        }
-    });
-    address
+    let met = AtomicUsize::new(0);
+    listen(move |stream| {
+        let number = met.fetch_add(1, Relaxed);
+        attend(stream, settings, |connection, frame| {
+            !matches!(frame.kind, kind::HEADERS | kind::DATA | kind::RST_STREAM)
+                || serve(number, connection, frame)
+        });
+    })
 }
 
 /// `:status: 200` and nothing more.

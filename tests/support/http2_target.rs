@@ -32,18 +32,32 @@ pub fn speak(
     settings: &[(u16, u32)],
     mut serve: impl FnMut(&mut Connection, &Frame) -> bool,
 ) {
+    attend(stream, settings, |connection, frame| {
+        !matches!(frame.kind, kind::HEADERS | kind::DATA) || serve(connection, frame)
+    });
+}
+
+/// The same, and `serve` gets whatever is no acknowledgement, after it was acknowledged.
+pub fn attend(
+    stream: TcpStream,
+    settings: &[(u16, u32)],
+    mut serve: impl FnMut(&mut Connection, &Frame) -> bool,
+) {
     let mut connection = Connection::accepted(stream);
     connection.settings(settings);
     while let Some(frame) = connection.read() {
         match frame.kind {
-            kind::SETTINGS if frame.flags & flag::ACK == 0 => {
+            kind::SETTINGS | kind::PING if frame.flags & flag::ACK != 0 => continue,
+            kind::SETTINGS => {
                 connection.frame(kind::SETTINGS, flag::ACK, 0, []);
             }
-            kind::PING if frame.flags & flag::ACK == 0 => {
+            kind::PING => {
                 connection.frame(kind::PING, flag::ACK, 0, &frame.payload);
             }
-            kind::HEADERS | kind::DATA if !serve(&mut connection, &frame) => return,
             _ => {}
+        }
+        if !serve(&mut connection, &frame) {
+            return;
         }
     }
 }

@@ -30,6 +30,7 @@ mod desync;
 mod draining;
 mod failover;
 mod grpc;
+mod harness;
 mod headers;
 mod health_check_log;
 mod host_names;

@@ -137,7 +137,7 @@ fn the_unit_is_one_that_systemd_takes() {
     let known =
         |program: &str| Command::new(program).arg("--version").output().is_ok_and(|ran| ran.status.success());
     if !known("systemd-analyze") {
-        eprintln!("skipped: no systemd-analyze");
+        support::skip(&"no systemd-analyze");
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::{ports, tls::Certificate, until};
+use crate::{ports, skip, tls::Certificate, until};
 
 /// An application.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +60,7 @@ pub fn chromium() -> Option<Command> {
         return Some(command);
     }
     assert!(env::var_os("BALANCER_REQUIRE_APPS").is_none(), "{} is missing", path.display());
-    eprintln!("skipped: there is no {}, `cargo xtask test` installs it", path.display());
+    skip(&format_args!("there is no {}, `cargo xtask test` installs it", path.display()));
     None
 }
 
@@ -91,7 +91,7 @@ pub fn has_java() -> bool {
     let is_there = path.exists();
     assert!(is_there || env::var_os("BALANCER_REQUIRE_APPS").is_none(), "{} is missing", path.display());
     if !is_there {
-        eprintln!("skipped: there is no {}, `cargo xtask test` installs it", path.display());
+        skip(&format_args!("there is no {}, `cargo xtask test` installs it", path.display()));
     }
     is_there
 }
@@ -192,7 +192,7 @@ impl App {
         if is_there || env::var_os("BALANCER_REQUIRE_APPS").is_some() {
             return Some(self.start());
         }
-        eprintln!("skipped: {self:?} is not installed, `cargo xtask test` does that");
+        skip(&format_args!("{self:?} is not installed, `cargo xtask test` does that"));
         None
     }
 

@@ -13,14 +13,14 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::{Client, Config, Connection, Response, Status, ports, until};
+use crate::{Client, Config, Connection, Response, Status, freshness::assert_fresh, ports, until};
 
 static INSTANCES: AtomicU32 = AtomicU32::new(0);
 
 /// The program under test.
 ///
 /// # Panics
-/// When there is none: build it, or set `BALANCER_BIN`.
+/// When there is none, or one that is older than its sources: build it, or set `BALANCER_BIN`.
 #[must_use]
 pub fn binary() -> PathBuf {
     let path = env::var_os("BALANCER_BIN").map_or_else(
@@ -28,6 +28,7 @@ pub fn binary() -> PathBuf {
         PathBuf::from,
     );
     assert!(path.is_file(), "{} is missing: cargo build -p balancer, or set BALANCER_BIN", path.display());
+    assert_fresh(&path);
     path
 }
 

@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::Path};
 
-use crate::apps;
+use crate::{apps, skip};
 
 /// A request, or several on one connection.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct Case {
 pub fn cases(kind: &str) -> Option<Vec<Case>> {
     let folder = apps::installed().join("gunicorn");
     if !folder.join("made-from").is_file() && env::var_os("BALANCER_REQUIRE_APPS").is_none() {
-        eprintln!("skipped: gunicorn's sources are not installed, `cargo xtask test` does that");
+        skip(&"gunicorn's sources are not installed, `cargo xtask test` does that");
         return None;
     }
     let unpacked = fs::read_dir(folder.join("sources")).unwrap();

@@ -1,14 +1,10 @@
 //! Whether tests of the kernel side can run here.
 
-use std::{env, sync::OnceLock};
+use std::sync::OnceLock;
 
-use crate::{Balancer, Config, Target};
+use crate::{Balancer, Config, Target, skip};
 
-/// Whether the kernel side can be had. Where it cannot, a test that needs it prints why and passes without a check,
-/// unless `BALANCER_REQUIRE_KERNEL` is set: then it fails.
-///
-/// # Panics
-/// When it is required and cannot be had.
+/// Whether the kernel side can be had. Where it cannot, the test is [skipped](skip).
 #[must_use]
 pub fn available() -> bool {
     static AVAILABLE: OnceLock<Result<(), String>> = OnceLock::new();
@@ -16,26 +12,18 @@ pub fn available() -> bool {
     match available {
         Ok(()) => true,
         Err(reason) => {
-            assert!(
-                env::var_os("BALANCER_REQUIRE_KERNEL").is_none(),
-                "the kernel side is required: {reason}"
-            );
-            eprintln!("skipped: no kernel side: {reason}");
+            skip(&format_args!("no kernel side: {reason}"));
             false
         }
     }
 }
 
-/// Whether we are root; as [`available`] where not.
-///
-/// # Panics
-/// When it is required and we are not.
+/// Whether we are root. Where not, the test is [skipped](skip).
 #[must_use]
 pub fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();
-    assert!(root || env::var_os("BALANCER_REQUIRE_KERNEL").is_none(), "root is required");
     if !root {
-        eprintln!("skipped: not root");
+        skip(&"not root");
     }
     root
 }

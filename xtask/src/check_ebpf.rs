@@ -31,7 +31,7 @@ pub(crate) fn run() -> Result<()> {
         built.versions
     );
     let mut tests = shell::cargo();
-    tests.args(["test", "--quiet", "--package", "balancer", "--test", "kernel"]);
+    tests.args(["test", "--quiet", "--package", "balancer", "--test", "integration", "kernel::"]);
     shell::run(tests.env("BALANCER_BPF_OBJ", &built.object))?;
     println!(
         "{} passes the tests of the kernel side (or they said why they cannot run)",

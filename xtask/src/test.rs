@@ -1,9 +1,11 @@
 //! `cargo xtask test`: sets up what the tests need and is missing, then runs every test of the workspace.
 
 use std::{
-    env,
+    collections::BTreeSet,
+    env, fs,
     io::{self, BufRead, BufReader, Write},
     num::NonZero,
+    path::Path,
     process::{Command, Stdio},
     thread,
 };
@@ -25,6 +27,9 @@ pub(crate) struct Options {
     /// Whether the balancers under test use the kernel side. The kernel's own tests run in any case.
     #[arg(long, value_enum, default_value_t = KernelAssist::Auto)]
     kernel_assist: KernelAssist,
+    /// Prints so many tests that took longest, by a clock of libtest that it calls unstable.
+    #[arg(long, value_name = "COUNT")]
+    slowest: Option<usize>,
     /// Passed on to `cargo test`, for instance `-p balancer`, or `-- name_of_a_test`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     cargo_arguments: Vec<String>,
@@ -52,13 +57,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         );
     }
     let mut totals = Totals { success: true, ..Totals::default() };
+    let skips = shell::target_dir().join(format!("skips-{}", std::process::id()));
     for part in parts(&options.cargo_arguments) {
         let mut command = shell::cargo();
         command
             .args(["test", "--no-fail-fast"])
             .args(part.arguments)
             .env("BALANCER_BIN", shell::target_dir().join("debug/balancer"))
-            .env("BALANCER_TEST_APPS", setup::applications_dir());
+            .env("BALANCER_TEST_APPS", setup::applications_dir())
+            .env("BALANCER_SKIPS", &skips);
         if part.waits && env::var_os("RUST_TEST_THREADS").is_none() {
             let cores = thread::available_parallelism().map_or(1, NonZero::get);
             command.env("RUST_TEST_THREADS", (cores * THREADS_OF_A_CORE).to_string());
@@ -69,12 +76,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         if matches!(options.kernel_assist, KernelAssist::Off) {
             command.env("BALANCER_TEST_KERNEL_ASSIST", "off");
         }
-        if shell::is_root() && env::var_os("CI").is_some() {
-            command.env("BALANCER_REQUIRE_KERNEL", "1");
+        if options.slowest.is_some() {
+            take_times(&mut command);
         }
         run_and_count(&mut command, &mut totals)?;
+        totals.take_skips(&skips)?;
     }
-    println!("{} passed, {} failed, {} skipped", totals.passed, totals.failed, totals.ignored);
+    totals.times.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    for (seconds, name) in totals.times.iter().take(options.slowest.unwrap_or(0)) {
+        println!("{seconds:8.2} s  {name}");
+    }
+    totals.skipped.iter().for_each(|skip| println!("skipped: {skip}"));
+    let skipped = totals.skipped.len() as u64;
+    println!("{} passed, {} failed, {skipped} skipped", totals.passed, totals.failed);
     if totals.failed > 0 || !totals.success {
         bail!("tests failed");
     }
@@ -82,6 +96,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         bail!("no test ran");
     }
     Ok(())
+}
+
+/// Has the test programs tell how long each test took. They alone are told that they may: build scripts that ask whether
+/// what is unstable is to be had would run again.
+fn take_times(command: &mut Command) {
+    let platform = format!("{}_UNKNOWN_LINUX_GNU", env::consts::ARCH.to_uppercase());
+    command.env(format!("CARGO_TARGET_{platform}_RUNNER"), "env RUSTC_BOOTSTRAP=1");
+    if !command.get_args().any(|word| word == "--") {
+        command.arg("--");
+    }
+    command.args(["-Zunstable-options", "--report-time"]);
 }
 
 /// What one call of `cargo test` is given.
@@ -113,9 +138,12 @@ fn parts(asked: &[String]) -> Vec<Part> {
 
 #[derive(Debug, Default, PartialEq)]
 struct Totals {
+    /// Seconds that each test took, where they are told.
+    times: Vec<(f64, String)>,
     passed: u64,
     failed: u64,
-    ignored: u64,
+    /// Name and reason of each test that did not check what it is for.
+    skipped: BTreeSet<String>,
     success: bool,
 }
 
@@ -136,8 +164,19 @@ fn run_and_count(command: &mut Command, totals: &mut Totals) -> Result<()> {
 }
 
 impl Totals {
-    /// Adds a line of the form `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+    /// Adds a line of the form `test result: ok. 3 passed; 0 failed; 1 ignored; …`, or the name and the reason of a line
+    /// of the form `test name ... ignored, reason`.
     fn add(&mut self, line: &str) {
+        if let Some((name, reason)) =
+            line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ignored"))
+        {
+            self.skipped.insert(format!("{name}: {}", reason.trim_start_matches(", ")));
+        }
+        let timed = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix("s>")?.rsplit_once('<'));
+        if let Some((told, seconds)) = timed.and_then(|(told, seconds)| Some((told, seconds.parse().ok()?))) {
+            let name = told.split_once(" ... ").map_or(told, |(name, _)| name);
+            self.times.push((seconds, name.to_owned()));
+        }
         let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". "))
         else {
             return;
@@ -148,10 +187,19 @@ impl Totals {
             match what {
                 "passed" => self.passed += number,
                 "failed" => self.failed += number,
-                "ignored" => self.ignored += number,
                 _ => {}
             }
         }
+    }
+
+    /// Takes what tests told that they skip, each of which has told the test program that it passed.
+    fn take_skips(&mut self, file: &Path) -> Result<()> {
+        let Ok(told) = fs::read_to_string(file) else { return Ok(()) };
+        let names = |line: &str| line.split_once(": ").map_or(line, |(name, _)| name).to_owned();
+        let tests: BTreeSet<_> = told.lines().map(names).collect();
+        self.passed = self.passed.saturating_sub(tests.len() as u64);
+        self.skipped.extend(told.lines().map(str::to_owned));
+        fs::remove_file(file).with_context(|| file.display().to_string())
     }
 }
 
@@ -184,12 +232,30 @@ mod tests {
     fn closing_lines_are_added_up() {
         let mut totals = Totals::default();
         totals.add("running 3 tests");
+        totals.add("test a::b ... ignored, takes minutes");
+        totals.add("test a::c ... ok");
+        totals.add("test a::d ... ok <1.250s>");
         totals.add(
             "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
         );
         totals.add(
             "test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured; 9 filtered out; finished in 1s",
         );
-        assert_eq!(totals, Totals { passed: 5, failed: 4, ignored: 1, success: false });
+        let times = vec![(1.25, "a::d".to_owned())];
+        let skipped = BTreeSet::from(["a::b: takes minutes".to_owned()]);
+        assert_eq!(totals, Totals { passed: 5, failed: 4, skipped, success: false, times });
+    }
+
+    #[test]
+    fn what_tests_tell_that_they_skip_has_not_passed() {
+        let file = env::temp_dir().join(format!("skips-of-a-test-{}", std::process::id()));
+        fs::write(&file, "a::b: not root\na::c: no kernel side: not root\na::b: not root\n").unwrap();
+        let mut totals = Totals { passed: 7, ..Totals::default() };
+        totals.take_skips(&file).unwrap();
+        assert!(!file.exists());
+        let skipped = ["a::b: not root", "a::c: no kernel side: not root"].map(str::to_owned);
+        assert_eq!(totals, Totals { passed: 5, skipped: skipped.into(), ..Totals::default() });
+        totals.take_skips(&file).unwrap();
+        assert_eq!(totals.passed, 5, "nobody told anything");
     }
 }

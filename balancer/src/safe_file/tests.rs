@@ -23,7 +23,7 @@ impl Ground {
     /// None where this is not root.
     fn new() -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: needs root");
+            support::skip(&"not root");
             return None;
         }
         let root = tempfile::tempdir().unwrap();

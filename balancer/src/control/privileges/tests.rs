@@ -9,20 +9,14 @@ use std::{
     process::Command,
 };
 
+use support::kernel::is_root;
+
 use super::*;
 
 /// Says to this test binary that it is the child, and where its files are.
 const CHILD: &str = "BALANCER_PRIVILEGES_CHILD";
 /// Exists on every Linux system with these ids.
 const NOBODY: (&str, u32) = ("nobody", 65534);
-
-fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        eprintln!("skipped: needs root");
-    }
-    root
-}
 
 /// Runs the test of this name again, in a process of its own.
 fn in_child(test: &str, folder: &Path) -> Option<()> {
@@ -60,7 +54,7 @@ fn capability_mask(kernel_side: bool) -> String {
 
 #[test]
 fn root_is_given_up_for_good_and_only_what_running_needs_is_kept() {
-    if !is_root() && env::var_os(CHILD).is_none() {
+    if env::var_os(CHILD).is_none() && !is_root() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

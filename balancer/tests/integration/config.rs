@@ -1,5 +1,18 @@
 //! The configuration language from outside: files in, model or messages out.
 
+mod actions;
+mod faults;
+mod folders;
+mod headers;
+mod hostile;
+mod limits;
+mod one_fault;
+mod rules;
+mod support;
+mod syntax;
+mod terraform;
+mod warnings;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use balancer::{

@@ -1,11 +1,4 @@
 //! Terraform as people write it: what its provider takes is taken, what ALB refuses is refused by name.
-#![allow(
-    clippy::panic,
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, in its helpers too"
-)]
-
 use std::path::PathBuf;
 
 use balancer::{

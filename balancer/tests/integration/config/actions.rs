@@ -1,13 +1,7 @@
 //! What actions and transforms may be: read as meant, refused with place and remedy.
-#![allow(clippy::panic, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
-#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "config/support.rs"]
-mod support;
-
 use balancer::model::Action;
 
-use self::support::{assert_one_fault, parse};
+use super::support::{assert_one_fault, parse};
 
 const GROUPS: &str = "target_group \"a\" {}\ntarget_group \"b\" {}\ntarget_group \"s\" {\nstickiness {\ntype = \"lb_cookie\"\n}\n}\n";
 

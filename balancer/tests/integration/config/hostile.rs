@@ -18,7 +18,7 @@ fn parse_as(name: &str, text: &str) -> Result<Configuration, config::ConfigError
 const KINDS: [&str; 5] = ["b.tf", "b.tf.json", "b_override.tf", "b.auto.tfvars", "b.auto.tfvars.json"];
 
 const VALID: [&str; 2] =
-    [include_str!("fixtures/config/native.hcl"), include_str!("fixtures/config/terraform.tf")];
+    [include_str!("../../fixtures/config/native.hcl"), include_str!("../../fixtures/config/terraform.tf")];
 
 #[test]
 fn deep_nesting_is_refused_on_a_small_stack() {

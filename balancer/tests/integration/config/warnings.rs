@@ -1,11 +1,4 @@
 //! Groups that set cookies of one name for one client: `check` and `run` say so, with the places.
-#![allow(
-    clippy::panic,
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, in its helpers too"
-)]
-
 use std::{fmt::Write as _, path::PathBuf};
 
 use balancer::config;

@@ -1,16 +1,5 @@
 //! How many of a thing a configuration may have: the most is taken, one more is told.
-#![allow(
-    clippy::panic,
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, in its helpers too"
-)]
-
-#[path = "config/one_fault.rs"]
-mod one_fault;
-
-use self::one_fault::{assert_one_fault, parse};
+use super::one_fault::{assert_one_fault, parse};
 
 #[test]
 fn limits_on_how_many() {

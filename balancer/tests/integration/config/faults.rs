@@ -1,15 +1,5 @@
 //! Every fault of a configuration: one at a time, with its place, what is wrong and what is allowed.
-#![allow(
-    clippy::panic,
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, in its helpers too"
-)]
-
-#[path = "config/one_fault.rs"]
-mod one_fault;
-
-use self::one_fault::{assert_one_fault, parse};
+use super::one_fault::{assert_one_fault, parse};
 
 /// One fault each: what stands in a `target_group`, where the fault is, how its message begins, what is allowed.
 #[test]

@@ -25,7 +25,6 @@ const INSTANCE: &str = "BALANCER_TEST_INSTANCE";
 const DIR: &str = "BALANCER_TEST_RUNTIME_DIR";
 const ROLE: &str = "BALANCER_TEST_ROLE";
 const ADDRESS: &str = "BALANCER_TEST_ADDRESS";
-const REQUIRE: &str = "BALANCER_REQUIRE_KERNEL";
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Tries until it succeeds, and fails with the last error after a while.
@@ -63,7 +62,7 @@ impl Instance {
 
 fn this_test(name: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([name, "--exact", "--nocapture", "--test-threads=1"]);
+    command.args([&format!("kernel::{name}"), "--exact", "--nocapture", "--test-threads=1"]);
     command
 }
 
@@ -74,11 +73,7 @@ pub(crate) fn isolated(test: &str, body: impl FnOnce(&Instance)) {
         return body(&instance);
     }
     if let Some(reason) = unusable() {
-        assert!(
-            std::env::var_os(REQUIRE).is_none_or(|value| value != "1"),
-            "{REQUIRE} is set, but: {reason}"
-        );
-        return println!("skipped: {reason}");
+        return ::support::skip(&reason);
     }
     let dir = tempfile::tempdir().unwrap();
     let name = format!("test-{}-{:x}", std::process::id(), fold(test));
@@ -375,12 +370,16 @@ pub(crate) fn begin_connect(address: SocketAddr) -> Socket {
     socket
 }
 
-/// The counters of a slot as bpftool shows them; none without bpftool.
-pub(crate) fn bpftool_counters(instance: &str, slot: Slot) -> Option<serde_json::Value> {
+pub(crate) fn has_bpftool() -> bool {
+    Command::new("bpftool").arg("version").output().is_ok_and(|output| output.status.success())
+}
+
+/// The counters of a slot as bpftool shows them.
+pub(crate) fn bpftool_counters(instance: &str, slot: Slot) -> serde_json::Value {
     let map = format!("/sys/fs/bpf/balancer/{instance}/v{}/TARGET_COUNTERS", balancer_common::ABI_VERSION);
-    let output = Command::new("bpftool").args(["-j", "map", "dump", "pinned", &map]).output().ok()?;
+    let output = Command::new("bpftool").args(["-j", "map", "dump", "pinned", &map]).output().unwrap();
     let dump: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    Some(dump[slot.index()]["formatted"]["value"].clone())
+    dump[slot.index()]["formatted"]["value"].clone()
 }
 
 const NOBODY: u32 = 65_534;

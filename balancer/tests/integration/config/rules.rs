@@ -1,13 +1,7 @@
 //! Listener rules as configured: what is read, and every fault with its place, what is wrong and what is allowed.
-#![allow(clippy::panic, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
-#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-#[path = "config/support.rs"]
-mod support;
-
 use balancer::model::{Action, Condition, IpRange, QueryPattern, TextPattern};
 
-use self::support::{assert_one_fault, parse};
+use super::support::{assert_one_fault, parse};
 
 const LISTENER: &str = "target_group \"app\" {}\nlistener \"web\" {\nport = 80\ndefault_action {\ntype = \"forward\"\n\
                         target_group_arn = \"app\"\n}\n}\n";

@@ -1,10 +1,4 @@
 //! Attributes about header fields: what they come to, and what is no value of theirs.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, in its helpers too"
-)]
-
 use std::path::PathBuf;
 
 use balancer::{config, model::Configuration};

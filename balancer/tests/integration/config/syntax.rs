@@ -1,11 +1,4 @@
 //! Faults of syntax: what is wrong and where it was made, not where it was noticed; the blocks after it are read.
-#![allow(
-    clippy::panic,
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, in its helpers too"
-)]
-
 use std::path::PathBuf;
 
 use balancer::{config, model::Configuration};

@@ -1,11 +1,4 @@
 //! Folders as Terraform reads them: values of variables, JSON, overrides, and what stands beside load balancers.
-#![allow(
-    clippy::panic,
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, in its helpers too"
-)]
-
 use std::{fs, path::PathBuf};
 
 use balancer::{

@@ -1,0 +1,14 @@
+//! The library from outside: configurations, one worker behind real sockets, the kernel side. One program, for each links
+//! all that the library stands on.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
+
+mod config;
+mod kernel;
+mod proxy;

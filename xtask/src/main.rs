@@ -10,8 +10,10 @@ mod build_ebpf;
 mod check_advisories;
 mod check_ebpf;
 mod dist;
+mod fuzz;
 mod handshakes;
 mod house;
+mod prove;
 mod relay;
 mod setup;
 mod shell;
@@ -42,6 +44,10 @@ enum Command {
     Dist(dist::Options),
     /// Sets up what the tests need and is missing, then runs every test of the workspace.
     Test(test::Options),
+    /// Holds the parts without locks to what they promise: under loom, under miri, and on AArch64.
+    Prove(prove::Options),
+    /// Runs what reads bytes of strangers under libFuzzer.
+    Fuzz(fuzz::Options),
     /// Measures balancer beside HAProxy, nginx and a relay that does nothing, and prints a table of ratios.
     Bench(bench::Options),
     /// The byte relay that `bench` takes as its floor.
@@ -60,6 +66,8 @@ fn main() -> ExitCode {
         Command::House => house::run(),
         Command::Dist(options) => dist::run(&options),
         Command::Test(options) => test::run(&options),
+        Command::Prove(options) => prove::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Relay(options) => relay::run(&options),
         Command::Handshakes(options) => handshakes::run(&options),

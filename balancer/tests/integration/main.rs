@@ -10,5 +10,6 @@
 )]
 
 mod config;
+mod fuzz;
 mod kernel;
 mod proxy;

@@ -44,7 +44,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let built = shell::target_dir().join("fuzz");
     // The versions that the product has; cargo adds the few that are wanted here alone.
     let lock = folder.join("Cargo.lock");
-    fs::copy(shell::workspace_root().join("Cargo.lock"), &lock).with_context(|| lock.display().to_string())?;
+    fs::copy(shell::workspace_root().join("Cargo.lock"), &lock)
+        .with_context(|| lock.display().to_string())?;
     // Named, or build scripts and macros would be instrumented, too.
     let host = host()?;
     let mut build = shell::cargo();

@@ -60,7 +60,8 @@ pub fn words_between_two_equal_stamps_are_of_one_write() {
     check(3, || {
         let words = Words::of(ONE);
         let writer = Arc::clone(&words);
-        let writer = thread::spawn(move || writer.entry().write(seen(ONE), OTHER.0, OTHER.1, NOW, Class::New));
+        let writer =
+            thread::spawn(move || writer.entry().write(seen(ONE), OTHER.0, OTHER.1, NOW, Class::New));
         if let Ok(read) = words.entry().read_whole(NOW) {
             let written = [whole(ONE, Class::Returned), whole(OTHER, Class::New)];
             assert!(written.contains(&read), "{read:x?}");
@@ -93,7 +94,8 @@ pub fn a_session_is_never_read_half() {
     check(3, || {
         let words = Words::of(ONE);
         let writer = Arc::clone(&words);
-        let writer = thread::spawn(move || writer.entry().write(seen(ONE), OTHER.0, OTHER.1, NOW, Class::New));
+        let writer =
+            thread::spawn(move || writer.entry().write(seen(ONE), OTHER.0, OTHER.1, NOW, Class::New));
         let of_one = words.target(ONE.0, NOW);
         assert!(of_one.is_none_or(|target| target == ONE.1), "{of_one:x?}");
         let of_other = words.target(OTHER.0, NOW);
@@ -110,8 +112,9 @@ pub fn a_session_that_moves_is_on_one_of_two_targets() {
     check(3, || {
         let words = Words::of(ONE);
         let writer = Arc::clone(&words);
-        let writer =
-            thread::spawn(move || writer.entry().write(seen(ONE), ONE.0, OTHER.1, NOW.plus(1), Class::Returned));
+        let writer = thread::spawn(move || {
+            writer.entry().write(seen(ONE), ONE.0, OTHER.1, NOW.plus(1), Class::Returned)
+        });
         let (first, second) = (words.target(ONE.0, NOW), words.target(ONE.0, NOW));
         for target in [first, second].into_iter().flatten() {
             assert!(target == ONE.1 || target == OTHER.1, "{target:x}");
@@ -171,6 +174,8 @@ pub fn a_claim_that_is_taken_over_sends_nobody_astray() {
         }
         sleeper.join().unwrap();
         let (of_one, of_other) = (words.target(ONE.0, late), words.target(OTHER.0, late));
-        assert!(of_one.is_none_or(|target| target == ONE.1) && of_other.is_none_or(|target| target == OTHER.1));
+        assert!(
+            of_one.is_none_or(|target| target == ONE.1) && of_other.is_none_or(|target| target == OTHER.1)
+        );
     });
 }

@@ -21,7 +21,10 @@ fn ledger() -> Arc<SessionLedger> {
     Arc::new(ledger)
 }
 
-fn beside(ledger: &Arc<SessionLedger>, work: impl FnOnce(&SessionLedger) + Send + 'static) -> thread::JoinHandle<()> {
+fn beside(
+    ledger: &Arc<SessionLedger>,
+    work: impl FnOnce(&SessionLedger) + Send + 'static,
+) -> thread::JoinHandle<()> {
     let ledger = Arc::clone(ledger);
     thread::spawn(move || work(&ledger))
 }

@@ -47,23 +47,34 @@ mod clock {
     pub(crate) use self::seconds::{CLOCK_SKEW, UnixSeconds};
 }
 
-mod telemetry {
-    pub(crate) mod counters {
-        //! Nobody counts here.
+mod counters {
+    //! As far as the table knows them. Nobody counts here.
 
-        /// As far as the table knows it.
-        #[derive(Debug)]
-        pub struct WorkerCounters {
-            pub(crate) sessions_begun: Counter,
-            pub(crate) sessions_evicted: [Counter; 3],
-        }
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Evicted {
+        New,
+        Returned,
+        Expired,
+    }
 
-        #[derive(Debug)]
-        pub(crate) struct Counter;
+    #[derive(Debug)]
+    pub struct WorkerCounters {
+        pub(crate) sessions_begun: Counter,
+        pub(crate) session_table: OfTable,
+    }
 
-        impl Counter {
-            pub(crate) fn inc(&self) {}
-        }
+    #[derive(Debug)]
+    pub(crate) struct OfTable {
+        pub(crate) evicted: Counter,
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Counter;
+
+    impl Counter {
+        pub(crate) fn inc(&self) {}
+
+        pub(crate) fn count(&self, _: Evicted) {}
     }
 }
 

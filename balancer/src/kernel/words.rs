@@ -56,7 +56,8 @@ impl Words {
     /// The system's, when there is no memory.
     pub fn in_memory(len: usize) -> io::Result<Self> {
         let bytes = bytes_of(len)?;
-        let flags = MapFlags::SHARED | MapFlags::NORESERVE;
+        // Miri, under which tests of the tables run, knows no other than private ones.
+        let flags = if cfg!(miri) { MapFlags::PRIVATE } else { MapFlags::SHARED | MapFlags::NORESERVE };
         // SAFETY: a new mapping at an address of the system's choice touches no other memory.
         let start = unsafe { mmap_anonymous(std::ptr::null_mut(), bytes, access(), flags) }?;
         Self::of_mapping(start, len, bytes)

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
 use super::{
-    connected::{Connected, Shown},
-    context::{Context, Taken},
+    connected::{ClientAuthentication, Connected},
+    context::{Context, WorkerSnapshot},
 };
 use crate::{
     model::MutualAuthentication,
@@ -44,7 +44,7 @@ pub(super) struct ClientConnection {
     /// What all its requests have in common.
     pub(super) connected: Rc<Connected>,
     /// The snapshot that the listener is of.
-    pub(super) snapshot: Rc<Taken>,
+    pub(super) snapshot: Rc<WorkerSnapshot>,
     /// The listener that accepted it.
     pub(super) listener: Arc<ListenerView>,
     /// Its deadlines.
@@ -67,7 +67,7 @@ impl ClientConnection {
             accepted.peer,
             local,
             accepted.certificate,
-            Shown { identity: accepted.identity, asked: accepted.asked },
+            ClientAuthentication { certificate: accepted.identity, asked: accepted.asked },
         );
         let watched = context.watches.register();
         watched.watch().set_listener(accepted.listener.0);

@@ -41,8 +41,8 @@ pub(super) struct Connected {
     pub(super) local: SocketAddr,
     /// TLS, when it has it.
     pub(super) tls: Option<Rc<TlsFacts>>,
-    /// What the client has shown.
-    pub(super) shown: Shown,
+    /// How the client has authenticated itself.
+    pub(super) authentication: ClientAuthentication,
     id: OnceCell<u128>,
     origin: OnceCell<Origin>,
 }
@@ -56,11 +56,11 @@ pub(super) struct Origin {
     pub(super) lines: Box<str>,
 }
 
-/// What a client was asked for, and has shown.
+/// How a client was asked to authenticate itself, and what it has shown.
 #[derive(Debug, Default)]
-pub(super) struct Shown {
+pub(super) struct ClientAuthentication {
     /// Its certificate.
-    pub(super) identity: Option<ClientCertificate>,
+    pub(super) certificate: Option<ClientCertificate>,
     /// What its listener asked for then.
     pub(super) asked: Option<MutualAuthentication>,
 }
@@ -72,22 +72,22 @@ impl Connected {
         peer: SocketAddr,
         local: SocketAddr,
         certificate: Option<Arc<str>>,
-        shown: Shown,
+        authentication: ClientAuthentication,
     ) -> Self {
         let tls = tls_facts(stream, certificate).map(Rc::new);
-        Self { peer, local, tls, shown, id: OnceCell::new(), origin: OnceCell::new() }
+        Self { peer, local, tls, authentication, id: OnceCell::new(), origin: OnceCell::new() }
     }
 
     /// One without TLS.
     pub(super) fn plain(peer: SocketAddr, local: SocketAddr) -> Self {
         let (id, origin) = (OnceCell::new(), OnceCell::new());
-        Self { peer, local, tls: None, shown: Shown::default(), id, origin }
+        Self { peer, local, tls: None, authentication: ClientAuthentication::default(), id, origin }
     }
 
     /// Whether the connection is of the kind that its listener takes now: a reload may have put TLS before it, or have
     /// it ask for something else.
     pub(super) fn suits(&self, listener: &ListenerView) -> bool {
-        listener.tls.is_some() == self.tls.is_some() && listener.asked == self.shown.asked
+        listener.tls.is_some() == self.tls.is_some() && listener.asked == self.authentication.asked
     }
 
     /// What a target can be told of its TLS; none without it, or of a certificate that was not shown.
@@ -95,7 +95,7 @@ impl Connected {
         let text = match fact {
             TlsFact::Version => self.tls.as_ref()?.protocol,
             TlsFact::CipherSuite => self.tls.as_ref()?.cipher,
-            of_certificate => self.shown.identity.as_ref()?.get(of_certificate),
+            of_certificate => self.authentication.certificate.as_ref()?.get(of_certificate),
         };
         (!text.is_empty()).then_some(text)
     }

@@ -25,14 +25,41 @@ use crate::{
     wire::{buffer::BufferStore, deadline::Watches},
 };
 
-/// A snapshot as one worker holds it: counting who uses it touches no memory that other workers do.
+/// A snapshot as one worker holds it: counting who uses it, or one of its groups, touches no memory that other workers do.
 #[derive(Debug)]
-pub struct Taken(Arc<Snapshot>);
+pub struct WorkerSnapshot {
+    snapshot: Arc<Snapshot>,
+    groups: Vec<Rc<WorkerGroup>>,
+}
 
-impl Deref for Taken {
+impl WorkerSnapshot {
+    fn new(snapshot: Arc<Snapshot>) -> Rc<Self> {
+        let groups = snapshot.groups.iter().map(|group| Rc::new(WorkerGroup(Arc::clone(group)))).collect();
+        Rc::new(Self { snapshot, groups })
+    }
+
+    /// The group of that number.
+    pub(super) fn group(&self, index: usize) -> Option<&Rc<WorkerGroup>> {
+        self.groups.get(index)
+    }
+}
+
+impl Deref for WorkerSnapshot {
     type Target = Snapshot;
 
     fn deref(&self) -> &Snapshot {
+        &self.snapshot
+    }
+}
+
+/// A group as one worker holds it.
+#[derive(Debug)]
+pub(super) struct WorkerGroup(Arc<GroupView>);
+
+impl Deref for WorkerGroup {
+    type Target = GroupView;
+
+    fn deref(&self) -> &GroupView {
         &self.0
     }
 }
@@ -75,7 +102,7 @@ pub struct Context {
     pub(super) connection_ids: ConnectionIds,
     /// Whether the process is ending.
     pub draining: Cell<bool>,
-    snapshot: RefCell<Rc<Taken>>,
+    snapshot: RefCell<Rc<WorkerSnapshot>>,
 }
 
 impl Context {
@@ -101,13 +128,13 @@ impl Context {
             spare_records: RefCell::default(),
             connection_ids: ConnectionIds::default(),
             draining: Cell::new(false),
-            snapshot: RefCell::new(Rc::new(Taken(Arc::new(empty)))),
+            snapshot: RefCell::new(WorkerSnapshot::new(Arc::new(empty))),
         }
     }
 
     /// The snapshot to start a request with.
     #[must_use]
-    pub fn snapshot(&self) -> Rc<Taken> {
+    pub fn snapshot(&self) -> Rc<WorkerSnapshot> {
         Rc::clone(&self.snapshot.borrow())
     }
 
@@ -126,7 +153,7 @@ impl Context {
         self.pool.borrow_mut().keep_only(&used);
         self.multiplexed.borrow_mut().keep_only(&used);
         self.tls_sessions.borrow_mut().keep_only(&used);
-        let before = self.snapshot.replace(Rc::new(Taken(snapshot)));
+        let before = self.snapshot.replace(WorkerSnapshot::new(snapshot));
         let now = self.snapshot();
         for listener in &before.listeners {
             let differs = |now: &ListenerView| {

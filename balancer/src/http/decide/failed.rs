@@ -13,7 +13,7 @@ impl Plan {
     /// The target failed the request by `fault`, whether it is tried elsewhere or not.
     #[cold]
     pub(crate) fn target_failed(&self, context: &Context, fault: &Fault) {
-        let (Some(group), Some(target)) = (self.group(), self.target()) else { return };
+        let (group, Some(target)) = (self.group(), self.target()) else { return };
         if fault.cause.is_refusal() {
             target.runtime.refusals.note(monotonic_now());
         }
@@ -45,10 +45,8 @@ impl Plan {
     /// The client is not given what the target should have answered: that is the end of it.
     #[cold]
     pub(crate) fn count_failure(&self, context: &Context, cause: Cause) {
-        if let Some(group) = self.group() {
-            tell_refusal(group, cause);
-        }
-        if let Some(shard) = self.group().and_then(|group| context.group_shard(group)) {
+        tell_refusal(self.group(), cause);
+        if let Some(shard) = context.group_shard(self.group()) {
             shard.answers.failures.count(cause);
         }
     }

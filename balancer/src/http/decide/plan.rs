@@ -16,10 +16,11 @@ use crate::{
     clock::monotonic_now,
     counters::Cause,
     http::{
-        context::{Context, Taken},
+        context::{Context, WorkerGroup, WorkerSnapshot},
         entry::Entry,
     },
     id::Slot,
+    internal_errors,
     model::{ProtocolVersion, RequestHead, Version},
     panics,
     response::answer::Answer,
@@ -36,8 +37,9 @@ use crate::{
 };
 
 /// The group that a client is told to stick to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct GroupChoice {
+    pub(super) snapshot: Rc<WorkerSnapshot>,
     pub(super) listener: ListenerId,
     /// Place of the action among those of the listener.
     pub(super) action: usize,
@@ -49,8 +51,9 @@ pub(super) struct GroupChoice {
 /// What is going to be done.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(super) snapshot: Rc<Taken>,
-    group: usize,
+    /// The group that gets the request.
+    pub(super) group: Rc<WorkerGroup>,
+    /// Which of its targets.
     target: usize,
     /// What it has tried, once there is something.
     tried: Option<Box<Tried>>,
@@ -90,7 +93,7 @@ impl Plan {
     /// What the client is to be told instead.
     pub(crate) fn make(
         context: &Context,
-        snapshot: Rc<Taken>,
+        snapshot: &Rc<WorkerSnapshot>,
         listener: &ListenerView,
         route: &Route<'_>,
         bytes: &[u8],
@@ -113,7 +116,7 @@ impl Plan {
     /// What the client is to be told instead.
     pub(crate) fn decide(
         context: &Context,
-        snapshot: Rc<Taken>,
+        snapshot: &Rc<WorkerSnapshot>,
         listener: &ListenerView,
         route: &Route<'_>,
         request: &mut Request<'_>,
@@ -161,7 +164,7 @@ impl Plan {
     /// Decides which group and which target get the request.
     fn route(
         context: &Context,
-        snapshot: Rc<Taken>,
+        snapshot: &Rc<WorkerSnapshot>,
         (listener, chosen, forward, peer): (&ListenerView, &Chosen<'_>, &Forward, IpAddr),
         view: &RequestHead<'_>,
         traits: RequestTraits,
@@ -180,15 +183,17 @@ impl Plan {
             refuse(Cause::NoTargetGroup)
         })?;
         let group_choice = routed.decision.map(|decision| GroupChoice {
+            snapshot: Rc::clone(snapshot),
             listener: listener.id,
             action: chosen.place,
             place,
             decision,
         });
-        let (index, group) = forward
-            .group(place)
-            .and_then(|index| Some((index, snapshot.groups.get(index)?)))
-            .ok_or_else(|| refuse(Cause::NoTargetGroup))?;
+        let Some(held) = forward.group(place).and_then(|index| snapshot.group(index)) else {
+            internal_errors::note("the groups of an action are those of its snapshot");
+            return Err(refuse(Cause::NoTargetGroup));
+        };
+        let group: &GroupView = held;
         entry.group(&group.settings.name);
         let shard = context.group_shard(group);
         let refuse = |cause| {
@@ -207,7 +212,7 @@ impl Plan {
         let decision = group
             .stickiness
             .as_ref()
-            .map(|sticky| sticky.decide(view, &**group, &context.sessions, context.clock.unix()));
+            .map(|sticky| sticky.decide(view, group, &context.sessions, context.clock.unix()));
         if let (Some(decision), Some(shard)) = (&decision, shard) {
             shard.stickiness.decisions.count(decision.outcome);
         }
@@ -234,7 +239,7 @@ impl Plan {
             peer,
             upgrade: None,
             sent: Cell::new(None),
-            group: index,
+            group: Rc::clone(held),
             target,
             tried: None,
             turn,
@@ -243,27 +248,32 @@ impl Plan {
             spilled: elsewhere.is_some(),
             request: traits,
             head,
-            snapshot,
         })
     }
 
     /// The group.
-    pub(crate) fn group(&self) -> Option<&GroupView> {
-        self.snapshot.groups.get(self.group).map(|group| &**group)
+    pub(crate) fn group(&self) -> &GroupView {
+        &self.group
     }
 
-    /// The target that is to get the request.
+    /// The target that is to get the request. None is an internal error.
+    #[inline]
     #[must_use]
     pub(crate) fn target(&self) -> Option<&TargetView> {
-        self.group()?.targets.get(self.target)
+        let target = self.group.targets.get(self.target);
+        if target.is_none() {
+            internal_errors::note("the target of a plan is one of its group");
+        }
+        target
     }
 
     /// Has the request go to a target that is preferred, where no session says where to and it takes requests.
     #[cold]
     pub(crate) fn prefer(&mut self, is_preferred: impl Fn(Slot) -> bool) {
-        let Some(group) = self.snapshot.groups.get(self.group).filter(|_| self.turn.is_some()) else {
+        if self.turn.is_none() {
             return;
-        };
+        }
+        let group = &self.group;
         let preferred =
             |place: &usize| group.targets.get(*place).is_some_and(|target| is_preferred(target.slot));
         if let Some(place) = group.routable.iter().map(|place| *place as usize).find(preferred) {
@@ -271,15 +281,14 @@ impl Plan {
         }
     }
 
-    /// Its place in the group.
-    pub(crate) fn place(&self) -> usize {
+    /// Its index in the group.
+    pub(crate) fn target_index(&self) -> usize {
         self.target
     }
 
-    /// Where that target is.
-    pub(crate) fn destination(&self) -> Option<Destination> {
-        let tls = self.group()?.tls.clone();
-        self.target().map(|target| Destination { slot: target.slot, endpoint: target.endpoint.clone(), tls })
+    /// Where `target`, that of this plan, is.
+    pub(crate) fn destination(&self, target: &TargetView) -> Destination {
+        Destination { slot: target.slot, endpoint: target.endpoint.clone(), tls: self.group.tls.clone() }
     }
 
     /// Whether the request goes to the target that its client is bound to.
@@ -291,7 +300,7 @@ impl Plan {
     /// The turn stays, so that trying again does not put the others out of turn.
     #[cold]
     pub(crate) fn turn_elsewhere(&mut self, context: &Context, reach: Reach) -> bool {
-        let Some(group) = self.snapshot.groups.get(self.group) else { return false };
+        let group = &self.group;
         if self.is_at_home() && fails(group) {
             return false;
         }

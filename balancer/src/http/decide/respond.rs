@@ -23,7 +23,7 @@ impl Plan {
         secure: bool,
     ) -> HeaderEdits {
         let mut edits = HeaderEdits::new();
-        let (Some(group), Some(target)) = (self.group(), self.target()) else { return edits };
+        let (group, Some(target)) = (self.group(), self.target()) else { return edits };
         self.keep_group(context, response, secure, &mut edits);
         if let (Some(decision), Some(sticky)) = (&self.decision, &group.stickiness) {
             let (sessions, now) = (&context.sessions, context.clock.unix());
@@ -64,8 +64,10 @@ impl Plan {
         secure: bool,
         edits: &mut HeaderEdits,
     ) {
-        let Some(GroupChoice { listener, action, place, decision }) = &self.group_choice else { return };
-        let act = self.snapshot.listener(*listener).and_then(|listener| listener.rules.act(*action));
+        let Some(GroupChoice { snapshot, listener, action, place, decision }) = &self.group_choice else {
+            return;
+        };
+        let act = snapshot.listener(*listener).and_then(|listener| listener.rules.act(*action));
         if let Some(Act::Forward(forward)) = act
             && let Some(cookie) = forward.cookie()
         {
@@ -76,7 +78,7 @@ impl Plan {
     /// Counts a request that is sent to a target that is not healthy for want of healthy ones.
     pub(crate) fn count_sending(&self, context: &Context) {
         self.sent.set(Some(monotonic_now()));
-        let (Some(group), Some(target)) = (self.group(), self.target()) else { return };
+        let (group, Some(target)) = (self.group(), self.target()) else { return };
         if let Some(shard) = context.target_shard(target) {
             shard.requests.inc();
         }

@@ -60,9 +60,8 @@ pub(crate) async fn attempt<C: ClientSide, T: TargetSide<C>>(
     fresh: bool,
 ) -> Result<C::After, Failure> {
     let context = Rc::clone(&client.state().context);
-    let (Some(target), Some(destination)) = (plan.target(), plan.destination()) else {
-        return Err(Cause::NoTarget.into());
-    };
+    let target = plan.target().ok_or(Cause::NoTarget)?;
+    let destination = plan.destination(target);
     let state = client.state_mut();
     state.entry.target(&target.endpoint);
     state.watch().set_registration(Some(target.registration));

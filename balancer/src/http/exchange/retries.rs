@@ -54,7 +54,7 @@ pub(super) struct Retries {
     stale: u32,
     /// When the first target did not take it; of those that took all of their time the last.
     since: Option<u64>,
-    /// Place of the first target that was lost after it was sent the request.
+    /// Index of the first target that was lost after it was sent the request.
     lost: Option<usize>,
 }
 
@@ -91,9 +91,9 @@ impl Retries {
             // shared ones one after the other can be. A new one was not, and another target gets the request, unless one was
             // lost before: who sends what targets die of brings down two at most.
             Retry::Ended { reused } => {
-                let place = plan.place();
-                let lost_elsewhere = self.lost.is_some_and(|lost| lost != place);
-                self.lost.get_or_insert(place);
+                let target = plan.target_index();
+                let lost_elsewhere = self.lost.is_some_and(|lost| lost != target);
+                self.lost.get_or_insert(target);
                 (reused && self.may_refresh())
                     || (!lost_elsewhere && plan.turn_elsewhere(context, Reach::Any))
             }

@@ -9,7 +9,7 @@ use crate::{
     http::{
         accepted::{ClientConnection, may_stay},
         connected::Connected,
-        context::{Context, Taken},
+        context::{Context, WorkerSnapshot},
         entry::Entry,
         exchange::RequestState,
     },
@@ -42,7 +42,7 @@ pub(super) struct Client {
     /// Connections to targets that are its alone.
     pub(super) bound: Bound,
     pub(super) connected: Rc<Connected>,
-    pub(super) snapshot: Rc<Taken>,
+    pub(super) snapshot: Rc<WorkerSnapshot>,
     pub(super) born_millis: u64,
     /// Whether the time for the next head runs already.
     pub(super) armed: bool,

@@ -98,10 +98,9 @@ impl Client {
             body,
         };
         let memory = std::mem::take(&mut self.memory);
-        let snapshot = Rc::clone(&self.snapshot);
         let plan = Plan::make(
             &self.state.context,
-            snapshot,
+            &self.snapshot,
             &self.state.listener,
             &route,
             bytes,

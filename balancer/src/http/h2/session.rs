@@ -13,7 +13,7 @@ use crate::{
     http::{
         accepted::may_stay,
         connected::Connected,
-        context::{Context, Taken},
+        context::{Context, WorkerSnapshot},
     },
     logs::quiet::Kind,
     snapshot::ListenerView,
@@ -32,7 +32,7 @@ pub(super) struct Session {
     /// The figures of the listener that the connection began at: what is open is counted there to its end.
     pub(super) runtime: Arc<ListenerRuntime>,
     /// The listener, and the snapshot it is of: what the one names by number is in the other.
-    pub(super) view: RefCell<(Rc<Taken>, Arc<ListenerView>)>,
+    pub(super) view: RefCell<(Rc<WorkerSnapshot>, Arc<ListenerView>)>,
     pub(super) watch: Rc<Watch>,
     pub(super) meter: Rc<Meter>,
     pub(super) paths: Rc<Paths>,
@@ -106,7 +106,7 @@ impl Session {
         }
     }
 
-    pub(super) fn view(&self) -> (Rc<Taken>, Arc<ListenerView>) {
+    pub(super) fn view(&self) -> (Rc<WorkerSnapshot>, Arc<ListenerView>) {
         let (snapshot, listener) = &*self.view.borrow();
         (Rc::clone(snapshot), Arc::clone(listener))
     }

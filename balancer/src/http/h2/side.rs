@@ -39,16 +39,14 @@ impl ClientSide for Client {
     }
 
     async fn attempt(&mut self, plan: &mut Plan, fresh: bool) -> Result<(), Failure> {
-        match plan.group().map(|group| group.settings.protocol_version) {
-            Some(ProtocolVersion::Http2 | ProtocolVersion::Grpc) if plan.request.upgrade => {
-                Err(Cause::ProtocolsIncompatible.into())
-            }
-            Some(ProtocolVersion::Http2 | ProtocolVersion::Grpc) => {
-                // In a box, so that requests for HTTP/1.1 do not carry its room.
-                Box::pin(attempt::<Self, Http2Target>(self, plan, fresh)).await
-            }
-            _ => attempt::<Self, Http1Target>(self, plan, fresh).await,
+        if plan.group().settings.protocol_version == ProtocolVersion::Http1 {
+            return attempt::<Self, Http1Target>(self, plan, fresh).await;
         }
+        if plan.request.upgrade {
+            return Err(Cause::ProtocolsIncompatible.into());
+        }
+        // In a box, so that requests for HTTP/1.1 do not carry its room.
+        Box::pin(attempt::<Self, Http2Target>(self, plan, fresh)).await
     }
 
     /// Whether the client reset the request.

@@ -57,7 +57,7 @@ pub(super) async fn serve(
     let planned = head.request().map_err(Refusal::from).and_then(|mut request| {
         Plan::decide(
             &context,
-            snapshot,
+            &snapshot,
             &listener,
             &route,
             &mut request,

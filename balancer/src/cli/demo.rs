@@ -7,7 +7,8 @@ use std::{
     convert::Infallible,
     fs, io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::Path,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
     time::Duration,
@@ -52,10 +53,7 @@ pub(super) fn run(
     arguments: &Arguments,
     balance: impl FnOnce(&Path) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let folder = tempfile::Builder::new()
-        .prefix("balancer-demo-")
-        .tempdir()
-        .context("cannot make a temporary folder")?;
+    let folder = Folder::new().context("cannot make a temporary folder")?;
     let targets = NAMES
         .into_iter()
         .map(Target::start)
@@ -67,7 +65,7 @@ pub(super) fn run(
     let program = program();
     let plan = Plan {
         instance: &instance,
-        folder: folder.path(),
+        folder: &folder.0,
         listener,
         admin,
         targets: &addresses,
@@ -75,7 +73,7 @@ pub(super) fn run(
     };
 
     let configuration = plan.configuration();
-    let file = folder.path().join("demo.hcl");
+    let file = folder.0.join("demo.hcl");
     fs::write(&file, &configuration).with_context(|| format!("cannot write {}", file.display()))?;
     if arguments.print_config {
         print(&format!("{configuration}\n"))?;
@@ -93,8 +91,29 @@ pub(super) fn run(
     let cleaned = kernel::cleanup(&instance, &plan.runtime_dir());
     ran?;
     cleaned.context("cannot remove what the balancer left behind")?;
-    folder.close().context("cannot remove the temporary folder")?;
+    fs::remove_dir_all(&folder.0).context("cannot remove the temporary folder")?;
     Ok(())
+}
+
+/// A folder of the user's own that goes with this.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> io::Result<Self> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random)?;
+        let path = std::env::temp_dir().join(format!("balancer-demo-{:016x}", u64::from_ne_bytes(random)));
+        // What is there already, whatever it is, is not taken.
+        fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // It is gone already where all went well.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// How a shell calls this program: by its name where that finds it, else by its path.

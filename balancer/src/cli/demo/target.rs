@@ -13,7 +13,6 @@ use std::{
     time::Duration,
 };
 
-use cookie::Cookie;
 use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
@@ -170,10 +169,10 @@ fn session_cookie(request: &Request<Incoming>) -> Option<&str> {
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .flat_map(Cookie::split_parse)
-        .flatten()
-        .find(|cookie| cookie.name() == SESSION_COOKIE)
-        .and_then(|cookie| cookie.value_raw())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == SESSION_COOKIE)
+        .map(|(_, value)| value)
 }
 
 fn new_session() -> Result<String, getrandom::Error> {

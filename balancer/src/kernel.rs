@@ -44,12 +44,12 @@ use self::{
 };
 pub use self::{
     cleanup::{CleanupReport, cleanup},
-    counters::{CounterValues, TargetCounters},
+    counters::{Attempt, CounterValues, OpenConnection, TargetCounters},
     error::KernelError,
     events::{EventSender, Events, TargetEvent, TargetEventKind},
     instance::InstanceFolder,
     open_bytes::Told,
-    outstanding::{Outstanding, OutstandingView},
+    outstanding::{InFlight, Outstanding, OutstandingView},
     words::Words,
 };
 use crate::{
@@ -376,9 +376,8 @@ mod tests {
         assert!(!tables.counters.kernel_counts());
         let gone = kernel.claim_slot(&tcp(1)).unwrap();
         let kept = kernel.claim_slot(&tcp(2)).unwrap();
-        tables.counters.connecting(kept);
-        tables.counters.opened(kept);
-        tables.outstanding.begin(kept);
+        // As when the process is killed.
+        std::mem::forget((tables.counters.attempt(kept).opened(), tables.outstanding.begin(kept)));
         tables.sticky[77].store(5, Relaxed);
         drop((kernel, tables));
 
@@ -417,9 +416,8 @@ mod tests {
         let mut kernel = Kernel::open(&options(dir.path())).unwrap();
         let tables = kernel.tables();
         let slot = kernel.claim_slot(&tcp(1)).unwrap();
-        tables.outstanding.begin(slot);
-        tables.counters.connecting(slot);
-        tables.counters.opened(slot);
+        let in_flight = tables.outstanding.begin(slot);
+        let connection = tables.counters.attempt(slot).opened();
         tables.sticky[77].store(5, Relaxed);
         let folder = dir.path().join(instance(dir.path())).join(format!("v{}", balancer_common::ABI_VERSION));
         let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -428,8 +426,7 @@ mod tests {
             std::fs::OpenOptions::new().write(true).open(file).unwrap().set_len(0).unwrap();
         }
         assert_eq!(tables.sticky[77].load(Relaxed), 0);
-        tables.outstanding.end(slot);
-        tables.counters.closed(slot, 1, 1, false);
+        drop((in_flight, connection));
         kernel.reap();
         assert_eq!((tables.outstanding.get(slot), tables.counters.read(slot).live()), (0, 0));
         tables.sticky[78].store(6, Relaxed);

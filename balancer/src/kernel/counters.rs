@@ -123,21 +123,24 @@ impl TargetCounters {
         }
     }
 
-    /// A connection attempt begins. [`Self::opened`] or [`Self::failed`] must follow.
-    pub fn connecting(&self, slot: Slot) {
+    /// A connection attempt begins; it has failed unless it says that it is [`Attempt::opened`].
+    pub fn attempt(&self, slot: Slot) -> Attempt<'_> {
+        self.connecting(slot);
+        Attempt { counters: self, slot }
+    }
+
+    fn connecting(&self, slot: Slot) {
         self.add(slot, word!(connects), 1);
         self.add(slot, word!(connecting), 1);
     }
 
-    /// The attempt succeeded. [`Self::closed`] must follow.
-    pub fn opened(&self, slot: Slot) {
+    fn opened(&self, slot: Slot) {
         self.add(slot, word!(connecting), MINUS_ONE);
         self.add(slot, word!(opened), 1);
         self.add(slot, word!(open), 1);
     }
 
-    /// The attempt failed or was given up.
-    pub fn failed(&self, slot: Slot) {
+    fn failed(&self, slot: Slot) {
         self.add(slot, word!(connecting), MINUS_ONE);
         self.add(slot, word!(failed), 1);
     }
@@ -160,7 +163,7 @@ impl TargetCounters {
 
     /// The connection is closed, after so many more payload bytes from and to the endpoint; `reset`: by the endpoint's
     /// reset.
-    pub fn closed(&self, slot: Slot, bytes_in: u64, bytes_out: u64, reset: bool) {
+    fn closed(&self, slot: Slot, bytes_in: u64, bytes_out: u64, reset: bool) {
         self.add(slot, word!(open), MINUS_ONE);
         self.moved(slot, bytes_in, bytes_out);
         if reset {
@@ -229,6 +232,64 @@ impl TargetCounters {
     }
 }
 
+/// A connection attempt that has no outcome yet: dropped, it has failed or was given up.
+#[derive(Debug)]
+#[must_use = "dropped, it has failed"]
+pub struct Attempt<'a> {
+    counters: &'a TargetCounters,
+    slot: Slot,
+}
+
+impl Attempt<'_> {
+    /// It has become a connection.
+    pub fn opened(self) -> OpenConnection {
+        let Self { counters, slot } = self;
+        // What would count it as failed.
+        std::mem::forget(self);
+        counters.opened(slot);
+        OpenConnection { counters: counters.clone(), slot, reset: false }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.counters.failed(self.slot);
+    }
+}
+
+/// A connection that is open until this is dropped.
+#[derive(Debug)]
+#[must_use = "dropped, it is closed"]
+pub struct OpenConnection {
+    counters: TargetCounters,
+    slot: Slot,
+    reset: bool,
+}
+
+impl OpenConnection {
+    /// The endpoint's row.
+    #[must_use]
+    pub fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// So many more payload bytes have come from the endpoint and gone to it.
+    pub fn moved(&self, bytes_in: u64, bytes_out: u64) {
+        self.counters.moved(self.slot, bytes_in, bytes_out);
+    }
+
+    /// The endpoint has reset it. Whether that is news.
+    pub fn reset(&mut self) -> bool {
+        !std::mem::replace(&mut self.reset, true)
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.counters.closed(self.slot, 0, 0, self.reset);
+    }
+}
+
 /// Added to a word, takes one away.
 const MINUS_ONE: u64 = u64::MAX;
 
@@ -264,6 +325,21 @@ mod tests {
         assert_eq!(seen, expected);
         assert_eq!(seen.live(), 1);
         assert_eq!(counters.read(Slot(8)), CounterValues::default());
+    }
+
+    #[test]
+    fn whatever_ends_an_attempt_or_a_connection_is_counted() {
+        let counters = TargetCounters::in_memory().unwrap();
+        drop(counters.attempt(Slot(1)));
+        let mut connection = counters.attempt(Slot(1)).opened();
+        connection.moved(3, 4);
+        assert!(connection.reset() && !connection.reset());
+        assert_eq!(counters.read(Slot(1)).open, 1);
+        drop(connection);
+        let seen = counters.read(Slot(1));
+        assert_eq!((seen.connects, seen.connecting, seen.failed, seen.opened), (2, 0, 1, 1));
+        assert_eq!((seen.open, seen.closed, seen.resets, seen.live()), (0, 1, 1, 0));
+        assert_eq!((seen.bytes_in, seen.bytes_out), (3, 4));
     }
 
     #[test]

@@ -112,7 +112,7 @@ mod tests {
         let generations = Generations::claim(&Folder::open(folder).unwrap(), shared(folder)).unwrap();
         let table = generations.outstanding();
         for _ in 0..3 {
-            table.begin(Slot(5));
+            std::mem::forget(table.begin(Slot(5)));
         }
         println!("\nseen {}", table.get(Slot(5)));
         std::thread::park();
@@ -123,7 +123,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let here = Generations::claim(&Folder::open(folder.path()).unwrap(), shared(folder.path())).unwrap();
         let table = here.outstanding();
-        table.begin(Slot(5));
+        let _in_flight = table.begin(Slot(5));
         assert!(!here.others_live());
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["kernel::generation::tests::other_process", "--exact", "--nocapture"])
@@ -154,7 +154,7 @@ mod tests {
         assert!(matches!(claim(), Err(KernelError::NoGeneration)));
         let row = taken.pop().unwrap();
         let table = row.outstanding();
-        table.begin(Slot(1));
+        std::mem::forget(table.begin(Slot(1)));
         drop(row);
         assert!(matches!(claim(), Err(KernelError::NoGeneration)), "workers may still count in it");
         drop(table);

@@ -51,17 +51,17 @@ impl Outstanding {
         Ok(Self { words, own: 0, _row: None })
     }
 
-    /// A request to the endpoint is in flight from now on.
+    /// A request to the endpoint is in flight for as long as what is given back lives.
     #[inline]
-    pub fn begin(&self, slot: Slot) {
+    pub fn begin(&self, slot: Slot) -> InFlight<'_> {
         if let Some(word) = self.own_word(slot) {
             word.fetch_add(1, Relaxed);
         }
+        InFlight { outstanding: self, slot }
     }
 
-    /// A request that [`Self::begin`] told of is over.
     #[inline]
-    pub fn end(&self, slot: Slot) {
+    fn end(&self, slot: Slot) {
         if let Some(word) = self.own_word(slot) {
             let before = word.fetch_sub(1, Relaxed);
             debug_assert!(before > 0 || truncation::happened(), "end without begin on {slot:?}");
@@ -111,6 +111,21 @@ impl Outstanding {
     }
 }
 
+/// A request in flight to an endpoint.
+#[derive(Debug)]
+#[must_use = "it is over when this is dropped"]
+pub struct InFlight<'a> {
+    outstanding: &'a Outstanding,
+    slot: Slot,
+}
+
+impl Drop for InFlight<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.outstanding.end(self.slot);
+    }
+}
+
 /// The table at one moment's choice of rows; the figures themselves are read when asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct OutstandingView<'a> {
@@ -152,20 +167,22 @@ pub(super) fn set_live(words: &Words, row: usize, live: bool) {
 
 #[cfg(test)]
 mod tests {
+    use std::mem::forget;
+
     use super::*;
 
     #[test]
     fn a_figure_is_the_sum_over_live_rows() {
         let table = Outstanding::in_memory().unwrap();
         let slot = Slot(16_383);
-        table.begin(slot);
-        table.begin(slot);
+        let one = table.begin(slot);
+        let _other = table.begin(slot);
         row_of(&table.words, 2)[slot.index()].store(5, Relaxed);
         row_of(&table.words, 3)[slot.index()].store(50, Relaxed);
         assert_eq!(table.get(slot), 2, "rows that are not alive do not count");
         set_live(&table.words, 2, true);
         assert_eq!(table.get(slot), 7);
-        table.end(slot);
+        drop(one);
         assert_eq!(table.view().get(slot), 6);
         set_live(&table.words, 2, false);
         assert_eq!(table.get(slot), 1);
@@ -175,7 +192,7 @@ mod tests {
     #[test]
     fn what_was_lost_is_counted_as_not_begun() {
         let table = Outstanding::in_memory().unwrap();
-        table.begin(Slot(2));
+        let _in_flight = table.begin(Slot(2));
         row_of(&table.words, 0)[1].store(u64::MAX - 3, Relaxed);
         table.mend();
         assert_eq!((table.get(Slot(1)), table.get(Slot(2))), (0, 1));
@@ -184,8 +201,7 @@ mod tests {
     #[test]
     fn a_slot_out_of_range_counts_nowhere() {
         let table = Outstanding::in_memory().unwrap();
-        table.begin(Slot(16_384));
-        table.begin(Slot(u16::MAX));
+        let _nowhere = [table.begin(Slot(16_384)), table.begin(Slot(u16::MAX))];
         assert_eq!(table.get(Slot(16_384)), 0);
         assert!(table.words.iter().take(LIVE).all(|word| word.load(Relaxed) == 0));
     }
@@ -198,9 +214,9 @@ mod tests {
                 let table = table.clone();
                 scope.spawn(move || {
                     for _ in 0..10_000 {
-                        table.begin(Slot(3));
-                        table.begin(Slot(4));
-                        table.end(Slot(3));
+                        let in_flight = table.begin(Slot(3));
+                        forget(table.begin(Slot(4)));
+                        drop(in_flight);
                     }
                 });
             }

@@ -19,7 +19,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use super::counted::{Counted, Counting};
 use crate::{
     id::Slot,
-    kernel::{TargetEvent, TargetEventKind},
+    kernel::{Attempt, TargetEvent, TargetEventKind},
     model::Endpoint,
     tls::TargetTls,
     wire::stream::Stream,
@@ -73,18 +73,19 @@ pub enum HandshakeError {
     Nameless,
 }
 
-/// Counts an attempt as failed unless it ends well; also when it is given up half-way.
-struct Attempt<'a> {
-    counting: Option<&'a Counting>,
+/// An attempt that userspace counts, and tells of unless it ends well; also when it is given up half-way.
+struct Announced<'a> {
+    attempt: Option<Attempt<'a>>,
+    counting: &'a Counting,
     slot: Slot,
-    failed: bool,
 }
 
-impl Drop for Attempt<'_> {
+impl Drop for Announced<'_> {
     fn drop(&mut self) {
-        if let (Some(counting), true) = (self.counting, self.failed) {
-            counting.counters.failed(self.slot);
-            counting.events.send(TargetEvent { slot: self.slot, kind: TargetEventKind::ConnectFailed });
+        if let Some(failed) = self.attempt.take() {
+            drop(failed);
+            let event = TargetEvent { slot: self.slot, kind: TargetEventKind::ConnectFailed };
+            self.counting.events.send(event);
         }
     }
 }
@@ -137,11 +138,8 @@ impl Connection {
     pub async fn open(destination: &Destination, counting: &Counting) -> Result<Self, ConnectError> {
         let Destination { slot, endpoint, .. } = destination;
         let slot = *slot;
-        let counted = counting.applies(endpoint).then_some(counting);
-        if let Some(counting) = counted {
-            counting.counters.connecting(slot);
-        }
-        let mut attempt = Attempt { counting: counted, slot, failed: true };
+        let attempt = counting.applies(endpoint).then(|| counting.counters.attempt(slot));
+        let mut told = Announced { attempt, counting, slot };
         let stream = match endpoint {
             Endpoint::Tcp(address) => {
                 let stream = TcpStream::connect(address).await?;
@@ -150,8 +148,8 @@ impl Connection {
             }
             Endpoint::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
         };
-        attempt.failed = false;
-        Ok(Self { layer: Layer::Plain(Counted::new(stream, slot, counting, counted.is_some())), slot })
+        let open = told.attempt.take().map(Attempt::opened);
+        Ok(Self { layer: Layer::Plain(Counted::new(stream, slot, counting, open)), slot })
     }
 
     /// Shakes hands, when `destination` has TLS. `connector` is made of it. A handshake that fails, or is given up by

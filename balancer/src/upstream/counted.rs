@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::ledgers::{Ledgers, Moved};
 use crate::{
     id::Slot,
-    kernel::{EventSender, TargetCounters, TargetEvent, TargetEventKind},
+    kernel::{EventSender, OpenConnection, TargetCounters, TargetEvent, TargetEventKind},
     model::Endpoint,
     wire::stream::Stream,
 };
@@ -48,16 +48,16 @@ impl Counting {
 /// The figures of one connection that userspace counts.
 #[derive(Debug)]
 struct Ledger {
-    counting: Counting,
-    slot: Slot,
+    events: EventSender,
     moved: Moved,
-    reset: bool,
+    /// It is closed after what has moved was counted.
+    connection: OpenConnection,
 }
 
 impl Drop for Ledger {
     fn drop(&mut self) {
         let (received, sent) = self.moved.take_uncounted();
-        self.counting.counters.closed(self.slot, received, sent, self.reset);
+        self.connection.moved(received, sent);
     }
 }
 
@@ -71,15 +71,19 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    /// A stream that has just been connected, counted by `counting` where it `applies`, else by the kernel.
-    pub(super) fn new(stream: Stream, slot: Slot, counting: &Counting, applies: bool) -> Self {
-        if !applies {
+    /// A stream that has just been connected, counted here as `connection`, else by the kernel.
+    pub(super) fn new(
+        stream: Stream,
+        slot: Slot,
+        counting: &Counting,
+        connection: Option<OpenConnection>,
+    ) -> Self {
+        let Some(connection) = connection else {
             let open = Ledgers::begin_counted(&counting.open, slot, stream.as_raw_fd());
             return Self { _open: Some(open), stream, ledger: None };
-        }
-        counting.counters.opened(slot);
+        };
         let moved = Ledgers::begin(&counting.open, slot);
-        let ledger = Ledger { counting: counting.clone(), slot, moved, reset: false };
+        let ledger = Ledger { events: counting.events.clone(), moved, connection };
         Self { _open: None, stream, ledger: Some(ledger) }
     }
 
@@ -94,10 +98,9 @@ impl Counted {
 
     fn note_error(&mut self, error: &io::Error) {
         let Some(ledger) = &mut self.ledger else { return };
-        if error.kind() == io::ErrorKind::ConnectionReset && !ledger.reset {
-            ledger.reset = true;
-            let event = TargetEvent { slot: ledger.slot, kind: TargetEventKind::Reset };
-            ledger.counting.events.send(event);
+        if error.kind() == io::ErrorKind::ConnectionReset && ledger.connection.reset() {
+            let event = TargetEvent { slot: ledger.connection.slot(), kind: TargetEventKind::Reset };
+            ledger.events.send(event);
         }
     }
 

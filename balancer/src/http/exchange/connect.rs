@@ -1,4 +1,4 @@
-//! Getting at a target: a connection kept or a new one, and the count of what is in flight to it.
+//! Getting at a target: a connection kept or a new one.
 //! Must not know: what is sent.
 
 use std::time::Duration;
@@ -8,34 +8,12 @@ use tokio_rustls::TlsConnector;
 use crate::{
     counters::{Cause, Fault},
     http::context::Context,
-    id::Slot,
-    kernel::Outstanding,
     upstream::{Connection, Destination},
     wire::deadline::{Interrupt, Watch},
 };
 
 /// Longest time that a TLS handshake with a target may take (ALB: troubleshooting, 504).
 pub(crate) const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
-
-/// A request in flight to a target, counted for as long as this lives.
-#[derive(Debug)]
-pub(crate) struct InFlight {
-    outstanding: Outstanding,
-    slot: Slot,
-}
-
-impl InFlight {
-    pub(crate) fn begin(outstanding: &Outstanding, slot: Slot) -> Self {
-        outstanding.begin(slot);
-        Self { outstanding: outstanding.clone(), slot }
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.outstanding.end(self.slot);
-    }
-}
 
 /// An idle connection to the target; with `ask` one that the kernel says is alive.
 pub(crate) fn pooled(context: &Context, destination: &Destination, ask: bool) -> Option<Connection> {

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use super::{
-    connect::InFlight,
     failure::{Failure, Retry},
     retries::Retries,
     sides::{ClientSide, TargetSide},
@@ -65,7 +64,7 @@ pub(crate) async fn attempt<C: ClientSide, T: TargetSide<C>>(
     let state = client.state_mut();
     state.entry.target(&target.endpoint);
     state.watch().set_registration(Some(target.registration));
-    let _in_flight = InFlight::begin(&context.tables.outstanding, destination.slot);
+    let _in_flight = context.tables.outstanding.begin(destination.slot);
     let mut target = T::reach(client, plan, &destination, fresh).await?;
     client.state().arm_idle();
     if plan.request.expects_continue && !client.invite(plan).await {

@@ -229,10 +229,9 @@ fn a_new_snapshot_is_seen() {
 #[test]
 fn the_shared_tables_are_read_by_slot() {
     let tables = Tables::in_memory(1024).unwrap();
-    tables.outstanding.begin(Slot(3));
-    tables.counters.connecting(Slot(3));
-    tables.counters.opened(Slot(3));
-    tables.counters.connecting(Slot(3));
+    let _in_flight = tables.outstanding.begin(Slot(3));
+    let _open = tables.counters.attempt(Slot(3)).opened();
+    let _attempt = tables.counters.attempt(Slot(3));
     assert_eq!((tables.outstanding(Slot(3)), tables.outstanding(Slot(4))), (1, 0));
     let expected = Connections { open: 1, connecting: 1, opened: 1, ..Connections::default() };
     assert_eq!(tables.connections(Slot(3)), expected);

@@ -21,7 +21,7 @@ use crate::{
         controller::{Command, Controller, Parts},
         log_files::{LogFiles, Outputs},
         privileges::{Account, Belonging},
-        signals::{Signal, Signals},
+        signals::{EarlySignals, Signal, Signals},
         system_calls,
     },
     counters::{ControlCounters, ListenerRuntimes, WorkerCounters},
@@ -47,6 +47,15 @@ const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// [`config::ConfigErrors`] when the configuration is wrong; anything else that keeps it from starting, named
 /// in one line. Nothing runs half-started.
 pub fn run(path: &Path) -> anyhow::Result<()> {
+    // Without a thread of its own: those that are made have the rights that are left by then.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the control thread's runtime")?;
+    let signals = {
+        let _inside = runtime.enter();
+        EarlySignals::new(signals).context("cannot take over signals")?
+    };
     let configuration = config::load(path)?;
     if configuration.listeners.is_empty() {
         bail!("{}: no listener is configured, so there is nothing to run", path.display());
@@ -131,12 +140,8 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         runtimes,
         current,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the control thread's runtime")?;
     let pool = Pool { workers: pool, spawn: Box::new(spawn), ended, fallen: None, last: None };
-    runtime.block_on(serve(parts, admin, Arc::new(inspector), pool, &counters))
+    runtime.block_on(serve(parts, signals, admin, Arc::new(inspector), pool, &counters))
 }
 
 /// The keys, which then belong to `owner` along with the folder of the balancer's own that they lie in.
@@ -241,12 +246,13 @@ impl Pool {
 
 async fn serve(
     parts: Parts,
+    signals: EarlySignals,
     admin: Option<Admin>,
     inspector: Arc<Inspector>,
     mut pool: Pool,
     counters: &ControlCounters,
 ) -> anyhow::Result<()> {
-    let mut signals = Signals::new().context("cannot take over signals")?;
+    let mut signals = Signals::new(signals).context("cannot take over signals")?;
     let mut controller = Controller::start(parts).await?;
     if let Some(admin) = admin {
         tokio::spawn(admin.serve(inspector));

@@ -154,3 +154,20 @@ fn root_is_given_up_and_reload_still_works() {
     }
     assert!(targets[1].count() > 0);
 }
+
+#[test]
+fn what_is_asked_of_a_process_that_starts_waits_until_it_serves() {
+    let target = Target::plain();
+    let config = Config::with(Group::new("app", &[&target]).lb_cookie());
+    let mut balancer = Balancer::prepare(&config);
+    balancer.begin();
+    // The first that is told of a start.
+    balancer.wait_log("a key file was made anew");
+    balancer.signal(Signal::USR1);
+    balancer.signal(Signal::HUP);
+    until("it serves and has reloaded", 20.0, || {
+        let status = balancer.try_status()?;
+        (status.0["reloads"] == 1).then_some(())
+    });
+    assert_eq!(balancer.connect().get("/", "").status, 200);
+}

@@ -216,6 +216,14 @@ impl Balancer {
         self.child = Some(command.spawn().unwrap());
     }
 
+    /// Starts it and waits for nothing.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn begin(&mut self) {
+        self.spawn();
+    }
+
     /// Starts it and waits until its admin endpoint and its listener answer.
     ///
     /// # Panics

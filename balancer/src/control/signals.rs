@@ -21,27 +21,43 @@ pub enum Signal {
     Now,
 }
 
-/// The signals of this process. While a value lives and after it, none of them ends the process by itself.
+/// Those of the signals that ask for something which can wait until the process serves, and would end it where nobody
+/// has taken them over: taken over before anything else is done.
 #[derive(Debug)]
-pub struct Signals {
+pub struct EarlySignals {
     hangup: Stream,
-    terminate: Stream,
-    interrupt: Stream,
     user: Stream,
-    draining: bool,
 }
 
-impl Signals {
-    /// Takes the signals over. Must be called within a runtime.
+impl EarlySignals {
+    /// Takes them over. Must be called within a runtime.
     ///
     /// # Errors
     /// When a handler cannot be installed.
     pub fn new() -> io::Result<Self> {
+        Ok(Self { hangup: signal(SignalKind::hangup())?, user: signal(SignalKind::user_defined1())? })
+    }
+}
+
+/// The signals of this process. While a value lives and after it, none of them ends the process by itself.
+#[derive(Debug)]
+pub struct Signals {
+    early: EarlySignals,
+    terminate: Stream,
+    interrupt: Stream,
+    draining: bool,
+}
+
+impl Signals {
+    /// Takes the others over, too. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// When a handler cannot be installed.
+    pub fn new(early: EarlySignals) -> io::Result<Self> {
         Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
+            early,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            user: signal(SignalKind::user_defined1())?,
             draining: false,
         })
     }
@@ -54,8 +70,8 @@ impl Signals {
             biased;
             _ = self.terminate.recv() => self.end(),
             _ = self.interrupt.recv() => self.end(),
-            _ = self.hangup.recv() => Signal::Reload,
-            _ = self.user.recv() => Signal::Reopen,
+            _ = self.early.hangup.recv() => Signal::Reload,
+            _ = self.early.user.recv() => Signal::Reopen,
         }
     }
 
@@ -75,9 +91,12 @@ mod tests {
     /// One test, since signals go to the process and all tests share it.
     #[tokio::test(flavor = "current_thread")]
     async fn signals_become_requests_and_the_second_end_is_now() {
-        let mut signals = Signals::new().unwrap();
+        let early = EarlySignals::new().unwrap();
         let send = |number| kill_process(getpid(), number).unwrap();
+        send(Number::HUP);
+        let mut signals = Signals::new(early).unwrap();
         let mut next = async || tokio::time::timeout(Duration::from_secs(20), signals.next()).await.unwrap();
+        assert_eq!(next().await, Signal::Reload, "from before");
         send(Number::USR1);
         send(Number::PIPE);
         assert_eq!(next().await, Signal::Reopen);

@@ -7,11 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{KernelError, bpf, cgroup, host_lock::HostLock, instance, instance::InstanceFolder};
+use super::{
+    KernelError, bpf, cgroup,
+    host_lock::HostLock,
+    instance,
+    instance::{CGROUP, InstanceFolder},
+};
 use crate::safe_file::Folder;
 
-/// The file in the instance's folder that names the cgroup made for it.
-const CGROUP: &str = "cgroup";
 /// `PATH_MAX` of linux/limits.h.
 const LONGEST_PATH: u64 = 4096;
 

@@ -4,6 +4,7 @@
 //! Must not know: what else lies in the folder.
 
 use std::{
+    ffi::OsStr,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -17,6 +18,8 @@ use super::{
 use crate::safe_file::Folder;
 
 const LOCK: &str = "lock";
+/// Names the cgroup that was made for the instance.
+pub(super) const CGROUP: &str = "cgroup";
 
 /// The folder of one instance, locked by this process for as long as the value lives. It belongs to the user that the
 /// process starts as, and nobody else can look into it.
@@ -44,7 +47,14 @@ impl InstanceFolder {
         let path = runtime_dir.join(instance);
         // A lock file may be removed, by a cleanup, between its opening and its locking: then again.
         loop {
-            let folder = open_folder(&path).map_err(|source| failed(&path, source))?;
+            let (mut folder, made) = Folder::make(&path, 0o700).map_err(|source| failed(&path, source))?;
+            if !made {
+                demand_unused(&folder, instance)?;
+            }
+            // One that was another user's may hold anything; from now on that user changes nothing in it.
+            if made || folder.can_be_taken() {
+                folder.take().map_err(|source| failed(&path, source))?;
+            }
             let lock_path = path.join(LOCK);
             let file = match folder.private_file(LOCK) {
                 Ok(file) => Arc::new(file),
@@ -79,13 +89,39 @@ impl InstanceFolder {
     }
 }
 
-fn open_folder(path: &Path) -> io::Result<Folder> {
-    let (mut folder, made) = Folder::make(path, 0o700)?;
-    // One that was another user's may hold anything; from now on that user changes nothing in it.
-    if made || folder.can_be_taken() {
-        folder.take()?;
+/// That a folder which was there before is of an instance, and that nobody runs it: before it is touched.
+fn demand_unused(folder: &Folder, instance: &str) -> Result<(), KernelError> {
+    let refused = |source| failed(folder.path(), source);
+    let names = match folder.names() {
+        Ok(names) => names,
+        // Another user's: it stays so.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+        Err(error) => return Err(refused(error)),
+    };
+    // Links are what somebody may have laid there; they lead nowhere, and go with the folder.
+    if let Some(foreign) = names.iter().find(|name| !is_own(name) && !folder.has_link(name)) {
+        return Err(refused(io::Error::other(format!(
+            "it holds {}, which is not of an instance: nothing was touched",
+            foreign.display()
+        ))));
     }
-    Ok(folder)
+    let Some(file) = folder.look_at(LOCK).map_err(refused)? else { return Ok(()) };
+    let file = Arc::new(file);
+    match FileLock::try_take(&file).map_err(refused)? {
+        Some(_) => Ok(()),
+        None => Err(KernelError::Running { instance: instance.to_owned(), pid: holder(&file) }),
+    }
+}
+
+/// Whether a balancer makes something of this name in the folder of an instance.
+fn is_own(name: &OsStr) -> bool {
+    let is_numbered = |name: &str, before: &str| {
+        name.strip_prefix(before)
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    name.to_str().is_some_and(|name| {
+        [LOCK, CGROUP].contains(&name) || is_numbered(name, "generation-") || is_numbered(name, "v")
+    })
 }
 
 /// Refuses names that are not one harmless path component.
@@ -104,7 +140,10 @@ fn failed(path: &Path, source: io::Error) -> KernelError {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{
+        fs,
+        os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
+    };
 
     use super::*;
 
@@ -140,9 +179,45 @@ mod tests {
         let path = folder.folder().path().to_owned();
         fs::create_dir(path.join("v1")).unwrap();
         fs::write(path.join("v1/table"), "x").unwrap();
-        fs::write(path.join("file"), "x").unwrap();
+        fs::write(path.join("generation-0"), "").unwrap();
         folder.remove().unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_of_something_else_stays_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        for foreign in ["syslog", "stickiness.key", "v", "v1x", "generation-"] {
+            let name = name("foreign");
+            let path = dir.path().join(&name);
+            fs::create_dir_all(&path).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            fs::write(path.join(foreign), "x").unwrap();
+            symlink("/", path.join("0")).unwrap();
+            let error = InstanceFolder::lock(&name, dir.path()).unwrap_err();
+            assert!(error.to_string().contains(&format!("it holds {foreign}")), "{error}");
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o755);
+            assert_eq!(fs::read_dir(&path).unwrap().count(), 2);
+            fs::remove_dir_all(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_folder_that_another_runs_in_stays_whose_it_is() {
+        if rustix::process::geteuid().as_raw() != 0 {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let name = name("whose");
+        let path = dir.path().join(&name);
+        let runs = InstanceFolder::lock(&name, dir.path()).unwrap();
+        std::os::unix::fs::chown(&path, Some(65534), Some(65534)).unwrap();
+        // What another user's process holds is not held by the host's lock of this one.
+        let InstanceFolder { folder: _folder, _lock, _host } = runs;
+        drop(_host);
+        let error = InstanceFolder::lock(&name, dir.path()).unwrap_err();
+        assert!(matches!(error, KernelError::Running { .. }), "{error}");
+        assert_eq!(fs::metadata(&path).unwrap().uid(), 65534);
     }
 
     #[test]

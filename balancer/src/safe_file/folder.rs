@@ -15,7 +15,7 @@ use std::{
 use rustix::{
     fs::{
         AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, fchmod, fstat, linkat, openat, renameat_with,
-        unlinkat,
+        statat, unlinkat,
     },
     io::Errno,
 };
@@ -168,6 +168,27 @@ impl Folder {
             self.remove(name)?;
         }
         Err(io::ErrorKind::ResourceBusy.into())
+    }
+
+    /// Opens a file to look at it, and changes nothing; none where there is no file of that name.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn look_at(&self, name: &str) -> io::Result<Option<File>> {
+        let file = match openat(self.0.fd(), name, OFlags::RDONLY | CAREFULLY, Mode::empty()) {
+            Ok(file) => File::from(file),
+            // A link, or what cannot be opened: no file of ours.
+            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::ACCESS) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(file.metadata()?.is_file().then_some(file))
+    }
+
+    /// Whether what has this name in it is a link.
+    #[must_use]
+    pub fn has_link(&self, name: &OsStr) -> bool {
+        statat(self.0.fd(), name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Symlink)
     }
 
     /// Whether a file is the process's own, or can be made so.

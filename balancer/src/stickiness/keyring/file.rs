@@ -83,20 +83,21 @@ fn load(path: &Path, owner: Option<Owner>) -> Result<Option<Keyring>, KeyFileFau
     if mode & 0o066 != 0 {
         return Err(KeyFileFault::Open { mode, path: path.to_path_buf() });
     }
-    if let Some(owner) = owner {
-        safe_file::give(path, &file, owner).map_err(tried("cannot give it to the user"))?;
-    }
     let too_many = SECRET_LEN * MAX_SECRETS + 1;
     let mut bytes = Vec::with_capacity(too_many);
-    file.take(too_many as u64).read_to_end(&mut bytes).map_err(tried("cannot read"))?;
+    (&file).take(too_many as u64).read_to_end(&mut bytes).map_err(tried("cannot read"))?;
     if bytes.len() == too_many {
         return Err(KeyFileFault::Size(usize::try_from(metadata.len()).unwrap_or(usize::MAX)));
     }
     let ring = Keyring::from_bytes(&bytes).map_err(|_| KeyFileFault::Size(bytes.len()))?;
-    match bytes.chunks_exact(SECRET_LEN).position(is_guessable) {
-        Some(place) => Err(KeyFileFault::Guessable(place + 1)),
-        None => Ok(Some(ring)),
+    if let Some(place) = bytes.chunks_exact(SECRET_LEN).position(is_guessable) {
+        return Err(KeyFileFault::Guessable(place + 1));
     }
+    // Last: what is no key file may be somebody's.
+    if let Some(owner) = owner {
+        safe_file::give(path, &file, owner).map_err(tried("cannot give it to the user"))?;
+    }
+    Ok(Some(ring))
 }
 
 /// Fewest different bytes of a secret. Of 32 random bytes 30 differ; those of 32 random hexadecimal digits are 14, and
@@ -163,7 +164,7 @@ fn write_new(folder: &Folder, name: &str, secret: &[u8], owner: Option<Owner>) -
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, os::unix::fs::MetadataExt as _};
 
     use super::*;
     use crate::model::Endpoint;
@@ -189,6 +190,27 @@ mod tests {
         assert_eq!(left.len(), 1, "no draft stays behind");
         let other = Keyring::load_or_create(&folder.path().join("other"), None).unwrap();
         assert_ne!(fingerprint(&made), fingerprint(&other));
+    }
+
+    #[test]
+    fn what_is_no_key_file_is_not_given_away() {
+        if rustix::process::geteuid().as_raw() != 0 {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tls.key");
+        let random: Vec<u8> = (0..64).map(|place: u8| place.wrapping_mul(167) ^ (place >> 1)).collect();
+        let owner = Some(Owner { uid: 65534, gid: 65534 });
+        let zeros = [0; 32];
+        for bytes in [&b""[..], &random[..31], &[7; 1704], &zeros[..]] {
+            fs::write(&path, bytes).unwrap();
+            set_mode(&path, 0o600);
+            assert!(Keyring::load_or_create(&path, owner).is_err());
+            assert_eq!(fs::metadata(&path).unwrap().uid(), 0, "{} bytes", bytes.len());
+        }
+        fs::write(&path, &random).unwrap();
+        Keyring::load_or_create(&path, owner).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().uid(), 65534);
     }
 
     #[test]

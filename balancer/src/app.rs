@@ -54,7 +54,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         .context("cannot start the control thread's runtime")?;
     let signals = {
         let _inside = runtime.enter();
-        EarlySignals::new(signals).context("cannot take over signals")?
+        EarlySignals::new().context("cannot take over signals")?
     };
     let configuration = config::load(path)?;
     if configuration.listeners.is_empty() {

@@ -2,7 +2,8 @@
 
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt};
 
-use support::{Balancer, Config, Group, Target, balancer::Ended};
+use rustix::process::Signal;
+use support::{Balancer, Config, Group, Target, balancer::Ended, until};
 
 /// Starts it after `spoil` had its way; it must end by itself with this code and say all of `words`.
 fn ends(code: i32, words: &[&str], spoil: impl FnOnce(&Balancer)) -> Ended {
@@ -165,9 +166,7 @@ fn what_is_asked_of_a_process_that_starts_waits_until_it_serves() {
     balancer.wait_log("a key file was made anew");
     balancer.signal(Signal::USR1);
     balancer.signal(Signal::HUP);
-    until("it serves and has reloaded", 20.0, || {
-        let status = balancer.try_status()?;
-        (status.0["reloads"] == 1).then_some(())
-    });
+    until("it serves", 20.0, || std::net::TcpStream::connect(balancer.admin).ok());
+    balancer.wait_status("the reload", 20.0, |status| status.0["reloads"] == 1);
     assert_eq!(balancer.connect().get("/", "").status, 200);
 }

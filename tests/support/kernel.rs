@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use crate::{Balancer, Config, Target, skip};
 
-/// Whether the kernel side can be had. Where it cannot, the test is [skipped](skip).
+/// Whether the kernel side can be had. Where it cannot, the test is [skipped](fn@skip).
 #[must_use]
 pub fn available() -> bool {
     static AVAILABLE: OnceLock<Result<(), String>> = OnceLock::new();
@@ -18,7 +18,7 @@ pub fn available() -> bool {
     }
 }
 
-/// Whether we are root. Where not, the test is [skipped](skip).
+/// Whether we are root. Where not, the test is [skipped](fn@skip).
 #[must_use]
 pub fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();

@@ -189,8 +189,7 @@ fn hear<C: ClientSide>(
     let state = client.state_mut();
     state.entry.answered(response.status);
     let mut edits = plan.respond(&state.context, &response.view(), state.secure);
-    let listener = std::sync::Arc::clone(&state.listener);
-    listener.response_fields.put_into(&mut edits);
+    state.listener.response_fields.put_into(&mut edits);
     client.respond(plan, response, &edits)?;
     Ok(if switching { Heard::Switching } else { Heard::Final })
 }

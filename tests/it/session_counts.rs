@@ -86,8 +86,20 @@ fn a_group_that_is_not_sticky_has_no_sessions_to_tell() {
 
 #[test]
 fn sessions_of_before_a_restart_are_counted_when_they_come_back() {
-    let target = Target::plain();
-    let mut balancer = Balancer::start(&Config::with(Group::new("app", &[&target]).lb_cookie()));
+    let lb_cookie = |group: Group| group.lb_cookie();
+    let app_cookie = |group: Group| group.app_cookie("SESSIONID");
+    for kind in [lb_cookie, app_cookie] {
+        for renewal in ["always", "when_due"] {
+            are_counted_after_a_restart(|group| {
+                kind(group).stickiness(&format!("cookie_renewal = \"{renewal}\""))
+            });
+        }
+    }
+}
+
+fn are_counted_after_a_restart(sticky: impl FnOnce(Group) -> Group) {
+    let target = Target::sessions();
+    let mut balancer = Balancer::start(&Config::with(sticky(Group::new("app", &[&target]))));
     let mut clients = clients(&balancer, 3);
     balancer.kill_and_restart();
     clients.iter_mut().for_each(Client::disconnect);

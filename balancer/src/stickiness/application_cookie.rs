@@ -276,7 +276,10 @@ impl ApplicationCookie {
         let memo = &decision.application;
         let live = issued != Issued::Nothing || decision.session.is_some() || decision.ended.is_some();
         let fresh_enough = |session: &Session| {
-            session.target == mine.target && !self.window.is_due(session.issued, now) && memo.own_cookie
+            session.target == mine.target
+                && !answered.uncounted
+                && !self.window.is_due(session.issued, now)
+                && memo.own_cookie
         };
         if live && decision.session.as_ref().is_some_and(fresh_enough) {
             return Renewal::Untouched;

@@ -67,13 +67,15 @@ pub struct Answered {
     pub home: TargetId,
     /// Tells its cookies from those that other clients get in the same second: any number.
     pub nonce: u16,
+    /// Whether the session may be one that nobody counts yet: its cookie is due, whenever it was set.
+    pub uncounted: bool,
 }
 
 impl Answered {
     /// By the target that the session is bound to from now on, if there is a session.
     #[must_use]
     pub const fn at_home(by: TargetId) -> Self {
-        Self { by, home: by, nonce: 0 }
+        Self { by, home: by, nonce: 0, uncounted: false }
     }
 }
 

@@ -102,7 +102,8 @@ impl DurationCookie {
         edits: &mut HeaderEdits,
     ) -> Renewal {
         let chosen = answered.home;
-        let stays = |session: &Session| session.target == chosen && !self.window.is_due(session.issued, now);
+        let is_due = |session: &Session| answered.uncounted || self.window.is_due(session.issued, now);
+        let stays = |session: &Session| session.target == chosen && !is_due(session);
         if decision.preflight || decision.session.as_ref().is_some_and(stays) {
             return Renewal::Untouched;
         }

@@ -111,6 +111,16 @@ impl SessionLedger {
         }
     }
 
+    /// Whether a session whose cookie was set at `issued` may be one that is not counted, since another process set it.
+    #[must_use]
+    pub fn may_be_missing(&self, issued: UnixSeconds, now: UnixSeconds) -> bool {
+        match self.origin(issued, now) {
+            Origin::Elsewhere => true,
+            Origin::Early(_) => issued != now,
+            Origin::Here => false,
+        }
+    }
+
     /// The cookie of a session, set at `issued`, is replaced by one set at `now`. `mark` tells its client from others
     /// with the same cookie; there is none where this was not due yet when the request came.
     pub fn renew(&self, issued: UnixSeconds, now: UnixSeconds, mark: Option<u64>) {

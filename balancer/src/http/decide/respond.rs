@@ -31,7 +31,9 @@ impl Plan {
             let home = decision.target.filter(|_| self.spilled).and_then(|home| group.targets.get(home));
             let home = home.unwrap_or(target);
             let nonce = u16::try_from(context.random.borrow_mut().draw() >> 48).unwrap_or_default();
-            let answered = Answered { by: target.id, home: home.id, nonce };
+            let ledger = &home.runtime.sessions;
+            let uncounted = decision.proved().is_some_and(|(_, issued)| ledger.may_be_missing(issued, now));
+            let answered = Answered { by: target.id, home: home.id, nonce, uncounted };
             let renewal = sticky.respond(decision, answered, response, secure, sessions, now, &mut edits);
             if let Renewal::Bound(bound) = renewal {
                 let bound = if bound == home.id { home } else { target };

@@ -18,7 +18,7 @@ fn stand_in(keeps_own: bool, sets: &str) -> (Renewal, [Option<usize>; 3]) {
     let now = NOW.plus(900);
     let decision = decide(&group, &cookies, &fleet, &table, now);
     assert_eq!(decision.target, Some(0));
-    let answered = Answered { by: B, home: A, nonce: 0 };
+    let answered = Answered { by: B, home: A, nonce: 0, uncounted: false };
     let (renewal, set) = lines(&group, &decision, answered, sets.as_bytes(), &table, now);
     // Late enough for a session that was not renewed to be over.
     let later = NOW.plus(1800);

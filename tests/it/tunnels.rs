@@ -95,13 +95,20 @@ fn stickiness_counts_for_the_upgrade() {
 #[test]
 fn a_refused_upgrade_is_an_ordinary_response() {
     let target = Target::start(|exchange| {
-        exchange.send("HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno");
+        let upgrade = if exchange.request.target == "/" { "Upgrade: websocket\r\n" } else { "" };
+        exchange.send(format!("HTTP/1.1 426 Upgrade Required\r\n{upgrade}Content-Length: 2\r\n\r\nno"));
         Answer::KeepAlive
     });
     let balancer = Balancer::start(&Config::new(&[&target]));
     let mut connection = balancer.connect();
-    for _ in 0..2 {
-        assert_eq!(connection.get("/", UPGRADE).status, 426);
+    for (path, more, told) in [
+        ("/", UPGRADE, Some("Upgrade")),
+        ("/", "", Some("Upgrade")),
+        ("/none", "", None),
+        ("/", "Connection: close\r\n", Some("Upgrade, close")),
+    ] {
+        let response = connection.get(path, more);
+        assert_eq!((response.status, response.headers.get("connection")), (426, told), "{path} {more}");
     }
     assert_eq!(balancer.status().total("tunnels_opened"), 0);
 }

@@ -96,7 +96,11 @@ pub fn head(
     for edit in edits.iter().filter(|edit| edit.op != EditOp::Remove) {
         line(out, edit.name.as_bytes(), edit.value);
     }
-    match (switching, receiver.keep_alive, receiver.version) {
+    // What Upgrade names goes to the next hop with it (RFC 9110, section 7.8).
+    let upgrade = switching && response.fields.has(Kind::Upgrade);
+    match (upgrade, receiver.keep_alive, receiver.version) {
+        (true, false, _) if status != 101 => out.extend_from_slice(b"Connection: Upgrade, close\r\n"),
+        (true, true, Version::Http10) => out.extend_from_slice(b"Connection: Upgrade, keep-alive\r\n"),
         (true, ..) => out.extend_from_slice(b"Connection: Upgrade\r\n"),
         (false, false, _) => out.extend_from_slice(b"Connection: close\r\n"),
         (false, true, Version::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),

@@ -6,15 +6,19 @@ use crate::model::{EditOp, HeaderEdits, ResponseHead};
 const CACHE_CONTROL: &str = "Cache-Control";
 /// What caches of one kind follow instead of it, whatever it says (RFC 9213, section 2.2; Edge Architecture
 /// Specification 1.0).
-const TARGETED: [&str; 5] = [
+const TARGETED: [&str; 8] = [
+    "Akamai-Cache-Control",
     "CDN-Cache-Control",
     "Cloudflare-CDN-Cache-Control",
+    "Edge-Control",
     "Netlify-CDN-Cache-Control",
     "Surrogate-Control",
     "Vercel-CDN-Cache-Control",
+    "X-LiteSpeed-Cache-Control",
 ];
 
-const SHORTEST_TARGETED: usize = "Surrogate-Control".len();
+/// What their names end with.
+const CONTROL: &[u8] = b"-control";
 
 /// Asks for `Cache-Control: private` unless the response already forbids what would be wrong. Other directives stay, but
 /// those go that are for shared caches, and a `private` that names fields, which the one that names none includes. Fields
@@ -24,14 +28,16 @@ pub fn keep_private(response: &ResponseHead<'_>, edits: &mut HeaderEdits) {
         // Asked for already, by another of our cookies.
         return;
     }
-    for field in response.headers.iter().filter(|field| field.name.len() >= SHORTEST_TARGETED) {
-        if let Some(name) = targeted(field.name)
+    for field in response.headers {
+        if let Some((_, end)) = field.name.split_last_chunk::<{ CONTROL.len() }>()
+            && end.eq_ignore_ascii_case(CONTROL)
+            && let Some(name) = targeted(field.name)
             && !edits.drops(name.as_bytes())
         {
             edits.remove(name);
         }
     }
-    if is_kept_private(response) {
+    if is_kept_private(response) && !is_withheld(response) {
         return;
     }
     edits.push_with(EditOp::Set, CACHE_CONTROL, |value| {
@@ -42,6 +48,14 @@ pub fn keep_private(response: &ResponseHead<'_>, edits: &mut HeaderEdits) {
             value.extend_from_slice(directive);
         }
     });
+}
+
+/// Whether `Cache-Control` goes no further than here, since the response's `Connection` names it (RFC 9110, section 7.6.1).
+fn is_withheld(response: &ResponseHead<'_>) -> bool {
+    let options = response.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(b"connection"));
+    options
+        .flat_map(|field| ListItems(field.value))
+        .any(|option| option.trim_ascii().eq_ignore_ascii_case(CACHE_CONTROL.as_bytes()))
 }
 
 #[cold]
@@ -190,6 +204,20 @@ mod tests {
         {
             assert_eq!(guarded(&[line, "max-age=5"]).as_deref(), Some("private, max-age=5"), "{line}");
         }
+    }
+
+    #[test]
+    fn what_goes_no_further_guards_nothing() {
+        let set = |connection: &str| {
+            let fields = [("Connection", connection), ("Cache-Control", "no-store")];
+            let headers =
+                fields.map(|(name, value)| HeaderField { name: name.as_bytes(), value: value.as_bytes() });
+            let mut edits = HeaderEdits::new();
+            keep_private(&ResponseHead { status: 200, headers: &headers }, &mut edits);
+            edits.iter().next().map(|edit| String::from_utf8(edit.value.to_vec()).unwrap())
+        };
+        assert_eq!(set("keep-alive, cache-CONTROL").as_deref(), Some("private, no-store"));
+        assert_eq!(set("keep-alive"), None);
     }
 
     #[test]

@@ -16,7 +16,9 @@ pub fn is_challenge(response: &Response<'_>) -> bool {
 pub fn is_of_connection<'a>(values: impl Iterator<Item = &'a [u8]>) -> bool {
     values.flat_map(list).any(|member| {
         let scheme = member.split(u8::is_ascii_whitespace).next().unwrap_or_default();
-        scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
+        // And what is like it: Nego2.
+        scheme.eq_ignore_ascii_case(b"ntlm")
+            || scheme.first_chunk().is_some_and(|start: &[u8; 4]| start.eq_ignore_ascii_case(b"nego"))
     })
 }
 
@@ -27,6 +29,7 @@ mod tests {
     #[test]
     fn schemes_are_found_among_others_and_in_any_case() {
         let found = |values: &[&str]| is_of_connection(values.iter().map(|value| value.as_bytes()));
+        assert!(found(&["Nego2"]) && !found(&["Neg"]));
         assert!(found(&["NTLM"]) && found(&["negotiate"]) && found(&["Ntlm TlRMTVNTUAAB"]));
         assert!(found(&["Basic realm=\"a\"", "Negotiate"]) && found(&["Basic realm=\"a\", NTLM"]));
         assert!(!found(&[]) && !found(&["", ","]) && !found(&["Basic realm=\"NTLM\""]));

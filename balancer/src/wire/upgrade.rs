@@ -1,7 +1,7 @@
 //! Protocols of Upgrade (RFC 9110, section 7.8): which of those that a client offers may be changed to, and whether what a
 //! target changes to was offered. Must not know: who offers, what is spoken then.
 
-use super::fields::list;
+use super::{fields::list, head::is_token_byte};
 
 /// Most protocols of one request that are passed on.
 const MOST_PROTOCOLS: usize = 8;
@@ -10,8 +10,9 @@ const MOST_PROTOCOLS: usize = 8;
 #[must_use]
 pub fn admitted(offered: &[u8], allowed: &[String]) -> Option<Vec<u8>> {
     let is_allowed = |member: &&[u8]| {
-        let (name, _) = parts(member);
-        allowed.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(name))
+        let (name, version) = parts(member);
+        version.iter().all(|byte| is_token_byte(*byte))
+            && allowed.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(name))
     };
     let kept: Vec<&[u8]> = list(offered).filter(is_allowed).take(MOST_PROTOCOLS).collect();
     (!kept.is_empty()).then(|| kept.join(&b", "[..]))
@@ -52,7 +53,17 @@ mod tests {
         assert_eq!(left("WebSocket", websocket).as_deref(), Some("WebSocket"));
         assert_eq!(left("h2c, websocket/13 ,, HTTP/3", websocket).as_deref(), Some("websocket/13"));
         assert_eq!(left("foo/1, websocket", &["websocket", "FOO"]).as_deref(), Some("foo/1, websocket"));
-        for none in ["h2c", "", ",", "websockets", "web", "websocket h2c", "h2c/websocket"] {
+        for none in [
+            "h2c",
+            "",
+            ",",
+            "websockets",
+            "web",
+            "websocket h2c",
+            "h2c/websocket",
+            "websocket/13 h2c",
+            "websocket/1/2",
+        ] {
             assert_eq!(left(none, websocket), None, "{none}");
         }
         assert_eq!(left("websocket", &[]), None);

@@ -11,7 +11,7 @@ use std::{
 
 use support::{
     Balancer, Config, Group, Target,
-    http2::{Connection, Outcome, flag, kind},
+    http2::{Connection, Outcome, block, flag, kind},
     http2_target::{attend, listen},
     nginx::Nginx,
     until,
@@ -295,6 +295,45 @@ fn a_target_that_does_not_speak_it_or_is_not_there_is_502_or_left() {
     for _ in 0..4 {
         assert_eq!(connection.status_of("/a", &[]), 200);
     }
+}
+
+#[test]
+fn trailers_of_a_target_say_nothing_that_belongs_before_a_body() {
+    let target = raw(&[], |_, connection, frame| {
+        if frame.kind == kind::HEADERS {
+            connection.frame(kind::HEADERS, flag::END_HEADERS, frame.stream, [0x88]);
+            connection.data(frame.stream, b"body", false);
+            let fields = [
+                ("x-sum", "4"),
+                ("set-cookie", "AWSALB=1"),
+                ("content-length", "7"),
+                ("www-authenticate", "Negotiate"),
+            ];
+            connection.frame(
+                kind::HEADERS,
+                flag::END_HEADERS | flag::END_STREAM,
+                frame.stream,
+                block(&fields),
+            );
+        }
+        true
+    });
+    let balancer = before(&[target]);
+    let output = Command::new("curl")
+        .args([
+            "-sSi",
+            "--max-time",
+            "20",
+            "--http2-prior-knowledge",
+            &format!("http://{}/", balancer.address),
+        ])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let trailers = text.split("body").nth(1).unwrap_or_default();
+    let names: Vec<_> =
+        trailers.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name).collect();
+    assert_eq!(names, ["x-sum"], "{text}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use http::HeaderMap;
 use super::head;
 use crate::wire::{
     body::{BodyError, Sink, Source, Trailers, Untaken},
-    trailers::TrailerFilter,
+    trailers::{TrailerFilter, may_travel},
 };
 
 /// A stream. What does not come or cannot go out yet is not there.
@@ -42,7 +42,7 @@ impl Http2 {
         (self.incoming, self.read) = (Some(incoming), bodiless);
     }
 
-    /// Of its trailers those go on that keep to `filter`.
+    /// Of its trailers those go on that keep to `filter`; without one those that may travel at all.
     pub(super) fn filter(&mut self, filter: &Arc<TrailerFilter>) {
         if !self.read {
             self.filter = Some(Arc::clone(filter));
@@ -114,8 +114,9 @@ impl Source for Http2 {
                 let trailers = ready!(incoming.poll_trailers(cx)).map_err(BodyError::Source)?;
                 self.read = true;
                 let trailers = trailers.map_or(Trailers::None, |mut map| {
-                    if let Some(filter) = &self.filter {
-                        head::filter_trailers(&mut map, filter);
+                    match &self.filter {
+                        Some(filter) => head::filter_trailers(&mut map, |name| filter.keeps(name)),
+                        None => head::filter_trailers(&mut map, may_travel),
                     }
                     Trailers::Map(map)
                 });

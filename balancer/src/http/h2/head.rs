@@ -13,7 +13,6 @@ use crate::{
     wire::{
         fields::Kind,
         head::{HeadError, Request, Response},
-        trailers::TrailerFilter,
     },
 };
 
@@ -102,10 +101,10 @@ pub(super) fn size(fields: &HeaderMap) -> u64 {
     fields.iter().map(|(name, value)| (name.as_str().len() + value.len()) as u64).sum()
 }
 
-/// Takes out the trailer fields that do not go on.
-pub(super) fn filter_trailers(trailers: &mut HeaderMap, filter: &TrailerFilter) {
+/// Takes out the trailer fields whose names do not go on.
+pub(super) fn filter_trailers(trailers: &mut HeaderMap, keeps: impl Fn(&[u8]) -> bool) {
     let withheld: Vec<HeaderName> =
-        trailers.keys().filter(|name| !filter.keeps(name.as_str().as_bytes())).cloned().collect();
+        trailers.keys().filter(|name| !keeps(name.as_str().as_bytes())).cloned().collect();
     for name in withheld {
         trailers.remove(name);
     }

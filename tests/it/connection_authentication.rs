@@ -3,12 +3,16 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use support::{
     Answer, Balancer, Config, Group, Target,
-    http2::{Connection as Http2, Outcome},
+    http2::{Connection as Http2, Outcome, block, flag, kind},
+    http2_target::{listen, speak},
     stream::Stream,
     target::Exchange,
 };
@@ -104,6 +108,40 @@ fn who_says_who_he_is_unasked_shares_no_connection_either() {
     assert_strangers_are_nobody(&balancer);
     // Over HTTP/2 what is said holds for the request alone.
     assert_eq!(carol.status_of("/", &[]), 401);
+}
+
+#[test]
+fn nobody_comes_behind_who_authenticates_a_shared_connection() {
+    let challenges = Arc::new(AtomicBool::new(false));
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let (challenging, taking, met) = (challenges.clone(), taken.clone(), AtomicUsize::new(0));
+    let target = listen(move |stream| {
+        let number = met.fetch_add(1, Relaxed);
+        speak(stream, &[], |connection, frame| {
+            if frame.kind == kind::HEADERS {
+                taking.lock().unwrap().push(number);
+                let head = match challenging.load(Relaxed) {
+                    true => block(&[(":status", "401"), ("www-authenticate", "Negotiate")]),
+                    false => vec![0x88],
+                };
+                connection.frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, frame.stream, head);
+            }
+            true
+        });
+    });
+    let group = Group::of("app", &[target]).line("protocol_version = \"HTTP2\"").unchecked();
+    let balancer = Balancer::start(&Config::with(group).workers(1).http2());
+    let mut client = Http2::open(balancer.address);
+    let says = [("authorization", "NTLM alice")];
+    for more in [&[][..], &says, &[], &says, &[]] {
+        assert_eq!(client.status_of("/", more), 200);
+    }
+    challenges.store(true, Relaxed);
+    assert_eq!(client.status_of("/", &[]), 401);
+    challenges.store(false, Relaxed);
+    assert_eq!(client.status_of("/", &[]), 200);
+    assert_eq!(client.status_of("/", &[]), 200);
+    assert_eq!(*taken.lock().unwrap(), [0, 1, 0, 2, 0, 0, 3, 3], "connections");
 }
 
 #[test]

@@ -1,10 +1,19 @@
 //! Targets that are lost before they say anything: what is asked of another one, and what is not.
 
-use std::{io::Write as _, net::TcpListener, thread};
+use std::{
+    io::Write as _,
+    net::TcpListener,
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+};
 
 use support::{
     Answer, Balancer, Config, Group, Target,
-    http2::{Connection, Outcome},
+    http2::{Connection, Outcome, flag, kind},
+    http2_target::{listen, speak},
 };
 
 /// A target that ends every connection unanswered.
@@ -86,6 +95,106 @@ fn a_request_that_targets_die_of_brings_down_two_at_most() {
     let mut http2 = Connection::open(balancer.address);
     assert_eq!(http2.status_of("/http2", &[]), 502);
     assert!(struck("/http2") <= 2, "{}", struck("/http2"));
+}
+
+/// Three targets of HTTP/2, to each of which there are four connections that are kept.
+struct Kept {
+    balancer: Balancer,
+    /// Whether the connections end unanswered, all of them or those that were there before.
+    all_end: Arc<AtomicBool>,
+    old_end: Arc<AtomicBool>,
+    /// Requests that they ended for.
+    ended: Arc<AtomicUsize>,
+}
+
+impl Kept {
+    const CONNECTIONS: usize = 12;
+
+    /// `counted`: the target says that it has seen the request.
+    fn start(counted: bool) -> Self {
+        let (all_end, old_end) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let ended = Arc::new(AtomicUsize::new(0));
+        let (met, together) = (Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(Self::CONNECTIONS)));
+        let targets: [String; 3] = std::array::from_fn(|_| {
+            let (all_end, old_end, ended) = (all_end.clone(), old_end.clone(), ended.clone());
+            let (met, together) = (met.clone(), together.clone());
+            listen(move |stream| {
+                let number = met.fetch_add(1, Relaxed);
+                // One request at a time.
+                speak(stream, &[(3, 1)], |connection, frame| {
+                    if frame.kind != kind::HEADERS {
+                        return true;
+                    }
+                    let is_old = number < Self::CONNECTIONS;
+                    if all_end.load(Relaxed) || (is_old && old_end.load(Relaxed)) {
+                        ended.fetch_add(1, Relaxed);
+                        if counted {
+                            let seen = [frame.stream.to_be_bytes(), [0; 4]].concat();
+                            connection.frame(kind::GOAWAY, 0, 0, seen);
+                        }
+                        return false;
+                    }
+                    if is_old {
+                        together.wait();
+                    }
+                    connection.frame(
+                        kind::HEADERS,
+                        flag::END_HEADERS | flag::END_STREAM,
+                        frame.stream,
+                        [0x88],
+                    );
+                    true
+                });
+            })
+        });
+        let group = Group::of("app", &targets).line("protocol_version = \"HTTP2\"").unchecked();
+        let config = Config::with(group.algorithm("round_robin")).workers(1).http2();
+        let kept = Self { balancer: Balancer::start(&config), all_end, old_end, ended };
+        let mut client = Connection::open(kept.balancer.address);
+        for _ in 0..Self::CONNECTIONS {
+            client.get("/", &[]);
+        }
+        for _ in 0..Self::CONNECTIONS {
+            let answer = client.read_until(kind::HEADERS);
+            assert_eq!(support::http2::status(&answer.payload), 200);
+        }
+        assert_eq!(kept.balancer.status().total("target_connects"), Self::CONNECTIONS as u64);
+        kept
+    }
+}
+
+#[test]
+fn what_targets_can_have_seen_is_sent_twice_at_most_however_many_connections_are_kept() {
+    for counted in [false, true] {
+        let kept = Kept::start(counted);
+        kept.all_end.store(true, Relaxed);
+        for number in 1..=3 {
+            assert_eq!(Connection::open(kept.balancer.address).status_of("/", &[]), 502);
+            assert_eq!(kept.ended.load(Relaxed), 2 * number, "counted: {counted}");
+        }
+    }
+    let targets: [Target; 3] = std::array::from_fn(|_| {
+        Target::start(
+            |exchange| if exchange.request.target == "/" { exchange.ok("", "") } else { Answer::Close },
+        )
+    });
+    let balancer = Balancer::start(&Config::with(group(&targets.each_ref())));
+    for _ in 0..3 {
+        assert_eq!(balancer.connect().get("/", "").status, 200);
+    }
+    let sent = || targets.iter().map(Target::count).sum::<usize>();
+    let before = sent();
+    assert_eq!(balancer.connect().get("/ends", "").status, 502);
+    assert_eq!(sent() - before, 2);
+}
+
+#[test]
+fn what_a_connection_that_was_kept_loses_goes_over_a_new_one() {
+    let kept = Kept::start(false);
+    kept.old_end.store(true, Relaxed);
+    // All that are kept are at their end: another of them would be lost, too.
+    assert_eq!(Connection::open(kept.balancer.address).status_of("/", &[]), 200);
+    assert_eq!(kept.ended.load(Relaxed), 1);
 }
 
 #[test]

@@ -46,9 +46,14 @@ impl Shelf {
     }
 
     /// Whether another connection may be opened. A target that allows no request on one that carries none does not
-    /// on the next either.
-    fn may_open(&self) -> bool {
-        self.connections.len() < MOST_CONNECTIONS && !self.connections.iter().any(|shared| shared.is_unused())
+    /// on the next either. Connections before the one of the number `since` do not count.
+    fn may_open(&self, since: u64) -> bool {
+        self.connections.len() < MOST_CONNECTIONS && !self.since(since).any(|shared| shared.is_unused())
+    }
+
+    /// The connections from the one of this number on.
+    fn since(&self, number: u64) -> impl Iterator<Item = &Rc<Shared>> {
+        self.connections.iter().filter(move |shared| shared.number() >= number)
     }
 }
 
@@ -56,6 +61,7 @@ impl Shelf {
 #[derive(Debug, Default)]
 pub struct Multiplexed {
     shelves: HashMap<Slot, Shelf>,
+    opened: u64,
 }
 
 impl Multiplexed {
@@ -74,17 +80,24 @@ impl Multiplexed {
         self.shelf(destination).connections.iter().find_map(|shared| shared.lease())
     }
 
-    /// A place for a request, or what it has to wait for; `begin` is to open a connection.
-    pub fn place(&mut self, destination: &Destination, begin: impl FnOnce(Opener)) -> Place {
+    /// How many connections were opened so far, which is the number that the next gets.
+    #[must_use]
+    pub fn opened_so_far(&self) -> u64 {
+        self.opened
+    }
+
+    /// A place for a request on a connection from the one of the number `since` on, or what it has to wait for; `begin` is
+    /// to open a connection.
+    pub fn place(&mut self, destination: &Destination, since: u64, begin: impl FnOnce(Opener)) -> Place {
         let shelf = self.shelf(destination);
-        if let Some(lease) = shelf.connections.iter().find_map(|shared| shared.lease()) {
+        if let Some(lease) = shelf.since(since).find_map(Shared::lease) {
             return Place::Here(lease);
         }
         shelf.connections.retain(|shared| !shared.is_over());
         if let Some(opening) = shelf.opening.as_ref().filter(|opening| !opening.is_over()) {
             return Place::Opening(Rc::clone(opening));
         }
-        if !shelf.may_open() {
+        if !shelf.may_open(since) {
             return Place::Full(Rc::clone(&shelf.room));
         }
         let (opener, opening) = Opener::new(&shelf.room);
@@ -107,6 +120,8 @@ impl Multiplexed {
                 // When the target has been replaced since, nobody asks for it any more.
                 let shelf = self.shelves.get_mut(&slot).filter(|shelf| Rc::ptr_eq(&shelf.room, &opener.room));
                 if let Some(shelf) = shelf {
+                    shared.take_number(self.opened);
+                    self.opened += 1;
                     shared.touch(now_millis);
                     shared.look_for_room();
                     shelf.connections.push(shared);

@@ -281,11 +281,6 @@ impl Plan {
         }
     }
 
-    /// Its index in the group.
-    pub(crate) fn target_index(&self) -> usize {
-        self.target
-    }
-
     /// Where `target`, that of this plan, is.
     pub(crate) fn destination(&self, target: &TargetView) -> Destination {
         Destination { slot: target.slot, endpoint: target.endpoint.clone(), tls: self.group.tls.clone() }

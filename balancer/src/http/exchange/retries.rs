@@ -54,14 +54,14 @@ pub(super) struct Retries {
     stale: u32,
     /// When the first target did not take it; of those that took all of their time the last.
     since: Option<u64>,
-    /// Index of the first target that was lost after it was sent the request.
-    lost: Option<usize>,
+    /// Whether a target was lost that may have seen the request.
+    lost: bool,
 }
 
 impl Retries {
     /// Whether only a new connection will do: one that was kept could turn out dead as well.
     pub(super) fn is_fresh(&self) -> bool {
-        self.lost.is_some()
+        self.lost
     }
 
     /// The request failed at the target of `plan`. Whether it goes once more, which `plan` then says where. `most` is how
@@ -87,15 +87,12 @@ impl Retries {
                     plan.turn_elsewhere(context, reach)
                 }
             }
-            // A connection that was kept may have been at its end by itself, and the same target gets another chance; of
-            // shared ones one after the other can be. A new one was not, and another target gets the request, unless one was
-            // lost before: who sends what targets die of brings down two at most.
+            // What a target may have seen goes once more and no oftener: who sends what targets die of takes two connections
+            // along at most. One that was kept may have been at its end by itself, and the same target gets another chance;
+            // a new one was not, and another target gets the request.
             Retry::Ended { reused } => {
-                let target = plan.target_index();
-                let lost_elsewhere = self.lost.is_some_and(|lost| lost != target);
-                self.lost.get_or_insert(target);
-                (reused && self.may_refresh())
-                    || (!lost_elsewhere && plan.turn_elsewhere(context, Reach::Any))
+                !std::mem::replace(&mut self.lost, true)
+                    && ((reused && self.may_refresh()) || plan.turn_elsewhere(context, Reach::Any))
             }
         }
     }

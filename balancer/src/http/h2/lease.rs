@@ -34,6 +34,8 @@ pub(super) struct Leasing<'a> {
     pub(super) watch: &'a Watch,
     pub(super) patience: Patience,
     pub(super) destination: &'a Destination,
+    /// Whether a connection that was there before will not do.
+    pub(super) fresh: bool,
 }
 
 impl Leasing<'_> {
@@ -67,6 +69,9 @@ impl Leasing<'_> {
     }
 
     fn at_once(&self) -> Option<Lease> {
+        if self.fresh {
+            return None;
+        }
         let lease = self.context.multiplexed.borrow_mut().lease(self.destination)?;
         self.context.counters.target_reuses.inc();
         Some(lease)
@@ -75,11 +80,12 @@ impl Leasing<'_> {
     /// Waits for a place. `full`: whether that is for room.
     async fn wait(&self, full: &Cell<bool>) -> Result<Lease, Fault> {
         let begun = self.context.clock.millis();
+        let since = if self.fresh { self.context.multiplexed.borrow().opened_so_far() } else { 0 };
         let (mut opened, mut hurried) = (false, false);
         let mut wasted = 0;
         loop {
-            let place =
-                self.context.multiplexed.borrow_mut().place(self.destination, |opener| self.open(opener));
+            let begin = |opener| self.open(opener);
+            let place = self.context.multiplexed.borrow_mut().place(self.destination, since, begin);
             full.set(matches!(place, Place::Full(_)));
             match place {
                 Place::Here(mut lease) => {

@@ -19,7 +19,10 @@ use crate::{
         Destination,
         multiplex::{Lease, Patience},
     },
-    wire::head::{Framing, Response},
+    wire::{
+        authentication::is_challenge,
+        head::{Framing, Response},
+    },
 };
 
 /// What has come of a response.
@@ -70,14 +73,20 @@ impl TargetSide<Client> for Http2Target {
         client: &mut Client,
         plan: &Plan,
         destination: &Destination,
-        _: bool,
+        fresh: bool,
     ) -> Result<Self, Failure> {
         let context = Rc::clone(&client.state.context);
         let watch = Rc::clone(client.state.watch());
         let connect = client.state.listener.load_balancer.connect_timeout;
         let patience = Patience { connect, handshake: TLS_HANDSHAKE };
-        let leasing = Leasing { context: &context, watch: &watch, patience, destination };
+        // Who authenticates may do so for all that is on the connection, and for all that follows.
+        let private = plan.request.authenticates;
+        let fresh = fresh || private;
+        let leasing = Leasing { context: &context, watch: &watch, patience, destination, fresh };
         let lease = leasing.lease(client).await?;
+        if private {
+            lease.close_to_others();
+        }
         let repeatable = plan.request.is_repeatable();
         Ok(Self { lease, response: None, http2: Http2::default(), heard: None, repeatable })
     }
@@ -125,7 +134,11 @@ impl TargetSide<Client> for Http2Target {
             }
         };
         let bodiless = body.as_ref().is_none_or(RecvStream::is_end_stream);
-        let looked = look(&head::response_view(&head, bodiless).map_err(of_response)?)?;
+        let response = head::response_view(&head, bodiless).map_err(of_response)?;
+        if is_challenge(&response) {
+            self.lease.close_to_others();
+        }
+        let looked = look(&response)?;
         if let Some(body) = body {
             self.http2.expect(body, bodiless);
         }

@@ -54,17 +54,37 @@ pub(super) struct Shared {
     sender: SendRequest<Bytes>,
     active: Cell<usize>,
     over: Cell<bool>,
+    /// Whether it takes no more requests once those that are on it are over.
+    private: Cell<bool>,
     idle_since: Cell<u64>,
+    /// The how manieth of its worker it is.
+    number: Cell<u64>,
     room: Rc<Room>,
 }
 
 impl Shared {
     pub(super) fn new(sender: SendRequest<Bytes>, room: Rc<Room>) -> Self {
-        Self { sender, active: Cell::new(0), over: Cell::new(false), idle_since: Cell::new(0), room }
+        Self {
+            sender,
+            active: Cell::new(0),
+            over: Cell::new(false),
+            private: Cell::new(false),
+            idle_since: Cell::new(0),
+            number: Cell::new(0),
+            room,
+        }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number.get()
+    }
+
+    pub(super) fn take_number(&self, number: u64) {
+        self.number.set(number);
     }
 
     fn free(&self) -> usize {
-        if self.over.get() {
+        if self.over.get() || self.private.get() {
             return 0;
         }
         self.sender.current_max_send_streams().min(MOST_STREAMS).saturating_sub(self.active.get())
@@ -137,6 +157,11 @@ impl Lease {
         self.shared.end();
     }
 
+    /// Nobody else is to have a place on the connection any more; it ends with what is on it.
+    pub fn close_to_others(&self) {
+        self.shared.private.set(true);
+    }
+
     /// Notes when the connection was last used.
     pub fn touch(&self, now_millis: u64) {
         self.shared.touch(now_millis);
@@ -146,6 +171,9 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.shared.active.set(self.shared.active.get().saturating_sub(1));
+        if self.shared.private.get() {
+            self.shared.end();
+        }
         self.shared.look_for_room();
     }
 }

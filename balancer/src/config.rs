@@ -120,7 +120,7 @@ fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, 
     }
     overrides::put_over(&mut bodies, overrides, &faults);
     let values = variables::sorted(values, &faults);
-    let mut scope = Scope::collect(&bodies);
+    let mut scope = Scope::collect(&bodies, &faults);
     variables::assign_all(&mut scope, &values, &faults);
     let context = Context { faults: &faults, scope: &scope };
     foreign::note_all(&context, &bodies);

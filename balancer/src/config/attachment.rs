@@ -8,6 +8,7 @@ use super::{
     names::Names,
     raw::RawExpression,
     schema::{Attribute, Kind, Table},
+    source::Place,
     target_address,
     target_group::Draft,
     value::{Value, shown},
@@ -66,10 +67,14 @@ fn add(context: &Context<'_>, found: &Found<'_>, groups: &Names<'_>, drafts: &mu
     let group =
         fields.value("target_group_arn").and_then(|(value, place)| groups.resolve(context, &value, place));
     let Some((target, place)) = fields.value("target_id") else { return };
+    let made = made(&fields);
+    if matches!(made, Some((_, 0))) {
+        return;
+    }
     check_repetition(context, &fields, &target);
     let targets = match target {
         // Several instances by one name, as `terraform_values` may say.
-        Value::List(targets) if !targets.is_empty() => targets,
+        Value::List(targets) if !targets.is_empty() => of_instances(context, &fields, targets, made),
         target => vec![(target, place)],
     };
     for (target, place) in targets {
@@ -86,12 +91,42 @@ fn add(context: &Context<'_>, found: &Found<'_>, groups: &Names<'_>, drafts: &mu
     }
 }
 
+/// How many targets `count` or `for_each` ask for, and which of them does; nothing where that is not known here.
+fn made(fields: &Fields<'_>) -> Option<(&'static str, usize)> {
+    let count = fields.known("count").and_then(|count| usize::try_from(count.as_whole()?).ok());
+    count.map(|count| ("count", count)).or_else(|| match fields.known("for_each")? {
+        Value::List(items) => Some(("for_each", items.len())),
+        Value::Object(members) => Some(("for_each", members.len())),
+        _ => None,
+    })
+}
+
+/// Those of the listed instances that are targets: `count` takes the first ones, `for_each` names each of them.
+fn of_instances(
+    context: &Context<'_>,
+    fields: &Fields<'_>,
+    mut targets: Vec<(Value, Place)>,
+    made: Option<(&'static str, usize)>,
+) -> Vec<(Value, Place)> {
+    let Some((name, made)) = made else { return targets };
+    let listed = targets.len();
+    if made > listed || (made < listed && name == "for_each") {
+        let message = format!(
+            "`{name}` makes {made} targets, and `terraform_values` lists {listed}; allowed: an address there for each \
+             of them"
+        );
+        context.faults.add(fields.place_of(name), message);
+    }
+    targets.truncate(made);
+    targets
+}
+
 /// `count` and `for_each` make a target of each instance. That is known where `terraform_values` lists the instances,
 /// which are told apart by an index here.
 fn check_repetition(context: &Context<'_>, fields: &Fields<'_>, target: &Value) {
     let is_each = |step: &String| step.starts_with("[count.") || step.starts_with("[each.") || step == "[…]";
     let has_index = match fields.raw("target_id") {
-        Some(RawExpression::Path(path)) => path.iter().any(is_each),
+        Some(RawExpression::Path(path, _)) => path.iter().any(is_each),
         _ => false,
     };
     for name in ["count", "for_each"] {

@@ -8,7 +8,7 @@ use super::{
     fault::Faults,
     raw::{RawAttribute, RawBlock, RawExpression},
     schema::{Attribute, Child, EVERYWHERE_IGNORED, Kind, Table},
-    scope::Scope,
+    scope::{Scope, Unknown},
     source::Place,
     suggest,
     value::{Value, is_huge, shortened},
@@ -64,6 +64,7 @@ impl<'a> Fields<'a> {
             return;
         }
         let message = match self.table.child(name) {
+            Some(_) if attribute.is_no_block => return,
             // Written so in JSON and by old Terraform: harmless where it is not looked at.
             Some(Child::Ignored(_)) => return,
             Some(Child::Unsupported(_)) => unsupported_block(name),
@@ -212,7 +213,9 @@ impl<'a> Fields<'a> {
                 && suggest::nearest(other, [name]).is_some()
         };
         body.attributes.iter().take(MAX_MEANT).any(|attribute| {
-            (attribute.name == name && self.table.attribute(name).is_none()) || is_other(&attribute.name)
+            let is_other_form =
+                attribute.name == name && self.table.attribute(name).is_none() && !attribute.is_no_block;
+            is_other_form || is_other(&attribute.name)
         }) || body.blocks.iter().take(MAX_MEANT).any(|child| {
             let is_dynamic = child.kind == "dynamic" && child.labels.iter().any(|(label, _)| label == name);
             is_dynamic || (child.kind == name && self.table.child(name).is_none()) || is_other(&child.kind)
@@ -317,12 +320,18 @@ impl<'a> Fields<'a> {
         match self.context.scope.resolve(&attribute.value) {
             Ok(value) if self.is_nothing(name, &value) => None,
             Ok(value) => Some((value, attribute.value.place)),
-            Err(message) => {
+            Err(Unknown::Told) => None,
+            Err(Unknown::Wrong(message)) => {
                 let block = self.place().unwrap_or(attribute.place);
                 self.context.faults.add_of_value(block, name, attribute.value.place, message);
                 None
             }
         }
+    }
+
+    /// The value of an attribute, where it is known. Notes nothing.
+    pub(super) fn known(&self, name: &str) -> Option<Value> {
+        self.context.scope.resolve(&self.written(name)?.value).ok()
     }
 
     /// A whole number that has a default.

@@ -255,7 +255,7 @@ impl References<'_> {
             }
             .into_iter()
             .filter_map(|expression| match expression {
-                RawExpression::Path(path) => path.first().map(String::as_str),
+                RawExpression::Path(path, _) => path.first().map(String::as_str),
                 RawExpression::Text(text) => text.split(['.', '[']).next(),
                 _ => None,
             });
@@ -276,7 +276,7 @@ impl References<'_> {
     fn may_be_ours(&self, block: &RawBlock) -> bool {
         let of = block.body.attributes.iter().find(|attribute| attribute.name == "resource_arn");
         match of.map(|of| &of.value.expression) {
-            Some(RawExpression::Path(path)) => {
+            Some(RawExpression::Path(path, _)) => {
                 let root = path.first().map_or("", String::as_str);
                 let is_data = root == "data" && path.get(1).is_some_and(|kind| !is_ours(kind));
                 !is_data && (!root.contains('_') || is_ours(root))
@@ -297,13 +297,16 @@ impl References<'_> {
     }
 
     fn in_expression(&self, expression: &RawExpression, depth: usize) -> Found {
-        let RawExpression::Path(path) = expression else {
-            return expression
-                .inner()
-                .into_iter()
-                .fold(Found::default(), |found, inner| found.or(|| self.in_expression(inner, depth)));
+        let found = match expression {
+            RawExpression::Path(path, _) => self.in_path(path, depth),
+            _ => Found::default(),
         };
-        match path.as_slice() {
+        let inner = expression.inner().into_iter();
+        inner.fold(found, |found, inner| found.or(|| self.in_expression(inner, depth)))
+    }
+
+    fn in_path(&self, path: &[String], depth: usize) -> Found {
+        match path {
             [kind, name, ..] if kind == "local" => self.in_local(name, depth),
             [kind, label, part @ ..] if is_ours(kind) => {
                 let ours = Some(path_text(&[kind.clone(), label.clone()]));

@@ -95,7 +95,8 @@ impl Reader<'_, '_> {
         labels: &mut Vec<(String, Place)>,
         found: &mut Vec<RawBlock>,
     ) {
-        for node in listed(node) {
+        for (index, node) in listed(node).iter().enumerate() {
+            let place = self.place_of_item(place, index, node);
             let members = self.object(node, "an object, or a list of them");
             if labels.len() < labels_of(kind) {
                 for member in members.iter().filter(|member| !is_comment(member)) {
@@ -122,10 +123,16 @@ impl Reader<'_, '_> {
         let mut places: HashMap<&str, Place> = HashMap::new();
         for member in members.iter().filter(|member| !is_comment(member)) {
             let items = listed(&member.node);
-            if items.iter().all(|item| matches!(item.json, Json::Object(_))) {
-                // None for an empty list, which is no block and no value.
-                for item in items {
-                    let place = self.place(member.offset);
+            if member.name == "dynamic" {
+                let (place, before) = (self.place(member.offset), body.blocks.len());
+                self.blocks("dynamic", place, &member.node, &mut Vec::new(), &mut body.blocks);
+                body.blocks.iter_mut().skip(before).for_each(|block| block.place = place);
+            } else if !items.is_empty()
+                && !matches!(&*member.name, "count" | "for_each")
+                && items.iter().all(|item| matches!(item.json, Json::Object(_)))
+            {
+                for (index, item) in items.iter().enumerate() {
+                    let place = self.place_of_item(self.place(member.offset), index, item);
                     let inner = self.body(self.object(item, "an object"));
                     let kind = member.name.clone();
                     body.blocks.push(RawBlock { kind, place, labels: Vec::new(), body: inner });
@@ -141,11 +148,17 @@ impl Reader<'_, '_> {
         body
     }
 
+    /// Where one of several blocks is that share a name, the first of which is where the name is.
+    fn place_of_item(&self, first: Place, index: usize, item: &Node) -> Place {
+        if index == 0 { first } else { self.place(item.offset) }
+    }
+
     fn attribute(&self, member: &Member) -> RawAttribute {
         RawAttribute {
             name: member.name.clone(),
             place: self.place(member.offset),
             value: self.value(&member.node),
+            is_no_block: matches!(&member.node.json, Json::List(items) if items.is_empty()),
         }
     }
 
@@ -177,7 +190,7 @@ impl Reader<'_, '_> {
         raw::template(text, place).unwrap_or_else(|wrong| {
             self.faults.note_unread_text();
             self.faults.add(place, format!("syntax error in the text: {wrong}"));
-            RawExpression::Null
+            RawExpression::Unread
         })
     }
 }

@@ -82,7 +82,7 @@ fn merge(base: &mut RawBody, over: RawBody) {
         .blocks
         .iter()
         .map(kind_of)
-        .chain(over.attributes.iter().map(|attribute| attribute.name.as_str()))
+        .chain(over.attributes.iter().filter(|over| !over.is_no_block).map(|over| over.name.as_str()))
         .collect();
     base.blocks.retain(|block| block.kind == "lifecycle" || !replaced.contains(kind_of(block)));
     put_attributes_over(&mut base.attributes, over.attributes);

@@ -8,7 +8,7 @@ use hcl_edit::{
     expr::{Expression, ObjectKey, Traversal, TraversalOperator, UnaryOperator},
     parser::{parse_expr, parse_template},
     structure::{Block, Body, Structure},
-    template::{Element, Strip},
+    template::{Directive, Element, Strip},
 };
 
 pub(super) use hcl_edit::Number;
@@ -37,6 +37,8 @@ pub(super) struct RawAttribute {
     pub(super) name: String,
     pub(super) place: Place,
     pub(super) value: RawValue,
+    /// An empty list of JSON: where blocks may be, that is none of them.
+    pub(super) is_no_block: bool,
 }
 
 /// A value as written, and where.
@@ -58,19 +60,23 @@ pub(super) enum RawExpression {
     List(Vec<RawValue>),
     /// `{ key = value }` in the order of the text. Of equal keys the last one counts, as in Terraform.
     Object(Vec<(RawExpression, RawValue)>),
-    /// `a.b[0].c`: an index is a step of its own, in its brackets.
-    Path(Vec<String>),
+    /// `a.b[0].c`: an index is a step of its own, in its brackets. And the expressions that indices are.
+    Path(Vec<String>, Vec<RawExpression>),
     /// `name(…)`
     Call(String, Vec<RawExpression>),
     /// Anything else, by what it is called, with the expressions in it.
     Other(&'static str, Vec<RawExpression>),
+    /// What could not be read, which is a fault already noted.
+    Unread,
 }
 
 impl RawExpression {
     /// The expressions directly in this one.
     pub(super) fn inner(&self) -> Vec<&Self> {
         match self {
-            Self::Template(parts) | Self::Call(_, parts) | Self::Other(_, parts) => parts.iter().collect(),
+            Self::Template(parts) | Self::Path(_, parts) | Self::Call(_, parts) | Self::Other(_, parts) => {
+                parts.iter().collect()
+            }
             Self::List(items) => items.iter().map(|item| &item.expression).collect(),
             Self::Object(items) => items.iter().flat_map(|(key, value)| [key, &value.expression]).collect(),
             _ => Vec::new(),
@@ -138,6 +144,7 @@ fn convert_body(body: &Body, origin: Origin<'_>, near: Place) -> RawBody {
                     name: attribute.key.as_str().to_owned(),
                     place,
                     value: convert_value(&attribute.value, origin, place),
+                    is_no_block: false,
                 });
             }
             Structure::Block(block) => raw.blocks.push(convert_block(block, origin, near)),
@@ -189,7 +196,7 @@ fn convert_expression(expression: &Expression, origin: Origin<'_>, near: Place) 
                 .collect(),
         ),
         Expression::Parenthesis(parenthesis) => inner(parenthesis.inner()),
-        Expression::Variable(name) => RawExpression::Path(vec![name.as_str().to_owned()]),
+        Expression::Variable(name) => RawExpression::Path(vec![name.as_str().to_owned()], Vec::new()),
         Expression::Traversal(traversal) => convert_traversal(traversal, origin, near),
         Expression::UnaryOp(operation) => match (operation.operator.value(), inner(&operation.expr)) {
             (UnaryOperator::Neg, RawExpression::Number(number)) => RawExpression::Number(-number),
@@ -279,7 +286,10 @@ fn convert_elements<'e>(
                 }
                 convert_expression(&inner.expr, origin, near)
             }
-            Element::Directive(_) => RawExpression::Other("a template directive", Vec::new()),
+            Element::Directive(directive) => RawExpression::Other(
+                "a template directive",
+                convert_directive(directive, blanks, origin, near),
+            ),
         };
         parts.push(part);
         is_stripped = matches!(element, Element::Interpolation(inner) if matches!(inner.strip, Strip::End | Strip::Both));
@@ -291,21 +301,48 @@ fn convert_elements<'e>(
     }
 }
 
+/// The expressions in a directive: what it goes by, and the texts that it chooses from or repeats.
+fn convert_directive(
+    directive: &Directive,
+    blanks: Blanks,
+    origin: Origin<'_>,
+    near: Place,
+) -> Vec<RawExpression> {
+    let (by, texts) = match directive {
+        Directive::If(choice) => {
+            let otherwise = choice.else_expr.as_ref().map(|otherwise| &otherwise.template);
+            (&choice.if_expr.cond_expr, [Some(&choice.if_expr.template), otherwise])
+        }
+        Directive::For(each) => (&each.for_expr.collection_expr, [Some(&each.for_expr.template), None]),
+    };
+    let texts = texts.into_iter().flatten();
+    std::iter::once(convert_expression(by, origin, near))
+        .chain(texts.map(|text| convert_elements(text.iter(), blanks, origin, near)))
+        .collect()
+}
+
 fn convert_traversal(traversal: &Traversal, origin: Origin<'_>, near: Place) -> RawExpression {
     let Expression::Variable(first) = &traversal.expr else {
         let inner = convert_expression(&traversal.expr, origin, near);
         return RawExpression::Other("a computed reference", vec![inner]);
     };
+    let mut indices = Vec::new();
     let steps = traversal.operators.iter().map(|operator| match operator.value() {
         TraversalOperator::GetAttr(name) => name.as_str().to_owned(),
         TraversalOperator::LegacyIndex(index) => format!("[{}]", index.value()),
-        TraversalOperator::Index(index) => match convert_expression(index, origin, near) {
-            RawExpression::Number(number) => format!("[{number}]"),
-            RawExpression::Text(key) => format!("[\"{key}\"]"),
-            RawExpression::Path(path) => format!("[{}]", path_text(&path)),
-            _ => "[…]".to_owned(),
-        },
+        TraversalOperator::Index(index) => {
+            let index = convert_expression(index, origin, near);
+            let step = match &index {
+                RawExpression::Number(number) => format!("[{number}]"),
+                RawExpression::Text(key) => format!("[\"{key}\"]"),
+                RawExpression::Path(path, _) => format!("[{}]", path_text(path)),
+                _ => "[…]".to_owned(),
+            };
+            indices.push(index);
+            step
+        }
         TraversalOperator::AttrSplat(_) | TraversalOperator::FullSplat(_) => "[*]".to_owned(),
     });
-    RawExpression::Path(std::iter::once(first.as_str().to_owned()).chain(steps).collect())
+    let path = std::iter::once(first.as_str().to_owned()).chain(steps).collect();
+    RawExpression::Path(path, indices)
 }

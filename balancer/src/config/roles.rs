@@ -26,11 +26,14 @@ pub(super) enum Syntax {
 }
 
 /// What a file of a folder is; nothing when it says nothing of the configuration. Hidden files and copies that editors
-/// leave behind are left out, as Terraform leaves them out (its lock file is hidden).
+/// leave behind are left out, as Terraform leaves them out (its lock file is hidden); but for `*.auto.tfvars`, which it
+/// takes by their end alone.
 pub(super) fn in_folder(file: &Path) -> Option<(Role, Syntax)> {
     let name = file.file_name()?.to_string_lossy();
     let name = name.as_ref();
-    if name.starts_with('.') || name.ends_with('~') || (name.starts_with('#') && name.ends_with('#')) {
+    let is_taken_by_its_end = [".auto.tfvars", ".auto.tfvars.json"].iter().any(|end| name.ends_with(end));
+    let is_hidden = name.starts_with('.') && !is_taken_by_its_end;
+    if is_hidden || name.ends_with('~') || (name.starts_with('#') && name.ends_with('#')) {
         return None;
     }
     if name == "terragrunt.hcl" || name == "terragrunt.hcl.json" {
@@ -83,6 +86,11 @@ mod tests {
             ("terraform.tfvars.json", Some((Variables { rank: 1 }, Json))),
             ("a.auto.tfvars", Some((Variables { rank: 2 }, Hcl))),
             ("a.auto.tfvars.json", Some((Variables { rank: 2 }, Json))),
+            (".auto.tfvars", Some((Variables { rank: 2 }, Hcl))),
+            (".auto.tfvars.json", Some((Variables { rank: 2 }, Json))),
+            (".prod.auto.tfvars", Some((Variables { rank: 2 }, Hcl))),
+            (".auto.tfvars~", None),
+            (".terraform.tfvars", None),
             ("prod.tfvars", Some((NamedVariables, Hcl))),
             ("prod.tfvars.json", Some((NamedVariables, Json))),
             ("main.tofu", Some((OtherTool("OpenTofu"), Hcl))),

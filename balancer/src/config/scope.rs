@@ -5,6 +5,7 @@
 use std::{cell::Cell, collections::HashMap};
 
 use super::{
+    fault::Faults,
     json,
     raw::{RawAttribute, RawBody, RawExpression, RawValue, path_text},
     suggest,
@@ -36,12 +37,29 @@ pub(super) struct Scope<'a> {
     known: HashMap<&'a str, &'a RawValue>,
     /// How many names were looked for that are near to one that is not there.
     hints: Cell<usize>,
+    faults: &'a Faults<'a>,
+}
+
+/// Why a value cannot be known.
+#[derive(Debug)]
+pub(super) enum Unknown {
+    /// What is wrong, for whoever wrote it.
+    Wrong(String),
+    /// What would have said it could not be read, which is a fault already noted.
+    Told,
+}
+
+impl From<String> for Unknown {
+    fn from(wrong: String) -> Self {
+        Self::Wrong(wrong)
+    }
 }
 
 impl<'a> Scope<'a> {
     /// Gathers `variable` and `locals` blocks, and the `terraform_values` of the `balancer` block.
-    pub(super) fn collect(bodies: &'a [RawBody]) -> Self {
+    pub(super) fn collect(bodies: &'a [RawBody], faults: &'a Faults<'a>) -> Self {
         let mut scope = Self {
+            faults,
             variables: HashMap::new(),
             locals: HashMap::new(),
             known: HashMap::new(),
@@ -89,8 +107,8 @@ impl<'a> Scope<'a> {
     /// What a value is.
     ///
     /// # Errors
-    /// Says why it cannot be known, for whoever wrote it.
-    pub(super) fn resolve(&self, value: &RawValue) -> Result<Value, String> {
+    /// Says why it cannot be known.
+    pub(super) fn resolve(&self, value: &RawValue) -> Result<Value, Unknown> {
         let resolution = Resolution { scope: self, parts: Cell::new(0) };
         let written = resolution.value(&value.expression, 0)?;
         resolution.known(written)
@@ -103,7 +121,15 @@ impl<'a> Scope<'a> {
     }
 
     /// The value of a variable or local, and the steps into it.
-    fn lookup<'p>(&self, path: &'p [String]) -> Result<(&'a RawExpression, &'p [String]), String> {
+    fn lookup<'p>(&self, path: &'p [String]) -> Result<(&'a RawExpression, &'p [String]), Unknown> {
+        self.find(path).map_err(|wrong| match path {
+            // It may stand in what could not be read.
+            [_, _, ..] if self.faults.is_partial() => Unknown::Told,
+            _ => Unknown::Wrong(wrong),
+        })
+    }
+
+    fn find<'p>(&self, path: &'p [String]) -> Result<(&'a RawExpression, &'p [String]), String> {
         match path {
             [kind, name, steps @ ..] if kind == "var" => match self.variables.get(name.as_str()) {
                 Some(Variable { value: Some(value), .. }) => Ok((&value.expression, steps)),
@@ -164,12 +190,13 @@ struct Resolution<'s, 'a> {
 }
 
 impl Resolution<'_, '_> {
-    fn value(&self, expression: &RawExpression, depth: usize) -> Result<Value, String> {
+    fn value(&self, expression: &RawExpression, depth: usize) -> Result<Value, Unknown> {
         self.parts.set(self.parts.get() + 1);
         if depth > MAX_DEPTH || self.parts.get() > MAX_PARTS {
-            return Err(format!(
+            let wrong = format!(
                 "the value leads through too many variables or parts; allowed: {MAX_DEPTH} levels, {MAX_PARTS} parts"
-            ));
+            );
+            return Err(Unknown::Wrong(wrong));
         }
         match expression {
             RawExpression::Null => Ok(Value::Null),
@@ -180,19 +207,20 @@ impl Resolution<'_, '_> {
             RawExpression::List(items) => items
                 .iter()
                 .map(|item| Ok((self.value(&item.expression, depth)?, item.place)))
-                .collect::<Result<_, String>>()
+                .collect::<Result<_, Unknown>>()
                 .map(Value::List),
             RawExpression::Object(items) => self.object(items, depth),
-            RawExpression::Path(path) => self.path(path, depth),
+            RawExpression::Path(path, _) => self.path(path, depth),
             RawExpression::Call(name, arguments) => match (name.as_str(), arguments.as_slice()) {
                 ("jsonencode", [argument]) => text_value(json::encode(&self.value(argument, depth)?)?),
-                _ => Err(not_understood("a function call")),
+                _ => Err(not_understood("a function call").into()),
             },
-            RawExpression::Other(what, _) => Err(not_understood(what)),
+            RawExpression::Other(what, _) => Err(not_understood(what).into()),
+            RawExpression::Unread => Err(Unknown::Told),
         }
     }
 
-    fn path(&self, path: &[String], depth: usize) -> Result<Value, String> {
+    fn path(&self, path: &[String], depth: usize) -> Result<Value, Unknown> {
         if matches!(path.first().map(String::as_str), Some("var" | "local")) {
             let (expression, steps) = self.scope.lookup(path)?;
             return self.follow(expression, steps, path, depth + 1);
@@ -210,26 +238,38 @@ impl Resolution<'_, '_> {
         steps: &[String],
         path: &[String],
         depth: usize,
-    ) -> Result<Value, String> {
+    ) -> Result<Value, Unknown> {
         let Some((step, rest)) = steps.split_first() else { return self.value(expression, depth) };
         let bare = step.strip_prefix('[').and_then(|step| step.strip_suffix(']'));
         let name = bare.map_or(step.as_str(), |index| index.trim_matches('"'));
         let part = match expression {
-            RawExpression::Object(items) => {
-                { items.iter().rev().find(|(key, _)| matches!(key, RawExpression::Text(key) if key == name)) }
-                    .map(|(_, value)| value)
-            }
+            RawExpression::Object(items) => self.member(items, name, depth),
             RawExpression::List(items) => bare.and_then(|index| items.get(index.parse::<usize>().ok()?)),
-            RawExpression::Path(base) => {
+            RawExpression::Path(base, _) => {
                 let whole: Vec<String> = base.iter().chain(steps).cloned().collect();
-                return if depth > MAX_DEPTH { Err(no_part(path)) } else { self.path(&whole, depth) };
+                return if depth > MAX_DEPTH { Err(no_part(path).into()) } else { self.path(&whole, depth) };
             }
+            RawExpression::Unread => return Err(Unknown::Told),
             _ => None,
         };
         self.follow(&part.ok_or_else(|| no_part(path))?.expression, rest, path, depth)
     }
 
-    fn object(&self, items: &[(RawExpression, RawValue)], depth: usize) -> Result<Value, String> {
+    /// The last member of that name. A key whose value cannot be known is another one.
+    fn member<'e>(
+        &self,
+        items: &'e [(RawExpression, RawValue)],
+        name: &str,
+        depth: usize,
+    ) -> Option<&'e RawValue> {
+        let is_named = |key: &RawExpression| match key {
+            RawExpression::Text(key) => key == name,
+            key => self.value(key, depth).is_ok_and(|key| key.as_text().as_deref() == Some(name)),
+        };
+        items.iter().rev().find(|(key, _)| is_named(key)).map(|(_, value)| value)
+    }
+
+    fn object(&self, items: &[(RawExpression, RawValue)], depth: usize) -> Result<Value, Unknown> {
         let mut members: Vec<(String, Value)> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         for (key, value) in items {
@@ -248,7 +288,7 @@ impl Resolution<'_, '_> {
     }
 
     /// The same value, with what the user says that its texts are: ARNs and ids are texts.
-    fn known(&self, value: Value) -> Result<Value, String> {
+    fn known(&self, value: Value) -> Result<Value, Unknown> {
         match value {
             Value::Text(text) => match self.scope.known.get(text.as_str()) {
                 Some(known) => self.value(&known.expression, 1),
@@ -257,13 +297,13 @@ impl Resolution<'_, '_> {
             Value::List(items) if !self.scope.known.is_empty() => items
                 .into_iter()
                 .map(|(item, place)| Ok((self.known(item)?, place)))
-                .collect::<Result<_, String>>()
+                .collect::<Result<_, Unknown>>()
                 .map(Value::List),
             _ => Ok(value),
         }
     }
 
-    fn template(&self, pieces: &[RawExpression], depth: usize) -> Result<Value, String> {
+    fn template(&self, pieces: &[RawExpression], depth: usize) -> Result<Value, Unknown> {
         if let [single] = pieces {
             // "${x}" is x, whatever x is.
             return self.value(single, depth);
@@ -291,9 +331,9 @@ fn not_understood(what: &str) -> String {
     )
 }
 
-fn text_value(text: String) -> Result<Value, String> {
+fn text_value(text: String) -> Result<Value, Unknown> {
     if text.len() > MAX_TEXT {
-        return Err(format!("the text is too long; allowed: at most {MAX_TEXT} bytes"));
+        return Err(format!("the text is too long; allowed: at most {MAX_TEXT} bytes").into());
     }
     Ok(Value::Text(text))
 }

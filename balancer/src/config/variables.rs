@@ -18,16 +18,16 @@ pub(super) fn sorted(mut files: Vec<(u8, RawBody)>, faults: &Faults<'_>) -> Vec<
             let message = format!("`{}` is a block; allowed: values of variables, NAME = VALUE", block.kind);
             faults.add(block.place, message);
         }
-        for attribute in body.attributes {
-            if is_literal(&attribute.value.expression) {
-                values.push(attribute);
-            } else {
+        for mut attribute in body.attributes {
+            if !is_literal(&attribute.value.expression) {
                 let message = format!(
                     "`{}` is no value as it stands; allowed: text, numbers, lists and maps",
                     attribute.name
                 );
                 faults.add(attribute.value.place, message);
+                attribute.value.expression = RawExpression::Unread;
             }
+            values.push(attribute);
         }
     }
     values
@@ -35,7 +35,7 @@ pub(super) fn sorted(mut files: Vec<(u8, RawBody)>, faults: &Faults<'_>) -> Vec<
 
 /// Gives the variables their values. One that is not declared is told: Terraform warns of it, too.
 pub(super) fn assign_all<'a>(scope: &mut Scope<'a>, values: &'a [RawAttribute], faults: &Faults<'_>) {
-    for RawAttribute { name, place, value } in values {
+    for RawAttribute { name, place, value, .. } in values {
         if !scope.assign(name, value) && !faults.is_partial() {
             faults.note(
                 *place,
@@ -47,14 +47,16 @@ pub(super) fn assign_all<'a>(scope: &mut Scope<'a>, values: &'a [RawAttribute], 
 
 fn is_literal(expression: &RawExpression) -> bool {
     match expression {
-        RawExpression::Null | RawExpression::Bool(_) | RawExpression::Number(_) | RawExpression::Text(_) => {
-            true
-        }
+        RawExpression::Null
+        | RawExpression::Bool(_)
+        | RawExpression::Number(_)
+        | RawExpression::Text(_)
+        | RawExpression::Unread => true,
         RawExpression::Template(parts) => parts.iter().all(is_literal),
         RawExpression::List(items) => items.iter().all(|item| is_literal(&item.expression)),
         RawExpression::Object(items) => {
             items.iter().all(|(key, value)| is_literal(key) && is_literal(&value.expression))
         }
-        RawExpression::Path(_) | RawExpression::Call(..) | RawExpression::Other(..) => false,
+        RawExpression::Path(..) | RawExpression::Call(..) | RawExpression::Other(..) => false,
     }
 }

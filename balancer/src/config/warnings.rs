@@ -6,8 +6,8 @@ mod shared_cookies;
 use crate::{
     clock::unix_now,
     model::{
-        AlpnPolicy, Certificate, Configuration, HealthCheckPort, ListenerTls, MutualAuthentication,
-        ProbeProtocol, ProtocolVersion, RevocationList, TrustStore,
+        AlpnPolicy, Authorities, Certificate, Configuration, HealthCheckPort, ListenerTls,
+        MutualAuthentication, ProbeProtocol, ProtocolVersion, RevocationList, TrustStore,
     },
 };
 
@@ -57,6 +57,10 @@ pub fn warnings(configuration: &Configuration) -> Vec<String> {
                 group.name
             ));
         }
+        let authorities = group.tls.as_ref().and_then(|tls| tls.authorities.as_ref());
+        if let Some(expired) = authorities.and_then(|known| expired(known, i64::from(unix_now().0))) {
+            warnings.push(format!("target group {}: {expired}", group.name));
+        }
         if group.targets.is_empty() {
             warnings
                 .push(format!("target group {}: no targets, requests to it are answered 503", group.name));
@@ -95,9 +99,8 @@ fn warn_of_trust_store(store: &TrustStore, now: i64, warnings: &mut Vec<String>)
             warnings.push(line);
         }
     };
-    if now > authorities.not_after {
-        let ago = days(now.saturating_sub(authorities.not_after));
-        warn(format!("a certificate in {} expired {ago} ago", authorities.file.display()));
+    if let Some(expired) = expired(authorities, now) {
+        warn(expired);
     }
     for RevocationList { file, next_update, .. } in revocations {
         if let Some(due) = next_update.filter(|due| now > *due) {
@@ -105,6 +108,14 @@ fn warn_of_trust_store(store: &TrustStore, now: i64, warnings: &mut Vec<String>)
             warn(format!("a newer list than that in {} was due {ago} ago", file.display()));
         }
     }
+}
+
+/// What to say of authorities one of which has expired.
+fn expired(authorities: &Authorities, now: i64) -> Option<String> {
+    (now > authorities.not_after).then(|| {
+        let ago = days(now.saturating_sub(authorities.not_after));
+        format!("a certificate in {} expired {ago} ago", authorities.file.display())
+    })
 }
 
 fn warn_of_certificate(certificate: &Certificate, now: i64, warnings: &mut Vec<String>) {

@@ -35,6 +35,10 @@ pub fn look(configuration: &Configuration, path: &Path) -> Findings {
         .as_deref()
         .and_then(|name| Account::find(name).map_err(|error| findings.refused.push(error.to_string())).ok());
     let owner = account.as_ref().and_then(Account::owner);
+    if configuration.listeners.is_empty() {
+        // Parts of a configuration can be checked, too.
+        findings.warnings.push("a start, or a reload, is refused without a listener".to_owned());
+    }
     look_at_keys(&settings.key_path(), owner, &mut findings);
     look_at_folder("runtime_dir", &settings.runtime_dir, &mut findings);
     for destination in logs(configuration) {

@@ -13,6 +13,7 @@ use rustls::{
 };
 use x509_parser::{
     certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _, public_key::PublicKey,
+    x509::X509Version,
 };
 
 use crate::{
@@ -57,6 +58,26 @@ pub enum CertificateFault {
         /// The file.
         path: PathBuf,
     },
+    /// The certificate is of a form that is not used for TLS.
+    #[error(
+        "the certificate in {} is of version {version} of X.509, which TLS does not take: it has to be of version 3 \
+         (`openssl x509 -req` makes one where it is given extensions, with -extfile)",
+        path.display()
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Of X.509, as people count: 1 or 2.
+        version: u32,
+    },
+    /// The certificate is understood and yet cannot be shown to clients.
+    #[error("the certificate in {} cannot be used: {why}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// The file holds what is no revocation list that can be used.
     #[error("{} holds what is no whole revocation list of X.509, version 2", path.display())]
     NoRevocations {
@@ -94,7 +115,11 @@ impl CertificateFault {
         match self {
             Self::Mismatch { .. } | Self::KeyKind { .. } | Self::Encrypted { .. } => true,
             Self::Unreadable { path, .. } | Self::NothingThere { path, .. } => path == key,
-            Self::Malformed { .. } | Self::NoRevocations { .. } | Self::Stranger { .. } => false,
+            Self::Malformed { .. }
+            | Self::Version { .. }
+            | Self::Unusable { .. }
+            | Self::NoRevocations { .. }
+            | Self::Stranger { .. } => false,
         }
     }
 }
@@ -126,10 +151,10 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Loaded, CertificateFault> 
     let malformed = || CertificateFault::Malformed { path: certificate.to_owned() };
     let chain =
         CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>().map_err(|_| malformed())?;
-    let Some(first) = chain.first() else {
+    if chain.is_empty() {
         return Err(CertificateFault::NothingThere { path: certificate.to_owned(), what: "certificate" });
-    };
-    let facts = facts(first).ok_or_else(malformed)?;
+    }
+    let facts = understood(&chain, certificate)?;
     let (text, metadata) = read(key, MAX_FILE)?;
     let private = PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
         let path = key.to_owned();
@@ -148,6 +173,9 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Loaded, CertificateFault> 
                 certificate: certificate.to_owned(),
             });
         }
+        Err(error @ rustls::Error::InvalidCertificate(_)) => {
+            return Err(CertificateFault::Unusable { path: certificate.to_owned(), why: error.to_string() });
+        }
         Err(_) => return Err(CertificateFault::KeyKind { path: key.to_owned() }),
     }
     let key_is_public = metadata.permissions().mode() & 0o004 != 0;
@@ -162,8 +190,26 @@ fn is_encrypted(pem: &[u8]) -> bool {
     })
 }
 
-fn facts(der: &CertificateDer<'_>) -> Option<CertificateFacts> {
-    let (_, parsed) = X509Certificate::from_der(der).ok()?;
+/// What the first certificate of a chain says. A client takes none of a chain when one is no certificate.
+fn understood(chain: &[CertificateDer<'_>], path: &Path) -> Result<CertificateFacts, CertificateFault> {
+    let malformed = || CertificateFault::Malformed { path: path.to_owned() };
+    let chain = chain.iter().map(parse).collect::<Option<Vec<_>>>().ok_or_else(malformed)?;
+    let first = chain.first().ok_or_else(malformed)?;
+    match first.version() {
+        X509Version::V3 => Ok(facts(first)),
+        X509Version(before) => {
+            Err(CertificateFault::Version { path: path.to_owned(), version: before.saturating_add(1) })
+        }
+    }
+}
+
+/// The certificate that these bytes are, if they are one and nothing else.
+fn parse<'d>(der: &'d CertificateDer<'_>) -> Option<X509Certificate<'d>> {
+    let (rest, parsed) = X509Certificate::from_der(der).ok()?;
+    rest.is_empty().then_some(parsed)
+}
+
+fn facts(parsed: &X509Certificate<'_>) -> CertificateFacts {
     let key = parsed.public_key().parsed().ok();
     let hash_bits = match parsed.signature_algorithm.algorithm.to_id_string().as_str() {
         "1.2.840.113549.1.1.5" | "1.2.840.10045.4.1" => 160,
@@ -172,14 +218,14 @@ fn facts(der: &CertificateDer<'_>) -> Option<CertificateFacts> {
         "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => 512,
         _ => 0,
     };
-    Some(CertificateFacts {
-        names: names(&parsed),
+    CertificateFacts {
+        names: names(parsed),
         is_ecdsa: matches!(key, Some(PublicKey::EC(_))),
         hash_bits,
         key_bits: key.map_or(0, |key| key.key_size()),
         not_before: parsed.validity().not_before.timestamp(),
         not_after: parsed.validity().not_after.timestamp(),
-    })
+    }
 }
 
 /// The DNS names of a certificate; its common name where it lists no names at all.

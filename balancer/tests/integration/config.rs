@@ -1,10 +1,12 @@
 //! The configuration language from outside: files in, model or messages out.
 
 mod actions;
+mod certificates;
 mod faults;
 mod folders;
 mod headers;
 mod hostile;
+mod json;
 mod limits;
 mod one_fault;
 mod rules;
@@ -473,6 +475,7 @@ fn the_command_check_ends_with_0_or_2() {
     assert_eq!(code, Some(0));
     assert!(stdout.contains("lb_cookie AWSALB, 86400 s"), "{stdout}");
     assert!(stderr.starts_with("warning: nothing listens"), "{stderr}");
+    assert!(stderr.contains("warning: a start, or a reload, is refused without a listener\n"), "{stderr}");
 
     let (code, stdout, stderr) = check("missing.hcl");
     assert_eq!((code, stdout.as_str()), (Some(2), ""));

@@ -180,6 +180,7 @@ fn with_an_invalid_response() -> Vec<Fault> {
         fault("connection", head(fields(&[("connection", "close")])), 502, invalid, ""),
         fault("lengths", head(fields(&[("content-length", "2"), ("content-length", "3")])), 502, invalid, ""),
         fault("length", head(fields(&[("content-length", "some")])), 502, invalid, ""),
+        fault("length-empty", head(fields(&[("content-length", "")])), 502, "TargetContentLengthInvalid", ""),
         fault("compression", head(vec![0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), 502, invalid, ""),
         fault("data-first", frames(|stream| frame(kind::DATA, 1, stream, b"x")), 502, invalid, ""),
         fault("fields", head(fields(&many)), 502, "TargetHeaderCountTooLarge", ""),

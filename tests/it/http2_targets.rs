@@ -298,6 +298,31 @@ fn a_target_that_does_not_speak_it_or_is_not_there_is_502_or_left() {
 }
 
 #[test]
+fn responses_that_have_no_content_reach_clients_without() {
+    let met = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&met);
+    let target = raw(&[], move |_, connection, frame| {
+        if frame.kind == kind::HEADERS {
+            // `:status` 204 and 304 of the static table, and a length, as what was asked for has it.
+            let number = counting.fetch_add(1, Relaxed);
+            let status = if number.is_multiple_of(2) { 0x89 } else { 0x8b };
+            let length: &[u8] = if number < 2 { b"" } else { b"\x0f\x0d\x017" };
+            let content: &[u8] = if number < 4 { b"content" } else { b"" };
+            connection.frame(kind::HEADERS, flag::END_HEADERS, frame.stream, [&[status], length].concat());
+            connection.data(frame.stream, content, true);
+        }
+        true
+    });
+    let balancer = before(&[target]);
+    let mut connection = Connection::open(balancer.address);
+    for status in [204, 304, 204, 304, 204, 304] {
+        let stream = connection.get("/", &[]);
+        assert_eq!(connection.outcome(stream), Outcome::Answer(status, Vec::new()));
+    }
+    assert_eq!(balancer.status().total("target_connects"), 1);
+}
+
+#[test]
 fn trailers_of_a_target_say_nothing_that_belongs_before_a_body() {
     let target = raw(&[], |_, connection, frame| {
         if frame.kind == kind::HEADERS {

@@ -326,7 +326,7 @@ impl<'a> Response<'a> {
     /// A response of an engine that has no bytes of an HTTP/1.1 head; see [`Request::of_fields`].
     ///
     /// # Errors
-    /// It is over a limit.
+    /// It is over a limit, or its length is none.
     pub fn of_fields(
         status: u16,
         lines: impl Iterator<Item = HeaderField<'a>>,
@@ -344,7 +344,7 @@ impl<'a> Response<'a> {
             }
             fields.push(line.name, line.value);
         }
-        let length = fields.of(Kind::ContentLength).next().and_then(|value| content_length(value).ok());
+        let length = response_length(&fields)?;
         let framing = match length {
             _ if bodiless => Framing::Empty,
             Some(length) => Framing::Length(length),

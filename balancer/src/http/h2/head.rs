@@ -218,7 +218,7 @@ pub(super) fn request_of(head: &[u8], secure: bool) -> Option<http::Request<()>>
 /// The response of an HTTP/2 target as the deciding rooms see it.
 ///
 /// # Errors
-/// It is over a limit.
+/// It is over a limit, or its length is none.
 pub(super) fn response_view(
     response: &http::Response<()>,
     bodiless: bool,

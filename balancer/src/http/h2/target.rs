@@ -133,7 +133,9 @@ impl TargetSide<Client> for Http2Target {
                 (http::Response::from_parts(parts, ()), Some(body))
             }
         };
-        let bodiless = body.as_ref().is_none_or(RecvStream::is_end_stream);
+        // Content that comes where there is none is not read (RFC 9110, sections 15.3.5 and 15.4.5): its stream is reset.
+        let bodiless = matches!(head.status().as_u16(), 204 | 304)
+            || body.as_ref().is_none_or(RecvStream::is_end_stream);
         let response = head::response_view(&head, bodiless).map_err(of_response)?;
         if is_challenge(&response) {
             self.lease.close_to_others();

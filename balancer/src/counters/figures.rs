@@ -127,7 +127,7 @@ impl<T: Settable> Settable for Option<T> {
     }
 }
 
-/// Numbers by the words of one of [`super::keys`].
+/// Numbers by the words of one of `super::keys`.
 pub type Counts = BTreeMap<String, u64>;
 
 /// One name of the metrics: what it means, and where its values are in a `T`.

@@ -18,7 +18,7 @@ use crate::{
     config,
     control::{
         admin::Admin,
-        controller::{Command, Controller, Parts},
+        controller::{ControlCommand, Controller, Parts},
         log_files::{LogFiles, Outputs},
         privileges::{Account, Belonging},
         signals::{EarlySignals, Signal, Signals},
@@ -140,7 +140,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         runtimes,
         current,
     };
-    let pool = Pool { workers: pool, spawn: Box::new(spawn), ended, fallen: None, last: None };
+    let pool = Workers { workers: pool, spawn: Box::new(spawn), ended, fallen: None, last: None };
     runtime.block_on(serve(parts, signals, admin, Arc::new(inspector), pool, &counters))
 }
 
@@ -195,7 +195,7 @@ fn bind_all(
 }
 
 /// The worker threads.
-struct Pool {
+struct Workers {
     workers: Vec<Worker>,
     spawn: Box<dyn Fn(usize, Arc<WorkerCounters>) -> io::Result<Worker>>,
     /// Numbers of those that have ended.
@@ -206,10 +206,14 @@ struct Pool {
     last: Option<Instant>,
 }
 
-impl Pool {
+impl Workers {
     /// Waits for what is to be done about workers: one that ended was replaced, or all have ended a drain. Dropping the
     /// future loses nothing.
-    async fn watch(&mut self, draining: bool, counters: &ControlCounters) -> anyhow::Result<Option<Command>> {
+    async fn watch(
+        &mut self,
+        draining: bool,
+        counters: &ControlCounters,
+    ) -> anyhow::Result<Option<ControlCommand>> {
         if draining {
             drained(&self.workers).await;
             return Ok(None);
@@ -220,7 +224,7 @@ impl Pool {
     /// Waits for a worker to end by itself, and starts another one in its place, which counts on where it stopped.
     /// Not more often than once in [`RESTART`], lest one that cannot live takes the processor from the others.
     /// Dropping the future loses nothing.
-    async fn replace_ended(&mut self, counters: &ControlCounters) -> anyhow::Result<Command> {
+    async fn replace_ended(&mut self, counters: &ControlCounters) -> anyhow::Result<ControlCommand> {
         let index = match self.fallen {
             Some(index) => index,
             None => {
@@ -240,7 +244,7 @@ impl Pool {
             (self.spawn)(index, Arc::clone(&place.counters)).context("cannot start a worker again")?;
         let messages = worker.messages.clone();
         *place = worker;
-        Ok(Command::Replace(index, messages))
+        Ok(ControlCommand::Replace(index, messages))
     }
 }
 
@@ -249,7 +253,7 @@ async fn serve(
     signals: EarlySignals,
     admin: Option<Admin>,
     inspector: Arc<Inspector>,
-    mut pool: Pool,
+    mut pool: Workers,
     counters: &ControlCounters,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::new(signals).context("cannot take over signals")?;
@@ -268,10 +272,10 @@ async fn serve(
             tokio::select! {
                 () = &mut control => break,
                 signal = signals.next() => match signal {
-                    Signal::Reload => { let _ = commands.send(Command::Reload); }
-                    Signal::Reopen => { let _ = commands.send(Command::ReopenLogs); }
+                    Signal::Reload => { let _ = commands.send(ControlCommand::Reload); }
+                    Signal::Reopen => { let _ = commands.send(ControlCommand::ReopenLogs); }
                     Signal::Drain => {
-                        let _ = commands.send(Command::Drain);
+                        let _ = commands.send(ControlCommand::Drain);
                         begin_drain(&pool.workers, counters);
                         draining = true;
                     }
@@ -360,10 +364,11 @@ mod tests {
         let spawn = move |index, counters| {
             listener::spawn(index, tables.clone(), events.clone(), counters, farewells.clone())
         };
-        let mut pool = Pool { workers: vec![first], spawn: Box::new(spawn), ended, fallen: None, last: None };
+        let mut pool =
+            Workers { workers: vec![first], spawn: Box::new(spawn), ended, fallen: None, last: None };
         let counters = ControlCounters::default();
         let command = pool.replace_ended(&counters).await.unwrap();
-        let Command::Replace(0, messages) = command else { panic!("{command:?}") };
+        let ControlCommand::Replace(0, messages) = command else { panic!("{command:?}") };
         assert_eq!(counters.worker_restarts.get(), 1);
         assert!(Arc::ptr_eq(&pool.workers[0].counters, &figures), "what is counted goes on");
         assert!(!pool.workers[0].thread.is_finished());

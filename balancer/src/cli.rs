@@ -20,7 +20,7 @@ mod status;
 mod told;
 
 use self::told::CONFIG;
-pub use self::told::Failure;
+pub use self::told::CommandFailure;
 
 /// The definition of the command line, for manual pages and completions of shells.
 #[must_use]
@@ -102,9 +102,9 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Cleanup(CleanupArguments { instance, runtime_dir }) => cleanup::run(&instance, &runtime_dir)
             .map_err(|error| match error.downcast_ref() {
                 Some(KernelError::InstanceName(_)) => {
-                    Failure::BadConfiguration(format!("balancer: {error:#}"))
+                    CommandFailure::BadConfiguration(format!("balancer: {error:#}"))
                 }
-                _ => Failure::from(error),
+                _ => CommandFailure::from(error),
             }),
         Command::Status(arguments) => status::run(&arguments),
         Command::Run(RunArguments { config }) => balance(&config),
@@ -118,10 +118,10 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Runs a balancer until it is told to end.
-fn balance(path: &Path) -> Result<(), Failure> {
+fn balance(path: &Path) -> Result<(), CommandFailure> {
     crate::app::run(path).map_err(|error| match error.downcast::<ConfigErrors>() {
-        Ok(errors) => Failure::BadConfiguration(errors.to_string()),
-        Err(other) => Failure::CannotStart(other),
+        Ok(errors) => CommandFailure::BadConfiguration(errors.to_string()),
+        Err(other) => CommandFailure::CannotStart(other),
     })
 }
 

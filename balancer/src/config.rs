@@ -53,7 +53,7 @@ use self::{
     blocks::Blocks,
     certificate::{CERTIFICATE, MAX_CERTIFICATES},
     fault::Faults,
-    fields::Context,
+    fields::BlockContext,
     listener_tls::Certificates,
     load_balancer::{LOAD_BALANCER, MAX_LOAD_BALANCERS},
     mutual_authentication::TrustStores,
@@ -61,7 +61,7 @@ use self::{
     raw::RawBody,
     roles::{Role, Syntax},
     scope::Scope,
-    source::Source,
+    source::SourceFile,
     target_group::{MAX_GROUPS, TARGET_GROUP},
     trust_store::{MAX_TRUST_STORES, TRUST_STORE},
 };
@@ -102,7 +102,7 @@ pub fn parse(files: &[(PathBuf, String)]) -> Result<Configuration, ConfigErrors>
 
 /// `partial`: some files are missing from `files`, so that unresolved references are no faults.
 fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, ConfigErrors> {
-    let sources: Vec<Source> = files.iter().map(|(path, text)| Source::new(path, text)).collect();
+    let sources: Vec<SourceFile> = files.iter().map(|(path, text)| SourceFile::new(path, text)).collect();
     let faults = Faults::new(&sources, partial);
     let mut bodies: Vec<RawBody> = Vec::new();
     let (mut overrides, mut values) = (Vec::new(), Vec::new());
@@ -122,7 +122,7 @@ fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, 
     let values = variables::sorted(values, &faults);
     let mut scope = Scope::collect(&bodies, &faults);
     variables::assign_all(&mut scope, &values, &faults);
-    let context = Context { faults: &faults, scope: &scope };
+    let context = BlockContext { faults: &faults, scope: &scope };
     foreign::note_all(&context, &bodies);
     let blocks = Blocks::sort(&bodies, &faults);
     blocks.demand_something(&context);
@@ -151,7 +151,7 @@ fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, 
     );
     let forwarded = action::Groups {
         names: &groups,
-        sticky: drafts.iter().map(target_group::Draft::is_sticky).collect(),
+        sticky: drafts.iter().map(target_group::GroupDraft::is_sticky).collect(),
     };
     let mut listeners =
         listener::build_all(&context, &blocks.listeners, &forwarded, &balancers, &certificates, &settings);

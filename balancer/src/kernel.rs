@@ -36,7 +36,7 @@ use aya::maps::{MapData, MapError, SkStorage};
 use balancer_common::{STICKY_BUCKET_WORDS, STICKY_ENTRIES_PER_BUCKET};
 
 use self::{
-    bpf::{BpfError, KernelSide, Opened},
+    bpf::{BpfError, OpenedSide, Programs},
     generation::Generations,
     open_bytes::OpenBytes,
     slots::Slots,
@@ -117,7 +117,7 @@ pub struct Kernel {
     generations: Generations,
     events: Option<Events>,
     sender: EventSender,
-    side: Option<KernelSide>,
+    side: Option<Programs>,
     /// Of the tables, without the kernel side.
     files: Option<fallback::TableFiles>,
     marker: ProbeMarker,
@@ -152,8 +152,8 @@ impl Kernel {
         }
     }
 
-    fn with_kernel_side(folder: InstanceFolder, opened: Opened) -> Result<Self, KernelError> {
-        let Opened { side, words, sources, probes, open_bytes, unbroken, cgroup } = opened;
+    fn with_kernel_side(folder: InstanceFolder, opened: OpenedSide) -> Result<Self, KernelError> {
+        let OpenedSide { side, words, sources, probes, open_bytes, unbroken, cgroup } = opened;
         if let Some(cgroup) = cgroup {
             cleanup::remember_cgroup(folder.folder(), &cgroup)?;
         }
@@ -263,11 +263,11 @@ impl Kernel {
 fn open_kernel_side(
     options: &KernelOptions,
     sticky_words: usize,
-) -> Result<Result<Opened, String>, KernelError> {
+) -> Result<Result<OpenedSide, String>, KernelError> {
     if options.assist == KernelAssist::Off {
         return Ok(Err("switched off by kernel_assist".to_owned()));
     }
-    KernelSide::open(&options.instance, sticky_words).map_or_else(
+    Programs::open(&options.instance, sticky_words).map_or_else(
         |error| match (options.assist, error.reason()) {
             _ if let BpfError::Running { pid } = error => {
                 Err(KernelError::Running { instance: options.instance.clone(), pid })

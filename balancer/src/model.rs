@@ -17,8 +17,8 @@ mod tls_fact;
 
 pub use self::{
     action::{
-        Action, FixedResponse, Forward, GroupStickinessSettings, Part, Piece, Redirect, Rewrite, Template,
-        Transforms, WeightedGroup,
+        Action, FixedResponse, Forward, GroupStickinessSettings, Piece, Redirect, Rewrite, Template,
+        Transforms, UriComponent, WeightedGroup,
     },
     balancer::{BalancerSettings, KernelAssist, LogFormat, LogLevel},
     desync::{Classification, DesyncMode},
@@ -31,11 +31,11 @@ pub use self::{
     target_group::{
         Algorithm, CookieAttributes, CookiePick, CookieRenewal, Endpoint, HealthCheck, HealthCheckPort,
         MAX_TARGETS, Matcher, MinimumHealthy, ProbeProtocol, ProtocolVersion, StickinessExtras,
-        StickinessKind, StickinessSettings, TargetAddress, TargetGroup, TargetSpec, Written,
+        StickinessKind, StickinessSettings, TargetAddress, TargetGroup, TargetSpec, WrittenAt,
     },
     tls::{
         AlpnPolicy, Authorities, Certificate, CertificateFacts, ListenerTls, MutualAuthentication,
-        RevocationList, SecurityPolicy, TargetTls, TrustStore,
+        RevocationList, SecurityPolicy, TargetTlsSettings, TrustStore,
     },
     tls_fact::{TlsFact, TlsFields},
 };

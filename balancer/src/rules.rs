@@ -12,10 +12,10 @@ mod rewrite;
 mod table;
 
 pub use self::{
-    forward::{Forward, GroupKeys, Routed},
+    forward::{CompiledForward, GroupKeys, Routed},
     host::{split_port, without_dot},
-    redirect::{MAX_LOCATION, Redirect, RequestUri},
-    rewrite::{RewriteError, Rewriter, Transforms},
+    redirect::{CompiledRedirect, MAX_LOCATION, RequestUri},
+    rewrite::{CompiledTransforms, RewriteError, Rewriter},
     table::{Act, Chosen, Rule, RuleTable},
 };
 pub(crate) use self::{

@@ -19,7 +19,7 @@ use rustix::{
 
 pub use self::{fault::Fault, folder::Folder};
 use self::{
-    fault::Kind,
+    fault::FaultKind,
     walk::{Goal, Spot, us, walk},
 };
 
@@ -113,7 +113,7 @@ pub fn give(path: &Path, file: &File, owner: Owner) -> io::Result<()> {
     if found.st_uid == owner.uid {
         return Ok(());
     }
-    Err(spot.refused(Kind::NotGiven { uid: found.st_uid, to: owner.uid }))
+    Err(spot.refused(FaultKind::NotGiven { uid: found.st_uid, to: owner.uid }))
 }
 
 impl Spot {
@@ -122,7 +122,7 @@ impl Spot {
         let careful = if self.is_descriptor { CAREFULLY - OFlags::NOFOLLOW } else { CAREFULLY };
         match openat(self.folder.fd(), &self.name, flags | careful, Mode::empty()) {
             Ok(file) => Ok(File::from(file)),
-            Err(rustix::io::Errno::LOOP) => Err(self.refused(Kind::Link)),
+            Err(rustix::io::Errno::LOOP) => Err(self.refused(FaultKind::Link)),
             Err(error) => Err(error.into()),
         }
     }
@@ -138,17 +138,17 @@ impl Spot {
         let ours = self.is_descriptor || self.folder.is_ours();
         let device = ours && kind == FileType::CharacterDevice && kinds.contains(&FileType::Fifo);
         if !kinds.contains(&kind) && !device {
-            return Err(self.refused(Kind::NotAFile(kind)));
+            return Err(self.refused(FaultKind::NotAFile(kind)));
         }
         if ours {
             return Ok(());
         }
         if found.st_nlink != 1 {
-            return Err(self.refused(Kind::HardLink));
+            return Err(self.refused(FaultKind::HardLink));
         }
         let allowed = [Some(0), Some(us()), owner.map(|owner| owner.uid), self.folder.holder()];
         if !allowed.contains(&Some(found.st_uid)) {
-            return Err(self.refused(Kind::Owner(found.st_uid)));
+            return Err(self.refused(FaultKind::Owner(found.st_uid)));
         }
         Ok(())
     }
@@ -165,7 +165,7 @@ impl Spot {
         Ok(())
     }
 
-    fn refused(&self, kind: Kind) -> io::Error {
+    fn refused(&self, kind: FaultKind) -> io::Error {
         Fault::new(self.folder.path().join(&self.name), kind).into()
     }
 }

@@ -36,9 +36,9 @@ use crate::{
 };
 
 /// The stickiness of one group, made ready for requests.
-pub struct GroupStickiness(Kind);
+pub struct GroupStickiness(CookieKind);
 
-enum Kind {
+enum CookieKind {
     Duration(Box<DurationCookie>),
     Application(Box<ApplicationCookie>),
 }
@@ -46,8 +46,8 @@ enum Kind {
 impl fmt::Debug for GroupStickiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Kind::Duration(_) => "GroupStickiness(lb_cookie)",
-            Kind::Application(_) => "GroupStickiness(app_cookie)",
+            CookieKind::Duration(_) => "GroupStickiness(lb_cookie)",
+            CookieKind::Application(_) => "GroupStickiness(app_cookie)",
         })
     }
 }
@@ -58,11 +58,11 @@ impl GroupStickiness {
     pub fn compile(group_name: &str, settings: &StickinessSettings, ring: Arc<Keyring>) -> Self {
         Self(match &settings.kind {
             StickinessKind::LoadBalancerCookie => {
-                Kind::Duration(Box::new(DurationCookie::new(settings, ring)))
+                CookieKind::Duration(Box::new(DurationCookie::new(settings, ring)))
             }
-            StickinessKind::ApplicationCookie { cookie_name } => {
-                Kind::Application(Box::new(ApplicationCookie::new(group_name, cookie_name, settings, ring)))
-            }
+            StickinessKind::ApplicationCookie { cookie_name } => CookieKind::Application(Box::new(
+                ApplicationCookie::new(group_name, cookie_name, settings, ring),
+            )),
         })
     }
 
@@ -70,8 +70,8 @@ impl GroupStickiness {
     #[must_use]
     pub fn remembers_for(&self) -> u32 {
         match &self.0 {
-            Kind::Duration(cookie) => cookie.accepted(),
-            Kind::Application(cookie) => cookie.accepted(),
+            CookieKind::Duration(cookie) => cookie.accepted(),
+            CookieKind::Application(cookie) => cookie.accepted(),
         }
     }
 
@@ -79,8 +79,8 @@ impl GroupStickiness {
     #[must_use]
     pub fn table_remembers_for(&self) -> Option<u32> {
         match &self.0 {
-            Kind::Duration(_) => None,
-            Kind::Application(cookie) => Some(cookie.accepted()),
+            CookieKind::Duration(_) => None,
+            CookieKind::Application(cookie) => Some(cookie.accepted()),
         }
     }
 
@@ -95,8 +95,8 @@ impl GroupStickiness {
         now: UnixSeconds,
     ) -> Decision {
         match &self.0 {
-            Kind::Duration(cookie) => cookie.decide(head, targets, now),
-            Kind::Application(cookie) => cookie.decide(head, targets, table, now),
+            CookieKind::Duration(cookie) => cookie.decide(head, targets, now),
+            CookieKind::Application(cookie) => cookie.decide(head, targets, table, now),
         }
     }
 
@@ -114,8 +114,8 @@ impl GroupStickiness {
         edits: &mut HeaderEdits,
     ) -> Renewal {
         let renewal = match &self.0 {
-            Kind::Duration(cookie) => cookie.respond(decision, answered, secure_transport, now, edits),
-            Kind::Application(cookie) => {
+            CookieKind::Duration(cookie) => cookie.respond(decision, answered, secure_transport, now, edits),
+            CookieKind::Application(cookie) => {
                 cookie.respond(decision, answered, response, secure_transport, table, now, edits)
             }
         };

@@ -15,8 +15,8 @@ mod view;
 pub use self::{
     checks::{CheckHistory, CheckOrigin, CheckResult},
     group::{TargetNames, Urgency},
-    registry::{ASSESSMENT, CheckTarget, Registry, Slots, WantedGroup},
+    registry::{ASSESSMENT, CheckTarget, Registry, SlotAllocator, WantedGroup},
     runtime::{GroupRuntime, TargetRuntime},
-    state::{Reason, TargetState},
+    state::{HealthReason, TargetState},
     view::{GroupView, TargetView},
 };

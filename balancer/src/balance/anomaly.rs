@@ -57,21 +57,26 @@ pub struct Round {
 
 /// What is known of one target.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Watch {
-    errors: Share,
-    trouble: Share,
+pub struct AnomalyState {
+    errors: FailureShare,
+    trouble: FailureShare,
     /// How clearly it stands out; none: it is normal.
     anomalous: Option<f64>,
     weight: u16,
 }
 
-impl Default for Watch {
+impl Default for AnomalyState {
     fn default() -> Self {
-        Self { errors: Share::default(), trouble: Share::default(), anomalous: None, weight: PARITY }
+        Self {
+            errors: FailureShare::default(),
+            trouble: FailureShare::default(),
+            anomalous: None,
+            weight: PARITY,
+        }
     }
 }
 
-impl Watch {
+impl AnomalyState {
     /// Whether it fails more than its peers.
     #[must_use]
     pub const fn is_anomalous(&self) -> bool {
@@ -93,12 +98,12 @@ impl Watch {
 
 /// A count of things and of those that went wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Share {
+struct FailureShare {
     all: f64,
     bad: f64,
 }
 
-impl Share {
+impl FailureShare {
     #[allow(clippy::cast_precision_loss, reason = "counts of a round are far below 2^53")]
     fn take_in(&mut self, all: u64, bad: u64) {
         self.all = self.all.mul_add(KEPT, all as f64);
@@ -133,7 +138,7 @@ fn divergence(seen: f64, expected: f64) -> f64 {
 
 /// How far a share must be above that of the peers.
 #[derive(Clone, Copy, Debug)]
-struct Limits {
+struct Margins {
     times: f64,
     above: f64,
     /// What [`CERTAIN`] is multiplied with.
@@ -141,14 +146,14 @@ struct Limits {
 }
 
 /// Of errors.
-const ERRORS: Limits = Limits { times: 3.0, above: 0.02, caution: 1.0 };
+const ERRORS: Margins = Margins { times: 3.0, above: 0.02, caution: 1.0 };
 
 /// Of trouble. One lossy moment makes many retransmissions, so that they count for less than as many errors.
-const TROUBLE: Limits = Limits { times: 5.0, above: 0.1, caution: 4.0 };
+const TROUBLE: Margins = Margins { times: 5.0, above: 0.1, caution: 4.0 };
 
 /// Takes a round of all healthy targets of a group in; says whether any result or weight has changed. `mitigate`:
 /// whether those that stand out get less.
-pub fn assess(targets: &mut [(&mut Watch, Round)], mitigate: bool) -> bool {
+pub fn assess(targets: &mut [(&mut AnomalyState, Round)], mitigate: bool) -> bool {
     let before: Vec<_> = targets.iter().map(|(watch, _)| (watch.is_anomalous(), watch.weight)).collect();
     for (watch, round) in targets.iter_mut() {
         watch.errors.take_in(round.requests, round.errors);
@@ -173,7 +178,7 @@ pub fn assess(targets: &mut [(&mut Watch, Round)], mitigate: bool) -> bool {
 
 /// How clearly each share stands out from the others; none where it does not. With each share comes whether its
 /// target was anomalous before.
-fn compare(shares: impl Iterator<Item = (Share, bool)>, limits: Limits) -> Vec<Option<f64>> {
+fn compare(shares: impl Iterator<Item = (FailureShare, bool)>, limits: Margins) -> Vec<Option<f64>> {
     let shares: Vec<_> = shares.collect();
     let mut found = vec![None; shares.len()];
     let mut order: Vec<_> =
@@ -183,7 +188,7 @@ fn compare(shares: impl Iterator<Item = (Share, bool)>, limits: Limits) -> Vec<O
     }
     order.sort_by(|(_, (one, _)), (_, (other, _))| one.value().total_cmp(&other.value()));
     let (better, rest) = order.split_at(order.len().div_ceil(2));
-    let mut pool = better.iter().fold(Share::default(), |pool, (_, (share, _))| pool.join(*share));
+    let mut pool = better.iter().fold(FailureShare::default(), |pool, (_, (share, _))| pool.join(*share));
     #[allow(clippy::cast_precision_loss, reason = "a group has at most a few thousand targets")]
     let certain = limits.caution * (CERTAIN + (shares.len() as f64).ln());
     for (place, (share, was_anomalous)) in rest {
@@ -205,7 +210,7 @@ fn compare(shares: impl Iterator<Item = (Share, bool)>, limits: Limits) -> Vec<O
 
 /// Cuts the weights of anomalous targets and raises those of recovered ones, the clearest cases first where not
 /// all may have less than parity.
-fn weigh(targets: &mut [(&mut Watch, Round)]) {
+fn weigh(targets: &mut [(&mut AnomalyState, Round)]) {
     let cut = measuring_weight(targets);
     let most = targets.len() / 2;
     let mut order: Vec<usize> = (0..targets.len()).collect();
@@ -222,7 +227,7 @@ fn weigh(targets: &mut [(&mut Watch, Round)]) {
 }
 
 /// The weight by which a target gets about as many requests a round as are needed to measure it.
-fn measuring_weight(targets: &[(&mut Watch, Round)]) -> u16 {
+fn measuring_weight(targets: &[(&mut AnomalyState, Round)]) -> u16 {
     let at_parity = targets.iter().filter(|(watch, _)| !watch.is_mitigated());
     let (count, requests) =
         at_parity.fold((0_u64, 0), |(count, sum), (_, round)| (count + 1, sum + round.requests));

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::told::{CONFIG, Failure, print};
+use super::told::{CONFIG, CommandFailure, print};
 use crate::{
     config,
     control::preflight,
@@ -30,16 +30,16 @@ pub(super) struct Arguments {
 ///
 /// # Errors
 /// Every fault of the configuration.
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let configuration =
-        config::load(&arguments.config).map_err(|errors| Failure::BadConfiguration(errors.to_string()))?;
+pub(super) fn run(arguments: &Arguments) -> Result<(), CommandFailure> {
+    let configuration = config::load(&arguments.config)
+        .map_err(|errors| CommandFailure::BadConfiguration(errors.to_string()))?;
     let findings = preflight::look(&configuration, &arguments.config);
     for warning in config::warnings(&configuration).iter().chain(&findings.warnings) {
         // Nobody may be reading.
         let _ = writeln!(io::stderr(), "warning: {warning}");
     }
     if !findings.refused.is_empty() {
-        return Err(Failure::BadConfiguration(findings.refused.join("\n")));
+        return Err(CommandFailure::BadConfiguration(findings.refused.join("\n")));
     }
     Ok(print(&describe(&configuration))?)
 }

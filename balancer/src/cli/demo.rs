@@ -18,14 +18,14 @@ use anyhow::Context;
 
 use super::{
     status,
-    told::{Failure, print},
+    told::{CommandFailure, print},
 };
 use crate::{kernel, telemetry::status::Status};
 
 mod plan;
 mod target;
 
-use self::{plan::Plan, target::Target};
+use self::{plan::DemoPlan, target::Target};
 
 /// Ports that people expect, used when they are free.
 const USUAL_PORTS: (u16, u16) = (8080, 9900);
@@ -51,8 +51,8 @@ pub(super) struct Arguments {
 /// thread, until a signal ends it.
 pub(super) fn run(
     arguments: &Arguments,
-    balance: impl FnOnce(&Path) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+    balance: impl FnOnce(&Path) -> Result<(), CommandFailure>,
+) -> Result<(), CommandFailure> {
     let folder = Folder::new().context("cannot make a temporary folder")?;
     let targets = NAMES
         .into_iter()
@@ -63,7 +63,7 @@ pub(super) fn run(
     let (listener, admin) = choose_addresses(arguments.port)?;
     let instance = format!("demo-{}", std::process::id());
     let program = program();
-    let plan = Plan {
+    let plan = DemoPlan {
         instance: &instance,
         folder: &folder.0,
         listener,
@@ -136,7 +136,7 @@ fn quoted_for_shell(word: &str) -> String {
 }
 
 /// Prints the screen of text once the balancer answers; nothing when it ends before that.
-fn announce(plan: &Plan<'_>, ended: &Receiver<Infallible>) {
+fn announce(plan: &DemoPlan<'_>, ended: &Receiver<Infallible>) {
     let admin = plan.admin.to_string();
     while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(LOOK_AGAIN) {
         if let Ok((_, status)) = status::ask(&admin) {
@@ -252,7 +252,7 @@ mod tests {
     fn a_balancer_that_cannot_start_ends_the_demo_with_its_reason() {
         let arguments = Arguments { print_config: false, port: None };
         let failure =
-            run(&arguments, |_| Err(Failure::CannotStart(anyhow::anyhow!("no memory")))).unwrap_err();
-        assert!(matches!(failure, Failure::CannotStart(error) if error.to_string() == "no memory"));
+            run(&arguments, |_| Err(CommandFailure::CannotStart(anyhow::anyhow!("no memory")))).unwrap_err();
+        assert!(matches!(failure, CommandFailure::CannotStart(error) if error.to_string() == "no memory"));
     }
 }

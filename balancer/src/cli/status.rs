@@ -8,7 +8,7 @@ use hyper::{Request, body::Bytes, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::told::{Failure, print};
+use super::told::{CommandFailure, print};
 use crate::telemetry::{status::Status, status_text::StatusText};
 
 /// How long the whole exchange may take.
@@ -30,7 +30,7 @@ pub(super) struct Arguments {
 }
 
 /// Prints the state of a running balancer.
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &Arguments) -> Result<(), CommandFailure> {
     Ok(print(&report(arguments)?)?)
 }
 

@@ -11,14 +11,14 @@ pub(super) const CONFIG: &str = "/etc/balancer";
 
 /// Why a command did not do its work.
 #[derive(Debug)]
-pub enum Failure {
+pub enum CommandFailure {
     /// Exit code 1, told in one line.
     CannotStart(anyhow::Error),
     /// Exit code 2, told as it stands: every fault of the configuration, a line each.
     BadConfiguration(String),
 }
 
-impl Failure {
+impl CommandFailure {
     /// Tells it on standard error, and says the exit code of the process.
     pub(super) fn tell(&self) -> ExitCode {
         let mut stderr = io::stderr().lock();
@@ -36,7 +36,7 @@ impl Failure {
     }
 }
 
-impl From<anyhow::Error> for Failure {
+impl From<anyhow::Error> for CommandFailure {
     fn from(error: anyhow::Error) -> Self {
         Self::CannotStart(error)
     }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    fields::{Context, Fields, words},
+    fields::{BlockContext, Fields, words},
     names::Names,
-    redirect::{self, Origin, REDIRECT},
-    schema::{Attribute, Child, Kind, Table},
+    redirect::{self, REDIRECT, RequestOrigin},
+    schema::{Attribute, AttributeKind, Child, Table},
     stickiness::{cookie_attributes, cookie_prefix},
     value::shown,
 };
@@ -21,7 +21,7 @@ const MAX_BODY: usize = 1024;
 pub(super) const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(
         "type",
-        Kind::Choice {
+        AttributeKind::Choice {
             allowed: &["forward", "redirect", "fixed-response"],
             default: "",
             later: &["authenticate-cognito", "authenticate-oidc", "jwt-validation"],
@@ -30,12 +30,12 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
     ),
     Attribute::new(
         "target_group_arn",
-        Kind::Reference { to: "target_group", default: "" },
+        AttributeKind::Reference { to: "target_group", default: "" },
         "The group that requests go to. Needed for `forward`, unless there is a `forward` block.",
     ),
     Attribute::new(
         "order",
-        Kind::Whole { min: 1, max: 50_000, default: None },
+        AttributeKind::Whole { min: 1, max: 50_000, default: None },
         "Order among several actions: there is but one.",
     ),
 ];
@@ -61,10 +61,14 @@ pub(super) static FORWARD_TARGET_GROUP: Table = Table {
     name: "target_group",
     top: false,
     attributes: &[
-        Attribute::new("arn", Kind::Reference { to: "target_group", default: "" }, "The group. Needed."),
+        Attribute::new(
+            "arn",
+            AttributeKind::Reference { to: "target_group", default: "" },
+            "The group. Needed.",
+        ),
         Attribute::new(
             "weight",
-            Kind::Whole { min: 0, max: 999, default: Some(1) },
+            AttributeKind::Whole { min: 0, max: 999, default: Some(1) },
             "Its share of the clients that have no group yet. With 0 it gets none and keeps those it has.",
         ),
     ],
@@ -77,43 +81,43 @@ pub(super) static FORWARD_STICKINESS: Table = Table {
     attributes: &[
         Attribute::new(
             "enabled",
-            Kind::Truth { default: false },
+            AttributeKind::Truth { default: false },
             "Whether clients stick to the group that was drawn for them. Needed where one of several groups has \
              stickiness of its own.",
         ),
         Attribute::new(
             "duration",
-            Kind::Whole { min: 1, max: 604_800, default: None },
+            AttributeKind::Whole { min: 1, max: 604_800, default: None },
             "Seconds after which a client is no longer bound to its group. Needed when enabled.",
         ),
         Attribute::new(
             "window",
-            Kind::Choice { allowed: &["sliding", "fixed"], default: "sliding", later: &[] },
+            AttributeKind::Choice { allowed: &["sliding", "fixed"], default: "sliding", later: &[] },
             "Whether the duration begins anew with each response or runs once. Not on ALB.",
         ),
         Attribute::new(
             "cookie_secure",
-            Kind::Truth { default: false },
+            AttributeKind::Truth { default: false },
             "Whether the cookies are marked `Secure`. Not on ALB.",
         ),
         Attribute::new(
             "cookie_http_only",
-            Kind::Truth { default: false },
+            AttributeKind::Truth { default: false },
             "Whether the cookies are marked `HttpOnly`. Not on ALB.",
         ),
         Attribute::new(
             "cookie_partitioned",
-            Kind::Truth { default: false },
+            AttributeKind::Truth { default: false },
             "Whether the cookies are marked `Partitioned`. Only with `cookie_secure`. Not on ALB.",
         ),
         Attribute::new(
             "cookie_max_age",
-            Kind::Truth { default: true },
+            AttributeKind::Truth { default: true },
             "Whether the cookies say `Max-Age` beside `Expires`. Not on ALB.",
         ),
         Attribute::new(
             "cookie_prefix",
-            Kind::Text { allowed: "1 to 32 token characters", default: "\"AWSALB\"" },
+            AttributeKind::Text { allowed: "1 to 32 token characters", default: "\"AWSALB\"" },
             "What the names of the cookies begin with: `TG` and `TGCORS` are added. Not on ALB.",
         ),
     ],
@@ -126,7 +130,7 @@ pub(super) static FIXED_RESPONSE: Table = Table {
     attributes: &[
         Attribute::new(
             "content_type",
-            Kind::Choice {
+            AttributeKind::Choice {
                 allowed: &[
                     "text/plain",
                     "text/css",
@@ -141,12 +145,12 @@ pub(super) static FIXED_RESPONSE: Table = Table {
         ),
         Attribute::new(
             "message_body",
-            Kind::Text { allowed: "at most 1024 characters", default: "none" },
+            AttributeKind::Text { allowed: "at most 1024 characters", default: "none" },
             "The body, in UTF-8.",
         ),
         Attribute::new(
             "status_code",
-            Kind::Text { allowed: "a status code from 200 to 299 or from 400 to 599", default: "" },
+            AttributeKind::Text { allowed: "a status code from 200 to 299 or from 400 to 599", default: "" },
             "The status. Needed.",
         ),
     ],
@@ -162,11 +166,11 @@ pub(super) struct Groups<'n, 'a> {
 /// Reads the action block of this table; nothing when it is a fault. `origin` tells where its requests come in, where
 /// that is known.
 pub(super) fn build(
-    context: &Context<'_>,
+    context: &BlockContext<'_>,
     owner: &Fields<'_>,
     table: &'static Table,
     groups: &Groups<'_, '_>,
-    origin: Option<Origin>,
+    origin: Option<RequestOrigin>,
 ) -> Option<Action> {
     if owner.child(table.name).is_none() && owner.is_meant(table.name) {
         return None;
@@ -256,7 +260,7 @@ fn fixed_status(fields: &Fields<'_>) -> Option<u16> {
     status
 }
 
-fn forward_to(context: &Context<'_>, action: &Fields<'_>, groups: &Groups<'_, '_>) -> Option<Forward> {
+fn forward_to(context: &BlockContext<'_>, action: &Fields<'_>, groups: &Groups<'_, '_>) -> Option<Forward> {
     let direct = action
         .value("target_group_arn")
         .map(|(value, place)| (groups.names.resolve(context, &value, place), place));
@@ -282,7 +286,7 @@ fn forward_to(context: &Context<'_>, action: &Fields<'_>, groups: &Groups<'_, '_
     }
 }
 
-fn forward(context: &Context<'_>, action: &Fields<'_>, groups: &Groups<'_, '_>) -> Option<Forward> {
+fn forward(context: &BlockContext<'_>, action: &Fields<'_>, groups: &Groups<'_, '_>) -> Option<Forward> {
     let forward = action.open_child(&FORWARD);
     let blocks = forward.open_children(&FORWARD_TARGET_GROUP);
     let stickiness = group_stickiness(&forward.open_child(&FORWARD_STICKINESS));
@@ -321,7 +325,7 @@ fn forward(context: &Context<'_>, action: &Fields<'_>, groups: &Groups<'_, '_>) 
 }
 
 fn weighted_group(
-    context: &Context<'_>,
+    context: &BlockContext<'_>,
     block: &Fields<'_>,
     groups: &Groups<'_, '_>,
 ) -> Option<WeightedGroup> {

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use super::{
-    blocks::Found,
-    fields::{Context, Fields},
+    blocks::FoundBlock,
+    fields::{BlockContext, Fields},
     names::Names,
     raw::RawExpression,
-    schema::{Attribute, Kind, Table},
+    schema::{Attribute, AttributeKind, Table},
     source::Place,
     target_address,
-    target_group::Draft,
+    target_group::GroupDraft,
     value::{Value, shown},
 };
 
@@ -20,20 +20,24 @@ pub(super) static TARGET_GROUP_ATTACHMENT: Table = Table {
     attributes: &[
         Attribute::new(
             "target_group_arn",
-            Kind::Reference { to: "target_group", default: "" },
+            AttributeKind::Reference { to: "target_group", default: "" },
             "The group that the target belongs to. Needed.",
         ),
         Attribute::new(
             "target_id",
-            Kind::Text { allowed: target_address::ALLOWED, default: "" },
+            AttributeKind::Text { allowed: target_address::ALLOWED, default: "" },
             "The target. Needed.",
         ),
         Attribute::new(
             "port",
-            Kind::Whole { min: 1, max: 65_535, default: None },
+            AttributeKind::Whole { min: 1, max: 65_535, default: None },
             "Its port. By default the group's.",
         ),
-        Attribute::new("quic_server_id", Kind::Only { allowed: &[""] }, "Of Network Load Balancers."),
+        Attribute::new(
+            "quic_server_id",
+            AttributeKind::Only { allowed: &[""] },
+            "Of Network Load Balancers.",
+        ),
         Attribute::ignored("availability_zone"),
         // Looked at where the target is: they are taken where it is known which targets they make.
         Attribute::ignored("count"),
@@ -43,7 +47,12 @@ pub(super) static TARGET_GROUP_ATTACHMENT: Table = Table {
 };
 
 /// Adds every attachment's target to its group.
-pub(super) fn add_all(context: &Context<'_>, found: &[Found<'_>], groups: &Names<'_>, drafts: &mut [Draft]) {
+pub(super) fn add_all(
+    context: &BlockContext<'_>,
+    found: &[FoundBlock<'_>],
+    groups: &Names<'_>,
+    drafts: &mut [GroupDraft],
+) {
     let mut labels = HashMap::new();
     for found in found {
         if let Some(first) = labels.insert(found.label, found.label_place).filter(|_| !found.label.is_empty())
@@ -59,7 +68,7 @@ pub(super) fn add_all(context: &Context<'_>, found: &[Found<'_>], groups: &Names
     }
 }
 
-fn add(context: &Context<'_>, found: &Found<'_>, groups: &Names<'_>, drafts: &mut [Draft]) {
+fn add(context: &BlockContext<'_>, found: &FoundBlock<'_>, groups: &Names<'_>, drafts: &mut [GroupDraft]) {
     let fields = Fields::open(context, &TARGET_GROUP_ATTACHMENT, Some(found.block));
     fields.require("target_group_arn");
     fields.require("target_id");
@@ -103,7 +112,7 @@ fn made(fields: &Fields<'_>) -> Option<(&'static str, usize)> {
 
 /// Those of the listed instances that are targets: `count` takes the first ones, `for_each` names each of them.
 fn of_instances(
-    context: &Context<'_>,
+    context: &BlockContext<'_>,
     fields: &Fields<'_>,
     mut targets: Vec<(Value, Place)>,
     made: Option<(&'static str, usize)>,
@@ -123,7 +132,7 @@ fn of_instances(
 
 /// `count` and `for_each` make a target of each instance. That is known where `terraform_values` lists the instances,
 /// which are told apart by an index here.
-fn check_repetition(context: &Context<'_>, fields: &Fields<'_>, target: &Value) {
+fn check_repetition(context: &BlockContext<'_>, fields: &Fields<'_>, target: &Value) {
     let is_each = |step: &String| step.starts_with("[count.") || step.starts_with("[each.") || step == "[…]";
     let has_index = match fields.raw("target_id") {
         Some(RawExpression::Path(path, _)) => path.iter().any(is_each),

@@ -7,9 +7,9 @@ use std::{
 };
 
 use super::{
-    fields::{Context, Fields},
+    fields::{BlockContext, Fields},
     raw::{RawBlock, RawExpression},
-    schema::{Attribute, Kind, Table},
+    schema::{Attribute, AttributeKind, Table},
     scope::TERRAFORM_VALUES,
     source::Place,
     value::{Value, shown},
@@ -30,72 +30,78 @@ pub(super) static BALANCER: Table = Table {
     attributes: &[
         Attribute::new(
             "instance",
-            Kind::Text { allowed: "1 to 32 of a-z, 0-9 and -", default: "\"default\"" },
+            AttributeKind::Text { allowed: "1 to 32 of a-z, 0-9 and -", default: "\"default\"" },
             "Names what the balancer keeps in the kernel and in folders, so that several can live on one host.",
         ),
         Attribute::new(
             "workers",
-            Kind::Whole { min: 1, max: MAX_WORKERS as u64, default: None },
+            AttributeKind::Whole { min: 1, max: MAX_WORKERS as u64, default: None },
             "Worker threads. By default one per core.",
         ),
         Attribute::new(
             "state_dir",
-            Kind::Text { allowed: "an absolute path", default: "\"/var/lib/balancer\"" },
+            AttributeKind::Text { allowed: "an absolute path", default: "\"/var/lib/balancer\"" },
             "Folder of the key file.",
         ),
         Attribute::new(
             "runtime_dir",
-            Kind::Text { allowed: "an absolute path", default: "\"/run/balancer\"" },
+            AttributeKind::Text { allowed: "an absolute path", default: "\"/run/balancer\"" },
             "Folder of locks and, without the kernel side, of the shared tables.",
         ),
         Attribute::new(
             "kernel_assist",
-            Kind::Choice { allowed: &["auto", "required", "off"], default: "auto", later: &[] },
+            AttributeKind::Choice { allowed: &["auto", "required", "off"], default: "auto", later: &[] },
             "Whether the kernel side is used: where it can be had, or else not start, or never.",
         ),
         Attribute::new(
             "admin_address",
-            Kind::Text { allowed: "\"ADDRESS:PORT\" or \"off\"", default: "\"127.0.0.1:9900\"" },
+            AttributeKind::Text { allowed: "\"ADDRESS:PORT\" or \"off\"", default: "\"127.0.0.1:9900\"" },
             "Where /metrics, /status and /healthz are served. Port 0 takes any free one.",
         ),
         Attribute::new(
             "admin_hosts",
-            Kind::List { allowed: "up to 64 host names or addresses without a port, or \"*\" for any" },
+            AttributeKind::List {
+                allowed: "up to 64 host names or addresses without a port, or \"*\" for any",
+            },
             "Names by which the admin endpoint may be asked, besides localhost, loopback addresses and its own.",
         ),
         Attribute::new(
             "user",
-            Kind::Text { allowed: "the name of a user", default: "none: stay who one is" },
+            AttributeKind::Text { allowed: "the name of a user", default: "none: stay who one is" },
             "The user to become once sockets are bound and the kernel side is loaded.",
         ),
         Attribute::new(
             "seccomp",
-            Kind::Choice { allowed: &["on", "off"], default: "off", later: &[] },
+            AttributeKind::Choice { allowed: &["on", "off"], default: "off", later: &[] },
             "Whether system calls are taken away that a running balancer never makes: see SECURITY.md.",
         ),
         Attribute::new(
             "key_file",
-            Kind::Text { allowed: "an absolute path", default: "stickiness.key in `state_dir`" },
+            AttributeKind::Text { allowed: "an absolute path", default: "stickiness.key in `state_dir`" },
             "The secrets that stickiness cookies are signed with: 1 to 8 of 32 bytes each.",
         ),
         Attribute::new(
             "session_table_size",
-            Kind::Whole { min: 1024, max: 67_108_864, default: Some(1_048_576) },
+            AttributeKind::Whole { min: 1024, max: 67_108_864, default: Some(1_048_576) },
             "How many application sessions the session table is sized for; one with a `max_lifetime` counts twice.",
         ),
         Attribute::new(
             "log_format",
-            Kind::Choice { allowed: &["text", "json"], default: "text", later: &[] },
+            AttributeKind::Choice { allowed: &["text", "json"], default: "text", later: &[] },
             "Form of the log on standard error.",
         ),
         Attribute::new(
             "log_level",
-            Kind::Choice { allowed: &["error", "warn", "info", "debug"], default: "info", later: &[] },
+            AttributeKind::Choice {
+                allowed: &["error", "warn", "info", "debug"],
+                default: "info",
+                later: &[],
+            },
             "Least severity that is logged.",
         ),
         Attribute::new(
             TERRAFORM_VALUES,
-            Kind::Map {
+            AttributeKind::Map {
                 allowed: "a map of references, ARNs and ids, in quotes, to what they are here: texts, lists of texts, references to blocks",
             },
             "What Terraform knows and this host does not: certificates of ACM, ids of instances, outputs of modules. Not on ALB.",
@@ -111,7 +117,7 @@ pub(super) struct Settings {
 }
 
 /// Reads the block, which may be absent and must not be there twice.
-pub(super) fn build(context: &Context<'_>, blocks: &[&RawBlock]) -> Settings {
+pub(super) fn build(context: &BlockContext<'_>, blocks: &[&RawBlock]) -> Settings {
     let first = blocks.first().copied();
     let fields = Fields::open(context, &BALANCER, first);
     if let Some(first) = first {

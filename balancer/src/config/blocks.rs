@@ -2,7 +2,7 @@
 
 use super::{
     fault::Faults,
-    fields::Context,
+    fields::BlockContext,
     kinds::{CLASSIC, NATIVE, NATIVE_ALONE, TERRAFORM, native_kind},
     raw::{RawBlock, RawBody},
     source::Place,
@@ -11,7 +11,7 @@ use super::{
 
 /// A top-level block of ours, whichever way it was spelt.
 #[derive(Clone, Copy)]
-pub(super) struct Found<'a> {
+pub(super) struct FoundBlock<'a> {
     pub(super) block: &'a RawBlock,
     /// Its label; empty when it was left out, which is a fault already noted.
     pub(super) label: &'a str,
@@ -24,15 +24,15 @@ pub(super) struct Found<'a> {
 #[derive(Default)]
 pub(super) struct Blocks<'a> {
     pub(super) balancer: Vec<&'a RawBlock>,
-    pub(super) load_balancers: Vec<Found<'a>>,
-    pub(super) listeners: Vec<Found<'a>>,
-    pub(super) rules: Vec<Found<'a>>,
-    pub(super) target_groups: Vec<Found<'a>>,
-    pub(super) attachments: Vec<Found<'a>>,
-    pub(super) certificates: Vec<Found<'a>>,
-    pub(super) listener_certificates: Vec<Found<'a>>,
-    pub(super) trust_stores: Vec<Found<'a>>,
-    pub(super) trust_store_revocations: Vec<Found<'a>>,
+    pub(super) load_balancers: Vec<FoundBlock<'a>>,
+    pub(super) listeners: Vec<FoundBlock<'a>>,
+    pub(super) rules: Vec<FoundBlock<'a>>,
+    pub(super) target_groups: Vec<FoundBlock<'a>>,
+    pub(super) attachments: Vec<FoundBlock<'a>>,
+    pub(super) certificates: Vec<FoundBlock<'a>>,
+    pub(super) listener_certificates: Vec<FoundBlock<'a>>,
+    pub(super) trust_stores: Vec<FoundBlock<'a>>,
+    pub(super) trust_store_revocations: Vec<FoundBlock<'a>>,
     /// The first module, whose blocks are not read.
     module: Option<Place>,
     /// Terraform's, whose files are in S3: kind, label, place.
@@ -147,7 +147,7 @@ impl<'a> Blocks<'a> {
             // What refers to it goes by the label that it was meant to have.
             faults.note_unread_text();
         }
-        let found = Found { block, label, label_place, is_resource };
+        let found = FoundBlock { block, label, label_place, is_resource };
         match kind {
             "load_balancer" => self.load_balancers.push(found),
             "listener" => self.listeners.push(found),
@@ -162,7 +162,7 @@ impl<'a> Blocks<'a> {
     }
 
     /// Notes a fault when the files configure nothing at all.
-    pub(super) fn demand_something(&self, context: &Context<'_>) {
+    pub(super) fn demand_something(&self, context: &BlockContext<'_>) {
         let nothing = self.balancer.is_empty()
             && [&self.load_balancers, &self.listeners, &self.rules, &self.target_groups, &self.attachments]
                 .iter()

@@ -3,9 +3,9 @@
 use std::{path::Path, sync::Arc};
 
 use super::{
-    fields::{Context, Fields},
+    fields::{BlockContext, Fields},
     names::{NAME_ALLOWED, Named, Names},
-    schema::{Attribute, Kind, Table},
+    schema::{Attribute, AttributeKind, Table},
     value::shown,
 };
 use crate::{model::Certificate, tls};
@@ -19,17 +19,17 @@ pub(super) static CERTIFICATE: Table = Table {
     attributes: &[
         Attribute::new(
             "name",
-            Kind::Text { allowed: NAME_ALLOWED, default: "the label, hyphens for underscores" },
+            AttributeKind::Text { allowed: NAME_ALLOWED, default: "the label, hyphens for underscores" },
             "Its name.",
         ),
         Attribute::new(
             "certificate_file",
-            Kind::Text { allowed: "the path of a file in PEM form", default: "" },
+            AttributeKind::Text { allowed: "the path of a file in PEM form", default: "" },
             "The certificate, and after it those that lead from it to an authority. Needed. Read again on a reload.",
         ),
         Attribute::new(
             "private_key_file",
-            Kind::Text { allowed: "the path of a file in PEM form", default: "" },
+            AttributeKind::Text { allowed: "the path of a file in PEM form", default: "" },
             "Its private key, without a passphrase: RSA from 2048 bits on, ECDSA P-256 or P-384, or Ed25519. Needed.",
         ),
     ],
@@ -37,7 +37,7 @@ pub(super) static CERTIFICATE: Table = Table {
 };
 
 /// Reads all certificates; nothing in the place of one that is a fault.
-pub(super) fn build_all(context: &Context<'_>, names: &Names<'_>) -> Vec<Option<Arc<Certificate>>> {
+pub(super) fn build_all(context: &BlockContext<'_>, names: &Names<'_>) -> Vec<Option<Arc<Certificate>>> {
     names.entries.iter().map(|named| build(context, named)).collect()
 }
 
@@ -52,7 +52,7 @@ pub(super) fn file(fields: &Fields<'_>, name: &str) -> Option<String> {
     None
 }
 
-fn build(context: &Context<'_>, named: &Named<'_>) -> Option<Arc<Certificate>> {
+fn build(context: &BlockContext<'_>, named: &Named<'_>) -> Option<Arc<Certificate>> {
     let fields = &named.fields;
     let (certificate, key) = (file(fields, "certificate_file"), file(fields, "private_key_file"));
     let (certificate, key) = (certificate?, key?);

@@ -2,7 +2,7 @@
 
 use super::{
     fields::Fields,
-    schema::{Attribute, Child, Kind, Table},
+    schema::{Attribute, AttributeKind, Child, Table},
     source::Place,
     value::{Value, shown},
 };
@@ -21,7 +21,7 @@ const MAX_WILDCARDS: usize = 6;
 
 const REGEX_VALUES: Attribute = Attribute::new(
     "regex_values",
-    Kind::List {
+    AttributeKind::List {
         allowed: "regular expressions of 1 to 128 characters, without look-around and back-references",
     },
     "The same as expressions, found anywhere in it unless they say `^` and `$`.",
@@ -34,8 +34,8 @@ pub(super) static CONDITION: Table = Table {
     name: "condition",
     top: false,
     attributes: &[
-        Attribute::new("field", Kind::Only { allowed: &[] }, OLD_SYNTAX),
-        Attribute::new("values", Kind::Only { allowed: &[] }, OLD_SYNTAX),
+        Attribute::new("field", AttributeKind::Only { allowed: &[] }, OLD_SYNTAX),
+        Attribute::new("values", AttributeKind::Only { allowed: &[] }, OLD_SYNTAX),
     ],
     blocks: &[
         Child::Block(&HOST_HEADER),
@@ -53,7 +53,7 @@ pub(super) static HOST_HEADER: Table = Table {
     attributes: &[
         Attribute::new(
             "values",
-            Kind::List {
+            AttributeKind::List {
                 allowed: "1 to 128 of A-Z, a-z, 0-9, - . * ?, with a `.` and only letters, * and ? after the last one",
             },
             "What the host, without its port and a dot at its end, may be; case does not count, `*` is any run of characters, `?` any one.",
@@ -69,7 +69,7 @@ pub(super) static PATH_PATTERN: Table = Table {
     attributes: &[
         Attribute::new(
             "values",
-            Kind::List { allowed: "1 to 128 of A-Z, a-z, 0-9, _ - . $ / ~ \" ' @ : + & * ?" },
+            AttributeKind::List { allowed: "1 to 128 of A-Z, a-z, 0-9, _ - . $ / ~ \" ' @ : + & * ?" },
             "What the path may be; case counts. It is matched without needless percent-encoding and dot segments.",
         ),
         REGEX_VALUES,
@@ -82,7 +82,7 @@ pub(super) static HTTP_REQUEST_METHOD: Table = Table {
     top: false,
     attributes: &[Attribute::new(
         "values",
-        Kind::List { allowed: "1 to 40 of A-Z, - and _" },
+        AttributeKind::List { allowed: "1 to 40 of A-Z, - and _" },
         "The methods, exactly.",
     )],
     blocks: &[],
@@ -93,7 +93,7 @@ pub(super) static SOURCE_IP: Table = Table {
     top: false,
     attributes: &[Attribute::new(
         "values",
-        Kind::List {
+        AttributeKind::List {
             allowed: "ranges such as \"192.0.2.0/24\" or \"2001:db8::/32\", not 255.255.255.255/32",
         },
         "Where the connection comes from; X-Forwarded-For does not count.",
@@ -107,12 +107,12 @@ pub(super) static HTTP_HEADER: Table = Table {
     attributes: &[
         Attribute::new(
             "http_header_name",
-            Kind::Text { allowed: "1 to 40 token characters, and not Host", default: "" },
+            AttributeKind::Text { allowed: "1 to 40 token characters, and not Host", default: "" },
             "The header; case does not count. Needed.",
         ),
         Attribute::new(
             "values",
-            Kind::List { allowed: "1 to 128 visible ASCII characters" },
+            AttributeKind::List { allowed: "1 to 128 visible ASCII characters" },
             "What its value may be; case does not count, `*` and `?` are wildcards. Each line of the header is tried.",
         ),
         REGEX_VALUES,
@@ -126,12 +126,12 @@ pub(super) static QUERY_STRING: Table = Table {
     attributes: &[
         Attribute::new(
             "key",
-            Kind::Text { allowed: "1 to 128 visible ASCII characters", default: "any" },
+            AttributeKind::Text { allowed: "1 to 128 visible ASCII characters", default: "any" },
             "The parameter's key; case does not count, `*` and `?` are wildcards, `\\` makes them literal.",
         ),
         Attribute::new(
             "value",
-            Kind::Text { allowed: "1 to 128 visible ASCII characters", default: "" },
+            AttributeKind::Text { allowed: "1 to 128 visible ASCII characters", default: "" },
             "Its value, likewise. Needed.",
         ),
     ],

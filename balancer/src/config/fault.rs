@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     error::{ConfigError, ConfigErrors},
-    source::{Place, Source},
+    source::{Place, SourceFile},
 };
 use crate::model::Configuration;
 
@@ -20,21 +20,21 @@ const MAX_TOGETHER: usize = 8;
 const MAX_MESSAGE: usize = 1000;
 
 /// Which fault tells of a reason, and the places that it names.
-type Told = (usize, Vec<Place>);
+type ToldFault = (usize, Vec<Place>);
 
 /// Collects faults while files are read; shared by all that reads them.
 pub(super) struct Faults<'a> {
-    sources: &'a [Source<'a>],
+    sources: &'a [SourceFile<'a>],
     found: RefCell<Vec<ConfigError>>,
     left_out: Cell<usize>,
     partial: Cell<bool>,
     /// What was told of blocks and may be told again of them: the fault, and what it was told of.
-    causes: RefCell<HashMap<(Place, String), Told>>,
+    causes: RefCell<HashMap<(Place, String), ToldFault>>,
     remarks: RefCell<Vec<ConfigError>>,
 }
 
 impl<'a> Faults<'a> {
-    pub(super) fn new(sources: &'a [Source<'a>], partial: bool) -> Self {
+    pub(super) fn new(sources: &'a [SourceFile<'a>], partial: bool) -> Self {
         Self {
             sources,
             found: RefCell::default(),

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::{
     fault::Faults,
     raw::{RawAttribute, RawBlock, RawExpression},
-    schema::{Attribute, Child, EVERYWHERE_IGNORED, Kind, Table},
+    schema::{Attribute, AttributeKind, Child, EVERYWHERE_IGNORED, Table},
     scope::{Scope, Unknown},
     source::Place,
     suggest,
@@ -22,14 +22,14 @@ const MAX_MEANT: usize = 50;
 
 /// What reading needs everywhere.
 #[derive(Clone, Copy)]
-pub(super) struct Context<'a> {
+pub(super) struct BlockContext<'a> {
     pub(super) faults: &'a Faults<'a>,
     pub(super) scope: &'a Scope<'a>,
 }
 
 /// A block being read, or an absent one: then every value is the default.
 pub(super) struct Fields<'a> {
-    context: Context<'a>,
+    context: BlockContext<'a>,
     table: &'static Table,
     block: Option<&'a RawBlock>,
 }
@@ -37,7 +37,11 @@ pub(super) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Opens a block and checks all that the table alone can say: unknown names, what is not supported, repeated
     /// blocks. The getters check values.
-    pub(super) fn open(context: &Context<'a>, table: &'static Table, block: Option<&'a RawBlock>) -> Self {
+    pub(super) fn open(
+        context: &BlockContext<'a>,
+        table: &'static Table,
+        block: Option<&'a RawBlock>,
+    ) -> Self {
         let fields = Self { context: *context, table, block };
         if let Some(block) = block {
             for attribute in &block.body.attributes {
@@ -58,7 +62,7 @@ impl<'a> Fields<'a> {
             return;
         }
         if let Some(known) = self.table.attribute(name) {
-            if matches!(known.kind, Kind::Only { .. }) {
+            if matches!(known.kind, AttributeKind::Only { .. }) {
                 self.check_only(known);
             }
             return;
@@ -110,7 +114,7 @@ impl<'a> Fields<'a> {
                 None => return,
             },
             None => match self.table.attribute(name) {
-                Some(Attribute { kind: Kind::Ignored, .. }) => return,
+                Some(Attribute { kind: AttributeKind::Ignored, .. }) => return,
                 Some(_) => format!("`{name}` is an attribute, not a block; allowed: `{name} = …`"),
                 None if name == "dynamic" => {
                     "`dynamic` blocks are not supported; allowed: the block itself".to_owned()
@@ -137,7 +141,7 @@ impl<'a> Fields<'a> {
     }
 
     fn check_only(&self, known: &Attribute) {
-        let Kind::Only { allowed } = known.kind else { return };
+        let AttributeKind::Only { allowed } = known.kind else { return };
         if let Some((value, place)) = self.value(known.name)
             && !value
                 .as_text()
@@ -160,8 +164,9 @@ impl<'a> Fields<'a> {
 
     /// The names worth telling: not those that are only put up with.
     fn known_names(&self) -> String {
-        let put_up_with =
-            |attribute: &&Attribute| matches!(attribute.kind, Kind::Ignored | Kind::Only { .. });
+        let put_up_with = |attribute: &&Attribute| {
+            matches!(attribute.kind, AttributeKind::Ignored | AttributeKind::Only { .. })
+        };
         let attributes = self.table.attributes.iter().filter(|attribute| !put_up_with(attribute));
         let blocks =
             self.table.blocks.iter().filter(|child| matches!(child, Child::Block(_) | Child::Repeated(_)));
@@ -266,11 +271,11 @@ impl<'a> Fields<'a> {
         let text = value.as_text().unwrap_or_default();
         match self.kind(name) {
             _ if matches!(value, Value::Null) => false,
-            Some(Kind::Choice { allowed, .. }) => !allowed.contains(&text.as_str()),
-            Some(Kind::AnyCase { allowed, .. }) => {
+            Some(AttributeKind::Choice { allowed, .. }) => !allowed.contains(&text.as_str()),
+            Some(AttributeKind::AnyCase { allowed, .. }) => {
                 !allowed.iter().any(|word| word.eq_ignore_ascii_case(&text))
             }
-            Some(Kind::Whole { min, max, .. }) => {
+            Some(AttributeKind::Whole { min, max, .. }) => {
                 !value.as_whole().is_some_and(|whole| (min..=max).contains(&&whole))
             }
             _ => false,
@@ -279,7 +284,8 @@ impl<'a> Fields<'a> {
 
     fn is_nothing(&self, name: &str, value: &Value) -> bool {
         let empty = matches!(value, Value::Text(text) if text.is_empty());
-        matches!(value, Value::Null) || (empty && matches!(self.kind(name), Some(Kind::Reference { .. })))
+        matches!(value, Value::Null)
+            || (empty && matches!(self.kind(name), Some(AttributeKind::Reference { .. })))
     }
 
     /// Whether an attribute is written, be it null or a fault.
@@ -337,7 +343,7 @@ impl<'a> Fields<'a> {
     /// A whole number that has a default.
     pub(super) fn whole(&self, name: &str) -> u64 {
         self.whole_if_given(name).unwrap_or(match self.kind(name) {
-            Some(Kind::Whole { min, default, .. }) => default.unwrap_or(*min),
+            Some(AttributeKind::Whole { min, default, .. }) => default.unwrap_or(*min),
             _ => 0,
         })
     }
@@ -345,7 +351,7 @@ impl<'a> Fields<'a> {
     /// A whole number, when it is given and in range.
     pub(super) fn whole_if_given(&self, name: &str) -> Option<u64> {
         let (value, place) = self.value(name)?;
-        let Some(Kind::Whole { min, max, .. }) = self.kind(name) else { return None };
+        let Some(AttributeKind::Whole { min, max, .. }) = self.kind(name) else { return None };
         let whole = value.as_whole().filter(|whole| (min..=max).contains(&whole));
         if whole.is_none() {
             let is_number = matches!(value, Value::Number(_)) || value.as_whole().is_some();
@@ -361,7 +367,7 @@ impl<'a> Fields<'a> {
     /// A whole number; nothing when it is absent, the word that stands for none, or out of range.
     pub(super) fn whole_or_none(&self, name: &str) -> Option<u64> {
         let (value, place) = self.value(name)?;
-        let Some(Kind::WholeOr { word, min, max }) = self.kind(name) else { return None };
+        let Some(AttributeKind::WholeOr { word, min, max }) = self.kind(name) else { return None };
         if value.as_text().is_some_and(|text| text.eq_ignore_ascii_case(word)) {
             return None;
         }
@@ -387,7 +393,7 @@ impl<'a> Fields<'a> {
 
     /// A truth value.
     pub(super) fn truth(&self, name: &str) -> bool {
-        let default = matches!(self.kind(name), Some(Kind::Truth { default: true }));
+        let default = matches!(self.kind(name), Some(AttributeKind::Truth { default: true }));
         let Some((value, place)) = self.value(name) else { return default };
         value.as_bool().unwrap_or_else(|| {
             self.context.faults.add(place, format!("`{name}` = {value}; allowed: true or false"));
@@ -398,8 +404,8 @@ impl<'a> Fields<'a> {
     /// One of the allowed words.
     pub(super) fn choice(&self, name: &str) -> &'static str {
         let (allowed, default, later, any_case): (_, _, &[&str], _) = match self.kind(name) {
-            Some(Kind::Choice { allowed, default, later }) => (*allowed, *default, later, false),
-            Some(Kind::AnyCase { allowed, default }) => (*allowed, *default, &[], true),
+            Some(AttributeKind::Choice { allowed, default, later }) => (*allowed, *default, later, false),
+            Some(AttributeKind::AnyCase { allowed, default }) => (*allowed, *default, &[], true),
             _ => return "",
         };
         let Some((value, place)) = self.value(name) else { return default };
@@ -422,7 +428,7 @@ impl<'a> Fields<'a> {
 
     /// Whether a word is given that is allowed.
     pub(super) fn is_choice(&self, name: &str) -> bool {
-        let Some(Kind::Choice { allowed, .. }) = self.kind(name) else { return false };
+        let Some(AttributeKind::Choice { allowed, .. }) = self.kind(name) else { return false };
         self.value(name)
             .and_then(|(value, _)| value.as_text())
             .is_some_and(|text| allowed.contains(&text.as_str()))
@@ -456,7 +462,7 @@ impl<'a> Fields<'a> {
     /// What a list is that is not given.
     pub(super) fn listed_default(&self, name: &str) -> Option<&'static [&'static str]> {
         match self.kind(name)? {
-            Kind::Listed { default, .. } => Some(default),
+            AttributeKind::Listed { default, .. } => Some(default),
             _ => None,
         }
     }
@@ -474,7 +480,7 @@ impl<'a> Fields<'a> {
         self.table.attribute(name).map(Attribute::allowed).unwrap_or_default()
     }
 
-    fn kind(&self, name: &str) -> Option<&'static Kind> {
+    fn kind(&self, name: &str) -> Option<&'static AttributeKind> {
         self.table.attribute(name).map(|attribute| &attribute.kind)
     }
 

@@ -5,7 +5,7 @@
 use std::{cell::RefCell, collections::HashMap};
 
 use super::{
-    fields::Context,
+    fields::BlockContext,
     kinds::{CLASSIC, is_ours},
     raw::{RawBlock, RawBody, RawExpression, path_text},
 };
@@ -150,7 +150,7 @@ const MATTERS: [&str; 17] = [
 ];
 
 /// Notes what is not done here, each with its place.
-pub(super) fn note_all(context: &Context<'_>, bodies: &[RawBody]) {
+pub(super) fn note_all(context: &BlockContext<'_>, bodies: &[RawBody]) {
     let references = References { context, locals: RefCell::default() };
     for block in bodies.iter().flat_map(|body| &body.blocks) {
         let labels: Vec<&str> = block.labels.iter().map(|(label, _)| label.as_str()).collect();
@@ -178,12 +178,12 @@ fn is_counted_out(block: &RawBlock) -> bool {
 
 /// The first reference to a block of ours: any, and one that can lead to a change of it.
 #[derive(Clone, Default)]
-struct Found {
+struct FirstReferences {
     any: Option<String>,
     changing: Option<String>,
 }
 
-impl Found {
+impl FirstReferences {
     fn or(self, other: impl FnOnce() -> Self) -> Self {
         if self.changing.is_some() {
             return self;
@@ -194,9 +194,9 @@ impl Found {
 }
 
 struct References<'c> {
-    context: &'c Context<'c>,
+    context: &'c BlockContext<'c>,
     /// What is found in locals that were looked at.
-    locals: RefCell<HashMap<String, Found>>,
+    locals: RefCell<HashMap<String, FirstReferences>>,
 }
 
 impl References<'_> {
@@ -287,43 +287,43 @@ impl References<'_> {
         }
     }
 
-    fn in_body(&self, body: &RawBody) -> Found {
+    fn in_body(&self, body: &RawBody) -> FirstReferences {
         let attributes = body.attributes.iter().filter(|attribute| !META.contains(&attribute.name.as_str()));
         let blocks = body.blocks.iter().filter(|block| !META.contains(&block.kind.as_str()));
-        let found = attributes.fold(Found::default(), |found, attribute| {
+        let found = attributes.fold(FirstReferences::default(), |found, attribute| {
             found.or(|| self.in_expression(&attribute.value.expression, 0))
         });
         blocks.fold(found, |found, block| found.or(|| self.in_body(&block.body)))
     }
 
-    fn in_expression(&self, expression: &RawExpression, depth: usize) -> Found {
+    fn in_expression(&self, expression: &RawExpression, depth: usize) -> FirstReferences {
         let found = match expression {
             RawExpression::Path(path, _) => self.in_path(path, depth),
-            _ => Found::default(),
+            _ => FirstReferences::default(),
         };
         let inner = expression.inner().into_iter();
         inner.fold(found, |found, inner| found.or(|| self.in_expression(inner, depth)))
     }
 
-    fn in_path(&self, path: &[String], depth: usize) -> Found {
+    fn in_path(&self, path: &[String], depth: usize) -> FirstReferences {
         match path {
             [kind, name, ..] if kind == "local" => self.in_local(name, depth),
             [kind, label, part @ ..] if is_ours(kind) => {
                 let ours = Some(path_text(&[kind.clone(), label.clone()]));
                 let part = part.iter().find(|step| !step.starts_with('['));
                 let changing = !part.is_some_and(|part| HARMLESS_PARTS.contains(&part.as_str()));
-                Found { any: ours.clone(), changing: ours.filter(|_| changing) }
+                FirstReferences { any: ours.clone(), changing: ours.filter(|_| changing) }
             }
-            _ => Found::default(),
+            _ => FirstReferences::default(),
         }
     }
 
-    fn in_local(&self, name: &str, depth: usize) -> Found {
+    fn in_local(&self, name: &str, depth: usize) -> FirstReferences {
         if let Some(found) = self.locals.borrow().get(name) {
             return found.clone();
         }
         let Some(local) = self.context.scope.local(name).filter(|_| depth < MAX_DEPTH) else {
-            return Found::default();
+            return FirstReferences::default();
         };
         let found = self.in_expression(local, depth + 1);
         self.locals.borrow_mut().insert(name.to_owned(), found.clone());

@@ -4,7 +4,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
     fields::Fields,
-    schema::{Attribute, Kind, Table},
+    schema::{Attribute, AttributeKind, Table},
     value::shown,
 };
 use crate::model::{HealthCheck, HealthCheckPort, Matcher, ProbeProtocol, ProtocolVersion};
@@ -26,17 +26,17 @@ pub(super) static HEALTH_CHECK: Table = Table {
     attributes: &[
         Attribute::new(
             "enabled",
-            Kind::Truth { default: true },
+            AttributeKind::Truth { default: true },
             "Off: targets are shown as `unavailable` and get requests.",
         ),
         Attribute::new(
             "protocol",
-            Kind::AnyCase { allowed: &["HTTP", "HTTPS"], default: "HTTP" },
+            AttributeKind::AnyCase { allowed: &["HTTP", "HTTPS"], default: "HTTP" },
             "What probes speak, whatever requests do. A certificate is not validated unless the group has `target_tls_verification`.",
         ),
         Attribute::new(
             "port",
-            Kind::Text {
+            AttributeKind::Text {
                 allowed: "\"traffic-port\" or a whole number from 1 to 65535",
                 default: "\"traffic-port\"",
             },
@@ -44,7 +44,7 @@ pub(super) static HEALTH_CHECK: Table = Table {
         ),
         Attribute::new(
             "path",
-            Kind::Text {
+            AttributeKind::Text {
                 allowed: "1 to 1024 visible ASCII characters, the first one /",
                 default: "\"/\", with GRPC \"/AWS.ALB/healthcheck\"",
             },
@@ -52,29 +52,29 @@ pub(super) static HEALTH_CHECK: Table = Table {
         ),
         Attribute::new(
             "interval",
-            Kind::Whole { min: 5, max: 300, default: Some(30) },
+            AttributeKind::Whole { min: 5, max: 300, default: Some(30) },
             "Seconds from one probe of a target to the next. Until a target is healthy for the first time its probes come each second.",
         ),
         Attribute::new(
             "timeout",
-            Kind::Whole { min: 2, max: 120, default: Some(5) },
+            AttributeKind::Whole { min: 2, max: 120, default: Some(5) },
             "Seconds after which a probe has failed. Less than `interval`.",
         ),
         Attribute::new(
             "healthy_threshold",
-            Kind::Whole { min: 2, max: 10, default: Some(5) },
+            AttributeKind::Whole { min: 2, max: 10, default: Some(5) },
             "Successes in a row that make a target healthy; the first does for a new target. \
              3 by default in a `resource \"aws_lb_target_group\"`, as in Terraform.",
         ),
         Attribute::new(
             "unhealthy_threshold",
-            Kind::Whole { min: 2, max: 10, default: Some(2) },
+            AttributeKind::Whole { min: 2, max: 10, default: Some(2) },
             "Failures in a row that make a target unhealthy. \
              3 by default in a `resource \"aws_lb_target_group\"`, as in Terraform.",
         ),
         Attribute::new(
             "matcher",
-            Kind::Text {
+            AttributeKind::Text {
                 allowed: "codes from 200 to 499, lists of them and ranges, such as \"200\", \"200,202\" or \"200-299\"; \
                           with GRPC from 0 to 99",
                 default: "\"200\", with GRPC \"12\"",

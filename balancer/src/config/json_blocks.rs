@@ -13,7 +13,7 @@ use super::{
 
 /// Reads a file of blocks; faults go to `faults`, what could be read is returned.
 pub(super) fn parse(file: usize, text: &str, faults: &Faults<'_>) -> RawBody {
-    let reader = Reader { file, faults, has_templates: true };
+    let reader = BlockReader { file, faults, has_templates: true };
     let mut body = RawBody::default();
     for node in reader.root(text).iter().flat_map(listed) {
         let members = reader.object(node, "an object of blocks");
@@ -27,7 +27,7 @@ pub(super) fn parse(file: usize, text: &str, faults: &Faults<'_>) -> RawBody {
 
 /// Reads a file of values of variables. Its texts are no templates.
 pub(super) fn parse_values(file: usize, text: &str, faults: &Faults<'_>) -> RawBody {
-    let reader = Reader { file, faults, has_templates: false };
+    let reader = BlockReader { file, faults, has_templates: false };
     let root = reader.root(text);
     let members = root.iter().flat_map(|node| reader.object(node, "an object of values"));
     RawBody { attributes: members.map(|member| reader.attribute(member)).collect(), blocks: Vec::new() }
@@ -55,13 +55,13 @@ fn listed(node: &Node) -> &[Node] {
     }
 }
 
-struct Reader<'f, 's> {
+struct BlockReader<'f, 's> {
     file: usize,
     faults: &'f Faults<'s>,
     has_templates: bool,
 }
 
-impl Reader<'_, '_> {
+impl BlockReader<'_, '_> {
     fn place(&self, offset: usize) -> Place {
         Place { file: self.file, offset }
     }

@@ -8,13 +8,13 @@ use std::{
 use super::{
     action::{self, Groups},
     balancer::Settings,
-    blocks::Found,
-    fields::{Context, Fields},
+    blocks::FoundBlock,
+    fields::{BlockContext, Fields},
     listener_table::{DEFAULT_ACTION, LISTENER},
     listener_tls::Certificates,
     mutual_authentication,
     names::Names,
-    redirect::Origin,
+    redirect::RequestOrigin,
     response_fields,
     source::Place,
     value::shown,
@@ -26,8 +26,8 @@ const MAX_LISTENERS: usize = 50;
 
 /// Reads all listeners. Names and places to listen at that occur twice are faults.
 pub(super) fn build_all(
-    context: &Context<'_>,
-    found: &[Found<'_>],
+    context: &BlockContext<'_>,
+    found: &[FoundBlock<'_>],
     groups: &Groups<'_, '_>,
     load_balancers: &Names<'_>,
     certificates: &Certificates<'_, '_>,
@@ -38,7 +38,7 @@ pub(super) fn build_all(
         context.faults.add(place, format!("too many listeners; allowed: at most {MAX_LISTENERS}"));
     }
     let mut labels = HashMap::new();
-    let mut taken: Vec<Taken> = Vec::new();
+    let mut taken: Vec<ListenAddress> = Vec::new();
     let mut listeners = Vec::new();
     for found in found.iter().take(MAX_LISTENERS) {
         if let Some(first) = labels.insert(found.label, found.label_place).filter(|_| !found.label.is_empty())
@@ -54,7 +54,7 @@ pub(super) fn build_all(
         let address = address(&fields);
         let load_balancer = load_balancer(context, &fields, load_balancers);
         if let Some((address, place)) = address.zip(fields.value("port").map(|(_, place)| place)) {
-            let wanted = Taken { address, place, load_balancer };
+            let wanted = ListenAddress { address, place, load_balancer };
             check_free(context, found, &wanted, &taken, settings);
             taken.push(wanted);
         }
@@ -62,7 +62,7 @@ pub(super) fn build_all(
         let response_fields = response_fields::build(&fields);
         let origin = address
             .zip(tls.as_ref())
-            .map(|(address, tls)| Origin { secure: tls.is_some(), port: address.port() });
+            .map(|(address, tls)| RequestOrigin { secure: tls.is_some(), port: address.port() });
         let default_action = action::build(context, &fields, &DEFAULT_ACTION, groups, origin);
         if let (Some(address), Some(load_balancer), Some(default_action), Some(tls)) =
             (address, load_balancer, default_action, tls)
@@ -107,20 +107,20 @@ fn conflicts(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 /// Where a listener listens, where that is written, and whose it is.
-struct Taken {
+struct ListenAddress {
     address: SocketAddr,
     place: Place,
     load_balancer: Option<usize>,
 }
 
 fn check_free(
-    context: &Context<'_>,
-    found: &Found<'_>,
-    wanted: &Taken,
-    taken: &[Taken],
+    context: &BlockContext<'_>,
+    found: &FoundBlock<'_>,
+    wanted: &ListenAddress,
+    taken: &[ListenAddress],
     settings: &Settings,
 ) {
-    let &Taken { address, place, .. } = wanted;
+    let &ListenAddress { address, place, .. } = wanted;
     if let Some(first) = taken.iter().find(|first| conflicts(address, first.address)) {
         let message = format!(
             "{address} is taken by the listener on {} at {}{}; allowed: {}",
@@ -143,7 +143,7 @@ fn check_free(
 }
 
 /// What to write where two listeners want one address and port. Load balancers of AWS have addresses of their own.
-fn way_out(found: &Found<'_>, same_load_balancer: bool) -> String {
+fn way_out(found: &FoundBlock<'_>, same_load_balancer: bool) -> String {
     if same_load_balancer {
         return "an address and port that no other has".to_owned();
     }
@@ -158,7 +158,11 @@ fn way_out(found: &Found<'_>, same_load_balancer: bool) -> String {
     )
 }
 
-fn load_balancer(context: &Context<'_>, fields: &Fields<'_>, load_balancers: &Names<'_>) -> Option<usize> {
+fn load_balancer(
+    context: &BlockContext<'_>,
+    fields: &Fields<'_>,
+    load_balancers: &Names<'_>,
+) -> Option<usize> {
     if let Some((value, place)) = fields.value("load_balancer_arn") {
         return load_balancers.resolve(context, &value, place);
     }

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     action::{self, Groups},
-    blocks::Found,
+    blocks::FoundBlock,
     condition::{self, CONDITION},
-    fields::{Context, Fields},
+    fields::{BlockContext, Fields},
     kinds::spellings,
-    redirect::Origin,
-    schema::{Attribute, Child, Kind, Table},
+    redirect::RequestOrigin,
+    schema::{Attribute, AttributeKind, Child, Table},
     source::Place,
     suggest,
     transform::{self, TRANSFORM},
@@ -27,12 +27,12 @@ pub(super) static LISTENER_RULE: Table = Table {
     attributes: &[
         Attribute::new(
             "listener_arn",
-            Kind::Reference { to: "listener", default: "" },
+            AttributeKind::Reference { to: "listener", default: "" },
             "The listener that the rule belongs to. Needed.",
         ),
         Attribute::new(
             "priority",
-            Kind::Whole { min: 1, max: 50_000, default: None },
+            AttributeKind::Whole { min: 1, max: 50_000, default: None },
             "The rule with the lowest is tried first; no two of a listener share one. By default the next after the \
              listener's highest.",
         ),
@@ -44,7 +44,7 @@ pub(super) static ACTION: Table =
     Table { name: "action", top: false, attributes: action::ATTRIBUTES, blocks: action::BLOCKS };
 
 /// A rule as written, its place among the others not known yet.
-struct Draft {
+struct RuleDraft {
     rule: ListenerRule,
     priority: Option<(u16, Place)>,
     place: Place,
@@ -52,14 +52,14 @@ struct Draft {
 
 /// Reads all rules into their listeners, which stand in the order of `found_listeners` unless there are faults.
 pub(super) fn build_all(
-    context: &Context<'_>,
-    found: &[Found<'_>],
+    context: &BlockContext<'_>,
+    found: &[FoundBlock<'_>],
     groups: &Groups<'_, '_>,
-    found_listeners: &[Found<'_>],
+    found_listeners: &[FoundBlock<'_>],
     listeners: &mut [Listener],
 ) {
     let mut labels = HashMap::new();
-    let mut by_listener: BTreeMap<usize, Vec<Draft>> = BTreeMap::new();
+    let mut by_listener: BTreeMap<usize, Vec<RuleDraft>> = BTreeMap::new();
     for found in found {
         if let Some(first) = labels.insert(found.label, found.label_place).filter(|_| !found.label.is_empty())
         {
@@ -84,13 +84,13 @@ pub(super) fn build_all(
         let origin = listeners
             .iter()
             .find(|listener| Some(listener.name.as_str()) == label)
-            .map(|listener| Origin { secure: listener.tls.is_some(), port: listener.address.port() });
+            .map(|listener| RequestOrigin { secure: listener.tls.is_some(), port: listener.address.port() });
         let action = action::build(context, &fields, &ACTION, groups, origin);
         let transforms = transform::build_all(&fields);
         if let (Some(listener), Some(action)) = (listener, action) {
             let rule =
                 ListenerRule { name: found.label.to_owned(), priority: 0, conditions, action, transforms };
-            let draft = Draft { rule, priority, place: found.block.place };
+            let draft = RuleDraft { rule, priority, place: found.block.place };
             by_listener.entry(listener).or_default().push(draft);
         }
     }
@@ -111,7 +111,7 @@ pub(super) fn build_all(
 }
 
 /// Gives every rule its priority, and sorts by it.
-fn number(context: &Context<'_>, drafts: Vec<Draft>) -> Vec<ListenerRule> {
+fn number(context: &BlockContext<'_>, drafts: Vec<RuleDraft>) -> Vec<ListenerRule> {
     let mut taken: HashMap<u16, Place> = HashMap::new();
     for (priority, place) in drafts.iter().filter_map(|draft| draft.priority) {
         if let Some(first) = taken.insert(priority, place) {
@@ -124,7 +124,7 @@ fn number(context: &Context<'_>, drafts: Vec<Draft>) -> Vec<ListenerRule> {
     }
     let mut highest = taken.keys().copied().max().unwrap_or(0);
     let mut rules: Vec<ListenerRule> = Vec::new();
-    for Draft { mut rule, priority, place } in drafts {
+    for RuleDraft { mut rule, priority, place } in drafts {
         rule.priority = priority.map_or_else(
             || {
                 if highest == MAX_PRIORITY {
@@ -143,7 +143,12 @@ fn number(context: &Context<'_>, drafts: Vec<Draft>) -> Vec<ListenerRule> {
 }
 
 /// The place among the listeners of the one that a value refers to.
-fn resolve(context: &Context<'_>, value: &Value, place: Place, listeners: &[Found<'_>]) -> Option<usize> {
+fn resolve(
+    context: &BlockContext<'_>,
+    value: &Value,
+    place: Place,
+    listeners: &[FoundBlock<'_>],
+) -> Option<usize> {
     let label = match value {
         Value::Text(text) => Some(text.as_str()),
         Value::Reference(path) => match path.as_slice() {

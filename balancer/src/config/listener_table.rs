@@ -4,7 +4,7 @@ use super::{
     action,
     mutual_authentication::{self, MUTUAL_AUTHENTICATION},
     response_fields,
-    schema::{Attribute, Child, Kind, Table},
+    schema::{Attribute, AttributeKind, Child, Table},
 };
 
 pub(super) static LISTENER: Table = Table {
@@ -13,7 +13,7 @@ pub(super) static LISTENER: Table = Table {
     attributes: &[
         Attribute::new(
             "load_balancer_arn",
-            Kind::Reference {
+            AttributeKind::Reference {
                 to: "load_balancer",
                 default: "the only one, or one with the defaults when none is given",
             },
@@ -21,27 +21,27 @@ pub(super) static LISTENER: Table = Table {
         ),
         Attribute::new(
             "port",
-            Kind::Whole { min: 1, max: 65_535, default: None },
+            AttributeKind::Whole { min: 1, max: 65_535, default: None },
             "Where it listens. Needed.",
         ),
         Attribute::new(
             "address",
-            Kind::Text { allowed: "an IPv4 or IPv6 address of this host", default: "\"0.0.0.0\"" },
+            AttributeKind::Text { allowed: "an IPv4 or IPv6 address of this host", default: "\"0.0.0.0\"" },
             "The address it listens at. `::` is every IPv6 address and no IPv4 one. Not on ALB.",
         ),
         Attribute::new(
             "http2_prior_knowledge",
-            Kind::Truth { default: false },
+            AttributeKind::Truth { default: false },
             "Whether clients may begin with HTTP/2 without TLS. Without effect where `enable_http2` is false. Not on ALB.",
         ),
         Attribute::new(
             "protocol",
-            Kind::AnyCase { allowed: &["HTTP", "HTTPS"], default: "HTTP" },
+            AttributeKind::AnyCase { allowed: &["HTTP", "HTTPS"], default: "HTTP" },
             "What clients speak.",
         ),
         Attribute::new(
             "ssl_policy",
-            Kind::Text {
+            AttributeKind::Text {
                 allowed: "the name of a security policy of ALB's: see tls.md",
                 default: "\"ELBSecurityPolicy-TLS13-1-2-Res-2021-06\" with HTTPS",
             },
@@ -49,19 +49,23 @@ pub(super) static LISTENER: Table = Table {
         ),
         Attribute::new(
             "certificate_arn",
-            Kind::Reference { to: "certificate", default: "" },
+            AttributeKind::Reference { to: "certificate", default: "" },
             "The certificate for clients that ask for no other's name. Needed with HTTPS.",
         ),
         Attribute::new(
             "alpn_policy",
-            Kind::Choice {
+            AttributeKind::Choice {
                 allowed: &["", "None", "HTTP1Only", "HTTP2Only", "HTTP2Optional", "HTTP2Preferred"],
                 default: "",
                 later: &[],
             },
             "Which protocols TLS offers (ALPN): by default HTTP/2 before HTTP/1.1, and HTTP/2 only where `enable_http2` is true.",
         ),
-        Attribute::new("tcp_idle_timeout_seconds", Kind::Only { allowed: &[] }, "Of Network Load Balancers."),
+        Attribute::new(
+            "tcp_idle_timeout_seconds",
+            AttributeKind::Only { allowed: &[] },
+            "Of Network Load Balancers.",
+        ),
         mutual_authentication::VERSION,
         mutual_authentication::CIPHER_SUITE,
         mutual_authentication::SERIAL_NUMBER,

@@ -3,12 +3,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    blocks::Found,
-    fields::{Context, Fields},
+    blocks::FoundBlock,
+    fields::{BlockContext, Fields},
     listener_table::LISTENER,
     mutual_authentication::{self, TrustStores},
     names::Names,
-    schema::{Attribute, Kind, Table},
+    schema::{Attribute, AttributeKind, Table},
     suggest,
     value::{Value, shown},
 };
@@ -26,12 +26,12 @@ pub(super) static LISTENER_CERTIFICATE: Table = Table {
     attributes: &[
         Attribute::new(
             "listener_arn",
-            Kind::Reference { to: "listener", default: "" },
+            AttributeKind::Reference { to: "listener", default: "" },
             "The HTTPS listener. Needed.",
         ),
         Attribute::new(
             "certificate_arn",
-            Kind::Reference { to: "certificate", default: "" },
+            AttributeKind::Reference { to: "certificate", default: "" },
             "A certificate for clients that ask for one of its names (SNI). Needed.",
         ),
     ],
@@ -49,12 +49,12 @@ pub(super) struct Certificates<'n, 'a> {
 impl<'n, 'a> Certificates<'n, 'a> {
     /// Reads the `listener_certificate` blocks. `listeners` are all that they may name.
     pub(super) fn collect(
-        context: &Context<'_>,
+        context: &BlockContext<'_>,
         names: &'n Names<'a>,
         built: Vec<Option<Arc<Certificate>>>,
         trust_stores: TrustStores<'n, 'a>,
-        blocks: &[Found<'_>],
-        listeners: &[Found<'_>],
+        blocks: &[FoundBlock<'_>],
+        listeners: &[FoundBlock<'_>],
     ) -> Self {
         let mut certificates = Self { names, built, more: HashMap::new(), trust_stores };
         for found in blocks {
@@ -63,7 +63,7 @@ impl<'n, 'a> Certificates<'n, 'a> {
         certificates
     }
 
-    fn add(&mut self, context: &Context<'_>, found: &Found<'_>, listeners: &[Found<'_>]) {
+    fn add(&mut self, context: &BlockContext<'_>, found: &FoundBlock<'_>, listeners: &[FoundBlock<'_>]) {
         let fields = Fields::open(context, &LISTENER_CERTIFICATE, Some(found.block));
         fields.require("listener_arn");
         fields.require("certificate_arn");
@@ -109,7 +109,7 @@ impl<'n, 'a> Certificates<'n, 'a> {
         more.push(certificate);
     }
 
-    fn resolve(&self, context: &Context<'_>, fields: &Fields<'_>) -> Option<Arc<Certificate>> {
+    fn resolve(&self, context: &BlockContext<'_>, fields: &Fields<'_>) -> Option<Arc<Certificate>> {
         let (value, place) = fields.value("certificate_arn")?;
         self.built.get(self.names.resolve(context, &value, place)?)?.clone()
     }
@@ -117,7 +117,7 @@ impl<'n, 'a> Certificates<'n, 'a> {
     /// TLS of a listener. Outer nothing: a fault, which is noted; inner nothing: plain HTTP.
     pub(super) fn of_listener(
         &self,
-        context: &Context<'_>,
+        context: &BlockContext<'_>,
         label: &str,
         fields: &Fields<'_>,
     ) -> Option<Option<ListenerTls>> {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    fields::{Context, Fields},
+    fields::{BlockContext, Fields},
     names::{NAME_ALLOWED, Names},
-    schema::{Attribute, Child, Kind, Table},
+    schema::{Attribute, AttributeKind, Child, Table},
     value::shown,
 };
 use crate::{
@@ -25,52 +25,56 @@ pub(super) static LOAD_BALANCER: Table = Table {
     attributes: &[
         Attribute::new(
             "name",
-            Kind::Text { allowed: NAME_ALLOWED, default: "the label, hyphens for underscores" },
+            AttributeKind::Text { allowed: NAME_ALLOWED, default: "the label, hyphens for underscores" },
             "Its name.",
         ),
         Attribute::new(
             "idle_timeout",
-            Kind::Whole { min: 1, max: 4000, default: Some(60) },
+            AttributeKind::Whole { min: 1, max: 4000, default: Some(60) },
             "Seconds that a connection to a client or a target may be idle while a request is under way.",
         ),
         Attribute::new(
             "client_keep_alive",
-            Kind::Whole { min: 60, max: 604_800, default: Some(3600) },
+            AttributeKind::Whole { min: 60, max: 604_800, default: Some(3600) },
             "Seconds after which a client's connection takes no further request.",
         ),
         Attribute::new(
             "connect_timeout",
-            Kind::Whole { min: 1, max: 60, default: Some(10) },
+            AttributeKind::Whole { min: 1, max: 60, default: Some(10) },
             "Seconds a connection to a target may take to come up. Not settable on ALB.",
         ),
         Attribute::new(
             "xff_header_processing_mode",
-            Kind::Choice { allowed: &["append", "preserve", "remove"], default: "append", later: &[] },
+            AttributeKind::Choice {
+                allowed: &["append", "preserve", "remove"],
+                default: "append",
+                later: &[],
+            },
             "What is done to X-Forwarded-For: add the client's address, leave the header alone, or take it out.",
         ),
         Attribute::new(
             "enable_xff_client_port",
-            Kind::Truth { default: false },
+            AttributeKind::Truth { default: false },
             "Whether X-Forwarded-For gets the client's port beside its address.",
         ),
         Attribute::new(
             "preserve_host_header",
-            Kind::Truth { default: false },
+            AttributeKind::Truth { default: false },
             "Whether Host is passed on exactly as received.",
         ),
         Attribute::new(
             "enable_http2",
-            Kind::Truth { default: true },
+            AttributeKind::Truth { default: true },
             "Whether clients may speak HTTP/2, where the listener lets them.",
         ),
         Attribute::new(
             "load_balancer_type",
-            Kind::Only { allowed: &["application"] },
+            AttributeKind::Only { allowed: &["application"] },
             "The kind of load balancer.",
         ),
         Attribute::new(
             "desync_mitigation_mode",
-            Kind::Choice {
+            AttributeKind::Choice {
                 allowed: &["monitor", "defensive", "strictest"],
                 default: "defensive",
                 later: &[],
@@ -79,7 +83,7 @@ pub(super) static LOAD_BALANCER: Table = Table {
         ),
         Attribute::new(
             "upgrade_protocols",
-            Kind::Listed {
+            AttributeKind::Listed {
                 allowed: "up to 8 names of protocols, without versions, other than h2c, h2, http and tls",
                 default: &["websocket"],
             },
@@ -87,22 +91,22 @@ pub(super) static LOAD_BALANCER: Table = Table {
         ),
         Attribute::new(
             "drop_invalid_header_fields",
-            Kind::Truth { default: false },
+            AttributeKind::Truth { default: false },
             "Whether fields of requests are left out whose names have other characters than letters, digits and hyphens.",
         ),
         Attribute::new(
             "enable_tls_version_and_cipher_suite_headers",
-            Kind::Truth { default: false },
+            AttributeKind::Truth { default: false },
             "Whether targets are told the TLS version and cipher suite of HTTPS clients.",
         ),
         Attribute::new(
             "enable_prefix_for_ipv6_source_nat",
-            Kind::Only { allowed: &["off", ""] },
+            AttributeKind::Only { allowed: &["off", ""] },
             "Of Network Load Balancers.",
         ),
         Attribute::new(
             "secondary_ips_auto_assigned_per_subnet",
-            Kind::Only { allowed: &["0"] },
+            AttributeKind::Only { allowed: &["0"] },
             "Of Network Load Balancers.",
         ),
         Attribute::ignored("name_prefix"),
@@ -144,15 +148,15 @@ pub(super) static HEALTH_CHECK_LOGS: Table = Table {
 
 const fn log_attributes(enabled: &'static str) -> [Attribute; 5] {
     [
-        Attribute::new("enabled", Kind::Truth { default: false }, enabled),
+        Attribute::new("enabled", AttributeKind::Truth { default: false }, enabled),
         Attribute::new(
             "path",
-            Kind::Text { allowed: "\"stdout\" or an absolute path", default: "\"stdout\"" },
+            AttributeKind::Text { allowed: "\"stdout\" or an absolute path", default: "\"stdout\"" },
             "Where the lines go. A file is appended to, and opened anew at SIGUSR1. Not on ALB.",
         ),
         Attribute::new(
             "format",
-            Kind::Choice { allowed: &["alb", "json"], default: "alb", later: &[] },
+            AttributeKind::Choice { allowed: &["alb", "json"], default: "alb", later: &[] },
             "The form of a line: ALB's fields, or one JSON object. Not on ALB.",
         ),
         Attribute::ignored("bucket"),
@@ -165,7 +169,7 @@ pub(super) static CONNECTION_LOGS: Table = Table {
     name: "connection_logs",
     top: false,
     attributes: &[
-        Attribute::new("enabled", Kind::Only { allowed: &["false"] }, "Whether they are written."),
+        Attribute::new("enabled", AttributeKind::Only { allowed: &["false"] }, "Whether they are written."),
         Attribute::ignored("bucket"),
         Attribute::ignored("prefix"),
     ],
@@ -173,7 +177,7 @@ pub(super) static CONNECTION_LOGS: Table = Table {
 };
 
 /// Reads all blocks; without any there is one load balancer with the defaults.
-pub(super) fn build_all(context: &Context<'_>, names: &Names<'_>) -> Vec<LoadBalancer> {
+pub(super) fn build_all(context: &BlockContext<'_>, names: &Names<'_>) -> Vec<LoadBalancer> {
     if names.entries.is_empty() {
         return vec![build(&Fields::open(context, &LOAD_BALANCER, None), IMPLICIT_NAME.to_owned())];
     }

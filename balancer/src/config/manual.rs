@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::{
     action, attachment, balancer, certificate, condition, health_check, listener_rule, listener_table,
     listener_tls, load_balancer, mutual_authentication, redirect,
-    schema::{Attribute, Child, EVERYWHERE_IGNORED, Kind, Table},
+    schema::{Attribute, AttributeKind, Child, EVERYWHERE_IGNORED, Table},
     stickiness, target_group, transform, trust_store,
 };
 
@@ -67,7 +67,9 @@ pub fn manual() -> String {
 
 fn section(heading: &str, table: &Table) -> String {
     let mut text = format!("### `{heading}`\n\n");
-    let settable = |attribute: &&Attribute| !matches!(attribute.kind, Kind::Ignored | Kind::Only { .. });
+    let settable = |attribute: &&Attribute| {
+        !matches!(attribute.kind, AttributeKind::Ignored | AttributeKind::Only { .. })
+    };
     let rows: Vec<String> = table.attributes.iter().filter(settable).map(row).collect();
     if !rows.is_empty() {
         text.push_str("| attribute | meaning | allowed | default |\n| --- | --- | --- | --- |\n");
@@ -84,7 +86,8 @@ fn section(heading: &str, table: &Table) -> String {
     let blocks = |wanted: fn(&Child) -> bool| {
         names(table.blocks.iter().filter(|child| wanted(child)).map(Child::name))
     };
-    let ignored = table.attributes.iter().filter(|attribute| matches!(attribute.kind, Kind::Ignored));
+    let ignored =
+        table.attributes.iter().filter(|attribute| matches!(attribute.kind, AttributeKind::Ignored));
     let ignored = names(
         ignored
             .map(|attribute| attribute.name)
@@ -110,7 +113,7 @@ fn row(attribute: &Attribute) -> String {
 }
 
 fn fixed_row(attribute: &Attribute) -> Option<String> {
-    let Attribute { name, kind: kind @ Kind::Only { .. }, meaning } = attribute else { return None };
+    let Attribute { name, kind: kind @ AttributeKind::Only { .. }, meaning } = attribute else { return None };
     Some(format!("| `{name}` | {meaning} | {} |\n", kind.allowed()))
 }
 

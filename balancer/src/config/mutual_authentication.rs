@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use super::{
-    fields::{Context, Fields},
+    fields::{BlockContext, Fields},
     names::Names,
-    schema::{Attribute, Kind, Table},
+    schema::{Attribute, AttributeKind, Table},
     value::shown,
 };
 use crate::{
@@ -23,22 +23,22 @@ pub(super) static MUTUAL_AUTHENTICATION: Table = Table {
     attributes: &[
         Attribute::new(
             "mode",
-            Kind::Choice { allowed: &["off", "passthrough", "verify"], default: "off", later: &[] },
+            AttributeKind::Choice { allowed: &["off", "passthrough", "verify"], default: "off", later: &[] },
             "Whether clients are asked for a certificate: not, or targets judge it, or it has to be in order. Needed.",
         ),
         Attribute::new(
             "trust_store_arn",
-            Kind::Reference { to: "trust_store", default: "" },
+            AttributeKind::Reference { to: "trust_store", default: "" },
             "Who may have signed it. Needed with `verify`.",
         ),
         Attribute::new(
             "ignore_client_certificate_expiry",
-            Kind::Truth { default: false },
+            AttributeKind::Truth { default: false },
             "Whether a certificate will do that has expired. Only with `verify`.",
         ),
         Attribute::new(
             "advertise_trust_store_ca_names",
-            Kind::Choice { allowed: &["off", "on"], default: "off", later: &[] },
+            AttributeKind::Choice { allowed: &["off", "on"], default: "off", later: &[] },
             "Whether clients are told the names of the authorities. Only with `verify`.",
         ),
     ],
@@ -53,7 +53,7 @@ pub(super) struct TrustStores<'n, 'a> {
 
 /// What a listener asks of its clients. Outer nothing: a fault, which is noted.
 pub(super) fn build(
-    context: &Context<'_>,
+    context: &BlockContext<'_>,
     listener: &Fields<'_>,
     stores: &TrustStores<'_, '_>,
 ) -> Option<Option<MutualAuthentication>> {
@@ -98,7 +98,7 @@ pub(super) fn build(
 const NAME: &str = "1 to 64 letters, digits, - and _, no field that is treated in a way of its own";
 
 const fn name(attribute: &'static str, default: &'static str, meaning: &'static str) -> Attribute {
-    Attribute::new(attribute, Kind::Text { allowed: NAME, default }, meaning)
+    Attribute::new(attribute, AttributeKind::Text { allowed: NAME, default }, meaning)
 }
 
 /// The lines of the listener's table, by [`TlsFact::index`].

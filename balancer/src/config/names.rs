@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use super::{
-    blocks::Found,
-    fields::{Context, Fields, words},
+    blocks::FoundBlock,
+    fields::{BlockContext, Fields, words},
     kinds::spellings,
     schema::Table,
     source::Place,
@@ -20,7 +20,7 @@ pub(super) const NAME_ALLOWED: &str = "1 to 32 letters, digits and hyphens, no h
 
 /// A block with a name.
 pub(super) struct Named<'a> {
-    pub(super) found: Found<'a>,
+    pub(super) found: FoundBlock<'a>,
     pub(super) name: String,
     /// Read once, so that each fault is noted once.
     pub(super) fields: Fields<'a>,
@@ -38,9 +38,9 @@ impl<'a> Names<'a> {
     /// Gives every block its name: `name`, or else its label with hyphens for underscores. Labels and names that
     /// occur twice are faults. Blocks beyond `most` are a fault too and left out.
     pub(super) fn collect(
-        context: &Context<'a>,
+        context: &BlockContext<'a>,
         table: &'static Table,
-        found: &[Found<'a>],
+        found: &[FoundBlock<'a>],
         most: usize,
     ) -> Self {
         let mut names =
@@ -56,7 +56,7 @@ impl<'a> Names<'a> {
         names
     }
 
-    fn add(&mut self, context: &Context<'a>, found: Found<'a>) {
+    fn add(&mut self, context: &BlockContext<'a>, found: FoundBlock<'a>) {
         let fields = Fields::open(context, self.table, Some(found.block));
         let (name, place) = match fields.text("name").zip(fields.value("name")) {
             Some((name, (_, place))) => (name, place),
@@ -105,7 +105,7 @@ impl<'a> Names<'a> {
     }
 
     /// The index of the block that a value refers to. A reference that leads nowhere is a fault.
-    pub(super) fn resolve(&self, context: &Context<'_>, value: &Value, place: Place) -> Option<usize> {
+    pub(super) fn resolve(&self, context: &BlockContext<'_>, value: &Value, place: Place) -> Option<usize> {
         let outcome = match value {
             Value::Text(text) => self.resolve_text(text),
             Value::Reference(path) => self.resolve_path(path),

@@ -98,14 +98,14 @@ pub(super) fn path_text(path: &[String]) -> String {
 
 /// Where parsed text stands.
 #[derive(Clone, Copy)]
-enum Origin<'t> {
+enum ParsedFrom<'t> {
     /// In a file, of which this is the text from the place on.
     File(&'t str, Place),
     /// In the text of a JSON file, whose places are not those of the parser.
     Within(Place),
 }
 
-impl Origin<'_> {
+impl ParsedFrom<'_> {
     /// What has no span is said to be at `near`.
     fn place(self, span: Option<Range<usize>>, near: Place) -> Place {
         match self {
@@ -122,7 +122,7 @@ impl Origin<'_> {
 /// but for some names of keys.
 pub(super) fn convert(body: &Body, text: &str, file: usize, base: usize) -> RawBody {
     let start = Place { file, offset: base };
-    convert_body(body, Origin::File(text, start), start)
+    convert_body(body, ParsedFrom::File(text, start), start)
 }
 
 /// The template that a text of JSON is.
@@ -131,10 +131,10 @@ pub(super) fn convert(body: &Body, text: &str, file: usize, base: usize) -> RawB
 /// What is wrong with it.
 pub(super) fn template(text: &str, place: Place) -> Result<RawExpression, String> {
     let template = parse_template(text).map_err(|error| error.message().to_owned())?;
-    Ok(convert_elements(template.iter(), Blanks::All, Origin::Within(place), place))
+    Ok(convert_elements(template.iter(), Blanks::All, ParsedFrom::Within(place), place))
 }
 
-fn convert_body(body: &Body, origin: Origin<'_>, near: Place) -> RawBody {
+fn convert_body(body: &Body, origin: ParsedFrom<'_>, near: Place) -> RawBody {
     let mut raw = RawBody::default();
     for structure in body {
         match structure {
@@ -153,7 +153,7 @@ fn convert_body(body: &Body, origin: Origin<'_>, near: Place) -> RawBody {
     raw
 }
 
-fn convert_block(block: &Block, origin: Origin<'_>, near: Place) -> RawBlock {
+fn convert_block(block: &Block, origin: ParsedFrom<'_>, near: Place) -> RawBlock {
     let place = origin.place(block.ident.span().or(block.span()), near);
     RawBlock {
         kind: block.ident.as_str().to_owned(),
@@ -167,12 +167,12 @@ fn convert_block(block: &Block, origin: Origin<'_>, near: Place) -> RawBlock {
     }
 }
 
-fn convert_value(expression: &Expression, origin: Origin<'_>, near: Place) -> RawValue {
+fn convert_value(expression: &Expression, origin: ParsedFrom<'_>, near: Place) -> RawValue {
     let place = origin.place(expression.span(), near);
     RawValue { place, expression: convert_expression(expression, origin, place) }
 }
 
-fn convert_expression(expression: &Expression, origin: Origin<'_>, near: Place) -> RawExpression {
+fn convert_expression(expression: &Expression, origin: ParsedFrom<'_>, near: Place) -> RawExpression {
     let inner = |expression: &Expression| convert_expression(expression, origin, near);
     match expression {
         Expression::Null(_) => RawExpression::Null,
@@ -223,14 +223,14 @@ fn convert_expression(expression: &Expression, origin: Origin<'_>, near: Place) 
 }
 
 /// The key as it stands in the file: the parser may have been given another, since it takes no key twice.
-fn convert_key(key: &ObjectKey, origin: Origin<'_>, near: Place) -> RawExpression {
+fn convert_key(key: &ObjectKey, origin: ParsedFrom<'_>, near: Place) -> RawExpression {
     let (span, parsed) = match key {
         ObjectKey::Ident(name) => (name.span(), RawExpression::Text(name.to_string())),
         ObjectKey::Expression(expression) => {
             (expression.span(), convert_expression(expression, origin, near))
         }
     };
-    let Origin::File(text, _) = origin else { return parsed };
+    let ParsedFrom::File(text, _) = origin else { return parsed };
     let written = span.and_then(|span| text.get(span)).unwrap_or_default().trim_end();
     match parse_expr(written) {
         Ok(Expression::Variable(name)) => RawExpression::Text(name.as_str().to_owned()),
@@ -267,7 +267,7 @@ impl Blanks {
 fn convert_elements<'e>(
     elements: impl Iterator<Item = &'e Element>,
     blanks: Blanks,
-    origin: Origin<'_>,
+    origin: ParsedFrom<'_>,
     near: Place,
 ) -> RawExpression {
     let mut parts: Vec<RawExpression> = Vec::new();
@@ -305,7 +305,7 @@ fn convert_elements<'e>(
 fn convert_directive(
     directive: &Directive,
     blanks: Blanks,
-    origin: Origin<'_>,
+    origin: ParsedFrom<'_>,
     near: Place,
 ) -> Vec<RawExpression> {
     let (by, texts) = match directive {
@@ -321,7 +321,7 @@ fn convert_directive(
         .collect()
 }
 
-fn convert_traversal(traversal: &Traversal, origin: Origin<'_>, near: Place) -> RawExpression {
+fn convert_traversal(traversal: &Traversal, origin: ParsedFrom<'_>, near: Place) -> RawExpression {
     let Expression::Variable(first) = &traversal.expr else {
         let inner = convert_expression(&traversal.expr, origin, near);
         return RawExpression::Other("a computed reference", vec![inner]);

@@ -2,10 +2,10 @@
 
 use super::{
     fields::Fields,
-    schema::{Attribute, Kind, Table},
+    schema::{Attribute, AttributeKind, Table},
     value::shown,
 };
-use crate::model::{Part, Piece, Redirect, Template};
+use crate::model::{Piece, Redirect, Template, UriComponent};
 
 /// Longest host, path and query, in characters as written.
 const MAX_TEXT: usize = 128;
@@ -16,17 +16,21 @@ pub(super) static REDIRECT: Table = Table {
     attributes: &[
         Attribute::new(
             "status_code",
-            Kind::Choice { allowed: &["HTTP_301", "HTTP_302"], default: "", later: &[] },
+            AttributeKind::Choice { allowed: &["HTTP_301", "HTTP_302"], default: "", later: &[] },
             "For good (301) or for now (302). Needed.",
         ),
         Attribute::new(
             "protocol",
-            Kind::Choice { allowed: &["HTTP", "HTTPS", "#{protocol}"], default: "#{protocol}", later: &[] },
+            AttributeKind::Choice {
+                allowed: &["HTTP", "HTTPS", "#{protocol}"],
+                default: "#{protocol}",
+                later: &[],
+            },
             "The scheme. From HTTPS to HTTP is not allowed.",
         ),
         Attribute::new(
             "host",
-            Kind::Text {
+            AttributeKind::Text {
                 allowed: "1 to 128 letters, digits, `-`, `.` and `_`, or an IPv6 address in brackets, with `#{host}`",
                 default: "\"#{host}\"",
             },
@@ -34,12 +38,12 @@ pub(super) static REDIRECT: Table = Table {
         ),
         Attribute::new(
             "port",
-            Kind::Text { allowed: "1 to 65535 or \"#{port}\"", default: "\"#{port}\"" },
+            AttributeKind::Text { allowed: "1 to 65535 or \"#{port}\"", default: "\"#{port}\"" },
             "The port: it is always written out.",
         ),
         Attribute::new(
             "path",
-            Kind::Text {
+            AttributeKind::Text {
                 allowed: "1 to 128 characters, the first a slash, with `#{host}`, `#{path}` and `#{port}`",
                 default: "\"/#{path}\"",
             },
@@ -47,7 +51,7 @@ pub(super) static REDIRECT: Table = Table {
         ),
         Attribute::new(
             "query",
-            Kind::Text {
+            AttributeKind::Text {
                 allowed: "at most 128 characters without a leading question mark, with any of the placeholders",
                 default: "\"#{query}\"",
             },
@@ -59,23 +63,23 @@ pub(super) static REDIRECT: Table = Table {
 
 /// Where the requests that are redirected came in.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Origin {
+pub(super) struct RequestOrigin {
     pub(super) secure: bool,
     pub(super) port: u16,
 }
 
 /// Reads the block.
-pub(super) fn build(fields: &Fields<'_>, origin: Option<Origin>) -> Redirect {
+pub(super) fn build(fields: &Fields<'_>, origin: Option<RequestOrigin>) -> Redirect {
     fields.require("status_code");
     let protocol = match fields.choice("protocol") {
         "HTTP" => text("http"),
         "HTTPS" => text("https"),
-        _ => part(Part::Protocol),
+        _ => part(UriComponent::Protocol),
     };
     let [host, port, path] = [
-        template(fields, "host", &[Part::Host], is_host),
-        template(fields, "port", &[Part::Port], is_port),
-        template(fields, "path", &[Part::Host, Part::Path, Part::Port], is_path),
+        template(fields, "host", &[UriComponent::Host], is_host),
+        template(fields, "port", &[UriComponent::Port], is_port),
+        template(fields, "path", &[UriComponent::Host, UriComponent::Path, UriComponent::Port], is_path),
     ];
     // What is a fault was meant to change something.
     let is_whole = [("host", &host), ("port", &port), ("path", &path)]
@@ -85,10 +89,12 @@ pub(super) fn build(fields: &Fields<'_>, origin: Option<Origin>) -> Redirect {
     let redirect = Redirect {
         status: if fields.choice("status_code") == "HTTP_302" { 302 } else { 301 },
         protocol,
-        host: host.unwrap_or_else(|| part(Part::Host)),
-        port: port.unwrap_or_else(|| part(Part::Port)),
-        path: path.unwrap_or_else(|| Template(vec![Piece::Text("/".into()), Piece::Part(Part::Path)])),
-        query: template(fields, "query", &Part::ALL, is_query).unwrap_or_else(|| part(Part::Query)),
+        host: host.unwrap_or_else(|| part(UriComponent::Host)),
+        port: port.unwrap_or_else(|| part(UriComponent::Port)),
+        path: path
+            .unwrap_or_else(|| Template(vec![Piece::Text("/".into()), Piece::Component(UriComponent::Path)])),
+        query: template(fields, "query", &UriComponent::ALL, is_query)
+            .unwrap_or_else(|| part(UriComponent::Query)),
     };
     if is_whole {
         check(fields, &redirect, origin);
@@ -100,20 +106,21 @@ fn text(text: &str) -> Template {
     Template(vec![Piece::Text(text.to_owned())])
 }
 
-fn part(part: Part) -> Template {
-    Template(vec![Piece::Part(part)])
+fn part(part: UriComponent) -> Template {
+    Template(vec![Piece::Component(part)])
 }
 
 /// What ALB does not let a redirect be: one that leads back to itself, or out of TLS.
-fn check(fields: &Fields<'_>, redirect: &Redirect, origin: Option<Origin>) {
+fn check(fields: &Fields<'_>, redirect: &Redirect, origin: Option<RequestOrigin>) {
     let port = redirect.port.as_text().and_then(|port| port.parse().ok());
-    let is_same_protocol = redirect.protocol.is(Part::Protocol)
+    let is_same_protocol = redirect.protocol.is(UriComponent::Protocol)
         || origin.is_some_and(|origin| {
             redirect.protocol.as_text() == Some(if origin.secure { "https" } else { "http" })
         });
-    let is_same_port = redirect.port.is(Part::Port) || origin.is_some_and(|origin| port == Some(origin.port));
-    let is_same_path = redirect.path.0 == [Piece::Text("/".into()), Piece::Part(Part::Path)];
-    if is_same_protocol && is_same_port && redirect.host.is(Part::Host) && is_same_path {
+    let is_same_port =
+        redirect.port.is(UriComponent::Port) || origin.is_some_and(|origin| port == Some(origin.port));
+    let is_same_path = redirect.path.0 == [Piece::Text("/".into()), Piece::Component(UriComponent::Path)];
+    if is_same_protocol && is_same_port && redirect.host.is(UriComponent::Host) && is_same_path {
         fields.fault(
             "The redirect configuration is not valid because it creates a loop; allowed: another protocol, host, \
              port or path than that of the request",
@@ -129,7 +136,7 @@ fn check(fields: &Fields<'_>, redirect: &Redirect, origin: Option<Origin>) {
 fn template(
     fields: &Fields<'_>,
     name: &str,
-    parts: &[Part],
+    parts: &[UriComponent],
     is_allowed: fn(&str) -> bool,
 ) -> Option<Template> {
     let written = fields.text(name)?;
@@ -143,7 +150,7 @@ fn template(
 }
 
 /// Nothing when a placeholder is none of `parts`.
-fn parse(written: &str, parts: &[Part]) -> Option<Template> {
+fn parse(written: &str, parts: &[UriComponent]) -> Option<Template> {
     let mut pieces = Vec::new();
     let mut rest = written;
     while let Some(start) = rest.find("#{") {
@@ -152,7 +159,7 @@ fn parse(written: &str, parts: &[Part]) -> Option<Template> {
         if !before.is_empty() {
             pieces.push(Piece::Text(encoded(before)));
         }
-        pieces.push(Piece::Part(*found));
+        pieces.push(Piece::Component(*found));
         rest = from.get(found.placeholder().len()..)?;
     }
     if !rest.is_empty() {
@@ -184,7 +191,7 @@ fn is_host(text: &str) -> bool {
 
 fn is_port(text: &str) -> bool {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text == Part::Port.placeholder() || (is_number && text.parse::<u16>().is_ok_and(|port| port > 0))
+    text == UriComponent::Port.placeholder() || (is_number && text.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 fn is_path(text: &str) -> bool {

@@ -3,7 +3,7 @@
 
 use super::{
     fields::Fields,
-    schema::{Attribute, Kind},
+    schema::{Attribute, AttributeKind},
     value::shown,
 };
 use crate::model::ResponseFields;
@@ -75,13 +75,13 @@ static KNOWN: [Known; 10] = [
 ];
 
 const fn field(name: &'static str, allowed: &'static str, meaning: &'static str) -> Attribute {
-    Attribute::new(name, Kind::Text { allowed, default: "" }, meaning)
+    Attribute::new(name, AttributeKind::Text { allowed, default: "" }, meaning)
 }
 
 /// The lines of the listener's table.
 pub(super) const SERVER_ENABLED: Attribute = Attribute::new(
     "routing_http_response_server_enabled",
-    Kind::Truth { default: true },
+    AttributeKind::Truth { default: true },
     "Whether answers of the balancer's own have `Server`. What targets say of themselves is passed on.",
 );
 pub(super) const STRICT_TRANSPORT_SECURITY: Attribute = field(

@@ -16,14 +16,14 @@ pub(super) struct Table {
 #[derive(Debug)]
 pub(super) struct Attribute {
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: AttributeKind,
     /// What it does, in one line of the manual.
     pub(super) meaning: &'static str,
 }
 
 /// Which values an attribute takes.
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(super) enum AttributeKind {
     /// A whole number in a closed range.
     Whole { min: u64, max: u64, default: Option<u64> },
     /// A word, which is the default, or a whole number in a closed range.
@@ -87,7 +87,7 @@ pub(super) const EVERYWHERE_IGNORED: &[&str] = &[
 ];
 
 impl Attribute {
-    pub(super) const fn new(name: &'static str, kind: Kind, meaning: &'static str) -> Self {
+    pub(super) const fn new(name: &'static str, kind: AttributeKind, meaning: &'static str) -> Self {
         Self { name, kind, meaning }
     }
 
@@ -102,7 +102,7 @@ impl Attribute {
 
     /// What a number counts, when its meaning begins with it.
     fn unit(&self) -> Option<&'static str> {
-        let is_number = matches!(self.kind, Kind::Whole { .. } | Kind::WholeOr { .. });
+        let is_number = matches!(self.kind, AttributeKind::Whole { .. } | AttributeKind::WholeOr { .. });
         let units = [("Seconds ", "seconds"), ("Percent ", "percent"), ("The same, in percent ", "percent")];
         units
             .into_iter()
@@ -111,7 +111,7 @@ impl Attribute {
     }
 
     pub(super) const fn ignored(name: &'static str) -> Self {
-        Self::new(name, Kind::Ignored, "")
+        Self::new(name, AttributeKind::Ignored, "")
     }
 }
 
@@ -127,7 +127,7 @@ impl Table {
     }
 }
 
-impl Kind {
+impl AttributeKind {
     /// What is allowed, in words, for messages and for the manual.
     pub(super) fn allowed(&self) -> String {
         match self {

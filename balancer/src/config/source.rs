@@ -31,13 +31,13 @@ pub(super) struct Place {
 }
 
 /// One file: its name as the user knows it and its text.
-pub(super) struct Source<'a> {
+pub(super) struct SourceFile<'a> {
     path: &'a Path,
     text: &'a str,
     line_starts: Vec<usize>,
 }
 
-impl<'a> Source<'a> {
+impl<'a> SourceFile<'a> {
     /// Takes over a text; a byte order mark is dropped.
     pub(super) fn new(path: &'a Path, text: &'a str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -191,7 +191,7 @@ fn read_file(path: &Path) -> Result<String, ConfigError> {
         let valid = error.utf8_error().valid_up_to();
         let bytes = error.as_bytes();
         let text = std::str::from_utf8(bytes.get(..valid).unwrap_or_default()).unwrap_or_default();
-        let (line, column) = Source::new(path, text).position(valid);
+        let (line, column) = SourceFile::new(path, text).position(valid);
         let byte = bytes.get(valid).copied().unwrap_or_default();
         ConfigError {
             file: path.to_owned(),
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     fn position(text: &str, offset: usize) -> (usize, usize) {
-        Source::new(Path::new("x"), text).position(offset)
+        SourceFile::new(Path::new("x"), text).position(offset)
     }
 
     #[test]
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_byte_order_mark_is_no_column() {
-        let source = Source::new(Path::new("x"), "\u{feff}ab");
+        let source = SourceFile::new(Path::new("x"), "\u{feff}ab");
         assert_eq!(source.text(), "ab");
         assert_eq!(source.position(1), (1, 2));
     }

@@ -2,12 +2,12 @@
 
 use super::{
     fields::Fields,
-    schema::{Attribute, Kind, Table},
+    schema::{Attribute, AttributeKind, Table},
     value::shown,
 };
 use crate::model::{
     CookieAttributes, CookiePick, CookieRenewal, StickinessExtras, StickinessKind, StickinessSettings,
-    Written,
+    WrittenAt,
 };
 
 /// Names that start so are the balancer's own, whatever the prefix set here (ALB: target group attributes).
@@ -19,20 +19,24 @@ pub(super) static STICKINESS: Table = Table {
     name: "stickiness",
     top: false,
     attributes: &[
-        Attribute::new("enabled", Kind::Truth { default: true }, "Whether clients stick to their targets."),
+        Attribute::new(
+            "enabled",
+            AttributeKind::Truth { default: true },
+            "Whether clients stick to their targets.",
+        ),
         Attribute::new(
             "type",
-            Kind::Choice { allowed: &["lb_cookie", "app_cookie"], default: "lb_cookie", later: &[] },
+            AttributeKind::Choice { allowed: &["lb_cookie", "app_cookie"], default: "lb_cookie", later: &[] },
             "By the balancer's own cookie, or bound to a cookie of the application.",
         ),
         Attribute::new(
             "cookie_duration",
-            Kind::Whole { min: 1, max: 604_800, default: Some(86_400) },
+            AttributeKind::Whole { min: 1, max: 604_800, default: Some(86_400) },
             "Seconds without a request after which a client is no longer bound to its target. For both types.",
         ),
         Attribute::new(
             "cookie_name",
-            Kind::Text {
+            AttributeKind::Text {
                 allowed: "1 to 256 token characters, not starting with AWSALB or with `cookie_prefix`",
                 default: "none",
             },
@@ -40,49 +44,49 @@ pub(super) static STICKINESS: Table = Table {
         ),
         Attribute::new(
             "cookie_secure",
-            Kind::Truth { default: false },
+            AttributeKind::Truth { default: false },
             "Whether the balancer's cookies are marked `Secure`. Not on ALB.",
         ),
         Attribute::new(
             "cookie_http_only",
-            Kind::Truth { default: false },
+            AttributeKind::Truth { default: false },
             "Whether the balancer's cookies are marked `HttpOnly`. Not on ALB.",
         ),
         Attribute::new(
             "cookie_partitioned",
-            Kind::Truth { default: false },
+            AttributeKind::Truth { default: false },
             "Whether the balancer's cookies are marked `Partitioned`. Only with `cookie_secure`. Not on ALB.",
         ),
         Attribute::new(
             "cookie_max_age",
-            Kind::Truth { default: true },
+            AttributeKind::Truth { default: true },
             "Whether the balancer's cookies say `Max-Age` beside `Expires`. Not on ALB.",
         ),
         Attribute::new(
             "cookie_pick",
-            Kind::Choice { allowed: &["first", "last"], default: "first", later: &[] },
+            AttributeKind::Choice { allowed: &["first", "last"], default: "first", later: &[] },
             "Of an application's cookie that comes several times: which counts, of those that are known. Only with \
              `app_cookie`. Not on ALB.",
         ),
         Attribute::new(
             "cookie_prefix",
-            Kind::Text { allowed: "1 to 32 token characters", default: "\"AWSALB\"" },
+            AttributeKind::Text { allowed: "1 to 32 token characters", default: "\"AWSALB\"" },
             "What the names of the balancer's cookies begin with, so that balancers can be chained. Not on ALB.",
         ),
         Attribute::new(
             "cookie_renewal",
-            Kind::Choice { allowed: &["always", "when_due"], default: "always", later: &[] },
+            AttributeKind::Choice { allowed: &["always", "when_due"], default: "always", later: &[] },
             "Set cookies on every response, as ALB does, or only when a session starts, moves, or a tenth of the \
              duration has passed.",
         ),
         Attribute::new(
             "max_lifetime",
-            Kind::WholeOr { word: "0", min: 1, max: 31_536_000 },
+            AttributeKind::WholeOr { word: "0", min: 1, max: 31_536_000 },
             "Seconds after its start at which a session ends, however busy it is. Not on ALB.",
         ),
         Attribute::new(
             "load_factor",
-            Kind::WholeOr { word: "0", min: 110, max: 1000 },
+            AttributeKind::WholeOr { word: "0", min: 110, max: 1000 },
             "Percent of the mean of requests in flight above which a target's sessions have a request done elsewhere. \
              Not on ALB.",
         ),
@@ -215,7 +219,7 @@ pub(super) fn cookie_attributes(fields: &Fields<'_>, prefix: String) -> CookieAt
         partitioned,
         max_age: fields.truth("cookie_max_age"),
         prefix,
-        place: Written(fields.where_written()),
+        place: WrittenAt(fields.where_written()),
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn parse(file: usize, text: &str, faults: &Faults<'_>) -> RawBody {
     let text = &*as_the_parser_takes_it(text);
     let mut whole = RawBody::default();
     let mut start = 0;
-    let mut given = keys::Text::new(text);
+    let mut given = keys::TextToRename::new(text);
     for _ in 0..MAX_SYNTAX_FAULTS {
         let error = match given.parse(start) {
             Ok(body) => {
@@ -35,7 +35,8 @@ pub(super) fn parse(file: usize, text: &str, faults: &Faults<'_>) -> RawBody {
         };
         faults.note_unread_text();
         let noticed = start.saturating_add(error.location().offset());
-        let explain::Fault { at, message, resume } = explain::fault(text, start, noticed, error.message());
+        let explain::SyntaxFault { at, message, resume } =
+            explain::fault(text, start, noticed, error.message());
         faults.add(Place { file, offset: at }, message);
 
         // Blocks before the faulty one were whole; reading goes on with the one after it.
@@ -58,7 +59,7 @@ const MAX_REWORDED: usize = 100;
 /// where nobody looks at them. A heredoc gets another word where the parser would take one of its lines for its end:
 /// Terraform ends it where nothing else is in the line. Every place in the text stays what it was.
 fn as_the_parser_takes_it(text: &str) -> Cow<'_, str> {
-    let scan::Scan { huge, misleading, .. } = scan::scan(text, 0);
+    let scan::Scanned { huge, misleading, .. } = scan::scan(text, 0);
     if huge.is_empty() && misleading.is_empty() {
         return Cow::Borrowed(text);
     }

@@ -4,10 +4,10 @@ use std::{collections::HashMap, time::Duration};
 
 use super::{
     exclusions,
-    fields::{Context, Fields},
+    fields::{BlockContext, Fields},
     health_check::{self, HEALTH_CHECK},
     names::{NAME_ALLOWED, Named, Names},
-    schema::{Attribute, Child, Kind, Table},
+    schema::{Attribute, AttributeKind, Child, Table},
     source::Place,
     stickiness::{self, STICKINESS},
     target_address, target_tls,
@@ -29,17 +29,17 @@ pub(super) static TARGET_GROUP: Table = Table {
     attributes: &[
         Attribute::new(
             "name",
-            Kind::Text { allowed: NAME_ALLOWED, default: "the label, hyphens for underscores" },
+            AttributeKind::Text { allowed: NAME_ALLOWED, default: "the label, hyphens for underscores" },
             "Its name.",
         ),
         Attribute::new(
             "port",
-            Kind::Whole { min: 1, max: 65_535, default: None },
+            AttributeKind::Whole { min: 1, max: 65_535, default: None },
             "Port of targets that give none. Needed when there are such targets.",
         ),
         Attribute::new(
             "load_balancing_algorithm_type",
-            Kind::Choice {
+            AttributeKind::Choice {
                 allowed: &["round_robin", "least_outstanding_requests", "weighted_random"],
                 default: "round_robin",
                 later: &[],
@@ -49,88 +49,96 @@ pub(super) static TARGET_GROUP: Table = Table {
         ),
         Attribute::new(
             "deregistration_delay",
-            Kind::Whole { min: 0, max: 3600, default: Some(300) },
+            AttributeKind::Whole { min: 0, max: 3600, default: Some(300) },
             "Seconds that requests in flight to a target that is taken out have to end.",
         ),
         Attribute::new(
             "deregistration_stickiness",
-            Kind::Choice { allowed: &["move", "keep"], default: "move", later: &[] },
+            AttributeKind::Choice { allowed: &["move", "keep"], default: "move", later: &[] },
             "Whether the sessions of a target that is taken out move at once, as on ALB, or stay until the delay ends. \
              Only with stickiness. Not on ALB.",
         ),
         Attribute::new(
             "stickiness_failover",
-            Kind::Choice { allowed: &["move", "fail"], default: "move", later: &[] },
+            AttributeKind::Choice { allowed: &["move", "fail"], default: "move", later: &[] },
             "Whether a session whose target is unhealthy moves to another, as on ALB, or is answered 503. Only with \
              stickiness. Not on ALB.",
         ),
         Attribute::new(
             "targets",
-            Kind::List { allowed: target_address::ALLOWED },
+            AttributeKind::List { allowed: target_address::ALLOWED },
             "The targets; short for a `target_group_attachment` block each. Not on ALB.",
         ),
         Attribute::new(
             "slow_start",
-            Kind::WholeOr { word: "0", min: 30, max: 900 },
+            AttributeKind::WholeOr { word: "0", min: 30, max: 900 },
             "Seconds over which the share of a target that has become healthy rises to that of the others. Only with \
              `round_robin`.",
         ),
         Attribute::new(
             "load_balancing_anomaly_mitigation",
-            Kind::Choice { allowed: &["off", "on"], default: "off", later: &[] },
+            AttributeKind::Choice { allowed: &["off", "on"], default: "off", later: &[] },
             "Whether targets that fail more than others get less. Only with `weighted_random`.",
         ),
         Attribute::new(
             "protocol",
-            Kind::AnyCase { allowed: &["HTTP", "HTTPS"], default: "HTTP" },
+            AttributeKind::AnyCase { allowed: &["HTTP", "HTTPS"], default: "HTTP" },
             "What targets speak. With HTTPS any certificate will do, unless `target_tls_verification` is on.",
         ),
         Attribute::new(
             "protocol_version",
-            Kind::AnyCase { allowed: &["HTTP1", "HTTP2", "GRPC"], default: "HTTP1" },
+            AttributeKind::AnyCase { allowed: &["HTTP1", "HTTP2", "GRPC"], default: "HTTP1" },
             "Which version of it. With HTTP2 and GRPC, clients have to speak HTTP/2; others are answered 464.",
         ),
         Attribute::new(
             target_tls::VERIFICATION,
-            Kind::Choice { allowed: &["off", "on"], default: "off", later: &[] },
+            AttributeKind::Choice { allowed: &["off", "on"], default: "off", later: &[] },
             "Whether the certificates of targets have to be signed by an authority of `target_tls_ca_file`, valid, and \
              for the target's address or `target_tls_server_name`. Only with HTTPS. Not on ALB.",
         ),
         Attribute::new(
             target_tls::CA_FILE,
-            Kind::Text { allowed: "the path of a file in PEM form", default: "" },
+            AttributeKind::Text { allowed: "the path of a file in PEM form", default: "" },
             "The certificates of these authorities. Needed with `target_tls_verification`. Read again on a reload. Not on ALB.",
         ),
         Attribute::new(
             target_tls::SERVER_NAME,
-            Kind::Text { allowed: "a host name", default: "none" },
+            AttributeKind::Text { allowed: "a host name", default: "none" },
             "The name that targets are asked for (SNI) and that their certificates have to be for. Only with HTTPS. Not on ALB.",
         ),
-        Attribute::new("target_type", Kind::Only { allowed: &["instance", "ip"] }, "What targets are."),
+        Attribute::new(
+            "target_type",
+            AttributeKind::Only { allowed: &["instance", "ip"] },
+            "What targets are.",
+        ),
         Attribute::new(
             "load_balancing_cross_zone_enabled",
-            Kind::Only { allowed: &["true", "use_load_balancer_configuration"] },
+            AttributeKind::Only { allowed: &["true", "use_load_balancer_configuration"] },
             "Whether targets of all zones are used: there are no zones.",
         ),
         Attribute::new(
             "lambda_multi_value_headers_enabled",
-            Kind::Only { allowed: &["false"] },
+            AttributeKind::Only { allowed: &["false"] },
             "How headers reach a Lambda function.",
         ),
-        Attribute::new("proxy_protocol_v2", Kind::Only { allowed: &["false"] }, "Of Network Load Balancers."),
+        Attribute::new(
+            "proxy_protocol_v2",
+            AttributeKind::Only { allowed: &["false"] },
+            "Of Network Load Balancers.",
+        ),
         Attribute::new(
             "preserve_client_ip",
-            Kind::Only { allowed: &["false"] },
+            AttributeKind::Only { allowed: &["false"] },
             "Of Network Load Balancers.",
         ),
         Attribute::new(
             "connection_termination",
-            Kind::Only { allowed: &["false"] },
+            AttributeKind::Only { allowed: &["false"] },
             "Of Network Load Balancers.",
         ),
         Attribute::new(
             "target_control_port",
-            Kind::Only { allowed: &["0"] },
+            AttributeKind::Only { allowed: &["0"] },
             "Where targets say how many requests they take at once: the target optimizer of ALB.",
         ),
         Attribute::ignored("name_prefix"),
@@ -160,12 +168,12 @@ pub(super) static TARGET_FAILOVER: Table = Table {
     attributes: &[
         Attribute::new(
             "on_deregistration",
-            Kind::Only { allowed: &["no_rebalance"] },
+            AttributeKind::Only { allowed: &["no_rebalance"] },
             "Of Gateway Load Balancers.",
         ),
         Attribute::new(
             "on_unhealthy",
-            Kind::Only { allowed: &["no_rebalance"] },
+            AttributeKind::Only { allowed: &["no_rebalance"] },
             "Of Gateway Load Balancers.",
         ),
     ],
@@ -179,12 +187,12 @@ pub(super) static TARGET_HEALTH_STATE: Table = Table {
     attributes: &[
         Attribute::new(
             "enable_unhealthy_connection_termination",
-            Kind::Only { allowed: &["true"] },
+            AttributeKind::Only { allowed: &["true"] },
             "Of Network Load Balancers.",
         ),
         Attribute::new(
             "unhealthy_draining_interval",
-            Kind::Only { allowed: &["0"] },
+            AttributeKind::Only { allowed: &["0"] },
             "Of Network Load Balancers.",
         ),
     ],
@@ -197,12 +205,12 @@ pub(super) static UNHEALTHY_STATE_ROUTING: Table = Table {
     attributes: &[
         Attribute::new(
             "minimum_healthy_targets_count",
-            Kind::Whole { min: 1, max: MAX_TARGETS as u64, default: Some(1) },
+            AttributeKind::Whole { min: 1, max: MAX_TARGETS as u64, default: Some(1) },
             "With fewer healthy targets than this, all registered targets get requests, healthy or not.",
         ),
         Attribute::new(
             "minimum_healthy_targets_percentage",
-            Kind::WholeOr { word: "off", min: 1, max: 100 },
+            AttributeKind::WholeOr { word: "off", min: 1, max: 100 },
             "The same, in percent of the registered targets. Where both are given, either is enough.",
         ),
     ],
@@ -210,7 +218,7 @@ pub(super) static UNHEALTHY_STATE_ROUTING: Table = Table {
 };
 
 /// A group that targets can still be added to.
-pub(super) struct Draft {
+pub(super) struct GroupDraft {
     group: TargetGroup,
     /// `port`, when it is given.
     port: Option<u16>,
@@ -219,14 +227,14 @@ pub(super) struct Draft {
     is_overfull: bool,
 }
 
-impl Draft {
+impl GroupDraft {
     /// Whether clients stick to targets of the group.
     pub(super) fn is_sticky(&self) -> bool {
         self.group.stickiness.is_some()
     }
 
     /// The finished group. `context` is for what only all its targets together can show.
-    pub(super) fn into_group(self, context: &Context<'_>) -> TargetGroup {
+    pub(super) fn into_group(self, context: &BlockContext<'_>) -> TargetGroup {
         let addressless = |target: &&TargetSpec| !matches!(target.address, TargetAddress::Ip(_));
         let by_address =
             self.group.tls.as_ref().is_some_and(|tls| tls.authorities.is_some() && tls.server_name.is_none());
@@ -244,7 +252,7 @@ impl Draft {
     }
 
     /// Adds a target by its text; `port` is the one given beside it.
-    pub(super) fn add(&mut self, context: &Context<'_>, place: Place, text: &str, port: Option<u16>) {
+    pub(super) fn add(&mut self, context: &BlockContext<'_>, place: Place, text: &str, port: Option<u16>) {
         match self.target(text, port) {
             Err(message) => context.faults.add(place, message),
             Ok(target) => self.add_target(context, place, text, target),
@@ -275,7 +283,7 @@ impl Draft {
         Ok(TargetSpec { address, port })
     }
 
-    fn add_target(&mut self, context: &Context<'_>, place: Place, text: &str, target: TargetSpec) {
+    fn add_target(&mut self, context: &BlockContext<'_>, place: Place, text: &str, target: TargetSpec) {
         if let Some(&first) = self.places.get(&target) {
             let message = format!(
                 "target {} is given twice in target group {}, first at {}; allowed: once",
@@ -313,11 +321,11 @@ fn minimum_healthy(fields: &Fields<'_>) -> MinimumHealthy {
 }
 
 /// Reads all groups, in order.
-pub(super) fn build_all(context: &Context<'_>, names: &Names<'_>) -> Vec<Draft> {
+pub(super) fn build_all(context: &BlockContext<'_>, names: &Names<'_>) -> Vec<GroupDraft> {
     names.entries.iter().map(|named| build(context, named)).collect()
 }
 
-fn build(context: &Context<'_>, named: &Named<'_>) -> Draft {
+fn build(context: &BlockContext<'_>, named: &Named<'_>) -> GroupDraft {
     let fields = &named.fields;
     let port = fields.whole_if_given("port").and_then(|port| u16::try_from(port).ok());
     let protocol_version = match fields.choice("protocol_version") {
@@ -353,7 +361,7 @@ fn build(context: &Context<'_>, named: &Named<'_>) -> Draft {
     exclusions::check(fields, &group);
     // A port that is a fault is not missing too.
     let assumed_port = port.or_else(|| fields.is_written("port").then_some(UNUSED_PORT));
-    let mut draft = Draft { group, port: assumed_port, places: HashMap::new(), is_overfull: false };
+    let mut draft = GroupDraft { group, port: assumed_port, places: HashMap::new(), is_overfull: false };
     for (value, place) in fields.list("targets") {
         match value.as_text() {
             Some(text) => draft.add(context, place, &text, None),

@@ -6,7 +6,7 @@ use rustls::pki_types::DnsName;
 
 use super::{certificate::file, fields::Fields, value::shown};
 use crate::{
-    model::{Authorities, TargetTls},
+    model::{Authorities, TargetTlsSettings},
     tls,
 };
 
@@ -15,7 +15,7 @@ pub(super) const CA_FILE: &str = "target_tls_ca_file";
 pub(super) const SERVER_NAME: &str = "target_tls_server_name";
 
 /// TLS to the targets of a group; none when they speak plain HTTP.
-pub(super) fn build(fields: &Fields<'_>) -> Option<TargetTls> {
+pub(super) fn build(fields: &Fields<'_>) -> Option<TargetTlsSettings> {
     let verifies = fields.choice(VERIFICATION) == "on";
     if fields.choice("protocol") != "HTTPS" {
         if fields.is_wrong("protocol") {
@@ -36,7 +36,7 @@ pub(super) fn build(fields: &Fields<'_>) -> Option<TargetTls> {
         let message = format!("`{CA_FILE}` has no meaning; allowed: `{VERIFICATION}` = \"on\" beside it");
         fields.fault_at(CA_FILE, message);
     }
-    Some(TargetTls {
+    Some(TargetTlsSettings {
         server_name: server_name(fields),
         authorities: if verifies { authorities(fields) } else { None },
     })

@@ -2,7 +2,7 @@
 
 use super::{
     fields::Fields,
-    schema::{Attribute, Child, Kind, Table},
+    schema::{Attribute, AttributeKind, Child, Table},
     value::shown,
 };
 use crate::{
@@ -18,7 +18,7 @@ pub(super) static TRANSFORM: Table = Table {
     top: false,
     attributes: &[Attribute::new(
         "type",
-        Kind::Choice { allowed: &["host-header-rewrite", "url-rewrite"], default: "", later: &[] },
+        AttributeKind::Choice { allowed: &["host-header-rewrite", "url-rewrite"], default: "", later: &[] },
         "What is rewritten in requests that are forwarded. Needed; each type once.",
     )],
     blocks: &[Child::Block(&HOST_HEADER_REWRITE_CONFIG), Child::Block(&URL_REWRITE_CONFIG)],
@@ -39,7 +39,7 @@ pub(super) static REWRITE: Table = Table {
     attributes: &[
         Attribute::new(
             "regex",
-            Kind::Text {
+            AttributeKind::Text {
                 allowed: "1 to 1024 characters: a regular expression without look-around and back-references",
                 default: "",
             },
@@ -47,7 +47,7 @@ pub(super) static REWRITE: Table = Table {
         ),
         Attribute::new(
             "replace",
-            Kind::Text {
+            AttributeKind::Text {
                 allowed: "at most 1024 characters; `$1` to `$99` are what the groups of the expression caught",
                 default: "",
             },

@@ -4,11 +4,11 @@
 use std::{path::Path, sync::Arc};
 
 use super::{
-    blocks::Found,
+    blocks::FoundBlock,
     certificate::file,
-    fields::{Context, Fields},
+    fields::{BlockContext, Fields},
     names::{NAME_ALLOWED, Names},
-    schema::{Attribute, Kind, Table},
+    schema::{Attribute, AttributeKind, Table},
 };
 use crate::{
     model::{Authorities, RevocationList, TrustStore},
@@ -28,12 +28,12 @@ pub(super) static TRUST_STORE: Table = Table {
     attributes: &[
         Attribute::new(
             "name",
-            Kind::Text { allowed: NAME_ALLOWED, default: "the label, hyphens for underscores" },
+            AttributeKind::Text { allowed: NAME_ALLOWED, default: "the label, hyphens for underscores" },
             "Its name.",
         ),
         Attribute::new(
             "ca_certificates_bundle_file",
-            Kind::Text { allowed: "the path of a file in PEM form", default: "" },
+            AttributeKind::Text { allowed: "the path of a file in PEM form", default: "" },
             "The certificates of authorities, 25 at most. Needed. Read again on a reload.",
         ),
     ],
@@ -46,12 +46,12 @@ pub(super) static TRUST_STORE_REVOCATION: Table = Table {
     attributes: &[
         Attribute::new(
             "trust_store_arn",
-            Kind::Reference { to: "trust_store", default: "" },
+            AttributeKind::Reference { to: "trust_store", default: "" },
             "The trust store whose authorities have taken certificates back. Needed.",
         ),
         Attribute::new(
             "revocations_file",
-            Kind::Text { allowed: "the path of a file in PEM form", default: "" },
+            AttributeKind::Text { allowed: "the path of a file in PEM form", default: "" },
             "Their revocation lists, 30 at most for a trust store. Needed. Read again on a reload.",
         ),
     ],
@@ -60,9 +60,9 @@ pub(super) static TRUST_STORE_REVOCATION: Table = Table {
 
 /// Reads all trust stores; nothing in the place of one that is a fault.
 pub(super) fn build_all(
-    context: &Context<'_>,
+    context: &BlockContext<'_>,
     names: &Names<'_>,
-    revocations: &[Found<'_>],
+    revocations: &[FoundBlock<'_>],
 ) -> Vec<Option<Arc<TrustStore>>> {
     let mut stores: Vec<Option<TrustStore>> = names
         .entries

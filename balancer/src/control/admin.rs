@@ -33,7 +33,7 @@ use tokio::{
 
 use self::hosts::Hosts;
 use crate::{
-    logs::quiet::Kind,
+    logs::quiet::LineKind,
     telemetry::{inspect::Inspector, metrics, status::Status},
 };
 
@@ -82,7 +82,7 @@ struct Limits {
 }
 
 /// A connection that is being served.
-struct Place {
+struct AdminConnection {
     task: AbortHandle,
     /// Whether it has asked for something.
     asked: Arc<AtomicBool>,
@@ -123,7 +123,7 @@ impl Admin {
                     let asked = Arc::new(AtomicBool::new(false));
                     let (inspect, hosts) = (Arc::clone(&inspect), Arc::clone(&hosts));
                     let serving = serve_connection(stream, inspect, hosts, Arc::clone(&asked), self.limits);
-                    places.push_back(Place { task: tokio::spawn(serving).abort_handle(), asked });
+                    places.push_back(AdminConnection { task: tokio::spawn(serving).abort_handle(), asked });
                 }
                 Err(error) => {
                     tracing::debug!(%error, "the admin endpoint cannot accept a connection");
@@ -136,7 +136,7 @@ impl Admin {
 
 /// Has fewer than `most` connections: the oldest that has asked for nothing goes, or else the oldest. So nobody is kept
 /// waiting by who holds connections.
-fn make_room(places: &mut VecDeque<Place>, most: usize) {
+fn make_room(places: &mut VecDeque<AdminConnection>, most: usize) {
     places.retain(|place| !place.task.is_finished());
     while places.len() >= most.max(1) {
         let idle = places.iter().position(|place| !place.asked.load(Relaxed));
@@ -158,7 +158,7 @@ async fn serve_connection(
         asked.store(true, Relaxed);
         let response = match hosts.refuses(&request, local.ip()) {
             Some(host) => {
-                if Kind::Admin.admits() {
+                if LineKind::Admin.admits() {
                     tracing::warn!(client = %peer, host, "the admin endpoint is asked by a name that is not its own");
                 }
                 misdirected()

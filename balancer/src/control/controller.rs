@@ -36,7 +36,7 @@ use crate::{
     id::{Slot, TargetId},
     kernel::{Events, Kernel, KernelError, TargetEvent},
     logs::{
-        quiet::{self, Kind},
+        quiet::{self, LineKind},
         sink::Batches,
     },
     model::{
@@ -48,7 +48,8 @@ use crate::{
     snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
     stickiness::{GroupStickiness, Keyring},
     target_group::{
-        ASSESSMENT, CheckResult, CheckTarget, Registry, Slots, TargetNames, TargetState, Urgency, WantedGroup,
+        ASSESSMENT, CheckResult, CheckTarget, Registry, SlotAllocator, TargetNames, TargetState, Urgency,
+        WantedGroup,
     },
     telemetry::inspect::CurrentSnapshot,
     tls::{ServerError, Servers},
@@ -106,7 +107,7 @@ pub struct Parts {
 
 /// What the controller is asked to do.
 #[derive(Debug)]
-pub enum Command {
+pub enum ControlCommand {
     /// Read the configuration again.
     Reload,
     /// The process ends: begin nothing new.
@@ -118,9 +119,9 @@ pub enum Command {
 }
 
 /// The keys, as the book of targets uses them.
-struct Names(Arc<Keyring>);
+struct TargetNaming(Arc<Keyring>);
 
-impl TargetNames for Names {
+impl TargetNames for TargetNaming {
     fn issued(&self, group: &str, endpoint: &Endpoint) -> TargetId {
         self.0.target_id(group, endpoint)
     }
@@ -135,7 +136,7 @@ impl TargetNames for Names {
     }
 }
 
-impl Slots for Kernel {
+impl SlotAllocator for Kernel {
     type Error = KernelError;
 
     fn claim(&mut self, endpoint: &Endpoint) -> Result<Slot, KernelError> {
@@ -153,7 +154,7 @@ pub struct Controller {
     configuration: Configuration,
     bind: Bind,
     kernel: Kernel,
-    names: Names,
+    names: TargetNaming,
     registry: Registry,
     resolver: Resolver,
     loopback: Loopback,
@@ -232,7 +233,7 @@ impl Controller {
             configuration: parts.configuration,
             bind: parts.bind,
             kernel,
-            names: Names(Arc::new(parts.keyring)),
+            names: TargetNaming(Arc::new(parts.keyring)),
             resolver: Resolver::new(),
             loopback: Loopback::default(),
             checks: HealthChecks::new(Prober::new(exempt)?, seed),
@@ -269,7 +270,7 @@ impl Controller {
     }
 
     /// Runs until the sender of `commands` is gone.
-    pub async fn run(&mut self, commands: &mut UnboundedReceiver<Command>) {
+    pub async fn run(&mut self, commands: &mut UnboundedReceiver<ControlCommand>) {
         let mut reap = interval(REAP);
         reap.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut assess = interval(ASSESSMENT);
@@ -279,10 +280,10 @@ impl Controller {
             let expiry = self.registry.next_expiry();
             tokio::select! {
                 command = commands.recv() => match command {
-                    Some(Command::Reload) => self.reload(),
-                    Some(Command::ReopenLogs) => self.logs.reopen(),
-                    Some(Command::Drain) => self.drain(),
-                    Some(Command::Replace(index, messages)) => {
+                    Some(ControlCommand::Reload) => self.reload(),
+                    Some(ControlCommand::ReopenLogs) => self.logs.reopen(),
+                    Some(ControlCommand::Drain) => self.drain(),
+                    Some(ControlCommand::Replace(index, messages)) => {
                         self.crew.replace(index, messages, &self.current.get());
                     }
                     None => return,
@@ -352,7 +353,7 @@ impl Controller {
         let result = match &finished.outcome {
             Ok(checked) => checked.result,
             Err(error) => {
-                if Kind::HealthCheck.admits() {
+                if LineKind::HealthCheck.admits() {
                     let (group, target) = (&finished.target.settings.name, &finished.target.endpoint);
                     tracing::warn!(group, %target, %error, "a health check could not be made");
                 }

@@ -12,7 +12,7 @@ use crate::{
     health::check_log::HealthCheckLog,
     logs::{
         access_log::AccessLog,
-        sink::{self, Output, Sink, Written},
+        sink::{self, Output, Sink, WrittenLines},
     },
     model::{Action, Configuration, Listener, LogDestination, LogOutput},
     safe_file::Owner,
@@ -44,13 +44,13 @@ struct Logs {
 pub struct LogFiles {
     instance: String,
     lanes: usize,
-    written: Arc<Written>,
+    written: Arc<WrittenLines>,
     current: Logs,
 }
 
 /// The logs of a configuration that is not in use yet.
 #[derive(Debug)]
-pub struct Opened(Logs);
+pub struct OpenedLogs(Logs);
 
 /// Files that are open and have no writer yet: writers are threads, and come when the process is who it is to be.
 #[derive(Debug, Default)]
@@ -95,7 +95,7 @@ impl LogFiles {
 
     /// What came of all lines that got as far as a writer.
     #[must_use]
-    pub fn written(&self) -> Arc<Written> {
+    pub fn written(&self) -> Arc<WrittenLines> {
         Arc::clone(&self.written)
     }
 
@@ -103,7 +103,11 @@ impl LogFiles {
     ///
     /// # Errors
     /// A file that cannot be opened for appending.
-    pub fn open(&self, configuration: &Configuration, mut outputs: Outputs) -> Result<Opened, LogFileError> {
+    pub fn open(
+        &self,
+        configuration: &Configuration,
+        mut outputs: Outputs,
+    ) -> Result<OpenedLogs, LogFileError> {
         let mut logs = Logs::default();
         for (index, balancer) in configuration.load_balancers.iter().enumerate() {
             let load_balancer = format!("app/{}/{}", balancer.name, self.instance);
@@ -120,7 +124,7 @@ impl LogFiles {
                 }
             }
         }
-        Ok(Opened(logs))
+        Ok(OpenedLogs(logs))
     }
 
     fn sink(
@@ -145,7 +149,7 @@ impl LogFiles {
     }
 
     /// Takes what was opened into use. What is not in it is closed as soon as no request is logged to it.
-    pub fn take_up(&mut self, opened: Opened) {
+    pub fn take_up(&mut self, opened: OpenedLogs) {
         self.current = opened.0;
     }
 

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     clock::{monotonic_now, until},
-    logs::quiet::Kind,
+    logs::quiet::LineKind,
     regular_file,
 };
 
@@ -48,7 +48,7 @@ type Stamp = Option<(u64, u64, u64, i64, i64)>;
 
 /// What asking for one name came to.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct LookedUp {
     pub(super) name: String,
     /// Its addresses, sorted, and how long they hold; or why there are none.
     pub(super) addresses: Result<(Vec<IpAddr>, Duration), String>,
@@ -63,7 +63,7 @@ pub(super) struct Resolver {
     /// Why the last question for a name came to nothing, and when.
     failing: BTreeMap<String, (String, Instant)>,
     due: BTreeMap<String, Instant>,
-    asking: JoinSet<Answer>,
+    asking: JoinSet<LookedUp>,
     stamps: [Stamp; 2],
 }
 
@@ -156,7 +156,7 @@ impl Resolver {
     }
 
     /// The name, when what is known of it changed. A failure keeps what was known.
-    fn take(&mut self, answer: Answer) -> Option<String> {
+    fn take(&mut self, answer: LookedUp) -> Option<String> {
         let known = self.known.get_mut(&answer.name)?;
         let (addresses, again) = match answer.addresses {
             Ok((addresses, holds)) => {
@@ -168,7 +168,7 @@ impl Resolver {
             Err(error) => {
                 let before = self.failing.insert(answer.name.clone(), (error.clone(), monotonic_now()));
                 let is_news = before.is_none_or(|(before, _)| before != error);
-                if is_news && Kind::HostName.admits() {
+                if is_news && LineKind::HostName.admits() {
                     tracing::warn!(host = answer.name, error, "a target's host name cannot be resolved");
                 }
                 (known.clone().unwrap_or_default(), AFTER_FAILURE)
@@ -223,7 +223,7 @@ fn resolver(config: ResolverConfig, mut options: ResolverOpts) -> Result<TokioRe
     TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).with_options(options).build()
 }
 
-async fn ask(resolver: Option<TokioResolver>, name: String) -> Answer {
+async fn ask(resolver: Option<TokioResolver>, name: String) -> LookedUp {
     let addresses = match resolver {
         None => Err("there is no resolver".to_owned()),
         Some(resolver) => match tokio::time::timeout(PATIENCE, resolver.lookup_ip(name.as_str())).await {
@@ -236,7 +236,7 @@ async fn ask(resolver: Option<TokioResolver>, name: String) -> Answer {
             Err(_) => Err("no answer in time".to_owned()),
         },
     };
-    Answer { name, addresses }
+    LookedUp { name, addresses }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::{
     counters::Fault,
     logs::{access_log::escape, sink::Sink},
     model::{Endpoint, HealthCheck, LineFormat, ProbeProtocol, ProtocolVersion},
-    target_group::{CheckResult, Reason},
+    target_group::{CheckResult, HealthReason},
 };
 
 /// Where checks of targets of a load balancer's groups are logged.
@@ -46,7 +46,7 @@ pub struct CheckRecord<'a> {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct CheckLine<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     time: String,
@@ -69,7 +69,7 @@ impl HealthCheckLog {
         escape(record.endpoint.to_string().as_bytes(), &mut target);
         let target = String::from_utf8(target).unwrap_or_default();
         let passed = matches!(record.result, Some(CheckResult::Pass));
-        let line = Line {
+        let line = CheckLine {
             kind: kind(record.settings),
             time: record.ended.to_string(),
             latency: record.latency.as_secs_f64(),
@@ -94,7 +94,7 @@ impl HealthCheckLog {
     }
 }
 
-fn alb(line: &Line<'_>, out: &mut Vec<u8>) {
+fn alb(line: &CheckLine<'_>, out: &mut Vec<u8>) {
     let code = line.status_code.map_or_else(|| "-".to_owned(), |code| code.to_string());
     // Writing to a vector does not fail.
     let _ = writeln!(
@@ -124,13 +124,13 @@ fn kind(settings: &HealthCheck) -> &'static str {
 fn reason(record: &CheckRecord<'_>) -> Option<&'static str> {
     match record.result {
         Some(CheckResult::Pass) => None,
-        Some(CheckResult::Fail(Reason::Timeout)) => Some("TimedOut"),
-        Some(CheckResult::Fail(Reason::ResponseCodeMismatch(_)))
+        Some(CheckResult::Fail(HealthReason::Timeout)) => Some("TimedOut"),
+        Some(CheckResult::Fail(HealthReason::ResponseCodeMismatch(_)))
             if record.settings.protocol_version == ProtocolVersion::Grpc =>
         {
             Some("GRPCUnexpectedStatus")
         }
-        Some(CheckResult::Fail(Reason::ResponseCodeMismatch(_))) => Some("ResponseCodeMismatch"),
+        Some(CheckResult::Fail(HealthReason::ResponseCodeMismatch(_))) => Some("ResponseCodeMismatch"),
         Some(CheckResult::Fail(_)) => Some("TargetError"),
         None => Some("InternalError"),
     }
@@ -174,15 +174,21 @@ mod tests {
         for (result, status, version, kind, end) in [
             (Some(CheckResult::Pass), Some(200), Http1, "http", "PASS 200 -"),
             (
-                fail(Reason::ResponseCodeMismatch(503)),
+                fail(HealthReason::ResponseCodeMismatch(503)),
                 Some(503),
                 Http2,
                 "h2",
                 "FAIL 503 ResponseCodeMismatch",
             ),
-            (fail(Reason::ResponseCodeMismatch(12)), Some(12), Grpc, "grpc", "FAIL 12 GRPCUnexpectedStatus"),
-            (fail(Reason::Timeout), None, Http1, "http", "FAIL - TimedOut"),
-            (fail(Reason::FailedHealthChecks), None, Http1, "http", "FAIL - TargetError"),
+            (
+                fail(HealthReason::ResponseCodeMismatch(12)),
+                Some(12),
+                Grpc,
+                "grpc",
+                "FAIL 12 GRPCUnexpectedStatus",
+            ),
+            (fail(HealthReason::Timeout), None, Http1, "http", "FAIL - TimedOut"),
+            (fail(HealthReason::FailedHealthChecks), None, Http1, "http", "FAIL - TargetError"),
             (None, None, Http1, "http", "FAIL - InternalError"),
         ] {
             assert_eq!(

@@ -35,7 +35,7 @@ use super::{
 use crate::{
     counters::{Cause, Fault},
     model::{self, Endpoint, HealthCheck, HealthCheckPort, ProbeProtocol, ProtocolVersion},
-    target_group::{CheckResult, CheckTarget, Reason},
+    target_group::{CheckResult, CheckTarget, HealthReason},
     tls::{ServerError, TargetTls},
 };
 
@@ -76,7 +76,7 @@ pub struct Checked {
 }
 
 impl Checked {
-    fn failed(reason: Reason, fault: Fault) -> Self {
+    fn failed(reason: HealthReason, fault: Fault) -> Self {
         Self { result: CheckResult::Fail(reason), status: None, fault: Some(fault), elsewhere: None }
     }
 }
@@ -87,7 +87,7 @@ impl Prober {
     /// # Errors
     /// TLS could not be set up.
     pub fn new(exempt: Exempt) -> Result<Self, ServerError> {
-        let any = model::TargetTls { server_name: None, authorities: None };
+        let any = model::TargetTlsSettings { server_name: None, authorities: None };
         let tls = |version| Ok::<_, ServerError>(Arc::new(TargetTls::new(&any, version)?));
         Ok(Self { exempt, tls: tls(ProtocolVersion::Http1)?, tls_http2: tls(ProtocolVersion::Http2)? })
     }
@@ -107,17 +107,17 @@ impl Prober {
                 Ok(Checked { result: CheckResult::Pass, status: Some(status), fault: None, elsewhere: None })
             }
             Ok(Ok(status)) => {
-                let result = CheckResult::Fail(Reason::ResponseCodeMismatch(status));
+                let result = CheckResult::Fail(HealthReason::ResponseCodeMismatch(status));
                 Ok(Checked { result, status: Some(status), fault: None, elsewhere: None })
             }
             Ok(Err(ProbeError::Target(fault))) => {
                 let elsewhere = self.elsewhere(target).await;
-                Ok(Checked { elsewhere, ..Checked::failed(Reason::FailedHealthChecks, fault) })
+                Ok(Checked { elsewhere, ..Checked::failed(HealthReason::FailedHealthChecks, fault) })
             }
             Ok(Err(ProbeError::Local(error))) => Err(error),
             Err(_) => {
                 let limit = format!("{:?} (health check timeout)", settings.timeout);
-                Ok(Checked::failed(Reason::Timeout, Fault::with(stage.late(), &limit)))
+                Ok(Checked::failed(HealthReason::Timeout, Fault::with(stage.late(), &limit)))
             }
         }
     }
@@ -414,10 +414,10 @@ mod tests {
             (&b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"[..], 302),
             (b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n", 500),
         ] {
-            assert_eq!(check(answer).await, CheckResult::Fail(Reason::ResponseCodeMismatch(code)));
+            assert_eq!(check(answer).await, CheckResult::Fail(HealthReason::ResponseCodeMismatch(code)));
         }
-        assert_eq!(check(b"garbage\r\n\r\n").await, CheckResult::Fail(Reason::FailedHealthChecks));
-        assert_eq!(check(b"").await, CheckResult::Fail(Reason::Timeout));
+        assert_eq!(check(b"garbage\r\n\r\n").await, CheckResult::Fail(HealthReason::FailedHealthChecks));
+        assert_eq!(check(b"").await, CheckResult::Fail(HealthReason::Timeout));
     }
 
     #[tokio::test]
@@ -459,12 +459,12 @@ mod tests {
     async fn nobody_there_fails_at_once() {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let checked = prober().check(&target(Endpoint::Tcp(address), health_check(2, 2))).await.unwrap();
-        assert_eq!(checked.result, CheckResult::Fail(Reason::FailedHealthChecks));
+        assert_eq!(checked.result, CheckResult::Fail(HealthReason::FailedHealthChecks));
         let fault = checked.fault.unwrap();
         assert_eq!(fault.cause, Cause::TargetConnectionRefused);
         assert!(fault.to_string().ends_with(": Connection refused (os error 111)"), "{fault}");
         let unix = Endpoint::Unix("/nonexistent/socket".into());
         let result = prober().check(&target(unix, health_check(2, 2))).await.unwrap().result;
-        assert_eq!(result, CheckResult::Fail(Reason::FailedHealthChecks));
+        assert_eq!(result, CheckResult::Fail(HealthReason::FailedHealthChecks));
     }
 }

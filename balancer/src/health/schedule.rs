@@ -43,7 +43,7 @@ pub struct ProbeOrder {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct ScheduledTarget {
     target: CheckTarget,
     due: Instant,
     checked_before: bool,
@@ -65,7 +65,7 @@ struct Trigger {
 /// The schedule.
 #[derive(Debug)]
 pub struct Schedule {
-    entries: HashMap<u64, Entry>,
+    entries: HashMap<u64, ScheduledTarget>,
     scheduled: BTreeSet<(Instant, u64)>,
     triggered: BTreeSet<(Instant, u64)>,
     in_flight: HashMap<u64, (u64, CheckOrigin)>,
@@ -124,7 +124,7 @@ impl Schedule {
             self.scheduled.insert((due, target.registration));
             self.entries.insert(
                 target.registration,
-                Entry {
+                ScheduledTarget {
                     target,
                     due,
                     checked_before: false,

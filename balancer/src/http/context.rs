@@ -17,7 +17,7 @@ use crate::{
     id::Slot,
     kernel::{EventSender, Tables, Words},
     logs::{access_log::Record, sink::Batches},
-    response::answer::{Answer, Reason},
+    response::answer::{Answer, AnswerKind},
     snapshot::{ListenerId, ListenerView, Snapshot},
     stickiness::SessionTable,
     target_group::{GroupView, TargetState, TargetView},
@@ -169,9 +169,9 @@ impl Context {
     pub fn count_answer(&self, listener: &ListenerView, answer: &Answer) {
         let shard = self.listener_shard(listener);
         match answer.reason {
-            Reason::Error(cause) => shard.own(cause),
-            Reason::Redirect => shard.redirects.inc(),
-            Reason::FixedResponse => shard.fixed(answer.status),
+            AnswerKind::Error(cause) => shard.own(cause),
+            AnswerKind::Redirect => shard.redirects.inc(),
+            AnswerKind::FixedResponse => shard.fixed(answer.status),
         }
     }
 

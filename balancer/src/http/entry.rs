@@ -14,8 +14,8 @@ use crate::{
     counters::Cause,
     logs::access_log::{AccessLog, Executed, Record, escape},
     model::{Endpoint, Version},
-    response::answer::{Answer, Reason},
-    rules::{Act, Chosen, Transforms},
+    response::answer::{Answer, AnswerKind},
+    rules::{Act, Chosen, CompiledTransforms},
     snapshot::ListenerView,
     stickiness::GroupOutcome,
     wire::{desync, head::Request},
@@ -115,7 +115,7 @@ impl Entry {
     }
 
     /// What the transforms of its rule made of it; nothing: they failed.
-    pub(super) fn rewritten(&mut self, transforms: &Transforms, target: Option<&Target<'_>>) {
+    pub(super) fn rewritten(&mut self, transforms: &CompiledTransforms, target: Option<&Target<'_>>) {
         if transforms.host.is_none() && transforms.url.is_none() {
             return;
         }
@@ -189,7 +189,7 @@ impl Entry {
     /// The client is being sent an answer of the balancer's own.
     pub(super) fn own(&mut self, answer: &Answer) {
         self.responding(answer.status);
-        if let Reason::Error(cause) = answer.reason {
+        if let AnswerKind::Error(cause) = answer.reason {
             self.failed(cause);
         }
         if let Some(location) = answer.location() {

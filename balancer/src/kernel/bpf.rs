@@ -41,8 +41,8 @@ const LOG: &str = "AYA_LOGS";
 
 /// The loaded kernel side. It goes on counting when this is dropped.
 #[derive(Debug)]
-pub(super) struct KernelSide {
-    targets: HashMap<MapData, Key, u32>,
+pub(super) struct Programs {
+    targets: HashMap<MapData, PodTargetKey, u32>,
     /// What this process put into `targets`.
     keys: std::collections::HashMap<Slot, TargetKey>,
     /// Holds the programs that are not pinned.
@@ -51,9 +51,9 @@ pub(super) struct KernelSide {
     _lock: FileLock,
 }
 
-/// What [`KernelSide::open`] gives.
-pub(super) struct Opened {
-    pub(super) side: KernelSide,
+/// What [`Programs::open`] gives.
+pub(super) struct OpenedSide {
+    pub(super) side: Programs,
     pub(super) words: TableWords,
     pub(super) sources: KernelSources,
     pub(super) probes: SkStorage<MapData, u32>,
@@ -66,14 +66,14 @@ pub(super) struct Opened {
 
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug)]
-struct Key(TargetKey);
+struct PodTargetKey(TargetKey);
 
 // SAFETY: 24 bytes without implicit padding, each bit pattern of which is a value.
-unsafe impl aya::Pod for Key {}
+unsafe impl aya::Pod for PodTargetKey {}
 
-impl KernelSide {
+impl Programs {
     /// Loads the programs over the pinned tables, or new ones, and starts to count the connections of this process.
-    pub(super) fn open(instance: &str, sticky_words: usize) -> Result<Opened, BpfError> {
+    pub(super) fn open(instance: &str, sticky_words: usize) -> Result<OpenedSide, BpfError> {
         let buckets = u32::try_from(sticky_words / STICKY_BUCKET_WORDS)
             .map_err(|error| BpfError::Link(error.to_string()))?;
         let pins = PinFolder::open(instance)?;
@@ -105,7 +105,7 @@ impl KernelSide {
         let probes = SkStorage::try_from(take(&mut programs, map::PROBES)?).map_err(bad(map::PROBES))?;
         let counted = SkStorage::try_from(take(&mut programs, map::COUNTED)?).map_err(bad(map::COUNTED))?;
         let targets = HashMap::try_from(take(&mut programs, map::TARGETS)?).map_err(bad(map::TARGETS))?;
-        Ok(Opened {
+        Ok(OpenedSide {
             side: Self {
                 targets,
                 keys: std::collections::HashMap::new(),
@@ -123,7 +123,7 @@ impl KernelSide {
 
     /// Connections to `key` are counted on `slot` from now on.
     pub(super) fn count(&mut self, key: TargetKey, slot: Slot) -> Result<(), MapError> {
-        self.targets.insert(Key(key), u32::from(slot.0), 0)?;
+        self.targets.insert(PodTargetKey(key), u32::from(slot.0), 0)?;
         self.keys.insert(slot, key);
         Ok(())
     }
@@ -138,15 +138,15 @@ impl KernelSide {
     /// New connections to anything but what `is_wanted` wants are not counted any more.
     pub(super) fn forget_all_but(&mut self, is_wanted: impl Fn(Slot) -> bool) {
         let wanted = |slot: u32| u16::try_from(slot).is_ok_and(|slot| is_wanted(Slot(slot)));
-        let unwanted: Vec<Key> =
+        let unwanted: Vec<PodTargetKey> =
             self.targets.iter().flatten().filter(|&(_, slot)| !wanted(slot)).map(|(key, _)| key).collect();
-        for Key(key) in unwanted {
+        for PodTargetKey(key) in unwanted {
             self.remove(key);
         }
     }
 
     fn remove(&mut self, key: TargetKey) {
-        match self.targets.remove(&Key(key)) {
+        match self.targets.remove(&PodTargetKey(key)) {
             Ok(()) | Err(MapError::KeyNotFound) => {}
             Err(error) => {
                 tracing::warn!(%error, "an endpoint that is not used any more cannot be taken from the kernel");

@@ -26,11 +26,11 @@ const TURNS: usize = 16;
 #[derive(Debug)]
 pub(super) struct HostLock {
     /// Nothing where there is no folder for one.
-    _held: Option<Held>,
+    _held: Option<HeldLock>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldLock {
     name: String,
     folder: Folder,
     _file: FileLock,
@@ -60,7 +60,7 @@ impl HostLock {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldLock {
     fn drop(&mut self) {
         // While the lock is held still. Who is not root any more cannot, and a file that stays locks nobody out.
         let _ = self.folder.remove(&self.name);
@@ -73,7 +73,7 @@ fn folders() -> [PathBuf; 2] {
 }
 
 /// The lock, or the process that holds it.
-fn lock_in(path: &Path, name: &str) -> io::Result<Result<Held, Option<u32>>> {
+fn lock_in(path: &Path, name: &str) -> io::Result<Result<HeldLock, Option<u32>>> {
     let mut error = io::ErrorKind::ResourceBusy.into();
     // A lock file may be removed, by a cleanup, between its opening and its locking: then again.
     for _ in 0..TURNS {
@@ -91,7 +91,7 @@ fn lock_in(path: &Path, name: &str) -> io::Result<Result<Held, Option<u32>>> {
         if folder.holds(name, &file)? {
             write_pid(&file)?;
             let shared = FileLock::try_share(&Arc::new(folder.lockable()?))?;
-            return Ok(Ok(Held { name: name.to_owned(), folder, _file: lock, _shared: shared }));
+            return Ok(Ok(HeldLock { name: name.to_owned(), folder, _file: lock, _shared: shared }));
         }
     }
     Err(error)

@@ -13,10 +13,10 @@ const BPF_EXIST: u64 = 2;
 
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Value(CountedBytes);
+pub(super) struct PodCountedBytes(CountedBytes);
 
 // SAFETY: two words without padding, each bit pattern of which is a value.
-unsafe impl aya::Pod for Value {}
+unsafe impl aya::Pod for PodCountedBytes {}
 
 /// What the kernel programs have been told of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,10 +33,10 @@ impl Told {
 }
 
 /// Tells the kernel programs.
-pub(super) struct OpenBytes(Mutex<SkStorage<MapData, Value>>);
+pub(super) struct OpenBytes(Mutex<SkStorage<MapData, PodCountedBytes>>);
 
 impl OpenBytes {
-    pub(super) fn new(table: SkStorage<MapData, Value>) -> Self {
+    pub(super) fn new(table: SkStorage<MapData, PodCountedBytes>) -> Self {
         Self(Mutex::new(table))
     }
 
@@ -50,12 +50,12 @@ impl OpenBytes {
         // Another worker is at it: the next time is soon enough.
         let mut table = self.0.try_lock().ok()?;
         if before == Told::default() {
-            table.insert(&socket, Value(CountedBytes::default()), 0).ok()?;
+            table.insert(&socket, PodCountedBytes(CountedBytes::default()), 0).ok()?;
             // From now on the end of the connection takes it away. One that was over before does not.
             moved(socket)?;
         }
         let value = CountedBytes { received: now.received, acknowledged: now.acknowledged };
-        table.insert(&socket, Value(value), BPF_EXIST).ok()?;
+        table.insert(&socket, PodCountedBytes(value), BPF_EXIST).ok()?;
         Some(now)
     }
 }

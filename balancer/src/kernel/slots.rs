@@ -15,20 +15,20 @@ use crate::{id::Slot, model::Endpoint};
 pub(super) struct Slots {
     counters: TargetCounters,
     outstanding: Outstanding,
-    owners: HashMap<Slot, Owner>,
+    owners: HashMap<Slot, SlotOwner>,
     by_fingerprint: HashMap<u64, Slot>,
     free: BTreeSet<Slot>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Owner {
+struct SlotOwner {
     fingerprint: u64,
-    state: State,
+    state: SlotState,
 }
 
 /// What keeps a slot from being free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum SlotState {
     /// An endpoint that is in use.
     Claimed,
     /// An endpoint of an earlier process, which this one has not asked for.
@@ -64,7 +64,7 @@ impl Slots {
             if settle(fingerprint) {
                 slots.counters.settle(slot);
             }
-            slots.owners.insert(slot, Owner { fingerprint, state: State::LeftOver });
+            slots.owners.insert(slot, SlotOwner { fingerprint, state: SlotState::LeftOver });
             slots.by_fingerprint.insert(fingerprint, slot);
         }
         slots
@@ -83,15 +83,15 @@ impl Slots {
                 slot
             }
         };
-        self.owners.insert(slot, Owner { fingerprint, state: State::Claimed });
+        self.owners.insert(slot, SlotOwner { fingerprint, state: SlotState::Claimed });
         Some(slot)
     }
 
     /// The endpoint is not used any more. True if it was until now.
     pub(super) fn release(&mut self, slot: Slot) -> bool {
         match self.owners.get_mut(&slot) {
-            Some(owner) if owner.state == State::Claimed => {
-                owner.state = State::Released { idle: false };
+            Some(owner) if owner.state == SlotState::Claimed => {
+                owner.state = SlotState::Released { idle: false };
                 true
             }
             _ => false,
@@ -100,14 +100,14 @@ impl Slots {
 
     /// Releases what earlier processes left and this one has not claimed.
     pub(super) fn release_left_over(&mut self) {
-        for owner in self.owners.values_mut().filter(|owner| owner.state == State::LeftOver) {
-            owner.state = State::Released { idle: false };
+        for owner in self.owners.values_mut().filter(|owner| owner.state == SlotState::LeftOver) {
+            owner.state = SlotState::Released { idle: false };
         }
     }
 
     /// Whether an endpoint of this process has the slot.
     pub(super) fn is_claimed(&self, slot: Slot) -> bool {
-        self.owners.get(&slot).is_some_and(|owner| owner.state == State::Claimed)
+        self.owners.get(&slot).is_some_and(|owner| owner.state == SlotState::Claimed)
     }
 
     /// After the tables were lost in part: what is known of slots is written into them again.
@@ -123,7 +123,7 @@ impl Slots {
     pub(super) fn reap(&mut self) {
         let mut idle_twice = Vec::new();
         for (&slot, owner) in &mut self.owners {
-            if let State::Released { idle } = &mut owner.state {
+            if let SlotState::Released { idle } = &mut owner.state {
                 let idle_now = self.counters.read(slot).live() == 0 && self.outstanding.get(slot) == 0;
                 if *idle && idle_now {
                     idle_twice.push((slot, owner.fingerprint));

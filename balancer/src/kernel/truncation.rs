@@ -97,7 +97,7 @@ impl Region {
         let [Ok(offset), Ok(size)] = range else { return false };
         // SAFETY: all zeros are a value of this structure of the system's, which outlives the call.
         let mut found: libc::stat = unsafe { mem::zeroed() };
-        // SAFETY: as above; the descriptor is one that the `Watch` keeps open, and what is made sure of is its own.
+        // SAFETY: as above; the descriptor is one that the `MappingWatch` keeps open, and what is made sure of is its own.
         unsafe {
             libc::fstat(file, &raw mut found) == 0
                 && found.st_size > offset
@@ -134,7 +134,7 @@ impl Region {
         let Ok(offset) = libc::off_t::try_from(page - self.start.load(Relaxed)) else { return false };
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_SHARED | libc::MAP_FIXED | libc::MAP_NORESERVE;
-        // SAFETY: the range is part of a mapping that a `Watch` is over, which is reached as atomics alone, every bit
+        // SAFETY: the range is part of a mapping that a `MappingWatch` is over, which is reached as atomics alone, every bit
         // pattern of which is a value: what is there now may be anything.
         let mapped =
             unsafe { libc::mmap(ptr::with_exposed_provenance_mut(page), bytes, access, flags, fd, offset) };
@@ -172,9 +172,9 @@ impl Spare {
 
 /// Watches over a mapping for as long as the value lives.
 #[derive(Debug)]
-pub(super) struct Watch(Option<(&'static Region, Spare)>);
+pub(super) struct MappingWatch(Option<(&'static Region, Spare)>);
 
-impl Watch {
+impl MappingWatch {
     /// Over `bytes` of `file` mapped at `start`. Where there is no place or memory for it, nothing is watched over.
     pub(super) fn over(start: usize, bytes: usize, file: BorrowedFd<'_>) -> Self {
         INSTALLED.call_once(install);
@@ -209,7 +209,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for MappingWatch {
     fn drop(&mut self) {
         if let Some((region, _)) = &self.0 {
             region.end.store(0, Relaxed);

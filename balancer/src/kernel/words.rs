@@ -7,7 +7,7 @@ use std::{
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
-use super::truncation::Watch;
+use super::truncation::MappingWatch;
 
 const WORD: usize = size_of::<AtomicU64>();
 /// Lengths of mappings are rounded up to this. Any multiple of the page size does.
@@ -28,7 +28,7 @@ struct Mapping {
     start: NonNull<AtomicU64>,
     bytes: usize,
     /// Of a file, which somebody may cut short.
-    watch: Option<Watch>,
+    watch: Option<MappingWatch>,
 }
 
 // SAFETY: the region is only ever reached as atomics, and the mapping lives as long as any clone.
@@ -71,14 +71,14 @@ impl Words {
             let bytes = usize::try_from(file_bytes(len)?).map_err(io::Error::other)?;
             // The rest of the last page, too.
             let bytes = bytes.min(mapping.bytes.next_multiple_of(SMALLEST_PAGE));
-            mapping.watch = Some(Watch::over(mapping.start.as_ptr().expose_provenance(), bytes, fd));
+            mapping.watch = Some(MappingWatch::over(mapping.start.as_ptr().expose_provenance(), bytes, fd));
         }
         Ok(words)
     }
 
     /// Whether part of a file was cut off, and is memory of this process alone now.
     pub(super) fn is_torn(&self) -> bool {
-        self.mapping.watch.as_ref().is_some_and(Watch::is_torn)
+        self.mapping.watch.as_ref().is_some_and(MappingWatch::is_torn)
     }
 
     /// Puts what was cut off back into the file, which has its length again.

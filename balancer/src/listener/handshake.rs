@@ -11,7 +11,7 @@ use crate::{
     clock::unix_now,
     counters::{Cause, ClientCertRefusal, OpenNow, Openable},
     http::{Accepted, Context, log_unread, serve},
-    logs::quiet::Kind,
+    logs::quiet::LineKind,
     model::MutualAuthentication,
     response::answer::Answer,
     snapshot::{ListenerId, ListenerView},
@@ -158,7 +158,7 @@ async fn secure(
 
 #[cold]
 fn tell(listener: &ListenerView, peer: SocketAddr, error: &dyn Display) {
-    if Kind::ClientTls.admits() {
+    if LineKind::ClientTls.admits() {
         tracing::info!(listener = listener.name, client = %peer, %error, "a TLS handshake with a client failed");
     }
 }

@@ -173,7 +173,7 @@ impl<S: tracing::Subscriber> Filter<S> for LibraryShare {
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
         let metadata = event.metadata();
         let is_own = metadata.target().starts_with("balancer");
-        is_own || *metadata.level() > Level::WARN || quiet::Kind::Library.admits()
+        is_own || *metadata.level() > Level::WARN || quiet::LineKind::Library.admits()
     }
 }
 
@@ -359,7 +359,7 @@ mod tests {
         let lines = |word: &str| text.lines().filter(|line| line.ends_with(word)).count();
         assert_eq!((lines("own"), lines("silent")), (50, 0), "{text}");
         assert!((1..=20).contains(&lines("library")), "{text}");
-        assert!(quiet::Kind::Library.left_out() >= 30);
+        assert!(quiet::LineKind::Library.left_out() >= 30);
     }
 
     #[test]

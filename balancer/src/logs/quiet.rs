@@ -19,7 +19,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 /// A kind of log lines that clients, targets or others can cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum LineKind {
     /// A target failed a request.
     TargetFailure,
     /// No target takes a request.
@@ -40,9 +40,9 @@ pub enum Kind {
     Admin,
 }
 
-static SHARES: [Share; Kind::ALL.len()] = [const { Share::new() }; Kind::ALL.len()];
+static SHARES: [LineShare; LineKind::ALL.len()] = [const { LineShare::new() }; LineKind::ALL.len()];
 
-impl Kind {
+impl LineKind {
     /// All of them.
     pub const ALL: [Self; 9] = [
         Self::TargetFailure,
@@ -91,7 +91,7 @@ impl Kind {
         self.share().map_or(0, |share| share.left_out.load(Relaxed))
     }
 
-    fn share(self) -> Option<&'static Share> {
+    fn share(self) -> Option<&'static LineShare> {
         SHARES.get(self as usize)
     }
 }
@@ -99,7 +99,7 @@ impl Kind {
 /// Writes for each kind how many lines were left out since it last did; to be called every now and then.
 pub fn tell_what_was_left_out() {
     let now = now_millis();
-    for kind in Kind::ALL {
+    for kind in LineKind::ALL {
         if let Some(count) = kind.share().and_then(|share| share.settle(now)) {
             tracing::warn!(
                 kind = kind.as_str(),
@@ -117,7 +117,7 @@ fn now_millis() -> u64 {
 }
 
 #[derive(Debug)]
-struct Share {
+struct LineShare {
     /// Number of the window that `taken` is of.
     window: AtomicU64,
     taken: AtomicU64,
@@ -128,7 +128,7 @@ struct Share {
     settled: AtomicU64,
 }
 
-impl Share {
+impl LineShare {
     const fn new() -> Self {
         Self {
             window: AtomicU64::new(0),
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_cut_to_its_share_and_told_of_once() {
-        let share = Share::new();
+        let share = LineShare::new();
         let written = (0..1000).filter(|_| share.take(5)).count();
         assert_eq!(written, 10);
         assert_eq!(share.left_out.load(Relaxed), 990);
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn what_many_threads_write_is_bounded() {
-        let share = Share::new();
+        let share = LineShare::new();
         let written: usize = std::thread::scope(|scope| {
             let threads: Vec<_> =
                 (0..4).map(|_| scope.spawn(|| (0..10_000).filter(|_| share.take(1)).count())).collect();
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn kinds_index_their_shares() {
-        for (place, kind) in Kind::ALL.into_iter().enumerate() {
+        for (place, kind) in LineKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, place);
         }
     }

@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::{batches::Batches, output::Output, queue::Written};
+pub use self::{batches::Batches, output::Output, queue::WrittenLines};
 use self::{
     queue::{Chunk, Order, QUEUE},
     writer::Writer,
@@ -42,7 +42,7 @@ impl Sink {
     ///
     /// # Errors
     /// There is no thread to be had.
-    pub fn start(output: Output, lanes: usize, written: Arc<Written>) -> io::Result<Arc<Self>> {
+    pub fn start(output: Output, lanes: usize, written: Arc<WrittenLines>) -> io::Result<Arc<Self>> {
         let (senders, receivers): (Vec<SyncSender<Chunk>>, Vec<Receiver<Chunk>>) =
             (0..lanes).map(|_| mpsc::sync_channel(QUEUE)).unzip();
         let (orders, taken) = mpsc::channel();

@@ -71,12 +71,12 @@ pub enum Piece {
     /// As it stands.
     Text(String),
     /// A part of the request's URI.
-    Part(Part),
+    Component(UriComponent),
 }
 
 /// A part of the request's URI that a placeholder stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum UriComponent {
     /// `#{protocol}`: `http` or `https`.
     Protocol,
     /// `#{host}`: without the port.
@@ -165,7 +165,7 @@ impl Forward {
     }
 }
 
-impl Part {
+impl UriComponent {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Protocol, Self::Host, Self::Port, Self::Path, Self::Query];
 
@@ -185,8 +185,8 @@ impl Part {
 impl Template {
     /// Whether it is the placeholder alone.
     #[must_use]
-    pub fn is(&self, part: Part) -> bool {
-        self.0 == [Piece::Part(part)]
+    pub fn is(&self, part: UriComponent) -> bool {
+        self.0 == [Piece::Component(part)]
     }
 
     /// The text, when there is no placeholder in it.
@@ -205,7 +205,7 @@ impl fmt::Display for Template {
         for piece in &self.0 {
             f.write_str(match piece {
                 Piece::Text(text) => text,
-                Piece::Part(part) => part.placeholder(),
+                Piece::Component(part) => part.placeholder(),
             })?;
         }
         Ok(())

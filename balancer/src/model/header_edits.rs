@@ -26,7 +26,7 @@ pub struct HeaderEdit<'a> {
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
+struct Edit {
     op: EditOp,
     name: &'static str,
     value: Range<usize>,
@@ -39,7 +39,7 @@ const USUAL_BYTES: usize = 512;
 #[derive(Clone, Debug, Default)]
 pub struct HeaderEdits {
     bytes: Vec<u8>,
-    entries: Vec<Entry>,
+    entries: Vec<Edit>,
 }
 
 impl HeaderEdits {
@@ -70,7 +70,7 @@ impl HeaderEdits {
         write(&mut self.bytes);
         let end = self.bytes.len();
         debug_assert!(end >= start && !self.bytes.iter().skip(start).any(|b| matches!(b, b'\r' | b'\n' | 0)));
-        self.entries.push(Entry { op, name, value: start..end });
+        self.entries.push(Edit { op, name, value: start..end });
     }
 
     /// Replaces every field line of `name` by one with `value`.

@@ -20,7 +20,7 @@ pub struct TargetGroup {
     /// `protocol_version`, default HTTP1.
     pub protocol_version: ProtocolVersion,
     /// TLS to its targets, when `protocol` is HTTPS.
-    pub tls: Option<super::TargetTls>,
+    pub tls: Option<super::TargetTlsSettings>,
     /// `load_balancing_algorithm_type`, default round robin.
     pub algorithm: Algorithm,
     /// `load_balancing_anomaly_mitigation`, default off. Only with [`Algorithm::WeightedRandom`].
@@ -267,21 +267,21 @@ pub struct CookieAttributes {
     /// `cookie_prefix`: 1 to 32 token characters, default `AWSALB`. The cookies are `<prefix>`, `<prefix>CORS`, `<prefix>APP-0`…
     pub prefix: String,
     /// Where they are asked for.
-    pub place: Written,
+    pub place: WrittenAt,
 }
 
 /// Where something was written, as `file:line:column`, for messages; empty: nowhere. It is no part of what was written:
 /// all are equal.
 #[derive(Clone, Debug, Default)]
-pub struct Written(pub String);
+pub struct WrittenAt(pub String);
 
-impl PartialEq for Written {
+impl PartialEq for WrittenAt {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for Written {}
+impl Eq for WrittenAt {}
 
 impl Default for CookieAttributes {
     fn default() -> Self {
@@ -291,7 +291,7 @@ impl Default for CookieAttributes {
             partitioned: false,
             max_age: true,
             prefix: "AWSALB".to_owned(),
-            place: Written::default(),
+            place: WrittenAt::default(),
         }
     }
 }

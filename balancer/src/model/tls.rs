@@ -89,7 +89,7 @@ pub struct Authorities {
 
 /// TLS towards the targets of a group (`protocol = "HTTPS"`).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TargetTls {
+pub struct TargetTlsSettings {
     /// `target_tls_server_name`: what targets are asked for (SNI) and their certificates are held against; none
     /// by default: nothing is asked for, and a certificate has to be for the target's address.
     pub server_name: Option<String>,

@@ -8,7 +8,7 @@ use crate::{clock::CoarseClock, counters::Cause, model::FixedResponse};
 
 /// Why the balancer answers by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum AnswerKind {
     /// The request cannot be done.
     Error(Cause),
     /// A `redirect` action.
@@ -21,7 +21,7 @@ pub enum Reason {
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// Why there is one.
-    pub reason: Reason,
+    pub reason: AnswerKind,
     /// The status.
     pub status: u16,
     /// The body; nothing where the status allows none.
@@ -36,7 +36,7 @@ impl Answer {
     pub fn error(cause: Cause) -> Self {
         let status = cause.status();
         Self {
-            reason: Reason::Error(cause),
+            reason: AnswerKind::Error(cause),
             status: status.code(),
             body: error_pages::body(status.code(), error_pages::reason(status)).into(),
             content_type: "text/html".into(),
@@ -49,7 +49,7 @@ impl Answer {
     pub fn redirect(status: u16, location: Vec<u8>) -> Self {
         let reason = phrase(status);
         Self {
-            reason: Reason::Redirect,
+            reason: AnswerKind::Redirect,
             status,
             body: error_pages::body(status, reason).into(),
             content_type: "text/html".into(),
@@ -61,7 +61,7 @@ impl Answer {
     #[must_use]
     pub fn fixed(response: &FixedResponse) -> Self {
         Self {
-            reason: Reason::FixedResponse,
+            reason: AnswerKind::FixedResponse,
             status: response.status,
             body: if allows_body(response.status) { response.body.clone().into() } else { "".into() },
             content_type: format!("{}; charset=utf-8", response.content_type).into(),
@@ -73,8 +73,8 @@ impl Answer {
     #[must_use]
     pub fn phrase(&self) -> &'static str {
         match self.reason {
-            Reason::Error(cause) => error_pages::reason(cause.status()),
-            Reason::Redirect | Reason::FixedResponse => phrase(self.status),
+            AnswerKind::Error(cause) => error_pages::reason(cause.status()),
+            AnswerKind::Redirect | AnswerKind::FixedResponse => phrase(self.status),
         }
     }
 
@@ -92,7 +92,7 @@ impl Answer {
         field("Date", date.as_bytes());
         if allows_body(self.status) {
             // A body of no bytes has no type.
-            if !self.body.is_empty() || self.reason != Reason::FixedResponse {
+            if !self.body.is_empty() || self.reason != AnswerKind::FixedResponse {
                 field("Content-Type", self.content_type.as_bytes());
             }
             field("Content-Length", self.body.len().to_string().as_bytes());
@@ -100,7 +100,7 @@ impl Answer {
         if let Some(location) = &self.location {
             field("Location", location);
         }
-        if let Reason::Error(cause) = self.reason
+        if let AnswerKind::Error(cause) = self.reason
             && let Some(methods) = error_pages::allow(cause.status())
         {
             field("Allow", methods.as_bytes());

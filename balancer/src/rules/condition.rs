@@ -5,7 +5,7 @@ use std::{borrow::Cow, net::IpAddr};
 
 use super::{
     host,
-    path::{Parts, normalised},
+    path::{UriParts, normalised},
     pattern::{Case, Pattern, Wildcard, is_matchable},
     probe::{Ends, Probe},
 };
@@ -27,7 +27,7 @@ pub(super) struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     pub(super) fn new(head: &'a RequestHead<'a>, peer: IpAddr) -> Self {
-        let parts = Parts::of(head.target);
+        let parts = UriParts::of(head.target);
         let authority = parts.authority.or_else(|| head.values("host").next()).unwrap_or_default();
         Self {
             head,

@@ -28,7 +28,7 @@ pub struct GroupKeys {
 
 /// A `forward` action, ready to route.
 #[derive(Debug)]
-pub struct Forward {
+pub struct CompiledForward {
     groups: Vec<WeightedGroup>,
     total: u32,
     turn: AtomicU32,
@@ -44,7 +44,7 @@ pub struct Routed {
     pub decision: Option<GroupDecision>,
 }
 
-impl Forward {
+impl CompiledForward {
     pub(super) fn compile(forward: &model::Forward, keys: &GroupKeys) -> Self {
         let name = |group: &WeightedGroup| keys.names.get(group.group).map_or("", String::as_str);
         let cookie = forward.stickiness.as_ref().map(|settings| {
@@ -99,14 +99,14 @@ impl Forward {
 mod tests {
     use super::*;
 
-    fn forward(weights: &[u16]) -> Forward {
+    fn forward(weights: &[u16]) -> CompiledForward {
         let groups = weights.iter().enumerate();
         let forward = model::Forward {
             groups: groups.map(|(group, &weight)| WeightedGroup { group: group + 10, weight }).collect(),
             stickiness: None,
         };
         let keys = GroupKeys { ring: Arc::new(Keyring::from_bytes(&[1; 32]).unwrap()), names: Vec::new() };
-        Forward::compile(&forward, &keys)
+        CompiledForward::compile(&forward, &keys)
     }
 
     #[test]

@@ -8,14 +8,14 @@ use crate::internal_errors::Part as _;
 
 /// The parts of a request target (RFC 9112, section 3.2) that rules look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Parts<'a> {
+pub(super) struct UriParts<'a> {
     /// Of the absolute form: it wins over Host.
     pub(super) authority: Option<&'a [u8]>,
     pub(super) path: &'a [u8],
     pub(super) query: &'a [u8],
 }
 
-impl<'a> Parts<'a> {
+impl<'a> UriParts<'a> {
     pub(super) fn of(target: &'a [u8]) -> Self {
         let (authority, rest) = match memchr::memmem::find(target, b"://") {
             Some(place) if !target.starts_with(b"/") => {
@@ -119,15 +119,15 @@ mod tests {
 
     #[test]
     fn a_target_has_parts() {
-        let parts = Parts::of(b"/a?b=c?d");
+        let parts = UriParts::of(b"/a?b=c?d");
         assert_eq!((parts.authority, parts.path, parts.query), (None, &b"/a"[..], &b"b=c?d"[..]));
-        let parts = Parts::of(b"http://h.example:80?q");
+        let parts = UriParts::of(b"http://h.example:80?q");
         assert_eq!(
             (parts.authority, parts.path, parts.query),
             (Some(&b"h.example:80"[..]), &b"/"[..], &b"q"[..])
         );
-        assert_eq!(Parts::of(b"/x?u=http://h/").authority, None);
-        assert_eq!(Parts::of(b"*").path, b"*");
+        assert_eq!(UriParts::of(b"/x?u=http://h/").authority, None);
+        assert_eq!(UriParts::of(b"*").path, b"*");
     }
 
     proptest! {
@@ -140,7 +140,7 @@ mod tests {
 
         #[test]
         fn no_bytes_upset_it(target: Vec<u8>) {
-            let _ = normalised(Parts::of(&target).path);
+            let _ = normalised(UriParts::of(&target).path);
         }
     }
 }

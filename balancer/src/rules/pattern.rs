@@ -85,22 +85,22 @@ pub(crate) fn host_regex_matches(text: &str, host: &str) -> bool {
 pub(super) struct Wildcard {
     case: Case,
     /// The whole text when there is no star, else what it begins with.
-    first: Piece,
+    first: PatternPiece,
     /// What has to come in between.
     middle: Vec<Search>,
     /// What it ends with; nothing when there is no star.
-    last: Option<Piece>,
+    last: Option<PatternPiece>,
 }
 
 /// A run of characters; nothing stands for any one.
 #[derive(Debug, Default)]
-struct Piece {
+struct PatternPiece {
     letters: Vec<Option<u8>>,
     /// The same when no `?` is in it.
     literal: Option<Vec<u8>>,
 }
 
-impl Piece {
+impl PatternPiece {
     fn new(letters: Vec<Option<u8>>) -> Self {
         let literal = letters.iter().copied().collect();
         Self { letters, literal }
@@ -138,7 +138,7 @@ enum Search {
 }
 
 impl Search {
-    fn new(piece: Piece, case: Case) -> Self {
+    fn new(piece: PatternPiece, case: Case) -> Self {
         match piece.literal {
             Some(literal) if case == Case::Exact => {
                 Self::Literal(Box::new(memmem::Finder::new(&literal).into_owned()))
@@ -212,7 +212,7 @@ impl Wildcard {
                 piece.push(letter);
             }
         }
-        let mut pieces = pieces.into_iter().map(Piece::new);
+        let mut pieces = pieces.into_iter().map(PatternPiece::new);
         let first = pieces.next().unwrap_or_default();
         let last = pieces.next_back();
         let middle = pieces.filter(|piece| piece.len() > 0).map(|piece| Search::new(piece, case)).collect();

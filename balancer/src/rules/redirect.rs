@@ -1,6 +1,6 @@
 //! `redirect` made ready: the Location of a request (ALB: redirect actions). Must not know: HTTP messages.
 
-use crate::model::{self, Part, Piece, Template};
+use crate::model::{self, Piece, Template, UriComponent};
 
 /// Longest Location, in bytes (ALB: `HTTP_Redirect_Url_Limit_Exceeded_Count`).
 pub const MAX_LOCATION: usize = 8 * 1024;
@@ -22,9 +22,9 @@ pub struct RequestUri<'a> {
 
 /// A `redirect` action.
 #[derive(Clone, Debug)]
-pub struct Redirect(model::Redirect);
+pub struct CompiledRedirect(model::Redirect);
 
-impl Redirect {
+impl CompiledRedirect {
     pub(super) fn compile(redirect: &model::Redirect) -> Self {
         Self(redirect.clone())
     }
@@ -60,15 +60,15 @@ fn expand(template: &Template, uri: &RequestUri<'_>, out: &mut Vec<u8>) {
     for piece in &template.0 {
         match piece {
             Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
-            Piece::Part(Part::Protocol) => {
+            Piece::Component(UriComponent::Protocol) => {
                 out.extend_from_slice(if uri.secure { b"https" } else { b"http" });
             }
-            Piece::Part(Part::Host) => out.extend_from_slice(uri.host),
-            Piece::Part(Part::Port) => out.extend_from_slice(uri.port.to_string().as_bytes()),
-            Piece::Part(Part::Path) => {
+            Piece::Component(UriComponent::Host) => out.extend_from_slice(uri.host),
+            Piece::Component(UriComponent::Port) => out.extend_from_slice(uri.port.to_string().as_bytes()),
+            Piece::Component(UriComponent::Path) => {
                 out.extend_from_slice(uri.path.strip_prefix(b"/").unwrap_or(uri.path));
             }
-            Piece::Part(Part::Query) => out.extend_from_slice(uri.query),
+            Piece::Component(UriComponent::Query) => out.extend_from_slice(uri.query),
         }
     }
 }
@@ -81,24 +81,24 @@ mod tests {
         Template(vec![Piece::Text(text.to_owned())])
     }
 
-    fn part(part: Part) -> Template {
-        Template(vec![Piece::Part(part)])
+    fn part(part: UriComponent) -> Template {
+        Template(vec![Piece::Component(part)])
     }
 
-    fn redirect(edit: impl FnOnce(&mut model::Redirect)) -> Redirect {
+    fn redirect(edit: impl FnOnce(&mut model::Redirect)) -> CompiledRedirect {
         let mut redirect = model::Redirect {
             status: 301,
-            protocol: part(Part::Protocol),
-            host: part(Part::Host),
-            port: part(Part::Port),
-            path: Template(vec![Piece::Text("/".into()), Piece::Part(Part::Path)]),
-            query: part(Part::Query),
+            protocol: part(UriComponent::Protocol),
+            host: part(UriComponent::Host),
+            port: part(UriComponent::Port),
+            path: Template(vec![Piece::Text("/".into()), Piece::Component(UriComponent::Path)]),
+            query: part(UriComponent::Query),
         };
         edit(&mut redirect);
-        Redirect::compile(&redirect)
+        CompiledRedirect::compile(&redirect)
     }
 
-    fn location(redirect: &Redirect, path: &str, query: &str) -> Option<String> {
+    fn location(redirect: &CompiledRedirect, path: &str, query: &str) -> Option<String> {
         let uri = RequestUri {
             secure: false,
             host: b"a.example",
@@ -126,21 +126,21 @@ mod tests {
         let redirect = redirect(|redirect| {
             redirect.host = Template(vec![
                 Piece::Text("www.".into()),
-                Piece::Part(Part::Host),
+                Piece::Component(UriComponent::Host),
                 Piece::Text(".net".into()),
             ]);
             redirect.path = Template(vec![
                 Piece::Text("/".into()),
-                Piece::Part(Part::Host),
+                Piece::Component(UriComponent::Host),
                 Piece::Text("/".into()),
-                Piece::Part(Part::Port),
+                Piece::Component(UriComponent::Port),
                 Piece::Text("/".into()),
-                Piece::Part(Part::Path),
+                Piece::Component(UriComponent::Path),
             ]);
             redirect.query = Template(vec![
-                Piece::Part(Part::Query),
+                Piece::Component(UriComponent::Query),
                 Piece::Text("&from=".into()),
-                Piece::Part(Part::Protocol),
+                Piece::Component(UriComponent::Protocol),
             ]);
         });
         assert_eq!(

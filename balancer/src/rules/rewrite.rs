@@ -14,14 +14,14 @@ const MAX_RESULT: usize = 16 * 1024;
 
 /// The transforms of one rule.
 #[derive(Debug, Default)]
-pub struct Transforms {
+pub struct CompiledTransforms {
     /// Of the host, without its port.
     pub host: Option<Rewriter>,
     /// Of path and query.
     pub url: Option<Rewriter>,
 }
 
-impl Transforms {
+impl CompiledTransforms {
     pub(super) fn compile(transforms: &model::Transforms) -> Self {
         let ready = |rewrite: &Option<Rewrite>, case| {
             rewrite.as_ref().and_then(|rewrite| Rewriter::compile(rewrite, case))
@@ -39,12 +39,12 @@ pub struct RewriteError;
 #[derive(Debug)]
 pub struct Rewriter {
     regex: Regex,
-    pieces: Vec<Piece>,
+    pieces: Vec<RewritePiece>,
 }
 
 /// A piece of a replacement.
 #[derive(Debug, PartialEq, Eq)]
-enum Piece {
+enum RewritePiece {
     Text(Vec<u8>),
     Group(usize),
 }
@@ -72,9 +72,9 @@ impl Rewriter {
     fn expand(&self, captures: &Captures<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         for piece in &self.pieces {
             match piece {
-                Piece::Text(text) => out.extend_from_slice(text),
+                RewritePiece::Text(text) => out.extend_from_slice(text),
                 // A group that took no part in the match caught nothing.
-                Piece::Group(group) => {
+                RewritePiece::Group(group) => {
                     out.extend_from_slice(captures.get(*group).map_or(&[], |caught| caught.as_bytes()));
                 }
             }
@@ -87,7 +87,7 @@ impl Rewriter {
 }
 
 /// `$` and one or two digits stand for a group; any other `$` is one.
-fn pieces(replacement: &str) -> Vec<Piece> {
+fn pieces(replacement: &str) -> Vec<RewritePiece> {
     let mut pieces = Vec::new();
     let mut text = Vec::new();
     let mut rest = replacement.as_bytes();
@@ -100,13 +100,14 @@ fn pieces(replacement: &str) -> Vec<Piece> {
             continue;
         }
         if !text.is_empty() {
-            pieces.push(Piece::Text(std::mem::take(&mut text)));
+            pieces.push(RewritePiece::Text(std::mem::take(&mut text)));
         }
-        pieces.push(Piece::Group(digits.fold(0, |group, digit| group * 10 + usize::from(digit - b'0'))));
+        pieces
+            .push(RewritePiece::Group(digits.fold(0, |group, digit| group * 10 + usize::from(digit - b'0'))));
         rest = after.part(count..);
     }
     if !text.is_empty() {
-        pieces.push(Piece::Text(text));
+        pieces.push(RewritePiece::Text(text));
     }
     pieces
 }
@@ -117,8 +118,8 @@ fn pieces(replacement: &str) -> Vec<Piece> {
 /// The first group that the expression has not.
 pub(crate) fn check_replacement(expression: &str, replacement: &str) -> Result<(), usize> {
     let groups = regex(expression, Case::Exact).map_or(0, |regex| regex.captures_len());
-    let missing = |piece: &Piece| match piece {
-        Piece::Group(group) if *group >= groups => Some(*group),
+    let missing = |piece: &RewritePiece| match piece {
+        RewritePiece::Group(group) if *group >= groups => Some(*group),
         _ => None,
     };
     pieces(replacement).iter().find_map(missing).map_or(Ok(()), Err)

@@ -4,10 +4,10 @@ use std::{net::IpAddr, sync::Arc};
 
 use super::{
     condition::{Subject, Test},
-    forward::{Forward, GroupKeys},
+    forward::{CompiledForward, GroupKeys},
     probe::Probe,
-    redirect::Redirect,
-    rewrite::Transforms,
+    redirect::CompiledRedirect,
+    rewrite::CompiledTransforms,
 };
 use crate::model::{Action, FixedResponse, ListenerRule, RequestHead};
 
@@ -15,9 +15,9 @@ use crate::model::{Action, FixedResponse, ListenerRule, RequestHead};
 #[derive(Debug)]
 pub enum Act {
     /// To a target of a group.
-    Forward(Forward),
+    Forward(CompiledForward),
     /// Elsewhere.
-    Redirect(Redirect),
+    Redirect(CompiledRedirect),
     /// The balancer answers.
     FixedResponse(Arc<FixedResponse>),
 }
@@ -25,8 +25,8 @@ pub enum Act {
 impl Act {
     fn compile(action: &Action, keys: &GroupKeys) -> Self {
         match action {
-            Action::Forward(forward) => Self::Forward(Forward::compile(forward, keys)),
-            Action::Redirect(redirect) => Self::Redirect(Redirect::compile(redirect)),
+            Action::Forward(forward) => Self::Forward(CompiledForward::compile(forward, keys)),
+            Action::Redirect(redirect) => Self::Redirect(CompiledRedirect::compile(redirect)),
             Action::FixedResponse(response) => Self::FixedResponse(Arc::clone(response)),
         }
     }
@@ -44,7 +44,7 @@ pub struct Rule {
     /// What is done with a request that meets all its conditions.
     pub action: Action,
     act: Act,
-    transforms: Transforms,
+    transforms: CompiledTransforms,
     tests: Vec<Test>,
 }
 
@@ -66,7 +66,7 @@ pub struct Chosen<'a> {
     /// What is done with it.
     pub act: &'a Act,
     /// What of it is rewritten where it is forwarded; the default action rewrites nothing.
-    pub transforms: Option<&'a Transforms>,
+    pub transforms: Option<&'a CompiledTransforms>,
     /// Place among the actions: see [`RuleTable::act`].
     pub place: usize,
     /// Priority of its rule; none: the default action.
@@ -98,7 +98,7 @@ impl RuleTable {
                 conditions: rule.conditions_text(),
                 action: rule.action.clone(),
                 act: Act::compile(&rule.action, keys),
-                transforms: Transforms::compile(&rule.transforms),
+                transforms: CompiledTransforms::compile(&rule.transforms),
                 tests,
             }
         };

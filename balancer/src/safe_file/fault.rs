@@ -11,12 +11,12 @@ use rustix::fs::FileType;
 #[derive(Debug)]
 pub struct Fault {
     path: PathBuf,
-    kind: Kind,
+    kind: FaultKind,
 }
 
 /// What is wrong.
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(super) enum FaultKind {
     Link,
     HardLink,
     NotAFile(FileType),
@@ -31,7 +31,7 @@ pub(super) enum Kind {
 }
 
 impl Fault {
-    pub(super) fn new(path: impl Into<PathBuf>, kind: Kind) -> Self {
+    pub(super) fn new(path: impl Into<PathBuf>, kind: FaultKind) -> Self {
         Self { path: path.into(), kind }
     }
 
@@ -54,29 +54,29 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let path = self.path.display();
         match self.kind {
-            Kind::Link => {
+            FaultKind::Link => {
                 write!(f, "{path} is a symbolic link in a folder that others can write to: not followed")
             }
-            Kind::HardLink => {
+            FaultKind::HardLink => {
                 write!(f, "{path} has a second name (a hard link), and others can write to its folder")
             }
-            Kind::NotAFile(kind) => write!(f, "{path} is {}, not a regular file", name(kind)),
-            Kind::Owner(uid) => write!(
+            FaultKind::NotAFile(kind) => write!(f, "{path} is {}, not a regular file", name(kind)),
+            FaultKind::Owner(uid) => write!(
                 f,
                 "{path} belongs to user id {uid}, who is neither root nor the balancer's user, and others can write to its folder"
             ),
-            Kind::Upwards => {
+            FaultKind::Upwards => {
                 write!(f, "{path} is left upwards (..), and others can write to the folder it is in")
             }
-            Kind::Shared(Some(uid)) => write!(
+            FaultKind::Shared(Some(uid)) => write!(
                 f,
                 "{path} can be changed by user id {uid}: it, and the folders above it, have to belong to root or the balancer's user"
             ),
-            Kind::Shared(None) => write!(
+            FaultKind::Shared(None) => write!(
                 f,
                 "{path} can be changed by others than its owner: take their right to write to it, and to the folders above it, away (chmod go-w)"
             ),
-            Kind::NotGiven { uid, to } => write!(
+            FaultKind::NotGiven { uid, to } => write!(
                 f,
                 "{path} belongs to user id {uid} in a folder that others can write to: it is not given to the balancer's user (chown {to} {path}, if it is what it seems)"
             ),

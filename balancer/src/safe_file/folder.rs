@@ -22,8 +22,8 @@ use rustix::{
 
 use super::{
     CAREFULLY, Owner, TURNS, chown,
-    fault::{Fault, Kind},
-    walk::{Changers, Goal, Place, us, walk},
+    fault::{Fault, FaultKind},
+    walk::{Changers, Goal, OpenFolder, us, walk},
 };
 
 /// Only for its owner.
@@ -31,7 +31,7 @@ const PRIVATE: Mode = Mode::from_raw_mode(0o600);
 
 /// A folder.
 #[derive(Debug)]
-pub struct Folder(Place);
+pub struct Folder(OpenFolder);
 
 impl Folder {
     /// Opens a folder that is there.
@@ -96,7 +96,7 @@ impl Folder {
     /// # Errors
     /// [`Fault`] with who else can.
     pub fn demand_private(&self, owner: Option<Owner>) -> io::Result<()> {
-        let fault = |uid| Err(Fault::new(self.path(), Kind::Shared(uid)).into());
+        let fault = |uid| Err(Fault::new(self.path(), FaultKind::Shared(uid)).into());
         match self.0.changers() {
             Changers::Nobody => Ok(()),
             Changers::User(uid) if owner.is_some_and(|owner| owner.uid == uid) => Ok(()),
@@ -155,9 +155,9 @@ impl Folder {
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                     result => return result,
                 },
-                Err(Errno::LOOP) => Kind::Link,
+                Err(Errno::LOOP) => FaultKind::Link,
                 // Nobody reads a pipe, or it is a socket.
-                Err(Errno::NXIO) => Kind::NotAFile(FileType::Socket),
+                Err(Errno::NXIO) => FaultKind::NotAFile(FileType::Socket),
                 Err(error) => return Err(error.into()),
             };
             let fault = Fault::new(self.path_of(name), what);
@@ -192,14 +192,14 @@ impl Folder {
     }
 
     /// Whether a file is the process's own, or can be made so.
-    fn claim(&self, file: File) -> io::Result<Result<File, Kind>> {
+    fn claim(&self, file: File) -> io::Result<Result<File, FaultKind>> {
         let found = fstat(&file)?;
         let kind = FileType::from_raw_mode(found.st_mode);
         if kind != FileType::RegularFile {
-            return Ok(Err(Kind::NotAFile(kind)));
+            return Ok(Err(FaultKind::NotAFile(kind)));
         }
         if found.st_nlink != 1 {
-            return Ok(Err(Kind::HardLink));
+            return Ok(Err(FaultKind::HardLink));
         }
         if found.st_uid != us() && self.is_ours() {
             chown(&file, us(), rustix::process::getegid().as_raw())?;

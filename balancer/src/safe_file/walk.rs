@@ -17,7 +17,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::fault::{Fault, Kind};
+use super::fault::{Fault, FaultKind};
 
 /// As many links as the kernel follows in one path.
 const MOST_LINKS: usize = 40;
@@ -69,7 +69,7 @@ fn is_trusted(uid: u32) -> bool {
 
 /// An open folder, and what is known of it.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct OpenFolder {
     fd: OwnedFd,
     stat: Stat,
     path: PathBuf,
@@ -77,7 +77,7 @@ pub(super) struct Place {
     above: Changers,
 }
 
-impl Place {
+impl OpenFolder {
     fn root() -> io::Result<Self> {
         let fd = openat(CWD, "/", folder_flags(), Mode::empty())?;
         Ok(Self { stat: fstat(&fd)?, fd, path: "/".into(), above: Changers::Nobody })
@@ -133,10 +133,10 @@ impl Place {
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory if made && stat.st_uid != us() => {
                 // Somebody put another one in its place meanwhile.
-                Err(Fault::new(path, Kind::Shared(Some(stat.st_uid))).into())
+                Err(Fault::new(path, FaultKind::Shared(Some(stat.st_uid))).into())
             }
             FileType::Directory => Ok((self.entered(fd, stat, name), made)),
-            FileType::Symlink => Err(Fault::new(path, Kind::Link).into()),
+            FileType::Symlink => Err(Fault::new(path, FaultKind::Link).into()),
             _ => Err(Errno::NOTDIR.into()),
         }
     }
@@ -176,7 +176,7 @@ pub(super) enum Goal {
 /// Where a path leads: a name in a folder. Of a folder that is the goal itself the name is `.`.
 #[derive(Debug)]
 pub(super) struct Spot {
-    pub(super) folder: Place,
+    pub(super) folder: OpenFolder,
     pub(super) name: OsString,
     /// A descriptor of a process, as procfs shows it.
     pub(super) is_descriptor: bool,
@@ -186,7 +186,7 @@ pub(super) struct Spot {
 
 /// Goes where `path` leads.
 pub(super) fn walk(path: &Path, goal: Goal) -> io::Result<Spot> {
-    let mut place = Place::root()?;
+    let mut place = OpenFolder::root()?;
     let mut ahead = names(&std::path::absolute(path)?);
     let (mut links, mut made) = (0, false);
     while let Some(name) = ahead.pop() {
@@ -195,11 +195,11 @@ pub(super) fn walk(path: &Path, goal: Goal) -> io::Result<Spot> {
         if name == ".." {
             // Where it is, is what whoever could have put it there has chosen.
             if place.above != Changers::Nobody {
-                return Err(Fault::new(place.path, Kind::Upwards).into());
+                return Err(Fault::new(place.path, FaultKind::Upwards).into());
             }
             let fd = openat(&place.fd, "..", folder_flags(), Mode::empty())?;
             let path = place.path.parent().unwrap_or(Path::new("/")).to_owned();
-            place = Place { stat: fstat(&fd)?, fd, path, above: Changers::Nobody };
+            place = OpenFolder { stat: fstat(&fd)?, fd, path, above: Changers::Nobody };
             continue;
         }
         let found = match openat(&place.fd, &name, folder_flags(), Mode::empty()) {
@@ -218,7 +218,7 @@ pub(super) fn walk(path: &Path, goal: Goal) -> io::Result<Spot> {
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Symlink => {
                 if !place.follows(&stat) {
-                    return Err(Fault::new(place.path.join(&name), Kind::Link).into());
+                    return Err(Fault::new(place.path.join(&name), FaultKind::Link).into());
                 }
                 if is_last && matches!(goal, Goal::File) && fstatfs(&found)?.f_type == PROC_MAGIC {
                     return Ok(here(place, true));
@@ -230,7 +230,7 @@ pub(super) fn walk(path: &Path, goal: Goal) -> io::Result<Spot> {
                 let target =
                     PathBuf::from(OsString::from_vec(readlinkat(&found, "", Vec::new())?.into_bytes()));
                 if target.is_absolute() {
-                    place = Place::root()?;
+                    place = OpenFolder::root()?;
                 }
                 ahead.extend(names(&target));
             }

@@ -12,11 +12,11 @@ use arrayvec::ArrayVec;
 use super::{
     application_memo::ApplicationMemo,
     cookie_scan::CookieScan,
-    decision::{Answered, Decision, Renewal, TargetLookup, Verdict, Window, is_preflight},
+    decision::{Answered, Decision, Renewal, SessionVerdict, TargetLookup, Window, is_preflight},
     issued_cookie::{IssuedCookie, PathMark},
     keyring::{Keyring, SessionHasher},
     session_start,
-    session_table::{Class, Expected, Held, SessionTable},
+    session_table::{Class, Expected, KnownSession, SessionTable},
     token::{self, Flaw, MapEntry, Session},
 };
 use crate::{
@@ -120,7 +120,7 @@ impl ApplicationCookie {
         let values = self.candidates(head);
         let Some(first) = values.first().copied() else {
             let outcome = if preflight { Outcome::Preflight } else { Outcome::Absent };
-            return Self::decision(Verdict::none(outcome), preflight, memo);
+            return Self::decision(SessionVerdict::none(outcome), preflight, memo);
         };
         // A browser sends a cookie of one name twice when it was set for two paths: the one that is known counts.
         let known = values
@@ -133,14 +133,14 @@ impl ApplicationCookie {
         memo.key = self.hashers.first().map(|hasher| hasher.key(value));
         memo.known = from_table;
         let verdict = match from_map {
-            Ok(session) => Verdict::on(session, &self.window, targets, now),
-            Err(outcome) => Verdict::none(outcome),
+            Ok(session) => SessionVerdict::on(session, &self.window, targets, now),
+            Err(outcome) => SessionVerdict::none(outcome),
         };
         memo.own_cookie = verdict.session.is_some();
         let verdict = match from_table {
             // Also when the map's target is gone and another request of the session has found it a new one.
             Some(session) if verdict.target.is_none() => {
-                let found = Verdict::on(session, &self.window, targets, now);
+                let found = SessionVerdict::on(session, &self.window, targets, now);
                 let has_ended = found.ended.is_some() && verdict.ended.is_none();
                 let says_more = found.session.is_some() || has_ended || verdict.outcome == Outcome::Absent;
                 if found.target.is_some() || (verdict.session.is_none() && says_more) {
@@ -170,7 +170,7 @@ impl ApplicationCookie {
         candidates
     }
 
-    fn decision(verdict: Verdict, preflight: bool, application: ApplicationMemo) -> Decision {
+    fn decision(verdict: SessionVerdict, preflight: bool, application: ApplicationMemo) -> Decision {
         Decision {
             target: verdict.target,
             outcome: verdict.outcome,
@@ -242,7 +242,7 @@ impl ApplicationCookie {
     ) -> Option<(Session, Class)> {
         self.hashers.iter().find_map(|hasher| {
             let key = hasher.key(value);
-            let Held { target, issued, class } = table.lookup(key, now)?;
+            let KnownSession { target, issued, class } = table.lookup(key, now)?;
             let started = self.window.max_lifetime.and_then(|_| {
                 session_start::find(table, key, issued, now).or_else(|| {
                     from_map.filter(|session| session.target == target).map(|session| session.started)
@@ -412,7 +412,7 @@ impl ApplicationCookie {
             }
             session_start::keep(table, key, started, issued, class);
         }
-        table.put(key, expected, Held { target, issued, class });
+        table.put(key, expected, KnownSession { target, issued, class });
     }
 
     fn spend<W: Deref<Target = [AtomicU64]>>(&self, key: u128, now: UnixSeconds, table: &SessionTable<W>) {

@@ -9,7 +9,7 @@ const DAY: i64 = 86_400;
 
 /// The parts of a date that were found, each the first of its kind.
 #[derive(Default)]
-struct Found {
+struct DateParts {
     /// Hour, minute, second.
     time: Option<[i64; 3]>,
     day_of_month: Option<i64>,
@@ -20,7 +20,7 @@ struct Found {
 
 /// Seconds from 1970 to the date that `text` stands for, which may be negative; none where it stands for none.
 pub(super) fn parse(text: &[u8]) -> Option<i64> {
-    let mut found = Found::default();
+    let mut found = DateParts::default();
     for token in text.split(|byte| is_delimiter(*byte)).filter(|token| !token.is_empty()) {
         found.take(token);
     }
@@ -31,7 +31,7 @@ fn is_delimiter(byte: u8) -> bool {
     matches!(byte, 0x09 | 0x20..=0x2F | 0x3B..=0x40 | 0x5B..=0x60 | 0x7B..=0x7E)
 }
 
-impl Found {
+impl DateParts {
     /// A token is a part of the first kind that it has the form of and that was not found yet.
     fn take(&mut self, token: &[u8]) {
         if self.time.is_none() && set(&mut self.time, time(token)) {

@@ -146,7 +146,7 @@ impl Window {
 
 /// A session checked against time and targets: duration → lifetime → registered → not draining → healthy.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Verdict {
+pub(super) struct SessionVerdict {
     pub(super) outcome: Outcome,
     pub(super) target: Option<usize>,
     /// The session, when it still counts.
@@ -155,7 +155,7 @@ pub(super) struct Verdict {
     pub(super) ended: Option<Session>,
 }
 
-impl Verdict {
+impl SessionVerdict {
     /// On no session at all.
     pub(super) const fn none(outcome: Outcome) -> Self {
         Self { outcome, target: None, session: None, ended: None }
@@ -250,7 +250,7 @@ mod tests {
         let at = |started, issued, now| {
             let session =
                 Session { target: TargetId(1), issued: UnixSeconds(issued), started: UnixSeconds(started) };
-            let verdict = Verdict::on(session, &window, &One, UnixSeconds(now));
+            let verdict = SessionVerdict::on(session, &window, &One, UnixSeconds(now));
             (verdict.outcome, verdict.session.is_some(), verdict.ended.is_some())
         };
         assert_eq!(at(1_000, 1_250, 1_250), (Outcome::Pinned, true, false));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     cookie_scan::CookieScan,
-    decision::{Answered, Decision, Renewal, TargetLookup, Verdict, Window, is_preflight},
+    decision::{Answered, Decision, Renewal, SessionVerdict, TargetLookup, Window, is_preflight},
     keyring::Keyring,
     token::{self, Flaw, Session},
 };
@@ -53,9 +53,9 @@ impl DurationCookie {
     ) -> Decision {
         let preflight = is_preflight(head);
         let verdict = match self.session(head) {
-            Ok(session) => Verdict::on(session, &self.window, targets, now),
-            Err(Outcome::Absent) if preflight => Verdict::none(Outcome::Preflight),
-            Err(outcome) => Verdict::none(outcome),
+            Ok(session) => SessionVerdict::on(session, &self.window, targets, now),
+            Err(Outcome::Absent) if preflight => SessionVerdict::none(Outcome::Preflight),
+            Err(outcome) => SessionVerdict::none(outcome),
         };
         Decision {
             target: verdict.target,

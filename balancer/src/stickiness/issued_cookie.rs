@@ -46,7 +46,7 @@ impl PathMark {
 }
 
 /// A line of the cookie, read.
-struct Line<'l> {
+struct SetCookieLine<'l> {
     value: &'l [u8],
     /// Whether the cookie ends there and then.
     is_over: bool,
@@ -55,9 +55,9 @@ struct Line<'l> {
     path: PathMark,
 }
 
-impl Line<'_> {
+impl SetCookieLine<'_> {
     /// Whether both are of one cookie, so that the later takes the place of the earlier.
-    fn is_for_the_place_of(&self, other: &Line<'_>) -> bool {
+    fn is_for_the_place_of(&self, other: &SetCookieLine<'_>) -> bool {
         let domains = match (self.domain, other.domain) {
             (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
             (one, other) => one == other,
@@ -79,7 +79,7 @@ impl IssuedCookie {
         default_path: PathMark,
         now: UnixSeconds,
     ) -> impl Iterator<Item = &'l [u8]> {
-        let mut later: ArrayVec<Line<'l>, PLACES> = ArrayVec::new();
+        let mut later: ArrayVec<SetCookieLine<'l>, PLACES> = ArrayVec::new();
         let lines = response.headers.iter().rev();
         let lines = lines.filter(|field| field.name.eq_ignore_ascii_case(b"set-cookie"));
         lines.filter_map(move |field| {
@@ -94,19 +94,25 @@ impl IssuedCookie {
     }
 
     /// What this Set-Cookie line says of the cookie; none when it is another cookie's.
-    fn line<'l>(&self, line: &'l [u8], default_path: PathMark, now: UnixSeconds) -> Option<Line<'l>> {
+    fn line<'l>(
+        &self,
+        line: &'l [u8],
+        default_path: PathMark,
+        now: UnixSeconds,
+    ) -> Option<SetCookieLine<'l>> {
         // Most lines are another cookie's: told by the name before anything is parsed.
         let after_name = line.trim_ascii_start().strip_prefix(self.name.as_slice())?;
         let value = after_name.trim_ascii_start().strip_prefix(b"=")?;
         let end = memchr::memchr(b';', value).unwrap_or(value.len());
         let (value, attributes) = value.split_at_checked(end)?;
-        let mut read = Line { value: trim_value(value), is_over: false, domain: None, path: default_path };
+        let mut read =
+            SetCookieLine { value: trim_value(value), is_over: false, domain: None, path: default_path };
         read.take_attributes(attributes, default_path, now);
         Some(read)
     }
 }
 
-impl<'l> Line<'l> {
+impl<'l> SetCookieLine<'l> {
     /// Of attributes that come twice the last counts, of those that say nothing none; Max-Age goes before Expires.
     fn take_attributes(&mut self, attributes: &'l [u8], default_path: PathMark, now: UnixSeconds) {
         let (mut max_age, mut expires) = (None, None);

@@ -70,7 +70,7 @@ impl Default for SessionLedger {
 
 /// What is known of a cookie by when it was set.
 #[derive(Clone, Copy)]
-enum Origin<'l> {
+enum SetBy<'l> {
     /// Another process has set it.
     Elsewhere,
     /// This one or another: so many of that second are in here.
@@ -105,9 +105,9 @@ impl SessionLedger {
     #[must_use]
     pub fn is_due(&self, issued: UnixSeconds, now: UnixSeconds) -> bool {
         match self.origin(issued, now) {
-            Origin::Elsewhere => true,
-            Origin::Early(_) => issued != now,
-            Origin::Here => !self.eras().0.is_one_part(issued, now),
+            SetBy::Elsewhere => true,
+            SetBy::Early(_) => issued != now,
+            SetBy::Here => !self.eras().0.is_one_part(issued, now),
         }
     }
 
@@ -115,9 +115,9 @@ impl SessionLedger {
     #[must_use]
     pub fn may_be_missing(&self, issued: UnixSeconds, now: UnixSeconds) -> bool {
         match self.origin(issued, now) {
-            Origin::Elsewhere => true,
-            Origin::Early(_) => issued != now,
-            Origin::Here => false,
+            SetBy::Elsewhere => true,
+            SetBy::Early(_) => issued != now,
+            SetBy::Here => false,
         }
     }
 
@@ -128,9 +128,9 @@ impl SessionLedger {
             return;
         }
         let is_counted = match self.origin(issued, now) {
-            Origin::Elsewhere => false,
-            Origin::Early(cookies) => take_early(cookies),
-            Origin::Here => true,
+            SetBy::Elsewhere => false,
+            SetBy::Early(cookies) => take_early(cookies),
+            SetBy::Here => true,
         };
         match (is_counted, mark) {
             (true, _) if self.eras().0.is_one_part(issued, now) => self.enter_early(now),
@@ -151,9 +151,9 @@ impl SessionLedger {
         let is_first = self.leave_mark(mark, issued);
         if is_first {
             let _ = match self.origin(issued, now) {
-                Origin::Elsewhere => false,
-                Origin::Early(cookies) => take_early(cookies) && (self.take(issued) || self.take_oldest(now)),
-                Origin::Here => self.take(issued),
+                SetBy::Elsewhere => false,
+                SetBy::Early(cookies) => take_early(cookies) && (self.take(issued) || self.take_oldest(now)),
+                SetBy::Here => self.take(issued),
             };
         }
         is_first
@@ -178,14 +178,14 @@ impl SessionLedger {
     }
 
     /// Whose a cookie is that was set at `issued`. Counting begins now if it was not begun.
-    fn origin(&self, issued: UnixSeconds, now: UnixSeconds) -> Origin<'_> {
+    fn origin(&self, issued: UnixSeconds, now: UnixSeconds) -> SetBy<'_> {
         let begun = match self.begun.load(Relaxed) {
             0 => self.begin_counting(now),
             begun => begun,
         };
         match issued.0.checked_sub(begun) {
-            None => Origin::Elsewhere,
-            Some(second) => self.early.get(second as usize).map_or(Origin::Here, Origin::Early),
+            None => SetBy::Elsewhere,
+            Some(second) => self.early.get(second as usize).map_or(SetBy::Here, SetBy::Early),
         }
     }
 
@@ -201,7 +201,7 @@ impl SessionLedger {
     }
 
     fn enter_early(&self, now: UnixSeconds) {
-        if let Origin::Early(cookies) = self.origin(now, now) {
+        if let SetBy::Early(cookies) = self.origin(now, now) {
             cookies.fetch_add(1, AcqRel);
         }
     }

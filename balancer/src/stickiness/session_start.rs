@@ -10,7 +10,7 @@ use std::{ops::Deref, sync::atomic::AtomicU64};
 
 use super::{
     mix::{halves, mix},
-    session_table::{Class, Expected, Held, SessionTable},
+    session_table::{Class, Expected, KnownSession, SessionTable},
 };
 use crate::{clock::UnixSeconds, id::TargetId};
 
@@ -32,7 +32,7 @@ pub(super) fn keep<W: Deref<Target = [AtomicU64]>>(
     class: Class,
 ) {
     let started = TargetId(u64::from(started.0));
-    table.put(start_key(key), Expected::Anything, Held { target: started, issued: now, class });
+    table.put(start_key(key), Expected::Anything, KnownSession { target: started, issued: now, class });
 }
 
 /// The session with this key has gone over to another one.
@@ -47,7 +47,7 @@ pub(super) fn find<W: Deref<Target = [AtomicU64]>>(
     renewed: UnixSeconds,
     now: UnixSeconds,
 ) -> Option<UnixSeconds> {
-    let Held { target: TargetId(started), issued: kept, .. } = table.lookup(start_key(key), now)?;
+    let KnownSession { target: TargetId(started), issued: kept, .. } = table.lookup(start_key(key), now)?;
     u32::try_from(started).ok().filter(|_| kept >= renewed).map(UnixSeconds)
 }
 

@@ -101,7 +101,7 @@ pub struct SessionTable<W> {
 
 /// What the table knows of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Held {
+pub(super) struct KnownSession {
     pub(super) target: TargetId,
     /// When it was last renewed.
     pub(super) issued: UnixSeconds,
@@ -120,7 +120,7 @@ pub(super) enum Expected {
 }
 
 impl Expected {
-    pub(super) fn admits(self, held: &Held) -> bool {
+    pub(super) fn admits(self, held: &KnownSession) -> bool {
         match self {
             Self::Anything => true,
             Self::Target(target) => held.target == target,
@@ -139,15 +139,19 @@ pub struct Occupancy {
 }
 
 /// An entry as a writer saw it.
-struct Found<'t> {
+struct SeenEntry<'t> {
     entry: Entry<'t>,
     stamp: u64,
     target: u64,
 }
 
-impl Found<'_> {
-    fn held(&self) -> Held {
-        Held { target: TargetId(self.target), issued: issued_of(self.stamp), class: class_of(self.stamp) }
+impl SeenEntry<'_> {
+    fn held(&self) -> KnownSession {
+        KnownSession {
+            target: TargetId(self.target),
+            issued: issued_of(self.stamp),
+            class: class_of(self.stamp),
+        }
     }
 
     /// Of two entries of one key the newer counts.
@@ -159,7 +163,7 @@ impl Found<'_> {
 /// What a writer finds in the bucket of a key.
 #[derive(Default)]
 struct Places<'t> {
-    mine: Option<Found<'t>>,
+    mine: Option<SeenEntry<'t>>,
     /// The entry that gives way first, with the stamp that it was seen under.
     room: Option<(Rank, u64, Entry<'t>)>,
     /// Whether another writer is at work.
@@ -168,7 +172,7 @@ struct Places<'t> {
 
 impl<'t> Places<'t> {
     /// Of several entries of the key the newest stays.
-    fn take_mine(&mut self, found: Found<'t>) {
+    fn take_mine(&mut self, found: SeenEntry<'t>) {
         match &mut self.mine {
             None => self.mine = Some(found),
             Some(kept) => {
@@ -215,14 +219,14 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
     }
 
     /// What is known of the session with this key.
-    pub(super) fn lookup(&self, key: u128, now: UnixSeconds) -> Option<Held> {
+    pub(super) fn lookup(&self, key: u128, now: UnixSeconds) -> Option<KnownSession> {
         for _ in 0..LOOKS {
             let mut changing = false;
-            let mut newest: Option<Found<'_>> = None;
+            let mut newest: Option<SeenEntry<'_>> = None;
             for entry in self.bucket(key) {
                 match entry.read(key, now) {
                     Seen::Mine { stamp, target } => {
-                        let found = Found { entry, stamp, target };
+                        let found = SeenEntry { entry, stamp, target };
                         if newest.as_ref().is_none_or(|newest| found.age() > newest.age()) {
                             newest = Some(found);
                         }
@@ -242,7 +246,7 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
     /// Binds the session with this key as `to` says, unless it is there and not as `expected`. A session that is known to
     /// be returned stays so when `to` is a new one. When many writers fight for one bucket it may give up: a session lost,
     /// or renewed by a later response.
-    pub(super) fn put(&self, key: u128, expected: Expected, to: Held) {
+    pub(super) fn put(&self, key: u128, expected: Expected, to: KnownSession) {
         for _ in 0..ATTEMPTS {
             if self.try_put(key, expected, to) {
                 return;
@@ -261,7 +265,7 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
         }
     }
 
-    fn try_put(&self, key: u128, expected: Expected, to: Held) -> bool {
+    fn try_put(&self, key: u128, expected: Expected, to: KnownSession) -> bool {
         let (now, target) = (to.issued, to.target.0);
         let Places { mine, room, changing } = self.places(key, now);
         let Some(mine) = mine else {
@@ -294,7 +298,7 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
         for entry in self.bucket(key) {
             match entry.read(key, now) {
                 Seen::Mine { stamp, target } => {
-                    places.take_mine(Found { entry, stamp, target });
+                    places.take_mine(SeenEntry { entry, stamp, target });
                     continue;
                 }
                 Seen::Changing => places.changing = true,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::TargetRuntime;
 use crate::{
-    balance::anomaly::{Round, Watch},
+    balance::anomaly::{AnomalyState, Round},
     counters::Counter,
     id::Slot,
 };
@@ -30,7 +30,7 @@ struct Figures {
 /// A target as it was at the last look, and what was concluded.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Observed {
-    pub(super) watch: Watch,
+    pub(super) watch: AnomalyState,
     last: Option<Figures>,
 }
 

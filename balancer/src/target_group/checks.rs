@@ -1,7 +1,7 @@
 //! How check results move one target between `initial`, `healthy` and `unhealthy` (ALB: health checks
 //! for target groups). Pure: knows neither time nor how a check is made.
 
-use super::{Reason, TargetState};
+use super::{HealthReason, TargetState};
 use crate::model::HealthCheck;
 
 /// What one check found.
@@ -10,7 +10,7 @@ pub enum CheckResult {
     /// The target answered with a code of the matcher, in time.
     Pass,
     /// It did not, for this reason.
-    Fail(Reason),
+    Fail(HealthReason),
 }
 
 /// Why a check was made.
@@ -27,7 +27,7 @@ pub enum CheckOrigin {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckHistory {
     state: TargetState,
-    reason: Option<Reason>,
+    reason: Option<HealthReason>,
     ever_healthy: bool,
     checked: bool,
     passes: u8,
@@ -46,7 +46,7 @@ impl CheckHistory {
     pub const fn new() -> Self {
         Self {
             state: TargetState::Initial,
-            reason: Some(Reason::InitialHealthChecking),
+            reason: Some(HealthReason::InitialHealthChecking),
             ever_healthy: false,
             checked: false,
             passes: 0,
@@ -62,7 +62,7 @@ impl CheckHistory {
 
     /// Why; none when healthy.
     #[must_use]
-    pub const fn reason(&self) -> Option<Reason> {
+    pub const fn reason(&self) -> Option<HealthReason> {
         self.reason
     }
 
@@ -100,7 +100,7 @@ impl CheckHistory {
         }
     }
 
-    fn fail(&mut self, reason: Reason, settings: &HealthCheck) {
+    fn fail(&mut self, reason: HealthReason, settings: &HealthCheck) {
         self.passes = 0;
         self.failures = self.failures.saturating_add(1);
         if self.state == TargetState::Unhealthy || self.failures >= settings.unhealthy_threshold {
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::target_group::test_support::health_check;
 
-    const FAIL: CheckResult = CheckResult::Fail(Reason::Timeout);
+    const FAIL: CheckResult = CheckResult::Fail(HealthReason::Timeout);
     const PASS: CheckResult = CheckResult::Pass;
 
     /// Thresholds: 3 passes, 2 failures.
@@ -162,12 +162,12 @@ mod tests {
         let settings = health_check(3, 2);
         let mut history = CheckHistory::new();
         assert!(history.record(FAIL, CheckOrigin::Scheduled, &settings), "checked for the first time");
-        assert_eq!(history.reason(), Some(Reason::InitialHealthChecking));
+        assert_eq!(history.reason(), Some(HealthReason::InitialHealthChecking));
         assert!(history.record(FAIL, CheckOrigin::Scheduled, &settings));
         assert!(!history.record(FAIL, CheckOrigin::Scheduled, &settings));
-        let mismatch = CheckResult::Fail(Reason::ResponseCodeMismatch(500));
+        let mismatch = CheckResult::Fail(HealthReason::ResponseCodeMismatch(500));
         assert!(history.record(mismatch, CheckOrigin::Scheduled, &settings));
-        assert_eq!(history.reason(), Some(Reason::ResponseCodeMismatch(500)));
+        assert_eq!(history.reason(), Some(HealthReason::ResponseCodeMismatch(500)));
         assert!(history.record(PASS, CheckOrigin::Scheduled, &settings));
         assert_eq!(history.reason(), None);
     }

@@ -8,12 +8,12 @@ use std::{
 };
 
 use super::{
-    CheckHistory, CheckOrigin, CheckResult, GroupRuntime, GroupView, Reason, TargetRuntime, TargetState,
-    TargetView,
+    CheckHistory, CheckOrigin, CheckResult, GroupRuntime, GroupView, HealthReason, TargetRuntime,
+    TargetState, TargetView,
     assessment::{Observed, SlotRound},
 };
 use crate::{
-    balance::anomaly::{self, Watch},
+    balance::anomaly::{self, AnomalyState},
     clock::unix_now,
     id::{Slot, TargetId},
     model::{Algorithm, Endpoint, TargetGroup},
@@ -65,7 +65,7 @@ enum Life {
 
 /// One registration.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct RegisteredTarget {
     endpoint: Endpoint,
     slot: Slot,
     id: TargetId,
@@ -76,7 +76,7 @@ pub(super) struct Target {
     observed: Observed,
 }
 
-impl Target {
+impl RegisteredTarget {
     pub(super) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
@@ -128,7 +128,7 @@ pub(super) struct Group {
     tls: Option<Arc<TargetTls>>,
     in_use: bool,
     runtime: Arc<GroupRuntime>,
-    targets: Vec<Target>,
+    targets: Vec<RegisteredTarget>,
     view: Option<Arc<GroupView>>,
     stickiness: Option<Arc<GroupStickiness>>,
 }
@@ -159,7 +159,7 @@ impl Group {
         }
     }
 
-    pub(super) fn targets(&self) -> &[Target] {
+    pub(super) fn targets(&self) -> &[RegisteredTarget] {
         &self.targets
     }
 
@@ -201,9 +201,9 @@ impl Group {
         let founder = !self.targets.iter().any(|target| self.state_of(target).0 == TargetState::Healthy);
         let fresh =
             || Life::Registered { history: CheckHistory::new(), founder, exempt: founder, slow_since: None };
-        let order_before: Vec<u64> = self.targets.iter().map(Target::registration).collect();
+        let order_before: Vec<u64> = self.targets.iter().map(RegisteredTarget::registration).collect();
         let mut changed = false;
-        let mut old: HashMap<Endpoint, Target> =
+        let mut old: HashMap<Endpoint, RegisteredTarget> =
             self.targets.drain(..).map(|target| (target.endpoint.clone(), target)).collect();
         let mut registered: HashSet<Endpoint> = HashSet::new();
         let mut targets = Vec::new();
@@ -219,7 +219,7 @@ impl Group {
                     }
                     target
                 }
-                None => Target {
+                None => RegisteredTarget {
                     id: names.issued(self.name(), &endpoint),
                     accepted: names.accepted(self.name(), &endpoint),
                     endpoint,
@@ -231,15 +231,15 @@ impl Group {
                 },
             });
         }
-        let mut gone: Vec<Target> = old.into_values().collect();
-        gone.sort_by_key(Target::registration);
+        let mut gone: Vec<RegisteredTarget> = old.into_values().collect();
+        gone.sort_by_key(RegisteredTarget::registration);
         for mut target in gone {
             let sound = matches!(self.state_of(&target).0, TargetState::Healthy | TargetState::Unavailable);
             changed |= target.drain(now, self.settings.deregistration_delay, sound);
             targets.push(target);
         }
         self.targets = targets;
-        changed |= !self.targets.iter().map(Target::registration).eq(order_before);
+        changed |= !self.targets.iter().map(RegisteredTarget::registration).eq(order_before);
         if changed {
             self.view = None;
         }
@@ -310,7 +310,7 @@ impl Group {
     /// When [`Self::expire`] has something to do next.
     pub(super) fn next_expiry(&self) -> Option<Instant> {
         let slow_start = self.settings.slow_start.unwrap_or_default();
-        let ends = |target: &Target| {
+        let ends = |target: &RegisteredTarget| {
             let slow_ends = target.slow_since().map(|since| since + slow_start);
             target.drains_until().into_iter().chain(slow_ends)
         };
@@ -341,16 +341,16 @@ impl Group {
         }
     }
 
-    pub(super) fn state(&self, target: usize) -> Option<(TargetState, Option<Reason>)> {
+    pub(super) fn state(&self, target: usize) -> Option<(TargetState, Option<HealthReason>)> {
         self.targets.get(target).map(|target| self.state_of(target))
     }
 
-    fn state_of(&self, target: &Target) -> (TargetState, Option<Reason>) {
+    fn state_of(&self, target: &RegisteredTarget) -> (TargetState, Option<HealthReason>) {
         match &target.life {
-            Life::Draining { .. } => (TargetState::Draining, Some(Reason::DeregistrationInProgress)),
-            Life::Registered { .. } if !self.in_use => (TargetState::Unused, Some(Reason::NotInUse)),
+            Life::Draining { .. } => (TargetState::Draining, Some(HealthReason::DeregistrationInProgress)),
+            Life::Registered { .. } if !self.in_use => (TargetState::Unused, Some(HealthReason::NotInUse)),
             Life::Registered { .. } if !self.settings.health_check.enabled => {
-                (TargetState::Unavailable, Some(Reason::HealthCheckDisabled))
+                (TargetState::Unavailable, Some(HealthReason::HealthCheckDisabled))
             }
             Life::Registered { history, .. } => (history.state(), history.reason()),
         }
@@ -368,8 +368,8 @@ impl Group {
                 let before = target.observed.watch.is_anomalous();
                 watched.push((target.registration, before, &mut target.observed.watch, round));
             } else {
-                changed |= target.observed.watch != Watch::default();
-                target.observed.watch = Watch::default();
+                changed |= target.observed.watch != AnomalyState::default();
+                target.observed.watch = AnomalyState::default();
             }
         }
         let mitigate =

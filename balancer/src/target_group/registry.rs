@@ -11,9 +11,9 @@ use std::{
 };
 
 use super::{
-    CheckOrigin, CheckResult, GroupView, Reason, TargetRuntime, TargetState,
+    CheckOrigin, CheckResult, GroupView, HealthReason, TargetRuntime, TargetState,
     assessment::{self, SlotRound},
-    group::{Group, Target, TargetNames, Urgency},
+    group::{Group, RegisteredTarget, TargetNames, Urgency},
 };
 use crate::{
     id::Slot,
@@ -25,7 +25,7 @@ use crate::{
 pub const ASSESSMENT: Duration = Duration::from_secs(5);
 
 /// Gives out the rows of the shared tables.
-pub trait Slots {
+pub trait SlotAllocator {
     /// Why no slot could be had.
     type Error: std::error::Error + 'static;
 
@@ -101,7 +101,7 @@ impl Registry {
     ///
     /// # Errors
     /// A slot could not be had; nothing is changed then.
-    pub fn apply<S: Slots>(
+    pub fn apply<S: SlotAllocator>(
         &mut self,
         wanted: Vec<WantedGroup>,
         names: &impl TargetNames,
@@ -145,7 +145,7 @@ impl Registry {
     ///
     /// # Errors
     /// A slot could not be had; nothing is changed then.
-    pub fn set_endpoints<S: Slots>(
+    pub fn set_endpoints<S: SlotAllocator>(
         &mut self,
         group: &str,
         endpoints: Vec<Endpoint>,
@@ -207,7 +207,7 @@ impl Registry {
 
     /// Ends slow starts that are over, and the draining of those whose delay is over: they are gone from the
     /// book, and what still runs on the registrations returned is to be cut.
-    pub fn expire<S: Slots>(&mut self, slots: &mut S, now: Instant) -> Vec<u64> {
+    pub fn expire<S: SlotAllocator>(&mut self, slots: &mut S, now: Instant) -> Vec<u64> {
         let mut cut = Vec::new();
         for group in self.groups.iter_mut().chain(&mut self.leaving) {
             group.expire(now, &mut cut);
@@ -252,7 +252,7 @@ impl Registry {
 
     /// State and reason of a registration of a group in the configuration.
     #[must_use]
-    pub fn state(&self, registration: u64) -> Option<(TargetState, Option<Reason>)> {
+    pub fn state(&self, registration: u64) -> Option<(TargetState, Option<HealthReason>)> {
         let &(group, target) = self.places.get(&registration)?;
         self.groups.get(group)?.state(target)
     }
@@ -269,10 +269,10 @@ impl Registry {
     #[must_use]
     pub fn runtime(&self, registration: u64) -> Option<&TargetRuntime> {
         let &(group, target) = self.places.get(&registration)?;
-        self.groups.get(group)?.targets().get(target).map(Target::runtime)
+        self.groups.get(group)?.targets().get(target).map(RegisteredTarget::runtime)
     }
 
-    fn claim_all<'a, S: Slots>(
+    fn claim_all<'a, S: SlotAllocator>(
         &mut self,
         endpoints: impl Iterator<Item = &'a Endpoint>,
         slots: &mut S,
@@ -331,9 +331,14 @@ impl Registry {
         }
     }
 
-    fn release_unheld<S: Slots>(&mut self, slots: &mut S) {
-        let held: HashSet<&Endpoint> =
-            self.groups.iter().chain(&self.leaving).flat_map(Group::targets).map(Target::endpoint).collect();
+    fn release_unheld<S: SlotAllocator>(&mut self, slots: &mut S) {
+        let held: HashSet<&Endpoint> = self
+            .groups
+            .iter()
+            .chain(&self.leaving)
+            .flat_map(Group::targets)
+            .map(RegisteredTarget::endpoint)
+            .collect();
         self.slots.retain(|endpoint, slot| {
             let keep = held.contains(endpoint);
             if !keep {

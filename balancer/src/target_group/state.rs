@@ -34,7 +34,7 @@ impl TargetState {
 
 /// Why a target is in its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum HealthReason {
     /// `Elb.RegistrationInProgress`
     RegistrationInProgress,
     /// `Elb.InitialHealthChecking`
@@ -55,7 +55,7 @@ pub enum Reason {
     HealthCheckDisabled,
 }
 
-impl Reason {
+impl HealthReason {
     /// ALB's code.
     #[must_use]
     pub const fn code(self) -> &'static str {

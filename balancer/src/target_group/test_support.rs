@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Slots, TargetNames, WantedGroup};
+use super::{SlotAllocator, TargetNames, WantedGroup};
 use crate::{
     id::{Slot, TargetId},
     model::{
@@ -87,7 +87,7 @@ pub(crate) struct TestSlots {
 #[error("no slot is left")]
 pub(crate) struct NoSlotLeft;
 
-impl Slots for TestSlots {
+impl SlotAllocator for TestSlots {
     type Error = NoSlotLeft;
 
     fn claim(&mut self, endpoint: &Endpoint) -> Result<Slot, NoSlotLeft> {

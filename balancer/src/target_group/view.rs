@@ -7,9 +7,9 @@ use std::{
     time::Instant,
 };
 
-use super::{GroupRuntime, Reason, TargetRuntime, TargetState};
+use super::{GroupRuntime, HealthReason, TargetRuntime, TargetState};
 use crate::{
-    balance::{SlowStart, WeightedTargets, anomaly::Watch},
+    balance::{SlowStart, WeightedTargets, anomaly::AnomalyState},
     id::{Slot, TargetId},
     model::{Algorithm, Endpoint, TargetGroup},
     stickiness::{GroupStickiness, Standing, TargetLookup},
@@ -30,7 +30,7 @@ pub struct TargetView {
     /// Its state.
     pub state: TargetState,
     /// Why; none when healthy.
-    pub reason: Option<Reason>,
+    pub reason: Option<HealthReason>,
     /// Whether a new request may go to it: it is among the group's `routable`.
     pub routable: bool,
     /// Whether it drains and keeps the sessions bound to it until its delay ends.
@@ -38,7 +38,7 @@ pub struct TargetView {
     /// Since when it is in slow start; none: it is not.
     pub slow_since: Option<Instant>,
     /// Whether it fails more than its peers, and what it gets for that.
-    pub watch: Watch,
+    pub watch: AnomalyState,
     /// Figures that outlive reloads.
     pub runtime: Arc<TargetRuntime>,
 }

@@ -27,7 +27,7 @@ use crate::{
     id::Slot,
     internal_errors,
     kernel::{Assist, Tables},
-    logs::{quiet, sink::Written},
+    logs::{quiet, sink::WrittenLines},
     model::{Action, StickinessKind, StickinessSettings},
     panics,
     snapshot::{ListenerView, Snapshot},
@@ -136,7 +136,7 @@ pub struct Inspector {
     /// What is served from.
     pub snapshot: Arc<CurrentSnapshot>,
     /// Lines that got as far as a log file.
-    pub log_files: Arc<Written>,
+    pub log_files: Arc<WrittenLines>,
     /// What is kept by slot.
     pub slots: Arc<dyn SlotFigures>,
     /// How full the table of application sessions was when somebody asked last.
@@ -160,7 +160,7 @@ impl Inspector {
             refused_reload: self.control.notes.refused_reload().as_ref().map(error_status),
             unresolved_names: unresolved_names(&self.control.notes),
             certificates: self.control.notes.certificates().into_iter().map(certificate_status).collect(),
-            log_lines_left_out: quiet::Kind::ALL
+            log_lines_left_out: quiet::LineKind::ALL
                 .into_iter()
                 .map(|kind| (kind.as_str().to_owned(), kind.left_out()))
                 .collect(),

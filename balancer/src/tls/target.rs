@@ -22,7 +22,7 @@ const NO_NAME: &str = "localhost";
 
 /// TLS to the targets of a group, made ready for handshakes. Equal ones may share connections.
 pub struct TargetTls {
-    settings: model::TargetTls,
+    settings: model::TargetTlsSettings,
     http2: bool,
     config: Arc<ClientConfig>,
 }
@@ -44,7 +44,7 @@ impl TargetTls {
     ///
     /// # Errors
     /// Authorities that cannot be used, which reading the configuration has ruled out.
-    pub fn new(settings: &model::TargetTls, version: ProtocolVersion) -> Result<Self, ServerError> {
+    pub fn new(settings: &model::TargetTlsSettings, version: ProtocolVersion) -> Result<Self, ServerError> {
         let provider = Arc::new(ring::default_provider());
         let verifier: Arc<dyn ServerCertVerifier> = match &settings.authorities {
             None => Arc::new(AnyCertificate(Arc::clone(&provider))),
@@ -146,7 +146,8 @@ mod tests {
     use super::*;
 
     fn tls(server_name: Option<&str>, version: ProtocolVersion) -> TargetTls {
-        let settings = model::TargetTls { server_name: server_name.map(str::to_owned), authorities: None };
+        let settings =
+            model::TargetTlsSettings { server_name: server_name.map(str::to_owned), authorities: None };
         TargetTls::new(&settings, version).unwrap()
     }
 

@@ -29,28 +29,28 @@ impl Cells {
 }
 
 /// A connection and where it leads.
-type Entry = (Slot, Rc<Cells>);
+type LedgerEntry = (Slot, Rc<Cells>);
 
 /// The connections.
 #[derive(Debug, Default)]
 pub(super) struct Ledgers {
-    entries: RefCell<Vec<Option<Entry>>>,
+    entries: RefCell<Vec<Option<LedgerEntry>>>,
     free: RefCell<Vec<usize>>,
     turn: Cell<usize>,
 }
 
 impl Ledgers {
     /// A connection to the target of that row begins.
-    pub(super) fn begin(this: &Rc<Self>, slot: Slot) -> Moved {
+    pub(super) fn begin(this: &Rc<Self>, slot: Slot) -> LedgerPlace {
         Self::enter(this, slot, Rc::default())
     }
 
     /// One begins that the kernel counts. What is returned has to go before the socket is closed.
-    pub(super) fn begin_counted(this: &Rc<Self>, slot: Slot, socket: RawFd) -> Moved {
+    pub(super) fn begin_counted(this: &Rc<Self>, slot: Slot, socket: RawFd) -> LedgerPlace {
         Self::enter(this, slot, Rc::new(Cells { socket: Some(socket), ..Cells::default() }))
     }
 
-    fn enter(this: &Rc<Self>, slot: Slot, cells: Rc<Cells>) -> Moved {
+    fn enter(this: &Rc<Self>, slot: Slot, cells: Rc<Cells>) -> LedgerPlace {
         let mut entries = this.entries.borrow_mut();
         let entry = Some((slot, Rc::clone(&cells)));
         let place = match this.free.borrow_mut().pop() {
@@ -64,7 +64,7 @@ impl Ledgers {
             *free = entry;
         }
         drop(entries);
-        Moved { owner: Rc::clone(this), cells, place }
+        LedgerPlace { owner: Rc::clone(this), cells, place }
     }
 
     /// Hands to `count` what has moved since it was last asked for: row, bytes received and sent.
@@ -93,13 +93,13 @@ impl Ledgers {
 
 /// What has moved on a connection; it is looked at until this is dropped.
 #[derive(Debug)]
-pub(super) struct Moved {
+pub(super) struct LedgerPlace {
     owner: Rc<Ledgers>,
     cells: Rc<Cells>,
     place: usize,
 }
 
-impl Moved {
+impl LedgerPlace {
     #[inline]
     pub(super) fn add_received(&self, bytes: u64) {
         self.cells.received.set(self.cells.received.get() + bytes);
@@ -116,7 +116,7 @@ impl Moved {
     }
 }
 
-impl Drop for Moved {
+impl Drop for LedgerPlace {
     fn drop(&mut self) {
         if let Some(entry) = self.owner.entries.borrow_mut().get_mut(self.place) {
             *entry = None;

@@ -33,14 +33,14 @@ pub enum Place {
 }
 
 #[derive(Debug)]
-struct Shelf {
+struct TargetConnections {
     destination: Destination,
     connections: Vec<Rc<Shared>>,
     opening: Option<Rc<Opening>>,
     room: Rc<Room>,
 }
 
-impl Shelf {
+impl TargetConnections {
     fn new(destination: &Destination) -> Self {
         Self { destination: destination.clone(), connections: Vec::new(), opening: None, room: Rc::default() }
     }
@@ -60,16 +60,17 @@ impl Shelf {
 /// The connections.
 #[derive(Debug, Default)]
 pub struct Multiplexed {
-    shelves: HashMap<Slot, Shelf>,
+    shelves: HashMap<Slot, TargetConnections>,
     opened: u64,
 }
 
 impl Multiplexed {
-    fn shelf(&mut self, destination: &Destination) -> &mut Shelf {
-        let shelf = self.shelves.entry(destination.slot).or_insert_with(|| Shelf::new(destination));
+    fn shelf(&mut self, destination: &Destination) -> &mut TargetConnections {
+        let shelf =
+            self.shelves.entry(destination.slot).or_insert_with(|| TargetConnections::new(destination));
         if !shelf.destination.does_for(destination) {
             // Who waits there for room has to look here.
-            let before = std::mem::replace(shelf, Shelf::new(destination));
+            let before = std::mem::replace(shelf, TargetConnections::new(destination));
             before.room.tell(usize::MAX);
         }
         shelf

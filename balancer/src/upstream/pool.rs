@@ -15,7 +15,7 @@ struct Idle {
 }
 
 #[derive(Debug)]
-struct Shelf {
+struct IdleConnections {
     destination: Destination,
     idle: Vec<Idle>,
 }
@@ -23,7 +23,7 @@ struct Shelf {
 /// The idle connections.
 #[derive(Debug, Default)]
 pub struct Pool {
-    shelves: Vec<Option<Shelf>>,
+    shelves: Vec<Option<IdleConnections>>,
     /// Of each slot, whether its connections may be kept.
     wanted: Vec<bool>,
 }
@@ -55,7 +55,7 @@ impl Pool {
             self.shelves.resize_with(place + 1, || None);
         }
         let Some(entry) = self.shelves.get_mut(place) else { return };
-        let empty = || Shelf { destination: destination.clone(), idle: Vec::new() };
+        let empty = || IdleConnections { destination: destination.clone(), idle: Vec::new() };
         let shelf = entry.get_or_insert_with(empty);
         if !shelf.destination.does_for(destination) {
             *shelf = empty();

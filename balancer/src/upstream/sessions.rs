@@ -46,7 +46,7 @@ mod tests {
     use crate::model::{self, Endpoint, ProtocolVersion};
 
     fn destination(port: u16, name: Option<&str>) -> Destination {
-        let settings = model::TargetTls { server_name: name.map(str::to_owned), authorities: None };
+        let settings = model::TargetTlsSettings { server_name: name.map(str::to_owned), authorities: None };
         let tls = TargetTls::new(&settings, ProtocolVersion::Http1).unwrap();
         Destination {
             slot: Slot(3),

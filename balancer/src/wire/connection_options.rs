@@ -60,12 +60,16 @@ impl Nominated {
     /// The fields are put into order, and each member is looked for in a few steps.
     #[cold]
     fn among_many(fields: &Fields<'_>) -> Self {
-        let mut ordered: Vec<(Key<'_>, usize)> =
-            fields.lines().iter().enumerate().map(|(place, field)| (Key::of(field.name), place)).collect();
+        let mut ordered: Vec<(NameKey<'_>, usize)> = fields
+            .lines()
+            .iter()
+            .enumerate()
+            .map(|(place, field)| (NameKey::of(field.name), place))
+            .collect();
         ordered.sort_unstable();
         let mut nominated = Self::default();
         for name in names(fields) {
-            let wanted = Key::of(name);
+            let wanted = NameKey::of(name);
             let first = ordered.partition_point(|(key, _)| *key < wanted);
             let alike = ordered.part(first..).iter().take_while(|(key, _)| *key == wanted);
             for (_, place) in alike {
@@ -92,12 +96,12 @@ fn names<'a>(fields: &Fields<'a>) -> impl Iterator<Item = &'a [u8]> {
 
 /// A name without regard to case: by length and its first bytes as one number, and only then by the rest.
 #[derive(Clone, Copy, Debug)]
-struct Key<'a> {
+struct NameKey<'a> {
     front: (usize, u64),
     name: &'a [u8],
 }
 
-impl<'a> Key<'a> {
+impl<'a> NameKey<'a> {
     fn of(name: &'a [u8]) -> Self {
         let front =
             name.iter().take(8).fold(0, |front, byte| (front << 8) | u64::from(byte.to_ascii_lowercase()));
@@ -109,25 +113,25 @@ impl<'a> Key<'a> {
     }
 }
 
-impl Ord for Key<'_> {
+impl Ord for NameKey<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.front.cmp(&other.front).then_with(|| self.rest().cmp(other.rest()))
     }
 }
 
-impl PartialOrd for Key<'_> {
+impl PartialOrd for NameKey<'_> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Key<'_> {
+impl PartialEq for NameKey<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Key<'_> {}
+impl Eq for NameKey<'_> {}
 
 #[cfg(test)]
 mod tests {

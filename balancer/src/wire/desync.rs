@@ -7,7 +7,7 @@ mod analysis;
 mod raw;
 mod similar;
 
-use self::analysis::{Parts, Verdict, analyse};
+use self::analysis::{RequestLine, Verdict, analyse};
 use super::{
     fields::Kind,
     head::{Framing, Request},
@@ -113,7 +113,7 @@ pub fn of_request(request: &Request<'_>) -> Option<Reason> {
         return None;
     }
     let version: &[u8] = if request.version == Version::Http10 { b"HTTP/1.0" } else { b"HTTP/1.1" };
-    let parts = Parts { method: request.method, target: request.target, version };
+    let parts = RequestLine { method: request.method, target: request.target, version };
     let fields = request.fields.lines().iter().map(|field| (field.name, field.value));
     let mut verdict = analyse(&parts, fields);
     if chunked {

@@ -9,8 +9,8 @@ mod table;
 
 pub use self::field::Unreadable;
 use self::{
-    field::{Name, Text},
-    table::{Entry, Table},
+    field::{Name, StringLiteral},
+    table::{DynamicTable, TableField},
 };
 
 use crate::internal_errors::Part as _;
@@ -42,8 +42,8 @@ const MALFORMED: &[u8] = b"\x00\x02te\x01x";
 
 /// The blocks of one direction of a connection.
 #[derive(Debug, Default)]
-pub struct Blocks {
-    table: Table,
+pub struct HeaderBlocks {
+    table: DynamicTable,
 }
 
 /// What is written in the place of a block, from the first field on that the engine is not to get.
@@ -68,7 +68,7 @@ impl Rewriting<'_> {
     }
 }
 
-impl Blocks {
+impl HeaderBlocks {
     /// Looks at the next block.
     ///
     /// # Errors
@@ -117,7 +117,7 @@ impl Blocks {
         section: Section,
         rewriting: &mut Rewriting<'_>,
         looked: &mut Looked,
-    ) -> Result<Option<Entry>, Unreadable> {
+    ) -> Result<Option<TableField>, Unreadable> {
         let block = rewriting.block;
         let start = block.len() - rest.len();
         let mode = rest.first().copied().unwrap_or_default() & 0xf0;
@@ -125,7 +125,7 @@ impl Blocks {
         let index = field::integer(rest, if enters { 6 } else { 4 })?;
         let (name, name_length) = match index {
             0 => {
-                let text = Text::read(rest)?;
+                let text = StringLiteral::read(rest)?;
                 let name = Name::of(&text)?;
                 (name, if enters || name == Name::Bad { text.length()? } else { 0 })
             }
@@ -135,11 +135,11 @@ impl Blocks {
             }
         };
         let value_start = block.len() - rest.len();
-        let value = Text::read(rest)?;
+        let value = StringLiteral::read(rest)?;
         let is_sound = name.suits(&value)?;
         let value_length = if enters || !is_sound { value.length()? } else { 0 };
         let path = if name == Name::Path && is_sound { value.odd_path()? } else { None };
-        let mut entry = Entry {
+        let mut entry = TableField {
             name,
             name_length,
             value_length,
@@ -174,7 +174,7 @@ impl Blocks {
     }
 }
 
-fn note(looked: &mut Looked, entry: &Entry, section: Section) {
+fn note(looked: &mut Looked, entry: &TableField, section: Section) {
     if section == Section::Request && entry.path.is_some() {
         looked.path.clone_from(&entry.path);
     }

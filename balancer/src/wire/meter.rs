@@ -144,7 +144,7 @@ impl Meter {
 
 /// Where in the stream of frames reading is.
 #[derive(Debug, Default)]
-struct Place {
+struct FramePosition {
     head: [u8; FRAME_HEAD],
     have: usize,
     payload: usize,
@@ -152,7 +152,7 @@ struct Place {
     opened: bool,
 }
 
-impl Place {
+impl FramePosition {
     /// Walks over `bytes` and charges for the frames that begin in it.
     fn walk(&mut self, mut bytes: &[u8], meter: &Meter) {
         while let Some(first) = bytes.first() {
@@ -200,7 +200,7 @@ impl Place {
 pub struct Metered<S> {
     stream: S,
     before: Buffer,
-    place: Place,
+    place: FramePosition,
     meter: Rc<Meter>,
 }
 
@@ -208,7 +208,7 @@ impl<S> Metered<S> {
     /// `before` is what was already read of `stream`.
     #[must_use]
     pub fn new(stream: S, before: Buffer, now_millis: u64) -> Self {
-        Self { stream, before, place: Place::default(), meter: Rc::new(Meter::new(now_millis)) }
+        Self { stream, before, place: FramePosition::default(), meter: Rc::new(Meter::new(now_millis)) }
     }
 
     /// The account.
@@ -305,7 +305,7 @@ mod tests {
 
     fn spent(frames: &[Vec<u8>], piece: usize) -> u64 {
         let meter = Meter::new(0);
-        let mut place = Place::default();
+        let mut place = FramePosition::default();
         let bytes = [PREFACE.to_vec(), frames.concat()].concat();
         for part in bytes.chunks(piece) {
             place.walk(part, &meter);
@@ -356,7 +356,7 @@ mod tests {
             (6, 0, Some(Fault::NoSettings)),
         ] {
             let meter = Meter::new(0);
-            let mut place = Place::default();
+            let mut place = FramePosition::default();
             place.walk(PREFACE, &meter);
             for part in [frame(kind, flags, 8), frame(6, 0, 8)].concat().chunks(5) {
                 place.walk(part, &meter);

@@ -14,7 +14,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    hpack::{Blocks, Section},
+    hpack::{HeaderBlocks, Section},
     meter::PREFACE,
 };
 use crate::internal_errors::Part as _;
@@ -129,7 +129,7 @@ enum Front {
 
 #[derive(Debug)]
 struct Screen {
-    blocks: Blocks,
+    blocks: HeaderBlocks,
     side: Side,
     /// Bytes of the preface that are still to come.
     preface: usize,
@@ -290,7 +290,7 @@ pub struct Screened<S> {
 
 impl<S> Screened<S> {
     fn new(stream: S, side: Side, preface: usize) -> Self {
-        let screen = Screen { blocks: Blocks::default(), side, preface, left: 0, is_over: false };
+        let screen = Screen { blocks: HeaderBlocks::default(), side, preface, left: 0, is_over: false };
         Self { stream, screen, held: Vec::new(), out: Vec::new(), handed: 0 }
     }
 

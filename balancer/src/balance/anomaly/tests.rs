@@ -6,7 +6,7 @@ use crate::balance::{Random, WeightedTargets};
 /// A group under traffic that `weighted_random` spreads by the weights that the detector gives.
 struct Fleet {
     random: Random,
-    watches: Vec<Watch>,
+    watches: Vec<AnomalyState>,
     /// Part of the requests that each target fails.
     failing: Vec<f64>,
     mitigate: bool,
@@ -21,7 +21,7 @@ impl Fleet {
     fn new(seed: u64, failing: &[f64]) -> Self {
         Self {
             random: Random::new(seed),
-            watches: vec![Watch::default(); failing.len()],
+            watches: vec![AnomalyState::default(); failing.len()],
             failing: failing.to_vec(),
             mitigate: true,
         }
@@ -29,7 +29,7 @@ impl Fleet {
 
     /// Five seconds with `requests` requests; gives back how many each target got.
     fn round(&mut self, requests: usize) -> Vec<u64> {
-        let weights = WeightedTargets::new((0_u32..).zip(self.watches.iter().map(Watch::weight)));
+        let weights = WeightedTargets::new((0_u32..).zip(self.watches.iter().map(AnomalyState::weight)));
         let mut rounds = vec![Round::default(); self.watches.len()];
         for _ in 0..requests {
             let target = weights.pick(self.random.draw(), &[]).unwrap();
@@ -232,7 +232,7 @@ fn a_handful_of_requests_condemns_nobody() {
 
 #[test]
 fn resets_and_retransmissions_count_where_they_are_many() {
-    let mut watches = [Watch::default(); 4];
+    let mut watches = [AnomalyState::default(); 4];
     let mut rounds = |trouble: [u64; 4]| {
         let mut targets: Vec<_> = watches
             .iter_mut()
@@ -250,7 +250,7 @@ fn resets_and_retransmissions_count_where_they_are_many() {
 
 #[test]
 fn a_change_is_told_once() {
-    let mut watches = [Watch::default(); 3];
+    let mut watches = [AnomalyState::default(); 3];
     let mut round = |errors: u64| {
         let mut targets: Vec<_> = watches
             .iter_mut()

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path};
 
 /// Names and addresses that configuration and text are made of.
 #[derive(Debug)]
-pub(super) struct Plan<'a> {
+pub(super) struct DemoPlan<'a> {
     /// Name of the instance.
     pub(super) instance: &'a str,
     /// Folder for everything that the demo writes.
@@ -19,7 +19,7 @@ pub(super) struct Plan<'a> {
     pub(super) program: &'a str,
 }
 
-impl Plan<'_> {
+impl DemoPlan<'_> {
     /// The runtime folder, as the configuration names it.
     pub(super) fn runtime_dir(&self) -> std::path::PathBuf {
         self.folder.join("run")
@@ -139,8 +139,8 @@ mod tests {
     use super::*;
     use crate::{config, model::StickinessKind};
 
-    fn plan<'a>(folder: &'a Path, targets: &'a [(&'static str, SocketAddr)]) -> Plan<'a> {
-        Plan {
+    fn plan<'a>(folder: &'a Path, targets: &'a [(&'static str, SocketAddr)]) -> DemoPlan<'a> {
+        DemoPlan {
             instance: "demo-1",
             folder,
             listener: "127.0.0.1:8080".parse().unwrap(),

@@ -8,7 +8,7 @@ pub(in super::super) const HUGE: f64 = 1e300;
 
 /// One fault of syntax.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct SyntaxFault {
     pub(super) at: usize,
     pub(super) message: String,
     /// Where reading goes on; nothing for the next line that looks like the first of a block.
@@ -16,20 +16,20 @@ pub(super) struct Fault {
 }
 
 /// What the parser noticed at `noticed`, in text from `start` on, and called `said`.
-pub(super) fn fault(text: &str, start: usize, noticed: usize, said: &str) -> Fault {
+pub(super) fn fault(text: &str, start: usize, noticed: usize, said: &str) -> SyntaxFault {
     // The parser goes back to the beginning of what it cannot make sense of, which may stand further down the line.
     let line_end =
         text.get(noticed..).and_then(|rest| rest.find('\n')).map_or(text.len(), |end| noticed + end);
     let at_end = text.get(noticed..).is_none_or(|rest| rest.trim().len() <= 1);
     let found = if at_end { scan(text, start) } else { scan_up_to(text, start, line_end) };
     if let Some(Oddity { at, message }) = found.oddity.filter(|oddity| oddity.at <= line_end) {
-        return Fault { at, message, resume: None };
+        return SyntaxFault { at, message, resume: None };
     }
     if let Some((Oddity { at, message }, resume)) = found.unclosed.filter(|_| at_end) {
-        return Fault { at, message, resume };
+        return SyntaxFault { at, message, resume };
     }
     let message = in_words(text, noticed, said).unwrap_or_else(|| format!("syntax error: {said}"));
-    Fault { at: noticed, message, resume: None }
+    SyntaxFault { at: noticed, message, resume: None }
 }
 
 /// What people write most often in the place of what is meant.

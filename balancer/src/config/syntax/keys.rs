@@ -12,13 +12,13 @@ const COST_OF_A_REPORT: usize = 32;
 const MAX_WORK: usize = 4 * 1024 * 1024;
 
 /// Text whose keys are renamed as the parser finds them given twice.
-pub(super) struct Text {
+pub(super) struct TextToRename {
     text: String,
     renamed: usize,
     work: usize,
 }
 
-impl Text {
+impl TextToRename {
     pub(super) fn new(text: &str) -> Self {
         Self { text: text.to_owned(), renamed: 0, work: 0 }
     }

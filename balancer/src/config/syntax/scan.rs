@@ -15,7 +15,7 @@ pub(super) struct Oddity {
 
 /// What a look came to. Places are byte offsets of the text.
 #[derive(Debug, Default)]
-pub(super) struct Scan {
+pub(super) struct Scanned {
     /// The first thing that is wrong by itself.
     pub(super) oddity: Option<Oddity>,
     /// What is still open at the end, and where text begins that is likely not meant to be in it.
@@ -27,12 +27,12 @@ pub(super) struct Scan {
 }
 
 /// Looks at `text` from `start` on, where a line begins and nothing is open.
-pub(super) fn scan(text: &str, start: usize) -> Scan {
+pub(super) fn scan(text: &str, start: usize) -> Scanned {
     scan_up_to(text, start, text.len())
 }
 
 /// The same for who asks for an oddity up to `last` alone: ends where none of them can be found any more.
-pub(super) fn scan_up_to(text: &str, start: usize, last: usize) -> Scan {
+pub(super) fn scan_up_to(text: &str, start: usize, last: usize) -> Scanned {
     let mut scanner = Scanner {
         text,
         at: start,
@@ -40,7 +40,7 @@ pub(super) fn scan_up_to(text: &str, start: usize, last: usize) -> Scan {
         stack: Vec::new(),
         suspect: None,
         inside: None,
-        found: Scan::default(),
+        found: Scanned::default(),
     };
     while scanner.at < text.len() && (scanner.at <= last || scanner.may_find_more()) {
         scanner.step();
@@ -49,7 +49,7 @@ pub(super) fn scan_up_to(text: &str, start: usize, last: usize) -> Scan {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum TokenKind {
     Brace,
     Bracket,
     Parenthesis,
@@ -61,8 +61,8 @@ enum Kind {
 
 /// What is open.
 #[derive(Clone, Copy)]
-struct Open {
-    kind: Kind,
+struct OpenBracket {
+    kind: TokenKind,
     /// Where its sign stands.
     at: usize,
     /// How far its line is indented.
@@ -78,12 +78,12 @@ struct Scanner<'a> {
     at: usize,
     /// How far the line is indented.
     indent: usize,
-    stack: Vec<Open>,
+    stack: Vec<OpenBracket>,
     /// A block whose brace stands where that of a block around it would.
-    suspect: Option<Open>,
+    suspect: Option<OpenBracket>,
     /// Where the first line within a block begins that looks like one at the top, and what was open there.
-    inside: Option<(usize, Open)>,
-    found: Scan,
+    inside: Option<(usize, OpenBracket)>,
+    found: Scanned,
 }
 
 impl Scanner<'_> {
@@ -111,7 +111,7 @@ impl Scanner<'_> {
     }
 
     fn step(&mut self) {
-        if self.stack.last().is_some_and(|open| open.kind == Kind::Text) {
+        if self.stack.last().is_some_and(|open| open.kind == TokenKind::Text) {
             self.step_in_text();
         } else {
             self.step_in_code();
@@ -135,7 +135,7 @@ impl Scanner<'_> {
             [b'\\', b'\n', ..] => 1,
             [b'$', b'$', b'{', ..] | [b'%', b'%', b'{', ..] => 3,
             [b'$' | b'%', b'{', ..] => {
-                self.push(Kind::Template);
+                self.push(TokenKind::Template);
                 2
             }
             [b'\\', ..] => 1 + char_len(rest.get(1..).unwrap_or_default()),
@@ -146,17 +146,17 @@ impl Scanner<'_> {
 
     /// A text that its line does not close is taken to end there, with all texts around it.
     fn end_text_at_line_end(&mut self) {
-        let is_text = |open: &Open| matches!(open.kind, Kind::Text | Kind::Template);
+        let is_text = |open: &OpenBracket| matches!(open.kind, TokenKind::Text | TokenKind::Template);
         let inner = self.stack.iter().rposition(|open| !is_text(open)).map_or(0, |place| place + 1);
         let outer = self.stack.get(inner).copied();
-        let template = self.stack.iter().skip(inner).find(|open| open.kind == Kind::Template).copied();
+        let template = self.stack.iter().skip(inner).find(|open| open.kind == TokenKind::Template).copied();
         self.stack.truncate(inner);
-        if let Some(Open { at, .. }) = template {
+        if let Some(OpenBracket { at, .. }) = template {
             self.note(at, |scanner| {
                 let sign = scanner.text.get(at..at + 2).unwrap_or_default();
                 format!("the `{sign}` that begins here is not closed in its line; a `}}` is missing")
             });
-        } else if let Some(Open { at, .. }) = outer {
+        } else if let Some(OpenBracket { at, .. }) = outer {
             self.note(at, |scanner| {
                 let line = scanner.text.get(at..scanner.at).unwrap_or_default();
                 match line.chars().find(|letter| is_foreign_quote(*letter) && *letter != '\'') {
@@ -193,13 +193,13 @@ impl Scanner<'_> {
                 }
             },
             [b'<', b'<', ..] => self.heredoc(),
-            [b'"', ..] => self.open(Kind::Text),
-            [b'{', ..] => self.open(Kind::Brace),
-            [b'[', ..] => self.open(Kind::Bracket),
-            [b'(', ..] => self.open(Kind::Parenthesis),
-            [b'}', ..] => self.close(Kind::Brace),
-            [b']', ..] => self.close(Kind::Bracket),
-            [b')', ..] => self.close(Kind::Parenthesis),
+            [b'"', ..] => self.open(TokenKind::Text),
+            [b'{', ..] => self.open(TokenKind::Brace),
+            [b'[', ..] => self.open(TokenKind::Bracket),
+            [b'(', ..] => self.open(TokenKind::Parenthesis),
+            [b'}', ..] => self.close(TokenKind::Brace),
+            [b']', ..] => self.close(TokenKind::Bracket),
+            [b')', ..] => self.close(TokenKind::Parenthesis),
             [b'0'..=b'9', ..] => self.number(),
             [b' ' | b'\t', ..] => indent(rest),
             [b'\n' | b'\r' | b'=' | b',' | b'.', ..] => 1,
@@ -295,32 +295,32 @@ impl Scanner<'_> {
         length.max(1)
     }
 
-    fn push(&mut self, kind: Kind) {
-        self.stack.push(Open { kind, at: self.at, indent: self.indent });
+    fn push(&mut self, kind: TokenKind) {
+        self.stack.push(OpenBracket { kind, at: self.at, indent: self.indent });
     }
 
-    fn open(&mut self, kind: Kind) -> usize {
+    fn open(&mut self, kind: TokenKind) -> usize {
         self.push(kind);
         1
     }
 
     /// Closes what is open. Brackets that a brace closes have lost their own.
-    fn close(&mut self, kind: Kind) -> usize {
+    fn close(&mut self, kind: TokenKind) -> usize {
         let sign = self.rest().get(..1).unwrap_or_default().to_owned();
         while let Some(open) = self.stack.last().copied() {
             match (open.kind, kind) {
-                (Kind::Template, Kind::Brace) => {
+                (TokenKind::Template, TokenKind::Brace) => {
                     self.stack.pop();
                     return 1;
                 }
                 (opened, closed) if opened == closed => {
                     self.stack.pop();
-                    if kind == Kind::Brace {
+                    if kind == TokenKind::Brace {
                         self.suspect_by_column(open);
                     }
                     return 1;
                 }
-                (Kind::Bracket | Kind::Parenthesis, Kind::Brace) => {
+                (TokenKind::Bracket | TokenKind::Parenthesis, TokenKind::Brace) => {
                     self.stack.pop();
                     self.note(open.at, |scanner| {
                         let place = format!("before the `}}` in line {}", scanner.line(scanner.at));
@@ -337,7 +337,7 @@ impl Scanner<'_> {
     }
 
     /// A brace at the beginning of its line, beneath the line of another block than the one that it closes.
-    fn suspect_by_column(&mut self, closed: Open) {
+    fn suspect_by_column(&mut self, closed: OpenBracket) {
         let is_first = self
             .text
             .get(..self.at)
@@ -345,7 +345,7 @@ impl Scanner<'_> {
         if !is_first || self.indent == closed.indent {
             return;
         }
-        let is_beneath = |open: &Open| open.kind == Kind::Brace && open.indent == self.indent;
+        let is_beneath = |open: &OpenBracket| open.kind == TokenKind::Brace && open.indent == self.indent;
         if self.stack.iter().rev().take(MAX_DEPTH).any(is_beneath) {
             self.suspect.get_or_insert(closed);
         }
@@ -361,19 +361,19 @@ impl Scanner<'_> {
     }
 
     /// `… in line 3 is not closed; a … is missing` and where.
-    fn not_closed(&self, open: Open, place: &str) -> String {
+    fn not_closed(&self, open: OpenBracket, place: &str) -> String {
         let line = self.text.get(self.line_start(open.at)..open.at).unwrap_or_default();
         let before = line.rsplit(['{', '[', '(']).next().unwrap_or_default().trim();
         let before: String = before.chars().take(60).collect();
         let number = self.line(open.at);
         match open.kind {
-            Kind::Brace if !before.is_empty() && !before.contains('=') => {
+            TokenKind::Brace if !before.is_empty() && !before.contains('=') => {
                 format!("the block `{before}` in line {number} is not closed; a `}}` is missing {place}")
             }
             kind => {
                 let (sign, other) = match kind {
-                    Kind::Bracket => ('[', ']'),
-                    Kind::Parenthesis => ('(', ')'),
+                    TokenKind::Bracket => ('[', ']'),
+                    TokenKind::Parenthesis => ('(', ')'),
                     _ => ('{', '}'),
                 };
                 let of = if before.is_empty() { String::new() } else { format!(" after `{before}`") };
@@ -382,8 +382,8 @@ impl Scanner<'_> {
         }
     }
 
-    fn finish(mut self) -> Scan {
-        if self.stack.last().is_some_and(|open| open.kind == Kind::Text) {
+    fn finish(mut self) -> Scanned {
+        if self.stack.last().is_some_and(|open| open.kind == TokenKind::Text) {
             self.end_text_at_line_end();
         }
         if let Some(top) = self.stack.last().copied() {
@@ -393,7 +393,7 @@ impl Scanner<'_> {
             };
             // A block is at fault where it begins, all else where its sign stands.
             let at = match open.kind {
-                Kind::Brace => self.line_start(open.at) + open.indent,
+                TokenKind::Brace => self.line_start(open.at) + open.indent,
                 _ => open.at,
             };
             let message = self.not_closed(open, &place);

@@ -33,21 +33,21 @@ fn overlap(one: &TextPattern, other: &TextPattern) -> bool {
 
 /// A piece of a wildcard pattern.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Piece {
+enum HostPiece {
     Run,
     Any,
     Byte(u8),
 }
 
-fn pieces(pattern: &str) -> Vec<Piece> {
+fn pieces(pattern: &str) -> Vec<HostPiece> {
     let mut pieces = Vec::new();
     let mut bytes = pattern.bytes();
     while let Some(byte) = bytes.next() {
         pieces.push(match byte {
-            b'*' => Piece::Run,
-            b'?' => Piece::Any,
-            b'\\' => Piece::Byte(bytes.next().unwrap_or(b'\\')),
-            byte => Piece::Byte(byte.to_ascii_lowercase()),
+            b'*' => HostPiece::Run,
+            b'?' => HostPiece::Any,
+            b'\\' => HostPiece::Byte(bytes.next().unwrap_or(b'\\')),
+            byte => HostPiece::Byte(byte.to_ascii_lowercase()),
         });
     }
     pieces
@@ -56,8 +56,8 @@ fn pieces(pattern: &str) -> Vec<Piece> {
 /// The one text that a pattern is like, in lower case; none: there are several.
 fn literal(pattern: &str) -> Option<String> {
     let text = pieces(pattern).into_iter().map(|piece| match piece {
-        Piece::Byte(byte) => Some(char::from(byte)),
-        Piece::Run | Piece::Any => None,
+        HostPiece::Byte(byte) => Some(char::from(byte)),
+        HostPiece::Run | HostPiece::Any => None,
     });
     text.collect()
 }
@@ -77,11 +77,11 @@ fn wildcards_overlap(one: &str, other: &str) -> bool {
             let both = below.get(beside + 1).copied().unwrap_or(false);
             let meets = match (first, second) {
                 (None, None) => true,
-                (Some(Piece::Run), _) | (_, Some(Piece::Run)) => {
-                    (first == Some(&Piece::Run) && (down || (second.is_some() && right)))
-                        || (second == Some(&Piece::Run) && (right || (first.is_some() && down)))
+                (Some(HostPiece::Run), _) | (_, Some(HostPiece::Run)) => {
+                    (first == Some(&HostPiece::Run) && (down || (second.is_some() && right)))
+                        || (second == Some(&HostPiece::Run) && (right || (first.is_some() && down)))
                 }
-                (Some(Piece::Byte(one)), Some(Piece::Byte(other))) => one == other && both,
+                (Some(HostPiece::Byte(one)), Some(HostPiece::Byte(other))) => one == other && both,
                 (Some(_), Some(_)) => both,
                 _ => false,
             };
@@ -134,14 +134,16 @@ mod tests {
         assert!(may_meet(&regex("a"), &[]) && may_meet(&[], &[]));
     }
 
-    fn is_like(pattern: &[Piece], text: &[u8]) -> bool {
+    fn is_like(pattern: &[HostPiece], text: &[u8]) -> bool {
         match (pattern.split_first(), text.split_first()) {
             (None, None) => true,
-            (Some((Piece::Run, rest)), _) => {
+            (Some((HostPiece::Run, rest)), _) => {
                 is_like(rest, text) || (!text.is_empty() && is_like(pattern, &text[1..]))
             }
-            (Some((Piece::Any, rest)), Some((_, text))) => is_like(rest, text),
-            (Some((Piece::Byte(wanted), rest)), Some((byte, text))) => wanted == byte && is_like(rest, text),
+            (Some((HostPiece::Any, rest)), Some((_, text))) => is_like(rest, text),
+            (Some((HostPiece::Byte(wanted), rest)), Some((byte, text))) => {
+                wanted == byte && is_like(rest, text)
+            }
             _ => false,
         }
     }

@@ -10,7 +10,7 @@ use crate::model::{
 
 /// Whose a cookie is: two that set the same do no harm when this is the same.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Owner {
+enum CookieOwner {
     /// A target group, by its index.
     Group(usize),
     /// All groups with application cookies: one map is for them all.
@@ -22,7 +22,7 @@ enum Owner {
 /// A cookie that an action may set.
 struct Cookie<'c> {
     name: String,
-    owner: Owner,
+    owner: CookieOwner,
     attributes: &'c CookieAttributes,
 }
 
@@ -37,7 +37,7 @@ struct Use<'c> {
 /// Those who set a cookie and get into each other's way.
 #[derive(Default)]
 struct Clash {
-    owners: BTreeMap<Owner, String>,
+    owners: BTreeMap<CookieOwner, String>,
     listeners: BTreeSet<String>,
 }
 
@@ -55,7 +55,7 @@ pub(super) fn warn(configuration: &Configuration, warnings: &mut Vec<String>) {
                     clash.owners.contains_key(&cookie.owner) && clash.owners.contains_key(&earlier.owner)
                 });
                 let is_drawn_once =
-                    matches!((&cookie.owner, &earlier.owner), (Owner::Group(_), Owner::Group(_)))
+                    matches!((&cookie.owner, &earlier.owner), (CookieOwner::Group(_), CookieOwner::Group(_)))
                         && draw_alike(one, other);
                 if is_known || is_drawn_once || !share_clients(other, one) {
                     continue;
@@ -92,7 +92,7 @@ fn told(name: &str, clash: &Clash) -> String {
 /// Whether both go by one and the same draw, which keeps a client from the other groups of either.
 fn draw_alike(one: &Use<'_>, other: &Use<'_>) -> bool {
     one.cookies.iter().any(|cookie| {
-        matches!(cookie.owner, Owner::Draw(_))
+        matches!(cookie.owner, CookieOwner::Draw(_))
             && other.cookies.iter().any(|other| other.name == cookie.name && other.owner == cookie.owner)
     })
 }
@@ -125,7 +125,7 @@ fn uses(configuration: &Configuration) -> Vec<Use<'_>> {
 fn cookies<'c>(configuration: &'c Configuration, action: &'c Action) -> Vec<Cookie<'c>> {
     let mut cookies = Vec::new();
     let Action::Forward(forward) = action else { return cookies };
-    let mut add = |attributes: &'c CookieAttributes, endings: &[&str], owner: &Owner| {
+    let mut add = |attributes: &'c CookieAttributes, endings: &[&str], owner: &CookieOwner| {
         cookies.extend(endings.iter().map(|ending| Cookie {
             name: format!("{}{ending}", attributes.prefix),
             owner: owner.clone(),
@@ -137,17 +137,17 @@ fn cookies<'c>(configuration: &'c Configuration, action: &'c Action) -> Vec<Cook
         match sticky.map(|sticky| (&sticky.kind, &sticky.attributes)) {
             None => {}
             Some((StickinessKind::LoadBalancerCookie, attributes)) => {
-                add(attributes, &["", "CORS"], &Owner::Group(index));
+                add(attributes, &["", "CORS"], &CookieOwner::Group(index));
             }
             Some((StickinessKind::ApplicationCookie { .. }, attributes)) => {
-                add(attributes, &["APP-0", "APP-1", "APP-2", "APP-3"], &Owner::Map);
+                add(attributes, &["APP-0", "APP-1", "APP-2", "APP-3"], &CookieOwner::Map);
             }
         }
     }
     if let Some(stickiness) = &forward.stickiness {
         let mut groups: Vec<usize> = action.groups().collect();
         groups.sort_unstable();
-        add(&stickiness.attributes, &["TG", "TGCORS"], &Owner::Draw(groups));
+        add(&stickiness.attributes, &["TG", "TGCORS"], &CookieOwner::Draw(groups));
     }
     cookies
 }
@@ -158,9 +158,9 @@ fn described(configuration: &Configuration, cookie: &Cookie<'_>) -> String {
     };
     let place = &cookie.attributes.place.0;
     match &cookie.owner {
-        Owner::Group(index) => format!("target group {} ({place})", name(index)),
-        Owner::Map => format!("target groups with application cookies ({place})"),
-        Owner::Draw(groups) => {
+        CookieOwner::Group(index) => format!("target group {} ({place})", name(index)),
+        CookieOwner::Map => format!("target groups with application cookies ({place})"),
+        CookieOwner::Draw(groups) => {
             let groups: Vec<&str> = groups.iter().map(name).collect();
             format!("the action that draws one of {} ({place})", groups.join(", "))
         }

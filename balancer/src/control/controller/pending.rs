@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    control::log_files::Opened,
+    control::log_files::OpenedLogs,
     model::{Configuration, Listener, TargetGroup},
     stickiness::Keyring,
     tls::{ServerError, Servers, TargetTls},
@@ -24,7 +24,7 @@ pub(super) struct Pending {
     /// TLS to the targets of groups that have it.
     pub(super) target_tls: TargetTlss,
     /// Its log files.
-    pub(super) logs: Opened,
+    pub(super) logs: OpenedLogs,
 }
 
 /// TLS by the address of its listener.

@@ -5,7 +5,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use super::{
-    Controller, Names, changes,
+    Controller, TargetNaming, changes,
     endpoints::host_names,
     pending::{Pending, server_configs, target_tls},
 };
@@ -102,7 +102,7 @@ impl Controller {
 
     fn put_into_force(&mut self, pending: Pending) -> Result<(), String> {
         let Pending { configuration, keyring, bound, tls, target_tls, logs } = pending;
-        let ring = Names(Arc::new(keyring));
+        let ring = TargetNaming(Arc::new(keyring));
         let wanted = self.wanted(&configuration, &target_tls);
         self.registry
             .apply(wanted, &ring, &mut self.kernel, monotonic_now())

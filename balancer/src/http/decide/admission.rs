@@ -7,7 +7,7 @@ use super::{forward::Route, refusal::Refusal, request_traits::RequestTraits};
 use crate::{
     counters::{Cause, ListenerShard},
     http::entry::Entry,
-    logs::quiet::Kind as LineKind,
+    logs::quiet::LineKind,
     model::{Classification, DesyncMode, Version},
     wire::{
         chunked_body::can_begin_chunked,

@@ -6,7 +6,7 @@ use crate::{
     clock::monotonic_now,
     counters::{Cause, Fault},
     http::{context::Context, entry::Entry},
-    logs::quiet::Kind,
+    logs::quiet::LineKind,
 };
 
 impl Plan {
@@ -29,9 +29,9 @@ impl Plan {
         }
         let is_news = target.runtime.last_error.set(fault.cause.as_str(), fault.to_string().into());
         if !is_news {
-            return Kind::TargetFailure.leave_out();
+            return LineKind::TargetFailure.leave_out();
         }
-        if !Kind::TargetFailure.admits() {
+        if !LineKind::TargetFailure.admits() {
             return;
         }
         tracing::warn!(

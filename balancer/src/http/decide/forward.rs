@@ -12,7 +12,7 @@ use super::trace::TraceId;
 use crate::{
     http::connected::Connected,
     model::{LoadBalancer, TlsFields, Version, XffMode},
-    rules::{Redirect, RequestUri, RewriteError, Transforms, split_port, without_dot},
+    rules::{CompiledRedirect, CompiledTransforms, RequestUri, RewriteError, split_port, without_dot},
     wire::{
         authority::is_authority,
         connection_options::Nominated,
@@ -98,7 +98,7 @@ impl<'a> Target<'a> {
     }
 
     /// The URI in the parts that a redirect is made of.
-    pub(crate) fn redirect(&self, redirect: &Redirect, route: &Route<'_>) -> Option<Vec<u8>> {
+    pub(crate) fn redirect(&self, redirect: &CompiledRedirect, route: &Route<'_>) -> Option<Vec<u8>> {
         let local = host_of(route.connected.local.ip());
         let host = self.authority().map_or(local.as_bytes(), |authority| split_port(authority).0);
         let whole = self.path_and_query();
@@ -117,7 +117,7 @@ impl<'a> Target<'a> {
     ///
     /// # Errors
     /// What came of it can be no part of a request.
-    pub(crate) fn rewrite(mut self, transforms: &Transforms) -> Result<Self, RewriteError> {
+    pub(crate) fn rewrite(mut self, transforms: &CompiledTransforms) -> Result<Self, RewriteError> {
         if let Some(url) = &transforms.url {
             let rewritten = url.apply(&self.path_and_query())?;
             if let Some(path) = rewritten {

@@ -24,7 +24,7 @@ use crate::{
     model::{ProtocolVersion, RequestHead, Version},
     panics,
     response::answer::Answer,
-    rules::{Act, Chosen, Forward},
+    rules::{Act, Chosen, CompiledForward},
     snapshot::{ListenerId, ListenerView},
     stickiness::{Decision, GroupDecision, Outcome},
     target_group::{GroupView, TargetView},
@@ -165,7 +165,7 @@ impl Plan {
     fn route(
         context: &Context,
         snapshot: &Rc<WorkerSnapshot>,
-        (listener, chosen, forward, peer): (&ListenerView, &Chosen<'_>, &Forward, IpAddr),
+        (listener, chosen, forward, peer): (&ListenerView, &Chosen<'_>, &CompiledForward, IpAddr),
         view: &RequestHead<'_>,
         traits: RequestTraits,
         head: Vec<u8>,
@@ -319,7 +319,7 @@ fn forward_of<'c>(
     target: &Target<'_>,
     route: &Route<'_>,
     traits: RequestTraits,
-) -> Result<&'c Forward, Refusal> {
+) -> Result<&'c CompiledForward, Refusal> {
     let answer = match chosen.act {
         Act::Forward(forward) => return Ok(forward),
         Act::Redirect(redirect) => match target.redirect(redirect, route) {

@@ -4,7 +4,7 @@
 use super::request_traits::RequestTraits;
 use crate::{
     counters::{Cause, Fault},
-    logs::quiet::Kind,
+    logs::quiet::LineKind,
     response::answer::Answer,
     target_group::GroupView,
     wire::head::HeadError,
@@ -51,9 +51,9 @@ pub(crate) fn tell_refusal(group: &GroupView, cause: Cause) {
     }
     let fault = Fault::from(cause);
     if !group.runtime.refused.set(cause.as_str(), fault.to_string().into()) {
-        return Kind::NoTarget.leave_out();
+        return LineKind::NoTarget.leave_out();
     }
-    if Kind::NoTarget.admits() {
+    if LineKind::NoTarget.admits() {
         tracing::warn!(
             target_group = %group.settings.name,
             cause = cause.as_str(),
@@ -66,7 +66,7 @@ pub(crate) fn tell_refusal(group: &GroupView, cause: Cause) {
 #[cold]
 pub(crate) fn tell_refusal_by_weight(listener: &str) {
     let cause = Cause::NoTargetGroup;
-    if Kind::NoTarget.admits() {
+    if LineKind::NoTarget.admits() {
         tracing::warn!(
             listener,
             cause = cause.as_str(),

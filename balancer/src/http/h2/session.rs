@@ -15,7 +15,7 @@ use crate::{
         connected::Connected,
         context::{Context, WorkerSnapshot},
     },
-    logs::quiet::Kind,
+    logs::quiet::LineKind,
     snapshot::ListenerView,
     wire::{deadline::Watch, meter::Meter, screen::Paths},
 };
@@ -60,7 +60,7 @@ impl Session {
     /// Tells of a client that has violated HTTP/2, which ends its connection.
     #[cold]
     pub(super) fn tell(&self, how: &dyn fmt::Display) {
-        if Kind::ClientHttp2.admits() {
+        if LineKind::ClientHttp2.admits() {
             let (listener, client) = (&self.view.borrow().1, self.connected.peer);
             tracing::info!(listener = listener.name, %client, "a client violated HTTP/2: {how}");
         }

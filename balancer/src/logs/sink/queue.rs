@@ -26,12 +26,12 @@ pub(super) enum Order {
 
 /// What came of the lines that got as far as a writer, over all of them.
 #[derive(Debug, Default)]
-pub struct Written {
+pub struct WrittenLines {
     pub(super) lines: AtomicU64,
     pub(super) lost: AtomicU64,
 }
 
-impl Written {
+impl WrittenLines {
     /// Lines written.
     #[must_use]
     pub fn lines(&self) -> u64 {

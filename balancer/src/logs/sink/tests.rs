@@ -13,7 +13,7 @@ const LONG: Duration = Duration::from_secs(20);
 
 struct Place {
     folder: tempfile::TempDir,
-    written: Arc<Written>,
+    written: Arc<WrittenLines>,
 }
 
 impl Place {

@@ -13,7 +13,7 @@ use memchr::memchr_iter;
 
 use super::{
     output::Output,
-    queue::{Chunk, Order, QUEUE, Written},
+    queue::{Chunk, Order, QUEUE, WrittenLines},
 };
 use crate::{clock::monotonic_now, internal_errors::Part as _};
 
@@ -30,7 +30,7 @@ pub(super) struct Writer {
     output: Output,
     lanes: Vec<Receiver<Chunk>>,
     orders: Receiver<Order>,
-    written: Arc<Written>,
+    written: Arc<WrittenLines>,
     told: Option<Instant>,
 }
 
@@ -39,7 +39,7 @@ impl Writer {
         output: Output,
         lanes: Vec<Receiver<Chunk>>,
         orders: Receiver<Order>,
-        written: Arc<Written>,
+        written: Arc<WrittenLines>,
     ) -> Self {
         Self { output, lanes, orders, written, told: None }
     }

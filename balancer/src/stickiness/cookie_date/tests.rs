@@ -229,7 +229,7 @@ proptest! {
     #[test]
     fn what_is_found_is_what_the_grammar_says(text in "([0-9]{1,5}|[0-9]{1,3}:[0-9]{1,3}:[0-9]{1,3}[a:9]?|[a-z:]{1,4}|\
         (jan|Feb|MAR|apr)[a-z]{0,2}|[ ,;/-]|\u{e9}){0,14}") {
-        let mut found = Found::default();
+        let mut found = DateParts::default();
         text.as_bytes().split(|byte| is_delimiter(*byte)).filter(|t| !t.is_empty()).for_each(|t| found.take(t));
         let one = |part: Option<i64>| part.map(|part| vec![part]);
         let month = found.month.map(|month| i64::try_from(month).unwrap());

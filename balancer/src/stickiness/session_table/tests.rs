@@ -13,7 +13,7 @@ use super::{
 impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
     /// Begins or renews a session, whatever is there.
     pub(in super::super) fn insert(&self, key: u128, target: TargetId, now: UnixSeconds) {
-        self.put(key, Expected::Anything, Held { target, issued: now, class: Class::New });
+        self.put(key, Expected::Anything, KnownSession { target, issued: now, class: Class::New });
     }
 
     /// Where the session is, and since when.
@@ -145,7 +145,7 @@ fn many_writers_over_few_buckets_never_make_a_reader_see_another_target() {
                     if state & (1 << 50) == 0 {
                         let target = TargetId(n * 2 + (state >> 60) % 2);
                         let class = [Class::New, Class::Returned][(state >> 40) as usize % 2];
-                        let to = Held { target, issued: NOW.plus(round / 1000), class };
+                        let to = KnownSession { target, issued: NOW.plus(round / 1000), class };
                         table.put(key(n), Expected::Anything, to);
                     } else if state & (1 << 51) == 0 {
                         table.spend(key(n), NOW);
@@ -163,7 +163,11 @@ fn many_writers_over_few_buckets_never_make_a_reader_see_another_target() {
 }
 
 fn put(table: &SessionTable<Vec<AtomicU64>>, n: u64, class: Class, later: u32) {
-    table.put(key(n), Expected::Anything, Held { target: TargetId(n), issued: NOW.plus(later), class });
+    table.put(
+        key(n),
+        Expected::Anything,
+        KnownSession { target: TargetId(n), issued: NOW.plus(later), class },
+    );
 }
 
 #[test]
@@ -236,7 +240,8 @@ fn who_came_back_is_known_until_the_value_is_spent() {
 #[test]
 fn a_writer_replaces_what_it_expects_and_nothing_else() {
     let table = SessionTable::new(words(1));
-    let to = |target, later| Held { target: TargetId(target), issued: NOW.plus(later), class: Class::New };
+    let to =
+        |target, later| KnownSession { target: TargetId(target), issued: NOW.plus(later), class: Class::New };
     table.put(key(1), Expected::Target(TargetId(7)), to(7, 0));
     assert_eq!(table.found(key(1), NOW), Some((TargetId(7), NOW)), "nothing is there");
     table.put(key(1), Expected::Target(TargetId(8)), to(9, 1));
@@ -258,7 +263,11 @@ fn of_many_writers_that_expect_the_same_one_moves_the_session() {
             .map(|target| {
                 let (table, start) = (Arc::clone(&table), Arc::clone(&start));
                 thread::spawn(move || {
-                    let to = Held { target: TargetId(target), issued: NOW.plus(1), class: Class::Returned };
+                    let to = KnownSession {
+                        target: TargetId(target),
+                        issued: NOW.plus(1),
+                        class: Class::Returned,
+                    };
                     start.wait();
                     table.put(key(1), Expected::Target(TargetId(0)), to);
                     table.found(key(1), NOW).map(|(target, _)| target)

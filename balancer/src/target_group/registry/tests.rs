@@ -7,7 +7,7 @@ use crate::target_group::test_support::{TestNames, TestSlots, group, local, want
 
 mod balance;
 
-const FAIL: CheckResult = CheckResult::Fail(Reason::FailedHealthChecks);
+const FAIL: CheckResult = CheckResult::Fail(HealthReason::FailedHealthChecks);
 
 struct Book {
     registry: Registry,
@@ -133,7 +133,7 @@ fn without_checks_targets_are_unavailable_and_used() {
     let mut book = Book::new(vec![WantedGroup { settings: Arc::new(unchecked), ..app(&[1]) }]);
     let view = book.view("app");
     assert_eq!(view.targets[0].state, TargetState::Unavailable);
-    assert_eq!(view.targets[0].reason, Some(Reason::HealthCheckDisabled));
+    assert_eq!(view.targets[0].reason, Some(HealthReason::HealthCheckDisabled));
     assert_eq!((book.routable(), view.failing_open), (vec![1], false));
     assert_eq!(book.record(1, FAIL), Urgency::None, "a late result of an earlier check");
     book.apply(vec![app(&[1])]);

@@ -14,10 +14,10 @@ const COUNT_SERVES: Duration = Duration::from_secs(1);
 
 /// The last count.
 #[derive(Debug, Default)]
-pub struct SessionCount(Mutex<Option<Counted>>);
+pub struct SessionCount(Mutex<Option<CountedSessions>>);
 
 #[derive(Debug)]
-struct Counted {
+struct CountedSessions {
     /// What workers had begun before it.
     begun: u64,
     at: Instant,
@@ -33,14 +33,14 @@ impl SessionCount {
         count: impl FnOnce() -> Option<SessionTable>,
     ) -> Option<SessionTable> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let serves = |counted: &&Counted| {
+        let serves = |counted: &&CountedSessions| {
             counted.begun == begun && now.saturating_duration_since(counted.at) < COUNT_SERVES
         };
         if let Some(counted) = last.as_ref().filter(serves) {
             return Some(counted.table.clone());
         }
         let table = count()?;
-        *last = Some(Counted { begun, at: now, table: table.clone() });
+        *last = Some(CountedSessions { begun, at: now, table: table.clone() });
         Some(table)
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     response::listener_fields::ListenerFields,
     rules::RuleTable,
     snapshot::ListenerId,
-    target_group::{GroupRuntime, Reason, TargetRuntime, TargetState},
+    target_group::{GroupRuntime, HealthReason, TargetRuntime, TargetState},
 };
 
 const WEB: &str = "0.0.0.0:8080";
@@ -89,7 +89,7 @@ pub(in crate::telemetry) fn inspector() -> Inspector {
         id: TargetId(1),
         registration: 1,
         state: TargetState::Unhealthy,
-        reason: Some(Reason::ResponseCodeMismatch(503)),
+        reason: Some(HealthReason::ResponseCodeMismatch(503)),
         routable: true,
         keeps_sessions: false,
         slow_since: None,

@@ -3,14 +3,14 @@
 
 /// Where the figure of a CloudWatch metric is to be found.
 #[derive(Clone, Copy, Debug)]
-pub enum Place {
+pub enum Export {
     /// As an expression of PromQL; over time it is to be put into `rate` or `increase`.
     Expression(&'static str),
     /// Nowhere, and why.
     Nowhere(&'static str),
 }
 
-use Place::{Expression, Nowhere};
+use Export::{Expression, Nowhere};
 
 const NO_AUTHENTICATION: &str = "this version does not authenticate users";
 const NO_REPUTATION: &str = "there is no list of addresses of low reputation";
@@ -20,7 +20,7 @@ const NO_LAMBDA: &str = "there are no Lambda targets";
 const NO_ZONES: &str = "there are no zones and no DNS of the balancer's own";
 
 /// Every metric of the namespace, in the order of ALB's documentation.
-pub const METRICS: &[(&str, Place)] = &[
+pub const METRICS: &[(&str, Export)] = &[
     (
         "ActiveConnectionCount",
         Expression("sum(balancer_connections_active) + sum(balancer_target_connections_open)"),

@@ -313,7 +313,7 @@ fn every_metric_of_cloudwatch_is_here_or_has_a_reason_not_to_be() {
         })
         .collect();
     for (name, place) in cloudwatch::METRICS {
-        let cloudwatch::Place::Expression(expression) = place else { continue };
+        let cloudwatch::Export::Expression(expression) = place else { continue };
         let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
         let used: Vec<&str> = words.filter(|word| word.starts_with("balancer_")).collect();
         assert!(!used.is_empty(), "{name}");
@@ -328,8 +328,8 @@ fn manual() -> String {
     let mut text = String::from("| CloudWatch | here |\n| --- | --- |\n");
     for (name, place) in cloudwatch::METRICS {
         text += &match place {
-            cloudwatch::Place::Expression(expression) => format!("| `{name}` | `{expression}` |\n"),
-            cloudwatch::Place::Nowhere(reason) => format!("| `{name}` | none: {reason} |\n"),
+            cloudwatch::Export::Expression(expression) => format!("| `{name}` | `{expression}` |\n"),
+            cloudwatch::Export::Nowhere(reason) => format!("| `{name}` | none: {reason} |\n"),
         };
     }
     text.push_str("\n## All metrics\n\n| metric | type | meaning |\n| --- | --- | --- |\n");

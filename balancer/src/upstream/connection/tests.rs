@@ -68,7 +68,7 @@ fn server() -> (Destination, Sender<Say>, Receiver<()>) {
         drop(socket);
         let _ = tell.send(());
     });
-    let any = model::TargetTls { server_name: None, authorities: None };
+    let any = model::TargetTlsSettings { server_name: None, authorities: None };
     let tls = TargetTls::new(&any, ProtocolVersion::Http1).unwrap();
     let endpoint = Endpoint::Tcp(address);
     (Destination { slot: Slot(1), endpoint, tls: Some(Arc::new(tls)) }, say, told)

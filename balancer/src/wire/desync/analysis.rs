@@ -33,13 +33,13 @@ impl Verdict {
 
 /// The request line in its parts; an empty version is that of HTTP/0.9, which names none.
 #[derive(Debug)]
-pub(super) struct Parts<'a> {
+pub(super) struct RequestLine<'a> {
     pub(super) method: &'a [u8],
     pub(super) target: &'a [u8],
     pub(super) version: &'a [u8],
 }
 
-impl Parts<'_> {
+impl RequestLine<'_> {
     fn version(&self) -> &[u8] {
         if trim(self.version).is_empty() { b"HTTP/0.9" } else { self.version }
     }
@@ -51,7 +51,10 @@ impl Parts<'_> {
 }
 
 /// Looks at a request of HTTP/1.
-pub(super) fn analyse<'a>(parts: &Parts<'_>, fields: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Verdict {
+pub(super) fn analyse<'a>(
+    parts: &RequestLine<'_>,
+    fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+) -> Verdict {
     let mut verdict = Verdict::default();
     let mut lengths = Lengths::default();
     for (name, value) in fields {
@@ -154,7 +157,7 @@ impl Lengths {
         }
     }
 
-    fn judge(&self, parts: &Parts<'_>, verdict: &mut Verdict) {
+    fn judge(&self, parts: &RequestLine<'_>, verdict: &mut Verdict) {
         if self.has_alike && self.has_coding && self.has_length {
             verdict.raise(Reason::SuspiciousTeClPresent);
         }

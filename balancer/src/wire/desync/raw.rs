@@ -3,7 +3,7 @@
 
 use super::{
     Reason,
-    analysis::{Parts, Verdict},
+    analysis::{RequestLine, Verdict},
 };
 use crate::{internal_errors::Part as _, wire::head::is_token_byte};
 
@@ -23,7 +23,7 @@ pub(super) fn next_line<'a>(bytes: &'a [u8], verdict: &mut Verdict) -> (&'a [u8]
 }
 
 /// The parts of a request line.
-pub(super) fn request_line<'a>(line: &'a [u8], verdict: &mut Verdict) -> Parts<'a> {
+pub(super) fn request_line<'a>(line: &'a [u8], verdict: &mut Verdict) -> RequestLine<'a> {
     let (method, rest) = cut(line, line.iter().position(|byte| *byte == b' '));
     // The last word begins after the last space that has something of a word behind it.
     let word = rest.iter().rposition(|byte| is_token_byte(*byte));
@@ -39,7 +39,7 @@ pub(super) fn request_line<'a>(line: &'a [u8], verdict: &mut Verdict) -> Parts<'
     if target.is_empty() && version.is_empty() {
         verdict.raise(Reason::MissingUri);
     }
-    Parts { method, target, version }
+    RequestLine { method, target, version }
 }
 
 /// What is before and what is after a place; all is before none.

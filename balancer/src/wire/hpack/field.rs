@@ -73,12 +73,12 @@ pub(super) fn write_anew(
 
 /// A string as it is written.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Text<'b> {
+pub(super) struct StringLiteral<'b> {
     bytes: &'b [u8],
     is_coded: bool,
 }
 
-impl<'b> Text<'b> {
+impl<'b> StringLiteral<'b> {
     /// Takes the string at the front of `rest` (RFC 7541, section 5.2).
     pub(super) fn read(rest: &mut &'b [u8]) -> Result<Self, Unreadable> {
         let is_coded = rest.first().ok_or(Unreadable)? & 0x80 != 0;
@@ -146,7 +146,7 @@ pub(super) enum Name {
 
 impl Name {
     /// What a name that is written out is.
-    pub(super) fn of(text: &Text<'_>) -> Result<Self, Unreadable> {
+    pub(super) fn of(text: &StringLiteral<'_>) -> Result<Self, Unreadable> {
         text.with(|name| match name {
             b":authority" => Self::Authority,
             b":method" => Self::Method,
@@ -166,7 +166,7 @@ impl Name {
     }
 
     /// Whether the engine takes `value` for a field of this name.
-    pub(super) fn suits(self, value: &Text<'_>) -> Result<bool, Unreadable> {
+    pub(super) fn suits(self, value: &StringLiteral<'_>) -> Result<bool, Unreadable> {
         match self {
             Self::Regular | Self::Bad => value.is_all(9, |byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..)),
             Self::Method => {

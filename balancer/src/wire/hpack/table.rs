@@ -24,7 +24,7 @@ const STATIC: [&str; 61] = [
     "www-authenticate",
 ];
 
-static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
+static ENTRIES: LazyLock<Vec<TableField>> = LazyLock::new(|| {
     let name_at = |place| match place {
         0 => Name::Authority,
         1 | 2 => Name::Method,
@@ -34,12 +34,12 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         _ => Name::Regular,
     };
     let names = STATIC.iter().enumerate();
-    names.map(|(place, name)| Entry::of_static(name_at(place), name.len())).collect()
+    names.map(|(place, name)| TableField::of_static(name_at(place), name.len())).collect()
 });
 
 /// One field.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct TableField {
     pub(super) name: Name,
     /// In bytes; of an entry that enters no table not looked at.
     pub(super) name_length: usize,
@@ -52,7 +52,7 @@ pub(super) struct Entry {
     pub(super) path: Option<Box<[u8]>>,
 }
 
-impl Entry {
+impl TableField {
     fn of_static(name: Name, name_length: usize) -> Self {
         Self { name, name_length, value_length: 0, is_bad: false, is_interim: false, path: None }
     }
@@ -64,22 +64,22 @@ impl Entry {
 
 /// The table.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct DynamicTable {
     /// The newest in front.
-    entries: VecDeque<Entry>,
+    entries: VecDeque<TableField>,
     size: usize,
     limit: usize,
 }
 
-impl Default for Table {
+impl Default for DynamicTable {
     fn default() -> Self {
         Self { entries: VecDeque::new(), size: 0, limit: MOST }
     }
 }
 
-impl Table {
+impl DynamicTable {
     /// The entry that `index` stands for (RFC 7541, section 2.3.3).
-    pub(super) fn get(&self, index: usize) -> Result<&Entry, Unreadable> {
+    pub(super) fn get(&self, index: usize) -> Result<&TableField, Unreadable> {
         let place = index.checked_sub(1).ok_or(Unreadable)?;
         match place.checked_sub(STATIC.len()) {
             None => ENTRIES.get(place),
@@ -88,7 +88,7 @@ impl Table {
         .ok_or(Unreadable)
     }
 
-    pub(super) fn insert(&mut self, entry: Entry) {
+    pub(super) fn insert(&mut self, entry: TableField) {
         let size = entry.size();
         self.shrink(self.limit.saturating_sub(size));
         // One that is larger than the table empties it (RFC 7541, section 4.4).

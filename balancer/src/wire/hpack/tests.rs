@@ -12,7 +12,7 @@ fn literal(mode: u8, name: &[u8], value: &[u8]) -> Vec<u8> {
     out
 }
 
-fn look(blocks: &mut Blocks, block: &[u8]) -> Looked {
+fn look(blocks: &mut HeaderBlocks, block: &[u8]) -> Looked {
     blocks.look(block, Section::Request).expect("it can be read")
 }
 
@@ -30,7 +30,7 @@ fn what_is_sound_stays_as_it_is() {
         b"\x82\x87\x85\xbf\x40\x88\x25\xa8\x49\xe9\x5b\xa9\x7d\x7f\x89\x25\xa8\x49\xe9\x5b\xb8\xe8\xb4\xbf",
     ];
     for requests in [plain, coded] {
-        let mut blocks = Blocks::default();
+        let mut blocks = HeaderBlocks::default();
         for block in requests {
             assert_eq!(look(&mut blocks, block), Looked::default());
         }
@@ -59,13 +59,13 @@ fn a_field_that_is_ill_formed_is_replaced_by_one_of_its_size() {
         (b":scheme", b"\xc3"),
         (b":path", b"\xff"),
     ] {
-        let mut blocks = Blocks::default();
+        let mut blocks = HeaderBlocks::default();
         let block = [&b"\x82"[..], &literal(0x40, name, value), b"\x84"].concat();
         let instead = look(&mut blocks, &block).instead.unwrap_or_else(|| panic!("{name:?} {value:?}"));
         assert_eq!(instead.len(), block.len() + MALFORMED.len(), "{name:?} {value:?}: {instead:x?}");
         assert!(instead.starts_with(b"\x82") && instead.ends_with(&[b"\x84", MALFORMED].concat()));
         // What stands in for it is sound itself, and in a table of the same size.
-        let mut engine = Blocks::default();
+        let mut engine = HeaderBlocks::default();
         let shown = &instead[..instead.len() - MALFORMED.len()];
         assert_eq!(look(&mut engine, shown), Looked::default(), "{name:?} {value:?}");
         assert_eq!(
@@ -79,12 +79,12 @@ fn a_field_that_is_ill_formed_is_replaced_by_one_of_its_size() {
 
 #[test]
 fn a_name_that_is_ill_formed_is_so_with_any_value() {
-    let mut blocks = Blocks::default();
+    let mut blocks = HeaderBlocks::default();
     look(&mut blocks, &literal(0x40, b"X-Upper", b"1"));
     for again in [&b"\x7e\x012"[..], b"\x0f\x2f\x012"] {
         assert!(look(&mut blocks, again).instead.unwrap().ends_with(MALFORMED), "{again:x?}");
     }
-    let mut blocks = Blocks::default();
+    let mut blocks = HeaderBlocks::default();
     look(&mut blocks, &literal(0x40, b"name", b"\n"));
     assert_eq!(look(&mut blocks, b"\x7e\x012"), Looked::default(), "a name that is sound is so with another");
 }
@@ -105,7 +105,7 @@ fn trailers_have_no_pseudo_fields() {
         (b"\xbe\x82", true),
         (b"", false),
     ] {
-        let mut blocks = Blocks::default();
+        let mut blocks = HeaderBlocks::default();
         assert_eq!(look(&mut blocks, &head), Looked::default());
         let looked = blocks.look(block, Section::Trailers).unwrap();
         assert_eq!(looked.instead.is_some_and(|block| block.ends_with(MALFORMED)), malformed, "{block:x?}");
@@ -114,7 +114,7 @@ fn trailers_have_no_pseudo_fields() {
 
 #[test]
 fn a_path_that_the_engine_does_not_tell_is_told_here() {
-    let mut blocks = Blocks::default();
+    let mut blocks = HeaderBlocks::default();
     for path in [&b"/a#b"[..], b"/<", b"/>", b"/`?`", b"/?a=\"b\"", b"#", b"a#b", b"*#"] {
         let looked = look(&mut blocks, &[&b"\x82"[..], &literal(0x40, b":path", path)].concat());
         assert_eq!(looked.path.as_deref(), Some(path));
@@ -130,7 +130,7 @@ fn a_path_that_the_engine_does_not_tell_is_told_here() {
 
 #[test]
 fn interim_responses_are_known() {
-    let mut blocks = Blocks::default();
+    let mut blocks = HeaderBlocks::default();
     let mut is_interim = |block: &[u8]| blocks.look(block, Section::Response).unwrap().is_interim;
     assert!(!is_interim(b"\x88") && !is_interim(b"\x08\x03200") && !is_interim(b"\x48\x82\x64\x02"));
     assert!(is_interim(b"\x08\x03103") && is_interim(b"\x48\x03100") && is_interim(b"\xbe"));
@@ -140,7 +140,7 @@ fn interim_responses_are_known() {
 
 #[test]
 fn the_table_forgets_as_the_engines_does() {
-    let mut blocks = Blocks::default();
+    let mut blocks = HeaderBlocks::default();
     let large = literal(0x40, b"name", &[b'v'; 120]);
     for _ in 0..100 {
         assert_eq!(look(&mut blocks, &large), Looked::default());
@@ -163,14 +163,14 @@ fn what_cannot_be_read_is_said_to_be() {
         b"\xff\xff\xff\xff\xff\x0f",
         b"\x00\x01a",
     ] {
-        assert_eq!(Blocks::default().look(block, Section::Request), Err(Unreadable), "{block:x?}");
+        assert_eq!(HeaderBlocks::default().look(block, Section::Request), Err(Unreadable), "{block:x?}");
     }
 }
 
 proptest! {
     #[test]
     fn nothing_panics(blocks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..8)) {
-        let mut state = Blocks::default();
+        let mut state = HeaderBlocks::default();
         for block in blocks {
             for section in [Section::Request, Section::Response, Section::Trailers] {
                 let _ = state.look(&block, section);
@@ -186,13 +186,13 @@ proptest! {
             .iter()
             .flat_map(|(enters, name, value)| literal(if *enters { 0x40 } else { 0 }, name.as_bytes(), value.as_bytes()))
             .collect();
-        let (mut blocks, mut engine) = (Blocks::default(), Blocks::default());
+        let (mut blocks, mut engine) = (HeaderBlocks::default(), HeaderBlocks::default());
         if let Some(instead) = look(&mut blocks, &block).instead {
             let shown = instead.strip_suffix(MALFORMED).unwrap_or(&instead);
             prop_assert_eq!(look(&mut engine, shown).instead, None);
             // Both tables are as large, entry for entry.
             for index in 62..72 {
-                let size = |blocks: &Blocks| blocks.table.get(index).map(|entry| entry.name_length + entry.value_length).ok();
+                let size = |blocks: &HeaderBlocks| blocks.table.get(index).map(|entry| entry.name_length + entry.value_length).ok();
                 prop_assert_eq!(size(&blocks), size(&engine));
             }
         }

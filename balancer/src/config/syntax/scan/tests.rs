@@ -60,7 +60,7 @@ proptest! {
     fn any_text_is_looked_at_to_its_end(text in r#"[a-z"{}\[\]()$%\\#/*<>=' \n“\u{a0}0-9e.-]{0,80}"#) {
         let found = scan(&text, 0);
         for last in 0..text.len() {
-            let up_to = |found: Scan| found.oddity.filter(|oddity| oddity.at <= last);
+            let up_to = |found: Scanned| found.oddity.filter(|oddity| oddity.at <= last);
             prop_assert_eq!(up_to(scan_up_to(&text, 0, last)), up_to(scan(&text, 0)), "up to {}", last);
         }
         for range in found.huge {

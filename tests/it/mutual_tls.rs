@@ -9,7 +9,7 @@ use std::{
 };
 
 use support::{
-    Balancer, Config, Group, Target,
+    Balancer, Config, Group, Status, Target,
     authority::Authority,
     http2::{Connection, Outcome, kind},
     tls::{Certificate, Session, curl, handshake},
@@ -64,8 +64,12 @@ impl World {
     }
 }
 
-fn refused(balancer: &Balancer, reason: &str) -> u64 {
-    balancer.status().0["totals"]["client_certificate_refusals"][reason].as_u64().unwrap()
+/// Waits until so many were refused for that reason and no more: a client hears of it before it is counted.
+fn wait_refused(balancer: &Balancer, reason: &str, count: u64) {
+    let counted =
+        |status: &Status| status.0["totals"]["client_certificate_refusals"][reason].as_u64().unwrap();
+    let status = balancer.wait_status(reason, 5.0, |status| counted(status) >= count);
+    assert_eq!(counted(&status), count, "{reason}");
 }
 
 /// A file of PEM as ALB puts it into a field.
@@ -118,10 +122,10 @@ fn who_shows_nothing_or_something_else_is_refused_in_the_handshake() {
         for (count, more) in [["--tls-max", "1.2"], ["--tls-max", "1.3"]].iter().enumerate() {
             let errors = balancer.metric("balancer_client_tls_negotiation_errors_total");
             world.ask(&balancer, shown, more).unwrap_err();
-            assert_eq!(refused(&balancer, reason), count as u64 + 1, "{reason}");
+            wait_refused(&balancer, reason, count as u64 + 1);
             let sample = format!("balancer_client_certificate_refusals_total{{reason=\"{reason}\"}}");
-            assert_eq!(balancer.metric(&sample), count as f64 + 1.0);
-            assert_eq!(balancer.metric("balancer_client_tls_negotiation_errors_total"), errors + 1.0);
+            balancer.wait_metric(&sample, count as f64 + 1.0);
+            balancer.wait_metric("balancer_client_tls_negotiation_errors_total", errors + 1.0);
         }
     }
     assert_eq!(world.target.count(), before, "nothing got through");
@@ -152,7 +156,7 @@ fn intermediate_authorities_may_stand_between_but_not_too_many() {
     assert_eq!(world.told("x-amzn-mtls-clientcert-subject"), ["CN=leaf"]);
     world.ask(&balancer, Some(&chain(3)), &[]).unwrap();
     world.ask(&balancer, Some(&chain(4)), &[]).unwrap_err();
-    assert_eq!(refused(&balancer, "ClientCertMaxChainDepthExceeded"), 1);
+    wait_refused(&balancer, "ClientCertMaxChainDepthExceeded", 1);
 }
 
 #[test]
@@ -178,14 +182,14 @@ fn what_was_taken_back_is_refused_after_a_reload() {
     balancer.reload(&world.verify("").more(&block(&list)));
     assert!(open.is_closed(), "it would have to show its certificate again");
     world.ask(&balancer, Some(&world.client), &[]).unwrap_err();
-    assert_eq!(refused(&balancer, "ClientCertCrlHit"), 1);
+    wait_refused(&balancer, "ClientCertCrlHit", 1);
     world.ask(&balancer, Some(&other), &[]).unwrap();
     let resumed = handshake(
         balancer.address,
         &["-tls1_3", "-cert", certificate, "-key", key, "-sess_in", kept.to_str().unwrap()],
     );
     assert!(!resumed.contains("Reused"), "{resumed}");
-    assert_eq!(refused(&balancer, "ClientCertCrlHit"), 2);
+    wait_refused(&balancer, "ClientCertCrlHit", 2);
 }
 
 #[test]
@@ -263,7 +267,7 @@ fn a_session_ends_with_its_certificate() {
         let mut resumed = Session::open(strict.address, &[version, "-sess_in", &session]);
         resumed.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
         assert!(resumed.is_closed(), "{version}");
-        assert_eq!(refused(&strict, "ClientCertExpired"), count as u64 + 1, "{version}");
+        wait_refused(&strict, "ClientCertExpired", count as u64 + 1);
     }
     assert_eq!(world.target.count(), before, "nothing got through");
     for version in versions {

@@ -368,6 +368,15 @@ impl Balancer {
         values.iter().sum()
     }
 
+    /// Waits until a metric has come up to `value`, which it must not pass.
+    ///
+    /// # Panics
+    /// When it does not, or does.
+    pub fn wait_metric(&self, sample: &str, value: f64) {
+        let seen = until(sample, 5.0, || Some(self.metric(sample)).filter(|seen| *seen >= value));
+        assert_eq!(seen, value, "{sample}");
+    }
+
     /// A connection to its listener.
     #[must_use]
     pub fn connect(&self) -> Connection {

@@ -17,6 +17,7 @@ use crate::{
     id::Slot,
     kernel::{EventSender, Tables, Words},
     logs::{access_log::Record, sink::Batches},
+    model::HeaderEdits,
     response::answer::{Answer, AnswerKind},
     snapshot::{ListenerId, ListenerView, Snapshot},
     stickiness::SessionTable,
@@ -98,6 +99,8 @@ pub struct Context {
     /// Memory for the entries of log lines.
     #[allow(clippy::vec_box, reason = "they go from here into entries and back as they are")]
     pub(super) spare_records: RefCell<Vec<Box<Record>>>,
+    /// Memory for what a response's head is given.
+    pub(super) edits: RefCell<HeaderEdits>,
     /// Names for client connections.
     pub(super) connection_ids: ConnectionIds,
     /// Whether the process is ending.
@@ -126,6 +129,7 @@ impl Context {
             trace_ids: RefCell::default(),
             logs: RefCell::new(Batches::new(worker)),
             spare_records: RefCell::default(),
+            edits: RefCell::default(),
             connection_ids: ConnectionIds::default(),
             draining: Cell::new(false),
             snapshot: RefCell::new(WorkerSnapshot::new(Arc::new(empty))),

@@ -15,16 +15,16 @@ use crate::{
 };
 
 impl Plan {
-    /// What the head of the target's response is given on its way to the client. Counts the response.
+    /// Adds to `edits` what the head of the target's response is given on its way to the client. Counts the response.
     pub(crate) fn respond(
         &self,
         context: &Context,
         response: &ResponseHead<'_>,
         secure: bool,
-    ) -> HeaderEdits {
-        let mut edits = HeaderEdits::new();
-        let (group, Some(target)) = (self.group(), self.target()) else { return edits };
-        self.keep_group(context, response, secure, &mut edits);
+        edits: &mut HeaderEdits,
+    ) {
+        let (group, Some(target)) = (self.group(), self.target()) else { return };
+        self.keep_group(context, response, secure, edits);
         if let (Some(decision), Some(sticky)) = (&self.decision, &group.stickiness) {
             let (sessions, now) = (&context.sessions, context.clock.unix());
             // Being busy for a moment is no reason to move a session.
@@ -34,14 +34,13 @@ impl Plan {
             let ledger = &home.runtime.sessions;
             let uncounted = decision.proved().is_some_and(|(_, issued)| ledger.may_be_missing(issued, now));
             let answered = Answered { by: target.id, home: home.id, nonce, uncounted };
-            let renewal = sticky.respond(decision, answered, response, secure, sessions, now, &mut edits);
+            let renewal = sticky.respond(decision, answered, response, secure, sessions, now, edits);
             if let Renewal::Bound(bound) = renewal {
                 let bound = if bound == home.id { home } else { target };
                 count_session(group, bound, decision, (now, self.client));
             }
         }
         self.count_response(context, group, target, response.status);
-        edits
     }
 
     fn count_response(&self, context: &Context, group: &GroupView, target: &TargetView, status: u16) {

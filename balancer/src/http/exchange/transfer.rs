@@ -188,8 +188,11 @@ fn hear<C: ClientSide>(
     }
     let state = client.state_mut();
     state.entry.answered(response.status);
-    let mut edits = plan.respond(&state.context, &response.view(), state.secure);
+    let mut edits = state.context.edits.take();
+    plan.respond(&state.context, &response.view(), state.secure, &mut edits);
     state.listener.response_fields.put_into(&mut edits);
-    client.respond(plan, response, &edits)?;
-    Ok(if switching { Heard::Switching } else { Heard::Final })
+    let begun = client.respond(plan, response, &edits);
+    edits.clear();
+    client.state().context.edits.replace(edits);
+    begun.map(|()| if switching { Heard::Switching } else { Heard::Final })
 }

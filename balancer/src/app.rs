@@ -275,8 +275,9 @@ async fn serve(
                     Signal::Reload => { let _ = commands.send(ControlCommand::Reload); }
                     Signal::Reopen => { let _ = commands.send(ControlCommand::ReopenLogs); }
                     Signal::Drain => {
+                        tracing::info!("ending: requests in flight are finished, a second signal ends at once");
+                        counters.begin_draining();
                         let _ = commands.send(ControlCommand::Drain);
-                        begin_drain(&pool.workers, counters);
                         draining = true;
                     }
                     Signal::Now => break,
@@ -303,18 +304,6 @@ async fn serve(
     controller.flush_logs();
     tracing::info!("ended");
     result
-}
-
-/// Longest time that requests in flight may take when the process ends: the longest that ALB's
-/// deregistration delay can be set to.
-const DRAIN_MOST: Duration = Duration::from_secs(3600);
-
-fn begin_drain(workers: &[Worker], counters: &ControlCounters) {
-    tracing::info!("ending: requests in flight are finished, a second signal ends at once");
-    counters.begin_draining();
-    for worker in workers {
-        let _ = worker.messages.send(WorkerMessage::Drain(DRAIN_MOST));
-    }
 }
 
 async fn drained(workers: &[Worker]) {

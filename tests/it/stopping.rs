@@ -75,3 +75,44 @@ fn without_traffic_it_ends_at_once() {
     balancer.signal(Signal::TERM);
     assert_eq!(balancer.wait_exit(5.0).code(), Some(0));
 }
+
+/// Who has connected while the processor was elsewhere is served: with requests sent already, and with requests that come
+/// only once the process ends.
+#[test]
+fn who_waits_to_be_accepted_is_served_before_the_end() {
+    let target = Target::plain();
+    for workers in [1, 3] {
+        let config = Config { workers, ..Config::new(&[&target]) };
+        let mut balancer = Balancer::start(&config);
+        let mut idle = balancer.connect();
+        idle.get("/", "");
+        balancer.signal(Signal::STOP);
+        let mut waiting: Vec<_> = (0..300).map(|_| balancer.connect()).collect();
+        let (prompt, late) = waiting.split_at_mut(150);
+        for connection in &mut *prompt {
+            connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        }
+        balancer.signal(Signal::TERM);
+        balancer.signal(Signal::CONT);
+        assert!(idle.is_closed(), "the end has begun");
+        for connection in late {
+            connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        }
+        for (number, connection) in waiting.iter_mut().enumerate() {
+            let response = connection.try_response().unwrap_or_else(|error| panic!("{number}: {error}"));
+            assert_eq!((response.status, response.header("connection")), (200, "close"), "{number}");
+        }
+        assert_eq!(balancer.wait_exit(5.0).code(), Some(0));
+    }
+}
+
+/// Who connects and says nothing does not hold the end up.
+#[test]
+fn silent_connections_are_waited_for_a_moment_alone() {
+    let target = Target::plain();
+    let mut balancer = Balancer::start(&Config::new(&[&target]));
+    let mut silent = balancer.connect();
+    balancer.signal(Signal::TERM);
+    assert!(silent.is_closed());
+    assert_eq!(balancer.wait_exit(5.0).code(), Some(0));
+}

@@ -2,11 +2,15 @@
 //! was: from the snapshot in force, at sockets that stayed open meanwhile, so that no client was refused.
 //! Must not know: what a worker does.
 
-use std::{collections::HashMap, net::TcpListener, sync::Arc};
+use std::{collections::HashMap, net::TcpListener, sync::Arc, time::Duration};
 
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::snapshot::{ListenerId, Snapshot, WorkerMessage};
+
+/// Longest time that requests in flight may take when the process ends: the longest that ALB's
+/// deregistration delay can be set to.
+const DRAIN_MOST: Duration = Duration::from_secs(3600);
 
 /// Where workers hear, and what they listen on.
 #[derive(Debug, Default)]
@@ -52,10 +56,12 @@ impl Crew {
         self.tell(|| WorkerMessage::Unlisten(id));
     }
 
-    /// The process ends: nothing is accepted any more.
+    /// The process ends: nothing is accepted any more. A worker's hold on its sockets is the last one, so that none closes
+    /// with somebody waiting at it.
     pub(super) fn end(&mut self) {
         self.ending = true;
         self.sockets.clear();
+        self.tell(|| WorkerMessage::Drain(DRAIN_MOST));
     }
 
     /// Whether the process ends.
@@ -120,6 +126,7 @@ mod tests {
         crew.tell(|| WorkerMessage::Stop);
         assert!(matches!(second.try_recv(), Ok(WorkerMessage::Stop)));
         crew.end();
+        assert!(matches!(second.try_recv(), Ok(WorkerMessage::Drain(_))));
         drop(socket);
         assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens any more");
         crew.listen(ListenerId(4), vec![TcpListener::bind("127.0.0.1:0").unwrap()]);

@@ -164,7 +164,7 @@ impl Context {
                 now.asked != listener.asked || now.tls.is_some() != listener.tls.is_some()
             };
             if now.listener(listener.id).is_some_and(|now| differs(now)) {
-                self.watches.close_idle(Some(listener.id.0));
+                self.watches.close_idle(Some(listener.id.0), false);
             }
         }
     }

@@ -6,7 +6,9 @@ use std::{
     net::{SocketAddr, TcpListener},
 };
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
+
+use tokio::net::TcpStream;
 
 use crate::model::Listener;
 
@@ -57,6 +59,46 @@ pub fn bind(listener: &Listener, sockets: usize) -> io::Result<Vec<TcpListener>>
         .collect()
 }
 
+/// Has `listener` drop what new connections begin with, and complete those that have begun.
+///
+/// # Errors
+/// The system's.
+pub(super) fn admit_nobody(listener: &tokio::net::TcpListener) -> io::Result<()> {
+    // A classic BPF program, which sees a segment from its TCP header on (RFC 9293, section 3.1): drops those with SYN and
+    // without ACK.
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0x02;
+    const SYN_ACK: u32 = 0x12;
+    const WHOLE: u32 = u32::MAX;
+    let filter = |code: u32, jt, jf, k| SockFilter::new(u16::try_from(code).unwrap_or_default(), jt, jf, k);
+    SockRef::from(listener).attach_filter(&[
+        filter(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, FLAGS),
+        filter(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, 0, SYN_ACK),
+        filter(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, SYN),
+        filter(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+        filter(libc::BPF_RET | libc::BPF_K, 0, 0, WHOLE),
+    ])
+}
+
+/// Accepts a connection that waits, if one does. The runtime may not have heard of it yet.
+pub(super) fn accept_waiting(listener: &tokio::net::TcpListener) -> Option<(TcpStream, SocketAddr)> {
+    let listener = SockRef::from(listener);
+    loop {
+        match listener.accept() {
+            Ok((socket, peer)) => {
+                let taken = socket.set_nonblocking(true).and_then(|()| TcpStream::from_std(socket.into()));
+                if let (Ok(stream), Some(peer)) = (taken, peer.as_socket()) {
+                    return Some((stream, peer));
+                }
+            }
+            // Gone before it was accepted (accept(2), "Error handling").
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+            Err(_) => return None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,5 +127,20 @@ mod tests {
         assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
         drop(sockets);
         assert!(bind(&listener(port), 1).is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_has_connected_is_accepted_and_nobody_else_is_admitted() {
+        let std = bind(&listener(0), 1).expect("free port").remove(0);
+        let socket = tokio::net::TcpListener::from_std(std).expect("a listener");
+        let address = socket.local_addr().expect("bound");
+        let connected = std::net::TcpStream::connect(address).expect("admitted");
+        admit_nobody(&socket).expect("a filter");
+        let shortly = std::time::Duration::from_millis(200);
+        let late = std::net::TcpStream::connect_timeout(&address, shortly).expect_err("not admitted");
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut, "it would ask again");
+        let (_stream, peer) = accept_waiting(&socket).expect("one waits");
+        assert_eq!(Some(peer), connected.local_addr().ok());
+        assert!(accept_waiting(&socket).is_none());
     }
 }

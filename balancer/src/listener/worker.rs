@@ -2,10 +2,9 @@
 //! side. Nothing on its request path is shared but the snapshot and the mapped tables.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::HashMap,
     io,
-    net::TcpListener,
     rc::Rc,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -16,10 +15,13 @@ use tokio::{
     runtime::{Builder, LocalOptions},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::{AbortHandle, spawn_local},
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 
-use super::handshake::begin;
+use super::{
+    bind::{accept_waiting, admit_nobody},
+    handshake::begin,
+};
 use crate::{
     counters::WorkerCounters,
     http::Context,
@@ -95,22 +97,38 @@ pub fn spawn(
     Ok(Worker { messages, counters, thread })
 }
 
-type Acceptors = RefCell<HashMap<ListenerId, Vec<AbortHandle>>>;
+/// How long who has connected as the process begins to end is waited for: its first request may be under way.
+const NEW: Duration = Duration::from_secs(1);
+
+/// A socket that is listened on, and the task that accepts.
+struct Acceptor {
+    socket: Rc<tokio::net::TcpListener>,
+    task: AbortHandle,
+}
+
+type Acceptors = RefCell<HashMap<ListenerId, Vec<Acceptor>>>;
+
+/// The end of a worker.
+struct Ending {
+    began: Instant,
+    most: Instant,
+    /// Sockets that are being closed.
+    closing: Rc<Cell<usize>>,
+}
 
 async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage>) {
     let acceptors = Acceptors::default();
     let mut ticker = interval(TICK);
     ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ticks = 0_u32;
-    let mut end: Option<Instant> = None;
+    let mut ending: Option<Ending> = None;
     loop {
-        let finished = end.is_some() && context.watches.is_empty();
-        if finished {
+        if ending.as_ref().is_some_and(|ending| ending.closing.get() == 0 && context.watches.is_empty()) {
             return;
         }
         let deadline = async {
-            match end {
-                Some(end) => sleep_until(end).await,
+            match &ending {
+                Some(ending) => sleep_until(ending.most).await,
                 None => std::future::pending().await,
             }
         };
@@ -119,29 +137,30 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
             message = messages.recv() => match message {
                 None | Some(WorkerMessage::Stop) => return,
                 Some(WorkerMessage::Drain(most)) => {
-                    begin_drain(&context, &acceptors);
-                    end = Some(Instant::now() + most);
+                    let began = Instant::now();
+                    let closing = begin_drain(&context, &acceptors);
+                    ending = Some(Ending { began, most: began + most, closing });
                 }
                 Some(message) => obey(&context, &acceptors, message),
             },
             _ = ticker.tick() => {
                 ticks = ticks.wrapping_add(1);
-                tick(&context, ticks, end.is_some());
+                tick(&context, ticks, ending.as_ref());
             }
             () = deadline => return,
         }
     }
 }
 
-fn tick(context: &Context, ticks: u32, draining: bool) {
+fn tick(context: &Context, ticks: u32, ending: Option<&Ending>) {
     context.clock.tick();
     let now = context.clock.millis();
     context.watches.sweep(now);
     context.count_moved();
     context.counting.count_moved();
     context.hand_over_logs();
-    if draining {
-        context.watches.close_idle(None);
+    if let Some(ending) = ending {
+        context.watches.close_idle(None, ending.began.elapsed() < NEW);
     }
     if ticks.is_multiple_of(POOL_TICKS) {
         context.pool.borrow_mut().sweep(now, POOL_IDLE);
@@ -149,12 +168,41 @@ fn tick(context: &Context, ticks: u32, draining: bool) {
     }
 }
 
-fn begin_drain(context: &Context, acceptors: &Acceptors) {
+/// Gives back how many sockets are still to be closed.
+fn begin_drain(context: &Rc<Context>, acceptors: &Acceptors) -> Rc<Cell<usize>> {
     context.draining.set(true);
-    for handle in acceptors.borrow_mut().drain().flat_map(|(_, handles)| handles) {
-        handle.abort();
+    let closing = Rc::new(Cell::new(0));
+    for (id, acceptors) in acceptors.borrow_mut().drain() {
+        for Acceptor { socket, task } in acceptors {
+            task.abort();
+            closing.set(closing.get() + 1);
+            spawn_local(close(Rc::clone(context), id, socket, Rc::clone(&closing)));
+        }
     }
-    context.watches.close_idle(None);
+    context.watches.close_idle(None, true);
+    closing
+}
+
+/// Takes everybody in who has connected before it closes the socket: whoever waits to be accepted would be reset. New
+/// ones ask once more in a second, by which time somebody else may listen, or nobody.
+async fn close(
+    context: Rc<Context>,
+    id: ListenerId,
+    socket: Rc<tokio::net::TcpListener>,
+    closing: Rc<Cell<usize>>,
+) {
+    if let Err(error) = admit_nobody(&socket) {
+        tracing::debug!(%error, "a socket that is about to be closed goes on taking connections in");
+    }
+    // Twice: whose handshake was under way has ended it by then.
+    for pause in [TICK, Duration::ZERO] {
+        while let Some((stream, peer)) = accept_waiting(&socket) {
+            spawn_local(begin(Rc::clone(&context), stream, peer, id));
+        }
+        sleep(pause).await;
+    }
+    drop(socket);
+    closing.set(closing.get().saturating_sub(1));
 }
 
 fn obey(context: &Rc<Context>, acceptors: &Acceptors, message: WorkerMessage) {
@@ -163,28 +211,28 @@ fn obey(context: &Rc<Context>, acceptors: &Acceptors, message: WorkerMessage) {
         // Nothing new is begun while the process ends.
         WorkerMessage::Listen(..) if context.draining.get() => {}
         WorkerMessage::Listen(id, socket) => {
-            let task = spawn_local(accept(Rc::clone(context), id, socket));
-            acceptors.borrow_mut().entry(id).or_default().push(task.abort_handle());
+            let socket = match tokio::net::TcpListener::from_std(socket) {
+                Ok(socket) => Rc::new(socket),
+                Err(error) => {
+                    tracing::error!(%error, "a listening socket cannot be used");
+                    return;
+                }
+            };
+            let task = spawn_local(accept(Rc::clone(context), id, Rc::clone(&socket))).abort_handle();
+            acceptors.borrow_mut().entry(id).or_default().push(Acceptor { socket, task });
         }
         WorkerMessage::Unlisten(id) => {
-            for handle in acceptors.borrow_mut().remove(&id).unwrap_or_default() {
-                handle.abort();
+            for acceptor in acceptors.borrow_mut().remove(&id).unwrap_or_default() {
+                acceptor.task.abort();
             }
-            context.watches.close_idle(Some(id.0));
+            context.watches.close_idle(Some(id.0), false);
         }
         WorkerMessage::Cut(registration) => context.watches.cut(registration),
         WorkerMessage::Drain(_) | WorkerMessage::Stop => {}
     }
 }
 
-async fn accept(context: Rc<Context>, id: ListenerId, socket: TcpListener) {
-    let listener = match tokio::net::TcpListener::from_std(socket) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(%error, "a listening socket cannot be used");
-            return;
-        }
-    };
+async fn accept(context: Rc<Context>, id: ListenerId, listener: Rc<tokio::net::TcpListener>) {
     let mut pausing = false;
     let mut told: Option<u64> = None;
     loop {

@@ -63,6 +63,8 @@ pub struct Watch {
     interrupt: Cell<Option<Interrupt>>,
     waker: RefCell<Option<Waker>>,
     idle: Cell<bool>,
+    /// Whether nothing was heard of who has connected.
+    new: Cell<bool>,
     registration: Cell<Option<u64>>,
     listener: Cell<u32>,
     ipv6: Cell<bool>,
@@ -97,9 +99,17 @@ impl Watch {
     /// Whether the connection is between requests with nothing received.
     pub fn set_idle(&self, idle: bool) {
         self.idle.set(idle);
+        if !idle {
+            self.new.set(false);
+        }
         if !idle && self.interrupt.get() == Some(Interrupt::Closing) {
             self.interrupt.set(None);
         }
+    }
+
+    /// Something was heard of who has connected, though it may be idle again.
+    pub fn set_heard(&self) {
+        self.new.set(false);
     }
 
     /// The registration of the target that a request is in flight to.
@@ -181,7 +191,8 @@ impl Watches {
     /// A new registered watch whose deadline is far away.
     #[must_use]
     pub fn register(self: &Rc<Self>) -> Watched {
-        let watch = Rc::new(Watch { deadline: Cell::new(u64::MAX), ..Watch::default() });
+        let watch =
+            Rc::new(Watch { deadline: Cell::new(u64::MAX), new: Cell::new(true), ..Watch::default() });
         let mut entries = self.entries.borrow_mut();
         let place = self.free.borrow_mut().pop().unwrap_or_else(|| {
             entries.push(None);
@@ -243,10 +254,12 @@ impl Watches {
         });
     }
 
-    /// Interrupts idle connections: all, or those of one listener.
-    pub fn close_idle(&self, listener: Option<u32>) {
+    /// Interrupts idle connections: all, or those of one listener. `spare_new`: not those that nothing was heard of, whose
+    /// first request may be under way.
+    pub fn close_idle(&self, listener: Option<u32>, spare_new: bool) {
         self.each(|watch| {
-            if watch.idle.get() && listener.is_none_or(|number| watch.listener.get() == number) {
+            let spared = spare_new && watch.new.get();
+            if watch.idle.get() && !spared && listener.is_none_or(|number| watch.listener.get() == number) {
                 watch.interrupt(Interrupt::Closing);
             }
         });
@@ -319,9 +332,17 @@ mod tests {
         a.watch().set_registration(Some(7));
         b.watch().set_idle(true);
         watches.cut(7);
-        watches.close_idle(None);
+        watches.close_idle(None, true);
+        assert!(poll_once(b.watch().within(pending::<()>())).is_pending(), "its request may be under way");
+        watches.close_idle(None, false);
         assert_eq!(poll_once(a.watch().within(pending::<()>())), Poll::Ready(Err(Interrupt::Cut)));
         assert_eq!(poll_once(b.watch().within(pending::<()>())), Poll::Ready(Err(Interrupt::Closing)));
+        let heard = watches.register();
+        heard.watch().set_idle(true);
+        heard.watch().set_heard();
+        watches.close_idle(None, true);
+        assert_eq!(poll_once(heard.watch().within(pending::<()>())), Poll::Ready(Err(Interrupt::Closing)));
+        drop(heard);
         watches.cut(8);
         assert!(poll_once(a.watch().within(pending::<()>())).is_pending());
         drop(a);

@@ -74,6 +74,7 @@ pub(crate) async fn serve(context: Rc<Context>, connection: ClientConnection) {
     session.arm();
     let opening = settings().handshake::<_, Bytes>(stream);
     if let Ok(Ok(connection)) = watch.within(opening).await {
+        watch.set_heard();
         run(&session, connection, &meter).await;
     }
     session.count(&meter);

@@ -239,11 +239,11 @@ impl Workers {
             until(Some(last + RESTART)).await;
         }
         (self.fallen, self.last) = (None, Some(monotonic_now()));
-        let place = self.workers.get_mut(index).context("no worker has that number")?;
+        let ended = self.workers.get_mut(index).context("no worker has that number")?;
         let worker =
-            (self.spawn)(index, Arc::clone(&place.counters)).context("cannot start a worker again")?;
+            (self.spawn)(index, Arc::clone(&ended.counters)).context("cannot start a worker again")?;
         let messages = worker.messages.clone();
-        *place = worker;
+        *ended = worker;
         Ok(ControlCommand::Replace(index, messages))
     }
 }

@@ -53,16 +53,16 @@ enum Command {
     /// finish what is in flight and end; the second one ends at once.
     Run(RunArguments),
     /// Start three small session-keeping applications and a balancer before them, and say what to try
-    Demo(demo::Arguments),
+    Demo(demo::DemoArguments),
     /// Validate a configuration and print what would run
-    Check(check::Arguments),
+    Check(check::CheckArguments),
     /// Remove what a balancer left behind: pinned tables and links, its cgroup, its runtime folder
     ///
     /// Counters and application sessions outlive a balancer on purpose, so that a restart keeps them.
     /// This ends that. Refuses while a balancer of the instance runs.
     Cleanup(CleanupArguments),
     /// Show listeners, groups and targets of a running balancer
-    Status(status::Arguments),
+    Status(status::StatusArguments),
 }
 
 #[derive(Debug, Args)]

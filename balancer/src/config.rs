@@ -1,4 +1,4 @@
-//! Configuration: HCL text → raw blocks with places → the validated [`Configuration`].
+//! Configuration: HCL text → raw blocks with positions → the validated [`Configuration`].
 //!
 //! Owns the language: block and attribute names, ranges, defaults, references, and every message about
 //! what a user wrote. All faults of all files are found in one go, each with file, line and column.

@@ -15,17 +15,17 @@ mod notes;
 mod worker;
 
 pub use self::{
-    by::{By, Key},
+    by::{By, LabelValue},
     cause::{Cause, Fault},
     counter::{Counter, Gauge, Holder, Raised},
-    figures::{Counts, Family, Figure, HistogramStatus, Sample, Set, Settable, Value},
+    figures::{Counts, Family, Figure, FigureValue, HistogramStatus, Sample, Set, Settable},
     group::{
         AnomalyStatus, Answers, AnswersShard, Connections, GroupShard, LoadSkew, Micros, Routing,
         RoutingShard, Stickiness, StickinessShard, TargetFigures, TargetShard,
     },
     histogram::Histogram,
     keys::{ClientCertRefusal, Evicted, FixedClass, GroupOutcome, Outcome, OwnStatus, ResponseClass},
-    listener::{ListenerRuntime, ListenerRuntimes, ListenerShard, OpenNow, Openable, Opened, Traffic},
+    listener::{CountedOpen, ListenerRuntime, ListenerRuntimes, ListenerShard, OpenNow, Openable, Traffic},
     notes::{CertificateNote, LastError, LastErrorNote, Notes},
     worker::{ControlCounters, SessionTable, SessionTableShard, Upkeep, Work, WorkerCounters},
 };

@@ -20,7 +20,7 @@ pub fn note(what: &'static str) {
     count_and_tell(what, Location::caller());
 }
 
-/// A part of bytes, or of other things in a row, that is in them by what was found before: a place found in them, a length
+/// A part of bytes, or of other things in a row, that is in them by what was found before: an index found in them, a length
 /// that was written. Where it is not, that is an internal error, and the part is empty.
 pub trait Part<T> {
     /// The part at `range`.
@@ -50,10 +50,10 @@ pub fn count() -> u64 {
 }
 
 /// The first, second, fourth and so on get a line each: whoever can cause one can cause many.
-fn count_and_tell(what: &'static str, place: &Location<'_>) {
+fn count_and_tell(what: &'static str, location: &Location<'_>) {
     let count = COUNT.fetch_add(1, Relaxed) + 1;
     if count.is_power_of_two() {
-        tracing::error!(count, "internal error, please report it: {what} ({place})");
+        tracing::error!(count, "internal error, please report it: {what} ({location})");
     }
 }
 

@@ -51,6 +51,6 @@ pub struct Configuration {
     pub listeners: Vec<Listener>,
     /// Target groups, each with a distinct name.
     pub target_groups: Vec<TargetGroup>,
-    /// What the files say that is not done, one line each with its place.
+    /// What the files say that is not done, one line each with its position.
     pub remarks: Vec<String>,
 }

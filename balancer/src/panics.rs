@@ -1,4 +1,4 @@
-//! Panics: how many there were, and places where a test has one happen. One ends the task that it is in, a client's
+//! Panics: how many there were, and points where a test has one happen. One ends the task that it is in, a client's
 //! connection or one to a target, and nothing else. Must not know: what panics.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,18 +16,18 @@ pub fn count() -> u64 {
     COUNT.load(Relaxed)
 }
 
-/// The variable that names a place for [`provoke`].
+/// The variable that names a point for [`provoke`].
 #[cfg(debug_assertions)]
 const PLACE: &str = "BALANCER_TEST_PANIC";
 
-/// Panics when the environment names `place`. There is nothing of this in release builds.
+/// Panics when the environment names `point`. There is nothing of this in release builds.
 #[cfg(debug_assertions)]
 #[allow(clippy::panic, reason = "it is what is asked for")]
-pub fn provoke(place: &[u8]) {
+pub fn provoke(point: &[u8]) {
     static NAMED: std::sync::OnceLock<Option<Vec<u8>>> = std::sync::OnceLock::new();
     let named = NAMED.get_or_init(|| std::env::var(PLACE).ok().map(String::into_bytes));
-    if named.as_deref() == Some(place) {
-        panic!("provoked at {}", place.escape_ascii());
+    if named.as_deref() == Some(point) {
+        panic!("provoked at {}", point.escape_ascii());
     }
 }
 

@@ -17,11 +17,11 @@ use rustix::{
     io::Errno,
 };
 
-pub use self::{fault::Fault, folder::Folder};
 use self::{
     fault::FaultKind,
     walk::{Goal, Spot, us, walk},
 };
+pub use self::{fault::UnsafePath, folder::Folder};
 
 /// How often an open is tried anew when what is there changes at the same time.
 const TURNS: usize = 16;
@@ -42,7 +42,7 @@ pub struct Owner {
 /// or a device does as well; a pipe that nobody reads is an error, and writing waits for none.
 ///
 /// # Errors
-/// The system's, and [`Fault`] (as what the error holds) for what is not safe to write to.
+/// The system's, and [`UnsafePath`] (as what the error holds) for what is not safe to write to.
 pub fn append(path: &Path, mode: u32, owner: Option<Owner>) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::APPEND;
     for _ in 0..TURNS {
@@ -77,7 +77,7 @@ pub fn append(path: &Path, mode: u32, owner: Option<Owner>) -> io::Result<File> 
 /// folder, it has to belong to one of these.
 ///
 /// # Errors
-/// The system's, and [`Fault`] for what is not safe to trust.
+/// The system's, and [`UnsafePath`] for what is not safe to trust.
 pub fn read(path: &Path, owner: Option<Owner>) -> io::Result<Option<File>> {
     let absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     let spot = match walk(path, Goal::File) {
@@ -99,7 +99,7 @@ pub fn read(path: &Path, owner: Option<Owner>) -> io::Result<Option<File>> {
 /// where it is the owner's already.
 ///
 /// # Errors
-/// The system's; [`Fault`] when the file is root's in a folder that others can write to: giving it away could give
+/// The system's; [`UnsafePath`] when the file is root's in a folder that others can write to: giving it away could give
 /// away something else.
 pub fn give(path: &Path, file: &File, owner: Owner) -> io::Result<()> {
     let spot = walk(path, Goal::File)?;
@@ -166,7 +166,7 @@ impl Spot {
     }
 
     fn refused(&self, kind: FaultKind) -> io::Error {
-        Fault::new(self.folder.path().join(&self.name), kind).into()
+        UnsafePath::new(self.folder.path().join(&self.name), kind).into()
     }
 }
 

@@ -191,14 +191,14 @@ fn compare(shares: impl Iterator<Item = (FailureShare, bool)>, limits: Margins) 
     let mut pool = better.iter().fold(FailureShare::default(), |pool, (_, (share, _))| pool.join(*share));
     #[allow(clippy::cast_precision_loss, reason = "a group has at most a few thousand targets")]
     let certain = limits.caution * (CERTAIN + (shares.len() as f64).ln());
-    for (place, (share, was_anomalous)) in rest {
+    for (index, (share, was_anomalous)) in rest {
         let ratio = share.ratio(pool);
         let stands_out = ratio >= certain
             && share.value() >= limits.times * pool.value()
             && share.value() >= pool.value() + limits.above;
         let stays_out = *was_anomalous && ratio >= DOUBTFUL * limits.caution && share.value() > pool.value();
         if stands_out || stays_out {
-            if let Some(found) = found.get_mut(*place) {
+            if let Some(found) = found.get_mut(*index) {
                 *found = Some(ratio);
             }
         } else {
@@ -214,11 +214,11 @@ fn weigh(targets: &mut [(&mut AnomalyState, Round)]) {
     let cut = measuring_weight(targets);
     let most = targets.len() / 2;
     let mut order: Vec<usize> = (0..targets.len()).collect();
-    let clearness = |place: &usize| targets.get(*place).and_then(|(watch, _)| watch.anomalous).unwrap_or(0.0);
+    let clearness = |index: &usize| targets.get(*index).and_then(|(watch, _)| watch.anomalous).unwrap_or(0.0);
     order.sort_by(|one, other| clearness(other).total_cmp(&clearness(one)));
     let mut below_parity = 0;
-    for place in order {
-        let Some((watch, _)) = targets.get_mut(place) else { continue };
+    for index in order {
+        let Some((watch, _)) = targets.get_mut(index) else { continue };
         let wanted =
             if watch.is_anomalous() { cut } else { watch.weight.saturating_add(RECOVERY).min(PARITY) };
         watch.weight = if below_parity < most { wanted } else { PARITY };

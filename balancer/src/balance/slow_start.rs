@@ -38,8 +38,8 @@ impl SlowStart {
     #[must_use]
     pub fn pick(&self, candidates: &[u32], turn: u32, now: Instant, excluded: &[usize]) -> Option<usize> {
         let count = u32::try_from(candidates.len()).ok()?;
-        let (round, place) = (turn.checked_div(count)?, turn.checked_rem(count)?);
-        let candidate = *candidates.get(usize::try_from(place).ok()?)?;
+        let (round, index) = (turn.checked_div(count)?, turn.checked_rem(count)?);
+        let candidate = *candidates.get(usize::try_from(index).ok()?)?;
         let Ok(found) = self.slow.binary_search_by_key(&candidate, |(slow, _)| *slow) else {
             return round_robin(candidates, turn, excluded);
         };

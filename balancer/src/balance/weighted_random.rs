@@ -36,8 +36,8 @@ impl WeightedTargets {
             return self.pick_among_others(random, excluded);
         }
         let at = below(random, *self.totals.last()?);
-        let place = self.totals.partition_point(|&total| total <= at);
-        self.candidates.get(place).map(|&candidate| candidate as usize)
+        let index = self.totals.partition_point(|&total| total <= at);
+        self.candidates.get(index).map(|&candidate| candidate as usize)
     }
 
     /// The same for the few requests that are sent again: the weights that are left are added up anew.

@@ -20,7 +20,7 @@ use crate::{
 
 /// Arguments of `balancer check`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct CheckArguments {
     /// The configuration: a file, or a folder with *.hcl and *.tf files
     #[arg(short, long, value_name = "FILE_OR_DIR", default_value = CONFIG)]
     config: PathBuf,
@@ -30,7 +30,7 @@ pub(super) struct Arguments {
 ///
 /// # Errors
 /// Every fault of the configuration.
-pub(super) fn run(arguments: &Arguments) -> Result<(), CommandFailure> {
+pub(super) fn run(arguments: &CheckArguments) -> Result<(), CommandFailure> {
     let configuration = config::load(&arguments.config)
         .map_err(|errors| CommandFailure::BadConfiguration(errors.to_string()))?;
     let findings = preflight::look(&configuration, &arguments.config);

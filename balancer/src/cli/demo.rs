@@ -25,7 +25,7 @@ use crate::{kernel, telemetry::status::Status};
 mod plan;
 mod target;
 
-use self::{plan::DemoPlan, target::Target};
+use self::{plan::DemoPlan, target::DemoTarget};
 
 /// Ports that people expect, used when they are free.
 const USUAL_PORTS: (u16, u16) = (8080, 9900);
@@ -38,7 +38,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(30);
 #[command(
     after_help = "As root the kernel side is used; without, the demo says what is missing and goes on."
 )]
-pub(super) struct Arguments {
+pub(super) struct DemoArguments {
     /// Show the configuration that the balancer is started with, too
     #[arg(long)]
     print_config: bool,
@@ -50,13 +50,13 @@ pub(super) struct Arguments {
 /// Runs until a signal ends it. `balance` runs a balancer from the configuration file it is given, in this
 /// thread, until a signal ends it.
 pub(super) fn run(
-    arguments: &Arguments,
+    arguments: &DemoArguments,
     balance: impl FnOnce(&Path) -> Result<(), CommandFailure>,
 ) -> Result<(), CommandFailure> {
-    let folder = Folder::new().context("cannot make a temporary folder")?;
+    let folder = DemoFolder::new().context("cannot make a temporary folder")?;
     let targets = NAMES
         .into_iter()
-        .map(Target::start)
+        .map(DemoTarget::start)
         .collect::<Result<Vec<_>, _>>()
         .context("cannot start the targets")?;
     let addresses: Vec<_> = targets.iter().map(|target| (target.name, target.address)).collect();
@@ -96,9 +96,9 @@ pub(super) fn run(
 }
 
 /// A folder of the user's own that goes with this.
-struct Folder(PathBuf);
+struct DemoFolder(PathBuf);
 
-impl Folder {
+impl DemoFolder {
     fn new() -> io::Result<Self> {
         let mut random = [0; 8];
         getrandom::fill(&mut random)?;
@@ -109,7 +109,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for DemoFolder {
     fn drop(&mut self) {
         // It is gone already where all went well.
         let _ = fs::remove_dir_all(&self.0);
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn what_the_demo_made_is_gone_when_it_ends() {
         let seen = RefCell::new(None);
-        let arguments = Arguments { print_config: false, port: None };
+        let arguments = DemoArguments { print_config: false, port: None };
         run(&arguments, |file| {
             let configuration = config::load(file).unwrap();
             let targets: Vec<_> =
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_balancer_that_cannot_start_ends_the_demo_with_its_reason() {
-        let arguments = Arguments { print_config: false, port: None };
+        let arguments = DemoArguments { print_config: false, port: None };
         let failure =
             run(&arguments, |_| Err(CommandFailure::CannotStart(anyhow::anyhow!("no memory")))).unwrap_err();
         assert!(matches!(failure, CommandFailure::CannotStart(error) if error.to_string() == "no memory"));

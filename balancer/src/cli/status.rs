@@ -20,7 +20,7 @@ const MOST: usize = 64 * 1024 * 1024;
 #[command(
     after_help = "Examples:\n  balancer status\n  balancer status --json | jq '.target_groups[].targets[]'"
 )]
-pub(super) struct Arguments {
+pub(super) struct StatusArguments {
     /// Print the JSON document of the endpoint's /status as it is
     #[arg(long)]
     json: bool,
@@ -30,11 +30,11 @@ pub(super) struct Arguments {
 }
 
 /// Prints the state of a running balancer.
-pub(super) fn run(arguments: &Arguments) -> Result<(), CommandFailure> {
+pub(super) fn run(arguments: &StatusArguments) -> Result<(), CommandFailure> {
     Ok(print(&report(arguments)?)?)
 }
 
-fn report(arguments: &Arguments) -> anyhow::Result<String> {
+fn report(arguments: &StatusArguments) -> anyhow::Result<String> {
     let (document, status) = ask(&arguments.admin)?;
     Ok(if arguments.json { document } else { StatusText(&status).to_string() })
 }
@@ -123,7 +123,7 @@ mod tests {
     }
 
     fn failure(admin: String) -> String {
-        format!("{:#}", report(&Arguments { json: true, admin }).unwrap_err())
+        format!("{:#}", report(&StatusArguments { json: true, admin }).unwrap_err())
     }
 
     #[test]
@@ -132,7 +132,8 @@ mod tests {
         let good = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         let until_close = format!("HTTP/1.0 200 OK\r\n\r\n{body}");
         for answer in [&good, &until_close] {
-            let told = |json| report(&Arguments { json, admin: endpoint(answer.clone().into()) }).unwrap();
+            let told =
+                |json| report(&StatusArguments { json, admin: endpoint(answer.clone().into()) }).unwrap();
             assert_eq!(told(true), body);
             assert_eq!(told(false), StatusText(&Status::default()).to_string());
         }

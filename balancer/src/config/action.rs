@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    fields::{BlockContext, Fields, words},
+    fields::{BlockContext, BlockFields, words},
     names::Names,
     redirect::{self, REDIRECT, RequestOrigin},
     schema::{Attribute, AttributeKind, Child, Table},
@@ -167,7 +167,7 @@ pub(super) struct Groups<'n, 'a> {
 /// that is known.
 pub(super) fn build(
     context: &BlockContext<'_>,
-    owner: &Fields<'_>,
+    owner: &BlockFields<'_>,
     table: &'static Table,
     groups: &Groups<'_, '_>,
     origin: Option<RequestOrigin>,
@@ -203,7 +203,7 @@ pub(super) fn build(
 }
 
 /// What belongs to an action of another type.
-fn check_foreign(action: &Fields<'_>, kind: &str) {
+fn check_foreign(action: &BlockFields<'_>, kind: &str) {
     if kind.is_empty() || action.is_wrong("type") {
         return;
     }
@@ -218,13 +218,13 @@ fn check_foreign(action: &Fields<'_>, kind: &str) {
         if let Some(block) = action.child(table.name).filter(|_| kind != whose) {
             let message =
                 format!("`{}` has no meaning for `{kind}`; allowed: `type` = \"{whose}\"", table.name);
-            action.fault_in(block.place, message);
+            action.fault_in(block.position, message);
         }
     }
 }
 
 /// The block that the type of an action demands.
-fn needed_block<'a>(action: &Fields<'a>, table: &'static Table) -> Option<Fields<'a>> {
+fn needed_block<'a>(action: &BlockFields<'a>, table: &'static Table) -> Option<BlockFields<'a>> {
     if action.child(table.name).is_none() {
         if !action.is_meant(table.name) {
             action.fault(format!("the action needs a `{0}` block; allowed: {0} {{ … }}", table.name));
@@ -234,7 +234,7 @@ fn needed_block<'a>(action: &Fields<'a>, table: &'static Table) -> Option<Fields
     Some(action.open_child(table))
 }
 
-fn fixed_response(fields: &Fields<'_>) -> FixedResponse {
+fn fixed_response(fields: &BlockFields<'_>) -> FixedResponse {
     fields.require("content_type");
     fields.require("status_code");
     let body = fields.text("message_body").unwrap_or_default();
@@ -249,7 +249,7 @@ fn fixed_response(fields: &Fields<'_>) -> FixedResponse {
     }
 }
 
-fn fixed_status(fields: &Fields<'_>) -> Option<u16> {
+fn fixed_status(fields: &BlockFields<'_>) -> Option<u16> {
     let text = fields.text("status_code")?;
     let is_plain = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
     let status = text.parse().ok().filter(|status| is_plain && matches!(status, 200..300 | 400..600));
@@ -260,18 +260,22 @@ fn fixed_status(fields: &Fields<'_>) -> Option<u16> {
     status
 }
 
-fn forward_to(context: &BlockContext<'_>, action: &Fields<'_>, groups: &Groups<'_, '_>) -> Option<Forward> {
+fn forward_to(
+    context: &BlockContext<'_>,
+    action: &BlockFields<'_>,
+    groups: &Groups<'_, '_>,
+) -> Option<Forward> {
     let direct = action
         .value("target_group_arn")
-        .map(|(value, place)| (groups.names.resolve(context, &value, place), place));
+        .map(|(value, position)| (groups.names.resolve(context, &value, position), position));
     let block = action.child(FORWARD.name).map(|_| forward(context, action, groups));
     match (direct, block) {
-        (Some((Some(direct), place)), Some(Some(block)))
+        (Some((Some(direct), position)), Some(Some(block)))
             if block.groups.iter().any(|group| group.group != direct) =>
         {
             let message =
                 "`target_group_arn` and the `forward` block name different groups; allowed: the same group";
-            context.faults.add(place, message);
+            context.faults.add(position, message);
             None
         }
         (_, Some(block)) => block,
@@ -286,7 +290,7 @@ fn forward_to(context: &BlockContext<'_>, action: &Fields<'_>, groups: &Groups<'
     }
 }
 
-fn forward(context: &BlockContext<'_>, action: &Fields<'_>, groups: &Groups<'_, '_>) -> Option<Forward> {
+fn forward(context: &BlockContext<'_>, action: &BlockFields<'_>, groups: &Groups<'_, '_>) -> Option<Forward> {
     let forward = action.open_child(&FORWARD);
     let blocks = forward.open_children(&FORWARD_TARGET_GROUP);
     let stickiness = group_stickiness(&forward.open_child(&FORWARD_STICKINESS));
@@ -302,9 +306,9 @@ fn forward(context: &BlockContext<'_>, action: &Fields<'_>, groups: &Groups<'_, 
     }
     let weighted: Vec<Option<WeightedGroup>> =
         blocks.iter().map(|block| weighted_group(context, block, groups)).collect();
-    for (place, block) in blocks.iter().enumerate() {
-        let group = |place: usize| weighted.get(place).copied().flatten().map(|group| group.group);
-        if group(place).is_some() && (0..place).any(|earlier| group(earlier) == group(place)) {
+    for (index, block) in blocks.iter().enumerate() {
+        let group = |index: usize| weighted.get(index).copied().flatten().map(|group| group.group);
+        if group(index).is_some() && (0..index).any(|earlier| group(earlier) == group(index)) {
             block.fault_at("arn", "the action names the target group twice; allowed: once, with one weight");
         }
     }
@@ -326,17 +330,18 @@ fn forward(context: &BlockContext<'_>, action: &Fields<'_>, groups: &Groups<'_, 
 
 fn weighted_group(
     context: &BlockContext<'_>,
-    block: &Fields<'_>,
+    block: &BlockFields<'_>,
     groups: &Groups<'_, '_>,
 ) -> Option<WeightedGroup> {
     block.require("arn");
     let weight = u16::try_from(block.whole("weight")).unwrap_or(u16::MAX);
-    let group = block.value("arn").and_then(|(value, place)| groups.names.resolve(context, &value, place));
+    let group =
+        block.value("arn").and_then(|(value, position)| groups.names.resolve(context, &value, position));
     Some(WeightedGroup { group: group?, weight })
 }
 
 /// Nothing when it is off. What it says is checked either way.
-fn group_stickiness(fields: &Fields<'_>) -> Option<GroupStickinessSettings> {
+fn group_stickiness(fields: &BlockFields<'_>) -> Option<GroupStickinessSettings> {
     let enabled = fields.truth("enabled");
     if enabled {
         fields.require("duration");

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use super::{
     blocks::FoundBlock,
-    fields::{BlockContext, Fields},
+    fields::{BlockContext, BlockFields},
     names::Names,
     raw::RawExpression,
     schema::{Attribute, AttributeKind, Table},
-    source::Place,
+    source::Position,
     target_address,
     target_group::GroupDraft,
     value::{Value, shown},
@@ -55,27 +55,29 @@ pub(super) fn add_all(
 ) {
     let mut labels = HashMap::new();
     for found in found {
-        if let Some(first) = labels.insert(found.label, found.label_place).filter(|_| !found.label.is_empty())
+        if let Some(first) =
+            labels.insert(found.label, found.label_position).filter(|_| !found.label.is_empty())
         {
             let message = format!(
                 "target group attachment {} is given twice, first at {}; allowed: labels that differ",
                 shown(found.label),
                 context.faults.show(first)
             );
-            context.faults.add(found.label_place, message);
+            context.faults.add(found.label_position, message);
         }
         add(context, found, groups, drafts);
     }
 }
 
 fn add(context: &BlockContext<'_>, found: &FoundBlock<'_>, groups: &Names<'_>, drafts: &mut [GroupDraft]) {
-    let fields = Fields::open(context, &TARGET_GROUP_ATTACHMENT, Some(found.block));
+    let fields = BlockFields::open(context, &TARGET_GROUP_ATTACHMENT, Some(found.block));
     fields.require("target_group_arn");
     fields.require("target_id");
     let port = fields.whole_if_given("port").and_then(|port| u16::try_from(port).ok());
-    let group =
-        fields.value("target_group_arn").and_then(|(value, place)| groups.resolve(context, &value, place));
-    let Some((target, place)) = fields.value("target_id") else { return };
+    let group = fields
+        .value("target_group_arn")
+        .and_then(|(value, position)| groups.resolve(context, &value, position));
+    let Some((target, position)) = fields.value("target_id") else { return };
     let made = made(&fields);
     if matches!(made, Some((_, 0))) {
         return;
@@ -84,24 +86,24 @@ fn add(context: &BlockContext<'_>, found: &FoundBlock<'_>, groups: &Names<'_>, d
     let targets = match target {
         // Several instances by one name, as `terraform_values` may say.
         Value::List(targets) if !targets.is_empty() => of_instances(context, &fields, targets, made),
-        target => vec![(target, place)],
+        target => vec![(target, position)],
     };
-    for (target, place) in targets {
+    for (target, position) in targets {
         match (target, group.and_then(|group| drafts.get_mut(group))) {
-            (Value::Text(text), Some(draft)) => draft.add(context, place, &text, port),
+            (Value::Text(text), Some(draft)) => draft.add(context, position, &text, port),
             // The group is a fault already noted; the target may be one too.
             (Value::Text(text), None) => {
                 if let Err(message) = target_address::parse(&text) {
-                    context.faults.add(place, message);
+                    context.faults.add(position, message);
                 }
             }
-            (target, _) => context.faults.add(place, no_target(&fields, &target)),
+            (target, _) => context.faults.add(position, no_target(&fields, &target)),
         }
     }
 }
 
 /// How many targets `count` or `for_each` ask for, and which of them does; nothing where that is not known here.
-fn made(fields: &Fields<'_>) -> Option<(&'static str, usize)> {
+fn made(fields: &BlockFields<'_>) -> Option<(&'static str, usize)> {
     let count = fields.known("count").and_then(|count| usize::try_from(count.as_whole()?).ok());
     count.map(|count| ("count", count)).or_else(|| match fields.known("for_each")? {
         Value::List(items) => Some(("for_each", items.len())),
@@ -113,10 +115,10 @@ fn made(fields: &Fields<'_>) -> Option<(&'static str, usize)> {
 /// Those of the listed instances that are targets: `count` takes the first ones, `for_each` names each of them.
 fn of_instances(
     context: &BlockContext<'_>,
-    fields: &Fields<'_>,
-    mut targets: Vec<(Value, Place)>,
+    fields: &BlockFields<'_>,
+    mut targets: Vec<(Value, Position)>,
     made: Option<(&'static str, usize)>,
-) -> Vec<(Value, Place)> {
+) -> Vec<(Value, Position)> {
     let Some((name, made)) = made else { return targets };
     let listed = targets.len();
     if made > listed || (made < listed && name == "for_each") {
@@ -124,7 +126,7 @@ fn of_instances(
             "`{name}` makes {made} targets, and `terraform_values` lists {listed}; allowed: an address there for each \
              of them"
         );
-        context.faults.add(fields.place_of(name), message);
+        context.faults.add(fields.position_of(name), message);
     }
     targets.truncate(made);
     targets
@@ -132,7 +134,7 @@ fn of_instances(
 
 /// `count` and `for_each` make a target of each instance. That is known where `terraform_values` lists the instances,
 /// which are told apart by an index here.
-fn check_repetition(context: &BlockContext<'_>, fields: &Fields<'_>, target: &Value) {
+fn check_repetition(context: &BlockContext<'_>, fields: &BlockFields<'_>, target: &Value) {
     let is_each = |step: &String| step.starts_with("[count.") || step.starts_with("[each.") || step == "[…]";
     let has_index = match fields.raw("target_id") {
         Some(RawExpression::Path(path, _)) => path.iter().any(is_each),
@@ -146,12 +148,12 @@ fn check_repetition(context: &BlockContext<'_>, fields: &Fields<'_>, target: &Va
                 "`{name}` is not supported; allowed: one block for each target group attachment, or the addresses of \
                  its instances, as a list, under `terraform_values` of the `balancer` block"
             );
-            context.faults.add(fields.place_of(name), message);
+            context.faults.add(fields.position_of(name), message);
         }
     }
 }
 
-fn no_target(fields: &Fields<'_>, target: &Value) -> String {
+fn no_target(fields: &BlockFields<'_>, target: &Value) -> String {
     match target {
         Value::Reference(_) => format!(
             "`target_id` = {target} is a resource that is not known here; allowed: {}, or its address under \

@@ -7,11 +7,11 @@ use std::{
 };
 
 use super::{
-    fields::{BlockContext, Fields},
+    fields::{BlockContext, BlockFields},
     raw::{RawBlock, RawExpression},
     schema::{Attribute, AttributeKind, Table},
     scope::TERRAFORM_VALUES,
-    source::Place,
+    source::Position,
     value::{Value, shown},
 };
 use crate::model::{BalancerSettings, KernelAssist, LogFormat, LogLevel};
@@ -113,31 +113,31 @@ pub(super) static BALANCER: Table = Table {
 /// The settings and where the block is, for conflicts with listeners.
 pub(super) struct Settings {
     pub(super) settings: BalancerSettings,
-    pub(super) admin_place: Option<Place>,
+    pub(super) admin_position: Option<Position>,
 }
 
 /// Reads the block, which may be absent and must not be there twice.
 pub(super) fn build(context: &BlockContext<'_>, blocks: &[&RawBlock]) -> Settings {
     let first = blocks.first().copied();
-    let fields = Fields::open(context, &BALANCER, first);
+    let fields = BlockFields::open(context, &BALANCER, first);
     if let Some(first) = first {
         let message = format!(
             "a second `balancer` block; the first is at {}; allowed: one",
-            context.faults.show(first.place)
+            context.faults.show(first.position)
         );
         for more in blocks.iter().skip(1) {
-            context.faults.add(more.place, message.clone());
+            context.faults.add(more.position, message.clone());
         }
         if let Some(second) = blocks.get(1) {
             // Its faults are told all the same.
-            read(&Fields::open(context, &BALANCER, Some(second)));
+            read(&BlockFields::open(context, &BALANCER, Some(second)));
         }
     }
-    let admin_place = fields.value("admin_address").map(|(_, place)| place);
-    Settings { settings: read(&fields), admin_place }
+    let admin_position = fields.value("admin_address").map(|(_, position)| position);
+    Settings { settings: read(&fields), admin_position }
 }
 
-fn read(fields: &Fields<'_>) -> BalancerSettings {
+fn read(fields: &BlockFields<'_>) -> BalancerSettings {
     check_terraform_values(fields);
     BalancerSettings {
         instance: instance(fields),
@@ -172,7 +172,7 @@ fn read(fields: &Fields<'_>) -> BalancerSettings {
 }
 
 /// They are looked up as they are written, so they have to be written here.
-fn check_terraform_values(fields: &Fields<'_>) {
+fn check_terraform_values(fields: &BlockFields<'_>) {
     let is_map = |expression: &RawExpression| match expression {
         RawExpression::Object(items) => items.iter().all(|(key, _)| matches!(key, RawExpression::Text(_))),
         _ => false,
@@ -183,7 +183,7 @@ fn check_terraform_values(fields: &Fields<'_>) {
     }
 }
 
-fn instance(fields: &Fields<'_>) -> String {
+fn instance(fields: &BlockFields<'_>) -> String {
     let instance = fields.text("instance").unwrap_or_else(|| DEFAULT_INSTANCE.to_owned());
     let fits = (1..=32).contains(&instance.len())
         && instance.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
@@ -191,13 +191,13 @@ fn instance(fields: &Fields<'_>) -> String {
     instance
 }
 
-fn path(fields: &Fields<'_>, name: &str) -> Option<PathBuf> {
+fn path(fields: &BlockFields<'_>, name: &str) -> Option<PathBuf> {
     let text = fields.text(name)?;
     refuse_unless(text.starts_with('/') && !text.contains('\0'), fields, name, &text);
     Some(text.into())
 }
 
-fn admin_address(fields: &Fields<'_>) -> Option<SocketAddr> {
+fn admin_address(fields: &BlockFields<'_>) -> Option<SocketAddr> {
     match fields.text("admin_address") {
         None => Some(DEFAULT_ADMIN),
         Some(off) if off == "off" => None,
@@ -209,10 +209,10 @@ fn admin_address(fields: &Fields<'_>) -> Option<SocketAddr> {
     }
 }
 
-fn admin_hosts(fields: &Fields<'_>) -> Vec<String> {
+fn admin_hosts(fields: &BlockFields<'_>) -> Vec<String> {
     let items = match fields.value("admin_hosts") {
         // One name, or any.
-        Some((Value::Text(host), place)) => vec![(Value::Text(host), place)],
+        Some((Value::Text(host), position)) => vec![(Value::Text(host), position)],
         _ => fields.list("admin_hosts"),
     };
     let allowed = fields.allowed("admin_hosts");
@@ -222,7 +222,7 @@ fn admin_hosts(fields: &Fields<'_>) -> Vec<String> {
     }
     items
         .into_iter()
-        .filter_map(|(value, place)| {
+        .filter_map(|(value, position)| {
             let host = value.as_text().map(|text| text.trim_matches(['[', ']']).to_ascii_lowercase());
             let host = host.map(|host| host.strip_suffix('.').unwrap_or(&host).to_owned());
             let is_host = |host: &String| {
@@ -232,14 +232,14 @@ fn admin_hosts(fields: &Fields<'_>) -> Vec<String> {
             };
             let host = host.filter(is_host);
             if host.is_none() {
-                fields.fault_in(place, format!("`admin_hosts` has {value}; allowed: {allowed}"));
+                fields.fault_in(position, format!("`admin_hosts` has {value}; allowed: {allowed}"));
             }
             host
         })
         .collect()
 }
 
-fn user(fields: &Fields<'_>) -> Option<String> {
+fn user(fields: &BlockFields<'_>) -> Option<String> {
     let user = fields.text("user")?;
     let odd = |letter: char| letter.is_whitespace() || letter.is_control() || matches!(letter, ':' | '/');
     refuse_unless(
@@ -251,7 +251,7 @@ fn user(fields: &Fields<'_>) -> Option<String> {
     Some(user)
 }
 
-fn refuse_unless(fits: bool, fields: &Fields<'_>, name: &str, text: &str) {
+fn refuse_unless(fits: bool, fields: &BlockFields<'_>, name: &str, text: &str) {
     if !fits {
         fields.fault_at(name, format!("`{name}` = {}; allowed: {}", shown(text), fields.allowed(name)));
     }

@@ -5,7 +5,7 @@ use super::{
     fields::BlockContext,
     kinds::{CLASSIC, NATIVE, NATIVE_ALONE, TERRAFORM, native_kind},
     raw::{RawBlock, RawBody},
-    source::Place,
+    source::Position,
     suggest,
 };
 
@@ -15,7 +15,7 @@ pub(super) struct FoundBlock<'a> {
     pub(super) block: &'a RawBlock,
     /// Its label; empty when it was left out, which is a fault already noted.
     pub(super) label: &'a str,
-    pub(super) label_place: Place,
+    pub(super) label_position: Position,
     /// `resource "aws_lb_…" "label"`.
     pub(super) is_resource: bool,
 }
@@ -34,9 +34,9 @@ pub(super) struct Blocks<'a> {
     pub(super) trust_stores: Vec<FoundBlock<'a>>,
     pub(super) trust_store_revocations: Vec<FoundBlock<'a>>,
     /// The first module, whose blocks are not read.
-    module: Option<Place>,
-    /// Terraform's, whose files are in S3: kind, label, place.
-    in_s3: Vec<(&'a str, &'a str, Place)>,
+    module: Option<Position>,
+    /// Terraform's, whose files are in S3: kind, label, position.
+    in_s3: Vec<(&'a str, &'a str, Position)>,
 }
 
 impl<'a> Blocks<'a> {
@@ -47,7 +47,7 @@ impl<'a> Blocks<'a> {
             for attribute in &body.attributes {
                 let name = &attribute.name;
                 faults.add(
-                    attribute.place,
+                    attribute.position,
                     format!("`{name}` stands outside of a block; allowed: blocks only"),
                 );
             }
@@ -64,12 +64,12 @@ impl<'a> Blocks<'a> {
         if kind == "resource" {
             self.add_resource(block, faults);
         } else if kind == "balancer" {
-            if let Some((_, place)) = block.labels.first() {
-                faults.add(*place, "`balancer` takes no label; allowed: `balancer { … }`");
+            if let Some((_, position)) = block.labels.first() {
+                faults.add(*position, "`balancer` takes no label; allowed: `balancer { … }`");
             }
             self.balancer.push(block);
         } else if kind == "module" {
-            self.module.get_or_insert(block.place);
+            self.module.get_or_insert(block.position);
         } else if kind == "action" && block.labels.len() == 2 {
             // What Terraform does beside making resources.
         } else if NATIVE.contains(&kind) {
@@ -79,15 +79,15 @@ impl<'a> Blocks<'a> {
             let hint = suggest::hint(kind, known);
             let message =
                 format!("unknown block `{kind}`{hint}; allowed: {} and Terraform's", NATIVE.join(", "));
-            faults.add(block.place, message);
+            faults.add(block.position, message);
             faults.note_unread_text();
         }
     }
 
     fn add_resource(&mut self, block: &'a RawBlock, faults: &Faults<'_>) {
-        let Some(((resource_type, type_place), labels)) = block.labels.split_first() else {
+        let Some(((resource_type, type_position), labels)) = block.labels.split_first() else {
             faults.add(
-                block.place,
+                block.position,
                 "`resource` needs a type and a label; allowed: resource \"TYPE\" \"LABEL\" { … }",
             );
             faults.note_unread_text();
@@ -100,7 +100,7 @@ impl<'a> Blocks<'a> {
         if !NATIVE_ALONE.contains(&kind) && NATIVE.contains(&kind) {
             self.file(kind, block, labels, true, faults);
         } else if kind.starts_with("trust_store") && NATIVE_ALONE.contains(&kind) {
-            self.in_s3.push((kind, labels.first().map_or("", |(label, _)| label), *type_place));
+            self.in_s3.push((kind, labels.first().map_or("", |(label, _)| label), *type_position));
         } else {
             let hint = suggest::nearest(
                 kind,
@@ -110,21 +110,21 @@ impl<'a> Blocks<'a> {
             let message = format!(
                 "unknown type `{resource_type}`{hint}; allowed: aws_lb, aws_lb_listener, aws_lb_listener_certificate, aws_lb_listener_rule, aws_lb_target_group, aws_lb_target_group_attachment"
             );
-            faults.add(*type_place, message);
+            faults.add(*type_position, message);
             faults.note_unread_text();
         }
     }
 
     /// Blocks of Terraform whose files are in S3 need one of ours with the same label.
     fn demand_files(&self, faults: &Faults<'_>) {
-        for (kind, label, place) in &self.in_s3 {
+        for (kind, label, position) in &self.in_s3 {
             let natives =
                 if *kind == "trust_store" { &self.trust_stores } else { &self.trust_store_revocations };
             if !natives.iter().any(|native| native.label == *label) {
                 let message = format!(
                     "`aws_lb_{kind}` has its files in S3; allowed: `{kind}`, which names files, with the same label"
                 );
-                faults.add(*place, message);
+                faults.add(*position, message);
                 faults.note_unread_text();
             }
         }
@@ -134,20 +134,21 @@ impl<'a> Blocks<'a> {
         &mut self,
         kind: &str,
         block: &'a RawBlock,
-        labels: &'a [(String, Place)],
+        labels: &'a [(String, Position)],
         is_resource: bool,
         faults: &Faults<'_>,
     ) {
-        let (label, label_place) = labels.first().map_or(("", block.place), |(label, place)| (label, *place));
+        let (label, label_position) =
+            labels.first().map_or(("", block.position), |(label, position)| (label, *position));
         if labels.len() != 1 || label.is_empty() {
             let spelling =
                 if is_resource { "resource \"TYPE\" \"LABEL\" { … }" } else { "\"LABEL\" { … }" };
-            let place = labels.get(1).map_or(label_place, |(_, place)| *place);
-            faults.add(place, format!("`{kind}` takes one label, its name; allowed: {spelling}"));
+            let position = labels.get(1).map_or(label_position, |(_, position)| *position);
+            faults.add(position, format!("`{kind}` takes one label, its name; allowed: {spelling}"));
             // What refers to it goes by the label that it was meant to have.
             faults.note_unread_text();
         }
-        let found = FoundBlock { block, label, label_place, is_resource };
+        let found = FoundBlock { block, label, label_position, is_resource };
         match kind {
             "load_balancer" => self.load_balancers.push(found),
             "listener" => self.listeners.push(found),
@@ -171,7 +172,7 @@ impl<'a> Blocks<'a> {
             let but = if self.module.is_some() { " but modules, which are not read" } else { "" };
             let message =
                 format!("nothing is configured{but}; allowed: at least one listener or target_group block");
-            context.faults.add(self.module.unwrap_or(Place { file: 0, offset: 0 }), message);
+            context.faults.add(self.module.unwrap_or(Position { file: 0, offset: 0 }), message);
         }
     }
 }

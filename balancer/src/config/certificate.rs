@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use super::{
-    fields::{BlockContext, Fields},
+    fields::{BlockContext, BlockFields},
     names::{NAME_ALLOWED, Named, Names},
     schema::{Attribute, AttributeKind, Table},
     value::shown,
@@ -42,7 +42,7 @@ pub(super) fn build_all(context: &BlockContext<'_>, names: &Names<'_>) -> Vec<Op
 }
 
 /// The path of a file, which has to be given: an absolute one, or from the folder of the file that says so.
-pub(super) fn file(fields: &Fields<'_>, name: &str) -> Option<String> {
+pub(super) fn file(fields: &BlockFields<'_>, name: &str) -> Option<String> {
     fields.require(name);
     let text = fields.text(name)?;
     if !text.is_empty() && !text.contains('\0') {
@@ -59,7 +59,7 @@ fn build(context: &BlockContext<'_>, named: &Named<'_>) -> Option<Arc<Certificat
     match tls::load(Path::new(&certificate), Path::new(&key)) {
         Ok(loaded) => Some(Arc::new(Certificate {
             name: named.name.clone(),
-            place: context.faults.show(named.found.block.place),
+            position: context.faults.show(named.found.block.position),
             certificate_file: certificate.clone().into(),
             private_key_file: key.clone().into(),
             key_is_public: loaded.key_is_public,

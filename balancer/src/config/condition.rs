@@ -1,9 +1,9 @@
 //! `condition` blocks of a listener rule: what each may say, within ALB's limits (ALB: rule condition types).
 
 use super::{
-    fields::Fields,
+    fields::BlockFields,
     schema::{Attribute, AttributeKind, Child, Table},
-    source::Place,
+    source::Position,
     value::{Value, shown},
 };
 use crate::{
@@ -143,13 +143,13 @@ const KINDS: [&Table; 6] =
     [&HOST_HEADER, &PATH_PATTERN, &HTTP_REQUEST_METHOD, &SOURCE_IP, &HTTP_HEADER, &QUERY_STRING];
 
 /// Reads the conditions of a rule.
-pub(super) fn build_all(rule: &Fields<'_>) -> Vec<Condition> {
+pub(super) fn build_all(rule: &BlockFields<'_>) -> Vec<Condition> {
     let blocks = rule.open_children(&CONDITION);
     if blocks.is_empty() && !rule.is_meant(CONDITION.name) {
         rule.fault("A condition must be specified; allowed: 1 to 5 `condition` blocks");
     }
     let mut conditions = Vec::new();
-    let mut given: Vec<(&str, Place)> = Vec::new();
+    let mut given: Vec<(&str, Position)> = Vec::new();
     for block in &blocks {
         let kinds: Vec<&Table> =
             KINDS.into_iter().filter(|table| block.child(table.name).is_some()).collect();
@@ -170,17 +170,17 @@ pub(super) fn build_all(rule: &Fields<'_>) -> Vec<Condition> {
         };
         let once = !matches!(kind.name, "http_header" | "query_string");
         let earlier = given.iter().find(|(name, _)| once && *name == kind.name);
-        if let (Some((_, first)), Some(place)) = (earlier, block.place()) {
-            block.fault_again(place, kind.name, *first);
+        if let (Some((_, first)), Some(position)) = (earlier, block.position()) {
+            block.fault_again(position, kind.name, *first);
         }
-        given.extend(block.place().map(|place| (kind.name, place)));
+        given.extend(block.position().map(|position| (kind.name, position)));
         conditions.push(condition(block, kind));
     }
     check_amounts(rule, &conditions);
     conditions
 }
 
-fn condition(block: &Fields<'_>, kind: &'static Table) -> Condition {
+fn condition(block: &BlockFields<'_>, kind: &'static Table) -> Condition {
     if kind.name == QUERY_STRING.name {
         return Condition::QueryString(block.open_children(kind).iter().map(parameter).collect());
     }
@@ -198,7 +198,7 @@ fn condition(block: &Fields<'_>, kind: &'static Table) -> Condition {
 }
 
 /// `values` or `regex_values`: one of them.
-fn patterns(fields: &Fields<'_>, is_pattern: fn(&str) -> bool) -> Vec<TextPattern> {
+fn patterns(fields: &BlockFields<'_>, is_pattern: fn(&str) -> bool) -> Vec<TextPattern> {
     // An empty list beside the other is what modules write for none.
     let is_empty =
         |name: &str| matches!(fields.value(name), Some((Value::List(items), _)) if items.is_empty());
@@ -213,13 +213,13 @@ fn patterns(fields: &Fields<'_>, is_pattern: fn(&str) -> bool) -> Vec<TextPatter
         if has_regex && !has_values { Vec::new() } else { texts(fields, "values", MAX_VALUE, is_pattern) };
     let mut patterns: Vec<TextPattern> = written.into_iter().map(TextPattern::Wildcard).collect();
     if has_regex {
-        for (text, place) in entries(fields, "regex_values", MAX_VALUE, is_visible) {
+        for (text, position) in entries(fields, "regex_values", MAX_VALUE, is_visible) {
             match check_regex(&text) {
                 Ok(()) => patterns.push(TextPattern::Regex(text)),
                 Err(wrong) => {
                     let message =
                         format!("{} {wrong}; allowed: {}", shown(&text), fields.allowed("regex_values"));
-                    fields.fault_in(place, message);
+                    fields.fault_in(position, message);
                 }
             }
         }
@@ -227,17 +227,22 @@ fn patterns(fields: &Fields<'_>, is_pattern: fn(&str) -> bool) -> Vec<TextPatter
     patterns
 }
 
-fn texts(fields: &Fields<'_>, name: &str, most: usize, is_allowed: impl Fn(&str) -> bool) -> Vec<String> {
+fn texts(
+    fields: &BlockFields<'_>,
+    name: &str,
+    most: usize,
+    is_allowed: impl Fn(&str) -> bool,
+) -> Vec<String> {
     entries(fields, name, most, is_allowed).into_iter().map(|(text, _)| text).collect()
 }
 
 /// The texts of a list that must not be empty, each as it may be.
 fn entries(
-    fields: &Fields<'_>,
+    fields: &BlockFields<'_>,
     name: &str,
     most: usize,
     is_allowed: impl Fn(&str) -> bool,
-) -> Vec<(String, Place)> {
+) -> Vec<(String, Position)> {
     let items = fields.list(name);
     let is_empty = match fields.value(name) {
         Some((Value::List(items), _)) => items.is_empty(),
@@ -254,11 +259,11 @@ fn entries(
         );
     }
     let mut texts = Vec::new();
-    for (value, place) in items {
+    for (value, position) in items {
         let text = value.as_text().unwrap_or_default();
         if text.len() > most {
             fields.fault_in(
-                place,
+                position,
                 format!(
                     "The '{}' value is too long; the limit is '{most}'; allowed: {}",
                     fields.name().replace('_', "-"),
@@ -266,15 +271,15 @@ fn entries(
                 ),
             );
         } else if text.is_empty() || !is_allowed(&text) {
-            fields.fault_in(place, format!("`{name}` holds {value}; allowed: {}", fields.allowed(name)));
+            fields.fault_in(position, format!("`{name}` holds {value}; allowed: {}", fields.allowed(name)));
         } else {
-            texts.push((text, place));
+            texts.push((text, position));
         }
     }
     texts
 }
 
-fn header_name(fields: &Fields<'_>) -> String {
+fn header_name(fields: &BlockFields<'_>) -> String {
     fields.require("http_header_name");
     let name = fields.text("http_header_name").unwrap_or_default();
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
@@ -287,7 +292,7 @@ fn header_name(fields: &Fields<'_>) -> String {
     name
 }
 
-fn parameter(fields: &Fields<'_>) -> QueryPattern {
+fn parameter(fields: &BlockFields<'_>) -> QueryPattern {
     fields.require("value");
     let part = |name: &str| {
         let text = fields.text(name)?;
@@ -302,7 +307,7 @@ fn parameter(fields: &Fields<'_>) -> QueryPattern {
 }
 
 /// ALB's quotas of a rule.
-fn check_amounts(rule: &Fields<'_>, conditions: &[Condition]) {
+fn check_amounts(rule: &BlockFields<'_>, conditions: &[Condition]) {
     let wild = |text: &String| text.bytes().filter(|byte| matches!(byte, b'*' | b'?')).count();
     let (mut values, mut wildcards) = (0, 0);
     for condition in conditions {

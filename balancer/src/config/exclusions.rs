@@ -1,11 +1,11 @@
 //! Settings of a target group that are each allowed and not together (ALB: edit target group attributes). The
 //! messages begin with ALB's own words where they are known.
 
-use super::fields::Fields;
+use super::fields::BlockFields;
 use crate::model::{Algorithm, TargetGroup};
 
 /// Notes a fault for each pair of settings that exclude each other.
-pub(super) fn check(fields: &Fields<'_>, group: &TargetGroup) {
+pub(super) fn check(fields: &BlockFields<'_>, group: &TargetGroup) {
     let weighted_random = group.algorithm == Algorithm::WeightedRandom;
     if group.stickiness.is_some() && weighted_random {
         let message = "You cannot have both stickiness and weighted random algorithm enabled on the same target \

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     error::{ConfigError, ConfigErrors},
-    source::{Place, SourceFile},
+    source::{Position, SourceFile},
 };
 use crate::model::Configuration;
 
@@ -19,8 +19,8 @@ const MAX_TOGETHER: usize = 8;
 /// Longest message in characters.
 const MAX_MESSAGE: usize = 1000;
 
-/// Which fault tells of a reason, and the places that it names.
-type ToldFault = (usize, Vec<Place>);
+/// Which fault tells of a reason, and the positions that it names.
+type ToldFault = (usize, Vec<Position>);
 
 /// Collects faults while files are read; shared by all that reads them.
 pub(super) struct Faults<'a> {
@@ -29,7 +29,7 @@ pub(super) struct Faults<'a> {
     left_out: Cell<usize>,
     partial: Cell<bool>,
     /// What was told of blocks and may be told again of them: the fault, and what it was told of.
-    causes: RefCell<HashMap<(Place, String), ToldFault>>,
+    causes: RefCell<HashMap<(Position, String), ToldFault>>,
     remarks: RefCell<Vec<ConfigError>>,
 }
 
@@ -46,24 +46,24 @@ impl<'a> Faults<'a> {
     }
 
     /// Adds a fault.
-    pub(super) fn add(&self, place: Place, message: impl Into<String>) {
+    pub(super) fn add(&self, position: Position, message: impl Into<String>) {
         let mut found = self.found.borrow_mut();
         if found.len() >= MAX_FAULTS {
             self.left_out.set(self.left_out.get() + 1);
         } else {
-            let (file, line, column) = self.locate(place);
+            let (file, line, column) = self.locate(position);
             found.push(ConfigError { file, line, column, message: printable(&message.into()) });
         }
     }
 
     /// Adds a fault of an attribute's value. What is wrong with several of a block for one reason is one fault, which
     /// names them all.
-    pub(super) fn add_of_value(&self, block: Place, name: &str, place: Place, message: String) {
+    pub(super) fn add_of_value(&self, block: Position, name: &str, position: Position, message: String) {
         let mut causes = self.causes.borrow_mut();
-        if let Some((index, places)) = causes.get_mut(&(block, message.clone())) {
-            if !places.contains(&place) && places.len() < MAX_TOGETHER {
-                places.push(place);
-                let (_, line, column) = self.locate(place);
+        if let Some((index, positions)) = causes.get_mut(&(block, message.clone())) {
+            if !positions.contains(&position) && positions.len() < MAX_TOGETHER {
+                positions.push(position);
+                let (_, line, column) = self.locate(position);
                 if let Some(fault) = self.found.borrow_mut().get_mut(*index) {
                     fault.message.push_str(&format!(" (and of `{name}` at {line}:{column})"));
                 }
@@ -71,15 +71,15 @@ impl<'a> Faults<'a> {
             return;
         }
         let index = self.found.borrow().len();
-        self.add(place, format!("`{name}`: {message}"));
-        causes.insert((block, message), (index, vec![place]));
+        self.add(position, format!("`{name}`: {message}"));
+        causes.insert((block, message), (index, vec![position]));
     }
 
     /// Notes what is no fault and yet has to be known.
-    pub(super) fn note(&self, place: Place, message: impl Into<String>) {
+    pub(super) fn note(&self, position: Position, message: impl Into<String>) {
         let mut remarks = self.remarks.borrow_mut();
         if remarks.len() < MAX_FAULTS {
-            let (file, line, column) = self.locate(place);
+            let (file, line, column) = self.locate(position);
             remarks.push(ConfigError { file, line, column, message: printable(&message.into()) });
         }
     }
@@ -99,26 +99,29 @@ impl<'a> Faults<'a> {
         self.partial.get()
     }
 
-    /// `file:line:column`, to point at an earlier place from within a message.
-    pub(super) fn show(&self, place: Place) -> String {
-        let (file, line, column) = self.locate(place);
+    /// `file:line:column`, to point at an earlier position from within a message.
+    pub(super) fn show(&self, position: Position) -> String {
+        let (file, line, column) = self.locate(position);
         format!("{}:{line}:{column}", file.display())
     }
 
-    /// What is written at a place and after it.
-    pub(super) fn text(&self, place: Place) -> &'a str {
-        self.sources.get(place.file).and_then(|source| source.text().get(place.offset..)).unwrap_or_default()
+    /// What is written at a position and after it.
+    pub(super) fn text(&self, position: Position) -> &'a str {
+        self.sources
+            .get(position.file)
+            .and_then(|source| source.text().get(position.offset..))
+            .unwrap_or_default()
     }
 
-    /// The folder of the file that a place is in, as an absolute path.
-    pub(super) fn folder(&self, place: Place) -> Option<PathBuf> {
-        let file = std::path::absolute(self.sources.get(place.file)?.path()).ok()?;
+    /// The folder of the file that a position is in, as an absolute path.
+    pub(super) fn folder(&self, position: Position) -> Option<PathBuf> {
+        let file = std::path::absolute(self.sources.get(position.file)?.path()).ok()?;
         Some(file.parent()?.to_owned())
     }
 
-    fn locate(&self, place: Place) -> (PathBuf, usize, usize) {
-        self.sources.get(place.file).map_or((PathBuf::new(), 1, 1), |source| {
-            let (line, column) = source.position(place.offset);
+    fn locate(&self, position: Position) -> (PathBuf, usize, usize) {
+        self.sources.get(position.file).map_or((PathBuf::new(), 1, 1), |source| {
+            let (line, column) = source.position(position.offset);
             (source.path().to_owned(), line, column)
         })
     }

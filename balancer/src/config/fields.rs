@@ -9,7 +9,7 @@ use super::{
     raw::{RawAttribute, RawBlock, RawExpression},
     schema::{Attribute, AttributeKind, Child, EVERYWHERE_IGNORED, Table},
     scope::{Scope, Unknown},
-    source::Place,
+    source::Position,
     suggest,
     value::{Value, is_huge, shortened},
 };
@@ -28,13 +28,13 @@ pub(super) struct BlockContext<'a> {
 }
 
 /// A block being read, or an absent one: then every value is the default.
-pub(super) struct Fields<'a> {
+pub(super) struct BlockFields<'a> {
     context: BlockContext<'a>,
     table: &'static Table,
     block: Option<&'a RawBlock>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> BlockFields<'a> {
     /// Opens a block and checks all that the table alone can say: unknown names, what is not supported, repeated
     /// blocks. The getters check values.
     pub(super) fn open(
@@ -89,7 +89,7 @@ impl<'a> Fields<'a> {
                 self.known_names()
             ),
         };
-        self.context.faults.add(attribute.place, message);
+        self.context.faults.add(attribute.position, message);
     }
 
     fn is_null(&self, attribute: &RawAttribute) -> bool {
@@ -109,7 +109,7 @@ impl<'a> Fields<'a> {
             Some(Child::Block(_)) => match earlier {
                 Some(earlier) => format!(
                     "a second `{name}` block is not supported; the first is at {}; allowed: one",
-                    self.context.faults.show(earlier.place)
+                    self.context.faults.show(earlier.position)
                 ),
                 None => return,
             },
@@ -127,7 +127,7 @@ impl<'a> Fields<'a> {
                 ),
             },
         };
-        self.context.faults.add(child.place, message);
+        self.context.faults.add(child.position, message);
     }
 
     /// Whether the block's type is written as the name of that block in it, but for hyphens.
@@ -142,7 +142,7 @@ impl<'a> Fields<'a> {
 
     fn check_only(&self, known: &Attribute) {
         let AttributeKind::Only { allowed } = known.kind else { return };
-        if let Some((value, place)) = self.value(known.name)
+        if let Some((value, position)) = self.value(known.name)
             && !value
                 .as_text()
                 .is_some_and(|text| allowed.iter().any(|word| word.eq_ignore_ascii_case(&text)))
@@ -153,7 +153,7 @@ impl<'a> Fields<'a> {
                 known.meaning.trim_end_matches('.'),
                 known.kind.allowed()
             );
-            self.context.faults.add(place, message);
+            self.context.faults.add(position, message);
         }
     }
 
@@ -177,28 +177,30 @@ impl<'a> Fields<'a> {
 
     /// Notes a fault at the block itself.
     pub(super) fn fault(&self, message: impl Into<String>) {
-        if let Some(place) = self.place() {
-            self.context.faults.add(place, message);
+        if let Some(position) = self.position() {
+            self.context.faults.add(position, message);
         }
     }
 
     /// Notes a fault at the value of an attribute, or at the block where it is not given.
     pub(super) fn fault_at(&self, name: &str, message: impl Into<String>) {
-        if let Some(place) = self.written(name).map(|attribute| attribute.value.place).or(self.place()) {
-            self.context.faults.add(place, message);
+        if let Some(position) =
+            self.written(name).map(|attribute| attribute.value.position).or(self.position())
+        {
+            self.context.faults.add(position, message);
         }
     }
 
-    /// Notes a fault at a place within the block.
-    pub(super) fn fault_in(&self, place: Place, message: impl Into<String>) {
-        self.context.faults.add(place, message);
+    /// Notes a fault at a position within the block.
+    pub(super) fn fault_in(&self, position: Position, message: impl Into<String>) {
+        self.context.faults.add(position, message);
     }
 
     /// Notes that what may be given once was given before.
-    pub(super) fn fault_again(&self, place: Place, name: &str, first: Place) {
+    pub(super) fn fault_again(&self, position: Position, name: &str, first: Position) {
         let first = self.context.faults.show(first);
         self.context.faults.add(
-            place,
+            position,
             format!("a second `{name}` condition is not supported; the first is at {first}; allowed: one"),
         );
     }
@@ -236,19 +238,19 @@ impl<'a> Fields<'a> {
     }
 
     /// Where the block is; nothing when it is absent.
-    pub(super) fn place(&self) -> Option<Place> {
-        self.block.map(|block| block.place)
+    pub(super) fn position(&self) -> Option<Position> {
+        self.block.map(|block| block.position)
     }
 
     /// Where the block is, as `file:line:column`; nothing when it is absent.
     pub(super) fn where_written(&self) -> String {
-        self.place().map(|place| self.context.faults.show(place)).unwrap_or_default()
+        self.position().map(|position| self.context.faults.show(position)).unwrap_or_default()
     }
 
     /// Where an attribute is written, or else its block.
-    pub(super) fn place_of(&self, name: &str) -> Place {
-        let nowhere = Place { file: 0, offset: 0 };
-        self.written(name).map(|attribute| attribute.place).or(self.place()).unwrap_or(nowhere)
+    pub(super) fn position_of(&self, name: &str) -> Position {
+        let nowhere = Position { file: 0, offset: 0 };
+        self.written(name).map(|attribute| attribute.position).or(self.position()).unwrap_or(nowhere)
     }
 
     /// Whether an attribute is given and not null.
@@ -316,7 +318,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The value of an attribute; nothing when it is absent, null or a fault.
-    pub(super) fn value(&self, name: &str) -> Option<(Value, Place)> {
+    pub(super) fn value(&self, name: &str) -> Option<(Value, Position)> {
         debug_assert!(
             self.table.attribute(name).is_some(),
             "{name} is not in the table of {}",
@@ -325,11 +327,11 @@ impl<'a> Fields<'a> {
         let attribute = self.written(name)?;
         match self.context.scope.resolve(&attribute.value) {
             Ok(value) if self.is_nothing(name, &value) => None,
-            Ok(value) => Some((value, attribute.value.place)),
+            Ok(value) => Some((value, attribute.value.position)),
             Err(Unknown::Told) => None,
             Err(Unknown::Wrong(message)) => {
-                let block = self.place().unwrap_or(attribute.place);
-                self.context.faults.add_of_value(block, name, attribute.value.place, message);
+                let block = self.position().unwrap_or(attribute.position);
+                self.context.faults.add_of_value(block, name, attribute.value.position, message);
                 None
             }
         }
@@ -350,15 +352,19 @@ impl<'a> Fields<'a> {
 
     /// A whole number, when it is given and in range.
     pub(super) fn whole_if_given(&self, name: &str) -> Option<u64> {
-        let (value, place) = self.value(name)?;
+        let (value, position) = self.value(name)?;
         let Some(AttributeKind::Whole { min, max, .. }) = self.kind(name) else { return None };
         let whole = value.as_whole().filter(|whole| (min..=max).contains(&whole));
         if whole.is_none() {
             let is_number = matches!(value, Value::Number(_)) || value.as_whole().is_some();
             let wrong = if is_number { "is out of range" } else { "is no whole number" };
             self.context.faults.add(
-                place,
-                format!("`{name}` = {} {wrong}; allowed: {}", self.number(&value, place), self.allowed(name)),
+                position,
+                format!(
+                    "`{name}` = {} {wrong}; allowed: {}",
+                    self.number(&value, position),
+                    self.allowed(name)
+                ),
             );
         }
         whole
@@ -366,22 +372,24 @@ impl<'a> Fields<'a> {
 
     /// A whole number; nothing when it is absent, the word that stands for none, or out of range.
     pub(super) fn whole_or_none(&self, name: &str) -> Option<u64> {
-        let (value, place) = self.value(name)?;
+        let (value, position) = self.value(name)?;
         let Some(AttributeKind::WholeOr { word, min, max }) = self.kind(name) else { return None };
         if value.as_text().is_some_and(|text| text.eq_ignore_ascii_case(word)) {
             return None;
         }
         let whole = value.as_whole().filter(|whole| (min..=max).contains(&whole));
         if whole.is_none() {
-            let number = self.number(&value, place);
-            self.context.faults.add(place, format!("`{name}` = {number}; allowed: {}", self.allowed(name)));
+            let number = self.number(&value, position);
+            self.context
+                .faults
+                .add(position, format!("`{name}` = {number}; allowed: {}", self.allowed(name)));
         }
         whole
     }
 
-    /// A value in words: a number that is beyond the parser as it is written, where it stands at this place.
-    fn number(&self, value: &Value, place: Place) -> String {
-        let text = self.context.faults.text(place);
+    /// A value in words: a number that is beyond the parser as it is written, where it stands at this position.
+    fn number(&self, value: &Value, position: Position) -> String {
+        let text = self.context.faults.text(position);
         let is_part = |letter: char| letter.is_ascii_digit() || matches!(letter, '-' | '+' | '.' | 'e' | 'E');
         match value {
             Value::Number(number) if is_huge(*number) && text.starts_with(is_part) => {
@@ -394,9 +402,9 @@ impl<'a> Fields<'a> {
     /// A truth value.
     pub(super) fn truth(&self, name: &str) -> bool {
         let default = matches!(self.kind(name), Some(AttributeKind::Truth { default: true }));
-        let Some((value, place)) = self.value(name) else { return default };
+        let Some((value, position)) = self.value(name) else { return default };
         value.as_bool().unwrap_or_else(|| {
-            self.context.faults.add(place, format!("`{name}` = {value}; allowed: true or false"));
+            self.context.faults.add(position, format!("`{name}` = {value}; allowed: true or false"));
             default
         })
     }
@@ -408,7 +416,7 @@ impl<'a> Fields<'a> {
             Some(AttributeKind::AnyCase { allowed, default }) => (*allowed, *default, &[], true),
             _ => return "",
         };
-        let Some((value, place)) = self.value(name) else { return default };
+        let Some((value, position)) = self.value(name) else { return default };
         let text = value.as_text().unwrap_or_default();
         let is_meant = |word: &&&str| **word == text || (any_case && word.eq_ignore_ascii_case(&text));
         if let Some(word) = allowed.iter().find(is_meant) {
@@ -422,7 +430,7 @@ impl<'a> Fields<'a> {
             suggest::hint(&text, allowed.iter().copied())
         };
         let message = format!("`{name}` = {value}{wrong}; allowed: {}", self.allowed(name));
-        self.context.faults.add(place, message);
+        self.context.faults.add(position, message);
         default
     }
 
@@ -436,23 +444,23 @@ impl<'a> Fields<'a> {
 
     /// A text, when it is given.
     pub(super) fn text(&self, name: &str) -> Option<String> {
-        let (value, place) = self.value(name)?;
+        let (value, position) = self.value(name)?;
         let text = value.as_text();
         if text.is_none() {
             self.context
                 .faults
-                .add(place, format!("`{name}` = {value} is no text; allowed: {}", self.allowed(name)));
+                .add(position, format!("`{name}` = {value} is no text; allowed: {}", self.allowed(name)));
         }
         text
     }
 
     /// The members of a list; none when it is absent.
-    pub(super) fn list(&self, name: &str) -> Vec<(Value, Place)> {
+    pub(super) fn list(&self, name: &str) -> Vec<(Value, Position)> {
         match self.value(name) {
             Some((Value::List(items), _)) => items,
-            Some((value, place)) => {
+            Some((value, position)) => {
                 let message = format!("`{name}` = {value} is no list; allowed: {}", self.allowed(name));
-                self.context.faults.add(place, message);
+                self.context.faults.add(position, message);
                 Vec::new()
             }
             None => Vec::new(),
@@ -470,8 +478,8 @@ impl<'a> Fields<'a> {
     /// A path as seen from the folder of the file in which the attribute is written, so that it does not depend on
     /// where the balancer was started.
     pub(super) fn seen_from_folder(&self, name: &str, path: &str) -> String {
-        let place = self.written(name).map(|attribute| attribute.value.place);
-        let folder = place.and_then(|place| self.context.faults.folder(place)).unwrap_or_default();
+        let position = self.written(name).map(|attribute| attribute.value.position);
+        let folder = position.and_then(|position| self.context.faults.folder(position)).unwrap_or_default();
         if path.starts_with('/') { path.to_owned() } else { folder.join(path).to_string_lossy().into_owned() }
     }
 

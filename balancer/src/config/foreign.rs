@@ -1,5 +1,5 @@
 //! What stands in a folder of Terraform beside load balancers and changes what they do: firewalls in front of them,
-//! what feeds their groups, modules that may add to them. None of it is done here, so all of it is told, with its place.
+//! what feeds their groups, modules that may add to them. None of it is done here, so all of it is told, with its position.
 //! Must not know what a load balancer makes of its own blocks.
 
 use std::{cell::RefCell, collections::HashMap};
@@ -149,7 +149,7 @@ const MATTERS: [&str; 17] = [
     "weight",
 ];
 
-/// Notes what is not done here, each with its place.
+/// Notes what is not done here, each with its position.
 pub(super) fn note_all(context: &BlockContext<'_>, bodies: &[RawBody]) {
     let references = References { context, locals: RefCell::default() };
     for block in bodies.iter().flat_map(|body| &body.blocks) {
@@ -205,14 +205,14 @@ impl References<'_> {
         if CLASSIC.contains(&kind) {
             let message =
                 format!("{name} is of Classic Load Balancers, which are not done here: it is not read");
-            return faults.note(block.place, message);
+            return faults.note(block.position, message);
         }
         let found = self.in_body(&block.body);
         if let Some((_, how)) = KNOWN.iter().find(|(known, _)| *known == kind) {
             match found.any {
-                Some(ours) => faults.note(block.place, format!("{name}: {ours} {how}")),
+                Some(ours) => faults.note(block.position, format!("{name}: {ours} {how}")),
                 None if self.may_be_ours(block) && (*how == FIREWALL || *how == SHIELD) => {
-                    faults.note(block.place, format!("{name}: what it is for {how}"));
+                    faults.note(block.position, format!("{name}: what it is for {how}"));
                 }
                 None => {}
             }
@@ -221,7 +221,7 @@ impl References<'_> {
         {
             let message =
                 format!("{name} is given {ours}: what it makes of it is not known here, and not done");
-            faults.note(block.place, message);
+            faults.note(block.position, message);
         }
     }
 
@@ -237,12 +237,12 @@ impl References<'_> {
                 "module.{name} is given {ours}: rules, targets and what else it adds are not here, since modules are \
                  not read"
             );
-            faults.note(block.place, message);
+            faults.note(block.position, message);
         } else if !source.is_some_and(is_harmless_module) {
             let message = format!(
                 "module.{name} is not read: load balancers, listeners, rules and targets that it makes are not here"
             );
-            faults.note(block.place, message);
+            faults.note(block.position, message);
         }
     }
 
@@ -266,7 +266,7 @@ impl References<'_> {
                     "{name}: `ignore_changes` names `{first}`: on AWS it may have been changed since; here it is as \
                      written"
                 );
-                self.context.faults.note(attribute.place, message);
+                self.context.faults.note(attribute.position, message);
             }
         }
     }

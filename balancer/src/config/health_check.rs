@@ -3,7 +3,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
-    fields::Fields,
+    fields::BlockFields,
     schema::{Attribute, AttributeKind, Table},
     value::shown,
 };
@@ -87,7 +87,7 @@ pub(super) static HEALTH_CHECK: Table = Table {
 
 /// Reads the block, or gives the defaults when it is absent. `is_resource`: Terraform's thresholds.
 pub(super) fn build(
-    fields: &Fields<'_>,
+    fields: &BlockFields<'_>,
     is_resource: bool,
     protocol_version: ProtocolVersion,
 ) -> HealthCheck {
@@ -118,14 +118,14 @@ pub(super) fn build(
     }
 }
 
-fn threshold(fields: &Fields<'_>, name: &str, is_resource: bool) -> u8 {
+fn threshold(fields: &BlockFields<'_>, name: &str, is_resource: bool) -> u8 {
     match fields.whole_if_given(name) {
         None if is_resource => TERRAFORM_THRESHOLD,
         _ => u8::try_from(fields.whole(name)).unwrap_or(TERRAFORM_THRESHOLD),
     }
 }
 
-fn port(fields: &Fields<'_>) -> HealthCheckPort {
+fn port(fields: &BlockFields<'_>) -> HealthCheckPort {
     let Some((value, _)) = fields.value("port") else { return HealthCheckPort::Traffic };
     if matches!(value.as_text().as_deref(), Some("traffic-port" | "")) {
         return HealthCheckPort::Traffic;
@@ -140,11 +140,11 @@ fn port(fields: &Fields<'_>) -> HealthCheckPort {
 }
 
 /// A text that is given; an empty one is Terraform's way to leave it out.
-fn given(fields: &Fields<'_>, name: &str) -> Option<String> {
+fn given(fields: &BlockFields<'_>, name: &str) -> Option<String> {
     fields.text(name).filter(|text| !text.is_empty())
 }
 
-fn path(fields: &Fields<'_>, version: ProtocolVersion) -> String {
+fn path(fields: &BlockFields<'_>, version: ProtocolVersion) -> String {
     let default = if version == ProtocolVersion::Grpc { GRPC_PATH } else { "/" };
     let path = given(fields, "path").unwrap_or_else(|| default.to_owned());
     let fits = path.len() <= MAX_PATH
@@ -156,7 +156,7 @@ fn path(fields: &Fields<'_>, version: ProtocolVersion) -> String {
     path
 }
 
-fn matcher(fields: &Fields<'_>, version: ProtocolVersion) -> Matcher {
+fn matcher(fields: &BlockFields<'_>, version: ProtocolVersion) -> Matcher {
     let is_grpc = version == ProtocolVersion::Grpc;
     let (default, codes) = if is_grpc { (GRPC_MATCHER, GRPC_CODES) } else { ("200", CODES) };
     let text = given(fields, "matcher").unwrap_or_else(|| default.to_owned());

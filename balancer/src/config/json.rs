@@ -1,4 +1,4 @@
-//! JSON: text → values with their places, and values → text as Terraform's `jsonencode` writes it.
+//! JSON: text → values with their positions, and values → text as Terraform's `jsonencode` writes it.
 //! Must not know what any name means.
 
 use std::fmt::Write;
@@ -253,8 +253,8 @@ fn write_value(value: &Value, text: &mut String) -> Result<(), String> {
         Value::Text(content) => write_text(content, text),
         Value::List(items) => {
             text.push('[');
-            for (place, (item, _)) in items.iter().enumerate() {
-                text.push_str(if place > 0 { "," } else { "" });
+            for (index, (item, _)) in items.iter().enumerate() {
+                text.push_str(if index > 0 { "," } else { "" });
                 write_value(item, text)?;
             }
             text.push(']');
@@ -263,8 +263,8 @@ fn write_value(value: &Value, text: &mut String) -> Result<(), String> {
             let mut members: Vec<&(String, Value)> = members.iter().collect();
             members.sort_by(|one, other| one.0.cmp(&other.0));
             text.push('{');
-            for (place, (name, member)) in members.into_iter().enumerate() {
-                text.push_str(if place > 0 { "," } else { "" });
+            for (index, (name, member)) in members.into_iter().enumerate() {
+                text.push_str(if index > 0 { "," } else { "" });
                 write_text(name, text);
                 text.push(':');
                 write_value(member, text)?;
@@ -315,12 +315,12 @@ mod tests {
     }
 
     #[test]
-    fn values_are_read_with_their_places() {
+    fn values_are_read_with_their_positions() {
         let node = parse(" {\"a\": [1, -2.5, true, null], \"a\": {}}\n").unwrap();
         let Json::Object(members) = &node.json else { panic!("{node:?}") };
-        let places: Vec<(&str, usize, usize)> =
+        let indices: Vec<(&str, usize, usize)> =
             members.iter().map(|member| (member.name.as_str(), member.offset, member.node.offset)).collect();
-        assert_eq!((node.offset, places), (1, vec![("a", 2, 7), ("a", 30, 35)]));
+        assert_eq!((node.offset, indices), (1, vec![("a", 2, 7), ("a", 30, 35)]));
         let Json::List(items) = &members[0].node.json else { panic!("{members:?}") };
         let items: Vec<&Json> = items.iter().map(|item| &item.json).collect();
         let number = |number: f64| Json::Number(Number::from_f64(number).unwrap());

@@ -8,7 +8,7 @@ use super::{
     fault::Faults,
     json::{self, Json, Member, Node},
     raw::{self, RawAttribute, RawBlock, RawBody, RawExpression, RawValue},
-    source::Place,
+    source::Position,
 };
 
 /// Reads a file of blocks; faults go to `faults`, what could be read is returned.
@@ -18,8 +18,8 @@ pub(super) fn parse(file: usize, text: &str, faults: &Faults<'_>) -> RawBody {
     for node in reader.root(text).iter().flat_map(listed) {
         let members = reader.object(node, "an object of blocks");
         for Member { name, offset, node } in members.iter().filter(|member| !is_comment(member)) {
-            let place = reader.place(*offset);
-            reader.blocks(name, place, node, &mut Vec::new(), &mut body.blocks);
+            let position = reader.position(*offset);
+            reader.blocks(name, position, node, &mut Vec::new(), &mut body.blocks);
         }
     }
     body
@@ -62,8 +62,8 @@ struct BlockReader<'f, 's> {
 }
 
 impl BlockReader<'_, '_> {
-    fn place(&self, offset: usize) -> Place {
-        Place { file: self.file, offset }
+    fn position(&self, offset: usize) -> Position {
+        Position { file: self.file, offset }
     }
 
     fn root(&self, text: &str) -> Option<Node> {
@@ -71,7 +71,7 @@ impl BlockReader<'_, '_> {
             .map_err(|error| {
                 self.faults.note_unread_text();
                 let message = format!("syntax error in JSON; expected {}", error.expected);
-                self.faults.add(self.place(error.offset), message);
+                self.faults.add(self.position(error.offset), message);
             })
             .ok()
     }
@@ -81,7 +81,7 @@ impl BlockReader<'_, '_> {
             Json::Object(members) => members,
             Json::Null => &[],
             _ => {
-                self.faults.add(self.place(node.offset), format!("this is no object; allowed: {allowed}"));
+                self.faults.add(self.position(node.offset), format!("this is no object; allowed: {allowed}"));
                 &[]
             }
         }
@@ -90,25 +90,25 @@ impl BlockReader<'_, '_> {
     fn blocks(
         &self,
         kind: &str,
-        place: Place,
+        position: Position,
         node: &Node,
-        labels: &mut Vec<(String, Place)>,
+        labels: &mut Vec<(String, Position)>,
         found: &mut Vec<RawBlock>,
     ) {
         for (index, node) in listed(node).iter().enumerate() {
-            let place = self.place_of_item(place, index, node);
+            let position = self.position_of_item(position, index, node);
             let members = self.object(node, "an object, or a list of them");
             if labels.len() < labels_of(kind) {
                 for member in members.iter().filter(|member| !is_comment(member)) {
-                    labels.push((member.name.clone(), self.place(member.offset)));
-                    self.blocks(kind, self.place(member.offset), &member.node, labels, found);
+                    labels.push((member.name.clone(), self.position(member.offset)));
+                    self.blocks(kind, self.position(member.offset), &member.node, labels, found);
                     labels.pop();
                 }
             } else if !matches!(node.json, Json::Null) {
                 // Of values, not of blocks, even where they are objects.
                 let is_flat = matches!(kind, "locals" | "variable" | "module" | "output" | "balancer");
                 let body = if is_flat { self.flat(members) } else { self.body(members) };
-                found.push(RawBlock { kind: kind.to_owned(), place, labels: labels.clone(), body });
+                found.push(RawBlock { kind: kind.to_owned(), position, labels: labels.clone(), body });
             }
         }
     }
@@ -120,27 +120,27 @@ impl BlockReader<'_, '_> {
 
     fn body(&self, members: &[Member]) -> RawBody {
         let mut body = RawBody::default();
-        let mut places: HashMap<&str, Place> = HashMap::new();
+        let mut positions: HashMap<&str, Position> = HashMap::new();
         for member in members.iter().filter(|member| !is_comment(member)) {
             let items = listed(&member.node);
             if member.name == "dynamic" {
-                let (place, before) = (self.place(member.offset), body.blocks.len());
-                self.blocks("dynamic", place, &member.node, &mut Vec::new(), &mut body.blocks);
-                body.blocks.iter_mut().skip(before).for_each(|block| block.place = place);
+                let (position, before) = (self.position(member.offset), body.blocks.len());
+                self.blocks("dynamic", position, &member.node, &mut Vec::new(), &mut body.blocks);
+                body.blocks.iter_mut().skip(before).for_each(|block| block.position = position);
             } else if !items.is_empty()
                 && !matches!(&*member.name, "count" | "for_each")
                 && items.iter().all(|item| matches!(item.json, Json::Object(_)))
             {
                 for (index, item) in items.iter().enumerate() {
-                    let place = self.place_of_item(self.place(member.offset), index, item);
+                    let position = self.position_of_item(self.position(member.offset), index, item);
                     let inner = self.body(self.object(item, "an object"));
                     let kind = member.name.clone();
-                    body.blocks.push(RawBlock { kind, place, labels: Vec::new(), body: inner });
+                    body.blocks.push(RawBlock { kind, position, labels: Vec::new(), body: inner });
                 }
-            } else if let Some(first) = places.insert(&member.name, self.place(member.offset)) {
+            } else if let Some(first) = positions.insert(&member.name, self.position(member.offset)) {
                 let first = self.faults.show(first);
                 let message = format!("`{}` is given twice, first at {first}; allowed: once", member.name);
-                self.faults.add(self.place(member.offset), message);
+                self.faults.add(self.position(member.offset), message);
             } else if !matches!(member.node.json, Json::Null) {
                 body.attributes.push(self.attribute(member));
             }
@@ -149,47 +149,47 @@ impl BlockReader<'_, '_> {
     }
 
     /// Where one of several blocks is that share a name, the first of which is where the name is.
-    fn place_of_item(&self, first: Place, index: usize, item: &Node) -> Place {
-        if index == 0 { first } else { self.place(item.offset) }
+    fn position_of_item(&self, first: Position, index: usize, item: &Node) -> Position {
+        if index == 0 { first } else { self.position(item.offset) }
     }
 
     fn attribute(&self, member: &Member) -> RawAttribute {
         RawAttribute {
             name: member.name.clone(),
-            place: self.place(member.offset),
+            position: self.position(member.offset),
             value: self.value(&member.node),
             is_no_block: matches!(&member.node.json, Json::List(items) if items.is_empty()),
         }
     }
 
     fn value(&self, node: &Node) -> RawValue {
-        let place = self.place(node.offset);
+        let position = self.position(node.offset);
         let expression = match &node.json {
             Json::Null => RawExpression::Null,
             Json::Bool(value) => RawExpression::Bool(*value),
             Json::Number(number) => RawExpression::Number(*number),
-            Json::Text(text) => self.text(text, place),
+            Json::Text(text) => self.text(text, position),
             Json::List(items) => RawExpression::List(items.iter().map(|item| self.value(item)).collect()),
             Json::Object(members) => RawExpression::Object(
                 members
                     .iter()
                     .map(|member| {
-                        let place = self.place(member.offset);
-                        (self.text(&member.name, place), self.value(&member.node))
+                        let position = self.position(member.offset);
+                        (self.text(&member.name, position), self.value(&member.node))
                     })
                     .collect(),
             ),
         };
-        RawValue { place, expression }
+        RawValue { position, expression }
     }
 
-    fn text(&self, text: &str, place: Place) -> RawExpression {
+    fn text(&self, text: &str, position: Position) -> RawExpression {
         if !self.has_templates || !(text.contains("${") || text.contains("%{")) {
             return RawExpression::Text(text.to_owned());
         }
-        raw::template(text, place).unwrap_or_else(|wrong| {
+        raw::template(text, position).unwrap_or_else(|wrong| {
             self.faults.note_unread_text();
-            self.faults.add(place, format!("syntax error in the text: {wrong}"));
+            self.faults.add(position, format!("syntax error in the text: {wrong}"));
             RawExpression::Unread
         })
     }

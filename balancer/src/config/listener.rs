@@ -9,14 +9,14 @@ use super::{
     action::{self, Groups},
     balancer::Settings,
     blocks::FoundBlock,
-    fields::{BlockContext, Fields},
+    fields::{BlockContext, BlockFields},
     listener_table::{DEFAULT_ACTION, LISTENER},
     listener_tls::Certificates,
     mutual_authentication,
     names::Names,
     redirect::RequestOrigin,
     response_fields,
-    source::Place,
+    source::Position,
     value::shown,
 };
 use crate::model::Listener;
@@ -34,27 +34,28 @@ pub(super) fn build_all(
     settings: &Settings,
 ) -> Vec<Listener> {
     if let Some(first_too_many) = found.get(MAX_LISTENERS) {
-        let place = first_too_many.block.place;
-        context.faults.add(place, format!("too many listeners; allowed: at most {MAX_LISTENERS}"));
+        let position = first_too_many.block.position;
+        context.faults.add(position, format!("too many listeners; allowed: at most {MAX_LISTENERS}"));
     }
     let mut labels = HashMap::new();
     let mut taken: Vec<ListenAddress> = Vec::new();
     let mut listeners = Vec::new();
     for found in found.iter().take(MAX_LISTENERS) {
-        if let Some(first) = labels.insert(found.label, found.label_place).filter(|_| !found.label.is_empty())
+        if let Some(first) =
+            labels.insert(found.label, found.label_position).filter(|_| !found.label.is_empty())
         {
             let message = format!(
                 "listener {} is given twice, first at {}; allowed: labels that differ",
                 shown(found.label),
                 context.faults.show(first)
             );
-            context.faults.add(found.label_place, message);
+            context.faults.add(found.label_position, message);
         }
-        let fields = Fields::open(context, &LISTENER, Some(found.block));
+        let fields = BlockFields::open(context, &LISTENER, Some(found.block));
         let address = address(&fields);
         let load_balancer = load_balancer(context, &fields, load_balancers);
-        if let Some((address, place)) = address.zip(fields.value("port").map(|(_, place)| place)) {
-            let wanted = ListenAddress { address, place, load_balancer };
+        if let Some((address, position)) = address.zip(fields.value("port").map(|(_, position)| position)) {
+            let wanted = ListenAddress { address, position, load_balancer };
             check_free(context, found, &wanted, &taken, settings);
             taken.push(wanted);
         }
@@ -83,7 +84,7 @@ pub(super) fn build_all(
     listeners
 }
 
-fn address(fields: &Fields<'_>) -> Option<SocketAddr> {
+fn address(fields: &BlockFields<'_>) -> Option<SocketAddr> {
     fields.require("port");
     let port = fields.whole_if_given("port").and_then(|port| u16::try_from(port).ok());
     let ip = match fields.text("address") {
@@ -109,7 +110,7 @@ fn conflicts(one: SocketAddr, other: SocketAddr) -> bool {
 /// Where a listener listens, where that is written, and whose it is.
 struct ListenAddress {
     address: SocketAddr,
-    place: Place,
+    position: Position,
     load_balancer: Option<usize>,
 }
 
@@ -120,25 +121,25 @@ fn check_free(
     taken: &[ListenAddress],
     settings: &Settings,
 ) {
-    let &ListenAddress { address, place, .. } = wanted;
+    let &ListenAddress { address, position, .. } = wanted;
     if let Some(first) = taken.iter().find(|first| conflicts(address, first.address)) {
         let message = format!(
             "{address} is taken by the listener on {} at {}{}; allowed: {}",
             first.address,
-            context.faults.show(first.place),
+            context.faults.show(first.position),
             if first.load_balancer == wanted.load_balancer { "" } else { ", of another load balancer" },
             way_out(found, first.load_balancer == wanted.load_balancer)
         );
-        context.faults.add(place, message);
+        context.faults.add(position, message);
     }
     if let Some(admin) = settings.settings.admin_address.filter(|admin| conflicts(address, *admin)) {
         let whose = settings
-            .admin_place
+            .admin_position
             .map_or("by default".to_owned(), |at| format!("at {}", context.faults.show(at)));
         let message = format!(
             "{address} is taken by `admin_address` {admin} {whose}; allowed: another port here or there, or \"off\" there"
         );
-        context.faults.add(place, message);
+        context.faults.add(position, message);
     }
 }
 
@@ -147,24 +148,24 @@ fn way_out(found: &FoundBlock<'_>, same_load_balancer: bool) -> String {
     if same_load_balancer {
         return "an address and port that no other has".to_owned();
     }
-    let (block, place) = if found.is_resource {
+    let (block, position) = if found.is_resource {
         ("resource \"aws_lb_listener\"", ", in a file local_override.hcl beside Terraform's")
     } else {
         ("listener", "")
     };
     format!(
-        "an `address` of this host for each of them, such as {block} {} {{ address = \"10.0.0.1\" }}{place}",
+        "an `address` of this host for each of them, such as {block} {} {{ address = \"10.0.0.1\" }}{position}",
         shown(found.label)
     )
 }
 
 fn load_balancer(
     context: &BlockContext<'_>,
-    fields: &Fields<'_>,
+    fields: &BlockFields<'_>,
     load_balancers: &Names<'_>,
 ) -> Option<usize> {
-    if let Some((value, place)) = fields.value("load_balancer_arn") {
-        return load_balancers.resolve(context, &value, place);
+    if let Some((value, position)) = fields.value("load_balancer_arn") {
+        return load_balancers.resolve(context, &value, position);
     }
     if load_balancers.entries.len() > 1 && fields.is_unset("load_balancer_arn") {
         fields.fault(format!(

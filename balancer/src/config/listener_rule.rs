@@ -6,11 +6,11 @@ use super::{
     action::{self, Groups},
     blocks::FoundBlock,
     condition::{self, CONDITION},
-    fields::{BlockContext, Fields},
+    fields::{BlockContext, BlockFields},
     kinds::spellings,
     redirect::RequestOrigin,
     schema::{Attribute, AttributeKind, Child, Table},
-    source::Place,
+    source::Position,
     suggest,
     transform::{self, TRANSFORM},
     value::{Value, shown},
@@ -46,8 +46,8 @@ pub(super) static ACTION: Table =
 /// A rule as written, its place among the others not known yet.
 struct RuleDraft {
     rule: ListenerRule,
-    priority: Option<(u16, Place)>,
-    place: Place,
+    priority: Option<(u16, Position)>,
+    position: Position,
 }
 
 /// Reads all rules into their listeners, which stand in the order of `found_listeners` unless there are faults.
@@ -61,24 +61,25 @@ pub(super) fn build_all(
     let mut labels = HashMap::new();
     let mut by_listener: BTreeMap<usize, Vec<RuleDraft>> = BTreeMap::new();
     for found in found {
-        if let Some(first) = labels.insert(found.label, found.label_place).filter(|_| !found.label.is_empty())
+        if let Some(first) =
+            labels.insert(found.label, found.label_position).filter(|_| !found.label.is_empty())
         {
             let message = format!(
                 "listener rule {} is given twice, first at {}; allowed: labels that differ",
                 shown(found.label),
                 context.faults.show(first)
             );
-            context.faults.add(found.label_place, message);
+            context.faults.add(found.label_position, message);
         }
-        let fields = Fields::open(context, &LISTENER_RULE, Some(found.block));
+        let fields = BlockFields::open(context, &LISTENER_RULE, Some(found.block));
         fields.require("listener_arn");
         let listener = fields
             .value("listener_arn")
-            .and_then(|(value, place)| resolve(context, &value, place, found_listeners));
+            .and_then(|(value, position)| resolve(context, &value, position, found_listeners));
         let priority = fields
             .whole_if_given("priority")
             .and_then(|priority| u16::try_from(priority).ok())
-            .zip(fields.value("priority").map(|(_, place)| place));
+            .zip(fields.value("priority").map(|(_, position)| position));
         let conditions = condition::build_all(&fields);
         let label = listener.and_then(|index| found_listeners.get(index)).map(|listener| listener.label);
         let origin = listeners
@@ -90,20 +91,20 @@ pub(super) fn build_all(
         if let (Some(listener), Some(action)) = (listener, action) {
             let rule =
                 ListenerRule { name: found.label.to_owned(), priority: 0, conditions, action, transforms };
-            let draft = RuleDraft { rule, priority, place: found.block.place };
+            let draft = RuleDraft { rule, priority, position: found.block.position };
             by_listener.entry(listener).or_default().push(draft);
         }
     }
     let mut of_balancer: HashMap<usize, usize> = HashMap::new();
     for (index, drafts) in by_listener {
-        let places: Vec<Place> = drafts.iter().map(|draft| draft.place).collect();
+        let positions: Vec<Position> = drafts.iter().map(|draft| draft.position).collect();
         let rules = number(context, drafts);
         let Some(listener) = listeners.get_mut(index) else { continue };
         let count = of_balancer.entry(listener.load_balancer).or_default();
-        if let Some(place) = MAX_RULES.checked_sub(*count).and_then(|room| places.get(room)) {
+        if let Some(position) = MAX_RULES.checked_sub(*count).and_then(|room| positions.get(room)) {
             let message =
                 format!("too many listener rules; allowed: at most {MAX_RULES} for a load balancer");
-            context.faults.add(*place, message);
+            context.faults.add(*position, message);
         }
         *count = (*count + rules.len()).min(MAX_RULES);
         listener.rules = rules;
@@ -112,24 +113,24 @@ pub(super) fn build_all(
 
 /// Gives every rule its priority, and sorts by it.
 fn number(context: &BlockContext<'_>, drafts: Vec<RuleDraft>) -> Vec<ListenerRule> {
-    let mut taken: HashMap<u16, Place> = HashMap::new();
-    for (priority, place) in drafts.iter().filter_map(|draft| draft.priority) {
-        if let Some(first) = taken.insert(priority, place) {
+    let mut taken: HashMap<u16, Position> = HashMap::new();
+    for (priority, position) in drafts.iter().filter_map(|draft| draft.priority) {
+        if let Some(first) = taken.insert(priority, position) {
             let message = format!(
                 "Priority '{priority}' was provided multiple times, first at {}; allowed: priorities that differ",
                 context.faults.show(first)
             );
-            context.faults.add(place, message);
+            context.faults.add(position, message);
         }
     }
     let mut highest = taken.keys().copied().max().unwrap_or(0);
     let mut rules: Vec<ListenerRule> = Vec::new();
-    for RuleDraft { mut rule, priority, place } in drafts {
+    for RuleDraft { mut rule, priority, position } in drafts {
         rule.priority = priority.map_or_else(
             || {
                 if highest == MAX_PRIORITY {
                     let message = format!("there is no priority left after {highest}; allowed: a `priority`");
-                    context.faults.add(place, message);
+                    context.faults.add(position, message);
                 }
                 highest = highest.saturating_add(1).min(MAX_PRIORITY);
                 highest
@@ -142,11 +143,11 @@ fn number(context: &BlockContext<'_>, drafts: Vec<RuleDraft>) -> Vec<ListenerRul
     rules
 }
 
-/// The place among the listeners of the one that a value refers to.
+/// The index among the listeners of the one that a value refers to.
 fn resolve(
     context: &BlockContext<'_>,
     value: &Value,
-    place: Place,
+    position: Position,
     listeners: &[FoundBlock<'_>],
 ) -> Option<usize> {
     let label = match value {
@@ -178,7 +179,7 @@ fn resolve(
         let known: Vec<String> = labels.iter().take(8).map(|label| format!("listener.{label}.arn")).collect();
         let known =
             if known.is_empty() { "a listener, but none is given".to_owned() } else { known.join(", ") };
-        context.faults.add(place, format!("{wrong}; allowed: {known}"));
+        context.faults.add(position, format!("{wrong}; allowed: {known}"));
     }
     found
 }

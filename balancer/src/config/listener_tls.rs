@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     blocks::FoundBlock,
-    fields::{BlockContext, Fields},
+    fields::{BlockContext, BlockFields},
     listener_table::LISTENER,
     mutual_authentication::{self, TrustStores},
     names::Names,
@@ -64,11 +64,11 @@ impl<'n, 'a> Certificates<'n, 'a> {
     }
 
     fn add(&mut self, context: &BlockContext<'_>, found: &FoundBlock<'_>, listeners: &[FoundBlock<'_>]) {
-        let fields = Fields::open(context, &LISTENER_CERTIFICATE, Some(found.block));
+        let fields = BlockFields::open(context, &LISTENER_CERTIFICATE, Some(found.block));
         fields.require("listener_arn");
         fields.require("certificate_arn");
         let certificate = self.resolve(context, &fields);
-        let Some((value, place)) = fields.value("listener_arn") else { return };
+        let Some((value, position)) = fields.value("listener_arn") else { return };
         let label = match &value {
             Value::Text(label) => Some(label.as_str()),
             Value::Reference(path) => match path.as_slice() {
@@ -87,15 +87,15 @@ impl<'n, 'a> Certificates<'n, 'a> {
                     suggest::hint(label.unwrap_or_default(), listeners.iter().map(|found| found.label));
                 let message =
                     format!("{value} is no listener{hint}; allowed: {}", fields.allowed("listener_arn"));
-                context.faults.add(place, message);
+                context.faults.add(position, message);
             }
             return;
         };
-        let is_https = Fields::open(context, &LISTENER, Some(listener.block));
+        let is_https = BlockFields::open(context, &LISTENER, Some(listener.block));
         if is_https.choice("protocol") != "HTTPS" {
             let message =
                 format!("listener {} is not HTTPS; allowed: an HTTPS listener", shown(listener.label));
-            context.faults.add(place, message);
+            context.faults.add(position, message);
         }
         let Some(certificate) = certificate else { return };
         let more = self.more.entry(listener.label.to_owned()).or_default();
@@ -104,14 +104,14 @@ impl<'n, 'a> Certificates<'n, 'a> {
                 "too many certificates of listener {}; allowed: at most {MAX_MORE} beside the default one",
                 shown(listener.label)
             );
-            context.faults.add(place, message);
+            context.faults.add(position, message);
         }
         more.push(certificate);
     }
 
-    fn resolve(&self, context: &BlockContext<'_>, fields: &Fields<'_>) -> Option<Arc<Certificate>> {
-        let (value, place) = fields.value("certificate_arn")?;
-        self.built.get(self.names.resolve(context, &value, place)?)?.clone()
+    fn resolve(&self, context: &BlockContext<'_>, fields: &BlockFields<'_>) -> Option<Arc<Certificate>> {
+        let (value, position) = fields.value("certificate_arn")?;
+        self.built.get(self.names.resolve(context, &value, position)?)?.clone()
     }
 
     /// TLS of a listener. Outer nothing: a fault, which is noted; inner nothing: plain HTTP.
@@ -119,7 +119,7 @@ impl<'n, 'a> Certificates<'n, 'a> {
         &self,
         context: &BlockContext<'_>,
         label: &str,
-        fields: &Fields<'_>,
+        fields: &BlockFields<'_>,
     ) -> Option<Option<ListenerTls>> {
         let mutual_authentication = mutual_authentication::build(context, fields, &self.trust_stores);
         let given = fields.text("ssl_policy").filter(|name| !name.is_empty());

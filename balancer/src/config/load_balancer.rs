@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    fields::{BlockContext, Fields},
+    fields::{BlockContext, BlockFields},
     names::{NAME_ALLOWED, Names},
     schema::{Attribute, AttributeKind, Child, Table},
     value::shown,
@@ -179,12 +179,12 @@ pub(super) static CONNECTION_LOGS: Table = Table {
 /// Reads all blocks; without any there is one load balancer with the defaults.
 pub(super) fn build_all(context: &BlockContext<'_>, names: &Names<'_>) -> Vec<LoadBalancer> {
     if names.entries.is_empty() {
-        return vec![build(&Fields::open(context, &LOAD_BALANCER, None), IMPLICIT_NAME.to_owned())];
+        return vec![build(&BlockFields::open(context, &LOAD_BALANCER, None), IMPLICIT_NAME.to_owned())];
     }
     names.entries.iter().map(|named| build(&named.fields, named.name.clone())).collect()
 }
 
-fn build(fields: &Fields<'_>, name: String) -> LoadBalancer {
+fn build(fields: &BlockFields<'_>, name: String) -> LoadBalancer {
     // Opening alone checks them: they hold nothing to be read.
     fields.open_child(&CONNECTION_LOGS);
     LoadBalancer {
@@ -220,7 +220,7 @@ const MAX_PROTOCOL: usize = 64;
 /// Within these there would be requests that no rule sees.
 const CARRIERS: [&str; 4] = ["h2c", "h2", "http", "tls"];
 
-fn upgrade_protocols(fields: &Fields<'_>) -> Vec<String> {
+fn upgrade_protocols(fields: &BlockFields<'_>) -> Vec<String> {
     const NAME: &str = "upgrade_protocols";
     let Some(default) = fields.listed_default(NAME).filter(|_| !fields.is_written(NAME)) else {
         let items = fields.list(NAME);
@@ -229,12 +229,12 @@ fn upgrade_protocols(fields: &Fields<'_>) -> Vec<String> {
             fields.fault_at(NAME, message);
         }
         let mut names = Vec::new();
-        for (value, place) in items {
+        for (value, position) in items {
             let name = value.as_text().unwrap_or_default();
             let is_name = (1..=MAX_PROTOCOL).contains(&name.len()) && name.bytes().all(is_token_byte);
             if !is_name || CARRIERS.iter().any(|carrier| carrier.eq_ignore_ascii_case(&name)) {
                 let allowed = fields.allowed(NAME);
-                fields.fault_in(place, format!("`{NAME}` lists {value}; allowed: {allowed}"));
+                fields.fault_in(position, format!("`{NAME}` lists {value}; allowed: {allowed}"));
             } else {
                 names.push(name);
             }
@@ -245,7 +245,7 @@ fn upgrade_protocols(fields: &Fields<'_>) -> Vec<String> {
 }
 
 /// Where a log goes; nothing when it is off. Its attributes are looked at in any case.
-fn log_output(fields: &Fields<'_>) -> Option<LogOutput> {
+fn log_output(fields: &BlockFields<'_>) -> Option<LogOutput> {
     let destination = match fields.text("path") {
         None => LogDestination::Stdout,
         Some(text) if text == "stdout" => LogDestination::Stdout,

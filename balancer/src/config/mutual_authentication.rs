@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{
-    fields::{BlockContext, Fields},
+    fields::{BlockContext, BlockFields},
     names::Names,
     schema::{Attribute, AttributeKind, Table},
     value::shown,
@@ -54,7 +54,7 @@ pub(super) struct TrustStores<'n, 'a> {
 /// What a listener asks of its clients. Outer nothing: a fault, which is noted.
 pub(super) fn build(
     context: &BlockContext<'_>,
-    listener: &Fields<'_>,
+    listener: &BlockFields<'_>,
     stores: &TrustStores<'_, '_>,
 ) -> Option<Option<MutualAuthentication>> {
     let fields = listener.open_child(&MUTUAL_AUTHENTICATION);
@@ -86,8 +86,8 @@ pub(super) fn build(
         return Some((mode == "passthrough").then_some(MutualAuthentication::Passthrough));
     }
     fields.require("trust_store_arn");
-    let (value, place) = fields.value("trust_store_arn")?;
-    let trust_store = stores.built.get(stores.names.resolve(context, &value, place)?)?.clone()?;
+    let (value, position) = fields.value("trust_store_arn")?;
+    let trust_store = stores.built.get(stores.names.resolve(context, &value, position)?)?.clone()?;
     Some(Some(MutualAuthentication::Verify {
         trust_store,
         ignore_expiry: fields.truth("ignore_client_certificate_expiry"),
@@ -144,7 +144,7 @@ pub(super) const CHAIN: Attribute = name(
 );
 
 /// The names of the fields, by [`TlsFact::index`]. No two are the same.
-pub(super) fn field_names(fields: &Fields<'_>) -> [String; 8] {
+pub(super) fn field_names(fields: &BlockFields<'_>) -> [String; 8] {
     const ATTRIBUTES: [Attribute; 8] =
         [VERSION, CIPHER_SUITE, SERIAL_NUMBER, ISSUER, SUBJECT, VALIDITY, LEAF, CHAIN];
     let mut taken: Vec<String> = Vec::new();

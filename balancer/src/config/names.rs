@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use super::{
     blocks::FoundBlock,
-    fields::{BlockContext, Fields, words},
+    fields::{BlockContext, BlockFields, words},
     kinds::spellings,
     schema::Table,
-    source::Place,
+    source::Position,
     suggest,
     value::{Value, shown},
 };
@@ -23,7 +23,7 @@ pub(super) struct Named<'a> {
     pub(super) found: FoundBlock<'a>,
     pub(super) name: String,
     /// Read once, so that each fault is noted once.
-    pub(super) fields: Fields<'a>,
+    pub(super) fields: BlockFields<'a>,
 }
 
 /// The blocks of one kind, in order; their index is how the model refers to them.
@@ -50,17 +50,17 @@ impl<'a> Names<'a> {
         }
         if let Some(first_too_many) = found.get(most) {
             let message = format!("too many {}s; allowed: at most {most}", words(table.name));
-            context.faults.add(first_too_many.block.place, message);
+            context.faults.add(first_too_many.block.position, message);
             context.faults.note_unread_text();
         }
         names
     }
 
     fn add(&mut self, context: &BlockContext<'a>, found: FoundBlock<'a>) {
-        let fields = Fields::open(context, self.table, Some(found.block));
-        let (name, place) = match fields.text("name").zip(fields.value("name")) {
-            Some((name, (_, place))) => (name, place),
-            None => (found.label.replace('_', "-"), found.label_place),
+        let fields = BlockFields::open(context, self.table, Some(found.block));
+        let (name, position) = match fields.text("name").zip(fields.value("name")) {
+            Some((name, (_, position))) => (name, position),
+            None => (found.label.replace('_', "-"), found.label_position),
         };
         // ALB: CreateLoadBalancer. A name made from a label is ours alone.
         if self.table.name == "load_balancer" && fields.is_given("name") && name.starts_with("internal-") {
@@ -69,35 +69,35 @@ impl<'a> Names<'a> {
                  allowed: a `name` that begins otherwise",
                 shown(&name)
             );
-            context.faults.add(place, message);
+            context.faults.add(position, message);
         }
         if !is_name(&name) && !found.label.is_empty() {
             context
                 .faults
-                .add(place, format!("{} is no name; allowed: `name` of {NAME_ALLOWED}", shown(&name)));
+                .add(position, format!("{} is no name; allowed: `name` of {NAME_ALLOWED}", shown(&name)));
         }
         let index = self.entries.len();
         let kind = words(self.table.name);
-        let place_of = |names: &Self, index: usize| {
+        let position_of = |names: &Self, index: usize| {
             names
                 .entries
                 .get(index)
-                .map_or_else(String::new, |named| context.faults.show(named.found.block.place))
+                .map_or_else(String::new, |named| context.faults.show(named.found.block.position))
         };
         if let Some(&first) = self.by_label.get(found.label).filter(|_| !found.label.is_empty()) {
             let message = format!(
                 "{kind} {} is given twice, first at {}; allowed: labels that differ",
                 shown(found.label),
-                place_of(self, first)
+                position_of(self, first)
             );
-            context.faults.add(found.label_place, message);
+            context.faults.add(found.label_position, message);
         } else if let Some(&first) = self.by_name.get(&name).filter(|_| !name.is_empty()) {
             let message = format!(
                 "the name {} is taken by the {kind} at {}; allowed: names that differ",
                 shown(&name),
-                place_of(self, first)
+                position_of(self, first)
             );
-            context.faults.add(place, message);
+            context.faults.add(position, message);
         }
         self.by_label.entry(found.label).or_insert(index);
         self.by_name.entry(name.clone()).or_insert(index);
@@ -105,7 +105,7 @@ impl<'a> Names<'a> {
     }
 
     /// The index of the block that a value refers to. A reference that leads nowhere is a fault.
-    pub(super) fn resolve(&self, context: &BlockContext<'_>, value: &Value, place: Place) -> Option<usize> {
+    pub(super) fn resolve(&self, context: &BlockContext<'_>, value: &Value, at: Position) -> Option<usize> {
         let outcome = match value {
             Value::Text(text) => self.resolve_text(text),
             Value::Reference(path) => self.resolve_path(path),
@@ -115,7 +115,7 @@ impl<'a> Names<'a> {
             Ok(index) => Some(index),
             Err(_) if context.faults.is_partial() || self.is_of_several(value) => None,
             Err(wrong) => {
-                context.faults.add(place, format!("{wrong}; allowed: {}", self.known()));
+                context.faults.add(at, format!("{wrong}; allowed: {}", self.known()));
                 None
             }
         }

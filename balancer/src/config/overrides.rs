@@ -22,15 +22,15 @@ pub(super) fn put_over(bodies: &mut Vec<RawBody>, overrides: Vec<RawBody>, fault
     }
     let mut bases: HashMap<Header, (usize, usize)> = HashMap::new();
     for (file, body) in bodies.iter().enumerate() {
-        for (place, block) in body.blocks.iter().enumerate() {
-            bases.entry(header(block)).or_insert((file, place));
+        for (index, block) in body.blocks.iter().enumerate() {
+            bases.entry(header(block)).or_insert((file, index));
         }
     }
     let mut locals: HashMap<String, RawAttribute> = HashMap::new();
     for body in overrides {
         for attribute in &body.attributes {
             let message = format!("`{}` stands outside of a block; allowed: blocks only", attribute.name);
-            faults.add(attribute.place, message);
+            faults.add(attribute.position, message);
         }
         for block in body.blocks {
             if block.kind == "locals" {
@@ -59,7 +59,7 @@ fn put_block_over(
 ) {
     let base = bases
         .get(&header(&block))
-        .and_then(|(file, place)| bodies.get_mut(*file).and_then(|body| body.blocks.get_mut(*place)));
+        .and_then(|(file, index)| bodies.get_mut(*file).and_then(|body| body.blocks.get_mut(*index)));
     if let Some(base) = base {
         merge(&mut base.body, block.body);
     } else if !NEEDS_A_BASE.contains(&block.kind.as_str()) {
@@ -71,7 +71,7 @@ fn put_block_over(
             block.kind,
             labels.join(".")
         );
-        faults.add(block.place, message);
+        faults.add(block.position, message);
     }
 }
 
@@ -103,10 +103,10 @@ fn kind_of(block: &RawBlock) -> &str {
 }
 
 fn put_attributes_over(attributes: &mut Vec<RawAttribute>, over: Vec<RawAttribute>) {
-    let places: HashMap<String, usize> =
-        attributes.iter().enumerate().map(|(place, base)| (base.name.clone(), place)).collect();
+    let indices: HashMap<String, usize> =
+        attributes.iter().enumerate().map(|(index, base)| (base.name.clone(), index)).collect();
     for attribute in over {
-        match places.get(&attribute.name).and_then(|place| attributes.get_mut(*place)) {
+        match indices.get(&attribute.name).and_then(|index| attributes.get_mut(*index)) {
             Some(base) => *base = attribute,
             None => attributes.push(attribute),
         }
@@ -122,6 +122,6 @@ fn put_locals_over(bodies: &mut [RawBody], mut locals: HashMap<String, RawAttrib
     }
     for local in locals.into_values().filter(|_| !faults.is_partial()) {
         let message = format!("there is no local `{}` to put this over", local.name);
-        faults.add(local.place, format!("{message}; allowed: locals that stand in another file, too"));
+        faults.add(local.position, format!("{message}; allowed: locals that stand in another file, too"));
     }
 }

@@ -1,4 +1,4 @@
-//! Raw blocks: the shape of a configuration with places, free of the parser's types.
+//! Raw blocks: the shape of a configuration with positions, free of the parser's types.
 //! Must not know what any block or attribute means.
 
 use std::ops::Range;
@@ -13,7 +13,7 @@ use hcl_edit::{
 
 pub(super) use hcl_edit::Number;
 
-use super::source::Place;
+use super::source::Position;
 
 /// What stands in a file or between the braces of a block.
 #[derive(Debug, Default)]
@@ -26,8 +26,8 @@ pub(super) struct RawBody {
 #[derive(Debug)]
 pub(super) struct RawBlock {
     pub(super) kind: String,
-    pub(super) place: Place,
-    pub(super) labels: Vec<(String, Place)>,
+    pub(super) position: Position,
+    pub(super) labels: Vec<(String, Position)>,
     pub(super) body: RawBody,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct RawBlock {
 #[derive(Debug)]
 pub(super) struct RawAttribute {
     pub(super) name: String,
-    pub(super) place: Place,
+    pub(super) position: Position,
     pub(super) value: RawValue,
     /// An empty list of JSON: where blocks may be, that is none of them.
     pub(super) is_no_block: bool,
@@ -44,7 +44,7 @@ pub(super) struct RawAttribute {
 /// A value as written, and where.
 #[derive(Clone, Debug)]
 pub(super) struct RawValue {
-    pub(super) place: Place,
+    pub(super) position: Position,
     pub(super) expression: RawExpression,
 }
 
@@ -99,21 +99,21 @@ pub(super) fn path_text(path: &[String]) -> String {
 /// Where parsed text stands.
 #[derive(Clone, Copy)]
 enum ParsedFrom<'t> {
-    /// In a file, of which this is the text from the place on.
-    File(&'t str, Place),
-    /// In the text of a JSON file, whose places are not those of the parser.
-    Within(Place),
+    /// In a file, of which this is the text from the position on.
+    File(&'t str, Position),
+    /// In the text of a JSON file, whose positions are not those of the parser.
+    Within(Position),
 }
 
 impl ParsedFrom<'_> {
     /// What has no span is said to be at `near`.
-    fn place(self, span: Option<Range<usize>>, near: Place) -> Place {
+    fn position(self, span: Option<Range<usize>>, near: Position) -> Position {
         match self {
-            Self::File(_, base) => span.map_or(near, |span| Place {
+            Self::File(_, base) => span.map_or(near, |span| Position {
                 file: base.file,
                 offset: base.offset.saturating_add(span.start),
             }),
-            Self::Within(place) => place,
+            Self::Within(position) => position,
         }
     }
 }
@@ -121,7 +121,7 @@ impl ParsedFrom<'_> {
 /// Turns parsed text into raw blocks. `text` is what stands in the file from `base` on; the parser was given the same
 /// but for some names of keys.
 pub(super) fn convert(body: &Body, text: &str, file: usize, base: usize) -> RawBody {
-    let start = Place { file, offset: base };
+    let start = Position { file, offset: base };
     convert_body(body, ParsedFrom::File(text, start), start)
 }
 
@@ -129,21 +129,21 @@ pub(super) fn convert(body: &Body, text: &str, file: usize, base: usize) -> RawB
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn template(text: &str, place: Place) -> Result<RawExpression, String> {
+pub(super) fn template(text: &str, position: Position) -> Result<RawExpression, String> {
     let template = parse_template(text).map_err(|error| error.message().to_owned())?;
-    Ok(convert_elements(template.iter(), Blanks::All, ParsedFrom::Within(place), place))
+    Ok(convert_elements(template.iter(), Blanks::All, ParsedFrom::Within(position), position))
 }
 
-fn convert_body(body: &Body, origin: ParsedFrom<'_>, near: Place) -> RawBody {
+fn convert_body(body: &Body, origin: ParsedFrom<'_>, near: Position) -> RawBody {
     let mut raw = RawBody::default();
     for structure in body {
         match structure {
             Structure::Attribute(attribute) => {
-                let place = origin.place(attribute.key.span().or(attribute.span()), near);
+                let position = origin.position(attribute.key.span().or(attribute.span()), near);
                 raw.attributes.push(RawAttribute {
                     name: attribute.key.as_str().to_owned(),
-                    place,
-                    value: convert_value(&attribute.value, origin, place),
+                    position,
+                    value: convert_value(&attribute.value, origin, position),
                     is_no_block: false,
                 });
             }
@@ -153,26 +153,26 @@ fn convert_body(body: &Body, origin: ParsedFrom<'_>, near: Place) -> RawBody {
     raw
 }
 
-fn convert_block(block: &Block, origin: ParsedFrom<'_>, near: Place) -> RawBlock {
-    let place = origin.place(block.ident.span().or(block.span()), near);
+fn convert_block(block: &Block, origin: ParsedFrom<'_>, near: Position) -> RawBlock {
+    let position = origin.position(block.ident.span().or(block.span()), near);
     RawBlock {
         kind: block.ident.as_str().to_owned(),
-        place,
+        position,
         labels: block
             .labels
             .iter()
-            .map(|label| (label.as_str().to_owned(), origin.place(label.span(), place)))
+            .map(|label| (label.as_str().to_owned(), origin.position(label.span(), position)))
             .collect(),
-        body: convert_body(&block.body, origin, place),
+        body: convert_body(&block.body, origin, position),
     }
 }
 
-fn convert_value(expression: &Expression, origin: ParsedFrom<'_>, near: Place) -> RawValue {
-    let place = origin.place(expression.span(), near);
-    RawValue { place, expression: convert_expression(expression, origin, place) }
+fn convert_value(expression: &Expression, origin: ParsedFrom<'_>, near: Position) -> RawValue {
+    let position = origin.position(expression.span(), near);
+    RawValue { position, expression: convert_expression(expression, origin, position) }
 }
 
-fn convert_expression(expression: &Expression, origin: ParsedFrom<'_>, near: Place) -> RawExpression {
+fn convert_expression(expression: &Expression, origin: ParsedFrom<'_>, near: Position) -> RawExpression {
     let inner = |expression: &Expression| convert_expression(expression, origin, near);
     match expression {
         Expression::Null(_) => RawExpression::Null,
@@ -223,7 +223,7 @@ fn convert_expression(expression: &Expression, origin: ParsedFrom<'_>, near: Pla
 }
 
 /// The key as it stands in the file: the parser may have been given another, since it takes no key twice.
-fn convert_key(key: &ObjectKey, origin: ParsedFrom<'_>, near: Place) -> RawExpression {
+fn convert_key(key: &ObjectKey, origin: ParsedFrom<'_>, near: Position) -> RawExpression {
     let (span, parsed) = match key {
         ObjectKey::Ident(name) => (name.span(), RawExpression::Text(name.to_string())),
         ObjectKey::Expression(expression) => {
@@ -268,7 +268,7 @@ fn convert_elements<'e>(
     elements: impl Iterator<Item = &'e Element>,
     blanks: Blanks,
     origin: ParsedFrom<'_>,
-    near: Place,
+    near: Position,
 ) -> RawExpression {
     let mut parts: Vec<RawExpression> = Vec::new();
     let mut is_stripped = false;
@@ -306,7 +306,7 @@ fn convert_directive(
     directive: &Directive,
     blanks: Blanks,
     origin: ParsedFrom<'_>,
-    near: Place,
+    near: Position,
 ) -> Vec<RawExpression> {
     let (by, texts) = match directive {
         Directive::If(choice) => {
@@ -321,7 +321,7 @@ fn convert_directive(
         .collect()
 }
 
-fn convert_traversal(traversal: &Traversal, origin: ParsedFrom<'_>, near: Place) -> RawExpression {
+fn convert_traversal(traversal: &Traversal, origin: ParsedFrom<'_>, near: Position) -> RawExpression {
     let Expression::Variable(first) = &traversal.expr else {
         let inner = convert_expression(&traversal.expr, origin, near);
         return RawExpression::Other("a computed reference", vec![inner]);

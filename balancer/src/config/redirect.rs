@@ -1,7 +1,7 @@
 //! The `redirect` block of an action (ALB: RedirectActionConfig).
 
 use super::{
-    fields::Fields,
+    fields::BlockFields,
     schema::{Attribute, AttributeKind, Table},
     value::shown,
 };
@@ -69,7 +69,7 @@ pub(super) struct RequestOrigin {
 }
 
 /// Reads the block.
-pub(super) fn build(fields: &Fields<'_>, origin: Option<RequestOrigin>) -> Redirect {
+pub(super) fn build(fields: &BlockFields<'_>, origin: Option<RequestOrigin>) -> Redirect {
     fields.require("status_code");
     let protocol = match fields.choice("protocol") {
         "HTTP" => text("http"),
@@ -111,7 +111,7 @@ fn part(part: UriComponent) -> Template {
 }
 
 /// What ALB does not let a redirect be: one that leads back to itself, or out of TLS.
-fn check(fields: &Fields<'_>, redirect: &Redirect, origin: Option<RequestOrigin>) {
+fn check(fields: &BlockFields<'_>, redirect: &Redirect, origin: Option<RequestOrigin>) {
     let port = redirect.port.as_text().and_then(|port| port.parse().ok());
     let is_same_protocol = redirect.protocol.is(UriComponent::Protocol)
         || origin.is_some_and(|origin| {
@@ -134,7 +134,7 @@ fn check(fields: &Fields<'_>, redirect: &Redirect, origin: Option<RequestOrigin>
 
 /// The text with its placeholders; nothing when it is not given or a fault.
 fn template(
-    fields: &Fields<'_>,
+    fields: &BlockFields<'_>,
     name: &str,
     parts: &[UriComponent],
     is_allowed: fn(&str) -> bool,

@@ -2,7 +2,7 @@
 //! may be: what a browser would pass over in silence is a fault here.
 
 use super::{
-    fields::Fields,
+    fields::BlockFields,
     schema::{Attribute, AttributeKind},
     value::shown,
 };
@@ -136,7 +136,7 @@ pub(super) const FRAME_OPTIONS: Attribute = field(
 );
 
 /// Reads them. An empty text is the same as none (ALB).
-pub(super) fn build(fields: &Fields<'_>) -> ResponseFields {
+pub(super) fn build(fields: &BlockFields<'_>) -> ResponseFields {
     let mut set = Vec::new();
     for known in &KNOWN {
         let Some(value) = fields.text(known.attribute).filter(|value| !value.is_empty()) else { continue };

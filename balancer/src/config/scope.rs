@@ -206,7 +206,7 @@ impl Resolution<'_, '_> {
             RawExpression::Template(pieces) => self.template(pieces, depth),
             RawExpression::List(items) => items
                 .iter()
-                .map(|item| Ok((self.value(&item.expression, depth)?, item.place)))
+                .map(|item| Ok((self.value(&item.expression, depth)?, item.position)))
                 .collect::<Result<_, Unknown>>()
                 .map(Value::List),
             RawExpression::Object(items) => self.object(items, depth),
@@ -271,15 +271,15 @@ impl Resolution<'_, '_> {
 
     fn object(&self, items: &[(RawExpression, RawValue)], depth: usize) -> Result<Value, Unknown> {
         let mut members: Vec<(String, Value)> = Vec::new();
-        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut indices: HashMap<String, usize> = HashMap::new();
         for (key, value) in items {
             let key = self.value(key, depth)?;
             let name = key.as_text().ok_or_else(|| format!("{key} cannot be a key; allowed: text"))?;
             let member = (name.clone(), self.value(&value.expression, depth)?);
-            match places.get(&name).and_then(|place| members.get_mut(*place)) {
+            match indices.get(&name).and_then(|index| members.get_mut(*index)) {
                 Some(earlier) => *earlier = member,
                 None => {
-                    places.insert(name, members.len());
+                    indices.insert(name, members.len());
                     members.push(member);
                 }
             }
@@ -296,7 +296,7 @@ impl Resolution<'_, '_> {
             },
             Value::List(items) if !self.scope.known.is_empty() => items
                 .into_iter()
-                .map(|(item, place)| Ok((self.known(item)?, place)))
+                .map(|(item, position)| Ok((self.known(item)?, position)))
                 .collect::<Result<_, Unknown>>()
                 .map(Value::List),
             _ => Ok(value),

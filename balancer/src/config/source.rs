@@ -21,9 +21,9 @@ const MAX_FOLDER_BYTES: usize = 16 * 1024 * 1024;
 /// Most entries of a folder that are looked at: those of other names count here as well.
 const MAX_ENTRIES: usize = 100_000;
 
-/// A place in the text: which file and which byte of it.
+/// A position in the text: which file and which byte of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Place {
+pub(super) struct Position {
     /// Index of the file.
     pub(super) file: usize,
     /// Byte offset in the text of the file, after its byte order mark.

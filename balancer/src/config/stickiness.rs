@@ -1,7 +1,7 @@
 //! The `stickiness` block of a target group. Ranges and messages: ALB, sticky sessions.
 
 use super::{
-    fields::Fields,
+    fields::BlockFields,
     schema::{Attribute, AttributeKind, Table},
     value::shown,
 };
@@ -95,7 +95,7 @@ pub(super) static STICKINESS: Table = Table {
 };
 
 /// Reads the block; nothing when it is absent or disabled. What it says is checked either way.
-pub(super) fn build(fields: &Fields<'_>) -> Option<StickinessSettings> {
+pub(super) fn build(fields: &BlockFields<'_>) -> Option<StickinessSettings> {
     let enabled = fields.truth("enabled");
     let prefix = cookie_prefix(fields);
     let settings = StickinessSettings {
@@ -109,11 +109,11 @@ pub(super) fn build(fields: &Fields<'_>) -> Option<StickinessSettings> {
         pick: cookie_pick(fields),
         extras: extras(fields),
     };
-    (enabled && fields.place().is_some()).then_some(settings)
+    (enabled && fields.position().is_some()).then_some(settings)
 }
 
 /// 0 is what Terraform's provider takes for a duration where there is no stickiness.
-fn duration(fields: &Fields<'_>, enabled: bool) -> u32 {
+fn duration(fields: &BlockFields<'_>, enabled: bool) -> u32 {
     let is_zero = || fields.value("cookie_duration").is_some_and(|(value, _)| value.as_whole() == Some(0));
     if !enabled && is_zero() {
         return 1;
@@ -122,7 +122,7 @@ fn duration(fields: &Fields<'_>, enabled: bool) -> u32 {
 }
 
 /// Those of this block; the group's own are added where the group is read.
-fn extras(fields: &Fields<'_>) -> StickinessExtras {
+fn extras(fields: &BlockFields<'_>) -> StickinessExtras {
     StickinessExtras {
         max_lifetime: fields.whole_or_none("max_lifetime").and_then(|seconds| u32::try_from(seconds).ok()),
         load_factor: fields.whole_or_none("load_factor").and_then(|percent| u16::try_from(percent).ok()),
@@ -133,7 +133,7 @@ fn extras(fields: &Fields<'_>) -> StickinessExtras {
 /// Types of Network Load Balancers.
 const OTHER_TYPES: [&str; 3] = ["source_ip", "source_ip_dest_ip", "source_ip_dest_ip_proto"];
 
-fn cookie_pick(fields: &Fields<'_>) -> CookiePick {
+fn cookie_pick(fields: &BlockFields<'_>) -> CookiePick {
     if fields.choice("cookie_pick") != "last" {
         return CookiePick::First;
     }
@@ -145,7 +145,7 @@ fn cookie_pick(fields: &Fields<'_>) -> CookiePick {
     CookiePick::Last
 }
 
-fn kind(fields: &Fields<'_>, enabled: bool, prefix: &str) -> StickinessKind {
+fn kind(fields: &BlockFields<'_>, enabled: bool, prefix: &str) -> StickinessKind {
     if let Some((value, _)) = fields.value("type")
         && let Some(text) = value.as_text().filter(|text| OTHER_TYPES.contains(&text.as_str()))
     {
@@ -192,7 +192,7 @@ fn kind(fields: &Fields<'_>, enabled: bool, prefix: &str) -> StickinessKind {
     }
 }
 
-fn check_cookie_name(fields: &Fields<'_>, name: &str, prefix: &str) {
+fn check_cookie_name(fields: &BlockFields<'_>, name: &str, prefix: &str) {
     let wrong = if name.len() > MAX_COOKIE_NAME || !name.bytes().all(is_token) {
         "is no name of a cookie"
     } else if name.starts_with(RESERVED_PREFIX) || name.starts_with(prefix) {
@@ -206,7 +206,7 @@ fn check_cookie_name(fields: &Fields<'_>, name: &str, prefix: &str) {
 }
 
 /// How the balancer's cookies are marked, by the attributes that every block with cookies has.
-pub(super) fn cookie_attributes(fields: &Fields<'_>, prefix: String) -> CookieAttributes {
+pub(super) fn cookie_attributes(fields: &BlockFields<'_>, prefix: String) -> CookieAttributes {
     let (secure, partitioned) = (fields.truth("cookie_secure"), fields.truth("cookie_partitioned"));
     if partitioned && !secure {
         let message = "`cookie_partitioned` = true without `cookie_secure`: browsers drop such a cookie; allowed: \
@@ -219,12 +219,12 @@ pub(super) fn cookie_attributes(fields: &Fields<'_>, prefix: String) -> CookieAt
         partitioned,
         max_age: fields.truth("cookie_max_age"),
         prefix,
-        place: WrittenAt(fields.where_written()),
+        position: WrittenAt(fields.where_written()),
     }
 }
 
 /// What the names of the balancer's cookies begin with.
-pub(super) fn cookie_prefix(fields: &Fields<'_>) -> String {
+pub(super) fn cookie_prefix(fields: &BlockFields<'_>) -> String {
     let prefix = fields.text("cookie_prefix").unwrap_or_else(|| RESERVED_PREFIX.to_owned());
     if (1..=MAX_PREFIX).contains(&prefix.len()) && prefix.bytes().all(is_token) {
         return prefix;

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use hcl_edit::parser::parse_body;
 
-use super::{fault::Faults, raw, raw::RawBody, source::Place};
+use super::{fault::Faults, raw, raw::RawBody, source::Position};
 
 pub(super) use self::explain::HUGE;
 
@@ -37,7 +37,7 @@ pub(super) fn parse(file: usize, text: &str, faults: &Faults<'_>) -> RawBody {
         let noticed = start.saturating_add(error.location().offset());
         let explain::SyntaxFault { at, message, resume } =
             explain::fault(text, start, noticed, error.message());
-        faults.add(Place { file, offset: at }, message);
+        faults.add(Position { file, offset: at }, message);
 
         // Blocks before the faulty one were whole; reading goes on with the one after it.
         let faulty = last_header(text, start, at).unwrap_or(start);

@@ -4,11 +4,11 @@ use std::{collections::HashMap, time::Duration};
 
 use super::{
     exclusions,
-    fields::{BlockContext, Fields},
+    fields::{BlockContext, BlockFields},
     health_check::{self, HEALTH_CHECK},
     names::{NAME_ALLOWED, Named, Names},
     schema::{Attribute, AttributeKind, Child, Table},
-    source::Place,
+    source::Position,
     stickiness::{self, STICKINESS},
     target_address, target_tls,
     value::shown,
@@ -222,7 +222,7 @@ pub(super) struct GroupDraft {
     group: TargetGroup,
     /// `port`, when it is given.
     port: Option<u16>,
-    places: HashMap<TargetSpec, Place>,
+    positions: HashMap<TargetSpec, Position>,
     /// Whether the fault of too many targets was noted.
     is_overfull: bool,
 }
@@ -239,23 +239,23 @@ impl GroupDraft {
         let by_address =
             self.group.tls.as_ref().is_some_and(|tls| tls.authorities.is_some() && tls.server_name.is_none());
         let odd = self.group.targets.iter().find(addressless).filter(|_| by_address);
-        if let Some(place) = odd.and_then(|target| self.places.get(target)) {
+        if let Some(position) = odd.and_then(|target| self.positions.get(target)) {
             let message = format!(
                 "a certificate cannot be for this target of target group {}, which is no address; \
                  allowed: `{}` in the group",
                 shown(&self.group.name),
                 target_tls::SERVER_NAME
             );
-            context.faults.add(*place, message);
+            context.faults.add(*position, message);
         }
         self.group
     }
 
     /// Adds a target by its text; `port` is the one given beside it.
-    pub(super) fn add(&mut self, context: &BlockContext<'_>, place: Place, text: &str, port: Option<u16>) {
+    pub(super) fn add(&mut self, context: &BlockContext<'_>, at: Position, text: &str, port: Option<u16>) {
         match self.target(text, port) {
-            Err(message) => context.faults.add(place, message),
-            Ok(target) => self.add_target(context, place, text, target),
+            Err(message) => context.faults.add(at, message),
+            Ok(target) => self.add_target(context, at, text, target),
         }
     }
 
@@ -283,27 +283,27 @@ impl GroupDraft {
         Ok(TargetSpec { address, port })
     }
 
-    fn add_target(&mut self, context: &BlockContext<'_>, place: Place, text: &str, target: TargetSpec) {
-        if let Some(&first) = self.places.get(&target) {
+    fn add_target(&mut self, context: &BlockContext<'_>, position: Position, text: &str, target: TargetSpec) {
+        if let Some(&first) = self.positions.get(&target) {
             let message = format!(
                 "target {} is given twice in target group {}, first at {}; allowed: once",
                 shown(text),
                 shown(&self.group.name),
                 context.faults.show(first)
             );
-            context.faults.add(place, message);
+            context.faults.add(position, message);
         } else if self.group.targets.len() < MAX_TARGETS {
-            self.places.insert(target.clone(), place);
+            self.positions.insert(target.clone(), position);
             self.group.targets.push(target);
         } else if !std::mem::replace(&mut self.is_overfull, true) {
             let name = shown(&self.group.name);
             let message = format!("too many targets in target group {name}; allowed: at most {MAX_TARGETS}");
-            context.faults.add(place, message);
+            context.faults.add(position, message);
         }
     }
 }
 
-fn sticky(fields: &Fields<'_>) -> Option<StickinessSettings> {
+fn sticky(fields: &BlockFields<'_>) -> Option<StickinessSettings> {
     let fails_when_unhealthy = fields.choice("stickiness_failover") == "fail";
     let keeps_draining = fields.choice("deregistration_stickiness") == "keep";
     let mut settings = stickiness::build(&fields.open_child(&STICKINESS))?;
@@ -311,7 +311,7 @@ fn sticky(fields: &Fields<'_>) -> Option<StickinessSettings> {
     Some(settings)
 }
 
-fn minimum_healthy(fields: &Fields<'_>) -> MinimumHealthy {
+fn minimum_healthy(fields: &BlockFields<'_>) -> MinimumHealthy {
     let routing = fields.open_child(&UNHEALTHY_STATE_ROUTING);
     let percentage = routing.whole_or_none("minimum_healthy_targets_percentage");
     MinimumHealthy {
@@ -361,13 +361,13 @@ fn build(context: &BlockContext<'_>, named: &Named<'_>) -> GroupDraft {
     exclusions::check(fields, &group);
     // A port that is a fault is not missing too.
     let assumed_port = port.or_else(|| fields.is_written("port").then_some(UNUSED_PORT));
-    let mut draft = GroupDraft { group, port: assumed_port, places: HashMap::new(), is_overfull: false };
-    for (value, place) in fields.list("targets") {
+    let mut draft = GroupDraft { group, port: assumed_port, positions: HashMap::new(), is_overfull: false };
+    for (value, position) in fields.list("targets") {
         match value.as_text() {
-            Some(text) => draft.add(context, place, &text, None),
+            Some(text) => draft.add(context, position, &text, None),
             None => context
                 .faults
-                .add(place, format!("{value} is no target; allowed: {}", fields.allowed("targets"))),
+                .add(position, format!("{value} is no target; allowed: {}", fields.allowed("targets"))),
         }
     }
     draft

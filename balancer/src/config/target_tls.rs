@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustls::pki_types::DnsName;
 
-use super::{certificate::file, fields::Fields, value::shown};
+use super::{certificate::file, fields::BlockFields, value::shown};
 use crate::{
     model::{Authorities, TargetTlsSettings},
     tls,
@@ -15,7 +15,7 @@ pub(super) const CA_FILE: &str = "target_tls_ca_file";
 pub(super) const SERVER_NAME: &str = "target_tls_server_name";
 
 /// TLS to the targets of a group; none when they speak plain HTTP.
-pub(super) fn build(fields: &Fields<'_>) -> Option<TargetTlsSettings> {
+pub(super) fn build(fields: &BlockFields<'_>) -> Option<TargetTlsSettings> {
     let verifies = fields.choice(VERIFICATION) == "on";
     if fields.choice("protocol") != "HTTPS" {
         if fields.is_wrong("protocol") {
@@ -42,7 +42,7 @@ pub(super) fn build(fields: &Fields<'_>) -> Option<TargetTlsSettings> {
     })
 }
 
-fn authorities(fields: &Fields<'_>) -> Option<Authorities> {
+fn authorities(fields: &BlockFields<'_>) -> Option<Authorities> {
     match tls::load_authorities(Path::new(&file(fields, CA_FILE)?)) {
         Ok(authorities) => Some(authorities),
         Err(fault) => {
@@ -52,7 +52,7 @@ fn authorities(fields: &Fields<'_>) -> Option<Authorities> {
     }
 }
 
-fn server_name(fields: &Fields<'_>) -> Option<String> {
+fn server_name(fields: &BlockFields<'_>) -> Option<String> {
     let name = fields.text(SERVER_NAME)?;
     if DnsName::try_from(name.as_str()).is_ok() {
         return Some(name);

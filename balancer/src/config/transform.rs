@@ -1,7 +1,7 @@
 //! `transform` blocks of a rule (ALB: transforms for listener rules).
 
 use super::{
-    fields::Fields,
+    fields::BlockFields,
     schema::{Attribute, AttributeKind, Child, Table},
     value::shown,
 };
@@ -58,31 +58,31 @@ pub(super) static REWRITE: Table = Table {
 };
 
 /// Reads all transforms of a rule.
-pub(super) fn build_all(rule: &Fields<'_>) -> Transforms {
+pub(super) fn build_all(rule: &BlockFields<'_>) -> Transforms {
     let mut transforms = Transforms::default();
     for block in rule.open_children(&TRANSFORM) {
         block.require("type");
-        let (place, table, other) = match block.choice("type") {
+        let (transform, table, other) = match block.choice("type") {
             "host-header-rewrite" => (&mut transforms.host, &HOST_HEADER_REWRITE_CONFIG, &URL_REWRITE_CONFIG),
             "url-rewrite" => (&mut transforms.url, &URL_REWRITE_CONFIG, &HOST_HEADER_REWRITE_CONFIG),
             _ => continue,
         };
         if let Some(foreign) = block.child(other.name) {
             let message = format!("`{}` belongs to the other type; allowed: `{}`", other.name, table.name);
-            block.fault_in(foreign.place, message);
+            block.fault_in(foreign.position, message);
         }
-        if place.is_some() {
+        if transform.is_some() {
             let message = format!("a second `{}` transform; allowed: one in a rule", block.choice("type"));
             block.fault(message);
         }
-        *place = rewrite(&block, table);
+        *transform = rewrite(&block, table);
     }
     transforms
 }
 
-fn rewrite(block: &Fields<'_>, table: &'static Table) -> Option<Rewrite> {
+fn rewrite(block: &BlockFields<'_>, table: &'static Table) -> Option<Rewrite> {
     let config = block.open_child(table);
-    if config.place().is_none() || config.child(REWRITE.name).is_none() {
+    if config.position().is_none() || config.child(REWRITE.name).is_none() {
         block.fault(format!("the transform needs {0} {{ rewrite {{ … }} }}; allowed: `{0}`", table.name));
         return None;
     }

@@ -6,7 +6,7 @@ use std::{path::Path, sync::Arc};
 use super::{
     blocks::FoundBlock,
     certificate::file,
-    fields::{BlockContext, Fields},
+    fields::{BlockContext, BlockFields},
     names::{NAME_ALLOWED, Names},
     schema::{Attribute, AttributeKind, Table},
 };
@@ -76,7 +76,7 @@ pub(super) fn build_all(
             match loaded {
                 Ok(authorities) => Some(TrustStore {
                     name: named.name.clone(),
-                    place: context.faults.show(named.found.block.place),
+                    position: context.faults.show(named.found.block.position),
                     authorities,
                     revocations: Vec::new(),
                 }),
@@ -88,11 +88,12 @@ pub(super) fn build_all(
         })
         .collect();
     for found in revocations {
-        let fields = Fields::open(context, &TRUST_STORE_REVOCATION, Some(found.block));
+        let fields = BlockFields::open(context, &TRUST_STORE_REVOCATION, Some(found.block));
         fields.require("trust_store_arn");
         let path = file(&fields, "revocations_file");
-        let Some((value, place)) = fields.value("trust_store_arn") else { continue };
-        let store = names.resolve(context, &value, place).and_then(|index| stores.get_mut(index)?.as_mut());
+        let Some((value, position)) = fields.value("trust_store_arn") else { continue };
+        let store =
+            names.resolve(context, &value, position).and_then(|index| stores.get_mut(index)?.as_mut());
         if let (Some(store), Some(path)) = (store, path) {
             store.revocations.extend(revoked(&fields, store, &path));
             if store.revocations.len() > MAX_LISTS {
@@ -126,7 +127,7 @@ fn within_quotas(authorities: Authorities) -> Result<Authorities, String> {
     Ok(authorities)
 }
 
-fn revoked(fields: &Fields<'_>, store: &TrustStore, path: &str) -> Vec<RevocationList> {
+fn revoked(fields: &BlockFields<'_>, store: &TrustStore, path: &str) -> Vec<RevocationList> {
     tls::load_revocations(Path::new(path), &store.authorities).unwrap_or_else(|fault| {
         let message = format!("{fault}; allowed: revocation lists of its authorities in PEM form");
         fields.fault_at("revocations_file", message);

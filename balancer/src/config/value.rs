@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::{
     raw::{Number, path_text},
-    source::Place,
+    source::Position,
     syntax::HUGE,
 };
 
@@ -19,7 +19,7 @@ pub(super) enum Value {
     Bool(bool),
     Number(Number),
     Text(String),
-    List(Vec<(Value, Place)>),
+    List(Vec<(Value, Position)>),
     /// `{ key = value }`, each key once.
     Object(Vec<(String, Value)>),
     /// `a.b.c`: a reference to a block.

@@ -16,7 +16,7 @@ pub(super) fn sorted(mut files: Vec<(u8, RawBody)>, faults: &Faults<'_>) -> Vec<
     for (_, body) in files {
         for block in &body.blocks {
             let message = format!("`{}` is a block; allowed: values of variables, NAME = VALUE", block.kind);
-            faults.add(block.place, message);
+            faults.add(block.position, message);
         }
         for mut attribute in body.attributes {
             if !is_literal(&attribute.value.expression) {
@@ -24,7 +24,7 @@ pub(super) fn sorted(mut files: Vec<(u8, RawBody)>, faults: &Faults<'_>) -> Vec<
                     "`{}` is no value as it stands; allowed: text, numbers, lists and maps",
                     attribute.name
                 );
-                faults.add(attribute.value.place, message);
+                faults.add(attribute.value.position, message);
                 attribute.value.expression = RawExpression::Unread;
             }
             values.push(attribute);
@@ -35,10 +35,10 @@ pub(super) fn sorted(mut files: Vec<(u8, RawBody)>, faults: &Faults<'_>) -> Vec<
 
 /// Gives the variables their values. One that is not declared is told: Terraform warns of it, too.
 pub(super) fn assign_all<'a>(scope: &mut Scope<'a>, values: &'a [RawAttribute], faults: &Faults<'_>) {
-    for RawAttribute { name, place, value, .. } in values {
+    for RawAttribute { name, position, value, .. } in values {
         if !scope.assign(name, value) && !faults.is_partial() {
             faults.note(
-                *place,
+                *position,
                 format!("there is no variable `{name}`, so that its value here counts for nothing"),
             );
         }

@@ -92,9 +92,9 @@ fn warn_of_tls(listener: &str, tls: &ListenerTls, now: i64, warnings: &mut Vec<S
 }
 
 fn warn_of_trust_store(store: &TrustStore, now: i64, warnings: &mut Vec<String>) {
-    let TrustStore { name, place, authorities, revocations } = store;
+    let TrustStore { name, position, authorities, revocations } = store;
     let mut warn = |what: String| {
-        let line = format!("{place}: trust store {name}: {what}");
+        let line = format!("{position}: trust store {name}: {what}");
         if !warnings.contains(&line) {
             warnings.push(line);
         }
@@ -119,9 +119,9 @@ fn expired(authorities: &Authorities, now: i64) -> Option<String> {
 }
 
 fn warn_of_certificate(certificate: &Certificate, now: i64, warnings: &mut Vec<String>) {
-    let Certificate { name, place, facts, .. } = certificate;
+    let Certificate { name, position, facts, .. } = certificate;
     let mut warn = |what: String| {
-        let line = format!("{place}: certificate {name}: {what}");
+        let line = format!("{position}: certificate {name}: {what}");
         if !warnings.contains(&line) {
             warnings.push(line);
         }

@@ -115,15 +115,16 @@ impl Admin {
     pub async fn serve(self, inspect: Arc<dyn Inspect>) -> io::Result<()> {
         let listener = TcpListener::from_std(self.listener)?;
         let hosts = Arc::new(self.hosts);
-        let mut places = VecDeque::new();
+        let mut connections = VecDeque::new();
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    make_room(&mut places, self.limits.connections);
+                    make_room(&mut connections, self.limits.connections);
                     let asked = Arc::new(AtomicBool::new(false));
                     let (inspect, hosts) = (Arc::clone(&inspect), Arc::clone(&hosts));
                     let serving = serve_connection(stream, inspect, hosts, Arc::clone(&asked), self.limits);
-                    places.push_back(AdminConnection { task: tokio::spawn(serving).abort_handle(), asked });
+                    connections
+                        .push_back(AdminConnection { task: tokio::spawn(serving).abort_handle(), asked });
                 }
                 Err(error) => {
                     tracing::debug!(%error, "the admin endpoint cannot accept a connection");
@@ -136,12 +137,12 @@ impl Admin {
 
 /// Has fewer than `most` connections: the oldest that has asked for nothing goes, or else the oldest. So nobody is kept
 /// waiting by who holds connections.
-fn make_room(places: &mut VecDeque<AdminConnection>, most: usize) {
-    places.retain(|place| !place.task.is_finished());
-    while places.len() >= most.max(1) {
-        let idle = places.iter().position(|place| !place.asked.load(Relaxed));
-        if let Some(place) = places.remove(idle.unwrap_or(0)) {
-            place.task.abort();
+fn make_room(connections: &mut VecDeque<AdminConnection>, most: usize) {
+    connections.retain(|connection| !connection.task.is_finished());
+    while connections.len() >= most.max(1) {
+        let idle = connections.iter().position(|connection| !connection.asked.load(Relaxed));
+        if let Some(connection) = connections.remove(idle.unwrap_or(0)) {
+            connection.task.abort();
         }
     }
 }

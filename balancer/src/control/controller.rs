@@ -257,8 +257,8 @@ impl Controller {
         let wanted = controller.wanted(&controller.configuration, &target_tls(&controller.configuration)?);
         controller.registry.apply(wanted, &controller.names, &mut controller.kernel, monotonic_now())?;
         controller.kernel.release_unclaimed();
-        for (place, sockets) in parts.sockets.into_iter().enumerate() {
-            if let Some(address) = controller.configuration.listeners.get(place).map(|l| l.address) {
+        for (index, sockets) in parts.sockets.into_iter().enumerate() {
+            if let Some(address) = controller.configuration.listeners.get(index).map(|l| l.address) {
                 controller.number(address);
                 controller.publish();
                 controller.listen(address, sockets);
@@ -542,9 +542,9 @@ impl Controller {
             configuration.listeners.iter().flat_map(Listener::actions).flat_map(Action::groups).collect();
         let groups = configuration.target_groups.iter().enumerate();
         groups
-            .map(|(place, group)| WantedGroup {
+            .map(|(index, group)| WantedGroup {
                 settings: Arc::new(group.clone()),
-                in_use: used.contains(&place),
+                in_use: used.contains(&index),
                 tls: tls.get(&group.name).cloned(),
                 endpoints: self.endpoints(group),
             })

@@ -82,8 +82,8 @@ impl Crew {
                 hand_over(&messages, *id, socket);
             }
         }
-        if let Some(place) = self.workers.get_mut(index) {
-            *place = messages;
+        if let Some(ended) = self.workers.get_mut(index) {
+            *ended = messages;
         }
     }
 }

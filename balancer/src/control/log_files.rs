@@ -12,7 +12,7 @@ use crate::{
     health::check_log::HealthCheckLog,
     logs::{
         access_log::AccessLog,
-        sink::{self, Output, Sink, WrittenLines},
+        sink::{self, LogSink, Output, WrittenLines},
     },
     model::{Action, Configuration, Listener, LogDestination, LogOutput},
     safe_file::Owner,
@@ -32,7 +32,7 @@ pub struct LogFileError {
 /// The logs of a configuration.
 #[derive(Debug, Default)]
 struct Logs {
-    sinks: HashMap<LogDestination, Arc<Sink>>,
+    sinks: HashMap<LogDestination, Arc<LogSink>>,
     /// By the name of the load balancer.
     access: HashMap<String, Arc<AccessLog>>,
     /// By the name of the target group, for each load balancer that it serves.
@@ -130,9 +130,9 @@ impl LogFiles {
     fn sink(
         &self,
         destination: &LogDestination,
-        opened: &mut HashMap<LogDestination, Arc<Sink>>,
+        opened: &mut HashMap<LogDestination, Arc<LogSink>>,
         outputs: &mut Outputs,
-    ) -> Result<Arc<Sink>, LogFileError> {
+    ) -> Result<Arc<LogSink>, LogFileError> {
         if let Some(sink) = opened.get(destination).or_else(|| self.current.sinks.get(destination)) {
             let sink = Arc::clone(sink);
             opened.insert(destination.clone(), Arc::clone(&sink));
@@ -142,7 +142,7 @@ impl LogFiles {
             Some(output) => output,
             None => open_output(destination, None)?,
         };
-        let sink = Sink::start(output, self.lanes, Arc::clone(&self.written))
+        let sink = LogSink::start(output, self.lanes, Arc::clone(&self.written))
             .map_err(|source| LogFileError { destination: destination.clone(), source })?;
         opened.insert(destination.clone(), Arc::clone(&sink));
         Ok(sink)

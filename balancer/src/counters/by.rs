@@ -4,43 +4,43 @@ use std::{fmt::Debug, ops::Deref};
 
 use super::{
     Counter,
-    figures::{Counts, Figure, Sample, Value},
+    figures::{Counts, Figure, FigureValue, Sample},
 };
 
 /// What tells the counters of one figure apart: an enumeration, each with a word.
-pub trait Key: Copy + 'static {
+pub trait LabelValue: Copy + 'static {
     /// What the label is called in the metrics.
     const LABEL: &'static str;
     /// Whether those are told, too, that there was none of.
     const TELLS_ZERO: bool = true;
-    /// All of them, in the order of [`Self::place`].
+    /// All of them, in the order of [`Self::index`].
     const KEYS: &'static [Self];
     /// A counter for each.
     type Counters: AsRef<[Counter]> + Debug;
 
     /// A new counter for each.
     fn counters() -> Self::Counters;
-    /// Place in [`Self::KEYS`].
-    fn place(self) -> usize;
+    /// Index in [`Self::KEYS`].
+    fn index(self) -> usize;
     /// The word.
     fn word(self) -> String;
 }
 
 /// A counter for each of the keys. They can be looked at as a slice.
 #[derive(Debug)]
-pub struct By<K: Key>(K::Counters);
+pub struct By<K: LabelValue>(K::Counters);
 
-impl<K: Key> Default for By<K> {
+impl<K: LabelValue> Default for By<K> {
     fn default() -> Self {
         Self(K::counters())
     }
 }
 
-impl<K: Key> By<K> {
+impl<K: LabelValue> By<K> {
     /// Counts one. Only the owning worker may call this.
     #[inline]
     pub fn count(&self, key: K) {
-        if let Some(counter) = self.0.as_ref().get(key.place()) {
+        if let Some(counter) = self.0.as_ref().get(key.index()) {
             counter.inc();
         }
     }
@@ -48,11 +48,11 @@ impl<K: Key> By<K> {
     /// How many there were so far; any thread.
     #[must_use]
     pub fn of(&self, key: K) -> u64 {
-        self.0.as_ref().get(key.place()).map_or(0, Counter::get)
+        self.0.as_ref().get(key.index()).map_or(0, Counter::get)
     }
 }
 
-impl<K: Key> Deref for By<K> {
+impl<K: LabelValue> Deref for By<K> {
     type Target = [Counter];
 
     fn deref(&self) -> &[Counter] {
@@ -60,7 +60,7 @@ impl<K: Key> Deref for By<K> {
     }
 }
 
-impl<K: Key> Figure for By<K> {
+impl<K: LabelValue> Figure for By<K> {
     type Told = Counts;
 
     fn sum<'a>(shards: impl Iterator<Item = &'a Self>) -> Counts {
@@ -76,7 +76,7 @@ impl<K: Key> Figure for By<K> {
 
     fn tell(told: &Counts, sample: &mut Sample<'_>) {
         for (word, count) in told {
-            sample(Some((K::LABEL, word)), Value::Number(*count));
+            sample(Some((K::LABEL, word)), FigureValue::Number(*count));
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::{fmt, io, sync::Arc};
 
-use super::{Counter, Key, OwnStatus};
+use super::{Counter, LabelValue, OwnStatus};
 
 macro_rules! causes {
     ($($name:ident => $status:ident, $text:literal;)*) => {
@@ -111,7 +111,7 @@ causes! {
 }
 
 impl Cause {
-    /// Place in [`Self::ALL`].
+    /// Index in [`Self::ALL`].
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize
@@ -162,7 +162,7 @@ impl Cause {
     }
 }
 
-impl Key for Cause {
+impl LabelValue for Cause {
     const LABEL: &'static str = "cause";
     const TELLS_ZERO: bool = false;
     const KEYS: &'static [Self] = Self::ALL;
@@ -172,7 +172,7 @@ impl Key for Cause {
         std::array::from_fn(|_| Counter::default())
     }
 
-    fn place(self) -> usize {
+    fn index(self) -> usize {
         self.index()
     }
 
@@ -259,8 +259,8 @@ mod tests {
 
     #[test]
     fn causes_index_themselves_and_have_words_of_their_own() {
-        for (place, cause) in Cause::ALL.iter().enumerate() {
-            assert_eq!(cause.index(), place);
+        for (index, cause) in Cause::ALL.iter().enumerate() {
+            assert_eq!(cause.index(), index);
             assert!(cause.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric()), "{cause:?}");
         }
     }

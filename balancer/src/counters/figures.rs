@@ -21,7 +21,7 @@ pub struct HistogramStatus {
 
 /// One value of a family.
 #[derive(Clone, Copy, Debug)]
-pub enum Value<'a> {
+pub enum FigureValue<'a> {
     /// A whole number.
     Number(u64),
     /// A whole number that may be below zero.
@@ -33,7 +33,7 @@ pub enum Value<'a> {
 }
 
 /// Takes the values of a family, each with the label (key and value) that tells it from the others, if there are several.
-pub type Sample<'a> = dyn FnMut(Option<(&'static str, &str)>, Value<'_>) + 'a;
+pub type Sample<'a> = dyn FnMut(Option<(&'static str, &str)>, FigureValue<'_>) + 'a;
 
 /// What can be counted, by one worker for itself.
 pub trait Figure {
@@ -59,7 +59,7 @@ impl Figure for Counter {
     }
 
     fn tell(told: &u64, sample: &mut Sample<'_>) {
-        sample(None, Value::Number(*told));
+        sample(None, FigureValue::Number(*told));
     }
 }
 
@@ -71,7 +71,7 @@ impl Figure for Gauge {
     }
 
     fn tell(told: &u64, sample: &mut Sample<'_>) {
-        sample(None, Value::Number(*told));
+        sample(None, FigureValue::Number(*told));
     }
 }
 
@@ -102,19 +102,19 @@ impl<T: Settable> Figure for Set<T> {
 
 impl Settable for u64 {
     fn tell(&self, sample: &mut Sample<'_>) {
-        sample(None, Value::Number(*self));
+        sample(None, FigureValue::Number(*self));
     }
 }
 
 impl Settable for bool {
     fn tell(&self, sample: &mut Sample<'_>) {
-        sample(None, Value::Number(u64::from(*self)));
+        sample(None, FigureValue::Number(u64::from(*self)));
     }
 }
 
 impl Settable for f64 {
     fn tell(&self, sample: &mut Sample<'_>) {
-        sample(None, Value::Fraction(*self));
+        sample(None, FigureValue::Fraction(*self));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     By, Cause, Counter, Histogram, Outcome, ResponseClass,
-    figures::{Sample, Set, Settable, Value, figures},
+    figures::{FigureValue, Sample, Set, Settable, figures},
     histogram::seconds,
 };
 use serde::{Deserialize, Serialize};
@@ -83,7 +83,7 @@ impl Settable for LoadSkew {
     fn tell(&self, sample: &mut Sample<'_>) {
         for (of, skew) in [("outstanding_requests", self.outstanding_requests), ("requests", self.requests)] {
             if let Some(skew) = skew {
-                sample(Some(("of", of)), Value::Fraction(skew));
+                sample(Some(("of", of)), FigureValue::Fraction(skew));
             }
         }
     }
@@ -127,7 +127,7 @@ impl Default for AnomalyStatus {
 
 impl Settable for AnomalyStatus {
     fn tell(&self, sample: &mut Sample<'_>) {
-        sample(None, Value::Number(u64::from(self.result == "anomalous")));
+        sample(None, FigureValue::Number(u64::from(self.result == "anomalous")));
     }
 }
 
@@ -158,6 +158,6 @@ pub struct Micros(pub u64);
 
 impl Settable for Micros {
     fn tell(&self, sample: &mut Sample<'_>) {
-        sample(None, Value::Fraction(seconds(self.0)));
+        sample(None, FigureValue::Fraction(seconds(self.0)));
     }
 }

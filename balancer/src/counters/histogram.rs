@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Counter,
-    figures::{Figure, HistogramStatus, Sample, Value},
+    figures::{Figure, FigureValue, HistogramStatus, Sample},
 };
 
 /// Upper bounds of the buckets, in microseconds: from a millisecond to a minute. One more bucket is without bound.
@@ -26,8 +26,8 @@ impl Histogram {
     /// Counts a span. Only the owning worker may call this.
     pub fn observe(&self, span: Duration) {
         let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
-        let place = BOUNDS_MICROS.partition_point(|bound| *bound < micros);
-        if let Some(bucket) = self.buckets.get(place) {
+        let index = BOUNDS_MICROS.partition_point(|bound| *bound < micros);
+        if let Some(bucket) = self.buckets.get(index) {
             bucket.inc();
         }
         self.sum_micros.add(micros);
@@ -51,7 +51,7 @@ impl Figure for Histogram {
     }
 
     fn tell(told: &HistogramStatus, sample: &mut Sample<'_>) {
-        sample(None, Value::Histogram(told));
+        sample(None, FigureValue::Histogram(told));
     }
 }
 
@@ -66,8 +66,8 @@ impl HistogramStatus {
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
         let bounds = BOUNDS_MICROS.iter().map(|micros| seconds(*micros)).chain([f64::INFINITY]);
         let mut sum = 0;
-        bounds.enumerate().map(move |(place, bound)| {
-            sum += self.counts.get(place).copied().unwrap_or(0);
+        bounds.enumerate().map(move |(index, bound)| {
+            sum += self.counts.get(index).copied().unwrap_or(0);
             (bound, sum)
         })
     }

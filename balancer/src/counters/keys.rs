@@ -1,10 +1,10 @@
 //! The words by which figures are told apart, in metrics, status and logs. Must not know: who finds out.
 
-use super::{Counter, by::Key};
+use super::{Counter, by::LabelValue};
 use crate::model::Classification;
 
 /// An enumeration with a word for each, by which counters are told apart (see [`super::By`]).
-macro_rules! keys {
+macro_rules! labels {
     (
         $(#[$about:meta])* pub enum $Name:ident by $label:literal {
             $( $(#[$doc:meta])* $Key:ident = $word:literal, )*
@@ -28,14 +28,14 @@ macro_rules! keys {
                 }
             }
 
-            /// Place in [`Self::ALL`].
+            /// Index in [`Self::ALL`].
             #[must_use]
             pub const fn index(self) -> usize {
                 self as usize
             }
         }
 
-        impl Key for $Name {
+        impl LabelValue for $Name {
             const LABEL: &'static str = $label;
             const KEYS: &'static [Self] = &Self::ALL;
             type Counters = [Counter; Self::ALL.len()];
@@ -44,7 +44,7 @@ macro_rules! keys {
                 std::array::from_fn(|_| Counter::default())
             }
 
-            fn place(self) -> usize {
+            fn index(self) -> usize {
                 self.index()
             }
 
@@ -55,7 +55,7 @@ macro_rules! keys {
     };
 }
 
-keys! {
+labels! {
     /// Status codes that the balancer answers with (or, for 460, only records) itself: ALB's set for what
     /// can happen in this version (ALB: troubleshooting, HTTP errors).
     pub enum OwnStatus by "status" {
@@ -104,7 +104,7 @@ impl OwnStatus {
     }
 }
 
-keys! {
+labels! {
     /// Why a client's certificate was refused: ALB's words (ALB: connection logs, `tls_verify_status`), and one for
     /// certificates that are not there.
     pub enum ClientCertRefusal by "reason" {
@@ -131,7 +131,7 @@ keys! {
     }
 }
 
-keys! {
+labels! {
     /// What came of a request's stickiness cookies.
     pub enum Outcome by "outcome" {
         /// They name a target that can take the request.
@@ -155,7 +155,7 @@ keys! {
     }
 }
 
-keys! {
+labels! {
     /// What came of a request's group cookies.
     pub enum GroupOutcome by "outcome" {
         /// They name a group of the action.
@@ -175,7 +175,7 @@ keys! {
     }
 }
 
-keys! {
+labels! {
     /// What gave way to a session in the session table.
     pub enum Evicted by "kind" {
         /// A session whose client had not come back with it.
@@ -187,7 +187,7 @@ keys! {
     }
 }
 
-keys! {
+labels! {
     /// Class of a target's response: 1xx is 101 alone.
     pub enum ResponseClass by "class" {
         /// The connection is a tunnel.
@@ -203,7 +203,7 @@ keys! {
     }
 }
 
-keys! {
+labels! {
     /// Class of a fixed response (ALB: a code of 2xx, 4xx or 5xx).
     pub enum FixedClass by "class" {
         /// Below 400.
@@ -215,7 +215,7 @@ keys! {
     }
 }
 
-impl Key for Classification {
+impl LabelValue for Classification {
     const LABEL: &'static str = "classification";
     const KEYS: &'static [Self] = &Self::ALL;
     type Counters = [Counter; Self::ALL.len()];
@@ -224,7 +224,7 @@ impl Key for Classification {
         std::array::from_fn(|_| Counter::default())
     }
 
-    fn place(self) -> usize {
+    fn index(self) -> usize {
         self.index()
     }
 
@@ -247,12 +247,12 @@ mod tests {
         }
     }
 
-    fn index_themselves_and_have_words_of_their_own<K: Key>() {
+    fn index_themselves_and_have_words_of_their_own<K: LabelValue>() {
         let words: HashSet<String> = K::KEYS.iter().map(|key| key.word()).collect();
         assert_eq!(words.len(), K::KEYS.len());
         assert_eq!(K::counters().as_ref().len(), K::KEYS.len());
-        for (place, key) in K::KEYS.iter().enumerate() {
-            assert_eq!(key.place(), place);
+        for (index, key) in K::KEYS.iter().enumerate() {
+            assert_eq!(key.index(), index);
         }
     }
 

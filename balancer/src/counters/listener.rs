@@ -135,7 +135,7 @@ impl Openable {
 
 /// Leads to the gauge of what is open.
 #[derive(Debug)]
-pub struct Opened {
+pub struct CountedOpen {
     runtime: Arc<ListenerRuntime>,
     worker: usize,
     what: Openable,
@@ -143,21 +143,21 @@ pub struct Opened {
     _stays: PhantomData<*const ()>,
 }
 
-impl Holder for Opened {
+impl Holder for CountedOpen {
     fn gauge(&self) -> &Gauge {
         self.what.figures(self.runtime.shard(self.worker)).1
     }
 }
 
 /// Something open, counted by one worker for as long as this lives.
-pub type OpenNow = Raised<Opened>;
+pub type OpenNow = Raised<CountedOpen>;
 
 impl OpenNow {
     /// Counts it as opened by worker number `worker`, which alone may call this.
     #[must_use]
     pub fn begin(runtime: &Arc<ListenerRuntime>, worker: usize, what: Openable) -> Self {
         what.figures(runtime.shard(worker)).0.inc();
-        Self::new(Opened { runtime: Arc::clone(runtime), worker, what, _stays: PhantomData })
+        Self::new(CountedOpen { runtime: Arc::clone(runtime), worker, what, _stays: PhantomData })
     }
 }
 

@@ -34,13 +34,13 @@ impl LastErrorNote {
     /// Notes an error. Returns whether it is worth a line in the log: it is another one than before, or the same for
     /// long enough. Does not wait: who is in the way of another writer has nothing new to say.
     pub fn set(&self, cause: &'static str, text: Arc<str>) -> bool {
-        let Ok(mut place) = self.0.try_lock() else { return false };
+        let Ok(mut last) = self.0.try_lock() else { return false };
         let now = monotonic_now();
-        let told = place
+        let told = last
             .as_ref()
             .filter(|last| last.cause == cause && now.saturating_duration_since(last.told) < AGAIN)
             .map(|last| last.told);
-        *place = Some(LastError { cause, text, at: now, told: told.unwrap_or(now) });
+        *last = Some(LastError { cause, text, at: now, told: told.unwrap_or(now) });
         told.is_none()
     }
 

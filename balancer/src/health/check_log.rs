@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     clock::UnixMicros,
     counters::Fault,
-    logs::{access_log::escape, sink::Sink},
+    logs::{access_log::escape, sink::LogSink},
     model::{Endpoint, HealthCheck, LineFormat, ProbeProtocol, ProtocolVersion},
     target_group::{CheckResult, HealthReason},
 };
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct HealthCheckLog {
     /// The file.
-    pub sink: Arc<Sink>,
+    pub sink: Arc<LogSink>,
     /// The form of a line.
     pub format: LineFormat,
     /// What `elb` says: as in the access log.
@@ -148,7 +148,7 @@ mod tests {
         version: ProtocolVersion,
     ) -> String {
         let output = Output::open(&LogDestination::Stdout, None).unwrap();
-        let sink = Sink::start(output, 0, Arc::default()).unwrap();
+        let sink = LogSink::start(output, 0, Arc::default()).unwrap();
         let log = HealthCheckLog { sink, format, load_balancer: "app/main/default".into() };
         let mut settings = group("app", &[]).health_check;
         settings.protocol_version = version;

@@ -118,9 +118,9 @@ impl Schedule {
             keep
         });
         let count = u32::try_from(new.len()).unwrap_or(u32::MAX).max(1);
-        for (place, target) in (0_u32..).zip(new) {
+        for (index, target) in (0_u32..).zip(new) {
             let spread = FIRST_CHECK_SPREAD.min(target.settings.health_check.interval);
-            let due = now + FIRST_CHECK_GAP.min(spread / count) * place;
+            let due = now + FIRST_CHECK_GAP.min(spread / count) * index;
             self.scheduled.insert((due, target.registration));
             self.entries.insert(
                 target.registration,

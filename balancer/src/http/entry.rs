@@ -7,7 +7,7 @@ use std::{io::Write as _, net::SocketAddr, rc::Rc, sync::Arc, time::Instant};
 use super::{
     connected::Connected,
     context::Context,
-    decide::forward::{self, Route, Target},
+    decide::forward::{self, Route, TargetUri},
 };
 use crate::{
     clock::{monotonic_now, unix_micros_now},
@@ -23,7 +23,7 @@ use crate::{
 
 /// One request's entry; nothing where nothing is logged.
 #[derive(Debug, Default)]
-pub(super) struct Entry(Option<Facts>);
+pub(super) struct AccessEntry(Option<Facts>);
 
 #[derive(Debug)]
 struct Facts {
@@ -35,7 +35,7 @@ struct Facts {
     answered: Option<Instant>,
 }
 
-impl Entry {
+impl AccessEntry {
     /// Of a request whose first bytes have come.
     pub(super) fn begin(context: &Rc<Context>, listener: &ListenerView, connected: &Connected) -> Self {
         let Some(log) = &listener.access_log else { return Self(None) };
@@ -115,7 +115,7 @@ impl Entry {
     }
 
     /// What the transforms of its rule made of it; nothing: they failed.
-    pub(super) fn rewritten(&mut self, transforms: &CompiledTransforms, target: Option<&Target<'_>>) {
+    pub(super) fn rewritten(&mut self, transforms: &CompiledTransforms, target: Option<&TargetUri<'_>>) {
         if transforms.host.is_none() && transforms.url.is_none() {
             return;
         }
@@ -224,7 +224,7 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for AccessEntry {
     fn drop(&mut self) {
         let Some(Facts { context, log, mut record, began, sent, answered }) = self.0.take() else { return };
         record.whole_time = monotonic_now().saturating_duration_since(began);
@@ -248,7 +248,7 @@ pub fn log_unread(
     cause: Cause,
     sent: u64,
 ) {
-    let mut entry = Entry::begin(context, listener, &Connected::plain(peer, local));
+    let mut entry = AccessEntry::begin(context, listener, &Connected::plain(peer, local));
     entry.responding(cause.status().code());
     entry.failed(cause);
     entry.returned(sent);
@@ -267,9 +267,9 @@ fn request_line(request: &Request<'_>, secure: bool, here: SocketAddr, out: &mut
     out.clear();
     escape(request.method, out);
     out.extend_from_slice(if secure { b" https://" } else { b" http://" });
-    let target = Target::of(request).ok();
-    let path = target.as_ref().map_or(request.target, Target::path);
-    match target.as_ref().map_or(request.host, Target::authority) {
+    let target = TargetUri::of(request).ok();
+    let path = target.as_ref().map_or(request.target, TargetUri::path);
+    match target.as_ref().map_or(request.host, TargetUri::authority) {
         Some(authority) => {
             escape(authority, out);
             if !forward::has_port(authority) {

@@ -7,11 +7,11 @@ mod client;
 mod connection;
 mod fault;
 mod head;
-mod key;
 mod lease;
 mod session;
 mod side;
 mod stream;
 mod target;
+mod websocket_key;
 
 pub(crate) use self::connection::serve;

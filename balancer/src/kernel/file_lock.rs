@@ -50,12 +50,12 @@ impl Drop for FileLock {
 /// cannot be seen from here.
 fn holder_by_system(file: &File) -> Option<u32> {
     let stat = fstat(file).ok()?;
-    let place = format!("{:02x}:{:02x}:{}", major(stat.st_dev), minor(stat.st_dev), stat.st_ino);
+    let file = format!("{:02x}:{:02x}:{}", major(stat.st_dev), minor(stat.st_dev), stat.st_ino);
     fs::read_to_string("/proc/locks").ok()?.lines().find_map(|line| {
         let mut fields = line.split_whitespace().skip(1);
         let (kind, pid) = (fields.next()?, fields.nth(2)?);
         let found = fields.next()?;
-        (kind == "FLOCK" && found == place).then(|| pid.parse().ok()).flatten()
+        (kind == "FLOCK" && found == file).then(|| pid.parse().ok()).flatten()
     })
 }
 

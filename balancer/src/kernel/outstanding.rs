@@ -84,8 +84,8 @@ impl Outstanding {
         let mut others_len = 0;
         if live & !(1 << self.own) != 0 {
             for row in (0..ROWS).filter(|&row| row != self.own && live & (1 << row) != 0) {
-                if let Some(place) = others.get_mut(others_len) {
-                    *place = row_of(&self.words, row);
+                if let Some(other) = others.get_mut(others_len) {
+                    *other = row_of(&self.words, row);
                     others_len += 1;
                 }
             }

@@ -175,7 +175,7 @@ impl Spare {
 pub(super) struct MappingWatch(Option<(&'static Region, Spare)>);
 
 impl MappingWatch {
-    /// Over `bytes` of `file` mapped at `start`. Where there is no place or memory for it, nothing is watched over.
+    /// Over `bytes` of `file` mapped at `start`. Where there is no address space or memory for it, nothing is watched over.
     pub(super) fn over(start: usize, bytes: usize, file: BorrowedFd<'_>) -> Self {
         INSTALLED.call_once(install);
         let Ok(spare) = Spare::of(file, bytes) else { return Self(None) };

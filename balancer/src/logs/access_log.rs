@@ -8,7 +8,7 @@ mod record;
 
 use std::sync::Arc;
 
-use super::sink::Sink;
+use super::sink::LogSink;
 use crate::model::LineFormat;
 
 pub use self::{
@@ -20,7 +20,7 @@ pub use self::{
 #[derive(Debug)]
 pub struct AccessLog {
     /// The file.
-    pub sink: Arc<Sink>,
+    pub sink: Arc<LogSink>,
     /// The form of a line.
     pub format: LineFormat,
     /// What `elb` says: `app/`, the load balancer's name, `/`, the name of the instance.

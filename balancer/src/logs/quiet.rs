@@ -209,8 +209,8 @@ mod tests {
 
     #[test]
     fn kinds_index_their_shares() {
-        for (place, kind) in LineKind::ALL.into_iter().enumerate() {
-            assert_eq!(kind as usize, place);
+        for (index, kind) in LineKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, index);
         }
     }
 }

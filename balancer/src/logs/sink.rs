@@ -31,13 +31,13 @@ const CHUNK: usize = 32 * 1024;
 /// One file, seen by those who write to it. When the last of them lets go, what is queued is written and the
 /// file is closed.
 #[derive(Debug)]
-pub struct Sink {
+pub struct LogSink {
     /// One a worker.
     lanes: Box<[SyncSender<Chunk>]>,
     orders: Sender<Order>,
 }
 
-impl Sink {
+impl LogSink {
     /// Starts a thread that writes to `output` what comes on `lanes` queues.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl Sink {
 }
 
 /// Has everything written that was handed over before, waiting for at most `limit` in all.
-pub fn flush(sinks: &[Arc<Sink>], limit: Duration) {
+pub fn flush(sinks: &[Arc<LogSink>], limit: Duration) {
     let waits: Vec<Receiver<()>> = sinks
         .iter()
         .map(|sink| {

@@ -37,7 +37,7 @@ impl Classification {
         }
     }
 
-    /// Place in [`Self::ALL`].
+    /// Index in [`Self::ALL`].
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize

@@ -267,7 +267,7 @@ pub struct CookieAttributes {
     /// `cookie_prefix`: 1 to 32 token characters, default `AWSALB`. The cookies are `<prefix>`, `<prefix>CORS`, `<prefix>APP-0`…
     pub prefix: String,
     /// Where they are asked for.
-    pub place: WrittenAt,
+    pub position: WrittenAt,
 }
 
 /// Where something was written, as `file:line:column`, for messages; empty: nowhere. It is no part of what was written:
@@ -291,7 +291,7 @@ impl Default for CookieAttributes {
             partitioned: false,
             max_age: true,
             prefix: "AWSALB".to_owned(),
-            place: WrittenAt::default(),
+            position: WrittenAt::default(),
         }
     }
 }

@@ -12,7 +12,7 @@ pub struct Certificate {
     /// Its name.
     pub name: String,
     /// `file:line:column` of its block, for messages.
-    pub place: String,
+    pub position: String,
     /// Where it and its chain were read from.
     pub certificate_file: PathBuf,
     /// Where its key was read from.
@@ -146,7 +146,7 @@ pub struct TrustStore {
     /// Its name.
     pub name: String,
     /// `file:line:column` of its block, for messages.
-    pub place: String,
+    pub position: String,
     /// `ca_certificates_bundle_file`.
     pub authorities: Authorities,
     /// Those of `trust_store_revocation` blocks.

@@ -34,7 +34,7 @@ impl TlsFact {
         Self::Chain,
     ];
 
-    /// Place in [`Self::ALL`].
+    /// Index in [`Self::ALL`].
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize
@@ -90,8 +90,8 @@ mod tests {
 
     #[test]
     fn facts_index_themselves_and_names_differ() {
-        for (place, fact) in TlsFact::ALL.into_iter().enumerate() {
-            assert_eq!(fact.index(), place);
+        for (index, fact) in TlsFact::ALL.into_iter().enumerate() {
+            assert_eq!(fact.index(), index);
             let same = TlsFact::ALL.iter().filter(|other| other.default_name() == fact.default_name());
             assert_eq!(same.count(), 1);
         }

@@ -48,13 +48,13 @@ pub fn fields<E>(
 ) -> Result<(), E> {
     let nominated = Nominated::of(&response.fields);
     let (mut has_length, mut has_date) = (!response.may_have_length(), response.status < 200);
-    for (place, (field, kind)) in response.fields.with_kinds().enumerate() {
+    for (index, (field, kind)) in response.fields.with_kinds().enumerate() {
         let keep = match kind {
             Kind::Connection | Kind::HopByHop | Kind::TransferEncoding | Kind::Te => false,
             Kind::Upgrade => keeps_upgrade,
             // Equal lengths count once, and so does a list of them.
             Kind::ContentLength => !std::mem::replace(&mut has_length, true),
-            _ => !nominated.has(place),
+            _ => !nominated.has(index),
         };
         if keep && (edits.is_empty() || !edits.drops(field.name)) {
             has_date |= kind == Kind::Date;

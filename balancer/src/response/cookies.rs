@@ -104,9 +104,9 @@ impl CookieEnd {
     /// The end at `at` of a cookie that is set at `now`. Formatted once per thread and second, then copied.
     #[must_use]
     pub fn of(at: UnixSeconds, now: UnixSeconds) -> Self {
-        // Fibonacci hashing: the top bits of the product spread neighbouring seconds over all places.
-        let place = (at.0.wrapping_mul(0x9E37_79B9) >> 28) as usize;
-        ENDS.with_borrow_mut(|ends| match ends.get_mut(place) {
+        // Fibonacci hashing: the top bits of the product spread neighbouring seconds over all slots.
+        let index = (at.0.wrapping_mul(0x9E37_79B9) >> 28) as usize;
+        ENDS.with_borrow_mut(|ends| match ends.get_mut(index) {
             Some(Some((kept_at, set, end))) if (*kept_at, *set) == (at, now) => *end,
             kept => {
                 let end = Self::format(at, now);

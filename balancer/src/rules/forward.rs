@@ -38,8 +38,8 @@ pub struct CompiledForward {
 /// Where a request goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Routed {
-    /// Place of the group in the action; none: every weight is 0.
-    pub place: Option<usize>,
+    /// Index of the group in the action; none: every weight is 0.
+    pub index: Option<usize>,
     /// What came of the group cookies, where the action has group stickiness.
     pub decision: Option<GroupDecision>,
 }
@@ -62,10 +62,10 @@ impl CompiledForward {
     #[must_use]
     pub fn route(&self, head: &RequestHead<'_>, now: UnixSeconds) -> Routed {
         let Some(cookie) = &self.cookie else {
-            return Routed { place: self.draw(), decision: None };
+            return Routed { index: self.draw(), decision: None };
         };
         let decision = cookie.decide(head, now);
-        Routed { place: decision.place.or_else(|| self.draw()), decision: Some(decision) }
+        Routed { index: decision.index.or_else(|| self.draw()), decision: Some(decision) }
     }
 
     /// The next group by weight.
@@ -82,10 +82,10 @@ impl CompiledForward {
         })
     }
 
-    /// The group at a place of the action, as an index into the groups of the snapshot.
+    /// The group at an index of the action, as an index into the groups of the snapshot.
     #[must_use]
-    pub fn group(&self, place: usize) -> Option<usize> {
-        self.groups.get(place).map(|group| group.group)
+    pub fn group(&self, index: usize) -> Option<usize> {
+        self.groups.get(index).map(|group| group.group)
     }
 
     /// The group cookies, where clients stick to groups.

@@ -11,7 +11,7 @@ use super::path::decoded;
 pub fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
     // A port is short, so that its colon is found at once; one within a literal stands before a bracket.
     let last = authority.iter().rposition(|byte| matches!(byte, b':' | b']'));
-    let colon = last.filter(|place| authority.get(*place) == Some(&b':'));
+    let colon = last.filter(|index| authority.get(*index) == Some(&b':'));
     let (name, port) =
         authority.split_at_checked(colon.unwrap_or(authority.len())).unwrap_or((authority, &[]));
     (name, if port == b":" { &[] } else { port })

@@ -18,8 +18,8 @@ pub(super) struct UriParts<'a> {
 impl<'a> UriParts<'a> {
     pub(super) fn of(target: &'a [u8]) -> Self {
         let (authority, rest) = match memchr::memmem::find(target, b"://") {
-            Some(place) if !target.starts_with(b"/") => {
-                let rest = target.part(place + 3..);
+            Some(index) if !target.starts_with(b"/") => {
+                let rest = target.part(index + 3..);
                 let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
                 let (authority, rest) = rest.split_at_checked(end.unwrap_or(rest.len())).unwrap_or_default();
                 (Some(authority), rest)

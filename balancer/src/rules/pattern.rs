@@ -156,7 +156,7 @@ impl Search {
     }
 }
 
-/// All beginnings of the piece that end at one place of the text, as the bits of words: the next place is one step
+/// All beginnings of the piece that end at one index of the text, as the bits of words: the next index is one step
 /// away, whatever was seen before (Baeza-Yates and Gonnet, "A new approach to text searching", 1992).
 #[derive(Debug)]
 struct Letters {
@@ -170,13 +170,13 @@ impl Letters {
     /// Of at most 128 letters, which no value of a condition is longer than.
     fn new(letters: &[Option<u8>], case: Case) -> Self {
         let mut like = [0; 256];
-        for (place, letter) in letters.iter().enumerate().take(128) {
+        for (index, letter) in letters.iter().enumerate().take(128) {
             for (byte, like) in (0..=u8::MAX).zip(&mut like) {
                 let is_like = letter.is_none_or(|letter| match case {
                     Case::Exact => letter == byte,
                     Case::Ignored => letter.eq_ignore_ascii_case(&byte),
                 });
-                *like |= u128::from(is_like) << place;
+                *like |= u128::from(is_like) << index;
             }
         }
         Self { like, last: 1 << (letters.len().clamp(1, 128) - 1) }
@@ -184,10 +184,10 @@ impl Letters {
 
     fn past<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
         let mut begun = 0_u128;
-        for (place, byte) in text.iter().enumerate() {
+        for (index, byte) in text.iter().enumerate() {
             begun = ((begun << 1) | 1) & self.like.get(usize::from(*byte)).copied().unwrap_or(0);
             if begun & self.last != 0 {
-                return text.get(place + 1..);
+                return text.get(index + 1..);
             }
         }
         None
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn long_pieces_that_nearly_fit_everywhere_cost_no_more_than_others() {
-        // All but the last letter fits at every place of the text.
+        // All but the last letter fits at every index of the text.
         let nearly = |letter: &str| format!("*{}b*", letter.repeat(120));
         for (pattern, case) in
             [(nearly("a"), Case::Exact), (nearly("?"), Case::Exact), (nearly("a"), Case::Ignored)]

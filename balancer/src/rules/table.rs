@@ -67,8 +67,8 @@ pub struct Chosen<'a> {
     pub act: &'a Act,
     /// What of it is rewritten where it is forwarded; the default action rewrites nothing.
     pub transforms: Option<&'a CompiledTransforms>,
-    /// Place among the actions: see [`RuleTable::act`].
-    pub place: usize,
+    /// Index among the actions: see [`RuleTable::act`].
+    pub index: usize,
     /// Priority of its rule; none: the default action.
     pub priority: Option<u16>,
     /// How many rules were looked at; the default action is none (ALB: `RuleEvaluations`).
@@ -130,30 +130,30 @@ impl RuleTable {
             .iter()
             .zip(&self.rules)
             .position(is_met)
-            .and_then(|place| Some((place, self.rules.get(place)?)))
+            .and_then(|index| Some((index, self.rules.get(index)?)))
         {
-            Some((place, rule)) => Chosen {
+            Some((index, rule)) => Chosen {
                 act: &rule.act,
                 transforms: Some(&rule.transforms),
-                place,
+                index,
                 priority: Some(rule.priority),
-                evaluated: place + 1,
+                evaluated: index + 1,
             },
             None => self.default_chosen(),
         }
     }
 
     fn default_chosen(&self) -> Chosen<'_> {
-        let place = self.rules.len();
-        Chosen { act: &self.default_act, transforms: None, place, priority: None, evaluated: place }
+        let index = self.rules.len();
+        Chosen { act: &self.default_act, transforms: None, index, priority: None, evaluated: index }
     }
 
-    /// The action at a place: of the rule that is tried as the so-manieth, from 0; the last is the default action.
+    /// The action at an index: of the rule that is tried as the so-manieth, from 0; the last is the default action.
     #[must_use]
-    pub fn act(&self, place: usize) -> Option<&Act> {
-        match self.rules.get(place) {
+    pub fn act(&self, index: usize) -> Option<&Act> {
+        match self.rules.get(index) {
             Some(rule) => Some(&rule.act),
-            None => (place == self.rules.len()).then_some(&self.default_act),
+            None => (index == self.rules.len()).then_some(&self.default_act),
         }
     }
 
@@ -206,7 +206,7 @@ mod tests {
         };
         let chosen = table.choose(&head, [192, 0, 2, 1].into());
         let Act::Forward(forward) = chosen.act else { panic!("all forward") };
-        assert!(std::ptr::eq(table.act(chosen.place).unwrap(), chosen.act));
+        assert!(std::ptr::eq(table.act(chosen.index).unwrap(), chosen.act));
         (forward.group(0).unwrap(), chosen.evaluated)
     }
 

@@ -9,7 +9,7 @@ use rustix::fs::FileType;
 
 /// What is wrong with a file or folder that was asked for. An [`io::Error`] holds it.
 #[derive(Debug)]
-pub struct Fault {
+pub struct UnsafePath {
     path: PathBuf,
     kind: FaultKind,
 }
@@ -30,7 +30,7 @@ pub(super) enum FaultKind {
     },
 }
 
-impl Fault {
+impl UnsafePath {
     pub(super) fn new(path: impl Into<PathBuf>, kind: FaultKind) -> Self {
         Self { path: path.into(), kind }
     }
@@ -42,15 +42,15 @@ impl Fault {
     }
 }
 
-impl From<Fault> for io::Error {
-    fn from(fault: Fault) -> Self {
+impl From<UnsafePath> for io::Error {
+    fn from(fault: UnsafePath) -> Self {
         Self::new(io::ErrorKind::PermissionDenied, fault)
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for UnsafePath {}
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for UnsafePath {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let path = self.path.display();
         match self.kind {

@@ -22,7 +22,7 @@ use rustix::{
 
 use super::{
     CAREFULLY, Owner, TURNS, chown,
-    fault::{Fault, FaultKind},
+    fault::{FaultKind, UnsafePath},
     walk::{Changers, Goal, OpenFolder, us, walk},
 };
 
@@ -37,7 +37,7 @@ impl Folder {
     /// Opens a folder that is there.
     ///
     /// # Errors
-    /// The system's, and [`Fault`].
+    /// The system's, and [`UnsafePath`].
     pub fn open(path: &Path) -> io::Result<Self> {
         Ok(Self(walk(path, Goal::Folder(None))?.folder))
     }
@@ -45,7 +45,7 @@ impl Folder {
     /// Opens a folder, and makes it with `mode` (and those above it as usual) where it is missing; true if it was made.
     ///
     /// # Errors
-    /// The system's, and [`Fault`].
+    /// The system's, and [`UnsafePath`].
     pub fn make(path: &Path, mode: u32) -> io::Result<(Self, bool)> {
         let spot = walk(path, Goal::Folder(Some(Mode::from_raw_mode(mode))))?;
         Ok((Self(spot.folder), spot.made))
@@ -54,7 +54,7 @@ impl Folder {
     /// The folder of that name in this one, which is no link; made with `mode` where it is missing.
     ///
     /// # Errors
-    /// The system's, and [`Fault`].
+    /// The system's, and [`UnsafePath`].
     pub fn child(&self, name: &str, mode: u32) -> io::Result<Self> {
         Ok(Self(self.0.child(OsStr::new(name), Some(Mode::from_raw_mode(mode)))?.0))
     }
@@ -94,9 +94,9 @@ impl Folder {
     /// That nobody can change what is in it but root, the process's own user and `owner`.
     ///
     /// # Errors
-    /// [`Fault`] with who else can.
+    /// [`UnsafePath`] with who else can.
     pub fn demand_private(&self, owner: Option<Owner>) -> io::Result<()> {
-        let fault = |uid| Err(Fault::new(self.path(), FaultKind::Shared(uid)).into());
+        let fault = |uid| Err(UnsafePath::new(self.path(), FaultKind::Shared(uid)).into());
         match self.0.changers() {
             Changers::Nobody => Ok(()),
             Changers::User(uid) if owner.is_some_and(|owner| owner.uid == uid) => Ok(()),
@@ -143,7 +143,7 @@ impl Folder {
     /// its place, such as a link, gives way to a new file, if nobody else can write to the folder.
     ///
     /// # Errors
-    /// The system's; [`Fault`] where something lies in its place that cannot give way.
+    /// The system's; [`UnsafePath`] where something lies in its place that cannot give way.
     pub fn private_file(&self, name: &str) -> io::Result<File> {
         for _ in 0..TURNS {
             let what = match openat(self.0.fd(), name, OFlags::RDWR | CAREFULLY, Mode::empty()) {
@@ -160,7 +160,7 @@ impl Folder {
                 Err(Errno::NXIO) => FaultKind::NotAFile(FileType::Socket),
                 Err(error) => return Err(error.into()),
             };
-            let fault = Fault::new(self.path_of(name), what);
+            let fault = UnsafePath::new(self.path_of(name), what);
             if !self.is_ours() {
                 return Err(fault.into());
             }

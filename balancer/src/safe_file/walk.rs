@@ -17,7 +17,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::fault::{Fault, FaultKind};
+use super::fault::{FaultKind, UnsafePath};
 
 /// As many links as the kernel follows in one path.
 const MOST_LINKS: usize = 40;
@@ -133,10 +133,10 @@ impl OpenFolder {
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory if made && stat.st_uid != us() => {
                 // Somebody put another one in its place meanwhile.
-                Err(Fault::new(path, FaultKind::Shared(Some(stat.st_uid))).into())
+                Err(UnsafePath::new(path, FaultKind::Shared(Some(stat.st_uid))).into())
             }
             FileType::Directory => Ok((self.entered(fd, stat, name), made)),
-            FileType::Symlink => Err(Fault::new(path, FaultKind::Link).into()),
+            FileType::Symlink => Err(UnsafePath::new(path, FaultKind::Link).into()),
             _ => Err(Errno::NOTDIR.into()),
         }
     }
@@ -186,28 +186,28 @@ pub(super) struct Spot {
 
 /// Goes where `path` leads.
 pub(super) fn walk(path: &Path, goal: Goal) -> io::Result<Spot> {
-    let mut place = OpenFolder::root()?;
+    let mut folder = OpenFolder::root()?;
     let mut ahead = names(&std::path::absolute(path)?);
     let (mut links, mut made) = (0, false);
     while let Some(name) = ahead.pop() {
         let is_last = ahead.is_empty();
-        let here = |place, is_descriptor| Spot { folder: place, name: name.clone(), is_descriptor, made };
+        let here = |folder, is_descriptor| Spot { folder, name: name.clone(), is_descriptor, made };
         if name == ".." {
             // Where it is, is what whoever could have put it there has chosen.
-            if place.above != Changers::Nobody {
-                return Err(Fault::new(place.path, FaultKind::Upwards).into());
+            if folder.above != Changers::Nobody {
+                return Err(UnsafePath::new(folder.path, FaultKind::Upwards).into());
             }
-            let fd = openat(&place.fd, "..", folder_flags(), Mode::empty())?;
-            let path = place.path.parent().unwrap_or(Path::new("/")).to_owned();
-            place = OpenFolder { stat: fstat(&fd)?, fd, path, above: Changers::Nobody };
+            let fd = openat(&folder.fd, "..", folder_flags(), Mode::empty())?;
+            let path = folder.path.parent().unwrap_or(Path::new("/")).to_owned();
+            folder = OpenFolder { stat: fstat(&fd)?, fd, path, above: Changers::Nobody };
             continue;
         }
-        let found = match openat(&place.fd, &name, folder_flags(), Mode::empty()) {
+        let found = match openat(&folder.fd, &name, folder_flags(), Mode::empty()) {
             Ok(found) => found,
             Err(Errno::NOENT) => match goal {
-                Goal::File if is_last => return Ok(here(place, false)),
+                Goal::File if is_last => return Ok(here(folder, false)),
                 Goal::Folder(Some(mode)) => {
-                    (place, made) = place.child(&name, Some(if is_last { mode } else { ON_THE_WAY }))?;
+                    (folder, made) = folder.child(&name, Some(if is_last { mode } else { ON_THE_WAY }))?;
                     continue;
                 }
                 _ => return Err(Errno::NOENT.into()),
@@ -217,11 +217,11 @@ pub(super) fn walk(path: &Path, goal: Goal) -> io::Result<Spot> {
         let stat = fstat(&found)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Symlink => {
-                if !place.follows(&stat) {
-                    return Err(Fault::new(place.path.join(&name), FaultKind::Link).into());
+                if !folder.follows(&stat) {
+                    return Err(UnsafePath::new(folder.path.join(&name), FaultKind::Link).into());
                 }
                 if is_last && matches!(goal, Goal::File) && fstatfs(&found)?.f_type == PROC_MAGIC {
-                    return Ok(here(place, true));
+                    return Ok(here(folder, true));
                 }
                 links += 1;
                 if links > MOST_LINKS {
@@ -230,17 +230,17 @@ pub(super) fn walk(path: &Path, goal: Goal) -> io::Result<Spot> {
                 let target =
                     PathBuf::from(OsString::from_vec(readlinkat(&found, "", Vec::new())?.into_bytes()));
                 if target.is_absolute() {
-                    place = OpenFolder::root()?;
+                    folder = OpenFolder::root()?;
                 }
                 ahead.extend(names(&target));
             }
-            _ if is_last && matches!(goal, Goal::File) => return Ok(here(place, false)),
-            FileType::Directory => place = place.entered(found, stat, &name),
+            _ if is_last && matches!(goal, Goal::File) => return Ok(here(folder, false)),
+            FileType::Directory => folder = folder.entered(found, stat, &name),
             _ => return Err(Errno::NOTDIR.into()),
         }
     }
     match goal {
-        Goal::Folder(_) => Ok(Spot { folder: place, name: ".".into(), is_descriptor: false, made }),
+        Goal::Folder(_) => Ok(Spot { folder, name: ".".into(), is_descriptor: false, made }),
         Goal::File => Err(Errno::ISDIR.into()),
     }
 }

@@ -185,14 +185,14 @@ impl ApplicationCookie {
     fn session_in_map(&self, head: &RequestHead<'_>, memo: &mut ApplicationMemo) -> Result<Session, Outcome> {
         let mut shards: [ArrayVec<&[u8], CANDIDATES>; SHARDS] = Default::default();
         for (number, value) in self.own.find(head) {
-            let place = match number {
+            let index = match number {
                 b"0" => 0,
                 b"1" => 1,
                 b"2" => 2,
                 b"3" => 3,
                 _ => continue,
             };
-            if let Some(candidates) = shards.get_mut(place).filter(|_| value != REMOVED && !value.is_empty())
+            if let Some(candidates) = shards.get_mut(index).filter(|_| value != REMOVED && !value.is_empty())
             {
                 let _ = candidates.try_push(value);
             }

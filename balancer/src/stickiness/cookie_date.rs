@@ -66,9 +66,9 @@ impl DateParts {
     }
 }
 
-fn set<T>(place: &mut Option<T>, found: Option<T>) -> bool {
-    *place = found;
-    place.is_some()
+fn set<T>(part: &mut Option<T>, found: Option<T>) -> bool {
+    *part = found;
+    part.is_some()
 }
 
 /// The number that the token begins with, when it has so many digits and then none.

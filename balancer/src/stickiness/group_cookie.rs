@@ -24,8 +24,8 @@ const CORS: &str = "CORS";
 /// Which group a request belongs to. Borrows nothing: it is kept until the response is composed.
 #[derive(Clone, Copy, Debug)]
 pub struct GroupDecision {
-    /// Place in its action of the group that the request must go to; none: draw one.
-    pub place: Option<usize>,
+    /// Index in its action of the group that the request must go to; none: draw one.
+    pub index: Option<usize>,
     /// Why.
     pub outcome: GroupOutcome,
     /// When the cookie that names it was issued.
@@ -75,15 +75,15 @@ impl GroupCookie {
     #[must_use]
     pub fn decide(&self, head: &RequestHead<'_>, now: UnixSeconds) -> GroupDecision {
         let preflight = is_preflight(head);
-        let none = |outcome| GroupDecision { place: None, outcome, issued: None, preflight };
+        let none = |outcome| GroupDecision { index: None, outcome, issued: None, preflight };
         match self.session(head) {
             Err(GroupOutcome::Absent) if preflight => none(GroupOutcome::Preflight),
             Err(outcome) => none(outcome),
             Ok(session) if !self.window.admits(session.issued, now) => none(GroupOutcome::Expired),
             Ok(session) => match self.ids.iter().position(|ids| ids.contains(&session.group)) {
                 None => none(GroupOutcome::UnknownGroup),
-                place => GroupDecision {
-                    place,
+                index => GroupDecision {
+                    index,
                     outcome: GroupOutcome::Pinned,
                     issued: Some(session.issued),
                     preflight,
@@ -125,7 +125,7 @@ impl GroupCookie {
         edits: &mut HeaderEdits,
     ) {
         let Some(id) = self.ids.get(chosen).and_then(|ids| ids.first()) else { return };
-        let is_bound = decision.place == Some(chosen) && decision.issued.is_some();
+        let is_bound = decision.index == Some(chosen) && decision.issued.is_some();
         if decision.preflight || (is_bound && !self.sliding) {
             return;
         }
@@ -168,7 +168,7 @@ mod tests {
 
     fn of(cookie: &GroupCookie, cookies: &str, now: UnixSeconds) -> (Option<usize>, GroupOutcome) {
         let decision = decide(cookie, b"GET", &[(b"Cookie", cookies)], now);
-        (decision.place, decision.outcome)
+        (decision.index, decision.outcome)
     }
 
     fn lines(cookie: &GroupCookie, decision: &GroupDecision, chosen: usize, now: UnixSeconds) -> Vec<String> {

@@ -266,9 +266,9 @@ mod tests {
         };
         let base = facts(&[[7; 16]; 2]);
         assert_ne!(base.0, base.1, "purposes have different keys");
-        for place in 0..32 {
+        for index in 0..32 {
             let mut secret = [[7; 16]; 2];
-            secret[place / 16][place % 16] ^= 1;
+            secret[index / 16][index % 16] ^= 1;
             let other = facts(&secret);
             assert!(base.0 != other.0 && base.1 != other.1 && base.2 != other.2);
             assert!(base.3 != other.3 && base.4 != other.4);

@@ -51,7 +51,7 @@ pub struct SessionLedger {
     /// Which of the eras counts what is set now.
     current: AtomicUsize,
     eras: [Era; 2],
-    /// Marks left last, each in the one place that it can be in.
+    /// Marks left last, each in the one slot that it can be in.
     marks: [AtomicU64; MARKS],
 }
 
@@ -223,8 +223,8 @@ impl SessionLedger {
     /// False: it is there already.
     fn leave_mark(&self, mark: u64, issued: UnixSeconds) -> bool {
         let mark = (mark ^ u64::from(issued.0).wrapping_mul(0x9E37_79B9_7F4A_7C15)) | 1;
-        let place = usize::try_from(mark >> 56).unwrap_or(0) % MARKS;
-        self.marks.get(place).is_none_or(|held| held.swap(mark, AcqRel) != mark)
+        let index = usize::try_from(mark >> 56).unwrap_or(0) % MARKS;
+        self.marks.get(index).is_none_or(|held| held.swap(mark, AcqRel) != mark)
     }
 }
 

@@ -134,12 +134,12 @@ fn lines_of_a_response_take_time_that_grows_with_their_number_alone() {
         time(|| work(&response))
     };
     let issued = IssuedCookie::new("SID");
-    for place in
+    for form in
         ["", "; Path=/", "; Path=/{}", "; Domain={}.example", "; Max-Age=0; Path=/{}", "; Expires={} {} {}"]
     {
-        is_linear(&format!("Set-Cookie {place}"), |count| {
+        is_linear(&format!("Set-Cookie {form}"), |count| {
             let lines: Vec<String> =
-                (0..count).map(|n| format!("SID=x{}", place.replace("{}", &n.to_string()))).collect();
+                (0..count).map(|n| format!("SID=x{}", form.replace("{}", &n.to_string()))).collect();
             response(b"set-cookie", &lines, &mut |response| {
                 black_box(issued.live_values(response, PathMark::of_default(b"/a/b"), NOW).count());
             })

@@ -35,7 +35,7 @@
 //!
 //! A new session takes an empty entry, or a dead writer's, or one dated in the future by a clock that was set back since, or
 //! one that no group counts any more. Failing that it replaces the stalest session whose client has not come back yet. So
-//! who asks for session after session and never comes back pushes out others of the kind, and one place of a bucket at
+//! who asks for session after session and never comes back pushes out others of the kind, and one entry of a bucket at
 //! most: only where all eight have come back does the stalest of these give way, that somebody new can begin at all.
 //!
 //! # Why no reader ever gets a wrong answer
@@ -162,7 +162,7 @@ impl SeenEntry<'_> {
 
 /// What a writer finds in the bucket of a key.
 #[derive(Default)]
-struct Places<'t> {
+struct BucketScan<'t> {
     mine: Option<SeenEntry<'t>>,
     /// The entry that gives way first, with the stamp that it was seen under.
     room: Option<(Rank, u64, Entry<'t>)>,
@@ -170,7 +170,7 @@ struct Places<'t> {
     changing: bool,
 }
 
-impl<'t> Places<'t> {
+impl<'t> BucketScan<'t> {
     /// Of several entries of the key the newest stays.
     fn take_mine(&mut self, found: SeenEntry<'t>) {
         match &mut self.mine {
@@ -208,8 +208,8 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
 
     fn bucket(&self, key: u128) -> impl Iterator<Item = Entry<'_>> + Clone {
         let buckets = (self.words.len() / BUCKET_WORDS) as u64;
-        let place = halves(key).1.checked_rem(buckets).and_then(|place| usize::try_from(place).ok());
-        let start = place.map_or(self.words.len(), |place| place * BUCKET_WORDS);
+        let index = halves(key).1.checked_rem(buckets).and_then(|index| usize::try_from(index).ok());
+        let start = index.map_or(self.words.len(), |index| index * BUCKET_WORDS);
         Self::entries(self.words.get(start..start.saturating_add(BUCKET_WORDS)).unwrap_or_default())
     }
 
@@ -267,7 +267,7 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
 
     fn try_put(&self, key: u128, expected: Expected, to: KnownSession) -> bool {
         let (now, target) = (to.issued, to.target.0);
-        let Places { mine, room, changing } = self.places(key, now);
+        let BucketScan { mine, room, changing } = self.scan(key, now);
         let Some(mine) = mine else {
             if changing && expected != Expected::Anything {
                 // Maybe the session itself, on its way elsewhere: a second one beside it might win.
@@ -292,16 +292,16 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
     }
 
     /// The entry of the key, others of it emptied, and that which gives way first to a new one.
-    fn places(&self, key: u128, now: UnixSeconds) -> Places<'_> {
+    fn scan(&self, key: u128, now: UnixSeconds) -> BucketScan<'_> {
         let longest = self.longest.load(Relaxed);
-        let mut places = Places::default();
+        let mut scan = BucketScan::default();
         for entry in self.bucket(key) {
             match entry.read(key, now) {
                 Seen::Mine { stamp, target } => {
-                    places.take_mine(SeenEntry { entry, stamp, target });
+                    scan.take_mine(SeenEntry { entry, stamp, target });
                     continue;
                 }
-                Seen::Changing => places.changing = true,
+                Seen::Changing => scan.changing = true,
                 Seen::Other => {}
             }
             let seen = entry.stamp.load(Relaxed);
@@ -309,11 +309,11 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
                 continue;
             }
             let rank = Rank::of(seen, longest, now);
-            if places.room.as_ref().is_none_or(|(first, ..)| rank < *first) {
-                places.room = Some((rank, seen, entry));
+            if scan.room.as_ref().is_none_or(|(first, ..)| rank < *first) {
+                scan.room = Some((rank, seen, entry));
             }
         }
-        places
+        scan
     }
 
     /// A session began, and this gave way to it.

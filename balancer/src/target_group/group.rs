@@ -302,8 +302,8 @@ impl Group {
 
     /// Whether a target other than this one is healthy and not in slow start (ALB: slow start mode).
     fn has_peer_at_full_share(&self, target: usize) -> bool {
-        self.targets.iter().enumerate().any(|(place, peer)| {
-            place != target && peer.slow_since().is_none() && self.state_of(peer).0 == TargetState::Healthy
+        self.targets.iter().enumerate().any(|(index, peer)| {
+            index != target && peer.slow_since().is_none() && self.state_of(peer).0 == TargetState::Healthy
         })
     }
 
@@ -409,10 +409,10 @@ impl Group {
         let mut good = Vec::new();
         let mut unproven = Vec::new();
         let mut registered = Vec::new();
-        for (place, target) in (0_u32..).zip(&self.targets) {
+        for (index, target) in (0_u32..).zip(&self.targets) {
             let (state, reason) = self.state_of(target);
             match state {
-                TargetState::Healthy | TargetState::Unavailable => good.push(place),
+                TargetState::Healthy | TargetState::Unavailable => good.push(index),
                 _ => {}
             }
             // A balancer that was just started knows nothing of any target. Were the first one to pass its
@@ -422,10 +422,10 @@ impl Group {
                 && state == TargetState::Initial
                 && !history.checked()
             {
-                unproven.push(place);
+                unproven.push(index);
             }
             if target.is_registered() && state != TargetState::Unused {
-                registered.push(place);
+                registered.push(index);
             }
             views.push(TargetView {
                 endpoint: target.endpoint.clone(),
@@ -452,7 +452,7 @@ impl Group {
         };
         let ids = (0_u32..)
             .zip(&self.targets)
-            .flat_map(|(place, target)| target.accepted.iter().map(move |id| (*id, place)));
+            .flat_map(|(index, target)| target.accepted.iter().map(move |id| (*id, index)));
         GroupView::new(
             Arc::clone(&self.settings),
             views,

@@ -76,7 +76,7 @@ pub struct Registry {
     groups: Vec<Group>,
     /// Groups that the configuration no longer has, while targets of theirs drain.
     leaving: Vec<Group>,
-    places: HashMap<u64, (usize, usize)>,
+    indices: HashMap<u64, (usize, usize)>,
     on_slot: HashMap<Slot, Vec<u64>>,
 }
 
@@ -90,7 +90,7 @@ impl Registry {
             slots: HashMap::new(),
             groups: Vec::new(),
             leaving: Vec::new(),
-            places: HashMap::new(),
+            indices: HashMap::new(),
             on_slot: HashMap::new(),
         }
     }
@@ -153,13 +153,13 @@ impl Registry {
         slots: &mut S,
         now: Instant,
     ) -> Result<bool, S::Error> {
-        let Some(place) = self.groups.iter().position(|known| known.name() == group) else {
+        let Some(index) = self.groups.iter().position(|known| known.name() == group) else {
             return Ok(false);
         };
         self.claim_all(endpoints.iter(), slots)?;
-        let mut group = self.groups.remove(place);
+        let mut group = self.groups.remove(index);
         let changed = self.set_targets(&mut group, endpoints, names, now);
-        self.groups.insert(place, group);
+        self.groups.insert(index, group);
         self.reindex();
         self.release_unheld(slots);
         Ok(changed)
@@ -180,7 +180,7 @@ impl Registry {
         origin: CheckOrigin,
         now: Instant,
     ) -> Urgency {
-        match self.places.get(&registration).and_then(|&(group, target)| {
+        match self.indices.get(&registration).and_then(|&(group, target)| {
             self.groups.get_mut(group).map(|group| group.record(target, result, origin, now))
         }) {
             Some(urgency) => urgency,
@@ -253,14 +253,14 @@ impl Registry {
     /// State and reason of a registration of a group in the configuration.
     #[must_use]
     pub fn state(&self, registration: u64) -> Option<(TargetState, Option<HealthReason>)> {
-        let &(group, target) = self.places.get(&registration)?;
+        let &(group, target) = self.indices.get(&registration)?;
         self.groups.get(group)?.state(target)
     }
 
     /// Group and endpoint of a registration, for the log.
     #[must_use]
     pub fn describe(&self, registration: u64) -> Option<(&str, &Endpoint)> {
-        let &(group, target) = self.places.get(&registration)?;
+        let &(group, target) = self.indices.get(&registration)?;
         let group = self.groups.get(group)?;
         Some((group.name(), group.targets().get(target)?.endpoint()))
     }
@@ -268,7 +268,7 @@ impl Registry {
     /// The figures of a registration.
     #[must_use]
     pub fn runtime(&self, registration: u64) -> Option<&TargetRuntime> {
-        let &(group, target) = self.places.get(&registration)?;
+        let &(group, target) = self.indices.get(&registration)?;
         self.groups.get(group)?.targets().get(target).map(RegisteredTarget::runtime)
     }
 
@@ -321,11 +321,11 @@ impl Registry {
     }
 
     fn reindex(&mut self) {
-        self.places.clear();
+        self.indices.clear();
         self.on_slot.clear();
-        for (group_place, group) in self.groups.iter().enumerate() {
-            for (place, target) in group.targets().iter().enumerate() {
-                self.places.insert(target.registration(), (group_place, place));
+        for (group_index, group) in self.groups.iter().enumerate() {
+            for (index, target) in group.targets().iter().enumerate() {
+                self.indices.insert(target.registration(), (group_index, index));
                 self.on_slot.entry(target.slot()).or_default().push(target.registration());
             }
         }

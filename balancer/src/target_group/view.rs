@@ -85,21 +85,21 @@ impl GroupView {
         for target in &mut targets {
             target.routable = false;
         }
-        for place in &routable {
-            if let Some(target) = usize::try_from(*place).ok().and_then(|place| targets.get_mut(place)) {
+        for index in &routable {
+            if let Some(target) = usize::try_from(*index).ok().and_then(|index| targets.get_mut(index)) {
                 target.routable = true;
             }
         }
         let by_id = ids.into_iter().collect();
-        let target = |place: u32| usize::try_from(place).ok().and_then(|place| targets.get(place));
+        let target = |index: u32| usize::try_from(index).ok().and_then(|index| targets.get(index));
         let in_turn = settings.algorithm == Algorithm::RoundRobin;
         // A group that fails open has nobody to spare a target for.
         let slow_start = settings.slow_start.filter(|_| in_turn && !failing_open).and_then(|duration| {
-            SlowStart::new(&routable, |place| target(place).and_then(|target| target.slow_since), duration)
+            SlowStart::new(&routable, |index| target(index).and_then(|target| target.slow_since), duration)
         });
         let weights = (settings.algorithm == Algorithm::WeightedRandom).then(|| {
-            let weight = |place| target(place).map_or(0, |target| target.watch.weight());
-            WeightedTargets::new(routable.iter().map(|&place| (place, weight(place))))
+            let weight = |index| target(index).map_or(0, |target| target.watch.weight());
+            WeightedTargets::new(routable.iter().map(|&index| (index, weight(index))))
         });
         let tls = None;
         Self {
@@ -122,30 +122,30 @@ impl GroupView {
         Self { tls, ..self }
     }
 
-    /// The places, ascending, of targets that refused a connection a short time before `now`.
+    /// The indices, ascending, of targets that refused a connection a short time before `now`.
     pub fn refusing(&self, now: Instant) -> impl Iterator<Item = usize> {
         let lately = move |target: &TargetView| target.runtime.refusals.is_lately(now);
-        self.targets.iter().enumerate().filter(move |(_, target)| lately(target)).map(|(place, _)| place)
+        self.targets.iter().enumerate().filter(move |(_, target)| lately(target)).map(|(index, _)| index)
     }
 
     /// The target that a stickiness value names, with its index; none when it is not of this group.
     #[must_use]
     pub fn find(&self, id: TargetId) -> Option<(usize, &TargetView)> {
-        let place = usize::try_from(*self.by_id.get(&id)?).ok()?;
-        Some((place, self.targets.get(place)?))
+        let index = usize::try_from(*self.by_id.get(&id)?).ok()?;
+        Some((index, self.targets.get(index)?))
     }
 }
 
 impl TargetLookup for GroupView {
     fn find(&self, id: TargetId) -> Option<(usize, Standing)> {
-        let (place, target) = Self::find(self, id)?;
+        let (index, target) = Self::find(self, id)?;
         let standing = match target.state {
             TargetState::Draining if target.keeps_sessions => Standing::Routable,
             TargetState::Draining => Standing::Draining,
             _ if target.routable => Standing::Routable,
             _ => Standing::Unhealthy,
         };
-        Some((place, standing))
+        Some((index, standing))
     }
 }
 

@@ -91,9 +91,9 @@ fn count_everywhere(inspector: &Inspector) -> Vec<Raised<Open>> {
             |shard| &shard.http2_connections_active,
             |shard| &shard.http2_streams_active,
         ];
-        for (place, gauge) in gauges.into_iter().enumerate() {
+        for (index, gauge) in gauges.into_iter().enumerate() {
             let raise = || Raised::new(Open(Arc::clone(runtime), worker, gauge));
-            open.extend(std::iter::repeat_with(raise).take(place + 3));
+            open.extend(std::iter::repeat_with(raise).take(index + 3));
         }
         numbers.each(&shard.non_compliant_requests);
         numbers.each(&shard.fixed_responses);

@@ -17,7 +17,7 @@ use super::status::{
     Answers, Connections, GroupStatus, Routing, SessionTable, Status, Stickiness, TargetFigures,
     TargetStatus, Totals, Traffic, Upkeep, Work,
 };
-use crate::counters::{Family, Value};
+use crate::counters::{Family, FigureValue};
 
 /// States that `balancer_target_state` tells apart, as ALB names them.
 const STATES: [&str; 6] = ["initial", "healthy", "unhealthy", "unused", "draining", "unavailable"];
@@ -56,16 +56,16 @@ const PROCESS: &[Family<Status>] = &[
     Family::new(
         "balancer_kernel_assist",
         "1 while the kernel side is in use, 0 while everything runs in userspace.",
-        |status, sample| sample(None, Value::Number(u64::from(status.kernel_assist))),
+        |status, sample| sample(None, FigureValue::Number(u64::from(status.kernel_assist))),
     ),
     Family::new("balancer_workers", "Worker threads.", |status, sample| {
-        sample(None, Value::Number(status.workers))
+        sample(None, FigureValue::Number(status.workers))
     }),
     Family::new("balancer_uptime_seconds", "Seconds since the start of the process.", |status, sample| {
-        sample(None, Value::Number(status.uptime_seconds))
+        sample(None, FigureValue::Number(status.uptime_seconds))
     }),
     Family::new("balancer_draining", "1 while the process is ending.", |status, sample| {
-        sample(None, Value::Number(u64::from(status.draining)))
+        sample(None, FigureValue::Number(u64::from(status.draining)))
     }),
 ];
 
@@ -75,7 +75,7 @@ const LOG: &[Family<Status>] = &[Family::new(
     "Lines of the balancer's own log left out because there were too many of their kind, by kind.",
     |status, sample| {
         for (kind, count) in &status.log_lines_left_out {
-            sample(Some(("kind", kind)), Value::Number(*count));
+            sample(Some(("kind", kind)), FigureValue::Number(*count));
         }
     },
 )];
@@ -84,8 +84,8 @@ const LOST: &[Family<Totals>] = &[Family::new(
     "balancer_log_lines_lost_total",
     "Lines that did not get into a log file: its writer did not keep up, or writing failed.",
     |totals, sample| {
-        sample(Some(("reason", "queue_full")), Value::Number(totals.log_lines_dropped));
-        sample(Some(("reason", "write_failed")), Value::Number(totals.log_lines_lost));
+        sample(Some(("reason", "queue_full")), FigureValue::Number(totals.log_lines_dropped));
+        sample(Some(("reason", "write_failed")), FigureValue::Number(totals.log_lines_lost));
     },
 )];
 
@@ -105,7 +105,7 @@ fn process(text: &mut Text, status: &Status) {
     let ends = Family::new(
         "balancer_certificate_not_after_timestamp_seconds",
         "When a certificate that a listener shows ends to be valid, in seconds since 1970.",
-        |seconds, sample| sample(None, Value::Signed(*seconds)),
+        |seconds, sample| sample(None, FigureValue::Signed(*seconds)),
     );
     text.families(&[ends], &certificates.collect::<Vec<_>>());
     if let Some(table) = &status.session_table {
@@ -118,17 +118,17 @@ fn process(text: &mut Text, status: &Status) {
 /// What is told of a group besides what it counts.
 const HOSTS: &[Family<GroupStatus>] = &[
     Family::new("balancer_healthy_host_count", "Targets that are healthy.", |group, sample| {
-        sample(None, Value::Number(hosts(group, "healthy")))
+        sample(None, FigureValue::Number(hosts(group, "healthy")))
     }),
     Family::new("balancer_unhealthy_host_count", "Targets that are unhealthy.", |group, sample| {
-        sample(None, Value::Number(hosts(group, "unhealthy")))
+        sample(None, FigureValue::Number(hosts(group, "unhealthy")))
     }),
     Family::new(
         "balancer_non_sticky_requests_total",
         "Requests to sticky groups that were bound to no target they could go to.",
         |group, sample| {
             if group.stickiness.enabled {
-                sample(None, Value::Number(unbound(group)));
+                sample(None, FigureValue::Number(unbound(group)));
             }
         },
     ),
@@ -137,7 +137,7 @@ const HOSTS: &[Family<GroupStatus>] = &[
         "The same, of groups that go by a cookie of the application.",
         |group, sample| {
             if group.stickiness.enabled && group.stickiness.kind.as_deref() == Some("app_cookie") {
-                sample(None, Value::Number(unbound(group)));
+                sample(None, FigureValue::Number(unbound(group)));
             }
         },
     ),
@@ -172,7 +172,7 @@ const STATE: &[Family<TargetStatus>] = &[Family::new(
     "1 for the state that the target is in, 0 for the others.",
     |target, sample| {
         for state in STATES {
-            sample(Some(("state", state)), Value::Number(u64::from(target.state == state)));
+            sample(Some(("state", state)), FigureValue::Number(u64::from(target.state == state)));
         }
     },
 )];

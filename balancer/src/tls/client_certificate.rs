@@ -156,14 +156,14 @@ fn value(attribute: &AttributeTypeAndValue<'_>) -> String {
 
 fn escaped(text: &[u8]) -> String {
     let mut out = String::new();
-    for (place, &byte) in text.iter().enumerate() {
-        let at_end = place == 0 || place + 1 == text.len();
+    for (index, &byte) in text.iter().enumerate() {
+        let at_end = index == 0 || index + 1 == text.len();
         match byte {
             b',' | b'+' | b'"' | b'\\' | b'<' | b'>' | b';' => {
                 out.push('\\');
                 out.push(char::from(byte));
             }
-            b'#' if place == 0 => out.push_str("\\#"),
+            b'#' if index == 0 => out.push_str("\\#"),
             b' ' if at_end => out.push_str("\\ "),
             b' '..=b'~' => out.push(char::from(byte)),
             // Writing to a String cannot fail.

@@ -110,8 +110,8 @@ mod tests {
     #[test]
     fn names_differ_and_the_default_is_one_of_them() {
         assert!(policy(DEFAULT_POLICY).is_some_and(|policy| policy.missing.is_empty()));
-        for (place, one) in POLICIES.iter().enumerate() {
-            assert_eq!(POLICIES.iter().position(|other| other.name == one.name), Some(place), "{}", one.name);
+        for (index, one) in POLICIES.iter().enumerate() {
+            assert_eq!(POLICIES.iter().position(|other| other.name == one.name), Some(index), "{}", one.name);
             assert!(one.tls12 || one.tls13);
             assert_eq!(one.tls13, one.name.contains("TLS13"), "{}", one.name);
         }

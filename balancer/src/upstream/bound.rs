@@ -33,8 +33,8 @@ impl Bound {
 
     #[cold]
     fn find(&mut self, destination: &Destination, ask: bool) -> Option<Connection> {
-        let place = self.0.iter().position(|(to, _)| to.does_for(destination))?;
-        let (_, mut connection) = self.0.remove(place);
+        let index = self.0.iter().position(|(to, _)| to.does_for(destination))?;
+        let (_, mut connection) = self.0.remove(index);
         (!connection.has_news(ask)).then_some(connection)
     }
 

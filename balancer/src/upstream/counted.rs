@@ -11,7 +11,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::ledgers::{LedgerPlace, Ledgers};
+use super::ledgers::{LedgerHandle, Ledgers};
 use crate::{
     id::Slot,
     kernel::{EventSender, OpenConnection, TargetCounters, TargetEvent, TargetEventKind},
@@ -49,7 +49,7 @@ impl Counting {
 #[derive(Debug)]
 struct Ledger {
     events: EventSender,
-    moved: LedgerPlace,
+    moved: LedgerHandle,
     /// It is closed after what has moved was counted.
     connection: OpenConnection,
 }
@@ -65,7 +65,7 @@ impl Drop for Ledger {
 #[derive(Debug)]
 pub(super) struct Counted {
     /// Of one that the kernel counts: nobody looks at its socket once that is closed.
-    _open: Option<LedgerPlace>,
+    _open: Option<LedgerHandle>,
     stream: Stream,
     ledger: Option<Ledger>,
 }

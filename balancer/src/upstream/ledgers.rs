@@ -41,30 +41,30 @@ pub(super) struct Ledgers {
 
 impl Ledgers {
     /// A connection to the target of that row begins.
-    pub(super) fn begin(this: &Rc<Self>, slot: Slot) -> LedgerPlace {
+    pub(super) fn begin(this: &Rc<Self>, slot: Slot) -> LedgerHandle {
         Self::enter(this, slot, Rc::default())
     }
 
     /// One begins that the kernel counts. What is returned has to go before the socket is closed.
-    pub(super) fn begin_counted(this: &Rc<Self>, slot: Slot, socket: RawFd) -> LedgerPlace {
+    pub(super) fn begin_counted(this: &Rc<Self>, slot: Slot, socket: RawFd) -> LedgerHandle {
         Self::enter(this, slot, Rc::new(Cells { socket: Some(socket), ..Cells::default() }))
     }
 
-    fn enter(this: &Rc<Self>, slot: Slot, cells: Rc<Cells>) -> LedgerPlace {
+    fn enter(this: &Rc<Self>, slot: Slot, cells: Rc<Cells>) -> LedgerHandle {
         let mut entries = this.entries.borrow_mut();
         let entry = Some((slot, Rc::clone(&cells)));
-        let place = match this.free.borrow_mut().pop() {
-            Some(place) => place,
+        let index = match this.free.borrow_mut().pop() {
+            Some(index) => index,
             None => {
                 entries.push(None);
                 entries.len() - 1
             }
         };
-        if let Some(free) = entries.get_mut(place) {
+        if let Some(free) = entries.get_mut(index) {
             *free = entry;
         }
         drop(entries);
-        LedgerPlace { owner: Rc::clone(this), cells, place }
+        LedgerHandle { owner: Rc::clone(this), cells, index }
     }
 
     /// Hands to `count` what has moved since it was last asked for: row, bytes received and sent.
@@ -93,13 +93,13 @@ impl Ledgers {
 
 /// What has moved on a connection; it is looked at until this is dropped.
 #[derive(Debug)]
-pub(super) struct LedgerPlace {
+pub(super) struct LedgerHandle {
     owner: Rc<Ledgers>,
     cells: Rc<Cells>,
-    place: usize,
+    index: usize,
 }
 
-impl LedgerPlace {
+impl LedgerHandle {
     #[inline]
     pub(super) fn add_received(&self, bytes: u64) {
         self.cells.received.set(self.cells.received.get() + bytes);
@@ -116,12 +116,12 @@ impl LedgerPlace {
     }
 }
 
-impl Drop for LedgerPlace {
+impl Drop for LedgerHandle {
     fn drop(&mut self) {
-        if let Some(entry) = self.owner.entries.borrow_mut().get_mut(self.place) {
+        if let Some(entry) = self.owner.entries.borrow_mut().get_mut(self.index) {
             *entry = None;
         }
-        self.owner.free.borrow_mut().push(self.place);
+        self.owner.free.borrow_mut().push(self.index);
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
         drop(two);
         assert!(tick().is_empty());
         let three = Ledgers::begin(&ledgers, Slot(3));
-        assert_eq!(three.place, 1, "places are used again");
+        assert_eq!(three.index, 1, "places are used again");
         three.add_sent(2);
         assert_eq!(tick(), [(3, 0, 2)]);
     }

@@ -12,7 +12,7 @@ use std::{
 
 use self::shared::Shared;
 pub use self::{
-    open::{Opened, Opener, Opening, Patience, open},
+    open::{OpenedConnection, Opener, Opening, Patience, open},
     shared::{Lease, Room},
 };
 use super::connection::Destination;
@@ -21,14 +21,14 @@ use crate::{counters::Fault, id::Slot};
 /// Most connections of one worker to one target: as many as HTTP/1.1 keeps.
 const MOST_CONNECTIONS: usize = 1024;
 
-/// Where a request can go.
+/// Whether a request can have a lease.
 #[derive(Debug)]
-pub enum Place {
-    /// To a place on a connection.
-    Here(Lease),
-    /// Nowhere before this connection is open.
+pub enum Availability {
+    /// On a connection that is there.
+    Now(Lease),
+    /// Not before this connection is open.
     Opening(Rc<Opening>),
-    /// Nowhere before there is room: the connections are full, and another would be of no use or one too many.
+    /// Not before there is room: the connections are full, and another would be of no use or one too many.
     Full(Rc<Room>),
 }
 
@@ -76,7 +76,7 @@ impl Multiplexed {
         shelf
     }
 
-    /// A place on a connection that is there.
+    /// A lease of a connection that is there.
     pub fn lease(&mut self, destination: &Destination) -> Option<Lease> {
         self.shelf(destination).connections.iter().find_map(|shared| shared.lease())
     }
@@ -87,24 +87,29 @@ impl Multiplexed {
         self.opened
     }
 
-    /// A place for a request on a connection from the one of the number `since` on, or what it has to wait for; `begin` is
+    /// A lease for a request on a connection from the one of the number `since` on, or what it has to wait for; `begin` is
     /// to open a connection.
-    pub fn place(&mut self, destination: &Destination, since: u64, begin: impl FnOnce(Opener)) -> Place {
+    pub fn lease_since(
+        &mut self,
+        destination: &Destination,
+        since: u64,
+        begin: impl FnOnce(Opener),
+    ) -> Availability {
         let shelf = self.shelf(destination);
         if let Some(lease) = shelf.since(since).find_map(Shared::lease) {
-            return Place::Here(lease);
+            return Availability::Now(lease);
         }
         shelf.connections.retain(|shared| !shared.is_over());
         if let Some(opening) = shelf.opening.as_ref().filter(|opening| !opening.is_over()) {
-            return Place::Opening(Rc::clone(opening));
+            return Availability::Opening(Rc::clone(opening));
         }
         if !shelf.may_open(since) {
-            return Place::Full(Rc::clone(&shelf.room));
+            return Availability::Full(Rc::clone(&shelf.room));
         }
         let (opener, opening) = Opener::new(&shelf.room);
         shelf.opening = Some(Rc::clone(&opening));
         begin(opener);
-        Place::Opening(opening)
+        Availability::Opening(opening)
     }
 
     /// Whether there is no connection, and none comes.
@@ -115,9 +120,15 @@ impl Multiplexed {
     }
 
     /// Takes note of what came of opening a connection.
-    pub fn opened(&mut self, slot: Slot, opener: Opener, outcome: Result<Opened, Fault>, now_millis: u64) {
+    pub fn opened(
+        &mut self,
+        slot: Slot,
+        opener: Opener,
+        outcome: Result<OpenedConnection, Fault>,
+        now_millis: u64,
+    ) {
         let failed = match outcome {
-            Ok(Opened { shared, .. }) => {
+            Ok(OpenedConnection { shared, .. }) => {
                 // When the target has been replaced since, nobody asks for it any more.
                 let shelf = self.shelves.get_mut(&slot).filter(|shelf| Rc::ptr_eq(&shelf.room, &opener.room));
                 if let Some(shelf) = shelf {

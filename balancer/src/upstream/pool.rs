@@ -47,14 +47,14 @@ impl Pool {
 
     /// Keeps `connection` for later, unless its target gets no requests any more (see [`Self::keep_only`]).
     pub fn give(&mut self, destination: &Destination, connection: Connection, now_millis: u64) {
-        let place = connection.slot().index();
-        if !self.wanted.get(place).is_some_and(|wanted| *wanted) {
+        let index = connection.slot().index();
+        if !self.wanted.get(index).is_some_and(|wanted| *wanted) {
             return;
         }
-        if self.shelves.len() <= place {
-            self.shelves.resize_with(place + 1, || None);
+        if self.shelves.len() <= index {
+            self.shelves.resize_with(index + 1, || None);
         }
-        let Some(entry) = self.shelves.get_mut(place) else { return };
+        let Some(entry) = self.shelves.get_mut(index) else { return };
         let empty = || IdleConnections { destination: destination.clone(), idle: Vec::new() };
         let shelf = entry.get_or_insert_with(empty);
         if !shelf.destination.does_for(destination) {
@@ -85,8 +85,8 @@ impl Pool {
                 *wanted = true;
             }
         }
-        for (place, entry) in self.shelves.iter_mut().enumerate() {
-            let in_use = u16::try_from(place).is_ok_and(|slot| used.contains(&Slot(slot)));
+        for (index, entry) in self.shelves.iter_mut().enumerate() {
+            let in_use = u16::try_from(index).is_ok_and(|slot| used.contains(&Slot(slot)));
             if !in_use {
                 *entry = None;
             }

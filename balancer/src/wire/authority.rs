@@ -34,7 +34,7 @@ pub fn is_authority(value: &[u8]) -> bool {
     if !value.iter().all(is_host_byte) {
         return false;
     }
-    match memchr::memchr3(b':', b'[', b']', value).and_then(|place| value.split_at_checked(place)) {
+    match memchr::memchr3(b':', b'[', b']', value).and_then(|index| value.split_at_checked(index)) {
         None => true,
         Some(([], literal)) => is_literal(literal),
         Some((_, port)) => is_port(port),

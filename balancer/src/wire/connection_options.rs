@@ -12,12 +12,12 @@ use crate::internal_errors::Part as _;
 /// Up to so many names are looked for by going through all fields.
 const FEW: usize = 4;
 
-/// The fields of a message that its Connection fields name, by place. Fields that never go on whatever Connection
+/// The fields of a message that its Connection fields name, by index. Fields that never go on whatever Connection
 /// says, and Content-Length, which always counts, are not among them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Nominated {
     any: bool,
-    places: [u64; MAX_FIELDS.div_ceil(64)],
+    indices: [u64; MAX_FIELDS.div_ceil(64)],
 }
 
 impl Nominated {
@@ -34,25 +34,25 @@ impl Nominated {
             if number == FEW {
                 return Self::among_many(fields);
             }
-            for (place, field) in fields.lines().iter().enumerate() {
+            for (index, field) in fields.lines().iter().enumerate() {
                 if field.name.eq_ignore_ascii_case(name) {
-                    nominated.add(place);
+                    nominated.add(index);
                 }
             }
         }
         nominated
     }
 
-    /// Whether the field at `place` is among them.
+    /// Whether the field at `index` is among them.
     #[inline]
     #[must_use]
-    pub fn has(&self, place: usize) -> bool {
-        self.any && self.places.get(place / 64).is_some_and(|word| (word >> (place % 64)) & 1 == 1)
+    pub fn has(&self, index: usize) -> bool {
+        self.any && self.indices.get(index / 64).is_some_and(|word| (word >> (index % 64)) & 1 == 1)
     }
 
-    fn add(&mut self, place: usize) {
-        if let Some(word) = self.places.get_mut(place / 64) {
-            *word |= 1 << (place % 64);
+    fn add(&mut self, index: usize) {
+        if let Some(word) = self.indices.get_mut(index / 64) {
+            *word |= 1 << (index % 64);
             self.any = true;
         }
     }
@@ -64,7 +64,7 @@ impl Nominated {
             .lines()
             .iter()
             .enumerate()
-            .map(|(place, field)| (NameKey::of(field.name), place))
+            .map(|(index, field)| (NameKey::of(field.name), index))
             .collect();
         ordered.sort_unstable();
         let mut nominated = Self::default();
@@ -72,12 +72,12 @@ impl Nominated {
             let wanted = NameKey::of(name);
             let first = ordered.partition_point(|(key, _)| *key < wanted);
             let alike = ordered.part(first..).iter().take_while(|(key, _)| *key == wanted);
-            for (_, place) in alike {
+            for (_, index) in alike {
                 // Fields of one name are named together.
-                if nominated.has(*place) {
+                if nominated.has(*index) {
                     break;
                 }
-                nominated.add(*place);
+                nominated.add(*index);
             }
         }
         nominated
@@ -146,7 +146,7 @@ mod tests {
         let text = format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: {connection}\r\n{lines}\r\n");
         let request = Request::parse(text.as_bytes()).expect("valid");
         let nominated = Nominated::of(&request.fields);
-        let lines = request.fields.lines().iter().enumerate().filter(|(place, _)| nominated.has(*place));
+        let lines = request.fields.lines().iter().enumerate().filter(|(index, _)| nominated.has(*index));
         lines.map(|(_, field)| String::from_utf8_lossy(field.name).into_owned()).collect()
     }
 

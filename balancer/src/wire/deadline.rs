@@ -166,7 +166,7 @@ pub struct Watches {
 pub struct Watched {
     owner: Rc<Watches>,
     watch: Rc<Watch>,
-    place: usize,
+    index: usize,
 }
 
 impl Watched {
@@ -179,10 +179,10 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        if let Some(entry) = self.owner.entries.borrow_mut().get_mut(self.place) {
+        if let Some(entry) = self.owner.entries.borrow_mut().get_mut(self.index) {
             *entry = None;
         }
-        self.owner.free.borrow_mut().push(self.place);
+        self.owner.free.borrow_mut().push(self.index);
         self.owner.live.set(self.owner.live.get().saturating_sub(1));
     }
 }
@@ -194,15 +194,15 @@ impl Watches {
         let watch =
             Rc::new(Watch { deadline: Cell::new(u64::MAX), new: Cell::new(true), ..Watch::default() });
         let mut entries = self.entries.borrow_mut();
-        let place = self.free.borrow_mut().pop().unwrap_or_else(|| {
+        let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
             entries.push(None);
             entries.len() - 1
         });
-        if let Some(entry) = entries.get_mut(place) {
+        if let Some(entry) = entries.get_mut(index) {
             *entry = Some(Rc::clone(&watch));
         }
         self.live.set(self.live.get() + 1);
-        Watched { owner: Rc::clone(self), watch, place }
+        Watched { owner: Rc::clone(self), watch, index }
     }
 
     /// How many are registered.
@@ -348,6 +348,6 @@ mod tests {
         drop(a);
         assert_eq!(watches.len(), 1);
         let again = watches.register();
-        assert_eq!(again.place, 0, "places are used again");
+        assert_eq!(again.index, 0, "places are used again");
     }
 }

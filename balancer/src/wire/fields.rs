@@ -187,12 +187,12 @@ mod tests {
         for name in known {
             let wanted = kind(name.as_bytes());
             assert_ne!(wanted, Kind::Other, "{name}");
-            for place in 0..name.len() {
+            for index in 0..name.len() {
                 for byte in 0..=255 {
                     let mut other = name.as_bytes().to_vec();
-                    other[place] = byte;
+                    other[index] = byte;
                     let same = other.eq_ignore_ascii_case(name.as_bytes());
-                    assert_eq!(kind(&other) == wanted, same, "{name} {place} {byte}");
+                    assert_eq!(kind(&other) == wanted, same, "{name} {index} {byte}");
                 }
             }
         }

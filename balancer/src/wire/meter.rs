@@ -40,7 +40,7 @@ const ACK: u8 = 1;
 
 /// What a peer has done that ends its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum FrameFault {
     /// Its first frame is not its settings (RFC 9113, section 3.4).
     #[error("its first frame is not SETTINGS")]
     NoSettings,
@@ -54,7 +54,7 @@ pub enum Fault {
 pub struct Meter {
     credit: Cell<u64>,
     filled_millis: Cell<u64>,
-    fault: Cell<Option<Fault>>,
+    fault: Cell<Option<FrameFault>>,
     received: Cell<u64>,
     sent: Cell<u64>,
     /// Whether nothing was written since all was last flushed.
@@ -82,7 +82,7 @@ impl Meter {
 
     /// What the peer has done that it may not. Nothing more is read from it then.
     #[must_use]
-    pub fn fault(&self) -> Option<Fault> {
+    pub fn fault(&self) -> Option<FrameFault> {
         self.fault.get()
     }
 
@@ -137,7 +137,7 @@ impl Meter {
     fn spend(&self, cost: u64) {
         match self.credit.get().checked_sub(cost) {
             Some(left) => self.credit.set(left),
-            None => self.fault.set(Some(Fault::Flood)),
+            None => self.fault.set(Some(FrameFault::Flood)),
         }
     }
 }
@@ -181,7 +181,7 @@ impl FramePosition {
     fn begin(&mut self, meter: &Meter) {
         let [a, b, c, kind, flags, ..] = self.head;
         if !self.opened && (kind != SETTINGS || flags & ACK != 0) {
-            meter.fault.set(Some(Fault::NoSettings));
+            meter.fault.set(Some(FrameFault::NoSettings));
         }
         self.opened = true;
         self.payload = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
@@ -200,7 +200,7 @@ impl FramePosition {
 pub struct Metered<S> {
     stream: S,
     before: Buffer,
-    place: FramePosition,
+    position: FramePosition,
     meter: Rc<Meter>,
 }
 
@@ -208,7 +208,7 @@ impl<S> Metered<S> {
     /// `before` is what was already read of `stream`.
     #[must_use]
     pub fn new(stream: S, before: Buffer, now_millis: u64) -> Self {
-        Self { stream, before, place: FramePosition::default(), meter: Rc::new(Meter::new(now_millis)) }
+        Self { stream, before, position: FramePosition::default(), meter: Rc::new(Meter::new(now_millis)) }
     }
 
     /// The account.
@@ -242,7 +242,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         }
         let read = buf.filled().part(start..);
         this.meter.received.set(this.meter.received.get() + read.len() as u64);
-        this.place.walk(read, &this.meter);
+        this.position.walk(read, &this.meter);
         Poll::Ready(Ok(()))
     }
 }
@@ -305,10 +305,10 @@ mod tests {
 
     fn spent(frames: &[Vec<u8>], piece: usize) -> u64 {
         let meter = Meter::new(0);
-        let mut place = FramePosition::default();
+        let mut position = FramePosition::default();
         let bytes = [PREFACE.to_vec(), frames.concat()].concat();
         for part in bytes.chunks(piece) {
-            place.walk(part, &meter);
+            position.walk(part, &meter);
         }
         MOST_CREDIT - meter.credit.get()
     }
@@ -344,22 +344,22 @@ mod tests {
         meter.spend(1);
         assert_eq!(meter.fault(), None);
         meter.spend(1);
-        assert_eq!(meter.fault(), Some(Fault::Flood));
+        assert_eq!(meter.fault(), Some(FrameFault::Flood));
     }
 
     #[test]
     fn settings_come_first() {
         for (kind, flags, fault) in [
             (SETTINGS, 0, None),
-            (SETTINGS, ACK, Some(Fault::NoSettings)),
-            (HEADERS, 5, Some(Fault::NoSettings)),
-            (6, 0, Some(Fault::NoSettings)),
+            (SETTINGS, ACK, Some(FrameFault::NoSettings)),
+            (HEADERS, 5, Some(FrameFault::NoSettings)),
+            (6, 0, Some(FrameFault::NoSettings)),
         ] {
             let meter = Meter::new(0);
-            let mut place = FramePosition::default();
-            place.walk(PREFACE, &meter);
+            let mut position = FramePosition::default();
+            position.walk(PREFACE, &meter);
             for part in [frame(kind, flags, 8), frame(6, 0, 8)].concat().chunks(5) {
-                place.walk(part, &meter);
+                position.walk(part, &meter);
             }
             assert_eq!(meter.fault(), fault, "{kind} {flags}");
         }

@@ -58,8 +58,8 @@ impl Paths {
     #[must_use]
     pub fn take(&self, stream: u32) -> Option<Box<[u8]>> {
         let mut paths = self.0.borrow_mut();
-        let place = paths.iter().position(|(of, _)| *of == stream)?;
-        Some(paths.swap_remove(place).1)
+        let index = paths.iter().position(|(of, _)| *of == stream)?;
+        Some(paths.swap_remove(index).1)
     }
 
     fn put(&self, stream: u32, path: Box<[u8]>) {
@@ -256,8 +256,8 @@ fn settings(head: Frame, bytes: &[u8]) -> Front {
 }
 
 fn forget(answered: &mut Vec<u32>, stream: u32) {
-    if let Some(place) = answered.iter().position(|of| *of == stream) {
-        answered.swap_remove(place);
+    if let Some(index) = answered.iter().position(|of| *of == stream) {
+        answered.swap_remove(index);
     }
 }
 
@@ -283,7 +283,7 @@ pub struct Screened<S> {
     screen: Screen,
     /// What has come and is not there whole.
     held: Vec<u8>,
-    /// What waits to be handed on, from a place on.
+    /// What waits to be handed on, from an index on.
     out: Vec<u8>,
     handed: usize,
 }

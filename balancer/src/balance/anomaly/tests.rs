@@ -50,8 +50,8 @@ impl Fleet {
         let mut got = vec![(0, 0); self.watches.len()];
         for _ in 0..requests {
             let draw = self.random.draw();
-            let (place, luck) = (draw >> 32, draw & u64::from(u32::MAX));
-            let (all, bad) = &mut got[usize::try_from((place * count) >> 32).unwrap()];
+            let (index, luck) = (draw >> 32, draw & u64::from(u32::MAX));
+            let (all, bad) = &mut got[usize::try_from((index * count) >> 32).unwrap()];
             *all += 1;
             *bad += u64::from((luck as f64) < failing * 4_294_967_296.0);
         }
@@ -65,7 +65,7 @@ impl Fleet {
     }
 
     fn anomalous(&self) -> Vec<usize> {
-        (0..self.watches.len()).filter(|place| self.watches[*place].is_anomalous()).collect()
+        (0..self.watches.len()).filter(|index| self.watches[*index].is_anomalous()).collect()
     }
 
     fn mitigated(&self) -> usize {
@@ -136,7 +136,7 @@ fn a_bad_target_gets_the_least_that_measures_it_and_recovers_gradually() {
             let got = fleet.round(5_000);
             assert!(fleet.watches[2].is_anomalous() && fleet.watches[2].is_mitigated());
             assert!((5..60).contains(&got[2]), "seed {seed}: {got:?}");
-            assert!(got.iter().enumerate().all(|(place, got)| place == 2 || *got > 1_000), "{got:?}");
+            assert!(got.iter().enumerate().all(|(index, got)| index == 2 || *got > 1_000), "{got:?}");
         }
         fleet.failing[2] = 0.001;
         let normal = (1..30).find(|_| {
@@ -158,7 +158,7 @@ fn a_bad_target_gets_the_least_that_measures_it_and_recovers_gradually() {
 fn at_most_half_of_the_targets_are_mitigated() {
     for seed in 0..10 {
         for bad in 1..=6 {
-            let failing: Vec<f64> = (0..6).map(|place| if place < bad { 0.9 } else { 0.0 }).collect();
+            let failing: Vec<f64> = (0..6).map(|index| if index < bad { 0.9 } else { 0.0 }).collect();
             let mut fleet = Fleet::new(seed, &failing);
             for _ in 0..50 {
                 fleet.round(2_000);

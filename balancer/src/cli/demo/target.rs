@@ -38,7 +38,7 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// A running application, on a thread of its own. Dropping it ends it.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct DemoTarget {
     /// What it calls itself.
     pub(super) name: &'static str,
     /// Where it listens.
@@ -53,7 +53,7 @@ struct App {
     end: Arc<watch::Sender<bool>>,
 }
 
-impl Target {
+impl DemoTarget {
     /// Starts an application on a free port of the loopback interface.
     pub(super) fn start(name: &'static str) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -73,7 +73,7 @@ impl Target {
     }
 }
 
-impl Drop for Target {
+impl Drop for DemoTarget {
     fn drop(&mut self) {
         self.end.send_replace(true);
         if let Some(thread) = self.thread.take() {
@@ -203,7 +203,7 @@ mod tests {
 
     use super::*;
 
-    fn ask(target: &Target, head: &str) -> String {
+    fn ask(target: &DemoTarget, head: &str) -> String {
         let mut stream = TcpStream::connect(target.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes()).unwrap();
@@ -212,7 +212,7 @@ mod tests {
         answer
     }
 
-    fn visit(target: &Target, cookies: &str) -> String {
+    fn visit(target: &DemoTarget, cookies: &str) -> String {
         ask(target, &format!("GET / HTTP/1.1\r\nHost: x\r\nCookie: {cookies}\r\n"))
     }
 
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn visits_are_counted_by_session_and_only_where_the_session_is() {
-        let (alpha, bravo) = (Target::start("alpha").unwrap(), Target::start("bravo").unwrap());
+        let (alpha, bravo) = (DemoTarget::start("alpha").unwrap(), DemoTarget::start("bravo").unwrap());
         let first = ask(&alpha, "GET / HTTP/1.1\r\nHost: x\r\n");
         assert!(first.ends_with("target alpha: a new session starts, visit 1\n"), "{first}");
         let session = session(&first);
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_target_ends_when_it_is_told_to_and_not_by_way_of_a_balancer() {
-        let target = Target::start("alpha").unwrap();
+        let target = DemoTarget::start("alpha").unwrap();
         let idle = TcpStream::connect(target.address).unwrap();
         let through = ask(&target, "POST /kill HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 1.2.3.4\r\n");
         assert!(through.starts_with("HTTP/1.1 403 "), "{through}");

@@ -49,7 +49,7 @@ impl TextToRename {
         }
     }
 
-    /// Gives the key at a place another name. False when it has none that could be changed.
+    /// Gives the key at a position another name. False when it has none that could be changed.
     fn rename(&mut self, at: usize) -> bool {
         let rest = self.text.get(at..).unwrap_or_default();
         let is_name = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-');
@@ -88,8 +88,8 @@ fn quoted_length(text: &str) -> usize {
 fn letters(number: usize, length: usize) -> String {
     let mut left = number;
     let mut name = vec![b'a'; length];
-    for place in name.iter_mut().rev() {
-        *place = b'a' + u8::try_from(left % 26).unwrap_or_default();
+    for letter in name.iter_mut().rev() {
+        *letter = b'a' + u8::try_from(left % 26).unwrap_or_default();
         left /= 26;
     }
     String::from_utf8(name).unwrap_or_default()

@@ -6,14 +6,14 @@ use std::ops::Range;
 
 use super::super::kinds::begins_a_block;
 
-/// What is wrong at a place.
+/// What is wrong at a position.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Oddity {
     pub(super) at: usize,
     pub(super) message: String,
 }
 
-/// What a look came to. Places are byte offsets of the text.
+/// What a look came to. Positions are byte offsets of the text.
 #[derive(Debug, Default)]
 pub(super) struct Scanned {
     /// The first thing that is wrong by itself.
@@ -91,7 +91,7 @@ impl Scanner<'_> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    /// Whether there may be an oddity that begins before this place and is not found yet.
+    /// Whether there may be an oddity that begins before this position and is not found yet.
     fn may_find_more(&self) -> bool {
         self.found.oddity.is_none() && !self.stack.is_empty()
     }
@@ -147,7 +147,7 @@ impl Scanner<'_> {
     /// A text that its line does not close is taken to end there, with all texts around it.
     fn end_text_at_line_end(&mut self) {
         let is_text = |open: &OpenBracket| matches!(open.kind, TokenKind::Text | TokenKind::Template);
-        let inner = self.stack.iter().rposition(|open| !is_text(open)).map_or(0, |place| place + 1);
+        let inner = self.stack.iter().rposition(|open| !is_text(open)).map_or(0, |index| index + 1);
         let outer = self.stack.get(inner).copied();
         let template = self.stack.iter().skip(inner).find(|open| open.kind == TokenKind::Template).copied();
         self.stack.truncate(inner);
@@ -323,8 +323,8 @@ impl Scanner<'_> {
                 (TokenKind::Bracket | TokenKind::Parenthesis, TokenKind::Brace) => {
                     self.stack.pop();
                     self.note(open.at, |scanner| {
-                        let place = format!("before the `}}` in line {}", scanner.line(scanner.at));
-                        scanner.not_closed(open, &place)
+                        let hint = format!("before the `}}` in line {}", scanner.line(scanner.at));
+                        scanner.not_closed(open, &hint)
                     });
                 }
                 _ => break,
@@ -355,20 +355,20 @@ impl Scanner<'_> {
         self.text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1)
     }
 
-    /// The number of the line that a place is in, from 1.
+    /// The number of the line that a position is in, from 1.
     fn line(&self, at: usize) -> usize {
         1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count()
     }
 
     /// `… in line 3 is not closed; a … is missing` and where.
-    fn not_closed(&self, open: OpenBracket, place: &str) -> String {
+    fn not_closed(&self, open: OpenBracket, hint: &str) -> String {
         let line = self.text.get(self.line_start(open.at)..open.at).unwrap_or_default();
         let before = line.rsplit(['{', '[', '(']).next().unwrap_or_default().trim();
         let before: String = before.chars().take(60).collect();
         let number = self.line(open.at);
         match open.kind {
             TokenKind::Brace if !before.is_empty() && !before.contains('=') => {
-                format!("the block `{before}` in line {number} is not closed; a `}}` is missing {place}")
+                format!("the block `{before}` in line {number} is not closed; a `}}` is missing {hint}")
             }
             kind => {
                 let (sign, other) = match kind {
@@ -377,7 +377,7 @@ impl Scanner<'_> {
                     _ => ('{', '}'),
                 };
                 let of = if before.is_empty() { String::new() } else { format!(" after `{before}`") };
-                format!("the `{sign}`{of} in line {number} is not closed; a `{other}` is missing {place}")
+                format!("the `{sign}`{of} in line {number} is not closed; a `{other}` is missing {hint}")
             }
         }
     }
@@ -387,7 +387,7 @@ impl Scanner<'_> {
             self.end_text_at_line_end();
         }
         if let Some(top) = self.stack.last().copied() {
-            let (open, resume, place) = match self.inside {
+            let (open, resume, hint) = match self.inside {
                 Some((at, open)) => (open, Some(at), format!("before line {}", self.line(at))),
                 None => (self.suspect.unwrap_or(top), None, "before the end of the file".to_owned()),
             };
@@ -396,7 +396,7 @@ impl Scanner<'_> {
                 TokenKind::Brace => self.line_start(open.at) + open.indent,
                 _ => open.at,
             };
-            let message = self.not_closed(open, &place);
+            let message = self.not_closed(open, &hint);
             self.found.unclosed = Some((Oddity { at, message }, resume));
         }
         self.found

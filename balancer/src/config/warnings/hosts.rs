@@ -68,10 +68,10 @@ fn wildcards_overlap(one: &str, other: &str) -> bool {
     let (one, other) = (pieces(one), pieces(other));
     // Whether what is left of `one` from here on, and of `other` from each place on, overlap.
     let mut below: Vec<bool> = Vec::new();
-    for place in (0..=one.len()).rev() {
+    for index in (0..=one.len()).rev() {
         let mut row = vec![false; other.len() + 1];
         for beside in (0..=other.len()).rev() {
-            let (first, second) = (one.get(place), other.get(beside));
+            let (first, second) = (one.get(index), other.get(beside));
             let down = below.get(beside).copied().unwrap_or(false);
             let right = row.get(beside + 1).copied().unwrap_or(false);
             let both = below.get(beside + 1).copied().unwrap_or(false);
@@ -152,7 +152,7 @@ mod tests {
         #[test]
         fn agrees_with_trying_every_text(one in "[ab*?]{0,5}", other in "[ab*?]{0,5}") {
             let texts = (0..=10_u32).flat_map(|length| (0..1_u32 << length).map(move |bits| {
-                (0..length).map(|place| if bits >> place & 1 == 0 { b'a' } else { b'b' }).collect::<Vec<u8>>()
+                (0..length).map(|index| if bits >> index & 1 == 0 { b'a' } else { b'b' }).collect::<Vec<u8>>()
             }));
             let (first, second) = (pieces(&one), pieces(&other));
             let found = texts.into_iter().any(|text| is_like(&first, &text) && is_like(&second, &text));

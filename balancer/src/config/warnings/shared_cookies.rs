@@ -62,8 +62,8 @@ pub(super) fn warn(configuration: &Configuration, warnings: &mut Vec<String>) {
                 }
                 let clash = clashes.entry(&cookie.name).or_default();
                 for (at, of) in [(one, cookie), (other, earlier)] {
-                    let place = described(configuration, of);
-                    clash.owners.entry(of.owner.clone()).or_insert(place);
+                    let position = described(configuration, of);
+                    clash.owners.entry(of.owner.clone()).or_insert(position);
                     clash.listeners.insert(at.listener.name.clone());
                 }
             }
@@ -156,13 +156,13 @@ fn described(configuration: &Configuration, cookie: &Cookie<'_>) -> String {
     let name = |index: &usize| {
         configuration.target_groups.get(*index).map_or("", |group: &TargetGroup| group.name.as_str())
     };
-    let place = &cookie.attributes.place.0;
+    let position = &cookie.attributes.position.0;
     match &cookie.owner {
-        CookieOwner::Group(index) => format!("target group {} ({place})", name(index)),
-        CookieOwner::Map => format!("target groups with application cookies ({place})"),
+        CookieOwner::Group(index) => format!("target group {} ({position})", name(index)),
+        CookieOwner::Map => format!("target groups with application cookies ({position})"),
         CookieOwner::Draw(groups) => {
             let groups: Vec<&str> = groups.iter().map(name).collect();
-            format!("the action that draws one of {} ({place})", groups.join(", "))
+            format!("the action that draws one of {} ({position})", groups.join(", "))
         }
     }
 }

@@ -171,9 +171,9 @@ async fn clients_that_send_slowly_or_nothing_are_let_go() {
 async fn who_holds_every_place_keeps_nobody_waiting() {
     let (address, _) = start(limits());
     let mut holding = Vec::new();
-    for place in 0..2 * CONNECTIONS {
+    for index in 0..2 * CONNECTIONS {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        if place % 2 == 0 {
+        if index % 2 == 0 {
             stream.write_all(b"GET /status HTTP/1.1\r\n").await.unwrap();
         }
         holding.push(stream);

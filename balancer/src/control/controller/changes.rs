@@ -74,7 +74,7 @@ fn compare<T: PartialEq>(
     }
 }
 
-/// The listener without its places in other lists.
+/// The listener without its indices into other lists.
 fn unplaced(listener: &Listener) -> Listener {
     let mut listener = Listener { load_balancer: 0, ..listener.clone() };
     let rules = listener.rules.iter_mut().map(|rule| &mut rule.action);
@@ -86,13 +86,13 @@ fn unplaced(listener: &Listener) -> Listener {
     listener
 }
 
-/// The names that a listener's places in other lists stand for: a place that moves is no change.
+/// The names that a listener's indices into other lists stand for: an index that moves is no change.
 fn uses(of: &Configuration, listener: &Listener) -> Vec<String> {
     let balancer = of.load_balancers.get(listener.load_balancer).map(|balancer| balancer.name.clone());
     let groups = listener
         .actions()
         .flat_map(|action| action.groups())
-        .filter_map(|place| of.target_groups.get(place).map(|group| group.name.clone()));
+        .filter_map(|index| of.target_groups.get(index).map(|group| group.name.clone()));
     balancer.into_iter().chain(groups).collect()
 }
 
@@ -186,8 +186,8 @@ fn group_difference(old: &TargetGroup, new: &TargetGroup) -> String {
     for (word, targets) in [("removed", names(old, new)), ("added", names(new, old))] {
         if !targets.is_empty() {
             let mut part = format!("{} targets {word}: ", targets.len());
-            for (place, target) in targets.iter().take(MOST_NAMES).enumerate() {
-                let _ = write!(part, "{}{target}", if place > 0 { " " } else { "" });
+            for (index, target) in targets.iter().take(MOST_NAMES).enumerate() {
+                let _ = write!(part, "{}{target}", if index > 0 { " " } else { "" });
             }
             if targets.len() > MOST_NAMES {
                 part.push_str(" …");

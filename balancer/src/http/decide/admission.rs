@@ -6,7 +6,7 @@ use std::{borrow::Cow, net::SocketAddr};
 use super::{forward::Route, refusal::Refusal, request_traits::RequestTraits};
 use crate::{
     counters::{Cause, ListenerShard},
-    http::entry::Entry,
+    http::entry::AccessEntry,
     logs::quiet::LineKind,
     model::{Classification, DesyncMode, Version},
     wire::{
@@ -29,7 +29,7 @@ pub(crate) fn admit(
     shard: &ListenerShard,
     route: &Route<'_>,
     request: &mut Request<'_>,
-    entry: &mut Entry,
+    entry: &mut AccessEntry,
 ) -> Result<RequestTraits, Refusal> {
     if request.upgrade.is_some() {
         admit_upgrade(route, request)?;
@@ -98,7 +98,7 @@ fn mitigate(mode: DesyncMode, reason: Reason, traits: &mut RequestTraits) -> Res
     Ok(())
 }
 
-fn note(shard: &ListenerShard, entry: &mut Entry, peer: SocketAddr, reason: Reason) {
+fn note(shard: &ListenerShard, entry: &mut AccessEntry, peer: SocketAddr, reason: Reason) {
     entry.classified(reason);
     shard.non_compliant_requests.count(reason.class());
     if tracing::enabled!(tracing::Level::DEBUG) && LineKind::ClientRequest.admits() {
@@ -122,7 +122,7 @@ pub(crate) fn unreadable(
     peer: SocketAddr,
     head: &[u8],
     error: HeadError,
-    entry: &mut Entry,
+    entry: &mut AccessEntry,
 ) -> Refusal {
     if let Some(reason) = desync::of_head(head) {
         note(shard, entry, peer, reason);

@@ -5,7 +5,7 @@ use super::{plan::Plan, refusal::tell_refusal};
 use crate::{
     clock::monotonic_now,
     counters::{Cause, Fault},
-    http::{context::Context, entry::Entry},
+    http::{context::Context, entry::AccessEntry},
     logs::quiet::LineKind,
 };
 
@@ -53,7 +53,7 @@ impl Plan {
 
     /// The client has the head of a response that does not come whole.
     #[cold]
-    pub(crate) fn cut_short(&self, context: &Context, entry: &mut Entry, fault: &Fault) {
+    pub(crate) fn cut_short(&self, context: &Context, entry: &mut AccessEntry, fault: &Fault) {
         entry.failed(fault.cause);
         self.count_failure(context, fault.cause);
         if fault.cause.is_of_target() {

@@ -40,7 +40,7 @@ pub(crate) struct Route<'a> {
 
 /// Request target and authority as they are to be understood (RFC 9112, section 3.2).
 #[derive(Clone, Debug)]
-pub(crate) struct Target<'a> {
+pub(crate) struct TargetUri<'a> {
     /// Path and query, or `*`.
     path: Cow<'a, [u8]>,
     authority: Option<Cow<'a, [u8]>>,
@@ -48,7 +48,7 @@ pub(crate) struct Target<'a> {
     port_is_set: bool,
 }
 
-impl<'a> Target<'a> {
+impl<'a> TargetUri<'a> {
     /// That of a request.
     ///
     /// # Errors
@@ -153,7 +153,7 @@ fn host_of(ip: IpAddr) -> String {
 /// Appends the head for the target to `out`. Gives back where in it the value of X-Amzn-Trace-Id is.
 pub(crate) fn head(
     request: &Request<'_>,
-    target: &Target<'_>,
+    target: &TargetUri<'_>,
     route: &Route<'_>,
     trace: &TraceId,
     out: &mut Vec<u8>,
@@ -165,9 +165,9 @@ pub(crate) fn head(
     host(target, route, out);
     out.extend_from_slice(b"\r\n");
     let nominated = Nominated::of(&request.fields);
-    for (place, (field, kind)) in request.fields.with_kinds().enumerate() {
+    for (index, (field, kind)) in request.fields.with_kinds().enumerate() {
         let keep = match kind {
-            kind if kind.is_end_to_end() => !nominated.has(place),
+            kind if kind.is_end_to_end() => !nominated.has(index),
             Kind::ContentLength => true,
             // HTTP/1.0 knows no expectations (RFC 9110, section 10.1.1), and an HTTP/2 client waits for nothing (ALB:
             // Expect is ignored there and not passed on).
@@ -203,7 +203,7 @@ pub(crate) fn head(
 /// Host as ALB sends it: lower-case, the listener's port added unless it is 80 or 443, where none is left; or
 /// as it came with `preserve_host_header`. Who names no host is given the address that it connected to, for
 /// want of the name in the DNS that ALB has.
-fn host(target: &Target<'_>, route: &Route<'_>, out: &mut Vec<u8>) {
+fn host(target: &TargetUri<'_>, route: &Route<'_>, out: &mut Vec<u8>) {
     let default_port = matches!(route.port, 80 | 443);
     let authority = target.authority.as_deref();
     if let (Some(authority), true) =
@@ -320,7 +320,7 @@ mod tests {
         let request = Request::parse(text.as_bytes())?;
         let mut out = Vec::new();
         let id = TraceIds::default().draw(UnixSeconds(1));
-        let traced = head(&request, &Target::of(&request)?, &route, &id, &mut out);
+        let traced = head(&request, &TargetUri::of(&request)?, &route, &id, &mut out);
         let value = String::from_utf8(out[traced].to_vec()).expect("text");
         let line = format!("X-Amzn-Trace-Id: {value}\r\n");
         let out = String::from_utf8(out).expect("text");

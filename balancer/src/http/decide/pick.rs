@@ -22,8 +22,8 @@ pub(crate) fn pick(context: &Context, group: &GroupView, turn: u32, excluded: &[
         }
         (Algorithm::LeastOutstandingRequests, _, _) => {
             let outstanding = context.tables.outstanding.view();
-            let load = |place: usize| {
-                group.targets.get(place).map_or(u64::MAX, |target| outstanding.get(target.slot))
+            let load = |index: usize| {
+                group.targets.get(index).map_or(u64::MAX, |target| outstanding.get(target.slot))
             };
             least_outstanding(&group.routable, load, turn, excluded)
         }
@@ -37,11 +37,11 @@ pub(crate) fn spill(context: &Context, group: &GroupView, home: usize) -> Option
     let percent = group.settings.stickiness.as_ref()?.extras.load_factor?;
     let outstanding = context.tables.outstanding.view();
     let load =
-        |place: usize| group.targets.get(place).map_or(u64::MAX, |target| outstanding.get(target.slot));
+        |index: usize| group.targets.get(index).map_or(u64::MAX, |target| outstanding.get(target.slot));
     // One that drains has no others to be compared with: those get what it does not.
     group.targets.get(home).filter(|target| target.routable)?;
     let own = load(home);
-    let total = || group.routable.iter().map(|&place| load(place as usize)).sum();
+    let total = || group.routable.iter().map(|&index| load(index as usize)).sum();
     if !is_too_busy(own, own, group.routable.len(), percent)
         || !is_too_busy(own, total(), group.routable.len(), percent)
     {

@@ -5,7 +5,7 @@ use std::{cell::Cell, net::IpAddr, rc::Rc, time::Instant};
 
 use super::{
     admission::{admit, unreadable},
-    forward::{self, Route, Target},
+    forward::{self, Route, TargetUri},
     pick::{pick, spill},
     refusal::{Refusal, tell_refusal, tell_refusal_by_weight},
     request_traits::RequestTraits,
@@ -17,7 +17,7 @@ use crate::{
     counters::Cause,
     http::{
         context::{Context, WorkerGroup, WorkerSnapshot},
-        entry::Entry,
+        entry::AccessEntry,
     },
     id::Slot,
     internal_errors,
@@ -41,10 +41,10 @@ use crate::{
 pub(super) struct GroupChoice {
     pub(super) snapshot: Rc<WorkerSnapshot>,
     pub(super) listener: ListenerId,
-    /// Place of the action among those of the listener.
+    /// Index of the action among those of the listener.
     pub(super) action: usize,
-    /// Place of the group in the action.
-    pub(super) place: usize,
+    /// Index of the group in the action.
+    pub(super) index: usize,
     pub(super) decision: GroupDecision,
 }
 
@@ -98,7 +98,7 @@ impl Plan {
         route: &Route<'_>,
         bytes: &[u8],
         memory: Vec<u8>,
-        entry: &mut Entry,
+        entry: &mut AccessEntry,
     ) -> Result<Self, Refusal> {
         // Looked at where it stands: with room for all its fields it is too large to be moved about.
         match &mut Request::parse(bytes) {
@@ -121,7 +121,7 @@ impl Plan {
         route: &Route<'_>,
         request: &mut Request<'_>,
         mut memory: Vec<u8>,
-        entry: &mut Entry,
+        entry: &mut AccessEntry,
     ) -> Result<Self, Refusal> {
         panics::provoke(request.target);
         let shard = context.listener_shard(listener);
@@ -131,7 +131,7 @@ impl Plan {
             shard.ipv6_requests.inc();
         }
         let traits = admit(shard, route, request, entry)?;
-        let target = Target::of(request)?;
+        let target = TargetUri::of(request)?;
         let view = request.view();
         let chosen = listener.rules.choose(&view, route.connected.peer.ip());
         shard.rule_evaluations.add(chosen.evaluated as u64);
@@ -169,7 +169,7 @@ impl Plan {
         view: &RequestHead<'_>,
         traits: RequestTraits,
         head: Vec<u8>,
-        entry: &mut Entry,
+        entry: &mut AccessEntry,
     ) -> Result<Self, Refusal> {
         let refuse = |cause| Refusal::error(cause, traits);
         let routed = forward.route(view, context.clock.unix());
@@ -178,18 +178,18 @@ impl Plan {
             context.listener_shard(listener).group_stickiness.count(decision.outcome);
         }
         // No client has a group yet, and none has a weight: nobody is there.
-        let place = routed.place.ok_or_else(|| {
+        let index = routed.index.ok_or_else(|| {
             tell_refusal_by_weight(&listener.name);
             refuse(Cause::NoTargetGroup)
         })?;
         let group_choice = routed.decision.map(|decision| GroupChoice {
             snapshot: Rc::clone(snapshot),
             listener: listener.id,
-            action: chosen.place,
-            place,
+            action: chosen.index,
+            index,
             decision,
         });
-        let Some(held) = forward.group(place).and_then(|index| snapshot.group(index)) else {
+        let Some(held) = forward.group(index).and_then(|index| snapshot.group(index)) else {
             internal_errors::note("the groups of an action are those of its snapshot");
             return Err(refuse(Cause::NoTargetGroup));
         };
@@ -275,9 +275,9 @@ impl Plan {
         }
         let group = &self.group;
         let preferred =
-            |place: &usize| group.targets.get(*place).is_some_and(|target| is_preferred(target.slot));
-        if let Some(place) = group.routable.iter().map(|place| *place as usize).find(preferred) {
-            self.target = place;
+            |index: &usize| group.targets.get(*index).is_some_and(|target| is_preferred(target.slot));
+        if let Some(index) = group.routable.iter().map(|index| *index as usize).find(preferred) {
+            self.target = index;
         }
     }
 
@@ -316,7 +316,7 @@ impl Plan {
 /// The groups that the request may go to, unless the action answers it.
 fn forward_of<'c>(
     chosen: &Chosen<'c>,
-    target: &Target<'_>,
+    target: &TargetUri<'_>,
     route: &Route<'_>,
     traits: RequestTraits,
 ) -> Result<&'c CompiledForward, Refusal> {

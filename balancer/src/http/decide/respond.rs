@@ -65,14 +65,14 @@ impl Plan {
         secure: bool,
         edits: &mut HeaderEdits,
     ) {
-        let Some(GroupChoice { snapshot, listener, action, place, decision }) = &self.group_choice else {
+        let Some(GroupChoice { snapshot, listener, action, index, decision }) = &self.group_choice else {
             return;
         };
         let act = snapshot.listener(*listener).and_then(|listener| listener.rules.act(*action));
         if let Some(Act::Forward(forward)) = act
             && let Some(cookie) = forward.cookie()
         {
-            cookie.respond(decision, *place, response, secure, context.clock.unix(), edits);
+            cookie.respond(decision, *index, response, secure, context.clock.unix(), edits);
         }
     }
 

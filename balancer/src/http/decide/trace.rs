@@ -40,8 +40,8 @@ impl TraceIds {
     pub(crate) fn draw(&mut self, now: UnixSeconds) -> TraceId {
         let mut id = *b"1-00000000-000000000000000000000000";
         let (high, low) = (self.high.draw() >> 32, self.low.draw());
-        for (place, number) in [(2..10, u64::from(now.0)), (11..19, high), (19..35, low)] {
-            hex(number, id.get_mut(place).unwrap_or_default());
+        for (range, number) in [(2..10, u64::from(now.0)), (11..19, high), (19..35, low)] {
+            hex(number, id.get_mut(range).unwrap_or_default());
         }
         TraceId(id)
     }
@@ -119,8 +119,8 @@ mod tests {
         let request = Request::parse(text.as_bytes()).expect("valid");
         let id = TraceIds::default().draw(NOW);
         let mut out = b"before ".to_vec();
-        let place = id.line(&request.fields, &mut out);
-        let value = std::str::from_utf8(&out[place]).expect("text").to_owned();
+        let range = id.line(&request.fields, &mut out);
+        let value = std::str::from_utf8(&out[range]).expect("text").to_owned();
         assert_eq!(out, format!("before X-Amzn-Trace-Id: {value}\r\n").as_bytes());
         value.replace(std::str::from_utf8(&id.0).expect("text"), "*")
     }

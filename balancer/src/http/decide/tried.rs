@@ -12,16 +12,16 @@ pub(crate) enum Reach {
     Nowhere,
 }
 
-/// Places in the group, each list in order.
+/// Indices of targets in the group, each list in order.
 #[derive(Debug, Default)]
 pub(crate) struct Tried {
     tried: Vec<usize>,
     avoided: Vec<usize>,
 }
 
-fn insert(places: &mut Vec<usize>, place: usize) {
-    if let Err(at) = places.binary_search(&place) {
-        places.insert(at, place);
+fn insert(indices: &mut Vec<usize>, index: usize) {
+    if let Err(at) = indices.binary_search(&index) {
+        indices.insert(at, index);
     }
 }
 
@@ -33,9 +33,9 @@ impl Tried {
     }
 
     /// This one was tried.
-    pub(crate) fn add(&mut self, place: usize) {
-        insert(&mut self.tried, place);
-        insert(&mut self.avoided, place);
+    pub(crate) fn add(&mut self, index: usize) {
+        insert(&mut self.tried, index);
+        insert(&mut self.avoided, index);
     }
 
     /// What `pick` finds within `reach`; it is given what it must not find.
@@ -60,7 +60,7 @@ mod tests {
         let next = |tried: &Tried, reach| {
             tried.next(reach, |excluded| {
                 assert!(excluded.is_sorted());
-                (0..6).find(|place| !excluded.contains(place))
+                (0..6).find(|index| !excluded.contains(index))
             })
         };
         assert_eq!(next(&tried, Reach::Any), Some(3));

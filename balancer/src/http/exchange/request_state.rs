@@ -9,7 +9,7 @@ use std::{
 use crate::{
     clock::monotonic_now,
     counters::{Cause, ListenerShard},
-    http::{context::Context, entry::Entry},
+    http::{context::Context, entry::AccessEntry},
     snapshot::ListenerView,
     wire::deadline::{Watch, Watched},
 };
@@ -24,7 +24,7 @@ pub(crate) struct RequestState {
     /// Whether its connection is encrypted.
     pub(crate) secure: bool,
     /// Its entry in the access log.
-    pub(crate) entry: Entry,
+    pub(crate) entry: AccessEntry,
     /// When it began; nothing once it is a tunnel.
     pub(crate) began: Option<Instant>,
     /// Its deadlines.
@@ -60,7 +60,7 @@ impl RequestState {
 
     /// The request is over.
     pub(crate) fn end(&mut self) {
-        self.entry = Entry::default();
+        self.entry = AccessEntry::default();
         if let Some(began) = self.began.take() {
             self.shard().request_duration.observe(monotonic_now().saturating_duration_since(began));
         }

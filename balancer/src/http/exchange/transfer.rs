@@ -34,7 +34,7 @@ pub(super) enum Upload {
 }
 
 /// What the head of a response is.
-enum Heard {
+enum PassedHead {
     /// An interim response, as it is to be sent.
     Interim(Vec<u8>),
     /// The response.
@@ -65,14 +65,14 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
                 let uploaded = *upload == Upload::Done;
                 match target.take_head(plan, |response| hear(*client, plan, response, uploaded))? {
                     None => break,
-                    Some(Heard::Final) => return Ok(self.relay().await),
+                    Some(PassedHead::Final) => return Ok(self.relay().await),
                     // The next head may be there already.
-                    Some(Heard::Interim(interim)) => {
+                    Some(PassedHead::Interim(interim)) => {
                         if !self.client.send_interim(interim).await {
                             return Err(self.gone());
                         }
                     }
-                    Some(Heard::Switching) => {
+                    Some(PassedHead::Switching) => {
                         // In a box, as all that is seldom, so that requests do not carry its room.
                         Box::pin(tunnel(self.client, self.target)).await;
                         return Ok(false);
@@ -180,11 +180,11 @@ fn hear<C: ClientSide>(
     plan: &Plan,
     response: &Response<'_>,
     uploaded: bool,
-) -> Result<Heard, Failure> {
+) -> Result<PassedHead, Failure> {
     client.check(plan, response, uploaded)?;
     let switching = response.status == 101;
     if response.status < 200 && !switching {
-        return client.interim(plan, response).map(Heard::Interim);
+        return client.interim(plan, response).map(PassedHead::Interim);
     }
     let state = client.state_mut();
     state.entry.answered(response.status);
@@ -194,5 +194,5 @@ fn hear<C: ClientSide>(
     let begun = client.respond(plan, response, &edits);
     edits.clear();
     client.state().context.edits.replace(edits);
-    begun.map(|()| if switching { Heard::Switching } else { Heard::Final })
+    begun.map(|()| if switching { PassedHead::Switching } else { PassedHead::Final })
 }

@@ -10,7 +10,7 @@ use crate::{
         accepted::{ClientConnection, may_stay},
         connected::Connected,
         context::{Context, WorkerSnapshot},
-        entry::Entry,
+        entry::AccessEntry,
         exchange::RequestState,
     },
     response::answer::Answer,
@@ -31,7 +31,7 @@ pub(super) enum After {
 
 /// One client connection.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct Http1Client {
     pub(super) http1: Http1<ClientStream>,
     /// The request that is under way.
     pub(super) state: RequestState,
@@ -48,12 +48,12 @@ pub(super) struct Client {
     pub(super) armed: bool,
 }
 
-impl Client {
+impl Http1Client {
     pub(super) fn new(context: Rc<Context>, connection: ClientConnection) -> Self {
         let ClientConnection { stream, buffer, connected, snapshot, listener, watched, born_millis, armed } =
             connection;
         let secure = stream.is_secure();
-        let entry = Entry::default();
+        let entry = AccessEntry::default();
         Self {
             http1: Http1::new(stream, buffer),
             state: RequestState { context, listener, secure, entry, began: None, watched },

@@ -5,7 +5,7 @@ use std::{future::poll_fn, rc::Rc, sync::Arc, task::Poll, time::Duration};
 
 use tokio::io::AsyncWriteExt as _;
 
-use super::client::{After, Client};
+use super::client::{After, Http1Client};
 use crate::{
     clock::monotonic_now,
     counters::Cause,
@@ -17,7 +17,7 @@ use crate::{
             plan::Plan,
             refusal::{Refusal, cause_of},
         },
-        entry::Entry,
+        entry::AccessEntry,
         exchange::exchange,
     },
     response::answer::Answer,
@@ -43,12 +43,12 @@ enum Reading {
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(context: Rc<Context>, connection: ClientConnection) {
-    let mut client = Client::new(Rc::clone(&context), connection);
+    let mut client = Http1Client::new(Rc::clone(&context), connection);
     client.run().await;
     context.buffers.give(std::mem::take(&mut client.http1.buffer));
 }
 
-impl Client {
+impl Http1Client {
     async fn run(&mut self) {
         loop {
             let length = match self.read_head().await {
@@ -180,7 +180,7 @@ impl Client {
         let snapshot = self.state.context.snapshot();
         let listener = snapshot.listener(self.state.listener.id).unwrap_or(&self.state.listener);
         self.state.began = Some(monotonic_now());
-        self.state.entry = Entry::begin(&self.state.context, listener, &self.connected);
+        self.state.entry = AccessEntry::begin(&self.state.context, listener, &self.connected);
     }
 
     /// Empty lines before a request line are ignored (RFC 9112, section 2.2).

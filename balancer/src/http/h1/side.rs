@@ -5,7 +5,7 @@ use std::{
     task::{Context as TaskContext, Poll},
 };
 
-use super::client::{After, Client};
+use super::client::{After, Http1Client};
 use crate::{
     counters::Cause,
     http::{
@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-impl ClientSide for Client {
+impl ClientSide for Http1Client {
     type After = After;
     const OVER: After = After::Gone;
     type Body = Http1<ClientStream>;

@@ -10,25 +10,25 @@ use std::{
 use bytes::Bytes;
 use h2::{Reason, server::SendResponse};
 
-use super::{body::Http2, head, key::Key, session::LINGER};
+use super::{body::Http2, head, session::LINGER, websocket_key::WebSocketKey};
 use crate::{http::exchange::RequestState, response::answer::Answer, wire::meter::Meter};
 
 /// How much of a body that nobody wants is taken.
 const LINGER_BYTES: usize = 1 << 20;
 
 /// One request.
-pub(super) struct Client {
+pub(super) struct Http2Client {
     pub(super) http2: Http2,
     pub(super) state: RequestState,
     pub(super) respond: SendResponse<Bytes>,
     /// The key of the handshake, of a request for a WebSocket.
-    pub(super) key: Option<Key>,
+    pub(super) key: Option<WebSocketKey>,
     /// Whether it was asked for its body.
     pub(super) invited: bool,
     pub(super) meter: Rc<Meter>,
 }
 
-impl Client {
+impl Http2Client {
     /// What there is of a response goes out, and then the client is told that this is not the whole of it: a reset would
     /// destroy what still waits to be written, the head along with it.
     pub(super) async fn break_off(&mut self) {

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    session::{LINGER, Session},
+    session::{LINGER, SharedState},
     stream,
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
     panics,
     wire::{
         deadline::Interrupt,
-        meter::{Fault, Meter, Metered},
+        meter::{FrameFault, Meter, Metered},
         screen::{Paths, Screened},
     },
 };
@@ -55,7 +55,7 @@ pub(crate) async fn serve(context: Rc<Context>, connection: ClientConnection) {
     let paths = Rc::new(Paths::default());
     let stream = Screened::of_client(stream, Rc::clone(&paths));
     let watch = Rc::clone(watched.watch());
-    let session = Rc::new(Session {
+    let session = Rc::new(SharedState {
         context,
         connected,
         secure,
@@ -96,12 +96,12 @@ fn settings() -> server::Builder {
 #[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
 enum Event {
     Request(http::Request<h2::RecvStream>, server::SendResponse<Bytes>),
-    Fault(Fault),
+    Fault(FrameFault),
     Failed(h2::Error),
     Over,
 }
 
-async fn run<S>(session: &Rc<Session>, mut connection: server::Connection<S, Bytes>, meter: &Meter)
+async fn run<S>(session: &Rc<SharedState>, mut connection: server::Connection<S, Bytes>, meter: &Meter)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -144,8 +144,8 @@ where
                 session.ending.set(true);
                 session.watch.arm(session.context.clock.millis(), LINGER);
                 connection.abrupt_shutdown(match fault {
-                    Fault::NoSettings => Reason::PROTOCOL_ERROR,
-                    Fault::Flood => {
+                    FrameFault::NoSettings => Reason::PROTOCOL_ERROR,
+                    FrameFault::Flood => {
                         session.figures(|shard| shard.http2_floods.inc());
                         Reason::ENHANCE_YOUR_CALM
                     }

@@ -5,7 +5,7 @@ use h2::{RecvStream, ext::Protocol};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use smallvec::SmallVec;
 
-use super::key::Key;
+use super::websocket_key::WebSocketKey;
 use crate::{
     clock::CoarseClock,
     model::{EditOp, HeaderEdits, HeaderField},
@@ -28,7 +28,7 @@ pub(super) struct Head {
     bodiless: bool,
     /// The path, where the engine does not tell it as it came.
     path: Option<Box<[u8]>>,
-    protocol: Option<Result<Key, HeadError>>,
+    protocol: Option<Result<WebSocketKey, HeadError>>,
 }
 
 impl Head {
@@ -38,7 +38,7 @@ impl Head {
         let cookies = crumbs().nth(1).map(|_| crumbs().collect::<Vec<_>>().join(&b"; "[..]));
         let bodiless = body.is_end_stream();
         let protocol = parts.extensions.get::<Protocol>().map(|protocol| {
-            let key = (protocol.as_str() == "websocket").then(Key::random).flatten();
+            let key = (protocol.as_str() == "websocket").then(WebSocketKey::random).flatten();
             key.ok_or(HeadError::TransferCoding)
         });
         (Self { parts, cookies, bodiless, path, protocol }, body)
@@ -54,7 +54,7 @@ impl Head {
     }
 
     /// The key of the handshake, when the request is for a WebSocket (RFC 8441).
-    pub(super) fn key(&self) -> Option<Key> {
+    pub(super) fn key(&self) -> Option<WebSocketKey> {
         self.protocol.as_ref()?.as_ref().ok().cloned()
     }
 

@@ -1,11 +1,11 @@
-//! Getting a place on a connection that requests share: one that is there, one that is opened for all who wait for
+//! Getting a lease of a connection that requests share: one that is there, one that is opened for all who wait for
 //! one, or what becomes free where no more may be opened. Must not know: what is asked.
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 
 use tokio::task::spawn_local;
 
-use super::client::Client;
+use super::client::Http2Client;
 use crate::{
     counters::{Cause, Fault},
     http::{
@@ -14,7 +14,7 @@ use crate::{
     },
     upstream::{
         Destination,
-        multiplex::{self, Lease, Opener, Patience, Place},
+        multiplex::{self, Availability, Lease, Opener, Patience},
     },
     wire::{
         body::Source as _,
@@ -28,7 +28,7 @@ const MOST_WASTED: u32 = 2;
 /// How much longer a connection is waited for than opening it may take: who opens it keeps the time, and tells what took it.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// A request in search of a place.
+/// A request in search of a lease.
 pub(super) struct Leasing<'a> {
     pub(super) context: &'a Rc<Context>,
     pub(super) watch: &'a Watch,
@@ -39,11 +39,11 @@ pub(super) struct Leasing<'a> {
 }
 
 impl Leasing<'_> {
-    /// Finds the request of `client` a place.
+    /// Finds the request of `client` a lease.
     ///
     /// # Errors
     /// There is none to be had; in the time that connecting may take none became free; the client is gone.
-    pub(super) async fn lease(&self, client: &mut Client) -> Result<Lease, Failure> {
+    pub(super) async fn lease(&self, client: &mut Http2Client) -> Result<Lease, Failure> {
         if let Some(lease) = self.at_once() {
             return Ok(lease);
         }
@@ -77,7 +77,7 @@ impl Leasing<'_> {
         Some(lease)
     }
 
-    /// Waits for a place. `full`: whether that is for room.
+    /// Waits for a lease. `full`: whether that is for room.
     async fn wait(&self, full: &Cell<bool>) -> Result<Lease, Fault> {
         let begun = self.context.clock.millis();
         let since = if self.fresh { self.context.multiplexed.borrow().opened_so_far() } else { 0 };
@@ -85,21 +85,22 @@ impl Leasing<'_> {
         let mut wasted = 0;
         loop {
             let begin = |opener| self.open(opener);
-            let place = self.context.multiplexed.borrow_mut().place(self.destination, since, begin);
-            full.set(matches!(place, Place::Full(_)));
-            match place {
-                Place::Here(mut lease) => {
+            let availability =
+                self.context.multiplexed.borrow_mut().lease_since(self.destination, since, begin);
+            full.set(matches!(availability, Availability::Full(_)));
+            match availability {
+                Availability::Now(mut lease) => {
                     lease.reused = !opened;
                     if lease.reused {
                         self.context.counters.target_reuses.inc();
                     }
                     return Ok(lease);
                 }
-                Place::Opening(opening) => {
+                Availability::Opening(opening) => {
                     opening.wait().await?;
                     opened = true;
                 }
-                Place::Full(room) => {
+                Availability::Full(room) => {
                     if !std::mem::replace(&mut hurried, true) {
                         // Room is waited for as long as a connection; all in all no longer than for one.
                         let now = self.context.clock.millis();

@@ -25,7 +25,7 @@ pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 /// What the requests of a connection share.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct SharedState {
     pub(super) context: Rc<Context>,
     pub(super) connected: Rc<Connected>,
     pub(super) secure: bool,
@@ -41,7 +41,7 @@ pub(super) struct Session {
     pub(super) ending: Cell<bool>,
 }
 
-impl Session {
+impl SharedState {
     /// Counts what has gone over the wire.
     pub(super) fn count(&self, meter: &Meter) {
         let watch = &self.watch;
@@ -114,30 +114,30 @@ impl Session {
 
 /// A request under way, counted for as long as this lives.
 #[derive(Debug)]
-pub(super) struct Open(Raised<Stream>);
+pub(super) struct Open(Raised<ActiveRequest>);
 
 /// Leads to the gauge of requests over HTTP/2.
 #[derive(Debug)]
-struct Stream(Rc<Session>);
+struct ActiveRequest(Rc<SharedState>);
 
-impl Holder for Stream {
+impl Holder for ActiveRequest {
     fn gauge(&self) -> &Gauge {
         &self.0.runtime.shard(self.0.context.worker).http2_streams_active
     }
 }
 
 impl Open {
-    pub(super) fn begin(session: &Rc<Session>) -> Self {
+    pub(super) fn begin(session: &Rc<SharedState>) -> Self {
         session.open.set(session.open.get() + 1);
         session.runtime.shard(session.context.worker).http2_streams_opened.inc();
         session.arm();
-        Self(Raised::new(Stream(Rc::clone(session))))
+        Self(Raised::new(ActiveRequest(Rc::clone(session))))
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let Stream(session) = &*self.0;
+        let ActiveRequest(session) = &*self.0;
         session.open.set(session.open.get().saturating_sub(1));
         session.arm();
     }

@@ -5,7 +5,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use h2::Reason;
 
-use super::{body::Http2, client::Client, head, target::Http2Target};
+use super::{body::Http2, client::Http2Client, head, target::Http2Target};
 use crate::{
     counters::Cause,
     http::{
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-impl ClientSide for Client {
+impl ClientSide for Http2Client {
     type After = ();
     const OVER: () = ();
     type Body = Http2;

@@ -8,15 +8,15 @@ use h2::{Reason, RecvStream, server::SendResponse};
 
 use super::{
     body::Http2,
-    client::Client,
+    client::Http2Client,
     head::Head,
-    session::{Open, Session},
+    session::{Open, SharedState},
 };
 use crate::{
     clock::monotonic_now,
     http::{
         decide::{forward::Route, plan::Plan, refusal::Refusal},
-        entry::Entry,
+        entry::AccessEntry,
         exchange::{RequestState, exchange},
     },
     wire::head::Framing,
@@ -27,7 +27,7 @@ const USUAL_HEAD: usize = 1024;
 
 /// Serves one request to its end.
 pub(super) async fn serve(
-    session: Rc<Session>,
+    session: Rc<SharedState>,
     request: http::Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
 ) {
@@ -40,7 +40,7 @@ pub(super) async fn serve(
     if !session.connected.suits(&listener) {
         return respond.send_reset(Reason::REFUSED_STREAM);
     }
-    let mut entry = Entry::begin(&context, &listener, &session.connected);
+    let mut entry = AccessEntry::begin(&context, &listener, &session.connected);
     let path = session.paths.take(respond.stream_id().into());
     let (head, body) = Head::new(request, path);
     if entry.is_open() {
@@ -73,7 +73,7 @@ pub(super) async fn serve(
     let mut http2 = Http2::default();
     http2.expect(body, framing == Framing::Empty);
     http2.filter(&listener.trailers);
-    let mut client = Client {
+    let mut client = Http2Client {
         http2,
         state: RequestState { context, listener, secure: session.secure, entry, began: Some(began), watched },
         respond,

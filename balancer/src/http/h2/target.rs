@@ -1,4 +1,4 @@
-//! A target of HTTP/2: on a place of a connection that requests share. Must not know: how places are found.
+//! A target of HTTP/2: on a lease of a connection that requests share. Must not know: how leases are found.
 
 use std::{
     pin::Pin,
@@ -8,7 +8,7 @@ use std::{
 
 use h2::{Reason, RecvStream, client::ResponseFuture};
 
-use super::{body::Http2, client::Client, fault, head, lease::Leasing};
+use super::{body::Http2, client::Http2Client, fault, head, lease::Leasing};
 use crate::{
     counters::Cause,
     http::{
@@ -27,7 +27,7 @@ use crate::{
 
 /// What has come of a response.
 #[derive(Debug)]
-enum Heard {
+enum ReceivedHead {
     Interim(http::Response<()>),
     Final(http::Response<RecvStream>),
 }
@@ -38,7 +38,7 @@ pub(super) struct Http2Target {
     lease: Lease,
     response: Option<ResponseFuture>,
     http2: Http2,
-    heard: Option<Heard>,
+    heard: Option<ReceivedHead>,
     /// Whether the request can be sent once more where nothing came back.
     repeatable: bool,
 }
@@ -66,11 +66,11 @@ impl Http2Target {
     }
 }
 
-impl TargetSide<Client> for Http2Target {
+impl TargetSide<Http2Client> for Http2Target {
     type Body = Http2;
 
     async fn reach(
-        client: &mut Client,
+        client: &mut Http2Client,
         plan: &Plan,
         destination: &Destination,
         fresh: bool,
@@ -91,7 +91,7 @@ impl TargetSide<Client> for Http2Target {
         Ok(Self { lease, response: None, http2: Http2::default(), heard: None, repeatable })
     }
 
-    fn send(&mut self, _: &Client, plan: &mut Plan, destination: &Destination) -> Result<(), Failure> {
+    fn send(&mut self, _: &Http2Client, plan: &mut Plan, destination: &Destination) -> Result<(), Failure> {
         let request = head::request_of(&plan.head, destination.tls.is_some()).ok_or(Cause::RequestInvalid)?;
         let bodiless = plan.request.framing == Framing::Empty;
         let Ok((response, outgoing)) = self.lease.sender.send_request(request, bodiless) else {
@@ -110,11 +110,11 @@ impl TargetSide<Client> for Http2Target {
     fn poll_heard(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
         let Some(response) = &mut self.response else { return Poll::Pending };
         if let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
-            self.heard = Some(Heard::Interim(interim));
+            self.heard = Some(ReceivedHead::Interim(interim));
             return Poll::Ready(Ok(()));
         }
         match ready!(Pin::new(response).poll(cx)) {
-            Ok(response) => self.heard = Some(Heard::Final(response)),
+            Ok(response) => self.heard = Some(ReceivedHead::Final(response)),
             Err(error) => return Poll::Ready(Err(self.failed(&error))),
         }
         Poll::Ready(Ok(()))
@@ -127,8 +127,8 @@ impl TargetSide<Client> for Http2Target {
     ) -> Result<Option<R>, Failure> {
         let (head, body) = match self.heard.take() {
             None => return Ok(None),
-            Some(Heard::Interim(interim)) => (interim, None),
-            Some(Heard::Final(response)) => {
+            Some(ReceivedHead::Interim(interim)) => (interim, None),
+            Some(ReceivedHead::Final(response)) => {
                 let (parts, body) = response.into_parts();
                 (http::Response::from_parts(parts, ()), Some(body))
             }
@@ -151,7 +151,7 @@ impl TargetSide<Client> for Http2Target {
         fault::of_body(&error).into()
     }
 
-    fn finish(self, client: &mut Client, _: &mut Plan, _: &Destination, _: bool) {
+    fn finish(self, client: &mut Http2Client, _: &mut Plan, _: &Destination, _: bool) {
         self.lease.touch(client.state.context.clock.millis());
     }
 }

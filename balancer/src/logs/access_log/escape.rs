@@ -7,8 +7,8 @@ pub fn escape(text: &[u8], out: &mut Vec<u8>) {
     let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
     let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
     let mut rest = text;
-    while let Some(place) = rest.iter().position(|byte| !is_plain(*byte)) {
-        let (plain, odd) = rest.split_at_checked(place).unwrap_or((rest, &[]));
+    while let Some(index) = rest.iter().position(|byte| !is_plain(*byte)) {
+        let (plain, odd) = rest.split_at_checked(index).unwrap_or((rest, &[]));
         out.extend_from_slice(plain);
         let Some((byte, after)) = odd.split_first() else { return };
         out.extend_from_slice(&[b'\\', b'x', digit(byte >> 4), digit(byte & 15)]);

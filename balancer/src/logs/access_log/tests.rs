@@ -7,7 +7,7 @@ use crate::{logs::sink::Output, model::LogDestination};
 
 fn log(format: LineFormat) -> AccessLog {
     let output = Output::open(&LogDestination::Stdout, None).unwrap();
-    let sink = Sink::start(output, 0, Arc::default()).unwrap();
+    let sink = LogSink::start(output, 0, Arc::default()).unwrap();
     AccessLog { sink, format, load_balancer: "app/main/default".into() }
 }
 

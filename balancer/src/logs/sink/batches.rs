@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{CHUNK, Sink, queue::Chunk};
+use super::{CHUNK, LogSink, queue::Chunk};
 
 #[derive(Debug)]
 struct Batch {
-    sink: Arc<Sink>,
+    sink: Arc<LogSink>,
     chunk: Chunk,
 }
 
@@ -27,13 +27,13 @@ impl Batches {
     /// Adds the line that `write` appends, with its line end. Gives back how many lines were dropped for want of
     /// room. Takes no lock and makes no system call.
     #[must_use]
-    pub fn add(&mut self, sink: &Arc<Sink>, write: impl FnOnce(&mut Vec<u8>)) -> u64 {
-        let place = self.open.iter().position(|batch| Arc::ptr_eq(&batch.sink, sink));
-        let place = place.unwrap_or_else(|| {
+    pub fn add(&mut self, sink: &Arc<LogSink>, write: impl FnOnce(&mut Vec<u8>)) -> u64 {
+        let index = self.open.iter().position(|batch| Arc::ptr_eq(&batch.sink, sink));
+        let index = index.unwrap_or_else(|| {
             self.open.push(Batch { sink: Arc::clone(sink), chunk: Chunk::default() });
             self.open.len() - 1
         });
-        let Some(Batch { sink, chunk }) = self.open.get_mut(place) else { return 0 };
+        let Some(Batch { sink, chunk }) = self.open.get_mut(index) else { return 0 };
         if chunk.bytes.capacity() == 0 {
             // A line more than what is handed over.
             chunk.bytes.reserve(CHUNK + CHUNK / 8);

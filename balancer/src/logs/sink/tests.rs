@@ -11,12 +11,12 @@ use crate::model::LogDestination;
 
 const LONG: Duration = Duration::from_secs(20);
 
-struct Place {
+struct Fixture {
     folder: tempfile::TempDir,
     written: Arc<WrittenLines>,
 }
 
-impl Place {
+impl Fixture {
     fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), written: Arc::default() }
     }
@@ -25,9 +25,9 @@ impl Place {
         self.folder.path().join("log")
     }
 
-    fn sink(&self, path: &Path) -> Arc<Sink> {
+    fn sink(&self, path: &Path) -> Arc<LogSink> {
         let output = Output::open(&LogDestination::File(path.to_owned()), None).unwrap();
-        Sink::start(output, 2, Arc::clone(&self.written)).unwrap()
+        LogSink::start(output, 2, Arc::clone(&self.written)).unwrap()
     }
 }
 
@@ -37,44 +37,44 @@ fn line(number: u32) -> impl FnOnce(&mut Vec<u8>) {
 
 #[test]
 fn lines_of_all_lanes_are_written_in_the_order_of_each() {
-    let place = Place::new();
-    let sink = place.sink(&place.path());
+    let fixture = Fixture::new();
+    let sink = fixture.sink(&fixture.path());
     let (mut first, mut second) = (Batches::new(0), Batches::new(1));
     for number in 0..20_000 {
         assert_eq!(first.add(&sink, line(2 * number)) + second.add(&sink, line(2 * number + 1)), 0);
     }
     assert_eq!(first.flush() + second.flush(), 0);
     flush(&[sink], LONG);
-    let text = fs::read_to_string(place.path()).unwrap();
+    let text = fs::read_to_string(fixture.path()).unwrap();
     let numbers: Vec<u32> = text.lines().map(|line| line.parse().unwrap()).collect();
     for parity in [0, 1] {
         let of_lane: Vec<_> = numbers.iter().copied().filter(|number| number % 2 == parity).collect();
         assert_eq!(of_lane, (0..20_000).map(|number| 2 * number + parity).collect::<Vec<_>>());
     }
-    assert_eq!((place.written.lines(), place.written.lost()), (40_000, 0));
+    assert_eq!((fixture.written.lines(), fixture.written.lost()), (40_000, 0));
 }
 
 #[test]
 fn what_is_queued_is_written_after_the_sink_is_gone() {
-    let place = Place::new();
-    let sink = place.sink(&place.path());
+    let fixture = Fixture::new();
+    let sink = fixture.sink(&fixture.path());
     let mut batches = Batches::new(0);
     assert_eq!(batches.add(&sink, line(7)), 0);
     drop(sink);
     drop(batches);
     let deadline = monotonic_now() + LONG;
-    while place.written.lines() == 0 {
+    while fixture.written.lines() == 0 {
         assert!(monotonic_now() < deadline);
         std::thread::yield_now();
     }
-    assert_eq!(fs::read_to_string(place.path()).unwrap(), "7\n");
+    assert_eq!(fs::read_to_string(fixture.path()).unwrap(), "7\n");
 }
 
 #[test]
 fn a_file_that_was_renamed_is_left_for_one_of_its_name_at_the_order() {
-    let place = Place::new();
-    let (path, old) = (place.path(), place.folder.path().join("log.1"));
-    let sink = place.sink(&path);
+    let fixture = Fixture::new();
+    let (path, old) = (fixture.path(), fixture.folder.path().join("log.1"));
+    let sink = fixture.sink(&path);
     let mut batches = Batches::new(0);
     let mut write = |number| {
         assert_eq!(batches.add(&sink, line(number)) + batches.flush(), 0);
@@ -93,11 +93,11 @@ fn a_file_that_was_renamed_is_left_for_one_of_its_name_at_the_order() {
 
 #[test]
 fn a_file_that_cannot_be_opened_anew_stays_in_use() {
-    let place = Place::new();
-    let folder = place.folder.path().join("folder");
+    let fixture = Fixture::new();
+    let folder = fixture.folder.path().join("folder");
     fs::create_dir(&folder).unwrap();
-    let sink = place.sink(&folder.join("log"));
-    let elsewhere = place.folder.path().join("elsewhere");
+    let sink = fixture.sink(&folder.join("log"));
+    let elsewhere = fixture.folder.path().join("elsewhere");
     fs::rename(&folder, &elsewhere).unwrap();
     sink.reopen();
     let mut batches = Batches::new(0);
@@ -107,8 +107,8 @@ fn a_file_that_cannot_be_opened_anew_stays_in_use() {
 }
 
 /// A named pipe and a reader of it that reads when asked.
-fn pipe(place: &Place) -> (PathBuf, fs::File) {
-    let path = place.folder.path().join("pipe");
+fn pipe(fixture: &Fixture) -> (PathBuf, fs::File) {
+    let path = fixture.folder.path().join("pipe");
     rustix::fs::mknodat(
         rustix::fs::CWD,
         &path,
@@ -124,9 +124,9 @@ fn pipe(place: &Place) -> (PathBuf, fs::File) {
 
 #[test]
 fn a_pipe_that_nobody_reads_costs_lines_and_the_rest_arrives() {
-    let place = Place::new();
-    let (path, mut reader) = pipe(&place);
-    let sink = place.sink(&path);
+    let fixture = Fixture::new();
+    let (path, mut reader) = pipe(&fixture);
+    let sink = fixture.sink(&path);
     let mut batches = Batches::new(0);
     let (mut dropped, mut added) = (0, 0);
     while dropped == 0 {
@@ -138,7 +138,7 @@ fn a_pipe_that_nobody_reads_costs_lines_and_the_rest_arrives() {
     dropped += batches.flush();
     let mut bytes = Vec::new();
     let deadline = monotonic_now() + LONG;
-    while place.written.lines() < added - dropped {
+    while fixture.written.lines() < added - dropped {
         assert!(monotonic_now() < deadline);
         match reader.read_to_end(&mut bytes) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::yield_now(),
@@ -152,21 +152,21 @@ fn a_pipe_that_nobody_reads_costs_lines_and_the_rest_arrives() {
 
 #[test]
 fn lines_for_a_reader_that_went_are_counted_as_lost() {
-    let place = Place::new();
-    let (path, reader) = pipe(&place);
-    let sink = place.sink(&path);
+    let fixture = Fixture::new();
+    let (path, reader) = pipe(&fixture);
+    let sink = fixture.sink(&path);
     drop(reader);
     let mut batches = Batches::new(0);
     assert_eq!(batches.add(&sink, line(1)) + batches.add(&sink, line(2)) + batches.flush(), 0);
     flush(&[sink], LONG);
-    assert_eq!((place.written.lines(), place.written.lost()), (0, 2));
+    assert_eq!((fixture.written.lines(), fixture.written.lost()), (0, 2));
 }
 
 #[test]
 fn a_pipe_without_a_reader_is_refused_and_not_waited_for() {
-    let place = Place::new();
-    let (path, reader) = pipe(&place);
+    let fixture = Fixture::new();
+    let (path, reader) = pipe(&fixture);
     drop(reader);
     assert!(Output::open(&LogDestination::File(path), None).is_err());
-    assert!(Output::open(&LogDestination::File(place.folder.path().to_owned()), None).is_err(), "a folder");
+    assert!(Output::open(&LogDestination::File(fixture.folder.path().to_owned()), None).is_err(), "a folder");
 }

@@ -82,10 +82,10 @@ impl Writer {
     /// Whether there was anything.
     fn write_queued(&mut self) -> bool {
         let mut any = false;
-        for place in 0..self.lanes.len() {
+        for index in 0..self.lanes.len() {
             // What comes meanwhile is left for the next round, so that every lane gets its turn.
             for _ in 0..QUEUE {
-                let Some(Ok(chunk)) = self.lanes.get(place).map(Receiver::try_recv) else { break };
+                let Some(Ok(chunk)) = self.lanes.get(index).map(Receiver::try_recv) else { break };
                 any = true;
                 self.write(&chunk);
             }

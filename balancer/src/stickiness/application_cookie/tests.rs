@@ -11,8 +11,8 @@ pub(super) struct Fleet(Vec<(TargetId, Standing)>);
 
 impl TargetLookup for Fleet {
     fn find(&self, id: TargetId) -> Option<(usize, Standing)> {
-        let place = self.0.iter().position(|(known, _)| *known == id)?;
-        Some((place, self.0[place].1))
+        let index = self.0.iter().position(|(known, _)| *known == id)?;
+        Some((index, self.0[index].1))
     }
 }
 

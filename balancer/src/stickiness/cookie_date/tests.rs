@@ -48,7 +48,7 @@ fn parts_stand_in_any_order() {
             [0, 3, 2, 1],
             [0, 1, 3, 2],
         ] {
-            let text = order.map(|place| parts[place]).join(" ");
+            let text = order.map(|index| parts[index]).join(" ");
             assert_eq!(at(&text), Some(AT), "{text}");
         }
     }

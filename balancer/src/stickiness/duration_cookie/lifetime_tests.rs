@@ -15,7 +15,7 @@ struct Fleet;
 
 impl TargetLookup for Fleet {
     fn find(&self, id: TargetId) -> Option<(usize, Standing)> {
-        [HOME, OTHER].iter().position(|known| *known == id).map(|place| (place, Standing::Routable))
+        [HOME, OTHER].iter().position(|known| *known == id).map(|index| (index, Standing::Routable))
     }
 }
 

@@ -90,8 +90,8 @@ fn load(path: &Path, owner: Option<Owner>) -> Result<Option<Keyring>, KeyFileFau
         return Err(KeyFileFault::Size(usize::try_from(metadata.len()).unwrap_or(usize::MAX)));
     }
     let ring = Keyring::from_bytes(&bytes).map_err(|_| KeyFileFault::Size(bytes.len()))?;
-    if let Some(place) = bytes.chunks_exact(SECRET_LEN).position(is_guessable) {
-        return Err(KeyFileFault::Guessable(place + 1));
+    if let Some(index) = bytes.chunks_exact(SECRET_LEN).position(is_guessable) {
+        return Err(KeyFileFault::Guessable(index + 1));
     }
     // Last: what is no key file may be somebody's.
     if let Some(owner) = owner {
@@ -199,7 +199,7 @@ mod tests {
         }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tls.key");
-        let random: Vec<u8> = (0..64).map(|place: u8| place.wrapping_mul(167) ^ (place >> 1)).collect();
+        let random: Vec<u8> = (0..64).map(|index: u8| index.wrapping_mul(167) ^ (index >> 1)).collect();
         let owner = Some(Owner { uid: 65534, gid: 65534 });
         let zeros = [0; 32];
         for bytes in [&b""[..], &random[..31], &[7; 1704], &zeros[..]] {
@@ -264,10 +264,10 @@ mod tests {
             &backwards,
         ];
         for secret in weak {
-            for (bytes, place) in [(secret.to_vec(), 1), ([&good, secret].concat(), 2)] {
+            for (bytes, index) in [(secret.to_vec(), 1), ([&good, secret].concat(), 2)] {
                 fs::write(&path, &bytes).unwrap();
                 let error = Keyring::load_or_create(&path, None).unwrap_err().to_string();
-                assert!(error.contains(&format!("keys: secret {place} of it is not random")), "{error}");
+                assert!(error.contains(&format!("keys: secret {index} of it is not random")), "{error}");
                 assert!(Keyring::load(&path).is_err(), "nor by a reload");
                 assert_eq!(fs::read(&path).unwrap(), bytes, "the file is left alone");
             }

@@ -13,7 +13,7 @@ use crate::{
 
 /// Parts that the duration of sessions is counted in: the precision with which one that ended is forgotten.
 pub(super) const PARTS: u32 = 64;
-/// Places for parts: those that count, one that has begun, and some that clocks may be ahead.
+/// Slots for parts: those that count, one that has begun, and some that clocks may be ahead.
 const PLACES: usize = 128;
 
 /// Cookies by the time at which they were set.
@@ -78,7 +78,7 @@ impl Era {
             let (number, count) = split(part.swap(0, AcqRel));
             let last = number.saturating_add(1).saturating_mul(self.width()).saturating_sub(1);
             if count > 0 {
-                // What is too old to have a place there gets the oldest.
+                // What is too old to have a slot there gets the oldest.
                 other.add_many(other.number(UnixSeconds(last).min(now)).max(oldest), count);
             }
         }

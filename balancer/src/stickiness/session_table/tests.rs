@@ -84,10 +84,10 @@ fn readers_wait_for_no_writer_that_died() {
 /// Two entries of one key, as two writers leave them that begin a session at the same moment.
 #[test]
 fn of_two_entries_the_newest_counts_and_the_next_writer_leaves_one() {
-    for places in [[1, 5], [5, 1]] {
+    for indices in [[1, 5], [5, 1]] {
         let table = SessionTable::new(words(1));
-        for (place, (target, later)) in places.into_iter().zip([(7, 0), (8, 3)]) {
-            let entry = table.bucket(key(1)).nth(place).unwrap();
+        for (index, (target, later)) in indices.into_iter().zip([(7, 0), (8, 3)]) {
+            let entry = table.bucket(key(1)).nth(index).unwrap();
             assert!(entry.write(0, key(1), target, NOW.plus(later), Class::New));
         }
         assert_eq!(table.found(key(1), NOW), Some((TargetId(8), NOW.plus(3))));
@@ -119,8 +119,8 @@ fn a_torn_entry_reads_as_absent_or_as_one_of_its_writes() {
     for mixture in 0..81_usize {
         let table = SessionTable::new(words(1));
         let mut rest = mixture;
-        for (place, word) in table.words.iter().take(ENTRY_WORDS).enumerate() {
-            word.store(written[rest % 3][place], Relaxed);
+        for (index, word) in table.words.iter().take(ENTRY_WORDS).enumerate() {
+            word.store(written[rest % 3][index], Relaxed);
             rest /= 3;
         }
         for (key, _, _) in sessions {

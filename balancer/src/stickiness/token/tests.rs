@@ -191,10 +191,10 @@ fn maps_of_every_size_open_again() {
     assert!(full.len() > MAP_TEXT_MAX - 40);
 }
 
-/// A map in which the session at `place` is older than its entry.
-fn dated_map_of(count: usize, place: usize) -> Vec<MapEntry> {
+/// A map in which the session at `index` is older than its entry.
+fn dated_map_of(count: usize, index: usize) -> Vec<MapEntry> {
     let mut entries = map_of(count);
-    entries[place].session.started = STARTED;
+    entries[index].session.started = STARTED;
     entries
 }
 
@@ -257,14 +257,14 @@ fn ten_thousand_mutations_of_a_valid_value_are_all_refused() {
                 if text.is_empty() {
                     break;
                 }
-                let place = random(text.len());
+                let index = random(text.len());
                 match random(8) {
-                    0 => _ = text.remove(place),
-                    1 => text.insert(place, alphabet[random(64)]),
-                    2 => text.truncate(place + 1),
-                    3 => text[place] ^= 1 << random(8),
-                    4 => text.swap(place, 0),
-                    _ => text[place] = alphabet[random(64)],
+                    0 => _ = text.remove(index),
+                    1 => text.insert(index, alphabet[random(64)]),
+                    2 => text.truncate(index + 1),
+                    3 => text[index] ^= 1 << random(8),
+                    4 => text.swap(index, 0),
+                    _ => text[index] = alphabet[random(64)],
                 }
             }
             if text == valid {

@@ -53,9 +53,9 @@ impl Book {
     fn routable(&mut self) -> Vec<u16> {
         let view = self.view("app");
         let by_flag: Vec<u32> =
-            (0..).zip(&view.targets).filter(|(_, target)| target.routable).map(|(place, _)| place).collect();
+            (0..).zip(&view.targets).filter(|(_, target)| target.routable).map(|(index, _)| index).collect();
         assert_eq!(by_flag, view.routable);
-        view.routable.iter().map(|place| view.targets[*place as usize].endpoint.port()).collect()
+        view.routable.iter().map(|index| view.targets[*index as usize].endpoint.port()).collect()
     }
 
     fn pass_after(&mut self, seconds: u64) -> Vec<u64> {
@@ -310,12 +310,12 @@ fn views_find_targets_under_every_accepted_id() {
     let names = TestNames(vec![7, 1]);
     book.registry.rename(&names);
     let view = book.view("app");
-    for (place, port) in [(0, 1), (1, 2)] {
+    for (index, port) in [(0, 1), (1, 2)] {
         for key in [1, 7] {
             let found = view.find(TestNames::under(key, "app", &local(port))).unwrap();
-            assert_eq!((found.0, &found.1.endpoint), (place, &local(port)));
+            assert_eq!((found.0, &found.1.endpoint), (index, &local(port)));
         }
-        assert_eq!(view.targets[place].id, TestNames::under(7, "app", &local(port)));
+        assert_eq!(view.targets[index].id, TestNames::under(7, "app", &local(port)));
     }
     assert!(view.find(TestNames::under(1, "other", &local(1))).is_none());
     assert!(view.find(TestNames::under(2, "app", &local(1))).is_none());

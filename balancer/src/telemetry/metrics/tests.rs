@@ -312,8 +312,8 @@ fn every_metric_of_cloudwatch_is_here_or_has_a_reason_not_to_be() {
             _ => vec![name.clone()],
         })
         .collect();
-    for (name, place) in cloudwatch::METRICS {
-        let cloudwatch::Export::Expression(expression) = place else { continue };
+    for (name, export) in cloudwatch::METRICS {
+        let cloudwatch::Export::Expression(expression) = export else { continue };
         let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
         let used: Vec<&str> = words.filter(|word| word.starts_with("balancer_")).collect();
         assert!(!used.is_empty(), "{name}");
@@ -326,8 +326,8 @@ fn every_metric_of_cloudwatch_is_here_or_has_a_reason_not_to_be() {
 /// The tables of `docs/metrics.md`.
 fn manual() -> String {
     let mut text = String::from("| CloudWatch | here |\n| --- | --- |\n");
-    for (name, place) in cloudwatch::METRICS {
-        text += &match place {
+    for (name, export) in cloudwatch::METRICS {
+        text += &match export {
             cloudwatch::Export::Expression(expression) => format!("| `{name}` | `{expression}` |\n"),
             cloudwatch::Export::Nowhere(reason) => format!("| `{name}` | none: {reason} |\n"),
         };

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::counters::{Family, Value};
+use crate::counters::{Family, FigureValue};
 
 /// Media type of OpenMetrics.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -63,7 +63,7 @@ impl Text {
             Format::OpenMetrics => self.head(name, help, "info"),
             Format::Plain => self.head(&sample_name, help, "gauge"),
         }
-        sample(&mut self.out, &sample_name, labels.iter().copied(), Value::Number(1));
+        sample(&mut self.out, &sample_name, labels.iter().copied(), FigureValue::Number(1));
     }
 
     fn head(&mut self, name: &str, help: &str, kind: &str) {
@@ -100,7 +100,7 @@ fn sample<'a>(
     out: &mut String,
     name: &str,
     labels: impl Iterator<Item = (&'static str, &'a str)>,
-    value: Value<'_>,
+    value: FigureValue<'_>,
 ) {
     let mut inside = String::new();
     for (key, value) in labels {
@@ -111,10 +111,10 @@ fn sample<'a>(
     let within = |inside: &str| if inside.is_empty() { String::new() } else { format!("{{{inside}}}") };
     let labels = within(&inside);
     match value {
-        Value::Number(number) => line(out, format_args!("{name}{labels} {number}")),
-        Value::Signed(number) => line(out, format_args!("{name}{labels} {number}")),
-        Value::Fraction(number) => line(out, format_args!("{name}{labels} {number:?}")),
-        Value::Histogram(histogram) => {
+        FigureValue::Number(number) => line(out, format_args!("{name}{labels} {number}")),
+        FigureValue::Signed(number) => line(out, format_args!("{name}{labels} {number}")),
+        FigureValue::Fraction(number) => line(out, format_args!("{name}{labels} {number:?}")),
+        FigureValue::Histogram(histogram) => {
             let count: u64 = histogram.counts.iter().sum();
             line(out, format_args!("{name}_sum{labels} {:?}", histogram.sum_seconds));
             line(out, format_args!("{name}_count{labels} {count}"));
@@ -136,13 +136,13 @@ mod tests {
         let mut text = Text::new(format);
         let families = [
             Family::new("a_total", "Some.", |told: &u64, sample| {
-                sample(Some(("b", "c\"\\\n")), Value::Number(*told));
-                sample(Some(("b", "d")), Value::Signed(-1));
+                sample(Some(("b", "c\"\\\n")), FigureValue::Number(*told));
+                sample(Some(("b", "d")), FigureValue::Signed(-1));
             }),
             Family::new("d_seconds", "Time.", |told: &u64, sample| {
-                sample(None, Value::Fraction(*told as f64))
+                sample(None, FigureValue::Fraction(*told as f64))
             }),
-            Family::new("f_count", "Hosts.", |told: &u64, sample| sample(None, Value::Number(*told))),
+            Family::new("f_count", "Hosts.", |told: &u64, sample| sample(None, FigureValue::Number(*told))),
             Family::new("g_bytes_total", "None.", |_, _| {}),
         ];
         text.info("e", "Version.", &[("v", "1")]);

@@ -101,7 +101,7 @@ impl Drop for Opener {
 
 /// An opened connection that no request has yet.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenedConnection {
     pub(super) shared: Rc<Shared>,
     /// Whether its TLS handshake took up an earlier session.
     pub resumed: bool,
@@ -134,7 +134,7 @@ fn unspoken(error: Option<&h2::Error>) -> Fault {
 
 /// Begins with HTTP/2 on a connection. It is there when the target has told its settings and answered a PING: it
 /// speaks HTTP/2, and its limit is known before the first request. Runs in tasks of its own from then on.
-async fn begin(stream: Connection, room: &Rc<Room>) -> Result<Opened, Fault> {
+async fn begin(stream: Connection, room: &Rc<Room>) -> Result<OpenedConnection, Fault> {
     stream.probe_when_silent();
     let resumed = stream.is_resumed();
     let (sender, mut connection) = client::Builder::new()
@@ -175,7 +175,7 @@ async fn begin(stream: Connection, room: &Rc<Room>) -> Result<Opened, Fault> {
         })
         .await;
     });
-    Ok(Opened { shared, resumed })
+    Ok(OpenedConnection { shared, resumed })
 }
 
 /// How long opening a connection may take.
@@ -197,7 +197,7 @@ pub async fn open(
     connector: Option<TlsConnector>,
     counting: &Counting,
     opener: &Opener,
-) -> Result<Opened, Fault> {
+) -> Result<OpenedConnection, Fault> {
     panics::provoke(b"open-http2");
     let mut end = Instant::now() + patience.connect;
     let mut connection = timeout_at(end, Connection::open(destination, counting))

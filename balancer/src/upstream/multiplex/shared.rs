@@ -1,4 +1,4 @@
-//! One connection that requests share, and the places on it. Must not know: how it was opened, where it leads.
+//! One connection that requests share, and the leases of it. Must not know: how it was opened, where it leads.
 
 use std::{
     cell::Cell,
@@ -13,15 +13,15 @@ use tokio::sync::Notify;
 /// Most requests at a time on one connection, whatever the target allows.
 const MOST_STREAMS: usize = 128;
 
-/// Where requests wait for a place at a target whose connections are all full. First come is first told.
+/// Where requests wait for a lease at a target whose connections are all full. First come is first told.
 #[derive(Debug, Default)]
 pub struct Room {
-    places: Notify,
+    freed: Notify,
     waiting: Cell<usize>,
 }
 
 impl Room {
-    /// Waits until there may be a place; who was told looks for it at once, or waits again. Dropping the future
+    /// Waits until there may be a lease to be had; who was told looks for it at once, or waits again. Dropping the future
     /// passes the word on to the next.
     pub async fn wait(&self) {
         struct Waiting<'a>(&'a Cell<usize>);
@@ -32,13 +32,13 @@ impl Room {
         }
         self.waiting.set(self.waiting.get() + 1);
         let _waiting = Waiting(&self.waiting);
-        self.places.notified().await;
+        self.freed.notified().await;
     }
 
-    /// Tells as many as there are places that there are some.
-    pub(super) fn tell(&self, places: usize) {
-        for _ in 0..places.min(self.waiting.get()) {
-            self.places.notify_one();
+    /// Tells as many as there is room for that there is some.
+    pub(super) fn tell(&self, streams: usize) {
+        for _ in 0..streams.min(self.waiting.get()) {
+            self.freed.notify_one();
         }
     }
 
@@ -121,7 +121,7 @@ impl Shared {
         }
     }
 
-    /// A place on the connection, if there is one and the target has not said that it ends it.
+    /// A lease, if there is room for a stream and the target has not said that it ends it.
     pub(super) fn lease(self: &Rc<Self>) -> Option<Lease> {
         if self.free() == 0 {
             return None;
@@ -141,7 +141,7 @@ impl Shared {
     }
 }
 
-/// A place on a connection for one request.
+/// A stream's place on a connection, for one request.
 #[derive(Debug)]
 pub struct Lease {
     shared: Rc<Shared>,
@@ -157,7 +157,7 @@ impl Lease {
         self.shared.end();
     }
 
-    /// Nobody else is to have a place on the connection any more; it ends with what is on it.
+    /// Nobody else is to have a lease of the connection any more; it ends with what is on it.
     pub fn close_to_others(&self) {
         self.shared.private.set(true);
     }

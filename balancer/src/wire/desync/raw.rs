@@ -42,10 +42,10 @@ pub(super) fn request_line<'a>(line: &'a [u8], verdict: &mut Verdict) -> Request
     RequestLine { method, target, version }
 }
 
-/// What is before and what is after a place; all is before none.
-fn cut(text: &[u8], place: Option<usize>) -> (&[u8], &[u8]) {
-    let place = place.unwrap_or(text.len());
-    (text.part(..place), text.get(place + 1..).unwrap_or_default())
+/// What is before and what is after an index; all is before none.
+fn cut(text: &[u8], index: Option<usize>) -> (&[u8], &[u8]) {
+    let index = index.unwrap_or(text.len());
+    (text.part(..index), text.get(index + 1..).unwrap_or_default())
 }
 
 /// Names and values of the lines up to the empty one.

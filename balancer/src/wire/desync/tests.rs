@@ -256,8 +256,8 @@ fn requests_of_http2_are_what_their_targets_get() {
 
 #[test]
 fn classes_index_themselves() {
-    for (place, class) in Classification::ALL.into_iter().enumerate() {
-        assert_eq!(class.index(), place);
+    for (index, class) in Classification::ALL.into_iter().enumerate() {
+        assert_eq!(class.index(), index);
     }
 }
 

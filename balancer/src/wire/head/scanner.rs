@@ -27,7 +27,7 @@ impl HeadScanner {
             if self.lines == 0 && rest.first().is_some_and(|byte| !is_token_byte(*byte)) {
                 return Err(HeadError::Malformed);
             }
-            let end = memchr(b'\n', rest.part(searched..)).map(|place| searched + place);
+            let end = memchr(b'\n', rest.part(searched..)).map(|index| searched + index);
             searched = 0;
             let length = end.unwrap_or(rest.len());
             if length > MAX_LINE {

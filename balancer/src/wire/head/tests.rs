@@ -238,9 +238,9 @@ fn responses_have_no_coding_beside_chunked() {
 fn line_ends_of_responses_are_whole() {
     let sound = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: y\r\n\r\n";
     assert!(Response::parse(sound.as_bytes(), false).expect("sound").is_some());
-    for (place, _) in sound.match_indices("\r\n") {
+    for (index, _) in sound.match_indices("\r\n") {
         let mut bare = sound.to_owned();
-        bare.remove(place);
+        bare.remove(index);
         assert!(!matches!(Response::parse(bare.as_bytes(), false), Ok(Some(_))), "{bare:?}");
     }
     assert!(Response::parse(sound.replace("\r\n", "\n").as_bytes(), false).is_err());
@@ -281,10 +281,10 @@ proptest! {
 
     #[test]
     fn a_mutated_request_is_refused_or_means_one_thing(
-        place in 0_usize..90, byte in any::<u8>(),
+        index in 0_usize..90, byte in any::<u8>(),
     ) {
         let mut head = b"POST /path?q=1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 10\r\nX-Other: value\r\n\r\n".to_vec();
-        if let Some(spot) = head.get_mut(place) { *spot = byte; }
+        if let Some(spot) = head.get_mut(index) { *spot = byte; }
         let mut scanner = HeadScanner::default();
         if let Ok(Some(end)) = scanner.find_end(&head)
             && let Ok(request) = Request::parse(&head[..end])

@@ -21,10 +21,10 @@ pub(super) fn integer(rest: &mut &[u8], prefix: u32) -> Result<usize, Unreadable
     if number < most {
         return Ok(number);
     }
-    for place in 0..MOST_BYTES {
+    for index in 0..MOST_BYTES {
         let (byte, more) = rest.split_first().ok_or(Unreadable)?;
         *rest = more;
-        number += usize::from(byte & 0x7f) << (7 * place);
+        number += usize::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
             return Ok(number);
         }

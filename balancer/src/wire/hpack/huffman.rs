@@ -26,29 +26,29 @@ const LENGTHS: [u8; SYMBOLS] = [
 struct Code {
     symbols: [u16; SYMBOLS],
     first: [u32; LONGEST + 2],
-    place: [u32; LONGEST + 2],
+    index: [u32; LONGEST + 2],
 }
 
 static CODE: Code = code();
 
 #[allow(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "worked out while compiling")]
 const fn code() -> Code {
-    let mut code = Code { symbols: [0; SYMBOLS], first: [0; LONGEST + 2], place: [0; LONGEST + 2] };
-    let (mut length, mut word, mut place) = (1, 0, 0);
+    let mut code = Code { symbols: [0; SYMBOLS], first: [0; LONGEST + 2], index: [0; LONGEST + 2] };
+    let (mut length, mut word, mut index) = (1, 0, 0);
     while length <= LONGEST {
         word <<= 1;
-        (code.first[length], code.place[length]) = (word, place);
+        (code.first[length], code.index[length]) = (word, index);
         let mut symbol = 0;
         while symbol < SYMBOLS {
             if LENGTHS[symbol] as usize == length {
-                code.symbols[place as usize] = symbol as u16;
-                (word, place) = (word + 1, place + 1);
+                code.symbols[index as usize] = symbol as u16;
+                (word, index) = (word + 1, index + 1);
             }
             symbol += 1;
         }
         length += 1;
     }
-    (code.first[LONGEST + 1], code.place[LONGEST + 1]) = (word << 1, place);
+    (code.first[LONGEST + 1], code.index[LONGEST + 1]) = (word << 1, index);
     code
 }
 
@@ -59,7 +59,7 @@ static ENDS: [u32; LONGEST + 1] = ends();
 const fn ends() -> [u32; LONGEST + 1] {
     let (code, mut ends, mut length) = (code(), [0; LONGEST + 1], 1);
     while length <= LONGEST {
-        let words = code.place[length + 1] - code.place[length];
+        let words = code.index[length + 1] - code.index[length];
         ends[length] = (code.first[length] + words) << (LONGEST - length);
         length += 1;
     }
@@ -70,8 +70,8 @@ const fn ends() -> [u32; LONGEST + 1] {
 fn word(window: u32) -> Option<(usize, u16)> {
     let length = (SHORTEST..=LONGEST).find(|length| ENDS.get(*length).is_some_and(|end| window < *end))?;
     let step = (window >> (LONGEST - length)).checked_sub(*CODE.first.get(length)?)?;
-    let place = usize::try_from(CODE.place.get(length)? + step).ok()?;
-    Some((length, *CODE.symbols.get(place)?))
+    let index = usize::try_from(CODE.index.get(length)? + step).ok()?;
+    Some((length, *CODE.symbols.get(index)?))
 }
 
 /// The string that `coded` stands for; none when it stands for none (RFC 7541, section 5.2).
@@ -124,10 +124,10 @@ mod tests {
     fn encode(text: &[u8]) -> Vec<u8> {
         let mut bits = Vec::new();
         for byte in text {
-            let place = CODE.symbols.iter().position(|symbol| *symbol == u16::from(*byte)).unwrap();
+            let index = CODE.symbols.iter().position(|symbol| *symbol == u16::from(*byte)).unwrap();
             let length = usize::from(LENGTHS[usize::from(*byte)]);
-            let word = CODE.first[length] + u32::try_from(place).unwrap() - CODE.place[length];
-            bits.extend((0..length).rev().map(|place| (word >> place & 1) as u8));
+            let word = CODE.first[length] + u32::try_from(index).unwrap() - CODE.index[length];
+            bits.extend((0..length).rev().map(|index| (word >> index & 1) as u8));
         }
         while bits.len() % 8 != 0 {
             bits.push(1);

@@ -25,7 +25,7 @@ const STATIC: [&str; 61] = [
 ];
 
 static ENTRIES: LazyLock<Vec<TableField>> = LazyLock::new(|| {
-    let name_at = |place| match place {
+    let name_at = |index| match index {
         0 => Name::Authority,
         1 | 2 => Name::Method,
         3 | 4 => Name::Path,
@@ -34,7 +34,7 @@ static ENTRIES: LazyLock<Vec<TableField>> = LazyLock::new(|| {
         _ => Name::Regular,
     };
     let names = STATIC.iter().enumerate();
-    names.map(|(place, name)| TableField::of_static(name_at(place), name.len())).collect()
+    names.map(|(index, name)| TableField::of_static(name_at(index), name.len())).collect()
 });
 
 /// One field.
@@ -80,10 +80,10 @@ impl Default for DynamicTable {
 impl DynamicTable {
     /// The entry that `index` stands for (RFC 7541, section 2.3.3).
     pub(super) fn get(&self, index: usize) -> Result<&TableField, Unreadable> {
-        let place = index.checked_sub(1).ok_or(Unreadable)?;
-        match place.checked_sub(STATIC.len()) {
-            None => ENTRIES.get(place),
-            Some(place) => self.entries.get(place),
+        let index = index.checked_sub(1).ok_or(Unreadable)?;
+        match index.checked_sub(STATIC.len()) {
+            None => ENTRIES.get(index),
+            Some(index) => self.entries.get(index),
         }
         .ok_or(Unreadable)
     }

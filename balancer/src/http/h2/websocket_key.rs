@@ -11,9 +11,9 @@ const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// A key for one handshake.
 #[derive(Clone, Debug)]
-pub(super) struct Key(String);
+pub(super) struct WebSocketKey(String);
 
-impl Key {
+impl WebSocketKey {
     /// A new one; none when the system has no random bytes.
     pub(super) fn random() -> Option<Self> {
         let mut bytes = [0; 16];
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn the_example_of_the_rfc_is_accepted_and_others_are_not() {
-        let key = Key("dGhlIHNhbXBsZSBub25jZQ==".to_owned());
+        let key = WebSocketKey("dGhlIHNhbXBsZSBub25jZQ==".to_owned());
         let accepts = |fields: &str| {
             let text = format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n{fields}\r\n");
             let response = Response::parse(text.as_bytes(), false).unwrap().unwrap();
@@ -55,6 +55,6 @@ mod tests {
         assert!(!accepts("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
         assert!(!accepts("Upgrade: websocket\r\nSec-WebSocket-Accept: S3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
         assert!(!accepts("Upgrade: websocket\r\n"));
-        assert_ne!(Key::random().unwrap().0, Key::random().unwrap().0);
+        assert_ne!(WebSocketKey::random().unwrap().0, WebSocketKey::random().unwrap().0);
     }
 }

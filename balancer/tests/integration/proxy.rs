@@ -441,6 +441,9 @@ fn a_client_that_stops_reading_holds_its_target_back() {
     drop(stream);
 }
 
+/// How exactly workers keep time.
+const TICK: Duration = Duration::from_millis(100);
+
 #[test]
 fn a_connection_of_age_answers_once_more_and_ends() {
     let age = Duration::from_millis(300);
@@ -457,7 +460,7 @@ fn a_connection_of_age_answers_once_more_and_ends() {
             break;
         }
     }
-    assert!(answered > 1 && began.elapsed() >= age, "{answered} in {:?}", began.elapsed());
+    assert!(answered > 1 && began.elapsed() + TICK >= age, "{answered} in {:?}", began.elapsed());
     assert_eq!(stream.read(&mut [0]).unwrap(), 0);
 }
 
@@ -479,7 +482,7 @@ async fn an_http2_connection_of_age_answers_once_more_and_says_goaway() {
     }
     drop(sender);
     ended.await.unwrap().expect("it ends in order");
-    assert!(answered > 1 && began.elapsed() >= age, "{answered} in {:?}", began.elapsed());
+    assert!(answered > 1 && began.elapsed() + TICK >= age, "{answered} in {:?}", began.elapsed());
 }
 
 #[test]

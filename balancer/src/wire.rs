@@ -20,6 +20,7 @@ pub mod hpack;
 pub mod http1;
 pub mod meter;
 pub mod screen;
+pub mod splice;
 pub mod stream;
 pub mod trailers;
 pub mod upgrade;

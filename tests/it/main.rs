@@ -17,6 +17,7 @@ mod application_session_extras;
 mod applications;
 mod bad_requests;
 mod bodies;
+mod bulk;
 mod byte_counts;
 mod canary;
 mod causes;

@@ -22,7 +22,7 @@ use crate::{
     kernel::{Attempt, TargetEvent, TargetEventKind},
     model::Endpoint,
     tls::TargetTls,
-    wire::stream::Stream,
+    wire::{splice::Bare, stream::Stream},
 };
 
 /// When and how often a silent connection is probed, and how long data may stay without an answer.
@@ -237,6 +237,27 @@ impl Connection {
                     }
                 }
             }
+        }
+    }
+}
+
+impl Bare for Connection {
+    fn bare(&self) -> Option<&TcpStream> {
+        match &self.layer {
+            Layer::Plain(stream) => stream.stream().bare(),
+            Layer::Tls(_) => None,
+        }
+    }
+
+    fn has_given(&mut self, given: &io::Result<usize>) {
+        if let Layer::Plain(stream) = &mut self.layer {
+            stream.note_read(given);
+        }
+    }
+
+    fn has_taken(&mut self, taken: &io::Result<usize>) {
+        if let Layer::Plain(stream) = &mut self.layer {
+            stream.note_sent(taken);
         }
     }
 }

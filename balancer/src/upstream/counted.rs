@@ -104,7 +104,7 @@ impl Counted {
         }
     }
 
-    fn note_sent(&mut self, written: &io::Result<usize>) {
+    pub(super) fn note_sent(&mut self, written: &io::Result<usize>) {
         match written {
             Err(error) => self.note_error(error),
             Ok(length) => {
@@ -112,6 +112,13 @@ impl Counted {
                     ledger.moved.add_sent(*length as u64);
                 }
             }
+        }
+    }
+
+    pub(super) fn note_read(&mut self, read: &io::Result<usize>) {
+        match read {
+            Ok(length) => self.note_received(*length),
+            Err(error) => self.note_error(error),
         }
     }
 
@@ -133,10 +140,7 @@ impl Read for Immediate<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let stream = self.counted.stream();
         let read = if self.ask { stream.read_now(buf) } else { stream.try_read(buf) };
-        match &read {
-            Ok(length) => self.counted.note_received(*length),
-            Err(error) => self.counted.note_error(error),
-        }
+        self.counted.note_read(&read);
         read
     }
 }

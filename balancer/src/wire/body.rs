@@ -1,11 +1,12 @@
 //! Moves one message body, or one direction of a tunnel, from where it comes to where it goes. It takes only what there is
-//! room for, so a side that stops taking costs one buffer. Must not know: which version of HTTP either side speaks.
+//! room for, so a side that stops taking costs one buffer, or one pipe. Must not know: which version of HTTP either side speaks.
 
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::HeaderMap;
 
+use super::splice::Pipe;
 use crate::model::HeaderField;
 
 /// Why a body could not be moved; `E` is what reading can fail with.
@@ -131,6 +132,11 @@ pub trait Sink {
 
     /// Grows whenever there is progress.
     fn progress(&self) -> u64;
+
+    /// Where a pipe is put whose content it takes next, before anything else. Nothing: it takes no pipes now.
+    fn pipe(&mut self) -> Option<&mut Option<Pipe>> {
+        None
+    }
 
     /// Tells the other side that nothing more comes.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()>;

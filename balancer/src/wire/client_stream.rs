@@ -14,6 +14,8 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
+use super::splice::Bare;
+
 /// One or the other.
 #[derive(Debug)]
 pub enum ClientStream {
@@ -73,9 +75,26 @@ impl ClientStream {
         }
     }
 
+    /// Whether the peer has sent something that was not read; asks the kernel.
+    #[must_use]
+    pub fn has_input_now(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+        matches!(socket2::SockRef::from(self.socket()).recv_with_flags(&mut byte, flags), Ok(1..))
+    }
+
     /// Has closing reset the connection, and TLS not say that it ends: what was sent cannot look whole.
     pub fn reset_on_close(&self) {
         let _ = socket2::SockRef::from(self.socket()).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl Bare for ClientStream {
+    fn bare(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Plain(stream) => Some(stream),
+            Self::Tls(_) => None,
+        }
     }
 }
 

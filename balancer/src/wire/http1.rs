@@ -18,11 +18,18 @@ use super::{
     chunked_body::trailer_section,
     fields::line,
     head::{Framing, HeadScanner, trailers},
+    splice::{Bare, Pipe},
     trailers::TrailerFilter,
 };
 
 /// Longest head and body that are written in one piece, in bytes.
 const JOINED: usize = 4096;
+
+/// How much of a body of known length has to be left for a pipe to pay, in bytes.
+const LEAST_LEFT: u64 = 64 * 1024;
+
+/// What comes at once when a pipe pays no more, in bytes.
+const LITTLE: usize = 4096;
 
 /// What is read next of a body.
 #[derive(Debug)]
@@ -41,6 +48,8 @@ struct Incoming {
     filter: Option<Arc<TrailerFilter>>,
     given: usize,
     taken: u64,
+    /// Whether so much comes at a time that a pipe pays.
+    is_bulk: bool,
 }
 
 /// The message that goes out.
@@ -53,11 +62,13 @@ struct Outgoing {
     tail: &'static [u8],
     chunked: bool,
     moved: u64,
+    /// What goes out next.
+    pipe: Option<Pipe>,
 }
 
 impl Outgoing {
     fn is_clear(&self) -> bool {
-        self.written == self.framing.len() && self.tail.is_empty()
+        self.written == self.framing.len() && self.tail.is_empty() && self.pipe.is_none()
     }
 }
 
@@ -76,7 +87,7 @@ impl<S> Http1<S> {
     /// One on which no message is under way; `buffer` is what was read of `stream`.
     #[must_use]
     pub fn new(stream: S, buffer: Buffer) -> Self {
-        let incoming = Incoming { mode: Mode::Over, filter: None, given: 0, taken: 0 };
+        let incoming = Incoming { mode: Mode::Over, filter: None, given: 0, taken: 0, is_bulk: false };
         Self { stream, buffer, incoming, outgoing: Outgoing::default() }
     }
 
@@ -97,7 +108,7 @@ impl<S> Http1<S> {
             Framing::UntilClose => Mode::UntilClose,
         };
         let filter = filter.filter(|_| framing == Framing::Chunked).map(Arc::clone);
-        self.incoming = Incoming { mode, filter, given: 0, taken: 0 };
+        self.incoming = Incoming { mode, filter, given: 0, taken: 0, is_bulk: false };
     }
 
     /// A message goes out: `head`, and then a body, `chunked` or as it comes.
@@ -178,7 +189,48 @@ impl<S: AsyncRead + Unpin> Http1<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Source for Http1<S> {
+impl<S: AsyncRead + Bare + Unpin> Http1<S> {
+    /// Has what comes next go into a pipe. Nothing: it has to be read.
+    fn poll_fill_pipe(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut impl Sink,
+    ) -> Option<Poll<Result<usize, BodyError<io::Error>>>> {
+        let most = match self.incoming.mode {
+            Mode::Length(left) if left >= LEAST_LEFT => left,
+            Mode::UntilClose => u64::MAX,
+            _ => return None,
+        };
+        let socket = self.stream.bare().filter(|_| self.buffer.is_empty())?;
+        let (place, mut pipe) = (sink.pipe()?, Pipe::get()?);
+        let Poll::Ready(filled) = pipe.poll_fill(cx, socket, most) else {
+            pipe.put_back();
+            return Some(Poll::Pending);
+        };
+        self.stream.has_given(&filled);
+        Some(Poll::Ready(match filled {
+            Ok(0) => {
+                pipe.put_back();
+                Ok(0)
+            }
+            Ok(filled) => {
+                *place = Some(pipe);
+                self.incoming.taken += filled as u64;
+                self.incoming.is_bulk = filled >= LITTLE;
+                if let Mode::Length(left) = &mut self.incoming.mode {
+                    *left = left.saturating_sub(filled as u64);
+                    if *left == 0 {
+                        self.incoming.mode = Mode::Over;
+                    }
+                }
+                Ok(filled)
+            }
+            Err(error) => Err(BodyError::Source(error)),
+        }))
+    }
+}
+
+impl<S: AsyncRead + Bare + Unpin> Source for Http1<S> {
     type Error = io::Error;
 
     #[inline]
@@ -235,14 +287,22 @@ impl<S: AsyncRead + Unpin> Source for Http1<S> {
         cx: &mut Context<'_>,
         sink: &mut impl Sink,
     ) -> Poll<Result<(), BodyError<io::Error>>> {
-        match ready!(self.buffer.poll_fill(cx, &mut self.stream, BUFFER_SIZE)) {
+        let read = match self.incoming.is_bulk.then(|| self.poll_fill_pipe(cx, sink)).flatten() {
+            Some(filled) => ready!(filled),
+            None => {
+                let read = ready!(self.buffer.poll_fill(cx, &mut self.stream, BUFFER_SIZE));
+                self.incoming.is_bulk = self.buffer.len() == BUFFER_SIZE;
+                read.map_err(BodyError::Source)
+            }
+        };
+        match read {
             Ok(1..) => Poll::Ready(Ok(())),
             Ok(0) if matches!(self.incoming.mode, Mode::UntilClose) => {
                 self.incoming.mode = Mode::Over;
                 Poll::Ready(sink.end(Trailers::None, false).map_err(BodyError::from))
             }
             Ok(0) => Poll::Ready(Err(BodyError::Truncated)),
-            Err(error) => Poll::Ready(Err(BodyError::Source(error))),
+            Err(error) => Poll::Ready(Err(error)),
         }
     }
 
@@ -273,7 +333,26 @@ impl<S: AsyncRead + Unpin> Source for Http1<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Sink for Http1<S> {
+impl<S: AsyncWrite + Bare + Unpin> Http1<S> {
+    /// Ready when nothing is in the pipe.
+    fn poll_empty_pipe(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Untaken>> {
+        while let Some(pipe) = self.outgoing.pipe.as_mut().filter(|pipe| !pipe.is_empty()) {
+            let Some(socket) = self.stream.bare() else { return Poll::Ready(Err(Untaken::Closed)) };
+            let emptied = ready!(pipe.poll_empty(cx, socket));
+            self.stream.has_taken(&emptied);
+            match emptied {
+                Ok(emptied @ 1..) => self.outgoing.moved += emptied as u64,
+                Ok(0) | Err(_) => return Poll::Ready(Err(Untaken::Closed)),
+            }
+        }
+        if let Some(pipe) = self.outgoing.pipe.take() {
+            pipe.put_back();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Bare + Unpin> Sink for Http1<S> {
     #[inline]
     fn is_chunked(&self) -> bool {
         self.outgoing.chunked
@@ -300,6 +379,9 @@ impl<S: AsyncWrite + Unpin> Sink for Http1<S> {
 
     #[inline]
     fn poll_take(&mut self, cx: &mut Context<'_>, source: &mut impl Source) -> Poll<Result<(), Untaken>> {
+        if self.outgoing.pipe.is_some() {
+            ready!(self.poll_empty_pipe(cx))?;
+        }
         let Self { stream, outgoing, .. } = self;
         outgoing.join_small(source);
         while !(outgoing.is_clear() && source.given().is_empty()) {
@@ -356,6 +438,11 @@ impl<S: AsyncWrite + Unpin> Sink for Http1<S> {
     #[inline]
     fn progress(&self) -> u64 {
         self.outgoing.moved
+    }
+
+    fn pipe(&mut self) -> Option<&mut Option<Pipe>> {
+        let takes = !self.outgoing.chunked && self.outgoing.is_clear() && self.stream.bare().is_some();
+        takes.then_some(&mut self.outgoing.pipe)
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {

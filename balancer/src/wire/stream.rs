@@ -13,6 +13,8 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
+use super::splice::Bare;
+
 /// One or the other.
 #[derive(Debug)]
 pub enum Stream {
@@ -69,6 +71,15 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         each!(self, stream => Pin::new(stream).poll_shutdown(cx))
+    }
+}
+
+impl Bare for Stream {
+    fn bare(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(stream) => Some(stream),
+            Self::Unix(_) => None,
+        }
     }
 }
 

@@ -31,6 +31,11 @@ impl AsyncRead for Pieces<'_> {
     }
 }
 
+impl Bare for Pieces<'_> {}
+impl Bare for Reluctant {}
+impl Bare for Vec<u8> {}
+impl Bare for &[u8] {}
+
 fn source<S>(stream: S, framing: Framing) -> Http1<S> {
     let mut source = Http1::new(stream, Buffer::default());
     source.expect(framing, None);
@@ -102,6 +107,7 @@ fn a_body_ended_by_closing_can_be_chunked() {
 fn head_and_body_go_out_in_one_write() {
     /// Pieces and bytes of each write.
     struct Writes(Vec<(usize, usize)>);
+    impl Bare for Writes {}
     impl AsyncWrite for Writes {
         fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
             self.0.push((1, buf.len()));
@@ -141,6 +147,7 @@ fn head_and_body_go_out_in_one_write() {
 #[test]
 fn a_sink_that_stops_holds_the_source() {
     struct Full;
+    impl Bare for Full {}
     impl AsyncWrite for Full {
         fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
             Poll::Pending

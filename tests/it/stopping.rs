@@ -76,21 +76,26 @@ fn without_traffic_it_ends_at_once() {
     assert_eq!(balancer.wait_exit(5.0).code(), Some(0));
 }
 
-/// Who has connected while the processor was elsewhere is served: with requests sent already, and with requests that come
-/// only once the process ends.
+/// Who has connected, or sent a request on a kept connection, while the processor was elsewhere is served; requests of new
+/// connections may come when the end has begun.
 #[test]
-fn who_waits_to_be_accepted_is_served_before_the_end() {
+fn what_has_come_before_the_end_is_served() {
     let target = Target::plain();
     for workers in [1, 3] {
         let config = Config { workers, ..Config::new(&[&target]) };
         let mut balancer = Balancer::start(&config);
         let mut idle = balancer.connect();
         idle.get("/", "");
+        let mut kept: Vec<_> = (0..50).map(|_| balancer.connect()).collect();
+        for connection in &mut kept {
+            connection.get("/", "");
+        }
         balancer.signal(Signal::STOP);
-        let mut waiting: Vec<_> = (0..300).map(|_| balancer.connect()).collect();
-        let (prompt, late) = waiting.split_at_mut(150);
+        let mut waiting = kept;
+        waiting.extend((0..300).map(|_| balancer.connect()));
+        let (prompt, late) = waiting.split_at_mut(200);
         for connection in &mut *prompt {
-            connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            connection.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
         }
         balancer.signal(Signal::TERM);
         balancer.signal(Signal::CONT);

@@ -143,8 +143,11 @@ impl Http1Client {
             self.state.context.buffers.give(std::mem::take(&mut self.http1.buffer));
             watch.set_idle(true);
             let readable = watch.within(poll_fn(|cx| self.http1.stream.poll_read_ready(cx))).await;
-            if !matches!(readable, Ok(Ok(()))) {
-                return Reading::Nothing;
+            match readable {
+                Ok(Ok(())) => {}
+                // Its next request has come, of which the runtime has not heard yet.
+                Err(Interrupt::Closing) if self.http1.stream.has_input_now() => {}
+                _ => return Reading::Nothing,
             }
             self.http1.buffer = self.state.context.buffers.take();
         }

@@ -88,6 +88,25 @@ fn a_target_that_fails_more_than_its_peers_is_found_and_gets_less() {
     assert!(got < 40, "{got} of 300: an equal share would be 75");
 }
 
+/// Health checks pass; what clients ask for is answered with nothing at all.
+#[test]
+fn a_target_that_closes_what_it_is_asked_on_is_found_and_gets_less() {
+    let good: Vec<Target> = (0..3).map(|_| answering("200 OK")).collect();
+    let bad = Target::start(|_| Answer::Close);
+    let targets: Vec<&Target> = good.iter().chain([&bad]).collect();
+    let group = Group::new("app", &targets)
+        .algorithm("weighted_random")
+        .line("load_balancing_anomaly_mitigation = \"on\"");
+    let balancer = Balancer::start(&Config::with(group));
+    balancer.wait_status("it is anomalous", 30.0, |status| {
+        (0..50).for_each(|_| _ = balancer.connect().post("/", b"x"));
+        let told = status.target(&bad.address);
+        told["anomaly"]["result"] == "anomalous" && told["weight"].as_f64() <= Some(0.1)
+    });
+    let label = format!("{{target_group=\"app\",target=\"{}\"}}", bad.address);
+    assert!(balancer.metric(&format!("balancer_target_unanswered_requests_total{label}")) >= 10.0);
+}
+
 #[test]
 fn too_few_healthy_targets_open_the_group_to_all() {
     let targets = [Target::plain(), Target::plain(), Target::plain()];

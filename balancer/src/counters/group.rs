@@ -99,6 +99,10 @@ figures! {
         connection_errors: Counter => "balancer_target_connection_errors_total", "Connections that could not be made.";
         tls_negotiation_errors: Counter => "balancer_target_tls_negotiation_errors_total",
             "Connections to the target whose TLS handshake failed.";
+        unanswered: Counter => "balancer_target_unanswered_requests_total",
+            "Requests that the target was sent on a connection that was there and did not answer with a response.";
+        broken_responses: Counter => "balancer_target_broken_responses_total",
+            "Responses of the target that broke off behind their heads.";
         weight: Set<f64> => "balancer_target_weight",
             "What the target gets of the requests that are bound to none: 1, or less in slow start and while an anomaly is mitigated.";
         anomaly: Set<AnomalyStatus> => "balancer_target_anomalous", "1 while the target fails more than its peers.";

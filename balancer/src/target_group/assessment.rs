@@ -47,27 +47,32 @@ impl Observed {
         // A slot's counters fall when it changes hands, and with a group that leaves.
         Round {
             requests: now.attempts.saturating_sub(last.attempts),
-            errors: now.errors.saturating_sub(last.errors),
+            // A 5xx that breaks off is two.
+            errors: now.errors.saturating_sub(last.errors).min(now.attempts.saturating_sub(last.attempts)),
             trouble: now.trouble.saturating_sub(last.trouble),
             trouble_requests: now.slot_attempts.saturating_sub(last.slot_attempts),
         }
     }
 }
 
-/// Attempts at a target that have come to an end: by a response, or by a failed connection.
+/// Attempts at a target that have come to an end: by a response, without one, or by a failed connection.
 pub(super) fn attempts(runtime: &TargetRuntime) -> u64 {
     let answered = runtime.shards().iter().flat_map(|shard| shard.responses.iter());
     sum(answered).wrapping_add(failed(runtime))
 }
 
-/// Those of them that ended in a 5xx or a failed connection.
+/// Those of them that ended in anything but a whole response other than a 5xx.
 fn errors(runtime: &TargetRuntime) -> u64 {
     let answered = runtime.shards().iter().filter_map(|shard| shard.responses.last());
-    sum(answered).wrapping_add(failed(runtime))
+    let broken = sum(runtime.shards().iter().map(|shard| &shard.broken_responses));
+    sum(answered).wrapping_add(broken).wrapping_add(failed(runtime))
 }
 
 fn failed(runtime: &TargetRuntime) -> u64 {
-    sum(runtime.shards().iter().flat_map(|shard| [&shard.connection_errors, &shard.tls_negotiation_errors]))
+    sum(runtime
+        .shards()
+        .iter()
+        .flat_map(|shard| [&shard.connection_errors, &shard.tls_negotiation_errors, &shard.unanswered]))
 }
 
 fn sum<'a>(counters: impl Iterator<Item = &'a Counter>) -> u64 {

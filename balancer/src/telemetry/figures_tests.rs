@@ -118,7 +118,13 @@ fn count_everywhere(inspector: &Inspector) -> Vec<Raised<Open>> {
         shard.answers.failures.count(Cause::TargetTlsFailed);
         shard.answers.response_time.observe(std::time::Duration::from_millis(3));
         let shard = snapshot.groups[0].targets[0].runtime.shard(worker).unwrap();
-        numbers.count(&[&shard.requests, &shard.connection_errors, &shard.tls_negotiation_errors]);
+        numbers.count(&[
+            &shard.requests,
+            &shard.connection_errors,
+            &shard.tls_negotiation_errors,
+            &shard.unanswered,
+            &shard.broken_responses,
+        ]);
         numbers.each(&shard.responses);
     }
     open

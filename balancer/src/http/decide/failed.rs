@@ -14,19 +14,28 @@ impl Plan {
     #[cold]
     pub(crate) fn target_failed(&self, context: &Context, fault: &Fault) {
         let (group, Some(target)) = (self.group(), self.target()) else { return };
-        if fault.cause.is_refusal() {
+        let cause = fault.cause;
+        if cause.is_refusal() {
             target.runtime.refusals.note(monotonic_now());
         }
         if let Some(shard) = context.target_shard(target) {
-            if fault.cause.is_unconnected() {
+            if cause.is_unconnected() {
                 shard.connection_errors.inc();
-            } else if fault.cause.is_tls() {
+            } else if cause.is_tls() {
                 shard.tls_negotiation_errors.inc();
+            } else if cause.is_of_target() && cause != Cause::TargetDeregistered {
+                shard.unanswered.inc();
             }
         }
-        if let (Some(shard), true) = (context.group_shard(group), fault.cause.is_unconnected()) {
+        if let (Some(shard), true) = (context.group_shard(group), cause.is_unconnected()) {
             shard.answers.connection_errors.inc();
         }
+        self.tell_failure(fault);
+    }
+
+    /// Shows what a target failed by.
+    fn tell_failure(&self, fault: &Fault) {
+        let (group, Some(target)) = (self.group(), self.target()) else { return };
         let is_news = target.runtime.last_error.set(fault.cause.as_str(), fault.to_string().into());
         if !is_news {
             return LineKind::TargetFailure.leave_out();
@@ -57,7 +66,11 @@ impl Plan {
         entry.failed(fault.cause);
         self.count_failure(context, fault.cause);
         if fault.cause.is_of_target() {
-            self.target_failed(context, fault);
+            let shard = self.target().and_then(|target| context.target_shard(target));
+            if let Some(shard) = shard.filter(|_| fault.cause != Cause::TargetDeregistered) {
+                shard.broken_responses.inc();
+            }
+            self.tell_failure(fault);
         }
     }
 }

@@ -223,6 +223,21 @@ fn connection_failures_and_trouble_in_the_kernels_eyes_count() {
 }
 
 #[test]
+fn requests_without_a_response_and_responses_that_break_off_count() {
+    for breaks_off in [false, true] {
+        let mut book = Book::new(vec![app(&[1, 2, 3])]);
+        (1..=3).for_each(|port| book.pass(port));
+        book.registry.assess(|_| 0);
+        book.serve(&[]);
+        let view = book.view("app");
+        let shard = &view.deref().targets[0].runtime.shards()[0];
+        if breaks_off { &shard.broken_responses } else { &shard.unanswered }.add(100);
+        book.registry.assess(|_| 0);
+        assert_eq!(book.anomalous(), [1], "{breaks_off}");
+    }
+}
+
+#[test]
 fn a_target_that_drains_keeps_its_sessions_where_that_is_wanted() {
     use crate::stickiness::{Standing, TargetLookup};
     let sticky = |ports: &[u16], keeps_draining| {

@@ -8,7 +8,6 @@ pub mod buffer;
 pub mod chunked;
 pub mod chunked_body;
 pub mod client_stream;
-pub mod connection_options;
 pub mod deadline;
 pub mod desync;
 #[cfg(test)]

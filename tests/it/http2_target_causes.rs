@@ -179,6 +179,7 @@ fn with_an_invalid_response() -> Vec<Fault> {
         fault("upper-case", head(fields(&[("X-Upper", "1")])), 502, invalid, ""),
         fault("connection", head(fields(&[("connection", "close")])), 502, invalid, ""),
         fault("lengths", head(fields(&[("content-length", "2"), ("content-length", "3")])), 502, invalid, ""),
+        fault("list", head(fields(&[("content-length", "2, 3")])), 502, invalid, ""),
         fault("length", head(fields(&[("content-length", "some")])), 502, invalid, ""),
         fault("length-empty", head(fields(&[("content-length", "")])), 502, "TargetContentLengthInvalid", ""),
         fault("compression", head(vec![0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), 502, invalid, ""),

@@ -323,6 +323,45 @@ fn responses_that_have_no_content_reach_clients_without() {
 }
 
 #[test]
+fn a_length_counts_for_the_response_that_says_it() {
+    // A target says it with, or without, entering it into the table.
+    let length = |mode: u8, value: &str| {
+        [&[mode, 14][..], b"content-length", &[value.len() as u8], value.as_bytes()].concat()
+    };
+    let requests = AtomicUsize::new(0);
+    let target = raw(&[], move |_, connection, frame| {
+        if frame.kind == kind::HEADERS {
+            let number = requests.fetch_add(1, Relaxed);
+            let mode = [0, 0x40][number % 2];
+            let (interim, own) =
+                [("0", None), ("9", None), ("9", Some("2, 2")), ("9, 9", Some("2,2"))][number / 2 % 4];
+            let interim = [&b"\x08\x03103"[..], &length(mode, interim)].concat();
+            let own = own.map(|own| length(mode, own)).unwrap_or_default();
+            connection.frame(kind::HEADERS, flag::END_HEADERS, frame.stream, interim);
+            connection.frame(kind::HEADERS, flag::END_HEADERS, frame.stream, [&[0x88][..], &own].concat());
+            connection.data(frame.stream, b"ok", true);
+        }
+        true
+    });
+    let balancer = before(&[target]);
+    let url = format!("http://{}/", balancer.address);
+    let mut text = String::new();
+    for _ in 0..8 {
+        let mut curl = Command::new("curl");
+        let output =
+            curl.args(["-sSi", "--max-time", "20", "--http2-prior-knowledge", &url]).output().unwrap();
+        text.push_str(&String::from_utf8_lossy(&output.stdout));
+        assert!(output.status.success(), "{}\n{text}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(text.matches("HTTP/2 103").count(), 8, "{text}");
+    assert_eq!(text.matches("HTTP/2 200").count(), 8, "{text}");
+    assert_eq!(text.matches("\nok").count(), 8, "{text}");
+    let lengths: Vec<_> = text.lines().filter(|line| line.starts_with("content-length")).collect();
+    assert_eq!(lengths, ["content-length: 2"; 4], "{text}");
+    assert!(!text.contains("settings"), "{text}");
+}
+
+#[test]
 fn trailers_of_a_target_say_nothing_that_belongs_before_a_body() {
     let target = raw(&[], |_, connection, frame| {
         if frame.kind == kind::HEADERS {

@@ -46,6 +46,7 @@ mod http2_targets;
 mod http2_websockets;
 mod https_targets;
 mod insight;
+mod interim_responses;
 mod keys;
 mod late_targets;
 mod listener_changes;

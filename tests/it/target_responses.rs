@@ -1,8 +1,8 @@
 //! How responses of HTTP/1.1 targets are framed, and what of that clients of HTTP/1.1 and HTTP/2 get.
 
-use std::process::Command;
+use std::{io::Read as _, process::Command};
 
-use support::{Answer, Balancer, Config, Group, Target};
+use support::{Answer, Balancer, Config, Group, Target, access_log::wait_for};
 
 /// A target that answers with the bytes that a header of the request names, and ends the connection.
 fn scripted(answers: &'static [&'static str]) -> Target {
@@ -143,6 +143,72 @@ fn what_follows_a_response_without_content_is_nobodys_answer() {
         assert_eq!(connection.get("/", "").status, 204);
     }
     assert_eq!(target.connections(), 3);
+}
+
+#[test]
+fn what_stands_before_a_broken_chunk_reaches_the_client() {
+    const ANSWERS: [(&str, &str); 3] = [
+        ("none\r\n", ""),
+        ("4\r\npart\r\nnone\r\n", "4\r\npart"),
+        ("4\r\npart\r\n0\r\nNo Name\r\n\r\n", "4\r\npart"),
+    ];
+    for (body, reached) in ANSWERS {
+        let target = Target::start(move |exchange| {
+            exchange.send(format!("HTTP/1.1 200 OK\r\nX-App: 1\r\nTransfer-Encoding: chunked\r\n\r\n{body}"));
+            Answer::KeepAlive
+        });
+        let config = Config::with(Group::new("app", &[&target]).unchecked());
+        let mut balancer = Balancer::prepare(&config);
+        let path = balancer.folder().join("access.log");
+        let logs = format!("access_logs {{\nenabled = true\npath = \"{}\"\n}}", path.display());
+        balancer.write(&config.attribute(&logs));
+        balancer.run();
+        let mut connection = balancer.connect();
+        connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let (mut came, mut piece) = (Vec::new(), [0; 4096]);
+        let end = loop {
+            match connection.stream().read(&mut piece) {
+                Ok(length @ 1..) => came.extend_from_slice(&piece[..length]),
+                end => break end,
+            }
+        };
+        assert!(end.is_err(), "it is told that this is not the whole");
+        let text = String::from_utf8(came).unwrap();
+        let (head, rest) = text.split_once("\r\n\r\n").expect("a head");
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\nX-App: 1"), "{body:?}: {text}");
+        assert!(
+            rest.starts_with(reached) && !rest.contains("none") && !rest.contains("Name"),
+            "{body:?}: {text}"
+        );
+        let line = wait_for(&path, 1).remove(0);
+        line.expect(&[
+            ("elb_status_code", "200"),
+            ("error_reason", "TargetBodyInvalid"),
+            ("sent_bytes", &text.len().to_string()),
+        ]);
+    }
+}
+
+#[test]
+fn what_connection_keeps_from_the_client_counts_for_nothing() {
+    let target = Target::start(|exchange| {
+        exchange.send(
+            "HTTP/1.1 200 OK\r\nConnection: Set-Cookie, cache-control, date\r\nSet-Cookie: SESSIONID=1\r\n\
+             Cache-Control: no-store\r\nDate: then\r\nContent-Length: 0\r\n\r\n",
+        );
+        Answer::KeepAlive
+    });
+    let group = Group::new("app", &[&target]).app_cookie("SESSIONID").unchecked();
+    let balancer = Balancer::start(&Config::with(group).http2());
+    let response = balancer.connect().get("/", "");
+    assert!(response.set_cookie("SESSIONID").is_none());
+    assert_eq!(response.cookie("AWSALBAPP-0"), Some("_remove_"), "there is no session without the cookie");
+    assert_eq!(response.headers.all("date").filter(|date| date.ends_with(" GMT")).count(), 1);
+    assert_eq!(balancer.metric("balancer_target_sessions"), 0.0);
+    let group = Group::new("app", &[&target]).lb_cookie().unchecked();
+    let balancer = Balancer::start(&Config::with(group));
+    let response = balancer.connect().get("/", "");
+    assert_eq!(response.headers.all("cache-control").collect::<Vec<_>>(), ["private"]);
 }
 
 #[test]

@@ -73,6 +73,7 @@ causes! {
     TargetHeaderInvalid => BadGateway, "a header field of the target's response is malformed";
     TargetLineEndInvalid => BadGateway, "a line of the target's response does not end in CR LF";
     TargetHeadTooLarge => BadGateway, "the head of the target's response is over 32 K";
+    TargetInterimTooLarge => BadGateway, "the target's interim responses are over 100, or over 32 K together";
     TargetHeaderCountTooLarge => BadGateway, "the target's response has too many header fields";
     TargetContentLengthInvalid => BadGateway, "the Content-Length of the target's response is no length";
     TargetContentLengthsDiffer => BadGateway, "the target's response has lengths that differ";

@@ -6,6 +6,7 @@ mod connect;
 mod engine;
 mod failure;
 mod http1_target;
+mod interim;
 mod request_state;
 mod retries;
 mod sides;

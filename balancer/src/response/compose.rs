@@ -6,7 +6,6 @@ use crate::{
     clock::CoarseClock,
     model::{EditOp, HeaderEdits, Version},
     wire::{
-        connection_options::Nominated,
         fields::{Kind, line, list},
         head::{Framing, Response},
     },
@@ -46,15 +45,16 @@ pub fn fields<E>(
     keeps_upgrade: bool,
     mut put: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let nominated = Nominated::of(&response.fields);
     let (mut has_length, mut has_date) = (!response.may_have_length(), response.status < 200);
-    for (index, (field, kind)) in response.fields.with_kinds().enumerate() {
+    for (field, kind) in response.fields.with_kinds() {
         let keep = match kind {
             Kind::Connection | Kind::HopByHop | Kind::TransferEncoding | Kind::Te => false,
             Kind::Upgrade => keeps_upgrade,
             // Equal lengths count once, and so does a list of them.
             Kind::ContentLength => !std::mem::replace(&mut has_length, true),
-            _ => !nominated.has(index),
+            // One that is empty says of no time.
+            Kind::Date => !field.value.is_empty(),
+            _ => true,
         };
         if keep && (edits.is_empty() || !edits.drops(field.name)) {
             has_date |= kind == Kind::Date;
@@ -186,6 +186,9 @@ mod tests {
         };
         assert_eq!(dates("HTTP/1.1 200 OK\r\nDate: then\r\n\r\n"), ["then"]);
         assert_eq!(dates("HTTP/1.1 200 OK\r\n\r\n"), ["now"]);
+        assert_eq!(dates("HTTP/1.1 200 OK\r\nDate:\r\n\r\n"), ["now"]);
+        assert_eq!(dates("HTTP/1.1 200 OK\r\nDate: \r\nDate: then\r\n\r\n"), ["then"]);
+        assert_eq!(dates("HTTP/1.1 103 Early Hints\r\nDate:\r\n\r\n"), [""; 0]);
         assert_eq!(dates("HTTP/1.1 200 OK\r\nDate: then\r\nConnection: date\r\n\r\n"), ["now"]);
         assert_eq!(dates("HTTP/1.1 103 Early Hints\r\n\r\n"), [""; 0]);
     }

@@ -3,6 +3,7 @@
 
 mod error;
 mod lines;
+mod nominated;
 mod options;
 mod scanner;
 
@@ -14,6 +15,7 @@ use memchr::memchr_iter;
 pub use self::{
     error::HeadError,
     lines::{Fields, MAX_FIELDS},
+    nominated::Nominated,
     scanner::HeadScanner,
 };
 use super::{authority::is_authority, fields::Kind, trailers::may_travel};
@@ -28,6 +30,9 @@ pub const MAX_LINE: usize = 16 * 1024;
 pub const MAX_REQUEST_HEAD: usize = 64 * 1024;
 /// Longest response head (ALB: quotas, 32 K).
 pub const MAX_RESPONSE_HEAD: usize = 32 * 1024;
+/// Most interim responses (RFC 9110, section 15.2) before a response. All of them together are held to
+/// [`MAX_RESPONSE_HEAD`].
+pub const MAX_INTERIM: usize = 100;
 /// What a field line of HTTP/1.1 has besides name and value: colon, space, CR, LF.
 pub const LINE_EXTRA: usize = 4;
 
@@ -51,7 +56,7 @@ pub fn is_token_byte(byte: u8) -> bool {
 }
 
 /// Reads a Content-Length value: digits alone (RFC 9110, section 8.6), no list.
-fn content_length(value: &[u8]) -> Result<u64, HeadError> {
+pub(super) fn content_length(value: &[u8]) -> Result<u64, HeadError> {
     if value.is_empty() || value.len() > 20 {
         return Err(HeadError::Malformed);
     }
@@ -261,7 +266,8 @@ pub struct Response<'a> {
     pub status: u16,
     /// Reason phrase as received; may be empty.
     pub reason: &'a [u8],
-    /// Field lines.
+    /// Field lines, without those that `Connection` keeps from going on (RFC 9110, section 7.6.1): what is done about a
+    /// response is done about what its client gets.
     pub fields: Fields<'a>,
     /// How the body is framed.
     pub framing: Framing,
@@ -310,6 +316,9 @@ impl<'a> Response<'a> {
         let doubtful = coded && (length_given.is_some() || minor == 0 || status == 204)
             || status == 204 && length_given.is_some_and(|length| length > 0);
         let options = fields.options();
+        if fields.nominate() {
+            withhold(&mut fields);
+        }
         let keep_alive = framing != Framing::UntilClose
             && !doubtful
             && if minor == 0 { options.keep_alive } else { !options.close };
@@ -368,6 +377,13 @@ impl<'a> Response<'a> {
     pub fn view(&self) -> ResponseHead<'_> {
         ResponseHead { status: self.status, headers: self.fields.lines() }
     }
+}
+
+/// Drops what Connection keeps from going on.
+#[cold]
+fn withhold(fields: &mut Fields<'_>) {
+    let nominated = Nominated::of(fields);
+    fields.drop_places(|place| nominated.has(place));
 }
 
 /// What is wrong with a response head that the parser does not take.

@@ -1,6 +1,8 @@
 //! Header blocks of HTTP/2 (RFC 7541), looked at before the engine does: it takes a field that is ill-formed for the
 //! end of the connection, passes over pseudo-fields in trailers, and does not tell every path as it came. A block with
-//! one of these is written anew, so that the engine resets the one stream, and keeps its own table right.
+//! one of these is written anew, so that the engine resets the one stream, and keeps its own table right. So is the head of
+//! a response whose length the engine would take for something else: it holds the body to the length of an interim
+//! response, and takes no list of equal lengths.
 //! Must not know: frames.
 
 mod field;
@@ -38,7 +40,13 @@ pub struct Looked {
 }
 
 /// A field that makes the engine reset the stream, and enters no table: `te: x` (RFC 9113, section 8.2.2).
-const MALFORMED: &[u8] = b"\x00\x02te\x01x";
+pub const MALFORMED: &[u8] = b"\x00\x02te\x01x";
+
+/// Bytes of the name of a length.
+const LENGTH: &[u8] = b"content-length";
+/// A name of as many bytes, of a field that ends at the next hop (RFC 9113, section 3.1): in the engine's table it has the
+/// place of a length that the engine is not to get.
+const IN_ITS_PLACE: &[u8] = b"http2-settings";
 
 /// The blocks of one direction of a connection.
 #[derive(Debug, Default)]
@@ -66,6 +74,15 @@ impl Rewriting<'_> {
             out.extend_from_slice(self.block.part(start..end));
         }
     }
+
+    /// In the place of the field at `start` the engine gets `length`, if it is to get one.
+    #[cold]
+    fn length(&mut self, start: usize, length: Option<&[u8]>) {
+        let out = self.out(start);
+        if let Some(length) = length {
+            field::write_field(out, 0, LENGTH, length);
+        }
+    }
 }
 
 impl HeaderBlocks {
@@ -86,7 +103,11 @@ impl HeaderBlocks {
                     rewriting.malformed |=
                         entry.is_bad || (section == Section::Trailers && entry.name.is_pseudo());
                     note(&mut looked, entry, section);
-                    rewriting.keep(start, block.len() - rest.len());
+                    if entry.name == Name::Length && (looked.is_interim || entry.meant.is_some()) {
+                        rewriting.length(start, entry.meant.as_deref().filter(|_| !looked.is_interim));
+                    } else {
+                        rewriting.keep(start, block.len() - rest.len());
+                    }
                 }
                 0x20..=0x3f => {
                     let size = field::integer(&mut rest, 5)?;
@@ -120,32 +141,41 @@ impl HeaderBlocks {
     ) -> Result<Option<TableField>, Unreadable> {
         let block = rewriting.block;
         let start = block.len() - rest.len();
-        let mode = rest.first().copied().unwrap_or_default() & 0xf0;
-        let enters = mode & 0x40 != 0;
+        let first = rest.first().copied().unwrap_or_default();
+        let enters = first & 0x40 != 0;
+        // Whether it enters tables, or must never: the other bits are of the name.
+        let mode = if enters { 0x40 } else { first & 0x10 };
         let index = field::integer(rest, if enters { 6 } else { 4 })?;
-        let (name, name_length) = match index {
+        let (name, name_length, is_known) = match index {
             0 => {
                 let text = StringLiteral::read(rest)?;
                 let name = Name::of(&text)?;
-                (name, if enters || name == Name::Bad { text.length()? } else { 0 })
+                (name, if enters || name == Name::Bad { text.length()? } else { 0 }, true)
             }
             index => {
                 let entry = self.table.get(index)?;
-                (entry.name, entry.name_length)
+                (entry.name, entry.name_length, entry.name != Name::Length || entry.meant.is_none())
             }
         };
         let value_start = block.len() - rest.len();
         let value = StringLiteral::read(rest)?;
         let is_sound = name.suits(&value)?;
         let value_length = if enters || !is_sound { value.length()? } else { 0 };
-        let path = if name == Name::Path && is_sound { value.odd_path()? } else { None };
+        let meant = match name {
+            Name::Path if is_sound => value.odd_path()?,
+            Name::Length if is_sound && section != Section::Request => match value.listed_length()? {
+                None if looked.is_interim || !is_known => Some(value.bytes()?),
+                listed => listed,
+            },
+            _ => None,
+        };
         let mut entry = TableField {
             name,
             name_length,
             value_length,
             is_bad: name == Name::Bad || !is_sound,
             is_interim: name == Name::Status && value.begins_with_one(),
-            path,
+            meant,
         };
         let end = block.len() - rest.len();
         // A name that is replaced in the table already stands there as another.
@@ -154,13 +184,19 @@ impl HeaderBlocks {
             entry.name = Name::Bad;
             // What enters no table may have any size.
             let (name_length, value_length) = if enters { (name_length, value_length) } else { (1, 0) };
-            field::write_anew(rewriting.out(start), mode & 0x50, name_length, value_length)?;
+            field::write_anew(rewriting.out(start), mode, name_length, value_length)?;
         } else if !is_sound {
             let head = block.part(start..value_start);
             let out = rewriting.out(start);
             out.extend_from_slice(head);
             field::write_filler(out, b'x', value_length);
-        } else if let Some(path) = &entry.path {
+        } else if let (Name::Length, Some(length)) = (name, &entry.meant) {
+            if enters {
+                let filler = vec![b'x'; value_length];
+                field::write_field(rewriting.out(start), mode, IN_ITS_PLACE, &filler);
+            }
+            rewriting.length(start, Some(&**length).filter(|_| !looked.is_interim));
+        } else if let Some(path) = &entry.meant {
             let head = block.part(start..value_start);
             let out = rewriting.out(start);
             out.extend_from_slice(head);
@@ -175,8 +211,8 @@ impl HeaderBlocks {
 }
 
 fn note(looked: &mut Looked, entry: &TableField, section: Section) {
-    if section == Section::Request && entry.path.is_some() {
-        looked.path.clone_from(&entry.path);
+    if section == Section::Request && entry.name == Name::Path && entry.meant.is_some() {
+        looked.path.clone_from(&entry.meant);
     }
     looked.is_interim |= entry.is_interim;
 }

@@ -14,7 +14,8 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    hpack::{HeaderBlocks, Section},
+    head::MAX_INTERIM,
+    hpack::{HeaderBlocks, MALFORMED, Section},
     meter::PREFACE,
 };
 use crate::internal_errors::Part as _;
@@ -76,8 +77,8 @@ impl Paths {
 enum Side {
     /// Clients open streams in order.
     Client { opened: u32, paths: Rc<Paths> },
-    /// Of these streams the final head has come, and not the end.
-    Target { answered: Vec<u32> },
+    /// Of these streams the final head has come, and not the end; of those, so many interim ones.
+    Target { answered: Vec<u32>, interim: Vec<(u32, usize)> },
 }
 
 /// The head of a frame.
@@ -153,10 +154,11 @@ impl Screen {
         if frame.kind == SETTINGS && frame.flags & ACK == 0 && frame.length <= MOST_PAYLOAD {
             return settings(frame, bytes);
         }
-        if let Side::Target { answered } = &mut self.side {
+        if let Side::Target { answered, interim } = &mut self.side {
             let ends = frame.kind == RST_STREAM || (frame.kind == DATA && frame.flags & END_STREAM != 0);
             if ends {
                 forget(answered, frame.stream);
+                interim.retain(|(of, _)| *of != frame.stream);
             }
         }
         self.left = frame.length;
@@ -199,10 +201,10 @@ impl Screen {
                 *opened = head.stream;
                 Section::Request
             }
-            Side::Target { answered } if !answered.contains(&head.stream) => Section::Response,
+            Side::Target { answered, .. } if !answered.contains(&head.stream) => Section::Response,
             _ => Section::Trailers,
         };
-        let Ok(looked) = self.blocks.look(block, section) else {
+        let Ok(mut looked) = self.blocks.look(block, section) else {
             // What nobody can read, the engine must not read either: the first index is 1.
             let mut out = Vec::new();
             Frame { flags: END_HEADERS, ..head }.write(&[0x80], &mut out);
@@ -215,7 +217,12 @@ impl Screen {
                     paths.put(head.stream, path);
                 }
             }
-            Side::Target { answered } => {
+            Side::Target { answered, interim } => {
+                if looked.is_interim && is_too_many(interim, head.stream) {
+                    looked.instead.get_or_insert_with(|| block.to_vec()).extend_from_slice(MALFORMED);
+                } else if !looked.is_interim {
+                    interim.retain(|(of, _)| *of != head.stream);
+                }
                 if head.flags & END_STREAM != 0 {
                     forget(answered, head.stream);
                 } else if section == Section::Response && !looked.is_interim {
@@ -253,6 +260,21 @@ fn settings(head: Frame, bytes: &[u8]) -> Front {
     let mut out = Vec::with_capacity(end);
     head.write(&payload, &mut out);
     Front::Instead(end, out)
+}
+
+/// Whether with one more interim response on this stream the engine would have too many. It keeps them all until they are asked
+/// for; whoever asks gives up before this one. Of a stream that was reset the engine keeps none.
+#[cold]
+fn is_too_many(interim: &mut Vec<(u32, usize)>, stream: u32) -> bool {
+    if let Some((_, number)) = interim.iter_mut().find(|(of, _)| *of == stream) {
+        *number += 1;
+        return *number == MAX_INTERIM + 2;
+    }
+    if interim.len() >= MOST_ANSWERED {
+        interim.remove(0);
+    }
+    interim.push((stream, 1));
+    false
 }
 
 fn forget(answered: &mut Vec<u32>, stream: u32) {
@@ -303,7 +325,7 @@ impl<S> Screened<S> {
     /// What a target sends.
     #[must_use]
     pub fn of_target(stream: S) -> Self {
-        Self::new(stream, Side::Target { answered: Vec::new() }, 0)
+        Self::new(stream, Side::Target { answered: Vec::new(), interim: Vec::new() }, 0)
     }
 
     /// Looks through `bytes`, which come next. Gives back how many of them can be handed on as they are; the rest is

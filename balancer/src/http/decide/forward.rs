@@ -15,9 +15,8 @@ use crate::{
     rules::{CompiledRedirect, CompiledTransforms, RequestUri, RewriteError, split_port, without_dot},
     wire::{
         authority::is_authority,
-        connection_options::Nominated,
         fields::{Kind, line, list},
-        head::{Framing, HeadError, Request},
+        head::{Framing, HeadError, Nominated, Request},
     },
 };
 

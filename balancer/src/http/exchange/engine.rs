@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::{
     failure::{Failure, Retry},
+    interim::Interim,
     retries::Retries,
     sides::{ClientSide, TargetSide},
     transfer::{Transfer, Upload},
@@ -73,7 +74,8 @@ pub(crate) async fn attempt<C: ClientSide, T: TargetSide<C>>(
     target.send(client, plan, &destination)?;
     plan.count_sending(&context);
     client.state_mut().entry.sent();
-    let mut transfer = Transfer { client, target: &mut target, plan, upload: Upload::Moving };
+    let mut transfer =
+        Transfer { client, target: &mut target, plan, upload: Upload::Moving, interim: Interim::default() };
     let moved = transfer.run().await;
     let uploaded = transfer.upload == Upload::Done;
     client.settle_received();

@@ -9,6 +9,7 @@ use std::{
 use super::{
     connect::of_interrupt,
     failure::Failure,
+    interim::Interim,
     sides::{ClientSide, TargetSide},
     tunnel::tunnel,
 };
@@ -49,6 +50,7 @@ pub(super) struct Transfer<'a, C, T> {
     pub(super) target: &'a mut T,
     pub(super) plan: &'a Plan,
     pub(super) upload: Upload,
+    pub(super) interim: Interim,
 }
 
 impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
@@ -61,9 +63,9 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
                 Err(interrupt) => return Err(self.interrupted(interrupt)),
             }
             loop {
-                let Self { client, target, plan, upload } = self;
+                let Self { client, target, plan, upload, interim } = self;
                 let uploaded = *upload == Upload::Done;
-                match target.take_head(plan, |response| hear(*client, plan, response, uploaded))? {
+                match target.take_head(plan, |response| hear(*client, plan, response, uploaded, interim))? {
                     None => break,
                     Some(PassedHead::Final) => return Ok(self.relay().await),
                     // The next head may be there already.
@@ -153,6 +155,9 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
     fn poll_relay(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Option<Failure>>> {
         let before = self.client.body().progress() + self.target.body().progress();
         let moved = poll_move(cx, self.target.body(), self.client.body());
+        if let Poll::Ready(Err(BodyError::Malformed)) = moved {
+            self.let_out(cx);
+        }
         if moved.is_pending() {
             let upload = self.poll_upload(cx);
             if self.client.poll_gone(cx, !matches!(upload, Poll::Ready(Ok(())))).is_ready() {
@@ -172,6 +177,14 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
             BodyError::Source(error) => Some(T::body_failed(error)),
         })
     }
+
+    /// What stands before the fault goes out, the head of the response at least, as far as the client takes it at once.
+    #[cold]
+    fn let_out(&mut self, cx: &mut TaskContext<'_>) {
+        if let Poll::Ready(Ok(())) = self.client.body().poll_take(cx, self.target.body()) {
+            let _ = self.client.body().poll_flush(cx);
+        }
+    }
 }
 
 /// Passes the head of a response on.
@@ -180,10 +193,12 @@ fn hear<C: ClientSide>(
     plan: &Plan,
     response: &Response<'_>,
     uploaded: bool,
+    interim: &mut Interim,
 ) -> Result<PassedHead, Failure> {
     client.check(plan, response, uploaded)?;
     let switching = response.status == 101;
     if response.status < 200 && !switching {
+        interim.count(response)?;
         return client.interim(plan, response).map(PassedHead::Interim);
     }
     let state = client.state_mut();

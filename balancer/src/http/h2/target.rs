@@ -140,7 +140,12 @@ impl TargetSide<Http2Client> for Http2Target {
         if is_challenge(&response) {
             self.lease.close_to_others();
         }
-        let looked = look(&response)?;
+        let looked = look(&response).inspect_err(|failure| {
+            // What it still sends on its stream would be in the way of others.
+            if failure.fault.cause == Cause::TargetInterimTooLarge {
+                self.lease.retire();
+            }
+        })?;
         if let Some(body) = body {
             self.http2.expect(body, bodiless);
         }

@@ -39,7 +39,7 @@ pub fn keep_private(response: &ResponseHead<'_>, edits: &mut HeaderEdits) {
             edits.remove(name);
         }
     }
-    if is_kept_private(response) && !is_withheld(response) {
+    if is_kept_private(response) {
         return;
     }
     edits.push_with(EditOp::Set, CACHE_CONTROL, |value| {
@@ -50,14 +50,6 @@ pub fn keep_private(response: &ResponseHead<'_>, edits: &mut HeaderEdits) {
             value.extend_from_slice(directive);
         }
     });
-}
-
-/// Whether `Cache-Control` goes no further than here, since the response's `Connection` names it (RFC 9110, section 7.6.1).
-fn is_withheld(response: &ResponseHead<'_>) -> bool {
-    let options = response.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(b"connection"));
-    options
-        .flat_map(|field| ListItems(field.value))
-        .any(|option| option.trim_ascii().eq_ignore_ascii_case(CACHE_CONTROL.as_bytes()))
 }
 
 #[cold]
@@ -205,20 +197,6 @@ mod tests {
         {
             assert_eq!(guarded(&[line, "max-age=5"]).as_deref(), Some("private, max-age=5"), "{line}");
         }
-    }
-
-    #[test]
-    fn what_goes_no_further_guards_nothing() {
-        let set = |connection: &str| {
-            let fields = [("Connection", connection), ("Cache-Control", "no-store")];
-            let headers =
-                fields.map(|(name, value)| HeaderField { name: name.as_bytes(), value: value.as_bytes() });
-            let mut edits = HeaderEdits::new();
-            keep_private(&ResponseHead { status: 200, headers: &headers }, &mut edits);
-            edits.iter().next().map(|edit| String::from_utf8(edit.value.to_vec()).unwrap())
-        };
-        assert_eq!(set("keep-alive, cache-CONTROL").as_deref(), Some("private, no-store"));
-        assert_eq!(set("keep-alive"), None);
     }
 
     #[test]

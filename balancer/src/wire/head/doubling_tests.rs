@@ -4,8 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::wire::{
-    chunked::ChunkedScanner, chunked_body::can_begin_chunked, connection_options::Nominated, desync,
-    doubling::assert_linear,
+    chunked::ChunkedScanner, chunked_body::can_begin_chunked, desync, doubling::assert_linear,
 };
 
 /// Everything that is made of a head before anybody decides, with the head in pieces of `piece` bytes.

@@ -60,7 +60,7 @@ impl<'a> Fields<'a> {
         options
     }
 
-    /// Whether Connection may name fields that go no further: see [`super::connection_options::Nominated`].
+    /// Whether Connection may name fields that go no further: see [`super::Nominated`].
     pub(in crate::wire) fn nominate(&self) -> bool {
         self.nominates
     }
@@ -101,8 +101,17 @@ impl<'a> Fields<'a> {
 
     /// Drops the lines whose names are `unwanted`.
     pub fn drop_names(&mut self, unwanted: impl Fn(&[u8]) -> bool) {
-        let kept: SmallVec<[bool; USUAL_FIELDS]> =
-            self.lines.iter().map(|field| !unwanted(field.name)).collect();
+        let kept = self.lines.iter().map(|field| !unwanted(field.name)).collect();
+        self.retain(&kept);
+    }
+
+    /// Drops the lines whose places are `unwanted`.
+    pub(super) fn drop_places(&mut self, unwanted: impl Fn(usize) -> bool) {
+        let kept = (0..self.lines.len()).map(|place| !unwanted(place)).collect();
+        self.retain(&kept);
+    }
+
+    fn retain(&mut self, kept: &SmallVec<[bool; USUAL_FIELDS]>) {
         let mut of_kinds = kept.iter();
         self.kinds.retain(|_| of_kinds.next().is_none_or(|kept| *kept));
         let mut of_lines = kept.iter();

@@ -2,7 +2,7 @@
 //! (RFC 9113, section 8.2.1).
 
 use super::huffman;
-use crate::wire::head::is_token_byte;
+use crate::wire::head::{content_length, is_token_byte};
 
 /// Largest number of bytes that a number is written in.
 const MOST_BYTES: u32 = 4;
@@ -51,6 +51,15 @@ fn write_integer(out: &mut Vec<u8>, mode: u8, prefix: u32, mut number: usize) {
 pub(super) fn write_filler(out: &mut Vec<u8>, byte: u8, length: usize) {
     write_integer(out, 0, 7, length);
     out.resize(out.len() + length, byte);
+}
+
+/// A field, written out.
+pub(super) fn write_field(out: &mut Vec<u8>, mode: u8, name: &[u8], value: &[u8]) {
+    out.push(mode);
+    for text in [name, value] {
+        write_integer(out, 0, 7, text.len());
+        out.extend_from_slice(text);
+    }
 }
 
 /// A regular field of the same size in tables.
@@ -122,6 +131,25 @@ impl<'b> StringLiteral<'b> {
         })
     }
 
+    /// The one length that it says several times in a list (RFC 9110, section 8.6).
+    pub(super) fn listed_length(&self) -> Result<Option<Box<[u8]>>, Unreadable> {
+        if self.is_coded && huffman::is_of_digits(self.bytes) {
+            return Ok(None);
+        }
+        self.with(|bytes| {
+            memchr::memchr(b',', bytes)?;
+            let mut members = bytes.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+            let first = members.next()?;
+            let length = content_length(first).ok()?;
+            members.all(|member| content_length(member) == Ok(length)).then(|| first.into())
+        })
+    }
+
+    /// Its bytes as they are written.
+    pub(super) fn bytes(&self) -> Result<Box<[u8]>, Unreadable> {
+        self.with(|bytes| bytes.into())
+    }
+
     /// Whether the first byte is a `1`.
     pub(super) fn begins_with_one(&self) -> bool {
         let first = self.bytes.first().copied().unwrap_or_default();
@@ -135,6 +163,8 @@ pub(super) enum Name {
     /// Of a field.
     Regular,
     Authority,
+    /// Of Content-Length.
+    Length,
     Method,
     Path,
     Protocol,
@@ -154,6 +184,7 @@ impl Name {
             b":protocol" => Self::Protocol,
             b":scheme" => Self::Scheme,
             b":status" => Self::Status,
+            b"content-length" => Self::Length,
             [] => Self::Bad,
             _ if name.iter().all(|byte| is_token_byte(*byte) && !byte.is_ascii_uppercase()) => Self::Regular,
             _ => Self::Bad,
@@ -162,13 +193,15 @@ impl Name {
 
     /// Whether it is one that trailers must not have.
     pub(super) fn is_pseudo(self) -> bool {
-        !matches!(self, Self::Regular | Self::Bad)
+        !matches!(self, Self::Regular | Self::Length | Self::Bad)
     }
 
     /// Whether the engine takes `value` for a field of this name.
     pub(super) fn suits(self, value: &StringLiteral<'_>) -> Result<bool, Unreadable> {
         match self {
-            Self::Regular | Self::Bad => value.is_all(9, |byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..)),
+            Self::Regular | Self::Length | Self::Bad => {
+                value.is_all(9, |byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..))
+            }
             Self::Method => {
                 value.with(|bytes| !bytes.is_empty() && bytes.iter().all(|byte| is_token_byte(*byte)))
             }

@@ -113,6 +113,26 @@ pub fn has_no_words_of(ones: u32, coded: &[u8]) -> bool {
     true
 }
 
+/// Whether `coded` stands for digits and nothing else; of long strings it is not found out.
+#[must_use]
+pub fn is_of_digits(coded: &[u8]) -> bool {
+    let mut front = [0; 8];
+    let Some(room) = front.get_mut(..coded.len()) else { return false };
+    room.copy_from_slice(coded);
+    let (mut bits, mut count) = (u64::from_be_bytes(front), coded.len() * 8);
+    // What is left may be the beginning of the end.
+    while count >= 8 || (bits.leading_ones() as usize) < count {
+        let length = match (bits >> 59, bits >> 58) {
+            (0..=2, _) => 5,
+            (_, 0x19..=0x1f) => 6,
+            _ => return false,
+        };
+        let Some(left) = count.checked_sub(length) else { return false };
+        (bits, count) = (bits << length, left);
+    }
+    true
+}
+
 const _: () = assert!(END == SYMBOLS - 1);
 
 #[cfg(test)]
@@ -133,6 +153,18 @@ mod tests {
             bits.push(1);
         }
         bits.chunks(8).map(|byte| byte.iter().fold(0, |sum, bit| sum << 1 | bit)).collect()
+    }
+
+    #[test]
+    fn digits_are_told_from_all_else_in_short_strings() {
+        for text in ["", "0", "9", "99", "12", "1234567890", "999999", "2222222222"] {
+            assert!(is_of_digits(&encode(text.as_bytes())), "{text}");
+        }
+        for text in ["2,2", "a", "1 ", "-1", "19,", ",", "99,99", "1/2", "0:", "%9", "1.5", "c1", "1e3"] {
+            assert!(!is_of_digits(&encode(text.as_bytes())), "{text}");
+        }
+        assert!(!is_of_digits(&encode(b"99999999999")), "long");
+        assert!(!is_of_digits(&[0xff]) && !is_of_digits(&[0x07, 0xff]));
     }
 
     #[test]

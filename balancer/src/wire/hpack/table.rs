@@ -31,6 +31,7 @@ static ENTRIES: LazyLock<Vec<TableField>> = LazyLock::new(|| {
         3 | 4 => Name::Path,
         5 | 6 => Name::Scheme,
         7..=13 => Name::Status,
+        27 => Name::Length,
         _ => Name::Regular,
     };
     let names = STATIC.iter().enumerate();
@@ -48,13 +49,14 @@ pub(super) struct TableField {
     pub(super) is_bad: bool,
     /// Whether it is the status of an interim response.
     pub(super) is_interim: bool,
-    /// The path that it is, where the engine has another in its place.
-    pub(super) path: Option<Box<[u8]>>,
+    /// What it says, where the engine has another in its place: a path, or a length, there under the name of a field that
+    /// goes no further.
+    pub(super) meant: Option<Box<[u8]>>,
 }
 
 impl TableField {
     fn of_static(name: Name, name_length: usize) -> Self {
-        Self { name, name_length, value_length: 0, is_bad: false, is_interim: false, path: None }
+        Self { name, name_length, value_length: 0, is_bad: false, is_interim: false, meant: None }
     }
 
     fn size(&self) -> usize {

@@ -85,6 +85,10 @@ fn a_name_that_is_ill_formed_is_so_with_any_value() {
         assert!(look(&mut blocks, again).instead.unwrap().ends_with(MALFORMED), "{again:x?}");
     }
     let mut blocks = HeaderBlocks::default();
+    look(&mut blocks, &literal(0x40, b":status", b"200"));
+    let instead = look(&mut blocks, b"\x7e\x012").instead.unwrap();
+    assert_eq!(instead, [&literal(0x40, b"xxxxxxx", b"x"), MALFORMED].concat(), "named by the table");
+    let mut blocks = HeaderBlocks::default();
     look(&mut blocks, &literal(0x40, b"name", b"\n"));
     assert_eq!(look(&mut blocks, b"\x7e\x012"), Looked::default(), "a name that is sound is so with another");
 }
@@ -136,6 +140,57 @@ fn interim_responses_are_known() {
     assert!(is_interim(b"\x08\x03103") && is_interim(b"\x48\x03100") && is_interim(b"\xbe"));
     // 103 in code.
     assert!(is_interim(b"\x08\x82\x08\x19"));
+}
+
+#[test]
+fn the_engine_gets_one_length_and_only_of_a_response() {
+    let interim = b"\x08\x03103";
+    let length = |mode: u8, value: &[u8]| literal(mode, b"content-length", value);
+    let placeholder = |size: usize| literal(0x40, IN_ITS_PLACE, &vec![b'x'; size]);
+    let mut blocks = HeaderBlocks::default();
+    let mut handed = |block: &[u8]| {
+        let looked = blocks.look(block, Section::Response).unwrap();
+        looked.instead.unwrap_or_else(|| block.to_vec())
+    };
+    // As it is, whatever writes it; the last two are in code: 5 and 10.
+    for plain in
+        [length(0, b"5"), length(0x10, b"5"), b"\x0f\x0d\x015".to_vec(), b"\x0f\x0d\x81\x6f".to_vec()]
+    {
+        let final_head = [b"\x88", &plain[..]].concat();
+        assert_eq!(handed(&final_head), final_head);
+        assert_eq!(handed(&[interim, &plain[..], b"\x90"].concat()), [&interim[..], b"\x90"].concat());
+    }
+    for list in [length(0, b"5, 5"), length(0x10, b"5,5,\t5"), b"\x0f\x0d\x045, 5".to_vec()] {
+        assert_eq!(handed(&[b"\x88", &list[..]].concat()), [b"\x88", &length(0, b"5")[..]].concat());
+        assert_eq!(handed(&[interim, &list[..]].concat()), interim);
+    }
+    for none in [&b"5, 6"[..], b"5,", b",", b"five", b"5, five", b"", b"99999999999999999999,5"] {
+        let head = [b"\x88", &length(0, none)[..]].concat();
+        assert_eq!(handed(&head), head, "the engine says what it thinks of it");
+    }
+    // What enters the table stands there under another name, and is told as it was meant.
+    assert_eq!(
+        handed(&[interim, &length(0x40, b"7")[..]].concat()),
+        [&interim[..], &placeholder(1)].concat()
+    );
+    assert_eq!(handed(b"\x88\xbe"), [b"\x88", &length(0, b"7")[..]].concat());
+    assert_eq!(handed(&[&interim[..], b"\xbe"].concat()), interim);
+    assert_eq!(
+        handed(b"\x88\x7e\x013"),
+        [b"\x88", &placeholder(1)[..], &length(0, b"3")].concat(),
+        "a name of the table that is another one there"
+    );
+    assert_eq!(handed(b"\x88\xbe\x90"), [b"\x88", &length(0, b"3")[..], b"\x90"].concat());
+    assert_eq!(
+        handed(&[b"\x88", &length(0x40, b"4,4")[..]].concat()),
+        [b"\x88", &placeholder(3)[..], &length(0, b"4")].concat()
+    );
+    assert_eq!(handed(b"\x88\xbe"), [b"\x88", &length(0, b"4")[..]].concat());
+    // One that the engine has as it is.
+    let known = [b"\x88", &length(0x40, b"8")[..]].concat();
+    assert_eq!(handed(&known), known);
+    assert_eq!(handed(b"\x88\xbe"), b"\x88\xbe");
+    assert_eq!(handed(&[&interim[..], b"\xbe\x90"].concat()), [&interim[..], b"\x90"].concat());
 }
 
 #[test]

@@ -255,6 +255,48 @@ async fn of_targets_too_only_the_stream_is_reset() {
     }
 }
 
+#[tokio::test]
+async fn the_length_of_an_interim_response_is_not_that_of_the_stream() {
+    let content = |stream: u32, head: &[u8]| {
+        [frame(HEADERS, END_HEADERS, stream, head), frame(DATA, END_STREAM, stream, b"four")].concat()
+    };
+    let length = |mode: u8, value: &[u8]| literal(mode, b"content-length", value);
+    for mode in [0, 0x10, 0x40] {
+        for (interim, head) in [
+            (&b"0"[..], b"\x88".to_vec()),
+            (b"5", b"\x88".to_vec()),
+            (b"5, 5", [b"\x88", &length(mode, b"4")[..]].concat()),
+            (b"5, 6", [b"\x88", &length(mode, b"4, 4")[..]].concat()),
+        ] {
+            let bytes = [
+                frame(HEADERS, END_HEADERS, 1, &[&b"\x08\x03103"[..], &length(mode, interim)].concat()),
+                content(1, &head),
+                content(3, &[b"\x88", &length(mode, b"4")[..]].concat()),
+            ];
+            assert_eq!(responses(bytes.concat()).await, [Ok(None), Ok(None)], "{mode:x} {interim:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_interim_responses_the_engine_gets_no_more_than_are_asked_for() {
+    let interim = |stream: u32| frame(HEADERS, END_HEADERS, stream, b"\x08\x03103");
+    let end = |stream: u32| frame(HEADERS, END_BOTH, stream, b"\x88");
+    let reset = Err(Some(Reason::PROTOCOL_ERROR));
+    for (number, first) in [(MAX_INTERIM + 1, Ok(None)), (MAX_INTERIM + 2, reset)] {
+        let bytes = [interim(1).repeat(number), interim(3).repeat(MAX_INTERIM), end(1), end(3)].concat();
+        assert_eq!(responses(bytes).await, [first, Ok(None)], "{number}");
+    }
+    // Those of an exchange that is over count no more.
+    let bytes = interim(1).repeat(3 * MAX_INTERIM);
+    let mut screened = Screened::of_target(&bytes[..]);
+    let Side::Target { interim, .. } = &mut screened.screen.side else { panic!("a target's") };
+    assert!(!(0..=MAX_INTERIM).any(|_| is_too_many(interim, 1)) && is_too_many(interim, 1));
+    assert!(!is_too_many(interim, 1), "it is reset once");
+    assert!(!(3..2 * u32::try_from(MOST_ANSWERED).unwrap()).any(|stream| is_too_many(interim, stream)));
+    assert!(interim.len() <= MOST_ANSWERED);
+}
+
 /// What is handed on of `bytes`, which come in pieces of `piece` bytes.
 async fn handed_on(bytes: &[u8], piece: usize) -> Vec<u8> {
     let (mut peer, stream) = duplex(1 << 16);

@@ -3,11 +3,11 @@
 
 use std::cmp::Ordering;
 
-use super::{
-    fields::{Kind, kind, list},
-    head::{Fields, MAX_FIELDS},
+use super::lines::{Fields, MAX_FIELDS};
+use crate::{
+    internal_errors::Part as _,
+    wire::fields::{Kind, kind, list},
 };
-use crate::internal_errors::Part as _;
 
 /// Up to so many names are looked for by going through all fields.
 const FEW: usize = 4;

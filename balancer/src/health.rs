@@ -110,15 +110,19 @@ impl HealthChecks {
         self.schedule.ended(finished.number)
     }
 
-    /// After the result was used: checks again at once what failed a triggered check and is not yet decided. With its first
-    /// pass a target has its verdict, and is checked by its interval from then on.
-    pub fn follow_up(&mut self, finished: &Finished, undecided: bool, now: Instant) {
+    /// After the result was used: checks again at once what failed a triggered check and is not yet decided, and before long
+    /// what was found unhealthy so (`in_haste`). With its first pass a target has its verdict, and is checked by its
+    /// interval from then on.
+    pub fn follow_up(&mut self, finished: &Finished, undecided: bool, in_haste: bool, now: Instant) {
         if matches!(finished.outcome, Ok(Checked { result: CheckResult::Pass, .. })) {
             self.schedule.settle(finished.registration, now);
         }
         let failed = matches!(finished.outcome, Ok(Checked { result: CheckResult::Fail(_), .. }));
         if finished.origin == CheckOrigin::Triggered && failed && undecided {
             self.schedule.confirm(finished.registration, now);
+        }
+        if finished.origin == CheckOrigin::Triggered && in_haste {
+            self.schedule.try_again(finished.registration, now);
         }
     }
 

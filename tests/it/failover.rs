@@ -105,6 +105,38 @@ fn a_session_stays_where_it_moved_when_its_first_target_recovers() {
     }
 }
 
+/// A restart of the application for which its port is closed for a moment: what one client's failure brought down in an
+/// instant is up again in seconds, not after so many intervals, and who did not come meanwhile stays.
+#[test]
+fn a_target_that_was_gone_for_a_moment_is_back_in_seconds() {
+    let targets = [Target::plain(), Target::plain()];
+    let group = Group::new("app", &[&targets[0], &targets[1]]).algorithm("round_robin").lb_cookie();
+    let check =
+        "path = \"/healthz\"\ninterval = 60\ntimeout = 2\nunhealthy_threshold = 3\nhealthy_threshold = 4";
+    let group = Group { health_check: check.into(), ..group };
+    let balancer = Balancer::start(&Config::with(group));
+    balancer.wait_status("both are healthy", 10.0, |status| {
+        targets.iter().all(|target| status.state(&target.address) == "healthy")
+    });
+    let [gone, other] = targets;
+    let mut clients: Vec<Client> = (0..4).map(|_| balancer.client()).collect();
+    let homes: Vec<String> = clients.iter_mut().map(|client| client.get("/").text()).collect();
+    let (address, was) = (gone.address.clone(), Instant::now());
+    gone.kill();
+    drop(gone);
+    let first = homes.iter().position(|home| *home == address).unwrap();
+    assert_eq!(clients[first].get("/").text(), other.address);
+    balancer.wait_status("it is down", 10.0, |status| status.state(&address) == "unhealthy");
+    let name = address.clone();
+    let _back = Target::at(&address, false, move |exchange| exchange.ok("", &name));
+    balancer.wait_status("it is up", 20.0, |status| status.state(&address) == "healthy");
+    assert!(was.elapsed() < Duration::from_secs(20), "{:?}", was.elapsed());
+    for (number, (client, home)) in clients.iter_mut().zip(&homes).enumerate() {
+        let now = client.get("/").text();
+        assert!(now == *home || (number == first && now == other.address), "{number}: {home} {now}");
+    }
+}
+
 #[test]
 fn a_group_without_healthy_targets_fails_open() {
     let targets = [Target::plain(), Target::plain()];

@@ -366,7 +366,8 @@ impl Controller {
         let urgency = self.registry.record(registration, result, finished.origin, monotonic_now());
         let after = self.registry.state(registration);
         let undecided = !matches!(after, Some((TargetState::Unhealthy, _)));
-        self.checks.follow_up(finished, undecided, monotonic_now());
+        let in_haste = self.registry.is_unhealthy_in_haste(registration);
+        self.checks.follow_up(finished, undecided, in_haste, monotonic_now());
         if let Ok(Checked { elsewhere: Some(address), .. }) = finished.outcome {
             for host in self.loopback.moved_to(&finished.target.settings, address) {
                 self.readdress(&host);

@@ -26,7 +26,8 @@ const EARLY_IN_FLIGHT: usize = MAX_IN_FLIGHT / 2;
 const TRIGGER_GAP: Duration = Duration::from_millis(50);
 /// How soon a failed triggered check is followed by the next.
 const CONFIRMATION_GAP: Duration = Duration::from_millis(10);
-/// How soon a triggered check that could not be made, for want of file descriptors say, is tried again.
+/// How soon a triggered check that could not be made, for want of file descriptors say, is tried again; and that of a
+/// target which others like it have found unhealthy.
 const RECOVERY_GAP: Duration = Duration::from_secs(1);
 
 /// A check to be made now.
@@ -164,7 +165,8 @@ impl Schedule {
         self.trigger_at(registration, now + CONFIRMATION_GAP);
     }
 
-    /// A triggered check could not be made: the next is due when this host may have recovered.
+    /// A triggered check could not be made, or found what others like it had found before: the next is due when this host,
+    /// or the target, may have recovered.
     pub fn try_again(&mut self, registration: u64, now: Instant) {
         self.trigger_at(registration, now + RECOVERY_GAP);
     }

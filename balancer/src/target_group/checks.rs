@@ -18,8 +18,9 @@ pub enum CheckResult {
 pub enum CheckOrigin {
     /// Its turn had come.
     Scheduled,
-    /// A connection of a client failed, or an earlier triggered check did. A pass of such a check does
-    /// not bring an unhealthy target closer to recovery: the thresholds are meant in intervals.
+    /// A connection of a client failed, or an earlier triggered check did. A pass of such a check brings an unhealthy
+    /// target closer to recovery only when such checks alone have found it unhealthy: the thresholds are meant in intervals,
+    /// but what fell in milliseconds need not stay down for minutes.
     Triggered,
 }
 
@@ -32,6 +33,8 @@ pub struct CheckHistory {
     checked: bool,
     passes: u8,
     failures: u8,
+    /// Whether triggered checks alone say so, as far as it fails or is unhealthy.
+    hasty: bool,
 }
 
 impl Default for CheckHistory {
@@ -51,6 +54,7 @@ impl CheckHistory {
             checked: false,
             passes: 0,
             failures: 0,
+            hasty: true,
         }
     }
 
@@ -72,6 +76,12 @@ impl CheckHistory {
         self.checked
     }
 
+    /// Whether it is unhealthy by what triggered checks found alone: more of them may undo that.
+    #[must_use]
+    pub fn is_unhealthy_in_haste(&self) -> bool {
+        self.state == TargetState::Unhealthy && self.hasty
+    }
+
     /// Takes in a result. Returns whether state, reason or [`Self::checked`] changed.
     ///
     /// A target that was never healthy becomes healthy with its first pass, whatever the threshold; from
@@ -81,14 +91,18 @@ impl CheckHistory {
         self.checked = true;
         match result {
             CheckResult::Pass => self.pass(origin, settings),
-            CheckResult::Fail(reason) => self.fail(reason, settings),
+            CheckResult::Fail(reason) => self.fail(reason, origin, settings),
         }
         before != (self.state, self.reason, self.checked)
     }
 
     fn pass(&mut self, origin: CheckOrigin, settings: &HealthCheck) {
         self.failures = 0;
-        if self.state == TargetState::Healthy || (self.ever_healthy && origin == CheckOrigin::Triggered) {
+        if self.state == TargetState::Healthy {
+            self.hasty = true;
+            return;
+        }
+        if self.ever_healthy && origin == CheckOrigin::Triggered && !self.is_unhealthy_in_haste() {
             return;
         }
         self.passes = self.passes.saturating_add(1);
@@ -97,11 +111,13 @@ impl CheckHistory {
             self.state = TargetState::Healthy;
             self.reason = None;
             self.passes = 0;
+            self.hasty = true;
         }
     }
 
-    fn fail(&mut self, reason: HealthReason, settings: &HealthCheck) {
+    fn fail(&mut self, reason: HealthReason, origin: CheckOrigin, settings: &HealthCheck) {
         self.passes = 0;
+        self.hasty &= origin == CheckOrigin::Triggered;
         self.failures = self.failures.saturating_add(1);
         if self.state == TargetState::Unhealthy || self.failures >= settings.unhealthy_threshold {
             self.state = TargetState::Unhealthy;
@@ -148,13 +164,32 @@ mod tests {
     }
 
     #[test]
-    fn triggered_passes_help_a_new_target_but_no_recovery() {
+    fn triggered_passes_help_a_new_target_and_undo_what_triggered_failures_did() {
+        use CheckOrigin::{Scheduled, Triggered};
         use TargetState::{Healthy as H, Unhealthy as U};
         let mut history = CheckHistory::new();
-        assert_eq!(walk(&mut history, CheckOrigin::Triggered, &[PASS]), [H]);
-        assert_eq!(walk(&mut history, CheckOrigin::Triggered, &[FAIL, FAIL]), [H, U]);
-        assert_eq!(walk(&mut history, CheckOrigin::Triggered, &[PASS, PASS, PASS, PASS]), [U, U, U, U]);
-        assert_eq!(walk(&mut history, CheckOrigin::Scheduled, &[PASS, PASS, PASS]), [U, U, H]);
+        assert_eq!(walk(&mut history, Triggered, &[PASS]), [H]);
+        assert_eq!(walk(&mut history, Triggered, &[FAIL, FAIL]), [H, U]);
+        assert!(history.is_unhealthy_in_haste());
+        assert_eq!(walk(&mut history, Triggered, &[PASS, PASS, FAIL, PASS, PASS, PASS]), [U, U, U, U, U, H]);
+        assert!(!history.is_unhealthy_in_haste());
+        // A failure in its turn makes it a matter of intervals, before or after.
+        for turns in [[Scheduled, Triggered], [Triggered, Scheduled]] {
+            let mut history = history.clone();
+            for origin in turns {
+                walk(&mut history, origin, &[FAIL]);
+            }
+            assert_eq!((history.state(), history.is_unhealthy_in_haste()), (U, false), "{turns:?}");
+            assert_eq!(walk(&mut history, Triggered, &[PASS, PASS, PASS, PASS]), [U, U, U, U]);
+            assert_eq!(walk(&mut history, Scheduled, &[PASS, PASS, PASS]), [U, U, H]);
+        }
+        walk(&mut history, Triggered, &[FAIL, FAIL]);
+        walk(&mut history, Scheduled, &[FAIL]);
+        assert_eq!(walk(&mut history, Triggered, &[PASS, PASS, PASS, PASS]), [U, U, U, U]);
+        // What was overcome counts no more.
+        walk(&mut history, Scheduled, &[PASS, PASS, PASS, FAIL, PASS]);
+        walk(&mut history, Triggered, &[FAIL, FAIL]);
+        assert!(history.is_unhealthy_in_haste());
     }
 
     #[test]

@@ -93,6 +93,11 @@ impl RegisteredTarget {
         matches!(self.life, Life::Registered { .. })
     }
 
+    /// Whether it is unhealthy by what triggered checks found alone.
+    pub(super) fn is_unhealthy_in_haste(&self) -> bool {
+        matches!(&self.life, Life::Registered { history, .. } if history.is_unhealthy_in_haste())
+    }
+
     pub(super) fn drains_until(&self) -> Option<Instant> {
         match self.life {
             Life::Draining { until, .. } => Some(until),

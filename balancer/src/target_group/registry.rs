@@ -188,6 +188,15 @@ impl Registry {
         }
     }
 
+    /// Whether a target is unhealthy by what triggered checks found alone.
+    #[must_use]
+    pub fn is_unhealthy_in_haste(&self, registration: u64) -> bool {
+        let found = self.indices.get(&registration);
+        found
+            .and_then(|&(group, target)| self.groups.get(group)?.targets().get(target))
+            .is_some_and(RegisteredTarget::is_unhealthy_in_haste)
+    }
+
     /// Looks for targets that fail more than their peers. To be called every [`ASSESSMENT`]; `trouble` tells the
     /// resets and retransmissions of a slot so far. Returns whether anything changed, and which registrations
     /// have become anomalous (true) or normal (false).

@@ -6,6 +6,7 @@
 mod by;
 mod cause;
 mod counter;
+mod failure;
 mod figures;
 mod group;
 mod histogram;
@@ -16,8 +17,9 @@ mod worker;
 
 pub use self::{
     by::{By, LabelValue},
-    cause::{Cause, Fault},
+    cause::{Cause, Phase, Side},
     counter::{Counter, Gauge, Holder, Raised},
+    failure::{Failure, Retry},
     figures::{Counts, Family, Figure, FigureValue, HistogramStatus, Sample, Set, Settable},
     group::{
         AnomalyStatus, Answers, AnswersShard, Connections, GroupShard, LoadSkew, Micros, Routing,

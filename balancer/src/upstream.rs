@@ -4,6 +4,7 @@
 mod bound;
 mod connection;
 mod counted;
+pub mod http2_failure;
 mod ledgers;
 pub mod multiplex;
 mod pool;

@@ -329,7 +329,7 @@ impl Controller {
             group,
             result: checked.map(|checked| checked.result),
             status: checked.and_then(|checked| checked.status),
-            fault: checked.and_then(|checked| checked.fault.as_ref()),
+            failure: checked.and_then(|checked| checked.failure.as_ref()),
         };
         for log in logs {
             let dropped = self.check_lines.add(&log.sink, |out| log.line(&record, out));
@@ -401,8 +401,8 @@ impl Controller {
             runtime.check_error.clear();
             return String::new();
         };
-        let (cause, text) = match &checked.fault {
-            Some(fault) => (fault.cause.as_str(), fault.to_string()),
+        let (cause, text) = match &checked.failure {
+            Some(failure) => (failure.cause.as_str(), failure.to_string()),
             None => (reason.code(), reason.description()),
         };
         runtime.check_error.set(cause, text.as_str().into());

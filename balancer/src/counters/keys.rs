@@ -1,30 +1,30 @@
 //! The words by which figures are told apart, in metrics, status and logs. Must not know: who finds out.
 
-use super::{Counter, by::LabelValue};
 use crate::model::Classification;
 
-/// An enumeration with a word for each, by which counters are told apart (see [`super::By`]).
+/// An enumeration with a word for each, by which counters are told apart (see [`super::By`]); or, of one that there is,
+/// how its words are told.
 macro_rules! labels {
     (
-        $(#[$about:meta])* pub enum $Name:ident by $label:literal {
-            $( $(#[$doc:meta])* $Key:ident = $word:literal, )*
+        $(#[$about:meta])* pub enum $Name:ident by $label:literal $(, tells_zero $zero:literal)? {
+            $( $(#[$doc:meta])* $Value:ident = $word:expr, )*
         }
     ) => {
         $(#[$about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $Name {
-            $( $(#[$doc])* $Key, )*
+            $( $(#[$doc])* $Value, )*
         }
 
         impl $Name {
             /// All of them, in the order of [`Self::index`].
-            pub const ALL: [Self; [$($word),*].len()] = [$( Self::$Key ),*];
+            pub const ALL: [Self; [$($word),*].len()] = [$( Self::$Value ),*];
 
-            /// The word, as metrics and status have it.
+            /// The word, as metrics, status and logs have it.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
-                    $( Self::$Key => $word, )*
+                    $( Self::$Value => $word, )*
                 }
             }
 
@@ -35,13 +35,17 @@ macro_rules! labels {
             }
         }
 
-        impl LabelValue for $Name {
+        $crate::counters::keys::labels!($Name by $label as as_str $(, tells_zero $zero)?);
+    };
+    ($Name:ident by $label:literal as $word:ident $(, tells_zero $zero:literal)?) => {
+        impl $crate::counters::LabelValue for $Name {
             const LABEL: &'static str = $label;
+            $( const TELLS_ZERO: bool = $zero; )?
             const KEYS: &'static [Self] = &Self::ALL;
-            type Counters = [Counter; Self::ALL.len()];
+            type Counters = [$crate::counters::Counter; Self::ALL.len()];
 
             fn counters() -> Self::Counters {
-                std::array::from_fn(|_| Counter::default())
+                std::array::from_fn(|_| $crate::counters::Counter::default())
             }
 
             fn index(self) -> usize {
@@ -49,11 +53,13 @@ macro_rules! labels {
             }
 
             fn word(self) -> String {
-                self.as_str().to_owned()
+                self.$word().to_owned()
             }
         }
     };
 }
+
+pub(super) use labels;
 
 labels! {
     /// Status codes that the balancer answers with (or, for 460, only records) itself: ALB's set for what
@@ -215,30 +221,14 @@ labels! {
     }
 }
 
-impl LabelValue for Classification {
-    const LABEL: &'static str = "classification";
-    const KEYS: &'static [Self] = &Self::ALL;
-    type Counters = [Counter; Self::ALL.len()];
-
-    fn counters() -> Self::Counters {
-        std::array::from_fn(|_| Counter::default())
-    }
-
-    fn index(self) -> usize {
-        self.index()
-    }
-
-    fn word(self) -> String {
-        self.name().to_owned()
-    }
-}
+labels!(Classification by "classification" as name);
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::counters::Cause;
+    use crate::counters::{Cause, LabelValue};
 
     #[test]
     fn codes_are_what_their_words_say() {

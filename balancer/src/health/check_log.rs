@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     clock::UnixMicros,
-    counters::Fault,
+    counters::Failure,
     logs::{access_log::escape, sink::LogSink},
     model::{Endpoint, HealthCheck, LineFormat, ProbeProtocol, ProtocolVersion},
     target_group::{CheckResult, HealthReason},
@@ -42,7 +42,7 @@ pub struct CheckRecord<'a> {
     /// The code that the target answered with.
     pub status: Option<u16>,
     /// Why there is none.
-    pub fault: Option<&'a Fault>,
+    pub failure: Option<&'a Failure>,
 }
 
 #[derive(Serialize)]
@@ -80,8 +80,8 @@ impl HealthCheckLog {
             reason_code: reason(record),
             elb: &self.load_balancer,
             ip_address: None,
-            cause: record.fault.map(|fault| fault.cause.as_str()),
-            error: record.fault.map(ToString::to_string),
+            cause: record.failure.map(|failure| failure.cause.as_str()),
+            error: record.failure.map(ToString::to_string),
         };
         match self.format {
             LineFormat::Alb => alb(&line, out),
@@ -160,7 +160,7 @@ mod tests {
             group: "app",
             result,
             status,
-            fault: None,
+            failure: None,
         };
         let mut out = Vec::new();
         log.line(&record, &mut out);

@@ -33,7 +33,7 @@ use super::{
     probe_http2,
 };
 use crate::{
-    counters::{Cause, Fault},
+    counters::{Cause, Failure},
     model::{self, Endpoint, HealthCheck, HealthCheckPort, ProbeProtocol, ProtocolVersion},
     target_group::{CheckResult, CheckTarget, HealthReason},
     tls::{ServerError, TargetTls},
@@ -70,14 +70,14 @@ pub struct Checked {
     /// The code that the target answered with, of HTTP or gRPC.
     pub status: Option<u16>,
     /// Why there is none.
-    pub fault: Option<Fault>,
+    pub failure: Option<Failure>,
     /// Where it takes connections instead, which it does not where it was checked.
     pub elsewhere: Option<SocketAddr>,
 }
 
 impl Checked {
-    fn failed(reason: HealthReason, fault: Fault) -> Self {
-        Self { result: CheckResult::Fail(reason), status: None, fault: Some(fault), elsewhere: None }
+    fn failed(reason: HealthReason, failure: Failure) -> Self {
+        Self { result: CheckResult::Fail(reason), status: None, failure: Some(failure), elsewhere: None }
     }
 }
 
@@ -103,21 +103,24 @@ impl Prober {
         let stage = Stage::default();
         let asked = self.status(&endpoint, settings, target.tls.as_ref(), &stage);
         match timeout(settings.timeout, asked).await {
-            Ok(Ok(status)) if settings.matcher.matches(status) => {
-                Ok(Checked { result: CheckResult::Pass, status: Some(status), fault: None, elsewhere: None })
-            }
+            Ok(Ok(status)) if settings.matcher.matches(status) => Ok(Checked {
+                result: CheckResult::Pass,
+                status: Some(status),
+                failure: None,
+                elsewhere: None,
+            }),
             Ok(Ok(status)) => {
                 let result = CheckResult::Fail(HealthReason::ResponseCodeMismatch(status));
-                Ok(Checked { result, status: Some(status), fault: None, elsewhere: None })
+                Ok(Checked { result, status: Some(status), failure: None, elsewhere: None })
             }
-            Ok(Err(ProbeError::Target(fault))) => {
+            Ok(Err(ProbeError::Target(failure))) => {
                 let elsewhere = self.elsewhere(target).await;
-                Ok(Checked { elsewhere, ..Checked::failed(HealthReason::FailedHealthChecks, fault) })
+                Ok(Checked { elsewhere, ..Checked::failed(HealthReason::FailedHealthChecks, failure) })
             }
             Ok(Err(ProbeError::Local(error))) => Err(error),
             Err(_) => {
                 let limit = format!("{:?} (health check timeout)", settings.timeout);
-                Ok(Checked::failed(HealthReason::Timeout, Fault::with(stage.late(), &limit)))
+                Ok(Checked::failed(HealthReason::Timeout, Failure::with(stage.late(), &limit)))
             }
         }
     }
@@ -227,7 +230,7 @@ impl Stage {
 }
 
 fn tls_failed(why: &dyn fmt::Display) -> ProbeError {
-    ProbeError::Target(Fault::with(Cause::TargetTlsFailed, why))
+    ProbeError::Target(Failure::with(Cause::TargetTlsFailed, why))
 }
 
 /// One check in the version of the group.
@@ -429,7 +432,7 @@ mod tests {
         let settings = HealthCheck { path: "/live?deep=1".into(), ..health_check(2, 2) };
         assert_eq!(
             prober.check(&target(endpoint.clone(), settings)).await.unwrap(),
-            Checked { result: CheckResult::Pass, status: Some(200), fault: None, elsewhere: None }
+            Checked { result: CheckResult::Pass, status: Some(200), failure: None, elsewhere: None }
         );
         let asked = asked.lock().unwrap().to_ascii_lowercase();
         assert!(asked.starts_with("get /live?deep=1 http/1.1\r\n"), "{asked}");
@@ -460,9 +463,9 @@ mod tests {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let checked = prober().check(&target(Endpoint::Tcp(address), health_check(2, 2))).await.unwrap();
         assert_eq!(checked.result, CheckResult::Fail(HealthReason::FailedHealthChecks));
-        let fault = checked.fault.unwrap();
-        assert_eq!(fault.cause, Cause::TargetConnectionRefused);
-        assert!(fault.to_string().ends_with(": Connection refused (os error 111)"), "{fault}");
+        let failure = checked.failure.unwrap();
+        assert_eq!(failure.cause, Cause::TargetConnectionRefused);
+        assert!(failure.to_string().ends_with(": Connection refused (os error 111)"), "{failure}");
         let unix = Endpoint::Unix("/nonexistent/socket".into());
         let result = prober().check(&target(unix, health_check(2, 2))).await.unwrap().result;
         assert_eq!(result, CheckResult::Fail(HealthReason::FailedHealthChecks));

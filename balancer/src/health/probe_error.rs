@@ -3,7 +3,10 @@
 
 use std::{error::Error, io};
 
-use crate::counters::{Cause, Fault};
+use crate::{
+    counters::{Cause, Failure},
+    upstream::http2_failure,
+};
 
 /// As ALB's `ELB-HealthChecker/2.0`, under our own name.
 pub(super) const USER_AGENT: &str = concat!("balancer-health-check/", env!("CARGO_PKG_VERSION"));
@@ -18,7 +21,7 @@ pub(super) enum ProbeError {
     /// This host could not even try: says nothing about the target.
     Local(io::Error),
     /// The target refused, closed, reset, or answered what is not HTTP.
-    Target(Fault),
+    Target(Failure),
 }
 
 impl From<io::Error> for ProbeError {
@@ -27,7 +30,7 @@ impl From<io::Error> for ProbeError {
             [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL];
         match error.raw_os_error() {
             Some(code) if SHORTAGES.contains(&code) => Self::Local(error),
-            _ => Self::Target(Fault::of_connect(&error)),
+            _ => Self::Target(Failure::of_connect(&error)),
         }
     }
 }
@@ -36,27 +39,16 @@ impl From<hyper::Error> for ProbeError {
     fn from(error: hyper::Error) -> Self {
         let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
         Self::Target(match io {
-            Some(io) => Fault::of_ended(Some(io), false),
+            Some(io) => Failure::of_ended(Some(io), false),
             None if error.is_incomplete_message() => Cause::TargetClosedBeforeHead.into(),
             None if error.is_parse_too_large() => Cause::TargetHeadTooLarge.into(),
-            None => Fault::with(Cause::TargetResponseInvalid, &error),
+            None => Failure::with(Cause::TargetResponseInvalid, &error),
         })
     }
 }
 
 impl From<h2::Error> for ProbeError {
     fn from(error: h2::Error) -> Self {
-        let cause = match (error.get_io(), error.reason()) {
-            // To the engine a close is a broken pipe of its own.
-            (Some(io), _) if io.kind() == io::ErrorKind::BrokenPipe => {
-                return Self::Target(Fault::of_ended(None, false));
-            }
-            (Some(io), _) => return Self::Target(Fault::of_ended(Some(io), false)),
-            (None, Some(h2::Reason::REFUSED_STREAM)) if error.is_remote() => Cause::TargetRefusedStream,
-            (None, _) if error.is_remote() && error.is_reset() => Cause::TargetResetStream,
-            (None, _) if error.is_remote() => Cause::TargetHttp2Ended,
-            (None, _) => Cause::TargetHttp2Failed,
-        };
-        Self::Target(Fault::with(cause, &error))
+        Self::Target(http2_failure::of_head(&error, Cause::TargetHttp2Failed))
     }
 }

@@ -12,7 +12,7 @@ use super::{
     probe_error::{MAX_HEAD, POLITE_BYTES, ProbeError, USER_AGENT},
     probe_stream::Remembering,
 };
-use crate::counters::{Cause, Fault};
+use crate::counters::{Cause, Failure};
 
 /// A message of gRPC that says nothing: not compressed, of length 0.
 const EMPTY_MESSAGE: &[u8] = &[0; 5];
@@ -40,8 +40,8 @@ pub(super) async fn exchange(
     let (stream, broken) = Remembering::new(stream);
     let answer = ask(stream, request, is_grpc).await;
     match (answer, broken.get()) {
-        (Err(ProbeError::Target(fault)), Some(error)) if fault.cause == Cause::TargetClosedBeforeHead => {
-            Err(ProbeError::Target(Fault::of_ended(Some(error), false)))
+        (Err(ProbeError::Target(failure)), Some(error)) if failure.cause == Cause::TargetClosedBeforeHead => {
+            Err(ProbeError::Target(Failure::of_ended(Some(error), false)))
         }
         (answer, _) => answer,
     }
@@ -88,7 +88,7 @@ async fn ask(
 
 /// An answer to a call of gRPC that says nothing of the call.
 fn invalid(why: &dyn std::fmt::Display) -> ProbeError {
-    ProbeError::Target(Fault::with(Cause::TargetResponseInvalid, why))
+    ProbeError::Target(Failure::with(Cause::TargetResponseInvalid, why))
 }
 
 fn grpc_status(fields: &HeaderMap) -> Option<u16> {

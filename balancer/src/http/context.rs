@@ -15,6 +15,7 @@ use crate::{
     clock::CoarseClock,
     counters::{GroupShard, ListenerShard, TargetShard, WorkerCounters},
     id::Slot,
+    internal_errors,
     kernel::{EventSender, Tables, Words},
     logs::{access_log::Record, sink::Batches},
     model::HeaderEdits,
@@ -57,11 +58,64 @@ impl Deref for WorkerSnapshot {
 #[derive(Debug)]
 pub(super) struct WorkerGroup(Arc<GroupView>);
 
+impl WorkerGroup {
+    fn has(&self, index: usize) -> bool {
+        let has = index < self.0.targets.len();
+        if !has {
+            internal_errors::note("the target of a request is one of its group");
+        }
+        has
+    }
+}
+
 impl Deref for WorkerGroup {
     type Target = GroupView;
 
     fn deref(&self) -> &GroupView {
         &self.0
+    }
+}
+
+/// A target of a group as one worker holds it. It is there: an index is looked at before it is kept, and groups do not change.
+#[derive(Debug)]
+pub(super) struct WorkerTarget {
+    group: Rc<WorkerGroup>,
+    index: usize,
+}
+
+impl WorkerTarget {
+    /// The target of `group` with that index. None is an internal error.
+    #[inline]
+    pub(super) fn new(group: &Rc<WorkerGroup>, index: usize) -> Option<Self> {
+        group.has(index).then(|| Self { group: Rc::clone(group), index })
+    }
+
+    /// Its group.
+    pub(super) fn group(&self) -> &GroupView {
+        &self.group
+    }
+
+    /// Which one of its group it is.
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Becomes the one of its group with that index. False is an internal error.
+    pub(super) fn turn_to(&mut self, index: usize) -> bool {
+        let is_there = self.group.has(index);
+        if is_there {
+            self.index = index;
+        }
+        is_there
+    }
+}
+
+impl Deref for WorkerTarget {
+    type Target = TargetView;
+
+    #[allow(clippy::indexing_slicing, reason = "what has no target at its index is not made")]
+    fn deref(&self) -> &TargetView {
+        &self.group.targets[self.index]
     }
 }
 

@@ -4,7 +4,6 @@
 
 mod connect;
 mod engine;
-mod failure;
 mod http1_target;
 mod interim;
 mod request_state;
@@ -16,7 +15,6 @@ mod tunnel;
 pub(crate) use self::{
     connect::{TLS_HANDSHAKE, connector, of_interrupt},
     engine::{attempt, exchange},
-    failure::{Failure, Retry, of_read, of_response},
     http1_target::Http1Target,
     request_state::RequestState,
     sides::{ClientSide, TargetSide, unless_gone},

@@ -5,7 +5,6 @@
 mod body;
 mod client;
 mod connection;
-mod fault;
 mod head;
 mod lease;
 mod session;

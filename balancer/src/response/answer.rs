@@ -159,7 +159,7 @@ mod tests {
     fn every_page_is_a_valid_response_without_cookies() {
         for cause in Cause::ALL {
             let page =
-                Answer::error(*cause).render(&ListenerFields::default(), &CoarseClock::new(), false, false);
+                Answer::error(cause).render(&ListenerFields::default(), &CoarseClock::new(), false, false);
             let response = Response::parse(&page, false).expect("valid").expect("complete");
             assert_eq!(response.status, cause.status().code());
             assert_eq!(response.framing, Framing::Length((page.len() - response.length) as u64));

@@ -16,7 +16,7 @@ pub use self::{
     shared::{Lease, Room},
 };
 use super::connection::Destination;
-use crate::{counters::Fault, id::Slot};
+use crate::{counters::Failure, id::Slot};
 
 /// Most connections of one worker to one target: as many as HTTP/1.1 keeps.
 const MOST_CONNECTIONS: usize = 1024;
@@ -124,7 +124,7 @@ impl Multiplexed {
         &mut self,
         slot: Slot,
         opener: Opener,
-        outcome: Result<OpenedConnection, Fault>,
+        outcome: Result<OpenedConnection, Failure>,
         now_millis: u64,
     ) {
         let failed = match outcome {
@@ -140,7 +140,7 @@ impl Multiplexed {
                 }
                 None
             }
-            Err(fault) => Some(fault),
+            Err(failure) => Some(failure),
         };
         opener.end(failed);
     }

@@ -4,39 +4,37 @@
 use super::{plan::Plan, refusal::tell_refusal};
 use crate::{
     clock::monotonic_now,
-    counters::{Cause, Fault},
+    counters::{Cause, Failure, Phase, Side},
     http::{context::Context, entry::AccessEntry},
     logs::quiet::LineKind,
 };
 
 impl Plan {
-    /// The target failed the request by `fault`, whether it is tried elsewhere or not.
+    /// The target failed the request by `failure`, whether it is tried elsewhere or not.
     #[cold]
-    pub(crate) fn target_failed(&self, context: &Context, fault: &Fault) {
-        let (group, Some(target)) = (self.group(), self.target()) else { return };
-        let cause = fault.cause;
+    pub(crate) fn target_failed(&self, context: &Context, failure: &Failure) {
+        let (group, target) = (self.group(), self.target());
+        let cause = failure.cause;
         if cause.is_refusal() {
             target.runtime.refusals.note(monotonic_now());
         }
-        if let Some(shard) = context.target_shard(target) {
-            if cause.is_unconnected() {
-                shard.connection_errors.inc();
-            } else if cause.is_tls() {
-                shard.tls_negotiation_errors.inc();
-            } else if cause.is_of_target() && cause != Cause::TargetDeregistered {
-                shard.unanswered.inc();
+        let (of_target, of_group) = (context.target_shard(target), context.group_shard(group));
+        match cause.phase() {
+            Phase::Connect => {
+                of_target.inspect(|shard| shard.connection_errors.inc());
+                of_group.inspect(|shard| shard.answers.connection_errors.inc());
             }
+            Phase::Tls => _ = of_target.inspect(|shard| shard.tls_negotiation_errors.inc()),
+            _ if cause.is_answer() => _ = of_target.inspect(|shard| shard.unanswered.inc()),
+            _ => {}
         }
-        if let (Some(shard), true) = (context.group_shard(group), cause.is_unconnected()) {
-            shard.answers.connection_errors.inc();
-        }
-        self.tell_failure(fault);
+        self.tell_failure(failure);
     }
 
     /// Shows what a target failed by.
-    fn tell_failure(&self, fault: &Fault) {
-        let (group, Some(target)) = (self.group(), self.target()) else { return };
-        let is_news = target.runtime.last_error.set(fault.cause.as_str(), fault.to_string().into());
+    fn tell_failure(&self, failure: &Failure) {
+        let (group, target) = (self.group(), self.target());
+        let is_news = target.runtime.last_error.set(failure.cause.as_str(), failure.to_string().into());
         if !is_news {
             return LineKind::TargetFailure.leave_out();
         }
@@ -46,8 +44,8 @@ impl Plan {
         tracing::warn!(
             target_group = %group.settings.name,
             target = %target.endpoint,
-            cause = fault.cause.as_str(),
-            "a target failed a request: {fault}"
+            cause = failure.cause.as_str(),
+            "a target failed a request: {failure}"
         );
     }
 
@@ -62,15 +60,14 @@ impl Plan {
 
     /// The client has the head of a response that does not come whole.
     #[cold]
-    pub(crate) fn cut_short(&self, context: &Context, entry: &mut AccessEntry, fault: &Fault) {
-        entry.failed(fault.cause);
-        self.count_failure(context, fault.cause);
-        if fault.cause.is_of_target() {
-            let shard = self.target().and_then(|target| context.target_shard(target));
-            if let Some(shard) = shard.filter(|_| fault.cause != Cause::TargetDeregistered) {
-                shard.broken_responses.inc();
+    pub(crate) fn cut_short(&self, context: &Context, entry: &mut AccessEntry, failure: &Failure) {
+        entry.failed(failure.cause);
+        self.count_failure(context, failure.cause);
+        if failure.cause.side() == Side::Target {
+            if failure.cause.is_answer() {
+                context.target_shard(self.target()).inspect(|shard| shard.broken_responses.inc());
             }
-            self.tell_failure(fault);
+            self.tell_failure(failure);
         }
     }
 }

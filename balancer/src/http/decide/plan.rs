@@ -16,7 +16,7 @@ use crate::{
     clock::monotonic_now,
     counters::Cause,
     http::{
-        context::{Context, WorkerGroup, WorkerSnapshot},
+        context::{Context, WorkerSnapshot, WorkerTarget},
         entry::AccessEntry,
     },
     id::Slot,
@@ -51,10 +51,8 @@ pub(super) struct GroupChoice {
 /// What is going to be done.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// The group that gets the request.
-    pub(super) group: Rc<WorkerGroup>,
-    /// Which of its targets.
-    target: usize,
+    /// The target that gets the request.
+    target: WorkerTarget,
     /// What it has tried, once there is something.
     tried: Option<Box<Tried>>,
     turn: Option<u32>,
@@ -229,6 +227,7 @@ impl Plan {
         let target = elsewhere
             .or(pinned)
             .or_else(|| pick(context, group, turn?, &[]))
+            .and_then(|index| WorkerTarget::new(held, index))
             .ok_or_else(|| refuse(Cause::NoTarget))?;
         shard.inspect(|shard| shard.answers.requests_with_target.inc());
         Ok(Self {
@@ -239,7 +238,6 @@ impl Plan {
             peer,
             upgrade: None,
             sent: Cell::new(None),
-            group: Rc::clone(held),
             target,
             tried: None,
             turn,
@@ -253,18 +251,12 @@ impl Plan {
 
     /// The group.
     pub(crate) fn group(&self) -> &GroupView {
-        &self.group
+        self.target.group()
     }
 
-    /// The target that is to get the request. None is an internal error.
-    #[inline]
-    #[must_use]
-    pub(crate) fn target(&self) -> Option<&TargetView> {
-        let target = self.group.targets.get(self.target);
-        if target.is_none() {
-            internal_errors::note("the target of a plan is one of its group");
-        }
-        target
+    /// The target that is to get the request.
+    pub(crate) fn target(&self) -> &TargetView {
+        &self.target
     }
 
     /// Has the request go to a target that is preferred, where no session says where to and it takes requests.
@@ -273,43 +265,42 @@ impl Plan {
         if self.turn.is_none() {
             return;
         }
-        let group = &self.group;
+        let group = self.target.group();
         let preferred =
             |index: &usize| group.targets.get(*index).is_some_and(|target| is_preferred(target.slot));
         if let Some(index) = group.routable.iter().map(|index| *index as usize).find(preferred) {
-            self.target = index;
+            self.target.turn_to(index);
         }
     }
 
-    /// Where `target`, that of this plan, is.
-    pub(crate) fn destination(&self, target: &TargetView) -> Destination {
-        Destination { slot: target.slot, endpoint: target.endpoint.clone(), tls: self.group.tls.clone() }
+    /// Where its target is.
+    pub(crate) fn destination(&self) -> Destination {
+        let target = self.target();
+        Destination { slot: target.slot, endpoint: target.endpoint.clone(), tls: self.group().tls.clone() }
     }
 
     /// Whether the request goes to the target that its client is bound to.
     fn is_at_home(&self) -> bool {
-        self.decision.as_ref().is_some_and(|decision| decision.target == Some(self.target))
+        self.decision.as_ref().is_some_and(|decision| decision.target == Some(self.target.index()))
     }
 
     /// The target cannot be had: another one within `reach`, if there is one that was not tried and the session may move.
     /// The turn stays, so that trying again does not put the others out of turn.
     #[cold]
     pub(crate) fn turn_elsewhere(&mut self, context: &Context, reach: Reach) -> bool {
-        let group = &self.group;
+        let group = self.target.group();
         if self.is_at_home() && fails(group) {
             return false;
         }
         let turn = *self.turn.get_or_insert_with(|| group.runtime.next_turn());
         let tried = self.tried.get_or_insert_with(|| Box::new(Tried::new(group.refusing(monotonic_now()))));
-        tried.add(self.target);
-        let Some(target) = tried.next(reach, |excluded| pick(context, group, turn, excluded)) else {
-            return false;
-        };
-        self.target = target;
-        if self.client == 0 && self.decision.is_some() {
-            self.client = client_mark(group, &self.head, self.peer);
+        tried.add(self.target.index());
+        let next = tried.next(reach, |excluded| pick(context, group, turn, excluded));
+        let has_turned = next.is_some_and(|index| self.target.turn_to(index));
+        if has_turned && self.client == 0 && self.decision.is_some() {
+            self.client = client_mark(self.group(), &self.head, self.peer);
         }
-        true
+        has_turned
     }
 }
 

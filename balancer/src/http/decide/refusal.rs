@@ -3,7 +3,7 @@
 
 use super::request_traits::RequestTraits;
 use crate::{
-    counters::{Cause, Fault},
+    counters::{Cause, Side},
     logs::quiet::LineKind,
     response::answer::Answer,
     target_group::GroupView,
@@ -26,38 +26,44 @@ impl Refusal {
     }
 }
 
-/// Why the head of a request is refused.
-pub(crate) fn cause_of(error: HeadError) -> Cause {
+/// Why a head that breaks a rule is refused: of a request, and of a target's response.
+pub(crate) const fn causes_of(error: HeadError) -> (Cause, Cause) {
     match error {
-        HeadError::TooLarge | HeadError::TooManyFields => Cause::RequestHeadTooLarge,
-        HeadError::LineTooLong => Cause::RequestLineTooLong,
-        HeadError::Version => Cause::HttpVersionUnknown,
-        HeadError::TransferCoding => Cause::TransferCodingUnknown,
-        _ => Cause::RequestInvalid,
+        HeadError::StatusLine => (Cause::RequestInvalid, Cause::TargetStatusLineInvalid),
+        HeadError::Version => (Cause::HttpVersionUnknown, Cause::TargetStatusLineInvalid),
+        HeadError::Field => (Cause::RequestInvalid, Cause::TargetHeaderInvalid),
+        HeadError::LineEnd => (Cause::RequestInvalid, Cause::TargetLineEndInvalid),
+        HeadError::TooLarge => (Cause::RequestHeadTooLarge, Cause::TargetHeadTooLarge),
+        HeadError::LineTooLong => (Cause::RequestLineTooLong, Cause::TargetHeadTooLarge),
+        HeadError::TooManyFields => (Cause::RequestHeadTooLarge, Cause::TargetHeaderCountTooLarge),
+        HeadError::ContentLength => (Cause::RequestInvalid, Cause::TargetContentLengthInvalid),
+        HeadError::ContentLengthsDiffer => (Cause::RequestInvalid, Cause::TargetContentLengthsDiffer),
+        HeadError::TransferCoding => (Cause::TransferCodingUnknown, Cause::TargetTransferEncodingInvalid),
+        HeadError::Malformed => (Cause::RequestInvalid, Cause::TargetResponseInvalid),
     }
 }
 
 impl From<HeadError> for Refusal {
     fn from(error: HeadError) -> Self {
-        Self { answer: Answer::error(cause_of(error)), traits: None }
+        Self { answer: Answer::error(causes_of(error).0), traits: None }
     }
 }
 
 /// Tells of a group that no target of takes a request: of a target that fails one the target's own line tells.
 #[cold]
 pub(crate) fn tell_refusal(group: &GroupView, cause: Cause) {
-    if !matches!(cause, Cause::NoTarget | Cause::StickyTargetUnhealthy) {
+    if cause.side() != Side::Group {
         return;
     }
-    let fault = Fault::from(cause);
-    if !group.runtime.refused.set(cause.as_str(), fault.to_string().into()) {
+    if !group.runtime.refused.set(cause.as_str(), cause.text().into()) {
         return LineKind::NoTarget.leave_out();
     }
     if LineKind::NoTarget.admits() {
         tracing::warn!(
             target_group = %group.settings.name,
             cause = cause.as_str(),
-            "a request was answered 503: {fault}"
+            "a request was answered 503: {}",
+            cause.text()
         );
     }
 }
@@ -67,11 +73,6 @@ pub(crate) fn tell_refusal(group: &GroupView, cause: Cause) {
 pub(crate) fn tell_refusal_by_weight(listener: &str) {
     let cause = Cause::NoTargetGroup;
     if LineKind::NoTarget.admits() {
-        tracing::warn!(
-            listener,
-            cause = cause.as_str(),
-            "a request was answered 503: {}",
-            Fault::from(cause)
-        );
+        tracing::warn!(listener, cause = cause.as_str(), "a request was answered 503: {}", cause.text());
     }
 }

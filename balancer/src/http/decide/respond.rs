@@ -23,7 +23,7 @@ impl Plan {
         secure: bool,
         edits: &mut HeaderEdits,
     ) {
-        let (group, Some(target)) = (self.group(), self.target()) else { return };
+        let (group, target) = (self.group(), self.target());
         self.keep_group(context, response, secure, edits);
         if let (Some(decision), Some(sticky)) = (&self.decision, &group.stickiness) {
             let (sessions, now) = (&context.sessions, context.clock.unix());
@@ -79,7 +79,7 @@ impl Plan {
     /// Counts a request that is sent to a target that is not healthy for want of healthy ones.
     pub(crate) fn count_sending(&self, context: &Context) {
         self.sent.set(Some(monotonic_now()));
-        let (group, Some(target)) = (self.group(), self.target()) else { return };
+        let (group, target) = (self.group(), self.target());
         if let Some(shard) = context.target_shard(target) {
             shard.requests.inc();
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_rustls::TlsConnector;
 
 use crate::{
-    counters::{Cause, Fault},
+    counters::{Cause, Failure},
     http::context::Context,
     upstream::{Connection, Destination},
     wire::deadline::{Interrupt, Watch},
@@ -31,12 +31,12 @@ pub(crate) async fn open(
     watch: &Watch,
     timeout: Duration,
     destination: &Destination,
-) -> Result<Connection, Fault> {
+) -> Result<Connection, Failure> {
     context.counters.target_connects.inc();
     watch.arm(context.clock.millis(), timeout);
     let connection = match watch.within(Connection::open(destination, &context.counting)).await {
         Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return Err(Fault::of_connect(&error.0)),
+        Ok(Err(error)) => return Err(Failure::of_connect(&error.0)),
         Err(interrupt) => return Err(of_interrupt(interrupt, Cause::TargetConnectionTimedOut)),
     };
     match connector(context, destination) {
@@ -58,7 +58,7 @@ async fn secure(
     connection: Connection,
     destination: &Destination,
     connector: TlsConnector,
-) -> Result<Connection, Fault> {
+) -> Result<Connection, Failure> {
     watch.arm(context.clock.millis(), TLS_HANDSHAKE);
     match watch.within(connection.secure(destination, connector, &context.counting)).await {
         Ok(Ok(connection)) => {
@@ -68,15 +68,15 @@ async fn secure(
             }
             Ok(connection)
         }
-        Ok(Err(error)) => Err(Fault::with(Cause::TargetTlsFailed, &error)),
+        Ok(Err(error)) => Err(Failure::with(Cause::TargetTlsFailed, &error)),
         Err(interrupt) => Err(of_interrupt(interrupt, Cause::TargetTlsTimedOut)),
     }
 }
 
 /// What the end of a wait for a target means; `timed_out`, where time ran out.
 #[cold]
-pub(crate) fn of_interrupt(interrupt: Interrupt, timed_out: Cause) -> Fault {
-    Fault::from(match interrupt {
+pub(crate) fn of_interrupt(interrupt: Interrupt, timed_out: Cause) -> Failure {
+    Failure::from(match interrupt {
         Interrupt::TimedOut => timed_out,
         Interrupt::Cut => Cause::TargetDeregistered,
         Interrupt::Closing => Cause::Draining,

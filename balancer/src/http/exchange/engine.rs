@@ -3,13 +3,16 @@
 use std::rc::Rc;
 
 use super::{
-    failure::{Failure, Retry},
     interim::Interim,
     retries::Retries,
     sides::{ClientSide, TargetSide},
     transfer::{Transfer, Upload},
 };
-use crate::{counters::Cause, http::decide::plan::Plan, wire::body::Source as _};
+use crate::{
+    counters::{Failure, Retry},
+    http::decide::plan::Plan,
+    wire::body::Source as _,
+};
 
 /// Carries the request out.
 pub(crate) async fn exchange<C: ClientSide>(client: &mut C, plan: &mut Plan) -> C::After {
@@ -23,10 +26,10 @@ pub(crate) async fn exchange<C: ClientSide>(client: &mut C, plan: &mut Plan) -> 
             continue;
         }
         if failure.is_of_gone() {
-            client.state_mut().client_gone(failure.fault.cause);
+            client.state_mut().client_gone(failure.cause);
             return C::OVER;
         }
-        return client.answer_error(plan, failure.fault.cause).await;
+        return client.answer_error(plan, failure.cause).await;
     }
 }
 
@@ -39,7 +42,7 @@ fn goes_on<C: ClientSide>(client: &C, plan: &mut Plan, retries: &mut Retries, fa
     let state = client.state();
     let is_told = failure.is_of_target();
     if is_told {
-        plan.target_failed(&state.context, &failure.fault);
+        plan.target_failed(&state.context, failure);
     }
     let most = state.listener.load_balancer.connect_timeout;
     if retries.goes_on(failure, &state.context, plan, most) {
@@ -47,9 +50,9 @@ fn goes_on<C: ClientSide>(client: &C, plan: &mut Plan, retries: &mut Retries, fa
         return true;
     }
     if !is_told && failure.retry != Retry::Never {
-        plan.target_failed(&state.context, &failure.fault);
+        plan.target_failed(&state.context, failure);
     }
-    plan.count_failure(&state.context, failure.fault.cause);
+    plan.count_failure(&state.context, failure.cause);
     false
 }
 
@@ -60,11 +63,10 @@ pub(crate) async fn attempt<C: ClientSide, T: TargetSide<C>>(
     fresh: bool,
 ) -> Result<C::After, Failure> {
     let context = Rc::clone(&client.state().context);
-    let target = plan.target().ok_or(Cause::NoTarget)?;
-    let destination = plan.destination(target);
+    let destination = plan.destination();
     let state = client.state_mut();
-    state.entry.target(&target.endpoint);
-    state.watch().set_registration(Some(target.registration));
+    state.entry.target(&destination.endpoint);
+    state.watch().set_registration(Some(plan.target().registration));
     let _in_flight = context.tables.outstanding.begin(destination.slot);
     let mut target = T::reach(client, plan, &destination, fresh).await?;
     client.state().arm_idle();
@@ -85,7 +87,7 @@ pub(crate) async fn attempt<C: ClientSide, T: TargetSide<C>>(
         Ok(true) => Ok(client.after(uploaded)),
         Ok(false) => Ok(C::OVER),
         // What was taken of the body is not there for another target.
-        Err(failure) if client.body().has_begun() => Err(failure.fault.into()),
+        Err(failure) if client.body().has_begun() => Err(failure.retried(Retry::Never)),
         Err(failure) => Err(failure),
     }
 }

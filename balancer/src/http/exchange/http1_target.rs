@@ -7,12 +7,11 @@ use std::{
 
 use super::{
     connect::{open, pooled},
-    failure::{Failure, Retry, of_read, of_response},
     sides::{ClientSide, TargetSide, unless_gone},
 };
 use crate::{
-    counters::{Cause, Fault},
-    http::decide::plan::Plan,
+    counters::{Cause, Failure, Retry},
+    http::decide::{plan::Plan, refusal::causes_of},
     upstream::{Connection, Destination},
     wire::{
         authentication::is_challenge,
@@ -50,7 +49,7 @@ async fn connect<C: ClientSide>(client: &mut C, destination: &Destination) -> Re
     let timeout = state.listener.load_balancer.connect_timeout;
     match unless_gone(client, open(&context, &watch, timeout, destination)).await {
         None => Err(Failure::gone(client.body().is_read())),
-        Some(connected) => connected.map_err(|fault| Failure { fault, retry: Retry::Elsewhere }),
+        Some(connected) => connected.map_err(|failure| failure.retried(Retry::Elsewhere)),
     }
 }
 
@@ -98,10 +97,10 @@ impl<C: ClientSide> TargetSide<C> for Http1Target {
             }
             // The connection is over (RFC 9110, section 9.2.2; RFC 9112, section 9.3.1).
             Poll::Ready(ended) => {
-                let fault = Fault::of_ended(ended.err().as_ref(), !self.http1.buffer.is_empty());
+                let failure = Failure::of_ended(ended.err().as_ref(), !self.http1.buffer.is_empty());
                 let harmless = self.repeatable && !self.heard;
                 let retry = if harmless { Retry::Ended { reused: self.reused } } else { Retry::Never };
-                Poll::Ready(Err(Failure { fault, retry }))
+                Poll::Ready(Err(failure.retried(retry)))
             }
         }
     }
@@ -123,7 +122,7 @@ impl<C: ClientSide> TargetSide<C> for Http1Target {
                     self.pieces.are_not_all(bytes.len());
                     return Ok(None);
                 }
-                Err(error) => return Err(of_response(*error)),
+                Err(error) => return Err(causes_of(*error).1.into()),
             };
             if has_bare_line_end(response, bytes) {
                 return Err(Cause::TargetLineEndInvalid.into());
@@ -141,7 +140,7 @@ impl<C: ClientSide> TargetSide<C> for Http1Target {
     }
 
     fn body_failed(error: std::io::Error) -> Failure {
-        of_read(&error).into()
+        Failure::of_read(&error)
     }
 
     fn finish(self, client: &mut C, plan: &mut Plan, destination: &Destination, is_whole: bool) {

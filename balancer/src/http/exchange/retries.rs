@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use super::failure::{Failure, Retry};
 use crate::{
-    counters::Cause,
+    counters::{Cause, Failure, Retry},
     http::{
         context::Context,
         decide::{plan::Plan, tried::Reach},
@@ -35,7 +34,7 @@ enum Turned {
 /// How a target that could not be had by `cause` turned the request away.
 #[cold]
 fn turned_by(cause: Cause) -> Turned {
-    if cause.is_timeout() || cause == Cause::TargetBusy {
+    if cause.is_timeout() {
         Turned::TimedOut
     } else if cause.is_refusal() {
         Turned::Refused
@@ -78,7 +77,7 @@ impl Retries {
         match failure.retry {
             Retry::Never => false,
             Retry::Elsewhere => {
-                let reach = self.turn(turned_by(failure.fault.cause), now, most);
+                let reach = self.turn(turned_by(failure.cause), now, most);
                 plan.turn_elsewhere(context, reach)
             }
             Retry::Unseen => {

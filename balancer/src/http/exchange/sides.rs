@@ -5,9 +5,9 @@ use std::{
     task::{Context as TaskContext, Poll},
 };
 
-use super::{failure::Failure, request_state::RequestState};
+use super::request_state::RequestState;
 use crate::{
-    counters::Cause,
+    counters::{Cause, Failure},
     http::decide::plan::Plan,
     model::HeaderEdits,
     upstream::{Connection, Destination},

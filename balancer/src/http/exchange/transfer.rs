@@ -8,13 +8,12 @@ use std::{
 
 use super::{
     connect::of_interrupt,
-    failure::Failure,
     interim::Interim,
     sides::{ClientSide, TargetSide},
     tunnel::tunnel,
 };
 use crate::{
-    counters::Cause,
+    counters::{Cause, Failure},
     http::decide::plan::Plan,
     wire::{
         body::{BodyError, Sink as _, Source as _, poll_move},
@@ -99,7 +98,7 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
         } else {
             Cause::TargetTimedOut
         };
-        of_interrupt(interrupt, cause).into()
+        of_interrupt(interrupt, cause)
     }
 
     /// Moves the request's body, reads the response and looks whether the client is still there.
@@ -142,11 +141,11 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
             Ok(Ok(())) => return true,
             Ok(Err(None)) => return false,
             Ok(Err(Some(failure))) => failure,
-            Err(interrupt) => of_interrupt(interrupt, Cause::TimedOutInBody).into(),
+            Err(interrupt) => of_interrupt(interrupt, Cause::TimedOutInBody),
         };
         // The head is out: only an abrupt end tells the client that this is not the whole response.
         let state = self.client.state_mut();
-        self.plan.cut_short(&state.context, &mut state.entry, &failure.fault);
+        self.plan.cut_short(&state.context, &mut state.entry, &failure);
         Box::pin(self.client.cut_short()).await;
         false
     }

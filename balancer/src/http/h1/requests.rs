@@ -15,7 +15,7 @@ use crate::{
         decide::{
             forward::Route,
             plan::Plan,
-            refusal::{Refusal, cause_of},
+            refusal::{Refusal, causes_of},
         },
         entry::AccessEntry,
         exchange::exchange,
@@ -163,7 +163,7 @@ impl Http1Client {
                 Ok(None) => {}
                 // What a lone CR begins is not known yet.
                 Err(HeadError::Malformed) if self.http1.buffer.bytes() == b"\r" => {}
-                Err(error) => return Reading::Refused(cause_of(error)),
+                Err(error) => return Reading::Refused(causes_of(error).0),
             }
             let Http1 { buffer, stream, .. } = &mut self.http1;
             let limit = MAX_REQUEST_HEAD + BUFFER_SIZE;

@@ -7,10 +7,10 @@ use std::{
 
 use super::client::{After, Http1Client};
 use crate::{
-    counters::Cause,
+    counters::{Cause, Failure},
     http::{
         decide::plan::Plan,
-        exchange::{ClientSide, Failure, Http1Target, RequestState, attempt},
+        exchange::{ClientSide, Http1Target, RequestState, attempt},
     },
     model::{HeaderEdits, Version},
     response::{

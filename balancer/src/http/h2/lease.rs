@@ -7,10 +7,10 @@ use tokio::task::spawn_local;
 
 use super::client::Http2Client;
 use crate::{
-    counters::{Cause, Fault},
+    counters::{Cause, Failure, Retry},
     http::{
         context::Context,
-        exchange::{Failure, Retry, connector, of_interrupt, unless_gone},
+        exchange::{connector, of_interrupt, unless_gone},
     },
     upstream::{
         Destination,
@@ -51,14 +51,14 @@ impl Leasing<'_> {
         self.watch.arm(self.context.clock.millis(), self.most() + GRACE);
         // Apart, so that requests that need not wait do not carry its state.
         let waiting = Box::pin(self.wait(&full));
-        let fault = match self.watch.within(unless_gone(client, waiting)).await {
+        let failure = match self.watch.within(unless_gone(client, waiting)).await {
             Ok(None) => return Err(Failure::gone(client.http2.is_read())),
             Ok(Some(Ok(lease))) => return Ok(lease),
-            Ok(Some(Err(fault))) => fault,
+            Ok(Some(Err(failure))) => failure,
             Err(Interrupt::TimedOut) if full.get() => Cause::TargetBusy.into(),
             Err(interrupt) => of_interrupt(interrupt, Cause::TargetConnectionTimedOut),
         };
-        Err(Failure { fault, retry: Retry::Elsewhere })
+        Err(failure.retried(Retry::Elsewhere))
     }
 
     /// How long opening a connection may take.
@@ -78,7 +78,7 @@ impl Leasing<'_> {
     }
 
     /// Waits for a lease. `full`: whether that is for room.
-    async fn wait(&self, full: &Cell<bool>) -> Result<Lease, Fault> {
+    async fn wait(&self, full: &Cell<bool>) -> Result<Lease, Failure> {
         let begun = self.context.clock.millis();
         let since = if self.fresh { self.context.multiplexed.borrow().opened_so_far() } else { 0 };
         let (mut opened, mut hurried) = (false, false);

@@ -7,10 +7,10 @@ use h2::Reason;
 
 use super::{body::Http2, client::Http2Client, head, target::Http2Target};
 use crate::{
-    counters::Cause,
+    counters::{Cause, Failure},
     http::{
         decide::plan::Plan,
-        exchange::{ClientSide, Failure, Http1Target, RequestState, attempt},
+        exchange::{ClientSide, Http1Target, RequestState, attempt},
     },
     model::{HeaderEdits, ProtocolVersion},
     response::answer::Answer,

@@ -8,15 +8,15 @@ use std::{
 
 use h2::{Reason, RecvStream, client::ResponseFuture};
 
-use super::{body::Http2, client::Http2Client, fault, head, lease::Leasing};
+use super::{body::Http2, client::Http2Client, head, lease::Leasing};
 use crate::{
-    counters::Cause,
+    counters::{Cause, Failure, Retry},
     http::{
-        decide::plan::Plan,
-        exchange::{Failure, Retry, TLS_HANDSHAKE, TargetSide, of_response},
+        decide::{plan::Plan, refusal::causes_of},
+        exchange::{TLS_HANDSHAKE, TargetSide},
     },
     upstream::{
-        Destination,
+        Destination, http2_failure,
         multiplex::{Lease, Patience},
     },
     wire::{
@@ -46,7 +46,7 @@ pub(super) struct Http2Target {
 impl Http2Target {
     #[cold]
     fn failed(&self, error: &h2::Error) -> Failure {
-        let fault = fault::of_head(error);
+        let failure = http2_failure::of_head(error, Cause::TargetHttp2Invalid);
         let retry = if error.is_reset() && error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM)
         {
             // The target refused the request without looking at it (RFC 9113, section 8.7).
@@ -62,7 +62,7 @@ impl Http2Target {
         } else {
             Retry::Never
         };
-        Failure { fault, retry }
+        failure.retried(retry)
     }
 }
 
@@ -97,7 +97,7 @@ impl TargetSide<Http2Client> for Http2Target {
         let Ok((response, outgoing)) = self.lease.sender.send_request(request, bodiless) else {
             // The target let the connection end; nothing was sent.
             self.lease.retire();
-            return Err(Failure { fault: Cause::TargetHttp2Ended.into(), retry: Retry::Unseen });
+            return Err(Failure::from(Cause::TargetHttp2Ended).retried(Retry::Unseen));
         };
         (self.response, self.http2.outgoing) = (Some(response), Some(outgoing));
         Ok(())
@@ -136,13 +136,13 @@ impl TargetSide<Http2Client> for Http2Target {
         // Content that comes where there is none is not read (RFC 9110, sections 15.3.5 and 15.4.5): its stream is reset.
         let bodiless = matches!(head.status().as_u16(), 204 | 304)
             || body.as_ref().is_none_or(RecvStream::is_end_stream);
-        let response = head::response_view(&head, bodiless).map_err(of_response)?;
+        let response = head::response_view(&head, bodiless).map_err(|error| causes_of(error).1)?;
         if is_challenge(&response) {
             self.lease.close_to_others();
         }
         let looked = look(&response).inspect_err(|failure| {
             // What it still sends on its stream would be in the way of others.
-            if failure.fault.cause == Cause::TargetInterimTooLarge {
+            if failure.cause == Cause::TargetInterimTooLarge {
                 self.lease.retire();
             }
         })?;
@@ -153,7 +153,7 @@ impl TargetSide<Http2Client> for Http2Target {
     }
 
     fn body_failed(error: h2::Error) -> Failure {
-        fault::of_body(&error).into()
+        http2_failure::of_body(&error)
     }
 
     fn finish(self, client: &mut Http2Client, _: &mut Plan, _: &Destination, _: bool) {

@@ -3,7 +3,6 @@
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
-    io,
     pin::pin,
     rc::{Rc, Weak},
     time::Duration,
@@ -20,8 +19,9 @@ use tokio_rustls::TlsConnector;
 
 use super::shared::{Room, Shared};
 use crate::{
-    counters::{Cause, Fault},
+    counters::{Cause, Failure},
     panics,
+    upstream::http2_failure::is_closed,
     upstream::{Connection, Counting, Destination},
     wire::screen::Screened,
 };
@@ -38,7 +38,7 @@ const HEAD_LIST: u32 = 64 * 1024;
 #[derive(Debug, Default)]
 pub struct Opening {
     done: Notify,
-    failed: RefCell<Option<Fault>>,
+    failed: RefCell<Option<Failure>>,
     over: Cell<bool>,
 }
 
@@ -47,7 +47,7 @@ impl Opening {
     ///
     /// # Errors
     /// It could not be opened.
-    pub async fn wait(&self) -> Result<(), Fault> {
+    pub async fn wait(&self) -> Result<(), Failure> {
         let done = self.done.notified();
         if !self.over.get() {
             done.await;
@@ -74,7 +74,7 @@ impl Opener {
         (Self { opening: Rc::clone(&opening), room: Rc::clone(room) }, opening)
     }
 
-    pub(super) fn end(self, failed: Option<Fault>) {
+    pub(super) fn end(self, failed: Option<Failure>) {
         self.opening.failed.replace(failed);
         self.tell();
     }
@@ -122,19 +122,18 @@ impl Drop for Ending {
 /// The target does not speak HTTP/2, by an error or by closing the connection, which is a broken pipe to the engine at
 /// times.
 #[cold]
-fn unspoken(error: Option<&h2::Error>) -> Fault {
-    let is_closed = |error: &&io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+fn unspoken(error: Option<&h2::Error>) -> Failure {
     match error {
-        Some(error) if error.get_io().filter(is_closed).is_none() => {
-            Fault::with(Cause::TargetHttp2Failed, error)
+        Some(error) if !error.get_io().is_some_and(is_closed) => {
+            Failure::with(Cause::TargetHttp2Failed, error)
         }
-        _ => Fault::with(Cause::TargetHttp2Failed, &"it closed the connection"),
+        _ => Failure::with(Cause::TargetHttp2Failed, &"it closed the connection"),
     }
 }
 
 /// Begins with HTTP/2 on a connection. It is there when the target has told its settings and answered a PING: it
 /// speaks HTTP/2, and its limit is known before the first request. Runs in tasks of its own from then on.
-async fn begin(stream: Connection, room: &Rc<Room>) -> Result<OpenedConnection, Fault> {
+async fn begin(stream: Connection, room: &Rc<Room>) -> Result<OpenedConnection, Failure> {
     stream.probe_when_silent();
     let resumed = stream.is_resumed();
     let (sender, mut connection) = client::Builder::new()
@@ -197,19 +196,19 @@ pub async fn open(
     connector: Option<TlsConnector>,
     counting: &Counting,
     opener: &Opener,
-) -> Result<OpenedConnection, Fault> {
+) -> Result<OpenedConnection, Failure> {
     panics::provoke(b"open-http2");
     let mut end = Instant::now() + patience.connect;
     let mut connection = timeout_at(end, Connection::open(destination, counting))
         .await
         .map_err(|_| Cause::TargetConnectionTimedOut)?
-        .map_err(|error| Fault::of_connect(&error.0))?;
+        .map_err(|error| Failure::of_connect(&error.0))?;
     if let Some(connector) = connector {
         end = Instant::now() + patience.handshake;
         connection = timeout_at(end, connection.secure(destination, connector, counting))
             .await
             .map_err(|_| Cause::TargetTlsTimedOut)?
-            .map_err(|error| Fault::with(Cause::TargetTlsFailed, &error))?;
+            .map_err(|error| Failure::with(Cause::TargetTlsFailed, &error))?;
         end = Instant::now() + patience.handshake;
     }
     timeout_at(end, begin(connection, &opener.room)).await.map_err(|_| Cause::TargetHttp2TimedOut)?

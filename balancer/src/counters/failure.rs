@@ -1,0 +1,165 @@
+//! What stands between a request, or a check, and the whole of its target's response: why, and what may be done about it.
+//! Status, side, metrics and log follow from the cause. Must not know: what the client is answered.
+
+use std::{fmt, io, sync::Arc};
+
+use super::{Cause, Phase, Side};
+
+/// Most bytes of what a system or a peer says: a peer may say anything.
+const MOST_DETAIL: usize = 256;
+
+/// What may be done about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Nothing.
+    Never,
+    /// The target did not take the request: another may.
+    Elsewhere,
+    /// The target ended a connection, kept or new, and has not seen the request: another connection may do.
+    Unseen,
+    /// The connection, kept (`reused`) or new, ended before anything came back. The target may have seen the request, which
+    /// does no harm twice and of which nothing was consumed.
+    Ended {
+        /// It was kept.
+        reused: bool,
+    },
+}
+
+/// Why there is no response, or not the whole of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Why.
+    pub cause: Cause,
+    /// The system's text, an alert, an error code.
+    pub detail: Option<Arc<str>>,
+    /// What may be done about it.
+    pub retry: Retry,
+}
+
+impl Failure {
+    /// With more to say.
+    #[must_use]
+    #[cold]
+    pub fn with(cause: Cause, detail: &dyn fmt::Display) -> Self {
+        let mut text = detail.to_string();
+        if text.len() > MOST_DETAIL {
+            text.truncate(text.floor_char_boundary(MOST_DETAIL));
+            text.push('…');
+        }
+        Self { detail: Some(text.into()), ..cause.into() }
+    }
+
+    /// The same, about which so much may be done.
+    #[must_use]
+    pub fn retried(self, retry: Retry) -> Self {
+        Self { retry, ..self }
+    }
+
+    /// The client is gone; `is_read`: its request was there.
+    #[must_use]
+    #[cold]
+    pub fn gone(is_read: bool) -> Self {
+        if is_read { Cause::ClientClosed.into() } else { Cause::ClientClosedInBody.into() }
+    }
+
+    /// Whether there is nobody to be answered.
+    #[must_use]
+    pub fn is_of_gone(&self) -> bool {
+        self.cause.phase() == Phase::Gone
+    }
+
+    /// Whether the target is told to have failed, whatever comes of the request. A connection that has served others ends
+    /// some day: it is the target's fault when that is all that comes of it.
+    #[must_use]
+    pub fn is_of_target(&self) -> bool {
+        match self.retry {
+            Retry::Elsewhere | Retry::Ended { reused: false } => true,
+            Retry::Unseen | Retry::Ended { reused: true } => false,
+            Retry::Never => self.cause.side() == Side::Target,
+        }
+    }
+
+    /// A connection to a target that the system did not make.
+    #[must_use]
+    #[cold]
+    pub fn of_connect(error: &io::Error) -> Self {
+        let cause = match (error.kind(), error.raw_os_error()) {
+            (io::ErrorKind::ConnectionRefused, _) => Cause::TargetConnectionRefused,
+            (io::ErrorKind::TimedOut, _) => Cause::TargetConnectionTimedOut,
+            (io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable, _)
+            | (_, Some(libc::EHOSTDOWN)) => Cause::TargetUnreachable,
+            (io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory, _)
+            | (_, Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS)) => Cause::OutOfSockets,
+            _ => Cause::TargetConnectionFailed,
+        };
+        Self::with(cause, error)
+    }
+
+    /// A connection to a target that ended before the whole head of its response; with an error, or closed.
+    #[must_use]
+    #[cold]
+    pub fn of_ended(error: Option<&io::Error>, in_head: bool) -> Self {
+        match (error, in_head) {
+            // A close without the alert that TLS ends with is a close.
+            (Some(error), in_head) if error.kind() == io::ErrorKind::UnexpectedEof => Self::with(
+                if in_head { Cause::TargetClosedInHead } else { Cause::TargetClosedBeforeHead },
+                error,
+            ),
+            (Some(error), true) => Self::with(Cause::TargetResetInHead, error),
+            (Some(error), false) => Self::with(Cause::TargetResetBeforeHead, error),
+            (None, true) => Cause::TargetClosedInHead.into(),
+            (None, false) => Cause::TargetClosedBeforeHead.into(),
+        }
+    }
+
+    /// Reading the body of a response failed.
+    #[must_use]
+    #[cold]
+    pub fn of_read(error: &io::Error) -> Self {
+        let closed = error.kind() == io::ErrorKind::UnexpectedEof;
+        Self::with(if closed { Cause::TargetClosedInBody } else { Cause::TargetResetInBody }, error)
+    }
+}
+
+impl From<Cause> for Failure {
+    fn from(cause: Cause) -> Self {
+        Self { cause, detail: None, retry: Retry::Never }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.cause.text())?;
+        self.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {detail}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_is_told_once() {
+        let of = |errno| Failure::of_connect(&io::Error::from_raw_os_error(errno));
+        let refused = of(libc::ECONNREFUSED);
+        assert_eq!(
+            refused.to_string(),
+            "the target refused the connection: Connection refused (os error 111)"
+        );
+        for (errno, cause) in [
+            (libc::ETIMEDOUT, Cause::TargetConnectionTimedOut),
+            (libc::EHOSTUNREACH, Cause::TargetUnreachable),
+            (libc::ENETUNREACH, Cause::TargetUnreachable),
+            (libc::EADDRNOTAVAIL, Cause::OutOfSockets),
+            (libc::EMFILE, Cause::OutOfSockets),
+            (libc::ENOENT, Cause::TargetConnectionFailed),
+        ] {
+            assert_eq!(of(errno).cause, cause, "{errno}");
+            assert_eq!(cause.phase(), Phase::Connect);
+        }
+        let reset = io::Error::from_raw_os_error(libc::ECONNRESET);
+        assert_eq!(Failure::of_ended(Some(&reset), false).cause, Cause::TargetResetBeforeHead);
+        assert_eq!(Failure::of_ended(None, true).cause, Cause::TargetClosedInHead);
+        assert!(Cause::TargetTimedOut.phase() == Phase::Head && Cause::TargetTimedOut.is_timeout());
+    }
+}

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::{
@@ -19,8 +19,9 @@ use crate::{
     control::{
         admin::Admin,
         controller::{ControlCommand, Controller, Parts},
+        key_file,
         log_files::{LogFiles, Outputs},
-        privileges::{Account, Belonging},
+        privileges::Account,
         signals::{EarlySignals, Signal, Signals},
         system_calls,
     },
@@ -28,10 +29,8 @@ use crate::{
     kernel::{Assist, InstanceFolder, Kernel, KernelOptions},
     listener::{self, Worker},
     logs,
-    model::{BalancerSettings, Configuration},
-    safe_file::Owner,
+    model::Configuration,
     snapshot::{Snapshot, WorkerMessage},
-    stickiness::Keyring,
     telemetry::inspect::{CurrentSnapshot, Inspector, KernelSide, SessionCount, VERSION},
 };
 
@@ -57,9 +56,6 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         EarlySignals::new().context("cannot take over signals")?
     };
     let configuration = config::load(path)?;
-    if configuration.listeners.is_empty() {
-        bail!("{}: no listener is configured, so there is nothing to run", path.display());
-    }
     let settings = configuration.balancer.clone();
     logs::own::init(settings.log_format, settings.log_level)?;
     for warning in config::warnings(&configuration) {
@@ -69,7 +65,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
     // First of all: a second balancer of the instance changes nothing.
     let folder = InstanceFolder::lock(&settings.instance, &settings.runtime_dir)?;
     let owner = account.as_ref().and_then(Account::owner);
-    let keyring = load_keys(&settings, owner)?;
+    let keyring = key_file::load(&settings, owner)?;
     let workers = settings.workers;
     let sockets = bind_all(&configuration, workers)?;
     let admin = match settings.admin_address {
@@ -142,20 +138,6 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
     };
     let pool = Workers { workers: pool, spawn: Box::new(spawn), ended, fallen: None, last: None };
     runtime.block_on(serve(parts, signals, admin, Arc::new(inspector), pool, &counters))
-}
-
-/// The keys, which then belong to `owner` along with the folder of the balancer's own that they lie in.
-fn load_keys(settings: &BalancerSettings, owner: Option<Owner>) -> anyhow::Result<Keyring> {
-    let path = settings.key_path();
-    let Some(owner) = owner else { return Ok(Keyring::load_or_create(&path, None)?) };
-    let belonging = match path.parent() {
-        Some(parent) if parent == settings.state_dir => Belonging::find(parent, owner)?,
-        _ => None,
-    };
-    let keyring = Keyring::load_or_create(&path, Some(owner))?;
-    // Last: from here on its owner can change what is in it.
-    belonging.map(|folder| folder.give(owner)).transpose()?;
-    Ok(keyring)
 }
 
 /// What an operator looks for when something is not as expected: which build runs what, and where.

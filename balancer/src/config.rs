@@ -91,6 +91,12 @@ pub fn load(path: &Path) -> Result<Configuration, ConfigErrors> {
     Err(ConfigErrors::sorted(all))
 }
 
+/// The files that [`load`] reads at `path`; none where it cannot be looked at.
+#[must_use]
+pub fn files(path: &Path) -> Vec<PathBuf> {
+    source::files(path)
+}
+
 /// Validates the given files as one configuration. Reads nothing but the certificates they name, and the
 /// number of cores that `workers` defaults to.
 ///

@@ -6,6 +6,6 @@ mod handshake;
 mod worker;
 
 pub use self::{
-    bind::bind,
+    bind::{bind, explain, look_at},
     worker::{Worker, spawn},
 };

@@ -8,12 +8,13 @@
 
 mod fault;
 mod folder;
+mod look;
 mod walk;
 
 use std::{fs::File, io, path::Path};
 
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags, Stat, chownat, fstat, openat},
+    fs::{AtFlags, FileType, Mode, OFlags, Stat, chownat, fstat, openat, statat},
     io::Errno,
 };
 
@@ -21,13 +22,20 @@ use self::{
     fault::FaultKind,
     walk::{Goal, Spot, us, walk},
 };
-pub use self::{fault::UnsafePath, folder::Folder};
+pub use self::{
+    fault::UnsafePath,
+    folder::Folder,
+    look::{Outlook, Sight, could_append},
+};
 
 /// How often an open is tried anew when what is there changes at the same time.
 const TURNS: usize = 16;
 /// Nothing is waited for, no link is followed, nothing becomes the terminal of the process.
 const CAREFULLY: OFlags =
     OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// What is appended to, devices beside them.
+const APPENDED: [FileType; 2] = [FileType::RegularFile, FileType::Fifo];
 
 /// Whom files are for: the user that the process becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,13 +55,14 @@ pub fn append(path: &Path, mode: u32, owner: Option<Owner>) -> io::Result<File> 
     let flags = OFlags::WRONLY | OFlags::APPEND;
     for _ in 0..TURNS {
         let spot = walk(path, Goal::File)?;
-        let (file, made) = match spot.open(flags) {
-            Ok(file) => (file, false),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => match spot.create(flags, mode) {
-                Ok(file) => (file, true),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                Err(error) => return Err(error),
-            },
+        // Opening alone does something to some devices: what it is is looked at first, and then of the very file opened.
+        let made = spot.found(owner, &APPENDED)?.is_none();
+        let file = match if made { spot.create(flags, mode) } else { spot.open(flags) } {
+            Ok(file) => file,
+            // It came, or went, meanwhile.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {
+                continue;
+            }
             // What the system calls "No such device or address".
             Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
                 return Err(io::Error::other(
@@ -63,7 +72,7 @@ pub fn append(path: &Path, mode: u32, owner: Option<Owner>) -> io::Result<File> 
             Err(error) => return Err(error),
         };
         if !made {
-            spot.judge(&fstat(&file)?, owner, &[FileType::RegularFile, FileType::Fifo])?;
+            spot.judge(&fstat(&file)?, owner, &APPENDED)?;
         }
         if let Some(owner) = owner {
             spot.hand_over(&file, made, owner)?;
@@ -85,9 +94,13 @@ pub fn read(path: &Path, owner: Option<Owner>) -> io::Result<Option<File>> {
         Err(error) if absent(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
+    let kinds = [FileType::RegularFile];
+    if spot.found(owner, &kinds)?.is_none() {
+        return Ok(None);
+    }
     match spot.open(OFlags::RDONLY) {
         Ok(file) => {
-            spot.judge(&fstat(&file)?, owner, &[FileType::RegularFile])?;
+            spot.judge(&fstat(&file)?, owner, &kinds)?;
             Ok(Some(file))
         }
         Err(error) if absent(&error) => Ok(None),
@@ -99,30 +112,47 @@ pub fn read(path: &Path, owner: Option<Owner>) -> io::Result<Option<File>> {
 /// where it is the owner's already.
 ///
 /// # Errors
-/// The system's; [`UnsafePath`] when the file is root's in a folder that others can write to: giving it away could give
-/// away something else.
+/// The system's; [`UnsafePath`] when the file is root's in a folder that others can write to, or has a second name: giving it
+/// away could give away something else.
 pub fn give(path: &Path, file: &File, owner: Owner) -> io::Result<()> {
+    if could_give(path, file, owner)? { chown(file, owner.uid, owner.gid) } else { Ok(()) }
+}
+
+/// Whether [`give`] would change the owner of `file`; nothing is changed.
+///
+/// # Errors
+/// As for [`give`].
+pub fn could_give(path: &Path, file: &File, owner: Owner) -> io::Result<bool> {
     let spot = walk(path, Goal::File)?;
     let found = fstat(file)?;
-    if (found.st_uid, found.st_gid) == (owner.uid, owner.gid) {
-        return Ok(());
+    let is_ours = spot.folder.is_ours();
+    if is_ours && found.st_nlink == 1 {
+        return Ok((found.st_uid, found.st_gid) != (owner.uid, owner.gid));
     }
-    if spot.folder.is_ours() && found.st_nlink == 1 {
-        return chown(file, owner.uid, owner.gid);
+    match found.st_uid {
+        uid if uid == owner.uid => Ok(false),
+        _ if is_ours => Err(spot.refused(FaultKind::NotGivenTwice { to: owner.uid })),
+        uid => Err(spot.refused(FaultKind::NotGiven { uid, to: owner.uid })),
     }
-    if found.st_uid == owner.uid {
-        return Ok(());
-    }
-    Err(spot.refused(FaultKind::NotGiven { uid: found.st_uid, to: owner.uid }))
 }
 
 impl Spot {
+    /// What is there, if it may be used; none where there is nothing.
+    fn found(&self, owner: Option<Owner>, kinds: &[FileType]) -> io::Result<Option<Stat>> {
+        let careful = if self.is_descriptor { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
+        match statat(self.folder.fd(), &self.name, careful) {
+            Ok(found) => self.judge(&found, owner, kinds).map(|()| Some(found)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(self.refused(FaultKind::System(error))),
+        }
+    }
+
     fn open(&self, flags: OFlags) -> io::Result<File> {
         // What procfs shows of this process's own descriptors cannot be opened but through the link.
         let careful = if self.is_descriptor { CAREFULLY - OFlags::NOFOLLOW } else { CAREFULLY };
         match openat(self.folder.fd(), &self.name, flags | careful, Mode::empty()) {
             Ok(file) => Ok(File::from(file)),
-            Err(rustix::io::Errno::LOOP) => Err(self.refused(FaultKind::Link)),
+            Err(Errno::LOOP) => Err(self.refused(FaultKind::Link)),
             Err(error) => Err(error.into()),
         }
     }
@@ -136,6 +166,9 @@ impl Spot {
     fn judge(&self, found: &Stat, owner: Option<Owner>, kinds: &[FileType]) -> io::Result<()> {
         let kind = FileType::from_raw_mode(found.st_mode);
         let ours = self.is_descriptor || self.folder.is_ours();
+        if kind == FileType::Symlink {
+            return Err(self.refused(FaultKind::Link));
+        }
         let device = ours && kind == FileType::CharacterDevice && kinds.contains(&FileType::Fifo);
         if !kinds.contains(&kind) && !device {
             return Err(self.refused(FaultKind::NotAFile(kind)));
@@ -166,7 +199,7 @@ impl Spot {
     }
 
     fn refused(&self, kind: FaultKind) -> io::Error {
-        UnsafePath::new(self.folder.path().join(&self.name), kind).into()
+        self.folder.refused(&self.name, kind)
     }
 }
 

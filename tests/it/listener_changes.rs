@@ -34,6 +34,41 @@ fn slow_target() -> (Target, mpsc::Sender<()>, mpsc::Receiver<()>) {
 }
 
 #[test]
+fn what_listens_may_come_later_and_go() {
+    let target = Target::plain();
+    let config = Config::new(&[&target]);
+    let mut balancer = Balancer::prepare(&config);
+    let whole = balancer.text(&config);
+    let (before, listener) = whole.split_once("listener \"web\"").unwrap();
+    let without = format!("{before}{}", &listener[listener.find("target_group \"").unwrap()..]);
+    balancer.write_text(&without);
+    let check = std::process::Command::new(support::balancer::binary())
+        .args(["check", "-c"])
+        .arg(balancer.config_path())
+        .output()
+        .unwrap();
+    assert_eq!(check.status.code(), Some(0), "as a start: {check:?}");
+    balancer.begin();
+    balancer.wait_log_line(&["WARN", "nothing listens"]);
+    balancer.wait_log("serving");
+    assert_eq!(balancer.status().targets().len(), 1, "targets are known");
+    let reload = |text: &str| {
+        let before = balancer.status().0["reloads"].as_u64();
+        balancer.write_text(text);
+        balancer.signal(Signal::HUP);
+        until("the reload", 10.0, || (balancer.status().0["reloads"].as_u64() > before).then_some(()));
+    };
+    reload(&whole);
+    balancer.wait_until_settled();
+    assert_eq!(balancer.connect().get("/", "").status, 200);
+    reload(&without);
+    balancer.wait_log_lines(&["WARN", "nothing listens"], 2);
+    until("nothing listens", 10.0, || std::net::TcpStream::connect(balancer.address).is_err().then_some(()));
+    balancer.signal(Signal::TERM);
+    assert!(balancer.wait_exit(10.0).success());
+}
+
+#[test]
 fn a_listener_that_gets_tls_serves_no_plain_connection_on() {
     let folder = tempfile::tempdir().unwrap();
     let certificate = Certificate::make(folder.path(), "main", &["example.test"]);

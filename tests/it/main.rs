@@ -21,6 +21,7 @@ mod bulk;
 mod byte_counts;
 mod canary;
 mod causes;
+mod check_as_run;
 mod client_faults;
 mod clients;
 mod configuration;

@@ -69,9 +69,58 @@ fn what_a_start_would_be_refused_for_is_found() {
     });
     refused(&config(), "run is no folder", |folder| fs::write(folder.join("run"), "").unwrap());
     refused(&log_at("FOLDER/none/access.log"), "there is no folder", |_| {});
-    refused(&log_at("FOLDER/logs"), "logs: it is a folder", |folder| {
+    refused(&log_at("FOLDER/logs"), "logs is a folder", |folder| {
         fs::create_dir(folder.join("logs")).unwrap()
     });
+}
+
+#[test]
+fn a_file_of_a_folder_and_a_shut_folder_of_the_key_are_warned_of() {
+    if !kernel::is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let set = |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let (files, keys) = (folder.path().join("files"), folder.path().join("keys"));
+    fs::create_dir(&files).unwrap();
+    fs::create_dir(&keys).unwrap();
+    [folder.path(), &files, &keys].into_iter().for_each(|path| set(path, 0o755));
+    let key = keys.join("stickiness.key");
+    let config = config().process("user = \"nobody\"").process(&format!("key_file = \"{}\"", key.display()));
+    let balancer = Balancer::prepare(&config);
+    let main = files.join("main.hcl");
+    fs::copy(balancer.config_path(), &main).unwrap();
+    set(&main, 0o644);
+    let more = files.join("more.hcl");
+    fs::write(&more, "target_group \"more\" {\n  port = 80\n}\n").unwrap();
+    let said = || {
+        let output = Command::new(binary()).arg("check").arg("-c").arg(&files).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        said
+    };
+    assert!(!said().contains("user \"nobody\""), "{}", said());
+    set(&more, 0o600);
+    let words = format!("warning: configuration: user \"nobody\" cannot read {}", more.display());
+    assert!(said().contains(&words) && !said().contains("main.hcl"), "{}", said());
+    set(&more, 0o644);
+    let shut = |said: &str| {
+        let (key, keys) = (key.display(), keys.display());
+        said.contains(&format!("warning: key file {key}: user \"nobody\" cannot enter {keys}, so that"))
+    };
+    set(&keys, 0o700);
+    assert!(shut(&said()), "{}", said());
+    // A link of root's leads there as well.
+    let link = files.join("link.key");
+    let secret: Vec<u8> = (0..32_u8).map(|at| at.wrapping_mul(at).wrapping_mul(37) ^ 91).collect();
+    fs::write(&key, secret).unwrap();
+    set(&key, 0o600);
+    std::os::unix::fs::symlink(&key, &link).unwrap();
+    let text = fs::read_to_string(&main).unwrap();
+    fs::write(&main, text.replace(&*key.to_string_lossy(), &link.to_string_lossy())).unwrap();
+    assert!(said().contains(&format!("cannot enter {}, so that", keys.display())), "{}", said());
+    set(&keys, 0o711);
+    assert!(!said().contains("cannot enter"), "{}", said());
 }
 
 #[test]

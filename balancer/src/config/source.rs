@@ -77,6 +77,11 @@ pub(super) struct Read {
     pub(super) remarks: Vec<ConfigError>,
 }
 
+/// The files that [`read`] would read, by name; none where the path cannot be looked at.
+pub(super) fn files(path: &Path) -> Vec<PathBuf> {
+    list(path, &mut Vec::new()).unwrap_or_default()
+}
+
 /// Reads a file, or those files of a folder that are configuration by their names.
 pub(super) fn read(path: &Path) -> Read {
     let Read { files: mut texts, mut errors, mut remarks } = Read::default();

@@ -33,6 +33,7 @@ use tokio::{
 
 use self::hosts::Hosts;
 use crate::{
+    listener::explain,
     logs::quiet::LineKind,
     telemetry::{inspect::Inspector, metrics, status::Status},
 };
@@ -94,7 +95,7 @@ impl Admin {
     /// # Errors
     /// When the address is taken, is not of this host, or may not be bound.
     pub fn bind(address: SocketAddr, hosts: &[String]) -> io::Result<Self> {
-        let listener = std::net::TcpListener::bind(address)?;
+        let listener = std::net::TcpListener::bind(address).map_err(|error| explain(error, address))?;
         listener.set_nonblocking(true)?;
         let limits = Limits { connections: CONNECTIONS, head: HEAD_LIMIT, connection: CONNECTION_LIMIT };
         Ok(Self { listener, hosts: Hosts::new(address.ip(), hosts), limits })

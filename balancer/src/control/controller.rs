@@ -257,6 +257,8 @@ impl Controller {
         let wanted = controller.wanted(&controller.configuration, &target_tls(&controller.configuration)?);
         controller.registry.apply(wanted, &controller.names, &mut controller.kernel, monotonic_now())?;
         controller.kernel.release_unclaimed();
+        // Where nothing listens, targets are shown all the same.
+        controller.publish();
         for (index, sockets) in parts.sockets.into_iter().enumerate() {
             if let Some(address) = controller.configuration.listeners.get(index).map(|l| l.address) {
                 controller.number(address);

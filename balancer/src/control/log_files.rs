@@ -15,7 +15,7 @@ use crate::{
         sink::{self, LogSink, Output, WrittenLines},
     },
     model::{Action, Configuration, Listener, LogDestination, LogOutput},
-    safe_file::Owner,
+    safe_file::{Owner, Sight},
 };
 
 /// How long the end of the process waits for lines still queued.
@@ -27,6 +27,18 @@ const FLUSH: Duration = Duration::from_secs(2);
 pub struct LogFileError {
     destination: LogDestination,
     source: io::Error,
+}
+
+impl LogFileError {
+    /// Where it would be written to.
+    pub(super) fn destination(&self) -> &LogDestination {
+        &self.destination
+    }
+
+    /// What the system, or the state of its folders, says.
+    pub(super) fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
 }
 
 /// The logs of a configuration.
@@ -62,18 +74,29 @@ impl Outputs {
     /// # Errors
     /// A file that cannot be opened for appending.
     pub fn open(configuration: &Configuration, owner: Option<Owner>) -> Result<Self, LogFileError> {
-        let mut outputs = HashMap::new();
-        for balancer in &configuration.load_balancers {
-            for LogOutput { destination, .. } in
-                balancer.access_logs.iter().chain(&balancer.health_check_logs)
-            {
-                if !outputs.contains_key(destination) {
-                    outputs.insert(destination.clone(), open_output(destination, owner)?);
-                }
-            }
-        }
-        Ok(Self(outputs))
+        let opened = destinations(configuration).into_iter().map(|destination| {
+            let output = open_output(destination, owner)?;
+            Ok((destination.clone(), output))
+        });
+        Ok(Self(opened.collect::<Result<_, LogFileError>>()?))
     }
+}
+
+/// Where the logs of a configuration go.
+pub(super) fn destinations(configuration: &Configuration) -> BTreeSet<&LogDestination> {
+    let balancers = configuration.load_balancers.iter();
+    let outputs =
+        balancers.flat_map(|balancer| balancer.access_logs.iter().chain(&balancer.health_check_logs));
+    outputs.map(|output| &output.destination).collect()
+}
+
+/// What is where a log would be written to; nothing is opened, and what [`Outputs::open`] would refuse is refused.
+pub(super) fn look_at(
+    destination: &LogDestination,
+    owner: Option<Owner>,
+) -> Result<Option<Sight>, LogFileError> {
+    sink::look_at(destination, owner)
+        .map_err(|source| LogFileError { destination: destination.clone(), source })
 }
 
 fn open_output(destination: &LogDestination, owner: Option<Owner>) -> Result<Output, LogFileError> {

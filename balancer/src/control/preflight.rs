@@ -2,18 +2,21 @@
 //! and logs. And what it would get and a reload, as that user, would not.
 //! Must not know: how any of it is opened or made.
 
-use std::{collections::BTreeSet, fs, io, os::unix::fs::FileTypeExt as _, path::Path};
-
-use rustix::{
-    fs::{Access, access},
-    process::geteuid,
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
 };
 
-use super::privileges::Account;
+use rustix::process::geteuid;
+
+use super::{key_file, log_files, privileges::Account};
 use crate::{
-    model::{Authorities, Configuration, LogDestination, MutualAuthentication},
-    safe_file::Owner,
-    stickiness::Keyring,
+    config,
+    kernel::InstanceFolder,
+    listener,
+    model::{Authorities, BalancerSettings, Configuration, LogDestination, MutualAuthentication},
+    safe_file::{Outlook, Owner, Sight},
 };
 
 /// What was found.
@@ -35,14 +38,19 @@ pub fn look(configuration: &Configuration, path: &Path) -> Findings {
         .as_deref()
         .and_then(|name| Account::find(name).map_err(|error| findings.refused.push(error.to_string())).ok());
     let owner = account.as_ref().and_then(Account::owner);
-    if configuration.listeners.is_empty() {
-        // Parts of a configuration can be checked, too.
-        findings.warnings.push("a start, or a reload, is refused without a listener".to_owned());
+    look_at_addresses(configuration, &mut findings);
+    // In the order of a start, which has made some folders when it comes to the logs.
+    let mut made = Vec::new();
+    match InstanceFolder::look(&settings.instance, &settings.runtime_dir) {
+        Ok(folder) => made.push(folder.path()),
+        Err(error) => findings.note(error.to_string(), error.is_denial()),
     }
-    look_at_keys(&settings.key_path(), owner, &mut findings);
-    look_at_folder("runtime_dir", &settings.runtime_dir, &mut findings);
-    for destination in logs(configuration) {
-        look_at_log(&destination, &mut findings);
+    match key_file::look(settings, owner) {
+        Ok(folder) => made.extend(folder.map(|folder| folder.path())),
+        Err(error) => findings.note(error.to_string(), error.is_denial()),
+    }
+    for destination in log_files::destinations(configuration) {
+        look_at_log(destination, owner, &made, &mut findings);
     }
     if let (Some(account), Some(name)) = (account, settings.user.as_deref()) {
         look_as(&account, name, configuration, path, &mut findings);
@@ -51,9 +59,10 @@ pub fn look(configuration: &Configuration, path: &Path) -> Findings {
 }
 
 impl Findings {
-    /// Notes what the system refuses. Another user than root is told as a warning: a service starts as root.
-    fn note(&mut self, line: String) {
-        if geteuid().is_root() {
+    /// Notes what a start would be refused for. Where it `is_denial`, the rights of who checks are wrong, and who is not
+    /// root is told as a warning: a service starts as root.
+    fn note(&mut self, line: String, is_denial: bool) {
+        if geteuid().is_root() || !is_denial {
             self.refused.push(line);
         } else {
             self.warnings.push(format!("{line} (as the user that checks)"));
@@ -61,79 +70,43 @@ impl Findings {
     }
 }
 
-fn look_at_keys(path: &Path, owner: Option<Owner>, findings: &mut Findings) {
-    if !geteuid().is_root()
-        && let Err(error) = access(path, Access::READ_OK)
-        && error == rustix::io::Errno::ACCESS
-    {
-        findings.note(format!("key file {}: permission denied", path.display()));
-        return;
-    }
-    match Keyring::load(path) {
-        Ok(Some(_)) => {}
-        Ok(None) => match Keyring::could_be_made(path, owner) {
-            Err(error) => findings.note(error.to_string()),
-            Ok(()) => look_at_folder("the folder of the key file", path.parent().unwrap_or(path), findings),
-        },
-        Err(error) => findings.refused.push(error.to_string()),
+/// Addresses are this host's. Whether their ports are free is another matter: a balancer may run already.
+fn look_at_addresses(configuration: &Configuration, findings: &mut Findings) {
+    let of_listeners = configuration.listeners.iter();
+    let of_listeners =
+        of_listeners.map(|listener| (format!("listener {:?}", listener.name), listener.address));
+    let of_admin = configuration.balancer.admin_address.map(|address| ("admin_address".to_owned(), address));
+    let look = |(what, address): (String, SocketAddr)| {
+        let error = listener::look_at(address).err()?;
+        Some(format!("cannot listen on {address} ({what}): {error}"))
+    };
+    findings.refused.extend(of_listeners.chain(of_admin).filter_map(look));
+}
+
+/// `made`: folders that a start has made by then.
+fn look_at_log(
+    destination: &LogDestination,
+    owner: Option<Owner>,
+    made: &[PathBuf],
+    findings: &mut Findings,
+) {
+    match log_files::look_at(destination, owner) {
+        // To open and close it would tell its reader that the log has ended.
+        Ok(Some(Sight::Pipe)) => findings
+            .warnings
+            .push(format!("log {destination}: a named pipe, which somebody has to read before the start")),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_in(error.destination(), made) => {}
+        Err(error) => findings.note(error.to_string(), error.kind() == io::ErrorKind::PermissionDenied),
     }
 }
 
-/// A folder that is there can be written; one that is not can be made.
-fn look_at_folder(what: &str, path: &Path, findings: &mut Findings) {
-    // What does not exist, or lies beneath a file, has an ancestor that does.
-    let Some(nearest) = path.ancestors().find(|folder| fs::symlink_metadata(folder).is_ok()) else { return };
-    match fs::metadata(nearest) {
-        Ok(found) if !found.is_dir() => {
-            findings.refused.push(format!("{what} {}: {} is no folder", path.display(), nearest.display()));
-        }
-        Ok(_) => {
-            if let Err(error) = access(nearest, Access::WRITE_OK | Access::EXEC_OK) {
-                let error = io::Error::from(error);
-                findings.note(format!(
-                    "{what} {}: {} cannot be written: {error}",
-                    path.display(),
-                    nearest.display()
-                ));
-            }
-        }
-        Err(error) => findings.note(format!("{what} {}: {}: {error}", path.display(), nearest.display())),
-    }
-}
-
-fn logs(configuration: &Configuration) -> BTreeSet<LogDestination> {
-    let balancers = configuration.load_balancers.iter();
-    let outputs =
-        balancers.flat_map(|balancer| balancer.access_logs.iter().chain(&balancer.health_check_logs));
-    outputs.map(|output| output.destination.clone()).collect()
-}
-
-fn look_at_log(destination: &LogDestination, findings: &mut Findings) {
-    let LogDestination::File(path) = destination else { return };
-    let wrong = |why: &dyn std::fmt::Display| format!("cannot write a log to {}: {why}", path.display());
-    match fs::metadata(path) {
-        Ok(found) if found.is_dir() => findings.refused.push(wrong(&"it is a folder")),
-        Ok(found) => {
-            if let Err(error) = access(path, Access::WRITE_OK) {
-                findings.note(wrong(&io::Error::from(error)));
-            } else if found.file_type().is_fifo() {
-                // To open and close it would tell its reader that the log has ended.
-                let path = path.display();
-                findings
-                    .warnings
-                    .push(format!("log {path}: a named pipe, which somebody has to read before the start"));
-            }
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let folder = path.parent().unwrap_or(path);
-            if !folder.is_dir() {
-                findings.refused.push(wrong(&format!("there is no folder {}", folder.display())));
-            } else if let Err(error) = access(folder, Access::WRITE_OK | Access::EXEC_OK) {
-                findings.note(wrong(&format!("{}: {}", folder.display(), io::Error::from(error))));
-            }
-        }
-        Err(error) => findings.note(wrong(&error)),
-    }
+/// Whether the folder of a log is missing and one of these, or above it.
+fn is_in(destination: &LogDestination, made: &[PathBuf]) -> bool {
+    let LogDestination::File(path) = destination else { return false };
+    let folder = path.parent().and_then(|folder| Outlook::of(folder).ok());
+    let missing = folder.filter(|folder| folder.found().is_none()).map(|folder| folder.path());
+    missing.is_some_and(|missing| made.iter().any(|made| made.starts_with(&missing)))
 }
 
 /// What is read again by a reload and opened anew by a rotation, when root has been given up.
@@ -153,6 +126,9 @@ fn look_as(
         }
     };
     unreadable("configuration", path);
+    for file in config::files(path).iter().filter(|file| *file != path) {
+        unreadable("configuration", file);
+    }
     let mut authorities: Vec<&Authorities> = Vec::new();
     for tls in configuration.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
         for certificate in tls.certificates.iter().chain([&tls.default_certificate]) {
@@ -173,9 +149,20 @@ fn look_as(
     for authority in authorities {
         unreadable("authorities", &authority.file);
     }
-    for destination in logs(configuration) {
+    for folder in shut_folders(account, &configuration.balancer) {
+        let (key, folder) = (configuration.balancer.key_path(), folder.display());
+        findings.warnings.push(format!(
+            "key file {}: user {name:?} cannot enter {folder}, so that every reload would be refused",
+            key.display()
+        ));
+    }
+    for destination in log_files::destinations(configuration) {
         let LogDestination::File(log) = destination else { continue };
-        let folder = log.parent().unwrap_or(&log);
+        // What is no file is not moved away.
+        if fs::metadata(log).is_ok_and(|found| !found.is_file()) {
+            continue;
+        }
+        let folder = log.parent().unwrap_or(log);
         if account.may(folder, 3) == Some(false) {
             let folder = folder.display();
             findings.warnings.push(format!(
@@ -185,4 +172,23 @@ fn look_as(
         }
     }
     findings.warnings.dedup();
+}
+
+/// Folders on the way to the key file that the user cannot enter. The file is given to the user at a start, and so are the
+/// balancer's own folder and one that is made; those above these are not.
+fn shut_folders(account: &Account, settings: &BalancerSettings) -> Vec<PathBuf> {
+    let key = settings.key_path();
+    // A link of root's leads elsewhere.
+    let file = fs::canonicalize(&key).ok();
+    let own = fs::canonicalize(&settings.state_dir).ok();
+    let is_given = |folder: &Path| {
+        key.parent() == Some(&settings.state_dir) && fs::canonicalize(folder).is_ok_and(|it| Some(it) == own)
+    };
+    let is_there = |folder: &&Path| folder.is_dir() && !is_given(folder);
+    let nearest = |path: &Path| path.ancestors().skip(1).find(is_there).map(Path::to_owned);
+    let mut folders: Vec<PathBuf> =
+        [Some(key.as_path()), file.as_deref()].into_iter().flatten().filter_map(nearest).collect();
+    folders.dedup();
+    folders.retain(|folder| account.may(folder, 1) == Some(false));
+    folders
 }

@@ -72,6 +72,13 @@ pub enum PrivilegeError {
     },
 }
 
+impl PrivilegeError {
+    /// Whether it is the rights of this process that are wrong, and another user could do without it.
+    pub(super) fn is_denial(&self) -> bool {
+        matches!(self, Self::HandOver { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+}
+
 /// The user to become.
 #[derive(Clone, Debug)]
 pub struct Account {

@@ -4,6 +4,14 @@ use std::{io, path::PathBuf};
 
 use crate::model::Endpoint;
 
+impl KernelError {
+    /// Whether it is the rights of this process that are wrong, and another user could do without it.
+    #[must_use]
+    pub fn is_denial(&self) -> bool {
+        matches!(self, Self::RuntimeDir { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+}
+
 /// Why the tables could not be opened, changed or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {

@@ -5,7 +5,9 @@
 
 use std::{
     ffi::OsStr,
+    fs::File,
     io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -15,7 +17,7 @@ use super::{
     file_lock::{FileLock, holder, write_pid},
     host_lock::HostLock,
 };
-use crate::safe_file::Folder;
+use crate::safe_file::{Folder, Outlook};
 
 const LOCK: &str = "lock";
 /// Names the cgroup that was made for the instance.
@@ -48,9 +50,9 @@ impl InstanceFolder {
         // A lock file may be removed, by a cleanup, between its opening and its locking: then again.
         loop {
             let (mut folder, made) = Folder::make(&path, 0o700).map_err(|source| failed(&path, source))?;
-            if !made {
-                demand_unused(&folder, instance)?;
-            }
+            // Held until the folder is locked by what may be another file: a process of another user that starts
+            // meanwhile finds it locked, and not its folder taken.
+            let unused = if made { None } else { demand_unused(&folder, instance)? };
             // One that was another user's may hold anything; from now on that user changes nothing in it.
             if made || folder.can_be_taken() {
                 folder.take().map_err(|source| failed(&path, source))?;
@@ -61,7 +63,15 @@ impl InstanceFolder {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(source) => return Err(failed(&lock_path, source)),
             };
-            let taken = FileLock::try_take(&file).map_err(|source| failed(&lock_path, source))?;
+            let taken = match unused {
+                // Of an open file, so that another opening of the same one has to do without.
+                Some((held, lock))
+                    if is_same(&held, &file).map_err(|source| failed(&lock_path, source))? =>
+                {
+                    Some(lock)
+                }
+                _ => FileLock::try_take(&file).map_err(|source| failed(&lock_path, source))?,
+            };
             let Some(lock) = taken else {
                 return Err(KernelError::Running { instance: instance.to_owned(), pid: holder(&file) });
             };
@@ -69,6 +79,30 @@ impl InstanceFolder {
                 write_pid(&file).map_err(|source| failed(&lock_path, source))?;
                 return Ok(Self { folder, _lock: lock, _host: host });
             }
+        }
+    }
+
+    /// Looks whether [`Self::lock`] would be refused for what is in the folder's place, and makes and changes nothing. A
+    /// process that runs the instance is no matter: it is to be reloaded. The folder, there or not.
+    ///
+    /// # Errors
+    /// [`KernelError::InstanceName`]; [`KernelError::RuntimeDir`] when the folder cannot be used.
+    pub fn look(instance: &str, runtime_dir: &Path) -> Result<Outlook, KernelError> {
+        check_name(instance)?;
+        let path = runtime_dir.join(instance);
+        let refused = |source| failed(&path, source);
+        let folder = Outlook::of(&path).map_err(refused)?;
+        if let Some(found) = folder.found() {
+            demand_own(found)?;
+        }
+        match folder.demand_writable() {
+            Err(error)
+                if error.kind() != io::ErrorKind::PermissionDenied
+                    || !folder.found().is_some_and(Folder::can_be_taken) =>
+            {
+                Err(refused(error))
+            }
+            _ => Ok(folder),
         }
     }
 
@@ -89,8 +123,28 @@ impl InstanceFolder {
     }
 }
 
-/// That a folder which was there before is of an instance, and that nobody runs it: before it is touched.
-fn demand_unused(folder: &Folder, instance: &str) -> Result<(), KernelError> {
+/// That a folder which was there before is of an instance, and that nobody runs it: before it is touched. The lock, if it
+/// can be had.
+fn demand_unused(folder: &Folder, instance: &str) -> Result<Option<(Arc<File>, FileLock)>, KernelError> {
+    demand_own(folder)?;
+    let refused = |source| failed(folder.path(), source);
+    let found = match folder.look_at(LOCK).map_err(refused)? {
+        Some(file) => file,
+        // What lies in its place and is no file of ours stays there.
+        None => match folder.create_new(LOCK) {
+            Ok(file) => file,
+            Err(_) => return Ok(None),
+        },
+    };
+    let file = Arc::new(found);
+    match FileLock::try_take(&file).map_err(refused)? {
+        Some(lock) => Ok(Some((file, lock))),
+        None => Err(KernelError::Running { instance: instance.to_owned(), pid: holder(&file) }),
+    }
+}
+
+/// That what is in a folder is of an instance.
+fn demand_own(folder: &Folder) -> Result<(), KernelError> {
     let refused = |source| failed(folder.path(), source);
     let names = match folder.names() {
         Ok(names) => names,
@@ -105,12 +159,13 @@ fn demand_unused(folder: &Folder, instance: &str) -> Result<(), KernelError> {
             foreign.display()
         ))));
     }
-    let Some(file) = folder.look_at(LOCK).map_err(refused)? else { return Ok(()) };
-    let file = Arc::new(file);
-    match FileLock::try_take(&file).map_err(refused)? {
-        Some(_) => Ok(()),
-        None => Err(KernelError::Running { instance: instance.to_owned(), pid: holder(&file) }),
-    }
+    Ok(())
+}
+
+/// Whether two openings are of one file.
+fn is_same(one: &File, other: &File) -> io::Result<bool> {
+    let (one, other) = (one.metadata()?, other.metadata()?);
+    Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
 }
 
 /// Whether a balancer makes something of this name in the folder of an instance.

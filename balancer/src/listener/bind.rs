@@ -15,6 +15,20 @@ use crate::model::Listener;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
 
+/// Looks whether `address` is this host's, whatever its port: that may be in use by a balancer that is to be reloaded, and
+/// to take a free one would be in the way of one that starts.
+///
+/// # Errors
+/// Those of [`bind`] but for what is wrong with the port.
+pub fn look_at(address: SocketAddr) -> io::Result<()> {
+    let mut any_port = address;
+    any_port.set_port(0);
+    match socket(any_port, false) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(()),
+        result => result.map(drop),
+    }
+}
+
 fn socket(address: SocketAddr, share: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
@@ -22,12 +36,16 @@ fn socket(address: SocketAddr, share: bool) -> io::Result<Socket> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    socket.bind(&address.into()).map_err(|error| explain(error, address.port()))?;
+    socket.bind(&address.into()).map_err(|error| explain(error, address))?;
     Ok(socket)
 }
 
-/// Says what is missing where a port is for the privileged alone.
-fn explain(error: io::Error, port: u16) -> io::Error {
+/// Says what is missing where a port is for the privileged alone, and what is wrong where an address is another host's.
+pub fn explain(error: io::Error, address: SocketAddr) -> io::Error {
+    let port = address.port();
+    if error.kind() == io::ErrorKind::AddrNotAvailable {
+        return io::Error::new(error.kind(), format!("{} is no address of this host", address.ip()));
+    }
     // Where the system's own bound (`ip_unprivileged_port_start`) is another one, it is set below the usual.
     const FIRST_FOR_ALL: u16 = 1024;
     if error.kind() != io::ErrorKind::PermissionDenied || port >= FIRST_FOR_ALL {

@@ -18,7 +18,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::{batches::Batches, output::Output, queue::WrittenLines};
+pub use self::{
+    batches::Batches,
+    output::{Output, look_at},
+    queue::WrittenLines,
+};
 use self::{
     queue::{Chunk, Order, QUEUE},
     writer::Writer,

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::FileType;
+use rustix::{fs::FileType, io::Errno};
 
 /// What is wrong with a file or folder that was asked for. An [`io::Error`] holds it.
 #[derive(Debug)]
@@ -28,6 +28,29 @@ pub(super) enum FaultKind {
         uid: u32,
         to: u32,
     },
+    /// It has a second name, under which the user would have it as well.
+    NotGivenTwice {
+        to: u32,
+    },
+    /// A folder on the way to it is not there.
+    NoFolder,
+    /// Something else is where a folder is to be.
+    NotAFolder,
+    /// The system's, at this place.
+    System(Errno),
+}
+
+impl FaultKind {
+    fn as_error(&self) -> io::ErrorKind {
+        match self {
+            Self::NoFolder => io::ErrorKind::NotFound,
+            Self::NotAFolder => io::ErrorKind::NotADirectory,
+            Self::NotAFile(FileType::Directory) => io::ErrorKind::IsADirectory,
+            Self::NotAFile(_) => io::ErrorKind::InvalidInput,
+            Self::System(errno) => errno.kind(),
+            _ => io::ErrorKind::PermissionDenied,
+        }
+    }
 }
 
 impl UnsafePath {
@@ -44,7 +67,7 @@ impl UnsafePath {
 
 impl From<UnsafePath> for io::Error {
     fn from(fault: UnsafePath) -> Self {
-        Self::new(io::ErrorKind::PermissionDenied, fault)
+        Self::new(fault.kind.as_error(), fault)
     }
 }
 
@@ -80,6 +103,13 @@ impl std::fmt::Display for UnsafePath {
                 f,
                 "{path} belongs to user id {uid} in a folder that others can write to: it is not given to the balancer's user (chown {to} {path}, if it is what it seems)"
             ),
+            FaultKind::NotGivenTwice { to } => write!(
+                f,
+                "{path} has a second name (a hard link), under which it would be given away as well: it is not given to the balancer's user (chown {to} {path}, if that is meant, or make it a copy)"
+            ),
+            FaultKind::NoFolder => write!(f, "there is no folder {path}"),
+            FaultKind::NotAFolder => write!(f, "{path} is no folder"),
+            FaultKind::System(errno) => write!(f, "{path}: {}", io::Error::from(errno)),
         }
     }
 }

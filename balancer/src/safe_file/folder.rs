@@ -31,7 +31,7 @@ const PRIVATE: Mode = Mode::from_raw_mode(0o600);
 
 /// A folder.
 #[derive(Debug)]
-pub struct Folder(OpenFolder);
+pub struct Folder(pub(super) OpenFolder);
 
 impl Folder {
     /// Opens a folder that is there.
@@ -96,13 +96,7 @@ impl Folder {
     /// # Errors
     /// [`UnsafePath`] with who else can.
     pub fn demand_private(&self, owner: Option<Owner>) -> io::Result<()> {
-        let fault = |uid| Err(UnsafePath::new(self.path(), FaultKind::Shared(uid)).into());
-        match self.0.changers() {
-            Changers::Nobody => Ok(()),
-            Changers::User(uid) if owner.is_some_and(|owner| owner.uid == uid) => Ok(()),
-            Changers::User(uid) => fault(Some(uid)),
-            Changers::Sticky | Changers::Several => fault(None),
-        }
+        demand_private(self.path(), self.0.changers(), owner)
     }
 
     /// Whether [`Self::take`] can make it the process's own.
@@ -330,6 +324,17 @@ impl Folder {
     /// The system's.
     pub fn lockable(&self) -> io::Result<File> {
         self.reopened()
+    }
+}
+
+/// That nobody changes what is in the folder at `path`, which `changers` can, but root, the process's own user and `owner`.
+pub(super) fn demand_private(path: &Path, changers: Changers, owner: Option<Owner>) -> io::Result<()> {
+    let fault = |uid| Err(UnsafePath::new(path, FaultKind::Shared(uid)).into());
+    match changers {
+        Changers::Nobody => Ok(()),
+        Changers::User(uid) if owner.is_some_and(|owner| owner.uid == uid) => Ok(()),
+        Changers::User(uid) => fault(Some(uid)),
+        Changers::Sticky | Changers::Several => fault(None),
     }
 }
 

@@ -62,6 +62,18 @@ fn link(target: &Path, at: &Path, uid: u32) {
     lchown(at, Some(uid), Some(uid)).unwrap();
 }
 
+/// As [`super::append`], which has to do what was foreseen by looking.
+fn append(path: &Path, mode: u32, owner: Option<Owner>) -> io::Result<File> {
+    let foreseen = could_append(path, owner).map_err(|error| error.to_string());
+    let result = super::append(path, mode, owner);
+    // Whether somebody reads a pipe shows when it is opened.
+    if !(result.is_err() && foreseen == Ok(Sight::Pipe)) {
+        let found = result.as_ref().map(drop).map_err(ToString::to_string);
+        assert_eq!(foreseen.map(drop), found, "{}", path.display());
+    }
+    result
+}
+
 fn told(result: io::Result<impl Sized>) -> String {
     result.err().expect("refused").to_string()
 }
@@ -230,8 +242,76 @@ fn folders_are_private_to_the_owner_or_they_are_not() {
         // In a folder like /tmp, what is root's stays where it is.
         assert_eq!(private(&path.join("inner"), OWNER).is_ok(), name == "sticky");
     }
+    let outlook = Outlook::of(&service.join("a/b")).unwrap();
+    assert!(outlook.found().is_none() && outlook.path().ends_with("service/a/b"));
+    outlook.demand_private(OWNER).unwrap();
+    assert!(told(outlook.demand_private(None)).contains("service/a/b can be changed by user id 65534"));
     let (made, new) = Folder::make(&service.join("a/b"), 0o700).unwrap();
     assert!(new && made.path().ends_with("service/a/b"));
     let modes = ["a", "a/b"].map(|name| fs::metadata(service.join(name)).unwrap().mode() & 0o7777);
     assert_eq!(modes, [0o755, 0o700]);
+}
+
+#[test]
+fn what_is_missing_or_no_folder_is_named() {
+    let Some(ground) = Ground::new() else { return };
+    let path = ground.folder("ours", 0, 0o755);
+    fs::write(path.join("file"), "x").unwrap();
+    link(Path::new("none/log"), &path.join("link"), 0);
+    link(Path::new("loop"), &path.join("loop"), 0);
+    for (name, wrong) in [
+        ("none/log", "there is no folder "),
+        ("link", "there is no folder "),
+        ("file/log", "file is no folder"),
+        ("loop", "loop: Too many levels"),
+        ("", "ours is a folder, not a regular file"),
+    ] {
+        let error = told(append(&path.join(name), 0o640, OWNER));
+        assert!(error.contains(wrong) && error.contains("/ours"), "{name}: {error}");
+        // Looking at folders ends where making them would.
+        let foreseen = Outlook::of(&path.join(name)).map(drop).map_err(|error| error.to_string());
+        if foreseen.is_err() {
+            let made = Folder::make(&path.join(name), 0o700).map(drop).map_err(|error| error.to_string());
+            assert_eq!(foreseen, made, "{name}");
+        }
+    }
+    // A link to what is not there, in a folder that is, is made there.
+    link(Path::new("new.log"), &path.join("new"), 0);
+    append(&path.join("new"), 0o640, OWNER).unwrap();
+    assert_eq!(owner_of(&path.join("new.log")), SERVICE);
+}
+
+#[test]
+fn a_socket_and_a_block_device_are_not_opened_to_find_out_what_they_are() {
+    let Some(ground) = Ground::new() else { return };
+    let path = ground.folder("ours", 0, 0o755);
+    let _listener = std::os::unix::net::UnixListener::bind(path.join("socket")).unwrap();
+    assert!(told(append(&path.join("socket"), 0o640, OWNER)).contains("socket is a socket, not a regular"));
+    // Of a driver that there is none of: opened, it would be "No such device or address".
+    let none = rustix::fs::makedev(4095, 7);
+    rustix::fs::mknodat(rustix::fs::CWD, path.join("block"), FileType::BlockDevice, Mode::RWXU, none)
+        .unwrap();
+    assert!(told(append(&path.join("block"), 0o640, OWNER)).contains("block is a block device, not a"));
+}
+
+#[test]
+fn what_has_a_second_name_is_not_given_away_and_that_is_said() {
+    let Some(ground) = Ground::new() else { return };
+    let (ours, open) = (ground.folder("ours", 0, 0o755), ground.folder("open", 0, 0o777));
+    fs::write(ours.join("key"), "x").unwrap();
+    fs::hard_link(ours.join("key"), ours.join("second")).unwrap();
+    fs::write(open.join("key"), "x").unwrap();
+    for (path, why) in
+        [(ours.join("key"), "has a second name"), (open.join("key"), "in a folder that others can write to")]
+    {
+        let file = read(&path, OWNER).unwrap().unwrap();
+        let looked = told(could_give(&path, &file, OWNER.unwrap()));
+        assert_eq!(looked, told(give(&path, &file, OWNER.unwrap())));
+        assert!(looked.contains(why), "{looked}");
+        assert_eq!(owner_of(&path), 0);
+    }
+    fs::remove_file(ours.join("second")).unwrap();
+    let file = read(&ours.join("key"), OWNER).unwrap().unwrap();
+    assert!(could_give(&ours.join("key"), &file, OWNER.unwrap()).unwrap());
+    assert_eq!(owner_of(&ours.join("key")), 0, "looking gives nothing away");
 }

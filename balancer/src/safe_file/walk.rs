@@ -137,18 +137,27 @@ impl OpenFolder {
             }
             FileType::Directory => Ok((self.entered(fd, stat, name), made)),
             FileType::Symlink => Err(UnsafePath::new(path, FaultKind::Link).into()),
-            _ => Err(Errno::NOTDIR.into()),
+            _ => Err(UnsafePath::new(path, FaultKind::NotAFolder).into()),
         }
     }
 
     fn entered(&self, fd: OwnedFd, stat: Stat, name: &OsStr) -> Self {
-        let above = match self.changers() {
+        Self { fd, stat, path: self.path.join(name), above: self.changers_of_child(stat.st_uid) }
+    }
+
+    /// Who could put something else in the place of what is this user's in it.
+    pub(super) fn changers_of_child(&self, uid: u32) -> Changers {
+        match self.changers() {
             // What is in a sticky folder is changed by its owner alone.
-            Changers::Sticky if is_trusted(stat.st_uid) => Changers::Nobody,
-            Changers::Sticky => Changers::User(stat.st_uid),
+            Changers::Sticky if is_trusted(uid) => Changers::Nobody,
+            Changers::Sticky => Changers::User(uid),
             changers => changers,
-        };
-        Self { fd, stat, path: self.path.join(name), above }
+        }
+    }
+
+    /// What is wrong with what has this name in it.
+    pub(super) fn refused(&self, name: impl AsRef<Path>, kind: FaultKind) -> io::Error {
+        UnsafePath::new(self.path.join(name), kind).into()
     }
 
     fn follows(&self, link: &Stat) -> bool {
@@ -171,9 +180,12 @@ pub(super) enum Goal {
     File,
     /// A folder; made, with those above it, where it is missing and a mode is given.
     Folder(Option<Mode>),
+    /// A folder, or the nearest above it where it is missing. Nothing is made.
+    Nearest,
 }
 
-/// Where a path leads: a name in a folder. Of a folder that is the goal itself the name is `.`.
+/// Where a path leads: a name in a folder. Of a folder that is the goal itself the name is `.`, of the nearest one all that
+/// is missing.
 #[derive(Debug)]
 pub(super) struct Spot {
     pub(super) folder: OpenFolder,
@@ -210,22 +222,26 @@ pub(super) fn walk(path: &Path, goal: Goal) -> io::Result<Spot> {
                     (folder, made) = folder.child(&name, Some(if is_last { mode } else { ON_THE_WAY }))?;
                     continue;
                 }
-                _ => return Err(Errno::NOENT.into()),
+                Goal::Nearest => {
+                    let missing: PathBuf = std::iter::once(&name).chain(ahead.iter().rev()).collect();
+                    return Ok(Spot { name: missing.into(), ..here(folder, false) });
+                }
+                _ => return Err(folder.refused(&name, FaultKind::NoFolder)),
             },
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(folder.refused(&name, FaultKind::System(error))),
         };
         let stat = fstat(&found)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Symlink => {
                 if !folder.follows(&stat) {
-                    return Err(UnsafePath::new(folder.path.join(&name), FaultKind::Link).into());
+                    return Err(folder.refused(&name, FaultKind::Link));
                 }
                 if is_last && matches!(goal, Goal::File) && fstatfs(&found)?.f_type == PROC_MAGIC {
                     return Ok(here(folder, true));
                 }
                 links += 1;
                 if links > MOST_LINKS {
-                    return Err(Errno::LOOP.into());
+                    return Err(folder.refused(&name, FaultKind::System(Errno::LOOP)));
                 }
                 let target =
                     PathBuf::from(OsString::from_vec(readlinkat(&found, "", Vec::new())?.into_bytes()));
@@ -236,11 +252,11 @@ pub(super) fn walk(path: &Path, goal: Goal) -> io::Result<Spot> {
             }
             _ if is_last && matches!(goal, Goal::File) => return Ok(here(folder, false)),
             FileType::Directory => folder = folder.entered(found, stat, &name),
-            _ => return Err(Errno::NOTDIR.into()),
+            _ => return Err(folder.refused(&name, FaultKind::NotAFolder)),
         }
     }
     match goal {
-        Goal::Folder(_) => Ok(Spot { folder, name: ".".into(), is_descriptor: false, made }),
+        Goal::Folder(_) | Goal::Nearest => Ok(Spot { folder, name: ".".into(), is_descriptor: false, made }),
         Goal::File => Err(Errno::ISDIR.into()),
     }
 }

@@ -68,9 +68,6 @@ impl Controller {
         let one = |fault: String| vec![fault];
         let configuration = config::load(&self.config_path)
             .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        if configuration.listeners.is_empty() {
-            return Err(one("no listener is configured".into()));
-        }
         let state_dir = self.started_with.state_dir.clone();
         let settings = BalancerSettings { state_dir, ..configuration.balancer.clone() };
         let key_path = settings.key_path();

@@ -13,7 +13,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use crate::{
     internal_errors::Part as _,
     model::LogDestination,
-    safe_file::{self, Owner},
+    safe_file::{self, Owner, Sight},
 };
 
 /// Its owner writes, its group reads: log lines say who asked for what.
@@ -101,6 +101,17 @@ impl Output {
 /// Past the buffer that the language puts before it, which would cut lines into pieces.
 fn write_stdout(bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::io::write(io::stdout(), bytes)?)
+}
+
+/// Looks whether [`Output::open`] would be refused, and opens nothing. What is there, if it is a file's name.
+///
+/// # Errors
+/// Those of [`Output::open`].
+pub fn look_at(destination: &LogDestination, owner: Option<Owner>) -> io::Result<Option<Sight>> {
+    match destination {
+        LogDestination::Stdout => Ok(None),
+        LogDestination::File(path) => safe_file::could_append(path, owner).map(Some),
+    }
 }
 
 fn open(path: &std::path::Path, owner: Option<Owner>) -> io::Result<File> {

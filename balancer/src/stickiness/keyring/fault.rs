@@ -21,6 +21,15 @@ pub enum KeyringError {
     },
 }
 
+impl KeyringError {
+    /// Whether it is the rights of this process that are wrong, and another user could do without it.
+    #[must_use]
+    pub fn is_denial(&self) -> bool {
+        matches!(self, Self::File { fault: KeyFileFault::Io { error, .. }, .. }
+            if error.kind() == io::ErrorKind::PermissionDenied)
+    }
+}
+
 /// What is wrong with a key file.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileFault {

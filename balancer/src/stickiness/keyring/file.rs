@@ -2,6 +2,7 @@
 //! Owns the permissions; must not know what secrets are used for.
 
 use std::{
+    fs::File,
     io::{self, Read as _, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::Path,
@@ -11,7 +12,7 @@ use super::{
     Keyring, MAX_SECRETS, SECRET_LEN,
     fault::{KeyFileFault, KeyringError},
 };
-use crate::safe_file::{self, Folder, Owner};
+use crate::safe_file::{self, Folder, Outlook, Owner};
 
 /// Turns an I/O error into a fault that says what was tried.
 fn tried(action: &'static str) -> impl Fn(io::Error) -> KeyFileFault {
@@ -31,11 +32,12 @@ impl Keyring {
             .and_then(|found| match found {
                 Some(ring) => Ok(ring),
                 None => {
-                    create(path, owner)?;
-                    tracing::info!(
-                        file = %path.display(),
-                        "a key file was made anew: cookies of other secrets count as absent from now on"
-                    );
+                    if create(path, owner)? {
+                        tracing::info!(
+                            file = %path.display(),
+                            "a key file was made anew: cookies of other secrets count as absent from now on"
+                        );
+                    }
                     load(path, owner)?.ok_or(KeyFileFault::Dangling)
                 }
             })
@@ -50,29 +52,44 @@ impl Keyring {
         load(path, None).map_err(|fault| KeyringError::File { path: path.to_path_buf(), fault })
     }
 
-    /// Looks whether [`Self::load_or_create`] could make a file that is not there, and makes nothing. What the system
-    /// would say of folders that are not there, or cannot be looked into, is not found out.
+    /// Looks whether [`Self::load_or_create`] would be refused; makes nothing and gives nothing away. The folder that the
+    /// file would be made in, if there is none.
     ///
     /// # Errors
-    /// A link that leads nowhere is in its place, or others than `owner` can change the folder it is to be made in.
-    pub fn could_be_made(path: &Path, owner: Option<Owner>) -> Result<(), KeyringError> {
-        let refused = |fault| KeyringError::File { path: path.to_path_buf(), fault };
-        if path.symlink_metadata().is_ok() {
-            return Err(refused(KeyFileFault::Dangling));
-        }
-        let Some(nearest) = path.ancestors().skip(1).find(|folder| folder.is_dir()) else { return Ok(()) };
-        let Ok(folder) = Folder::open(nearest) else { return Ok(()) };
-        // In a folder that many use a folder of one's own is safe.
-        let is_shared = Some(nearest) != path.parent() && folder.is_sticky().unwrap_or(false);
-        match folder.demand_private(owner) {
-            Err(error) if !is_shared => Err(refused(tried("cannot make it")(error))),
-            _ => Ok(()),
-        }
+    /// As for [`Self::load_or_create`].
+    pub fn look(path: &Path, owner: Option<Owner>) -> Result<Option<Outlook>, KeyringError> {
+        look(path, owner).map_err(|fault| KeyringError::File { path: path.to_path_buf(), fault })
     }
+}
+
+fn look(path: &Path, owner: Option<Owner>) -> Result<Option<Outlook>, KeyFileFault> {
+    if let Some((_, file)) = examine(path, owner)? {
+        if let Some(owner) = owner {
+            safe_file::could_give(path, &file, owner).map_err(tried("cannot give it to the user"))?;
+        }
+        return Ok(None);
+    }
+    let folder = Outlook::of(folder_of(path)).map_err(tried("cannot make its directory"))?;
+    folder.demand_private(owner).map_err(tried("cannot make it"))?;
+    if folder.found().is_some_and(|folder| folder.has_link(path.file_name().unwrap_or_default())) {
+        return Err(KeyFileFault::Dangling);
+    }
+    folder.demand_writable().map_err(tried("cannot make it"))?;
+    Ok(Some(folder))
 }
 
 /// The ring of an existing file, which is then `owner`'s; `None` when there is no file.
 fn load(path: &Path, owner: Option<Owner>) -> Result<Option<Keyring>, KeyFileFault> {
+    let Some((ring, file)) = examine(path, owner)? else { return Ok(None) };
+    // Last: what is no key file may be somebody's.
+    if let Some(owner) = owner {
+        safe_file::give(path, &file, owner).map_err(tried("cannot give it to the user"))?;
+    }
+    Ok(Some(ring))
+}
+
+/// The ring of an existing file, and the file.
+fn examine(path: &Path, owner: Option<Owner>) -> Result<Option<(Keyring, File)>, KeyFileFault> {
     // Not waiting: a named pipe in the file's place must not hang the start.
     let Some(file) = safe_file::read(path, owner).map_err(tried("cannot open"))? else { return Ok(None) };
     let metadata = file.metadata().map_err(tried("cannot examine"))?;
@@ -93,11 +110,7 @@ fn load(path: &Path, owner: Option<Owner>) -> Result<Option<Keyring>, KeyFileFau
     if let Some(index) = bytes.chunks_exact(SECRET_LEN).position(is_guessable) {
         return Err(KeyFileFault::Guessable(index + 1));
     }
-    // Last: what is no key file may be somebody's.
-    if let Some(owner) = owner {
-        safe_file::give(path, &file, owner).map_err(tried("cannot give it to the user"))?;
-    }
-    Ok(Some(ring))
+    Ok(Some((ring, file)))
 }
 
 /// Fewest different bytes of a secret. Of 32 random bytes 30 differ; those of 32 random hexadecimal digits are 14, and
@@ -122,13 +135,9 @@ fn is_guessable(secret: &[u8]) -> bool {
 }
 
 /// Makes the file with one new secret for `owner`, whole or not at all; leaves one that somebody else made meanwhile.
-/// A folder that others can change gets none: they would know the secret, or choose it.
-fn create(path: &Path, owner: Option<Owner>) -> Result<(), KeyFileFault> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let (folder, made) = Folder::make(directory, 0o700).map_err(tried("cannot make its directory"))?;
+/// A folder that others can change gets none: they would know the secret, or choose it. False: something has its name.
+fn create(path: &Path, owner: Option<Owner>) -> Result<bool, KeyFileFault> {
+    let (folder, made) = Folder::make(folder_of(path), 0o700).map_err(tried("cannot make its directory"))?;
     folder.demand_private(owner).map_err(tried("cannot make it"))?;
     let random = |bytes: &mut [u8]| {
         getrandom::fill(bytes).map_err(|error| tried("cannot get random bytes")(error.into()))
@@ -143,14 +152,19 @@ fn create(path: &Path, owner: Option<Owner>) -> Result<(), KeyFileFault> {
     if written.is_err() {
         let _ = folder.remove(&draft);
     }
-    match written {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        result => result.map_err(tried("cannot make it"))?,
-    }
+    let is_new = match written {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+        result => result.map(|()| true).map_err(tried("cannot make it"))?,
+    };
     if let Some(owner) = owner.filter(|_| made) {
         folder.give(owner).map_err(tried("cannot give its directory to the user"))?;
     }
-    folder.sync().map_err(tried("cannot sync its directory"))
+    folder.sync().map_err(tried("cannot sync its directory"))?;
+    Ok(is_new)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn write_new(folder: &Folder, name: &str, secret: &[u8], owner: Option<Owner>) -> io::Result<()> {
@@ -317,13 +331,9 @@ mod tests {
     fn what_could_not_be_made_is_known_before() {
         let folder = tempfile::tempdir().unwrap();
         let told = |path: &Path| {
-            let known = Keyring::could_be_made(path, None).err().map(|error| error.to_string());
+            let known = Keyring::look(path, None).err().map(|error| error.to_string());
             let found = Keyring::load_or_create(path, None).err().map(|error| error.to_string());
-            // The folder that is at fault may be one that would have been made.
-            let what = |text: &Option<String>| {
-                text.as_ref().map(|text| text.replace("/open/deeper can", "/open can"))
-            };
-            assert_eq!(what(&known), what(&found), "{}", path.display());
+            assert_eq!(known, found, "{}", path.display());
             known.unwrap_or_default()
         };
         std::os::unix::fs::symlink("nowhere", folder.path().join("link")).unwrap();

@@ -13,13 +13,27 @@ use crate::model::{
 enum CookieOwner {
     /// A target group, by its index.
     Group(usize),
+    /// The application of a target group, by the index of that: the balancer reads this cookie.
+    Application(usize),
     /// All groups with application cookies: one map is for them all.
     Map,
     /// An action that draws one of these groups.
     Draw(Vec<usize>),
 }
 
-/// A cookie that an action may set.
+impl CookieOwner {
+    /// Whether these two may well set the same: what applications do among themselves is theirs to know.
+    fn agrees_with(&self, other: &Self) -> bool {
+        self == other || matches!((self, other), (Self::Application(_), Self::Application(_)))
+    }
+
+    /// Whether it is one of the groups' own, which a draw chooses among.
+    fn is_drawn(&self) -> bool {
+        !matches!(self, Self::Draw(_))
+    }
+}
+
+/// A cookie that comes and goes with an action: set by the balancer, or looked for by it.
 struct Cookie<'c> {
     name: String,
     owner: CookieOwner,
@@ -34,7 +48,7 @@ struct Use<'c> {
     cookies: Vec<Cookie<'c>>,
 }
 
-/// Those who set a cookie and get into each other's way.
+/// Those whose cookie it is and who get into each other's way.
 #[derive(Default)]
 struct Clash {
     owners: BTreeMap<CookieOwner, String>,
@@ -48,16 +62,17 @@ pub(super) fn warn(configuration: &Configuration, warnings: &mut Vec<String>) {
     for (number, one) in uses.iter().enumerate() {
         // Load balancers have names of their own in the DNS.
         let balancer = one.listener.load_balancer;
-        for other in uses.iter().take(number).filter(|other| other.listener.load_balancer == balancer) {
+        // With itself as well: what draws a group has a cookie beside that of the group.
+        for other in uses.iter().take(number + 1).filter(|other| other.listener.load_balancer == balancer) {
             for (cookie, earlier) in common(one, other) {
                 let known = clashes.get(cookie.name.as_str());
                 let is_known = known.is_some_and(|clash| {
                     clash.owners.contains_key(&cookie.owner) && clash.owners.contains_key(&earlier.owner)
                 });
                 let is_drawn_once =
-                    matches!((&cookie.owner, &earlier.owner), (CookieOwner::Group(_), CookieOwner::Group(_)))
-                        && draw_alike(one, other);
-                if is_known || is_drawn_once || !share_clients(other, one) {
+                    cookie.owner.is_drawn() && earlier.owner.is_drawn() && draw_alike(one, other);
+                let are_met = || std::ptr::eq(one, other) || share_clients(other, one);
+                if is_known || is_drawn_once || !are_met() {
                     continue;
                 }
                 let clash = clashes.entry(&cookie.name).or_default();
@@ -97,14 +112,14 @@ fn draw_alike(one: &Use<'_>, other: &Use<'_>) -> bool {
     })
 }
 
-/// Cookies of one name that both set, for different owners.
+/// Cookies of one name that both have, for different owners.
 fn common<'u, 'c>(
     one: &'u Use<'c>,
     other: &'u Use<'c>,
 ) -> impl Iterator<Item = (&'u Cookie<'c>, &'u Cookie<'c>)> {
     one.cookies.iter().flat_map(|cookie| {
         let same = other.cookies.iter().filter(|other| other.name == cookie.name);
-        same.filter(|other| other.owner != cookie.owner).map(move |other| (cookie, other))
+        same.filter(|other| !other.owner.agrees_with(&cookie.owner)).map(move |other| (cookie, other))
     })
 }
 
@@ -125,9 +140,9 @@ fn uses(configuration: &Configuration) -> Vec<Use<'_>> {
 fn cookies<'c>(configuration: &'c Configuration, action: &'c Action) -> Vec<Cookie<'c>> {
     let mut cookies = Vec::new();
     let Action::Forward(forward) = action else { return cookies };
-    let mut add = |attributes: &'c CookieAttributes, endings: &[&str], owner: &CookieOwner| {
+    let mut add = |start: &str, endings: &[&str], owner: &CookieOwner, attributes: &'c CookieAttributes| {
         cookies.extend(endings.iter().map(|ending| Cookie {
-            name: format!("{}{ending}", attributes.prefix),
+            name: format!("{start}{ending}"),
             owner: owner.clone(),
             attributes,
         }));
@@ -137,17 +152,20 @@ fn cookies<'c>(configuration: &'c Configuration, action: &'c Action) -> Vec<Cook
         match sticky.map(|sticky| (&sticky.kind, &sticky.attributes)) {
             None => {}
             Some((StickinessKind::LoadBalancerCookie, attributes)) => {
-                add(attributes, &["", "CORS"], &CookieOwner::Group(index));
+                add(&attributes.prefix, &["", "CORS"], &CookieOwner::Group(index), attributes);
             }
-            Some((StickinessKind::ApplicationCookie { .. }, attributes)) => {
-                add(attributes, &["APP-0", "APP-1", "APP-2", "APP-3"], &CookieOwner::Map);
+            Some((StickinessKind::ApplicationCookie { cookie_name }, attributes)) => {
+                let shards = ["APP-0", "APP-1", "APP-2", "APP-3"];
+                add(&attributes.prefix, &shards, &CookieOwner::Map, attributes);
+                add(cookie_name, &[""], &CookieOwner::Application(index), attributes);
             }
         }
     }
     if let Some(stickiness) = &forward.stickiness {
         let mut groups: Vec<usize> = action.groups().collect();
         groups.sort_unstable();
-        add(&stickiness.attributes, &["TG", "TGCORS"], &CookieOwner::Draw(groups));
+        let attributes = &stickiness.attributes;
+        add(&attributes.prefix, &["TG", "TGCORS"], &CookieOwner::Draw(groups), attributes);
     }
     cookies
 }
@@ -159,6 +177,9 @@ fn described(configuration: &Configuration, cookie: &Cookie<'_>) -> String {
     let position = &cookie.attributes.position.0;
     match &cookie.owner {
         CookieOwner::Group(index) => format!("target group {} ({position})", name(index)),
+        CookieOwner::Application(index) => {
+            format!("the application of target group {} ({position})", name(index))
+        }
         CookieOwner::Map => format!("target groups with application cookies ({position})"),
         CookieOwner::Draw(groups) => {
             let groups: Vec<&str> = groups.iter().map(name).collect();

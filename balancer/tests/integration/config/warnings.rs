@@ -178,3 +178,69 @@ fn actions_that_draw_groups_have_cookies_too() {
     );
     assert_eq!(with(draw(["a", "b"], "X"), draw(["b", "c"], "Y"), ""), Vec::<String>::new());
 }
+
+#[test]
+fn names_that_meet_without_being_of_one_kind_are_told() {
+    let lb = |prefix: &str| format!("{LB}\ncookie_prefix = \"{prefix}\"");
+    let app = |name: &str, prefix: &str| {
+        format!("type = \"app_cookie\"\ncookie_name = \"{name}\"\ncookie_prefix = \"{prefix}\"")
+    };
+    let two = |site: &str, api: &str| of(WEB, &[("web", "api", HEALTH)], &[("site", site), ("api", api)]);
+    for (site, api, cookie) in [
+        (lb("FOO"), app("FOO", "BAR"), "FOO"),
+        (lb("FOO"), app("FOOCORS", "BAR"), "FOOCORS"),
+        (app("BARAPP-2", "FOO"), app("SID", "BAR"), "BARAPP-2"),
+        (lb("FOOAPP-1"), app("SID", "FOO"), "FOOAPP-1"),
+        (lb("FOO"), lb("FOOCORS"), "FOOCORS"),
+    ] {
+        let [warning] = &two(&site, &api)[..] else { panic!("one warning: {site} {api}") };
+        assert!(warning.starts_with(&format!("the cookie {cookie} is set by ")), "{warning}");
+    }
+    assert_eq!(
+        two(&lb("FOO"), &app("FOO", "BAR")),
+        [
+            "the cookie FOO is set by target group site (x.hcl:3:1) and by the application of target group api \
+             (x.hcl:10:1): a client that gets to more than one of them, on listener web, loses its session each time; \
+             give each a `cookie_prefix` of its own"
+        ]
+    );
+    for (site, api) in [
+        // Applications know of each other's cookies what the balancer does not: they are set for paths.
+        (app("SID", "FOO"), app("SID", "BAR")),
+        (lb("FOO"), app("FOOX", "BAR")),
+        (lb("FOO"), app("foo", "BAR")),
+        (lb("FOOAPP-4"), app("SID", "FOO")),
+        (lb("FOOTG"), lb("FOO")),
+    ] {
+        assert_eq!(two(&site, &api), Vec::<String>::new(), "{site} {api}");
+    }
+}
+
+#[test]
+fn an_action_that_draws_may_get_into_the_way_of_its_own_groups() {
+    let of = |prefix: &str, a: &str, b: &str| {
+        let groups = [("a", a), ("b", b), ("none", "")];
+        let action = format!(
+            "listener_rule \"r\" {{\nlistener_arn = listener.web.arn\naction {{\ntype = \"forward\"\nforward {{\n\
+             target_group {{ arn = target_group.a.arn }}\ntarget_group {{ arn = target_group.b.arn }}\n\
+             stickiness {{\nenabled = true\nduration = 60\ncookie_prefix = \"{prefix}\"\n}}\n}}\n}}\n\
+             condition {{\npath_pattern {{ values = [\"/*\"] }}\n}}\n}}"
+        );
+        warnings(&(text(&[("web", 80, "none")], &[], &groups) + &action))
+    };
+    let lb = |prefix: &str| format!("{LB}\ncookie_prefix = \"{prefix}\"");
+    let app =
+        |name: &str| format!("type = \"app_cookie\"\ncookie_name = \"{name}\"\ncookie_prefix = \"FOO\"");
+    for (a, cookie) in [(lb("XTG"), "XTG"), (lb("XTGCORS"), "XTGCORS"), (app("XTG"), "XTG")] {
+        let [warning] = &of("X", &a, "")[..] else { panic!("one warning: {a}") };
+        let told = format!("the cookie {cookie} is set by ");
+        assert!(
+            warning.starts_with(&told) && warning.contains("the action that draws one of a, b"),
+            "{warning}"
+        );
+    }
+    // Of its groups a client has one.
+    assert_eq!(of("X", &lb("Y"), &lb("Y")), Vec::<String>::new());
+    assert_eq!(of("X", &app("Y"), &lb("Y")), Vec::<String>::new());
+    assert_eq!(of("X", &app("SID"), &lb("FOOAPP-0")), Vec::<String>::new());
+}

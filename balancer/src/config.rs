@@ -28,6 +28,7 @@ mod manual;
 mod mutual_authentication;
 mod names;
 mod overrides;
+mod own_places;
 mod raw;
 mod redirect;
 mod response_fields;
@@ -58,6 +59,7 @@ use self::{
     load_balancer::{LOAD_BALANCER, MAX_LOAD_BALANCERS},
     mutual_authentication::TrustStores,
     names::Names,
+    own_places::OwnPlaces,
     raw::RawBody,
     roles::{Role, Syntax},
     scope::Scope,
@@ -137,7 +139,8 @@ fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, 
     let balancers = Names::collect(&context, &LOAD_BALANCER, &blocks.load_balancers, MAX_LOAD_BALANCERS);
 
     let settings = balancer::build(&context, &blocks.balancer);
-    let load_balancers = load_balancer::build_all(&context, &balancers);
+    let own_places = OwnPlaces::of(&settings.settings);
+    let load_balancers = load_balancer::build_all(&context, &balancers, &own_places);
     let mut drafts = target_group::build_all(&context, &groups);
     attachment::add_all(&context, &blocks.attachments, &groups, &mut drafts);
     let certificates = Names::collect(&context, &CERTIFICATE, &blocks.certificates, MAX_CERTIFICATES);

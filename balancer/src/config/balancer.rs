@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     fields::{BlockContext, BlockFields},
+    own_places::OwnPlaces,
     raw::{RawBlock, RawExpression},
     schema::{Attribute, AttributeKind, Table},
     scope::TERRAFORM_VALUES,
@@ -134,7 +135,23 @@ pub(super) fn build(context: &BlockContext<'_>, blocks: &[&RawBlock]) -> Setting
         }
     }
     let admin_position = fields.value("admin_address").map(|(_, position)| position);
-    Settings { settings: read(&fields), admin_position }
+    let settings = read(&fields);
+    check_places(&fields, &settings);
+    Settings { settings, admin_position }
+}
+
+/// The keys lie where nothing is cleared.
+fn check_places(fields: &BlockFields<'_>, settings: &BalancerSettings) {
+    let own = OwnPlaces::of(settings);
+    let (name, path) = match &settings.key_file {
+        Some(path) => ("key_file", path),
+        None => ("state_dir", &settings.state_dir),
+    };
+    if let Some(wrong) = own.wrong_for_keys(path) {
+        // By default they are elsewhere: then it is the other one that was put there.
+        let given = [name, "runtime_dir", "instance"].into_iter().find(|name| fields.is_given(name));
+        fields.fault_at(given.unwrap_or(name), format!("`{name}` = {wrong}"));
+    }
 }
 
 fn read(fields: &BlockFields<'_>) -> BalancerSettings {

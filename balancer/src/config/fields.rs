@@ -356,7 +356,10 @@ impl<'a> BlockFields<'a> {
         let Some(AttributeKind::Whole { min, max, .. }) = self.kind(name) else { return None };
         let whole = value.as_whole().filter(|whole| (min..=max).contains(&whole));
         if whole.is_none() {
-            let is_number = matches!(value, Value::Number(_)) || value.as_whole().is_some();
+            let is_number = match value {
+                Value::Number(number) => number.as_f64().is_none_or(|float| float.fract() == 0.0),
+                _ => value.as_whole().is_some(),
+            };
             let wrong = if is_number { "is out of range" } else { "is no whole number" };
             self.context.faults.add(
                 position,

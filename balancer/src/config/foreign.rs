@@ -42,6 +42,9 @@ const KNOWN: [(&str, &str); 16] = [
     ("aws_codedeploy_deployment_group", DEPLOYS),
 ];
 
+/// Those of them that are told of groups by name.
+const BY_NAME: [&str; 2] = ["aws_codedeploy_deployment_group", "kubernetes_manifest"];
+
 /// What begins so is told of load balancers and does nothing to them: names, figures, rights, and what stands in front.
 const HARMLESS: [&str; 31] = [
     "aws_acm_",
@@ -209,7 +212,8 @@ impl References<'_> {
         }
         let found = self.in_body(&block.body);
         if let Some((_, how)) = KNOWN.iter().find(|(known, _)| *known == kind) {
-            match found.any {
+            // Elsewhere a name in a tag or a variable leads nowhere.
+            match if BY_NAME.contains(&kind) { found.any } else { found.changing } {
                 Some(ours) => faults.note(block.position, format!("{name}: {ours} {how}")),
                 None if self.may_be_ours(block) && (*how == FIREWALL || *how == SHIELD) => {
                     faults.note(block.position, format!("{name}: what it is for {how}"));
@@ -282,6 +286,7 @@ impl References<'_> {
                 !is_data && (!root.contains('_') || is_ours(root))
             }
             Some(RawExpression::Text(text)) => text.contains(":elasticloadbalancing:"),
+            Some(RawExpression::Template(pieces)) => names_no_other_service(pieces),
             Some(_) => true,
             None => false,
         }
@@ -329,6 +334,21 @@ impl References<'_> {
         self.locals.borrow_mut().insert(name.to_owned(), found.clone());
         found
     }
+}
+
+/// Whether an ARN that is put together may be of a load balancer: of `arn:PARTITION:SERVICE:…`, what is not written may be
+/// anything.
+fn names_no_other_service(pieces: &[RawExpression]) -> bool {
+    const UNKNOWN: &str = "?";
+    let known = |piece: &RawExpression| match piece {
+        RawExpression::Text(text) => text.clone(),
+        _ => UNKNOWN.to_owned(),
+    };
+    let arn: String = pieces.iter().map(known).collect();
+    let mut parts = arn.split(':');
+    let is_arn = parts.next().is_some_and(|first| first == "arn");
+    let service = parts.nth(1).unwrap_or(UNKNOWN);
+    !is_arn || service.contains(UNKNOWN) || service == "elasticloadbalancing"
 }
 
 /// Whether a module of the public registry is known to make nothing of a load balancer.

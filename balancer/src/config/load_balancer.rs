@@ -1,10 +1,11 @@
 //! `load_balancer` blocks (`aws_lb`).
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use super::{
     fields::{BlockContext, BlockFields},
     names::{NAME_ALLOWED, Names},
+    own_places::OwnPlaces,
     schema::{Attribute, AttributeKind, Child, Table},
     value::shown,
 };
@@ -177,14 +178,14 @@ pub(super) static CONNECTION_LOGS: Table = Table {
 };
 
 /// Reads all blocks; without any there is one load balancer with the defaults.
-pub(super) fn build_all(context: &BlockContext<'_>, names: &Names<'_>) -> Vec<LoadBalancer> {
+pub(super) fn build_all(context: &BlockContext<'_>, names: &Names<'_>, own: &OwnPlaces) -> Vec<LoadBalancer> {
     if names.entries.is_empty() {
-        return vec![build(&BlockFields::open(context, &LOAD_BALANCER, None), IMPLICIT_NAME.to_owned())];
+        return vec![build(&BlockFields::open(context, &LOAD_BALANCER, None), IMPLICIT_NAME.to_owned(), own)];
     }
-    names.entries.iter().map(|named| build(&named.fields, named.name.clone())).collect()
+    names.entries.iter().map(|named| build(&named.fields, named.name.clone(), own)).collect()
 }
 
-fn build(fields: &BlockFields<'_>, name: String) -> LoadBalancer {
+fn build(fields: &BlockFields<'_>, name: String, own: &OwnPlaces) -> LoadBalancer {
     // Opening alone checks them: they hold nothing to be read.
     fields.open_child(&CONNECTION_LOGS);
     LoadBalancer {
@@ -208,8 +209,8 @@ fn build(fields: &BlockFields<'_>, name: String) -> LoadBalancer {
         },
         upgrade_protocols: upgrade_protocols(fields),
         drop_invalid_header_fields: fields.truth("drop_invalid_header_fields"),
-        access_logs: log_output(&fields.open_child(&ACCESS_LOGS)),
-        health_check_logs: log_output(&fields.open_child(&HEALTH_CHECK_LOGS)),
+        access_logs: log_output(&fields.open_child(&ACCESS_LOGS), own),
+        health_check_logs: log_output(&fields.open_child(&HEALTH_CHECK_LOGS), own),
     }
 }
 
@@ -245,7 +246,7 @@ fn upgrade_protocols(fields: &BlockFields<'_>) -> Vec<String> {
 }
 
 /// Where a log goes; nothing when it is off. Its attributes are looked at in any case.
-fn log_output(fields: &BlockFields<'_>) -> Option<LogOutput> {
+fn log_output(fields: &BlockFields<'_>, own: &OwnPlaces) -> Option<LogOutput> {
     let destination = match fields.text("path") {
         None => LogDestination::Stdout,
         Some(text) if text == "stdout" => LogDestination::Stdout,
@@ -253,6 +254,8 @@ fn log_output(fields: &BlockFields<'_>) -> Option<LogOutput> {
             if !text.starts_with('/') || text.contains('\0') {
                 let message = format!("`path` = {}; allowed: {}", shown(&text), fields.allowed("path"));
                 fields.fault_at("path", message);
+            } else if let Some(wrong) = own.wrong_for_logs(Path::new(&text)) {
+                fields.fault_at("path", format!("`path` = {wrong}"));
             }
             LogDestination::File(text.into())
         }

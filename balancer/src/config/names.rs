@@ -1,12 +1,13 @@
 //! Names of blocks that others refer to, and the references: `target_group.app.arn`,
 //! `aws_lb_target_group.app.arn`, "app".
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     blocks::FoundBlock,
     fields::{BlockContext, BlockFields, words},
     kinds::spellings,
+    raw::RawExpression,
     schema::Table,
     source::Position,
     suggest,
@@ -17,6 +18,18 @@ use super::{
 const MAX_NAME: usize = 32;
 /// What a name may be, in words.
 pub(super) const NAME_ALLOWED: &str = "1 to 32 letters, digits and hyphens, no hyphen at the ends";
+
+/// How what AWS knows is told.
+const MAP_HINT: &str = " (say which it is here under `terraform_values` of the `balancer` block)";
+
+/// The `name` of a block, where it is written out.
+fn given_name<'a>(found: &FoundBlock<'a>) -> Option<&'a str> {
+    let name = found.block.body.attributes.iter().find(|attribute| attribute.name == "name")?;
+    match &name.value.expression {
+        RawExpression::Text(text) => Some(text),
+        _ => None,
+    }
+}
 
 /// A block with a name.
 pub(super) struct Named<'a> {
@@ -45,8 +58,10 @@ impl<'a> Names<'a> {
     ) -> Self {
         let mut names =
             Self { table, entries: Vec::new(), by_label: HashMap::new(), by_name: HashMap::new() };
+        // A name that is made gives way to one that is given.
+        let given: HashSet<&str> = found.iter().filter_map(given_name).collect();
         for found in found.iter().take(most) {
-            names.add(context, *found);
+            names.add(context, *found, &given);
         }
         if let Some(first_too_many) = found.get(most) {
             let message = format!("too many {}s; allowed: at most {most}", words(table.name));
@@ -56,11 +71,11 @@ impl<'a> Names<'a> {
         names
     }
 
-    fn add(&mut self, context: &BlockContext<'a>, found: FoundBlock<'a>) {
+    fn add(&mut self, context: &BlockContext<'a>, found: FoundBlock<'a>, given: &HashSet<&str>) {
         let fields = BlockFields::open(context, self.table, Some(found.block));
         let (name, position) = match fields.text("name").zip(fields.value("name")) {
             Some((name, (_, position))) => (name, position),
-            None => (found.label.replace('_', "-"), found.label_position),
+            None => (self.made_name(&found, given), found.label_position),
         };
         // ALB: CreateLoadBalancer. A name made from a label is ours alone.
         if self.table.name == "load_balancer" && fields.is_given("name") && name.starts_with("internal-") {
@@ -102,6 +117,24 @@ impl<'a> Names<'a> {
         self.by_label.entry(found.label).or_insert(index);
         self.by_name.entry(name.clone()).or_insert(index);
         self.entries.push(Named { found, name, fields });
+    }
+
+    /// The name of a block that has none: its label, as far as it is one. Terraform makes up the names of its resources, so
+    /// that any label of theirs will do; theirs is then told apart by a number that is always the same.
+    fn made_name(&self, found: &FoundBlock<'_>, given: &HashSet<&str>) -> String {
+        let name = found.label.replace('_', "-");
+        let is_free = is_name(&name) && !given.contains(&*name) && !self.by_name.contains_key(&name);
+        if is_free || !found.is_resource || self.by_label.contains_key(found.label) {
+            return name;
+        }
+        // FNV-1a.
+        let number = found
+            .label
+            .bytes()
+            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        let is_plain = |letter: &char| letter.is_ascii_alphanumeric() || *letter == '-';
+        let start: String = name.chars().filter(is_plain).take(MAX_NAME - 9).collect();
+        format!("{}-{number:08x}", start.trim_matches('-')).trim_matches('-').to_owned()
     }
 
     /// The index of the block that a value refers to. A reference that leads nowhere is a fault.
@@ -156,18 +189,20 @@ impl<'a> Names<'a> {
     fn resolve_path(&self, path: &[String]) -> Result<usize, String> {
         let written = Value::Reference(path.to_vec());
         let spellings = spellings(self.table.name);
+        let is_data = path.first().is_some_and(|root| root == "data");
+        let way_out = if is_data { MAP_HINT } else { self.map_hint() };
         let (kind, label) = match path {
             [kind, label] => (kind, label),
             [kind, label, attribute] if matches!(attribute.as_str(), "arn" | "id" | "name") => (kind, label),
             _ => {
                 let kind = words(self.table.name);
-                return Err(format!("{written} is no reference to a {kind}{}", self.map_hint()));
+                return Err(format!("{written} is no reference to a {kind}{way_out}"));
             }
         };
         if !spellings.contains(kind) {
             let hint = suggest::hint(kind, spellings.iter().map(String::as_str));
             let kind = words(self.table.name);
-            return Err(format!("{written} is no reference to a {kind}{hint}{}", self.map_hint()));
+            return Err(format!("{written} is no reference to a {kind}{hint}{way_out}"));
         }
         self.by_label.get(label.as_str()).copied().ok_or_else(|| {
             let hint = suggest::hint(label, self.by_label.keys().copied());
@@ -177,11 +212,7 @@ impl<'a> Names<'a> {
 
     /// How certificates of ACM are had, which no folder of Terraform can be without.
     fn map_hint(&self) -> &'static str {
-        if self.table.name == "certificate" {
-            " (say which it is here under `terraform_values` of the `balancer` block)"
-        } else {
-            ""
-        }
+        if self.table.name == "certificate" { MAP_HINT } else { "" }
     }
 
     /// The references that would do, in words.

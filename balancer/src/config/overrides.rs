@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     fault::Faults,
+    kinds::{NATIVE, NATIVE_ALONE, spellings},
     raw::{RawAttribute, RawBlock, RawBody},
 };
 
@@ -62,6 +63,13 @@ fn put_block_over(
         .and_then(|(file, index)| bodies.get_mut(*file).and_then(|body| body.blocks.get_mut(*index)));
     if let Some(base) = base {
         merge(&mut base.body, block.body);
+    } else if let Some(resource) = resource_of(bases, &block) {
+        let (kind, label) = (&block.kind, resource.join("\" \""));
+        let message = format!(
+            "`{kind}` is not what is to be put over here; allowed: resource \"{label}\", as it is written in the other \
+             file, or a label of its own"
+        );
+        faults.add(block.position, message);
     } else if !NEEDS_A_BASE.contains(&block.kind.as_str()) {
         bodies.push(RawBody { attributes: Vec::new(), blocks: vec![block] });
     } else if !faults.is_partial() {
@@ -73,6 +81,18 @@ fn put_block_over(
         );
         faults.add(block.position, message);
     }
+}
+
+/// The resource of another file that a block in the balancer's own spelling is probably to be put over: of its kind, and
+/// with its label. A trust store stands in for one.
+fn resource_of<'b>(bases: &'b HashMap<Header, (usize, usize)>, block: &RawBlock) -> Option<&'b [String]> {
+    let [(label, _)] = block.labels.as_slice() else { return None };
+    if !NATIVE.contains(&block.kind.as_str()) || NATIVE_ALONE.contains(&block.kind.as_str()) {
+        return None;
+    }
+    let resources = spellings(&block.kind).into_iter().filter(|spelling| *spelling != block.kind);
+    let mut headers = resources.map(|kind| ("resource".to_owned(), vec![kind, label.clone()]));
+    headers.find_map(|header| bases.get_key_value(&header)).map(|((_, labels), _)| labels.as_slice())
 }
 
 /// Attributes take the place of those with their name; nested blocks that of all of their kind.

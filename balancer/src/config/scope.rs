@@ -177,9 +177,20 @@ fn items<'a>(attribute: &'a RawAttribute) -> Vec<(&'a str, &'a RawValue)> {
 }
 
 fn no_part(path: &[String]) -> String {
+    // It stands between backquotes.
+    let written = shortened(&path_text(path)).replace("\\\"", "\"");
+    let is_worked_out = |step: &String| {
+        let index = step.strip_prefix('[').and_then(|step| step.strip_suffix(']'));
+        index.is_some_and(|index| !index.starts_with('"') && index.parse::<usize>().is_err())
+    };
+    if path.iter().any(is_worked_out) {
+        return format!(
+            "`{written}` goes by an index that has to be worked out, which is not understood here; allowed: an index \
+             that is written out, var.NAME, local.NAME or a value"
+        );
+    }
     format!(
-        "`{}` goes into a part of a variable that is not there; allowed: var.NAME, local.NAME or a value",
-        shortened(&path_text(path))
+        "`{written}` goes into a part of a variable that is not there; allowed: var.NAME, local.NAME or a value"
     )
 }
 
@@ -244,7 +255,7 @@ impl Resolution<'_, '_> {
         let name = bare.map_or(step.as_str(), |index| index.trim_matches('"'));
         let part = match expression {
             RawExpression::Object(items) => self.member(items, name, depth),
-            RawExpression::List(items) => bare.and_then(|index| items.get(index.parse::<usize>().ok()?)),
+            RawExpression::List(items) => bare.and_then(|_| items.get(name.parse::<usize>().ok()?)),
             RawExpression::Path(base, _) => {
                 let whole: Vec<String> = base.iter().chain(steps).cloned().collect();
                 return if depth > MAX_DEPTH { Err(no_part(path).into()) } else { self.path(&whole, depth) };

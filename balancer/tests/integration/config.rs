@@ -493,3 +493,46 @@ fn names_of_the_admin_endpoint_are_a_list_or_one() {
         assert!(hosts(wrong).unwrap_err().contains("`admin_hosts`"), "{wrong}");
     }
 }
+
+#[test]
+fn nothing_is_put_where_the_balancer_keeps_its_own() {
+    let wrong = |lines: &str, log: &str| {
+        let log = if log.is_empty() {
+            String::new()
+        } else {
+            format!("load_balancer \"m\" {{\naccess_logs {{\nenabled = true\npath = \"{log}\"\n}}\n}}\n")
+        };
+        parse(&format!("balancer {{\n{lines}\n}}\n{log}target_group \"g\" {{}}\n")).map(drop)
+    };
+    let kept = "is in /run/balancer/default, which is kept for the instance and cleared";
+    for (lines, told) in [
+        ("state_dir = \"/run/balancer/default\"", "2:13: `state_dir` = \"/run/balancer/default\" "),
+        ("state_dir = \"/run/balancer/./x/../default/keys/\"", "2:13: `state_dir` = "),
+        ("key_file = \"/run/balancer/default/key\"", "2:12: `key_file` = "),
+    ] {
+        let faults = wrong(lines, "").unwrap_err();
+        assert!(faults.contains(told) && faults.contains(kept) && faults.lines().count() == 1, "{faults}");
+    }
+    let faults = wrong("runtime_dir = \"/var/lib\"\ninstance = \"balancer\"", "").unwrap_err();
+    assert!(
+        faults.contains("2:15: `state_dir` = \"/var/lib/balancer\" is in /var/lib/balancer, "),
+        "{faults}"
+    );
+    for (lines, log, told) in [
+        ("", "/run/balancer/default/access.log", kept),
+        ("", "/run/balancer/default.lock", "is the lock of the instance"),
+        ("", "/var/lib/balancer/stickiness.key", "is the key file"),
+        ("key_file = \"/k\"", "/../k", "is the key file"),
+    ] {
+        let faults = wrong(lines, log).unwrap_err();
+        assert!(faults.contains("`path` = ") && faults.contains(told), "{faults}");
+    }
+    for (lines, log) in [
+        ("state_dir = \"/run/balancer\"", "/run/balancer/access.log"),
+        ("state_dir = \"/run/balancer/default-keys\"", "/run/balancer/other.lock"),
+        ("runtime_dir = \"/var/lib/balancer/run\"", "/var/lib/balancer/access.log"),
+        ("state_dir = \"/run/balancer/default\"\ninstance = \"other\"", ""),
+    ] {
+        assert_eq!(wrong(lines, log), Ok(()), "{lines} {log}");
+    }
+}

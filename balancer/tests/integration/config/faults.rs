@@ -6,7 +6,7 @@ use super::one_fault::{assert_one_fault, parse};
 fn faults_in_a_target_group() {
     for (text, place, wrong, allowed) in [
         ("port = 0", "2:8", "`port` = 0 is out of range", "from 1 to 65535"),
-        ("port = 1.5", "2:8", "`port` = 1.5 is out of range", "a whole number"),
+        ("port = 1.5", "2:8", "`port` = 1.5 is no whole number", "a whole number"),
         ("port = \"http\"", "2:8", "`port` = \"http\" is no whole number", "a whole number"),
         ("port = [80]", "2:8", "`port` = a list is no whole number", "a whole number"),
         ("prot = 80", "2:1", "unknown attribute `prot` (did you mean `port`?)", "port"),

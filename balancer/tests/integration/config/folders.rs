@@ -114,8 +114,21 @@ fn parts_of_variables_are_values() {
     ] {
         assert_eq!(body_of(written, more).as_deref(), Ok(expected), "{written}");
     }
-    for written in ["var.v.c", "var.v.a.b[2]", "local.l.b.c", "var.v.a.b[count.index]"] {
-        assert!(body_of(written, more).unwrap_err().contains("that is not there"), "{written}");
+    for written in ["var.v.c", "var.v.a.b[2]", "var.v.a.b.c", "var.v[\"c\"]"] {
+        let fault = body_of(written, more).unwrap_err();
+        assert!(
+            fault.contains(&format!("`{written}` goes into a part of a variable that is not there")),
+            "{fault}"
+        );
+    }
+    assert!(body_of("local.l.b.c", more).unwrap_err().contains("`var.v.a.b.c` goes into a part"));
+    // It may be there.
+    for written in ["var.v.a.b[count.index]", "var.v[var.w]", "local.l.b[*]", "local.l[\"${var.w}\"]"] {
+        let fault = body_of(written, more).unwrap_err();
+        assert!(
+            fault.contains("goes by an index that has to be worked out, which is not understood"),
+            "{fault}"
+        );
     }
 }
 
@@ -254,9 +267,17 @@ fn overrides_are_put_over_blocks() {
             "resource \"aws_lb_target_group\" \"app\" {\n  port = 0\n}\n",
             "override.tf:2:10: `port` = 0 is out of range",
         ),
+        (
+            "listener \"web\" {\n  address = \"127.0.0.1\"\n}\n",
+            "override.tf:1:1: `listener` is not what is to be put over here; allowed: resource \"aws_lb_listener\" \"web\", \
+             as it is written in the other file",
+        ),
+        ("target_group \"app\" {}\n", "override.tf:1:1: `target_group` is not what is to be put over here"),
     ] {
-        assert!(read_with("override.tf", over).unwrap_err().starts_with(fault), "{over}");
+        let faults = read_with("override.tf", over).unwrap_err();
+        assert!(faults.starts_with(fault) && faults.lines().count() == 1, "{over}\n{faults}");
     }
+    assert_eq!(read_with("override.tf", "target_group \"new\" {}\n").unwrap().target_groups.len(), 2);
     // What holds on this host alone can be added there.
     let host = "balancer {\n  instance = \"here\"\n}\nresource \"aws_lb_listener\" \"web\" {\n  address = \"127.0.0.1\"\n}\n";
     let read = read_with("local_override.hcl", host).unwrap();
@@ -376,6 +397,11 @@ fn what_protects_or_feeds_a_load_balancer_and_is_not_here_is_told() {
             "Shield",
         ),
         (
+            "resource \"aws_shield_protection\" \"s\" {\n  resource_arn = \"arn:${var.p}:elasticloadbalancing:x:1:${var.l}\"\n}\n",
+            "more.tf:1:1",
+            "Shield",
+        ),
+        (
             "resource \"aws_autoscaling_attachment\" \"x\" {\n  lb_target_group_arn = aws_lb_target_group.t.arn\n}\n",
             "more.tf:1:1",
             "aws_lb_target_group.t gets targets from it",
@@ -455,6 +481,12 @@ fn what_changes_nothing_is_not_told() {
         "resource \"aws_route53_record\" \"r\" {\n  alias {\n    name = aws_lb.a.dns_name\n    zone_id = aws_lb.a.zone_id\n  }\n}\n",
         "resource \"aws_cloudwatch_metric_alarm\" \"m\" {\n  dimensions = { LoadBalancer = aws_lb.a.arn_suffix }\n}\n",
         "resource \"aws_ecs_service\" \"s\" {\n  depends_on = [aws_lb_listener.web]\n}\n",
+        // Who is told of a name, and of nothing else, gives it no targets.
+        "resource \"aws_ecs_service\" \"s\" {\n  tags = { lb = aws_lb.a.name }\n}\n",
+        "resource \"aws_autoscaling_group\" \"g\" {\n  tag {\n    value = \"at-${aws_lb.a.dns_name}\"\n  }\n}\n",
+        "resource \"aws_elastic_beanstalk_environment\" \"e\" {\n  setting {\n    value = aws_lb.a.dns_name\n  }\n}\n",
+        "resource \"aws_shield_protection\" \"s\" {\n  resource_arn = \"arn:aws:ec2:x:1:eip-allocation/${aws_eip.x.id}\"\n}\n",
+        "resource \"aws_shield_protection\" \"s\" {\n  resource_arn = \"arn:${var.p}:ec2:x:1:eip-allocation/${aws_eip.x.id}\"\n}\n",
         "resource \"aws_ecs_service\" \"s\" {\n  load_balancer {\n    target_group_arn = module.other.arn\n  }\n}\n",
         "resource \"aws_wafv2_web_acl_association\" \"w\" {\n  resource_arn = aws_api_gateway_stage.x.arn\n}\n",
         "resource \"aws_wafv2_web_acl_association\" \"w\" {\n  count = 0\n  resource_arn = aws_lb.a.arn\n}\n",
@@ -547,4 +579,36 @@ fn files_of_certificates_are_found_from_the_folder_of_the_configuration() {
         fault.contains("which cannot be reached from here (say which it is here under `terraform_values`"),
         "{fault}"
     );
+}
+
+#[test]
+fn any_label_of_a_resource_does_where_terraform_makes_the_name_up() {
+    let long = "the_group_of_the_application_that_answers_all";
+    let text = |labels: &[&str], more: &str| {
+        let groups =
+            labels.iter().map(|label| format!("resource \"aws_lb_target_group\" \"{label}\" {{}}\n"));
+        answering("\"x\"") + &groups.collect::<String>() + more
+    };
+    let names = |labels: &[&str], more: &str| {
+        let read = read(&[("main.tf", &text(labels, more)), EMPTY]).unwrap();
+        read.target_groups.into_iter().map(|group| group.name).collect::<Vec<_>>()
+    };
+    let made = names(&["app", long, "b_", "_", "a_b", "a-b"], "");
+    assert_eq!((made[0].as_str(), made[4].as_str()), ("app", "a-b"));
+    assert!(made[1].starts_with("the-group-of-the-applic-") && made[2].starts_with("b-"), "{made:?}");
+    let is_name = |name: &String| name.len() <= 32 && !name.starts_with('-') && !name.ends_with('-');
+    assert!(made.iter().all(is_name), "{made:?}");
+    let mut different = made.clone();
+    different.sort();
+    different.dedup();
+    assert_eq!(different.len(), 6, "{made:?}");
+    // It is the same whatever stands beside it: sessions are bound to it.
+    assert_eq!(names(&[long], ""), made[1..2]);
+    // A name that is given is kept, wherever it stands.
+    let given = "resource \"aws_lb_target_group\" \"other\" {\n  name = \"app\"\n}\n";
+    let of_two = names(&["app"], given);
+    assert!(of_two[1] == "app" && of_two[0].starts_with("app-"), "{of_two:?}");
+    // Those of the balancer's own blocks are for people to write.
+    let native = answering("\"x\"") + &format!("target_group \"{long}\" {{}}\n");
+    assert!(read(&[("main.tf", &native), EMPTY]).unwrap_err().contains("is no name"));
 }

@@ -190,3 +190,12 @@ fn references_in_directives_and_indices_are_seen() {
         );
     }
 }
+
+#[test]
+fn a_data_source_in_the_place_of_a_block_is_told_the_way_out() {
+    let main = main_file().replace("port = 8080", "port = 8080\n  load_balancer_arn = data.aws_lb.m.arn");
+    let faults = read(&[("main.hcl", &main), ("z.hcl", "")]).unwrap_err();
+    let told =
+        "data.aws_lb.m.arn is no reference to a load balancer (say which it is here under `terraform_values`";
+    assert!(faults.contains(told) && faults.lines().count() == 1, "{faults}");
+}

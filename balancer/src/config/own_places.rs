@@ -1,0 +1,69 @@
+//! Where the balancer keeps what is its own: nothing else is put there, by no setting. What it finds there that it has not
+//! made keeps it from starting, and what it has made there it writes anew and clears.
+//! Must not know: what is on the disk. Links are followed by none of it.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::value::shown;
+use crate::model::BalancerSettings;
+
+/// Where locks of instances are, whatever `runtime_dir` is.
+const LOCKS: &str = "/run/balancer";
+
+/// The places of an instance.
+pub(super) struct OwnPlaces {
+    folder: PathBuf,
+    lock: PathBuf,
+    key: PathBuf,
+}
+
+impl OwnPlaces {
+    pub(super) fn of(settings: &BalancerSettings) -> Self {
+        let instance = &settings.instance;
+        Self {
+            folder: plain(&settings.runtime_dir.join(instance)),
+            lock: Path::new(LOCKS).join(format!("{instance}.lock")),
+            key: plain(&settings.key_path()),
+        }
+    }
+
+    /// What is wrong with `path` as a place of keys; nothing where it is one.
+    pub(super) fn wrong_for_keys(&self, path: &Path) -> Option<String> {
+        let wrong = plain(path).starts_with(&self.folder);
+        let (path, folder) = (shown(&path.to_string_lossy()), self.folder.display());
+        wrong.then(|| {
+            format!(
+                "{path} is in {folder}, which is kept for the instance and cleared (`runtime_dir` and `instance`); \
+                 allowed: a path outside of it"
+            )
+        })
+    }
+
+    /// What is wrong with `path` as a log; nothing where it is one.
+    pub(super) fn wrong_for_logs(&self, path: &Path) -> Option<String> {
+        let file = plain(path);
+        let what = if file == self.key {
+            "the key file"
+        } else if file == self.lock {
+            "the lock of the instance"
+        } else {
+            return self.wrong_for_keys(path);
+        };
+        Some(format!("{} is {what}; allowed: a file of its own", shown(&path.to_string_lossy())))
+    }
+}
+
+/// The path without `.` and `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::CurDir => {}
+            part => plain.push(part),
+        }
+    }
+    plain
+}

@@ -41,6 +41,21 @@ pub fn none_that_begins_is_lost() {
     });
 }
 
+/// The first two of all begin at once, by clocks that differ by a second: they are two, also when they come back.
+pub fn clocks_that_differ_count_nobody_twice() {
+    check(3, || {
+        let ledger = Arc::new(SessionLedger::default());
+        ledger.count_for(DAY, NOW);
+        let ahead = UnixSeconds(NOW.0 + 1);
+        let other = beside(&ledger, move |ledger| ledger.begin(ahead));
+        ledger.begin(NOW);
+        other.join().unwrap();
+        ledger.renew(NOW, LATER, Some(7));
+        ledger.renew(ahead, LATER, Some(8));
+        assert_eq!(ledger.count(LATER), 2);
+    });
+}
+
 /// Requests side by side bring one cookie and each would renew it: the session stays one.
 pub fn side_by_side_one_session_stays_one() {
     check(3, || {

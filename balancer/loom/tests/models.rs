@@ -28,6 +28,7 @@ models! {
         who_has_come_back_stays_so;
     ledger = balancer_loom::stickiness::ledger_models:
         none_that_begins_is_lost,
+        clocks_that_differ_count_nobody_twice,
         side_by_side_one_session_stays_one,
         two_clients_of_one_second_stay_two,
         a_session_that_leaves_is_counted_once,

@@ -35,9 +35,11 @@ use crate::{
 /// Marks that are remembered: what side by side means is moments.
 const MARKS: usize = 256;
 
-/// Seconds of which it cannot be told whether a cookie is of this process: that in which counting began, and one that
-/// clocks of threads differ by.
-const OVERLAP: usize = 2;
+/// What clocks of threads differ by, in seconds.
+const SKEW: u32 = 1;
+/// Seconds of which it cannot be told whether a cookie is of this process: that in which counting began, and those before and
+/// after it that another thread may have been in.
+const OVERLAP: usize = 1 + 2 * SKEW as usize;
 
 /// Cookies of one target by the time at which they were set. Written by all workers.
 #[derive(Debug)]
@@ -191,7 +193,8 @@ impl SessionLedger {
 
     #[cold]
     fn begin_counting(&self, now: UnixSeconds) -> u32 {
-        self.begun.compare_exchange(0, now.0, AcqRel, Relaxed).err().unwrap_or(now.0)
+        let first = now.0.saturating_sub(SKEW).max(1);
+        self.begun.compare_exchange(0, first, AcqRel, Relaxed).err().unwrap_or(first)
     }
 
     /// Counts a cookie that is set now.

@@ -76,10 +76,9 @@ fn sessions_of_another_process_are_counted_when_they_come() {
 #[test]
 fn cookies_of_the_moment_of_a_restart_are_counted_once_whoever_set_them() {
     for window in [1, 60, 1000, DAY] {
-        for overlap in [0, 1] {
+        for issued in [UnixSeconds(NOW.0 - 1), NOW, NOW.plus(1)] {
             let ledger = of(window);
-            let issued = NOW.plus(overlap);
-            assert!(ledger.is_due(UnixSeconds(NOW.0 - 1), NOW), "and so counting begins");
+            assert!(ledger.is_due(UnixSeconds(NOW.0 - 2), NOW), "and so counting begins");
             // Two of ours, and three of the process before.
             ledger.begin(issued);
             ledger.begin(issued);
@@ -105,6 +104,23 @@ fn cookies_of_the_moment_of_a_restart_are_counted_once_whoever_set_them() {
             }
             assert_eq!(ledger.count(times[0]), 0, "{window}");
         }
+    }
+}
+
+#[test]
+fn whoever_begins_first_may_be_a_second_ahead_of_the_others() {
+    for (first, second) in [(NOW.plus(1), NOW), (NOW, NOW.plus(1)), (NOW, NOW)] {
+        let ledger = of(DAY);
+        ledger.begin(first);
+        ledger.begin(second);
+        let later = NOW.plus(DAY / 2);
+        for (client, issued) in [(1, first), (2, second)] {
+            ledger.renew(issued, later, Some(mark(client)));
+        }
+        assert_eq!(ledger.count(later), 2, "{first:?} {second:?}");
+        assert_eq!(ledger.count(NOW.plus(DAY + DAY / 4)), 2, "both go on");
+        assert!(ledger.leave(later, later, mark(1)) && ledger.leave(later, later, mark(2)));
+        assert_eq!(ledger.count(later), 0);
     }
 }
 

@@ -1,6 +1,10 @@
 //! Stickiness beyond ALB: draining that keeps sessions, sessions that rather fail, bounded load, a lifetime.
 
-use std::sync::{Mutex, mpsc};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    mpsc,
+};
 
 use support::{Answer, Balancer, Client, Config, Group, Target, until};
 
@@ -42,16 +46,85 @@ fn sessions_stay_on_a_target_that_drains_until_its_delay_ends() {
 
 #[test]
 fn a_session_on_a_draining_target_that_dies_moves() {
-    let (leaving, staying) = (Target::plain(), Target::plain());
-    let keeping =
-        |targets: &[&Target]| Config::with(group(targets).line("deregistration_stickiness = \"keep\""));
-    let balancer = Balancer::start(&keeping(&[&leaving, &staying]));
-    let mut client = bound_to(&balancer, &leaving);
-    balancer.reload(&keeping(&[&staying]));
-    leaving.kill();
-    for _ in 0..3 {
-        assert_eq!(client.get("/").text(), staying.address);
+    for failover in ["move", "fail"] {
+        let (leaving, staying) = (Target::plain(), Target::plain());
+        let keeping = |targets: &[&Target]| {
+            let group = group(targets).line("deregistration_stickiness = \"keep\"");
+            Config::with(group.line(&format!("stickiness_failover = \"{failover}\"")))
+        };
+        let balancer = Balancer::start(&keeping(&[&leaving, &staying]));
+        let mut client = bound_to(&balancer, &leaving);
+        balancer.reload(&keeping(&[&staying]));
+        leaving.kill();
+        for _ in 0..3 {
+            assert_eq!(client.get("/").text(), staying.address, "{failover}");
+        }
     }
+}
+
+#[test]
+fn a_target_that_is_put_back_while_it_drains_keeps_its_sessions() {
+    for failover in ["move", "fail"] {
+        let (leaving, staying) = (Target::plain(), Target::plain());
+        let keeping = |targets: &[&Target]| {
+            let mut group = group(targets).line("deregistration_stickiness = \"keep\"");
+            group.health_check =
+                group.health_check.replace("unhealthy_threshold = 2", "unhealthy_threshold = 10");
+            Config::with(group.line(&format!("stickiness_failover = \"{failover}\"")))
+        };
+        let balancer = Balancer::start(&keeping(&[&leaving, &staying]));
+        let mut client = bound_to(&balancer, &leaving);
+        balancer.reload(&keeping(&[&staying]));
+        assert_eq!(client.get("/").text(), leaving.address);
+        leaving.set_healthy(false);
+        balancer.reload(&keeping(&[&leaving, &staying]));
+        for _ in 0..3 {
+            assert_eq!(client.get("/").text(), leaving.address, "{failover}");
+            assert_eq!(balancer.connect().get("/", "").text(), staying.address, "nobody new yet");
+        }
+        assert_eq!(balancer.status().state(&leaving.address), "initial");
+        leaving.set_healthy(true);
+        balancer.wait_status("it is good", 30.0, |status| status.state(&leaving.address) == "healthy");
+        assert_eq!(client.get("/").text(), leaving.address);
+    }
+}
+
+#[test]
+fn a_failed_check_after_a_restart_moves_no_session() {
+    let (checks, ill) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (checked, is_ill) = (Arc::clone(&checks), Arc::clone(&ill));
+    let home = Target::start(move |exchange| {
+        if exchange.request.target == "/check" {
+            checked.fetch_add(1, SeqCst);
+            if is_ill.load(SeqCst) {
+                exchange.send("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n");
+                return Answer::KeepAlive;
+            }
+        }
+        exchange.ok("X-Target: home\r\n", "home")
+    });
+    let other = Target::plain();
+    let mut group = group(&[&home, &other]);
+    group.health_check = group.health_check.replace("/healthz", "/check");
+    group.health_check = group.health_check.replace("unhealthy_threshold = 2", "unhealthy_threshold = 10");
+    let mut balancer = Balancer::start(&Config::with(group));
+    let mut client = balancer.client();
+    while client.get("/").text() != "home" {
+        client.jar.clear();
+    }
+    balancer.kill();
+    client.disconnect();
+    ill.store(true, SeqCst);
+    let before = checks.load(SeqCst);
+    balancer.run();
+    // The second one begins when the result of the first has been taken in.
+    until("it was checked twice", 20.0, || (checks.load(SeqCst) >= before + 2).then_some(()));
+    balancer.wait_status("the other is healthy", 20.0, |status| status.state(&other.address) == "healthy");
+    for _ in 0..3 {
+        assert_eq!(client.get("/").text(), "home");
+        assert_eq!(balancer.connect().get("/", "").text(), other.address, "nobody new");
+    }
+    assert_eq!(balancer.status().state(&home.address), "initial", "else nothing was tested");
 }
 
 #[test]

@@ -52,6 +52,8 @@ enum Life {
         /// Registered when no other target was known to be good, so that not having been checked yet says
         /// nothing against it; see [`Group::build_view`].
         founder: bool,
+        /// Put back while it drained, and good when it had been taken out.
+        returned: bool,
         /// Registered so, and not healthy since: its first health is no reason for slow start.
         exempt: bool,
         slow_since: Option<Instant>,
@@ -115,6 +117,14 @@ impl RegisteredTarget {
     /// What it served and what went wrong so far.
     pub(super) fn runtime(&self) -> &TargetRuntime {
         &self.runtime
+    }
+
+    /// Whether it is taken to be as good as it was, while its checks have not come to a result yet.
+    fn is_trusted(&self) -> bool {
+        match self.life {
+            Life::Registered { founder, returned, .. } => founder || returned,
+            Life::Draining { sound, .. } => sound,
+        }
     }
 
     fn drain(&mut self, now: Instant, delay: Duration, sound: bool) -> bool {
@@ -181,7 +191,7 @@ impl Group {
         self.view = None;
         let checks_changed = self.is_checked() != was_checked;
         for target in &mut self.targets {
-            let Life::Registered { history, founder, exempt, slow_since } = &mut target.life else {
+            let Life::Registered { history, founder, exempt, slow_since, .. } = &mut target.life else {
                 continue;
             };
             if checks_changed {
@@ -204,8 +214,13 @@ impl Group {
         mut next_registration: impl FnMut() -> u64,
     ) -> bool {
         let founder = !self.targets.iter().any(|target| self.state_of(target).0 == TargetState::Healthy);
-        let fresh =
-            || Life::Registered { history: CheckHistory::new(), founder, exempt: founder, slow_since: None };
+        let fresh = |returned| Life::Registered {
+            history: CheckHistory::new(),
+            founder,
+            returned,
+            exempt: founder,
+            slow_since: None,
+        };
         let order_before: Vec<u64> = self.targets.iter().map(RegisteredTarget::registration).collect();
         let mut changed = false;
         let mut old: HashMap<Endpoint, RegisteredTarget> =
@@ -219,7 +234,7 @@ impl Group {
             targets.push(match old.remove(&endpoint) {
                 Some(mut target) => {
                     if !target.is_registered() {
-                        target.life = fresh();
+                        target.life = fresh(target.is_trusted());
                         changed = true;
                     }
                     target
@@ -231,7 +246,7 @@ impl Group {
                     slot,
                     registration: next_registration(),
                     runtime: Arc::new(TargetRuntime::new(workers)),
-                    life: fresh(),
+                    life: fresh(false),
                     observed: Observed::default(),
                 },
             });
@@ -239,7 +254,11 @@ impl Group {
         let mut gone: Vec<RegisteredTarget> = old.into_values().collect();
         gone.sort_by_key(RegisteredTarget::registration);
         for mut target in gone {
-            let sound = matches!(self.state_of(&target).0, TargetState::Healthy | TargetState::Unavailable);
+            let sound = match self.state_of(&target).0 {
+                TargetState::Healthy | TargetState::Unavailable => true,
+                TargetState::Initial => target.is_trusted(),
+                _ => false,
+            };
             changed |= target.drain(now, self.settings.deregistration_delay, sound);
             targets.push(target);
         }
@@ -280,7 +299,7 @@ impl Group {
             return Urgency::None;
         }
         let can_be_spared = self.settings.slow_start.is_some() && self.has_peer_at_full_share(target);
-        let Some(Life::Registered { history, founder, exempt, slow_since }) =
+        let Some(Life::Registered { history, exempt, slow_since, .. }) =
             self.targets.get_mut(target).map(|target| &mut target.life)
         else {
             return Urgency::None;
@@ -289,7 +308,6 @@ impl Group {
         if !history.record(result, origin, &self.settings.health_check) {
             return Urgency::None;
         }
-        *founder = false;
         match (before, history.state()) {
             (TargetState::Healthy, TargetState::Healthy) => {}
             (_, TargetState::Healthy) => {
@@ -422,7 +440,8 @@ impl Group {
             }
             // A balancer that was just started knows nothing of any target. Were the first one to pass its
             // check to get everything, each restart would move the sessions of all others; so the others
-            // count until they have been checked once. One that joins healthy targets has to pass first.
+            // count until they have been checked once, and keep their sessions until they have failed as often as
+            // makes a target unhealthy. One that joins healthy targets has to pass first.
             if let Life::Registered { history, founder: true, .. } = &target.life
                 && state == TargetState::Initial
                 && !history.checked()
@@ -432,6 +451,12 @@ impl Group {
             if target.is_registered() && state != TargetState::Unused {
                 registered.push(index);
             }
+            let keeps_sessions = match target.life {
+                Life::Draining { sound, .. } => keeps_draining && sound,
+                Life::Registered { founder, returned, .. } => {
+                    state == TargetState::Initial && (founder || returned && keeps_draining)
+                }
+            };
             views.push(TargetView {
                 endpoint: target.endpoint.clone(),
                 slot: target.slot,
@@ -440,7 +465,7 @@ impl Group {
                 state,
                 reason,
                 routable: false,
-                keeps_sessions: keeps_draining && matches!(target.life, Life::Draining { sound: true, .. }),
+                keeps_sessions,
                 slow_since: target.slow_since(),
                 watch: target.observed.watch,
                 runtime: Arc::clone(&target.runtime),

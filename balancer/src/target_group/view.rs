@@ -33,7 +33,8 @@ pub struct TargetView {
     pub reason: Option<HealthReason>,
     /// Whether a new request may go to it: it is among the group's `routable`.
     pub routable: bool,
-    /// Whether it drains and keeps the sessions bound to it until its delay ends.
+    /// Whether the sessions bound to it stay, though nobody new may come: until its delay ends where it drains, until
+    /// its checks have come to a result where they begin anew.
     pub keeps_sessions: bool,
     /// Since when it is in slow start; none: it is not.
     pub slow_since: Option<Instant>,
@@ -140,9 +141,8 @@ impl TargetLookup for GroupView {
     fn find(&self, id: TargetId) -> Option<(usize, Standing)> {
         let (index, target) = Self::find(self, id)?;
         let standing = match target.state {
-            TargetState::Draining if target.keeps_sessions => Standing::Routable,
+            _ if target.routable || target.keeps_sessions => Standing::Routable,
             TargetState::Draining => Standing::Draining,
-            _ if target.routable => Standing::Routable,
             _ => Standing::Unhealthy,
         };
         Some((index, standing))

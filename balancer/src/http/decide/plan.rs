@@ -27,7 +27,7 @@ use crate::{
     rules::{Act, Chosen, CompiledForward},
     snapshot::{ListenerId, ListenerView},
     stickiness::{Decision, GroupDecision, Outcome},
-    target_group::{GroupView, TargetView},
+    target_group::{GroupView, TargetState, TargetView},
     upstream::Destination,
     wire::{
         fields::Kind,
@@ -284,14 +284,21 @@ impl Plan {
         self.decision.as_ref().is_some_and(|decision| decision.target == Some(self.target.index()))
     }
 
+    /// Whether the request's session rather fails than moves. Not from a target that drains: nothing would find out that
+    /// it is there again, and its sessions are to move anyway.
+    #[cold]
+    fn is_bound(&self) -> bool {
+        self.is_at_home() && fails(self.group()) && self.target().state != TargetState::Draining
+    }
+
     /// The target cannot be had: another one within `reach`, if there is one that was not tried and the session may move.
     /// The turn stays, so that trying again does not put the others out of turn.
     #[cold]
     pub(crate) fn turn_elsewhere(&mut self, context: &Context, reach: Reach) -> bool {
-        let group = self.target.group();
-        if self.is_at_home() && fails(group) {
+        if self.is_bound() {
             return false;
         }
+        let group = self.target.group();
         let turn = *self.turn.get_or_insert_with(|| group.runtime.next_turn());
         let tried = self.tried.get_or_insert_with(|| Box::new(Tried::new(group.refusing(monotonic_now()))));
         tried.add(self.target.index());

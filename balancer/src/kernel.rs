@@ -50,6 +50,7 @@ pub use self::{
     instance::InstanceFolder,
     open_bytes::Told,
     outstanding::{InFlight, Outstanding, OutstandingView},
+    sys::unacknowledged,
     words::Words,
 };
 use crate::{

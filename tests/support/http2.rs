@@ -186,7 +186,9 @@ impl Connection {
         Self::over(tls::encrypted(address, &arguments)).begun()
     }
 
-    fn begun(mut self) -> Self {
+    /// Sends the preface and allows the peer no header table.
+    #[must_use]
+    pub fn begun(mut self) -> Self {
         self.send(PREFACE).settings(&[(1, 0)]);
         self
     }

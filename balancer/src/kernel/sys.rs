@@ -112,6 +112,15 @@ pub(super) fn established(socket: RawFd) -> Option<TcpBytes> {
     Some(TcpBytes { received: *info.get(RECEIVED)?, acknowledged: *info.get(ACKNOWLEDGED)? })
 }
 
+/// Bytes that were written to a TCP socket and that its peer has not acknowledged; none when it is no such socket.
+#[must_use]
+pub fn unacknowledged(socket: RawFd) -> Option<u32> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: this request writes one int (tcp(7), SIOCOUTQ), whatever the descriptor is.
+    let result = unsafe { libc::ioctl(socket, libc::TIOCOUTQ, &raw mut bytes) };
+    if result == 0 { u32::try_from(bytes).ok() } else { None }
+}
+
 /// Mounts a file system without source or options on `target`.
 pub(super) fn mount(kind: &CStr, target: &Path) -> io::Result<()> {
     let target = CString::new(target.as_os_str().as_bytes())?;

@@ -85,6 +85,10 @@ pub trait Source {
         sink: &mut impl Sink,
     ) -> Poll<Result<(), BodyError<Self::Error>>>;
 
+    /// The sink takes nothing now: what is cheaper to keep here than where it comes from may be read.
+    #[inline]
+    fn read_ahead(&mut self, _: &mut Context<'_>) {}
+
     /// What is given out and not taken.
     fn given(&self) -> &[u8];
 
@@ -147,6 +151,19 @@ pub trait Sink {
 /// # Errors
 /// See [`BodyError`]; source and sink are of no further use.
 pub fn poll_move<S: Source>(
+    cx: &mut Context<'_>,
+    source: &mut S,
+    sink: &mut impl Sink,
+) -> Poll<Result<(), BodyError<S::Error>>> {
+    let moved = poll_through(cx, source, sink);
+    if moved.is_pending() {
+        source.read_ahead(cx);
+    }
+    moved
+}
+
+#[inline]
+fn poll_through<S: Source>(
     cx: &mut Context<'_>,
     source: &mut S,
     sink: &mut impl Sink,

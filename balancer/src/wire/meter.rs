@@ -86,6 +86,12 @@ impl Meter {
         self.fault.get()
     }
 
+    /// Whether nothing waits to be written.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.clean.get()
+    }
+
     /// Bytes read since the last call.
     #[must_use]
     pub fn take_received(&self) -> u64 {

@@ -154,6 +154,10 @@ impl Screen {
         if frame.kind == SETTINGS && frame.flags & ACK == 0 && frame.length <= MOST_PAYLOAD {
             return settings(frame, bytes);
         }
+        // Of a stream these say nothing, and the engine puts up with so many in the life of a connection.
+        if frame.kind == DATA && frame.length == 0 && frame.flags == 0 && frame.stream != 0 {
+            return Front::Instead(FRAME_HEAD, Vec::new());
+        }
         if let Side::Target { answered, interim } = &mut self.side {
             let ends = frame.kind == RST_STREAM || (frame.kind == DATA && frame.flags & END_STREAM != 0);
             if ends {

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf as _, Bytes};
+use bytes::{Buf as _, Bytes, BytesMut};
 use h2::{RecvStream, SendStream};
 use http::HeaderMap;
 
@@ -30,6 +30,8 @@ pub(super) struct Http2 {
     filter: Option<Arc<TrailerFilter>>,
     taken: u64,
     begun: bool,
+    /// Why there is no more than what was read ahead.
+    failed: Option<h2::Error>,
     /// Whether what is given out is the end of the body that goes out.
     last: bool,
     ended: bool,
@@ -71,6 +73,11 @@ impl Http2 {
     }
 }
 
+/// The same bytes where more can be put behind them; a copy, unless they were that before.
+fn growing(bytes: &mut Bytes) -> BytesMut {
+    std::mem::take(bytes).try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared))
+}
+
 impl Source for Http2 {
     type Error = h2::Error;
 
@@ -103,6 +110,9 @@ impl Source for Http2 {
         cx: &mut Context<'_>,
         sink: &mut impl Sink,
     ) -> Poll<Result<(), BodyError<h2::Error>>> {
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Err(BodyError::Source(error)));
+        }
         let Some(incoming) = &mut self.incoming else { return Poll::Pending };
         match ready!(incoming.poll_data(cx)) {
             Some(Ok(data)) => {
@@ -125,6 +135,33 @@ impl Source for Http2 {
         }
         self.begun = true;
         Poll::Ready(Ok(()))
+    }
+
+    /// The engine keeps each frame for itself, and puts up with so many small ones on a connection: those of a stream whose
+    /// sink stands still are put together here. What they hold is bounded by the window, which is not given back yet.
+    fn read_ahead(&mut self, cx: &mut Context<'_>) {
+        if self.pending.is_empty() || self.failed.is_some() {
+            return;
+        }
+        let Some(incoming) = &mut self.incoming else { return };
+        let mut ahead: Option<BytesMut> = None;
+        loop {
+            match incoming.poll_data(cx) {
+                Poll::Ready(Some(Ok(data))) => {
+                    self.taken += data.len() as u64;
+                    let pending = &mut self.pending;
+                    ahead.get_or_insert_with(|| growing(pending)).extend_from_slice(&data);
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    self.failed = Some(error);
+                    break;
+                }
+                Poll::Ready(None) | Poll::Pending => break,
+            }
+        }
+        if let Some(ahead) = ahead {
+            self.pending = ahead.freeze();
+        }
     }
 
     fn given(&self) -> &[u8] {

@@ -4,9 +4,11 @@
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
+    os::fd::AsRawFd as _,
     rc::Rc,
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -23,7 +25,7 @@ use super::{
 use crate::{
     counters::{OpenNow, Openable},
     http::{accepted::ClientConnection, context::Context},
-    panics,
+    kernel, panics,
     wire::{
         deadline::Interrupt,
         meter::{FrameFault, Meter, Metered},
@@ -50,6 +52,7 @@ pub(crate) async fn serve(context: Rc<Context>, connection: ClientConnection) {
     let ClientConnection { stream, buffer, connected, snapshot, listener, watched, born_millis, .. } =
         connection;
     let secure = stream.is_secure();
+    let socket = stream.socket().as_raw_fd();
     let stream = Metered::new(stream, buffer, context.clock.millis());
     let meter = Rc::clone(stream.meter());
     let paths = Rc::new(Paths::default());
@@ -67,6 +70,7 @@ pub(crate) async fn serve(context: Rc<Context>, connection: ClientConnection) {
         born_millis,
         open: Cell::new(0),
         ending: Cell::new(false),
+        socket,
     });
     let _open = OpenNow::begin(&session.runtime, session.context.worker, Openable::Http2Connection);
     // Whoever drains or stops listening has to reach it at any time: it ends in its own way.
@@ -80,6 +84,9 @@ pub(crate) async fn serve(context: Rc<Context>, connection: ClientConnection) {
     session.count(&meter);
 }
 
+/// Streams that were reset here and are kept in mind, for as long as something of them may be on its way.
+const MOST_RESET_STREAMS: usize = 1024;
+
 fn settings() -> server::Builder {
     let mut settings = server::Builder::new();
     settings
@@ -88,6 +95,9 @@ fn settings() -> server::Builder {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER)
         .max_header_list_size(HEAD_LIST)
+        // Who opens requests and takes them back is charged for that by the meter.
+        .max_pending_accept_reset_streams(MOST_STREAMS as usize)
+        .max_concurrent_reset_streams(MOST_RESET_STREAMS)
         .enable_connect_protocol();
     settings
 }
@@ -107,13 +117,17 @@ where
 {
     let mut requests = 0;
     let mut faulted = false;
+    // Bytes written since it was last looked, those on their way then, and for how long nothing moved.
+    let (mut moved, mut under_way, mut unmoved) = (0_u64, 0, Duration::ZERO);
     loop {
         let next = poll_fn(|cx| {
             meter.pass_time(session.context.clock.millis());
             let polled = connection.poll_accept(cx);
             meter.look_for_written();
             session.watch.received().add(meter.take_received());
-            session.watch.sent().add(meter.take_sent());
+            let sent = meter.take_sent();
+            moved += sent;
+            session.watch.sent().add(sent);
             if let Some(fault) = meter.fault()
                 && !faulted
             {
@@ -158,7 +172,19 @@ where
                 return;
             }
             Ok(Event::Over) => return,
-            Err(Interrupt::TimedOut) if session.ending.get() => return,
+            Err(Interrupt::TimedOut) if session.ending.get() => {
+                let now_under_way = kernel::unacknowledged(session.socket).unwrap_or_default();
+                let progressed = std::mem::take(&mut moved) > 0
+                    || std::mem::replace(&mut under_way, now_under_way) != now_under_way;
+                unmoved = if progressed { Duration::ZERO } else { unmoved + LINGER };
+                // What requests have left to the engine, and that to the system, is still on its way: closing would cut it
+                // off as soon as the client sends something.
+                let is_out = meter.is_clean() && now_under_way == 0;
+                if faulted || is_out || unmoved >= session.idle_timeout() {
+                    return;
+                }
+                session.watch.arm(session.context.clock.millis(), LINGER);
+            }
             Err(Interrupt::TimedOut | Interrupt::Closing) => {
                 session.end(|| connection.graceful_shutdown());
             }

@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     fmt,
+    os::fd::RawFd,
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -39,6 +40,8 @@ pub(super) struct SharedState {
     pub(super) born_millis: u64,
     pub(super) open: Cell<u32>,
     pub(super) ending: Cell<bool>,
+    /// The socket underneath, for as long as the connection is there.
+    pub(super) socket: RawFd,
 }
 
 impl SharedState {
@@ -77,9 +80,14 @@ impl SharedState {
         let span = match (self.open.get(), self.ending.get()) {
             (1.., _) => Duration::MAX,
             (0, true) => LINGER,
-            (0, false) => self.view.borrow().1.load_balancer.idle_timeout,
+            (0, false) => self.idle_timeout(),
         };
         self.watch.arm(self.context.clock.millis(), span);
+    }
+
+    /// How long nothing may move.
+    pub(super) fn idle_timeout(&self) -> Duration {
+        self.view.borrow().1.load_balancer.idle_timeout
     }
 
     /// Lets `shut_down` say so once: what is under way is finished, nothing more is taken.

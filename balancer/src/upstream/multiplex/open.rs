@@ -131,6 +131,12 @@ fn unspoken(error: Option<&h2::Error>) -> Failure {
     }
 }
 
+/// Streams that were reset here and are kept in mind, for as long as something of them may be on its way.
+const MOST_RESET_STREAMS: usize = 8192;
+
+/// What small DATA frames may cost that nobody has looked at yet, as the engine reckons: up to 256 bytes each.
+const SMALL_FRAMES: usize = 16 << 20;
+
 /// Begins with HTTP/2 on a connection. It is there when the target has told its settings and answered a PING: it
 /// speaks HTTP/2, and its limit is known before the first request. Runs in tasks of its own from then on.
 async fn begin(stream: Connection, room: &Rc<Room>) -> Result<OpenedConnection, Failure> {
@@ -142,6 +148,10 @@ async fn begin(stream: Connection, room: &Rc<Room>) -> Result<OpenedConnection, 
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER)
         .max_header_list_size(HEAD_LIST)
+        // What was sent for a stream before its reset was heard of is no fault of anybody's, however many were reset.
+        .max_concurrent_reset_streams(MOST_RESET_STREAMS)
+        .max_local_error_reset_streams(None)
+        .data_frame_budget(SMALL_FRAMES)
         .handshake::<_, Bytes>(Screened::of_target(stream))
         .await
         .map_err(|error| unspoken(Some(&error)))?;

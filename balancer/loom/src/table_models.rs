@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loom::{sync::atomic::AtomicU64, thread};
 
-use super::session_table::{Class, Expected, Held, SessionTable};
+use super::session_table::{Class, Expected, KnownSession, SessionTable};
 use crate::{check, clock::UnixSeconds, id::TargetId};
 
 const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
@@ -27,7 +27,7 @@ fn begun() -> Table {
 }
 
 fn put(table: &Table, expected: Expected, target: TargetId, issued: UnixSeconds) {
-    table.put(KEY, expected, Held { target, issued, class: Class::New });
+    table.put(KEY, expected, KnownSession { target, issued, class: Class::New });
 }
 
 fn found(table: &Table) -> Option<(TargetId, UnixSeconds)> {
@@ -81,7 +81,11 @@ pub fn who_has_come_back_stays_so() {
         let table = begun();
         let writer = Arc::clone(&table);
         let writer = thread::spawn(move || put(&writer, Expected::Target(HERE), HERE, NOW.plus(5)));
-        table.put(KEY, Expected::Target(HERE), Held { target: HERE, issued: NOW, class: Class::Returned });
+        table.put(
+            KEY,
+            Expected::Target(HERE),
+            KnownSession { target: HERE, issued: NOW, class: Class::Returned },
+        );
         writer.join().unwrap();
         let held = table.lookup(KEY, NOW).unwrap();
         assert_eq!((held.target, held.class), (HERE, Class::Returned));

@@ -6,6 +6,7 @@ use support::{
     Answer, Balancer, Config, Group, Target,
     access_log::{Line, lines, wait_for},
     apps::App,
+    http2,
     http2::{Connection, Outcome, kind},
     tls::{Certificate, Session, curl},
     until,
@@ -105,6 +106,34 @@ fn the_bytes_sent_are_those_that_the_client_got() {
         got = connection.reader().to_end().unwrap();
     });
     assert_eq!(line.number("sent_bytes"), got.len() as f64);
+}
+
+#[test]
+fn a_100_of_the_balancers_own_is_among_the_bytes_sent() {
+    let target = Target::echo();
+    let mut got = Vec::new();
+    let line = line(&Config::new(&[&target]), |balancer| {
+        let mut connection = balancer.connect();
+        let fields = "Host: a\r\nConnection: close\r\nContent-Length: 1\r\nExpect: 100-continue";
+        connection.send(format!("POST / HTTP/1.1\r\n{fields}\r\n\r\n"));
+        got = connection.reader().exactly(25).unwrap();
+        connection.send("x");
+        got.extend(connection.reader().to_end().unwrap());
+    });
+    assert!(got.starts_with(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK"));
+    assert_eq!(line.number("sent_bytes"), got.len() as f64);
+}
+
+#[test]
+fn an_http_2_request_that_is_refused_by_its_head_is_one_of_http_2() {
+    let target = Target::plain();
+    let line = line(&Config::new(&[&target]).http2(), |balancer| {
+        let mut connection = http2::Connection::open(balancer.address);
+        let names: Vec<String> = (0..201).map(|number| format!("x-{number}")).collect();
+        let fields: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "v")).collect();
+        assert_eq!(connection.status_of("/", &fields), 400);
+    });
+    line.expect(&[("type", "h2"), ("elb_status_code", "400")]);
 }
 
 #[test]

@@ -102,6 +102,11 @@ fn a_fixed_response_comes_from_the_balancer() {
             "/empty/*",
             &fixed("content_type = \"text/plain\"\nstatus_code = 204\nmessage_body = \"x\""),
         )
+        .path_rule(
+            4,
+            "/reset",
+            &fixed("content_type = \"text/plain\"\nstatus_code = 205\nmessage_body = \"x\""),
+        )
         .path_rule(3, "/teapot", &fixed("content_type = \"text/html\"\nstatus_code = \"418\""))
         .http2();
     let balancer = Balancer::start(&config);
@@ -112,6 +117,9 @@ fn a_fixed_response_comes_from_the_balancer() {
     assert!(down.set_cookie("AWSALB").is_none(), "no target, no cookie");
     let empty = connection.get("/empty/", "");
     assert_eq!((empty.status, empty.headers.get("content-length")), (204, None));
+    let reset = connection.get("/reset", "");
+    let length = reset.headers.get("content-length");
+    assert_eq!((reset.status, length, reset.body.len()), (205, Some("0"), 0), "its end is told");
     let teapot = connection.get("/teapot", "");
     assert_eq!((teapot.status, teapot.body.len()), (418, 0));
     assert_eq!(connection.get("/", "").status, 200, "the connection stays");
@@ -130,7 +138,7 @@ fn a_fixed_response_comes_from_the_balancer() {
     assert_eq!(target.count(), 1);
     assert_eq!(balancer.metric("balancer_fixed_responses_total{class=\"5xx\"}"), 4.0);
     assert_eq!(balancer.metric("balancer_fixed_responses_total{class=\"4xx\"}"), 1.0);
-    assert_eq!(balancer.metric("balancer_fixed_responses_total{class=\"2xx\"}"), 2.0);
+    assert_eq!(balancer.metric("balancer_fixed_responses_total{class=\"2xx\"}"), 3.0);
 }
 
 /// A rule that forwards to `app` and rewrites.

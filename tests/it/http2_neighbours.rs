@@ -187,6 +187,22 @@ fn requests_that_are_taken_back_before_anybody_looks() {
     assert!(matches!(connection.outcome(last), Outcome::Answer(200, _)));
 }
 
+/// What is added to a request counts for no more fields than it may have.
+#[test]
+fn a_request_with_as_many_fields_as_it_may_have_reaches_a_target_of_http_2() {
+    let address = support::http2_target::answering(&[], |connection, stream| {
+        connection.frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, stream, [0x88]);
+        true
+    });
+    let balancer = before(address);
+    let names: Vec<String> = (0..199).map(|number| format!("x-{number}")).collect();
+    for count in [195, 199] {
+        let fields: Vec<(&str, &str)> = names[..count].iter().map(|name| (name.as_str(), "v")).collect();
+        let mut connection = Connection::open(balancer.address);
+        assert_eq!(connection.status_of("/", &fields), 200, "{count}");
+    }
+}
+
 /// Its request is over for everybody but the engine, which still writes, for longer than a client is given that does nothing.
 #[test]
 fn who_reads_slowly_gets_the_whole_response_from_a_balancer_that_ends() {

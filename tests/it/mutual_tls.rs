@@ -8,6 +8,7 @@ use std::{
     sync::{Mutex, mpsc},
 };
 
+use rustix::process::Signal;
 use support::{
     Balancer, Config, Group, Status, Target,
     authority::Authority,
@@ -310,6 +311,26 @@ fn what_is_under_way_ends_when_something_else_is_asked_and_nothing_new_begins() 
     assert_eq!((response.status, response.header("connection")), (200, "close"));
     assert!(http1.is_closed());
     assert_eq!(world.target.count(), 2);
+}
+
+#[test]
+fn a_trust_store_that_is_written_a_line_lower_is_the_same() {
+    let world = World::new();
+    let balancer = Balancer::start(&world.verify(""));
+    let Certificate { certificate, key } = &world.client;
+    let shown = ["-cert", certificate.to_str().unwrap(), "-key", key.to_str().unwrap()];
+    let mut kept = Session::open(balancer.address, &shown);
+    kept.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(kept.reader().response("GET").unwrap().status, 200);
+    let text = balancer.text(&world.verify(""));
+    balancer.write_text(&format!("# One line more.\n{text}"));
+    let reloads = |status: &Status| status.0["reloads"].as_u64().unwrap();
+    let before = reloads(&balancer.status());
+    balancer.signal(Signal::HUP);
+    balancer.wait_status("taken up", 10.0, |status| reloads(status) > before);
+    kept.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let response = kept.reader().response("GET").unwrap();
+    assert_eq!((response.status, response.header("connection")), (200, ""));
 }
 
 #[test]

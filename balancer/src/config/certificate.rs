@@ -8,7 +8,10 @@ use super::{
     schema::{Attribute, AttributeKind, Table},
     value::shown,
 };
-use crate::{model::Certificate, tls};
+use crate::{
+    model::{Certificate, WrittenAt},
+    tls,
+};
 
 /// Most certificates.
 pub(super) const MAX_CERTIFICATES: usize = 1000;
@@ -59,7 +62,7 @@ fn build(context: &BlockContext<'_>, named: &Named<'_>) -> Option<Arc<Certificat
     match tls::load(Path::new(&certificate), Path::new(&key)) {
         Ok(loaded) => Some(Arc::new(Certificate {
             name: named.name.clone(),
-            position: context.faults.show(named.found.block.position),
+            position: WrittenAt(context.faults.show(named.found.block.position)),
             certificate_file: certificate.clone().into(),
             private_key_file: key.clone().into(),
             key_is_public: loaded.key_is_public,

@@ -11,7 +11,7 @@ use super::{
     schema::{Attribute, AttributeKind, Table},
 };
 use crate::{
-    model::{Authorities, RevocationList, TrustStore},
+    model::{Authorities, RevocationList, TrustStore, WrittenAt},
     tls,
 };
 
@@ -76,7 +76,7 @@ pub(super) fn build_all(
             match loaded {
                 Ok(authorities) => Some(TrustStore {
                     name: named.name.clone(),
-                    position: context.faults.show(named.found.block.position),
+                    position: WrittenAt(context.faults.show(named.found.block.position)),
                     authorities,
                     revocations: Vec::new(),
                 }),

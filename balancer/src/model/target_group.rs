@@ -283,6 +283,12 @@ impl PartialEq for WrittenAt {
 
 impl Eq for WrittenAt {}
 
+impl fmt::Display for WrittenAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl Default for CookieAttributes {
     fn default() -> Self {
         Self {

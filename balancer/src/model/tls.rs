@@ -4,15 +4,15 @@ use std::{path::PathBuf, sync::Arc};
 
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
-use super::TlsFact;
+use super::{TlsFact, WrittenAt};
 
 /// A certificate with its chain and key (`certificate`), read and known to fit together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Certificate {
     /// Its name.
     pub name: String,
-    /// `file:line:column` of its block, for messages.
-    pub position: String,
+    /// Where its block is.
+    pub position: WrittenAt,
     /// Where it and its chain were read from.
     pub certificate_file: PathBuf,
     /// Where its key was read from.
@@ -145,8 +145,8 @@ impl MutualAuthentication {
 pub struct TrustStore {
     /// Its name.
     pub name: String,
-    /// `file:line:column` of its block, for messages.
-    pub position: String,
+    /// Where its block is.
+    pub position: WrittenAt,
     /// `ca_certificates_bundle_file`.
     pub authorities: Authorities,
     /// Those of `trust_store_revocation` blocks.

@@ -90,11 +90,12 @@ impl Answer {
             field(name, value.as_bytes());
         }
         field("Date", date.as_bytes());
-        if allows_body(self.status) {
-            // A body of no bytes has no type.
-            if !self.body.is_empty() || self.reason != AnswerKind::FixedResponse {
-                field("Content-Type", self.content_type.as_bytes());
-            }
+        // A body of no bytes has no type.
+        if allows_body(self.status) && (!self.body.is_empty() || self.reason != AnswerKind::FixedResponse) {
+            field("Content-Type", self.content_type.as_bytes());
+        }
+        // Of 204 alone the head says that there is no body (RFC 9112, section 6.3).
+        if self.status != 204 {
             field("Content-Length", self.body.len().to_string().as_bytes());
         }
         if let Some(location) = &self.location {

@@ -462,8 +462,8 @@ pub(super) fn has_whole_line_ends(head: &[u8]) -> bool {
 ///
 /// # Errors
 /// The section is malformed.
-pub fn trailers<'a>(bytes: &'a [u8]) -> Result<ArrayVec<HeaderField<'a>, 32>, HeadError> {
-    let mut headers = [httparse::EMPTY_HEADER; 32];
+pub fn trailers<'a>(bytes: &'a [u8]) -> Result<ArrayVec<HeaderField<'a>, MAX_FIELDS>, HeadError> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let Ok(httparse::Status::Complete((_, parsed))) = httparse::parse_headers(bytes, &mut headers) else {
         return Err(HeadError::Malformed);
     };

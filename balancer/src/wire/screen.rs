@@ -55,20 +55,25 @@ const PRIORITY: u8 = 0x20;
 pub struct Paths(RefCell<Vec<(u32, Box<[u8]>)>>);
 
 impl Paths {
-    /// That of the request on this stream, if it is one of them. It is asked for once.
+    /// That of the request on this stream, if it is one of them. Requests are asked for once and in order: earlier ones
+    /// that are here were refused.
     #[must_use]
     pub fn take(&self, stream: u32) -> Option<Box<[u8]>> {
         let mut paths = self.0.borrow_mut();
-        let index = paths.iter().position(|(of, _)| *of == stream)?;
-        Some(paths.swap_remove(index).1)
+        let passed = paths.partition_point(|(of, _)| *of < stream);
+        let is_here = paths.get(passed).is_some_and(|(of, _)| *of == stream);
+        let last = paths.drain(..passed + usize::from(is_here)).next_back();
+        last.filter(|_| is_here).map(|(_, path)| path)
     }
 
-    fn put(&self, stream: u32, path: Box<[u8]>) {
+    /// False: there is no room for it.
+    fn put(&self, stream: u32, path: Box<[u8]>) -> bool {
         let mut paths = self.0.borrow_mut();
-        if paths.len() >= MOST_PATHS {
-            paths.remove(0);
+        let has_room = paths.len() < MOST_PATHS;
+        if has_room {
+            paths.push((stream, path));
         }
-        paths.push((stream, path));
+        has_room
     }
 }
 
@@ -217,8 +222,9 @@ impl Screen {
         };
         match &mut self.side {
             Side::Client { paths, .. } => {
-                if let Some(path) = looked.path {
-                    paths.put(head.stream, path);
+                // One too many is refused for itself, as the engine refuses what is over its bound.
+                if looked.path.is_some_and(|path| !paths.put(head.stream, path)) {
+                    looked.instead.get_or_insert_with(|| block.to_vec()).extend_from_slice(MALFORMED);
                 }
             }
             Side::Target { answered, interim } => {

@@ -27,6 +27,9 @@ use crate::{
     },
 };
 
+/// Has a client go on that waits with its body for a word.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 impl ClientSide for Http1Client {
     type After = After;
     const OVER: After = After::Gone;
@@ -72,8 +75,14 @@ impl ClientSide for Http1Client {
     }
 
     async fn invite(&mut self, _: &Plan) -> bool {
-        !self.http1.buffer.is_empty()
-            || matches!(self.send(b"HTTP/1.1 100 Continue\r\n\r\n").await, Ok(Ok(())))
+        if !self.http1.buffer.is_empty() {
+            return true;
+        }
+        let sent = matches!(self.send(CONTINUE).await, Ok(Ok(())));
+        if sent {
+            self.count_returned(CONTINUE.len() as u64);
+        }
+        sent
     }
 
     /// Until the request is there whole it is HTTP that is spoken (RFC 9110, section 7.8).

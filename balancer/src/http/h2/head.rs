@@ -1,5 +1,7 @@
 //! The head of an HTTP/2 message in the form that the deciding rooms see, and back.
 
+use std::mem::MaybeUninit;
+
 use bytes::Bytes;
 use h2::{RecvStream, ext::Protocol};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
@@ -11,10 +13,13 @@ use crate::{
     model::{EditOp, HeaderEdits, HeaderField},
     response::{answer::Answer, compose, listener_fields::ListenerFields},
     wire::{
-        fields::Kind,
-        head::{HeadError, Request, Response},
+        fields::{Kind, kind},
+        head::{HeadError, MAX_FIELDS, Request, Response},
     },
 };
+
+/// Fields that are added to those of a request at most: Host, what tells of the client and of its TLS, what tells requests apart.
+const MOST_ADDED: usize = 32;
 
 /// Bytes of a date (RFC 9110, section 5.6.7).
 const DATE_LENGTH: usize = 29;
@@ -192,23 +197,29 @@ pub(super) fn response(
 /// The request for an HTTP/2 target, made of the head that an HTTP/1.1 target would get. `secure`: its connection is
 /// inside TLS.
 pub(super) fn request_of(head: &[u8], secure: bool) -> Option<http::Request<()>> {
-    let request = Request::parse(head).ok()?;
-    let authority = http::uri::Authority::try_from(request.host?).ok()?;
+    // As many fields as a request may have, and those that are added to it.
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_FIELDS + MOST_ADDED];
+    let mut request = httparse::Request::new(&mut []);
+    let parsed = request.parse_with_uninit_headers(head, &mut headers).ok()?;
+    debug_assert!(parsed == httparse::Status::Complete(head.len()), "a head of our own");
+    let fields = request.headers.iter().map(|field| (field, kind(field.name.as_bytes())));
+    let host = fields.clone().find_map(|(field, kind)| (kind == Kind::Host).then_some(field.value))?;
+    let authority = http::uri::Authority::try_from(host).ok()?;
     let uri = http::Uri::builder()
         .scheme(if secure { "https" } else { "http" })
         .authority(authority)
-        .path_and_query(request.target)
+        .path_and_query(request.path?)
         .build()
         .ok()?;
     let mut out = http::Request::new(());
-    *out.method_mut() = http::Method::from_bytes(request.method).ok()?;
+    *out.method_mut() = http::Method::from_bytes(request.method?.as_bytes()).ok()?;
     *out.uri_mut() = uri;
     *out.version_mut() = http::Version::HTTP_2;
     let mut filling = Filling::new(head.len());
-    for (field, kind) in request.fields.with_kinds() {
+    for (field, kind) in fields {
         match kind {
             Kind::Connection | Kind::HopByHop | Kind::TransferEncoding | Kind::Upgrade | Kind::Host => {}
-            _ => filling.append(field.name, field.value)?,
+            _ => filling.append(field.name.as_bytes(), field.value)?,
         }
     }
     *out.headers_mut() = filling.map()?;

@@ -19,6 +19,7 @@ use crate::{
         entry::AccessEntry,
         exchange::{RequestState, exchange},
     },
+    model::Version,
     wire::head::Framing,
 };
 
@@ -41,6 +42,7 @@ pub(super) async fn serve(
         return respond.send_reset(Reason::REFUSED_STREAM);
     }
     let mut entry = AccessEntry::begin(&context, &listener, &session.connected);
+    entry.note(|record| record.version = Some(Version::Http2));
     let path = session.paths.take(respond.stream_id().into());
     let (head, body) = Head::new(request, path);
     if entry.is_open() {

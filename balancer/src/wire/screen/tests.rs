@@ -173,6 +173,30 @@ async fn odd_paths_are_put_aside() {
     assert_eq!((paths.take(3), paths.take(5).as_deref(), paths.take(5)), (None, Some(&b"/a#b"[..]), None));
 }
 
+#[tokio::test]
+async fn an_odd_path_too_many_is_refused_and_pushes_none_out() {
+    let (mut client, server) = duplex(1 << 16);
+    let paths = Rc::new(Paths::default());
+    let mut screened = Screened::of_client(server, Rc::clone(&paths));
+    let stream = |index: usize| u32::try_from(2 * index + 1).unwrap();
+    let mut bytes = PREFACE.to_vec();
+    for index in 0..=MOST_PATHS {
+        let path = format!("/a#{index:05}");
+        bytes.extend(frame(HEADERS, END_BOTH, stream(index), &literal(0, b":path", path.as_bytes())));
+    }
+    client.write_all(&bytes).await.unwrap();
+    drop(client);
+    let mut came = Vec::new();
+    screened.read_to_end(&mut came).await.unwrap();
+    assert!(came.ends_with(MALFORMED), "the last one is refused");
+    assert_eq!(paths.take(stream(0)).as_deref(), Some(&b"/a#00000"[..]));
+    // Who is asked for later has passed those between, which makes room.
+    assert_eq!(paths.take(stream(100)).as_deref(), Some(&b"/a#00100"[..]));
+    assert_eq!((paths.take(stream(50)), paths.0.borrow().len()), (None, MOST_PATHS - 101));
+    assert_eq!(paths.take(stream(MOST_PATHS)), None);
+    assert!(paths.put(stream(MOST_PATHS), b"/"[..].into()));
+}
+
 /// What a client's engine makes of the frames of a target: of the first response, and of one on stream 3.
 async fn responses(bytes: Vec<u8>) -> [Result<Option<String>, Option<Reason>>; 2] {
     async fn serve(mut server: DuplexStream, bytes: Vec<u8>) {

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use super::{
     fields::{BlockContext, BlockFields},
-    names::{NAME_ALLOWED, Named, Names},
+    names::{NAME, Named, Names},
     schema::{Attribute, AttributeKind, Table},
     value::shown,
 };
@@ -20,11 +20,7 @@ pub(super) static CERTIFICATE: Table = Table {
     name: "certificate",
     top: true,
     attributes: &[
-        Attribute::new(
-            "name",
-            AttributeKind::Text { allowed: NAME_ALLOWED, default: "the label, hyphens for underscores" },
-            "Its name.",
-        ),
+        NAME,
         Attribute::new(
             "certificate_file",
             AttributeKind::Text { allowed: "the path of a file in PEM form", default: "" },

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use super::{
     fields::{BlockContext, BlockFields},
-    names::{NAME_ALLOWED, Names},
+    names::{NAME, Names},
     own_places::OwnPlaces,
     schema::{Attribute, AttributeKind, Child, Table},
     value::shown,
@@ -24,11 +24,7 @@ pub(super) static LOAD_BALANCER: Table = Table {
     name: "load_balancer",
     top: true,
     attributes: &[
-        Attribute::new(
-            "name",
-            AttributeKind::Text { allowed: NAME_ALLOWED, default: "the label, hyphens for underscores" },
-            "Its name.",
-        ),
+        NAME,
         Attribute::new(
             "idle_timeout",
             AttributeKind::Whole { min: 1, max: 4000, default: Some(60) },

@@ -8,7 +8,7 @@ use super::{
     fields::{BlockContext, BlockFields, words},
     kinds::spellings,
     raw::RawExpression,
-    schema::Table,
+    schema::{Attribute, AttributeKind, Table},
     source::Position,
     suggest,
     value::{Value, shown},
@@ -17,7 +17,14 @@ use super::{
 /// Longest name of a target group or load balancer (ALB: CreateTargetGroup, CreateLoadBalancer).
 const MAX_NAME: usize = 32;
 /// What a name may be, in words.
-pub(super) const NAME_ALLOWED: &str = "1 to 32 letters, digits and hyphens, no hyphen at the ends";
+const NAME_ALLOWED: &str = "1 to 32 letters, digits and hyphens, no hyphen at the ends";
+
+/// The attribute that names a block.
+pub(super) const NAME: Attribute = Attribute::new(
+    "name",
+    AttributeKind::Text { allowed: NAME_ALLOWED, default: "the label, hyphens for underscores" },
+    "Its name.",
+);
 
 /// How what AWS knows is told.
 const MAP_HINT: &str = " (say which it is here under `terraform_values` of the `balancer` block)";

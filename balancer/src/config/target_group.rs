@@ -6,7 +6,7 @@ use super::{
     exclusions,
     fields::{BlockContext, BlockFields},
     health_check::{self, HEALTH_CHECK},
-    names::{NAME_ALLOWED, Named, Names},
+    names::{NAME, Named, Names},
     schema::{Attribute, AttributeKind, Child, Table},
     source::Position,
     stickiness::{self, STICKINESS},
@@ -27,11 +27,7 @@ pub(super) static TARGET_GROUP: Table = Table {
     name: "target_group",
     top: true,
     attributes: &[
-        Attribute::new(
-            "name",
-            AttributeKind::Text { allowed: NAME_ALLOWED, default: "the label, hyphens for underscores" },
-            "Its name.",
-        ),
+        NAME,
         Attribute::new(
             "port",
             AttributeKind::Whole { min: 1, max: 65_535, default: None },

@@ -7,7 +7,7 @@ use super::{
     blocks::FoundBlock,
     certificate::file,
     fields::{BlockContext, BlockFields},
-    names::{NAME_ALLOWED, Names},
+    names::{NAME, Names},
     schema::{Attribute, AttributeKind, Table},
 };
 use crate::{
@@ -26,11 +26,7 @@ pub(super) static TRUST_STORE: Table = Table {
     name: "trust_store",
     top: true,
     attributes: &[
-        Attribute::new(
-            "name",
-            AttributeKind::Text { allowed: NAME_ALLOWED, default: "the label, hyphens for underscores" },
-            "Its name.",
-        ),
+        NAME,
         Attribute::new(
             "ca_certificates_bundle_file",
             AttributeKind::Text { allowed: "the path of a file in PEM form", default: "" },

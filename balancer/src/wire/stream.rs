@@ -1,19 +1,71 @@
 //! A byte stream to a target: TCP or a Unix socket.
 
 use std::{
-    io::{self, IoSlice, Read as _},
+    io::{self, Read as _},
     os::fd::{AsRawFd, RawFd},
-    pin::Pin,
-    task::{Context, Poll},
 };
 
 use socket2::SockRef;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpStream, UnixStream},
-};
+use tokio::net::{TcpStream, UnixStream};
 
 use super::splice::Bare;
+
+/// Reads and writes by the stream that `$each` finds in a `$Type`.
+macro_rules! delegate_io {
+    ($Type:ident, $each:ident) => {
+        const _: () = {
+            use std::{
+                io::{self, IoSlice},
+                pin::Pin,
+                task::{Context, Poll},
+            };
+
+            use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+            impl AsyncRead for $Type {
+                fn poll_read(
+                    self: Pin<&mut Self>,
+                    cx: &mut Context<'_>,
+                    buf: &mut ReadBuf<'_>,
+                ) -> Poll<io::Result<()>> {
+                    $each!(self, stream => Pin::new(stream).poll_read(cx, buf))
+                }
+            }
+
+            impl AsyncWrite for $Type {
+                fn poll_write(
+                    self: Pin<&mut Self>,
+                    cx: &mut Context<'_>,
+                    buf: &[u8],
+                ) -> Poll<io::Result<usize>> {
+                    $each!(self, stream => Pin::new(stream).poll_write(cx, buf))
+                }
+
+                fn poll_write_vectored(
+                    self: Pin<&mut Self>,
+                    cx: &mut Context<'_>,
+                    bufs: &[IoSlice<'_>],
+                ) -> Poll<io::Result<usize>> {
+                    $each!(self, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
+                }
+
+                fn is_write_vectored(&self) -> bool {
+                    true
+                }
+
+                fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                    $each!(self, stream => Pin::new(stream).poll_flush(cx))
+                }
+
+                fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                    $each!(self, stream => Pin::new(stream).poll_shutdown(cx))
+                }
+            }
+        };
+    };
+}
+
+pub(crate) use delegate_io;
 
 /// One or the other.
 #[derive(Debug)]
@@ -42,37 +94,7 @@ macro_rules! each {
     };
 }
 
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => Pin::new(stream).poll_read(cx, buf))
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        each!(self, stream => Pin::new(stream).poll_write(cx, buf))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        each!(self, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => Pin::new(stream).poll_flush(cx))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => Pin::new(stream).poll_shutdown(cx))
-    }
-}
+delegate_io!(Stream, each);
 
 impl Bare for Stream {
     fn bare(&self) -> Option<&TcpStream> {

@@ -11,6 +11,7 @@ use std::{
 use super::trace::TraceId;
 use crate::{
     http::connected::Connected,
+    internal_errors::Part as _,
     model::{LoadBalancer, TlsFields, Version, XffMode},
     rules::{CompiledRedirect, CompiledTransforms, RequestUri, RewriteError, split_port, without_dot},
     wire::{
@@ -102,13 +103,13 @@ impl<'a> TargetUri<'a> {
         let host = self.authority().map_or(local.as_bytes(), |authority| split_port(authority).0);
         let whole = self.path_and_query();
         let end = memchr::memchr(b'?', &whole).unwrap_or(whole.len());
-        let (path, query) = whole.split_at_checked(end).unwrap_or_default();
+        let (path, query) = (whole.part(..end), whole.part(end..));
         redirect.location(&RequestUri {
             secure: route.secure,
             host,
             port: route.port,
             path,
-            query: query.get(1..).unwrap_or_default(),
+            query: query.strip_prefix(b"?").unwrap_or(query),
         })
     }
 

@@ -20,7 +20,7 @@ use crate::{
         entry::AccessEntry,
     },
     id::Slot,
-    internal_errors,
+    internal_errors::{self, Part as _},
     model::{ProtocolVersion, RequestHead, Version},
     panics,
     response::answer::Answer,
@@ -146,7 +146,7 @@ impl Plan {
         memory.clear();
         let trace = context.trace_ids.borrow_mut().draw(context.clock.unix());
         let traced = forward::head(request, &target, route, &trace, &mut memory);
-        entry.trace(memory.get(traced).unwrap_or_default());
+        entry.trace(memory.part(traced));
         let way = (listener, &chosen, forward, route.connected.peer.ip());
         let mut plan = Self::route(context, snapshot, way, &view, traits, memory, entry)?;
         plan.upgrade = request.upgrade.as_deref().map(Box::from);

@@ -30,7 +30,8 @@ impl Plan {
             // Being busy for a moment is no reason to move a session.
             let home = decision.target.filter(|_| self.spilled).and_then(|home| group.targets.get(home));
             let home = home.unwrap_or(target);
-            let nonce = u16::try_from(context.random.borrow_mut().draw() >> 48).unwrap_or_default();
+            let [high, low, ..] = context.random.borrow_mut().draw().to_be_bytes();
+            let nonce = u16::from_be_bytes([high, low]);
             let ledger = &home.runtime.sessions;
             let uncounted = decision.proved().is_some_and(|(_, issued)| ledger.may_be_missing(issued, now));
             let answered = Answered { by: target.id, home: home.id, nonce, uncounted };

@@ -50,7 +50,7 @@ impl TraceIds {
 /// Fills `out` with the last digits of `number`.
 fn hex(mut number: u64, out: &mut [u8]) {
     for byte in out.iter_mut().rev() {
-        let digit = u8::try_from(number & 15).unwrap_or_default();
+        let [digit, ..] = (number & 15).to_le_bytes();
         *byte = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
         number >>= 4;
     }

@@ -20,6 +20,7 @@ use crate::{
         entry::AccessEntry,
         exchange::exchange,
     },
+    internal_errors::Part as _,
     response::answer::Answer,
     wire::{
         buffer::BUFFER_SIZE,
@@ -88,7 +89,8 @@ impl Http1Client {
     }
 
     fn plan(&mut self, length: usize) -> Result<Plan, Refusal> {
-        let (bytes, body) = self.http1.buffer.bytes().split_at_checked(length).unwrap_or_default();
+        let read = self.http1.buffer.bytes();
+        let (bytes, body) = (read.part(..length), read.part(length..));
         let route = Route {
             load_balancer: &self.state.listener.load_balancer,
             port: self.state.listener.port,

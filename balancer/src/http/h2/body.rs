@@ -11,6 +11,7 @@ use h2::{RecvStream, SendStream};
 use http::HeaderMap;
 
 use super::head;
+use crate::internal_errors::Part as _;
 use crate::wire::{
     body::{BodyError, Sink, Source, Trailers, Untaken},
     trailers::{TrailerFilter, may_travel},
@@ -165,7 +166,7 @@ impl Source for Http2 {
     }
 
     fn given(&self) -> &[u8] {
-        self.pending.get(..self.given).unwrap_or_default()
+        self.pending.part(..self.given)
     }
 
     fn consume(&mut self, length: usize) {

@@ -19,7 +19,7 @@ use crate::{
     control::{
         admin::Admin,
         controller::{ControlCommand, Controller, Parts},
-        key_file,
+        descriptors, key_file,
         log_files::{LogFiles, Outputs},
         privileges::Account,
         signals::{EarlySignals, Signal, Signals},
@@ -99,8 +99,9 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
     logs.take_up(opened);
     let (farewells, ended) = unbounded_channel();
     let (tables, events) = (kernel.tables(), kernel.event_sender());
+    let most_clients = (descriptors::raise() / workers.max(1)).max(1);
     let spawn = move |index, counters| {
-        listener::spawn(index, tables.clone(), events.clone(), counters, farewells.clone())
+        listener::spawn(index, tables.clone(), events.clone(), counters, most_clients, farewells.clone())
     };
     let pool = (0..workers)
         .map(|index| spawn(index, Arc::default()))
@@ -333,7 +334,7 @@ mod tests {
             Kernel::open(&options).unwrap().event_sender()
         };
         let spawn = move |index, counters| {
-            listener::spawn(index, tables.clone(), events.clone(), counters, farewells.clone())
+            listener::spawn(index, tables.clone(), events.clone(), counters, 64, farewells.clone())
         };
         let mut pool =
             Workers { workers: vec![first], spawn: Box::new(spawn), ended, fallen: None, last: None };

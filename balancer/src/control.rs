@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod controller;
 mod crew;
+pub mod descriptors;
 pub mod key_file;
 pub mod log_files;
 pub mod preflight;

@@ -138,6 +138,32 @@ fn a_body_that_stops_gets_408() {
 /// What is logged.
 const PAUSE: &str = "accepting connections pauses";
 
+/// Who connects and says nothing takes nothing from those who ask: descriptors are left for their targets and the admin
+/// endpoint, and silent connections make room.
+#[test]
+fn idle_clients_do_not_use_up_the_descriptors() {
+    let target = Target::plain();
+    let mut balancer = Balancer::prepare(&Config::new(&[&target]).workers(2));
+    balancer.descriptors = Some(200);
+    balancer.run();
+    balancer.wait_until_settled();
+    let idle: Vec<_> = (0..300).map(|_| balancer.connect()).collect();
+    balancer.wait_log(PAUSE);
+    let mut served = 0;
+    for (number, mut connection) in idle.into_iter().enumerate().skip(200) {
+        // Those that were accepted and silent for long have made room.
+        if let Ok(response) =
+            connection.try_send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").and_then(|()| connection.try_response())
+        {
+            assert_eq!(response.status, 200, "{number}");
+            served += 1;
+        }
+        assert_eq!(balancer.admin_page("/healthz").status, 200);
+    }
+    assert!(served > 50, "{served}");
+    assert_eq!(balancer.status().own(502), 0);
+}
+
 #[test]
 fn running_out_of_descriptors_pauses_accepting_and_nothing_else() {
     let target = Target::plain();

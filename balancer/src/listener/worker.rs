@@ -4,6 +4,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
+    fmt::Display,
     io,
     rc::Rc,
     sync::Arc,
@@ -31,6 +32,9 @@ use crate::{
 
 /// How often deadlines are looked at: their precision.
 const TICK: Duration = Duration::from_millis(100);
+
+/// How many idle connections are closed in a tick to make room for others.
+const CLOSED_FOR_ROOM: usize = 64;
 
 /// How long nothing is logged of another shortage of file descriptors or memory, in milliseconds.
 const TELL_AGAIN_MILLIS: u64 = 60_000;
@@ -65,7 +69,8 @@ impl Drop for Farewell {
     }
 }
 
-/// Starts worker number `index`, which counts on in `counters`, and is told of in `ended` when its thread is over.
+/// Starts worker number `index`, which counts on in `counters`, has no more than `most_clients` requests and connections of
+/// clients open, and is told of in `ended` when its thread is over.
 ///
 /// # Errors
 /// The system's, when there is no thread or no epoll instance to be had.
@@ -74,6 +79,7 @@ pub fn spawn(
     tables: Tables,
     events: EventSender,
     counters: Arc<WorkerCounters>,
+    most_clients: usize,
     ended: UnboundedSender<usize>,
 ) -> io::Result<Worker> {
     let (messages, receiver) = unbounded_channel();
@@ -91,7 +97,7 @@ pub fn spawn(
         };
         let _ = ready.send(Ok(()));
         let context = Rc::new(Context::new(index, tables, events, runtime_counters));
-        runtime.block_on(run(context, receiver));
+        runtime.block_on(run(context, receiver, most_clients));
     })?;
     started.recv().map_err(|_| io::Error::other("the worker ended at once"))??;
     Ok(Worker { messages, counters, thread })
@@ -116,7 +122,7 @@ struct Ending {
     closing: Rc<Cell<usize>>,
 }
 
-async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage>) {
+async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage>, most_clients: usize) {
     let acceptors = Acceptors::default();
     let mut ticker = interval(TICK);
     ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -141,7 +147,7 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
                     let closing = begin_drain(&context, &acceptors);
                     ending = Some(Ending { began, most: began + most, closing });
                 }
-                Some(message) => obey(&context, &acceptors, message),
+                Some(message) => obey(&context, &acceptors, most_clients, message),
             },
             _ = ticker.tick() => {
                 ticks = ticks.wrapping_add(1);
@@ -205,7 +211,7 @@ async fn close(
     closing.set(closing.get().saturating_sub(1));
 }
 
-fn obey(context: &Rc<Context>, acceptors: &Acceptors, message: WorkerMessage) {
+fn obey(context: &Rc<Context>, acceptors: &Acceptors, most_clients: usize, message: WorkerMessage) {
     match message {
         WorkerMessage::Snapshot(snapshot) => context.publish(snapshot),
         // Nothing new is begun while the process ends.
@@ -218,7 +224,8 @@ fn obey(context: &Rc<Context>, acceptors: &Acceptors, message: WorkerMessage) {
                     return;
                 }
             };
-            let task = spawn_local(accept(Rc::clone(context), id, Rc::clone(&socket))).abort_handle();
+            let task =
+                spawn_local(accept(Rc::clone(context), id, Rc::clone(&socket), most_clients)).abort_handle();
             acceptors.borrow_mut().entry(id).or_default().push(Acceptor { socket, task });
         }
         WorkerMessage::Unlisten(id) => {
@@ -232,29 +239,57 @@ fn obey(context: &Rc<Context>, acceptors: &Acceptors, message: WorkerMessage) {
     }
 }
 
-async fn accept(context: Rc<Context>, id: ListenerId, listener: Rc<tokio::net::TcpListener>) {
-    let mut pausing = false;
-    let mut told: Option<u64> = None;
+async fn accept(
+    context: Rc<Context>,
+    id: ListenerId,
+    listener: Rc<tokio::net::TcpListener>,
+    most_clients: usize,
+) {
+    let mut shortage = Shortage::default();
     loop {
+        // What is left of the file descriptors is for connections to targets, and for the control side.
+        if context.watches.len() >= most_clients {
+            shortage.tell(&context, &"the file descriptors allowed are for no more clients");
+            context.watches.close_longest_idle(CLOSED_FOR_ROOM, context.clock.millis());
+            sleep(TICK).await;
+            continue;
+        }
         match listener.accept().await {
             Ok((stream, peer)) => {
-                pausing = false;
+                shortage.is_over();
                 spawn_local(begin(Rc::clone(&context), stream, peer, id));
             }
             Err(error) if is_shortage(&error) => {
-                context.counters.accept_pauses.inc();
-                // A shortage that comes and goes is told once, not at each turn.
-                let now = context.clock.millis();
-                let due = told.is_none_or(|at| now.saturating_sub(at) >= TELL_AGAIN_MILLIS);
-                if !std::mem::replace(&mut pausing, true) && due {
-                    told = Some(now);
-                    tracing::warn!(%error, "accepting connections pauses, and goes on as soon as it can");
-                }
-                tokio::time::sleep(TICK).await;
+                shortage.tell(&context, &error);
+                sleep(TICK).await;
             }
             // The connection was gone before it was accepted (accept(2), "Error handling").
             Err(_) => {}
         }
+    }
+}
+
+/// That nobody can be accepted for want of something.
+#[derive(Default)]
+struct Shortage {
+    pausing: bool,
+    told: Option<u64>,
+}
+
+impl Shortage {
+    /// Counts it. One that comes and goes is told once, not at each turn.
+    fn tell(&mut self, context: &Context, error: &dyn Display) {
+        context.counters.accept_pauses.inc();
+        let now = context.clock.millis();
+        let due = self.told.is_none_or(|at| now.saturating_sub(at) >= TELL_AGAIN_MILLIS);
+        if !std::mem::replace(&mut self.pausing, true) && due {
+            self.told = Some(now);
+            tracing::warn!(%error, "accepting connections pauses, and goes on as soon as it can");
+        }
+    }
+
+    fn is_over(&mut self) {
+        self.pausing = false;
     }
 }
 

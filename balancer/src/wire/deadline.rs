@@ -11,6 +11,9 @@ use std::{
     time::Duration,
 };
 
+/// What is not called idle yet, in milliseconds: something may be under way.
+const MOMENT_MILLIS: u64 = 1000;
+
 /// Why a wait was ended from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interrupt {
@@ -60,6 +63,7 @@ impl Moved {
 #[derive(Debug, Default)]
 pub struct Watch {
     deadline: Cell<u64>,
+    armed: Cell<u64>,
     interrupt: Cell<Option<Interrupt>>,
     waker: RefCell<Option<Waker>>,
     idle: Cell<bool>,
@@ -92,6 +96,7 @@ impl Watch {
 
     /// Waits may last until `now_millis + span`.
     pub fn arm(&self, now_millis: u64, span: Duration) {
+        self.armed.set(now_millis);
         self.deadline.set(now_millis.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)));
         self.interrupt.set(self.interrupt.get().filter(|why| *why != Interrupt::TimedOut));
     }
@@ -254,6 +259,22 @@ impl Watches {
         });
     }
 
+    /// Interrupts so many connections that were idle for a moment: those first that nothing was ever heard of, and of each
+    /// kind those that were idle for longest.
+    pub fn close_longest_idle(&self, count: usize, now_millis: u64) {
+        let entries = self.entries.borrow();
+        let is_idle = |watch: &&Rc<Watch>| {
+            watch.idle.get() && now_millis.saturating_sub(watch.armed.get()) >= MOMENT_MILLIS
+        };
+        let mut idle: Vec<&Rc<Watch>> = entries.iter().flatten().filter(is_idle).collect();
+        if idle.len() > count && count > 0 {
+            idle.select_nth_unstable_by_key(count - 1, |watch| (!watch.new.get(), watch.armed.get()));
+        }
+        for watch in idle.into_iter().take(count) {
+            watch.interrupt(Interrupt::Closing);
+        }
+    }
+
     /// Interrupts idle connections: all, or those of one listener. `spare_new`: not those that nothing was heard of, whose
     /// first request may be under way.
     pub fn close_idle(&self, listener: Option<u32>, spare_new: bool) {
@@ -323,6 +344,39 @@ mod tests {
         watch.sent().add(3);
         watch.sent().add(4);
         assert_eq!(watch.sent().settle(None), 7);
+    }
+
+    #[test]
+    fn room_is_made_by_those_that_are_idle_for_longest() {
+        let watches = Rc::new(Watches::default());
+        let all: Vec<_> = (0..7).map(|_| watches.register()).collect();
+        for (watched, (armed, idle, heard)) in all.iter().zip([
+            (900, true, false),
+            (300, true, false),
+            (100, false, false),
+            (100, true, true),
+            (500, true, false),
+            (200, true, true),
+            (9_500, true, false),
+        ]) {
+            watched.watch().arm(armed, Duration::from_secs(60));
+            watched.watch().set_idle(idle);
+            if heard {
+                watched.watch().set_heard();
+            }
+        }
+        let closing = || {
+            let closes = |watched: &Watched| poll_once(watched.watch().within(pending::<()>())).is_ready();
+            all.iter().map(closes).collect::<Vec<_>>()
+        };
+        watches.close_longest_idle(2, 10_000);
+        assert_eq!(closing(), [false, true, false, false, true, false, false]);
+        watches.close_longest_idle(4, 10_000);
+        assert_eq!(closing(), [true, true, false, true, true, false, false], "heard of, and for longest");
+        watches.close_longest_idle(0, 10_000);
+        assert_eq!(closing(), [false; 7]);
+        watches.close_longest_idle(9, 10_000);
+        assert_eq!(closing(), [true, true, false, true, true, true, false], "the last has had no time yet");
     }
 
     #[test]

@@ -98,6 +98,7 @@ impl Balancer {
             kernel.tables(),
             kernel.event_sender(),
             Arc::default(),
+            1024,
             tokio::sync::mpsc::unbounded_channel().0,
         )
         .unwrap();

@@ -14,6 +14,7 @@ mod rule;
 mod target_group;
 mod tls;
 mod tls_fact;
+mod written_at;
 
 pub use self::{
     action::{
@@ -31,13 +32,14 @@ pub use self::{
     target_group::{
         Algorithm, CookieAttributes, CookiePick, CookieRenewal, Endpoint, HealthCheck, HealthCheckPort,
         MAX_TARGETS, Matcher, MinimumHealthy, ProbeProtocol, ProtocolVersion, StickinessExtras,
-        StickinessKind, StickinessSettings, TargetAddress, TargetGroup, TargetSpec, WrittenAt,
+        StickinessKind, StickinessSettings, TargetAddress, TargetGroup, TargetSpec,
     },
     tls::{
         AlpnPolicy, Authorities, Certificate, CertificateFacts, ListenerTls, MutualAuthentication,
         RevocationList, SecurityPolicy, TargetTlsSettings, TrustStore,
     },
     tls_fact::{TlsFact, TlsFields},
+    written_at::WrittenAt,
 };
 
 /// A whole validated configuration. References between blocks are indices that are known to exist.

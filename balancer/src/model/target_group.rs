@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use super::WrittenAt;
+
 /// Most targets of a group (ALB: quotas), addresses of its host names included.
 pub const MAX_TARGETS: usize = 1000;
 
@@ -268,25 +270,6 @@ pub struct CookieAttributes {
     pub prefix: String,
     /// Where they are asked for.
     pub position: WrittenAt,
-}
-
-/// Where something was written, as `file:line:column`, for messages; empty: nowhere. It is no part of what was written:
-/// all are equal.
-#[derive(Clone, Debug, Default)]
-pub struct WrittenAt(pub String);
-
-impl PartialEq for WrittenAt {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for WrittenAt {}
-
-impl fmt::Display for WrittenAt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 impl Default for CookieAttributes {

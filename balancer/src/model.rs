@@ -31,8 +31,8 @@ pub use self::{
     rule::{Condition, IpRange, ListenerRule, QueryPattern, TextPattern},
     target_group::{
         Algorithm, CookieAttributes, CookiePick, CookieRenewal, Endpoint, HealthCheck, HealthCheckPort,
-        MAX_TARGETS, Matcher, MinimumHealthy, ProbeProtocol, ProtocolVersion, StickinessExtras,
-        StickinessKind, StickinessSettings, TargetAddress, TargetGroup, TargetSpec,
+        MAX_COOKIE_DURATION, MAX_TARGETS, Matcher, MinimumHealthy, ProbeProtocol, ProtocolVersion,
+        StickinessExtras, StickinessKind, StickinessSettings, TargetAddress, TargetGroup, TargetSpec,
     },
     tls::{
         AlpnPolicy, Authorities, Certificate, CertificateFacts, ListenerTls, MutualAuthentication,

@@ -25,7 +25,7 @@ pub use self::{
     decision::{Answered, Decision, Renewal, Standing, TargetLookup},
     group_cookie::{GroupCookie, GroupDecision},
     keyring::{KeyFileFault, Keyring, KeyringError, MAX_SECRETS, SECRET_LEN},
-    ledger::SessionLedger,
+    ledger::{Done, Marks, SessionLedger},
     session_table::{Occupancy, SessionTable},
 };
 pub use crate::counters::{GroupOutcome, Outcome};

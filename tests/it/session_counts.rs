@@ -75,6 +75,94 @@ fn requests_side_by_side_move_a_session_once() {
     assert_eq!((sessions(&balancer, &one), sessions(&balancer, &two)), (Some(2), Some(1)));
 }
 
+/// Where no target has anything to do with the cookie any more, too.
+#[test]
+fn requests_side_by_side_begin_a_session_once() {
+    let (one, two) = (Target::plain(), Target::plain());
+    let config = |targets: &[&Target], duration: u32| {
+        let group = Group::new("app", targets).lb_cookie().deregistration_delay(0);
+        Config::with(group.stickiness(&format!("cookie_duration = {duration}"))).workers(2)
+    };
+    let balancer = Balancer::start(&config(&[&one], 86_400));
+    let clients = clients(&balancer, 2);
+    let side_by_side = |client: &Client| {
+        let cookies = client.cookie_line();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| balancer.connect().get("/", &cookies));
+            }
+        });
+    };
+    balancer.reload(&config(&[&two], 86_400));
+    balancer.wait_status("the first one is gone", 10.0, |status| status.find(&one.address).is_none());
+    side_by_side(&clients[0]);
+    assert_eq!(sessions(&balancer, &two), Some(1), "its target is gone");
+    let mut late = balancer.client();
+    late.get("/");
+    assert_eq!(sessions(&balancer, &two), Some(2));
+    balancer.reload(&config(&[&two], 1));
+    until("all are over", 20.0, || (sessions(&balancer, &two) == Some(0)).then_some(()));
+    side_by_side(&late);
+    assert!(sessions(&balancer, &two) <= Some(1), "its session is over");
+}
+
+#[test]
+fn who_is_given_another_session_is_counted_in_that_alone() {
+    let (one, two) = (Target::plain(), Target::plain());
+    let config = |targets: &[&Target], duration: u32| {
+        let group = Group::new("app", targets).lb_cookie().algorithm("round_robin");
+        Config::with(group.stickiness(&format!("cookie_duration = {duration}"))).workers(2)
+    };
+    let balancer = Balancer::start(&config(&[&one, &two], 86_400));
+    let mut clients = clients(&balancer, 10);
+    let counts = || (sessions(&balancer, &one), sessions(&balancer, &two));
+    assert_eq!(counts(), (Some(5), Some(5)));
+    // The lever that balances anew.
+    balancer.reload(&config(&[&one, &two], 1));
+    until("all are over", 20.0, || (counts() == (Some(0), Some(0))).then_some(()));
+    clients.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
+    balancer.reload(&config(&[&one, &two], 86_400));
+    for _ in 0..2 {
+        clients.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
+        let (one, two) = counts();
+        assert_eq!(one.unwrap() + two.unwrap(), 10);
+    }
+    balancer.reload(&config(&[&two], 86_400));
+    clients.iter_mut().for_each(|client| assert_eq!(client.get("/").text(), two.address));
+    assert_eq!(counts(), (Some(0), Some(10)), "and who leaves leaves");
+}
+
+/// Scripts and load tools send the first cookie that they were given for ever.
+#[test]
+fn clients_that_keep_their_first_cookie_leave_a_target_that_drains() {
+    let (one, two) = (Target::plain(), Target::plain());
+    let config = |targets: &[&Target]| {
+        let group = Group::new("app", targets).lb_cookie().algorithm("round_robin");
+        Config::with(group.stickiness("cookie_duration = 64")).workers(2)
+    };
+    let balancer = Balancer::start(&config(&[&one, &two]));
+    // Not of the moment in which counting began.
+    let mut probe = balancer.client();
+    until("a cookie is counted for sure", 20.0, || {
+        probe.get("/");
+        (balancer.status().0["uptime_seconds"].as_u64()? >= 4).then_some(())
+    });
+    let clients = clients(&balancer, 6);
+    let cookies: Vec<String> = clients.iter().map(Client::cookie_line).collect();
+    let ask = || cookies.iter().for_each(|line| assert_eq!(balancer.connect().get("/", line).status, 200));
+    until("they were renewed in another part", 20.0, || {
+        ask();
+        (balancer.status().0["uptime_seconds"].as_u64()? >= 7).then_some(())
+    });
+    balancer.reload(&config(&[&two]));
+    until("the one that drains is empty", 60.0, || {
+        ask();
+        probe.get("/");
+        (sessions(&balancer, &one) == Some(0)).then_some(())
+    });
+    assert_eq!(sessions(&balancer, &two), Some(7));
+}
+
 #[test]
 fn a_group_that_is_not_sticky_has_no_sessions_to_tell() {
     let target = Target::plain();

@@ -6,8 +6,8 @@ use super::{
     value::shown,
 };
 use crate::model::{
-    CookieAttributes, CookiePick, CookieRenewal, StickinessExtras, StickinessKind, StickinessSettings,
-    WrittenAt,
+    CookieAttributes, CookiePick, CookieRenewal, MAX_COOKIE_DURATION, StickinessExtras, StickinessKind,
+    StickinessSettings, WrittenAt,
 };
 
 /// Names that start so are the balancer's own, whatever the prefix set here (ALB: target group attributes).
@@ -31,7 +31,7 @@ pub(super) static STICKINESS: Table = Table {
         ),
         Attribute::new(
             "cookie_duration",
-            AttributeKind::Whole { min: 1, max: 604_800, default: Some(86_400) },
+            AttributeKind::Whole { min: 1, max: MAX_COOKIE_DURATION as u64, default: Some(86_400) },
             "Seconds without a request after which a client is no longer bound to its target. For both types.",
         ),
         Attribute::new(

@@ -12,6 +12,9 @@ use super::WrittenAt;
 /// Most targets of a group (ALB: quotas), addresses of its host names included.
 pub const MAX_TARGETS: usize = 1000;
 
+/// Longest `cookie_duration` in seconds: seven days (ALB: sticky sessions).
+pub const MAX_COOKIE_DURATION: u32 = 604_800;
+
 /// A target group (`target_group`, `aws_lb_target_group`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct TargetGroup {
@@ -217,7 +220,7 @@ impl Matcher {
 pub struct StickinessSettings {
     /// Which kind.
     pub kind: StickinessKind,
-    /// `cookie_duration`: 1 to 604800 s, default 86400 s.
+    /// `cookie_duration`: 1 to [`MAX_COOKIE_DURATION`] s, default 86400 s.
     pub duration_seconds: u32,
     /// Attributes of the cookies the balancer sets.
     pub attributes: CookieAttributes,

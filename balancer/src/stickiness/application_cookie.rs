@@ -22,7 +22,10 @@ use super::{
 use crate::{
     clock::UnixSeconds,
     counters::Outcome,
-    model::{CookiePick, HeaderEdits, RequestHead, ResponseHead, StickinessSettings},
+    model::{
+        CookiePick, CookieRenewal, HeaderEdits, MAX_COOKIE_DURATION, RequestHead, ResponseHead,
+        StickinessSettings,
+    },
     response::cookies::{Audience, CookieEnd, CookieForm},
 };
 
@@ -40,6 +43,10 @@ const REMOVED: &[u8] = b"_remove_";
 
 /// The part of the duration after which an entry of the session table is written anew.
 const TABLE_RENEWALS: u32 = 64;
+
+/// Longest time in seconds for which a session of another group may count: seven days, and a tenth where renewal waits for
+/// that (see [`Window::of_cookies`]).
+const LONGEST: u32 = MAX_COOKIE_DURATION + MAX_COOKIE_DURATION / 10;
 
 /// What has to be in the table still for a response to write over it: what was there when the request came.
 fn seen(decision: &Decision) -> Expected {
@@ -65,6 +72,8 @@ pub(super) struct ApplicationCookie {
     ring: Arc<Keyring>,
     window: Window,
     duration: u32,
+    /// Whether cookies are set where they are due and nowhere else.
+    waits: bool,
     issued: IssuedCookie,
     own: CookieScan,
     application: CookieScan,
@@ -90,6 +99,7 @@ impl ApplicationCookie {
         Self {
             window: Window::of_cookies(settings),
             duration: settings.duration_seconds,
+            waits: settings.renewal == CookieRenewal::WhenDue,
             issued: IssuedCookie::new(cookie_name),
             own: CookieScan::new(&format!("{}APP-", attributes.prefix)),
             application: CookieScan::new(cookie_name),
@@ -116,6 +126,7 @@ impl ApplicationCookie {
         let mut memo = ApplicationMemo { path: PathMark::of_default(head.target), ..Default::default() };
         let preflight = is_preflight(head);
         let from_map = self.session_in_map(head, &mut memo);
+        memo.removable = from_map.err() != Some(Outcome::Absent);
         // Both cookies have to come back (ALB): without the application's there is no session.
         let values = self.candidates(head);
         let Some(first) = values.first().copied() else {
@@ -143,6 +154,7 @@ impl ApplicationCookie {
                 let found = SessionVerdict::on(session, &self.window, targets, now);
                 let has_ended = found.ended.is_some() && verdict.ended.is_none();
                 let says_more = found.session.is_some() || has_ended || verdict.outcome == Outcome::Absent;
+                let found = SessionVerdict { lapsed: found.lapsed.or(verdict.lapsed), ..found };
                 if found.target.is_some() || (verdict.session.is_none() && says_more) {
                     memo.own_cookie = false;
                     found
@@ -177,6 +189,7 @@ impl ApplicationCookie {
             preflight,
             session: verdict.session,
             ended: verdict.ended,
+            lapsed: verdict.lapsed,
             application,
         }
     }
@@ -281,7 +294,12 @@ impl ApplicationCookie {
                 && !self.window.is_due(session.issued, now)
                 && memo.own_cookie
         };
-        if live && decision.session.as_ref().is_some_and(fresh_enough) {
+        let is_due = match live {
+            true => !decision.session.as_ref().is_some_and(fresh_enough),
+            // Other groups' sessions are renewed by their own responses.
+            false => !self.waits || memo.removable,
+        };
+        if !is_due {
             return Renewal::Untouched;
         }
         let entry =
@@ -303,17 +321,17 @@ impl ApplicationCookie {
         now: UnixSeconds,
         edits: &mut HeaderEdits,
     ) {
+        let is_over = |other: &MapEntry| now.since(other.session.issued) > LONGEST;
+        let others = others.iter().copied().filter(|other| !is_over(other));
+        let entries = mine.into_iter().chain(others.clone());
         let mut text = Vec::new();
-        if mine.is_some() || !others.is_empty() {
-            let entries = mine.into_iter().chain(others.iter().copied());
+        if entries.clone().next().is_some() {
             token::seal_map(self.ring.signing(), entries, &mut text);
         }
-        let end = match mine {
-            Some(mine) if others.is_empty() => self.window.end(mine.session.started, now),
-            // The end of one session must not be that of those of other groups.
-            _ => now.plus(self.window.accepted),
-        };
-        let end = CookieEnd::of(end, now);
+        // The end of one session must not be that of those of other groups, whose durations are not known here.
+        let ends = others.map(|other| other.session.issued.plus(LONGEST));
+        let end = ends.chain(mine.map(|mine| self.window.end(mine.session.started, now))).max();
+        let end = CookieEnd::of(end.unwrap_or(now.plus(self.window.accepted)), now);
         let mut shards = text.chunks(SHARD_LEN);
         for form in &self.forms {
             form.append(edits, shards.next().unwrap_or(REMOVED), &end, secure_transport);
@@ -425,6 +443,8 @@ impl ApplicationCookie {
 
 #[cfg(test)]
 mod lifetime_tests;
+#[cfg(test)]
+mod renewal_tests;
 #[cfg(test)]
 mod spill_tests;
 #[cfg(test)]

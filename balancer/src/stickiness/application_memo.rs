@@ -19,6 +19,8 @@ pub(super) struct ApplicationMemo {
     pub(super) class: Class,
     /// The path of cookies that a response sets without one.
     pub(super) path: PathMark,
+    /// Whether the client came with cookies of the balancer that hold a session of this group, or nothing that can be read.
+    pub(super) removable: bool,
     /// Sessions in other groups that the client's map holds.
     pub(super) others: Vec<MapEntry>,
 }

@@ -41,6 +41,8 @@ pub struct Decision {
     pub(super) session: Option<Session>,
     /// The session that its lifetime has ended and nothing else: the response begins the next one of the client.
     pub(super) ended: Option<Session>,
+    /// Target and time of the cookie of a session that is over since it was not renewed.
+    pub(super) lapsed: Option<(TargetId, UnixSeconds)>,
     /// What only application cookies need to remember.
     pub(super) application: ApplicationMemo,
 }
@@ -85,6 +87,12 @@ impl Decision {
     #[must_use]
     pub fn proved(&self) -> Option<(TargetId, UnixSeconds)> {
         self.session.or(self.ended).map(|session| (session.target, session.issued))
+    }
+
+    /// The same of one that is over since it was not renewed, where the request has proved no other.
+    #[must_use]
+    pub fn lapsed(&self) -> Option<(TargetId, UnixSeconds)> {
+        self.lapsed
     }
 }
 
@@ -153,12 +161,14 @@ pub(super) struct SessionVerdict {
     pub(super) session: Option<Session>,
     /// The session, when its lifetime is over and nothing else.
     pub(super) ended: Option<Session>,
+    /// Its target and the time of its cookie, when it was not renewed in time.
+    pub(super) lapsed: Option<(TargetId, UnixSeconds)>,
 }
 
 impl SessionVerdict {
     /// On no session at all.
     pub(super) const fn none(outcome: Outcome) -> Self {
-        Self { outcome, target: None, session: None, ended: None }
+        Self { outcome, target: None, session: None, ended: None, lapsed: None }
     }
 
     /// On a session that verified.
@@ -169,7 +179,8 @@ impl SessionVerdict {
         now: UnixSeconds,
     ) -> Self {
         if !window.admits(session.issued, now) {
-            return Self::none(Outcome::Expired);
+            let lapsed = Some((session.target, session.issued));
+            return Self { lapsed, ..Self::none(Outcome::Expired) };
         }
         if window.outlived(session.started, now) {
             return Self { ended: Some(session), ..Self::none(Outcome::Expired) };
@@ -180,7 +191,7 @@ impl SessionVerdict {
             Some((_, Standing::Unhealthy)) => (Outcome::Unhealthy, None),
             Some((index, Standing::Routable)) => (Outcome::Pinned, Some(index)),
         };
-        Self { outcome, target, session: Some(session), ended: None }
+        Self { outcome, target, session: Some(session), ended: None, lapsed: None }
     }
 }
 

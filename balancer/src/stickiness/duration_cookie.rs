@@ -63,6 +63,7 @@ impl DurationCookie {
             preflight,
             session: verdict.session,
             ended: verdict.ended,
+            lapsed: verdict.lapsed,
             application: Default::default(),
         }
     }

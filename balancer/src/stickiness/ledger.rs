@@ -8,32 +8,33 @@
 //!
 //! Requests that a client makes side by side bring the same cookie several times, and here cookies set in the same
 //! second are all alike. So whoever moves one leaves a mark of the client, a keyed hash that says nothing to anybody, and
-//! what comes with the same mark moves nothing. A mark may be forgotten and a client may be like another one, so that one
-//! moves what is another's: then that one, when it comes, moves the oldest there is. The sum stays right, and who
-//! comes back is never counted as nobody.
+//! what comes with the same mark moves nothing. A mark may be forgotten, a client may be like another one, and one that was
+//! answered late has a cookie of a part that it was not moved to, so that one moves what is another's: then that one, when
+//! it comes or goes, moves the oldest there is. The sum stays right, and who comes back is never counted as nobody.
 //!
 //! A cookie of before the ledger was begun is another process's: its session is counted when it comes. Of the second in
 //! which it was begun cookies may be of either, so it is known how many are of here: so many of those that come back are
-//! taken for these, and the rest for others.
+//! taken for these, and the rest for others. Where a clock is set back behind the beginning, counting begins anew there.
 //!
-//! When the duration changes, what was counted by parts of the duration before stays where it is and counts on. Only the
-//! control side changes it: what is left of requests that began before has no say in it.
+//! When the duration changes, what was counted by parts of the duration before stays where it is and counts as long as
+//! the new one says; what is over by that counts again when the duration is made longer again, since its cookie does, unless
+//! its client came and was given another. Only the control side changes it: what is left of requests that began before has no say in it.
 
 mod era;
+mod marks;
 
 use std::{
     array,
     sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
+pub use self::marks::{Done, Marks};
+
 use self::era::{Era, PARTS};
 use crate::{
-    atomics::{AtomicU32, AtomicU64, AtomicUsize},
+    atomics::{AtomicU32, AtomicUsize},
     clock::UnixSeconds,
 };
-
-/// Marks that are remembered: what side by side means is moments.
-const MARKS: usize = 256;
 
 /// What clocks of threads differ by, in seconds.
 const SKEW: u32 = 1;
@@ -53,8 +54,7 @@ pub struct SessionLedger {
     /// Which of the eras counts what is set now.
     current: AtomicUsize,
     eras: [Era; 2],
-    /// Marks left last, each in the one slot that it can be in.
-    marks: [AtomicU64; MARKS],
+    marks: Marks,
 }
 
 impl Default for SessionLedger {
@@ -65,7 +65,7 @@ impl Default for SessionLedger {
             early: array::from_fn(|_| AtomicU32::new(0)),
             current: AtomicUsize::new(0),
             eras: Default::default(),
-            marks: array::from_fn(|_| AtomicU64::new(0)),
+            marks: Marks::default(),
         }
     }
 }
@@ -95,6 +95,8 @@ impl SessionLedger {
             other.move_into(current, now);
             other.set_width(width);
         }
+        other.open();
+        current.close(now.plus(SKEW));
         self.current.fetch_xor(1, Release);
     }
 
@@ -126,7 +128,8 @@ impl SessionLedger {
     /// The cookie of a session, set at `issued`, is replaced by one set at `now`. `mark` tells its client from others
     /// with the same cookie; there is none where this was not due yet when the request came.
     pub fn renew(&self, issued: UnixSeconds, now: UnixSeconds, mark: Option<u64>) {
-        if !self.is_due(issued, now) || mark.is_some_and(|mark| !self.leave_mark(mark, issued)) {
+        let is_another = |mark| !self.marks.leave(mark, issued, Done::Renewed, now);
+        if !self.is_due(issued, now) || mark.is_some_and(is_another) {
             return;
         }
         let is_counted = match self.origin(issued, now) {
@@ -150,12 +153,23 @@ impl SessionLedger {
 
     /// A session whose cookie was set at `issued` goes to another target. False: it went before.
     pub fn leave(&self, issued: UnixSeconds, now: UnixSeconds, mark: u64) -> bool {
-        let is_first = self.leave_mark(mark, issued);
+        let take = || self.take(issued) || self.take_oldest(now);
+        self.let_go(issued, now, mark, take)
+    }
+
+    /// The client of a cookie that does not count any more is given another one, of a new session. False: it was given one
+    /// before.
+    pub fn replace(&self, issued: UnixSeconds, now: UnixSeconds, mark: u64) -> bool {
+        self.let_go(issued, now, mark, || self.take(issued))
+    }
+
+    fn let_go(&self, issued: UnixSeconds, now: UnixSeconds, mark: u64, take: impl FnOnce() -> bool) -> bool {
+        let is_first = self.marks.leave(mark, issued, Done::Left, now);
         if is_first {
             let _ = match self.origin(issued, now) {
                 SetBy::Elsewhere => false,
-                SetBy::Early(cookies) => take_early(cookies) && (self.take(issued) || self.take_oldest(now)),
-                SetBy::Here => self.take(issued),
+                SetBy::Early(cookies) => take_early(cookies) && take(),
+                SetBy::Here => take(),
             };
         }
         is_first
@@ -186,15 +200,32 @@ impl SessionLedger {
             begun => begun,
         };
         match issued.0.checked_sub(begun) {
-            None => SetBy::Elsewhere,
+            None => self.before(begun, issued, now),
             Some(second) => self.early.get(second as usize).map_or(SetBy::Here, SetBy::Early),
         }
     }
 
     #[cold]
     fn begin_counting(&self, now: UnixSeconds) -> u32 {
-        let first = now.0.saturating_sub(SKEW).max(1);
+        let first = first_second(now);
         self.begun.compare_exchange(0, first, AcqRel, Relaxed).err().unwrap_or(first)
+    }
+
+    /// Whose a cookie is that was set before `begun`.
+    #[cold]
+    fn before(&self, begun: u32, issued: UnixSeconds, now: UnixSeconds) -> SetBy<'_> {
+        if now.plus(SKEW).0 >= begun {
+            return SetBy::Elsewhere;
+        }
+        // By more than clocks of threads differ by: it was set back.
+        let first = first_second(now);
+        if self.begun.compare_exchange(begun, first, AcqRel, Relaxed).is_ok() {
+            self.early.iter().for_each(|cookies| cookies.store(0, Release));
+        }
+        match issued.0.checked_sub(first) {
+            None => SetBy::Elsewhere,
+            Some(second) => self.early.get(second as usize).map_or(SetBy::Here, SetBy::Early),
+        }
     }
 
     /// Counts a cookie that is set now.
@@ -222,13 +253,11 @@ impl SessionLedger {
         let found = self.eras.iter().filter_map(|era| Some((era.first_after(oldest)?, era)));
         found.min_by_key(|(at, _)| *at).is_some_and(|(at, era)| era.take(at))
     }
+}
 
-    /// False: it is there already.
-    fn leave_mark(&self, mark: u64, issued: UnixSeconds) -> bool {
-        let mark = (mark ^ u64::from(issued.0).wrapping_mul(0x9E37_79B9_7F4A_7C15)) | 1;
-        let index = usize::try_from(mark >> 56).unwrap_or(0) % MARKS;
-        self.marks.get(index).is_none_or(|held| held.swap(mark, AcqRel) != mark)
-    }
+/// The first of the seconds that other threads may be in.
+fn first_second(now: UnixSeconds) -> u32 {
+    now.0.saturating_sub(SKEW).max(1)
 }
 
 /// Whether there was one to take.

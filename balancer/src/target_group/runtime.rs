@@ -7,9 +7,9 @@ use std::{
 };
 
 use crate::{
-    clock::monotonic_now,
+    clock::{UnixSeconds, monotonic_now},
     counters::{GroupShard, LastErrorNote, TargetShard},
-    stickiness::SessionLedger,
+    stickiness::{Done, Marks, SessionLedger},
 };
 
 /// How long a target that refused a connection is left alone by requests that others turned away.
@@ -94,7 +94,9 @@ pub struct GroupRuntime {
     pub refused: LastErrorNote,
     turn: AtomicU32,
     shards: Box<[GroupShard]>,
-    marks: RandomState,
+    /// Marks of clients whose sessions were with targets that are gone.
+    strays: Marks,
+    hasher: RandomState,
 }
 
 impl GroupRuntime {
@@ -105,15 +107,21 @@ impl GroupRuntime {
             refused: LastErrorNote::default(),
             turn: AtomicU32::new(0),
             shards: (0..workers).map(|_| GroupShard::default()).collect(),
-            marks: RandomState::new(),
+            strays: Marks::default(),
+            hasher: RandomState::new(),
         }
     }
 
     /// What tells a client from others, for [`SessionLedger`]: a hash of `features` under a key of this process.
     pub fn mark<'a>(&self, features: impl Iterator<Item = &'a [u8]>) -> u64 {
-        let mut hasher = self.marks.build_hasher();
+        let mut hasher = self.hasher.build_hasher();
         features.for_each(|feature| feature.hash(&mut hasher));
         hasher.finish()
+    }
+
+    /// A client comes with a cookie, set at `issued`, of a target that is gone. False: it came before.
+    pub fn takes_in(&self, issued: UnixSeconds, now: UnixSeconds, mark: u64) -> bool {
+        self.strays.leave(mark, issued, Done::Left, now)
     }
 
     /// The next turn: counts up by one each call and wraps.

@@ -12,7 +12,7 @@ use crate::{
 /// Whether the request's session moves in the ledger of its target, as far as is known before it is sent.
 pub(crate) fn moves(group: &GroupView, decision: Option<&Decision>, now: UnixSeconds) -> bool {
     decision.is_some_and(|decision| {
-        decision.proved().is_some_and(|(id, issued)| {
+        decision.proved().map_or(decision.lapsed().is_some(), |(id, issued)| {
             let target = group.find(id);
             decision.target.is_none()
                 || target.is_some_and(|(_, target)| target.runtime.sessions.is_due(issued, now))
@@ -52,16 +52,22 @@ pub(crate) fn count_session(
     decision: &Decision,
     (now, client): (UnixSeconds, u64),
 ) {
-    let before = decision.proved().map(|(id, issued)| (group.find(id).map(|(_, old)| old), issued));
-    match before {
-        Some((Some(old), issued)) if old.id == chosen.id => {
-            chosen.runtime.sessions.renew(issued, now, (client != 0).then_some(client))
-        }
-        Some((Some(old), issued)) => {
-            if old.runtime.sessions.leave(issued, now, client) {
-                chosen.runtime.sessions.begin(now);
+    let find = |id| group.find(id).map(|(_, old)| old);
+    let is_first = match (decision.proved(), decision.lapsed()) {
+        (Some((id, issued)), _) => match find(id) {
+            Some(old) if old.id == chosen.id => {
+                return chosen.runtime.sessions.renew(issued, now, (client != 0).then_some(client));
             }
-        }
-        Some((None, _)) | None => chosen.runtime.sessions.begin(now),
+            Some(old) => old.runtime.sessions.leave(issued, now, client),
+            None => group.runtime.takes_in(issued, now, client),
+        },
+        (None, Some((id, issued))) => match find(id) {
+            Some(old) => old.runtime.sessions.replace(issued, now, client),
+            None => group.runtime.takes_in(issued, now, client),
+        },
+        (None, None) => true,
+    };
+    if is_first {
+        chosen.runtime.sessions.begin(now);
     }
 }

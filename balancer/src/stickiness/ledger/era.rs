@@ -14,20 +14,26 @@ use crate::{
 /// Parts that the duration of sessions is counted in: the precision with which one that ended is forgotten.
 pub(super) const PARTS: u32 = 64;
 /// Slots for parts: those that count, one that has begun, and some that clocks may be ahead.
-const PLACES: usize = 128;
+const PLACES: usize = 2 * PARTS as usize;
 
 /// Cookies by the time at which they were set.
 #[derive(Debug)]
 pub(super) struct Era {
     /// Seconds of a part, at least one.
     width: AtomicU32,
+    /// The last second of which cookies are in here; [`u32::MAX`] while it counts what is set now.
+    last: AtomicU32,
     /// Number of the part (upper half), cookies (lower half).
     parts: [AtomicU64; PLACES],
 }
 
 impl Default for Era {
     fn default() -> Self {
-        Self { width: AtomicU32::new(1), parts: array::from_fn(|_| AtomicU64::new(0)) }
+        Self {
+            width: AtomicU32::new(1),
+            last: AtomicU32::new(u32::MAX),
+            parts: array::from_fn(|_| AtomicU64::new(0)),
+        }
     }
 }
 
@@ -39,6 +45,16 @@ impl Era {
     /// For an era in which nothing is counted.
     pub(super) fn set_width(&self, width: u32) {
         self.width.store(width, Relaxed);
+    }
+
+    /// From here on it counts what is set.
+    pub(super) fn open(&self) {
+        self.last.store(u32::MAX, Relaxed);
+    }
+
+    /// What is set later than at `last` is counted elsewhere: its last part is over then, however long it would be.
+    pub(super) fn close(&self, last: UnixSeconds) {
+        self.last.store(last.0, Relaxed);
     }
 
     pub(super) fn is_one_part(&self, one: UnixSeconds, other: UnixSeconds) -> bool {
@@ -59,7 +75,7 @@ impl Era {
         self.part(number).is_some_and(|part| part.fetch_update(AcqRel, Relaxed, take).is_ok())
     }
 
-    /// Those that were set at `oldest` or later, and those of the same part.
+    /// Those that were set at `oldest` or later, and those of the same part, if any of that part can have been.
     pub(super) fn count(&self, oldest: UnixSeconds) -> u64 {
         self.parts_from(oldest).map(|(_, count)| u64::from(count)).sum()
     }
@@ -79,7 +95,8 @@ impl Era {
             let last = number.saturating_add(1).saturating_mul(self.width()).saturating_sub(1);
             if count > 0 {
                 // What is too old to have a slot there gets the oldest.
-                other.add_many(other.number(UnixSeconds(last).min(now)).max(oldest), count);
+                let last = last.min(self.last.load(Relaxed)).min(now.0);
+                other.add_many(other.number(UnixSeconds(last)).max(oldest), count);
             }
         }
     }
@@ -88,16 +105,17 @@ impl Era {
         let Some(part) = self.part(number) else { return };
         let _ = part.fetch_update(AcqRel, Relaxed, |word| match split(word) {
             (held, count) if held == number => Some(join(number, count.saturating_add(more))),
-            // What was there is so old that it does not count any more.
-            (held, _) if held < number => Some(join(number, more)),
+            // What was there is so old that it does not count any more, or of a clock that was set back.
+            (held, _) if held < number || held - number > 2 * PARTS => Some(join(number, more)),
             _ => None,
         });
     }
 
     fn parts_from(&self, oldest: UnixSeconds) -> impl Iterator<Item = (u32, u32)> {
+        let is_over = self.last.load(Relaxed) < oldest.0;
         let oldest = self.number(oldest);
         let parts = self.parts.iter().map(|part| split(part.load(Relaxed)));
-        parts.filter(move |(number, _)| *number >= oldest)
+        parts.filter(move |(number, _)| *number >= oldest && !is_over)
     }
 
     fn number(&self, at: UnixSeconds) -> u32 {

@@ -218,3 +218,88 @@ fn the_shortest_duration_has_parts_too() {
     ledger.begin(NOW);
     assert_eq!((ledger.count(NOW.plus(1)), ledger.count(NOW.plus(2))), (1, 0));
 }
+
+#[test]
+fn a_shorter_duration_ends_what_is_older_and_a_longer_one_does_not_double_who_came_meanwhile() {
+    let ledger = of(DAY);
+    ledger.begin(UnixSeconds(NOW.0 - 2 * DAY));
+    for _ in 0..10 {
+        ledger.begin(NOW);
+    }
+    ledger.count_for(1, NOW.plus(5));
+    assert_eq!(ledger.count(NOW.plus(8)), 0, "nobody has a cookie that counts");
+    // Seven come and are given another.
+    for client in 1..=7 {
+        assert!(ledger.replace(NOW, NOW.plus(8), mark(client)));
+        assert!(!ledger.replace(NOW, NOW.plus(8), mark(client)), "side by side");
+        ledger.begin(NOW.plus(8));
+    }
+    assert_eq!(ledger.count(NOW.plus(8)), 7);
+    ledger.count_for(DAY, NOW.plus(9));
+    assert_eq!(ledger.count(NOW.plus(9)), 10, "what the others have counts again");
+    for client in 1..=7 {
+        ledger.renew(NOW.plus(8), NOW.plus(DAY / 2), Some(mark(client)));
+    }
+    for client in 8..=10 {
+        ledger.renew(NOW, NOW.plus(DAY / 2), Some(mark(client)));
+    }
+    assert_eq!(ledger.count(NOW.plus(DAY / 2)), 10);
+    assert_eq!(ledger.count(NOW.plus(DAY + DAY / 3)), 10);
+}
+
+#[test]
+fn who_goes_on_sending_its_first_cookie_leaves_once_and_is_there_when_it_comes_back() {
+    let ledger = of(64);
+    ledger.begin(UnixSeconds(NOW.0 - 64));
+    ledger.begin(NOW);
+    ledger.begin(NOW);
+    for second in 3..9 {
+        ledger.renew(NOW, NOW.plus(second), Some(mark(1)));
+    }
+    assert_eq!(ledger.count(NOW.plus(9)), 2);
+    assert!(ledger.leave(NOW, NOW.plus(20), mark(1)));
+    assert!(!ledger.leave(NOW, NOW.plus(21), mark(1)) && !ledger.leave(NOW, NOW.plus(50), mark(1)));
+    assert_eq!(ledger.count(NOW.plus(20)), 1, "the other one");
+    ledger.renew(NOW, NOW.plus(51), Some(mark(1)));
+    ledger.begin(NOW.plus(52));
+    ledger.renew(NOW, NOW.plus(53), Some(mark(1)));
+    assert!(ledger.leave(NOW, NOW.plus(60), mark(1)) || ledger.leave(NOW, NOW.plus(70), mark(1)));
+}
+
+#[test]
+fn who_was_answered_late_is_counted_nowhere_when_it_has_left() {
+    let ledger = of(64);
+    ledger.begin(UnixSeconds(NOW.0 - 64));
+    ledger.begin(NOW);
+    // One request is answered at once, and one beside it in a later part.
+    ledger.renew(NOW, NOW.plus(4), Some(mark(1)));
+    ledger.renew(NOW, NOW.plus(8), Some(mark(1)));
+    assert_eq!(ledger.count(NOW.plus(8)), 1);
+    assert!(ledger.leave(NOW.plus(8), NOW.plus(9), mark(1)));
+    assert_eq!(ledger.count(NOW.plus(9)), 0);
+}
+
+#[test]
+fn a_clock_that_is_set_back_counts_each_session_once() {
+    let ledger = of(3600);
+    let ahead = NOW.plus(7200);
+    assert!(ledger.is_due(UnixSeconds(ahead.0 - 1), ahead), "and so counting begins");
+    ledger.begin(ahead);
+    // Its cookie is of the future and so counts no more.
+    assert!(ledger.replace(ahead, NOW, mark(1)));
+    ledger.begin(NOW);
+    let mut issued = NOW;
+    for second in 1..200 {
+        let now = NOW.plus(second);
+        ledger.renew(issued, now, Some(mark(u64::from(second))));
+        issued = now;
+        assert_eq!(ledger.count(now), 1, "{second} s later");
+    }
+    // By a second clocks of threads differ.
+    let ledger = of(3600);
+    ledger.begin(NOW);
+    assert!(ledger.may_be_missing(UnixSeconds(NOW.0 - 2), UnixSeconds(NOW.0 - 2)));
+    ledger.begin(UnixSeconds(NOW.0 - 1));
+    assert!(ledger.leave(NOW, NOW, mark(1)));
+    assert_eq!(ledger.count(NOW), 1);
+}

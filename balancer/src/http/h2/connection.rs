@@ -117,8 +117,8 @@ where
 {
     let mut requests = 0;
     let mut faulted = false;
-    // Bytes written since it was last looked, those on their way then, and for how long nothing moved.
-    let (mut moved, mut under_way, mut unmoved) = (0_u64, 0, Duration::ZERO);
+    // Bytes written since it was last looked, the least that were on their way then, and for how long nothing moved.
+    let (mut moved, mut under_way, mut unmoved) = (0_u64, u32::MAX, Duration::ZERO);
     loop {
         let next = poll_fn(|cx| {
             meter.pass_time(session.context.clock.millis());
@@ -174,8 +174,10 @@ where
             Ok(Event::Over) => return,
             Err(Interrupt::TimedOut) if session.ending.get() => {
                 let now_under_way = kernel::unacknowledged(session.socket).unwrap_or_default();
-                let progressed = std::mem::take(&mut moved) > 0
-                    || std::mem::replace(&mut under_way, now_under_way) != now_under_way;
+                // Answers to PING come and go: less than ever is on its way, or more was written of what waits.
+                let progressed =
+                    now_under_way < under_way || (std::mem::take(&mut moved) > 0 && !meter.is_clean());
+                under_way = under_way.min(now_under_way);
                 unmoved = if progressed { Duration::ZERO } else { unmoved + LINGER };
                 // What requests have left to the engine, and that to the system, is still on its way: closing would cut it
                 // off as soon as the client sends something.

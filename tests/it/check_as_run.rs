@@ -361,6 +361,36 @@ fn on_addresses() {
 }
 
 #[test]
+fn on_low_ports_without_the_right_to_them() {
+    if !kernel::is_root() {
+        return;
+    }
+    let config = Config::with(Group::of("app", &["127.0.0.1:9001".to_owned()])).kernel_assist("off");
+    let balancer = Balancer::prepare(&config);
+    let text = balancer.text(&config).replace(&format!("port = {}\n", balancer.address.port()), "port = 7\n");
+    balancer.write_text(&text);
+    let said = |command: &str, more: &[&str]| {
+        let mut with = Command::new("setpriv");
+        with.args(["--bounding-set", "-net_bind_service"]).args(more).arg(binary()).arg(command);
+        let output = with.arg("-c").arg(balancer.config_path()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, fault) = said("check", &[]);
+    assert_eq!(code, Some(2), "{fault}");
+    assert!(
+        fault.starts_with("cannot listen on 127.0.0.1:7 (listener \"web\"): permission denied"),
+        "{fault}"
+    );
+    let (code, ended) = said("run", &[]);
+    assert!(code == Some(1) && ended.ends_with(&fault), "{ended}");
+    // Another user may check what root starts.
+    let (code, warnings) = said("check", &["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+    let warning = format!("warning: {} (as the user that checks)\n", fault.trim_end());
+    assert!(code == Some(0) && warnings.contains(&warning), "{warnings}");
+    assert!(check(&balancer).is_empty(), "root may");
+}
+
+#[test]
 fn on_a_balancer_that_runs() {
     let config =
         Config::with(Group::of("app", &["127.0.0.1:9001".to_owned()]).lb_cookie()).kernel_assist("off");

@@ -4,7 +4,6 @@
 
 use std::{
     fs, io,
-    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -76,11 +75,12 @@ fn look_at_addresses(configuration: &Configuration, findings: &mut Findings) {
     let of_listeners =
         of_listeners.map(|listener| (format!("listener {:?}", listener.name), listener.address));
     let of_admin = configuration.balancer.admin_address.map(|address| ("admin_address".to_owned(), address));
-    let look = |(what, address): (String, SocketAddr)| {
-        let error = listener::look_at(address).err()?;
-        Some(format!("cannot listen on {address} ({what}): {error}"))
-    };
-    findings.refused.extend(of_listeners.chain(of_admin).filter_map(look));
+    for (what, address) in of_listeners.chain(of_admin) {
+        if let Err(error) = listener::look_at(address) {
+            let is_denial = error.kind() == io::ErrorKind::PermissionDenied;
+            findings.note(format!("cannot listen on {address} ({what}): {error}"), is_denial);
+        }
+    }
 }
 
 /// `made`: folders that a start has made by then.

@@ -276,6 +276,33 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_that_was_looked_at_is_locked_until_it_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = name("looked-at");
+        let path = dir.path().join(&name);
+        for has_lock in [false, true] {
+            fs::create_dir(&path).unwrap();
+            if has_lock {
+                fs::write(path.join(LOCK), "").unwrap();
+            }
+            let folder = Folder::open(&path).unwrap();
+            let held = demand_unused(&folder, &name).unwrap().expect("it can be locked");
+            // Neither one that looks at it as well, nor one that has looked before.
+            for refused in
+                [demand_unused(&folder, &name).err(), InstanceFolder::lock(&name, dir.path()).err()]
+            {
+                assert!(matches!(refused, Some(KernelError::Running { .. })), "{refused:?}");
+            }
+            drop(held);
+            let runs = InstanceFolder::lock(&name, dir.path()).unwrap();
+            assert!(matches!(demand_unused(&folder, &name), Err(KernelError::Running { .. })));
+            let pid = fs::read_to_string(path.join(LOCK)).unwrap();
+            assert_eq!(pid.trim(), std::process::id().to_string());
+            runs.remove().unwrap();
+        }
+    }
+
+    #[test]
     fn names_that_are_no_path_component_are_refused() {
         for name in ["", "..", "a/b", "A", "a_b", &"a".repeat(33), "a\0"] {
             let refused = InstanceFolder::lock(name, Path::new("/nowhere"));

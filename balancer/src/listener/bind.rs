@@ -2,25 +2,31 @@
 //! thread that accepted it.
 
 use std::{
-    io,
+    fs, io,
     net::{SocketAddr, TcpListener},
 };
 
+use rustix::thread::{CapabilitySet, capabilities};
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 
 use tokio::net::TcpStream;
 
 use crate::model::Listener;
 
+/// Where the system's own bound (`ip_unprivileged_port_start`) is another one, it is set below the usual.
+const FIRST_FOR_ALL: u16 = 1024;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
 
-/// Looks whether `address` is this host's, whatever its port: that may be in use by a balancer that is to be reloaded, and
-/// to take a free one would be in the way of one that starts.
+/// Looks whether `address` is this host's and its port may be had. Whether it is free is not looked at: it may be in use by a
+/// balancer that is to be reloaded, and to take a free one would be in the way of one that starts.
 ///
 /// # Errors
-/// Those of [`bind`] but for what is wrong with the port.
+/// Those of [`bind`] but for a port that is in use.
 pub fn look_at(address: SocketAddr) -> io::Result<()> {
+    if (1..first_for_all()).contains(&address.port()) && !may_have_low_ports() {
+        return Err(explain(io::ErrorKind::PermissionDenied.into(), address));
+    }
     let mut any_port = address;
     any_port.set_port(0);
     match socket(any_port, false) {
@@ -40,14 +46,22 @@ fn socket(address: SocketAddr, share: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// The first port that is not for the privileged alone (ip(7), `ip_unprivileged_port_start`).
+fn first_for_all() -> u16 {
+    let set = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    set.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(FIRST_FOR_ALL)
+}
+
+fn may_have_low_ports() -> bool {
+    capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::NET_BIND_SERVICE))
+}
+
 /// Says what is missing where a port is for the privileged alone, and what is wrong where an address is another host's.
 pub fn explain(error: io::Error, address: SocketAddr) -> io::Error {
     let port = address.port();
     if error.kind() == io::ErrorKind::AddrNotAvailable {
         return io::Error::new(error.kind(), format!("{} is no address of this host", address.ip()));
     }
-    // Where the system's own bound (`ip_unprivileged_port_start`) is another one, it is set below the usual.
-    const FIRST_FOR_ALL: u16 = 1024;
     if error.kind() != io::ErrorKind::PermissionDenied || port >= FIRST_FOR_ALL {
         return error;
     }

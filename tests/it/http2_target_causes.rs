@@ -40,6 +40,13 @@ fn reset(stream: &TcpStream) {
     rustix::net::sockopt::set_socket_linger(stream, Some(std::time::Duration::ZERO)).unwrap();
 }
 
+/// Closes the connection by its end alone: what has come and is not read would make the system reset it.
+fn close(connection: &Connection) -> bool {
+    let _ = connection.socket().shutdown(Shutdown::Write);
+    read_on(connection.socket());
+    false
+}
+
 fn read_on(mut stream: &TcpStream) {
     let mut bytes = [0; 4096];
     while stream.read(&mut bytes).is_ok_and(|length| length > 0) {}
@@ -108,7 +115,7 @@ fn without_a_connection() -> Vec<Fault> {
 
 fn without_a_response() -> Vec<Fault> {
     let mut faults = vec![
-        fault("closed", answering(&[], |_, _| false), 502, "TargetClosedBeforeHead", ""),
+        fault("closed", answering(&[], |connection, _| close(connection)), 502, "TargetClosedBeforeHead", ""),
         fault(
             "reset",
             answering(&[], |connection, _| {
@@ -138,7 +145,7 @@ fn without_a_response() -> Vec<Fault> {
             "goaway-seen",
             answering(&[], |connection, stream| {
                 connection.send(goaway(stream, 2, b""));
-                false
+                close(connection)
             }),
             502,
             "TargetClosedBeforeHead",
@@ -216,7 +223,7 @@ fn within_the_body() -> Vec<Fault> {
             "body-closed",
             answering(&[], move |connection, stream| {
                 connection.send(part(stream));
-                false
+                close(connection)
             }),
             200,
             "TargetClosedInBody",

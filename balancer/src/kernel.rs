@@ -193,7 +193,7 @@ impl Kernel {
     }
 
     /// The endpoint's slot: the one it has or had (also in an earlier process), with its counters, or else
-    /// the lowest free one, zeroed. Claiming twice gives the same slot; one release ends both.
+    /// the lowest free one, zeroed. Claiming twice gives the same slot, which is to be released twice.
     ///
     /// # Errors
     /// [`KernelError::NoFreeSlot`]; [`KernelError::Target`] when the kernel refuses.
@@ -209,7 +209,7 @@ impl Kernel {
         Ok(slot)
     }
 
-    /// The endpoint of this slot is not used any more: its new connections are not counted from now on, those
+    /// One user of this slot's endpoint less. After the last its new connections are not counted from now on, those
     /// that are open still are. [`Self::reap`] frees the slot when nothing counts on it.
     pub fn release_slot(&mut self, slot: Slot) {
         if self.slots.release(slot)

@@ -29,8 +29,8 @@ struct SlotOwner {
 /// What keeps a slot from being free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SlotState {
-    /// An endpoint that is in use.
-    Claimed,
+    /// An endpoint that is in use, by so many users.
+    Claimed { users: u32 },
     /// An endpoint of an earlier process, which this one has not asked for.
     LeftOver,
     /// What may still be counted on it.
@@ -71,7 +71,7 @@ impl Slots {
     }
 
     /// The endpoint's slot: the one it has or had, with its counters, or else the lowest free one, zeroed.
-    /// None when there is none. An endpoint claimed twice has one slot, and is released once.
+    /// None when there is none. An endpoint claimed twice has one slot, which is in use until both have released it.
     pub(super) fn claim(&mut self, endpoint: &Endpoint) -> Option<Slot> {
         let fingerprint = endpoint::fingerprint(endpoint);
         let slot = match self.by_fingerprint.get(&fingerprint) {
@@ -83,18 +83,24 @@ impl Slots {
                 slot
             }
         };
-        self.owners.insert(slot, SlotOwner { fingerprint, state: SlotState::Claimed });
+        let users = 1 + self.users(slot);
+        self.owners.insert(slot, SlotOwner { fingerprint, state: SlotState::Claimed { users } });
         Some(slot)
     }
 
-    /// The endpoint is not used any more. True if it was until now.
+    /// One user of the endpoint less. True if it was the last one.
     pub(super) fn release(&mut self, slot: Slot) -> bool {
-        match self.owners.get_mut(&slot) {
-            Some(owner) if owner.state == SlotState::Claimed => {
-                owner.state = SlotState::Released { idle: false };
-                true
-            }
-            _ => false,
+        let left = self.users(slot).checked_sub(1);
+        let (Some(users), Some(owner)) = (left, self.owners.get_mut(&slot)) else { return false };
+        owner.state =
+            if users == 0 { SlotState::Released { idle: false } } else { SlotState::Claimed { users } };
+        users == 0
+    }
+
+    fn users(&self, slot: Slot) -> u32 {
+        match self.owners.get(&slot).map(|owner| owner.state) {
+            Some(SlotState::Claimed { users }) => users,
+            _ => 0,
         }
     }
 
@@ -107,7 +113,7 @@ impl Slots {
 
     /// Whether an endpoint of this process has the slot.
     pub(super) fn is_claimed(&self, slot: Slot) -> bool {
-        self.owners.get(&slot).is_some_and(|owner| owner.state == SlotState::Claimed)
+        self.users(slot) > 0
     }
 
     /// After the tables were lost in part: what is known of slots is written into them again.
@@ -168,13 +174,28 @@ mod tests {
         let mut slots = tables.open(false);
         assert_eq!(slots.claim(&tcp(1)), Some(Slot(0)));
         assert_eq!(slots.claim(&tcp(2)), Some(Slot(1)));
-        assert_eq!(slots.claim(&tcp(1)), Some(Slot(0)));
         assert!(slots.release(Slot(0)) && !slots.release(Slot(0)));
         assert_eq!(slots.claim(&tcp(3)), Some(Slot(2)), "not free yet");
         assert_eq!(slots.claim(&tcp(1)), Some(Slot(0)), "back before it was freed");
         slots.reap();
         slots.reap();
         assert!(slots.is_claimed(Slot(0)));
+    }
+
+    #[test]
+    fn a_slot_with_two_users_is_in_use_until_both_have_released_it() {
+        let mapped = Endpoint::Tcp("[::ffff:127.0.0.1]:1".parse().unwrap());
+        for second in [tcp(1), mapped] {
+            let tables = Tables::new();
+            let mut slots = tables.open(false);
+            let slot = slots.claim(&tcp(1)).unwrap();
+            assert_eq!(slots.claim(&second), Some(slot));
+            assert!(!slots.release(slot) && slots.is_claimed(slot));
+            slots.reap();
+            slots.reap();
+            assert_ne!(slots.claim(&tcp(2)), Some(slot), "it is in use");
+            assert!(slots.release(slot) && !slots.is_claimed(slot));
+        }
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub use self::{
         Algorithm, CookieAttributes, CookiePick, CookieRenewal, Endpoint, HealthCheck, HealthCheckPort,
         MAX_COOKIE_DURATION, MAX_TARGETS, Matcher, MinimumHealthy, ProbeProtocol, ProtocolVersion,
         StickinessExtras, StickinessKind, StickinessSettings, TargetAddress, TargetGroup, TargetSpec,
+        address_of_host,
     },
     tls::{
         AlpnPolicy, Authorities, Certificate, CertificateFacts, ListenerTls, MutualAuthentication,

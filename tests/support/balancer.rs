@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU32, Ordering::Relaxed},
@@ -44,6 +44,8 @@ pub struct Balancer {
     pub without_capabilities: bool,
     /// A file that the next start sees as `/etc/hosts`, in a mount namespace of its own; needs root.
     pub hosts: Option<PathBuf>,
+    /// With `hosts`: the name server that the next start asks; none by default, what is asked must not leave this host.
+    pub name_server: Option<IpAddr>,
     /// Variables of the environment of the next start.
     pub environment: Vec<(&'static str, String)>,
     /// Where it accepts.
@@ -95,6 +97,7 @@ impl Balancer {
             descriptors: None,
             without_capabilities: false,
             hosts: None,
+            name_server: None,
             environment: Vec::new(),
             address,
             admin,
@@ -194,11 +197,12 @@ impl Balancer {
                 .extend(["setpriv", "--bounding-set", "-bpf,-perfmon,-net_admin,-sys_admin"].map(Into::into));
         }
         if let Some(hosts) = &self.hosts {
-            // No name servers either: what is asked must not leave this host.
-            let script =
-                "mount --bind \"$0\" /etc/hosts && mount --bind /dev/null /etc/resolv.conf && exec \"$@\"";
+            let resolv_conf = self.folder.path().join("resolv.conf");
+            let servers = self.name_server.map(|server| format!("nameserver {server}\n"));
+            fs::write(&resolv_conf, servers.unwrap_or_default()).unwrap();
+            let script = "mount --bind \"$0\" /etc/hosts && mount --bind \"$1\" /etc/resolv.conf && shift && exec \"$@\"";
             words.extend(["unshare", "--mount", "sh", "-c", script].map(Into::into));
-            words.push(hosts.into());
+            words.extend([hosts.into(), resolv_conf.into()]);
         }
         words.push(binary().into());
         let mut command = Command::new(&words[0]);

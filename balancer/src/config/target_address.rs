@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::value::shown;
-use crate::model::TargetAddress;
+use crate::model::{TargetAddress, address_of_host};
 
 /// What a target may be, in words.
 pub(super) const ALLOWED: &str =
@@ -58,11 +58,9 @@ fn parse_host(host: &str, text: &str) -> Result<TargetAddress, String> {
         None if host.contains(':') && host.len() < text.len() => None,
         None => host.parse().ok(),
     };
-    match address.map(|address| address.to_canonical()) {
-        Some(address) if address.is_unspecified() || address.is_multicast() || is_broadcast(address) => {
-            Err(format!("target {} is no address of a host; allowed: {ALLOWED}", shown(text)))
-        }
-        Some(address) => Ok(TargetAddress::Ip(address)),
+    match address.map(address_of_host) {
+        Some(Some(address)) => Ok(TargetAddress::Ip(address)),
+        Some(None) => Err(format!("target {} is no address of a host; allowed: {ALLOWED}", shown(text))),
         None if is_instance_id(host) => Err(format!(
             "target {} is an EC2 instance id, which means nothing here; allowed: {ALLOWED}, or its address under \
              `terraform_values` of the `balancer` block",
@@ -83,10 +81,6 @@ fn parse_unix(path: &str) -> Result<TargetAddress, String> {
         "target {} is no Unix socket; allowed: unix: and an absolute path of at most {MAX_UNIX_PATH} bytes",
         shown(&format!("unix:{path}"))
     ))
-}
-
-fn is_broadcast(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V4(address) if address.is_broadcast())
 }
 
 fn is_instance_id(host: &str) -> bool {
@@ -195,9 +189,8 @@ mod tests {
         #[test]
         fn every_address_and_port_is_read_as_it_is_written(address: IpAddr, port in 1u16..) {
             let written = std::net::SocketAddr::new(address, port).to_string();
-            let canonical = address.to_canonical();
-            prop_assume!(!canonical.is_unspecified() && !canonical.is_multicast() && !is_broadcast(canonical));
-            prop_assert_eq!(parse(&written), Ok((TargetAddress::Ip(canonical), Some(port))));
+            prop_assume!(address_of_host(address).is_some());
+            prop_assert_eq!(parse(&written), Ok((TargetAddress::Ip(address.to_canonical()), Some(port))));
         }
     }
 }

@@ -3,26 +3,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     net::IpAddr,
-    os::unix::fs::MetadataExt as _,
-    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use hickory_resolver::{
-    Hosts, TokioResolver,
-    config::{LookupIpStrategy, ResolveHosts, ResolverConfig, ResolverOpts},
-    net::{NetError, runtime::TokioRuntimeProvider},
-    system_conf,
-};
 use tokio::task::JoinSet;
 
+mod name_service;
+
+use self::name_service::{Answer, NameService, Stamps, stamps};
 use crate::{
     clock::{monotonic_now, until},
     logs::quiet::LineKind,
-    regular_file,
 };
 
 /// Shortest and longest time between two questions for one name, whatever its time to live says.
@@ -35,48 +28,95 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the system resolves names by.
-const HOSTS: &str = "/etc/hosts";
-const RESOLV_CONF: &str = "/etc/resolv.conf";
-const SYSTEM_FILES: [&str; 2] = [HOSTS, RESOLV_CONF];
-
-/// Most bytes of these files; lists of advertisers that some keep in the hosts file take a few MB.
-const MAX_SYSTEM_FILE: u64 = 16 << 20;
-
-/// Tells whether a file was changed or replaced: device, inode, size, time of change.
-type Stamp = Option<(u64, u64, u64, i64, i64)>;
-
 /// What asking for one name came to.
 #[derive(Debug)]
-pub(super) struct LookedUp {
-    pub(super) name: String,
-    /// Its addresses, sorted, and how long they hold; or why there are none.
-    pub(super) addresses: Result<(Vec<IpAddr>, Duration), String>,
+struct LookedUp {
+    name: String,
+    /// By family.
+    answers: [Answer; 2],
+}
+
+/// What is known of a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Known {
+    /// By the family that was asked for: what failed for one says nothing of the other.
+    families: [Vec<IpAddr>; 2],
+    /// All of them, sorted.
+    all: Vec<IpAddr>,
+}
+
+/// What is known of a name after it was asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Learnt {
+    known: Known,
+    /// When to ask again.
+    again: Duration,
+    /// Whether any address was answered.
+    found: bool,
+    /// What went wrong; nothing when all did well.
+    fault: Option<String>,
+}
+
+impl Known {
+    /// A family that could not be asked for keeps its addresses, and so does a name of which nothing was found.
+    fn learn(&self, answers: [Answer; 2]) -> Learnt {
+        let mut families: [Vec<IpAddr>; 2] = Default::default();
+        let (mut again, mut found, mut faults) = (LONGEST, false, Vec::new());
+        for ((now, before), answer) in families.iter_mut().zip(&self.families).zip(answers) {
+            match answer {
+                Answer::Found { addresses, holds, left_out } => {
+                    *now = addresses;
+                    (again, found) = (again.min(holds), true);
+                    if !left_out.is_empty() {
+                        faults.push(format!("{left_out:?} left out: no address of a host"));
+                    }
+                }
+                Answer::Nothing => {}
+                Answer::Failed(why) => {
+                    now.clone_from(before);
+                    again = again.min(AFTER_FAILURE);
+                    faults.push(why);
+                }
+            }
+        }
+        if families.iter().all(Vec::is_empty) {
+            families.clone_from(&self.families);
+            again = AFTER_FAILURE;
+            if faults.is_empty() {
+                faults.push("it has no addresses".to_owned());
+            }
+        }
+        faults.dedup();
+        let all: BTreeSet<IpAddr> = families.iter().flatten().copied().collect();
+        let known = Self { families, all: all.into_iter().collect() };
+        let fault = (!faults.is_empty()).then(|| faults.join("; "));
+        Learnt { known, again: again.clamp(SHORTEST, LONGEST), found, fault }
+    }
 }
 
 /// Resolves the names it is told, over and over.
 #[derive(Debug)]
 pub(super) struct Resolver {
-    /// Nothing where the library refuses to make one.
-    resolver: Option<TokioResolver>,
-    known: BTreeMap<String, Option<Vec<IpAddr>>>,
-    /// Why the last question for a name came to nothing, and when.
+    service: Arc<NameService>,
+    /// By name; nothing of those that were not asked for yet.
+    known: BTreeMap<String, Option<Known>>,
+    /// What was wrong with the last answer for a name, and when that came.
     failing: BTreeMap<String, (String, Instant)>,
     due: BTreeMap<String, Instant>,
     asking: JoinSet<LookedUp>,
-    stamps: [Stamp; 2],
+    stamps: Stamps,
 }
 
 impl Resolver {
     /// Uses the system's name servers and hosts file; without name servers, the hosts file alone.
     pub(super) fn new() -> Self {
-        let stamps = SYSTEM_FILES.map(stamp);
-        Self::with(system_resolver(), stamps)
+        let stamps = stamps();
+        Self::with(NameService::of_system(), stamps)
     }
 
-    fn with(resolver: Option<TokioResolver>, stamps: [Stamp; 2]) -> Self {
+    fn with(service: NameService, stamps: Stamps) -> Self {
         Self {
-            resolver,
+            service: Arc::new(service),
             known: BTreeMap::new(),
             failing: BTreeMap::new(),
             due: BTreeMap::new(),
@@ -90,10 +130,10 @@ impl Resolver {
         if self.known.is_empty() {
             return;
         }
-        let stamps = SYSTEM_FILES.map(stamp);
+        let stamps = stamps();
         if stamps != self.stamps {
             self.stamps = stamps;
-            self.resolver = system_resolver();
+            self.service = Arc::new(NameService::of_system());
             self.due.values_mut().for_each(|due| *due = now);
         }
     }
@@ -113,10 +153,10 @@ impl Resolver {
 
     /// The addresses of a name as last known; none yet when it never resolved.
     pub(super) fn addresses(&self, name: &str) -> &[IpAddr] {
-        self.known.get(name).and_then(Option::as_deref).unwrap_or_default()
+        self.known.get(name).and_then(Option::as_ref).map_or(&[], |known| &known.all)
     }
 
-    /// Names whose last question came to nothing: why, and when that was.
+    /// Names that could not be resolved, or not in full, when they were asked for last: why, and when that was.
     pub(super) fn failing(&self) -> impl Iterator<Item = (&String, &String, Instant)> {
         self.failing.iter().map(|(name, (why, at))| (name, why, *at))
     }
@@ -141,7 +181,11 @@ impl Resolver {
                 self.due.iter().filter(|(_, due)| **due <= now).map(|(name, _)| name.clone()).collect();
             for name in due {
                 self.due.insert(name.clone(), now + PATIENCE + LONGEST);
-                self.asking.spawn(ask(self.resolver.clone(), name));
+                let service = Arc::clone(&self.service);
+                self.asking.spawn(async move {
+                    let answers = service.look_up(&name, PATIENCE, LONGEST).await;
+                    LookedUp { name, answers }
+                });
             }
             let wake = self.due.values().min().copied();
             tokio::select! {
@@ -155,145 +199,34 @@ impl Resolver {
         }
     }
 
-    /// The name, when what is known of it changed. A failure keeps what was known.
-    fn take(&mut self, answer: LookedUp) -> Option<String> {
-        let known = self.known.get_mut(&answer.name)?;
-        let (addresses, again) = match answer.addresses {
-            Ok((addresses, holds)) => {
-                if self.failing.remove(&answer.name).is_some() {
-                    tracing::info!(host = answer.name, "a target's host name is resolved again");
+    /// The name, when what is known of it changed.
+    fn take(&mut self, LookedUp { name, answers }: LookedUp) -> Option<String> {
+        let place = self.known.get_mut(&name)?;
+        let Learnt { known, again, found, fault } = place.clone().unwrap_or_default().learn(answers);
+        match fault {
+            None => {
+                if self.failing.remove(&name).is_some() {
+                    tracing::info!(host = name, "a target's host name is resolved again");
                 }
-                (addresses, holds.clamp(SHORTEST, LONGEST))
             }
-            Err(error) => {
-                let before = self.failing.insert(answer.name.clone(), (error.clone(), monotonic_now()));
+            Some(error) => {
+                let before = self.failing.insert(name.clone(), (error.clone(), monotonic_now()));
                 let is_news = before.is_none_or(|(before, _)| before != error);
                 if is_news && LineKind::HostName.admits() {
-                    tracing::warn!(host = answer.name, error, "a target's host name cannot be resolved");
+                    if found {
+                        tracing::warn!(host = name, error, "a target's host name is resolved in part");
+                    } else {
+                        tracing::warn!(host = name, error, "a target's host name cannot be resolved");
+                    }
                 }
-                (known.clone().unwrap_or_default(), AFTER_FAILURE)
             }
-        };
-        self.due.insert(answer.name.clone(), monotonic_now() + again);
-        let changed = known.as_ref() != Some(&addresses);
-        *known = Some(addresses);
-        changed.then_some(answer.name)
-    }
-}
-
-fn stamp(path: &str) -> Stamp {
-    let found = fs::metadata(path).ok()?;
-    Some((found.dev(), found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
-}
-
-/// By the system's files as they are now. One that is not there or cannot be used counts as empty.
-fn system_resolver() -> Option<TokioResolver> {
-    let (config, options) = system_file(RESOLV_CONF)
-        .and_then(|text| system_conf::parse_resolv_conf(text).ok())
-        .unwrap_or_else(|| (ResolverConfig::from_name_servers(Vec::new()), ResolverOpts::default()));
-    let mut hosts = Hosts::default();
-    if let Some(text) = system_file(HOSTS)
-        && let Err(error) = hosts.read_hosts_conf(text.as_slice())
-    {
-        tracing::warn!(file = HOSTS, %error, "not all of a system's file is understood");
-    }
-    let mut resolver = resolver(config, options)
-        .inspect_err(|error| tracing::error!(%error, "host names of targets cannot be resolved"))
-        .ok()?;
-    resolver.set_hosts(Arc::new(hosts));
-    Some(resolver)
-}
-
-fn system_file(path: &str) -> Option<Vec<u8>> {
-    match regular_file::read(Path::new(path), MAX_SYSTEM_FILE) {
-        Ok((bytes, _)) => Some(bytes),
-        Err(fault) if fault.is_absence() => None,
-        Err(fault) => {
-            tracing::warn!("{path} {fault}; host names of targets are resolved without it");
-            None
         }
+        self.due.insert(name.clone(), monotonic_now() + again);
+        let changed = place.as_ref() != Some(&known);
+        *place = Some(known);
+        changed.then_some(name)
     }
-}
-
-fn resolver(config: ResolverConfig, mut options: ResolverOpts) -> Result<TokioResolver, NetError> {
-    // Every address is a target, not those of the first family that answers.
-    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-    // That file is read here.
-    options.use_hosts_file = ResolveHosts::Never;
-    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).with_options(options).build()
-}
-
-async fn ask(resolver: Option<TokioResolver>, name: String) -> LookedUp {
-    let addresses = match resolver {
-        None => Err("there is no resolver".to_owned()),
-        Some(resolver) => match tokio::time::timeout(PATIENCE, resolver.lookup_ip(name.as_str())).await {
-            Ok(Ok(found)) => {
-                let holds = found.valid_until().saturating_duration_since(monotonic_now());
-                let sorted: BTreeSet<IpAddr> = found.iter().collect();
-                Ok((sorted.into_iter().collect(), holds))
-            }
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("no answer in time".to_owned()),
-        },
-    };
-    LookedUp { name, addresses }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::{Ipv4Addr, SocketAddr};
-
-    use hickory_resolver::config::{ConnectionConfig, NameServerConfig};
-    use tokio::net::UdpSocket;
-
-    use super::*;
-
-    /// Answers every question for IPv4 addresses with another one each time, which holds for one second.
-    async fn name_server(socket: UdpSocket) {
-        let mut asked = 0;
-        let mut bytes = [0; 512];
-        while let Ok((length, client)) = socket.recv_from(&mut bytes).await {
-            let question = &bytes[12..length];
-            let end = question.iter().position(|byte| *byte == 0).unwrap() + 5;
-            let wants_ipv4 = question[end - 3] == 1;
-            asked += u8::from(wants_ipv4);
-            let mut answer = bytes[..2].to_vec();
-            answer.extend([0x81, 0x80, 0, 1, 0, u8::from(wants_ipv4), 0, 0, 0, 0]);
-            answer.extend(&question[..end]);
-            if wants_ipv4 {
-                answer.extend([0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 10, 0, 0, asked]);
-            }
-            socket.send_to(&answer, client).await.unwrap();
-        }
-    }
-
-    #[tokio::test]
-    async fn a_name_is_asked_for_again_when_its_time_to_live_is_over() {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address: SocketAddr = socket.local_addr().unwrap();
-        tokio::spawn(name_server(socket));
-        let mut connection = ConnectionConfig::udp();
-        connection.port = address.port();
-        let server = NameServerConfig::new(address.ip(), true, vec![connection]);
-        let config = ResolverConfig::from_name_servers(vec![server]);
-        let made = super::resolver(config, ResolverOpts::default()).unwrap();
-        let mut resolver = Resolver::with(Some(made), [None; 2]);
-        resolver.sync(["app.example.".to_owned()].into(), monotonic_now());
-        resolver.settle().await;
-        assert_eq!(resolver.addresses("app.example."), [IpAddr::from([10, 0, 0, 1])]);
-        let changed = tokio::time::timeout(Duration::from_secs(20), resolver.next()).await;
-        assert_eq!(changed.as_deref(), Ok("app.example."));
-        assert_eq!(resolver.addresses("app.example."), [IpAddr::from([10, 0, 0, 2])]);
-    }
-
-    #[tokio::test]
-    async fn names_of_the_hosts_file_resolve_and_unknown_ones_do_no_harm() {
-        let mut resolver = Resolver::new();
-        resolver.sync(["localhost".to_owned(), "no-such-host.invalid".to_owned()].into(), monotonic_now());
-        resolver.settle().await;
-        assert!(resolver.addresses("localhost").iter().any(IpAddr::is_loopback));
-        assert!(resolver.addresses("no-such-host.invalid").is_empty());
-        resolver.sync(BTreeSet::new(), monotonic_now());
-        assert!(resolver.addresses("localhost").is_empty());
-    }
-}
+mod tests;

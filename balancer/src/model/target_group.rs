@@ -122,6 +122,14 @@ pub enum TargetAddress {
     Unix(PathBuf),
 }
 
+/// The address as it is written (an IPv4 address mapped into IPv6 is the IPv4 address), when it can be that of a host.
+#[must_use]
+pub fn address_of_host(address: IpAddr) -> Option<IpAddr> {
+    let address = address.to_canonical();
+    let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+    (!address.is_unspecified() && !address.is_multicast() && !is_broadcast).then_some(address)
+}
+
 /// What a connection is made to: a target after resolution.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Endpoint {

@@ -25,6 +25,23 @@ pub(super) struct Pending {
     pub(super) target_tls: TargetTlss,
     /// Its log files.
     pub(super) logs: OpenedLogs,
+    /// Whether one that was read later was refused.
+    pub(super) newer_refused: bool,
+}
+
+impl Pending {
+    /// Whether it has sockets at `address`, of a listener that is new.
+    pub(super) fn has_bound(&self, address: SocketAddr) -> bool {
+        self.bound.iter().any(|(bound, _)| *bound == address)
+    }
+
+    /// Takes the sockets of listeners that are new in `overtaken` and in this one; the others are closed.
+    pub(super) fn take_sockets(&mut self, overtaken: Self) {
+        let Self { configuration, bound, .. } = self;
+        let is_wanted =
+            |address: SocketAddr| configuration.listeners.iter().any(|listener| listener.address == address);
+        bound.extend(overtaken.bound.into_iter().filter(|(address, _)| is_wanted(*address)));
+    }
 }
 
 /// TLS by the address of its listener.

@@ -21,15 +21,19 @@ use crate::{
 impl Controller {
     /// Reads the configuration again. Whatever is wrong with it, or with what it needs, leaves everything as
     /// it was, is logged and counted. One that is in order takes effect as soon as its host names have been
-    /// asked for; see [`Self::go_on_with_reload`].
+    /// asked for; see [`Self::go_on_with_reload`]. One that waits for that is overtaken by another one in order.
     pub(super) fn reload(&mut self) {
-        // One that still waits is overtaken, and gives its sockets back.
-        self.pending = None;
         if self.crew.is_ending() {
             return self.refuse(vec!["the process is ending".to_owned()]);
         }
         match self.prepare() {
-            Ok(pending) => {
+            Ok(mut pending) => {
+                if let Some(overtaken) = self.pending.take() {
+                    tracing::info!(
+                        "a newer configuration takes the place of the one that waits for host names"
+                    );
+                    pending.take_sockets(overtaken);
+                }
                 let mut names = host_names(&pending.configuration);
                 names.extend(host_names(&self.configuration));
                 self.resolver.sync(names, monotonic_now());
@@ -45,10 +49,13 @@ impl Controller {
             return;
         }
         let Some(pending) = self.pending.take() else { return };
+        let newer_refused = pending.newer_refused;
         match self.put_into_force(pending) {
             Ok(()) => {
                 self.counters.reloads.inc();
-                self.counters.notes.reloaded();
+                if !newer_refused {
+                    self.counters.notes.reloaded();
+                }
                 tracing::info!(config = %self.config_path.display(), "configuration reloaded");
             }
             Err(fault) => self.refuse(vec![fault]),
@@ -56,11 +63,17 @@ impl Controller {
         self.resolver.sync(host_names(&self.configuration), monotonic_now());
     }
 
-    fn refuse(&self, faults: Vec<String>) {
+    fn refuse(&mut self, faults: Vec<String>) {
         self.counters.reload_failures.inc();
         self.counters.notes.reload_refused(&faults.join("; "));
         for fault in faults {
             tracing::error!(fault, "reload refused, the running configuration stays");
+        }
+        if let Some(pending) = &mut self.pending {
+            pending.newer_refused = true;
+            tracing::warn!(
+                "the configuration read before it, which waits for host names, takes effect all the same"
+            );
         }
     }
 
@@ -84,7 +97,9 @@ impl Controller {
             self.logs.open(&configuration, Outputs::default()).map_err(|error| one(error.to_string()))?;
         let mut bound = Vec::new();
         for listener in &configuration.listeners {
-            if !self.listeners.iter().any(|(address, _)| *address == listener.address) {
+            let is_bound = self.listeners.iter().any(|(address, _)| *address == listener.address)
+                || self.pending.as_ref().is_some_and(|waiting| waiting.has_bound(listener.address));
+            if !is_bound {
                 let sockets = (self.bind)(listener).map_err(|error| {
                     one(format!(
                         "cannot listen on {} (listener {:?}): {error}",
@@ -94,11 +109,11 @@ impl Controller {
                 bound.push((listener.address, sockets));
             }
         }
-        Ok(Pending { configuration, keyring, bound, tls, target_tls, logs })
+        Ok(Pending { configuration, keyring, bound, tls, target_tls, logs, newer_refused: false })
     }
 
     fn put_into_force(&mut self, pending: Pending) -> Result<(), String> {
-        let Pending { configuration, keyring, bound, tls, target_tls, logs } = pending;
+        let Pending { configuration, keyring, bound, tls, target_tls, logs, newer_refused: _ } = pending;
         let ring = TargetNaming(Arc::new(keyring));
         let wanted = self.wanted(&configuration, &target_tls);
         self.registry

@@ -6,7 +6,8 @@
 //! what came before half is forgotten each round, so that a share is that of the last ten seconds or so. For
 //! each kind of share the targets are put in order. The better half of them is taken for sound and pooled. The
 //! others are compared with the pool one by one, from the best on: one that is like it joins it, one that stands
-//! out is anomalous. So one bad target cannot hide behind another, and at most half of them are found bad.
+//! out is anomalous. So one bad target cannot hide behind another, and at most half of them are found bad. Where the two kinds
+//! together find more, the clearest cases stand.
 //!
 //! To stand out, a target's share must be larger in every sense: several times that of the pool, some
 //! percentage points above it, and so that chance cannot be blamed. The last is the log-likelihood ratio of two
@@ -167,6 +168,7 @@ pub fn assess(targets: &mut [(&mut AnomalyState, Round)], mitigate: bool) -> boo
             (one, other) => one.or(other),
         };
     }
+    keep_clearest(targets);
     if mitigate && targets.len() >= LEAST_TARGETS {
         weigh(targets);
     } else {
@@ -176,7 +178,18 @@ pub fn assess(targets: &mut [(&mut AnomalyState, Round)], mitigate: bool) -> boo
     !after.eq(before)
 }
 
-/// How clearly each share stands out from the others; none where it does not. With each share comes whether its
+/// Each kind of share finds half of the targets at most; both together do, too.
+fn keep_clearest(targets: &mut [(&mut AnomalyState, Round)]) {
+    let most = targets.len() / 2;
+    let mut found: Vec<&mut Option<f64>> =
+        targets.iter_mut().map(|(watch, _)| &mut watch.anomalous).filter(|found| found.is_some()).collect();
+    found.sort_by(|one, other| other.unwrap_or(0.0).total_cmp(&one.unwrap_or(0.0)));
+    for less_clear in found.into_iter().skip(most) {
+        *less_clear = None;
+    }
+}
+
+/// How clearly each share stands out from the others, comparable between kinds; none where it does not. With each share comes whether its
 /// target was anomalous before.
 fn compare(shares: impl Iterator<Item = (FailureShare, bool)>, limits: Margins) -> Vec<Option<f64>> {
     let shares: Vec<_> = shares.collect();
@@ -199,7 +212,7 @@ fn compare(shares: impl Iterator<Item = (FailureShare, bool)>, limits: Margins) 
         let stays_out = *was_anomalous && ratio >= DOUBTFUL * limits.caution && share.value() > pool.value();
         if stands_out || stays_out {
             if let Some(found) = found.get_mut(*index) {
-                *found = Some(ratio);
+                *found = Some(ratio / limits.caution);
             }
         } else {
             pool = pool.join(*share);

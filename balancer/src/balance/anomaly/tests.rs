@@ -249,6 +249,25 @@ fn resets_and_retransmissions_count_where_they_are_many() {
 }
 
 #[test]
+fn errors_and_trouble_together_find_half_of_the_targets_at_most() {
+    let mut watches = [AnomalyState::default(); 4];
+    let quiet = Round { requests: 500, trouble_requests: 500, ..Round::default() };
+    // The better half of the one kind is the worse half of the other.
+    let rounds = [
+        Round { errors: 500, ..quiet },
+        Round { errors: 400, ..quiet },
+        Round { trouble: 300, ..quiet },
+        Round { trouble: 100, ..quiet },
+    ];
+    for _ in 0..5 {
+        let mut targets: Vec<_> = watches.iter_mut().zip(rounds).collect();
+        assess(&mut targets, false);
+        let found: Vec<bool> = watches.iter().map(AnomalyState::is_anomalous).collect();
+        assert_eq!(found, [true, true, false, false], "the clearest cases");
+    }
+}
+
+#[test]
 fn a_change_is_told_once() {
     let mut watches = [AnomalyState::default(); 3];
     let mut round = |errors: u64| {

@@ -48,7 +48,7 @@ pub(super) static REWRITE: Table = Table {
         Attribute::new(
             "replace",
             AttributeKind::Text {
-                allowed: "at most 1024 characters; `$1` to `$99` are what the groups of the expression caught",
+                allowed: "at most 1024 characters of visible ASCII, no spaces; `$1` to `$99` are what the groups of the expression caught",
                 default: "",
             },
             "What the first match is replaced by. Needed.",
@@ -102,9 +102,12 @@ fn rewrite(block: &BlockFields<'_>, table: &'static Table) -> Option<Rewrite> {
     } else if let Err(group) = check_replacement(&regex, &replace) {
         fault("replace", &format!("names group {group}, which the expression has not"));
     }
-    let is_visible = replace.bytes().all(|byte| (b'!'..=b'~').contains(&byte));
-    if replace.chars().count() > MAX_TEXT || !is_visible {
-        fault("replace", &format!("= {}", shown(&replace)));
+    let odd = replace.chars().find(|character| !('!'..='~').contains(character));
+    if let Some(odd) = odd {
+        let what = if odd == ' ' { "a space".to_owned() } else { format!("the character {odd:?}") };
+        fault("replace", &format!("= {} has {what}", shown(&replace)));
+    } else if replace.len() > MAX_TEXT {
+        fault("replace", &format!("is of {} characters", replace.len()));
     }
     Some(Rewrite { regex, replace })
 }

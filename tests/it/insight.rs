@@ -83,6 +83,26 @@ fn a_target_that_becomes_unhealthy_is_a_warning_with_the_cause() {
 }
 
 #[test]
+fn what_gets_no_requests_has_no_weight() {
+    let target = Target::plain();
+    let dead = format!("127.0.0.1:{}", ports::free());
+    let group = Group::of("app", &[target.address.clone(), dead.clone()]);
+    let mut balancer = Balancer::prepare(&Config::with(group));
+    balancer.run();
+    let weights = |status: &support::Status| {
+        [&target.address, &dead].map(|address| status.target(address)["weight"].as_f64().unwrap())
+    };
+    balancer.wait_status("one has a weight", 60.0, |status| {
+        status.state(&dead) == "unhealthy" && weights(status) == [1.0, 0.0]
+    });
+    // One that is not healthy gets requests where no other one does.
+    balancer.reload(&Config::with(Group::of("app", std::slice::from_ref(&dead))));
+    balancer.wait_status("it has a weight", 60.0, |status| {
+        status.find(&dead).is_some_and(|dead| dead["weight"] == 1.0)
+    });
+}
+
+#[test]
 fn names_that_do_not_resolve_are_shown() {
     let target = Target::plain();
     let group = Group::of("app", &[target.address.clone(), "no-such-host.invalid:80".to_owned()]);
@@ -93,6 +113,23 @@ fn names_that_do_not_resolve_are_shown() {
     let error = &status.0["unresolved_names"]["no-such-host.invalid"];
     assert!(!error["error"].as_str().unwrap().is_empty(), "{error}");
     assert!(text_status(&balancer).contains("no-such-host.invalid cannot be resolved"));
+}
+
+#[test]
+fn a_certificate_that_stands_twice_at_a_listener_is_shown_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::make(folder.path(), "main", &["example.test"]);
+    let target = Target::plain();
+    let config = Config::new(&[&target]).https(&certificate);
+    let mut balancer = Balancer::prepare(&config);
+    let again = "listener_certificate \"again\" {\nlistener_arn = listener.web.arn\ncertificate_arn = certificate.main.arn\n}\n";
+    balancer.write_text(&(balancer.text(&config) + again));
+    balancer.run();
+    balancer.wait_until_settled();
+    assert_eq!(balancer.status().0["certificates"].as_array().unwrap().len(), 1);
+    let series = balancer.admin_page("/metrics").text();
+    let series = series.lines().filter(|line| line.starts_with("balancer_certificate_not_after"));
+    assert_eq!(series.count(), 1);
 }
 
 #[test]

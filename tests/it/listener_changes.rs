@@ -150,3 +150,26 @@ fn sockets_that_wait_when_the_process_ends_have_not_failed_to_negotiate() {
     assert_eq!(busy.reader().response("GET").unwrap().text(), "finished");
     assert_eq!(balancer.wait_exit(10.0).code(), Some(0));
 }
+
+#[test]
+fn the_figures_of_a_listener_go_on_when_it_moves() {
+    let target = Target::plain();
+    let config = Config::new(&[&target]);
+    let balancer = Balancer::start(&config);
+    assert_eq!(balancer.connect().get("/", "").status, 200);
+    let requests = |status: &support::Status| status.0["listeners"][0]["requests"].as_u64().unwrap();
+    let before = requests(&balancer.status());
+    assert!(before > 0);
+    let port = ports::free();
+    let moved = balancer
+        .text(&config)
+        .replace(&format!("port = {}\n", balancer.address.port()), &format!("port = {port}\n"));
+    balancer.write_text(&moved);
+    balancer.signal(Signal::HUP);
+    let status =
+        balancer.wait_status("it has moved", 20.0, |status| status.0["listeners"][0]["port"] == port);
+    assert_eq!(requests(&status), before);
+    let there = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    assert_eq!(support::Client::new(there).try_get("/").unwrap().status, 200);
+    assert_eq!(requests(&balancer.status()), before + 1);
+}

@@ -442,6 +442,7 @@ impl Controller {
         let keys = GroupKeys {
             ring: Arc::clone(&self.names.0),
             names: groups.map(|group| group.name.clone()).collect(),
+            turn: random_turn(),
         };
         let listeners = self.configuration.listeners.iter();
         self.rules = listeners
@@ -484,7 +485,7 @@ impl Controller {
                 name: listener.name.clone(),
                 port: listener.address.port(),
                 tls: self.tls.get(&listener.address).cloned(),
-                runtime: self.runtimes.of(listener.address, self.crew.len()),
+                runtime: self.runtimes.of(&listener.name, self.crew.len()),
                 access_log: self.logs.access(&balancer.name),
                 load_balancer: Arc::clone(balancer),
                 asked: listener.tls.as_ref().and_then(|tls| tls.mutual_authentication.clone()),
@@ -506,6 +507,9 @@ impl Controller {
         let each = |listener: &Listener| {
             let tls = listener.tls.iter();
             let all = tls.flat_map(|tls| std::iter::once(&tls.default_certificate).chain(&tls.certificates));
+            let mut seen = HashSet::new();
+            // The default one may stand among the others, too.
+            let all = all.filter(|certificate| seen.insert(certificate.name.as_str()));
             let note = |certificate: &Arc<Certificate>| CertificateNote {
                 name: certificate.name.clone(),
                 listener: listener.name.clone(),
@@ -553,6 +557,12 @@ impl Controller {
             })
             .collect()
     }
+}
+
+fn random_turn() -> u32 {
+    let mut bytes = [0; 4];
+    // Without randomness draws begin with the first group.
+    getrandom::fill(&mut bytes).map_or(0, |()| u32::from_ne_bytes(bytes))
 }
 
 async fn next_event(events: &mut Option<Events>) -> Option<TargetEvent> {

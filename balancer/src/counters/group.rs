@@ -104,7 +104,7 @@ figures! {
         broken_responses: Counter => "balancer_target_broken_responses_total",
             "Responses of the target that broke off behind their heads.";
         weight: Set<f64> => "balancer_target_weight",
-            "What the target gets of the requests that are bound to none: 1, or less in slow start and while an anomaly is mitigated.";
+            "What the target gets of the requests that are bound to none: 1, less in slow start and while an anomaly is mitigated, 0 when it gets none.";
         anomaly: Set<AnomalyStatus> => "balancer_target_anomalous", "1 while the target fails more than its peers.";
         sessions: Set<Option<u64>> => "balancer_target_sessions",
             "Sessions of clients that are bound to the target, of groups that are sticky.";

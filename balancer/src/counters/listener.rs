@@ -2,7 +2,6 @@
 
 use std::{
     marker::PhantomData,
-    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -168,19 +167,19 @@ pub struct ListenerRuntimes(Mutex<Vec<Kept>>);
 
 #[derive(Debug)]
 struct Kept {
-    address: SocketAddr,
+    name: String,
     runtime: Arc<ListenerRuntime>,
 }
 
 impl ListenerRuntimes {
-    /// The figures of the listener at `address`, which go on if there was one before.
-    pub fn of(&self, address: SocketAddr, workers: usize) -> Arc<ListenerRuntime> {
+    /// The figures of the listener of this name, which go on if there was one before, wherever it listened.
+    pub fn of(&self, name: &str, workers: usize) -> Arc<ListenerRuntime> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = all.iter().find(|kept| kept.address == address) {
+        if let Some(kept) = all.iter().find(|kept| kept.name == name) {
             return Arc::clone(&kept.runtime);
         }
         let runtime = Arc::new(ListenerRuntime::new(workers));
-        all.push(Kept { address, runtime: Arc::clone(&runtime) });
+        all.push(Kept { name: name.to_owned(), runtime: Arc::clone(&runtime) });
         runtime
     }
 
@@ -212,7 +211,7 @@ mod tests {
     #[test]
     fn a_listener_that_comes_again_goes_on_counting() {
         let runtimes = ListenerRuntimes::default();
-        let [one, other] = ["127.0.0.1:80", "127.0.0.1:81"].map(|text| text.parse().unwrap());
+        let [one, other] = ["web", "other"];
         runtimes.of(one, 2).shard(1).requests.add(3);
         runtimes.of(other, 2).shard(0).requests.add(4);
         assert_eq!(runtimes.of(one, 2).shard(1).requests.get(), 3);

@@ -19,7 +19,7 @@ figures! {
             "States that cannot be, by a fault of the balancer itself, where it went on; to be reported.";
         retries: Counter => "balancer_retries_total",
             "Requests sent again, to another target or on a fresh connection.";
-        target_connects: Counter => "balancer_target_connects_total", "Connections opened to targets.";
+        target_connects: Counter => "balancer_target_connects_total", "Connections to targets that were established.";
         target_reuses: Counter => "balancer_target_connection_reuses_total", "Requests sent on a pooled connection.";
         target_tls_handshakes: Counter => "balancer_target_tls_handshakes_total",
             "TLS handshakes with targets that ended well.";

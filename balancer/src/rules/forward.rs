@@ -24,6 +24,8 @@ pub struct GroupKeys {
     pub ring: Arc<Keyring>,
     /// Names of the groups, in the order of the configuration.
     pub names: Vec<String>,
+    /// Where draws begin: by chance, so that the clients just after each of many reloads are spread, too.
+    pub turn: u32,
 }
 
 /// A `forward` action, ready to route.
@@ -53,7 +55,7 @@ impl CompiledForward {
         Self {
             groups: forward.groups.clone(),
             total: forward.groups.iter().map(|group| u32::from(group.weight)).sum(),
-            turn: AtomicU32::new(0),
+            turn: AtomicU32::new(keys.turn),
             cookie,
         }
     }
@@ -100,12 +102,17 @@ mod tests {
     use super::*;
 
     fn forward(weights: &[u16]) -> CompiledForward {
+        forward_from(weights, 0)
+    }
+
+    fn forward_from(weights: &[u16], turn: u32) -> CompiledForward {
         let groups = weights.iter().enumerate();
         let forward = model::Forward {
             groups: groups.map(|(group, &weight)| WeightedGroup { group: group + 10, weight }).collect(),
             stickiness: None,
         };
-        let keys = GroupKeys { ring: Arc::new(Keyring::from_bytes(&[1; 32]).unwrap()), names: Vec::new() };
+        let ring = Arc::new(Keyring::from_bytes(&[1; 32]).unwrap());
+        let keys = GroupKeys { ring, names: Vec::new(), turn };
         CompiledForward::compile(&forward, &keys)
     }
 
@@ -123,6 +130,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn first_draws_follow_the_weights_too() {
+        const TABLES: u32 = 1000;
+        let first = |table| forward_from(&[3, 1], table * (u32::MAX / TABLES)).draw().unwrap();
+        let of_second = (0..TABLES).filter(|table| first(*table) == 1).count();
+        assert!((240..=260).contains(&of_second), "{of_second}");
     }
 
     #[test]

@@ -184,7 +184,7 @@ mod tests {
 
     fn compile(rules: &[ListenerRule]) -> RuleTable {
         let ring = crate::stickiness::Keyring::from_bytes(&[1; 32]).unwrap();
-        let keys = GroupKeys { ring: std::sync::Arc::new(ring), names: Vec::new() };
+        let keys = GroupKeys { ring: std::sync::Arc::new(ring), names: Vec::new(), turn: 0 };
         RuleTable::compile(rules, &Action::forward_to(0), &keys)
     }
 

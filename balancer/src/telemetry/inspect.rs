@@ -304,8 +304,12 @@ fn count(group: &GroupView, what: impl Fn(&TargetView) -> bool) -> u64 {
     group.targets.iter().map(|target| u64::from(what(target))).sum()
 }
 
-/// What the target gets beside the others of its group; the picks themselves go by the group's compiled state.
+/// What the target gets beside the others of its group, of requests that are bound to none; the picks themselves go by the
+/// group's compiled state.
 fn weight(group: &GroupView, target: &TargetView) -> f64 {
+    if !target.routable {
+        return 0.0;
+    }
     let thousandths = match (&group.slow_start, group.settings.slow_start, target.slow_since) {
         (Some(_), Some(duration), Some(since)) => {
             share_in_thousandths(since, clock::monotonic_now(), duration)

@@ -35,13 +35,13 @@ pub struct Status {
     pub upkeep: Upkeep,
     /// Why the last reload was refused; none when one was taken up since.
     pub refused_reload: Option<ErrorStatus>,
-    /// Host names of targets that cannot be resolved.
+    /// Host names of targets that cannot be resolved, or not in full.
     pub unresolved_names: BTreeMap<String, ErrorStatus>,
     /// Certificates that listeners show.
     pub certificates: Vec<CertificateStatus>,
     /// Log lines left out because there were too many of their kind, by kind.
     pub log_lines_left_out: Counts,
-    /// Figures over all listeners and groups.
+    /// Figures over all listeners and workers.
     pub totals: Totals,
     /// The table of application sessions; none where no group uses it.
     pub session_table: Option<SessionTable>,
@@ -79,7 +79,7 @@ pub struct CertificateStatus {
     pub expires_in_seconds: i64,
 }
 
-/// Figures over all listeners and groups, since the start of the process.
+/// Figures over all listeners and workers, since the start of the process.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Totals {

@@ -32,13 +32,13 @@ pub(crate) async fn open(
     timeout: Duration,
     destination: &Destination,
 ) -> Result<Connection, Failure> {
-    context.counters.target_connects.inc();
     watch.arm(context.clock.millis(), timeout);
     let connection = match watch.within(Connection::open(destination, &context.counting)).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return Err(Failure::of_connect(&error.0)),
         Err(interrupt) => return Err(of_interrupt(interrupt, Cause::TargetConnectionTimedOut)),
     };
+    context.counters.target_connects.inc();
     match connector(context, destination) {
         None => Ok(connection),
         // Apart, so that plain connections do not carry its state.

@@ -125,10 +125,11 @@ impl Leasing<'_> {
         let (context, patience, destination) =
             (Rc::clone(self.context), self.patience, self.destination.clone());
         spawn_local(async move {
-            context.counters.target_connects.inc();
             let connector = connector(&context, &destination);
+            let connected = || context.counters.target_connects.inc();
             let outcome =
-                multiplex::open(patience, &destination, connector, &context.counting, &opener).await;
+                multiplex::open(patience, &destination, connector, &context.counting, &opener, connected)
+                    .await;
             if let (Ok(opened), true) = (&outcome, destination.tls.is_some()) {
                 context.counters.target_tls_handshakes.inc();
                 if opened.resumed {

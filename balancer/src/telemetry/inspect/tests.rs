@@ -14,7 +14,7 @@ use crate::{
     target_group::{GroupRuntime, HealthReason, TargetRuntime, TargetState},
 };
 
-const WEB: &str = "0.0.0.0:8080";
+const WEB: &str = "web";
 
 struct Slots;
 
@@ -97,11 +97,11 @@ pub(in crate::telemetry) fn inspector() -> Inspector {
         runtime: Arc::new(TargetRuntime::new(2)),
     };
     let ring = crate::stickiness::Keyring::from_bytes(&[1; 32]).unwrap();
-    let keys = crate::rules::GroupKeys { ring: Arc::new(ring), names: vec!["app".into()] };
+    let keys = crate::rules::GroupKeys { ring: Arc::new(ring), names: vec!["app".into()], turn: 0 };
     let snapshot = Snapshot {
         listeners: vec![Arc::new(ListenerView {
             id: ListenerId(0),
-            name: "web".into(),
+            name: WEB.into(),
             port: 8080,
             load_balancer,
             http2_prior_knowledge: false,
@@ -110,7 +110,7 @@ pub(in crate::telemetry) fn inspector() -> Inspector {
             tls_fields: Default::default(),
             trailers: Arc::default(),
             response_fields: ListenerFields::default(),
-            runtime: listeners.of(WEB.parse().unwrap(), 2),
+            runtime: listeners.of(WEB, 2),
             access_log: None,
             rules: Arc::new(RuleTable::compile(&[], &Action::forward_to(0), &keys)),
         })],
@@ -143,7 +143,7 @@ fn shards_of_all_workers_are_added_up() {
     let inspector = inspector();
     inspector.workers[0].retries.add(1);
     inspector.workers[1].retries.add(1);
-    let web = inspector.listeners.of(WEB.parse().unwrap(), 2);
+    let web = inspector.listeners.of(WEB, 2);
     web.shard(0).requests.add(3);
     web.shard(1).requests.add(4);
     let mut open = [0, 0, 0, 1, 1].map(|worker| Some(OpenNow::begin(&web, worker, Openable::Connection)));
@@ -151,7 +151,7 @@ fn shards_of_all_workers_are_added_up() {
 
     web.shard(1).own(Cause::TargetConnectionRefused);
     // A listener that is gone.
-    inspector.listeners.of("0.0.0.0:81".parse().unwrap(), 2).shard(0).requests.add(10);
+    inspector.listeners.of("gone", 2).shard(0).requests.add(10);
     inspector.control.reloads.inc();
     inspector.control.begin_draining();
     let snapshot = inspector.snapshot.get();

@@ -23,7 +23,10 @@ const NO_ZONES: &str = "there are no zones and no DNS of the balancer's own";
 pub const METRICS: &[(&str, Export)] = &[
     (
         "ActiveConnectionCount",
-        Expression("sum(balancer_connections_active) + sum(balancer_target_connections_open)"),
+        // A target of two groups has them in the series of both.
+        Expression(
+            "sum(balancer_connections_active) + sum(max without (target_group) (balancer_target_connections_open))",
+        ),
     ),
     (
         "NewConnectionCount",
@@ -101,7 +104,9 @@ pub const METRICS: &[(&str, Export)] = &[
     ("ActiveZonalShiftHostCount", Nowhere(NO_ZONES)),
     (
         "RequestCountPerTarget",
-        Expression("increase(balancer_group_requests_with_target_total[1m]) / balancer_healthy_host_count"),
+        Expression(
+            "increase(balancer_group_requests_with_target_total[1m]) / count without (target) (balancer_target_weight > 0)",
+        ),
     ),
     ("GrpcRequestCount", Expression("balancer_group_grpc_requests_total")),
     ("LambdaInternalError", Nowhere(NO_LAMBDA)),

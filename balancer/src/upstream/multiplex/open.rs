@@ -206,6 +206,7 @@ pub async fn open(
     connector: Option<TlsConnector>,
     counting: &Counting,
     opener: &Opener,
+    connected: impl FnOnce(),
 ) -> Result<OpenedConnection, Failure> {
     panics::provoke(b"open-http2");
     let mut end = Instant::now() + patience.connect;
@@ -213,6 +214,7 @@ pub async fn open(
         .await
         .map_err(|_| Cause::TargetConnectionTimedOut)?
         .map_err(|error| Failure::of_connect(&error.0))?;
+    connected();
     if let Some(connector) = connector {
         end = Instant::now() + patience.handshake;
         connection = timeout_at(end, connection.secure(destination, connector, counting))

@@ -37,6 +37,22 @@ fn with_group(lines: &str) -> String {
 }
 
 #[test]
+fn what_a_replacement_must_not_have_is_named() {
+    let with_replacement = |replacement: &str| {
+        with_group("  targets = [\"127.0.0.1:1\"]\n")
+            + &format!(
+                "listener_rule \"r\" {{\nlistener_arn = listener.web.arn\npriority = 1\naction {{\ntype = \"forward\"\n\
+                 target_group_arn = \"app\"\n}}\ncondition {{\npath_pattern {{\nvalues = [\"/a\"]\n}}\n}}\n\
+                 transform {{\ntype = \"url-rewrite\"\nurl_rewrite_config {{\nrewrite {{\nregex = \"^/a\"\n\
+                 replace = \"{replacement}\"\n}}\n}}\n}}\n}}\n"
+            )
+    };
+    refused(with_replacement("y z"), &["`replace` = \"y z\" has a space", "no spaces"]);
+    refused(with_replacement("y\u{e4}"), &["has the character"]);
+    refused(with_replacement(&"a".repeat(1025)), &["`replace` is of 1025 characters"]);
+}
+
+#[test]
 fn every_fault_is_told_with_its_place() {
     refused(
         with_group(

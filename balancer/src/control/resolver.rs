@@ -36,6 +36,15 @@ struct LookedUp {
     answers: [Answer; 2],
 }
 
+/// What was wrong with the last answer for a name.
+#[derive(Debug)]
+struct Failing {
+    /// Whether any address was answered.
+    found: bool,
+    why: String,
+    at: Instant,
+}
+
 /// What is known of a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Known {
@@ -100,8 +109,8 @@ pub(super) struct Resolver {
     service: Arc<NameService>,
     /// By name; nothing of those that were not asked for yet.
     known: BTreeMap<String, Option<Known>>,
-    /// What was wrong with the last answer for a name, and when that came.
-    failing: BTreeMap<String, (String, Instant)>,
+    /// Names that could not be resolved, or not in full, when they were asked for last.
+    failing: BTreeMap<String, Failing>,
     due: BTreeMap<String, Instant>,
     asking: JoinSet<LookedUp>,
     stamps: Stamps,
@@ -156,9 +165,12 @@ impl Resolver {
         self.known.get(name).and_then(Option::as_ref).map_or(&[], |known| &known.all)
     }
 
-    /// Names that could not be resolved, or not in full, when they were asked for last: why, and when that was.
-    pub(super) fn failing(&self) -> impl Iterator<Item = (&String, &String, Instant)> {
-        self.failing.iter().map(|(name, (why, at))| (name, why, *at))
+    /// Names that could not be resolved, or not in full, when they were asked for last: which of both, why, and when
+    /// that was.
+    pub(super) fn failing(&self) -> impl Iterator<Item = (&String, &'static str, &String, Instant)> {
+        self.failing.iter().map(|(name, Failing { found, why, at })| {
+            (name, if *found { "resolved_in_part" } else { "unresolved" }, why, *at)
+        })
     }
 
     /// Whether every name was asked for once, whatever came of it.
@@ -210,8 +222,9 @@ impl Resolver {
                 }
             }
             Some(error) => {
-                let before = self.failing.insert(name.clone(), (error.clone(), monotonic_now()));
-                let is_news = before.is_none_or(|(before, _)| before != error);
+                let failing = Failing { found, why: error.clone(), at: monotonic_now() };
+                let before = self.failing.insert(name.clone(), failing);
+                let is_news = before.is_none_or(|before| (before.found, &before.why) != (found, &error));
                 if is_news && LineKind::HostName.admits() {
                     if found {
                         tracing::warn!(host = name, error, "a target's host name is resolved in part");

@@ -92,10 +92,14 @@ impl Notes {
         self.reload.get()
     }
 
-    /// These are the host names that cannot be resolved, why, and since when they were asked for in vain last.
-    pub fn set_unresolved<'a>(&self, names: impl Iterator<Item = (&'a String, &'a String, Instant)>) {
-        let names = names.map(|(name, why, at)| {
-            let error = LastError { cause: "unresolved", text: why.as_str().into(), at, told: at };
+    /// These are the host names that cannot be resolved or not in full: which of both (a cause), why, and when they were
+    /// asked for in vain last.
+    pub fn set_unresolved<'a>(
+        &self,
+        names: impl Iterator<Item = (&'a String, &'static str, &'a String, Instant)>,
+    ) {
+        let names = names.map(|(name, cause, why, at)| {
+            let error = LastError { cause, text: why.as_str().into(), at, told: at };
             (name.clone(), error)
         });
         *self.names.lock().unwrap_or_else(PoisonError::into_inner) = names.collect();

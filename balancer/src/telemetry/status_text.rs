@@ -120,7 +120,11 @@ fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
     }
     for (name, error) in &status.unresolved_names {
         let age = Span(error.age_seconds);
-        writeln!(f, "host name {} cannot be resolved: {} ({age} ago)", Plain(name), Plain(&error.error))?;
+        let how = match error.cause.as_str() {
+            "resolved_in_part" => "is resolved in part",
+            _ => "cannot be resolved",
+        };
+        writeln!(f, "host name {} {how}: {} ({age} ago)", Plain(name), Plain(&error.error))?;
     }
     for certificate in &status.certificates {
         certificate_text(certificate, f)?;

@@ -93,7 +93,7 @@ fn addresses(resolver: &Resolver) -> Vec<String> {
 }
 
 fn fault(resolver: &Resolver) -> Option<String> {
-    resolver.failing().next().map(|(_, why, _)| why.clone())
+    resolver.failing().next().map(|(_, _, why, _)| why.clone())
 }
 
 /// Goes on until `done`.

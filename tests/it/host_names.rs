@@ -33,7 +33,8 @@ fn name_server(addresses: impl Fn(u8) -> Option<Vec<IpAddr>> + Send + 'static) -
     static NEXT: AtomicU8 = AtomicU8::new(1);
     let socket = loop {
         let [.., high, low] = std::process::id().to_be_bytes();
-        if let Ok(socket) = UdpSocket::bind(([127, 1 + high % 250, low, NEXT.fetch_add(1, Relaxed)], 53)) {
+        let address = IpAddr::from([127, 1 + high % 250, low, NEXT.fetch_add(1, Relaxed)]);
+        if let Ok(socket) = UdpSocket::bind((address, 53)) {
             break socket;
         }
     };

@@ -174,7 +174,9 @@ fn there_is_no_fail_over_between_groups() {
     for _ in 0..20 {
         *statuses.entry(balancer.connect().get("/", "").status).or_insert(0) += 1;
     }
-    assert_eq!(statuses, BTreeMap::from([(200, 10), (503, 10)]));
+    // Draws begin anywhere, and are spread evenly from there on.
+    let even = |status: u16| (9..=11).contains(&statuses[&status]);
+    assert!(statuses.len() == 2 && even(200) && even(503), "{statuses:?}");
     assert_eq!(balancer.connect().get("/none/x", "").status, 503, "no group has a weight");
 }
 

@@ -149,7 +149,7 @@ impl Balancer {
             health_check_logs: None,
         };
         let ring = balancer::stickiness::Keyring::from_bytes(&[1; 32]).unwrap();
-        let keys = balancer::rules::GroupKeys { ring: Arc::new(ring), names: vec!["app".into()] };
+        let keys = balancer::rules::GroupKeys { ring: Arc::new(ring), names: vec!["app".into()], turn: 0 };
         let figures = Arc::new(ListenerRuntime::new(1));
         let view = ListenerView {
             id: ListenerId(0),

@@ -38,7 +38,9 @@ impl Marks {
     /// Leaves the mark of a client that came with a cookie set at `issued`. False: it is there already. Who goes on sending
     /// one and the same cookie does one thing with it once, and another not before a moment has passed.
     pub fn leave(&self, mark: u64, issued: UnixSeconds, done: Done, now: UnixSeconds) -> bool {
-        let hash = (mark ^ u64::from(issued.0).wrapping_mul(0x9E37_79B9_7F4A_7C15)) | 1 << KIND_AND_TIME;
+        // What tells two apart may be in the lower bits, for which there is no room: the upper ones of a product hold them, too.
+        let mixed = (mark ^ u64::from(issued.0).wrapping_mul(SPREAD)).wrapping_mul(SPREAD);
+        let hash = mixed | 1 << KIND_AND_TIME;
         let left = hash >> KIND_AND_TIME << KIND_AND_TIME | u64::from(done == Done::Left) << TIME | time(now);
         let index = usize::try_from(hash >> 56).unwrap_or(0) % MARKS;
         let is_new = |held: u64| {
@@ -49,6 +51,9 @@ impl Marks {
         self.0.get(index).is_none_or(|place| place.fetch_update(AcqRel, Relaxed, is_new).is_ok())
     }
 }
+
+/// Spreads what it is multiplied with over the bits above (Fibonacci hashing).
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Bits of the time.
 const TIME: u32 = 16;
@@ -91,6 +96,7 @@ mod tests {
         assert!(marks.leave(mix(1), NOW, Done::Left, NOW));
         assert!(marks.leave(mix(2), NOW, Done::Left, NOW));
         assert!(marks.leave(mix(1), NOW.plus(1), Done::Left, NOW));
+        assert!(marks.leave(7, NOW, Done::Left, NOW) && marks.leave(8, NOW, Done::Left, NOW));
         assert!(
             Marks::default().leave(0, UnixSeconds(0), Done::Renewed, UnixSeconds(0)),
             "no mark is one of nobody"

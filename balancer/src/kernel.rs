@@ -16,6 +16,7 @@ mod events;
 mod fallback;
 mod file_lock;
 mod generation;
+mod hand_over;
 mod host_lock;
 mod instance;
 mod open_bytes;
@@ -149,7 +150,7 @@ impl Kernel {
         let sticky_words = sticky_words(options.session_table_size);
         match open_kernel_side(options, sticky_words)? {
             Ok(opened) => Self::with_kernel_side(folder, opened),
-            Err(reason) => Self::without_kernel_side(folder, sticky_words, reason),
+            Err(reason) => Self::without_kernel_side(folder, options, reason),
         }
     }
 
@@ -158,6 +159,7 @@ impl Kernel {
         if let Some(cgroup) = cgroup {
             cleanup::remember_cgroup(folder.folder(), &cgroup)?;
         }
+        hand_over::to_kernel_side(folder.folder(), &words.sticky)?;
         let (sender, events) = events::channel(Some(sources));
         let marker = ProbeMarker(Some(Arc::new(Mutex::new(probes))));
         let settle = |fingerprint| !unbroken || endpoint::counted_by_workers(fingerprint);
@@ -169,10 +171,11 @@ impl Kernel {
 
     fn without_kernel_side(
         folder: InstanceFolder,
-        sticky_words: usize,
+        options: &KernelOptions,
         reason: String,
     ) -> Result<Self, KernelError> {
-        let (words, files) = fallback::open(folder.folder(), sticky_words)?;
+        let (words, files) = fallback::open(folder.folder(), sticky_words(options.session_table_size))?;
+        hand_over::from_kernel_side(folder.folder(), &options.instance, &words.sticky)?;
         let (sender, events) = events::channel(None);
         let (tables, generations, slots) = assemble(folder.folder(), words, None, |_| true)?;
         let (assist, events, marker) = (Assist::Off { reason }, Some(events), ProbeMarker(None));

@@ -31,7 +31,7 @@ use super::{
 
 use crate::id::Slot;
 
-pub(super) use self::pins::{remove as remove_pins, root as pin_root};
+pub(super) use self::pins::{pinned_sessions, remove as remove_pins, root as pin_root};
 
 /// The kernel programs, as `cargo xtask build-ebpf` made them (see the build script).
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/balancer-kernel.o"));

@@ -76,7 +76,8 @@ impl TableFile {
     }
 }
 
-fn open_folder(folder: &Folder, version: &str) -> io::Result<Folder> {
+/// The folder of the tables of a version of their layout, which is made where it is missing.
+pub(super) fn open_folder(folder: &Folder, version: &str) -> io::Result<Folder> {
     let mut tables = folder.child(version, 0o700)?;
     if tables.can_be_taken() {
         tables.take()?;

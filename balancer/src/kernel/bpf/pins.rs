@@ -3,14 +3,15 @@
 
 use std::{
     fs, io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use aya::maps::{MapInfo, MapType};
 use balancer_common::{
-    ABI_VERSION, CountedBytes, EVENTS_BYTES, MAX_SLOTS, OUTSTANDING_WORDS, SocketRecord, StickyBucket,
-    TargetCounters, TargetKey, map,
+    ABI_VERSION, CountedBytes, EVENTS_BYTES, MAX_SLOTS, OUTSTANDING_WORDS, STICKY_BUCKET_WORDS, SocketRecord,
+    StickyBucket, TargetCounters, TargetKey, map,
 };
 
 use super::error::BpfError;
@@ -74,6 +75,17 @@ pub(in crate::kernel) fn remove(instance: &str) -> Result<bool, BpfError> {
     // Other instances may be there.
     let _ = path.parent().map(fs::remove_dir);
     Ok(true)
+}
+
+/// The session table of so many words that is pinned for an instance, if it can be had.
+pub(in crate::kernel) fn pinned_sessions(instance: &str, words: usize) -> Option<OwnedFd> {
+    let buckets = u32::try_from(words / STICKY_BUCKET_WORDS).ok()?;
+    let root = Folder::open(&root(instance)).ok()?;
+    root.demand_private(None).ok()?;
+    let path = root.path_of(&format!("v{ABI_VERSION}")).join(map::STICKY);
+    let info = MapInfo::from_pin(&path).ok()?;
+    let is_fitting = shape_of(&info, map::STICKY).ok() == shape(map::STICKY, buckets);
+    is_fitting.then(|| sys::pinned_object(&path).ok()).flatten()
 }
 
 /// The folder of all versions of an instance, with a lock that every process takes that the folder can be seen by,

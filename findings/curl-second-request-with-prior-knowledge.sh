@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# curl 7.88.1 (Debian 12, with nghttp2 1.52.0), `--http2-prior-knowledge`: of several requests on one connection the first
-# succeeds, and each further one fails with "(16) Error in the HTTP2 framing layer". A connection of its own for each succeeds.
-# The server is Node.js 20.20.2's `http2`.
+# Versions: curl 7.88.1 (Debian 12, with nghttp2 1.52.0), Node.js 20.20.2. With `--http2-prior-knowledge`, of several requests
+# on one connection the first succeeds, and each further one fails with "(16) Error in the HTTP2 framing layer". A connection of
+# its own for each succeeds. The server is Node.js's `http2`.
 # Seen: "one connection: 200 000 000", "one each: 200 200 200".
 # For a load balancer: whoever tries HTTP/2 without TLS with Debian 12's curl and several URLs sees what looks like broken
 # frames. They are not.

@@ -81,6 +81,13 @@ impl Controller {
         let one = |fault: String| vec![fault];
         let configuration = config::load(&self.config_path)
             .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        // More likely a file that was cut short than what anybody means.
+        if configuration.listeners.is_empty() && !self.listeners.is_empty() {
+            return Err(one(format!(
+                "{}: no listener is left, so that nobody would be served; to end that, end the process",
+                self.config_path.display()
+            )));
+        }
         let state_dir = self.started_with.state_dir.clone();
         let settings = BalancerSettings { state_dir, ..configuration.balancer.clone() };
         let key_path = settings.key_path();

@@ -13,6 +13,12 @@ fn clients(balancer: &Balancer, count: usize) -> Vec<Client> {
     clients
 }
 
+/// Two workers, and sessions that last so many seconds.
+fn lasting(targets: &[&Target], duration: u32) -> Config {
+    let group = Group::new("app", targets).lb_cookie().algorithm("round_robin");
+    Config::with(group.stickiness(&format!("cookie_duration = {duration}"))).workers(2)
+}
+
 #[test]
 fn each_target_tells_the_sessions_that_are_bound_to_it() {
     let (one, two) = (Target::plain(), Target::plain());
@@ -109,25 +115,21 @@ fn requests_side_by_side_begin_a_session_once() {
 #[test]
 fn who_is_given_another_session_is_counted_in_that_alone() {
     let (one, two) = (Target::plain(), Target::plain());
-    let config = |targets: &[&Target], duration: u32| {
-        let group = Group::new("app", targets).lb_cookie().algorithm("round_robin");
-        Config::with(group.stickiness(&format!("cookie_duration = {duration}"))).workers(2)
-    };
-    let balancer = Balancer::start(&config(&[&one, &two], 86_400));
+    let balancer = Balancer::start(&lasting(&[&one, &two], 86_400));
     let mut clients = clients(&balancer, 10);
     let counts = || (sessions(&balancer, &one), sessions(&balancer, &two));
     assert_eq!(counts(), (Some(5), Some(5)));
     // The lever that balances anew.
-    balancer.reload(&config(&[&one, &two], 1));
+    balancer.reload(&lasting(&[&one, &two], 1));
     until("all are over", 20.0, || (counts() == (Some(0), Some(0))).then_some(()));
     clients.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
-    balancer.reload(&config(&[&one, &two], 86_400));
+    balancer.reload(&lasting(&[&one, &two], 86_400));
     for _ in 0..2 {
         clients.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
         let (one, two) = counts();
         assert_eq!(one.unwrap() + two.unwrap(), 10);
     }
-    balancer.reload(&config(&[&two], 86_400));
+    balancer.reload(&lasting(&[&two], 86_400));
     clients.iter_mut().for_each(|client| assert_eq!(client.get("/").text(), two.address));
     assert_eq!(counts(), (Some(0), Some(10)), "and who leaves leaves");
 }
@@ -160,7 +162,8 @@ fn clients_that_keep_their_first_cookie_leave_a_target_that_drains() {
         probe.get("/");
         (sessions(&balancer, &one) == Some(0)).then_some(())
     });
-    assert_eq!(sessions(&balancer, &two), Some(7));
+    // Never fewer than there are; now and then one of such clients is counted once more (docs/metrics.md).
+    assert!(matches!(sessions(&balancer, &two), Some(7 | 8)), "{:?}", sessions(&balancer, &two));
 }
 
 #[test]
@@ -233,15 +236,11 @@ fn clients_that_are_all_alike_are_counted_one_by_one() {
 #[test]
 fn another_duration_forgets_no_session() {
     let (one, two) = (Target::plain(), Target::plain());
-    let config = |targets: &[&Target], duration: u32| {
-        let group = Group::new("app", targets).lb_cookie().algorithm("round_robin");
-        Config::with(group.stickiness(&format!("cookie_duration = {duration}"))).workers(2)
-    };
-    let balancer = Balancer::start(&config(&[&one, &two], 86_400));
+    let balancer = Balancer::start(&lasting(&[&one, &two], 86_400));
     let mut clients = clients(&balancer, 10);
     let counts = || (sessions(&balancer, &one), sessions(&balancer, &two));
     for duration in [3600, 604_800, 3600, 900, 86_400] {
-        balancer.reload(&config(&[&one, &two], duration));
+        balancer.reload(&lasting(&[&one, &two], duration));
         assert_eq!(counts(), (Some(5), Some(5)), "{duration}");
         for client in &mut clients {
             client.get("/");
@@ -250,7 +249,7 @@ fn another_duration_forgets_no_session() {
         assert_eq!(counts(), (Some(5), Some(5)), "{duration}");
     }
     // And who leaves leaves.
-    balancer.reload(&config(&[&two], 7200));
+    balancer.reload(&lasting(&[&two], 7200));
     clients.iter_mut().for_each(|client| assert_eq!(client.get("/").text(), two.address));
     assert_eq!(counts(), (Some(0), Some(10)));
 }

@@ -7,6 +7,7 @@ mod folders;
 mod headers;
 mod hostile;
 mod json;
+mod labels;
 mod limits;
 mod one_fault;
 mod rules;

@@ -7,17 +7,17 @@ use balancer::{
 };
 
 /// Files in the order in which a folder gives them.
-fn read(files: &[(&str, &str)]) -> Result<Configuration, String> {
+pub(super) fn read(files: &[(&str, &str)]) -> Result<Configuration, String> {
     let mut files: Vec<(PathBuf, String)> =
         files.iter().map(|(name, text)| (PathBuf::from(name), (*text).to_owned())).collect();
     files.sort();
     config::parse(&files).map_err(|errors| errors.to_string())
 }
 
-const EMPTY: (&str, &str) = ("z.tf", "");
+pub(super) const EMPTY: (&str, &str) = ("z.tf", "");
 
 /// A listener whose answer is a text.
-fn answering(body: &str) -> String {
+pub(super) fn answering(body: &str) -> String {
     format!(
         "resource \"aws_lb_listener\" \"web\" {{\n  port = 8080\n  default_action {{\n    type = \
          \"fixed-response\"\n    fixed_response {{\n      content_type = \"text/html\"\n      status_code  = 200\n      \
@@ -579,36 +579,4 @@ fn files_of_certificates_are_found_from_the_folder_of_the_configuration() {
         fault.contains("which cannot be reached from here (say which it is here under `terraform_values`"),
         "{fault}"
     );
-}
-
-#[test]
-fn any_label_of_a_resource_does_where_terraform_makes_the_name_up() {
-    let long = "the_group_of_the_application_that_answers_all";
-    let text = |labels: &[&str], more: &str| {
-        let groups =
-            labels.iter().map(|label| format!("resource \"aws_lb_target_group\" \"{label}\" {{}}\n"));
-        answering("\"x\"") + &groups.collect::<String>() + more
-    };
-    let names = |labels: &[&str], more: &str| {
-        let read = read(&[("main.tf", &text(labels, more)), EMPTY]).unwrap();
-        read.target_groups.into_iter().map(|group| group.name).collect::<Vec<_>>()
-    };
-    let made = names(&["app", long, "b_", "_", "a_b", "a-b"], "");
-    assert_eq!((made[0].as_str(), made[4].as_str()), ("app", "a-b"));
-    assert!(made[1].starts_with("the-group-of-the-applic-") && made[2].starts_with("b-"), "{made:?}");
-    let is_name = |name: &String| name.len() <= 32 && !name.starts_with('-') && !name.ends_with('-');
-    assert!(made.iter().all(is_name), "{made:?}");
-    let mut different = made.clone();
-    different.sort();
-    different.dedup();
-    assert_eq!(different.len(), 6, "{made:?}");
-    // It is the same whatever stands beside it: sessions are bound to it.
-    assert_eq!(names(&[long], ""), made[1..2]);
-    // A name that is given is kept, wherever it stands.
-    let given = "resource \"aws_lb_target_group\" \"other\" {\n  name = \"app\"\n}\n";
-    let of_two = names(&["app"], given);
-    assert!(of_two[1] == "app" && of_two[0].starts_with("app-"), "{of_two:?}");
-    // Those of the balancer's own blocks are for people to write.
-    let native = answering("\"x\"") + &format!("target_group \"{long}\" {{}}\n");
-    assert!(read(&[("main.tf", &native), EMPTY]).unwrap_err().contains("is no name"));
 }

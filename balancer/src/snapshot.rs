@@ -72,7 +72,7 @@ pub enum WorkerMessage {
     Snapshot(Arc<Snapshot>),
     /// Accept on this socket, for this listener.
     Listen(ListenerId, TcpListener),
-    /// Stop accepting for this listener; its idle connections are closed.
+    /// Stop accepting for this listener, which is in the snapshot no more: who has connected is served as it was last.
     Unlisten(ListenerId),
     /// The deregistration delay of this registration is over: end what still runs on it.
     Cut(u64),

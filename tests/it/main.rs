@@ -62,6 +62,7 @@ mod planted_links;
 mod preflight;
 mod privileges;
 mod reload;
+mod removed_listeners;
 mod request_corpus;
 mod response_headers;
 mod rules;

@@ -81,8 +81,8 @@ fn without_traffic_it_ends_at_once() {
 #[test]
 fn what_has_come_before_the_end_is_served() {
     let target = Target::plain();
-    for workers in [1, 3] {
-        let config = Config { workers, ..Config::new(&[&target]) };
+    let plain = Config::new(&[&target]);
+    for config in [plain.clone(), plain.clone().workers(3), plain.http2()] {
         let mut balancer = Balancer::start(&config);
         let mut idle = balancer.connect();
         idle.get("/", "");

@@ -168,6 +168,10 @@ pub struct Controller {
     current: Arc<CurrentSnapshot>,
     listeners: Vec<(SocketAddr, ListenerId)>,
     next_listener: u32,
+    /// Ports of listeners that were removed, and until when their sockets may not be closed yet.
+    closing: Vec<(u16, Instant)>,
+    /// When the configuration is read again.
+    again_at: Option<Instant>,
     publish_at: Option<Instant>,
     published: Instant,
     /// Of the configuration that the process started with: another one takes effect at the next start.
@@ -245,6 +249,8 @@ impl Controller {
             current: parts.current,
             listeners: Vec::new(),
             next_listener: 0,
+            closing: Vec::new(),
+            again_at: None,
             publish_at: None,
             published: monotonic_now(),
             pending: None,
@@ -278,7 +284,7 @@ impl Controller {
         let mut assess = interval(ASSESSMENT);
         assess.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let publish_at = self.publish_at;
+            let (publish_at, again_at) = (self.publish_at, self.again_at);
             let expiry = self.registry.next_expiry();
             tokio::select! {
                 command = commands.recv() => match command {
@@ -294,6 +300,7 @@ impl Controller {
                 finished = self.checks.next() => self.take_check(&finished),
                 host = self.resolver.next() => self.readdress(&host),
                 () = until(publish_at) => self.publish(),
+                () = until(again_at) => self.reload(),
                 () = until(expiry) => self.expire(),
                 _ = reap.tick() => {
                     self.hand_over_check_lines();

@@ -50,7 +50,8 @@ impl Crew {
         self.sockets.insert(id, sockets);
     }
 
-    /// Has all stop accepting for this listener.
+    /// Has all stop accepting for this listener, once they have a snapshot without it. Their hold on its sockets is the last
+    /// one, so that none closes with somebody waiting at it.
     pub(super) fn unlisten(&mut self, id: ListenerId) {
         self.sockets.remove(&id);
         self.tell(|| WorkerMessage::Unlisten(id));

@@ -58,8 +58,7 @@ pub(super) struct ClientConnection {
 impl ClientConnection {
     /// None: its listener is gone, or the client.
     pub(super) fn new(context: &Context, accepted: Accepted) -> Option<Self> {
-        let snapshot = context.snapshot();
-        let listener = Arc::clone(snapshot.listener(accepted.listener)?);
+        let (snapshot, listener) = context.view(accepted.listener)?;
         let local = accepted.stream.socket().local_addr().ok()?;
         accepted.stream.socket().set_nodelay(true).ok()?;
         let connected = Connected::new(

@@ -45,15 +45,20 @@ async fn begins(context: &Context, connection: &mut ClientConnection) -> Begins 
     let ClientConnection { stream, buffer, .. } = connection;
     watch.set_idle(true);
     let readable = watch.within(poll_fn(|cx| stream.poll_read_ready(cx))).await;
-    watch.set_idle(false);
-    if !matches!(readable, Ok(Ok(()))) {
-        return Begins::Nothing;
+    match readable {
+        Ok(Ok(())) => {}
+        // Its first bytes have come, of which the runtime has not heard yet.
+        Err(Interrupt::Closing) if stream.has_input_now() => {}
+        _ => return Begins::Nothing,
     }
     *buffer = context.buffers.take();
     loop {
         // Readiness can be announced in error: idle is who has sent nothing.
         watch.set_idle(buffer.is_empty());
         let filled = watch.within(poll_fn(|cx| buffer.poll_fill(cx, stream, BUFFER_SIZE))).await;
+        if buffer.is_empty() && matches!(filled, Err(Interrupt::Closing)) && stream.has_input_now() {
+            continue;
+        }
         watch.set_idle(false);
         let bytes = buffer.bytes();
         match filled {

@@ -1,12 +1,13 @@
 //! What all connections of one worker share.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     collections::HashSet,
     hash::{BuildHasher, RandomState},
     ops::Deref,
     rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
 use super::{connected::ConnectionIds, decide::trace::TraceIds};
@@ -160,6 +161,16 @@ pub struct Context {
     /// Whether the process is ending.
     pub draining: Cell<bool>,
     snapshot: RefCell<Rc<WorkerSnapshot>>,
+    left: RefCell<Vec<Left>>,
+}
+
+/// A listener that a reload has removed, for who is still connected to it.
+#[derive(Debug)]
+struct Left {
+    id: ListenerId,
+    since_millis: u64,
+    /// The last one that it was in.
+    snapshot: Rc<WorkerSnapshot>,
 }
 
 impl Context {
@@ -187,6 +198,7 @@ impl Context {
             connection_ids: ConnectionIds::default(),
             draining: Cell::new(false),
             snapshot: RefCell::new(WorkerSnapshot::new(Arc::new(empty))),
+            left: RefCell::default(),
         }
     }
 
@@ -194,6 +206,39 @@ impl Context {
     #[must_use]
     pub fn snapshot(&self) -> Rc<WorkerSnapshot> {
         Rc::clone(&self.snapshot.borrow())
+    }
+
+    /// The listener of that number and the snapshot that it is of: the one in force, or else the last one that had it. None:
+    /// it is gone, and so are all who were connected to it.
+    #[must_use]
+    pub fn view(&self, id: ListenerId) -> Option<(Rc<WorkerSnapshot>, Arc<ListenerView>)> {
+        let snapshot = self.snapshot();
+        match snapshot.listener(id).map(Arc::clone) {
+            Some(listener) => Some((snapshot, listener)),
+            None => self.left_view(id),
+        }
+    }
+
+    #[cold]
+    fn left_view(&self, id: ListenerId) -> Option<(Rc<WorkerSnapshot>, Arc<ListenerView>)> {
+        let left = self.left.borrow();
+        let snapshot = &left.iter().find(|left| left.id == id)?.snapshot;
+        Some((Rc::clone(snapshot), Arc::clone(snapshot.listener(id)?)))
+    }
+
+    /// Goes on closing the idle connections of listeners that a reload has removed; new ones have `moment` for their first
+    /// request. Forgets a listener that nobody is connected to any more, unless sockets that are `closing` may have somebody.
+    pub fn close_left(&self, moment: Duration, closing: bool) {
+        let mut left = self.left.borrow_mut();
+        if left.is_empty() {
+            return;
+        }
+        let now = self.clock.millis();
+        left.retain(|Left { id, since_millis, .. }| {
+            let is_new = u128::from(now.saturating_sub(*since_millis)) < moment.as_millis();
+            self.watches.close_idle(Some(id.0), is_new);
+            is_new || closing || self.watches.has(id.0)
+        });
     }
 
     /// Serves from `snapshot` from now on; idle connections to targets that get no requests any more are dropped.
@@ -217,8 +262,14 @@ impl Context {
             let differs = |now: &ListenerView| {
                 now.asked != listener.asked || now.tls.is_some() != listener.tls.is_some()
             };
-            if now.listener(listener.id).is_some_and(|now| differs(now)) {
-                self.watches.close_idle(Some(listener.id.0), false);
+            match now.listener(listener.id) {
+                Some(now) if differs(now) => self.watches.close_idle(Some(listener.id.0), false),
+                Some(_) => {}
+                None => {
+                    let (id, since_millis) = (listener.id, self.clock.millis());
+                    self.left.borrow_mut().push(Left { id, since_millis, snapshot: Rc::clone(&before) });
+                    self.watches.close_idle(Some(id.0), true);
+                }
             }
         }
     }
@@ -237,7 +288,9 @@ impl Context {
     pub fn count_moved(&self) {
         let snapshot = self.snapshot();
         self.watches.count_moved(|listener, is_ipv6, received, sent| {
-            let Some(listener) = snapshot.listener(ListenerId(listener)) else { return false };
+            let (id, left) = (ListenerId(listener), OnceCell::new());
+            let last = || left.get_or_init(|| self.left_view(id)).as_ref().map(|(_, listener)| listener);
+            let Some(listener) = snapshot.listener(id).or_else(last) else { return false };
             let shard = self.listener_shard(listener);
             shard.bytes_received.add(received);
             shard.bytes_sent.add(sent);

@@ -27,8 +27,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Serves an accepted socket to its end.
 pub(super) async fn begin(context: Rc<Context>, socket: TcpStream, peer: SocketAddr, listener: ListenerId) {
-    // A reload may have removed it between the client's coming and this.
-    let Some(view) = context.snapshot().listener(listener).cloned() else { return };
+    let Some((_, view)) = context.view(listener) else { return };
     // Kept apart: the settings of the view do not have to last as long as the connection.
     let _open = OpenNow::begin(&view.runtime, context.worker, Openable::Connection);
     let accepted = match view.tls.clone() {

@@ -103,7 +103,8 @@ pub fn spawn(
     Ok(Worker { messages, counters, thread })
 }
 
-/// How long who has connected as the process begins to end is waited for: its first request may be under way.
+/// How long who has connected as the process begins to end, or its listener does, is waited for: its first request may be
+/// under way.
 const NEW: Duration = Duration::from_secs(1);
 
 /// A socket that is listened on, and the task that accepts.
@@ -112,14 +113,41 @@ struct Acceptor {
     task: AbortHandle,
 }
 
-type Acceptors = RefCell<HashMap<ListenerId, Vec<Acceptor>>>;
+/// What a worker listens on.
+#[derive(Default)]
+struct Acceptors {
+    open: RefCell<HashMap<ListenerId, Vec<Acceptor>>>,
+    /// Sockets that are being closed.
+    closing: Rc<Cell<usize>>,
+}
+
+impl Acceptors {
+    fn add(&self, id: ListenerId, acceptor: Acceptor) {
+        self.open.borrow_mut().entry(id).or_default().push(acceptor);
+    }
+
+    /// Whether sockets are being closed.
+    fn are_closing(&self) -> bool {
+        self.closing.get() > 0
+    }
+
+    /// Closes the sockets of one listener, or of all, in such a way that nobody is turned away who has connected.
+    fn close(&self, context: &Rc<Context>, only: Option<ListenerId>) {
+        let is_meant = |id: &ListenerId, _: &mut Vec<Acceptor>| only.is_none_or(|only| *id == only);
+        for (id, acceptors) in self.open.borrow_mut().extract_if(is_meant) {
+            for Acceptor { socket, task } in acceptors {
+                task.abort();
+                self.closing.set(self.closing.get() + 1);
+                spawn_local(close(Rc::clone(context), id, socket, Rc::clone(&self.closing)));
+            }
+        }
+    }
+}
 
 /// The end of a worker.
 struct Ending {
     began: Instant,
     most: Instant,
-    /// Sockets that are being closed.
-    closing: Rc<Cell<usize>>,
 }
 
 async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage>, most_clients: usize) {
@@ -129,7 +157,7 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
     let mut ticks = 0_u32;
     let mut ending: Option<Ending> = None;
     loop {
-        if ending.as_ref().is_some_and(|ending| ending.closing.get() == 0 && context.watches.is_empty()) {
+        if ending.is_some() && !acceptors.are_closing() && context.watches.is_empty() {
             return;
         }
         let deadline = async {
@@ -144,14 +172,17 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
                 None | Some(WorkerMessage::Stop) => return,
                 Some(WorkerMessage::Drain(most)) => {
                     let began = Instant::now();
-                    let closing = begin_drain(&context, &acceptors);
-                    ending = Some(Ending { began, most: began + most, closing });
+                    context.draining.set(true);
+                    acceptors.close(&context, None);
+                    context.watches.close_idle(None, true);
+                    ending = Some(Ending { began, most: began + most });
                 }
                 Some(message) => obey(&context, &acceptors, most_clients, message),
             },
             _ = ticker.tick() => {
                 ticks = ticks.wrapping_add(1);
                 tick(&context, ticks, ending.as_ref());
+                context.close_left(NEW, acceptors.are_closing());
             }
             () = deadline => return,
         }
@@ -172,21 +203,6 @@ fn tick(context: &Context, ticks: u32, ending: Option<&Ending>) {
         context.pool.borrow_mut().sweep(now, POOL_IDLE);
         context.multiplexed.borrow_mut().sweep(now, POOL_IDLE);
     }
-}
-
-/// Gives back how many sockets are still to be closed.
-fn begin_drain(context: &Rc<Context>, acceptors: &Acceptors) -> Rc<Cell<usize>> {
-    context.draining.set(true);
-    let closing = Rc::new(Cell::new(0));
-    for (id, acceptors) in acceptors.borrow_mut().drain() {
-        for Acceptor { socket, task } in acceptors {
-            task.abort();
-            closing.set(closing.get() + 1);
-            spawn_local(close(Rc::clone(context), id, socket, Rc::clone(&closing)));
-        }
-    }
-    context.watches.close_idle(None, true);
-    closing
 }
 
 /// Takes everybody in who has connected before it closes the socket: whoever waits to be accepted would be reset. New
@@ -226,14 +242,9 @@ fn obey(context: &Rc<Context>, acceptors: &Acceptors, most_clients: usize, messa
             };
             let task =
                 spawn_local(accept(Rc::clone(context), id, Rc::clone(&socket), most_clients)).abort_handle();
-            acceptors.borrow_mut().entry(id).or_default().push(Acceptor { socket, task });
+            acceptors.add(id, Acceptor { socket, task });
         }
-        WorkerMessage::Unlisten(id) => {
-            for acceptor in acceptors.borrow_mut().remove(&id).unwrap_or_default() {
-                acceptor.task.abort();
-            }
-            context.watches.close_idle(Some(id.0), false);
-        }
+        WorkerMessage::Unlisten(id) => acceptors.close(context, Some(id)),
         WorkerMessage::Cut(registration) => context.watches.cut(registration),
         WorkerMessage::Drain(_) | WorkerMessage::Stop => {}
     }

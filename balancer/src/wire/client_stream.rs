@@ -72,8 +72,13 @@ impl ClientStream {
     }
 
     /// Whether the peer has sent something that was not read; asks the kernel.
-    #[must_use]
-    pub fn has_input_now(&self) -> bool {
+    pub fn has_input_now(&mut self) -> bool {
+        if let Self::Tls(stream) = self {
+            let state = stream.get_mut().1.process_new_packets();
+            if state.is_ok_and(|state| state.plaintext_bytes_to_read() > 0) {
+                return true;
+            }
+        }
         let mut byte = [std::mem::MaybeUninit::uninit()];
         let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
         matches!(socket2::SockRef::from(self.socket()).recv_with_flags(&mut byte, flags), Ok(1..))

@@ -117,6 +117,12 @@ impl Watch {
         self.new.set(false);
     }
 
+    /// Whether nothing was heard of who has connected.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.new.get()
+    }
+
     /// The registration of the target that a request is in flight to.
     pub fn set_registration(&self, registration: Option<u64>) {
         self.registration.set(registration);
@@ -220,6 +226,12 @@ impl Watches {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether one of `listener` is registered.
+    #[must_use]
+    pub fn has(&self, listener: u32) -> bool {
+        self.entries.borrow().iter().flatten().any(|watch| watch.listener.get() == listener)
     }
 
     fn each(&self, visit: impl Fn(&Watch)) {

@@ -2,7 +2,7 @@
 //! are waited for while the rest of the control side goes on.
 //! Must not know: how a configuration is read.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use super::{
     Controller, TargetNaming, changes,
@@ -14,9 +14,22 @@ use crate::{
     config,
     control::log_files::Outputs,
     logs,
-    model::{BalancerSettings, Configuration},
+    model::{BalancerSettings, Configuration, Listener},
     stickiness::Keyring,
 };
+
+/// How long the sockets of a listener that was removed may take to close: workers take everybody in before.
+const CLOSING: Duration = Duration::from_secs(5);
+/// When a configuration that has to wait for that is read again.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// Why a configuration cannot take effect.
+enum Obstacle {
+    /// What is wrong with it.
+    Faults(Vec<String>),
+    /// It has a listener where another one is being closed.
+    Closing,
+}
 
 impl Controller {
     /// Reads the configuration again. Whatever is wrong with it, or with what it needs, leaves everything as
@@ -26,6 +39,7 @@ impl Controller {
         if self.crew.is_ending() {
             return self.refuse(vec!["the process is ending".to_owned()]);
         }
+        self.again_at = None;
         match self.prepare() {
             Ok(mut pending) => {
                 if let Some(overtaken) = self.pending.take() {
@@ -39,8 +53,15 @@ impl Controller {
                 self.resolver.sync(names, monotonic_now());
                 self.pending = Some(pending);
             }
-            Err(faults) => self.refuse(faults),
+            Err(Obstacle::Closing) => self.again_at = Some(monotonic_now() + AGAIN),
+            Err(Obstacle::Faults(faults)) => self.refuse(faults),
         }
+    }
+
+    /// Whether a socket of a listener that was removed may not be closed yet at this port.
+    fn is_closing(&self, port: u16) -> bool {
+        let now = monotonic_now();
+        self.closing.iter().any(|(closing, until)| *closing == port && now < *until)
     }
 
     /// Puts a configuration that waits into force once nothing is left to wait for.
@@ -77,10 +98,10 @@ impl Controller {
         }
     }
 
-    fn prepare(&self) -> Result<Pending, Vec<String>> {
-        let one = |fault: String| vec![fault];
+    fn prepare(&self) -> Result<Pending, Obstacle> {
+        let one = |fault: String| Obstacle::Faults(vec![fault]);
         let configuration = config::load(&self.config_path)
-            .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+            .map_err(|errors| Obstacle::Faults(errors.0.iter().map(ToString::to_string).collect()))?;
         // More likely a file that was cut short than what anybody means.
         if configuration.listeners.is_empty() && !self.listeners.is_empty() {
             return Err(one(format!(
@@ -108,10 +129,11 @@ impl Controller {
                 || self.pending.as_ref().is_some_and(|waiting| waiting.has_bound(listener.address));
             if !is_bound {
                 let sockets = (self.bind)(listener).map_err(|error| {
-                    one(format!(
-                        "cannot listen on {} (listener {:?}): {error}",
-                        listener.address, listener.name
-                    ))
+                    let Listener { address, name, .. } = listener;
+                    if error.kind() == io::ErrorKind::AddrInUse && self.is_closing(address.port()) {
+                        return Obstacle::Closing;
+                    }
+                    one(format!("cannot listen on {address} (listener {name:?}): {error}"))
                 })?;
                 bound.push((listener.address, sockets));
             }
@@ -147,10 +169,13 @@ impl Controller {
         for (address, _) in &bound {
             self.number(*address);
         }
-        for (_, id) in gone {
-            self.crew.unlisten(id);
-        }
         self.publish();
+        let now = monotonic_now();
+        self.closing.retain(|(_, until)| now < *until);
+        for (address, id) in gone {
+            self.crew.unlisten(id);
+            self.closing.push((address.port(), now + CLOSING));
+        }
         for (address, sockets) in bound {
             self.listen(address, sockets);
         }

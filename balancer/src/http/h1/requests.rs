@@ -1,7 +1,7 @@
 //! The requests of one HTTP/1.1 connection, one after the other: reads heads, has each request carried out, and ends the
 //! connection in a way that lets the client read what it was sent.
 
-use std::{future::poll_fn, rc::Rc, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, rc::Rc, task::Poll, time::Duration};
 
 use tokio::io::AsyncWriteExt as _;
 
@@ -65,10 +65,8 @@ impl Http1Client {
                     return self.linger().await;
                 }
             };
-            let snapshot = self.state.context.snapshot();
-            if let Some(listener) = snapshot.listener(self.state.listener.id) {
-                self.state.listener = Arc::clone(listener);
-                self.snapshot = snapshot;
+            if let Some(view) = self.state.context.view(self.state.listener.id) {
+                (self.snapshot, self.state.listener) = view;
             }
             // Who has not shown what is asked for now has to come again.
             if !self.connected.suits(&self.state.listener) {
@@ -139,7 +137,9 @@ impl Http1Client {
             self.state.arm_idle();
         }
         if self.http1.buffer.is_empty() {
-            if !self.may_stay() && self.state.context.clock.millis() > self.born_millis {
+            // What has come in the meantime was sent because the last response promised that more may; a first request may
+            // be under way.
+            if !self.may_stay() && !watch.is_new() && !self.http1.stream.has_input_now() {
                 return Reading::Nothing;
             }
             self.state.context.buffers.give(std::mem::take(&mut self.http1.buffer));
@@ -175,6 +175,7 @@ impl Http1Client {
                 Err(Interrupt::TimedOut) if !self.http1.buffer.is_empty() => {
                     return Reading::Refused(Cause::RequestTimedOut);
                 }
+                Err(Interrupt::Closing) if self.http1.stream.has_input_now() => {}
                 Err(_) => return Reading::Nothing,
             }
         }
@@ -183,7 +184,15 @@ impl Http1Client {
     /// A request begins, which is logged as the configuration of now has it.
     fn begin_entry(&mut self) {
         let snapshot = self.state.context.snapshot();
-        let listener = snapshot.listener(self.state.listener.id).unwrap_or(&self.state.listener);
+        let listener = match snapshot.listener(self.state.listener.id) {
+            Some(listener) => listener,
+            None => {
+                if let Some(view) = self.state.context.view(self.state.listener.id) {
+                    (self.snapshot, self.state.listener) = view;
+                }
+                &self.state.listener
+            }
+        };
         self.state.began = Some(monotonic_now());
         self.state.entry = AccessEntry::begin(&self.state.context, listener, &self.connected);
     }

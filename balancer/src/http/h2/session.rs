@@ -105,12 +105,11 @@ impl SharedState {
         may_stay(&self.context, &self.view.borrow().1, &self.connected, self.born_millis)
     }
 
-    /// Serves from the snapshot of now on, unless the listener is gone from it.
+    /// Serves from the snapshot of now on, or from the last one that has the listener.
     pub(super) fn look_again(&self) {
-        let snapshot = self.context.snapshot();
         let id = self.view.borrow().1.id;
-        if let Some(listener) = snapshot.listener(id).map(Arc::clone) {
-            *self.view.borrow_mut() = (snapshot, listener);
+        if let Some(view) = self.context.view(id) {
+            *self.view.borrow_mut() = view;
         }
     }
 

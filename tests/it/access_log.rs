@@ -76,9 +76,9 @@ fn a_request_of_http_1_is_told_with_all_that_is_known_of_it() {
     assert_eq!(lines[0].number("received_bytes"), request.len() as f64);
     let taken = lines[0].number("target_processing_time");
     assert!((0.030..10.0).contains(&taken), "{}", lines[0]);
-    assert!(
-        lines[0].number("request_processing_time") < 1.0 && lines[0].number("response_processing_time") < 1.0
-    );
+    for name in ["request_processing_time", "response_processing_time"] {
+        assert!((0.0..10.0).contains(&lines[0].number(name)), "{name}: {}", lines[0]);
+    }
     assert!(lines[0].number("sent_bytes") > response.body.len() as f64);
     lines[1].expect(&[
         ("matched_rule_priority", "7"),

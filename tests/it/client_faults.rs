@@ -43,13 +43,13 @@ fn a_client_that_goes_away_is_counted_as_460_and_its_request_ends() {
             .recv_timeout(std::time::Duration::from_secs(10))
             .unwrap_or_else(|_| panic!("{way}: the target waits on"));
     }
-    balancer.wait_status("both are counted", 5.0, |status| status.own(460) == 2);
-    balancer.wait_status("nothing is left in flight", 5.0, |status| {
+    balancer.wait_status("both are counted", 20.0, |status| status.own(460) == 2);
+    balancer.wait_status("nothing is left in flight", 20.0, |status| {
         status.target(&target.address)["outstanding_requests"] == 0 && status.total("connections_active") == 0
     });
 }
 
-/// The target is not accepted by anybody: connecting to it takes all the time that a handshake may.
+/// The target is not accepted by anybody: connecting to it takes all the time that a handshake may, a minute here.
 #[test]
 fn a_client_that_goes_away_while_its_target_is_connected_to_is_let_go() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -57,9 +57,9 @@ fn a_client_that_goes_away_while_its_target_is_connected_to_is_let_go() {
     for (version, of_client) in [("HTTP1", 1), ("HTTP1", 2), ("HTTP2", 2)] {
         let group = Group::of("app", std::slice::from_ref(&address)).https().unchecked();
         let group = group.line(&format!("protocol_version = \"{version}\""));
-        let balancer = Balancer::start(&Config::with(group).http2());
+        let balancer = Balancer::start(&Config::with(group).http2().attribute("connect_timeout = 60"));
         let outstanding = |count: u64| {
-            balancer.wait_status("it waits, or does not", 5.0, |status| {
+            balancer.wait_status("it waits, or does not", 20.0, |status| {
                 status.target(&address)["outstanding_requests"] == count
             });
         };
@@ -73,7 +73,7 @@ fn a_client_that_goes_away_while_its_target_is_connected_to_is_let_go() {
             outstanding(1);
         }
         outstanding(0);
-        balancer.wait_status("it is counted", 5.0, |status| status.own(460) == 1);
+        balancer.wait_status("it is counted", 20.0, |status| status.own(460) == 1);
     }
 }
 

@@ -227,7 +227,7 @@ fn a_session_ends_after_its_duration() {
     let balancer = Balancer::start(&Config::with(group));
     let response = balancer.connect().get("/", "");
     let cookie = format!("AWSALB={}", response.cookie("AWSALB").unwrap());
-    support::until("the cookie expires", 5.0, || {
+    support::until("the cookie expires", 20.0, || {
         with_cookie(&balancer, &cookie);
         (balancer.status().decisions("expired") > 0).then_some(())
     });

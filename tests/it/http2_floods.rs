@@ -154,7 +154,7 @@ fn a_flood_is_told_why_and_counted() {
     // Few enough bytes that none is left unread, which would turn the end into a reset.
     connection.send(frame(kind::PING, flag::ACK, 0, &[7; 8]).repeat(2003));
     assert_eq!(connection.outcome(0), Outcome::GoAway(ENHANCE_YOUR_CALM));
-    balancer.wait_status("it is counted", 5.0, |status| status.total("http2_floods") == 1);
+    balancer.wait_status("it is counted", 20.0, |status| status.total("http2_floods") == 1);
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! What clients of HTTP/2 may ask for: as much as those of HTTP/1.1, and what is ill-formed ends its stream alone.
 
-use std::time::{Duration, Instant};
-
 use support::{
     Balancer, Config, Target,
     http2::{Connection, Outcome},
@@ -124,23 +122,4 @@ fn trailers_have_no_pseudo_fields() {
     http2.data(stream, b"body", false).head(stream, &[("x-sum", "1")], true);
     assert!(matches!(http2.outcome(stream), Outcome::Answer(200, _)));
     assert_eq!(target.requests().last().unwrap().trailers.get("x-sum"), Some("1"));
-}
-
-#[test]
-fn who_says_nothing_waits_for_the_idle_timeout_once() {
-    let target = Target::plain();
-    let balancer = Balancer::start(&Config::new(&[&target]).workers(1).http2().attribute("idle_timeout = 2"));
-    for (sends, answer) in
-        [(&b""[..], ""), (b"PRI * HTTP/2.0\r\n", "408"), (b"GET / HT", "408"), (b"P", "408")]
-    {
-        let mut connection = balancer.connect();
-        let begun = Instant::now();
-        connection.send(sends);
-        let status =
-            connection.try_response().map_or_else(|_| String::new(), |answer| answer.status.to_string());
-        assert_eq!(status, answer, "{sends:?}");
-        assert!(connection.is_closed_within(Duration::from_secs(10)));
-        let took = begun.elapsed();
-        assert!((1500..3500).contains(&took.as_millis()), "{took:?} after {sends:?}");
-    }
 }

@@ -96,13 +96,13 @@ fn a_websocket_goes_through_both_ways() {
         let frame = connection.read().unwrap();
         (frame.stream == stream && frame.flags & flag::END_STREAM != 0).then_some(())
     });
-    balancer.wait_status("the tunnel is over", 5.0, |status| {
+    balancer.wait_status("the tunnel is over", 20.0, |status| {
         status.total("tunnels_active") == 0 && status.target(&target.address)["outstanding_requests"] == 0
     });
     let stream = connect(&mut connection, "websocket", "/chat");
     connection.read_until(kind::HEADERS);
     connection.frame(kind::RST_STREAM, 0, stream, 8_u32.to_be_bytes());
-    balancer.wait_status("a reset ends it too", 5.0, |status| {
+    balancer.wait_status("a reset ends it too", 20.0, |status| {
         status.total("tunnels_active") == 0 && status.total("tunnels_opened") == 2
     });
 }
@@ -154,7 +154,7 @@ fn a_websocket_reaches_a_target_that_speaks_https() {
     let request = &line["request"];
     assert!(request.starts_with("GET https://a.test:") && request.ends_with("/chat HTTP/2.0"), "{line}");
     assert!(line.number("received_bytes") > 5000.0 && line.number("sent_bytes") > 5000.0, "{line}");
-    balancer.wait_status("the tunnel is over", 5.0, |status| {
+    balancer.wait_status("the tunnel is over", 20.0, |status| {
         status.total("tunnels_active") == 0 && status.target(&nginx.address)["outstanding_requests"] == 0
     });
 }

@@ -69,7 +69,7 @@ impl World {
 fn wait_refused(balancer: &Balancer, reason: &str, count: u64) {
     let counted =
         |status: &Status| status.0["totals"]["client_certificate_refusals"][reason].as_u64().unwrap();
-    let status = balancer.wait_status(reason, 5.0, |status| counted(status) >= count);
+    let status = balancer.wait_status(reason, 20.0, |status| counted(status) >= count);
     assert_eq!(counted(&status), count, "{reason}");
 }
 

@@ -63,7 +63,7 @@ fn a_second_sigint_ends_at_once() {
     busy.balancer.signal(Signal::INT);
     until("it drains", 10.0, || TcpStream::connect(busy.balancer.address).is_err().then_some(()));
     busy.balancer.signal(Signal::INT);
-    busy.balancer.wait_exit(5.0);
+    busy.balancer.wait_exit(20.0);
     assert!(busy.connection.try_response().is_err(), "the request was cut");
 }
 
@@ -73,7 +73,7 @@ fn without_traffic_it_ends_at_once() {
     let mut balancer = Balancer::start(&Config::new(&[&target]));
     balancer.connect().get("/", "");
     balancer.signal(Signal::TERM);
-    assert_eq!(balancer.wait_exit(5.0).code(), Some(0));
+    assert_eq!(balancer.wait_exit(20.0).code(), Some(0));
 }
 
 /// Who has connected, or sent a request on a kept connection, while the processor was elsewhere is served; requests of new
@@ -107,7 +107,7 @@ fn what_has_come_before_the_end_is_served() {
             let response = connection.try_response().unwrap_or_else(|error| panic!("{number}: {error}"));
             assert_eq!((response.status, response.header("connection")), (200, "close"), "{number}");
         }
-        assert_eq!(balancer.wait_exit(5.0).code(), Some(0));
+        assert_eq!(balancer.wait_exit(20.0).code(), Some(0));
     }
 }
 
@@ -119,5 +119,5 @@ fn silent_connections_are_waited_for_a_moment_alone() {
     let mut silent = balancer.connect();
     balancer.signal(Signal::TERM);
     assert!(silent.is_closed());
-    assert_eq!(balancer.wait_exit(5.0).code(), Some(0));
+    assert_eq!(balancer.wait_exit(20.0).code(), Some(0));
 }

@@ -158,7 +158,7 @@ fn a_response_that_stops_within_its_body_ends_after_the_idle_timeout() {
     let mut http2 = Connection::open(balancer.address);
     let stream = http2.get("/", &[]);
     assert_eq!(http2.outcome(stream), Outcome::Reset(2), "INTERNAL_ERROR");
-    balancer.wait_status("both are over", 5.0, |status| {
+    balancer.wait_status("both are over", 20.0, |status| {
         status.target(&target.address)["outstanding_requests"] == 0
     });
 }
@@ -182,9 +182,10 @@ fn a_pooled_connection_that_turns_out_dead_is_no_fault_of_a_get() {
 #[test]
 fn of_stale_connections_a_request_tries_one() {
     const KEPT: u64 = 4;
-    let target = Target::start(|exchange| match (exchange.earlier, exchange.request.target.as_str()) {
+    let all_are_there = std::sync::Barrier::new(KEPT as usize);
+    let target = Target::start(move |exchange| match (exchange.earlier, exchange.request.target.as_str()) {
         (0, "/held") => {
-            std::thread::sleep(std::time::Duration::from_millis(300));
+            all_are_there.wait();
             exchange.ok("", "held")
         }
         (0, _) => exchange.ok("", "fresh"),

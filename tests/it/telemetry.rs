@@ -93,7 +93,7 @@ fn listeners_and_groups_have_figures_of_their_own() {
             );
             return Answer::Close;
         }
-        std::thread::sleep(std::time::Duration::from_millis(30));
+        std::thread::sleep(std::time::Duration::from_millis(1100));
         let status = exchange.request.target.trim_start_matches('/').to_owned();
         exchange.send(format!("HTTP/1.1 {status} Fine\r\nContent-Length: 0\r\n\r\n"));
         Answer::KeepAlive
@@ -126,14 +126,14 @@ fn listeners_and_groups_have_figures_of_their_own() {
         let labels = labels.trim_end_matches('}');
         balancer.metric(&format!("{family}_bucket{{le=\"{bound}\",{}}}", labels.trim_start_matches('{')))
     };
-    assert_eq!(up_to("balancer_request_duration_seconds", WEB, "0.025"), 1.0, "the one that was refused");
+    assert_eq!(up_to("balancer_request_duration_seconds", WEB, "1.0"), 1.0, "the one that was refused");
     assert_eq!(
-        up_to("balancer_target_response_time_seconds", APP, "0.025"),
+        up_to("balancer_target_response_time_seconds", APP, "1.0"),
         1.0,
         "the one that became a tunnel"
     );
     assert_eq!(up_to("balancer_target_response_time_seconds", APP, "+Inf"), 5.0);
-    assert!(count("balancer_target_response_time_seconds_sum", APP) >= 0.12);
+    assert!(count("balancer_target_response_time_seconds_sum", APP) >= 4.4);
     assert_eq!(count("balancer_group_requests_with_target_total", APP), 5.0);
     let class = |class: &str| {
         count("balancer_group_responses_total", &format!("{{target_group=\"app\",class=\"{class}\"}}"))
@@ -231,7 +231,7 @@ fn clients_at_ipv6_addresses_are_counted_apart() {
     balancer.connect().get("/", "");
     assert_eq!(balancer.metric("balancer_ipv6_requests_total"), 1.0);
     // What was sent is counted once it is out.
-    until("both count the same bytes", 5.0, || {
+    until("both count the same bytes", 20.0, || {
         let status = balancer.status();
         let bytes = status.total("bytes_received") + status.total("bytes_sent");
         let counted = balancer.metric("balancer_ipv6_processed_bytes_total");

@@ -126,17 +126,21 @@ fn a_101_that_nobody_asked_for_is_502() {
 #[test]
 fn an_idle_tunnel_ends_and_a_busy_one_does_not() {
     let target = echo_tunnel();
-    let balancer = Balancer::start(&Config::new(&[&target]).attribute("idle_timeout = 1"));
+    let balancer = Balancer::start(&Config::new(&[&target]).attribute("idle_timeout = 4"));
+    // The busy one is the older of the two: with nothing but its age it would be the first to end.
     let mut busy = open(&balancer, "");
     let mut idle = open(&balancer, "");
-    let started = std::time::Instant::now();
-    let ended = std::thread::spawn(move || idle.is_closed());
-    while started.elapsed() < Duration::from_secs(3) {
+    let ended = std::thread::spawn(move || idle.is_closed_within(Duration::from_secs(30)));
+    let mut tick = || {
         busy.send("tick");
         assert_eq!(busy.reader().exactly(4).unwrap(), b"tick");
+    };
+    while !ended.is_finished() {
+        tick();
         std::thread::sleep(Duration::from_millis(100));
     }
     assert!(ended.join().unwrap(), "the idle one is still open");
+    tick();
 }
 
 #[test]

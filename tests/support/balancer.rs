@@ -377,7 +377,7 @@ impl Balancer {
     /// # Panics
     /// When it does not, or does.
     pub fn wait_metric(&self, sample: &str, value: f64) {
-        let seen = until(sample, 5.0, || Some(self.metric(sample)).filter(|seen| *seen >= value));
+        let seen = until(sample, 20.0, || Some(self.metric(sample)).filter(|seen| *seen >= value));
         assert_eq!(seen, value, "{sample}");
     }
 

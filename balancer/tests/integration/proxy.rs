@@ -447,7 +447,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 #[test]
 fn a_connection_of_age_answers_once_more_and_ends() {
-    let age = Duration::from_millis(300);
+    let age = Duration::from_secs(3);
     let balancer = Balancer::aged(&[echo()], Duration::from_secs(5), age);
     let (began, mut answered) = (Instant::now(), 0);
     let mut stream = TcpStream::connect(balancer.address).unwrap();
@@ -460,6 +460,7 @@ fn a_connection_of_age_answers_once_more_and_ends() {
         if head.contains("Connection: close") {
             break;
         }
+        thread::sleep(TICK / 2);
     }
     assert!(answered > 1 && began.elapsed() + TICK >= age, "{answered} in {:?}", began.elapsed());
     assert_eq!(stream.read(&mut [0]).unwrap(), 0);
@@ -467,7 +468,7 @@ fn a_connection_of_age_answers_once_more_and_ends() {
 
 #[tokio::test]
 async fn an_http2_connection_of_age_answers_once_more_and_says_goaway() {
-    let age = Duration::from_millis(300);
+    let age = Duration::from_secs(3);
     let balancer = Balancer::aged(&[echo()], Duration::from_secs(5), age);
     let (began, mut answered) = (Instant::now(), 0);
     let stream = tokio::net::TcpStream::connect(balancer.address).await.unwrap();
@@ -480,6 +481,7 @@ async fn an_http2_connection_of_age_answers_once_more_and_says_goaway() {
         let Ok((response, _)) = sender.send_request(request, true) else { break };
         assert_eq!(response.await.expect("every request is answered").status(), 200);
         answered += 1;
+        tokio::time::sleep(TICK / 2).await;
     }
     drop(sender);
     ended.await.unwrap().expect("it ends in order");

@@ -5,6 +5,7 @@
 
 mod application_cookie;
 mod application_memo;
+mod base64url;
 mod cookie_date;
 mod cookie_scan;
 mod decision;

@@ -19,10 +19,12 @@
 //! the other; it is compared in constant time. Every text stands for one value and every value has one text: other
 //! lengths, other alphabets, padding and stray trailing bits are refused.
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq as _;
 
-use super::keyring::{Key, Keyring};
+use super::{
+    base64url::{decode, encode, text_len},
+    keyring::{Key, Keyring},
+};
 use crate::{
     clock::UnixSeconds,
     id::{KeyId, TargetId},
@@ -45,13 +47,13 @@ const DURATION_SIGNED_LEN: usize = 14;
 const DURATION_LEN: usize = DURATION_SIGNED_LEN + TAG_LEN;
 
 /// Characters of a duration cookie's value.
-pub(super) const DURATION_TEXT_LEN: usize = DURATION_LEN / 3 * 4;
+pub(super) const DURATION_TEXT_LEN: usize = text_len(DURATION_LEN);
 
 const DATED_SIGNED_LEN: usize = DURATION_SIGNED_LEN + 4;
 const DATED_LEN: usize = DATED_SIGNED_LEN + TAG_LEN;
 
 /// Characters of a duration cookie's value that also tells when the session started.
-pub(super) const DATED_TEXT_LEN: usize = (DATED_LEN * 4).div_ceil(3);
+pub(super) const DATED_TEXT_LEN: usize = text_len(DATED_LEN);
 
 const MAP_HEAD_LEN: usize = 2;
 const MAP_ENTRY_LEN: usize = 20;
@@ -113,8 +115,7 @@ pub(super) fn seal(key: &Key, session: Session, nonce: u16) -> [u8; DURATION_TEX
         [NONCED_VERSION, key.id().0, i0, i1, i2, i3, t0, t1, t2, t3, t4, t5, t6, t7, n0, n1];
     let bytes: [u8; DURATION_LEN] = join(&signed, &key.duration_tag(&signed));
     let mut text = [0; DURATION_TEXT_LEN];
-    let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
-    debug_assert_eq!(written, Ok(DURATION_TEXT_LEN));
+    encode(&bytes, &mut text);
     text
 }
 
@@ -170,14 +171,13 @@ fn seal_id(version: u8, key: &Key, tag_of: Tag, id: u64, issued: UnixSeconds) ->
     head.copy_from_slice(&signed);
     tag.copy_from_slice(&tag_of(key, &signed));
     let mut text = [0; DURATION_TEXT_LEN];
-    let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
-    debug_assert_eq!(written, Ok(DURATION_TEXT_LEN));
+    encode(&bytes, &mut text);
     text
 }
 
 fn decoded(text: &[u8]) -> Result<[u8; DURATION_LEN], Flaw> {
     let mut bytes = [0; DURATION_LEN];
-    if text.len() != DURATION_TEXT_LEN || URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).is_err() {
+    if text.len() != DURATION_TEXT_LEN || decode(text, &mut bytes).is_none() {
         return Err(Flaw::Malformed);
     }
     Ok(bytes)
@@ -216,8 +216,7 @@ pub(super) fn seal_dated(key: &Key, session: Session, nonce: u16) -> [u8; DATED_
         [version, key.id().0, i0, i1, i2, i3, t0, t1, t2, t3, t4, t5, t6, t7, s0, s1, s2, s3, n0, n1];
     let bytes: [u8; DATED_LEN] = join(&signed, &key.duration_tag(&signed));
     let mut text = [0; DATED_TEXT_LEN];
-    let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
-    debug_assert_eq!(written, Ok(DATED_TEXT_LEN));
+    encode(&bytes, &mut text);
     text
 }
 
@@ -226,10 +225,8 @@ pub(super) fn open_either(ring: &Keyring, text: &[u8]) -> Result<Session, Flaw> 
     if text.len() != DATED_TEXT_LEN {
         return open(ring, text);
     }
-    // The decoder asks for room in whole groups of three bytes.
-    let mut room = [0; DATED_LEN.div_ceil(3) * 3];
-    let length = URL_SAFE_NO_PAD.decode_slice(text, &mut room).map_err(|_| Flaw::Malformed)?;
-    let bytes = room.get(..length).ok_or(Flaw::Malformed)?;
+    let mut bytes = [0; DATED_LEN];
+    decode(text, &mut bytes).ok_or(Flaw::Malformed)?;
     let (version, signed_len) = match bytes.first() {
         Some(&NONCED_DATED_VERSION) => (NONCED_DATED_VERSION, DATED_LEN - NONCED_TAG_LEN),
         _ => (DATED_VERSION, DATED_SIGNED_LEN),
@@ -265,9 +262,8 @@ pub(super) fn seal_map(key: &Key, entries: impl Iterator<Item = MapEntry> + Clon
     bytes.extend(&tag);
     let bytes = bytes.filled();
     text.clear();
-    text.resize(bytes.len().div_ceil(3) * 4, 0);
-    let written = URL_SAFE_NO_PAD.encode_slice(bytes, text).unwrap_or(0);
-    text.truncate(written);
+    text.resize(text_len(bytes.len()), 0);
+    encode(bytes, text);
 }
 
 /// Hands every entry of the application map with this text to `visit`, in the order they were sealed. Nothing
@@ -363,7 +359,7 @@ impl Scratch {
             self.far.resize(most, 0);
             &mut self.far
         };
-        self.len = URL_SAFE_NO_PAD.decode_slice(text, room).ok()?;
+        self.len = decode(text, room)?;
         Some(self.filled())
     }
 }

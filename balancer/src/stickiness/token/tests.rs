@@ -1,5 +1,6 @@
 //! Values from seal to open, their forms told apart, and everything else refused.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 
 use super::*;

@@ -39,21 +39,28 @@ impl TraceIds {
     /// The id of a request that came at `now`: version, seconds since 1970, 96 random bits.
     pub(crate) fn draw(&mut self, now: UnixSeconds) -> TraceId {
         let mut id = *b"1-00000000-000000000000000000000000";
-        let (high, low) = (self.high.draw() >> 32, self.low.draw());
-        for (range, number) in [(2..10, u64::from(now.0)), (11..19, high), (19..35, low)] {
-            hex(number, id.get_mut(range).unwrap_or_default());
+        let [a, b, c, d, ..] = self.high.draw().to_be_bytes();
+        let [e, f, g, h, i, j, k, l] = self.low.draw().to_be_bytes();
+        let parts = [now.0.to_be_bytes(), [a, b, c, d], [e, f, g, h], [i, j, k, l]];
+        for (start, part) in [2, 11, 19, 27].into_iter().zip(parts) {
+            if let Some(digits) = id.get_mut(start..start + 8) {
+                digits.copy_from_slice(&hex(u32::from_be_bytes(part)));
+            }
         }
         TraceId(id)
     }
 }
 
-/// Fills `out` with the last digits of `number`.
-fn hex(mut number: u64, out: &mut [u8]) {
-    for byte in out.iter_mut().rev() {
-        let [digit, ..] = (number & 15).to_le_bytes();
-        *byte = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
-        number >>= 4;
-    }
+/// The eight digits of `number`, all at once.
+fn hex(number: u32) -> [u8; 8] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let mut digits = u64::from(number);
+    digits = (digits | digits << 16) & 0x0000_ffff_0000_ffff;
+    digits = (digits | digits << 8) & 0x00ff_00ff_00ff_00ff;
+    digits = (digits | digits << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // One in each byte whose digit is a letter.
+    let letters = (digits + EACH * 6) >> 4 & EACH;
+    (digits + EACH * u64::from(b'0') + letters * u64::from(b'a' - b'9' - 1)).to_be_bytes()
 }
 
 /// `1-67891233-abcdef012345678912345678`.
@@ -123,6 +130,13 @@ mod tests {
         let value = std::str::from_utf8(&out[range]).expect("text").to_owned();
         assert_eq!(out, format!("before X-Amzn-Trace-Id: {value}\r\n").as_bytes());
         value.replace(std::str::from_utf8(&id.0).expect("text"), "*")
+    }
+
+    #[test]
+    fn digits_are_those_of_the_number() {
+        for number in [0, 9, 10, 0x0a9f_90af, 0x1234_5678, 0x9abc_def0, u32::MAX] {
+            assert_eq!(hex(number), format!("{number:08x}").as_bytes());
+        }
     }
 
     #[test]

@@ -31,7 +31,8 @@ pub async fn serve(context: Rc<Context>, accepted: Accepted) {
     };
     match begins {
         Begins::Http1 => h1::serve(context, connection).await,
-        Begins::Http2 => h2::serve(context, connection).await,
+        // Apart, so that connections of HTTP/1.1 do not carry its state.
+        Begins::Http2 => Box::pin(h2::serve(context, connection)).await,
         Begins::Nothing => context.buffers.give(connection.buffer),
     }
 }

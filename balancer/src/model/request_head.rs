@@ -2,11 +2,12 @@
 //! They hold for any engine and any HTTP version.
 
 /// The version a message arrived in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Version {
     /// HTTP/1.0
     Http10,
     /// HTTP/1.1
+    #[default]
     Http11,
     /// HTTP/2
     Http2,

@@ -100,9 +100,10 @@ impl Drop for Suspicion<'_> {
     }
 }
 
+/// In boxes: connections are moved from the pool and back with every request.
 #[derive(Debug)]
 enum Layer {
-    Plain(Counted),
+    Plain(Box<Counted>),
     /// What is written may wait inside until it is flushed.
     Tls(Box<TlsStream<Counted>>),
 }
@@ -143,7 +144,7 @@ impl Connection {
             Endpoint::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
         };
         let open = told.attempt.take().map(Attempt::opened);
-        Ok(Self { layer: Layer::Plain(Counted::new(stream, slot, counting, open)), slot })
+        Ok(Self { layer: Layer::Plain(Box::new(Counted::new(stream, slot, counting, open))), slot })
     }
 
     /// Shakes hands, when `destination` has TLS. `connector` is made of it. A handshake that fails, or is given up by
@@ -166,7 +167,7 @@ impl Connection {
             Endpoint::Unix(_) => None,
         };
         let name = tls.name(address).ok_or(HandshakeError::Nameless)?;
-        let stream = connector.connect(name, stream).await?;
+        let stream = connector.connect(name, *stream).await?;
         if !tls.suits(stream.get_ref().1.alpn_protocol()) {
             return Err(HandshakeError::Protocol);
         }

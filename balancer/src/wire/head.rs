@@ -37,9 +37,10 @@ pub const MAX_INTERIM: usize = 100;
 pub const LINE_EXTRA: usize = 4;
 
 /// How the end of a body is known (RFC 9112, section 6.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Framing {
     /// There is none.
+    #[default]
     Empty,
     /// So many bytes.
     Length(u64),
@@ -68,7 +69,7 @@ pub(super) fn content_length(value: &[u8]) -> Result<u64, HeadError> {
 }
 
 /// A request head.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Request<'a> {
     /// Method.
     pub method: &'a [u8],
@@ -96,6 +97,16 @@ impl<'a> Request<'a> {
     /// # Errors
     /// What makes the request unacceptable.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, HeadError> {
+        let mut request = Self::default();
+        request.read(bytes).map(|()| request)
+    }
+
+    /// Becomes what [`Self::parse`] would give back, where it stands: with room for all its fields it is too large to be
+    /// moved about. It has not been read yet.
+    ///
+    /// # Errors
+    /// As with [`Self::parse`]; what it is then means nothing.
+    pub fn read(&mut self, bytes: &'a [u8]) -> Result<(), HeadError> {
         let mut headers = [MaybeUninit::uninit(); MAX_FIELDS];
         let mut parsed = httparse::Request::new(&mut []);
         match parsed.parse_with_uninit_headers(bytes, &mut headers) {
@@ -112,26 +123,17 @@ impl<'a> Request<'a> {
             return Err(HeadError::Malformed);
         }
         let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
-        let mut fields = Fields::default();
+        (self.method, self.target, self.version) = (method.as_bytes(), target.as_bytes(), version);
+        let fields = &mut self.fields;
         fields.fill(parsed.headers);
-        let framing = request_framing(&fields, version)?;
-        let host = single_host(&fields, version)?;
+        self.framing = request_framing(fields, version)?;
+        self.host = single_host(fields, version)?;
         let options = fields.options();
-        let keep_alive = !options.close && (options.keep_alive || version != Version::Http10);
-        let expects_continue = version == Version::Http11
+        self.keep_alive = !options.close && (options.keep_alive || version != Version::Http10);
+        self.expects_continue = version == Version::Http11
             && fields.of(Kind::Expect).any(|value| value.eq_ignore_ascii_case(b"100-continue"));
-        let upgrade = if version == Version::Http11 && options.upgrade { fields.upgrade() } else { None };
-        Ok(Self {
-            method: method.as_bytes(),
-            target: target.as_bytes(),
-            version,
-            fields,
-            framing,
-            host,
-            keep_alive,
-            expects_continue,
-            upgrade,
-        })
+        self.upgrade = if version == Version::Http11 && options.upgrade { fields.upgrade() } else { None };
+        Ok(())
     }
 
     /// A request of an engine that has no bytes of an HTTP/1.1 head (RFC 9113, section 8.3). `authority` is
@@ -260,7 +262,7 @@ fn single_host<'a>(fields: &Fields<'a>, version: Version) -> Result<Option<&'a [
 }
 
 /// A response head.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Response<'a> {
     /// Status code.
     pub status: u16,
@@ -284,12 +286,21 @@ impl<'a> Response<'a> {
     /// # Errors
     /// It is not a response, is over a limit, or says its length in two ways that differ.
     pub fn parse(bytes: &'a [u8], to_head: bool) -> Result<Option<Self>, HeadError> {
+        let mut response = Self::default();
+        Ok(response.read(bytes, to_head)?.then_some(response))
+    }
+
+    /// Becomes what [`Self::parse`] would give back, where it stands; see [`Request::read`]. False: it is not all there.
+    ///
+    /// # Errors
+    /// As with [`Self::parse`].
+    pub fn read(&mut self, bytes: &'a [u8], to_head: bool) -> Result<bool, HeadError> {
         let mut headers = [MaybeUninit::uninit(); MAX_FIELDS];
         let mut parsed = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
         let length = match config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut headers) {
             Ok(httparse::Status::Complete(length)) => length,
-            Ok(httparse::Status::Partial) if bytes.len() <= MAX_RESPONSE_HEAD => return Ok(None),
+            Ok(httparse::Status::Partial) if bytes.len() <= MAX_RESPONSE_HEAD => return Ok(false),
             Ok(httparse::Status::Partial) => return Err(HeadError::TooLarge),
             Err(error) => return Err(broken_rule(error)),
         };
@@ -307,29 +318,24 @@ impl<'a> Response<'a> {
         if status < 100 || status == 101 && minor == 0 {
             return Err(HeadError::StatusLine);
         }
-        let mut fields = Fields::default();
+        let fields = &mut self.fields;
         fields.fill(parsed.headers);
         let coded = fields.transfer_coding().map_err(|_| HeadError::TransferCoding)?;
-        let length_given = response_length(&fields)?;
+        let length_given = response_length(fields)?;
         let framing = response_framing(coded, length_given, status, to_head);
         // Who says how a body is framed that there is none of, or says it twice, may send one all the same.
         let doubtful = coded && (length_given.is_some() || minor == 0 || status == 204)
             || status == 204 && length_given.is_some_and(|length| length > 0);
         let options = fields.options();
         if fields.nominate() {
-            withhold(&mut fields);
+            withhold(fields);
         }
-        let keep_alive = framing != Framing::UntilClose
+        self.keep_alive = framing != Framing::UntilClose
             && !doubtful
             && if minor == 0 { options.keep_alive } else { !options.close };
-        Ok(Some(Self {
-            status,
-            reason: parsed.reason.unwrap_or_default().as_bytes(),
-            fields,
-            framing,
-            keep_alive,
-            length,
-        }))
+        self.reason = parsed.reason.unwrap_or_default().as_bytes();
+        (self.status, self.framing, self.length) = (status, framing, length);
+        Ok(true)
     }
 
     /// A response of an engine that has no bytes of an HTTP/1.1 head; see [`Request::of_fields`].

@@ -98,12 +98,12 @@ impl Plan {
         memory: Vec<u8>,
         entry: &mut AccessEntry,
     ) -> Result<Self, Refusal> {
-        // Looked at where it stands: with room for all its fields it is too large to be moved about.
-        match &mut Request::parse(bytes) {
-            Ok(request) => Self::decide(context, snapshot, listener, route, request, memory, entry),
+        let mut request = Request::default();
+        match request.read(bytes) {
+            Ok(()) => Self::decide(context, snapshot, listener, route, &mut request, memory, entry),
             Err(error) => {
                 let shard = context.listener_shard(listener);
-                Err(unreadable(shard, route.connected.peer, bytes, *error, entry))
+                Err(unreadable(shard, route.connected.peer, bytes, error, entry))
             }
         }
     }
@@ -148,9 +148,8 @@ impl Plan {
         let traced = forward::head(request, &target, route, &trace, &mut memory);
         entry.trace(memory.part(traced));
         let way = (listener, &chosen, forward, route.connected.peer.ip());
-        let mut plan = Self::route(context, snapshot, way, &view, traits, memory, entry)?;
-        plan.upgrade = request.upgrade.as_deref().map(Box::from);
-        Ok(plan)
+        let upgrade = request.upgrade.as_deref().map(Box::from);
+        Self::route(context, snapshot, way, &view, (traits, upgrade), memory, entry)
     }
 
     /// Whether `response` (101) changes to a protocol that its target was offered.
@@ -165,7 +164,7 @@ impl Plan {
         snapshot: &Rc<WorkerSnapshot>,
         (listener, chosen, forward, peer): (&ListenerView, &Chosen<'_>, &CompiledForward, IpAddr),
         view: &RequestHead<'_>,
-        traits: RequestTraits,
+        (traits, upgrade): (RequestTraits, Option<Box<[u8]>>),
         head: Vec<u8>,
         entry: &mut AccessEntry,
     ) -> Result<Self, Refusal> {
@@ -236,7 +235,7 @@ impl Plan {
                 false => 0,
             },
             peer,
-            upgrade: None,
+            upgrade,
             sent: Cell::new(None),
             target,
             tried: None,

@@ -1,26 +1,29 @@
 //! The response side of a plan: what the head of a target's response is given on its way to the client, and what is
 //! counted of it. Must not know: which version of HTTP carries it.
 
+use std::time::Instant;
+
 use super::{
     plan::{GroupChoice, Plan},
     session_moves::count_session,
 };
 use crate::{
-    clock::monotonic_now,
     http::context::Context,
     model::{HeaderEdits, ResponseHead},
     rules::Act,
     stickiness::{Answered, Renewal},
-    target_group::{GroupView, TargetState, TargetView},
+    target_group::TargetState,
 };
 
 impl Plan {
-    /// Adds to `edits` what the head of the target's response is given on its way to the client. Counts the response.
+    /// Adds to `edits` what the head of the target's response, which came `at`, is given on its way to the client. Counts
+    /// the response.
     pub(crate) fn respond(
         &self,
         context: &Context,
         response: &ResponseHead<'_>,
         secure: bool,
+        at: Instant,
         edits: &mut HeaderEdits,
     ) {
         let (group, target) = (self.group(), self.target());
@@ -41,10 +44,11 @@ impl Plan {
                 count_session(group, bound, decision, (now, self.client));
             }
         }
-        self.count_response(context, group, target, response.status);
+        self.count_response(context, at, response.status);
     }
 
-    fn count_response(&self, context: &Context, group: &GroupView, target: &TargetView, status: u16) {
+    fn count_response(&self, context: &Context, at: Instant, status: u16) {
+        let (group, target) = (self.group(), self.target());
         let class = usize::from(status / 100).saturating_sub(1);
         if let Some(counter) = context.target_shard(target).and_then(|shard| shard.responses.get(class)) {
             counter.inc();
@@ -54,7 +58,7 @@ impl Plan {
             counter.inc();
         }
         if let Some(sent) = self.sent.get() {
-            shard.answers.response_time.observe(monotonic_now().saturating_duration_since(sent));
+            shard.answers.response_time.observe(at.saturating_duration_since(sent));
         }
     }
 
@@ -78,8 +82,8 @@ impl Plan {
     }
 
     /// Counts a request that is sent to a target that is not healthy for want of healthy ones.
-    pub(crate) fn count_sending(&self, context: &Context) {
-        self.sent.set(Some(monotonic_now()));
+    pub(crate) fn count_sending(&self, context: &Context, at: Instant) {
+        self.sent.set(Some(at));
         let (group, target) = (self.group(), self.target());
         if let Some(shard) = context.target_shard(target) {
             shard.requests.inc();

@@ -70,11 +70,14 @@ pub(crate) async fn attempt<C: ClientSide, T: TargetSide<C>>(
     let _in_flight = context.tables.outstanding.begin(destination.slot);
     let mut target = T::reach(client, plan, &destination, fresh).await?;
     client.state().arm_idle();
-    if plan.request.expects_continue && !client.invite(plan).await {
-        return Err(Failure::gone(false));
+    if plan.request.expects_continue {
+        client.state_mut().has_waited();
+        if !client.invite(plan).await {
+            return Err(Failure::gone(false));
+        }
     }
     target.send(client, plan, &destination)?;
-    plan.count_sending(&context);
+    plan.count_sending(&context, client.state_mut().now());
     client.state_mut().entry.sent();
     let mut transfer =
         Transfer { client, target: &mut target, plan, upload: Upload::Moving, interim: Interim::default() };

@@ -44,6 +44,7 @@ pub(crate) struct Http1Target {
 /// A new connection. In a box, as that is seldom, so that requests do not carry its room.
 #[cold]
 async fn connect<C: ClientSide>(client: &mut C, destination: &Destination) -> Result<Connection, Failure> {
+    client.state_mut().has_waited();
     let state = client.state();
     let (context, watch) = (Rc::clone(&state.context), Rc::clone(state.watch()));
     let timeout = state.listener.load_balancer.connect_timeout;
@@ -115,22 +116,22 @@ impl<C: ClientSide> TargetSide<C> for Http1Target {
             return Ok(None);
         }
         let (looked, length, framing) = {
-            let parsed = Response::parse(bytes, plan.request.to_head);
-            let response = match &parsed {
-                Ok(Some(response)) => response,
-                Ok(None) => {
+            let mut response = Response::default();
+            match response.read(bytes, plan.request.to_head) {
+                Ok(true) => {}
+                Ok(false) => {
                     self.pieces.are_not_all(bytes.len());
                     return Ok(None);
                 }
-                Err(error) => return Err(causes_of(*error).1.into()),
-            };
-            if has_bare_line_end(response, bytes) {
+                Err(error) => return Err(causes_of(error).1.into()),
+            }
+            if has_bare_line_end(&response, bytes) {
                 return Err(Cause::TargetLineEndInvalid.into());
             }
-            let looked = look(response)?;
+            let looked = look(&response)?;
             self.keep_alive = response.keep_alive;
             // Who shares this client's connection would share its identity.
-            self.private |= is_challenge(response);
+            self.private |= is_challenge(&response);
             (looked, response.length, response.framing)
         };
         self.http1.buffer.consume(length);

@@ -27,6 +27,8 @@ pub(crate) struct RequestState {
     pub(crate) entry: AccessEntry,
     /// When it began; nothing once it is a tunnel.
     pub(crate) began: Option<Instant>,
+    /// The time, as long as nothing was waited for since it was read.
+    pub(crate) now: Option<Instant>,
     /// Its deadlines.
     pub(crate) watched: Watched,
 }
@@ -34,6 +36,16 @@ pub(crate) struct RequestState {
 impl RequestState {
     pub(crate) fn watch(&self) -> &Rc<Watch> {
         self.watched.watch()
+    }
+
+    /// The time, which is read once for all that is done without waiting.
+    pub(crate) fn now(&mut self) -> Instant {
+        *self.now.get_or_insert_with(monotonic_now)
+    }
+
+    /// Something was waited for.
+    pub(crate) fn has_waited(&mut self) {
+        self.now = None;
     }
 
     /// Waits may last for `span` from now.
@@ -62,7 +74,9 @@ impl RequestState {
     pub(crate) fn end(&mut self) {
         self.entry = AccessEntry::default();
         if let Some(began) = self.began.take() {
-            self.shard().request_duration.observe(monotonic_now().saturating_duration_since(began));
+            let took = self.now().saturating_duration_since(began);
+            self.shard().request_duration.observe(took);
         }
+        self.has_waited();
     }
 }

@@ -69,6 +69,7 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
                     Some(PassedHead::Final) => return Ok(self.relay().await),
                     // The next head may be there already.
                     Some(PassedHead::Interim(interim)) => {
+                        self.client.state_mut().has_waited();
                         if !self.client.send_interim(interim).await {
                             return Err(self.gone());
                         }
@@ -108,13 +109,18 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
             Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
             other => other.is_pending(),
         };
-        if self.client.poll_gone(cx, uploading).is_ready() {
-            return Poll::Ready(Err(self.gone()));
-        }
         if self.target.body().progress() != before {
             self.client.progressed();
         }
-        ready!(self.target.poll_heard(cx))?;
+        let heard = self.target.poll_heard(cx);
+        // Who hears something is told; where there is nothing to tell it matters whether the client is there.
+        if !matches!(heard, Poll::Ready(Ok(()))) {
+            self.client.state_mut().has_waited();
+            if self.client.poll_gone(cx, uploading).is_ready() {
+                return Poll::Ready(Err(self.gone()));
+            }
+        }
+        ready!(heard)?;
         self.client.state().arm_idle();
         Poll::Ready(Ok(()))
     }
@@ -158,6 +164,7 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
             self.let_out(cx);
         }
         if moved.is_pending() {
+            self.client.state_mut().has_waited();
             let upload = self.poll_upload(cx);
             if self.client.poll_gone(cx, !matches!(upload, Poll::Ready(Ok(())))).is_ready() {
                 return Poll::Ready(Err(None));
@@ -203,7 +210,8 @@ fn hear<C: ClientSide>(
     let state = client.state_mut();
     state.entry.answered(response.status);
     let mut edits = state.context.edits.take();
-    plan.respond(&state.context, &response.view(), state.secure, &mut edits);
+    let now = state.now();
+    plan.respond(&state.context, &response.view(), state.secure, now, &mut edits);
     state.listener.response_fields.put_into(&mut edits);
     let begun = client.respond(plan, response, &edits);
     edits.clear();

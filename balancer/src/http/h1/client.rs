@@ -56,7 +56,7 @@ impl Http1Client {
         let entry = AccessEntry::default();
         Self {
             http1: Http1::new(stream, buffer),
-            state: RequestState { context, listener, secure, entry, began: None, watched },
+            state: RequestState { context, listener, secure, entry, began: None, now: None, watched },
             stays: false,
             memory: Vec::new(),
             bound: Bound::default(),
@@ -112,6 +112,7 @@ impl Http1Client {
 
     /// Writes all of `bytes`, up to the socket.
     pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<io::Result<()>, Interrupt> {
+        self.state.has_waited();
         let watch = Rc::clone(self.state.watch());
         let stream = &mut self.http1.stream;
         let sent = async {

@@ -7,7 +7,6 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::client::{After, Http1Client};
 use crate::{
-    clock::monotonic_now,
     counters::Cause,
     http::{
         accepted::ClientConnection,
@@ -72,7 +71,8 @@ impl Http1Client {
             if !self.connected.suits(&self.state.listener) {
                 return;
             }
-            let after = match self.plan(length) {
+            // Stays where it was made: it is large.
+            let after = match &mut self.plan(length) {
                 Ok(plan) => self.carry_out(plan).await,
                 Err(refusal) => self.refuse(refusal).await,
             };
@@ -112,17 +112,17 @@ impl Http1Client {
         plan
     }
 
-    async fn carry_out(&mut self, mut plan: Plan) -> After {
+    async fn carry_out(&mut self, plan: &mut Plan) -> After {
         self.http1.start(plan.request.framing, &self.state.listener.trailers);
         if !self.bound.is_empty() {
             plan.prefer(|slot| self.bound.is_to(slot));
         }
-        let after = exchange(self, &mut plan).await;
-        self.memory = plan.head;
+        let after = exchange(self, plan).await;
+        self.memory = std::mem::take(&mut plan.head);
         after
     }
 
-    async fn refuse(&mut self, refusal: Refusal) -> After {
+    async fn refuse(&mut self, refusal: &Refusal) -> After {
         let keep = refusal.traits.is_some_and(|traits| traits.keep_alive && traits.framing == Framing::Empty);
         let to_head = refusal.traits.is_some_and(|traits| traits.to_head);
         self.answer(&refusal.answer, keep && self.may_stay(), to_head).await
@@ -167,6 +167,7 @@ impl Http1Client {
                 Err(HeadError::Malformed) if self.http1.buffer.bytes() == b"\r" => {}
                 Err(error) => return Reading::Refused(causes_of(error).0),
             }
+            self.state.has_waited();
             let Http1 { buffer, stream, .. } = &mut self.http1;
             let limit = MAX_REQUEST_HEAD + BUFFER_SIZE;
             match watch.within(poll_fn(|cx| buffer.poll_fill(cx, stream, limit))).await {
@@ -183,6 +184,8 @@ impl Http1Client {
 
     /// A request begins, which is logged as the configuration of now has it.
     fn begin_entry(&mut self) {
+        self.state.has_waited();
+        self.state.began = Some(self.state.now());
         let snapshot = self.state.context.snapshot();
         let listener = match snapshot.listener(self.state.listener.id) {
             Some(listener) => listener,
@@ -193,7 +196,6 @@ impl Http1Client {
                 &self.state.listener
             }
         };
-        self.state.began = Some(monotonic_now());
         self.state.entry = AccessEntry::begin(&self.state.context, listener, &self.connected);
     }
 

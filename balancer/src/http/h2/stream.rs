@@ -77,7 +77,15 @@ pub(super) async fn serve(
     http2.filter(&listener.trailers);
     let mut client = Http2Client {
         http2,
-        state: RequestState { context, listener, secure: session.secure, entry, began: Some(began), watched },
+        state: RequestState {
+            context,
+            listener,
+            secure: session.secure,
+            entry,
+            began: Some(began),
+            now: Some(began),
+            watched,
+        },
         respond,
         key,
         invited: false,

@@ -84,6 +84,7 @@ impl TargetSide<Http2Client> for Http2Target {
         let fresh = fresh || private;
         let leasing = Leasing { context: &context, watch: &watch, patience, destination, fresh };
         let lease = leasing.lease(client).await?;
+        client.state.has_waited();
         if private {
             lease.close_to_others();
         }

@@ -3,5 +3,5 @@
 
 pub(crate) use std::{
     hint::spin_loop,
-    sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, fence},
+    sync::atomic::{AtomicU32, AtomicU64, fence},
 };

@@ -26,7 +26,7 @@ pub use self::{
     decision::{Answered, Decision, Renewal, Standing, TargetLookup},
     group_cookie::{GroupCookie, GroupDecision},
     keyring::{KeyFileFault, Keyring, KeyringError, MAX_SECRETS, SECRET_LEN},
-    ledger::{Done, Marks, SessionLedger},
+    ledger::{Before, Done, Mark, Marks, SessionLedger},
     session_table::{Occupancy, SessionTable},
 };
 pub use crate::counters::{GroupOutcome, Outcome};

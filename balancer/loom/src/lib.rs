@@ -34,7 +34,7 @@ pub mod stickiness {
 pub(crate) mod atomics {
     pub(crate) use loom::{
         hint::spin_loop,
-        sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, fence},
+        sync::atomic::{AtomicU32, AtomicU64, fence},
     };
 }
 

@@ -424,6 +424,7 @@ impl Group {
             self.settings.stickiness.as_ref().is_some_and(|sticky| sticky.extras.keeps_draining);
         if let Some(sticky) = &self.stickiness {
             let now = unix_now();
+            self.runtime.marks();
             for target in &self.targets {
                 target.runtime.sessions.count_for(sticky.remembers_for(), now);
             }

@@ -2,14 +2,17 @@
 
 use std::{
     hash::{BuildHasher, Hash, Hasher, RandomState},
-    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
 use crate::{
-    clock::{UnixSeconds, monotonic_now},
+    clock::monotonic_now,
     counters::{GroupShard, LastErrorNote, TargetShard},
-    stickiness::{Done, Marks, SessionLedger},
+    stickiness::{Marks, SessionLedger},
 };
 
 /// How long a target that refused a connection is left alone by requests that others turned away.
@@ -94,8 +97,8 @@ pub struct GroupRuntime {
     pub refused: LastErrorNote,
     turn: AtomicU32,
     shards: Box<[GroupShard]>,
-    /// Marks of clients whose sessions were with targets that are gone.
-    strays: Marks,
+    /// Marks of clients whose sessions move, of groups that have been sticky.
+    marks: OnceLock<Marks>,
     hasher: RandomState,
 }
 
@@ -107,7 +110,7 @@ impl GroupRuntime {
             refused: LastErrorNote::default(),
             turn: AtomicU32::new(0),
             shards: (0..workers).map(|_| GroupShard::default()).collect(),
-            strays: Marks::default(),
+            marks: OnceLock::new(),
             hasher: RandomState::new(),
         }
     }
@@ -119,9 +122,10 @@ impl GroupRuntime {
         hasher.finish()
     }
 
-    /// A client comes with a cookie, set at `issued`, of a target that is gone. False: it came before.
-    pub fn takes_in(&self, issued: UnixSeconds, now: UnixSeconds, mark: u64) -> bool {
-        self.strays.leave(mark, issued, Done::Left, now)
+    /// Marks of clients, for the [`SessionLedger`]s of the group's targets. The control side asks for them first, since that takes
+    /// memory.
+    pub fn marks(&self) -> &Marks {
+        self.marks.get_or_init(Marks::default)
     }
 
     /// The next turn: counts up by one each call and wraps.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::{
     clock::UnixSeconds,
-    stickiness::Decision,
+    stickiness::{Before, Decision, Done},
     target_group::{GroupView, TargetView},
 };
 
@@ -52,20 +52,17 @@ pub(crate) fn count_session(
     decision: &Decision,
     (now, client): (UnixSeconds, u64),
 ) {
-    let find = |id| group.find(id).map(|(_, old)| old);
-    let is_first = match (decision.proved(), decision.lapsed()) {
-        (Some((id, issued)), _) => match find(id) {
-            Some(old) if old.id == chosen.id => {
-                return chosen.runtime.sessions.renew(issued, now, (client != 0).then_some(client));
-            }
-            Some(old) => old.runtime.sessions.leave(issued, now, client),
-            None => group.runtime.takes_in(issued, now, client),
-        },
-        (None, Some((id, issued))) => match find(id) {
-            Some(old) => old.runtime.sessions.replace(issued, now, client),
-            None => group.runtime.takes_in(issued, now, client),
-        },
-        (None, None) => true,
+    let Some((id, issued)) = decision.proved().or(decision.lapsed()) else {
+        return chosen.runtime.sessions.begin(now);
+    };
+    let mark = group.runtime.marks().of(client, id);
+    let is_first = match group.find(id) {
+        Some((_, old)) if decision.proved().is_none() => old.runtime.sessions.replace(issued, now, mark),
+        Some((_, old)) if old.id == chosen.id => {
+            return old.runtime.sessions.renew(issued, now, (client != 0).then_some(mark));
+        }
+        Some((_, old)) => old.runtime.sessions.leave(issued, now, mark),
+        None => mark.leave(issued, Done::Stranded, now, u32::MAX) != Before::Same,
     };
     if is_first {
         chosen.runtime.sessions.begin(now);

@@ -11,40 +11,25 @@ use crate::{
     clock::UnixSeconds,
 };
 
-/// Parts that the duration of sessions is counted in: the precision with which one that ended is forgotten.
+/// Parts that the duration of sessions is counted in at least: the precision with which one that ended is forgotten.
 pub(super) const PARTS: u32 = 64;
-/// Slots for parts: those that count, one that has begun, and some that clocks may be ahead.
-const PLACES: usize = 2 * PARTS as usize;
+/// Slots for parts: those that count, fewer than twice [`PARTS`], one that has begun, and some that clocks may be ahead.
+const PLACES: usize = 3 * PARTS as usize;
 
 /// Cookies by the time at which they were set.
 #[derive(Debug)]
 pub(super) struct Era {
-    /// Seconds of a part, at least one.
-    width: AtomicU32,
+    /// A part is two to the power of this many seconds.
+    scale: u32,
     /// The last second of which cookies are in here; [`u32::MAX`] while it counts what is set now.
     last: AtomicU32,
     /// Number of the part (upper half), cookies (lower half).
     parts: [AtomicU64; PLACES],
 }
 
-impl Default for Era {
-    fn default() -> Self {
-        Self {
-            width: AtomicU32::new(1),
-            last: AtomicU32::new(u32::MAX),
-            parts: array::from_fn(|_| AtomicU64::new(0)),
-        }
-    }
-}
-
 impl Era {
-    pub(super) fn width(&self) -> u32 {
-        self.width.load(Relaxed).max(1)
-    }
-
-    /// For an era in which nothing is counted.
-    pub(super) fn set_width(&self, width: u32) {
-        self.width.store(width, Relaxed);
+    pub(super) fn of(scale: u32) -> Self {
+        Self { scale, last: AtomicU32::new(u32::MAX), parts: array::from_fn(|_| AtomicU64::new(0)) }
     }
 
     /// From here on it counts what is set.
@@ -57,12 +42,15 @@ impl Era {
         self.last.store(last.0, Relaxed);
     }
 
-    pub(super) fn is_one_part(&self, one: UnixSeconds, other: UnixSeconds) -> bool {
-        one == other || self.number(one) == self.number(other)
-    }
-
     pub(super) fn add(&self, at: UnixSeconds) {
-        self.add_many(self.number(at), 1);
+        let number = self.number(at);
+        let Some(part) = self.part(number) else { return };
+        let add = |word| match split(word) {
+            (held, count) if held == number => Some(join(number, count.saturating_add(1))),
+            // What was there is so old that it does not count any more, or of a clock that was set back.
+            _ => Some(join(number, 1)),
+        };
+        let _ = part.fetch_update(AcqRel, Relaxed, add);
     }
 
     /// Whether there was one to take.
@@ -84,31 +72,7 @@ impl Era {
     pub(super) fn first_after(&self, oldest: UnixSeconds) -> Option<UnixSeconds> {
         let number =
             self.parts_from(oldest).filter(|(_, count)| *count > 0).map(|(number, _)| number).min()?;
-        Some(UnixSeconds(number.saturating_mul(self.width())))
-    }
-
-    /// Empties this era into another one, each cookie there where the last of its part up to now would be.
-    pub(super) fn move_into(&self, other: &Self, now: UnixSeconds) {
-        let oldest = other.number(now).saturating_sub(u32::try_from(PLACES - 1).unwrap_or(0));
-        for part in &self.parts {
-            let (number, count) = split(part.swap(0, AcqRel));
-            let last = number.saturating_add(1).saturating_mul(self.width()).saturating_sub(1);
-            if count > 0 {
-                // What is too old to have a slot there gets the oldest.
-                let last = last.min(self.last.load(Relaxed)).min(now.0);
-                other.add_many(other.number(UnixSeconds(last)).max(oldest), count);
-            }
-        }
-    }
-
-    fn add_many(&self, number: u32, more: u32) {
-        let Some(part) = self.part(number) else { return };
-        let _ = part.fetch_update(AcqRel, Relaxed, |word| match split(word) {
-            (held, count) if held == number => Some(join(number, count.saturating_add(more))),
-            // What was there is so old that it does not count any more, or of a clock that was set back.
-            (held, _) if held < number || held - number > 2 * PARTS => Some(join(number, more)),
-            _ => None,
-        });
+        Some(UnixSeconds(number << self.scale))
     }
 
     fn parts_from(&self, oldest: UnixSeconds) -> impl Iterator<Item = (u32, u32)> {
@@ -119,7 +83,7 @@ impl Era {
     }
 
     fn number(&self, at: UnixSeconds) -> u32 {
-        at.0 / self.width()
+        at.0 >> self.scale
     }
 
     fn part(&self, number: u32) -> Option<&AtomicU64> {

@@ -19,7 +19,7 @@ pub use self::{
     by::{By, LabelValue},
     cause::{Cause, Phase, Side},
     counter::{Counter, Gauge, Holder, Raised},
-    failure::{Failure, Retry},
+    failure::{Blame, Failure, Retry, is_own_shortage},
     figures::{Counts, Family, Figure, FigureValue, HistogramStatus, Sample, Set, Settable},
     group::{
         AnomalyStatus, Answers, AnswersShard, Connections, GroupShard, LoadSkew, Micros, Routing,

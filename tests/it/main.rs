@@ -27,6 +27,7 @@ mod clients;
 mod configuration;
 mod connection_authentication;
 mod cookies;
+mod counted_failures;
 mod demo;
 mod desync;
 mod draining;

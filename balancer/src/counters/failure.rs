@@ -25,6 +25,17 @@ pub enum Retry {
     },
 }
 
+/// When a target is told to have failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// Whatever comes of the request.
+    Now,
+    /// When that is all that comes of the request: a connection that has served others ends some day.
+    InTheEnd,
+    /// Never.
+    Nobody,
+}
+
 /// Why there is no response, or not the whole of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -34,6 +45,15 @@ pub struct Failure {
     pub detail: Option<Arc<str>>,
     /// What may be done about it.
     pub retry: Retry,
+    /// Whether its target is told to have failed by it already, for another request that waited for the same.
+    pub is_told: bool,
+}
+
+/// Whether a connection was not made for want of something on this host: a file descriptor, a port, memory.
+#[must_use]
+pub fn is_own_shortage(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory)
+        || matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS))
 }
 
 impl Failure {
@@ -68,14 +88,17 @@ impl Failure {
         self.cause.phase() == Phase::Gone
     }
 
-    /// Whether the target is told to have failed, whatever comes of the request. A connection that has served others ends
-    /// some day: it is the target's fault when that is all that comes of it.
+    /// When its target is told to have failed. It is not where this host was not able to ask it.
     #[must_use]
-    pub fn is_of_target(&self) -> bool {
-        match self.retry {
-            Retry::Elsewhere | Retry::Ended { reused: false } => true,
-            Retry::Unseen | Retry::Ended { reused: true } => false,
-            Retry::Never => self.cause.side() == Side::Target,
+    pub fn blame(&self) -> Blame {
+        match (self.retry, self.cause.side()) {
+            _ if self.is_told => Blame::Nobody,
+            (_, Side::Balancer) => Blame::Nobody,
+            (Retry::Elsewhere | Retry::Ended { reused: false }, _) | (Retry::Never, Side::Target) => {
+                Blame::Now
+            }
+            (Retry::Unseen | Retry::Ended { reused: true }, _) => Blame::InTheEnd,
+            (Retry::Never, _) => Blame::Nobody,
         }
     }
 
@@ -88,8 +111,7 @@ impl Failure {
             (io::ErrorKind::TimedOut, _) => Cause::TargetConnectionTimedOut,
             (io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable, _)
             | (_, Some(libc::EHOSTDOWN)) => Cause::TargetUnreachable,
-            (io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory, _)
-            | (_, Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS)) => Cause::OutOfSockets,
+            _ if is_own_shortage(error) => Cause::OutOfSockets,
             _ => Cause::TargetConnectionFailed,
         };
         Self::with(cause, error)
@@ -123,7 +145,7 @@ impl Failure {
 
 impl From<Cause> for Failure {
     fn from(cause: Cause) -> Self {
-        Self { cause, detail: None, retry: Retry::Never }
+        Self { cause, detail: None, retry: Retry::Never, is_told: false }
     }
 }
 
@@ -152,11 +174,26 @@ mod tests {
             (libc::ENETUNREACH, Cause::TargetUnreachable),
             (libc::EADDRNOTAVAIL, Cause::OutOfSockets),
             (libc::EMFILE, Cause::OutOfSockets),
+            (libc::ENFILE, Cause::OutOfSockets),
+            (libc::ENOBUFS, Cause::OutOfSockets),
+            (libc::ENOMEM, Cause::OutOfSockets),
             (libc::ENOENT, Cause::TargetConnectionFailed),
         ] {
             assert_eq!(of(errno).cause, cause, "{errno}");
             assert_eq!(cause.phase(), Phase::Connect);
         }
+        for (errno, blame) in [
+            (libc::ECONNREFUSED, Blame::Now),
+            (libc::EHOSTUNREACH, Blame::Now),
+            (libc::EADDRNOTAVAIL, Blame::Nobody),
+            (libc::EMFILE, Blame::Nobody),
+            (libc::ENOMEM, Blame::Nobody),
+        ] {
+            let failure = of(errno).retried(Retry::Elsewhere);
+            assert_eq!(failure.blame(), blame, "{errno}");
+            assert_eq!(Failure { is_told: true, ..failure }.blame(), Blame::Nobody);
+        }
+        assert_eq!(Failure::from(Cause::Draining).retried(Retry::Elsewhere).blame(), Blame::Nobody);
         let reset = io::Error::from_raw_os_error(libc::ECONNRESET);
         assert_eq!(Failure::of_ended(Some(&reset), false).cause, Cause::TargetResetBeforeHead);
         assert_eq!(Failure::of_ended(None, true).cause, Cause::TargetClosedInHead);

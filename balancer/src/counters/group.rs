@@ -60,7 +60,7 @@ figures! {
         responses: By<ResponseClass> => "balancer_group_responses_total",
             "Responses of the group's targets by class, those of targets that are gone included; 1xx counts 101 alone.";
         connection_errors: Counter => "balancer_group_connection_errors_total",
-            "Connections to the group's targets that could not be made.";
+            "Connections to the group's targets that could not be made, but for want of something on this host.";
         failures: By<Cause> => "balancer_failures_total",
             "Requests to the group that were not answered as they should have been, by cause; those alone that there were.";
         response_time: Histogram => "balancer_target_response_time_seconds",
@@ -96,11 +96,12 @@ figures! {
         requests: Counter => "balancer_target_requests_total", "Requests sent to the target.";
         responses: By<ResponseClass> => "balancer_target_responses_total",
             "Responses of the target by class; 1xx counts 101 alone.";
-        connection_errors: Counter => "balancer_target_connection_errors_total", "Connections that could not be made.";
+        connection_errors: Counter => "balancer_target_connection_errors_total",
+            "Connections that could not be made, but for want of something on this host.";
         tls_negotiation_errors: Counter => "balancer_target_tls_negotiation_errors_total",
             "Connections to the target whose TLS handshake failed.";
         unanswered: Counter => "balancer_target_unanswered_requests_total",
-            "Requests that the target was sent on a connection that was there and did not answer with a response.";
+            "Requests that the target was sent on a connection that was there and did not answer with a response; connections on which it did not begin with HTTP/2.";
         broken_responses: Counter => "balancer_target_broken_responses_total",
             "Responses of the target that broke off behind their heads.";
         weight: Set<f64> => "balancer_target_weight",

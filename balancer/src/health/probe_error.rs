@@ -4,7 +4,7 @@
 use std::{error::Error, io};
 
 use crate::{
-    counters::{Cause, Failure},
+    counters::{Cause, Failure, is_own_shortage},
     upstream::http2_failure,
 };
 
@@ -26,12 +26,7 @@ pub(super) enum ProbeError {
 
 impl From<io::Error> for ProbeError {
     fn from(error: io::Error) -> Self {
-        const SHORTAGES: [i32; 5] =
-            [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL];
-        match error.raw_os_error() {
-            Some(code) if SHORTAGES.contains(&code) => Self::Local(error),
-            _ => Self::Target(Failure::of_connect(&error)),
-        }
+        if is_own_shortage(&error) { Self::Local(error) } else { Self::Target(Failure::of_connect(&error)) }
     }
 }
 
@@ -50,5 +45,22 @@ impl From<hyper::Error> for ProbeError {
 impl From<h2::Error> for ProbeError {
     fn from(error: h2::Error) -> Self {
         Self::Target(http2_failure::of_head(&error, Cause::TargetHttp2Failed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_host_is_short_of_says_nothing_about_a_target() {
+        for errno in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL] {
+            let error = ProbeError::from(io::Error::from_raw_os_error(errno));
+            assert!(matches!(error, ProbeError::Local(_)), "{errno}: {error:?}");
+        }
+        for errno in [libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::ECONNRESET] {
+            let error = ProbeError::from(io::Error::from_raw_os_error(errno));
+            assert!(matches!(error, ProbeError::Target(_)), "{errno}: {error:?}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! what of its answer the client is told. The same for every version of HTTP. Must not know: how it is sent.
 
 pub(crate) mod admission;
-mod failed;
+pub(crate) mod failed;
 pub(crate) mod forward;
 mod pick;
 pub(crate) mod plan;

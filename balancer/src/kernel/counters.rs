@@ -140,6 +140,11 @@ impl TargetCounters {
         self.add(slot, word!(open), 1);
     }
 
+    fn unmade(&self, slot: Slot) {
+        self.add(slot, word!(connecting), MINUS_ONE);
+        self.add(slot, word!(connects), MINUS_ONE);
+    }
+
     fn failed(&self, slot: Slot) {
         self.add(slot, word!(connecting), MINUS_ONE);
         self.add(slot, word!(failed), 1);
@@ -249,6 +254,13 @@ impl Attempt<'_> {
         counters.opened(slot);
         OpenConnection { counters: counters.clone(), slot, reset: false }
     }
+
+    /// It was none: this host had no socket for it. Nothing is counted.
+    pub fn unmade(self) {
+        let Self { counters, slot } = self;
+        std::mem::forget(self);
+        counters.unmade(slot);
+    }
 }
 
 impl Drop for Attempt<'_> {
@@ -330,6 +342,8 @@ mod tests {
     #[test]
     fn whatever_ends_an_attempt_or_a_connection_is_counted() {
         let counters = TargetCounters::in_memory().unwrap();
+        counters.attempt(Slot(9)).unmade();
+        assert_eq!(counters.read(Slot(9)), CounterValues::default(), "this host had no socket");
         drop(counters.attempt(Slot(1)));
         let mut connection = counters.attempt(Slot(1)).opened();
         connection.moved(3, 4);

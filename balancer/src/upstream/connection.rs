@@ -9,6 +9,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::counted::{Counted, Counting};
 use crate::{
+    counters::is_own_shortage,
     id::Slot,
     kernel::{Attempt, TargetEvent, TargetEventKind},
     model::Endpoint,
@@ -74,6 +75,18 @@ struct Announced<'a> {
     slot: Slot,
 }
 
+impl Announced<'_> {
+    /// Where this host has no socket, nothing was asked of the target. The kernel counts nothing then, either.
+    #[cold]
+    fn is_over(&mut self, error: &io::Error) {
+        if is_own_shortage(error)
+            && let Some(attempt) = self.attempt.take()
+        {
+            attempt.unmade();
+        }
+    }
+}
+
 impl Drop for Announced<'_> {
     fn drop(&mut self) {
         if let Some(failed) = self.attempt.take() {
@@ -135,14 +148,14 @@ impl Connection {
         let slot = *slot;
         let attempt = counting.applies(endpoint).then(|| counting.counters.attempt(slot));
         let mut told = Announced { attempt, counting, slot };
-        let stream = match endpoint {
-            Endpoint::Tcp(address) => {
-                let stream = TcpStream::connect(address).await?;
-                stream.set_nodelay(true)?;
-                Stream::Tcp(stream)
-            }
-            Endpoint::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
+        let connected = match endpoint {
+            Endpoint::Tcp(address) => TcpStream::connect(address).await.map(Stream::Tcp),
+            Endpoint::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
         };
+        let stream = connected.inspect_err(|error| told.is_over(error))?;
+        if let Stream::Tcp(stream) = &stream {
+            stream.set_nodelay(true)?;
+        }
         let open = told.attempt.take().map(Attempt::opened);
         Ok(Self { layer: Layer::Plain(Box::new(Counted::new(stream, slot, counting, open))), slot })
     }

@@ -9,6 +9,14 @@ use crate::{
     logs::quiet::LineKind,
 };
 
+/// Tells of what this host is short of, which is no target's fault.
+#[cold]
+pub(crate) fn tell_shortage(failure: &Failure) {
+    if failure.cause == Cause::OutOfSockets && LineKind::TargetFailure.admits() {
+        tracing::warn!(cause = failure.cause.as_str(), "a target was not asked: {failure}");
+    }
+}
+
 impl Plan {
     /// The target failed the request by `failure`, whether it is tried elsewhere or not.
     #[cold]

@@ -9,8 +9,8 @@ use super::{
     transfer::{Transfer, Upload},
 };
 use crate::{
-    counters::{Failure, Retry},
-    http::decide::plan::Plan,
+    counters::{Blame, Failure, Retry},
+    http::decide::{failed::tell_shortage, plan::Plan},
     wire::body::Source as _,
 };
 
@@ -40,16 +40,17 @@ fn goes_on<C: ClientSide>(client: &C, plan: &mut Plan, retries: &mut Retries, fa
         return false;
     }
     let state = client.state();
-    let is_told = failure.is_of_target();
-    if is_told {
-        plan.target_failed(&state.context, failure);
+    match failure.blame() {
+        Blame::Now => plan.target_failed(&state.context, failure),
+        Blame::InTheEnd => {}
+        Blame::Nobody => tell_shortage(failure),
     }
     let most = state.listener.load_balancer.connect_timeout;
     if retries.goes_on(failure, &state.context, plan, most) {
         state.context.counters.retries.inc();
         return true;
     }
-    if !is_told && failure.retry != Retry::Never {
+    if failure.blame() == Blame::InTheEnd {
         plan.target_failed(&state.context, failure);
     }
     plan.count_failure(&state.context, failure.cause);

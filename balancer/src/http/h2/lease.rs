@@ -14,7 +14,7 @@ use crate::{
     },
     upstream::{
         Destination,
-        multiplex::{self, Availability, Lease, Opener, Patience},
+        multiplex::{self, Availability, Lease, Opener, Opening, Patience},
     },
     wire::{
         body::Source as _,
@@ -81,7 +81,7 @@ impl Leasing<'_> {
     async fn wait(&self, full: &Cell<bool>) -> Result<Lease, Failure> {
         let begun = self.context.clock.millis();
         let since = if self.fresh { self.context.multiplexed.borrow().opened_so_far() } else { 0 };
-        let (mut opened, mut hurried) = (false, false);
+        let (mut opened, mut hurried) = (None::<Rc<Opening>>, false);
         let mut wasted = 0;
         loop {
             let begin = |opener| self.open(opener);
@@ -90,7 +90,7 @@ impl Leasing<'_> {
             full.set(matches!(availability, Availability::Full(_)));
             match availability {
                 Availability::Now(mut lease) => {
-                    lease.reused = !opened;
+                    lease.reused = opened.is_none();
                     if lease.reused {
                         self.context.counters.target_reuses.inc();
                     }
@@ -98,7 +98,7 @@ impl Leasing<'_> {
                 }
                 Availability::Opening(opening) => {
                     opening.wait().await?;
-                    opened = true;
+                    opened = Some(opening);
                 }
                 Availability::Full(room) => {
                     if !std::mem::replace(&mut hurried, true) {
@@ -114,7 +114,11 @@ impl Leasing<'_> {
             if self.context.multiplexed.borrow_mut().is_bare(self.destination) {
                 wasted += 1;
                 if wasted >= MOST_WASTED {
-                    return Err(Cause::TargetHttp2Failed.into());
+                    let failure = Failure::from(Cause::TargetHttp2Failed);
+                    return Err(match opened {
+                        Some(opening) => opening.of_all(failure),
+                        None => failure,
+                    });
                 }
             }
         }

@@ -40,6 +40,8 @@ pub struct Opening {
     done: Notify,
     failed: RefCell<Option<Failure>>,
     over: Cell<bool>,
+    /// Whether a request has told of its failure.
+    told: Cell<bool>,
 }
 
 impl Opening {
@@ -52,7 +54,14 @@ impl Opening {
         if !self.over.get() {
             done.await;
         }
-        self.failed.borrow().clone().map_or(Ok(()), Err)
+        let failed = self.failed.borrow().clone();
+        failed.map_or(Ok(()), |failure| Err(self.of_all(failure)))
+    }
+
+    /// How it failed all who waited for it: it is one failure of the target, which the first of them tells of.
+    #[cold]
+    pub fn of_all(&self, failure: Failure) -> Failure {
+        Failure { is_told: self.told.replace(true), ..failure }
     }
 
     pub(super) fn is_over(&self) -> bool {

@@ -18,9 +18,11 @@ mod file_lock;
 mod generation;
 mod hand_over;
 mod host_lock;
+mod host_name;
 mod instance;
 mod open_bytes;
 mod outstanding;
+mod owners;
 mod slots;
 mod sys;
 mod truncation;
@@ -51,6 +53,7 @@ pub use self::{
     instance::InstanceFolder,
     open_bytes::Told,
     outstanding::{InFlight, Outstanding, OutstandingView},
+    owners::owners,
     sys::unacknowledged,
     words::Words,
 };
@@ -140,6 +143,18 @@ impl Kernel {
     /// kernel side is required and cannot be had; others when the runtime folder or memory cannot be used.
     pub fn open(options: &KernelOptions) -> Result<Self, KernelError> {
         Self::open_in(InstanceFolder::lock(&options.instance, &options.runtime_dir)?, options)
+    }
+
+    /// Looks whether [`Self::open`] would be refused for want of the kernel side: loads what it would, for a moment, and changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`KernelError::Required`].
+    pub fn look(instance: &str, assist: KernelAssist) -> Result<(), KernelError> {
+        if assist != KernelAssist::Required {
+            return Ok(());
+        }
+        Programs::look(instance).map_err(|error| KernelError::Required { reason: error.reason() })
     }
 
     /// [`Self::open`] with the folder of the instance in hand.

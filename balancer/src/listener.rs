@@ -3,9 +3,11 @@
 
 mod bind;
 mod handshake;
+mod listening;
 mod worker;
 
 pub use self::{
     bind::{bind, explain, look_at},
+    listening::may_listen,
     worker::{Worker, spawn},
 };

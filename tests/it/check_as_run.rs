@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, Permissions},
+    net::TcpListener,
     os::unix::{
         fs::{MetadataExt as _, PermissionsExt as _, chown, lchown, symlink},
         net::UnixListener,
@@ -55,10 +56,10 @@ fn node(path: &Path, kind: FileType, major: u32, minor: u32) {
     mknodat(CWD, path, kind, Mode::RUSR | Mode::WUSR, makedev(major, minor)).unwrap();
 }
 
-/// All that is under a folder, with what can be seen of it.
+/// All that is under a folder, with what can be seen of it, but for what a balancer that runs says at any time.
 fn seen(folder: &Path) -> BTreeMap<PathBuf, (u64, u32, u32, u64, u64)> {
     let mut all = BTreeMap::new();
-    for entry in fs::read_dir(folder).unwrap().flatten() {
+    for entry in fs::read_dir(folder).unwrap().flatten().filter(|entry| entry.file_name() != "log") {
         let found = entry.path().symlink_metadata().unwrap();
         if found.is_dir() {
             all.extend(seen(&entry.path()));
@@ -388,6 +389,72 @@ fn on_low_ports_without_the_right_to_them() {
     let warning = format!("warning: {} (as the user that checks)\n", fault.trim_end());
     assert!(code == Some(0) && warnings.contains(&warning), "{warnings}");
     assert!(check(&balancer).is_empty(), "root may");
+}
+
+/// Ports that other programs have: refused, whether the instance runs or not; its own are no matter.
+#[test]
+fn on_ports_in_use() {
+    let config = Config::with(Group::of("app", &["127.0.0.1:9001".to_owned()])).kernel_assist("off");
+    for is_admin in [false, true] {
+        let mut balancer = Balancer::prepare(&config);
+        let (address, what) =
+            if is_admin { (balancer.admin, "admin_address") } else { (balancer.address, "listener \"web\"") };
+        let other = TcpListener::bind(address).unwrap();
+        let faults = check(&balancer);
+        let wanted = format!("cannot listen on {address} ({what}): Address already in use (os error 98)");
+        assert_eq!(faults, [wanted]);
+        let ended = balancer.run_to_end();
+        assert!(ended.log.trim_end().ends_with(&faults[0]), "{}", ended.log);
+        drop(other);
+        assert_eq!(check(&balancer), [""; 0]);
+    }
+    let mut balancer = Balancer::prepare(&config);
+    balancer.run();
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = other.local_addr().unwrap().port();
+    let more = format!(
+        "listener \"more\" {{\n  port = {port}\n  address = \"127.0.0.1\"\n  default_action {{\n    type = \"forward\"\n    \
+         target_group_arn = target_group.app.arn\n  }}\n}}\n"
+    );
+    balancer.write(&config.clone().more(&more));
+    let faults = check(&balancer);
+    assert!(faults.len() == 1 && faults[0].contains("listener \"more\""), "{faults:?}");
+    drop(other);
+    assert_eq!(check(&balancer), [""; 0], "what it has itself is no matter");
+}
+
+/// What is required and not there; what is made to find out is gone.
+#[test]
+fn on_the_kernel_side() {
+    if !kernel::available() {
+        return;
+    }
+    let config = Config::with(Group::of("app", &["127.0.0.1:9001".to_owned()])).kernel_assist("required");
+    let mut balancer = Balancer::prepare(&config);
+    let said = |words: &[&str], command: &str| {
+        let mut with = Command::new("setpriv");
+        let output =
+            with.args(words).arg(binary()).arg(command).arg("-c").arg(balancer.config_path()).output();
+        let output = output.unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let without = ["--bounding-set", "-bpf,-perfmon,-net_admin,-sys_admin"];
+    const REFUSED: &str = "the kernel side is required and cannot be used: ";
+    let (code, fault) = said(&without, "check");
+    assert!(code == Some(2) && fault.starts_with(REFUSED) && fault.contains("it takes root"), "{fault}");
+    let (code, ended) = said(&without, "run");
+    assert!(code == Some(1) && ended.contains(REFUSED), "{ended}");
+    let other = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    let (code, warnings) = said(&other, "check");
+    assert!(code == Some(0) && warnings.contains(&format!("warning: {REFUSED}")), "{warnings}");
+    let pins = Path::new("/sys/fs/bpf/balancer").join(balancer.instance());
+    // The run that was refused may have made it.
+    let _ = fs::remove_dir_all(&pins);
+    assert_eq!(check(&balancer), [""; 0]);
+    assert!(!pins.exists(), "check makes nothing");
+    balancer.run();
+    assert!(balancer.status().kernel_assist());
+    assert_eq!(check(&balancer), [""; 0], "of a balancer that runs");
 }
 
 #[test]

@@ -3,12 +3,21 @@
 
 use std::{
     fs,
-    os::unix::{fs::chown, process::CommandExt as _},
-    path::Path,
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::{
+            fs::chown,
+            net::{SocketAddr, UnixListener},
+            process::CommandExt as _,
+        },
+    },
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
 use support::{Balancer, Config, Group, Target, balancer::binary};
+
+const NOBODY: u32 = 65534;
 
 fn cleanup(instance: &str, runtime_dir: &Path) -> Output {
     let mut command = Command::new(binary());
@@ -87,9 +96,73 @@ fn one_in_a_network_namespace_of_its_own_is_seen() {
     names_owner(&ended, first.pid());
 }
 
+/// The program where every user gets to, in the folder of a balancer. Copied by another process: while this one writes it, a
+/// process that another test starts at that moment would keep it open, and what is open for writing cannot be started.
+fn program_for_all(balancer: &Balancer) -> PathBuf {
+    let program = balancer.folder().join("balancer");
+    assert!(Command::new("cp").arg(binary()).arg(&program).status().unwrap().success());
+    program
+}
+
+/// Starts a balancer, in time to be ended, as this user; one that is refused is over by then.
+fn run_as(user: u32, program: &Path, balancer: &Balancer) -> Command {
+    chown(balancer.folder(), Some(user), Some(user)).unwrap();
+    let mut command = Command::new("timeout");
+    command.arg("20").arg(program).args(["run", "-c"]).arg(balancer.config_path()).uid(user).gid(user);
+    command
+}
+
+/// Each has his own folders, and his own place for a lock.
+#[test]
+fn two_users_have_one_instance_between_them() {
+    if !support::kernel::is_root() {
+        return;
+    }
+    let target = Target::plain();
+    let config = Config::new(&[&target]).kernel_assist("off");
+    for (owner, stranger) in [(0, NOBODY), (NOBODY, 0), (NOBODY, 4321)] {
+        let first = Balancer::prepare(&config);
+        let second = second_of(&first, &config);
+        let program = program_for_all(&first);
+        chown(first.folder(), Some(owner), Some(owner)).unwrap();
+        let mut command = Command::new(&program);
+        command.args(["run", "-c"]).arg(first.config_path()).uid(owner).gid(owner);
+        let mut child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+        support::until("it serves", 20.0, || std::net::TcpStream::connect(first.address).ok());
+        let refused = run_as(stranger, &program, &second).output().unwrap();
+        names_owner(&refused, child.id());
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(told.contains(&format!("user id {owner}'s")), "{told}");
+        for made in ["run", "state"] {
+            assert!(!second.folder().join(made).exists(), "{made} was made");
+        }
+        let mut command = Command::new(&program);
+        command.args(["cleanup", "--instance", first.instance(), "--runtime-dir"]).arg(second.folder());
+        names_owner(&command.uid(stranger).gid(stranger).output().unwrap(), child.id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+/// Any user may take a name that is free. Who has it is told, and when he is gone, or has another, the instance runs.
+#[test]
+fn who_has_only_taken_the_name_is_told() {
+    let target = Target::plain();
+    let mut balancer = Balancer::prepare(&Config::new(&[&target]));
+    let name = format!("balancer/{}", balancer.instance());
+    let address = SocketAddr::from_abstract_name(name).unwrap();
+    let squatter = UnixListener::bind_addr(&address).unwrap();
+    let ended = balancer.run_to_end();
+    assert_eq!(ended.code, Some(1), "{}", ended.log);
+    assert!(ended.log.contains(&format!("process {}", std::process::id())), "{}", ended.log);
+    assert!(!balancer.folder().join("run").exists());
+    drop(squatter);
+    balancer.run();
+    assert_eq!(balancer.connect().get("/", "").status, 200);
+}
+
 #[test]
 fn without_root_there_is_one_owner_as_well() {
-    const NOBODY: u32 = 65534;
     if !support::kernel::is_root() {
         return;
     }
@@ -97,10 +170,7 @@ fn without_root_there_is_one_owner_as_well() {
     let config = Config::new(&[&target]).kernel_assist("off");
     let first = Balancer::prepare(&config);
     let second = second_of(&first, &config);
-    // Where it was built, another user may not get to. Copied by another process: while this one writes it, a process
-    // that another test starts at that moment would keep it open, and what is open for writing cannot be started.
-    let program = first.folder().join("balancer");
-    assert!(Command::new("cp").arg(binary()).arg(&program).status().unwrap().success());
+    let program = program_for_all(&first);
     let run = |balancer: &Balancer| {
         chown(balancer.folder(), Some(NOBODY), Some(NOBODY)).unwrap();
         let mut command = Command::new(&program);
@@ -109,10 +179,7 @@ fn without_root_there_is_one_owner_as_well() {
     };
     let mut child = run(&first).stderr(std::process::Stdio::null()).spawn().unwrap();
     support::until("it serves", 20.0, || std::net::TcpStream::connect(first.address).ok());
-    let mut other = Command::new("timeout");
-    other.arg("20").arg(&program).args(["run", "-c"]).arg(second.config_path());
-    chown(second.folder(), Some(NOBODY), Some(NOBODY)).unwrap();
-    names_owner(&other.uid(NOBODY).gid(NOBODY).output().unwrap(), child.id());
+    names_owner(&run_as(NOBODY, &program, &second).output().unwrap(), child.id());
     assert!(!second.folder().join("run").exists());
     let elsewhere = first.folder().join("elsewhere");
     let mut command = Command::new(&program);

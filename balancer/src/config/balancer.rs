@@ -32,7 +32,7 @@ pub(super) static BALANCER: Table = Table {
         Attribute::new(
             "instance",
             AttributeKind::Text { allowed: "1 to 32 of a-z, 0-9 and -", default: "\"default\"" },
-            "Names what the balancer keeps in the kernel and in folders, so that several can live on one host.",
+            "Names what the balancer keeps in the kernel and in folders, so that several can live on one host. One process has it at a time, whatever user starts it; any user may take a free name, and a start that finds it taken names the process.",
         ),
         Attribute::new(
             "workers",

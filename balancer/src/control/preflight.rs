@@ -1,5 +1,5 @@
-//! What a start would ask of this system and not get, found without starting anything: the user, the key file, folders
-//! and logs. And what it would get and a reload, as that user, would not.
+//! What a start would ask of this system and not get, found without starting anything: the user, ports, the key file, folders,
+//! logs and the kernel side. And what it would get and a reload, as that user, would not.
 //! Must not know: how any of it is opened or made.
 
 use std::{
@@ -12,7 +12,7 @@ use rustix::process::geteuid;
 use super::{key_file, log_files, privileges::Account};
 use crate::{
     config,
-    kernel::InstanceFolder,
+    kernel::{InstanceFolder, Kernel, owners},
     listener,
     model::{Authorities, BalancerSettings, Configuration, LogDestination, MutualAuthentication},
     safe_file::{Outlook, Owner, Sight},
@@ -51,6 +51,9 @@ pub fn look(configuration: &Configuration, path: &Path) -> Findings {
     for destination in log_files::destinations(configuration) {
         look_at_log(destination, owner, &made, &mut findings);
     }
+    if let Err(error) = Kernel::look(&settings.instance, settings.kernel_assist) {
+        findings.note(error.to_string(), true);
+    }
     if let (Some(account), Some(name)) = (account, settings.user.as_deref()) {
         look_as(&account, name, configuration, path, &mut findings);
     }
@@ -69,7 +72,7 @@ impl Findings {
     }
 }
 
-/// Addresses are this host's. Whether their ports are free is another matter: a balancer may run already.
+/// Addresses are this host's, and their ports are free, or have the instance, which may run already and is to be reloaded.
 fn look_at_addresses(configuration: &Configuration, findings: &mut Findings) {
     let of_listeners = configuration.listeners.iter();
     let of_listeners =
@@ -77,6 +80,11 @@ fn look_at_addresses(configuration: &Configuration, findings: &mut Findings) {
     let of_admin = configuration.balancer.admin_address.map(|address| ("admin_address".to_owned(), address));
     for (what, address) in of_listeners.chain(of_admin) {
         if let Err(error) = listener::look_at(address) {
+            let is_in_use = error.kind() == io::ErrorKind::AddrInUse;
+            let owners = || owners(&configuration.balancer.instance, &configuration.balancer.runtime_dir);
+            if is_in_use && listener::may_listen(&owners(), address) {
+                continue;
+            }
             let is_denial = error.kind() == io::ErrorKind::PermissionDenied;
             findings.note(format!("cannot listen on {address} ({what}): {error}"), is_denial);
         }

@@ -121,6 +121,16 @@ impl Programs {
         })
     }
 
+    /// Looks whether [`Self::open`] would find what it needs, and may use it: loads programs and tables, which are gone
+    /// afterwards, and makes nothing.
+    pub(super) fn look(instance: &str) -> Result<(), BpfError> {
+        pins::look(instance)?;
+        let mut loader = EbpfLoader::new();
+        loader.map_max_entries(map::STICKY, 1);
+        counter_of(&mut loader.load(OBJECT)?)?;
+        Ok(cgroup::look(instance)?)
+    }
+
     /// Connections to `key` are counted on `slot` from now on.
     pub(super) fn count(&mut self, key: TargetKey, slot: Slot) -> Result<(), MapError> {
         self.targets.insert(PodTargetKey(key), u32::from(slot.0), 0)?;
@@ -160,12 +170,19 @@ struct Attached {
     made: Option<PathBuf>,
 }
 
-fn load_and_attach(programs: &mut Ebpf, instance: &str, pins: &PinFolder) -> Result<Attached, BpfError> {
+/// Loads the program that counts.
+fn counter_of(programs: &mut Ebpf) -> Result<&mut SockOps, BpfError> {
     const NAME: &str = program::TARGET_COUNTERS;
     let failed = |source| BpfError::Program { name: NAME, source };
     let counter = programs.program_mut(NAME).ok_or(BpfError::Missing { name: NAME })?;
     let counter: &mut SockOps = counter.try_into().map_err(failed)?;
     counter.load().map_err(failed)?;
+    Ok(counter)
+}
+
+fn load_and_attach(programs: &mut Ebpf, instance: &str, pins: &PinFolder) -> Result<Attached, BpfError> {
+    let failed = |source| BpfError::Program { name: program::TARGET_COUNTERS, source };
+    let counter = counter_of(programs)?;
     let Cgroup { folder, id, made } = cgroup::enter(instance)?;
     let path = pins.path(LINK);
     if path.exists() {

@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::{Access, access};
+
 use crate::safe_file::Folder;
 
 /// From linux/magic.h.
@@ -62,6 +64,18 @@ pub(super) fn enter(instance: &str) -> Result<Cgroup, CgroupError> {
     let procs = child.join("cgroup.procs");
     fs::write(&procs, std::process::id().to_string()).map_err(at(&procs))?;
     open(&child, true)
+}
+
+/// Looks whether [`enter`] would find or could make the cgroup. Makes nothing.
+pub(super) fn look(instance: &str) -> Result<(), CgroupError> {
+    let current = current()?;
+    let name = name(instance);
+    if current.file_name().is_some_and(|last| last == name.as_str()) || is_ours(&current)? {
+        return Ok(());
+    }
+    let child = current.join(name);
+    let written = if child.exists() { child.join("cgroup.procs") } else { current };
+    access(&written, Access::WRITE_OK).map_err(|error| at(&written)(error.into()))
 }
 
 /// Moves this process back to where it came from, if it is in the cgroup that was made for the instance.

@@ -34,6 +34,16 @@ pub enum KernelError {
         /// The process, when it has said who it is.
         pid: Option<u32>,
     },
+    /// A process of another user runs this instance, or has its name.
+    #[error("instance {instance:?} is already running{}, which is user id {user}'s: one instance has one owner, so that one of the two needs another name (`instance`)", pid.map(|pid| format!(" as process {pid}")).unwrap_or_default())]
+    RunningOfAnother {
+        /// Its name.
+        instance: String,
+        /// The process, where it can be seen from here.
+        pid: Option<u32>,
+        /// The user that it was started by.
+        user: u32,
+    },
     /// As many processes as there are rows count requests in flight already.
     #[error("every row for requests in flight is taken by a running process")]
     NoGeneration,

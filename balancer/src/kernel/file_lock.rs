@@ -48,7 +48,7 @@ impl Drop for FileLock {
 
 /// The process that holds the lock on `file`, as proc/locks tells it (proc_locks(5)); none when nobody does, or it
 /// cannot be seen from here.
-fn holder_by_system(file: &File) -> Option<u32> {
+pub(super) fn holder_by_system(file: &File) -> Option<u32> {
     let stat = fstat(file).ok()?;
     let file = format!("{:02x}:{:02x}:{}", major(stat.st_dev), minor(stat.st_dev), stat.st_ino);
     fs::read_to_string("/proc/locks").ok()?.lines().find_map(|line| {

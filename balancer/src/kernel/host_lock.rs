@@ -1,6 +1,6 @@
-//! The lock that an instance has on its host: by its name alone, wherever its runtime folder is.
+//! The lock that an instance has on its host: by its name alone, wherever its runtime folder is, whatever user it is started by.
 //!
-//! A file in a folder of the system's, or of the user's where that cannot be had. The system gives the lock up when its
+//! The name as [`super::host_name`] has it, which all users see, and a file in a folder of the system's, or of the user's where that cannot be had. The system gives the lock up when its
 //! process is gone, however it went. What has folders of its own (a container) has locks of its own; what it may share
 //! all the same, the kernel's tables, has a lock where it lies. Must not know: what an instance is.
 
@@ -14,6 +14,7 @@ use std::{
 use super::{
     KernelError,
     file_lock::{FileLock, holder, write_pid},
+    host_name::HostName,
 };
 use crate::safe_file::Folder;
 
@@ -27,6 +28,8 @@ const TURNS: usize = 16;
 pub(super) struct HostLock {
     /// Nothing where there is no folder for one.
     _held: Option<HeldLock>,
+    /// Nothing where it cannot be had.
+    _name: Option<HostName>,
 }
 
 #[derive(Debug)]
@@ -42,12 +45,21 @@ impl HostLock {
     /// Takes the lock of this instance. Where there is no folder for it, that is told, and there is none.
     ///
     /// # Errors
-    /// [`KernelError::Running`] when another process has it.
+    /// [`KernelError::Running`], or [`KernelError::RunningOfAnother`], when another process has it.
     pub(super) fn take(instance: &str) -> Result<Self, KernelError> {
-        let name = format!("{instance}.lock");
+        // First: to be refused by it leaves no trace.
+        let _name = match HostName::take(instance) {
+            Ok(Ok(name)) => Some(name),
+            Ok(Err(holder)) => return Err(holder.refuses(instance)),
+            Err(error) => {
+                tracing::debug!(%error, "a balancer of another user is not noticed");
+                None
+            }
+        };
+        let name = file_name(instance);
         for path in folders() {
             match lock_in(&path, &name) {
-                Ok(Ok(held)) => return Ok(Self { _held: Some(held) }),
+                Ok(Ok(held)) => return Ok(Self { _held: Some(held), _name }),
                 Ok(Err(pid)) => return Err(KernelError::Running { instance: instance.to_owned(), pid }),
                 Err(error) => tracing::debug!(folder = %path.display(), %error, "no place for a lock"),
             }
@@ -56,8 +68,13 @@ impl HostLock {
             instance,
             "there is no folder for the lock of the instance: another balancer of it is noticed only if it has the same runtime_dir"
         );
-        Ok(Self { _held: None })
+        Ok(Self { _held: None, _name })
     }
+}
+
+/// Of the lock of an instance.
+pub(super) fn file_name(instance: &str) -> String {
+    format!("{instance}.lock")
 }
 
 impl Drop for HeldLock {
@@ -67,7 +84,8 @@ impl Drop for HeldLock {
     }
 }
 
-fn folders() -> [PathBuf; 2] {
+/// Where locks are looked for.
+pub(super) fn folders() -> [PathBuf; 2] {
     let user = rustix::process::geteuid().as_raw();
     [SYSTEM.into(), format!("/tmp/balancer-{user}").into()]
 }

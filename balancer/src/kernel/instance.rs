@@ -19,7 +19,7 @@ use super::{
 };
 use crate::safe_file::{Folder, Outlook};
 
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 /// Names the cgroup that was made for the instance.
 pub(super) const CGROUP: &str = "cgroup";
 

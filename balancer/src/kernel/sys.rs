@@ -34,6 +34,27 @@ pub(super) fn pinned_object(path: &Path) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Which process listens at the other end of a connected Unix socket (unix(7), SO_PEERCRED), and its user; no process where it
+/// cannot be seen from here. Rustix has no room for that: its process ids are never 0.
+pub(super) fn peer(socket: BorrowedFd<'_>) -> io::Result<(Option<u32>, u32)> {
+    let mut found = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut length = libc::socklen_t::try_from(size_of::<libc::ucred>()).map_err(io::Error::other)?;
+    // SAFETY: the place for the answer is as long as is said, and outlives the call.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut found).cast(),
+            &raw mut length,
+        )
+    };
+    if done != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((u32::try_from(found.pid).ok().filter(|pid| *pid != 0), found.uid))
+}
+
 /// The id of the cgroup that a link is attached to; 0 when it is attached to nothing any more, none when it is
 /// not a link to a cgroup.
 pub(super) fn link_cgroup(link: BorrowedFd<'_>) -> io::Result<Option<u64>> {

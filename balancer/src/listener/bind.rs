@@ -18,21 +18,16 @@ const FIRST_FOR_ALL: u16 = 1024;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
 
-/// Looks whether `address` is this host's and its port may be had. Whether it is free is not looked at: it may be in use by a
-/// balancer that is to be reloaded, and to take a free one would be in the way of one that starts.
+/// Looks whether `address` is this host's and its port may be had and is free. It is taken for a moment, in which nobody is
+/// kept from it who allows that it was just in use (SO_REUSEADDR), as servers do.
 ///
 /// # Errors
-/// Those of [`bind`] but for a port that is in use.
+/// Those of [`bind`].
 pub fn look_at(address: SocketAddr) -> io::Result<()> {
     if (1..first_for_all()).contains(&address.port()) && !may_have_low_ports() {
         return Err(explain(io::ErrorKind::PermissionDenied.into(), address));
     }
-    let mut any_port = address;
-    any_port.set_port(0);
-    match socket(any_port, false) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(()),
-        result => result.map(drop),
-    }
+    socket(address, false).map(drop)
 }
 
 fn socket(address: SocketAddr, share: bool) -> io::Result<Socket> {

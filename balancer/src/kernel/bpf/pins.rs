@@ -13,11 +13,15 @@ use balancer_common::{
     ABI_VERSION, CountedBytes, EVENTS_BYTES, MAX_SLOTS, OUTSTANDING_WORDS, STICKY_BUCKET_WORDS, SocketRecord,
     StickyBucket, TargetCounters, TargetKey, map,
 };
+use rustix::{
+    io::Errno,
+    thread::{CapabilitySet, capabilities},
+};
 
 use super::error::BpfError;
 use crate::{
     kernel::{file_lock, file_lock::FileLock, sys},
-    safe_file::Folder,
+    safe_file::{Folder, Outlook},
 };
 
 /// Where file systems of this kind are mounted, by convention and by systemd.
@@ -86,6 +90,25 @@ pub(in crate::kernel) fn pinned_sessions(instance: &str, words: usize) -> Option
     let info = MapInfo::from_pin(&path).ok()?;
     let is_fitting = shape_of(&info, map::STICKY).ok() == shape(map::STICKY, buckets);
     is_fitting.then(|| sys::pinned_object(&path).ok()).flatten()
+}
+
+/// Whether [`PinFolder::open`] would have its folder, which may be another process's for now. Makes nothing.
+pub(super) fn look(instance: &str) -> Result<(), BpfError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        |source| BpfError::Path { path, source }
+    };
+    let mount_point = Path::new(BPF_FS);
+    if !is_bpf_fs(mount_point).map_err(failed(mount_point))? {
+        // It would be mounted.
+        let may = capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
+        let denied = || failed(mount_point)(Errno::PERM.into());
+        return if may { Ok(()) } else { Err(denied()) };
+    }
+    let path = root(instance);
+    let folder = Outlook::of(&path).map_err(failed(&path))?;
+    folder.demand_private(None).map_err(failed(&path))?;
+    folder.demand_writable().map_err(failed(&path))
 }
 
 /// The folder of all versions of an instance, with a lock that every process takes that the folder can be seen by,

@@ -1,0 +1,143 @@
+//! The name that an instance has on its host, as an abstract socket (unix(7)): it can be had by every user and lies in no
+//! folder, so that two users see one another, each with folders of his own. Who asks is told by the system which process
+//! has it.
+//!
+//! Any user may take any name, as any port above 1023. Who does keeps the instance from starting, is named in the refusal,
+//! and learns nothing: nothing is said over the socket. The name is seen within a network namespace; what shares folders
+//! and not that has [`super::host_lock`]. Must not know: what an instance is.
+
+use std::{
+    io,
+    os::fd::{AsFd as _, OwnedFd},
+    thread,
+    time::Duration,
+};
+
+use rustix::{
+    io::Errno,
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with},
+    process::geteuid,
+};
+
+use super::{KernelError, sys};
+
+/// Who may ask while a process has the name and still be told which.
+const BACKLOG: i32 = 1024;
+/// How often is asked again who has it: it may be about to listen, or to be gone.
+const TURNS: usize = 16;
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// A name, had for as long as the value lives. A process that inherits the socket has to listen(2) once more to be named.
+#[derive(Debug)]
+pub(super) struct HostName {
+    _socket: OwnedFd,
+}
+
+/// Who has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NameHolder {
+    /// The process; nothing where it cannot be seen from here.
+    pub(super) pid: Option<u32>,
+    /// Its user, when it took the name.
+    pub(super) user: Option<u32>,
+}
+
+impl NameHolder {
+    /// As what keeps another process from the instance.
+    pub(super) fn refuses(self, instance: &str) -> KernelError {
+        let (instance, pid) = (instance.to_owned(), self.pid);
+        match self.user {
+            Some(user) if user != geteuid().as_raw() => KernelError::RunningOfAnother { instance, pid, user },
+            _ => KernelError::Running { instance, pid },
+        }
+    }
+}
+
+impl HostName {
+    /// Takes the name, or says who has it.
+    ///
+    /// # Errors
+    /// The system's, where there are no such sockets.
+    pub(super) fn take(instance: &str) -> io::Result<Result<Self, NameHolder>> {
+        for _ in 0..TURNS {
+            let socket = unix_socket()?;
+            match bind(&socket, &address(instance)?) {
+                Ok(()) => {
+                    listen(&socket, BACKLOG)?;
+                    return Ok(Ok(Self { _socket: socket }));
+                }
+                Err(Errno::ADDRINUSE) => {}
+                Err(error) => return Err(error.into()),
+            }
+            if let Some(holder) = holder(instance)? {
+                return Ok(Err(holder));
+            }
+            thread::sleep(PAUSE);
+        }
+        Ok(Err(NameHolder { pid: None, user: None }))
+    }
+}
+
+/// Who has the name; nothing: nobody, or nobody who listens.
+///
+/// # Errors
+/// The system's, where there are no such sockets.
+pub(super) fn holder(instance: &str) -> io::Result<Option<NameHolder>> {
+    let socket = unix_socket()?;
+    match connect(&socket, &address(instance)?) {
+        Ok(()) => {
+            let (pid, user) = sys::peer(socket.as_fd())?;
+            Ok(Some(NameHolder { pid, user: Some(user) }))
+        }
+        Err(Errno::CONNREFUSED) => Ok(None),
+        // As many have asked as may.
+        Err(Errno::AGAIN) => Ok(Some(NameHolder { pid: None, user: None })),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn unix_socket() -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+}
+
+fn address(instance: &str) -> io::Result<SocketAddrUnix> {
+    Ok(SocketAddrUnix::new_abstract_name(format!("balancer/{instance}").as_bytes())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_had_once_and_who_has_it_is_known() {
+        let name = format!("unit-name-{}", std::process::id());
+        assert_eq!(holder(&name).unwrap(), None);
+        let held = HostName::take(&name).unwrap().unwrap();
+        let us =
+            NameHolder { pid: Some(std::process::id()), user: Some(rustix::process::geteuid().as_raw()) };
+        assert_eq!(HostName::take(&name).unwrap().unwrap_err(), us);
+        assert_eq!(holder(&name).unwrap(), Some(us));
+        HostName::take(&format!("{name}-b")).unwrap().expect("another name");
+        drop(held);
+        HostName::take(&name).unwrap().expect("it is free again");
+    }
+
+    #[test]
+    fn who_has_it_and_does_not_listen_has_it_all_the_same() {
+        let name = format!("unit-mute-{}", std::process::id());
+        let mute = unix_socket().unwrap();
+        bind(&mute, &address(&name).unwrap()).unwrap();
+        let nobody = NameHolder { pid: None, user: None };
+        assert_eq!(HostName::take(&name).unwrap().unwrap_err(), nobody);
+    }
+
+    #[test]
+    fn when_too_many_have_asked_it_is_still_had() {
+        let name = format!("unit-asked-{}", std::process::id());
+        let held = HostName::take(&name).unwrap().unwrap();
+        listen(&held._socket, 0).unwrap();
+        let asked: Vec<_> = (0..4).map(|_| HostName::take(&name).unwrap().unwrap_err()).collect();
+        assert_eq!(asked.last(), Some(&NameHolder { pid: None, user: None }));
+    }
+}

@@ -1,0 +1,38 @@
+//! Which processes have an instance, for who only looks. Must not know: why it is asked.
+
+use std::{iter, path::Path};
+
+use super::{file_lock::holder_by_system, host_lock, host_name, instance};
+use crate::safe_file::Folder;
+
+/// The processes that have the instance by its name or one of its locks, as far as they can be seen from here. Nothing is
+/// taken or made.
+#[must_use]
+pub fn owners(name: &str, runtime_dir: &Path) -> Vec<u32> {
+    let by_name = host_name::holder(name).ok().flatten().and_then(|holder| holder.pid);
+    let of_host = host_lock::folders().map(|folder| (folder, host_lock::file_name(name)));
+    let own = (runtime_dir.join(name), instance::LOCK.to_owned());
+    let by_lock = of_host.into_iter().chain(iter::once(own)).filter_map(|(folder, lock)| {
+        let file = Folder::open(&folder).ok()?.look_at(&lock).ok()??;
+        holder_by_system(&file)
+    });
+    by_name.into_iter().chain(by_lock).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::InstanceFolder;
+
+    #[test]
+    fn who_has_an_instance_is_seen_and_nothing_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = format!("unit-owners-{}", std::process::id());
+        assert_eq!(owners(&name, folder.path()), [0; 0]);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        let held = InstanceFolder::lock(&name, folder.path()).unwrap();
+        let found = owners(&name, folder.path());
+        assert!(!found.is_empty() && found.iter().all(|pid| *pid == std::process::id()), "{found:?}");
+        held.remove().unwrap();
+    }
+}

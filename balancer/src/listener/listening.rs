@@ -1,0 +1,114 @@
+//! Which processes listen at an address, as the system tells it (proc_net_tcp(5), proc_pid_fd(5)). Must not know: why it is asked.
+
+use std::{
+    collections::HashSet,
+    fs, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+/// State of a socket that listens, from net/tcp_states.h.
+const LISTEN: &str = "0A";
+
+/// Whether one of these processes listens where nobody else could at `address`. So it is said of one whose sockets cannot be
+/// seen from here.
+#[must_use]
+pub fn may_listen(processes: &[u32], address: SocketAddr) -> bool {
+    let of_system: String =
+        ["/proc/net/tcp", "/proc/net/tcp6"].iter().filter_map(|path| fs::read_to_string(path).ok()).collect();
+    let sockets = listening(&of_system, address);
+    processes.iter().any(|pid| open_sockets(*pid).map_or(true, |open| !open.is_disjoint(&sockets)))
+}
+
+/// The sockets of this table that listen in the way of `address`.
+fn listening(table: &str, address: SocketAddr) -> HashSet<u64> {
+    let each = |line: &str| {
+        let mut fields = line.split_whitespace().skip(1);
+        let local = socket_address(fields.next()?)?;
+        let is_meant = fields.nth(1)? == LISTEN
+            && local.port() == address.port()
+            && are_in_the_way(local.ip(), address.ip());
+        is_meant.then(|| fields.nth(5)?.parse().ok()).flatten()
+    };
+    table.lines().filter_map(each).collect()
+}
+
+fn are_in_the_way(one: IpAddr, other: IpAddr) -> bool {
+    let (one, other) = (one.to_canonical(), other.to_canonical());
+    // One of IPv6 may take connections of IPv4, too.
+    one == other || one.is_unspecified() || other.is_unspecified()
+}
+
+/// An address as the table has it: words of 32 bits in the order of the host, a colon and the port.
+fn socket_address(text: &str) -> Option<SocketAddr> {
+    let (ip, port) = text.split_once(':')?;
+    let word = |at: usize| u32::from_str_radix(ip.get(at * 8..at * 8 + 8)?, 16).ok().map(u32::to_ne_bytes);
+    let ip = match ip.len() {
+        8 => IpAddr::from(Ipv4Addr::from(word(0)?)),
+        32 => {
+            let mut bytes = [0; 16];
+            for (at, part) in bytes.chunks_exact_mut(4).enumerate() {
+                part.copy_from_slice(&word(at)?);
+            }
+            IpAddr::from(Ipv6Addr::from(bytes))
+        }
+        _ => return None,
+    };
+    Some((ip, u16::from_str_radix(port, 16).ok()?).into())
+}
+
+/// The numbers of the sockets that a process has open.
+fn open_sockets(pid: u32) -> io::Result<HashSet<u64>> {
+    let number = |entry: io::Result<fs::DirEntry>| {
+        let link = fs::read_link(entry.ok()?.path()).ok()?;
+        link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    };
+    Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.filter_map(number).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn the_tables_of_the_system_are_read() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
+             0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0000000000000000\n   \
+             1: 0100007F:1F91 0100007F:1F90 01 00000000:00000000 00:00000000 00000000     0        0 4712 1 0000000000000000\n   \
+             0: 00000000000000000000000000000000:0050 00000000000000000000000000000000:0000 0A 00000000:00000000 \
+             00:00000000 00000000  0  0 4713 1 0000000000000000\n   \
+             1: 00000000000000000000000001000000:0051 00000000000000000000000000000000:0000 0A 00000000:00000000 \
+             00:00000000 00000000  0  0 4714 1 0000000000000000\nnonsense\n";
+        let found = |address: &str| {
+            let mut found: Vec<u64> = listening(table, address.parse().unwrap()).into_iter().collect();
+            found.sort_unstable();
+            found
+        };
+        if cfg!(target_endian = "little") {
+            assert_eq!(found("127.0.0.1:8080"), [4711]);
+            assert_eq!(found("0.0.0.0:8080"), [4711]);
+            assert_eq!(found("127.0.0.2:8080"), [0; 0]);
+            assert_eq!(found("127.0.0.1:8081"), [0; 0], "it does not listen");
+            assert_eq!(found("10.0.0.1:80"), [4713], "it may take IPv4 as well");
+            assert_eq!(found("[::1]:81"), [4714]);
+        }
+    }
+
+    #[test]
+    fn who_listens_is_found() {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let us = [std::process::id()];
+        assert!(may_listen(&us, address));
+        assert!(!may_listen(&[], address));
+        drop(socket);
+        let socket = TcpListener::bind("[::1]:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        assert!(may_listen(&us, address));
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(!may_listen(&[child.id()], address), "it is not its socket");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

@@ -184,6 +184,23 @@ fn who_left_a_target_is_not_counted_once_more_when_that_is_gone() {
     assert_eq!(sessions(&balancer, &two), Some(6));
 }
 
+/// A cookie of the page's, or one that the application sets anew with each response.
+#[test]
+fn other_cookies_that_change_make_no_other_client() {
+    let (one, two) = (Target::plain(), Target::plain());
+    let balancer = Balancer::start(&lasting(&[&one, &two], 86_400));
+    let mut clients = clients(&balancer, 4);
+    let stays =
+        clients.iter_mut().find_map(|client| (client.get("/").text() == one.address).then_some(client));
+    let cookies = stays.unwrap().cookie_line();
+    balancer.reload(&lasting(&[&two], 86_400));
+    for visit in 0..4 {
+        let cookies = cookies.replace("Cookie: ", &format!("Cookie: visit={visit}; "));
+        assert_eq!(balancer.connect().get("/", &cookies).text(), two.address);
+        assert_eq!((sessions(&balancer, &one), sessions(&balancer, &two)), (Some(1), Some(3)));
+    }
+}
+
 #[test]
 fn a_group_that_is_not_sticky_has_no_sessions_to_tell() {
     let target = Target::plain();

@@ -134,9 +134,9 @@ impl ApplicationCookie {
             return Self::decision(SessionVerdict::none(outcome), preflight, memo);
         };
         // A browser sends a cookie of one name twice when it was set for two paths: the one that is known counts.
-        let known = values
-            .into_iter()
-            .find_map(|value| Some((value, self.session_in_table(value, from_map.ok(), table, now)?)));
+        let mut all = values.iter().copied();
+        let known =
+            all.find_map(|value| Some((value, self.session_in_table(value, from_map.ok(), table, now)?)));
         let (value, from_table) = known.map_or((first, None), |(value, (session, class))| {
             memo.class = class;
             (value, Some(session))
@@ -151,6 +151,10 @@ impl ApplicationCookie {
         let verdict = match from_table {
             // Also when the map's target is gone and another request of the session has found it a new one.
             Some(session) if verdict.target.is_none() => {
+                let others = all.filter_map(|value| {
+                    Some((value, self.session_in_table(value, from_map.ok(), table, now)?))
+                });
+                let session = self.one_that_goes_on(session, others, &mut memo, now);
                 let found = SessionVerdict::on(session, &self.window, targets, now);
                 let has_ended = found.ended.is_some() && verdict.ended.is_none();
                 let says_more = found.session.is_some() || has_ended || verdict.outcome == Outcome::Absent;
@@ -165,6 +169,29 @@ impl ApplicationCookie {
             _ => verdict,
         };
         Self::decision(verdict, preflight, memo)
+    }
+
+    /// Of several sessions that the table knows a request by, one that is over must not stand before one that goes on: the
+    /// first such, if `first` does not.
+    fn one_that_goes_on<'h>(
+        &self,
+        first: Session,
+        mut others: impl Iterator<Item = (&'h [u8], (Session, Class))>,
+        memo: &mut ApplicationMemo,
+        now: UnixSeconds,
+    ) -> Session {
+        let goes_on = |session: &Session| {
+            self.window.admits(session.issued, now) && !self.window.outlived(session.started, now)
+        };
+        if goes_on(&first) {
+            return first;
+        }
+        let Some((value, (session, class))) = others.find(|(_, (session, _))| goes_on(session)) else {
+            return first;
+        };
+        memo.key = self.hashers.first().map(|hasher| hasher.key(value));
+        (memo.known, memo.class) = (Some(session), class);
+        session
     }
 
     /// The values of the application's cookie that are looked at, in the order in which they are preferred.

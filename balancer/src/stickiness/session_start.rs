@@ -12,7 +12,10 @@ use super::{
     mix::{halves, mix},
     session_table::{Class, Expected, KnownSession, SessionTable},
 };
-use crate::{clock::UnixSeconds, id::TargetId};
+use crate::{
+    clock::{CLOCK_SKEW, UnixSeconds},
+    id::TargetId,
+};
 
 /// The key of the start of the session with this key. No two keys have the same, and since keys are keyed hashes,
 /// none that is met is also the key of a session.
@@ -31,8 +34,11 @@ pub(super) fn keep<W: Deref<Target = [AtomicU64]>>(
     now: UnixSeconds,
     class: Class,
 ) {
-    let started = TargetId(u64::from(started.0));
-    table.put(start_key(key), Expected::Anything, KnownSession { target: started, issued: now, class });
+    let (key, started) = (start_key(key), TargetId(u64::from(started.0)));
+    // Who sees a clock that is behind by a little must not date back what another has noted, and is about to renew.
+    let is_noted = |held: &KnownSession| held.target == started && held.issued <= now.plus(CLOCK_SKEW);
+    let noted = table.lookup(key, now).filter(is_noted).map_or(now, |held| held.issued.max(now));
+    table.put(key, Expected::Anything, KnownSession { target: started, issued: noted, class });
 }
 
 /// The session with this key has gone over to another one.
@@ -79,6 +85,23 @@ mod tests {
         assert_eq!(find(&table, key(2), NOW, NOW), None, "another session");
         assert_eq!(table.found(key(1), NOW), Some((TargetId(7), NOW.plus(500))), "the session is untouched");
         assert_eq!(table.occupied().entries, 2);
+    }
+
+    /// Two requests of a session are answered side by side by workers whose clocks differ: each notes the start, and then both
+    /// renew the session.
+    #[test]
+    fn a_start_is_known_whoever_notes_it_last() {
+        for (noted, renewed) in [([4, 5], [4, 5]), ([4, 5], [5, 4]), ([5, 4], [4, 5]), ([5, 4], [5, 4])] {
+            let table = table(1024);
+            for second in noted {
+                keep(&table, key(1), NOW, NOW.plus(second), Class::Returned);
+            }
+            for second in renewed {
+                table.insert(key(1), TargetId(7), NOW.plus(second));
+            }
+            let (_, last) = table.found(key(1), NOW.plus(5)).unwrap();
+            assert_eq!(find(&table, key(1), last, NOW.plus(5)), Some(NOW), "{noted:?} {renewed:?}");
+        }
     }
 
     #[test]

@@ -176,6 +176,25 @@ fn of_repeated_cookies_the_one_that_counts_is_found() {
 }
 
 #[test]
+fn a_value_whose_session_is_over_hides_no_other() {
+    let (group, table) = (group("app", "SID"), table());
+    log_in(&group, &table);
+    let fleet = fleet(Standing::Routable);
+    let decision = decide(&group, "", &fleet, &table, NOW.plus(900));
+    respond(&group, &decision, B, "SID=two", &table, NOW.plus(900));
+    let later = NOW.plus(1500);
+    assert_eq!(decide(&group, "SID=one", &fleet, &table, later).outcome, Outcome::Expired);
+    for cookies in ["SID=one; SID=two", "SID=two; SID=one", "SID=nobody; SID=one; SID=two"] {
+        let decision = decide(&group, cookies, &fleet, &table, later);
+        assert_eq!((decision.target, decision.outcome), (Some(1), Outcome::Pinned), "{cookies}");
+        // And it is that which is renewed.
+        respond(&group, &decision, B, "", &table, later);
+    }
+    assert_eq!(decide(&group, "SID=two", &fleet, &table, NOW.plus(2400)).target, Some(1));
+    assert_eq!(decide(&group, "SID=one", &fleet, &table, NOW.plus(2400)).target, None);
+}
+
+#[test]
 fn a_map_of_several_shards_is_read_back_whole() {
     let table = table();
     let fleet = fleet(Standing::Routable);

@@ -104,7 +104,8 @@ fn the_unit_starts_reloads_and_stops_with_the_sample() {
     fs::write(config.join("more.hcl"), "listener \"web\" {\n").unwrap();
     assert_eq!(as_unit(check, &config).output().unwrap().status.code(), Some(2));
     fs::remove_file(config.join("more.hcl")).unwrap();
-    assert_eq!(as_unit(check, &config).output().unwrap().status.code(), Some(0));
+    let checked = as_unit(check, &config).output().unwrap();
+    assert_eq!(checked.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked.stderr));
     let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
     kill_process(pid, Signal::HUP).unwrap();
     until("the reload", 20.0, || journal().contains("configuration reloaded").then_some(()));

@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
 };
 
 /// State of a socket that listens, from net/tcp_states.h.
@@ -58,11 +59,20 @@ fn socket_address(text: &str) -> Option<SocketAddr> {
 
 /// The numbers of the sockets that a process has open.
 fn open_sockets(pid: u32) -> io::Result<HashSet<u64>> {
-    let number = |entry: io::Result<fs::DirEntry>| {
-        let link = fs::read_link(entry.ok()?.path()).ok()?;
-        link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-    };
-    Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.filter_map(number).collect())
+    let mut open = HashSet::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+        // That there are some may be seen by who may not see what they are.
+        match fs::read_link(entry?.path()) {
+            Ok(link) => open.extend(socket_number(&link)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(open)
+}
+
+fn socket_number(link: &Path) -> Option<u64> {
+    link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
 #[cfg(test)]

@@ -3,30 +3,38 @@
 //! `balance` picks one, `upstream` connects, `http` moves both bodies, `response` composes what goes back.
 //! The control side (configuration, health, kernel events, admin) stands beside it and publishes snapshots.
 
-use std::{
-    io,
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, path::Path, sync::Arc};
 
 use anyhow::Context as _;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::{
+    runtime::Runtime,
+    sync::{mpsc::unbounded_channel, oneshot},
+    time::{Duration, sleep, timeout},
+};
 
+mod predecessor;
+mod workers;
+
+use self::{
+    predecessor::{Claims, claim, kernel_options, sockets},
+    workers::Workers,
+};
 use crate::{
-    clock::{monotonic_now, until},
+    clock::monotonic_now,
     config,
     control::{
         admin::Admin,
         controller::{ControlCommand, Controller, Parts},
         descriptors, key_file,
         log_files::{LogFiles, Outputs},
+        notify,
         privileges::Account,
-        signals::{EarlySignals, Signal, Signals},
+        signals::{EarlySignals, Signal, Signals, reopen_logs_of},
         system_calls,
+        upgrade::{Door, Handover, Inheritance, Invocation, Starter, Upgrades},
     },
-    counters::{ControlCounters, ListenerRuntimes, WorkerCounters},
-    kernel::{Assist, InstanceFolder, Kernel, KernelOptions},
+    counters::{ControlCounters, ListenerRuntimes},
+    kernel::{Assist, InstanceFolder, Kernel},
     listener::{self, Worker},
     logs,
     model::Configuration,
@@ -34,18 +42,19 @@ use crate::{
     telemetry::inspect::{CurrentSnapshot, Inspector, KernelSide, SessionCount, VERSION},
 };
 
-/// Least time between two workers that are started in the place of others.
-const RESTART: Duration = Duration::from_secs(1);
+/// How often a process that another has taken the place of tells what it has still.
+const NOTE: Duration = Duration::from_secs(1);
 
-/// How often a drain is looked at.
-const DRAIN_LOOK: Duration = Duration::from_millis(20);
+/// How long the last words of a process that another has taken the place of may take.
+const FAREWELL: Duration = Duration::from_secs(10);
 
-/// Runs a balancer from the configuration at `path`, in this thread, until a signal ends it.
+/// Runs a balancer from the configuration at `path`, in this thread, until a signal ends it. `upgradable`: whether the program,
+/// started anew with the same arguments, does the same.
 ///
 /// # Errors
 /// [`config::ConfigErrors`] when the configuration is wrong; anything else that keeps it from starting, named
 /// in one line. Nothing runs half-started.
-pub fn run(path: &Path) -> anyhow::Result<()> {
+pub fn run(path: &Path, upgradable: bool) -> anyhow::Result<()> {
     // Without a thread of its own: those that are made have the rights that are left by then.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -55,6 +64,40 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         let _inside = runtime.enter();
         EarlySignals::new().context("cannot take over signals")?
     };
+    let mut predecessor = match Inheritance::wanted() {
+        Some(folder) if upgradable => Some(
+            runtime
+                .block_on(Inheritance::claim(&folder))
+                .context("cannot take over from a running process")?,
+        ),
+        _ => None,
+    };
+    let result = prepare(path, upgradable, &runtime, &mut predecessor)
+        .and_then(|prepared| runtime.block_on(serve(prepared, signals, &mut predecessor)));
+    if let (Err(error), Some(predecessor)) = (&result, &mut predecessor) {
+        let configuration = error.downcast_ref::<config::ConfigErrors>();
+        let text = configuration.map_or_else(|| format!("{error:#}"), ToString::to_string);
+        runtime.block_on(predecessor.fail(configuration.is_some(), text));
+    }
+    result
+}
+
+/// A balancer that is ready to serve.
+struct Prepared {
+    parts: Parts,
+    admin: Option<Admin>,
+    inspector: Arc<Inspector>,
+    pool: Workers,
+    counters: Arc<ControlCounters>,
+    upgrades: Option<(Door, Starter)>,
+}
+
+fn prepare(
+    path: &Path,
+    upgradable: bool,
+    runtime: &Runtime,
+    predecessor: &mut Option<Inheritance>,
+) -> anyhow::Result<Prepared> {
     let configuration = config::load(path)?;
     let settings = configuration.balancer.clone();
     logs::own::init(settings.log_format, settings.log_level)?;
@@ -62,28 +105,37 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
     let account = settings.user.as_deref().map(Account::find).transpose()?;
-    // First of all: a second balancer of the instance changes nothing.
-    let folder = InstanceFolder::lock(&settings.instance, &settings.runtime_dir)?;
+    let inherited = match predecessor {
+        Some(predecessor) => Some(runtime.block_on(predecessor.receive())?),
+        None => None,
+    };
+    let Claims { folder, door, admin: admin_socket, listeners: mut inherited_sockets, facts } =
+        claim(&settings, inherited)?;
+    // With the rights that a start has, and outside of the cgroup that is counted.
+    let upgrades = upgradable.then(|| prepare_upgrades(&folder, door)).flatten();
     let owner = account.as_ref().and_then(Account::owner);
     let keyring = key_file::load(&settings, owner)?;
     let workers = settings.workers;
-    let sockets = bind_all(&configuration, workers)?;
-    let admin = match settings.admin_address {
-        Some(address) => Some(
+    let sockets = sockets(&configuration, workers, &mut inherited_sockets)?;
+    // What is left of these the process before ends itself.
+    drop(inherited_sockets);
+    let admin = match (settings.admin_address, admin_socket) {
+        (Some(address), Some((inherited, socket))) if address == inherited => {
+            Some(Admin::inherit(socket, address, &settings.admin_hosts).context("the admin endpoint")?)
+        }
+        (Some(address), _) => Some(
             Admin::bind(address, &settings.admin_hosts)
                 .with_context(|| format!("cannot listen on {address} (admin_address)"))?,
         ),
-        None => None,
+        (None, _) => None,
     };
     // As the user that the process starts as: it may be allowed what a later one is not.
     let outputs = Outputs::open(&configuration, owner)?;
-    let options = KernelOptions {
-        instance: settings.instance.clone(),
-        runtime_dir: settings.runtime_dir.clone(),
-        assist: settings.kernel_assist,
-        session_table_size: settings.session_table_size,
-    };
-    let kernel = Kernel::open_in(folder, &options)?;
+    let options = kernel_options(&settings, facts.as_ref())?;
+    let mut kernel = Kernel::open_in(folder, &options)?;
+    if let Some(reason) = facts.and_then(|facts| facts.without_kernel_side) {
+        kernel.explain(reason);
+    }
     if let Some(account) = account {
         account.become_it(*kernel.assist() == Assist::Active)?;
         logs::own::renounce();
@@ -97,6 +149,53 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
     let mut logs = LogFiles::new(&settings.instance, workers);
     let opened = logs.open(&configuration, outputs)?;
     logs.take_up(opened);
+    let pool = start_workers(&kernel, workers)?;
+    let counters = Arc::new(ControlCounters::default());
+    let runtimes = Arc::new(ListenerRuntimes::default());
+    let empty = Snapshot { listeners: Vec::new(), groups: Vec::new() };
+    let current = Arc::new(CurrentSnapshot::new(Arc::new(empty)));
+    let inspector = Inspector {
+        instance: settings.instance,
+        kernel: KernelSide::from(kernel.assist()),
+        started: monotonic_now(),
+        workers: pool.workers.iter().map(|worker| Arc::clone(&worker.counters)).collect(),
+        listeners: Arc::clone(&runtimes),
+        control: Arc::clone(&counters),
+        snapshot: Arc::clone(&current),
+        log_files: logs.written(),
+        slots: Arc::new(kernel.tables()),
+        session_count: SessionCount::default(),
+        generations: Some(kernel.generations()),
+    };
+    tell_start(path, &configuration, admin.as_ref(), &inspector.kernel);
+    let parts = Parts {
+        config_path: path.to_owned(),
+        configuration,
+        sockets,
+        bind: Box::new(move |listener| listener::bind(listener, workers)),
+        bind_more: Box::new(listener::bind_more),
+        kernel,
+        keyring,
+        logs,
+        workers: pool.workers.iter().map(|worker| worker.messages.clone()).collect(),
+        counters: Arc::clone(&counters),
+        runtimes,
+        current,
+    };
+    Ok(Prepared { parts, admin, inspector: Arc::new(inspector), pool, counters, upgrades })
+}
+
+/// What makes upgrades possible. Without it the balancer serves all the same.
+fn prepare_upgrades(folder: &InstanceFolder, door: Option<Door>) -> Option<(Door, Starter)> {
+    let prepare = || {
+        let door = door.map_or_else(|| Door::open(folder), Ok)?;
+        Ok((door, Starter::begin(&Invocation::own()?, folder.path())?))
+    };
+    let prepared: io::Result<_> = prepare();
+    prepared.map_err(|error| tracing::warn!(%error, "there will be no upgrades of this process")).ok()
+}
+
+fn start_workers(kernel: &Kernel, workers: usize) -> anyhow::Result<Workers> {
     let (farewells, ended) = unbounded_channel();
     let (tables, events) = (kernel.tables(), kernel.event_sender());
     let most_clients = (descriptors::raise() / workers.max(1)).max(1);
@@ -107,38 +206,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
         .map(|index| spawn(index, Arc::default()))
         .collect::<io::Result<Vec<Worker>>>()
         .context("cannot start a worker")?;
-    let counters = Arc::new(ControlCounters::default());
-    let runtimes = Arc::new(ListenerRuntimes::default());
-    let empty = Snapshot { listeners: Vec::new(), groups: Vec::new() };
-    let current = Arc::new(CurrentSnapshot::new(Arc::new(empty)));
-    let inspector = Inspector {
-        instance: settings.instance,
-        kernel: KernelSide::from(kernel.assist()),
-        started: monotonic_now(),
-        workers: pool.iter().map(|worker| Arc::clone(&worker.counters)).collect(),
-        listeners: Arc::clone(&runtimes),
-        control: Arc::clone(&counters),
-        snapshot: Arc::clone(&current),
-        log_files: logs.written(),
-        slots: Arc::new(kernel.tables()),
-        session_count: SessionCount::default(),
-    };
-    tell_start(path, &configuration, admin.as_ref(), &inspector.kernel);
-    let parts = Parts {
-        config_path: path.to_owned(),
-        configuration,
-        sockets,
-        bind: Box::new(move |listener| listener::bind(listener, workers)),
-        kernel,
-        keyring,
-        logs,
-        workers: pool.iter().map(|worker| worker.messages.clone()).collect(),
-        counters: Arc::clone(&counters),
-        runtimes,
-        current,
-    };
-    let pool = Workers { workers: pool, spawn: Box::new(spawn), ended, fallen: None, last: None };
-    runtime.block_on(serve(parts, signals, admin, Arc::new(inspector), pool, &counters))
+    Ok(Workers { workers: pool, spawn: Box::new(spawn), ended, fallen: None, last: None })
 }
 
 /// What an operator looks for when something is not as expected: which build runs what, and where.
@@ -166,85 +234,40 @@ fn tell_start(path: &Path, configuration: &Configuration, admin: Option<&Admin>,
     tracing::info!(kernel_assist = assist, detail = kernel.detail, "kernel side");
 }
 
-fn bind_all(
-    configuration: &Configuration,
-    workers: usize,
-) -> anyhow::Result<Vec<Vec<std::net::TcpListener>>> {
-    let bind = |listener: &crate::model::Listener| {
-        listener::bind(listener, workers)
-            .with_context(|| format!("cannot listen on {} (listener {:?})", listener.address, listener.name))
-    };
-    configuration.listeners.iter().map(bind).collect()
-}
-
-/// The worker threads.
-struct Workers {
-    workers: Vec<Worker>,
-    spawn: Box<dyn Fn(usize, Arc<WorkerCounters>) -> io::Result<Worker>>,
-    /// Numbers of those that have ended.
-    ended: UnboundedReceiver<usize>,
-    /// One that is to be replaced.
-    fallen: Option<usize>,
-    /// When one was last replaced.
-    last: Option<Instant>,
-}
-
-impl Workers {
-    /// Waits for what is to be done about workers: one that ended was replaced, or all have ended a drain. Dropping the
-    /// future loses nothing.
-    async fn watch(
-        &mut self,
-        draining: bool,
-        counters: &ControlCounters,
-    ) -> anyhow::Result<Option<ControlCommand>> {
-        if draining {
-            drained(&self.workers).await;
-            return Ok(None);
-        }
-        self.replace_ended(counters).await.map(Some)
-    }
-
-    /// Waits for a worker to end by itself, and starts another one in its place, which counts on where it stopped.
-    /// Not more often than once in [`RESTART`], lest one that cannot live takes the processor from the others.
-    /// Dropping the future loses nothing.
-    async fn replace_ended(&mut self, counters: &ControlCounters) -> anyhow::Result<ControlCommand> {
-        let index = match self.fallen {
-            Some(index) => index,
-            None => {
-                let Some(index) = self.ended.recv().await else { return std::future::pending().await };
-                self.fallen = Some(index);
-                tracing::error!(worker = index, "a worker ended by a bug of its own, and is replaced");
-                counters.worker_restarts.inc();
-                index
-            }
-        };
-        if let Some(last) = self.last {
-            until(Some(last + RESTART)).await;
-        }
-        (self.fallen, self.last) = (None, Some(monotonic_now()));
-        let ended = self.workers.get_mut(index).context("no worker has that number")?;
-        let worker =
-            (self.spawn)(index, Arc::clone(&ended.counters)).context("cannot start a worker again")?;
-        let messages = worker.messages.clone();
-        *ended = worker;
-        Ok(ControlCommand::Replace(index, messages))
-    }
-}
-
 async fn serve(
-    parts: Parts,
+    prepared: Prepared,
     signals: EarlySignals,
-    admin: Option<Admin>,
-    inspector: Arc<Inspector>,
-    mut pool: Workers,
-    counters: &ControlCounters,
+    predecessor: &mut Option<Inheritance>,
 ) -> anyhow::Result<()> {
+    let Prepared { parts, admin, inspector, mut pool, counters, upgrades } = prepared;
     let mut signals = Signals::new(signals).context("cannot take over signals")?;
+    let admin_address = parts.configuration.balancer.admin_address;
     let mut controller = Controller::start(parts).await?;
-    if let Some(admin) = admin {
-        tokio::spawn(admin.serve(inspector));
+    match predecessor {
+        Some(inheritance) => {
+            controller.await_first_checks().await;
+            inheritance.ready(controller.addresses()).await?;
+            inheritance.take(VERSION).await?;
+            // There is no way back.
+            controller.begin();
+            if let Some(inheritance) = predecessor.take() {
+                controller.take_up(inheritance.released().await);
+            }
+        }
+        None => controller.begin(),
     }
+    let (handovers, mut steps) = unbounded_channel();
+    let (wanted, upgrades_wanted) = unbounded_channel();
+    let mut upgrading = None;
+    if let Some((door, starter)) = upgrades {
+        let lent = admin.as_ref().map(Admin::lend).transpose().context("cannot lend the admin endpoint")?;
+        let upgrades = Upgrades::new(door, starter, admin_address.zip(lent), handovers.clone())
+            .context("cannot prepare for upgrades")?;
+        upgrading = Some(tokio::spawn(upgrades.serve(upgrades_wanted)));
+    }
+    let admin = admin.map(|admin| tokio::spawn(admin.serve(Arc::clone(&inspector) as _)));
     tracing::info!("serving");
+    notify::tell("READY=1");
     let (commands, mut receiver) = unbounded_channel();
     let mut draining = false;
     let mut result = Ok(());
@@ -256,16 +279,38 @@ async fn serve(
                 () = &mut control => break,
                 signal = signals.next() => match signal {
                     Signal::Reload => { let _ = commands.send(ControlCommand::Reload); }
-                    Signal::Reopen => { let _ = commands.send(ControlCommand::ReopenLogs); }
+                    Signal::Reopen => {
+                        let _ = commands.send(ControlCommand::ReopenLogs);
+                        if !draining {
+                            reopen_logs_of(inspector.older_processes());
+                        }
+                    }
+                    Signal::Upgrade => if wanted.send(()).is_err() {
+                        tracing::error!("upgrade: not done, this process cannot be upgraded");
+                    },
                     Signal::Drain => {
                         tracing::info!("ending: requests in flight are finished, a second signal ends at once");
+                        if !counters.is_succeeded() {
+                            notify::tell("STOPPING=1");
+                        }
                         counters.begin_draining();
                         let _ = commands.send(ControlCommand::Drain);
                         draining = true;
                     }
                     Signal::Now => break,
                 },
-                watched = pool.watch(draining, counters) => match watched {
+                Some(step) = steps.recv() => {
+                    let step = if let Handover::Release { listeners, done } = step {
+                        draining = true;
+                        // Another process answers there.
+                        admin.iter().for_each(tokio::task::JoinHandle::abort);
+                        Handover::Release { listeners, done: note_first(Arc::clone(&inspector), done) }
+                    } else {
+                        step
+                    };
+                    let _ = commands.send(ControlCommand::Succession(step));
+                }
+                watched = pool.watch(draining, &counters) => match watched {
                     Ok(Some(command)) => { let _ = commands.send(command); }
                     Ok(None) => break,
                     Err(error) => {
@@ -285,67 +330,26 @@ async fn serve(
         }
     }
     controller.flush_logs();
+    // Who asked for it is told.
+    if let Some(upgrading) = upgrading.filter(|_| counters.is_succeeded()) {
+        let _ = timeout(FAREWELL, upgrading).await;
+    }
     tracing::info!("ended");
     result
 }
 
-async fn drained(workers: &[Worker]) {
-    while !workers.iter().all(|worker| worker.thread.is_finished()) {
-        tokio::time::sleep(DRAIN_LOOK).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::sync::mpsc::unbounded_channel;
-
-    use super::*;
-
-    /// A worker whose thread panics where no task of it is.
-    fn broken(index: usize, ended: tokio::sync::mpsc::UnboundedSender<usize>) -> Worker {
-        let thread = std::thread::spawn(move || {
-            struct Farewell(usize, tokio::sync::mpsc::UnboundedSender<usize>);
-            impl Drop for Farewell {
-                fn drop(&mut self) {
-                    self.1.send(self.0).unwrap();
-                }
-            }
-            let _farewell = Farewell(index, ended);
-            panic!("this one is meant to");
-        });
-        Worker { messages: unbounded_channel().0, counters: Arc::default(), thread }
-    }
-
-    #[tokio::test]
-    async fn a_worker_that_panics_is_replaced_and_its_figures_go_on() {
-        let (farewells, ended) = unbounded_channel();
-        let tables = crate::kernel::Tables::in_memory(1024).unwrap();
-        let first = broken(0, farewells.clone());
-        first.counters.accept_pauses.add(7);
-        let figures = Arc::clone(&first.counters);
-        let events = {
-            let folder = tempfile::tempdir().unwrap();
-            let options = KernelOptions {
-                instance: format!("unit-crew-{}", std::process::id()),
-                runtime_dir: folder.path().to_owned(),
-                assist: crate::model::KernelAssist::Off,
-                session_table_size: 1024,
-            };
-            Kernel::open(&options).unwrap().event_sender()
-        };
-        let spawn = move |index, counters| {
-            listener::spawn(index, tables.clone(), events.clone(), counters, 64, farewells.clone())
-        };
-        let mut pool =
-            Workers { workers: vec![first], spawn: Box::new(spawn), ended, fallen: None, last: None };
-        let counters = ControlCounters::default();
-        let command = pool.replace_ended(&counters).await.unwrap();
-        let ControlCommand::Replace(0, messages) = command else { panic!("{command:?}") };
-        assert_eq!(counters.worker_restarts.get(), 1);
-        assert!(Arc::ptr_eq(&pool.workers[0].counters, &figures), "what is counted goes on");
-        assert!(!pool.workers[0].thread.is_finished());
-        messages.send(WorkerMessage::Stop).unwrap();
-        // A real one tells when it is over, too.
-        assert_eq!(pool.ended.recv().await, Some(0));
-    }
+/// To be told when another process has it all, which `done` is told then: what this process has still stands where the others
+/// can read it by that time, and from then on.
+fn note_first(inspector: Arc<Inspector>, done: oneshot::Sender<bool>) -> oneshot::Sender<bool> {
+    let (released, is_released) = oneshot::channel();
+    tokio::spawn(async move {
+        let reload = is_released.await.unwrap_or(false);
+        inspector.leave_note();
+        let _ = done.send(reload);
+        loop {
+            sleep(NOTE).await;
+            inspector.leave_note();
+        }
+    });
+    released
 }

@@ -18,6 +18,7 @@ mod cleanup;
 mod demo;
 mod status;
 mod told;
+mod upgrade;
 
 use self::told::CONFIG;
 pub use self::told::CommandFailure;
@@ -50,7 +51,7 @@ enum Command {
     /// Run a balancer in the foreground
     ///
     /// SIGHUP reads the configuration again; a bad one leaves the running one in place. SIGTERM and SIGINT
-    /// finish what is in flight and end; the second one ends at once.
+    /// finish what is in flight and end; the second one ends at once. SIGUSR2 does what `balancer upgrade` does.
     Run(RunArguments),
     /// Start three small session-keeping applications and a balancer before them, and say what to try
     Demo(demo::DemoArguments),
@@ -61,6 +62,19 @@ enum Command {
     /// Counters and application sessions outlive a balancer on purpose, so that a restart keeps them.
     /// This ends that. Refuses while a balancer of the instance runs.
     Cleanup(CleanupArguments),
+    /// Put a new process in the place of a running balancer, without anybody noticing
+    ///
+    /// The program is started anew from where it was started, with the same arguments: another version, or
+    /// the same one with settings that take a restart. It takes over the listening sockets; the process that
+    /// ran finishes what it has. Whatever keeps the new one from serving leaves the old one in place.
+    Upgrade(upgrade::UpgradeArguments),
+    /// What a balancer has a new process started by: not for people
+    #[command(hide = true)]
+    Starter {
+        /// What to start
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
+    },
     /// Show listeners, groups and targets of a running balancer
     Status(status::StatusArguments),
 }
@@ -107,8 +121,11 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 _ => CommandFailure::from(error),
             }),
         Command::Status(arguments) => status::run(&arguments),
-        Command::Run(RunArguments { config }) => balance(&config),
-        Command::Demo(arguments) => demo::run(&arguments, balance),
+        Command::Upgrade(arguments) => upgrade::run(&arguments),
+        Command::Starter { words } => crate::control::upgrade::serve_as_starter(&words)
+            .map_err(|error| anyhow::Error::new(error).into()),
+        Command::Run(RunArguments { config }) => balance(&config, true),
+        Command::Demo(arguments) => demo::run(&arguments, |path| balance(path, false)),
     };
     crate::logs::own::flush();
     match outcome {
@@ -118,8 +135,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Runs a balancer until it is told to end.
-fn balance(path: &Path) -> Result<(), CommandFailure> {
-    crate::app::run(path).map_err(|error| match error.downcast::<ConfigErrors>() {
+fn balance(path: &Path, upgradable: bool) -> Result<(), CommandFailure> {
+    crate::app::run(path, upgradable).map_err(|error| match error.downcast::<ConfigErrors>() {
         Ok(errors) => CommandFailure::BadConfiguration(errors.to_string()),
         Err(other) => CommandFailure::CannotStart(other),
     })

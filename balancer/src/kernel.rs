@@ -36,11 +36,11 @@ use std::{
 };
 
 use aya::maps::{MapData, MapError, SkStorage};
+pub use balancer_common::GENERATIONS;
 use balancer_common::{STICKY_BUCKET_WORDS, STICKY_ENTRIES_PER_BUCKET};
 
 use self::{
-    bpf::{BpfError, OpenedSide, Programs},
-    generation::Generations,
+    bpf::{BpfError, OpenedSide, Programs, Wanted},
     open_bytes::OpenBytes,
     slots::Slots,
     words::TableWords,
@@ -50,7 +50,8 @@ pub use self::{
     counters::{Attempt, CounterValues, OpenConnection, TargetCounters},
     error::KernelError,
     events::{EventSender, Events, TargetEvent, TargetEventKind},
-    instance::InstanceFolder,
+    generation::Generations,
+    instance::{InstanceFolder, Locks},
     open_bytes::Told,
     outstanding::{InFlight, Outstanding, OutstandingView},
     owners::owners,
@@ -125,9 +126,11 @@ pub struct Kernel {
     side: Option<Programs>,
     /// Of the tables, without the kernel side.
     files: Option<fallback::TableFiles>,
+    /// Whether another process has the instance.
+    given_up: bool,
     marker: ProbeMarker,
     /// Held until everything above is gone.
-    _folder: InstanceFolder,
+    folder: InstanceFolder,
 }
 
 impl Kernel {
@@ -161,9 +164,9 @@ impl Kernel {
     ///
     /// # Errors
     /// As there.
-    pub fn open_in(folder: InstanceFolder, options: &KernelOptions) -> Result<Self, KernelError> {
+    pub fn open_in(mut folder: InstanceFolder, options: &KernelOptions) -> Result<Self, KernelError> {
         let sticky_words = sticky_words(options.session_table_size);
-        match open_kernel_side(options, sticky_words)? {
+        match open_kernel_side(&mut folder, options, sticky_words)? {
             Ok(opened) => Self::with_kernel_side(folder, opened),
             Err(reason) => Self::without_kernel_side(folder, options, reason),
         }
@@ -174,14 +177,28 @@ impl Kernel {
         if let Some(cgroup) = cgroup {
             cleanup::remember_cgroup(folder.folder(), &cgroup)?;
         }
-        hand_over::to_kernel_side(folder.folder(), &words.sticky)?;
+        if !folder.is_inherited() {
+            hand_over::to_kernel_side(folder.folder(), &words.sticky)?;
+        }
         let (sender, events) = events::channel(Some(sources));
         let marker = ProbeMarker(Some(Arc::new(Mutex::new(probes))));
         let settle = |fingerprint| !unbroken || endpoint::counted_by_workers(fingerprint);
         let (tables, generations, slots) = assemble(folder.folder(), words, Some(open_bytes), settle)?;
         let (assist, events, side) = (Assist::Active, Some(events), Some(side));
         let files = None;
-        Ok(Self { tables, assist, slots, generations, events, sender, side, files, marker, _folder: folder })
+        Ok(Self {
+            tables,
+            assist,
+            slots,
+            generations,
+            events,
+            sender,
+            side,
+            files,
+            given_up: false,
+            marker,
+            folder,
+        })
     }
 
     fn without_kernel_side(
@@ -189,13 +206,28 @@ impl Kernel {
         options: &KernelOptions,
         reason: String,
     ) -> Result<Self, KernelError> {
-        let (words, files) = fallback::open(folder.folder(), sticky_words(options.session_table_size))?;
-        hand_over::from_kernel_side(folder.folder(), &options.instance, &words.sticky)?;
+        let sticky_words = sticky_words(options.session_table_size);
+        let (words, files) = fallback::open(folder.folder(), sticky_words, folder.is_inherited())?;
+        if !folder.is_inherited() {
+            hand_over::from_kernel_side(folder.folder(), &options.instance, &words.sticky)?;
+        }
         let (sender, events) = events::channel(None);
         let (tables, generations, slots) = assemble(folder.folder(), words, None, |_| true)?;
         let (assist, events, marker) = (Assist::Off { reason }, Some(events), ProbeMarker(None));
         let (side, files) = (None, Some(files));
-        Ok(Self { tables, assist, slots, generations, events, sender, side, files, marker, _folder: folder })
+        Ok(Self {
+            tables,
+            assist,
+            slots,
+            generations,
+            events,
+            sender,
+            side,
+            files,
+            given_up: false,
+            marker,
+            folder,
+        })
     }
 
     /// The tables, for workers and everybody who reads figures.
@@ -255,8 +287,53 @@ impl Kernel {
         }
         self.generations.clear_dead();
         // Another process may have claimed what this one released.
-        if !self.generations.others_live() {
+        if !self.given_up && !self.generations.others_live() {
             self.slots.reap();
+        }
+    }
+
+    /// Why there is no kernel side, where another process has said so.
+    pub fn explain(&mut self, reason: String) {
+        if let Assist::Off { reason: said } = &mut self.assist {
+            *said = reason;
+        }
+    }
+
+    /// How many processes of the instance count, this one included, of [`GENERATIONS`] that can.
+    #[must_use]
+    pub fn live_generations(&self) -> usize {
+        self.generations.live()
+    }
+
+    /// The processes of the instance.
+    #[must_use]
+    pub fn generations(&self) -> Generations {
+        self.generations.clone()
+    }
+
+    /// The locks, for a process that is to succeed this one.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn lend(&self) -> io::Result<Locks> {
+        self.folder.lend(self.side.as_ref().map(Programs::lend).transpose()?)
+    }
+
+    /// Another process has the instance from here on. What is in flight here is still counted; slots and the kernel's
+    /// programs are that one's.
+    pub fn give_up(&mut self) {
+        self.given_up = true;
+        self.folder.give_up();
+        if let Some(side) = self.side.take() {
+            side.give_up();
+        }
+    }
+
+    /// This process, which has inherited the instance, has it from here on.
+    pub fn take_up(&mut self) {
+        self.folder.take_up();
+        if let Some(side) = &mut self.side {
+            side.take_up();
         }
     }
 
@@ -280,14 +357,24 @@ impl Kernel {
 
 /// Tries the kernel side. The inner error says why it is done without; the outer one, that it must not be.
 fn open_kernel_side(
+    folder: &mut InstanceFolder,
     options: &KernelOptions,
     sticky_words: usize,
 ) -> Result<Result<OpenedSide, String>, KernelError> {
     if options.assist == KernelAssist::Off {
         return Ok(Err("switched off by kernel_assist".to_owned()));
     }
-    Programs::open(&options.instance, sticky_words).map_or_else(
+    let wanted = Wanted {
+        instance: &options.instance,
+        sticky_words,
+        inherited: folder.is_inherited(),
+        lock: folder.take_tables(),
+    };
+    Programs::open(wanted).map_or_else(
         |error| match (options.assist, error.reason()) {
+            _ if let BpfError::OtherSize { .. } = error => {
+                Err(KernelError::Changed { setting: "session_table_size" })
+            }
             _ if let BpfError::Running { pid } = error => {
                 Err(KernelError::Running { instance: options.instance.clone(), pid })
             }
@@ -316,6 +403,9 @@ fn assemble(
         counters: TargetCounters::new(words.counters, open_bytes),
         sticky: words.sticky,
     };
+    // Connections of another process that lives are open.
+    let alone = !generations.others_live();
+    let settle = |fingerprint| alone && settle(fingerprint);
     let slots = Slots::new(tables.counters.clone(), tables.outstanding.clone(), settle);
     Ok((tables, generations, slots))
 }

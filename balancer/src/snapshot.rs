@@ -78,6 +78,9 @@ pub enum WorkerMessage {
     Cut(u64),
     /// Stop accepting, finish what is in flight, close idle connections, end after at most this long.
     Drain(Duration),
+    /// Another process goes on with these listeners and accepts at their sockets: let go of them, and finish what there is
+    /// without haste, in at most this long. Other listeners are closed.
+    HandOver(Arc<[ListenerId]>, Duration),
     /// End now.
     Stop,
 }

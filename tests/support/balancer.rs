@@ -4,7 +4,7 @@ use std::{
     env, fs,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     sync::atomic::{AtomicU32, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
@@ -46,6 +46,8 @@ pub struct Balancer {
     pub hosts: Option<PathBuf>,
     /// With `hosts`: the name server that the next start asks; none by default, what is asked must not leave this host.
     pub name_server: Option<IpAddr>,
+    /// The path that the next start names the program by: a link to it, say, which an upgrade follows anew.
+    pub program: Option<PathBuf>,
     /// Variables of the environment of the next start.
     pub environment: Vec<(&'static str, String)>,
     /// Where it accepts.
@@ -98,6 +100,7 @@ impl Balancer {
             without_capabilities: false,
             hosts: None,
             name_server: None,
+            program: None,
             environment: Vec::new(),
             address,
             admin,
@@ -204,7 +207,7 @@ impl Balancer {
             words.extend(["unshare", "--mount", "sh", "-c", script].map(Into::into));
             words.extend([hosts.into(), resolv_conf.into()]);
         }
-        words.push(binary().into());
+        words.push(self.program.clone().unwrap_or_else(binary).into());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
         command.arg("run").arg("-c").arg(self.config_path());
@@ -285,6 +288,65 @@ impl Balancer {
         self.child.as_ref().expect("it runs").id()
     }
 
+    /// Has it put a new process in its place, as an operator does.
+    ///
+    /// # Panics
+    /// When the command cannot be run.
+    #[must_use]
+    pub fn upgrade(&self) -> Output {
+        let mut command = Command::new(binary());
+        command.args(["upgrade", "--instance", &self.instance, "--runtime-dir"]);
+        command.arg(self.folder().join("run")).output().unwrap()
+    }
+
+    /// Upgrades it, and gives the process that serves from then on.
+    ///
+    /// # Panics
+    /// When it is not upgraded.
+    pub fn upgraded(&self) -> u32 {
+        let done = self.upgrade();
+        let told = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.success(), "{told}\n{}", self.log());
+        let told = String::from_utf8(done.stdout).unwrap();
+        told.split(' ').nth(1).and_then(|pid| pid.parse().ok()).expect("the process is told")
+    }
+
+    /// All of its processes that serve, or finish what they have.
+    ///
+    /// # Panics
+    /// When they cannot be seen.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        self.all_processes().into_iter().filter(|(_, words)| words[1] == "run").map(|(pid, _)| pid).collect()
+    }
+
+    /// Processes that have its configuration among their words.
+    fn all_processes(&self) -> Vec<(u32, Vec<String>)> {
+        let config = self.config_path().display().to_string();
+        let pids =
+            fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let words = |pid: u32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            let words: Vec<String> = line
+                .split(|byte| *byte == 0)
+                .map(|word| String::from_utf8_lossy(word).into_owned())
+                .collect();
+            (words.contains(&config) && words.len() > 1).then_some((pid, words))
+        };
+        pids.filter_map(words).collect()
+    }
+
+    /// Waits until these are gone.
+    ///
+    /// # Panics
+    /// When they do not go.
+    pub fn wait_gone(&self, pids: &[u32], seconds: f64) {
+        until("processes are gone", seconds, || {
+            let left = self.processes();
+            (!pids.iter().any(|pid| left.contains(pid))).then_some(())
+        });
+    }
+
     /// Sends it a signal.
     ///
     /// # Panics
@@ -292,6 +354,15 @@ impl Balancer {
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
+    }
+
+    /// Sends a signal to the process that serves now.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn signal_newest(&self, signal: Signal) {
+        let pid = self.status().0["generations"][0]["pid"].as_i64().unwrap();
+        kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
     }
 
     /// Waits for it to end.
@@ -432,6 +503,19 @@ impl Drop for Balancer {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap_or_default();
             drop(child.wait());
+        }
+        // Those that took its place are nobody's children.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let left = self.all_processes();
+            if left.is_empty() || Instant::now() > deadline {
+                break;
+            }
+            for (pid, _) in left {
+                let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+                pid.map(|pid| kill_process(pid, Signal::KILL));
+            }
+            thread::sleep(Duration::from_millis(2));
         }
         let mut command = Command::new(binary());
         command

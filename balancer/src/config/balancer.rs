@@ -4,6 +4,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     thread,
+    time::Duration,
 };
 
 use super::{
@@ -85,6 +86,11 @@ pub(super) static BALANCER: Table = Table {
             "session_table_size",
             AttributeKind::Whole { min: 1024, max: 67_108_864, default: Some(1_048_576) },
             "How many application sessions the session table is sized for; one with a `max_lifetime` counts twice.",
+        ),
+        Attribute::new(
+            "upgrade_drain",
+            AttributeKind::Whole { min: 1, max: 86_400, default: Some(3600) },
+            "Seconds that a process has to finish what it has once `balancer upgrade` has put another in its place.",
         ),
         Attribute::new(
             "log_format",
@@ -175,6 +181,7 @@ fn read(fields: &BlockFields<'_>) -> BalancerSettings {
         seccomp: fields.choice("seccomp") == "on",
         key_file: path(fields, "key_file"),
         session_table_size: u32::try_from(fields.whole("session_table_size")).unwrap_or(u32::MAX),
+        upgrade_drain: Duration::from_secs(fields.whole("upgrade_drain")),
         log_format: match fields.choice("log_format") {
             "json" => LogFormat::Json,
             _ => LogFormat::Text,

@@ -10,6 +10,7 @@ use std::{
     collections::VecDeque,
     io,
     net::SocketAddr,
+    os::fd::OwnedFd,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -96,9 +97,29 @@ impl Admin {
     /// When the address is taken, is not of this host, or may not be bound.
     pub fn bind(address: SocketAddr, hosts: &[String]) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind(address).map_err(|error| explain(error, address))?;
+        Self::inherit(listener, address, hosts)
+    }
+
+    /// The endpoint at a socket that is bound to `address` already.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn inherit(
+        listener: std::net::TcpListener,
+        address: SocketAddr,
+        hosts: &[String],
+    ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let limits = Limits { connections: CONNECTIONS, head: HEAD_LIMIT, connection: CONNECTION_LIMIT };
         Ok(Self { listener, hosts: Hosts::new(address.ip(), hosts), limits })
+    }
+
+    /// Its socket, for another process.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn lend(&self) -> io::Result<OwnedFd> {
+        Ok(self.listener.try_clone()?.into())
     }
 
     /// Where it is bound.

@@ -22,13 +22,16 @@ mod endpoints;
 mod loopback;
 mod pending;
 mod reload;
+mod succession;
+mod succession_step;
 
 use self::{
     endpoints::host_names,
     loopback::Loopback,
     pending::{Pending, ServerConfigs, TargetTlss, server_configs, target_tls},
+    succession_step::Succession,
 };
-use super::{crew::Crew, log_files::LogFiles, resolver::Resolver};
+use super::{crew::Crew, log_files::LogFiles, resolver::Resolver, upgrade::Handover};
 use crate::{
     clock::{monotonic_now, unix_micros_now, until},
     counters::{CertificateNote, ControlCounters, ListenerRuntimes},
@@ -79,6 +82,9 @@ pub enum StartError {
 /// Binds the sockets of a listener, one a worker.
 pub type Bind = Box<dyn Fn(&Listener) -> io::Result<Vec<TcpListener>>>;
 
+/// Binds so many more sockets at an address that others are bound to.
+pub type BindMore = Box<dyn Fn(SocketAddr, usize) -> io::Result<Vec<TcpListener>>>;
+
 /// What a controller is made of.
 pub struct Parts {
     /// Where the configuration is read from again.
@@ -89,6 +95,8 @@ pub struct Parts {
     pub sockets: Vec<Vec<TcpListener>>,
     /// Binds the listeners of later configurations.
     pub bind: Bind,
+    /// Binds so many more sockets where one is bound.
+    pub bind_more: BindMore,
     /// The shared tables.
     pub kernel: Kernel,
     /// The stickiness secrets.
@@ -116,6 +124,8 @@ pub enum ControlCommand {
     Replace(usize, UnboundedSender<WorkerMessage>),
     /// Open log files anew.
     ReopenLogs,
+    /// Another process is to take over, or has.
+    Succession(Handover),
 }
 
 /// The keys, as the book of targets uses them.
@@ -153,6 +163,10 @@ pub struct Controller {
     config_path: PathBuf,
     configuration: Configuration,
     bind: Bind,
+    bind_more: BindMore,
+    /// Sockets that nobody accepts at yet.
+    sockets: Vec<(SocketAddr, Vec<TcpListener>)>,
+    succession: Succession,
     kernel: Kernel,
     names: TargetNaming,
     registry: Registry,
@@ -210,8 +224,8 @@ fn tls_fields(configuration: &Configuration, listener: &Listener) -> TlsFields {
 }
 
 impl Controller {
-    /// Takes the configuration into use: resolves host names, claims slots, publishes the first snapshot and
-    /// has the workers listen. Must be called on a tokio runtime.
+    /// Takes the configuration into use: resolves host names, claims slots and publishes the first snapshot. Nobody
+    /// listens before [`Self::begin`]. Must be called on a tokio runtime.
     ///
     /// # Errors
     /// TLS could not be set up, or the tables have no room for the targets.
@@ -228,6 +242,8 @@ impl Controller {
         let servers = Servers::new()?;
         let tls = server_configs(&servers, &parts.configuration)?;
         let check_lines = Batches::new(parts.workers.len());
+        let addresses = parts.configuration.listeners.iter().map(|listener| listener.address);
+        let sockets = addresses.zip(parts.sockets).collect();
         let mut controller = Self {
             servers,
             tls,
@@ -236,6 +252,9 @@ impl Controller {
             registry: Registry::new(parts.workers.len()),
             configuration: parts.configuration,
             bind: parts.bind,
+            bind_more: parts.bind_more,
+            sockets,
+            succession: Succession::default(),
             kernel,
             names: TargetNaming(Arc::new(parts.keyring)),
             resolver: Resolver::new(),
@@ -262,16 +281,10 @@ impl Controller {
         controller.compile_rules();
         let wanted = controller.wanted(&controller.configuration, &target_tls(&controller.configuration)?);
         controller.registry.apply(wanted, &controller.names, &mut controller.kernel, monotonic_now())?;
-        controller.kernel.release_unclaimed();
+        let addresses: Vec<_> = controller.sockets.iter().map(|(address, _)| *address).collect();
+        addresses.into_iter().for_each(|address| controller.number(address));
         // Where nothing listens, targets are shown all the same.
         controller.publish();
-        for (index, sockets) in parts.sockets.into_iter().enumerate() {
-            if let Some(address) = controller.configuration.listeners.get(index).map(|l| l.address) {
-                controller.number(address);
-                controller.publish();
-                controller.listen(address, sockets);
-            }
-        }
         controller.sync_checks();
         controller.note_certificates();
         Ok(controller)
@@ -291,6 +304,7 @@ impl Controller {
                     Some(ControlCommand::Reload) => self.reload(),
                     Some(ControlCommand::ReopenLogs) => self.logs.reopen(),
                     Some(ControlCommand::Drain) => self.drain(),
+                    Some(ControlCommand::Succession(step)) => self.succeed(step),
                     Some(ControlCommand::Replace(index, messages)) => {
                         self.crew.replace(index, messages, &self.current.get());
                     }
@@ -298,16 +312,20 @@ impl Controller {
                 },
                 Some(event) = next_event(&mut self.events) => self.suspect(event),
                 finished = self.checks.next() => self.take_check(&finished),
-                host = self.resolver.next() => self.readdress(&host),
+                host = self.resolver.next(), if !self.succession.is_frozen() => self.readdress(&host),
                 () = until(publish_at) => self.publish(),
                 () = until(again_at) => self.reload(),
-                () = until(expiry) => self.expire(),
+                () = until(expiry), if !self.succession.holds_slots() => self.expire(),
                 _ = reap.tick() => {
                     self.hand_over_check_lines();
-                    self.kernel.reap();
+                    if !self.succession.holds_slots() {
+                        self.kernel.reap();
+                    }
                     self.counters.notes.set_unresolved(self.resolver.failing());
                     quiet::tell_what_was_left_out();
-                    self.resolver.look_for_changes(monotonic_now());
+                    if !self.succession.is_frozen() {
+                        self.resolver.look_for_changes(monotonic_now());
+                    }
                 }
                 _ = assess.tick() => self.assess(),
             }

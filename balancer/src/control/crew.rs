@@ -2,7 +2,7 @@
 //! was: from the snapshot in force, at sockets that stayed open meanwhile, so that no client was refused.
 //! Must not know: what a worker does.
 
-use std::{collections::HashMap, net::TcpListener, sync::Arc, time::Duration};
+use std::{collections::HashMap, io, net::TcpListener, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -16,7 +16,7 @@ const DRAIN_MOST: Duration = Duration::from_secs(3600);
 #[derive(Debug, Default)]
 pub(super) struct Crew {
     workers: Vec<UnboundedSender<WorkerMessage>>,
-    /// One socket a worker.
+    /// One socket a worker, or a worker's several; where there are fewer, some share one.
     sockets: HashMap<ListenerId, Vec<TcpListener>>,
     ending: bool,
 }
@@ -44,10 +44,25 @@ impl Crew {
         if self.ending {
             return;
         }
-        for (worker, socket) in self.workers.iter().zip(&sockets) {
-            hand_over(worker, id, socket);
+        for (index, worker) in self.workers.iter().enumerate() {
+            for socket in shares(&sockets, index, self.workers.len()) {
+                hand_over(worker, id, socket);
+            }
         }
         self.sockets.insert(id, sockets);
+    }
+
+    /// The sockets of a listener, for another process.
+    pub(super) fn lend(&self, id: ListenerId) -> io::Result<Vec<OwnedFd>> {
+        let sockets = self.sockets.get(&id).into_iter().flatten();
+        sockets.map(|socket| Ok(socket.try_clone()?.into())).collect()
+    }
+
+    /// Another process accepts for these listeners from here on, and this one has so long to finish what it has.
+    pub(super) fn hand_over(&mut self, listeners: &Arc<[ListenerId]>, most: Duration) {
+        self.ending = true;
+        self.sockets.clear();
+        self.tell(|| WorkerMessage::HandOver(Arc::clone(listeners), most));
     }
 
     /// Has all stop accepting for this listener, once they have a snapshot without it. Their hold on its sockets is the last
@@ -79,7 +94,7 @@ impl Crew {
     ) {
         let _ = messages.send(WorkerMessage::Snapshot(Arc::clone(current)));
         for (id, sockets) in &self.sockets {
-            if let Some(socket) = sockets.get(index) {
+            for socket in shares(sockets, index, self.workers.len()) {
                 hand_over(&messages, *id, socket);
             }
         }
@@ -87,6 +102,13 @@ impl Crew {
             *ended = messages;
         }
     }
+}
+
+/// The sockets of worker `index` of so many: every socket has a worker, and every worker a socket.
+fn shares(sockets: &[TcpListener], index: usize, workers: usize) -> impl Iterator<Item = &TcpListener> {
+    let own = sockets.iter().skip(index).step_by(workers.max(1));
+    let shared = index.checked_rem(sockets.len()).filter(|_| index >= sockets.len());
+    own.chain(shared.and_then(|index| sockets.get(index)))
 }
 
 fn hand_over(worker: &UnboundedSender<WorkerMessage>, id: ListenerId, socket: &TcpListener) {
@@ -105,6 +127,20 @@ mod tests {
     use tokio::sync::mpsc::unbounded_channel;
 
     use super::*;
+
+    #[test]
+    fn every_socket_has_a_worker_and_every_worker_a_socket() {
+        let sockets: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let number = |socket: &TcpListener| sockets.iter().position(|it| std::ptr::eq(it, socket)).unwrap();
+        let shared = |workers| -> Vec<Vec<usize>> {
+            (0..workers).map(|worker| shares(&sockets, worker, workers).map(number).collect()).collect()
+        };
+        assert_eq!(shared(1), [[0, 1, 2]]);
+        assert_eq!(shared(2), [vec![0, 2], vec![1]]);
+        assert_eq!(shared(3), [[0], [1], [2]]);
+        assert_eq!(shared(5), [[0], [1], [2], [0], [1]]);
+        assert_eq!(shares(&[], 0, 1).count(), 0);
+    }
 
     #[test]
     fn who_takes_over_gets_the_snapshot_and_the_sockets_of_who_has_ended() {

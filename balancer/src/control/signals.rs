@@ -1,11 +1,12 @@
 //! Signals of the process as a stream of requests to the control side.
 //!
 //! SIGHUP reloads. SIGTERM and SIGINT drain, the second of them ends at once. SIGUSR1 has log files opened
-//! anew; SIGPIPE is ignored by the runtime of the language.
+//! anew, SIGUSR2 has the program started anew in the place of this process; SIGPIPE is ignored by the runtime of the language.
 //! Must not know: how any of it is done.
 
 use std::io;
 
+use rustix::process::{Pid, Signal as Number, kill_process};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
 /// What a signal asks for.
@@ -15,6 +16,8 @@ pub enum Signal {
     Reload,
     /// Open log files anew.
     Reopen,
+    /// Have a new process take over.
+    Upgrade,
     /// Accept nothing new, finish what is in flight, end.
     Drain,
     /// End now.
@@ -27,6 +30,7 @@ pub enum Signal {
 pub struct EarlySignals {
     hangup: Stream,
     user: Stream,
+    second_user: Stream,
 }
 
 impl EarlySignals {
@@ -35,7 +39,22 @@ impl EarlySignals {
     /// # Errors
     /// When a handler cannot be installed.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { hangup: signal(SignalKind::hangup())?, user: signal(SignalKind::user_defined1())? })
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            user: signal(SignalKind::user_defined1())?,
+            second_user: signal(SignalKind::user_defined2())?,
+        })
+    }
+}
+
+/// Has these other processes open their log files anew.
+pub fn reopen_logs_of(processes: Vec<u32>) {
+    for number in processes {
+        let pid = i32::try_from(number).ok().and_then(Pid::from_raw);
+        let Some(pid) = pid else { continue };
+        if let Err(error) = kill_process(pid, Number::USR1) {
+            tracing::warn!(pid = number, %error, "a process of the instance goes on writing to log files that were moved");
+        }
     }
 }
 
@@ -72,6 +91,7 @@ impl Signals {
             _ = self.interrupt.recv() => self.end(),
             _ = self.early.hangup.recv() => Signal::Reload,
             _ = self.early.user.recv() => Signal::Reopen,
+            _ = self.early.second_user.recv() => Signal::Upgrade,
         }
     }
 
@@ -84,7 +104,7 @@ impl Signals {
 mod tests {
     use std::time::Duration;
 
-    use rustix::process::{Signal as Number, getpid, kill_process};
+    use rustix::process::getpid;
 
     use super::*;
 
@@ -100,6 +120,8 @@ mod tests {
         send(Number::USR1);
         send(Number::PIPE);
         assert_eq!(next().await, Signal::Reopen);
+        send(Number::USR2);
+        assert_eq!(next().await, Signal::Upgrade);
         send(Number::HUP);
         assert_eq!(next().await, Signal::Reload);
         send(Number::TERM);

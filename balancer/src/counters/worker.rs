@@ -1,6 +1,12 @@
 //! What is counted by the process, whatever the listener and the group. Must not know: whose figures they are.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Instant,
+};
 
 use super::{
     By, Counter, Evicted, Notes,
@@ -69,6 +75,8 @@ figures! {
         notes: Notes,
         /// Whether the process ends.
         ending: AtomicBool,
+        /// When it ends at the latest, once another process has taken its place.
+        ends_at: OnceLock<Instant>,
     }
 }
 
@@ -76,6 +84,24 @@ impl ControlCounters {
     /// Says that the process ends: it accepts nothing new and finishes what is in flight.
     pub fn begin_draining(&self) {
         self.ending.store(true, Relaxed);
+    }
+
+    /// Says that another process has taken the place of this one, which ends then at the latest.
+    pub fn succeeded(&self, ends_at: Instant) {
+        let _ = self.ends_at.set(ends_at);
+        self.begin_draining();
+    }
+
+    /// Whether another process has taken the place of this one.
+    #[must_use]
+    pub fn is_succeeded(&self) -> bool {
+        self.ends_at.get().is_some()
+    }
+
+    /// When the process ends at the latest, if that is known.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<Instant> {
+        self.ends_at.get().copied()
     }
 
     /// Whether the process ends.

@@ -9,14 +9,14 @@ mod error;
 mod pins;
 
 use std::{
-    fs,
-    os::fd::AsFd,
+    fs, io,
+    os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
 use aya::{
     Btf, Ebpf, EbpfLoader, include_bytes_aligned,
-    maps::{HashMap, Map, MapData, MapError, RingBuf, SkStorage},
+    maps::{HashMap, Map, MapData, MapError, SkStorage},
     programs::{BtfTracePoint, CgroupAttachMode, SockOps, links::FdLink},
 };
 use aya_log::EbpfLogger;
@@ -46,9 +46,19 @@ pub(super) struct Programs {
     /// What this process put into `targets`.
     keys: std::collections::HashMap<Slot, TargetKey>,
     /// Holds the programs that are not pinned.
-    _programs: Ebpf,
+    programs: Ebpf,
     /// Keeps other processes from the pinned tables.
-    _lock: FileLock,
+    lock: FileLock,
+}
+
+/// What to open.
+pub(super) struct Wanted<'a> {
+    pub(super) instance: &'a str,
+    pub(super) sticky_words: usize,
+    /// Whether another process counts in the tables: then nothing of them may change.
+    pub(super) inherited: bool,
+    /// What that one locks them by.
+    pub(super) lock: Option<fs::File>,
 }
 
 /// What [`Programs::open`] gives.
@@ -73,11 +83,15 @@ unsafe impl aya::Pod for PodTargetKey {}
 
 impl Programs {
     /// Loads the programs over the pinned tables, or new ones, and starts to count the connections of this process.
-    pub(super) fn open(instance: &str, sticky_words: usize) -> Result<OpenedSide, BpfError> {
+    pub(super) fn open(wanted: Wanted<'_>) -> Result<OpenedSide, BpfError> {
+        let Wanted { instance, sticky_words, inherited, lock } = wanted;
         let buckets = u32::try_from(sticky_words / STICKY_BUCKET_WORDS)
             .map_err(|error| BpfError::Link(error.to_string()))?;
-        let pins = PinFolder::open(instance)?;
-        let kept = pins.keep_fitting(buckets)?;
+        let pins = match lock {
+            Some(lock) => PinFolder::inherit(instance, lock)?,
+            None => PinFolder::open(instance)?,
+        };
+        let kept = if inherited { pins.demand_fitting(buckets)? } else { pins.keep_fitting(buckets)? };
         let mut loader = EbpfLoader::new();
         loader.map_max_entries(map::STICKY, buckets);
         // What is below the log's level costs the programs nothing: the kernel leaves it out.
@@ -88,8 +102,11 @@ impl Programs {
         }
         let mut programs = loader.load(OBJECT)?;
         let cgroup = load_and_attach(&mut programs, instance, &pins)?;
-        if let Err(error) = count_resets(&mut programs) {
-            tracing::warn!(reason = error.reason(), "resets of connections to targets are not counted");
+        // With the rights that a start has. Counting begins when nobody else does it any more.
+        if let Err(error) = load_reset_counter(&mut programs) {
+            tell_uncounted_resets(&error);
+        } else if !inherited {
+            count_resets(&mut programs);
         }
         let log = programs.map(LOG).is_some().then(|| EbpfLogger::init(&mut programs));
         let log = log.transpose().unwrap_or_else(|error| {
@@ -101,17 +118,12 @@ impl Programs {
             counters: mapped(&mut programs, map::TARGET_COUNTERS, counters::WORDS)?,
             sticky: mapped(&mut programs, map::STICKY, sticky_words)?,
         };
-        let ring = RingBuf::try_from(take(&mut programs, map::EVENTS)?).map_err(bad(map::EVENTS))?;
+        let ring = take(&mut programs, map::EVENTS)?;
         let probes = SkStorage::try_from(take(&mut programs, map::PROBES)?).map_err(bad(map::PROBES))?;
         let counted = SkStorage::try_from(take(&mut programs, map::COUNTED)?).map_err(bad(map::COUNTED))?;
         let targets = HashMap::try_from(take(&mut programs, map::TARGETS)?).map_err(bad(map::TARGETS))?;
         Ok(OpenedSide {
-            side: Self {
-                targets,
-                keys: std::collections::HashMap::new(),
-                _programs: programs,
-                _lock: pins.into_lock(),
-            },
+            side: Self { targets, keys: std::collections::HashMap::new(), programs, lock: pins.into_lock() },
             words,
             sources: KernelSources { ring, log },
             probes,
@@ -129,6 +141,22 @@ impl Programs {
         loader.map_max_entries(map::STICKY, 1);
         counter_of(&mut loader.load(OBJECT)?)?;
         Ok(cgroup::look(instance)?)
+    }
+
+    /// What another process inherits the tables by.
+    pub(super) fn lend(&self) -> io::Result<OwnedFd> {
+        self.lock.lend()
+    }
+
+    /// Another process has the tables from here on; this one counts what they hold no more.
+    pub(super) fn give_up(self) {
+        self.lock.give_up();
+    }
+
+    /// This process has the tables from here on.
+    pub(super) fn take_up(&mut self) {
+        self.lock.take_up();
+        count_resets(&mut self.programs);
     }
 
     /// Connections to `key` are counted on `slot` from now on.
@@ -183,8 +211,8 @@ fn counter_of(programs: &mut Ebpf) -> Result<&mut SockOps, BpfError> {
 fn load_and_attach(programs: &mut Ebpf, instance: &str, pins: &PinFolder) -> Result<Attached, BpfError> {
     let failed = |source| BpfError::Program { name: program::TARGET_COUNTERS, source };
     let counter = counter_of(programs)?;
-    let Cgroup { folder, id, made } = cgroup::enter(instance)?;
     let path = pins.path(LINK);
+    let Cgroup { folder, id, made } = cgroup::enter(instance, linked_cgroup(&path))?;
     if path.exists() {
         match take_over(&path, id, counter) {
             Ok(()) => return Ok(Attached { same_link: true, made }),
@@ -203,6 +231,12 @@ fn load_and_attach(programs: &mut Ebpf, instance: &str, pins: &PinFolder) -> Res
     Ok(Attached { same_link: false, made })
 }
 
+/// The cgroup that the link at `path` is attached to.
+fn linked_cgroup(path: &Path) -> Option<u64> {
+    let link = sys::pinned_object(path).ok()?;
+    sys::link_cgroup(link.as_fd()).ok().flatten()
+}
+
 /// Makes the link at `path` run `counter`, if it is attached to the cgroup; else says why not.
 fn take_over(path: &Path, cgroup: u64, counter: &SockOps) -> Result<(), String> {
     let link = sys::pinned_object(path).map_err(|error| error.to_string())?;
@@ -215,16 +249,31 @@ fn take_over(path: &Path, cgroup: u64, counter: &SockOps) -> Result<(), String> 
     sys::replace_program(link.as_fd(), program.as_fd()).map_err(|error| error.to_string())
 }
 
-/// Not pinned: what happens between two processes is not counted, and nothing is counted twice.
-fn count_resets(programs: &mut Ebpf) -> Result<(), BpfError> {
-    const NAME: &str = program::RESET_COUNTER;
-    let failed = |source| BpfError::Program { name: NAME, source };
-    let counter = programs.program_mut(NAME).ok_or(BpfError::Missing { name: NAME })?;
-    let counter: &mut BtfTracePoint = counter.try_into().map_err(failed)?;
+const RESETS: &str = program::RESET_COUNTER;
+
+fn reset_counter(programs: &mut Ebpf) -> Result<&mut BtfTracePoint, BpfError> {
+    let failed = |source| BpfError::Program { name: RESETS, source };
+    let counter = programs.program_mut(RESETS).ok_or(BpfError::Missing { name: RESETS })?;
+    counter.try_into().map_err(failed)
+}
+
+fn load_reset_counter(programs: &mut Ebpf) -> Result<(), BpfError> {
     let types = Btf::from_sys_fs().map_err(|error| BpfError::Load(error.into()))?;
-    counter.load("tcp_receive_reset", &types).map_err(failed)?;
-    counter.attach().map_err(failed)?;
-    Ok(())
+    let loaded = reset_counter(programs)?.load("tcp_receive_reset", &types);
+    loaded.map_err(|source| BpfError::Program { name: RESETS, source })
+}
+
+/// Not pinned: what happens between two processes is not counted, and nothing is counted twice.
+fn count_resets(programs: &mut Ebpf) {
+    let attached = reset_counter(programs)
+        .and_then(|counter| counter.attach().map_err(|source| BpfError::Program { name: RESETS, source }));
+    if let Err(error) = attached {
+        tell_uncounted_resets(&error);
+    }
+}
+
+fn tell_uncounted_resets(error: &BpfError) {
+    tracing::warn!(reason = error.reason(), "resets of connections to targets are not counted");
 }
 
 fn take(programs: &mut Ebpf, name: &'static str) -> Result<Map, BpfError> {

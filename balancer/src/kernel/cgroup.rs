@@ -46,10 +46,16 @@ fn name(instance: &str) -> String {
     format!("balancer-{instance}")
 }
 
-/// Finds or makes the cgroup for the instance, with this process in it.
-pub(super) fn enter(instance: &str) -> Result<Cgroup, CgroupError> {
+/// Finds or makes the cgroup for the instance, with this process in it. `linked`: the one of the process before.
+pub(super) fn enter(instance: &str, linked: Option<u64>) -> Result<Cgroup, CgroupError> {
     let current = current()?;
     let name = name(instance);
+    if let Some(linked) = linked
+        && fs::metadata(&current).is_ok_and(|found| found.ino() == linked)
+    {
+        let made = current.file_name().is_some_and(|last| last == name.as_str());
+        return open(&current, made);
+    }
     if current.file_name().is_some_and(|last| last == name.as_str()) {
         return open(&current, true);
     }
@@ -113,7 +119,8 @@ fn open(path: &Path, made: bool) -> Result<Cgroup, CgroupError> {
     Ok(Cgroup { folder, id, made: made.then(|| path.to_owned()) })
 }
 
-/// Whether nobody else is, or is to be, in the cgroup: it was delegated to this service, or it holds only us.
+/// Whether nobody else is, or is to be, in the cgroup: it was delegated to this service, or it holds only us and what we
+/// started.
 fn is_ours(path: &Path) -> Result<bool, CgroupError> {
     // The root has no such file.
     if !path.join("cgroup.events").exists() {
@@ -128,7 +135,14 @@ fn is_ours(path: &Path) -> Result<bool, CgroupError> {
     }
     let procs = path.join("cgroup.procs");
     let members = fs::read_to_string(&procs).map_err(at(&procs))?;
-    Ok(members.trim() == std::process::id().to_string())
+    let us = std::process::id().to_string();
+    Ok(members.lines().all(|member| member == us || parent_of(member).as_deref() == Some(&us)))
+}
+
+/// The parent of a process: the second field behind its name, which may hold anything (proc_pid_stat(5)).
+fn parent_of(pid: &str) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1).map(str::to_owned)
 }
 
 /// The folder of the cgroup that this process is in.

@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     KernelError, bpf, cgroup,
+    generation::Generations,
     host_lock::HostLock,
     instance,
     instance::{CGROUP, InstanceFolder},
@@ -41,6 +42,8 @@ pub fn cleanup(instance: &str, runtime_dir: &Path) -> Result<CleanupReport, Kern
         return Ok(report);
     }
     let folder = InstanceFolder::lock_held(host, instance, runtime_dir)?;
+    // One that was succeeded may go on ending when its successor is gone.
+    Generations::demand_none(folder.folder(), instance)?;
     let removed_pins = bpf::remove_pins(instance).map_err(|error| error.of_removal(instance, &pins))?;
     // A process that ran the instance and goes on, as the demo does, is still in its cgroup. If it cannot leave,
     // removing the cgroup says so.

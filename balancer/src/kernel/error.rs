@@ -47,6 +47,14 @@ pub enum KernelError {
     /// As many processes as there are rows count requests in flight already.
     #[error("every row for requests in flight is taken by a running process")]
     NoGeneration,
+    /// What was handed over does not fit what the configuration asks for.
+    #[error(
+        "{setting} is another one than that of the running process: this takes effect at a restart alone"
+    )]
+    Changed {
+        /// The setting.
+        setting: &'static str,
+    },
     /// A table cannot be stored or mapped.
     #[error("table {name}: {source}")]
     Table {

@@ -3,7 +3,7 @@
 
 use std::{io, os::fd::AsRawFd};
 
-use aya::maps::{MapData, RingBuf};
+use aya::maps::{Map, MapData, RingBuf};
 use aya_log::EbpfLogger;
 use balancer_common::{EVENT_CONNECT_FAILED, EVENT_RESET};
 use tokio::{
@@ -53,7 +53,8 @@ impl EventSender {
 
 /// The kernel's end of it: the ring of events, and the lines that kernel programs log.
 pub(super) struct KernelSources {
-    pub(super) ring: RingBuf<MapData>,
+    /// Not taken up before it is read: until then another process may read it, and how far that came is looked up once.
+    pub(super) ring: Map,
     pub(super) log: Option<EbpfLogger<&'static dyn log::Log>>,
 }
 
@@ -104,7 +105,13 @@ impl Events {
     /// Hands the kernel's ends to the runtime, which must be there by now.
     fn register(&mut self) {
         let Some(sources) = self.waiting.take() else { return };
-        self.ring = register(sources.ring);
+        self.ring = match RingBuf::try_from(sources.ring) {
+            Ok(ring) => register(ring),
+            Err(error) => {
+                tracing::warn!(%error, "there are no kernel events: going on without them");
+                None
+            }
+        };
         self.log = sources.log.and_then(register);
     }
 }

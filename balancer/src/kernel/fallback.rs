@@ -11,14 +11,22 @@ use crate::safe_file::Folder;
 
 /// Maps the tables stored under `folder`, and makes those that are missing or of another size.
 /// Their layout's version is part of the path.
-pub(super) fn open(folder: &Folder, sticky_words: usize) -> Result<(TableWords, TableFiles), KernelError> {
+/// `inherited`: another process counts in them, and what does not fit is an error.
+pub(super) fn open(
+    folder: &Folder,
+    sticky_words: usize,
+    inherited: bool,
+) -> Result<(TableWords, TableFiles), KernelError> {
     let version = format!("v{ABI_VERSION}");
     let folder = open_folder(folder, &version)
         .map_err(|source| KernelError::RuntimeDir { path: folder.path_of(&version), source })?;
     let mut files = TableFiles(Vec::new());
     let mut table = |name, len| {
-        let (file, words) =
-            table(&folder, name, len).map_err(|source| KernelError::Table { name, source })?;
+        let failed = |source| KernelError::Table { name, source };
+        if inherited && !fits(&folder, name, len).map_err(failed)? {
+            return Err(KernelError::Changed { setting: "session_table_size" });
+        }
+        let (file, words) = table(&folder, name, len).map_err(failed)?;
         files.0.push(TableFile { name, file, words: words.clone(), told: false });
         Ok(words)
     };
@@ -85,6 +93,12 @@ pub(super) fn open_folder(folder: &Folder, version: &str) -> io::Result<Folder> 
     Ok(tables)
 }
 
+/// Whether the file of a table is there and of the size that it is to have.
+fn fits(folder: &Folder, name: &str, len: usize) -> io::Result<bool> {
+    let bytes = words::file_bytes(len)?;
+    Ok(folder.look_at(name)?.is_some_and(|file| file.metadata().is_ok_and(|found| found.len() == bytes)))
+}
+
 fn table(folder: &Folder, name: &str, len: usize) -> io::Result<(File, Words)> {
     let bytes = words::file_bytes(len)?;
     let mut file = folder.private_file(name)?;
@@ -126,7 +140,7 @@ mod tests {
     use super::*;
 
     fn opened(dir: &tempfile::TempDir, sticky_words: usize) -> Result<TableWords, KernelError> {
-        Ok(open(&Folder::open(dir.path()).unwrap(), sticky_words)?.0)
+        Ok(open(&Folder::open(dir.path()).unwrap(), sticky_words, false)?.0)
     }
 
     #[test]

@@ -1,21 +1,30 @@
-//! Who owns which row of the table of requests in flight.
+//! Who owns which row of the table of requests in flight: a generation is a process of the instance, and several live while
+//! one that was succeeded ends.
 //!
 //! A row is owned by whoever holds the flock(2) on its file, so the row of a process that was killed is
 //! known by its lock being free: what it counted is then cleared. All files are opened at the start, so that
 //! this works on after root has been given up. Must not know: slots, what a request is.
 
-use std::{fs::File, sync::Arc, sync::atomic::Ordering::Relaxed};
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt as _,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use super::{
     KernelError, Words,
-    file_lock::FileLock,
+    file_lock::{FileLock, holder_by_system},
     outstanding::{LIVE, Outstanding, ROWS, row_of, set_live},
 };
 use crate::safe_file::Folder;
 
-/// The rows as one process sees them.
-#[derive(Debug)]
-pub(super) struct Generations {
+/// Most that is read of what another process says of itself.
+const LONGEST_NOTE: usize = 4096;
+
+/// The rows as one process sees them. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Generations {
     files: Vec<Arc<File>>,
     own: usize,
     lock: Arc<FileLock>,
@@ -36,11 +45,29 @@ impl Generations {
         let mut rows = files.iter().enumerate();
         let (own, lock) =
             rows.find_map(|(row, file)| Some((row, take(file)?))).ok_or(KernelError::NoGeneration)?;
+        // What an earlier owner said of itself.
+        let _ = lock.file().set_len(0);
         row_of(&words, own).iter().for_each(|word| word.store(0, Relaxed));
         set_live(&words, own, true);
         let generations = Self { files, own, lock: Arc::new(lock), words };
         generations.clear_dead();
         Ok(generations)
+    }
+
+    /// That no process counts.
+    pub(super) fn demand_none(folder: &Folder, instance: &str) -> Result<(), KernelError> {
+        for row in 0..ROWS {
+            let name = format!("generation-{row}");
+            let failed = |source| KernelError::RuntimeDir { path: folder.path_of(&name), source };
+            let Some(file) = folder.look_at(&name).map_err(failed)?.map(Arc::new) else { continue };
+            if FileLock::try_take(&file).map_err(failed)?.is_none() {
+                return Err(KernelError::Running {
+                    instance: instance.to_owned(),
+                    pid: holder_by_system(&file),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The table for the workers of this process. The row stays taken until the last handle is gone.
@@ -59,6 +86,42 @@ impl Generations {
                 row_of(&self.words, row).iter().for_each(|word| word.store(0, Relaxed));
             }
         }
+    }
+
+    /// How many processes count, this one included.
+    pub(super) fn live(&self) -> usize {
+        self.clear_dead();
+        1 + (0..ROWS).filter(|&row| row != self.own && self.is_live(row)).count()
+    }
+
+    /// Requests in flight of this process.
+    #[must_use]
+    pub fn own_requests(&self) -> u64 {
+        let words = row_of(&self.words, self.own).iter().map(|word| word.load(Relaxed));
+        words.fold(0, u64::wrapping_add)
+    }
+
+    /// Leaves a note for the other processes, up to 4 KiB.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn leave_note(&self, note: &[u8]) -> io::Result<()> {
+        let file = self.lock.file();
+        file.write_all_at(note, 0)?;
+        file.set_len(note.len() as u64)
+    }
+
+    /// What the other processes that count say of themselves.
+    #[must_use]
+    pub fn notes_of_others(&self) -> Vec<Vec<u8>> {
+        let others = self.files.iter().enumerate().filter(|&(row, _)| row != self.own && self.is_live(row));
+        let read = |file: &Arc<File>| {
+            let mut note = vec![0; LONGEST_NOTE];
+            let len = file.read_at(&mut note, 0).ok()?;
+            note.truncate(len);
+            Some(note)
+        };
+        others.filter_map(|(_, file)| read(file)).filter(|note| !note.is_empty()).collect()
     }
 
     /// Whether other processes count too.

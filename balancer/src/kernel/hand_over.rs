@@ -95,7 +95,7 @@ mod tests {
     fn what_a_run_without_the_kernel_side_left_takes_the_place_of_what_is_pinned() {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::open(dir.path()).unwrap();
-        let (files, _) = fallback::open(&folder, 1024 * 32).unwrap();
+        let (files, _) = fallback::open(&folder, 1024 * 32, false).unwrap();
         files.sticky[7].store(70, Relaxed);
         drop(files);
         let pinned = Words::in_memory(1024 * 32).unwrap();
@@ -106,7 +106,7 @@ mod tests {
         pinned[9].store(3, Relaxed);
         to_kernel_side(&folder, &pinned).unwrap();
         assert_eq!(pinned[9].load(Relaxed), 3, "once");
-        let (files, _) = fallback::open(&folder, 1024 * 32).unwrap();
+        let (files, _) = fallback::open(&folder, 1024 * 32, false).unwrap();
         assert!(files.sticky.iter().all(|word| word.load(Relaxed) == 0), "the file is not found again");
         from_kernel_side(&folder, "no-such-instance", &files.sticky).unwrap();
         drop(files);

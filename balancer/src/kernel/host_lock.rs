@@ -7,6 +7,7 @@
 use std::{
     fs::File,
     io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -27,16 +28,16 @@ const TURNS: usize = 16;
 #[derive(Debug)]
 pub(super) struct HostLock {
     /// Nothing where there is no folder for one.
-    _held: Option<HeldLock>,
+    held: Option<HeldLock>,
     /// Nothing where it cannot be had.
-    _name: Option<HostName>,
+    name: Option<HostName>,
 }
 
 #[derive(Debug)]
 struct HeldLock {
     name: String,
     folder: Folder,
-    _file: FileLock,
+    lock: FileLock,
     /// What tidies folders for temporary files up leaves those alone that are locked.
     _shared: Option<FileLock>,
 }
@@ -48,7 +49,7 @@ impl HostLock {
     /// [`KernelError::Running`], or [`KernelError::RunningOfAnother`], when another process has it.
     pub(super) fn take(instance: &str) -> Result<Self, KernelError> {
         // First: to be refused by it leaves no trace.
-        let _name = match HostName::take(instance) {
+        let host_name = match HostName::take(instance) {
             Ok(Ok(name)) => Some(name),
             Ok(Err(holder)) => return Err(holder.refuses(instance)),
             Err(error) => {
@@ -59,7 +60,7 @@ impl HostLock {
         let name = file_name(instance);
         for path in folders() {
             match lock_in(&path, &name) {
-                Ok(Ok(held)) => return Ok(Self { _held: Some(held), _name }),
+                Ok(Ok(held)) => return Ok(Self { held: Some(held), name: host_name }),
                 Ok(Err(pid)) => return Err(KernelError::Running { instance: instance.to_owned(), pid }),
                 Err(error) => tracing::debug!(folder = %path.display(), %error, "no place for a lock"),
             }
@@ -68,7 +69,60 @@ impl HostLock {
             instance,
             "there is no folder for the lock of the instance: another balancer of it is noticed only if it has the same runtime_dir"
         );
-        Ok(Self { _held: None, _name })
+        Ok(Self { held: None, name: host_name })
+    }
+
+    /// What another process of this instance has, and has until [`Self::take_up`]: a lock on `file`, and `name`.
+    pub(super) fn inherit(instance: &str, file: Option<File>, name: Option<OwnedFd>) -> io::Result<Self> {
+        let held = file.map(|file| inherit_lock(instance, file)).transpose()?;
+        Ok(Self { held, name: name.map(HostName::inherit) })
+    }
+
+    /// What another process inherits it by: the lock and the name, where there are.
+    pub(super) fn lend(&self) -> io::Result<(Option<OwnedFd>, Option<OwnedFd>)> {
+        let lock = self.held.as_ref().map(|held| held.lock.lend()).transpose()?;
+        Ok((lock, self.name.as_ref().map(HostName::lend).transpose()?))
+    }
+
+    /// Another process has it from here on.
+    pub(super) fn give_up(&mut self) {
+        self.name = None;
+        if let Some(held) = &self.held {
+            held.lock.give_up();
+        }
+    }
+
+    /// It is this process's from here on.
+    pub(super) fn take_up(&self) {
+        if let Some(held) = &self.held {
+            held.lock.take_up();
+            say_pid(held.lock.file());
+        }
+        if let Some(name) = &self.name {
+            name.take_up();
+        }
+    }
+}
+
+fn inherit_lock(instance: &str, file: File) -> io::Result<HeldLock> {
+    let name = file_name(instance);
+    let file = Arc::new(file);
+    for path in folders() {
+        let Ok(folder) = Folder::open(&path) else { continue };
+        if !folder.holds(&name, &file).unwrap_or(false) {
+            continue;
+        }
+        let Some(lock) = FileLock::inherit(&file)? else { break };
+        let _shared = FileLock::try_share(&Arc::new(folder.lockable()?))?;
+        return Ok(HeldLock { name, folder, lock, _shared });
+    }
+    Err(io::Error::other("what was handed over is not the lock of the instance"))
+}
+
+/// Who asks is told an earlier process where this fails.
+pub(super) fn say_pid(file: &File) {
+    if let Err(error) = write_pid(file) {
+        tracing::debug!(%error, "a lock goes on telling another process");
     }
 }
 
@@ -79,6 +133,9 @@ pub(super) fn file_name(instance: &str) -> String {
 
 impl Drop for HeldLock {
     fn drop(&mut self) {
+        if !self.lock.is_own() {
+            return;
+        }
         // While the lock is held still. Who is not root any more cannot, and a file that stays locks nobody out.
         let _ = self.folder.remove(&self.name);
     }
@@ -109,7 +166,7 @@ fn lock_in(path: &Path, name: &str) -> io::Result<Result<HeldLock, Option<u32>>>
         if folder.holds(name, &file)? {
             write_pid(&file)?;
             let shared = FileLock::try_share(&Arc::new(folder.lockable()?))?;
-            return Ok(Ok(HeldLock { name: name.to_owned(), folder, _file: lock, _shared: shared }));
+            return Ok(Ok(HeldLock { name: name.to_owned(), folder, lock, _shared: shared }));
         }
     }
     Err(error)

@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// A name, had for as long as the value lives. A process that inherits the socket has to listen(2) once more to be named.
 #[derive(Debug)]
 pub(super) struct HostName {
-    _socket: OwnedFd,
+    socket: OwnedFd,
 }
 
 /// Who has a name.
@@ -64,7 +64,7 @@ impl HostName {
             match bind(&socket, &address(instance)?) {
                 Ok(()) => {
                     listen(&socket, BACKLOG)?;
-                    return Ok(Ok(Self { _socket: socket }));
+                    return Ok(Ok(Self { socket }));
                 }
                 Err(Errno::ADDRINUSE) => {}
                 Err(error) => return Err(error.into()),
@@ -75,6 +75,23 @@ impl HostName {
             thread::sleep(PAUSE);
         }
         Ok(Err(NameHolder { pid: None, user: None }))
+    }
+
+    /// The name that another process has, too.
+    pub(super) fn inherit(socket: OwnedFd) -> Self {
+        Self { socket }
+    }
+
+    /// What another process inherits it by.
+    pub(super) fn lend(&self) -> io::Result<OwnedFd> {
+        self.socket.try_clone()
+    }
+
+    /// Who asks is told this process from here on.
+    pub(super) fn take_up(&self) {
+        if let Err(error) = listen(&self.socket, BACKLOG) {
+            tracing::debug!(%error, "who asks for the instance is told another process");
+        }
     }
 }
 
@@ -136,7 +153,7 @@ mod tests {
     fn when_too_many_have_asked_it_is_still_had() {
         let name = format!("unit-asked-{}", std::process::id());
         let held = HostName::take(&name).unwrap().unwrap();
-        listen(&held._socket, 0).unwrap();
+        listen(&held.socket, 0).unwrap();
         let asked: Vec<_> = (0..4).map(|_| HostName::take(&name).unwrap().unwrap_err()).collect();
         assert_eq!(asked.last(), Some(&NameHolder { pid: None, user: None }));
     }

@@ -7,7 +7,10 @@ use std::{
     ffi::OsStr,
     fs::File,
     io,
-    os::unix::fs::MetadataExt as _,
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::{fs::MetadataExt as _, net::UnixListener},
+    },
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -15,11 +18,13 @@ use std::{
 use super::{
     KernelError,
     file_lock::{FileLock, holder, write_pid},
-    host_lock::HostLock,
+    host_lock::{HostLock, say_pid},
 };
 use crate::safe_file::{Folder, Outlook};
 
 pub(super) const LOCK: &str = "lock";
+/// Where the process that runs the instance is spoken to.
+const SOCKET: &str = "socket";
 /// Names the cgroup that was made for the instance.
 pub(super) const CGROUP: &str = "cgroup";
 
@@ -28,8 +33,24 @@ pub(super) const CGROUP: &str = "cgroup";
 #[derive(Debug)]
 pub struct InstanceFolder {
     folder: Folder,
-    _lock: FileLock,
-    _host: HostLock,
+    lock: FileLock,
+    host: HostLock,
+    /// What locks the kernel's tables, where they are another process's still.
+    tables: Option<File>,
+    inherited: bool,
+}
+
+/// The locks of an instance on their way from the process that has them to its successor.
+#[derive(Debug)]
+pub struct Locks {
+    /// That of its folder.
+    pub folder: OwnedFd,
+    /// That of its host, where there is one.
+    pub host: Option<OwnedFd>,
+    /// Its name on the host, where it has one.
+    pub name: Option<OwnedFd>,
+    /// That of the kernel's tables, with the kernel side.
+    pub tables: Option<OwnedFd>,
 }
 
 impl InstanceFolder {
@@ -77,9 +98,58 @@ impl InstanceFolder {
             };
             if folder.holds(LOCK, &file).map_err(|source| failed(&lock_path, source))? {
                 write_pid(&file).map_err(|source| failed(&lock_path, source))?;
-                return Ok(Self { folder, _lock: lock, _host: host });
+                return Ok(Self { folder, lock, host, tables: None, inherited: false });
             }
         }
+    }
+
+    /// The folder of an instance that another process has, by its locks. They are that process's until
+    /// [`Self::take_up`].
+    ///
+    /// # Errors
+    /// [`KernelError::InstanceName`]; [`KernelError::RuntimeDir`] where the locks are not those of the folder.
+    pub fn inherit(instance: &str, runtime_dir: &Path, locks: Locks) -> Result<Self, KernelError> {
+        check_name(instance)?;
+        let path = runtime_dir.join(instance);
+        let refused = |source| failed(&path, source);
+        let foreign = || refused(io::Error::other("what was handed over is not its lock"));
+        let folder = Folder::open(&path).map_err(refused)?;
+        let file = Arc::new(File::from(locks.folder));
+        if !folder.holds(LOCK, &file).map_err(refused)? {
+            return Err(foreign());
+        }
+        let lock = FileLock::inherit(&file).map_err(refused)?.ok_or_else(foreign)?;
+        let host = HostLock::inherit(instance, locks.host.map(File::from), locks.name).map_err(refused)?;
+        Ok(Self { folder, lock, host, tables: locks.tables.map(File::from), inherited: true })
+    }
+
+    /// What another process inherits the folder by.
+    pub(super) fn lend(&self, tables: Option<OwnedFd>) -> io::Result<Locks> {
+        let (host, name) = self.host.lend()?;
+        Ok(Locks { folder: self.lock.lend()?, host, name, tables })
+    }
+
+    /// Whether it is another process's still, or was.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.inherited
+    }
+
+    /// What locks the kernel's tables, where they are another process's still.
+    pub(super) fn take_tables(&mut self) -> Option<File> {
+        self.tables.take()
+    }
+
+    /// Another process has the instance from here on.
+    pub(super) fn give_up(&mut self) {
+        self.lock.give_up();
+        self.host.give_up();
+    }
+
+    /// This process has the instance from here on.
+    pub(super) fn take_up(&self) {
+        self.lock.take_up();
+        say_pid(self.lock.file());
+        self.host.take_up();
     }
 
     /// Looks whether [`Self::lock`] would be refused for what is in the folder's place, and makes and changes nothing. A
@@ -106,7 +176,29 @@ impl InstanceFolder {
         }
     }
 
+    /// Name of the socket that is in it.
+    pub const SOCKET: &str = SOCKET;
+
     /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Makes the instance's own socket. What a process before left of one is removed.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn listen(&self) -> io::Result<UnixListener> {
+        match self.folder.remove(SOCKET) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // A path through the open folder: there is a bound on the length of those of sockets.
+        UnixListener::bind(format!("/proc/self/fd/{}/{SOCKET}", self.folder.as_fd().as_raw_fd()))
+    }
+
+    /// The folder itself.
     pub(super) fn folder(&self) -> &Folder {
         &self.folder
     }
@@ -175,7 +267,7 @@ fn is_own(name: &OsStr) -> bool {
             .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
     };
     name.to_str().is_some_and(|name| {
-        [LOCK, CGROUP].contains(&name) || is_numbered(name, "generation-") || is_numbered(name, "v")
+        [LOCK, SOCKET, CGROUP].contains(&name) || is_numbered(name, "generation-") || is_numbered(name, "v")
     })
 }
 
@@ -268,8 +360,8 @@ mod tests {
         let runs = InstanceFolder::lock(&name, dir.path()).unwrap();
         std::os::unix::fs::chown(&path, Some(65534), Some(65534)).unwrap();
         // What another user's process holds is not held by the host's lock of this one.
-        let InstanceFolder { folder: _folder, _lock, _host } = runs;
-        drop(_host);
+        let InstanceFolder { folder: _folder, lock: _lock, host, .. } = runs;
+        drop(host);
         let error = InstanceFolder::lock(&name, dir.path()).unwrap_err();
         assert!(matches!(error, KernelError::Running { .. }), "{error}");
         assert_eq!(fs::metadata(&path).unwrap().uid(), 65534);

@@ -76,14 +76,22 @@ pub fn bind(listener: &Listener, sockets: usize) -> io::Result<Vec<TcpListener>>
     let probe = socket(listener.address, false)?;
     let address = probe.local_addr()?.as_socket().unwrap_or(listener.address);
     drop(probe);
-    (0..sockets)
-        .map(|_| {
-            let socket = socket(address, true)?;
-            socket.listen(BACKLOG)?;
-            socket.set_nonblocking(true)?;
-            Ok(socket.into())
-        })
-        .collect()
+    bind_more(address, sockets)
+}
+
+/// Binds so many sockets more at `address`, where others of the same user are bound.
+///
+/// # Errors
+/// The system's.
+pub fn bind_more(address: SocketAddr, sockets: usize) -> io::Result<Vec<TcpListener>> {
+    (0..sockets).map(|_| listening(address)).collect()
+}
+
+fn listening(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket(address, true)?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
 }
 
 /// Has `listener` drop what new connections begin with, and complete those that have begun.

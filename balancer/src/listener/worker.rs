@@ -142,12 +142,23 @@ impl Acceptors {
             }
         }
     }
+
+    /// Stops accepting at sockets that another process goes on with: who waits at them, waits for that one.
+    fn let_go(&self, listeners: &[ListenerId]) {
+        for id in listeners {
+            for acceptor in self.open.borrow_mut().remove(id).unwrap_or_default() {
+                acceptor.task.abort();
+            }
+        }
+    }
 }
 
 /// The end of a worker.
 struct Ending {
     began: Instant,
     most: Instant,
+    /// Whether idle connections are closed, and not left until their next request or until their time is over.
+    in_haste: bool,
 }
 
 async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage>, most_clients: usize) {
@@ -175,7 +186,15 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
                     context.draining.set(true);
                     acceptors.close(&context, None);
                     context.watches.close_idle(None, true);
-                    ending = Some(Ending { began, most: began + most });
+                    ending = Some(Ending { began, most: began + most, in_haste: true });
+                }
+                Some(WorkerMessage::HandOver(kept, most)) => {
+                    let began = Instant::now();
+                    context.draining.set(true);
+                    acceptors.let_go(&kept);
+                    acceptors.close(&context, None);
+                    context.watches.close_graceful();
+                    ending = Some(Ending { began, most: began + most, in_haste: false });
                 }
                 Some(message) => obey(&context, &acceptors, most_clients, message),
             },
@@ -196,7 +215,9 @@ fn tick(context: &Context, ticks: u32, ending: Option<&Ending>) {
     context.count_moved();
     context.counting.count_moved();
     context.hand_over_logs();
-    if let Some(ending) = ending {
+    if let Some(ending) = ending
+        && ending.in_haste
+    {
         context.watches.close_idle(None, ending.began.elapsed() < NEW);
     }
     if ticks.is_multiple_of(POOL_TICKS) {
@@ -246,7 +267,7 @@ fn obey(context: &Rc<Context>, acceptors: &Acceptors, most_clients: usize, messa
         }
         WorkerMessage::Unlisten(id) => acceptors.close(context, Some(id)),
         WorkerMessage::Cut(registration) => context.watches.cut(registration),
-        WorkerMessage::Drain(_) | WorkerMessage::Stop => {}
+        WorkerMessage::Drain(_) | WorkerMessage::HandOver(..) | WorkerMessage::Stop => {}
     }
 }
 

@@ -1,6 +1,6 @@
 //! Process-wide settings (`balancer { … }`).
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Settings of the process. All but `log_level` and what the reload documentation names need a restart to change.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,8 @@ pub struct BalancerSettings {
     pub key_file: Option<PathBuf>,
     /// How many application sessions the session table is sized for; 1,024 to 67,108,864, default 1,048,576.
     pub session_table_size: u32,
+    /// How long a process that another has taken the place of may finish what it has; 1 to 86,400 s, default 3,600.
+    pub upgrade_drain: Duration,
     /// Form of the log on standard error; default text.
     pub log_format: LogFormat,
     /// Least severity logged; default info.

@@ -6,6 +6,7 @@ use std::{fs, path::Path, sync::Arc};
 use super::{
     inspect::{Inspector, tests::inspector},
     metrics,
+    status::GenerationStatus,
 };
 use crate::counters::{
     Cause, ClientCertRefusal, Counter, Gauge, Holder, ListenerRuntime, ListenerShard, Raised,
@@ -151,6 +152,16 @@ fn figures_are_told_as_they_were_promised() {
     (status.version, status.uptime_seconds) = ("1.2.3".to_owned(), 1);
     (status.totals.work.panics, status.totals.work.internal_errors) = (51, 52);
     status.log_lines_left_out.values_mut().for_each(|count| *count = 53);
+    status.generations = vec![GenerationStatus {
+        pid: 61,
+        version: "1.2.3".to_owned(),
+        draining: true,
+        ends_in_seconds: Some(62),
+        uptime_seconds: 63,
+        connections_active: 64,
+        tunnels_active: 65,
+        requests_in_flight: 66,
+    }];
     compare("status.json", &serde_json::to_string_pretty(&status).unwrap());
     compare("metrics.txt", &metrics::render(&status));
 }

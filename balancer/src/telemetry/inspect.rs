@@ -2,6 +2,7 @@
 //! what it reads are atomics, and the snapshot that the control side took up last.
 //! Must not know: sockets, HTTP, how figures are written out.
 
+mod generations;
 mod session_count;
 
 use std::{
@@ -26,7 +27,7 @@ use crate::{
     },
     id::Slot,
     internal_errors,
-    kernel::{Assist, Tables},
+    kernel::{Assist, Generations, Tables},
     logs::{quiet, sink::WrittenLines},
     model::{Action, StickinessKind, StickinessSettings},
     panics,
@@ -141,6 +142,8 @@ pub struct Inspector {
     pub slots: Arc<dyn SlotFigures>,
     /// How full the table of application sessions was when somebody asked last.
     pub session_count: SessionCount,
+    /// The processes of the instance; none where there is but this one.
+    pub generations: Option<Generations>,
 }
 
 impl Inspector {
@@ -156,6 +159,7 @@ impl Inspector {
             workers: u64::try_from(self.workers.len()).unwrap_or(u64::MAX),
             uptime_seconds: clock::monotonic_now().saturating_duration_since(self.started).as_secs(),
             draining: self.control.draining(),
+            generations: self.generations(),
             upkeep: ControlCounters::sum(std::iter::once(&*self.control)),
             refused_reload: self.control.notes.refused_reload().as_ref().map(error_status),
             unresolved_names: unresolved_names(&self.control.notes),

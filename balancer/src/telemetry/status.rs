@@ -30,6 +30,8 @@ pub struct Status {
     pub uptime_seconds: u64,
     /// Whether the process is ending.
     pub draining: bool,
+    /// The processes of the instance, this one first: those that it succeeded finish what they have.
+    pub generations: Vec<GenerationStatus>,
     /// What the control thread did.
     #[serde(flatten)]
     pub upkeep: Upkeep,
@@ -49,6 +51,28 @@ pub struct Status {
     pub listeners: Vec<ListenerStatus>,
     /// Groups, in the order of the configuration.
     pub target_groups: Vec<GroupStatus>,
+}
+
+/// A process of the instance, and what it serves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GenerationStatus {
+    /// Its number.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// Whether it finishes what it has.
+    pub draining: bool,
+    /// Seconds until it ends at the latest; none: it does not.
+    pub ends_in_seconds: Option<u64>,
+    /// Seconds since its start.
+    pub uptime_seconds: u64,
+    /// Connections of clients.
+    pub connections_active: u64,
+    /// Tunnels among them.
+    pub tunnels_active: u64,
+    /// Requests in flight to targets.
+    pub requests_in_flight: u64,
 }
 
 /// An error and how long ago it was.

@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::status::{CertificateStatus, GroupStatus, SessionTable, Status, TargetStatus};
+use super::status::{CertificateStatus, GenerationStatus, GroupStatus, SessionTable, Status, TargetStatus};
 
 /// Outcome under which stickiness counts requests that went back to their target.
 const PINNED: &str = "pinned";
@@ -65,6 +65,23 @@ impl Display for Plain<'_> {
     }
 }
 
+/// A process that was succeeded.
+fn generation(older: &GenerationStatus, f: &mut Formatter<'_>) -> fmt::Result {
+    write!(
+        f,
+        "process {} ({}) finishes: {} connections, {} tunnels, {} requests in flight",
+        older.pid,
+        Plain(&older.version),
+        older.connections_active,
+        older.tunnels_active,
+        older.requests_in_flight
+    )?;
+    match older.ends_in_seconds {
+        Some(seconds) => writeln!(f, "; ends in {} at the latest", Span(seconds)),
+        None => writeln!(f),
+    }
+}
+
 fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(
         f,
@@ -81,6 +98,9 @@ fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "kernel assist: {assist}")?;
     } else {
         writeln!(f, "kernel assist: {assist} ({})", Plain(&status.kernel_assist_detail))?;
+    }
+    for older in status.generations.iter().skip(1) {
+        generation(older, f)?;
     }
     let (totals, traffic) = (&status.totals, &status.totals.traffic);
     writeln!(

@@ -67,6 +67,8 @@ pub struct Watch {
     interrupt: Cell<Option<Interrupt>>,
     waker: RefCell<Option<Waker>>,
     idle: Cell<bool>,
+    /// Whether it can be told to end without losing anything, at any time.
+    graceful: Cell<bool>,
     /// Whether nothing was heard of who has connected.
     new: Cell<bool>,
     registration: Cell<Option<u64>>,
@@ -110,6 +112,12 @@ impl Watch {
         if !idle && self.interrupt.get() == Some(Interrupt::Closing) {
             self.interrupt.set(None);
         }
+    }
+
+    /// The connection can be told to end at any time, and ends in its own way.
+    pub fn set_graceful(&self) {
+        self.graceful.set(true);
+        self.idle.set(true);
     }
 
     /// Something was heard of who has connected, though it may be idle again.
@@ -285,6 +293,15 @@ impl Watches {
         for watch in idle.into_iter().take(count) {
             watch.interrupt(Interrupt::Closing);
         }
+    }
+
+    /// Interrupts connections that end in their own way.
+    pub fn close_graceful(&self) {
+        self.each(|watch| {
+            if watch.graceful.get() {
+                watch.interrupt(Interrupt::Closing);
+            }
+        });
     }
 
     /// Interrupts idle connections: all, or those of one listener. `spare_new`: not those that nothing was heard of, whose

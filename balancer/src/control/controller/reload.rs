@@ -40,6 +40,9 @@ impl Controller {
             return self.refuse(vec!["the process is ending".to_owned()]);
         }
         self.again_at = None;
+        if self.postpone_reload() {
+            return;
+        }
         match self.prepare() {
             Ok(mut pending) => {
                 if let Some(overtaken) = self.pending.take() {

@@ -74,7 +74,7 @@ pub(crate) async fn serve(context: Rc<Context>, connection: ClientConnection) {
     });
     let _open = OpenNow::begin(&session.runtime, session.context.worker, Openable::Http2Connection);
     // Whoever drains or stops listening has to reach it at any time: it ends in its own way.
-    watch.set_idle(true);
+    watch.set_graceful();
     session.arm();
     let opening = settings().handshake::<_, Bytes>(stream);
     if let Ok(Ok(connection)) = watch.within(opening).await {

@@ -29,6 +29,9 @@ pub(in crate::kernel) enum BpfError {
     Cgroup(#[from] CgroupError),
     #[error("link to the cgroup: {0}")]
     Link(String),
+    /// A table is to be of another size than the one that another process counts in.
+    #[error("{name}")]
+    OtherSize { name: &'static str },
     /// Another process of the instance counts in the pinned tables.
     #[error("in use")]
     Running { pid: Option<u32> },

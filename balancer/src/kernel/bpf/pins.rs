@@ -2,8 +2,9 @@
 //! Must not know: what is in the tables, how they are loaded.
 
 use std::{
-    fs, io,
-    os::fd::OwnedFd,
+    fs::{self, File},
+    io,
+    os::{fd::OwnedFd, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -161,6 +162,26 @@ impl PinFolder {
         Ok(Self { path: folder.path().to_owned(), lock })
     }
 
+    /// The folder that another process has, by its lock on it.
+    pub(super) fn inherit(instance: &str, lock: File) -> Result<Self, BpfError> {
+        let root = root(instance);
+        let failed = |source| BpfError::Path { path: root.clone(), source };
+        let folder = Folder::open(&root).map_err(failed)?;
+        folder.demand_private(None).map_err(failed)?;
+        let foreign = || failed(io::Error::other("what was handed over is not its lock"));
+        let is_same = {
+            let (one, other) =
+                (lock.metadata().map_err(failed)?, folder.lockable().and_then(|it| it.metadata()));
+            let other = other.map_err(failed)?;
+            (one.dev(), one.ino()) == (other.dev(), other.ino())
+        };
+        if !is_same {
+            return Err(foreign());
+        }
+        let lock = FileLock::inherit(&Arc::new(lock)).map_err(failed)?.ok_or_else(foreign)?;
+        Ok(Self { path: root.join(format!("v{ABI_VERSION}")), lock })
+    }
+
     /// Where the object of this name is pinned.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
@@ -169,6 +190,17 @@ impl PinFolder {
     /// What keeps other processes from it.
     pub(super) fn into_lock(self) -> FileLock {
         self.lock
+    }
+
+    /// That all tables are there and have the wanted shape. Always true.
+    pub(super) fn demand_fitting(&self, buckets: u32) -> Result<bool, BpfError> {
+        for name in MAPS {
+            let info = MapInfo::from_pin(self.path(name)).map_err(|source| BpfError::Map { name, source })?;
+            if Some(shape_of(&info, name)?) != shape(name, buckets) {
+                return Err(BpfError::OtherSize { name });
+            }
+        }
+        Ok(true)
     }
 
     /// Removes pinned tables that do not have the wanted shape. True if those that connections are counted in

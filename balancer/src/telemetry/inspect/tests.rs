@@ -135,6 +135,7 @@ pub(in crate::telemetry) fn inspector() -> Inspector {
         snapshot: Arc::new(CurrentSnapshot::new(Arc::new(snapshot))),
         slots: Arc::new(Slots),
         session_count: SessionCount::default(),
+        generations: None,
     }
 }
 

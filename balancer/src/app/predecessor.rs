@@ -1,0 +1,82 @@
+//! What a process begins with: its own, or what the process before has handed over. Must not know: how it is handed over.
+
+use std::{
+    collections::HashMap,
+    net::{SocketAddr, TcpListener},
+};
+
+use anyhow::Context as _;
+
+use crate::{
+    control::upgrade::{Door, Facts, Inherited},
+    kernel::{InstanceFolder, KernelError, KernelOptions},
+    listener,
+    model::{BalancerSettings, Configuration, KernelAssist, Listener},
+};
+
+/// What a process has of its instance.
+pub(super) struct Claims {
+    /// The folder, locked.
+    pub(super) folder: InstanceFolder,
+    /// The socket that was handed over.
+    pub(super) door: Option<Door>,
+    /// Where the admin endpoint listened.
+    pub(super) admin: Option<(SocketAddr, TcpListener)>,
+    /// Listening sockets that were handed over.
+    pub(super) listeners: HashMap<SocketAddr, Vec<TcpListener>>,
+    /// What was said of the kernel side, if anything was.
+    pub(super) facts: Option<Facts>,
+}
+
+/// Takes the instance, or what was handed over of it.
+pub(super) fn claim(settings: &BalancerSettings, inherited: Option<Inherited>) -> anyhow::Result<Claims> {
+    let Some(Inherited { locks, door, admin, listeners, facts }) = inherited else {
+        // First of all: a second balancer of the instance changes nothing.
+        let folder = InstanceFolder::lock(&settings.instance, &settings.runtime_dir)?;
+        return Ok(Claims { folder, door: None, admin: None, listeners: HashMap::new(), facts: None });
+    };
+    for (setting, is_same) in [
+        ("instance", settings.instance == facts.instance),
+        ("runtime_dir", settings.runtime_dir == facts.runtime_dir),
+    ] {
+        if !is_same {
+            return Err(KernelError::Changed { setting }.into());
+        }
+    }
+    let folder = InstanceFolder::inherit(&settings.instance, &settings.runtime_dir, locks)?;
+    Ok(Claims { folder, door: Some(door), admin, listeners, facts: Some(facts) })
+}
+
+/// What to open of the kernel side. Both processes of an upgrade count in the same tables, so it is as it was.
+pub(super) fn kernel_options(
+    settings: &BalancerSettings,
+    facts: Option<&Facts>,
+) -> Result<KernelOptions, KernelError> {
+    let changed = Err(KernelError::Changed { setting: "kernel_assist" });
+    let assist = match (facts.map(|facts| facts.without_kernel_side.is_none()), settings.kernel_assist) {
+        (None, wanted) => wanted,
+        (Some(true), KernelAssist::Off) | (Some(false), KernelAssist::Required) => return changed,
+        (Some(true), _) => KernelAssist::Required,
+        (Some(false), _) => KernelAssist::Off,
+    };
+    Ok(KernelOptions {
+        instance: settings.instance.clone(),
+        runtime_dir: settings.runtime_dir.clone(),
+        assist,
+        session_table_size: settings.session_table_size,
+    })
+}
+
+/// The sockets of all listeners, in their order: those that were handed over, and new ones.
+pub(super) fn sockets(
+    configuration: &Configuration,
+    workers: usize,
+    inherited: &mut HashMap<SocketAddr, Vec<TcpListener>>,
+) -> anyhow::Result<Vec<Vec<TcpListener>>> {
+    let each = |listener: &Listener| match inherited.remove(&listener.address) {
+        Some(sockets) => Ok(sockets),
+        None => listener::bind(listener, workers)
+            .with_context(|| format!("cannot listen on {} (listener {:?})", listener.address, listener.name)),
+    };
+    configuration.listeners.iter().map(each).collect()
+}

@@ -1,0 +1,46 @@
+//! `balancer upgrade`: has a running balancer put a new process in its place, and waits for what comes of it. Must not know:
+//! how that is done.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use super::told::{CommandFailure, print};
+use crate::control::upgrade::{Answer, ask};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct UpgradeArguments {
+    /// Instance to upgrade: its `instance` in the balancer block
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    instance: String,
+    /// Runtime folder: its `runtime_dir` in the balancer block
+    #[arg(long, value_name = "DIR", default_value = "/run/balancer")]
+    runtime_dir: PathBuf,
+}
+
+/// Upgrades a running balancer.
+pub(super) fn run(arguments: &UpgradeArguments) -> Result<(), CommandFailure> {
+    let UpgradeArguments { instance, runtime_dir } = arguments;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start an I/O runtime")?;
+    let folder = runtime_dir.join(instance);
+    let answer = runtime.block_on(ask(&folder)).with_context(|| {
+        format!(
+            "cannot speak to a balancer of instance {instance:?} in {} (is one running there?)",
+            runtime_dir.display()
+        )
+    })?;
+    match answer {
+        Answer::Upgraded { pid, version } => {
+            Ok(print(&format!("process {pid} ({version}) serves; the one before finishes what it has\n"))?)
+        }
+        Answer::NotUpgraded { configuration: true, text } => Err(CommandFailure::BadConfiguration(format!(
+            "balancer: not upgraded, the running process serves on: {text}"
+        ))),
+        Answer::NotUpgraded { text, .. } => {
+            Err(anyhow::anyhow!("not upgraded, the running process serves on: {text}").into())
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! One process after another at the same listeners: what this one begins with, what it lends to the next, and letting go.
+//! Must not know: how processes speak to each other.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Controller,
+    succession_step::{Step, Succession},
+};
+use crate::{
+    clock::{monotonic_now, until},
+    control::upgrade::{Estate, Facts, Handover, Label},
+    kernel::{Assist, GENERATIONS},
+    snapshot::ListenerId,
+    target_group::TargetState,
+};
+
+/// How long the first checks of targets are waited for before a process takes over.
+const FIRST_CHECKS: Duration = Duration::from_secs(10);
+
+impl Controller {
+    /// Has the workers accept. From here on the process serves.
+    pub fn begin(&mut self) {
+        self.kernel.release_unclaimed();
+        for (address, mut sockets) in std::mem::take(&mut self.sockets) {
+            let fewer = self.crew.len().saturating_sub(sockets.len());
+            if let Some(first) = sockets.first()
+                && fewer > 0
+            {
+                match first.local_addr().and_then(|bound| (self.bind_more)(bound, fewer)) {
+                    Ok(more) => sockets.extend(more),
+                    // Sockets of another user are shared with nobody.
+                    Err(error) => tracing::info!(%address, %error, "some workers share a socket"),
+                }
+            }
+            self.listen(address, sockets);
+        }
+    }
+
+    /// Waits for a while until no target awaits its first check.
+    pub async fn await_first_checks(&mut self) {
+        let limit: Instant = monotonic_now() + FIRST_CHECKS;
+        while self.awaits_checks() {
+            tokio::select! {
+                finished = self.checks.next() => self.take_check(&finished),
+                () = until(Some(limit)) => {
+                    tracing::warn!("some targets have not been checked yet");
+                    break;
+                }
+            }
+        }
+        self.publish();
+    }
+
+    fn awaits_checks(&self) -> bool {
+        let mut checked = self.registry.checked_targets();
+        checked.any(|target| {
+            self.registry.state(target.registration).is_some_and(|(state, _)| state == TargetState::Initial)
+        })
+    }
+
+    /// The addresses of listeners, as configured.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().map(|(address, _)| *address).collect()
+    }
+
+    /// This process, which has inherited the instance, has it from here on. `reload`: the configuration may have changed
+    /// since it was read.
+    pub fn take_up(&mut self, reload: bool) {
+        self.kernel.take_up();
+        if reload {
+            self.reload();
+        }
+    }
+
+    pub(super) fn succeed(&mut self, step: Handover) {
+        match step {
+            Handover::Lend(answer) => {
+                let estate = self.lend();
+                if estate.is_ok() {
+                    self.succession = Succession { step: Step::Lent, reload: false };
+                }
+                let _ = answer.send(estate);
+            }
+            Handover::Resume => {
+                let reload = std::mem::take(&mut self.succession).reload;
+                if reload && !self.crew.is_ending() {
+                    self.reload();
+                }
+            }
+            Handover::Release { listeners, done } => {
+                self.release(&listeners);
+                let _ = done.send(self.succession.reload);
+            }
+        }
+    }
+
+    /// Whether a reload has to wait, since another process reads what there is.
+    pub(super) fn postpone_reload(&mut self) -> bool {
+        let waits = self.succession.is_frozen();
+        if waits {
+            self.succession.reload = true;
+            tracing::info!("the reload waits for the upgrade that is under way");
+        }
+        waits
+    }
+
+    fn lend(&mut self) -> Result<Estate, String> {
+        if self.crew.is_ending() {
+            return Err("the process is ending".to_owned());
+        }
+        if self.pending.is_some() || self.again_at.is_some() {
+            return Err("a configuration is about to be taken up: try again".to_owned());
+        }
+        if self.kernel.live_generations() >= GENERATIONS as usize {
+            return Err(format!(
+                "{GENERATIONS} processes of the instance run already, and there can be no more: wait until one of those that \
+                 finish what they have has ended (`balancer status` shows them), or end one"
+            ));
+        }
+        let failed = |error: std::io::Error| format!("cannot hand over: {error}");
+        let locks = self.kernel.lend().map_err(failed)?;
+        let optional =
+            [(Label::HostLock, locks.host), (Label::HostName, locks.name), (Label::TablesLock, locks.tables)];
+        let mut held = vec![(Label::FolderLock, locks.folder)];
+        held.extend(optional.into_iter().filter_map(|(label, lock)| Some((label, lock?))));
+        for (address, id) in &self.listeners {
+            let sockets = self.crew.lend(*id).map_err(failed)?;
+            held.extend(sockets.into_iter().map(|socket| (Label::Listener(*address), socket)));
+        }
+        let settings = &self.started_with;
+        let facts = Facts {
+            instance: settings.instance.clone(),
+            runtime_dir: settings.runtime_dir.clone(),
+            without_kernel_side: match self.kernel.assist() {
+                Assist::Active => None,
+                Assist::Off { reason } => Some(reason.clone()),
+            },
+        };
+        Ok(Estate { held, facts })
+    }
+
+    /// Another process runs the instance, and goes on with the listeners of these addresses.
+    fn release(&mut self, listeners: &[SocketAddr]) {
+        self.succession.step = Step::Over;
+        // Two that read would take events from each other.
+        self.events = None;
+        self.kernel.give_up();
+        self.checks.sync(std::iter::empty(), monotonic_now());
+        let taken = self.listeners.iter().filter(|(address, _)| listeners.contains(address));
+        let taken: Arc<[ListenerId]> = taken.map(|(_, id)| *id).collect();
+        let most = self.configuration.balancer.upgrade_drain;
+        self.counters.succeeded(monotonic_now() + most);
+        self.crew.hand_over(&taken, most);
+    }
+}

@@ -1,0 +1,256 @@
+//! One process takes the place of another: what it takes over, what the other one finishes, and what is seen of both.
+
+use std::{
+    fs,
+    os::unix::net::UnixDatagram,
+    sync::{Mutex, mpsc},
+};
+
+use rustix::process::Signal;
+use support::{Balancer, Client, Config, Group, Target, kernel, until};
+
+/// With the kernel side where there is one, and without.
+const ASSISTS: [&str; 2] = ["off", "auto"];
+
+fn config(targets: &[&Target], assist: &str) -> Config {
+    Config::new(targets).kernel_assist(assist).workers(2)
+}
+
+/// The new process serves and the old one finishes what it has: each is counted once, by both, and seen in the status.
+#[test]
+fn the_old_process_finishes_what_it_has_and_is_shown() {
+    for assist in ASSISTS {
+        let (go, wait) = mpsc::channel::<()>();
+        let wait = Mutex::new(wait);
+        let target = Target::start(move |exchange| {
+            if exchange.request.target == "/slow" {
+                let _ = wait.lock().unwrap().recv();
+            }
+            exchange.ok("", "answered")
+        });
+        let balancer = Balancer::start(&config(&[&target], assist));
+        let mut slow = balancer.connect();
+        slow.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+        until("the request is there", 10.0, || (target.count() == 1).then_some(()));
+        let mut idle = balancer.connect();
+        assert_eq!(idle.get("/", "").header("connection"), "");
+
+        let old = balancer.pid();
+        let new = balancer.upgraded();
+        assert_ne!(old, new);
+        let status = balancer.status();
+        let generations = status.0["generations"].as_array().unwrap();
+        let pids: Vec<u64> = generations.iter().map(|it| it["pid"].as_u64().unwrap()).collect();
+        assert_eq!(pids, [u64::from(new), u64::from(old)]);
+        let (first, second) = (&generations[0], &generations[1]);
+        assert!(first["draining"] == false && first["ends_in_seconds"].is_null(), "{first}");
+        assert_eq!(second["draining"], true);
+        assert_eq!((&second["connections_active"], &second["requests_in_flight"]), (&2.into(), &1.into()));
+        assert!(second["ends_in_seconds"].as_u64().unwrap() > 3000, "{second}");
+        // Both processes count.
+        assert_eq!(status.target(&target.address)["outstanding_requests"], 1);
+
+        // Who wants the instance is told who has it now.
+        let second = Balancer::prepare(&config(&[&target], assist));
+        second.write_text(
+            &second.text(&config(&[&target], assist)).replace(second.instance(), balancer.instance()),
+        );
+        let ended = { second }.run_to_end();
+        assert!(ended.code == Some(1) && ended.log.contains(&format!("process {new}")), "{}", ended.log);
+
+        // A new connection is the new process's; an idle one is told with its next response, and not before.
+        assert_eq!(balancer.connect().get("/", "").text(), "answered");
+        assert_eq!(balancer.status().total("connections_accepted"), 1);
+        assert_eq!(idle.get("/", "").header("connection"), "close");
+        assert!(idle.is_closed());
+
+        go.send(()).unwrap();
+        let finished = slow.response();
+        assert_eq!((finished.text().as_str(), finished.header("connection")), ("answered", "close"));
+        balancer.wait_gone(&[old], 20.0);
+        let status = balancer.wait_status("one process", 20.0, |status| {
+            status.0["generations"].as_array().unwrap().len() == 1
+        });
+        assert_eq!(status.target(&target.address)["outstanding_requests"], 0);
+    }
+}
+
+/// Sessions, counters and logs go on where they were.
+#[test]
+fn sessions_counters_and_log_lines_are_there_once() {
+    for assist in ASSISTS {
+        let targets = [Target::sessions(), Target::sessions()];
+        let refs: Vec<&Target> = targets.iter().collect();
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("access.log");
+        let config = Config::with(Group::new("app", &refs).app_cookie("SESSIONID"))
+            .kernel_assist(assist)
+            .workers(2)
+            .attribute(&format!(
+                "access_logs {{\n    enabled = true\n    path = \"{}\"\n  }}",
+                log.display()
+            ));
+        let balancer = Balancer::start(&config);
+        // These return the application's cookie alone.
+        let mut clients: Vec<Client> = (0..8).map(|_| balancer.client()).collect();
+        let mut homes = Vec::new();
+        for client in &mut clients {
+            client.withheld = vec!["AWSALB".to_owned()];
+            homes.push(client.get("/").header("x-target").to_owned());
+        }
+        let opened = |balancer: &Balancer| -> u64 {
+            let status = balancer.status();
+            status.targets().iter().map(|target| target["connections"]["opened"].as_u64().unwrap()).sum()
+        };
+        let mut requests = 8;
+        for _ in 0..3 {
+            let before = opened(&balancer);
+            balancer.upgraded();
+            assert!(opened(&balancer) >= before);
+            for (client, home) in clients.iter_mut().zip(&homes) {
+                for _ in 0..2 {
+                    let response = client.get("/");
+                    assert_eq!((response.header("x-target"), response.header("x-lost")), (home.as_str(), ""));
+                    requests += 1;
+                }
+            }
+        }
+        balancer.signal_newest(Signal::TERM);
+        until("all end", 20.0, || balancer.processes().is_empty().then_some(()));
+        let lines = fs::read_to_string(&log).unwrap();
+        assert_eq!(lines.lines().count(), requests, "{lines}");
+        assert!(lines.lines().all(|line| line.contains(" 200 200 ") && line.contains("GET http")), "{lines}");
+    }
+}
+
+/// Workers may be more or fewer, listeners come and go, a setting that takes a restart takes effect.
+#[test]
+fn workers_listeners_and_settings_change() {
+    let target = Target::plain();
+    let balancer = Balancer::start(&config(&[&target], "off").workers(3));
+    let second = support::ports::free();
+    let more = |text: &str| {
+        format!(
+            "{text}listener \"more\" {{\n  address = \"127.0.0.1\"\n  port = {second}\n  protocol = \"HTTP\"\n  \
+             default_action {{\n    type = \"forward\"\n    target_group_arn = aws_lb_target_group.app.arn\n  }}\n}}\n"
+        )
+    };
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], second));
+    for (workers, has_more) in [(1, true), (4, true), (2, false), (2, true)] {
+        let text = balancer.text(&config(&[&target], "off").workers(workers));
+        balancer.write_text(&if has_more { more(&text) } else { text });
+        balancer.upgraded();
+        assert_eq!(balancer.status().0["workers"], workers);
+        // Whichever socket the system gives them to.
+        for _ in 0..40 {
+            assert_eq!(balancer.connect().get("/", "").status, 200);
+            if has_more {
+                assert_eq!(support::Connection::open(address).get("/", "").status, 200);
+            }
+        }
+        if !has_more {
+            until("the listener is closed", 10.0, || {
+                std::net::TcpStream::connect(address).is_err().then_some(())
+            });
+        }
+    }
+}
+
+/// SIGUSR2 does the same, to whichever process serves.
+#[test]
+fn a_signal_upgrades_as_well() {
+    let target = Target::plain();
+    let balancer = Balancer::start(&config(&[&target], "off"));
+    let mut pid = balancer.pid();
+    for _ in 0..2 {
+        balancer.signal_newest(Signal::USR2);
+        let status = balancer.wait_status("another process serves", 20.0, |status| {
+            status.0["generations"][0]["pid"].as_u64() != Some(u64::from(pid))
+        });
+        balancer.wait_gone(&[pid], 20.0);
+        pid = u32::try_from(status.0["generations"][0]["pid"].as_u64().unwrap()).unwrap();
+        assert_eq!(balancer.connect().get("/", "").status, 200);
+    }
+}
+
+/// A service manager hears who serves.
+#[test]
+fn a_service_manager_is_told_which_process_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+    let heard = || {
+        let mut text = [0; 256];
+        let length = socket.recv(&mut text).expect("a word");
+        String::from_utf8_lossy(&text[..length]).into_owned()
+    };
+    let target = Target::plain();
+    let mut balancer = Balancer::prepare(&config(&[&target], "off"));
+    balancer.environment = vec![("NOTIFY_SOCKET", path.display().to_string())];
+    balancer.run();
+    assert_eq!(heard(), "READY=1");
+    let old = balancer.pid();
+    let new = balancer.upgraded();
+    let mut words = [heard(), heard()];
+    words.sort();
+    assert_eq!(words, [format!("MAINPID={new}"), "READY=1".to_owned()]);
+    balancer.wait_gone(&[old], 20.0);
+    balancer.signal_newest(Signal::TERM);
+    assert_eq!(heard(), "STOPPING=1", "the process that was succeeded says nothing of an end");
+}
+
+/// A process that has given up root and starting programs is upgraded all the same, by one that starts as root.
+#[test]
+fn who_has_given_up_root_is_upgraded() {
+    if !kernel::is_root() {
+        return;
+    }
+    for assist in ASSISTS {
+        let target = Target::plain();
+        let config = config(&[&target], assist).process("user = \"nobody\"").process("seccomp = \"on\"");
+        let balancer = Balancer::start(&config);
+        for _ in 0..2 {
+            let new = balancer.upgraded();
+            let status = fs::read_to_string(format!("/proc/{new}/status")).unwrap();
+            let uids = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
+            assert!(uids.split_whitespace().all(|uid| uid == "65534"), "{uids}");
+            assert!(status.contains("Seccomp:\t2"), "{status}");
+            assert_eq!(balancer.connect().get("/", "").status, 200);
+        }
+    }
+}
+
+/// Rotation of logs reaches a process that finishes what it has, too.
+#[test]
+fn log_files_are_opened_anew_by_all_processes() {
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let target = Target::start(move |exchange| {
+        if exchange.request.target == "/slow" {
+            let _ = wait.lock().unwrap().recv();
+        }
+        exchange.ok("", "answered")
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (log, moved) = (folder.path().join("access.log"), folder.path().join("access.log.1"));
+    let config = config(&[&target], "off")
+        .attribute(&format!("access_logs {{\n    enabled = true\n    path = \"{}\"\n  }}", log.display()));
+    let balancer = Balancer::start(&config);
+    let mut slow = balancer.connect();
+    slow.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    until("the request is there", 10.0, || (target.count() == 1).then_some(()));
+    let old = balancer.pid();
+    balancer.upgraded();
+    fs::rename(&log, &moved).unwrap();
+    balancer.signal_newest(Signal::USR1);
+    let has_open = |pid: u32| {
+        let files = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+        files.filter_map(|file| fs::read_link(file.ok()?.path()).ok()).any(|path| path == log)
+    };
+    until("the old process has the new file", 20.0, || has_open(old).then_some(()));
+    go.send(()).unwrap();
+    assert_eq!(slow.response().status, 200);
+    balancer.wait_gone(&[old], 20.0);
+    assert!(fs::read_to_string(&log).unwrap().contains("/slow"));
+}

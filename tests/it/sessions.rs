@@ -1,6 +1,6 @@
 //! The main promise: a client comes back to its own target, whatever the worker, the connection or the process.
 
-use std::thread;
+use std::{fs, path::Path, thread};
 
 use support::{Balancer, Client, Config, Group, Target, kernel};
 
@@ -100,6 +100,56 @@ fn nobody_moves_with_the_kernel_side() {
 fn nobody_moves_with_the_kernel_side_and_the_applications_cookie_alone() {
     if kernel::available() {
         nobody_moves("required", |group| group.app_cookie("SESSIONID"), &["AWSALB"]);
+    }
+}
+
+/// A table that is gone, or of another size, is told of and keeps nobody from starting: sessions begin anew, in a table that
+/// the next run has.
+#[test]
+fn a_table_of_the_kernel_side_that_cannot_be_had_is_told_of() {
+    if !kernel::available() {
+        return;
+    }
+    let application = || {
+        Target::start(|exchange| {
+            let value = exchange.request.cookie("SESSIONID").unwrap_or_else(|| "one".to_owned());
+            exchange.ok(&format!("Set-Cookie: SESSIONID={value}; Path=/\r\n"), "")
+        })
+    };
+    let target = application();
+    for is_gone in [true, false] {
+        let config = |assist: &str| {
+            let config = Config::with(Group::new("app", &[&target]).app_cookie("SESSIONID"));
+            config.kernel_assist(assist)
+        };
+        let mut balancer = Balancer::start(&config("required"));
+        let mut client = balancer.client();
+        client.withheld.push("AWSALB".to_owned());
+        client.get("/");
+        balancer.kill();
+        let mut without = config("off");
+        if is_gone {
+            fs::remove_dir_all(Path::new("/sys/fs/bpf/balancer").join(balancer.instance())).unwrap();
+        } else {
+            without = without.process("session_table_size = 4096");
+        }
+        balancer.write(&without);
+        balancer.run();
+        balancer.wait_log_line(&["WARN", "the session table of the run with the kernel side cannot be had"]);
+        balancer.wait_until_settled();
+        client.disconnect();
+        assert_eq!(client.get("/").status, 200);
+        assert_eq!(balancer.status().decisions("pinned"), 0, "it is not known");
+        client.disconnect();
+        assert_eq!(client.get("/").status, 200);
+        assert_eq!(balancer.status().decisions("pinned"), 1, "it has begun anew");
+        // It is told once: what comes next has the table of this run.
+        balancer.kill();
+        balancer.run();
+        balancer.wait_until_settled();
+        client.disconnect();
+        client.get("/");
+        assert_eq!(balancer.status().decisions("pinned"), 1, "{}", balancer.log());
     }
 }
 

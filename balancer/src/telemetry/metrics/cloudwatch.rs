@@ -23,9 +23,9 @@ const NO_ZONES: &str = "there are no zones and no DNS of the balancer's own";
 pub const METRICS: &[(&str, Export)] = &[
     (
         "ActiveConnectionCount",
-        // A target of two groups has them in the series of both.
+        // A target of two groups has them in the series of both; where there is none, a sum would be of nothing.
         Expression(
-            "sum(balancer_connections_active) + sum(max without (target_group) (balancer_target_connections_open))",
+            "sum(balancer_connections_active) + (sum(max without (target_group) (balancer_target_connections_open)) or vector(0))",
         ),
     ),
     (

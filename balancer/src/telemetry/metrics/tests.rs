@@ -1,5 +1,8 @@
 //! Reads the text back with a strict parser of its own and checks what every scraper relies on.
 
+mod expressions;
+mod promql;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;

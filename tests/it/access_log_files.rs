@@ -7,7 +7,7 @@ use std::{
     io::Read as _,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rustix::process::Signal;
@@ -168,13 +168,13 @@ fn a_pipe_that_nobody_reads_costs_lines_and_nothing_else() {
     let mut connection = balancer.connect();
     let fields = format!("User-Agent: {}\r\n", "u".repeat(8000));
     let path = format!("/{}", "p".repeat(8000));
-    let (before, start) = (balancer.memory(), Instant::now());
+    let before = balancer.memory();
     for _ in 0..REQUESTS {
+        // One that waited for the pipe would wait for ever.
         assert_eq!(connection.get(&path, &fields).status, 200);
     }
-    let (taken, grown) = (start.elapsed(), balancer.memory().saturating_sub(before));
-    assert!(grown < 16 * 1024 * 1024, "grew by {grown} bytes");
-    assert!(taken < Duration::from_secs(20), "{taken:?}");
+    let grown = balancer.memory().saturating_sub(before);
+    assert!(grown < REQUESTS * 12_000, "grew by {grown} bytes, of lines with {}", REQUESTS * 16_000);
     let lost = || balancer.metric("balancer_log_lines_lost_total{reason=\"queue_full\"}") as u64;
     until("drops are counted", 10.0, || (lost() > REQUESTS / 2).then_some(()));
     // What was kept comes whole once somebody reads.

@@ -14,8 +14,12 @@ fn always(bytes: &'static str, then: Answer) -> Target {
     })
 }
 
+fn behind(target: &Target) -> Config {
+    Config::with(Group::new("app", &[target]).unchecked())
+}
+
 fn before(target: &Target) -> Balancer {
-    Balancer::start(&Config::with(Group::new("app", &[target]).unchecked()).attribute("idle_timeout = 1"))
+    Balancer::start(&behind(target))
 }
 
 fn answers(bytes: &'static str, then: Answer, status: u16) {
@@ -120,7 +124,7 @@ fn no_answer_is_504() {
         drop(exchange.reader.fill());
         Answer::Close
     });
-    let balancer = before(&target);
+    let balancer = Balancer::start(&behind(&target).attribute("idle_timeout = 1"));
     assert_eq!(balancer.connect().get("/", "").status, 504);
     assert_eq!(balancer.status().own(504), 1);
 }

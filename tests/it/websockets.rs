@@ -1,5 +1,5 @@
-//! Autobahn's cases (the PyPI package kosoku) against a real WebSocket server, directly and through the balancer: the
-//! balancer carries bytes and adds no verdict of its own, so that each case has to end as it does without it.
+//! Autobahn's cases (the PyPI package kosoku) against a real WebSocket server through the balancer, which carries bytes and
+//! adds no verdict of its own: each case has to end as it should, or as it does without the balancer.
 
 use std::thread;
 
@@ -15,7 +15,8 @@ const MOST: [&str; 21] = [
     "1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*", "12.1.1", "12.2.1", "12.3.1", "12.4.1",
     "12.5.1", "13.1.1", "13.2.1", "13.3.1", "13.4.1", "13.5.1", "13.6.1", "13.7.1",
 ];
-const ALL: [&str; 1] = ["*"];
+/// All cases of compression; with [`MOST`], these are all there are.
+const COMPRESSION: [&str; 2] = ["12.*", "13.*"];
 
 /// How each case ended, a line each. Whether a server that fails a connection has sent its last echo before (OK) or not
 /// (NON-STRICT) is a matter of time and no difference here.
@@ -24,41 +25,53 @@ fn verdicts(address: &str, way: &str, cases: &[&str]) -> Vec<String> {
     said.lines().map(|line| line.replacen("NON-STRICT", "OK", 1)).collect()
 }
 
+fn case(verdict: &str) -> &str {
+    verdict.split(' ').next().unwrap()
+}
+
+/// The cases that did not end as they should, for whatever reason.
+fn not_in_order(verdicts: &[String]) -> Vec<&str> {
+    let rest = |verdict: &str| verdict.split_once(' ').is_some_and(|(_, rest)| rest.starts_with("OK OK "));
+    verdicts.iter().filter(|verdict| !rest(verdict)).map(|verdict| case(verdict)).collect()
+}
+
 /// The cases that ended in two ways, and those that the server itself has failed, but for 7.1.5.
 fn doubtful<'a>(direct: &'a [String], through: &[String]) -> Vec<&'a str> {
     assert_eq!(direct.len(), through.len());
     let pairs = direct.iter().zip(through).map(|(direct, through)| {
-        let case = direct.split(' ').next().unwrap();
+        let case = case(direct);
         (case, direct != through || (direct.contains(" FAILED ") && case != "7.1.5"))
     });
     pairs.filter(|(_, is_doubtful)| *is_doubtful).map(|(case, _)| case).collect()
 }
 
-/// Plays the cases directly and through a balancer at the same time, each before a server of its own, and compares.
-/// Many cases give the server a second, which is not much on a busy machine: what is doubtful is played again.
+/// Plays the cases through a balancer. Those that do not end as they should, some of which the server leaves so, are played
+/// again and at the same time directly, before a server of its own, and have to end alike. Many cases give the server a
+/// second, which is not much on a busy machine: what is still doubtful is played once more.
 fn compare(way: &str, cases: &[&str], count: usize, listener: impl Fn(Config) -> Config) {
-    let Some(server) = App::WebSocket.start_if_installed() else { return };
-    let behind = App::WebSocket.start();
+    let Some(behind) = App::WebSocket.start_if_installed() else { return };
+    let server = App::WebSocket.start();
     let balancer = Balancer::start(&listener(before(&behind)));
-    let play = |cases: &[&str]| {
-        thread::scope(|scope| {
-            let direct = scope.spawn(|| verdicts(&server.address, "plain", cases));
-            let through = verdicts(&balancer.address.to_string(), way, cases);
-            (direct.join().unwrap(), through)
-        })
-    };
-    let (mut direct, mut through) = play(cases);
-    assert_eq!(direct.len(), count);
-    let mut opened = through.len();
+    let play = |cases: &[&str]| verdicts(&balancer.address.to_string(), way, cases);
+    let first = play(cases);
+    assert_eq!(first.len(), count);
+    let mut opened = count;
+    let (mut direct, mut through) = (first.clone(), first.clone());
+    let mut again = not_in_order(&first);
     for _ in 0..3 {
-        let again = doubtful(&direct, &through);
         if again.is_empty() {
             break;
         }
-        (direct, through) = play(&again);
+        (direct, through) = thread::scope(|scope| {
+            let direct = scope.spawn(|| verdicts(&server.address, "plain", &again));
+            let through = play(&again);
+            (direct.join().unwrap(), through)
+        });
         opened += through.len();
+        let left = doubtful(&direct, &through);
+        again.retain(|case| left.contains(case));
     }
-    assert!(doubtful(&direct, &through).is_empty(), "direct: {direct:#?}, through: {through:#?}");
+    assert!(again.is_empty(), "{again:?}: direct: {direct:#?}, through: {through:#?}");
     let status =
         balancer.wait_status("no tunnel is left", 10.0, |status| status.total("tunnels_active") == 0);
     assert_eq!(status.total("tunnels_opened"), opened as u64);
@@ -76,8 +89,8 @@ fn most_cases_end_as_without_the_balancer() {
 
 #[test]
 #[ignore = "takes minutes; .ci/run asks for it"]
-fn every_case_ends_as_without_the_balancer() {
-    compare("plain", &ALL, 517, |config| config);
+fn every_case_of_compression_ends_as_without_the_balancer() {
+    compare("plain", &COMPRESSION, 216, |config| config);
 }
 
 #[test]

@@ -159,7 +159,7 @@ impl Balancer {
     /// Waits until it has logged `text`: a line is written some time after what it tells of is seen elsewhere.
     ///
     /// # Panics
-    /// When it does not log it within 20 seconds.
+    /// When it does not log it within a minute.
     pub fn wait_log(&self, text: &str) {
         self.wait_log_line(&[text]);
     }
@@ -167,7 +167,7 @@ impl Balancer {
     /// Waits for a line with all of `words`, and gives the first.
     ///
     /// # Panics
-    /// When there is none within 20 seconds.
+    /// When there is none within a minute.
     pub fn wait_log_line(&self, words: &[&str]) -> String {
         self.wait_log_lines(words, 1).swap_remove(0)
     }
@@ -175,9 +175,9 @@ impl Balancer {
     /// Waits for `count` lines with all of `words`, and gives all that there are then.
     ///
     /// # Panics
-    /// When there are not as many within 20 seconds.
+    /// When there are not as many within a minute.
     pub fn wait_log_lines(&self, words: &[&str], count: usize) -> Vec<String> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let log = self.log();
             let lines = log.lines().filter(|line| words.iter().all(|word| line.contains(word)));
@@ -237,7 +237,7 @@ impl Balancer {
     /// When it ends instead.
     pub fn run(&mut self) {
         self.spawn();
-        until("the balancer answers", 20.0, || {
+        until("the balancer answers", 60.0, || {
             let ended = self.child.as_mut().unwrap().try_wait().unwrap();
             assert!(ended.is_none(), "the balancer ended with {ended:?}:\n{}", self.log());
             std::net::TcpStream::connect(self.address).is_ok().then_some(())?;
@@ -251,7 +251,7 @@ impl Balancer {
     /// When it does neither.
     pub fn run_or_end(&mut self) -> Option<Ended> {
         self.spawn();
-        let ended = until("the balancer answers or ends", 20.0, || {
+        let ended = until("the balancer answers or ends", 60.0, || {
             if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
                 return Some(Some(status));
             }
@@ -267,13 +267,13 @@ impl Balancer {
     #[must_use]
     pub fn run_to_end(&mut self) -> Ended {
         self.spawn();
-        let status = self.wait_exit(20.0);
+        let status = self.wait_exit(60.0);
         Ended { code: status.code(), log: self.log() }
     }
 
     /// Waits until no target awaits its first check.
     pub fn wait_until_settled(&self) {
-        until("first health checks", 20.0, || {
+        until("first health checks", 60.0, || {
             let status = self.try_status()?;
             status.targets().iter().all(|target| target["state"] != "initial").then_some(())
         });
@@ -393,7 +393,7 @@ impl Balancer {
         let before = self.status().0["reloads"].as_u64().unwrap();
         self.write(config);
         self.signal(Signal::HUP);
-        until("the reload", 10.0, || (self.status().0["reloads"].as_u64().unwrap() > before).then_some(()));
+        until("the reload", 60.0, || (self.status().0["reloads"].as_u64().unwrap() > before).then_some(()));
     }
 
     /// The status document.
@@ -448,7 +448,7 @@ impl Balancer {
     /// # Panics
     /// When it does not, or does.
     pub fn wait_metric(&self, sample: &str, value: f64) {
-        let seen = until(sample, 20.0, || Some(self.metric(sample)).filter(|seen| *seen >= value));
+        let seen = until(sample, 60.0, || Some(self.metric(sample)).filter(|seen| *seen >= value));
         assert_eq!(seen, value, "{sample}");
     }
 

@@ -42,6 +42,8 @@ enum Command {
     House,
     /// Builds the program and lays it out in `target/dist` with all that a package has.
     Dist(dist::Options),
+    /// Installs what the tests need and is missing, and nothing else.
+    Setup,
     /// Sets up what the tests need and is missing, then runs every test of the workspace.
     Test(test::Options),
     /// Holds the parts without locks to what they promise: under loom, under miri, and on AArch64.
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Command::CheckAdvisories => check_advisories::run(),
         Command::House => house::run(),
         Command::Dist(options) => dist::run(&options),
+        Command::Setup => setup::for_tests(),
         Command::Test(options) => test::run(&options),
         Command::Prove(options) => prove::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),

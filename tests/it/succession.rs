@@ -2,12 +2,14 @@
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
     os::unix::net::UnixDatagram,
     sync::{Mutex, mpsc},
 };
 
 use rustix::process::Signal;
-use support::{Balancer, Client, Config, Group, Target, kernel, until};
+use support::{Answer, Balancer, Client, Config, Group, Target, kernel, until};
 
 /// With the kernel side where there is one, and without.
 const ASSISTS: [&str; 2] = ["off", "auto"];
@@ -170,6 +172,49 @@ fn a_signal_upgrades_as_well() {
         balancer.wait_gone(&[pid], 20.0);
         pid = u32::try_from(status.0["generations"][0]["pid"].as_u64().unwrap()).unwrap();
         assert_eq!(balancer.connect().get("/", "").status, 200);
+    }
+}
+
+/// When the time of the old process is over, WebSockets are told so at both ends, where a frame can be put in; what is cut
+/// off in the middle of one gets nothing more.
+#[test]
+fn websockets_are_told_that_the_time_is_over() {
+    let (heard, hears) = mpsc::channel::<Vec<u8>>();
+    let heard = Mutex::new(heard);
+    let target = Target::start(move |exchange| {
+        exchange
+            .send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+        // A whole frame; and another one, of which the end does not come, for who asks for it.
+        exchange.send(b"\x82\x03abc");
+        if exchange.request.target == "/half" {
+            exchange.send(b"\x82\x03ab");
+        }
+        let mut all = Vec::new();
+        let _ = exchange.reader.stream().read_to_end(&mut all);
+        let _ = heard.lock().unwrap().send(all);
+        Answer::Close
+    });
+    let balancer = Balancer::start(&config(&[&target], "off").process("upgrade_drain = 1"));
+    for (path, at_the_end) in
+        [("/", &b"\x82\x03abc\x88\x02\x03\xe9"[..]), ("/half", b"\x82\x03abc\x82\x03ab")]
+    {
+        let old = balancer.processes();
+        let mut stream = TcpStream::connect(balancer.address).unwrap();
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+        let head =
+            format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        until("the tunnel is there", 20.0, || (balancer.status().total("tunnels_active") == 1).then_some(()));
+        stream.write_all(b"\x81\x81\x00\x00\x00\x00x").unwrap();
+        balancer.upgraded();
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).unwrap();
+        let body = all.windows(4).position(|part| part == b"\r\n\r\n").unwrap() + 4;
+        assert_eq!(&all[body..], at_the_end, "{path}");
+        drop(stream);
+        let seen = hears.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+        assert_eq!(seen, b"\x81\x81\x00\x00\x00\x00x\x88\x82\x00\x00\x00\x00\x03\xe9", "{path}");
+        balancer.wait_gone(&old, 60.0);
     }
 }
 

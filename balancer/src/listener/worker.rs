@@ -107,6 +107,9 @@ pub fn spawn(
 /// under way.
 const NEW: Duration = Duration::from_secs(1);
 
+/// How long tunnels may take to be told that their time is over.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// A socket that is listened on, and the task that accepts.
 struct Acceptor {
     socket: Rc<tokio::net::TcpListener>,
@@ -159,6 +162,8 @@ struct Ending {
     most: Instant,
     /// Whether idle connections are closed, and not left until their next request or until their time is over.
     in_haste: bool,
+    /// Whether the time is over, and what there is still is told so.
+    is_over: bool,
 }
 
 async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage>, most_clients: usize) {
@@ -186,7 +191,7 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
                     context.draining.set(true);
                     acceptors.close(&context, None);
                     context.watches.close_idle(None, true);
-                    ending = Some(Ending { began, most: began + most, in_haste: true });
+                    ending = Some(Ending { began, most: began + most, in_haste: true, is_over: false });
                 }
                 Some(WorkerMessage::HandOver(kept, most)) => {
                     let began = Instant::now();
@@ -194,7 +199,7 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
                     acceptors.let_go(&kept);
                     acceptors.close(&context, None);
                     context.watches.close_graceful();
-                    ending = Some(Ending { began, most: began + most, in_haste: false });
+                    ending = Some(Ending { began, most: began + most, in_haste: false, is_over: false });
                 }
                 Some(message) => obey(&context, &acceptors, most_clients, message),
             },
@@ -203,7 +208,14 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
                 tick(&context, ticks, ending.as_ref());
                 context.close_left(NEW, acceptors.are_closing());
             }
-            () = deadline => return,
+            () = deadline => match &mut ending {
+                Some(ending) if !ending.is_over => {
+                    context.watches.close_tunnels();
+                    ending.is_over = true;
+                    ending.most += FAREWELL;
+                }
+                _ => return,
+            },
         }
     }
 }

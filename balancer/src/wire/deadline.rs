@@ -67,6 +67,8 @@ pub struct Watch {
     interrupt: Cell<Option<Interrupt>>,
     waker: RefCell<Option<Waker>>,
     idle: Cell<bool>,
+    /// Whether it carries another protocol.
+    tunnel: Cell<bool>,
     /// Whether it can be told to end without losing anything, at any time.
     graceful: Cell<bool>,
     /// Whether nothing was heard of who has connected.
@@ -112,6 +114,11 @@ impl Watch {
         if !idle && self.interrupt.get() == Some(Interrupt::Closing) {
             self.interrupt.set(None);
         }
+    }
+
+    /// What follows is of another protocol.
+    pub fn set_tunnel(&self) {
+        self.tunnel.set(true);
     }
 
     /// The connection can be told to end at any time, and ends in its own way.
@@ -293,6 +300,15 @@ impl Watches {
         for watch in idle.into_iter().take(count) {
             watch.interrupt(Interrupt::Closing);
         }
+    }
+
+    /// Interrupts what carries other protocols: it is over.
+    pub fn close_tunnels(&self) {
+        self.each(|watch| {
+            if watch.tunnel.get() {
+                watch.interrupt(Interrupt::Closing);
+            }
+        });
     }
 
     /// Interrupts connections that end in their own way.

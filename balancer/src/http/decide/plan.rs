@@ -158,6 +158,11 @@ impl Plan {
         self.upgrade.as_deref().is_some_and(|offered| is_accepted(offered, values))
     }
 
+    /// Whether what it may change to is WebSocket alone.
+    pub(crate) fn is_websocket(&self) -> bool {
+        self.upgrade.as_deref().is_some_and(|offered| offered.eq_ignore_ascii_case(b"websocket"))
+    }
+
     /// Decides which group and which target get the request.
     fn route(
         context: &Context,

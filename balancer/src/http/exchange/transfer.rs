@@ -76,7 +76,7 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
                     }
                     Some(PassedHead::Switching) => {
                         // In a box, as all that is seldom, so that requests do not carry its room.
-                        Box::pin(tunnel(self.client, self.target)).await;
+                        Box::pin(tunnel(self.client, self.target, self.plan.is_websocket())).await;
                         return Ok(false);
                     }
                 }

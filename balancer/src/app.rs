@@ -5,7 +5,7 @@
 
 use std::{io, path::Path, sync::Arc};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tokio::{
     runtime::Runtime,
     sync::{mpsc::unbounded_channel, oneshot},
@@ -245,8 +245,17 @@ async fn serve(
     let mut controller = Controller::start(parts).await?;
     match predecessor {
         Some(inheritance) => {
-            controller.await_first_checks().await;
-            inheritance.ready(controller.addresses()).await?;
+            tokio::select! {
+                biased;
+                () = signals.asked_to_end() => bail!("it was asked to end before it served"),
+                lost = inheritance.is_lost() => return Err(lost.into()),
+                () = controller.await_first_checks() => {}
+            }
+            tokio::select! {
+                biased;
+                () = signals.asked_to_end() => bail!("it was asked to end before it served"),
+                ready = inheritance.ready(controller.addresses()) => ready?,
+            }
             inheritance.take(VERSION).await?;
             // There is no way back.
             controller.begin();
@@ -293,6 +302,8 @@ async fn serve(
                         if !counters.is_succeeded() {
                             notify::tell("STOPPING=1");
                         }
+                        // With it goes the program that was started for it.
+                        upgrading.take().iter().for_each(tokio::task::JoinHandle::abort);
                         counters.begin_draining();
                         let _ = commands.send(ControlCommand::Drain);
                         draining = true;

@@ -7,7 +7,7 @@ mod listening;
 mod worker;
 
 pub use self::{
-    bind::{bind, bind_more, explain, look_at},
+    bind::{admit_again, bind, bind_more, explain, look_at},
     listening::may_listen,
     worker::{Worker, spawn},
 };

@@ -277,6 +277,12 @@ fn clients_that_go_away_are_told_as_460() {
     let line = wait_for(&path, 2).remove(1);
     line.expect(&wanted);
     line.expect(&[("type", "h2")]);
+    // Within its body, by an ordinary close.
+    let mut third = balancer.connect();
+    third.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n1");
+    drop(third);
+    let wanted = [("elb_status_code", "400"), ("sent_bytes", "0"), ("error_reason", "ClientClosedInBody")];
+    wait_for(&path, 3)[2].expect(&wanted);
 }
 
 #[test]

@@ -5,9 +5,15 @@ use std::{
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
-use support::{Balancer, Config, Target, balancer::binary, until};
+use rustix::process::{Pid, Signal, kill_process};
+use support::{Balancer, Config, Group, Target, balancer::binary, until};
 
 /// A balancer that was started by a link, which may come to lead elsewhere.
 fn by_link(config: &Config) -> (Balancer, PathBuf) {
@@ -161,6 +167,77 @@ fn there_are_no_more_processes_than_rows() {
     let cleanup = cleanup.arg(balancer.folder().join("run")).output().unwrap();
     assert_eq!(cleanup.status.code(), Some(1));
     assert!(told(&cleanup).contains("already running as process"), "{}", told(&cleanup));
+}
+
+/// A balancer whose new process waits for the first check of a target, and what became of the upgrade once `then` was done
+/// to the new one's number.
+fn while_the_new_one_gets_ready(balancer: &Balancer, held: &AtomicUsize, then: impl FnOnce(u32)) -> Output {
+    let before = held.load(SeqCst);
+    std::thread::scope(|scope| {
+        let upgrade = scope.spawn(|| balancer.upgrade());
+        let other = || balancer.processes().into_iter().find(|pid| *pid != balancer.pid());
+        let new = until("there is a new one", 60.0, other);
+        until("it checks", 60.0, || (held.load(SeqCst) > before).then_some(()));
+        then(new);
+        upgrade.join().unwrap()
+    })
+}
+
+#[test]
+fn who_is_asked_to_end_during_an_upgrade_ends_it() {
+    for assist in ["off", "auto"] {
+        let (hangs, held) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (is_held, count) = (Arc::clone(&hangs), Arc::clone(&held));
+        let target = Target::start(move |exchange| {
+            let is_check = exchange.request.target == "/ready" && is_held.load(SeqCst);
+            count.fetch_add(usize::from(is_check), SeqCst);
+            while is_check && is_held.load(SeqCst) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            exchange.ok("", "")
+        });
+        let group = Group::new("app", &[&target]);
+        let check = "path = \"/ready\"\ninterval = 120\ntimeout = 60";
+        let group = Group { health_check: check.into(), ..group };
+        let mut balancer = Balancer::start(&Config::with(group).kernel_assist(assist));
+        let tell = |pid: u32| kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::TERM).unwrap();
+
+        hangs.store(true, SeqCst);
+        let done = while_the_new_one_gets_ready(&balancer, &held, tell);
+        assert_eq!(done.status.code(), Some(1), "{}", told(&done));
+        assert!(told(&done).contains("asked to end"), "{}", told(&done));
+        serves_on(&balancer);
+
+        let old = balancer.pid();
+        let done = while_the_new_one_gets_ready(&balancer, &held, |_| tell(old));
+        assert_eq!(done.status.code(), Some(1), "{}", told(&done));
+        assert_eq!(balancer.wait_exit(20.0).code(), Some(0));
+        until("both are gone", 20.0, || balancer.processes().is_empty().then_some(()));
+        hangs.store(false, SeqCst);
+        balancer.run();
+        balancer.wait_until_settled();
+        assert_eq!(balancer.connect().get("/", "").status, 200);
+    }
+}
+
+/// It would hold whatever it was given, with the rights of the start.
+#[test]
+fn a_program_that_hangs_does_not_outlive_who_started_it() {
+    let target = Target::plain();
+    let (mut balancer, link) = by_link(&Config::new(&[&target]).kernel_assist("off"));
+    let number = balancer.folder().join("number");
+    replace(&link, &format!("#!/bin/sh\necho $$ > {}\nexec sleep 1000\n", number.display()));
+    std::thread::scope(|scope| {
+        let upgrade = scope.spawn(|| balancer.upgrade());
+        let pid: u32 = until("it is there", 60.0, || fs::read_to_string(&number).ok()?.trim().parse().ok());
+        balancer.signal(Signal::KILL);
+        until("it is gone", 20.0, || (!Path::new(&format!("/proc/{pid}")).exists()).then_some(()));
+        assert_eq!(upgrade.join().unwrap().status.code(), Some(1));
+    });
+    fs::remove_file(&link).unwrap();
+    symlink(binary(), &link).unwrap();
+    balancer.kill_and_restart();
+    assert_eq!(balancer.connect().get("/", "").status, 200);
 }
 
 #[test]

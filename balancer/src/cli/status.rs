@@ -24,7 +24,7 @@ pub(super) struct StatusArguments {
     /// Print the JSON document of the endpoint's /status as it is
     #[arg(long)]
     json: bool,
-    /// Admin endpoint of the balancer: its admin_address
+    /// Admin endpoint of the balancer: its admin_address, with or without http://
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9900")]
     admin: String,
 }
@@ -35,7 +35,9 @@ pub(super) fn run(arguments: &StatusArguments) -> Result<(), CommandFailure> {
 }
 
 fn report(arguments: &StatusArguments) -> anyhow::Result<String> {
-    let (document, status) = ask(&arguments.admin)?;
+    // As `check` and browsers write it.
+    let admin = arguments.admin.trim_start_matches("http://").trim_end_matches('/');
+    let (document, status) = ask(admin)?;
     Ok(if arguments.json { document } else { StatusText(&status).to_string() })
 }
 

@@ -462,7 +462,8 @@ impl<'a> BlockFields<'a> {
         match self.value(name) {
             Some((Value::List(items), _)) => items,
             Some((value, position)) => {
-                let message = format!("`{name}` = {value} is no list; allowed: {}", self.allowed(name));
+                let message =
+                    format!("`{name}` = {value} is no list; allowed: [{value}], with {}", self.allowed(name));
                 self.context.faults.add(position, message);
                 Vec::new()
             }

@@ -95,6 +95,14 @@ impl Signals {
         }
     }
 
+    /// Waits until the process is asked to end, and leaves all else for later. Dropping the future loses no signal.
+    pub async fn asked_to_end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
     fn end(&mut self) -> Signal {
         if std::mem::replace(&mut self.draining, true) { Signal::Now } else { Signal::Drain }
     }

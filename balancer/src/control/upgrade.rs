@@ -1,7 +1,7 @@
 //! How one process of an instance takes the place of another, so that nobody notices: `balancer upgrade` and SIGUSR2.
 //!
-//! The process that runs has the program started anew ([`starter`]), as it was started itself. The new one speaks to it over
-//! the socket of the instance ([`door`]), takes over copies of everything that must not be opened twice — the listening sockets
+//! The process that runs has the program started anew (`starter`), as it was started itself. The new one speaks to it over
+//! the socket of the instance (`door`), takes over copies of everything that must not be opened twice — the listening sockets
 //! with those that wait at them, locks, the socket itself — and gets ready to serve without accepting anybody. Until then
 //! the old one serves on, and whatever becomes of the new one changes nothing. Then:
 //!

@@ -104,7 +104,7 @@ impl InstanceFolder {
     }
 
     /// The folder of an instance that another process has, by its locks. They are that process's until
-    /// [`Self::take_up`].
+    /// `take_up`.
     ///
     /// # Errors
     /// [`KernelError::InstanceName`]; [`KernelError::RuntimeDir`] where the locks are not those of the folder.

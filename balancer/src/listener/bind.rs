@@ -115,6 +115,12 @@ pub(super) fn admit_nobody(listener: &tokio::net::TcpListener) -> io::Result<()>
     ])
 }
 
+/// Undoes what an ending process that had the same socket did with `admit_nobody`, if it did.
+pub fn admit_again(listener: &TcpListener) {
+    // There is no filter as a rule.
+    let _ = SockRef::from(listener).detach_filter();
+}
+
 /// Accepts a connection that waits, if one does. The runtime may not have heard of it yet.
 pub(super) fn accept_waiting(listener: &tokio::net::TcpListener) -> Option<(TcpStream, SocketAddr)> {
     let listener = SockRef::from(listener);

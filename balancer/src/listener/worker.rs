@@ -191,7 +191,10 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
                     context.draining.set(true);
                     acceptors.close(&context, None);
                     context.watches.close_idle(None, true);
-                    ending = Some(Ending { began, most: began + most, in_haste: true, is_over: false });
+                    // Who has less time already gets no more.
+                    let most = ending.as_ref().map_or(began + most, |ending| ending.most.min(began + most));
+                    let is_over = ending.as_ref().is_some_and(|ending| ending.is_over);
+                    ending = Some(Ending { began, most, in_haste: true, is_over });
                 }
                 Some(WorkerMessage::HandOver(kept, most)) => {
                     let began = Instant::now();

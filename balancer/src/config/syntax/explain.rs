@@ -93,6 +93,9 @@ fn in_words(text: &str, at: usize, said: &str) -> Option<String> {
                 "syntax error: a number ends before this; allowed: digits alone, units go without saying"
                     .to_owned()
             }
+            Some('}') => {
+                "syntax error: the value ends before this; allowed: a `}` in a line of its own".to_owned()
+            }
             _ => "syntax error: the value ends before this; allowed: an attribute a line".to_owned(),
         });
     }

@@ -15,6 +15,7 @@ use crate::{
     clock::{monotonic_now, until},
     control::upgrade::{Estate, Facts, Handover, Label},
     kernel::{Assist, GENERATIONS},
+    listener,
     snapshot::ListenerId,
     target_group::TargetState,
 };
@@ -27,6 +28,8 @@ impl Controller {
     pub fn begin(&mut self) {
         self.kernel.release_unclaimed();
         for (address, mut sockets) in std::mem::take(&mut self.sockets) {
+            // The process before may have been asked to end, too.
+            sockets.iter().for_each(listener::admit_again);
             let fewer = self.crew.len().saturating_sub(sockets.len());
             if let Some(first) = sockets.first()
                 && fewer > 0

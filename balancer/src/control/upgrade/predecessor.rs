@@ -124,6 +124,8 @@ impl Upgrades {
                 }
             };
             busy.store(false, Relaxed);
+            // Those who asked meanwhile have had it.
+            while signals.try_recv().is_ok() {}
             let is_over = matches!(answer, Answer::Upgraded { .. });
             if let Some(mut operator) = operator {
                 // Who does not listen any more is not told.
@@ -147,8 +149,6 @@ impl Upgrades {
         if handed_over.is_err() {
             let _ = timeout(DEATH, self.starter.kill()).await;
             let _ = self.control.send(Handover::Resume);
-        } else {
-            self.starter.leave().await;
         }
         handed_over
     }
@@ -197,6 +197,7 @@ impl Upgrades {
             (UpgradeError::Ended(_), Some(how)) => UpgradeError::Ended(how),
             (error, _) => error,
         })?;
+        self.starter.leave().await;
         let (done, released) = oneshot::channel();
         let _ = self.control.send(Handover::Release { listeners, done });
         let reload = released.await.unwrap_or(false);
@@ -329,6 +330,10 @@ async fn sort(
         }
         Ok(Some((Ask::Upgrade, _))) => {
             let _ = operators.send(channel);
+        }
+        Ok(Some((Ask::Succeed { .. }, _))) if !busy.load(Relaxed) => {
+            let why = "no upgrade of it is under way: `balancer upgrade` begins one".to_owned();
+            let _ = channel.say(&Word::Refused(why), &[]).await;
         }
         Ok(Some((Ask::Succeed { abi }, _))) if abi == ABI_VERSION => {
             let _ = successors.send(channel);

@@ -167,7 +167,8 @@ pub fn serve(words: &[OsString]) -> io::Result<()> {
         stream.set_read_timeout(child.is_some().then_some(LOOK))?;
         let mut word = [0];
         match stream.read(&mut word) {
-            Ok(0) => return Ok(()),
+            // What has not taken over by now would be in the way of the next start.
+            Ok(0) => return child.map_or(Ok(()), end),
             Ok(_) => {}
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                 continue;
@@ -200,6 +201,11 @@ pub fn serve(words: &[OsString]) -> io::Result<()> {
             _ => {}
         }
     }
+}
+
+fn end(mut child: Child) -> io::Result<()> {
+    child.kill()?;
+    child.wait().map(drop)
 }
 
 #[cfg(test)]

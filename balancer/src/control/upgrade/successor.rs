@@ -94,6 +94,17 @@ impl Inheritance {
         let _ = timeout(WORD, self.channel.say(&Reply::Failed { configuration, text }, &[])).await;
     }
 
+    /// Waits until the process before is gone, or says something though it is not its turn: then there is nothing to take
+    /// over.
+    pub async fn is_lost(&mut self) -> InheritanceError {
+        match self.channel.hear::<Word>().await {
+            Ok(Some((Word::Refused(why), _))) => InheritanceError::Refused(why),
+            Ok(Some(_)) => InheritanceError::Missing("itself"),
+            Ok(None) => InheritanceError::Io(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) => InheritanceError::Io(error),
+        }
+    }
+
     /// Says that this process could serve at once, listeners with these addresses among others, and waits for the word.
     ///
     /// # Errors

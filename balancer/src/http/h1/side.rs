@@ -69,7 +69,7 @@ impl ClientSide for Http1Client {
     #[cold]
     fn body_failed(error: &BodyError<io::Error>) -> Failure {
         match error {
-            BodyError::Source(_) => Failure::gone(false),
+            BodyError::Source(_) | BodyError::Truncated => Failure::gone(false),
             _ => Cause::RequestBodyInvalid.into(),
         }
     }

@@ -29,11 +29,13 @@ impl HeadScanner {
             }
             let end = memchr(b'\n', rest.part(searched..)).map(|index| searched + index);
             searched = 0;
+            // With its CR, which may be the last that has come.
             let length = end.unwrap_or(rest.len());
-            if length > MAX_LINE {
+            if length > MAX_LINE + 1 {
                 return Err(if self.lines == 0 { HeadError::LineTooLong } else { HeadError::TooLarge });
             }
-            if self.line_start + length > MAX_REQUEST_HEAD {
+            // An LF comes in any case.
+            if self.line_start + length + 1 > MAX_REQUEST_HEAD {
                 return Err(HeadError::TooLarge);
             }
             let Some(end) = end else {

@@ -121,6 +121,26 @@ fn limits_are_those_of_alb() {
 }
 
 #[test]
+fn limits_are_exact() {
+    let ends = |head: &str| HeadScanner::default().find_end(head.as_bytes());
+    for (more, result) in [(0, Ok(())), (1, Err(HeadError::LineTooLong))] {
+        let target = "a".repeat(MAX_LINE - "GET / HTTP/1.1".len() + more);
+        let line = format!("GET /{target} HTTP/1.1");
+        assert_eq!(ends(&line).map(|_| ()), result, "its end may come");
+        assert_eq!(ends(&format!("{line}\r\n\r\n")).map(|end| assert!(end.is_some())), result);
+    }
+    for (more, result) in [(0, Ok(())), (1, Err(HeadError::TooLarge))] {
+        let field = format!("X: {}", "a".repeat(MAX_LINE - "X: ".len() + more));
+        assert_eq!(ends(&format!("GET / HTTP/1.1\r\n{field}\r\n\r\n")).map(|_| ()), result);
+        let fields = format!("GET / HTTP/1.1\r\n{}", format!("X: {}\r\n", "a".repeat(8187)).repeat(7));
+        let last = MAX_REQUEST_HEAD - fields.len() - "X: \r\n\r\n".len() + more;
+        let head = format!("{fields}X: {}\r\n\r\n", "a".repeat(last));
+        assert_eq!(head.len(), MAX_REQUEST_HEAD + more);
+        assert_eq!(ends(&head), result.map(|()| Some(head.len())));
+    }
+}
+
+#[test]
 fn connection_wishes() {
     let head = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n";
     let request = Request::parse(head).expect("valid");

@@ -156,33 +156,53 @@ pub fn serve(words: &[OsString]) -> io::Result<()> {
     };
     let mut stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     stream.set_nonblocking(false)?;
-    let mut child: Option<Child> = None;
+    let mut child = None;
+    let served = obey(&mut stream, program, (folder, arguments), &mut child);
+    // What has not taken over by now would be in the way of the next start, however the balancer has gone.
+    if let Some(child) = child {
+        end(child)?;
+    }
+    match served {
+        Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
+            Ok(())
+        }
+        served => served,
+    }
+}
+
+/// Until nobody is there any more, or the new process is on its own.
+fn obey(
+    stream: &mut UnixStream,
+    program: &OsString,
+    (folder, arguments): (&OsString, &[OsString]),
+    child: &mut Option<Child>,
+) -> io::Result<()> {
     loop {
-        if let Some(running) = &mut child
+        if let Some(running) = child
             && let Some(status) = running.try_wait()?
         {
-            child = None;
+            *child = None;
             writeln!(stream, "ended {status}")?;
         }
         stream.set_read_timeout(child.is_some().then_some(LOOK))?;
         let mut word = [0];
         match stream.read(&mut word) {
-            // What has not taken over by now would be in the way of the next start.
-            Ok(0) => return child.map_or(Ok(()), end),
+            Ok(0) => return Ok(()),
             Ok(_) => {}
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                 continue;
             }
             Err(error) => return Err(error),
         }
-        match (word, &mut child) {
+        match (word, &mut *child) {
             ([b's'], None) => {
                 let mut command = Command::new(program);
                 command.args(arguments).env(VARIABLE, folder).stdin(Stdio::null());
                 match command.spawn() {
                     Ok(started) => {
-                        writeln!(stream, "started {}", started.id())?;
-                        child = Some(started);
+                        let number = started.id();
+                        *child = Some(started);
+                        writeln!(stream, "started {number}")?;
                     }
                     Err(error) => {
                         let program = Path::new(program).display();
@@ -197,7 +217,10 @@ pub fn serve(words: &[OsString]) -> io::Result<()> {
             }
             ([b'k'], None) => writeln!(stream, "ended before")?,
             // The new process has a starter of its own.
-            ([b'l'], _) => return Ok(()),
+            ([b'l'], child) => {
+                *child = None;
+                return Ok(());
+            }
             _ => {}
         }
     }

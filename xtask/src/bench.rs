@@ -2,7 +2,7 @@
 //! measured in turns on one machine, over loopback, for a bounded time.
 
 mod load;
-mod process;
+pub(crate) mod process;
 mod proxies;
 mod table;
 mod work;

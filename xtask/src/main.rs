@@ -13,6 +13,7 @@ mod dist;
 mod fuzz;
 mod handshakes;
 mod house;
+mod lab;
 mod prove;
 mod relay;
 mod setup;
@@ -52,6 +53,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Measures balancer beside HAProxy, nginx and a relay that does nothing, and prints a table of ratios.
     Bench(bench::Options),
+    /// Puts balancer into a situation, beside its peers, prints what came of it, and fails below the mark.
+    Lab(lab::Options),
     /// The byte relay that `bench` takes as its floor.
     #[command(hide = true)]
     Relay(relay::Options),
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Command::Prove(options) => prove::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Lab(options) => lab::run(&options),
         Command::Relay(options) => relay::run(&options),
         Command::Handshakes(options) => handshakes::run(&options),
     };

@@ -1,0 +1,34 @@
+//! `cargo xtask lab NAME`: scenarios, each in a file of its own. One puts a balancer into a situation, and its peers where they
+//! are installed, prints a table of what came of it, and fails where balancer is below the mark. Everything stays on loopback
+//! or in network namespaces of its own, and is bounded in number and time.
+
+mod application;
+mod bed;
+mod table;
+mod upgrade;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+/// `cargo xtask lab`.
+#[derive(Args)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    scenario: Scenario,
+}
+
+#[derive(Subcommand)]
+enum Scenario {
+    /// Upgrades in a row under load, and such that fail: what clients notice.
+    Upgrade(upgrade::Options),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Something is missing or does not start, or balancer is below the mark.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    match &options.scenario {
+        Scenario::Upgrade(options) => upgrade::run(options),
+    }
+}

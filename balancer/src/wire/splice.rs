@@ -14,6 +14,16 @@ use tokio::{io::Interest, net::TcpStream};
 /// How much moves at once, in bytes. The kernel counts pages of segments, so that it may be less.
 const PIPE_SIZE: usize = 256 * 1024;
 
+/// How much does in a pipe that was filled and emptied at once time and again: both ends are quick, and a worker that comes
+/// to them less often does half of the work.
+const LARGE_PIPE_SIZE: usize = 1024 * 1024;
+
+/// Most large pipes a thread has. An end that is quick no more may leave each of them full.
+const MOST_LARGE: usize = 16;
+
+/// How often a pipe is filled and emptied at once before it becomes a large one.
+const QUICK_TURNS: u32 = 4;
+
 /// Most pipes a thread has: each is two file descriptors, and memory while its reader stands still.
 const MOST_PIPES: usize = 256;
 
@@ -23,6 +33,7 @@ const SPARE_PIPES: usize = 32;
 thread_local! {
     static SPARE: RefCell<Vec<Pipe>> = const { RefCell::new(Vec::new()) };
     static LIVE: Cell<usize> = const { Cell::new(0) };
+    static LARGE: Cell<usize> = const { Cell::new(0) };
 }
 
 /// A byte stream that may be a socket with nothing between.
@@ -45,6 +56,9 @@ pub struct Pipe {
     output: OwnedFd,
     input: OwnedFd,
     held: usize,
+    size: usize,
+    /// How often in a row it was filled and emptied at once.
+    quick_turns: u32,
 }
 
 impl Pipe {
@@ -60,7 +74,7 @@ impl Pipe {
         // Users have a bound on the memory of pipes: a smaller one does as well.
         let _ = fcntl_setpipe_size(&input, PIPE_SIZE);
         LIVE.set(LIVE.get() + 1);
-        Some(Self { output, input, held: 0 })
+        Some(Self { output, input, held: 0, size: PIPE_SIZE, quick_turns: 0 })
     }
 
     /// Keeps it for later, if it is empty.
@@ -87,7 +101,7 @@ impl Pipe {
         socket: &TcpStream,
         most: u64,
     ) -> Poll<io::Result<usize>> {
-        let most = usize::try_from(most).unwrap_or(usize::MAX).min(PIPE_SIZE);
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(self.size);
         loop {
             ready!(socket.poll_read_ready(cx))?;
             let moved = socket
@@ -114,18 +128,44 @@ impl Pipe {
                 Err(error) if is_early(&error) => {}
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok(moved) => {
-                    self.held = self.held.saturating_sub(moved);
+                    self.note_turn(held, moved);
+                    self.held = held.saturating_sub(moved);
                     return Poll::Ready(Ok(moved));
                 }
             }
+        }
+    }
+
+    /// So much was in it, and has moved on in one piece.
+    fn note_turn(&mut self, held: usize, moved: usize) {
+        if moved < held {
+            self.quick_turns = 0;
+        } else if self.size < LARGE_PIPE_SIZE && held >= PIPE_SIZE / 4 {
+            self.quick_turns += 1;
+            if self.quick_turns >= QUICK_TURNS {
+                self.grow();
+            }
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        self.quick_turns = 0;
+        if LARGE.get() < MOST_LARGE && fcntl_setpipe_size(&self.input, LARGE_PIPE_SIZE).is_ok() {
+            LARGE.set(LARGE.get() + 1);
+            self.size = LARGE_PIPE_SIZE;
         }
     }
 }
 
 impl Drop for Pipe {
     fn drop(&mut self) {
-        // A thread that ends may have dropped its count before its spare pipes.
-        let _ = LIVE.try_with(|live| live.set(live.get().saturating_sub(1)));
+        // A thread that ends may have dropped its counts before its spare pipes.
+        let one_less = |count: &Cell<usize>| count.set(count.get().saturating_sub(1));
+        let _ = LIVE.try_with(one_less);
+        if self.size > PIPE_SIZE {
+            let _ = LARGE.try_with(one_less);
+        }
     }
 }
 
@@ -175,6 +215,29 @@ mod tests {
         drop(from);
         assert_eq!(std::future::poll_fn(|cx| pipe.poll_fill(cx, &source, 99)).await.expect("ended"), 0);
         drop(to);
+    }
+
+    #[test]
+    fn what_is_quick_at_both_ends_gets_a_larger_pipe_and_so_many_do() {
+        let quick = |pipe: &mut Pipe, turns| (0..turns).for_each(|_| pipe.note_turn(PIPE_SIZE, PIPE_SIZE));
+        let mut pipe = Pipe::get().expect("a pipe");
+        quick(&mut pipe, QUICK_TURNS - 1);
+        pipe.note_turn(PIPE_SIZE, PIPE_SIZE - 1);
+        quick(&mut pipe, QUICK_TURNS - 1);
+        // A little now and then is no sign of how quick they are.
+        pipe.note_turn(1, 1);
+        assert_eq!((pipe.size, LARGE.get()), (PIPE_SIZE, 0));
+        quick(&mut pipe, 1);
+        assert_eq!((pipe.size, LARGE.get()), (LARGE_PIPE_SIZE, 1));
+        assert_eq!(rustix::pipe::fcntl_getpipe_size(&pipe.input).expect("a size"), LARGE_PIPE_SIZE);
+        let mut pipes: Vec<_> = std::iter::from_fn(Pipe::get).take(MOST_LARGE).collect();
+        pipes.iter_mut().for_each(|pipe| quick(pipe, QUICK_TURNS));
+        assert_eq!((pipes.last().map(|pipe| pipe.size), LARGE.get()), (Some(PIPE_SIZE), MOST_LARGE));
+        pipe.put_back();
+        let pipe = Pipe::get().expect("the one that was kept");
+        assert_eq!((pipe.size, LARGE.get()), (LARGE_PIPE_SIZE, MOST_LARGE));
+        drop((pipe, pipes));
+        assert_eq!(LARGE.get(), 0);
     }
 
     #[test]

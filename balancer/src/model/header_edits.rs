@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use crate::internal_errors::Part as _;
+
 /// What to do with a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EditOp {
@@ -93,7 +95,7 @@ impl HeaderEdits {
         self.entries.iter().map(|entry| HeaderEdit {
             op: entry.op,
             name: entry.name,
-            value: self.bytes.get(entry.value.clone()).unwrap_or_default(),
+            value: self.bytes.part(entry.value.clone()),
         })
     }
 

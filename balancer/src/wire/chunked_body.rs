@@ -5,6 +5,7 @@ use super::{
     chunked::{ChunkedScanner, Scan},
     head::{Framing, HeadError, HeadScanner, Response, has_whole_line_ends, trailers},
 };
+use crate::internal_errors::Part as _;
 
 /// Length of the trailer section at the front of `bytes` (RFC 9112, section 7.1.2); nothing while it is not whole.
 ///
@@ -29,7 +30,7 @@ pub fn has_bare_line_end(response: &Response<'_>, bytes: &[u8]) -> bool {
         return false;
     }
     let mut scanner = ChunkedScanner::default();
-    let mut rest = bytes.get(response.length..).unwrap_or_default();
+    let mut rest = bytes.part(response.length..);
     while !rest.is_empty() {
         let mut before = scanner;
         let passed = match scanner.scan(rest) {
@@ -40,7 +41,7 @@ pub fn has_bare_line_end(response: &Response<'_>, bytes: &[u8]) -> bool {
                 return wrong == Some(&b'\n');
             }
         };
-        rest = rest.get(passed..).unwrap_or_default();
+        rest = rest.part(passed..);
     }
     false
 }
@@ -60,7 +61,7 @@ pub fn can_begin_chunked(bytes: &[u8]) -> bool {
             }
             Err(_) => return false,
         };
-        rest = rest.get(passed..).unwrap_or_default();
+        rest = rest.part(passed..);
     }
     true
 }

@@ -21,6 +21,7 @@ use super::{
     splice::{Bare, Pipe},
     trailers::TrailerFilter,
 };
+use crate::internal_errors::Part as _;
 
 /// Longest head and body that are written in one piece, in bytes.
 const JOINED: usize = 4096;
@@ -160,7 +161,7 @@ impl<S: AsyncRead + Unpin> Http1<S> {
         }
         // The scanner moves past the content it is shown: no more than there is room for. What frames it needs none.
         let shown = if scanner.is_in_data() { room } else { bytes.len() };
-        match scanner.scan(bytes.get(..shown).unwrap_or_default()).map_err(|_| BodyError::Malformed)? {
+        match scanner.scan(bytes.part(..shown)).map_err(|_| BodyError::Malformed)? {
             Scan::Framing(n) => self.consume_input(n),
             Scan::Data(n) => {
                 *given = n;
@@ -176,7 +177,7 @@ impl<S: AsyncRead + Unpin> Http1<S> {
         let bytes = self.buffer.bytes();
         let length = trailer_section(scanner, bytes).map_err(|_| BodyError::Malformed)?;
         let Some(length) = length else { return Ok(false) };
-        let section = bytes.get(..length).unwrap_or_default();
+        let section = bytes.part(..length);
         let mut fields = trailers(section).map_err(|_| BodyError::Malformed)?;
         if let Some(filter) = &self.incoming.filter {
             fields.retain(|field| filter.keeps(field.name));
@@ -308,7 +309,7 @@ impl<S: AsyncRead + Bare + Unpin> Source for Http1<S> {
 
     #[inline]
     fn given(&self) -> &[u8] {
-        self.buffer.bytes().get(..self.incoming.given).unwrap_or_default()
+        self.buffer.bytes().part(..self.incoming.given)
     }
 
     #[inline]
@@ -385,7 +386,7 @@ impl<S: AsyncWrite + Bare + Unpin> Sink for Http1<S> {
         let Self { stream, outgoing, .. } = self;
         outgoing.join_small(source);
         while !(outgoing.is_clear() && source.given().is_empty()) {
-            let framing = outgoing.framing.get(outgoing.written..).unwrap_or_default();
+            let framing = outgoing.framing.part(outgoing.written..);
             let body = source.given();
             let written = match ready!(poll_write(cx, stream, [framing, body, outgoing.tail])) {
                 Ok(written @ 1..) => written,
@@ -396,7 +397,7 @@ impl<S: AsyncWrite + Bare + Unpin> Sink for Http1<S> {
             outgoing.moved += written as u64;
             outgoing.written += of_framing;
             source.consume(of_body);
-            outgoing.tail = outgoing.tail.get(written - of_framing - of_body..).unwrap_or_default();
+            outgoing.tail = outgoing.tail.part(written - of_framing - of_body..);
         }
         // The head of a message without a body is kept: the message can be sent again.
         if !source.is_read() {

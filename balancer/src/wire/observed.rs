@@ -13,6 +13,7 @@ use super::{
     splice::Pipe,
     websocket::Frames,
 };
+use crate::internal_errors::Part as _;
 
 /// A source whose bytes are followed.
 #[derive(Debug)]
@@ -68,7 +69,7 @@ impl<S: Source> Source for Observed<'_, S> {
     }
 
     fn consume(&mut self, length: usize) {
-        self.frames.pass(self.source.given().get(..length).unwrap_or_default());
+        self.frames.pass(self.source.given().part(..length));
         self.source.consume(length);
     }
 

@@ -79,7 +79,7 @@ impl Paths {
 
 /// What tells heads from trailers.
 #[derive(Debug)]
-enum Side {
+enum Peer {
     /// Clients open streams in order.
     Client { opened: u32, paths: Rc<Paths> },
     /// Of these streams the final head has come, and not the end; of those, so many interim ones.
@@ -136,7 +136,7 @@ enum Front {
 #[derive(Debug)]
 struct Screen {
     blocks: HeaderBlocks,
-    side: Side,
+    peer: Peer,
     /// Bytes of the preface that are still to come.
     preface: usize,
     /// Bytes of a frame's payload that are handed on as they come.
@@ -163,7 +163,7 @@ impl Screen {
         if frame.kind == DATA && frame.length == 0 && frame.flags == 0 && frame.stream != 0 {
             return Front::Instead(FRAME_HEAD, Vec::new());
         }
-        if let Side::Target { answered, interim } = &mut self.side {
+        if let Peer::Target { answered, interim } = &mut self.peer {
             let ends = frame.kind == RST_STREAM || (frame.kind == DATA && frame.flags & END_STREAM != 0);
             if ends {
                 forget(answered, frame.stream);
@@ -205,12 +205,12 @@ impl Screen {
 
     /// A whole block, which came in the first `length` bytes.
     fn block(&mut self, head: Frame, block: &[u8], length: usize) -> Front {
-        let section = match &mut self.side {
-            Side::Client { opened, .. } if head.stream > *opened => {
+        let section = match &mut self.peer {
+            Peer::Client { opened, .. } if head.stream > *opened => {
                 *opened = head.stream;
                 Section::Request
             }
-            Side::Target { answered, .. } if !answered.contains(&head.stream) => Section::Response,
+            Peer::Target { answered, .. } if !answered.contains(&head.stream) => Section::Response,
             _ => Section::Trailers,
         };
         let Ok(mut looked) = self.blocks.look(block, section) else {
@@ -220,14 +220,14 @@ impl Screen {
             self.is_over = true;
             return Front::Instead(length, out);
         };
-        match &mut self.side {
-            Side::Client { paths, .. } => {
+        match &mut self.peer {
+            Peer::Client { paths, .. } => {
                 // One too many is refused for itself, as the engine refuses what is over its bound.
                 if looked.path.is_some_and(|path| !paths.put(head.stream, path)) {
                     looked.instead.get_or_insert_with(|| block.to_vec()).extend_from_slice(MALFORMED);
                 }
             }
-            Side::Target { answered, interim } => {
+            Peer::Target { answered, interim } => {
                 if looked.is_interim && is_too_many(interim, head.stream) {
                     looked.instead.get_or_insert_with(|| block.to_vec()).extend_from_slice(MALFORMED);
                 } else if !looked.is_interim {
@@ -321,21 +321,21 @@ pub struct Screened<S> {
 }
 
 impl<S> Screened<S> {
-    fn new(stream: S, side: Side, preface: usize) -> Self {
-        let screen = Screen { blocks: HeaderBlocks::default(), side, preface, left: 0, is_over: false };
+    fn new(stream: S, peer: Peer, preface: usize) -> Self {
+        let screen = Screen { blocks: HeaderBlocks::default(), peer, preface, left: 0, is_over: false };
         Self { stream, screen, held: Vec::new(), out: Vec::new(), handed: 0 }
     }
 
     /// What a client sends, from its preface on. The paths that the engine does not tell go to `paths`.
     #[must_use]
     pub fn of_client(stream: S, paths: Rc<Paths>) -> Self {
-        Self::new(stream, Side::Client { opened: 0, paths }, PREFACE.len())
+        Self::new(stream, Peer::Client { opened: 0, paths }, PREFACE.len())
     }
 
     /// What a target sends.
     #[must_use]
     pub fn of_target(stream: S) -> Self {
-        Self::new(stream, Side::Target { answered: Vec::new(), interim: Vec::new() }, 0)
+        Self::new(stream, Peer::Target { answered: Vec::new(), interim: Vec::new() }, 0)
     }
 
     /// Looks through `bytes`, which come next. Gives back how many of them can be handed on as they are; the rest is

@@ -1,6 +1,8 @@
 //! Where one frame of a WebSocket ends and the next begins (RFC 6455, section 5.2), and the frame that ends one. Must not
 //! know: what is in frames, who sends them.
 
+use crate::internal_errors::Part as _;
+
 /// Of a frame with the longest length and a mask.
 const LONGEST_HEAD: usize = 14;
 
@@ -34,7 +36,7 @@ impl Frames {
             if self.left > 0 {
                 let here = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
                 self.left -= here as u64;
-                bytes = bytes.get(here..).unwrap_or_default();
+                bytes = bytes.part(here..);
                 continue;
             }
             if let Some(place) = self.head.get_mut(self.length) {
@@ -42,7 +44,7 @@ impl Frames {
             }
             self.length += 1;
             bytes = rest;
-            if let Some(left) = payload(self.head.get(..self.length).unwrap_or_default()) {
+            if let Some(left) = payload(self.head.part(..self.length)) {
                 (self.left, self.length) = (left, 0);
             }
         }

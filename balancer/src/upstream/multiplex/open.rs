@@ -118,9 +118,9 @@ pub struct OpenedConnection {
 
 /// Has a connection end for those who use it however its task does. The task does not keep it: a connection that
 /// nobody holds is closed.
-struct Ending(Weak<Shared>);
+struct EndsConnection(Weak<Shared>);
 
-impl Drop for Ending {
+impl Drop for EndsConnection {
     fn drop(&mut self) {
         if let Some(shared) = self.0.upgrade() {
             shared.end();
@@ -178,7 +178,7 @@ async fn begin(stream: Connection, room: &Rc<Room>) -> Result<OpenedConnection, 
         }
     }
     let shared = Rc::new(Shared::new(sender, Rc::clone(room)));
-    let (ending, room) = (Ending(Rc::downgrade(&shared)), Rc::clone(room));
+    let (ending, room) = (EndsConnection(Rc::downgrade(&shared)), Rc::clone(room));
     spawn_local(async move {
         let mut connection = pin!(connection);
         let _ = poll_fn(|cx| {

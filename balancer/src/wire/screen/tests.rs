@@ -314,7 +314,7 @@ async fn of_interim_responses_the_engine_gets_no_more_than_are_asked_for() {
     // Those of an exchange that is over count no more.
     let bytes = interim(1).repeat(3 * MAX_INTERIM);
     let mut screened = Screened::of_target(&bytes[..]);
-    let Side::Target { interim, .. } = &mut screened.screen.side else { panic!("a target's") };
+    let Peer::Target { interim, .. } = &mut screened.screen.peer else { panic!("a target's") };
     assert!(!(0..=MAX_INTERIM).any(|_| is_too_many(interim, 1)) && is_too_many(interim, 1));
     assert!(!is_too_many(interim, 1), "it is reset once");
     assert!(!(3..2 * u32::try_from(MOST_ANSWERED).unwrap()).any(|stream| is_too_many(interim, stream)));

@@ -3,13 +3,15 @@
 
 mod load;
 pub(crate) mod process;
-mod proxies;
-mod table;
+pub(crate) mod proxies;
+pub(crate) mod table;
 mod work;
 
 use std::{
-    fs,
+    env, fs,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
+    process::Command,
     thread,
 };
 
@@ -57,8 +59,8 @@ pub(crate) struct Options {
     baseline: Option<PathBuf>,
 }
 
-const PROXY_CORE: usize = 0;
-const LOAD_CORE: usize = 1;
+pub(crate) const PROXY_CORE: usize = 0;
+pub(crate) const LOAD_CORE: usize = 1;
 
 /// Runs the command.
 ///
@@ -68,21 +70,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if let Some(unknown) = options.only.iter().find(|name| !proxies::NAMES.contains(&name.as_str())) {
         bail!("--only: no proxy is called {unknown:?}; there are: {}", proxies::NAMES.join(", "));
     }
-    if thread::available_parallelism()?.get() < 2 {
-        bail!("two cores are needed: one for the proxy, one for the load and the backend");
-    }
+    has_two_cores()?;
     let missing = setup::missing(setup::BENCH_TOOLS);
     if !missing.is_empty() {
         bail!("missing, please run: apt-get install --no-install-recommends {}", missing.join(" "));
     }
-    let balancer = match &options.binary {
-        Some(path) => path.clone(),
-        None => {
-            shell::run(shell::cargo().args(["build", "--release", "--package", "balancer"]))?;
-            shell::target_dir().join("release/balancer")
-        }
-    };
-    let folder = std::env::temp_dir().join(format!("balancer-bench-{}", std::process::id()));
+    become_optimised()?;
+    let balancer = built(options.binary.as_deref())?;
+    let folder = env::temp_dir().join(format!("balancer-bench-{}", std::process::id()));
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let outcome: Result<Vec<Vec<Row>>> =
         options.work.iter().map(|work| measure(*work, options, &folder, &balancer)).collect();
@@ -99,6 +94,36 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// # Errors
+/// Where what is measured and what loads it would share a core.
+pub(crate) fn has_two_cores() -> Result<()> {
+    if thread::available_parallelism()?.get() < 2 {
+        bail!("two cores are needed: one for the proxy, one for the load and the backend");
+    }
+    Ok(())
+}
+
+/// The balancer to measure: this one, or a release built now.
+pub(crate) fn built(binary: Option<&Path>) -> Result<PathBuf> {
+    if let Some(path) = binary {
+        return Ok(path.to_owned());
+    }
+    shell::run(shell::cargo().args(["build", "--release", "--package", "balancer"]))?;
+    Ok(shell::target_dir().join("release/balancer"))
+}
+
+/// The relay is the floor of what is measured, and the load must cost less than the servers that it measures: both are this
+/// program, which goes on as one that is built for that.
+fn become_optimised() -> Result<()> {
+    if !cfg!(debug_assertions) {
+        return Ok(());
+    }
+    shell::run(shell::cargo().args(["build", "--quiet", "--profile", "measuring", "--package", "xtask"]))?;
+    let program = shell::target_dir().join("measuring/xtask");
+    let fault = Command::new(&program).args(env::args_os().skip(1)).exec();
+    Err(fault).with_context(|| program.display().to_string())
 }
 
 fn headline(options: &Options) -> String {

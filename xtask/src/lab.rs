@@ -4,6 +4,7 @@
 
 mod application;
 mod bed;
+mod bulk;
 mod table;
 mod upgrade;
 
@@ -19,6 +20,8 @@ pub(crate) struct Options {
 
 #[derive(Subcommand)]
 enum Scenario {
+    /// Large bodies and WebSockets: what a GiB costs.
+    Bulk(bulk::Options),
     /// Upgrades in a row under load, and such that fail: what clients notice.
     Upgrade(upgrade::Options),
 }
@@ -29,6 +32,7 @@ enum Scenario {
 /// Something is missing or does not start, or balancer is below the mark.
 pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.scenario {
+        Scenario::Bulk(options) => bulk::run(options),
         Scenario::Upgrade(options) => upgrade::run(options),
     }
 }

@@ -35,6 +35,19 @@ pub(crate) fn pinned(core: usize, program: &Path) -> Command {
     command
 }
 
+/// Keeps this thread, and those that it starts from now on, on `core`.
+pub(crate) fn stay_on(core: usize) -> Result<()> {
+    // SAFETY: an all-zero set is a valid one: an empty one.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `core` is below the size of the set, which is checked within.
+    unsafe { libc::CPU_SET(core, &mut set) };
+    // SAFETY: the set is ours, and as long as is said.
+    if unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) } != 0 {
+        return Err(std::io::Error::last_os_error()).context("sched_setaffinity");
+    }
+    Ok(())
+}
+
 impl Process {
     /// Starts `command` and waits until `address` accepts connections.
     pub(crate) fn start(
@@ -65,6 +78,17 @@ impl Process {
     /// What it printed.
     pub(crate) fn said(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// How long the threads that it has were running, by the scheduler's count in nanoseconds.
+    pub(crate) fn run_time(&self) -> Result<Duration> {
+        let mut sum = Duration::ZERO;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let run = text.split(' ').next().and_then(|run| run.parse().ok()).context("schedstat")?;
+            sum += Duration::from_nanos(run);
+        }
+        Ok(sum)
     }
 
     /// Processor time of the whole process, all its threads.

@@ -105,7 +105,10 @@ pub(crate) fn start(name: &'static str, setting: &Setting<'_>) -> Result<Proxy> 
             let process = balancer::start(&setting.balancer, name, setting, address, RULES)?;
             (process, format!("({RULES} rules)"), Some("AWSALB"))
         }
-        "haproxy" => (haproxy(setting, address)?, version("haproxy", &["-v"], "version ")?, Some("SRV")),
+        "haproxy" | "haproxy-splice" => {
+            let process = haproxy(name, setting, address)?;
+            (process, version("haproxy", &["-v"], "version ")?, Some("SRV"))
+        }
         "nginx" => (nginx_proxy(setting, address)?, version("nginx", &["-v"], "nginx/")?, None),
         "relay" => (relay(setting, address)?, "(parses nothing)".to_owned(), None),
         other => bail!("no proxy is called {other:?}; there are: {}", NAMES.join(", ")),
@@ -154,8 +157,10 @@ fn version(program: &str, arguments: &[&str], after: &str) -> Result<String> {
     Ok(rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect())
 }
 
-fn haproxy(setting: &Setting<'_>, address: SocketAddr) -> Result<Process> {
-    let config = setting.folder.join("haproxy.cfg");
+/// It moves bodies through pipes where it thinks that they are fast streams; as `haproxy-splice` always.
+fn haproxy(name: &str, setting: &Setting<'_>, address: SocketAddr) -> Result<Process> {
+    let config = setting.folder.join(format!("{name}.cfg"));
+    let splice = if name == "haproxy" { "splice-auto" } else { "splice-request\n  option splice-response" };
     let [one, two] = setting.backends;
     let tls = setting
         .certificate
@@ -172,6 +177,7 @@ defaults
   timeout connect 10s
   http-reuse always
   option forwardfor
+  option {splice}
 frontend bench
   bind {address}{tls}
   default_backend targets
@@ -187,7 +193,7 @@ backend targets
     let program = shell::find_program("haproxy").context("haproxy is missing")?;
     let mut command = pinned(setting.core, &program);
     command.arg("-db").arg("-f").arg(&config);
-    Process::start("haproxy", setting.folder, command, address)
+    Process::start(name, setting.folder, command, address)
 }
 
 fn nginx_proxy(setting: &Setting<'_>, address: SocketAddr) -> Result<Process> {

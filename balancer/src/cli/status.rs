@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::told::{CommandFailure, print};
-use crate::telemetry::{status::Status, status_text::StatusText};
+use crate::telemetry::{inspect::VERSION, status::Status, status_text::StatusText};
 
 /// How long the whole exchange may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -54,8 +54,12 @@ pub(super) fn ask(admin: &str) -> anyhow::Result<(String, Status)> {
         bail!("no answer from the admin endpoint {admin} within {} s", LIMIT.as_secs());
     };
     let document = String::from_utf8_lossy(&body?).into_owned();
-    let status = serde_json::from_str(&document)
-        .with_context(|| format!("what answers at {admin} is not a balancer's admin endpoint"))?;
+    // What the reader of JSON has to say of a document that is something else helps nobody.
+    let Ok(status) = serde_json::from_str(&document) else {
+        bail!(
+            "what answers at {admin} is not a balancer's admin endpoint, or one of another version than this ({VERSION})"
+        );
+    };
     Ok((document, status))
 }
 
@@ -143,7 +147,8 @@ mod tests {
         let refused = endpoint(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n".to_vec());
         assert!(failure(refused).contains("answered 503"));
         let other = endpoint(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello".to_vec());
-        assert!(failure(other).contains("not a balancer's admin endpoint"));
+        let told = failure(other);
+        assert!(told.contains("not a balancer's admin endpoint") && !told.contains("column"), "{told}");
         let garbage = endpoint(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec());
         assert!(failure(garbage).contains("not a balancer's admin endpoint"));
         let short = endpoint(b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"ver".to_vec());

@@ -23,6 +23,7 @@ use rustix::thread::{
 use tracing::{Event, Level, Metadata};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
+    filter::ParseError,
     fmt::MakeWriter,
     layer::{Context, Filter, SubscriberExt},
     reload,
@@ -177,11 +178,12 @@ impl<S: tracing::Subscriber> Filter<S> for LibraryShare {
     }
 }
 
-/// The filter for `level`, unless the environment gives a valid one; and whether it did.
-fn filter(level: LogLevel, environment: Option<&str>) -> (EnvFilter, bool) {
+/// The filter for `level`, unless the environment gives a valid one; and whether it did, or what is wrong with it.
+fn filter(level: LogLevel, environment: Option<&str>) -> (EnvFilter, Result<bool, ParseError>) {
     match environment.filter(|text| !text.trim().is_empty()).map(EnvFilter::try_new) {
-        Some(Ok(filter)) => (filter, true),
-        Some(Err(_)) | None => (EnvFilter::new(directives(level)), false),
+        Some(Ok(filter)) => (filter, Ok(true)),
+        Some(Err(fault)) => (EnvFilter::new(directives(level)), Err(fault)),
+        None => (EnvFilter::new(directives(level)), Ok(false)),
     }
 }
 
@@ -210,7 +212,8 @@ pub fn init(format: LogFormat, level: LogLevel) -> io::Result<()> {
         return Ok(());
     }
     let environment = env::var(FILTER_VARIABLE).ok();
-    let (filter, fixed) = filter(level, environment.as_deref());
+    let (filter, is_given) = filter(level, environment.as_deref());
+    let fixed = matches!(is_given, Ok(true));
     let queue = Queue::new(io::stderr(), QUEUE)?;
     let (filter, handle) = reload::Layer::new(filter);
     let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
@@ -221,8 +224,11 @@ pub fn init(format: LogFormat, level: LogLevel) -> io::Result<()> {
             tracing::error!("internal error, please report it: {panic}");
         }));
     }
-    if environment.is_some_and(|text| !fixed && !text.trim().is_empty()) {
-        tracing::warn!("{FILTER_VARIABLE} is not a log filter and is ignored");
+    if let Err(fault) = is_given {
+        tracing::warn!(
+            "{FILTER_VARIABLE} is ignored: {fault}. It is a level (off, error, warn, info, debug, trace), or several with what they \
+             are for, as in `info,balancer::health=trace`"
+        );
     }
     Ok(())
 }
@@ -396,9 +402,11 @@ mod tests {
     #[test]
     fn the_environment_overrides_the_level_when_it_makes_sense() {
         assert_eq!(filter(LogLevel::Info, Some("balancer=trace")).0.to_string(), "balancer=trace");
-        assert!(filter(LogLevel::Info, Some("balancer=trace")).1);
-        assert!(!filter(LogLevel::Info, Some("=/=")).1);
-        assert!(!filter(LogLevel::Info, Some(" ")).1);
+        assert!(filter(LogLevel::Info, Some("balancer=trace")).1.unwrap());
+        for wrong in ["=/=", "balancer=loud", "info,balancer=debug=trace"] {
+            assert!(!filter(LogLevel::Info, Some(wrong)).1.unwrap_err().to_string().is_empty(), "{wrong}");
+        }
+        assert!(!filter(LogLevel::Info, Some(" ")).1.unwrap());
         assert!(filter(LogLevel::Error, None).0.to_string().contains("error"));
     }
 }

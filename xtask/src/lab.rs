@@ -7,6 +7,7 @@ mod bed;
 mod bulk;
 mod table;
 mod upgrade;
+mod workers;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -24,6 +25,8 @@ enum Scenario {
     Bulk(bulk::Options),
     /// Upgrades in a row under load, and such that fail: what clients notice.
     Upgrade(upgrade::Options),
+    /// Which worker gets whom, how long clients wait for one, and what idle ones cost.
+    Workers(workers::Options),
 }
 
 /// Runs the command.
@@ -34,5 +37,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.scenario {
         Scenario::Bulk(options) => bulk::run(options),
         Scenario::Upgrade(options) => upgrade::run(options),
+        Scenario::Workers(options) => workers::run(options),
     }
 }

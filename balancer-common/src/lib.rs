@@ -30,6 +30,18 @@ pub const STICKY_ENTRIES_PER_BUCKET: u32 = 8;
 /// Words of one entry of STICKY. Their meaning belongs to the session table.
 pub const STICKY_WORDS_PER_ENTRY: u32 = 4;
 
+/// How many workers of one process are told apart.
+pub const MAX_WORKERS: u32 = 256;
+
+/// Rows of WORKER_LOAD: [`MAX_WORKERS`] a generation (index `generation * MAX_WORKERS + worker`).
+pub const LOAD_ROWS: u32 = GENERATIONS * MAX_WORKERS;
+
+/// Listening sockets that WORKERS has room for, of all listeners.
+pub const MAX_SOCKETS: u32 = 8192;
+
+/// Addresses that LISTENERS has room for.
+pub const MAX_LISTENERS: u32 = 1024;
+
 /// Names of the maps, in the object file and in the folder they are pinned in.
 pub mod map {
     /// Hash: [`TargetKey`](super::TargetKey) to slot (`u32`). Written by userspace.
@@ -49,6 +61,12 @@ pub mod map {
     /// Socket storage: [`CountedBytes`](super::CountedBytes) of connections that are open. Written by userspace, removed
     /// when the connection closes.
     pub const COUNTED: &str = "COUNTED";
+    /// Hash: [`ListenerKey`](super::ListenerKey) to [`ListenerSockets`](super::ListenerSockets). Written by userspace.
+    pub const LISTENERS: &str = "LISTENERS";
+    /// Array of listening sockets, of which userspace reads the cookies. Written by userspace.
+    pub const WORKERS: &str = "WORKERS";
+    /// Mappable array: worker to [`WorkerLoad`](super::WorkerLoad).
+    pub const WORKER_LOAD: &str = "WORKER_LOAD";
 }
 
 /// Names of the programs in the object file.
@@ -57,6 +75,8 @@ pub mod program {
     pub const TARGET_COUNTERS: &str = "target_counters";
     /// `tp_btf/tcp_receive_reset`: counts resets.
     pub const RESET_COUNTER: &str = "reset_counter";
+    /// `sk_reuseport`: gives new connections to workers.
+    pub const WORKER_SELECT: &str = "worker_select";
 }
 
 /// Where a connection goes: key of TARGETS.
@@ -169,6 +189,59 @@ pub const FIN_RECEIVED: u16 = 2;
 /// [`SocketRecord::fins`]: ours is acknowledged, `received_before_fin` is set.
 pub const FIN_WAITED_FOR: u16 = 4;
 
+/// Where connections come in: key of LISTENERS.
+pub type ListenerKey = TargetKey;
+
+/// Who accepts at an address: value of LISTENERS. Socket `n` of its sockets is worker `n % workers`'s.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListenerSockets {
+    /// Index of the first socket in WORKERS; the others follow.
+    pub first_socket: u32,
+    /// How many there are.
+    pub sockets: u32,
+    /// Row of the first worker in WORKER_LOAD; the others follow.
+    pub first_load: u32,
+    /// How many there are.
+    pub workers: u32,
+}
+
+/// What a worker has to do: value of WORKER_LOAD. The first half is the worker's to write, the other one the program's.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkerLoad {
+    /// Client connections open now.
+    pub connections: u64,
+    /// Client connections accepted so far.
+    pub accepted: u64,
+    /// Goes up whenever it gets on: odd while it works, even while it sleeps.
+    pub moves: u64,
+    /// Requests under way a moment ago.
+    pub requests_in_flight: u64,
+    /// Share of the last moment in which it worked, in parts of [`WHOLE`].
+    pub busy: u64,
+    /// Microseconds in which it has worked so far.
+    pub busy_us: u64,
+    /// Zero.
+    pub reserved: [u64; 2],
+    /// Connections that were given to it; of those that never came, userspace takes off again.
+    pub given: u64,
+    /// `moves` when the program looked last and found it at work.
+    pub seen_moves: u64,
+    /// When it first found that, by the clock that stands still in suspension, in nanoseconds.
+    pub seen_at_ns: u64,
+    /// How often it was passed over since it did not get on.
+    pub passed_over: u64,
+    /// Zero.
+    pub reserved_too: [u64; 4],
+}
+
+/// [`WorkerLoad::busy`] of a worker that is never idle.
+pub const WHOLE: u64 = 1024;
+
+/// Words of one [`WorkerLoad`].
+pub const LOAD_WORDS: usize = size_of::<WorkerLoad>() / size_of::<u64>();
+
 /// One entry of STICKY: plain words.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,6 +268,9 @@ const _: () = {
     assert!(size_of::<Event>() == 8);
     assert!(size_of::<SocketRecord>() == 16);
     assert!(size_of::<CountedBytes>() == 16);
+    assert!(size_of::<ListenerSockets>() == 16);
+    assert!(size_of::<WorkerLoad>() == 128);
+    assert!(core::mem::offset_of!(WorkerLoad, given) == 64, "a line of the caches each");
     assert!(size_of::<StickyEntry>() == 32);
     assert!(size_of::<StickyBucket>() == 256);
     assert!(GENERATIONS <= 64, "one bit each in a word");

@@ -7,8 +7,10 @@
 // does it is written out. The gate is open for aya-ebpf anyway.
 #![feature(asm_experimental_arch)]
 
+mod atomic;
 mod maps;
 mod target_counters;
+mod worker_select;
 
 #[cfg(not(test))]
 #[panic_handler]

@@ -2,12 +2,12 @@
 
 use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
-    btf_maps::{Array, HashMap, RingBuf, SkStorage},
+    btf_maps::{Array, HashMap, RingBuf, SkStorage, reuseport_sock_array::ReusePortSockArrayImpl},
     macros::btf_map,
 };
 use balancer_common::{
-    CountedBytes, EVENTS_BYTES, Event, MAX_SLOTS, OUTSTANDING_WORDS, SocketRecord, StickyBucket,
-    TargetCounters, TargetKey,
+    CountedBytes, EVENTS_BYTES, Event, LOAD_ROWS, ListenerKey, ListenerSockets, MAX_LISTENERS, MAX_SLOTS,
+    MAX_SOCKETS, OUTSTANDING_WORDS, SocketRecord, StickyBucket, TargetCounters, TargetKey, WorkerLoad,
 };
 
 const SLOTS: usize = MAX_SLOTS as usize;
@@ -44,3 +44,15 @@ pub static OUTSTANDING: Array<u64, { OUTSTANDING_WORDS as usize }, MAPPABLE> = A
 /// Sessions. Kept here for userspace; the loader sets the number of buckets.
 #[btf_map]
 pub static STICKY: Array<StickyBucket, 128, MAPPABLE> = Array::new();
+
+/// Who accepts at which address. Written by userspace.
+#[btf_map]
+pub static LISTENERS: HashMap<ListenerKey, ListenerSockets, { MAX_LISTENERS as usize }> = HashMap::new();
+
+/// Listening sockets. Written by userspace, which may read their cookies: hence the size of the values.
+#[btf_map]
+pub static WORKERS: ReusePortSockArrayImpl<u64, { MAX_SOCKETS as usize }> = ReusePortSockArrayImpl::new();
+
+/// What workers have to do.
+#[btf_map]
+pub static WORKER_LOAD: Array<WorkerLoad, { LOAD_ROWS as usize }, MAPPABLE> = Array::new();

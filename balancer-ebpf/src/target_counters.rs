@@ -31,7 +31,10 @@ use balancer_common::{
     PHASE_CLOSING, PHASE_CONNECTING, PHASE_DONE, PHASE_OPEN, SocketRecord, TargetCounters, TargetKey,
 };
 
-use crate::maps::{COUNTED, EVENTS, PROBES, SOCKETS, TARGET_COUNTERS, TARGETS};
+use crate::{
+    atomic::atomic_add,
+    maps::{COUNTED, EVENTS, PROBES, SOCKETS, TARGET_COUNTERS, TARGETS},
+};
 
 /// Address family of IPv4 (`AF_INET`).
 const IPV4: u32 = 2;
@@ -289,16 +292,4 @@ fn destination(ctx: &SockOpsContext, socket: *const bpf_sock) -> TargetKey {
     // SAFETY: both are 16 bytes without padding.
     let address = unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(words) };
     TargetKey { address, port: u32::from_be(ctx.remote_port()) as u16, padding: 0, interface }
-}
-
-/// Adds to a word, all CPUs at once.
-///
-/// # Safety
-/// `word` must be valid and aligned.
-#[inline(always)]
-unsafe fn atomic_add(word: *mut u64, amount: u64) {
-    // SAFETY: the caller's; the instruction touches nothing else.
-    unsafe {
-        core::arch::asm!("lock *(u64 *)({word} + 0) += {amount}", word = in(reg) word, amount = in(reg) amount, options(nostack))
-    }
 }

@@ -154,9 +154,10 @@ fn prepare(
     let runtimes = Arc::new(ListenerRuntimes::default());
     let empty = Snapshot { listeners: Vec::new(), groups: Vec::new() };
     let current = Arc::new(CurrentSnapshot::new(Arc::new(empty)));
+    let kernel_side = KernelSide::from(kernel.assist());
     let inspector = Inspector {
         instance: settings.instance,
-        kernel: KernelSide::from(kernel.assist()),
+        kernel: if kernel.selects_workers() { kernel_side.selecting_workers() } else { kernel_side },
         started: monotonic_now(),
         workers: pool.workers.iter().map(|worker| Arc::clone(&worker.counters)).collect(),
         listeners: Arc::clone(&runtimes),
@@ -164,6 +165,7 @@ fn prepare(
         snapshot: Arc::clone(&current),
         log_files: logs.written(),
         slots: Arc::new(kernel.tables()),
+        loads: kernel.tables().loads,
         session_count: SessionCount::default(),
         generations: Some(kernel.generations()),
     };

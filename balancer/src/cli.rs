@@ -16,6 +16,7 @@ use crate::{config::ConfigErrors, kernel::KernelError};
 mod check;
 mod cleanup;
 mod demo;
+mod maps;
 mod status;
 mod told;
 mod upgrade;
@@ -75,6 +76,11 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
     },
+    /// Show what a balancer keeps in the kernel, with the names of targets
+    ///
+    /// The rows that are in use of the tables that are pinned for an instance, whether it runs or not. Where its
+    /// admin endpoint answers, target groups are named as well. Nothing of any session is shown.
+    Maps(maps::MapsArguments),
     /// Show listeners, groups and targets of a running balancer
     Status(status::StatusArguments),
 }
@@ -120,6 +126,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 }
                 _ => CommandFailure::from(error),
             }),
+        Command::Maps(arguments) => maps::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Upgrade(arguments) => upgrade::run(&arguments),
         Command::Starter { words } => crate::control::upgrade::serve_as_starter(&words)

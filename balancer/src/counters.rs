@@ -29,5 +29,5 @@ pub use self::{
     keys::{ClientCertRefusal, Evicted, FixedClass, GroupOutcome, Outcome, OwnStatus, ResponseClass},
     listener::{CountedOpen, ListenerRuntime, ListenerRuntimes, ListenerShard, OpenNow, Openable, Traffic},
     notes::{CertificateNote, LastError, LastErrorNote, Notes},
-    worker::{ControlCounters, SessionTable, SessionTableShard, Upkeep, Work, WorkerCounters},
+    worker::{ControlCounters, SessionTable, SessionTableShard, Upkeep, Work, WorkerCounters, WorkerFigures},
 };

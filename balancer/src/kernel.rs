@@ -20,10 +20,13 @@ mod hand_over;
 mod host_lock;
 mod host_name;
 mod instance;
+mod load;
 mod open_bytes;
 mod outstanding;
 mod owners;
+mod pinned;
 mod slots;
+mod steered;
 mod sys;
 mod truncation;
 mod words;
@@ -52,9 +55,11 @@ pub use self::{
     events::{EventSender, Events, TargetEvent, TargetEventKind},
     generation::Generations,
     instance::{InstanceFolder, Locks},
+    load::{LoadValues, WorkerLoad, WorkerLoads},
     open_bytes::Told,
     outstanding::{InFlight, Outstanding, OutstandingView},
     owners::owners,
+    pinned::{PinnedListener, PinnedTables},
     sys::unacknowledged,
     words::Words,
 };
@@ -98,6 +103,8 @@ pub struct Tables {
     pub counters: TargetCounters,
     /// Sessions: buckets of [`balancer_common::STICKY_BUCKET_WORDS`] words, their number a power of two.
     pub sticky: Words,
+    /// What workers have to do.
+    pub loads: WorkerLoads,
 }
 
 impl Tables {
@@ -110,6 +117,7 @@ impl Tables {
             outstanding: Outstanding::in_memory()?,
             counters: TargetCounters::in_memory()?,
             sticky: Words::in_memory(sticky_words(session_table_size))?,
+            loads: WorkerLoads::in_memory()?,
         })
     }
 }
@@ -280,6 +288,9 @@ impl Kernel {
     /// To be called about once a second: frees released slots on which nothing was counted at this call and
     /// the one before, and clears what processes that are gone had in flight. Mends tables that somebody spoilt.
     pub fn reap(&mut self) {
+        if self.side.is_some() {
+            self.tables.loads.settle();
+        }
         let torn = self.files.as_mut().is_some_and(fallback::TableFiles::repair);
         // What was begun before goes on ending for a while.
         if torn || truncation::happened() {
@@ -402,6 +413,7 @@ fn assemble(
         outstanding: generations.outstanding(),
         counters: TargetCounters::new(words.counters, open_bytes),
         sticky: words.sticky,
+        loads: WorkerLoads::of_generation(words.loads, generations.own()),
     };
     // Connections of another process that lives are open.
     let alone = !generations.others_live();

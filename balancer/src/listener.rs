@@ -4,6 +4,7 @@
 mod bind;
 mod handshake;
 mod listening;
+mod rest;
 mod worker;
 
 pub use self::{

@@ -1,4 +1,4 @@
-//! Panics: how many there were, and points where a test has one happen. One ends the task that it is in, a client's
+//! Panics: how many there were, and points where a test has one happen, or a thread stand still. One ends the task that it is in, a client's
 //! connection or one to a target, and nothing else. Must not know: what panics.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -20,14 +20,31 @@ pub fn count() -> u64 {
 #[cfg(debug_assertions)]
 const PLACE: &str = "BALANCER_TEST_PANIC";
 
-/// Panics when the environment names `point`. There is nothing of this in release builds.
+/// The variable that names a point at which the thread stands still for [`STALL`].
+#[cfg(debug_assertions)]
+const STALLING: &str = "BALANCER_TEST_STALL";
+
+/// How long a thread stands still.
+#[cfg(debug_assertions)]
+const STALL: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Panics when the environment names `point`, or stands still. There is nothing of this in release builds.
 #[cfg(debug_assertions)]
 #[allow(clippy::panic, reason = "it is what is asked for")]
 pub fn provoke(point: &[u8]) {
-    static NAMED: std::sync::OnceLock<Option<Vec<u8>>> = std::sync::OnceLock::new();
-    let named = NAMED.get_or_init(|| std::env::var(PLACE).ok().map(String::into_bytes));
-    if named.as_deref() == Some(point) {
+    type Point = std::sync::OnceLock<Option<Vec<u8>>>;
+    static PANICS: Point = Point::new();
+    static STALLS: Point = Point::new();
+    let is_named = |point_of: &'static Point, variable: &str| {
+        point_of.get_or_init(|| std::env::var(variable).ok().map(String::into_bytes)).as_deref()
+            == Some(point)
+    };
+    if is_named(&PANICS, PLACE) {
         panic!("provoked at {}", point.escape_ascii());
+    }
+    if is_named(&STALLS, STALLING) {
+        tracing::info!("standing still");
+        std::thread::sleep(STALL);
     }
 }
 

@@ -39,3 +39,14 @@ pub fn map_dump(instance: &str, map: &str) -> Vec<Value> {
     let text = output(Command::new("bpftool").args(["-j", "map", "dump", "pinned"]).arg(path));
     serde_json::from_str(&text).unwrap()
 }
+
+/// `bpftool map show pinned …`.
+///
+/// # Panics
+/// When bpftool fails.
+#[must_use]
+pub fn map_info(instance: &str, map: &str) -> Value {
+    let path = pins(instance).join(map);
+    let text = output(Command::new("bpftool").args(["-j", "map", "show", "pinned"]).arg(path));
+    serde_json::from_str(&text).unwrap()
+}

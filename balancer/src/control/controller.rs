@@ -565,6 +565,7 @@ impl Controller {
 
     fn listen(&mut self, address: SocketAddr, sockets: Vec<TcpListener>) {
         if let Some((_, id)) = self.listeners.iter().find(|(known, _)| *known == address) {
+            self.kernel.steer(&sockets, self.crew.len());
             self.crew.listen(*id, sockets);
         }
     }

@@ -2,7 +2,14 @@
 //! was: from the snapshot in force, at sockets that stayed open meanwhile, so that no client was refused.
 //! Must not know: what a worker does.
 
-use std::{collections::HashMap, io, net::TcpListener, os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    net::{SocketAddr, TcpListener},
+    os::fd::OwnedFd,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -56,6 +63,11 @@ impl Crew {
     pub(super) fn lend(&self, id: ListenerId) -> io::Result<Vec<OwnedFd>> {
         let sockets = self.sockets.get(&id).into_iter().flatten();
         sockets.map(|socket| Ok(socket.try_clone()?.into())).collect()
+    }
+
+    /// Where the sockets of a listener are bound.
+    pub(super) fn bound(&self, id: ListenerId) -> Option<SocketAddr> {
+        self.sockets.get(&id)?.first()?.local_addr().ok()
     }
 
     /// Another process accepts for these listeners from here on, and this one has so long to finish what it has.

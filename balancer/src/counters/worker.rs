@@ -59,6 +59,22 @@ figures! {
 }
 
 figures! {
+    /// What one worker has to do.
+    pub struct WorkerFigures {
+        connections: u64 => "balancer_worker_connections", "Client connections that a worker has open now.";
+        connections_accepted: u64 => "balancer_worker_connections_accepted_total",
+            "Client connections that a worker has accepted.";
+        requests_in_flight: u64 => "balancer_worker_requests_in_flight",
+            "Requests that a worker had under way a moment ago, tunnels included.";
+        busy_ratio: f64 => "balancer_worker_busy_ratio",
+            "Part of the last moment in which a worker had something to do.";
+        busy_seconds: f64 => "balancer_worker_busy_seconds_total", "Seconds in which a worker had something to do.";
+        passed_over: u64 => "balancer_worker_passed_over_total",
+            "Times that a new connection passed a worker over, since it was at one thing for too long; 0 without the kernel side.";
+    }
+}
+
+figures! {
     /// What the control thread counts. Only the control thread writes.
     pub struct ControlCounters => /// What the control thread did.
     Upkeep {

@@ -17,7 +17,7 @@ use crate::{
     counters::{GroupShard, ListenerShard, TargetShard, WorkerCounters},
     id::Slot,
     internal_errors,
-    kernel::{EventSender, Tables, Words},
+    kernel::{EventSender, Tables, Words, WorkerLoad},
     logs::{access_log::Record, sink::Batches},
     model::HeaderEdits,
     response::answer::{Answer, AnswerKind},
@@ -129,6 +129,8 @@ pub struct Context {
     pub clock: CoarseClock,
     /// The tables that all workers share.
     pub tables: Tables,
+    /// What this worker has to do, as others see it.
+    pub load: WorkerLoad,
     /// The session table.
     pub sessions: SessionTable<Words>,
     /// Its counters.
@@ -183,6 +185,7 @@ impl Context {
             clock: CoarseClock::new(),
             sessions: SessionTable::new(tables.sticky.clone()).counting(Arc::clone(&counters)),
             counting: Counting::new(tables.counters.clone(), events),
+            load: tables.loads.worker(worker),
             tables,
             counters,
             pool: RefCell::default(),
@@ -224,6 +227,20 @@ impl Context {
         let left = self.left.borrow();
         let snapshot = &left.iter().find(|left| left.id == id)?.snapshot;
         Some((Rc::clone(snapshot), Arc::clone(snapshot.listener(id)?)))
+    }
+
+    /// Requests under way, tunnels included.
+    #[must_use]
+    pub fn under_way(&self) -> u64 {
+        let snapshot = self.snapshot();
+        let streams = snapshot.listeners.iter().map(|it| self.listener_shard(it).http2_streams_active.get());
+        self.watches.under_way() + streams.sum::<u64>()
+    }
+
+    /// Whether there are connections of listeners that a reload has removed.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        !self.left.borrow().is_empty()
     }
 
     /// Goes on closing the idle connections of listeners that a reload has removed; new ones have `moment` for their first

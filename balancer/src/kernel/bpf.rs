@@ -6,10 +6,14 @@
 //! step: at every moment there is one program that counts. Must not know: slots, requests.
 
 mod error;
+mod look;
 mod pins;
+mod steering;
+mod tables;
 
 use std::{
     fs, io,
+    net::{SocketAddr, TcpListener},
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
 };
@@ -23,15 +27,22 @@ use aya_log::EbpfLogger;
 use balancer_common::{COUNTER_WORDS, STICKY_BUCKET_WORDS, TargetKey, map, program};
 
 pub(super) use self::error::BpfError;
-use self::pins::PinFolder;
+use self::{
+    pins::PinFolder,
+    steering::Steering,
+    tables::{PodTargetKey, bad, take},
+};
 use super::{
-    Words, cgroup, cgroup::Cgroup, counters, events::KernelSources, file_lock::FileLock,
+    Words, cgroup, cgroup::Cgroup, counters, events::KernelSources, file_lock::FileLock, load,
     open_bytes::OpenBytes, outstanding, sys, words::TableWords,
 };
 
 use crate::id::Slot;
 
-pub(super) use self::pins::{pinned_sessions, remove as remove_pins, root as pin_root};
+pub(super) use self::{
+    look::{PinnedMaps, pinned_maps},
+    pins::{pinned_sessions, remove as remove_pins, root as pin_root},
+};
 
 /// The kernel programs, as `cargo xtask build-ebpf` made them (see the build script).
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/balancer-kernel.o"));
@@ -47,6 +58,8 @@ pub(super) struct Programs {
     keys: std::collections::HashMap<Slot, TargetKey>,
     /// Holds the programs that are not pinned.
     programs: Ebpf,
+    /// Chooses workers for new connections, where that can be had.
+    steering: Option<Steering>,
     /// Keeps other processes from the pinned tables.
     lock: FileLock,
 }
@@ -73,13 +86,6 @@ pub(super) struct OpenedSide {
     /// The cgroup made for the instance.
     pub(super) cgroup: Option<PathBuf>,
 }
-
-#[repr(transparent)]
-#[derive(Clone, Copy, Debug)]
-struct PodTargetKey(TargetKey);
-
-// SAFETY: 24 bytes without implicit padding, each bit pattern of which is a value.
-unsafe impl aya::Pod for PodTargetKey {}
 
 impl Programs {
     /// Loads the programs over the pinned tables, or new ones, and starts to count the connections of this process.
@@ -113,7 +119,16 @@ impl Programs {
             tracing::warn!(%error, "what kernel programs log is not shown");
             None
         });
+        let steering = Steering::load(&mut programs, inherited)
+            .map_err(|error| {
+                tracing::warn!(
+                    reason = error.reason(),
+                    "new connections are spread over the workers by their addresses, not by what workers have to do"
+                );
+            })
+            .ok();
         let words = TableWords {
+            loads: mapped(&mut programs, map::WORKER_LOAD, load::WORDS)?,
             outstanding: mapped(&mut programs, map::OUTSTANDING, outstanding::WORDS)?,
             counters: mapped(&mut programs, map::TARGET_COUNTERS, counters::WORDS)?,
             sticky: mapped(&mut programs, map::STICKY, sticky_words)?,
@@ -123,7 +138,13 @@ impl Programs {
         let counted = SkStorage::try_from(take(&mut programs, map::COUNTED)?).map_err(bad(map::COUNTED))?;
         let targets = HashMap::try_from(take(&mut programs, map::TARGETS)?).map_err(bad(map::TARGETS))?;
         Ok(OpenedSide {
-            side: Self { targets, keys: std::collections::HashMap::new(), programs, lock: pins.into_lock() },
+            side: Self {
+                targets,
+                keys: std::collections::HashMap::new(),
+                programs,
+                steering,
+                lock: pins.into_lock(),
+            },
             words,
             sources: KernelSources { ring, log },
             probes,
@@ -157,6 +178,36 @@ impl Programs {
     pub(super) fn take_up(&mut self) {
         self.lock.take_up();
         count_resets(&mut self.programs);
+    }
+
+    /// Whether workers are chosen for new connections by what they have to do.
+    pub(super) fn steers(&self) -> bool {
+        self.steering.is_some()
+    }
+
+    /// See [`Steering::steer`].
+    pub(super) fn steer(
+        &mut self,
+        sockets: &[TcpListener],
+        first_load: u32,
+        workers: usize,
+    ) -> Result<(), BpfError> {
+        let Some(steering) = &mut self.steering else { return Ok(()) };
+        steering.steer(&self.programs, sockets, first_load, workers)
+    }
+
+    /// Nobody listens there any more.
+    pub(super) fn unsteer(&mut self, address: SocketAddr) {
+        if let Some(steering) = &mut self.steering {
+            steering.forget(address);
+        }
+    }
+
+    /// Nobody listens but where this process has said so.
+    pub(super) fn unsteer_others(&mut self) {
+        if let Some(steering) = &mut self.steering {
+            steering.forget_others();
+        }
     }
 
     /// Connections to `key` are counted on `slot` from now on.
@@ -274,14 +325,6 @@ fn count_resets(programs: &mut Ebpf) {
 
 fn tell_uncounted_resets(error: &BpfError) {
     tracing::warn!(reason = error.reason(), "resets of connections to targets are not counted");
-}
-
-fn take(programs: &mut Ebpf, name: &'static str) -> Result<Map, BpfError> {
-    programs.take_map(name).ok_or(BpfError::Missing { name })
-}
-
-fn bad(name: &'static str) -> impl FnOnce(MapError) -> BpfError {
-    move |source| BpfError::Map { name, source }
 }
 
 /// The memory of an array. It stays after the descriptor is closed.

@@ -83,6 +83,12 @@ pub enum KernelError {
         /// Why not.
         source: aya::maps::MapError,
     },
+    /// What is pinned cannot be read.
+    #[error("reading the pinned tables: {reason}")]
+    Pinned {
+        /// Why not.
+        reason: String,
+    },
     /// What a balancer left behind cannot be removed.
     #[error("removing {}: {source}", path.display())]
     Remove {

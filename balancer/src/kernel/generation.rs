@@ -70,6 +70,11 @@ impl Generations {
         Ok(())
     }
 
+    /// Number of the row of this process.
+    pub(super) fn own(&self) -> usize {
+        self.own
+    }
+
     /// The table for the workers of this process. The row stays taken until the last handle is gone.
     pub(super) fn outstanding(&self) -> Outstanding {
         Outstanding::new(self.words.clone(), self.own, Arc::clone(&self.lock))

@@ -11,6 +11,8 @@ use std::{
 };
 
 /// Commands of bpf(2), from linux/bpf.h.
+const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;
+const BPF_MAP_DELETE_ELEM: libc::c_long = 3;
 const BPF_OBJ_GET: libc::c_long = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 const BPF_LINK_UPDATE: libc::c_long = 29;
@@ -32,6 +34,32 @@ pub(super) fn pinned_object(path: &Path) -> io::Result<OwnedFd> {
     let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
     // SAFETY: the call gave us this descriptor, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Arguments of the commands on one entry of a table.
+#[repr(C)]
+struct OneEntry {
+    map: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// Sets an entry of the array of sockets `map`, whose values are words, to the socket of this descriptor.
+pub(super) fn set_socket(map: BorrowedFd<'_>, index: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
+    let value = u64::from(socket.as_raw_fd().cast_unsigned());
+    let (key, value) = (address(&raw const index), address(&raw const value));
+    let mut arguments = OneEntry { map: map.as_raw_fd().cast_unsigned(), key, value, flags: 0 };
+    // SAFETY: the arguments are those of the command; key and value are as long as those of the map, and outlive the call.
+    unsafe { bpf(BPF_MAP_UPDATE_ELEM, &mut arguments) }.map(drop)
+}
+
+/// Empties an entry of such an array.
+pub(super) fn clear_socket(map: BorrowedFd<'_>, index: u32) -> io::Result<()> {
+    let key = address(&raw const index);
+    let mut arguments = OneEntry { map: map.as_raw_fd().cast_unsigned(), key, value: 0, flags: 0 };
+    // SAFETY: the arguments are those of the command; the key is as long as those of the map, and outlives the call.
+    unsafe { bpf(BPF_MAP_DELETE_ELEM, &mut arguments) }.map(drop)
 }
 
 /// Which process listens at the other end of a connected Unix socket (unix(7), SO_PEERCRED), and its user; no process where it

@@ -135,6 +135,7 @@ pub(super) struct TableWords {
     pub(super) outstanding: Words,
     pub(super) counters: Words,
     pub(super) sticky: Words,
+    pub(super) loads: Words,
 }
 
 #[cfg(test)]

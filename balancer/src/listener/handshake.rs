@@ -27,6 +27,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Serves an accepted socket to its end.
 pub(super) async fn begin(context: Rc<Context>, socket: TcpStream, peer: SocketAddr, listener: ListenerId) {
+    let _present = Present::new(&context);
     let Some((_, view)) = context.view(listener) else { return };
     // Kept apart: the settings of the view do not have to last as long as the connection.
     let _open = OpenNow::begin(&view.runtime, context.worker, Openable::Connection);
@@ -55,6 +56,22 @@ pub(super) async fn begin(context: Rc<Context>, socket: TcpStream, peer: SocketA
     drop(view);
     if let Some(accepted) = accepted {
         serve(Rc::clone(&context), accepted).await;
+    }
+}
+
+/// A connection among those that its worker has.
+struct Present(Rc<Context>);
+
+impl Present {
+    fn new(context: &Rc<Context>) -> Self {
+        context.load.came();
+        Self(Rc::clone(context))
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.load.went();
     }
 }
 

@@ -13,15 +13,16 @@ use std::{
 };
 
 use tokio::{
-    runtime::{Builder, LocalOptions},
+    runtime::{Builder, Handle, LocalOptions},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::{AbortHandle, spawn_local},
-    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
     bind::{accept_waiting, admit_nobody},
     handshake::begin,
+    rest::{self, Pace, TICK},
 };
 use crate::{
     counters::WorkerCounters,
@@ -30,17 +31,14 @@ use crate::{
     snapshot::{ListenerId, WorkerMessage},
 };
 
-/// How often deadlines are looked at: their precision.
-const TICK: Duration = Duration::from_millis(100);
-
 /// How many idle connections are closed in a tick to make room for others.
 const CLOSED_FOR_ROOM: usize = 64;
 
 /// How long nothing is logged of another shortage of file descriptors or memory, in milliseconds.
 const TELL_AGAIN_MILLIS: u64 = 60_000;
 
-/// Ticks between looks at idle target connections.
-const POOL_TICKS: u32 = 10;
+/// Milliseconds between looks at idle target connections.
+const POOL_MILLIS: u64 = 1000;
 
 /// How long a connection to a target may be idle: as long as ALB's default idle timeout.
 const POOL_IDLE: Duration = Duration::from_secs(60);
@@ -88,7 +86,13 @@ pub fn spawn(
     let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         // Last of all to go.
         let _farewell = Farewell { index, ended };
-        let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+        let load = tables.loads.worker(index);
+        load.begin();
+        let (sleeping, woken) = (load.clone(), load);
+        let mut builder = Builder::new_current_thread();
+        builder.enable_all();
+        builder.on_thread_park(move || sleeping.sleeps()).on_thread_unpark(move || rest::woken(&woken));
+        let runtime = match builder.build_local(LocalOptions::default()) {
             Ok(runtime) => runtime,
             Err(error) => {
                 let _ = ready.send(Err(error));
@@ -97,7 +101,14 @@ pub fn spawn(
         };
         let _ = ready.send(Ok(()));
         let context = Rc::new(Context::new(index, tables, events, runtime_counters));
-        runtime.block_on(run(context, receiver, most_clients));
+        runtime.block_on(async {
+            // As a task like the others: waking the outermost future takes system calls.
+            if let Err(error) = spawn_local(run(context, receiver, most_clients)).await
+                && let Ok(panic) = error.try_into_panic()
+            {
+                std::panic::resume_unwind(panic);
+            }
+        });
     })?;
     started.recv().map_err(|_| io::Error::other("the worker ended at once"))??;
     Ok(Worker { messages, counters, thread })
@@ -168,9 +179,7 @@ struct Ending {
 
 async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage>, most_clients: usize) {
     let acceptors = Acceptors::default();
-    let mut ticker = interval(TICK);
-    ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut ticks = 0_u32;
+    let (mut pace, mut upkeep) = (Pace::of(&context), Upkeep::default());
     let mut ending: Option<Ending> = None;
     loop {
         if ending.is_some() && !acceptors.are_closing() && context.watches.is_empty() {
@@ -206,10 +215,11 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
                 }
                 Some(message) => obey(&context, &acceptors, most_clients, message),
             },
-            _ = ticker.tick() => {
-                ticks = ticks.wrapping_add(1);
-                tick(&context, ticks, ending.as_ref());
+            () = pace.due() => {
+                tick(&context, &mut upkeep, pace.is_quiet(), ending.as_ref());
                 context.close_left(NEW, acceptors.are_closing());
+                let may_rest = ending.is_none() && !acceptors.are_closing() && !context.has_left();
+                pace.ticked(&context, may_rest).await;
             }
             () = deadline => match &mut ending {
                 Some(ending) if !ending.is_over => {
@@ -223,19 +233,44 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
     }
 }
 
-fn tick(context: &Context, ticks: u32, ending: Option<&Ending>) {
+/// What is done in some ticks alone, or needs the tick before.
+#[derive(Default)]
+struct Upkeep {
+    pools_at: u64,
+    told_at: Option<Instant>,
+    busy: Duration,
+}
+
+impl Upkeep {
+    /// Tells what the worker has to do.
+    fn tell(&mut self, context: &Context) {
+        let (now, busy) = (Instant::now(), Handle::current().metrics().worker_total_busy_duration(0));
+        let before = self.told_at.replace(now);
+        let span = before.map_or(Duration::ZERO, |before| now - before);
+        context.load.tell(context.under_way(), busy.saturating_sub(self.busy), span);
+        self.busy = busy;
+    }
+}
+
+/// `is_quiet`: what has moved is counted.
+fn tick(context: &Context, upkeep: &mut Upkeep, is_quiet: bool, ending: Option<&Ending>) {
     context.clock.tick();
+    context.load.moves_on();
+    upkeep.tell(context);
     let now = context.clock.millis();
     context.watches.sweep(now);
     context.count_moved();
-    context.counting.count_moved();
+    if !is_quiet {
+        context.counting.count_moved();
+    }
     context.hand_over_logs();
     if let Some(ending) = ending
         && ending.in_haste
     {
         context.watches.close_idle(None, ending.began.elapsed() < NEW);
     }
-    if ticks.is_multiple_of(POOL_TICKS) {
+    if now >= upkeep.pools_at {
+        upkeep.pools_at = now + POOL_MILLIS;
         context.pool.borrow_mut().sweep(now, POOL_IDLE);
         context.multiplexed.borrow_mut().sweep(now, POOL_IDLE);
     }

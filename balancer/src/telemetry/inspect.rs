@@ -15,7 +15,7 @@ pub use self::session_count::SessionCount;
 use super::status::{
     AnomalyStatus, CertificateStatus, Connections, ErrorStatus, GroupStatus, HistogramStatus, ListenerStatus,
     LoadSkew, Micros, Routing, RuleStatus, SessionTable, Status, Stickiness, StickinessStatus, TargetFigures,
-    TargetStatus, Totals, Traffic, WeightStatus, Work,
+    TargetStatus, Totals, Traffic, WeightStatus, Work, WorkerFigures,
 };
 use crate::{
     balance::{PARITY, share_in_thousandths},
@@ -27,7 +27,7 @@ use crate::{
     },
     id::Slot,
     internal_errors,
-    kernel::{Assist, Generations, Tables},
+    kernel::{Assist, Generations, Tables, WorkerLoads},
     logs::{quiet, sink::WrittenLines},
     model::{Action, StickinessKind, StickinessSettings},
     panics,
@@ -80,6 +80,15 @@ pub struct KernelSide {
     pub active: bool,
     /// For a person to read.
     pub detail: String,
+}
+
+impl KernelSide {
+    /// It chooses workers for new connections, too.
+    #[must_use]
+    pub fn selecting_workers(mut self) -> Self {
+        self.detail.push_str(" and gives new connections to the worker that has least to do");
+        self
+    }
 }
 
 impl From<&Assist> for KernelSide {
@@ -138,6 +147,8 @@ pub struct Inspector {
     pub snapshot: Arc<CurrentSnapshot>,
     /// Lines that got as far as a log file.
     pub log_files: Arc<WrittenLines>,
+    /// What each worker has to do.
+    pub loads: WorkerLoads,
     /// What is kept by slot.
     pub slots: Arc<dyn SlotFigures>,
     /// How full the table of application sessions was when somebody asked last.
@@ -170,6 +181,7 @@ impl Inspector {
                 .collect(),
             totals: self.totals(),
             session_table: self.session_table(),
+            worker_loads: (0..self.workers.len()).map(|worker| worker_load(&self.loads, worker)).collect(),
             listeners: snapshot
                 .listeners
                 .iter()
@@ -250,6 +262,18 @@ impl Inspector {
             check_error: target.runtime.check_error.get().as_ref().map(error_status),
             connections: self.slots.connections(target.slot),
         }
+    }
+}
+
+fn worker_load(loads: &WorkerLoads, worker: usize) -> WorkerFigures {
+    let told = loads.read(worker);
+    WorkerFigures {
+        connections: told.connections,
+        connections_accepted: told.accepted,
+        requests_in_flight: told.requests_in_flight,
+        busy_ratio: told.busy_share,
+        busy_seconds: told.busy.as_secs_f64(),
+        passed_over: told.passed_over,
     }
 }
 

@@ -15,7 +15,7 @@ pub use self::{
 };
 use super::status::{
     Answers, Connections, GroupStatus, Routing, SessionTable, Status, Stickiness, TargetFigures,
-    TargetStatus, Totals, Traffic, Upkeep, Work,
+    TargetStatus, Totals, Traffic, Upkeep, Work, WorkerFigures,
 };
 use crate::counters::{Family, FigureValue};
 
@@ -113,6 +113,10 @@ fn process(text: &mut Text, status: &Status) {
     }
     text.families(Work::FAMILIES, &[(Labels::new(), &status.totals.work)]);
     text.families(LOST, &[(Labels::new(), &status.totals)]);
+    let numbers: Vec<String> = (0..status.worker_loads.len()).map(|worker| worker.to_string()).collect();
+    let loads = numbers.iter().zip(&status.worker_loads);
+    let loads: Vec<_> = loads.map(|(number, load)| (vec![("worker", &**number)], load)).collect();
+    text.families(WorkerFigures::FAMILIES, &loads);
 }
 
 /// What is told of a group besides what it counts.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::counters::{
     AnomalyStatus, Answers, Connections, Counts, HistogramStatus, LoadSkew, Micros, Routing, SessionTable,
-    Stickiness, TargetFigures, Traffic, Upkeep, Work,
+    Stickiness, TargetFigures, Traffic, Upkeep, Work, WorkerFigures,
 };
 
 /// The whole document.
@@ -47,6 +47,8 @@ pub struct Status {
     pub totals: Totals,
     /// The table of application sessions; none where no group uses it.
     pub session_table: Option<SessionTable>,
+    /// What each worker has to do.
+    pub worker_loads: Vec<WorkerFigures>,
     /// Listeners in use.
     pub listeners: Vec<ListenerStatus>,
     /// Groups, in the order of the configuration.

@@ -3,7 +3,9 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::status::{CertificateStatus, GenerationStatus, GroupStatus, SessionTable, Status, TargetStatus};
+use super::status::{
+    CertificateStatus, GenerationStatus, GroupStatus, SessionTable, Status, TargetStatus, WorkerFigures,
+};
 
 /// Outcome under which stickiness counts requests that went back to their target.
 const PINNED: &str = "pinned";
@@ -112,6 +114,7 @@ fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
         totals.work.retries,
         traffic.tunnels_active
     )?;
+    worker_loads(&status.worker_loads, f)?;
     if traffic.http2_connections_opened > 0 {
         writeln!(
             f,
@@ -153,6 +156,23 @@ fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
         session_table(table, f)?;
     }
     Ok(())
+}
+
+/// One line for all: who looks for more has the document.
+fn worker_loads(loads: &[WorkerFigures], f: &mut Formatter<'_>) -> fmt::Result {
+    if loads.len() < 2 {
+        return Ok(());
+    }
+    write!(f, "workers:")?;
+    for (number, load) in loads.iter().enumerate() {
+        let comma = if number == 0 { "" } else { "," };
+        write!(f, "{comma} {} connections ({:.0}% busy)", load.connections, load.busy_ratio * 100.0)?;
+    }
+    let passed_over: u64 = loads.iter().map(|load| load.passed_over).sum();
+    match passed_over {
+        0 => writeln!(f),
+        times => writeln!(f, "; passed over {times} times while at one thing for too long"),
+    }
 }
 
 fn certificate_text(certificate: &CertificateStatus, f: &mut Formatter<'_>) -> fmt::Result {
@@ -388,6 +408,15 @@ mod tests {
             kernel_assist: true,
             kernel_assist_detail: "counting".into(),
             workers: 2,
+            worker_loads: vec![
+                WorkerFigures {
+                    connections: 7,
+                    busy_ratio: 0.504,
+                    passed_over: 3,
+                    ..WorkerFigures::default()
+                },
+                WorkerFigures::default(),
+            ],
             uptime_seconds: 90_061,
             session_table: Some(SessionTable {
                 capacity: 100,
@@ -454,6 +483,7 @@ mod tests {
             "balancer 1.2.3, instance default: up 1 d 1 h, 2 workers\n\
              kernel assist: on (counting)\n\
              clients: 0 connections open, 0 accepted, 0 requests, 0 retries, 0 tunnels open\n\
+             workers: 7 connections (50% busy), 0 connections (0% busy); passed over 3 times while at one thing for too long\n\
              answers of the balancer's own: 502: 3\n\
              application sessions: about 5 (give or take 2) of at most 100, replaced: 1 expired, 7 new\n\
              \n\

@@ -265,6 +265,18 @@ impl Watches {
         });
     }
 
+    /// The first deadline that has not passed.
+    #[must_use]
+    pub fn next_deadline(&self) -> u64 {
+        self.entries.borrow().iter().flatten().map(|watch| watch.deadline.get()).min().unwrap_or(u64::MAX)
+    }
+
+    /// How many are not idle.
+    #[must_use]
+    pub fn under_way(&self) -> u64 {
+        self.entries.borrow().iter().flatten().map(|watch| u64::from(!watch.idle.get())).sum()
+    }
+
     /// Hands to `count` what has moved since the last call and is not settled: the listener's number, whether it is
     /// IPv6, bytes from and to the client. What `count` does not take is left.
     pub fn count_moved(&self, count: impl Fn(u32, bool, u64, u64) -> bool) {
@@ -358,6 +370,22 @@ mod tests {
         watches.sweep(10_000);
         assert!(poll_once(watch.within(pending::<()>())).is_pending(), "one deadline interrupts one wait");
         assert_eq!(poll_once(watch.within(ready(3))), Poll::Ready(Ok(3)));
+    }
+
+    #[test]
+    fn the_first_deadline_is_known_and_who_is_not_idle() {
+        let watches = Rc::new(Watches::default());
+        assert_eq!((watches.next_deadline(), watches.under_way()), (u64::MAX, 0));
+        let (a, b) = (watches.register(), watches.register());
+        assert_eq!(watches.next_deadline(), u64::MAX);
+        a.watch().arm(1_000, Duration::from_millis(500));
+        b.watch().arm(1_000, Duration::from_millis(300));
+        b.watch().set_idle(true);
+        assert_eq!((watches.next_deadline(), watches.under_way()), (1_300, 1));
+        watches.sweep(1_300);
+        assert_eq!(watches.next_deadline(), 1_500);
+        drop(a);
+        assert_eq!((watches.next_deadline(), watches.under_way()), (u64::MAX, 0));
     }
 
     #[test]

@@ -176,6 +176,9 @@ impl Controller {
         let now = monotonic_now();
         self.closing.retain(|(_, until)| now < *until);
         for (address, id) in gone {
+            if let Some(bound) = self.crew.bound(id) {
+                self.kernel.unsteer(bound);
+            }
             self.crew.unlisten(id);
             self.closing.push((address.port(), now + CLOSING));
         }

@@ -42,6 +42,7 @@ impl Controller {
             }
             self.listen(address, sockets);
         }
+        self.kernel.unsteer_others();
     }
 
     /// Waits for a while until no target awaits its first check.

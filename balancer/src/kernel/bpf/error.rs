@@ -25,6 +25,8 @@ pub(in crate::kernel) enum BpfError {
     Mapping { name: &'static str, source: io::Error },
     #[error("the object holds no {name}")]
     Missing { name: &'static str },
+    #[error("sockets of a listener")]
+    Sockets { source: io::Error },
     #[error("cgroup")]
     Cgroup(#[from] CgroupError),
     #[error("link to the cgroup: {0}")]

@@ -11,8 +11,9 @@ use std::{
 
 use aya::maps::{MapInfo, MapType};
 use balancer_common::{
-    ABI_VERSION, CountedBytes, EVENTS_BYTES, MAX_SLOTS, OUTSTANDING_WORDS, STICKY_BUCKET_WORDS, SocketRecord,
-    StickyBucket, TargetCounters, TargetKey, map,
+    ABI_VERSION, CountedBytes, EVENTS_BYTES, LOAD_ROWS, ListenerKey, ListenerSockets, MAX_LISTENERS,
+    MAX_SLOTS, MAX_SOCKETS, OUTSTANDING_WORDS, STICKY_BUCKET_WORDS, SocketRecord, StickyBucket,
+    TargetCounters, TargetKey, WorkerLoad, map,
 };
 use rustix::{
     io::Errno,
@@ -31,7 +32,7 @@ const BPF_FS: &str = "/sys/fs/bpf";
 const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
 
 /// The tables that are pinned.
-pub(super) const MAPS: [&str; 8] = [
+pub(super) const MAPS: [&str; 11] = [
     map::TARGETS,
     map::TARGET_COUNTERS,
     map::OUTSTANDING,
@@ -40,7 +41,13 @@ pub(super) const MAPS: [&str; 8] = [
     map::SOCKETS,
     map::PROBES,
     map::COUNTED,
+    map::LISTENERS,
+    map::WORKERS,
+    map::WORKER_LOAD,
 ];
+
+/// Those that versions before this one do not pin: their successor makes them.
+const LATER: [&str; 3] = [map::LISTENERS, map::WORKERS, map::WORKER_LOAD];
 
 /// The shape of a table: type, bytes of a key, bytes of a value, entries.
 type Shape = (MapType, usize, usize, u32);
@@ -56,6 +63,11 @@ fn shape(name: &str, buckets: u32) -> Option<Shape> {
         map::SOCKETS => (MapType::SkStorage, word, size_of::<SocketRecord>(), 0),
         map::PROBES => (MapType::SkStorage, word, word, 0),
         map::COUNTED => (MapType::SkStorage, word, size_of::<CountedBytes>(), 0),
+        map::LISTENERS => {
+            (MapType::Hash, size_of::<ListenerKey>(), size_of::<ListenerSockets>(), MAX_LISTENERS)
+        }
+        map::WORKERS => (MapType::ReuseportSockArray, word, size_of::<u64>(), MAX_SOCKETS),
+        map::WORKER_LOAD => (MapType::Array, word, size_of::<WorkerLoad>(), LOAD_ROWS),
         _ => return None,
     })
 }
@@ -192,9 +204,12 @@ impl PinFolder {
         self.lock
     }
 
-    /// That all tables are there and have the wanted shape. Always true.
+    /// That all tables are there, but for later ones, and have the wanted shape. Always true.
     pub(super) fn demand_fitting(&self, buckets: u32) -> Result<bool, BpfError> {
         for name in MAPS {
+            if LATER.contains(&name) && !self.path(name).exists() {
+                continue;
+            }
             let info = MapInfo::from_pin(self.path(name)).map_err(|source| BpfError::Map { name, source })?;
             if Some(shape_of(&info, name)?) != shape(name, buckets) {
                 return Err(BpfError::OtherSize { name });

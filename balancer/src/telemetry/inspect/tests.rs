@@ -134,6 +134,7 @@ pub(in crate::telemetry) fn inspector() -> Inspector {
         control: Arc::default(),
         snapshot: Arc::new(CurrentSnapshot::new(Arc::new(snapshot))),
         slots: Arc::new(Slots),
+        loads: WorkerLoads::in_memory().unwrap(),
         session_count: SessionCount::default(),
         generations: None,
     }

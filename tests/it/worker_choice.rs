@@ -42,11 +42,22 @@ fn become_even(balancer: &Balancer, held: &mut Vec<Connection>, address: std::ne
 
 #[test]
 fn connections_are_spread_evenly_over_the_workers() {
-    if !kernel::available() {
-        return;
+    if kernel::available() {
+        are_spread_evenly("127.0.0.1");
     }
+}
+
+#[test]
+fn and_so_they_are_at_an_address_of_ipv6() {
+    if kernel::available() {
+        are_spread_evenly("::1");
+    }
+}
+
+fn are_spread_evenly(address: &str) {
     let target = Target::plain();
-    let balancer = Balancer::start(&Config::new(&[&target]).workers(WORKERS).kernel_assist("required"));
+    let config = Config::new(&[&target]).workers(WORKERS).kernel_assist("required");
+    let balancer = Balancer::start(&Config { address: address.to_owned(), ..config });
     let detail = balancer.status().0["kernel_assist_detail"].to_string();
     assert!(detail.contains("the worker that has least to do"), "{detail}");
     let mut held = Vec::new();

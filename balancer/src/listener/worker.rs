@@ -218,7 +218,10 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
             () = pace.due() => {
                 tick(&context, &mut upkeep, pace.is_quiet(), ending.as_ref());
                 context.close_left(NEW, acceptors.are_closing());
-                let may_rest = ending.is_none() && !acceptors.are_closing() && !context.has_left();
+                let may_rest = context.under_way() == 0
+                    && ending.is_none()
+                    && !acceptors.are_closing()
+                    && !context.has_left();
                 pace.ticked(&context, may_rest).await;
             }
             () = deadline => match &mut ending {

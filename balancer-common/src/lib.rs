@@ -5,6 +5,8 @@
 //! needs a new [`ABI_VERSION`]: tables of another version are never reused.
 #![no_std]
 
+pub mod shield;
+
 /// Version of every layout below. Part of the path that tables are pinned or stored under.
 pub const ABI_VERSION: u32 = 1;
 

@@ -109,7 +109,7 @@ fn prepare(
         Some(predecessor) => Some(runtime.block_on(predecessor.receive())?),
         None => None,
     };
-    let Claims { folder, door, admin: admin_socket, listeners: mut inherited_sockets, facts } =
+    let Claims { folder, door, admin: admin_socket, listeners: mut inherited_sockets, facts, shield } =
         claim(&settings, inherited)?;
     // With the rights that a start has, and outside of the cgroup that is counted.
     let upgrades = upgradable.then(|| prepare_upgrades(&folder, door)).flatten();
@@ -131,8 +131,9 @@ fn prepare(
     };
     // As the user that the process starts as: it may be allowed what a later one is not.
     let outputs = Outputs::open(&configuration, owner)?;
-    let options = kernel_options(&settings, facts.as_ref())?;
+    let options = kernel_options(&settings, configuration.shield.as_ref(), facts.as_ref())?;
     let mut kernel = Kernel::open_in(folder, &options)?;
+    kernel.shield().inherit(shield);
     if let Some(reason) = facts.and_then(|facts| facts.without_kernel_side) {
         kernel.explain(reason);
     }
@@ -168,6 +169,7 @@ fn prepare(
         loads: kernel.tables().loads,
         session_count: SessionCount::default(),
         generations: Some(kernel.generations()),
+        shield: kernel.shield().view(),
     };
     tell_start(path, &configuration, admin.as_ref(), &inspector.kernel);
     let parts = Parts {

@@ -16,6 +16,7 @@ use crate::{config::ConfigErrors, kernel::KernelError};
 mod check;
 mod cleanup;
 mod demo;
+mod deny;
 mod maps;
 mod status;
 mod told;
@@ -81,6 +82,11 @@ enum Command {
     /// The rows that are in use of the tables that are pinned for an instance, whether it runs or not. Where its
     /// admin endpoint answers, target groups are named as well. Nothing of any session is shown.
     Maps(maps::MapsArguments),
+    /// Deny sources at a running balancer that has a shield, take that back, or show what is denied
+    ///
+    /// What is denied so outlives the process: it is there after a restart and an upgrade, until its time is over or
+    /// it is taken back. What the configuration allows cannot be denied.
+    Deny(deny::DenyArguments),
     /// Show listeners, groups and targets of a running balancer
     Status(status::StatusArguments),
 }
@@ -129,6 +135,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Maps(arguments) => maps::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Upgrade(arguments) => upgrade::run(&arguments),
+        Command::Deny(arguments) => deny::run(&arguments),
         Command::Starter { words } => crate::control::upgrade::serve_as_starter(&words)
             .map_err(|error| anyhow::Error::new(error).into()),
         Command::Run(RunArguments { config }) => balance(&config, true),

@@ -72,6 +72,14 @@ pub fn monotonic_now() -> Instant {
     Instant::now()
 }
 
+/// The same in nanoseconds since the system's start, as the kernel reckons them (`CLOCK_MONOTONIC`).
+#[must_use]
+pub fn monotonic_nanos() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let (seconds, nanos) = (u64::try_from(now.tv_sec).unwrap_or(0), u64::try_from(now.tv_nsec).unwrap_or(0));
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
+}
+
 /// Waits until `due`; for ever when there is nothing to wait for.
 pub async fn until(due: Option<Instant>) {
     match due {

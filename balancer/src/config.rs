@@ -35,6 +35,7 @@ mod response_fields;
 mod roles;
 mod schema;
 mod scope;
+mod shield;
 mod source;
 mod stickiness;
 mod suggest;
@@ -99,7 +100,7 @@ pub fn files(path: &Path) -> Vec<PathBuf> {
     source::files(path)
 }
 
-/// Validates the given files as one configuration. Reads nothing but the certificates they name, and the
+/// Validates the given files as one configuration. Reads nothing but the certificates and lists they name, and the
 /// number of cores that `workers` defaults to.
 ///
 /// # Errors
@@ -140,6 +141,7 @@ fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, 
 
     let settings = balancer::build(&context, &blocks.balancer);
     let own_places = OwnPlaces::of(&settings.settings);
+    let shield = shield::build(&context, &blocks.shield);
     let load_balancers = load_balancer::build_all(&context, &balancers, &own_places);
     let mut drafts = target_group::build_all(&context, &groups);
     attachment::add_all(&context, &blocks.attachments, &groups, &mut drafts);
@@ -168,6 +170,7 @@ fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, 
 
     let configuration = Configuration {
         balancer: settings.settings,
+        shield,
         load_balancers,
         listeners,
         target_groups: drafts.into_iter().map(|draft| draft.into_group(&context)).collect(),

@@ -25,6 +25,7 @@ mod open_bytes;
 mod outstanding;
 mod owners;
 mod pinned;
+mod shield;
 mod slots;
 mod steered;
 mod sys;
@@ -60,12 +61,15 @@ pub use self::{
     outstanding::{InFlight, Outstanding, OutstandingView},
     owners::owners,
     pinned::{PinnedListener, PinnedTables},
+    shield::{
+        DenyError, InterfaceReport, Shield, ShieldLink, ShieldReport, ShieldSample, ShieldSamples, ShieldView,
+    },
     sys::unacknowledged,
     words::Words,
 };
 use crate::{
     id::Slot,
-    model::{Endpoint, KernelAssist},
+    model::{Endpoint, KernelAssist, ShieldSettings},
     safe_file::Folder,
 };
 
@@ -80,6 +84,8 @@ pub struct KernelOptions {
     pub assist: KernelAssist,
     /// How many sessions the session table has entries for; rounded up to a power of two, at least 1,024.
     pub session_table_size: u32,
+    /// The shield, where one is configured.
+    pub shield: Option<ShieldSettings>,
 }
 
 /// Whether the kernel side counts.
@@ -137,6 +143,7 @@ pub struct Kernel {
     /// Whether another process has the instance.
     given_up: bool,
     marker: ProbeMarker,
+    shield: Shield,
     /// Held until everything above is gone.
     folder: InstanceFolder,
 }
@@ -175,12 +182,16 @@ impl Kernel {
     pub fn open_in(mut folder: InstanceFolder, options: &KernelOptions) -> Result<Self, KernelError> {
         let sticky_words = sticky_words(options.session_table_size);
         match open_kernel_side(&mut folder, options, sticky_words)? {
-            Ok(opened) => Self::with_kernel_side(folder, opened),
+            Ok(opened) => Self::with_kernel_side(folder, options, opened),
             Err(reason) => Self::without_kernel_side(folder, options, reason),
         }
     }
 
-    fn with_kernel_side(folder: InstanceFolder, opened: OpenedSide) -> Result<Self, KernelError> {
+    fn with_kernel_side(
+        folder: InstanceFolder,
+        options: &KernelOptions,
+        opened: OpenedSide,
+    ) -> Result<Self, KernelError> {
         let OpenedSide { side, words, sources, probes, open_bytes, unbroken, cgroup } = opened;
         if let Some(cgroup) = cgroup {
             cleanup::remember_cgroup(folder.folder(), &cgroup)?;
@@ -194,6 +205,7 @@ impl Kernel {
         let (tables, generations, slots) = assemble(folder.folder(), words, Some(open_bytes), settle)?;
         let (assist, events, side) = (Assist::Active, Some(events), Some(side));
         let files = None;
+        let shield = Shield::open(&options.instance, options.shield.as_ref(), folder.is_inherited());
         Ok(Self {
             tables,
             assist,
@@ -205,6 +217,7 @@ impl Kernel {
             files,
             given_up: false,
             marker,
+            shield,
             folder,
         })
     }
@@ -221,6 +234,7 @@ impl Kernel {
         }
         let (sender, events) = events::channel(None);
         let (tables, generations, slots) = assemble(folder.folder(), words, None, |_| true)?;
+        let shield = Shield::without(options.shield.as_ref(), &reason);
         let (assist, events, marker) = (Assist::Off { reason }, Some(events), ProbeMarker(None));
         let (side, files) = (None, Some(files));
         Ok(Self {
@@ -234,6 +248,7 @@ impl Kernel {
             files,
             given_up: false,
             marker,
+            shield,
             folder,
         })
     }
@@ -291,6 +306,7 @@ impl Kernel {
         if self.side.is_some() {
             self.tables.loads.settle();
         }
+        self.shield.tend();
         let torn = self.files.as_mut().is_some_and(fallback::TableFiles::repair);
         // What was begun before goes on ending for a while.
         if torn || truncation::happened() {
@@ -335,6 +351,7 @@ impl Kernel {
     pub fn give_up(&mut self) {
         self.given_up = true;
         self.folder.give_up();
+        self.shield.give_up();
         if let Some(side) = self.side.take() {
             side.give_up();
         }
@@ -346,6 +363,12 @@ impl Kernel {
         if let Some(side) = &mut self.side {
             side.take_up();
         }
+        self.shield.begin();
+    }
+
+    /// The shield.
+    pub fn shield(&mut self) -> &mut Shield {
+        &mut self.shield
     }
 
     /// The stream of events; once.
@@ -472,6 +495,7 @@ mod tests {
             runtime_dir: runtime_dir.to_owned(),
             assist: KernelAssist::Off,
             session_table_size: 1024,
+            shield: None,
         }
     }
 

@@ -11,6 +11,7 @@ mod logs;
 mod request_head;
 mod response_fields;
 mod rule;
+mod shield;
 mod target_group;
 mod tls;
 mod tls_fact;
@@ -29,6 +30,7 @@ pub use self::{
     request_head::{HeaderField, RequestHead, ResponseHead, Version},
     response_fields::ResponseFields,
     rule::{Condition, IpRange, ListenerRule, QueryPattern, TextPattern},
+    shield::{IpPrefix, PrefixError, ShieldMode, ShieldSettings},
     target_group::{
         Algorithm, CookieAttributes, CookiePick, CookieRenewal, Endpoint, HealthCheck, HealthCheckPort,
         MAX_COOKIE_DURATION, MAX_TARGETS, Matcher, MinimumHealthy, ProbeProtocol, ProtocolVersion,
@@ -48,6 +50,8 @@ pub use self::{
 pub struct Configuration {
     /// The process-wide settings (`balancer` block).
     pub balancer: BalancerSettings,
+    /// Who may speak to listeners at all (`shield` block); nothing where everybody may.
+    pub shield: Option<ShieldSettings>,
     /// Load balancers; the first is the implicit default one when a listener names none and none is given.
     pub load_balancers: Vec<LoadBalancer>,
     /// Listeners, each with a distinct address and port.

@@ -10,21 +10,21 @@ use support::{Balancer, Config, Group, Target, kernel, until};
 static HOSTS: AtomicU8 = AtomicU8::new(0);
 
 /// Another host, at the far end of a pair of interfaces.
-struct Host {
-    name: String,
-    near: String,
-    far: String,
+pub(crate) struct Host {
+    pub(crate) name: String,
+    pub(crate) near: String,
+    pub(crate) far: String,
     server: Option<Child>,
 }
 
-fn run(command: &str) {
+pub(crate) fn run(command: &str) {
     let mut words = command.split(' ');
     let status = Command::new(words.next().unwrap()).args(words).status().unwrap();
     assert!(status.success(), "{command}");
 }
 
 impl Host {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let number = HOSTS.fetch_add(1, Relaxed);
         let name = format!("bl{}-{number}", std::process::id());
         // 198.18.0.0/15 is for tests between networks (RFC 2544).
@@ -40,7 +40,7 @@ impl Host {
         host
     }
 
-    fn inside(&self, program: &str) -> Command {
+    pub(crate) fn inside(&self, program: &str) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name, program]);
         command

@@ -9,3 +9,4 @@
 
 mod figures;
 mod hosts;
+mod shield;

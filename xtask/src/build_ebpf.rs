@@ -1,4 +1,4 @@
-//! `cargo xtask build-ebpf`: builds the kernel programs and writes the object that is committed.
+//! `cargo xtask build-ebpf`: builds the kernel programs and writes the objects that are committed.
 //!
 //! It takes bpf-linker and a compiler that knows `bpfel-unknown-none`: Debian's `rustc-web` with
 //! `libstd-rust-web-dev-bpf`, or a rustup toolchain with `rust-src`. `BPF_RUSTC` (a path) or `BPF_TOOLCHAIN` (a name
@@ -15,25 +15,33 @@ use anyhow::{Context, Result, bail};
 use crate::shell;
 
 const TARGET: &str = "bpfel-unknown-none";
-const PROGRAM: &str = "balancer-kernel";
+/// The objects: what counts connections, and the shield.
+pub(crate) const PROGRAMS: [&str; 2] = ["balancer-kernel", "balancer-shield"];
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
 /// A built object.
 pub(crate) struct Built {
+    /// Its name.
+    pub(crate) program: &'static str,
     /// Where it lies, under `target/`.
     pub(crate) object: PathBuf,
     /// What made it.
     pub(crate) versions: String,
 }
 
-/// The committed object.
-pub(crate) fn committed_object() -> PathBuf {
-    shell::workspace_root().join("balancer-ebpf/prebuilt").join(PROGRAM).with_extension("o")
+/// The committed object of that name.
+pub(crate) fn committed_object(program: &str) -> PathBuf {
+    shell::workspace_root().join("balancer-ebpf/prebuilt").join(program).with_extension("o")
+}
+
+/// Names another object for a build of balancer (see its build script).
+pub(crate) fn variable(program: &str) -> &'static str {
+    if program == "balancer-shield" { "BALANCER_SHIELD_OBJ" } else { "BALANCER_BPF_OBJ" }
 }
 
 /// The file that says what made the committed object.
-pub(crate) fn committed_versions() -> PathBuf {
-    committed_object().with_extension("versions")
+pub(crate) fn committed_versions(program: &str) -> PathBuf {
+    committed_object(program).with_extension("versions")
 }
 
 /// Runs the command.
@@ -41,12 +49,13 @@ pub(crate) fn committed_versions() -> PathBuf {
 /// # Errors
 /// When a tool is missing, and when the build fails.
 pub(crate) fn run() -> Result<()> {
-    let built = build()?;
-    let (object, versions) = (committed_object(), committed_versions());
-    fs::copy(&built.object, &object).with_context(|| object.display().to_string())?;
-    fs::write(&versions, &built.versions).with_context(|| versions.display().to_string())?;
-    println!("wrote {} ({} bytes)", object.display(), fs::metadata(&object)?.len());
-    print!("made with\n{}", built.versions);
+    for built in build()? {
+        let (object, versions) = (committed_object(built.program), committed_versions(built.program));
+        fs::copy(&built.object, &object).with_context(|| object.display().to_string())?;
+        fs::write(&versions, &built.versions).with_context(|| versions.display().to_string())?;
+        println!("wrote {} ({} bytes)", object.display(), fs::metadata(&object)?.len());
+        print!("made with\n{}", built.versions);
+    }
     Ok(())
 }
 
@@ -57,8 +66,8 @@ enum Toolchain {
     FromSource(String),
 }
 
-/// Builds the object and strips it of what only debuggers want. The types (BTF) stay.
-pub(crate) fn build() -> Result<Built> {
+/// Builds the objects and strips them of what only debuggers want. The types (BTF) stay.
+pub(crate) fn build() -> Result<Vec<Built>> {
     let linker = version(Command::new("bpf-linker").arg("--version")).context(
         "bpf-linker is missing: cargo install --locked bpf-linker@0.13.0 --no-default-features --features llvm-22 \
          (with llvm-22-dev installed and LLVM_SYS_221_PREFIX=/usr/lib/llvm-22)",
@@ -84,7 +93,9 @@ pub(crate) fn build() -> Result<Built> {
         }
     };
     command
-        .args(["--quiet", "--locked", "--release", "--target", TARGET, "--bin", PROGRAM, "--target-dir"])
+        .args(["--quiet", "--locked", "--release", "--target", TARGET])
+        .args(PROGRAMS.iter().flat_map(|program| ["--bin", program]))
+        .arg("--target-dir")
         .arg(&target_dir)
         .current_dir(root.join("balancer-ebpf"))
         // For inline assembly of this target, which no stable compiler offers yet.
@@ -92,11 +103,14 @@ pub(crate) fn build() -> Result<Built> {
         .env("CARGO_ENCODED_RUSTFLAGS", flags(&root)?.join("\x1f"));
     shell::run(&mut command)?;
 
-    let object = target_dir.join(PROGRAM).with_extension("o");
-    let built = target_dir.join(TARGET).join("release").join(PROGRAM);
-    shell::run(Command::new(strip.0).args(["--strip-debug", "-o"]).arg(&object).arg(built))?;
     let versions = format!("{}{linker}\n{}\n", toolchain.versions()?, strip.1);
-    Ok(Built { object, versions })
+    let strip = |program| {
+        let object = target_dir.join(program).with_extension("o");
+        let built = target_dir.join(TARGET).join("release").join(program);
+        shell::run(Command::new(strip.0).args(["--strip-debug", "-o"]).arg(&object).arg(built))?;
+        Ok(Built { program, object, versions: versions.clone() })
+    };
+    PROGRAMS.into_iter().map(strip).collect()
 }
 
 fn flags(root: &Path) -> Result<Vec<String>> {

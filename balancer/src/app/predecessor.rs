@@ -9,9 +9,9 @@ use anyhow::Context as _;
 
 use crate::{
     control::upgrade::{Door, Facts, Inherited},
-    kernel::{InstanceFolder, KernelError, KernelOptions},
+    kernel::{InstanceFolder, KernelError, KernelOptions, ShieldLink},
     listener,
-    model::{BalancerSettings, Configuration, KernelAssist, Listener},
+    model::{BalancerSettings, Configuration, KernelAssist, Listener, ShieldSettings},
 };
 
 /// What a process has of its instance.
@@ -26,14 +26,17 @@ pub(super) struct Claims {
     pub(super) listeners: HashMap<SocketAddr, Vec<TcpListener>>,
     /// What was said of the kernel side, if anything was.
     pub(super) facts: Option<Facts>,
+    /// Where the shield is.
+    pub(super) shield: Vec<ShieldLink>,
 }
 
 /// Takes the instance, or what was handed over of it.
 pub(super) fn claim(settings: &BalancerSettings, inherited: Option<Inherited>) -> anyhow::Result<Claims> {
-    let Some(Inherited { locks, door, admin, listeners, facts }) = inherited else {
+    let Some(Inherited { locks, door, admin, listeners, facts, shield }) = inherited else {
         // First of all: a second balancer of the instance changes nothing.
         let folder = InstanceFolder::lock(&settings.instance, &settings.runtime_dir)?;
-        return Ok(Claims { folder, door: None, admin: None, listeners: HashMap::new(), facts: None });
+        let (listeners, shield) = (HashMap::new(), Vec::new());
+        return Ok(Claims { folder, door: None, admin: None, listeners, facts: None, shield });
     };
     for (setting, is_same) in [
         ("instance", settings.instance == facts.instance),
@@ -44,12 +47,13 @@ pub(super) fn claim(settings: &BalancerSettings, inherited: Option<Inherited>) -
         }
     }
     let folder = InstanceFolder::inherit(&settings.instance, &settings.runtime_dir, locks)?;
-    Ok(Claims { folder, door: Some(door), admin, listeners, facts: Some(facts) })
+    Ok(Claims { folder, door: Some(door), admin, listeners, facts: Some(facts), shield })
 }
 
 /// What to open of the kernel side. Both processes of an upgrade count in the same tables, so it is as it was.
 pub(super) fn kernel_options(
     settings: &BalancerSettings,
+    shield: Option<&ShieldSettings>,
     facts: Option<&Facts>,
 ) -> Result<KernelOptions, KernelError> {
     let changed = Err(KernelError::Changed { setting: "kernel_assist" });
@@ -64,6 +68,7 @@ pub(super) fn kernel_options(
         runtime_dir: settings.runtime_dir.clone(),
         assist,
         session_table_size: settings.session_table_size,
+        shield: shield.cloned(),
     })
 }
 

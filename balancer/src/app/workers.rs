@@ -123,6 +123,7 @@ mod tests {
                 runtime_dir: folder.path().to_owned(),
                 assist: crate::model::KernelAssist::Off,
                 session_table_size: 1024,
+                shield: None,
             };
             Kernel::open(&options).unwrap().event_sender()
         };

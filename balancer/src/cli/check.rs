@@ -14,7 +14,7 @@ use crate::{
     control::preflight,
     model::{
         Action, Configuration, HealthCheck, HealthCheckPort, LineFormat, MutualAuthentication, ProbeProtocol,
-        StickinessKind, StickinessSettings, TargetAddress, TargetGroup, TargetSpec,
+        ShieldMode, StickinessKind, StickinessSettings, TargetAddress, TargetGroup, TargetSpec,
     },
 };
 
@@ -84,9 +84,27 @@ fn describe_more(configuration: &Configuration) -> String {
             ]);
         }
     }
+    let mut shields = vec![row(["SHIELD", "MODE", "DENIED", "ALLOWED", "NEW CONNECTIONS OF A SOURCE"])];
+    if let Some(shield) = &configuration.shield {
+        let mode = match shield.mode {
+            ShieldMode::Auto => "auto",
+            ShieldMode::Native => "native",
+            ShieldMode::Generic => "generic",
+        };
+        let limit = shield
+            .new_connections_per_second
+            .map_or_else(|| "any".to_owned(), |rate| format!("{rate} a second, {} at once", shield.burst));
+        shields.push(vec![
+            shield.interfaces.join(", "),
+            format!("{mode}{}", if shield.dry_run { ", dry run" } else { "" }),
+            shield.deny.len().to_string(),
+            shield.allow.len().to_string(),
+            limit,
+        ]);
+    }
     let some =
         |rows: Vec<Vec<String>>| if rows.len() > 1 { format!("{}\n", table(&rows)) } else { String::new() };
-    format!("{}{}{}", some(policies), some(certificates), some(logs))
+    format!("{}{}{}{}", some(policies), some(certificates), some(logs), some(shields))
 }
 
 /// A day of the calendar, of seconds since 1970 (the algorithm is Howard Hinnant's `civil_from_days`).

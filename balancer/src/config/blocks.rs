@@ -3,7 +3,7 @@
 use super::{
     fault::Faults,
     fields::BlockContext,
-    kinds::{CLASSIC, NATIVE, NATIVE_ALONE, TERRAFORM, native_kind},
+    kinds::{CLASSIC, NATIVE, NATIVE_ALONE, TERRAFORM, UNLABELLED, native_kind},
     raw::{RawBlock, RawBody},
     source::Position,
     suggest,
@@ -24,6 +24,7 @@ pub(super) struct FoundBlock<'a> {
 #[derive(Default)]
 pub(super) struct Blocks<'a> {
     pub(super) balancer: Vec<&'a RawBlock>,
+    pub(super) shield: Vec<&'a RawBlock>,
     pub(super) load_balancers: Vec<FoundBlock<'a>>,
     pub(super) listeners: Vec<FoundBlock<'a>>,
     pub(super) rules: Vec<FoundBlock<'a>>,
@@ -63,11 +64,11 @@ impl<'a> Blocks<'a> {
         let kind = block.kind.as_str();
         if kind == "resource" {
             self.add_resource(block, faults);
-        } else if kind == "balancer" {
+        } else if UNLABELLED.contains(&kind) {
             if let Some((_, position)) = block.labels.first() {
-                faults.add(*position, "`balancer` takes no label; allowed: `balancer { … }`");
+                faults.add(*position, format!("`{kind}` takes no label; allowed: `{kind} {{ … }}`"));
             }
-            self.balancer.push(block);
+            if kind == "shield" { self.shield.push(block) } else { self.balancer.push(block) }
         } else if kind == "module" {
             self.module.get_or_insert(block.position);
         } else if kind == "action" && block.labels.len() == 2 {

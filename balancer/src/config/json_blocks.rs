@@ -36,7 +36,7 @@ pub(super) fn parse_values(file: usize, text: &str, faults: &Faults<'_>) -> RawB
 /// How many labels stand before the body of a block.
 fn labels_of(kind: &str) -> usize {
     match kind {
-        "balancer" | "import" | "locals" | "moved" | "removed" | "terraform" => 0,
+        "balancer" | "shield" | "import" | "locals" | "moved" | "removed" | "terraform" => 0,
         "action" | "data" | "ephemeral" | "resource" => 2,
         _ => 1,
     }
@@ -106,7 +106,8 @@ impl BlockReader<'_, '_> {
                 }
             } else if !matches!(node.json, Json::Null) {
                 // Of values, not of blocks, even where they are objects.
-                let is_flat = matches!(kind, "locals" | "variable" | "module" | "output" | "balancer");
+                let is_flat =
+                    matches!(kind, "locals" | "variable" | "module" | "output" | "balancer" | "shield");
                 let body = if is_flat { self.flat(members) } else { self.body(members) };
                 found.push(RawBlock { kind: kind.to_owned(), position, labels: labels.clone(), body });
             }

@@ -6,7 +6,7 @@ mod shared_cookies;
 use crate::{
     clock::unix_now,
     model::{
-        AlpnPolicy, Authorities, Certificate, Configuration, HealthCheckPort, ListenerTls,
+        AlpnPolicy, Authorities, Certificate, Configuration, HealthCheckPort, KernelAssist, ListenerTls,
         MutualAuthentication, ProbeProtocol, ProtocolVersion, RevocationList, TrustStore,
     },
 };
@@ -17,6 +17,9 @@ pub fn warnings(configuration: &Configuration) -> Vec<String> {
     let mut warnings = configuration.remarks.clone();
     if configuration.listeners.is_empty() {
         warnings.push("nothing listens: there is no listener block".to_owned());
+    }
+    if configuration.shield.is_some() && configuration.balancer.kernel_assist == KernelAssist::Off {
+        warnings.push("shield: kernel_assist is off, so that every packet passes".to_owned());
     }
     for listener in &configuration.listeners {
         if let Some(tls) = &listener.tls {

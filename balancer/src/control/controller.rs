@@ -19,14 +19,18 @@ use tokio::{
 mod addresses;
 mod changes;
 mod endpoints;
+mod events;
 mod loopback;
 mod pending;
 mod reload;
+mod shield;
 mod succession;
 mod succession_step;
+mod suspicion;
 
 use self::{
     endpoints::host_names,
+    events::{next_event, next_sample},
     loopback::Loopback,
     pending::{Pending, ServerConfigs, TargetTlss, server_configs, target_tls},
     succession_step::Succession,
@@ -35,9 +39,9 @@ use super::{crew::Crew, log_files::LogFiles, resolver::Resolver, upgrade::Handov
 use crate::{
     clock::{monotonic_now, unix_micros_now, until},
     counters::{CertificateNote, ControlCounters, ListenerRuntimes},
-    health::{Checked, Finished, HealthChecks, Prober, check_log::CheckRecord, suspects},
+    health::{Checked, Finished, HealthChecks, Prober, check_log::CheckRecord},
     id::{Slot, TargetId},
-    kernel::{Events, Kernel, KernelError, TargetEvent},
+    kernel::{Events, Kernel, KernelError, ShieldSamples},
     logs::{
         quiet::{self, LineKind},
         sink::Batches,
@@ -174,6 +178,7 @@ pub struct Controller {
     loopback: Loopback,
     checks: HealthChecks,
     events: Option<Events>,
+    samples: Option<ShieldSamples>,
     crew: Crew,
     logs: LogFiles,
     /// Lines on health checks on their way to files.
@@ -239,6 +244,7 @@ impl Controller {
         let seed = u64::from(std::process::id());
         let mut kernel = parts.kernel;
         let events = kernel.take_events();
+        let samples = kernel.shield().take_samples();
         let servers = Servers::new()?;
         let tls = server_configs(&servers, &parts.configuration)?;
         let check_lines = Batches::new(parts.workers.len());
@@ -261,6 +267,7 @@ impl Controller {
             loopback: Loopback::default(),
             checks: HealthChecks::new(Prober::new(exempt)?, seed),
             events,
+            samples,
             crew: Crew::new(parts.workers),
             check_lines,
             logs: parts.logs,
@@ -287,6 +294,7 @@ impl Controller {
         controller.publish();
         controller.sync_checks();
         controller.note_certificates();
+        controller.configure_shield();
         Ok(controller)
     }
 
@@ -311,6 +319,7 @@ impl Controller {
                     None => return,
                 },
                 Some(event) = next_event(&mut self.events) => self.suspect(event),
+                sample = next_sample(&mut self.samples) => self.tell_of_packet(sample),
                 finished = self.checks.next() => self.take_check(&finished),
                 host = self.resolver.next(), if !self.succession.is_frozen() => self.readdress(&host),
                 () = until(publish_at) => self.publish(),
@@ -361,13 +370,6 @@ impl Controller {
         for log in logs {
             let dropped = self.check_lines.add(&log.sink, |out| log.line(&record, out));
             self.counters.log_lines_dropped.add(dropped);
-        }
-    }
-
-    fn suspect(&mut self, event: TargetEvent) {
-        let now = monotonic_now();
-        for registration in suspects(&self.registry, event.slot) {
-            self.checks.trigger(registration, now);
         }
     }
 
@@ -589,11 +591,4 @@ fn random_turn() -> u32 {
     let mut bytes = [0; 4];
     // Without randomness draws begin with the first group.
     getrandom::fill(&mut bytes).map_or(0, |()| u32::from_ne_bytes(bytes))
-}
-
-async fn next_event(events: &mut Option<Events>) -> Option<TargetEvent> {
-    match events {
-        Some(events) => events.next().await,
-        None => std::future::pending().await,
-    }
 }

@@ -137,6 +137,9 @@ fn look_as(
     for file in config::files(path).iter().filter(|file| *file != path) {
         unreadable("configuration", file);
     }
+    for file in configuration.shield.iter().flat_map(|shield| &shield.files) {
+        unreadable("shield", file);
+    }
     let mut authorities: Vec<&Authorities> = Vec::new();
     for tls in configuration.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
         for certificate in tls.certificates.iter().chain([&tls.default_certificate]) {

@@ -16,6 +16,7 @@
 //! one finishes what it has ([`crate::listener`]). Must not know: workers, what is configured.
 
 mod channel;
+mod denials;
 mod door;
 mod predecessor;
 mod starter;
@@ -26,7 +27,8 @@ use std::{io, net::SocketAddr, os::fd::OwnedFd, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    door::{Answer, Door, ask},
+    denials::{Denial, DenyAnswer, DenyRequest},
+    door::{Answer, Door, ask, ask_to_deny},
     predecessor::{Handover, Upgrades},
     starter::{Invocation, Starter, serve as serve_as_starter},
     successor::{Inheritance, InheritanceError, Inherited},
@@ -59,6 +61,13 @@ pub enum Label {
     Admin(SocketAddr),
     /// One of the sockets of the listener that is configured with this address.
     Listener(SocketAddr),
+    /// The shield's link to an interface.
+    Shield {
+        /// The interface's index.
+        index: u32,
+        /// Whether it is in the driver.
+        native: bool,
+    },
 }
 
 /// What is handed over beside descriptors.
@@ -118,6 +127,8 @@ enum Ask {
     Upgrade,
     /// A new process wants what there is.
     Succeed { abi: u32 },
+    /// An operator wants sources denied.
+    Deny(DenyRequest),
 }
 
 /// What the old process says.

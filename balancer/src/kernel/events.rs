@@ -116,7 +116,7 @@ impl Events {
     }
 }
 
-fn register<T: AsRawFd>(source: T) -> Option<AsyncFd<T>> {
+pub(super) fn register<T: AsRawFd>(source: T) -> Option<AsyncFd<T>> {
     // SAFETY: both sources own their map's descriptor: it is the same, and open, for as long as they live.
     match unsafe { AsyncFd::register_with_interest(source, Interest::READABLE) } {
         Ok(source) => Some(source),

@@ -15,9 +15,16 @@ const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;
 const BPF_MAP_DELETE_ELEM: libc::c_long = 3;
 const BPF_OBJ_GET: libc::c_long = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
+const BPF_LINK_CREATE: libc::c_long = 28;
 const BPF_LINK_UPDATE: libc::c_long = 29;
+/// A program of an interface, from linux/bpf.h.
+const BPF_XDP: u32 = 37;
 /// Type of a link to a cgroup, from linux/bpf.h.
 const BPF_LINK_TYPE_CGROUP: u32 = 3;
+const BPF_LINK_TYPE_XDP: u32 = 6;
+/// Behind the driver, and in it, from linux/if_link.h.
+const XDP_FLAGS_SKB_MODE: u32 = 1 << 1;
+const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
 
 /// The object pinned at `path`.
 pub(super) fn pinned_object(path: &Path) -> io::Result<OwnedFd> {
@@ -86,32 +93,70 @@ pub(super) fn peer(socket: BorrowedFd<'_>) -> io::Result<(Option<u32>, u32)> {
 /// The id of the cgroup that a link is attached to; 0 when it is attached to nothing any more, none when it is
 /// not a link to a cgroup.
 pub(super) fn link_cgroup(link: BorrowedFd<'_>) -> io::Result<Option<u64>> {
+    let info = link_info(link)?;
+    Ok((info.kind == BPF_LINK_TYPE_CGROUP).then_some(info.attached_to))
+}
+
+/// The index of the interface that a link is attached to; 0 when it is attached to nothing any more, none when it is not a link
+/// to an interface.
+pub(super) fn link_interface(link: BorrowedFd<'_>) -> io::Result<Option<u32>> {
+    let info = link_info(link)?;
+    // One word, in the first half of the place.
+    let bytes = info.attached_to.to_ne_bytes();
+    let index = bytes.first_chunk().map_or(0, |first| u32::from_ne_bytes(*first));
+    Ok((info.kind == BPF_LINK_TYPE_XDP).then_some(index))
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct LinkInfo {
+    kind: u32,
+    id: u32,
+    program: u32,
+    padding: u32,
+    attached_to: u64,
+    attach_type: u32,
+    rest: [u32; 3],
+}
+
+fn link_info(link: BorrowedFd<'_>) -> io::Result<LinkInfo> {
     #[repr(C)]
     struct Arguments {
         fd: u32,
         len: u32,
         info: u64,
     }
-    #[repr(C)]
-    #[derive(Default)]
-    struct Info {
-        kind: u32,
-        id: u32,
-        program: u32,
-        padding: u32,
-        cgroup: u64,
-        attach_type: u32,
-        rest: [u32; 3],
-    }
-    let mut info = Info::default();
+    let mut info = LinkInfo::default();
     let mut arguments = Arguments {
         fd: link.as_raw_fd().cast_unsigned(),
-        len: u32::try_from(size_of::<Info>()).map_err(io::Error::other)?,
+        len: u32::try_from(size_of::<LinkInfo>()).map_err(io::Error::other)?,
         info: address(&raw mut info),
     };
     // SAFETY: the arguments are those of the command; the kernel writes at most `len` bytes to `info`.
     unsafe { bpf(BPF_OBJ_GET_INFO_BY_FD, &mut arguments) }?;
-    Ok((info.kind == BPF_LINK_TYPE_CGROUP).then_some(info.cgroup))
+    Ok(info)
+}
+
+/// Puts `program` on the interface of this index, for as long as the link is held: in its driver, or behind it.
+pub(super) fn link_to_interface(program: BorrowedFd<'_>, index: u32, native: bool) -> io::Result<OwnedFd> {
+    #[repr(C)]
+    struct Arguments {
+        program: u32,
+        index: u32,
+        attach_type: u32,
+        flags: u32,
+    }
+    let mut arguments = Arguments {
+        program: program.as_raw_fd().cast_unsigned(),
+        index,
+        attach_type: BPF_XDP,
+        flags: if native { XDP_FLAGS_DRV_MODE } else { XDP_FLAGS_SKB_MODE },
+    };
+    // SAFETY: the arguments are those of the command.
+    let link = unsafe { bpf(BPF_LINK_CREATE, &mut arguments) }?;
+    let link = RawFd::try_from(link).map_err(io::Error::other)?;
+    // SAFETY: the call gave us this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(link) })
 }
 
 /// Puts `program` in the place of the one that `link` runs, in one step.
@@ -184,6 +229,35 @@ pub(super) fn mount(kind: &CStr, target: &Path) -> io::Result<()> {
         )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Runs a program of interfaces over a packet so many times: what it says at last, and how many nanoseconds a run took.
+#[cfg(test)]
+pub(super) fn test_run(program: BorrowedFd<'_>, packet: &[u8], repeat: u32) -> io::Result<(u32, u32)> {
+    const BPF_PROG_TEST_RUN: libc::c_long = 10;
+    #[repr(C)]
+    #[derive(Default)]
+    struct Arguments {
+        program: u32,
+        result: u32,
+        bytes_in: u32,
+        bytes_out: u32,
+        packet_in: u64,
+        packet_out: u64,
+        repeat: u32,
+        nanos: u32,
+        rest: [u64; 4],
+    }
+    let mut arguments = Arguments {
+        program: program.as_raw_fd().cast_unsigned(),
+        bytes_in: u32::try_from(packet.len()).map_err(io::Error::other)?,
+        packet_in: address(packet.as_ptr()),
+        repeat,
+        ..Arguments::default()
+    };
+    // SAFETY: the arguments are those of the command; the kernel reads as many bytes as are said, and writes none.
+    unsafe { bpf(BPF_PROG_TEST_RUN, &mut arguments) }?;
+    Ok((arguments.result, arguments.nanos))
 }
 
 fn address<T>(pointer: *const T) -> u64 {

@@ -38,13 +38,15 @@ pub enum LineKind {
     HealthCheck,
     /// The admin endpoint refused somebody.
     Admin,
+    /// The shield drops packets.
+    Shield,
 }
 
 static SHARES: [LineShare; LineKind::ALL.len()] = [const { LineShare::new() }; LineKind::ALL.len()];
 
 impl LineKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::TargetFailure,
         Self::NoTarget,
         Self::ClientTls,
@@ -54,6 +56,7 @@ impl LineKind {
         Self::HostName,
         Self::HealthCheck,
         Self::Admin,
+        Self::Shield,
     ];
 
     /// Its name, in log and metrics.
@@ -69,6 +72,7 @@ impl LineKind {
             Self::HostName => "host_name",
             Self::HealthCheck => "health_check",
             Self::Admin => "admin",
+            Self::Shield => "shield",
         }
     }
 

@@ -152,6 +152,8 @@ fn figures_are_told_as_they_were_promised() {
     (status.version, status.uptime_seconds) = ("1.2.3".to_owned(), 1);
     (status.totals.work.panics, status.totals.work.internal_errors) = (51, 52);
     status.log_lines_left_out.values_mut().for_each(|count| *count = 53);
+    let packets = status.shield.iter_mut().flat_map(|shield| shield.packets.values_mut());
+    packets.zip(74..).for_each(|(count, number)| *count = number);
     status.generations = vec![GenerationStatus {
         pid: 61,
         version: "1.2.3".to_owned(),

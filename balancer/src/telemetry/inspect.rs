@@ -4,6 +4,7 @@
 
 mod generations;
 mod session_count;
+mod shield;
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +28,7 @@ use crate::{
     },
     id::Slot,
     internal_errors,
-    kernel::{Assist, Generations, Tables, WorkerLoads},
+    kernel::{Assist, Generations, ShieldView, Tables, WorkerLoads},
     logs::{quiet, sink::WrittenLines},
     model::{Action, StickinessKind, StickinessSettings},
     panics,
@@ -155,6 +156,8 @@ pub struct Inspector {
     pub session_count: SessionCount,
     /// The processes of the instance; none where there is but this one.
     pub generations: Option<Generations>,
+    /// What is told of the shield.
+    pub shield: ShieldView,
 }
 
 impl Inspector {
@@ -179,6 +182,7 @@ impl Inspector {
                 .into_iter()
                 .map(|kind| (kind.as_str().to_owned(), kind.left_out()))
                 .collect(),
+            shield: shield::status(&self.shield),
             totals: self.totals(),
             session_table: self.session_table(),
             worker_loads: (0..self.workers.len()).map(|worker| worker_load(&self.loads, worker)).collect(),

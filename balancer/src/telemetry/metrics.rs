@@ -14,8 +14,8 @@ pub use self::{
     text::{CONTENT_TYPE, PLAIN_CONTENT_TYPE},
 };
 use super::status::{
-    Answers, Connections, GroupStatus, Routing, SessionTable, Status, Stickiness, TargetFigures,
-    TargetStatus, Totals, Traffic, Upkeep, Work, WorkerFigures,
+    Answers, Connections, GroupStatus, Routing, SessionTable, ShieldStatus, Status, Stickiness,
+    TargetFigures, TargetStatus, Totals, Traffic, Upkeep, Work, WorkerFigures,
 };
 use crate::counters::{Family, FigureValue};
 
@@ -69,6 +69,37 @@ const PROCESS: &[Family<Status>] = &[
     }),
 ];
 
+/// Of the shield.
+const SHIELD: &[Family<ShieldStatus>] = &[
+    Family::new(
+        "balancer_shield_packets_total",
+        "Packets to listeners that the shield has looked at, by what became of them or, in a dry run, would have.",
+        |shield, sample| {
+            for (action, count) in &shield.packets {
+                sample(Some(("action", action)), FigureValue::Number(*count));
+            }
+        },
+    ),
+    Family::new(
+        "balancer_shield_active",
+        "1 while the shield is on the interface, 0 while every packet passes there.",
+        |shield, sample| {
+            for interface in &shield.interfaces {
+                let is_on = interface.mode != "off";
+                sample(Some(("interface", &interface.name)), FigureValue::Number(u64::from(is_on)));
+            }
+        },
+    ),
+    Family::new("balancer_shield_dry_run", "1 while the shield only counts.", |shield, sample| {
+        sample(None, FigureValue::Number(u64::from(shield.dry_run)))
+    }),
+    Family::new(
+        "balancer_shield_runtime_denials",
+        "Prefixes that are denied since somebody said so at run time.",
+        |shield, sample| sample(None, FigureValue::Number(shield.denied_at_run_time)),
+    ),
+];
+
 /// And of its log.
 const LOG: &[Family<Status>] = &[Family::new(
     "balancer_log_suppressed_total",
@@ -108,6 +139,9 @@ fn process(text: &mut Text, status: &Status) {
         |seconds, sample| sample(None, FigureValue::Signed(*seconds)),
     );
     text.families(&[ends], &certificates.collect::<Vec<_>>());
+    if let Some(shield) = &status.shield {
+        text.families(SHIELD, &[(Labels::new(), shield)]);
+    }
     if let Some(table) = &status.session_table {
         text.families(SessionTable::FAMILIES, &[(Labels::new(), table)]);
     }

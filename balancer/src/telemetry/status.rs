@@ -43,6 +43,8 @@ pub struct Status {
     pub certificates: Vec<CertificateStatus>,
     /// Log lines left out because there were too many of their kind, by kind.
     pub log_lines_left_out: Counts,
+    /// The shield; none where none is configured.
+    pub shield: Option<ShieldStatus>,
     /// Figures over all listeners and workers.
     pub totals: Totals,
     /// The table of application sessions; none where no group uses it.
@@ -75,6 +77,40 @@ pub struct GenerationStatus {
     pub tunnels_active: u64,
     /// Requests in flight to targets.
     pub requests_in_flight: u64,
+}
+
+/// Who may speak to listeners at all, and how that went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ShieldStatus {
+    /// Whether it is on all its interfaces.
+    pub active: bool,
+    /// Why there is none, though one is configured; none where there is one.
+    pub off: Option<String>,
+    /// Whether packets are only counted.
+    pub dry_run: bool,
+    /// How many prefixes the configuration denies.
+    pub deny: u64,
+    /// How many it allows.
+    pub allow: u64,
+    /// How many are denied since somebody said so at run time.
+    pub denied_at_run_time: u64,
+    /// Where it is.
+    pub interfaces: Vec<ShieldInterfaceStatus>,
+    /// Packets to listeners by what became of them, over all processes of the instance.
+    pub packets: Counts,
+}
+
+/// The shield at an interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ShieldInterfaceStatus {
+    /// The interface's name.
+    pub name: String,
+    /// `native`, `generic` or `off`.
+    pub mode: String,
+    /// Why it is off, or why not native; none where there is nothing to say.
+    pub detail: Option<String>,
 }
 
 /// An error and how long ago it was.

@@ -4,7 +4,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::status::{
-    CertificateStatus, GenerationStatus, GroupStatus, SessionTable, Status, TargetStatus, WorkerFigures,
+    CertificateStatus, GenerationStatus, GroupStatus, SessionTable, ShieldStatus, Status, TargetStatus,
+    WorkerFigures,
 };
 
 /// Outcome under which stickiness counts requests that went back to their target.
@@ -84,6 +85,28 @@ fn generation(older: &GenerationStatus, f: &mut Formatter<'_>) -> fmt::Result {
     }
 }
 
+fn shield_text(shield: &ShieldStatus, f: &mut Formatter<'_>) -> fmt::Result {
+    write!(f, "shield{}: ", if shield.dry_run { ", dry run" } else { "" })?;
+    if let Some(off) = &shield.off {
+        return writeln!(f, "off, every packet passes ({})", Plain(off));
+    }
+    for (index, interface) in shield.interfaces.iter().enumerate() {
+        let (name, mode) = (Plain(&interface.name), Plain(&interface.mode));
+        write!(f, "{}{name} {mode}", if index > 0 { ", " } else { "" })?;
+        if let Some(detail) = &interface.detail {
+            write!(f, " ({})", Plain(detail))?;
+        }
+    }
+    writeln!(
+        f,
+        "; {} denied, {} at run time, {} allowed",
+        shield.deny, shield.denied_at_run_time, shield.allow
+    )?;
+    let packets: Vec<String> =
+        shield.packets.iter().map(|(action, count)| format!("{count} {}", Plain(action))).collect();
+    writeln!(f, "  packets: {}", packets.join(", "))
+}
+
 fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(
         f,
@@ -100,6 +123,9 @@ fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "kernel assist: {assist}")?;
     } else {
         writeln!(f, "kernel assist: {assist} ({})", Plain(&status.kernel_assist_detail))?;
+    }
+    if let Some(shield) = &status.shield {
+        shield_text(shield, f)?;
     }
     for older in status.generations.iter().skip(1) {
         generation(older, f)?;

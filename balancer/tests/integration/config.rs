@@ -11,6 +11,7 @@ mod labels;
 mod limits;
 mod one_fault;
 mod rules;
+mod shield;
 mod support;
 mod syntax;
 mod terraform;

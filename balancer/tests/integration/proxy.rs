@@ -78,6 +78,7 @@ impl Balancer {
             runtime_dir: dir.path().to_owned(),
             assist: KernelAssist::Off,
             session_table_size: 1024,
+            shield: None,
         })
         .unwrap();
         let listener = Listener {

@@ -4,7 +4,8 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use crate::model::{
-    Action, Configuration, Listener, ListenerRule, LoadBalancer, TargetAddress, TargetGroup, TargetSpec,
+    Action, Configuration, Listener, ListenerRule, LoadBalancer, ShieldSettings, TargetAddress, TargetGroup,
+    TargetSpec,
 };
 
 /// Most lines that a reload writes; beyond them it is told how many more there are.
@@ -31,6 +32,9 @@ fn between(old: &Configuration, new: &Configuration) -> Vec<String> {
     let mut out = Vec::new();
     if old.balancer.log_level != new.balancer.log_level {
         out.push("log_level".to_owned());
+    }
+    if old.shield != new.shield {
+        out.push(shield_difference(old.shield.as_ref(), new.shield.as_ref()));
     }
     let balancers = |of: &Configuration| {
         by(of.load_balancers.iter().map(|balancer| (balancer.name.clone(), balancer.clone())))
@@ -140,6 +144,22 @@ impl Comparable {
 fn settings(differ: &[(&str, bool)]) -> String {
     let names: Vec<&str> = differ.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect();
     if names.is_empty() { "settings".to_owned() } else { format!("settings ({})", names.join(", ")) }
+}
+
+fn shield_difference(old: Option<&ShieldSettings>, new: Option<&ShieldSettings>) -> String {
+    let (Some(old), Some(new)) = (old, new) else {
+        return format!("shield {}", if new.is_some() { "added" } else { "removed" });
+    };
+    let differ = [
+        ("interfaces", old.interfaces != new.interfaces),
+        ("mode", old.mode != new.mode),
+        ("dry_run", old.dry_run != new.dry_run),
+        ("deny", old.deny != new.deny),
+        ("allow", old.allow != new.allow),
+        ("new_connections_per_second", old.new_connections_per_second != new.new_connections_per_second),
+        ("burst", old.burst != new.burst),
+    ];
+    format!("shield: {}", settings(&differ))
 }
 
 fn balancer_difference(old: &LoadBalancer, new: &LoadBalancer) -> String {

@@ -187,12 +187,14 @@ impl Controller {
         }
         self.sync_checks();
         self.note_certificates();
+        self.configure_shield();
         Ok(())
     }
 
     /// Names the settings that need a restart and differ from those that run, which are those of the start however
     /// often another one was reloaded.
-    fn warn_of_restarts(&self, new: &Configuration) {
+    fn warn_of_restarts(&mut self, new: &Configuration) {
+        let needs_shield = self.kernel.shield().needs_restart(new.shield.as_ref());
         let (old, new) = (&self.started_with, &new.balancer);
         let changed = [
             ("instance", old.instance != new.instance),
@@ -209,6 +211,11 @@ impl Controller {
         ];
         for (setting, _) in changed.iter().filter(|(_, changed)| *changed) {
             tracing::warn!(setting, "a changed setting of the balancer block takes effect at the next start");
+        }
+        if needs_shield {
+            tracing::warn!(
+                "a shield where there was none takes effect at the next start, or with `balancer upgrade`"
+            );
         }
     }
 }

@@ -27,6 +27,7 @@ impl Controller {
     /// Has the workers accept. From here on the process serves.
     pub fn begin(&mut self) {
         self.kernel.release_unclaimed();
+        self.kernel.shield().begin_alone();
         for (address, mut sockets) in std::mem::take(&mut self.sockets) {
             // The process before may have been asked to end, too.
             sockets.iter().for_each(listener::admit_again);
@@ -91,6 +92,9 @@ impl Controller {
                 }
                 let _ = answer.send(estate);
             }
+            Handover::Deny(request, answer) => {
+                let _ = answer.send(self.deny(&request));
+            }
             Handover::Resume => {
                 let reload = std::mem::take(&mut self.succession).reload;
                 if reload && !self.crew.is_ending() {
@@ -137,6 +141,11 @@ impl Controller {
             let sockets = self.crew.lend(*id).map_err(failed)?;
             held.extend(sockets.into_iter().map(|socket| (Label::Listener(*address), socket)));
         }
+        let links = self.kernel.shield().lend().map_err(failed)?;
+        let labelled = links
+            .into_iter()
+            .map(|link| (Label::Shield { index: link.index, native: link.native }, link.link));
+        held.extend(labelled);
         let settings = &self.started_with;
         let facts = Facts {
             instance: settings.instance.clone(),
@@ -153,7 +162,7 @@ impl Controller {
     fn release(&mut self, listeners: &[SocketAddr]) {
         self.succession.step = Step::Over;
         // Two that read would take events from each other.
-        self.events = None;
+        (self.events, self.samples) = (None, None);
         self.kernel.give_up();
         self.checks.sync(std::iter::empty(), monotonic_now());
         let taken = self.listeners.iter().filter(|(address, _)| listeners.contains(address));

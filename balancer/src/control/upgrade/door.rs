@@ -12,9 +12,13 @@ use std::{
 };
 
 use rustix::process::geteuid;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Ask, channel::Channel};
+use super::{
+    Ask,
+    channel::Channel,
+    denials::{DenyAnswer, DenyRequest},
+};
 use crate::{kernel::InstanceFolder, safe_file::Folder};
 
 /// The socket, listened on.
@@ -76,10 +80,22 @@ pub(super) fn connect(folder: &Path) -> io::Result<UnixStream> {
 /// # Errors
 /// The system's: nobody runs it, say.
 pub async fn ask(folder: &Path) -> io::Result<Answer> {
+    answer(folder, Ask::Upgrade).await
+}
+
+/// Asks it to deny sources, or the like.
+///
+/// # Errors
+/// As with [`ask`].
+pub async fn ask_to_deny(folder: &Path, request: &DenyRequest) -> io::Result<DenyAnswer> {
+    answer(folder, Ask::Deny(request.clone())).await
+}
+
+async fn answer<A: DeserializeOwned>(folder: &Path, question: Ask) -> io::Result<A> {
     let stream = connect(folder)?;
     stream.set_nonblocking(true)?;
     let mut channel = Channel::new(tokio::net::UnixStream::from_std(stream)?);
-    channel.say(&Ask::Upgrade, &[]).await?;
+    channel.say(&question, &[]).await?;
     let heard = channel.hear().await?;
     heard.map(|(answer, _)| answer).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }

@@ -23,7 +23,8 @@ use tokio::{
 };
 
 use super::{
-    Answer, Ask, Door, Estate, FIRST_WORD, Label, READINESS, Reply, Starter, UpgradeError, WORD, Word,
+    Answer, Ask, DenyAnswer, DenyRequest, Door, Estate, FIRST_WORD, Label, READINESS, Reply, Starter,
+    UpgradeError, WORD, Word,
     channel::{Channel, MOST_DESCRIPTORS},
     starter::{RunningStarter, Said},
 };
@@ -49,6 +50,8 @@ pub enum Handover {
         /// To be told.
         done: oneshot::Sender<bool>,
     },
+    /// To deny sources, or the like.
+    Deny(DenyRequest, oneshot::Sender<DenyAnswer>),
 }
 
 /// Upgrades of this process.
@@ -58,6 +61,16 @@ pub struct Upgrades {
     starter: RunningStarter,
     /// Where the admin endpoint listens.
     admin: Option<(SocketAddr, OwnedFd)>,
+    control: UnboundedSender<Handover>,
+}
+
+/// Where those who connect are sent.
+#[derive(Clone)]
+struct Ways {
+    /// Whether an upgrade is under way.
+    busy: Arc<AtomicBool>,
+    operators: UnboundedSender<Channel>,
+    successors: UnboundedSender<Channel>,
     control: UnboundedSender<Handover>,
 }
 
@@ -97,7 +110,9 @@ impl Upgrades {
                 return;
             }
         };
-        let accepting = accept(listener, self.door.user, Arc::clone(&busy), operators, successors);
+        let callers_of =
+            Ways { busy: Arc::clone(&busy), operators, successors, control: self.control.clone() };
+        let accepting = accept(listener, self.door.user, callers_of);
         let accepting = tokio::spawn(accepting);
         loop {
             let operator = tokio::select! {
@@ -291,21 +306,14 @@ async fn hear(channel: &mut Channel) -> Result<Reply, UpgradeError> {
     heard.map(|(reply, _)| reply).ok_or_else(|| UpgradeError::Ended("it said nothing".to_owned()))
 }
 
-async fn accept(
-    listener: UnixListener,
-    user: u32,
-    busy: Arc<AtomicBool>,
-    operators: UnboundedSender<Channel>,
-    successors: UnboundedSender<Channel>,
-) {
+async fn accept(listener: UnixListener, user: u32, ways: Ways) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let channel = Channel::new(stream);
                 let is_admitted = channel.peer().is_ok_and(|peer| [0, user].contains(&peer.uid()));
                 if is_admitted {
-                    let caller = sort(channel, Arc::clone(&busy), operators.clone(), successors.clone());
-                    tokio::spawn(timeout(FIRST_WORD, caller));
+                    tokio::spawn(timeout(FIRST_WORD, sort(channel, ways.clone())));
                 }
             }
             Err(error) => {
@@ -316,12 +324,8 @@ async fn accept(
     }
 }
 
-async fn sort(
-    mut channel: Channel,
-    busy: Arc<AtomicBool>,
-    operators: UnboundedSender<Channel>,
-    successors: UnboundedSender<Channel>,
-) {
+async fn sort(mut channel: Channel, ways: Ways) {
+    let Ways { busy, operators, successors, control } = ways;
     let refused = |text: String| Answer::NotUpgraded { configuration: false, text };
     match channel.hear().await {
         Ok(Some((Ask::Upgrade, _))) if busy.load(Relaxed) => {
@@ -330,6 +334,15 @@ async fn sort(
         }
         Ok(Some((Ask::Upgrade, _))) => {
             let _ = operators.send(channel);
+        }
+        Ok(Some((Ask::Deny(request), _))) => {
+            let (answer, answered) = oneshot::channel();
+            let _ = control.send(Handover::Deny(request, answer));
+            let answer = answered.await.unwrap_or_else(|_| DenyAnswer {
+                refused: Some("the process is ending".to_owned()),
+                ..DenyAnswer::default()
+            });
+            let _ = channel.say(&answer, &[]).await;
         }
         Ok(Some((Ask::Succeed { .. }, _))) if !busy.load(Relaxed) => {
             let why = "no upgrade of it is under way: `balancer upgrade` begins one".to_owned();

@@ -13,7 +13,7 @@ use balancer_common::ABI_VERSION;
 use tokio::{net::UnixStream, time::timeout};
 
 use super::{Ask, Door, Facts, Label, Reply, VARIABLE, WORD, Word, channel::Channel, door};
-use crate::kernel::Locks;
+use crate::kernel::{Locks, ShieldLink};
 
 /// What the process before has handed over. It has it, too, until this one has taken over.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct Inherited {
     pub listeners: HashMap<SocketAddr, Vec<TcpListener>>,
     /// What else there is to know.
     pub facts: Facts,
+    /// Where the shield is.
+    pub shield: Vec<ShieldLink>,
 }
 
 /// The conversation with the process before.
@@ -136,7 +138,7 @@ impl Inheritance {
 /// What is what.
 fn sort(held: Vec<(Label, OwnedFd)>, facts: Facts) -> Result<Inherited, InheritanceError> {
     let (mut folder_lock, mut host, mut name, mut tables) = (None, None, None, None);
-    let (mut socket, mut admin) = (None, None);
+    let (mut socket, mut admin, mut shield) = (None, None, Vec::new());
     let mut listeners: HashMap<SocketAddr, Vec<TcpListener>> = HashMap::new();
     for (label, descriptor) in held {
         match label {
@@ -147,10 +149,11 @@ fn sort(held: Vec<(Label, OwnedFd)>, facts: Facts) -> Result<Inherited, Inherita
             Label::Door => socket = Some(descriptor),
             Label::Admin(address) => admin = Some((address, descriptor.into())),
             Label::Listener(address) => listeners.entry(address).or_default().push(descriptor.into()),
+            Label::Shield { index, native } => shield.push(ShieldLink { index, native, link: descriptor }),
         }
     }
     let missing = InheritanceError::Missing;
     let locks = Locks { folder: folder_lock.ok_or(missing("its lock"))?, host, name, tables };
     let door = Door::inherit(socket.ok_or(missing("its socket"))?)?;
-    Ok(Inherited { locks, door, admin, listeners, facts })
+    Ok(Inherited { locks, door, admin, listeners, facts, shield })
 }

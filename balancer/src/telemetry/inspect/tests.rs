@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     counters::{Cause, OpenNow, Openable},
     id::TargetId,
+    kernel::{InterfaceReport, ShieldReport, ShieldView},
     model::{
         Algorithm, CookieAttributes, CookieRenewal, DesyncMode, Endpoint, HealthCheck, HealthCheckPort,
         LoadBalancer, Matcher, ProbeProtocol, TargetGroup, XffMode,
@@ -137,6 +138,21 @@ pub(in crate::telemetry) fn inspector() -> Inspector {
         loads: WorkerLoads::in_memory().unwrap(),
         session_count: SessionCount::default(),
         generations: None,
+        shield: ShieldView::of(ShieldReport {
+            off: None,
+            dry_run: true,
+            deny: 71,
+            allow: 72,
+            denied_at_run_time: 73,
+            interfaces: vec![
+                InterfaceReport { name: "eth0".into(), mode: Some("native"), detail: String::new() },
+                InterfaceReport {
+                    name: "eth1".into(),
+                    mode: None,
+                    detail: "there is no such interface".into(),
+                },
+            ],
+        }),
     }
 }
 

@@ -6,7 +6,9 @@ mod promql;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::telemetry::status::{HistogramStatus, ListenerStatus, Micros, StickinessStatus};
+use crate::telemetry::status::{
+    HistogramStatus, ListenerStatus, Micros, ShieldInterfaceStatus, StickinessStatus,
+};
 
 #[derive(Debug)]
 struct Sample {
@@ -149,6 +151,11 @@ fn status() -> Status {
         workers: 2,
         upkeep: Upkeep { reloads: 4, ..Upkeep::default() },
         totals: Totals { work: Work { retries: 6, ..Work::default() }, ..Totals::default() },
+        shield: Some(ShieldStatus {
+            interfaces: vec![ShieldInterfaceStatus { name: "eth0".into(), ..Default::default() }],
+            packets: [("deny".to_owned(), 8)].into(),
+            ..ShieldStatus::default()
+        }),
         session_table: Some(SessionTable {
             capacity: 1024,
             entries: 7,

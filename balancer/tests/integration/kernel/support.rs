@@ -52,7 +52,7 @@ impl Instance {
 
     pub(crate) fn options(&self, assist: KernelAssist) -> KernelOptions {
         let (instance, runtime_dir) = (self.name.clone(), self.runtime_dir.clone());
-        KernelOptions { instance, runtime_dir, assist, session_table_size: 1024 }
+        KernelOptions { instance, runtime_dir, assist, session_table_size: 1024, shield: None }
     }
 
     pub(crate) fn open(&self) -> Kernel {

@@ -5,6 +5,7 @@
 mod application;
 mod bed;
 mod bulk;
+mod flood;
 mod table;
 mod upgrade;
 mod workers;
@@ -23,6 +24,8 @@ pub(crate) struct Options {
 enum Scenario {
     /// Large bodies and WebSockets: what a GiB costs.
     Bulk(bulk::Options),
+    /// SYNs fall on a listener: what is left to clients, and what the shield takes for a packet.
+    Flood(flood::Options),
     /// Upgrades in a row under load, and such that fail: what clients notice.
     Upgrade(upgrade::Options),
     /// Which worker gets whom, how long clients wait for one, and what idle ones cost.
@@ -36,6 +39,7 @@ enum Scenario {
 pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.scenario {
         Scenario::Bulk(options) => bulk::run(options),
+        Scenario::Flood(options) => flood::run(options),
         Scenario::Upgrade(options) => upgrade::run(options),
         Scenario::Workers(options) => workers::run(options),
     }

@@ -140,7 +140,8 @@ fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, 
     let balancers = Names::collect(&context, &LOAD_BALANCER, &blocks.load_balancers, MAX_LOAD_BALANCERS);
 
     let settings = balancer::build(&context, &blocks.balancer);
-    let own_places = OwnPlaces::of(&settings.settings);
+    let own_places =
+        OwnPlaces::of(&settings.settings).with_files(files.iter().map(|(path, _)| path.as_path()));
     let shield = shield::build(&context, &blocks.shield);
     let load_balancers = load_balancer::build_all(&context, &balancers, &own_places);
     let mut drafts = target_group::build_all(&context, &groups);
@@ -167,6 +168,8 @@ fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, 
     let mut listeners =
         listener::build_all(&context, &blocks.listeners, &forwarded, &balancers, &certificates, &settings);
     listener_rule::build_all(&context, &blocks.rules, &forwarded, &blocks.listeners, &mut listeners);
+
+    load_balancer::note_internal(&context, &balancers, &listeners);
 
     let configuration = Configuration {
         balancer: settings.settings,

@@ -253,6 +253,13 @@ impl<'a> BlockFields<'a> {
         self.written(name).map(|attribute| attribute.position).or(self.position()).unwrap_or(nowhere)
     }
 
+    /// Whether an attribute that means nothing here says true, as far as that can be known. Notes nothing.
+    pub(super) fn says_true(&self, name: &str) -> bool {
+        self.written(name).is_some_and(|attribute| {
+            matches!(self.context.scope.resolve(&attribute.value), Ok(Value::Bool(true)))
+        })
+    }
+
     /// Whether an attribute is given and not null.
     pub(super) fn is_given(&self, name: &str) -> bool {
         self.value(name).is_some()

@@ -85,10 +85,11 @@ pub(super) static HEALTH_CHECK: Table = Table {
     blocks: &[],
 };
 
-/// Reads the block, or gives the defaults when it is absent. `is_resource`: Terraform's thresholds.
+/// Reads the block, or gives the defaults when it is absent. Terraform has thresholds of its own for a block that is written;
+/// without one it asks for none, and ALB's hold.
 pub(super) fn build(
     fields: &BlockFields<'_>,
-    is_resource: bool,
+    is_of_terraform: bool,
     protocol_version: ProtocolVersion,
 ) -> HealthCheck {
     let (interval, timeout) = (fields.whole("interval"), fields.whole("timeout"));
@@ -112,15 +113,15 @@ pub(super) fn build(
         path: path(fields, protocol_version),
         interval: Duration::from_secs(interval),
         timeout: Duration::from_secs(timeout),
-        healthy_threshold: threshold(fields, "healthy_threshold", is_resource),
-        unhealthy_threshold: threshold(fields, "unhealthy_threshold", is_resource),
+        healthy_threshold: threshold(fields, "healthy_threshold", is_of_terraform),
+        unhealthy_threshold: threshold(fields, "unhealthy_threshold", is_of_terraform),
         matcher: matcher(fields, protocol_version),
     }
 }
 
-fn threshold(fields: &BlockFields<'_>, name: &str, is_resource: bool) -> u8 {
+fn threshold(fields: &BlockFields<'_>, name: &str, is_of_terraform: bool) -> u8 {
     match fields.whole_if_given(name) {
-        None if is_resource => TERRAFORM_THRESHOLD,
+        None if is_of_terraform => TERRAFORM_THRESHOLD,
         _ => u8::try_from(fields.whole(name)).unwrap_or(TERRAFORM_THRESHOLD),
     }
 }

@@ -90,7 +90,9 @@ fn address(fields: &BlockFields<'_>) -> Option<SocketAddr> {
     let ip = match fields.text("address") {
         None => Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         Some(text) => {
-            let ip = text.parse().ok().filter(|ip: &IpAddr| !ip.is_multicast());
+            // Sockets of IPv6 are for IPv6 alone.
+            let is_mapped = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some());
+            let ip = text.parse().ok().filter(|ip: &IpAddr| !ip.is_multicast() && !is_mapped(ip));
             if ip.is_none() {
                 let message = format!("`address` = {}; allowed: {}", shown(&text), fields.allowed("address"));
                 fields.fault_at("address", message);

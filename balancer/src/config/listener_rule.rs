@@ -88,6 +88,13 @@ pub(super) fn build_all(
             .map(|listener| RequestOrigin { secure: listener.tls.is_some(), port: listener.address.port() });
         let action = action::build(context, &fields, &ACTION, groups, origin);
         let transforms = transform::build_all(&fields);
+        if let Some(transform) = fields.child(TRANSFORM.name)
+            && action.as_ref().is_some_and(|action| action.groups().next().is_none())
+        {
+            let message =
+                "`transform` is never done: this rule forwards no requests, and nothing else is rewritten";
+            context.faults.note(transform.position, message);
+        }
         if let (Some(listener), Some(action)) = (listener, action) {
             let rule =
                 ListenerRule { name: found.label.to_owned(), priority: 0, conditions, action, transforms };

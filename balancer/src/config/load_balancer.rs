@@ -10,7 +10,7 @@ use super::{
     value::shown,
 };
 use crate::{
-    model::{DesyncMode, LineFormat, LoadBalancer, LogDestination, LogOutput, XffMode},
+    model::{DesyncMode, LineFormat, Listener, LoadBalancer, LogDestination, LogOutput, XffMode},
     wire::head::is_token_byte,
 };
 
@@ -179,6 +179,24 @@ pub(super) fn build_all(context: &BlockContext<'_>, names: &Names<'_>, own: &Own
         return vec![build(&BlockFields::open(context, &LOAD_BALANCER, None), IMPLICIT_NAME.to_owned(), own)];
     }
     names.entries.iter().map(|named| build(&named.fields, named.name.clone(), own)).collect()
+}
+
+/// On AWS nobody outside of its network reaches an internal load balancer. Here the address of a listener says who does.
+pub(super) fn note_internal(context: &BlockContext<'_>, names: &Names<'_>, listeners: &[Listener]) {
+    for (index, named) in names.entries.iter().enumerate() {
+        let mut own = listeners.iter().filter(|listener| listener.load_balancer == index);
+        if named.fields.says_true("internal")
+            && let Some(open) = own.find(|listener| listener.address.ip().is_unspecified())
+        {
+            let message = format!(
+                "`internal` keeps nobody out here: listener {} is at {}, on every address of this host; its `address` says on \
+                 which it is",
+                shown(&open.name),
+                open.address
+            );
+            context.faults.note(named.fields.position_of("internal"), message);
+        }
+    }
 }
 
 fn build(fields: &BlockFields<'_>, name: String, own: &OwnPlaces) -> LoadBalancer {

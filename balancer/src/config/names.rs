@@ -1,13 +1,12 @@
 //! Names of blocks that others refer to, and the references: `target_group.app.arn`,
 //! `aws_lb_target_group.app.arn`, "app".
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::{
     blocks::FoundBlock,
     fields::{BlockContext, BlockFields, words},
     kinds::spellings,
-    raw::RawExpression,
     schema::{Attribute, AttributeKind, Table},
     source::Position,
     suggest,
@@ -29,13 +28,27 @@ pub(super) const NAME: Attribute = Attribute::new(
 /// How what AWS knows is told.
 const MAP_HINT: &str = " (say which it is here under `terraform_values` of the `balancer` block)";
 
-/// The `name` of a block, where it is written out.
-fn given_name<'a>(found: &FoundBlock<'a>) -> Option<&'a str> {
-    let name = found.block.body.attributes.iter().find(|attribute| attribute.name == "name")?;
-    match &name.value.expression {
-        RawExpression::Text(text) => Some(text),
-        _ => None,
+/// The name of a block that has none: its label, as far as it is one. Terraform makes up the names of its resources, so
+/// that any label of theirs will do; one that is no name is made one, and has a number that is always the same. Sessions are
+/// bound to it: no other block changes it.
+fn made_name(found: &FoundBlock<'_>) -> String {
+    let name = found.label.replace('_', "-");
+    if is_name(&name) || !found.is_resource {
+        return name;
     }
+    // FNV-1a.
+    let number = found
+        .label
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let is_plain = |letter: &char| letter.is_ascii_alphanumeric() || *letter == '-';
+    let start: String = name.chars().filter(is_plain).take(MAX_NAME - 9).collect();
+    format!("{}-{number:08x}", start.trim_matches('-')).trim_matches('-').to_owned()
+}
+
+/// The steps of a reference that stands in a text.
+fn steps(text: &str) -> Vec<String> {
+    text.split('.').take(4).map(str::to_owned).collect()
 }
 
 /// A block with a name.
@@ -65,10 +78,8 @@ impl<'a> Names<'a> {
     ) -> Self {
         let mut names =
             Self { table, entries: Vec::new(), by_label: HashMap::new(), by_name: HashMap::new() };
-        // A name that is made gives way to one that is given.
-        let given: HashSet<&str> = found.iter().filter_map(given_name).collect();
         for found in found.iter().take(most) {
-            names.add(context, *found, &given);
+            names.add(context, *found);
         }
         if let Some(first_too_many) = found.get(most) {
             let message = format!("too many {}s; allowed: at most {most}", words(table.name));
@@ -78,11 +89,11 @@ impl<'a> Names<'a> {
         names
     }
 
-    fn add(&mut self, context: &BlockContext<'a>, found: FoundBlock<'a>, given: &HashSet<&str>) {
+    fn add(&mut self, context: &BlockContext<'a>, found: FoundBlock<'a>) {
         let fields = BlockFields::open(context, self.table, Some(found.block));
         let (name, position) = match fields.text("name").zip(fields.value("name")) {
             Some((name, (_, position))) => (name, position),
-            None => (self.made_name(&found, given), found.label_position),
+            None => (made_name(&found), found.label_position),
         };
         // ALB: CreateLoadBalancer. A name made from a label is ours alone.
         if self.table.name == "load_balancer" && fields.is_given("name") && name.starts_with("internal-") {
@@ -114,8 +125,9 @@ impl<'a> Names<'a> {
             );
             context.faults.add(found.label_position, message);
         } else if let Some(&first) = self.by_name.get(&name).filter(|_| !name.is_empty()) {
+            let allowed = if fields.is_given("name") { "names that differ" } else { "a `name` of its own" };
             let message = format!(
-                "the name {} is taken by the {kind} at {}; allowed: names that differ",
+                "the name {} is taken by the {kind} at {}; allowed: {allowed}",
                 shown(&name),
                 position_of(self, first)
             );
@@ -124,24 +136,6 @@ impl<'a> Names<'a> {
         self.by_label.entry(found.label).or_insert(index);
         self.by_name.entry(name.clone()).or_insert(index);
         self.entries.push(Named { found, name, fields });
-    }
-
-    /// The name of a block that has none: its label, as far as it is one. Terraform makes up the names of its resources, so
-    /// that any label of theirs will do; theirs is then told apart by a number that is always the same.
-    fn made_name(&self, found: &FoundBlock<'_>, given: &HashSet<&str>) -> String {
-        let name = found.label.replace('_', "-");
-        let is_free = is_name(&name) && !given.contains(&*name) && !self.by_name.contains_key(&name);
-        if is_free || !found.is_resource || self.by_label.contains_key(found.label) {
-            return name;
-        }
-        // FNV-1a.
-        let number = found
-            .label
-            .bytes()
-            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-        let is_plain = |letter: &char| letter.is_ascii_alphanumeric() || *letter == '-';
-        let start: String = name.chars().filter(is_plain).take(MAX_NAME - 9).collect();
-        format!("{}-{number:08x}", start.trim_matches('-')).trim_matches('-').to_owned()
     }
 
     /// The index of the block that a value refers to. A reference that leads nowhere is a fault.
@@ -185,6 +179,10 @@ impl<'a> Names<'a> {
                 "{} is a {kind} of AWS, which cannot be reached from here{}",
                 shown(text),
                 self.map_hint()
+            )),
+            (None, None) if self.resolve_path(&steps(text)).is_ok() => Err(format!(
+                "there is no {kind} {}: a reference stands without quotes, and in JSON as \"${{{text}}}\"",
+                shown(text)
             )),
             (None, None) => {
                 let known = self.by_name.keys().map(String::as_str).chain(self.by_label.keys().copied());

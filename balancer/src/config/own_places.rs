@@ -15,6 +15,8 @@ pub(super) struct OwnPlaces {
     folder: PathBuf,
     lock: PathBuf,
     key: PathBuf,
+    /// The files that the configuration is read from.
+    read: Vec<PathBuf>,
 }
 
 impl OwnPlaces {
@@ -24,7 +26,15 @@ impl OwnPlaces {
             folder: plain(&settings.runtime_dir.join(instance)),
             lock: Path::new(LOCKS).join(format!("{instance}.lock")),
             key: plain(&settings.key_path()),
+            read: Vec::new(),
         }
+    }
+
+    /// With the files that the configuration is read from.
+    pub(super) fn with_files<'p>(self, files: impl Iterator<Item = &'p Path>) -> Self {
+        // As they were named: one that goes by the working folder is where it is from here.
+        let whole = |path: &Path| plain(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+        Self { read: files.map(whole).collect(), ..self }
     }
 
     /// What is wrong with `path` as a place of keys; nothing where it is one.
@@ -46,6 +56,8 @@ impl OwnPlaces {
             "the key file"
         } else if file == self.lock {
             "the lock of the instance"
+        } else if self.read.contains(&file) {
+            "a file of the configuration"
         } else {
             return self.wrong_for_keys(path);
         };

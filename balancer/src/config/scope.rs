@@ -8,8 +8,9 @@ use super::{
     fault::Faults,
     json,
     raw::{RawAttribute, RawBody, RawExpression, RawValue, path_text},
+    source::Position,
     suggest,
-    value::{Value, shortened},
+    value::{Value, shortened, shown},
 };
 
 /// The attribute of the `balancer` block that says what references of Terraform's are.
@@ -28,12 +29,13 @@ struct Variable<'a> {
     value: Option<&'a RawValue>,
     /// Whether `null` in the place of a value is one.
     is_nullable: bool,
+    position: Position,
 }
 
 /// The variables and locals of all files, and what the user says that Terraform's values are.
 pub(super) struct Scope<'a> {
     variables: HashMap<&'a str, Variable<'a>>,
-    locals: HashMap<&'a str, &'a RawValue>,
+    locals: HashMap<&'a str, &'a RawAttribute>,
     known: HashMap<&'a str, &'a RawValue>,
     /// How many names were looked for that are near to one that is not there.
     hints: Cell<usize>,
@@ -74,12 +76,22 @@ impl<'a> Scope<'a> {
                         !matches!(nullable.value.expression, RawExpression::Bool(false))
                     });
                     let value = attribute("default").map(|default| &default.value);
-                    scope.variables.insert(name, Variable { value, is_nullable });
+                    let variable = Variable { value, is_nullable, position: block.position };
+                    if let Some(first) = scope.variables.get(name.as_str()) {
+                        scope.note_second("variable", name, first.position, block.position);
+                    } else {
+                        scope.variables.insert(name, variable);
+                    }
                 }
                 ("locals", _) => {
-                    scope
-                        .locals
-                        .extend(block.body.attributes.iter().map(|local| (&*local.name, &local.value)));
+                    for local in &block.body.attributes {
+                        match scope.locals.get(&*local.name) {
+                            Some(first) => {
+                                scope.note_second("local", &local.name, first.position, local.position)
+                            }
+                            None => drop(scope.locals.insert(&local.name, local)),
+                        }
+                    }
                 }
                 ("balancer", _) => {
                     scope.known.extend(attribute(TERRAFORM_VALUES).into_iter().flat_map(items))
@@ -88,6 +100,14 @@ impl<'a> Scope<'a> {
             }
         }
         scope
+    }
+
+    /// As Terraform does, no one of them is taken for the one that is meant.
+    fn note_second(&self, kind: &str, name: &str, first: Position, second: Position) {
+        let first = self.faults.show(first);
+        let message =
+            format!("{kind} {} is given twice, first at {first}; allowed: names that differ", shown(name));
+        self.faults.add(second, message);
     }
 
     /// Gives a variable a value, in the place of its default. False when there is no such variable.
@@ -101,7 +121,7 @@ impl<'a> Scope<'a> {
 
     /// What a local stands for.
     pub(super) fn local(&self, name: &str) -> Option<&'a RawExpression> {
-        self.locals.get(name).map(|local| &local.expression)
+        self.locals.get(name).map(|local| &local.value.expression)
     }
 
     /// What a value is.
@@ -152,17 +172,19 @@ impl<'a> Scope<'a> {
     }
 
     /// What the user says that a reference of Terraform's is: under its own name, or under that of the block as a
-    /// whole; an index may be left out.
-    fn known(&self, path: &[String]) -> Option<&'a RawExpression> {
+    /// whole; an index may be left out. With the indices that were left out, which go into a list or a map.
+    fn known(&self, path: &[String]) -> Option<(&'a RawExpression, Vec<String>)> {
         if self.known.is_empty() {
             return None;
         }
-        let without_index: Vec<String> = path.iter().filter(|step| !step.starts_with('[')).cloned().collect();
-        let names = [path, without_index.as_slice()].into_iter().flat_map(|path| {
-            let block = path.split_last().map_or(path, |(_, block)| block);
-            [path_text(path), path_text(block)]
-        });
-        names.into_iter().find_map(|name| self.known.get(name.as_str())).map(|value| &value.expression)
+        let (indices, without): (Vec<String>, Vec<String>) =
+            path.iter().cloned().partition(|step| step.starts_with('['));
+        let find = |path: &[String]| {
+            let block = path.split_last().filter(|(last, _)| !last.starts_with('[')).map(|(_, block)| block);
+            let mut names = [Some(path), block].into_iter().flatten().map(path_text);
+            names.find_map(|name| self.known.get(name.as_str())).map(|value| &value.expression)
+        };
+        find(path).map(|known| (known, Vec::new())).or_else(|| find(&without).map(|known| (known, indices)))
     }
 }
 
@@ -176,21 +198,27 @@ fn items<'a>(attribute: &'a RawAttribute) -> Vec<(&'a str, &'a RawValue)> {
     items.iter().filter_map(|(key, value)| Some((name(key)?, value))).collect()
 }
 
+/// Whether the step is an index that is neither a number nor a text.
+fn is_worked_out(step: &str) -> bool {
+    let index = step.strip_prefix('[').and_then(|step| step.strip_suffix(']'));
+    index.is_some_and(|index| !index.starts_with('"') && index.parse::<usize>().is_err())
+}
+
 fn no_part(path: &[String]) -> String {
     // It stands between backquotes.
     let written = shortened(&path_text(path)).replace("\\\"", "\"");
-    let is_worked_out = |step: &String| {
-        let index = step.strip_prefix('[').and_then(|step| step.strip_suffix(']'));
-        index.is_some_and(|index| !index.starts_with('"') && index.parse::<usize>().is_err())
-    };
-    if path.iter().any(is_worked_out) {
+    if path.iter().any(|step| is_worked_out(step)) {
         return format!(
             "`{written}` goes by an index that has to be worked out, which is not understood here; allowed: an index \
              that is written out, var.NAME, local.NAME or a value"
         );
     }
+    let whose = match path.first().map(String::as_str) {
+        Some("var" | "local") | None => "a variable",
+        Some(_) => "what `terraform_values` says",
+    };
     format!(
-        "`{written}` goes into a part of a variable that is not there; allowed: var.NAME, local.NAME or a value"
+        "`{written}` goes into a part of {whose} that is not there; allowed: var.NAME, local.NAME or a value"
     )
 }
 
@@ -236,10 +264,15 @@ impl Resolution<'_, '_> {
             let (expression, steps) = self.scope.lookup(path)?;
             return self.follow(expression, steps, path, depth + 1);
         }
-        match self.scope.known(path) {
-            Some(known) => self.value(known, depth + 1),
-            None => Ok(Value::Reference(path.to_vec())),
+        let Some((known, indices)) = self.scope.known(path) else {
+            return Ok(Value::Reference(path.to_vec()));
+        };
+        // All that a splat or a counted block makes is the list as a whole. What is one value needs no index.
+        let is_one = |index: &String| index != "[*]" && !is_worked_out(index);
+        if matches!(known, RawExpression::List(_) | RawExpression::Object(_)) && indices.iter().all(is_one) {
+            return self.follow(known, &indices, path, depth + 1);
         }
+        self.value(known, depth + 1)
     }
 
     /// Goes into the parts of a value without a look at the others, which may be beyond what is understood.

@@ -213,6 +213,16 @@ pub(super) fn cookie_attributes(fields: &BlockFields<'_>, prefix: String) -> Coo
                        `cookie_secure` = true beside it, or false";
         fields.fault_at("cookie_partitioned", message);
     }
+    let begins =
+        |marked: &str| prefix.get(..marked.len()).is_some_and(|start| start.eq_ignore_ascii_case(marked));
+    if !secure && (begins("__Host-") || begins("__Secure-")) {
+        let message = format!(
+            "`cookie_prefix` = {} without `cookie_secure`: browsers drop such a cookie; allowed: `cookie_secure` = true \
+             beside it, or another beginning",
+            shown(&prefix)
+        );
+        fields.fault_at("cookie_prefix", message);
+    }
     CookieAttributes {
         secure,
         http_only: fields.truth("cookie_http_only"),

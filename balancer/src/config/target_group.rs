@@ -349,7 +349,7 @@ fn build(context: &BlockContext<'_>, named: &Named<'_>) -> GroupDraft {
         stickiness: sticky(fields),
         health_check: health_check::build(
             &fields.open_child(&HEALTH_CHECK),
-            named.found.is_resource,
+            named.found.is_resource && fields.has_child(HEALTH_CHECK.name),
             protocol_version,
         ),
         targets: Vec::new(),

@@ -149,6 +149,13 @@ impl fmt::Debug for Keyring {
 }
 
 impl Keyring {
+    /// Whether its secrets are those of `other`, in the same order.
+    #[must_use]
+    pub fn has_keys_of(&self, other: &Self) -> bool {
+        let marks = |ring: &Self| ring.keys().map(|key| key.duration_tag(b"which key")).collect::<Vec<_>>();
+        marks(self) == marks(other)
+    }
+
     /// A ring of the secrets that stand one after the other in `bytes`; the first signs.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod hostile;
 mod json;
 mod labels;
 mod limits;
+mod meant;
 mod one_fault;
 mod rules;
 mod shield;

@@ -13,9 +13,12 @@ const MOST: usize = 50;
 /// Most names in a line.
 const MOST_NAMES: usize = 20;
 
-/// Logs what differs.
-pub(super) fn tell(old: &Configuration, new: &Configuration) {
-    let changes = between(old, new);
+/// Logs what differs. `keys_differ`: the secrets that cookies are signed with do, which are not in a configuration.
+pub(super) fn tell(old: &Configuration, new: &Configuration, keys_differ: bool) {
+    let mut changes = between(old, new);
+    if keys_differ {
+        changes.insert(0, "the keys that cookies are signed with".to_owned());
+    }
     if changes.is_empty() {
         tracing::info!("nothing that takes effect now differs from the configuration before");
     }
@@ -30,9 +33,12 @@ pub(super) fn tell(old: &Configuration, new: &Configuration) {
 /// What differs, a line each.
 fn between(old: &Configuration, new: &Configuration) -> Vec<String> {
     let mut out = Vec::new();
-    if old.balancer.log_level != new.balancer.log_level {
-        out.push("log_level".to_owned());
-    }
+    // Of the others of this block a change takes effect at the next start.
+    let own = [
+        ("log_level", old.balancer.log_level != new.balancer.log_level),
+        ("upgrade_drain", old.balancer.upgrade_drain != new.balancer.upgrade_drain),
+    ];
+    out.extend(own.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()));
     if old.shield != new.shield {
         out.push(shield_difference(old.shield.as_ref(), new.shield.as_ref()));
     }

@@ -117,10 +117,13 @@ impl Controller {
         let key_path = settings.key_path();
         // A new secret in place of a lost one would end every session.
         let keyring = Keyring::load(&key_path).map_err(|error| one(error.to_string()))?.ok_or_else(|| {
-            one(format!(
-                "{}: the key file is gone; put it back, or restart to make a new one",
-                key_path.display()
-            ))
+            let ran = self.configuration.balancer.key_file == configuration.balancer.key_file;
+            let what = if ran {
+                "the key file is gone; put it back"
+            } else {
+                "there is no such key file; put it there"
+            };
+            one(format!("{}: {what}, or restart to have a new one made", key_path.display()))
         })?;
         let tls = server_configs(&self.servers, &configuration).map_err(|error| one(error.to_string()))?;
         let target_tls = target_tls(&configuration).map_err(|error| one(error.to_string()))?;
@@ -151,6 +154,7 @@ impl Controller {
         self.registry
             .apply(wanted, &ring, &mut self.kernel, monotonic_now())
             .map_err(|error| error.to_string())?;
+        let keys_differ = !ring.0.has_keys_of(&self.names.0);
         self.names = ring;
         self.tls = tls;
         self.logs.take_up(logs);
@@ -161,7 +165,7 @@ impl Controller {
         }
         self.warn_of_restarts(&configuration);
         logs::own::set_level(configuration.balancer.log_level);
-        changes::tell(&self.configuration, &configuration);
+        changes::tell(&self.configuration, &configuration, keys_differ);
         self.configuration = configuration;
         self.compile_rules();
         let is_kept =

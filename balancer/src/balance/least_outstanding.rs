@@ -1,7 +1,7 @@
 //! The target with fewest requests in flight (ALB: `least_outstanding_requests`).
 //!
-//! ALB does not say how it breaks ties; here they rotate: of the candidates that share the least load the
-//! `turn % ties`-th is taken, so that idle targets share the requests evenly wherever they stand in the list.
+//! ALB does not say how it breaks ties; here they rotate, so that idle targets share the requests evenly wherever they stand
+//! in the list: the one whose turn it is where that is idle, else one after the other of those that share the least load.
 //! Counting the ties takes a second look at the candidates; loads that other workers change in between
 //! make the pick at worst one that was least a moment ago.
 
@@ -39,7 +39,9 @@ pub fn least_outstanding(
     if least == BARRED {
         return None;
     }
-    let chosen = turn.checked_rem(ties)?;
+    // Turns that come here are those of the busy: by `turn` alone each of them would meet the same tie again.
+    let count = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
+    let chosen = (turn / count).wrapping_add(turn % count).checked_rem(ties)?;
     let mut passed = 0;
     let mut last_seen = None;
     for candidate in candidates {
@@ -112,6 +114,22 @@ mod tests {
             }
             assert_eq!(counts[2] + counts[3], 800);
             assert!((counts[2] - 400_i32).abs() <= 100, "uneven: {counts:?}");
+        }
+    }
+
+    #[test]
+    fn idle_targets_share_evenly_whichever_others_are_busy() {
+        for count in 2..=9_usize {
+            for busy in 0..(1_u32 << count) - 1 {
+                let loads: Vec<u64> = (0..count).map(|index| u64::from(busy >> index & 1)).collect();
+                let mut counts = vec![0_i32; count];
+                for turn in 0..840 {
+                    counts[pick(&loads, turn, &[]).unwrap()] += 1;
+                }
+                let idle = counts.iter().zip(&loads).filter(|(_, load)| **load == 0).map(|(count, _)| *count);
+                let (least, most) = (idle.clone().min().unwrap(), idle.max().unwrap());
+                assert!(most - least <= 4, "{loads:?}: {counts:?}");
+            }
         }
     }
 

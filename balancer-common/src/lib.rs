@@ -129,8 +129,10 @@ pub struct TargetCounters {
     pub closed: u64,
     /// Fingerprint of the endpoint the row belongs to; zero: free. Written by userspace alone.
     pub endpoint: u64,
-    /// Zero.
-    pub reserved: [u64; 2],
+    /// Retransmission timeouts: that nothing was answered for as long as an answer may take. Kernel only.
+    pub timeouts: u64,
+    /// When userspace was last told that the endpoint does not answer, nanoseconds since the host started. Kernel only.
+    pub silence_told: u64,
 }
 
 /// Words of one [`TargetCounters`].
@@ -150,6 +152,12 @@ pub struct Event {
 pub const EVENT_CONNECT_FAILED: u32 = 1;
 /// [`Event::kind`]: an established connection was reset by the endpoint.
 pub const EVENT_RESET: u32 = 2;
+/// [`Event::kind`]: the endpoint does not answer what it was sent on a connection.
+pub const EVENT_DATA_UNANSWERED: u32 = 3;
+/// [`Event::kind`]: the endpoint does not answer an attempt to connect.
+pub const EVENT_CONNECT_UNANSWERED: u32 = 4;
+/// How much time is between two events of an endpoint that does not answer, nanoseconds.
+pub const SILENCE_GAP: u64 = 100_000_000;
 
 /// What the kernel remembers of a counted connection: value of SOCKETS.
 #[repr(C)]

@@ -16,19 +16,20 @@ use core::{ffi::c_void, ptr};
 use aya_ebpf::{
     bindings::{
         BPF_SK_STORAGE_GET_F_CREATE, BPF_SOCK_OPS_RETRANS_CB, BPF_SOCK_OPS_RETRANS_CB_FLAG,
-        BPF_SOCK_OPS_STATE_CB, BPF_SOCK_OPS_STATE_CB_FLAG, BPF_SOCK_OPS_TCP_CONNECT_CB, BPF_TCP_CLOSE,
-        BPF_TCP_CLOSE_WAIT, BPF_TCP_CLOSING, BPF_TCP_ESTABLISHED, BPF_TCP_FIN_WAIT1, BPF_TCP_FIN_WAIT2,
-        BPF_TCP_LAST_ACK, bpf_sock,
+        BPF_SOCK_OPS_RTO_CB, BPF_SOCK_OPS_RTO_CB_FLAG, BPF_SOCK_OPS_STATE_CB, BPF_SOCK_OPS_STATE_CB_FLAG,
+        BPF_SOCK_OPS_TCP_CONNECT_CB, BPF_TCP_CLOSE, BPF_TCP_CLOSE_WAIT, BPF_TCP_CLOSING, BPF_TCP_ESTABLISHED,
+        BPF_TCP_FIN_WAIT1, BPF_TCP_FIN_WAIT2, BPF_TCP_LAST_ACK, bpf_sock,
     },
     btf_maps::SkStorage,
-    helpers::bpf_sk_storage_get,
+    helpers::{bpf_ktime_get_ns, bpf_sk_storage_get},
     macros::{btf_tracepoint, sock_ops},
     programs::{BtfTracePointContext, SockOpsContext},
 };
 use aya_log_ebpf::{debug, warn};
 use balancer_common::{
-    CountedBytes, EVENT_CONNECT_FAILED, EVENT_RESET, Event, FIN_RECEIVED, FIN_SENT, FIN_WAITED_FOR,
-    PHASE_CLOSING, PHASE_CONNECTING, PHASE_DONE, PHASE_OPEN, SocketRecord, TargetCounters, TargetKey,
+    CountedBytes, EVENT_CONNECT_FAILED, EVENT_CONNECT_UNANSWERED, EVENT_DATA_UNANSWERED, EVENT_RESET, Event,
+    FIN_RECEIVED, FIN_SENT, FIN_WAITED_FOR, PHASE_CLOSING, PHASE_CONNECTING, PHASE_DONE, PHASE_OPEN,
+    SILENCE_GAP, SocketRecord, TargetCounters, TargetKey,
 };
 
 use crate::{
@@ -59,6 +60,7 @@ pub fn target_counters(ctx: SockOpsContext) -> u32 {
             BPF_SOCK_OPS_TCP_CONNECT_CB => connect(&ctx, socket),
             BPF_SOCK_OPS_STATE_CB => change_state(&ctx, socket),
             BPF_SOCK_OPS_RETRANS_CB => retransmit(&ctx, socket),
+            BPF_SOCK_OPS_RTO_CB => time_out(socket),
             _ => {}
         }
     }
@@ -105,7 +107,8 @@ fn connect(ctx: &SockOpsContext, socket: *mut bpf_sock) {
     let Some(counters) = TARGET_COUNTERS.get_ptr_mut(slot) else { return };
     // Before anything is counted: the end of a connection that tells of no change would never be counted, and its
     // slot would be connecting for ever.
-    if ctx.set_cb_flags((BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RETRANS_CB_FLAG) as i32).is_err() {
+    let flags = BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RETRANS_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG;
+    if ctx.set_cb_flags(flags as i32).is_err() {
         warn!(ctx, "a connection to slot {} is not counted: the kernel would not tell of its end", slot);
         // One that is there is of the socket's connection before.
         // SAFETY: the socket is the kernel's, alive and locked.
@@ -166,12 +169,45 @@ fn change_state(ctx: &SockOpsContext, socket: *mut bpf_sock) {
     }
 }
 
-/// Segments were sent again.
+/// Segments were sent again. Where the peer has acknowledged nothing behind what it lacks (RFC 2018), nothing says that it is
+/// still there: the first is sent as a probe of that, two round trips after the one before (RFC 8985, section 7).
 #[inline(always)]
 fn retransmit(ctx: &SockOpsContext, socket: *mut bpf_sock) {
-    if let Some((_, counters)) = counted(socket.cast()) {
-        add!(counters, retransmits, u64::from(ctx.arg(1)));
+    let Some((record, counters)) = counted(socket.cast()) else { return };
+    add!(counters, retransmits, u64::from(ctx.arg(1)));
+    // SAFETY: a plain field of the kernel's context.
+    if unsafe { (*ctx.ops).sacked_out } == 0 {
+        tell_silence(record, counters);
     }
+}
+
+/// Nothing was acknowledged for as long as that may take (RFC 6298).
+#[inline(always)]
+fn time_out(socket: *mut bpf_sock) {
+    let Some((record, counters)) = counted(socket.cast()) else { return };
+    add!(counters, timeouts, 1);
+    tell_silence(record, counters);
+}
+
+/// Tells that an endpoint does not answer, which one of many connections is enough for.
+#[inline(always)]
+fn tell_silence(record: *mut SocketRecord, counters: *mut TargetCounters) {
+    // SAFETY: `record` is a value of SOCKETS, and a helper without arguments.
+    let (slot, phase, now) = unsafe { ((*record).slot, (*record).phase, bpf_ktime_get_ns()) };
+    // SAFETY: the row is a value of TARGET_COUNTERS, which is never freed. Of two CPUs at once both tell.
+    let told = unsafe { (&raw const (*counters).silence_told).read_volatile() };
+    if now.wrapping_sub(told) < SILENCE_GAP {
+        return;
+    }
+    let kind = match phase {
+        PHASE_CONNECTING => EVENT_CONNECT_UNANSWERED,
+        PHASE_OPEN => EVENT_DATA_UNANSWERED,
+        // What is left of a connection that is over matters to nobody.
+        _ => return,
+    };
+    // SAFETY: as above.
+    unsafe { (&raw mut (*counters).silence_told).write_volatile(now) };
+    tell(slot, kind);
 }
 
 /// What userspace has counted of the connection; it counts no more of it, as it finds nothing to change.

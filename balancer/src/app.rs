@@ -3,7 +3,7 @@
 //! `balance` picks one, `upstream` connects, `http` moves both bodies, `response` composes what goes back.
 //! The control side (configuration, health, kernel events, admin) stands beside it and publishes snapshots.
 
-use std::{io, path::Path, sync::Arc};
+use std::{io, net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use tokio::{
@@ -31,7 +31,7 @@ use crate::{
         privileges::Account,
         signals::{EarlySignals, Signal, Signals, reopen_logs_of},
         system_calls,
-        upgrade::{Door, Handover, Inheritance, Invocation, Starter, Upgrades},
+        upgrade::{Door, Facts, Handover, Inheritance, Invocation, StartAgain, Starter, Upgrades},
     },
     counters::{ControlCounters, ListenerRuntimes},
     kernel::{Assist, InstanceFolder, Kernel},
@@ -89,7 +89,9 @@ struct Prepared {
     inspector: Arc<Inspector>,
     pool: Workers,
     counters: Arc<ControlCounters>,
-    upgrades: Option<(Door, Starter)>,
+    upgrades: Option<(Door, Starter, Option<StartAgain>)>,
+    /// Listeners of the process before that this one does not have.
+    gone: Vec<SocketAddr>,
 }
 
 fn prepare(
@@ -112,13 +114,17 @@ fn prepare(
     let Claims { folder, door, admin: admin_socket, listeners: mut inherited_sockets, facts, shield } =
         claim(&settings, inherited)?;
     // With the rights that a start has, and outside of the cgroup that is counted.
-    let upgrades = upgradable.then(|| prepare_upgrades(&folder, door)).flatten();
+    let counters = Arc::new(ControlCounters::default());
+    // A user that it becomes, or a filter, is for good.
+    let keeps_rights = account.is_none() && !settings.seccomp;
+    let prepare = || prepare_upgrades(&folder, door, keeps_rights, &counters);
+    let upgrades = upgradable.then(prepare).flatten();
     let owner = account.as_ref().and_then(Account::owner);
     let keyring = key_file::load(&settings, owner)?;
     let workers = settings.workers;
     let sockets = sockets(&configuration, workers, &mut inherited_sockets)?;
-    // What is left of these the process before ends itself.
-    drop(inherited_sockets);
+    // What is left of these the process before ends itself, if there is one.
+    let gone = inherited_sockets.into_keys().collect();
     let admin = match (settings.admin_address, admin_socket) {
         (Some(address), Some((inherited, socket))) if address == inherited => {
             Some(Admin::inherit(socket, address, &settings.admin_hosts).context("the admin endpoint")?)
@@ -134,7 +140,8 @@ fn prepare(
     let options = kernel_options(&settings, configuration.shield.as_ref(), facts.as_ref())?;
     let mut kernel = Kernel::open_in(folder, &options)?;
     kernel.shield().inherit(shield);
-    if let Some(reason) = facts.and_then(|facts| facts.without_kernel_side) {
+    let Facts { without_kernel_side, memory, .. } = facts.unwrap_or_default();
+    if let Some(reason) = without_kernel_side {
         kernel.explain(reason);
     }
     if let Some(account) = account {
@@ -151,7 +158,6 @@ fn prepare(
     let opened = logs.open(&configuration, outputs)?;
     logs.take_up(opened);
     let pool = start_workers(&kernel, workers)?;
-    let counters = Arc::new(ControlCounters::default());
     let runtimes = Arc::new(ListenerRuntimes::default());
     let empty = Snapshot { listeners: Vec::new(), groups: Vec::new() };
     let current = Arc::new(CurrentSnapshot::new(Arc::new(empty)));
@@ -185,18 +191,31 @@ fn prepare(
         counters: Arc::clone(&counters),
         runtimes,
         current,
+        memory,
     };
-    Ok(Prepared { parts, admin, inspector: Arc::new(inspector), pool, counters, upgrades })
+    Ok(Prepared { parts, admin, inspector: Arc::new(inspector), pool, counters, upgrades, gone })
 }
 
 /// What makes upgrades possible. Without it the balancer serves all the same.
-fn prepare_upgrades(folder: &InstanceFolder, door: Option<Door>) -> Option<(Door, Starter)> {
+fn prepare_upgrades(
+    folder: &InstanceFolder,
+    door: Option<Door>,
+    keeps_rights: bool,
+    counters: &ControlCounters,
+) -> Option<(Door, Starter, Option<StartAgain>)> {
     let prepare = || {
         let door = door.map_or_else(|| Door::open(folder), Ok)?;
-        Ok((door, Starter::begin(&Invocation::own()?, folder.path())?))
+        let (invocation, folder) = (Invocation::own()?, folder.path().to_owned());
+        let starter = Starter::begin(&invocation, &folder)?;
+        let again = move || Starter::begin(&invocation, &folder);
+        Ok((door, starter, keeps_rights.then(|| Box::new(again) as StartAgain)))
     };
     let prepared: io::Result<_> = prepare();
-    prepared.map_err(|error| tracing::warn!(%error, "there will be no upgrades of this process")).ok()
+    let failed = |error: io::Error| {
+        tracing::warn!(%error, "there will be no upgrades of this process");
+        counters.notes.upgrades_are_off(&error.to_string());
+    };
+    prepared.map_err(failed).ok()
 }
 
 fn start_workers(kernel: &Kernel, workers: usize) -> anyhow::Result<Workers> {
@@ -243,7 +262,7 @@ async fn serve(
     signals: EarlySignals,
     predecessor: &mut Option<Inheritance>,
 ) -> anyhow::Result<()> {
-    let Prepared { parts, admin, inspector, mut pool, counters, upgrades } = prepared;
+    let Prepared { parts, admin, inspector, mut pool, counters, upgrades, gone } = prepared;
     let mut signals = Signals::new(signals).context("cannot take over signals")?;
     let admin_address = parts.configuration.balancer.admin_address;
     let mut controller = Controller::start(parts).await?;
@@ -269,12 +288,14 @@ async fn serve(
         }
         None => controller.begin(),
     }
+    gone.into_iter().for_each(notify::forget);
     let (handovers, mut steps) = unbounded_channel();
     let (wanted, upgrades_wanted) = unbounded_channel();
     let mut upgrading = None;
-    if let Some((door, starter)) = upgrades {
+    if let Some((door, starter, again)) = upgrades {
         let lent = admin.as_ref().map(Admin::lend).transpose().context("cannot lend the admin endpoint")?;
-        let upgrades = Upgrades::new(door, starter, admin_address.zip(lent), handovers.clone())
+        let admin = admin_address.zip(lent);
+        let upgrades = Upgrades::new(door, starter, admin, handovers.clone(), again, Arc::clone(&counters))
             .context("cannot prepare for upgrades")?;
         upgrading = Some(tokio::spawn(upgrades.serve(upgrades_wanted)));
     }

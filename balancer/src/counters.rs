@@ -26,7 +26,9 @@ pub use self::{
         RoutingShard, Stickiness, StickinessShard, TargetFigures, TargetShard,
     },
     histogram::Histogram,
-    keys::{ClientCertRefusal, Evicted, FixedClass, GroupOutcome, Outcome, OwnStatus, ResponseClass},
+    keys::{
+        ClientCertRefusal, ConnectErrno, Evicted, FixedClass, GroupOutcome, Outcome, OwnStatus, ResponseClass,
+    },
     listener::{CountedOpen, ListenerRuntime, ListenerRuntimes, ListenerShard, OpenNow, Openable, Traffic},
     notes::{CertificateNote, LastError, LastErrorNote, Notes},
     worker::{ControlCounters, SessionTable, SessionTableShard, Upkeep, Work, WorkerCounters, WorkerFigures},

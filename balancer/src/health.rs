@@ -20,7 +20,7 @@ use std::{
 use tokio::task::{Id, JoinSet};
 
 pub use self::{
-    kernel_events::suspects,
+    kernel_events::{Suspicion, suspects, suspicion},
     probe::{Checked, Exempt, Prober},
     schedule::{ProbeOrder, Schedule},
 };
@@ -43,6 +43,8 @@ pub struct Finished {
     pub target: CheckTarget,
     /// How long it took.
     pub latency: Duration,
+    /// Whether the target had left data without an answer before.
+    pub unheard: bool,
 }
 
 /// The checks of all targets.
@@ -71,9 +73,10 @@ impl HealthChecks {
         self.schedule.sync(targets, now);
     }
 
-    /// Checks a target out of turn: something happened to a connection to it.
-    pub fn trigger(&mut self, registration: u64, now: Instant) {
-        self.schedule.trigger(registration, now);
+    /// Checks a target out of turn: something happened to a connection to it. `suspicion`: what is suspected of it until it
+    /// passes a check.
+    pub fn trigger(&mut self, registration: u64, suspicion: Option<Suspicion>, now: Instant) {
+        self.schedule.trigger(registration, suspicion, now);
     }
 
     /// Makes checks as they fall due until one ends. Must be called on a tokio runtime. Cancel safe.
@@ -92,9 +95,10 @@ impl HealthChecks {
                         }
                     };
                     if let Some(order) = self.orders.remove(&id) {
-                        let ProbeOrder { number, registration, origin, target } = order;
+                        let ProbeOrder { number, registration, origin, target, suspicion } = order;
                         let (outcome, latency) = outcome;
-                        return Finished { number, registration, origin, outcome, target, latency };
+                        let unheard = suspicion.is_some_and(|suspicion| suspicion.unheard);
+                        return Finished { number, registration, origin, outcome, target, latency, unheard };
                     }
                 }
                 () = until(due) => {}
@@ -116,6 +120,7 @@ impl HealthChecks {
     pub fn follow_up(&mut self, finished: &Finished, undecided: bool, in_haste: bool, now: Instant) {
         if matches!(finished.outcome, Ok(Checked { result: CheckResult::Pass, .. })) {
             self.schedule.settle(finished.registration, now);
+            self.schedule.calm(finished.registration);
         }
         let failed = matches!(finished.outcome, Ok(Checked { result: CheckResult::Fail(_), .. }));
         if finished.origin == CheckOrigin::Triggered && failed && undecided {
@@ -136,9 +141,10 @@ impl HealthChecks {
     fn start(&mut self, order: ProbeOrder) {
         let prober = Arc::clone(&self.prober);
         let target = order.target.clone();
+        let patience = order.suspicion.map(|suspicion| suspicion.patience);
         let handle = self.running.spawn(async move {
             let began = monotonic_now();
-            let outcome = prober.check(&target).await;
+            let outcome = prober.check(&target, patience).await;
             (outcome, monotonic_now().saturating_duration_since(began))
         });
         self.orders.insert(handle.id(), order);

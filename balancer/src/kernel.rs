@@ -24,6 +24,7 @@ mod load;
 mod open_bytes;
 mod outstanding;
 mod owners;
+mod passed;
 mod pinned;
 mod shield;
 mod slots;
@@ -60,6 +61,7 @@ pub use self::{
     open_bytes::Told,
     outstanding::{InFlight, Outstanding, OutstandingView},
     owners::owners,
+    passed::take_passed,
     pinned::{PinnedListener, PinnedTables},
     shield::{
         DenyError, InterfaceReport, Shield, ShieldLink, ShieldReport, ShieldSample, ShieldSamples, ShieldView,
@@ -199,27 +201,13 @@ impl Kernel {
         if !folder.is_inherited() {
             hand_over::to_kernel_side(folder.folder(), &words.sticky)?;
         }
-        let (sender, events) = events::channel(Some(sources));
-        let marker = ProbeMarker(Some(Arc::new(Mutex::new(probes))));
         let settle = |fingerprint| !unbroken || endpoint::counted_by_workers(fingerprint);
-        let (tables, generations, slots) = assemble(folder.folder(), words, Some(open_bytes), settle)?;
-        let (assist, events, side) = (Assist::Active, Some(events), Some(side));
-        let files = None;
+        let parts = assemble(folder.folder(), words, Some(open_bytes), settle)?;
         let shield = Shield::open(&options.instance, options.shield.as_ref(), folder.is_inherited());
-        Ok(Self {
-            tables,
-            assist,
-            slots,
-            generations,
-            events,
-            sender,
-            side,
-            files,
-            given_up: false,
-            marker,
-            shield,
-            folder,
-        })
+        let mut kernel = Self::of(folder, parts, Assist::Active, Some(sources), shield);
+        kernel.side = Some(side);
+        kernel.marker = ProbeMarker(Some(Arc::new(Mutex::new(probes))));
+        Ok(kernel)
     }
 
     fn without_kernel_side(
@@ -232,25 +220,36 @@ impl Kernel {
         if !folder.is_inherited() {
             hand_over::from_kernel_side(folder.folder(), &options.instance, &words.sticky)?;
         }
-        let (sender, events) = events::channel(None);
-        let (tables, generations, slots) = assemble(folder.folder(), words, None, |_| true)?;
+        let parts = assemble(folder.folder(), words, None, |_| true)?;
         let shield = Shield::without(options.shield.as_ref(), &reason);
-        let (assist, events, marker) = (Assist::Off { reason }, Some(events), ProbeMarker(None));
-        let (side, files) = (None, Some(files));
-        Ok(Self {
+        let mut kernel = Self::of(folder, parts, Assist::Off { reason }, None, shield);
+        kernel.files = Some(files);
+        Ok(kernel)
+    }
+
+    /// What both have; the rest is not there.
+    fn of(
+        folder: InstanceFolder,
+        (tables, generations, slots): (Tables, Generations, Slots),
+        assist: Assist,
+        sources: Option<events::KernelSources>,
+        shield: Shield,
+    ) -> Self {
+        let (sender, events) = events::channel(sources);
+        Self {
             tables,
             assist,
             slots,
             generations,
-            events,
+            events: Some(events),
             sender,
-            side,
-            files,
+            side: None,
+            files: None,
             given_up: false,
-            marker,
+            marker: ProbeMarker(None),
             shield,
             folder,
-        })
+        }
     }
 
     /// The tables, for workers and everybody who reads figures.
@@ -315,6 +314,8 @@ impl Kernel {
         self.generations.clear_dead();
         // Another process may have claimed what this one released.
         if !self.given_up && !self.generations.others_live() {
+            let kernel_counts = self.tables.counters.kernel_counts();
+            self.slots.write_off(|owner| !kernel_counts || endpoint::counted_by_workers(owner));
             self.slots.reap();
         }
     }

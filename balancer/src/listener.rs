@@ -8,7 +8,7 @@ mod rest;
 mod worker;
 
 pub use self::{
-    bind::{admit_again, bind, bind_more, explain, look_at},
+    bind::{admit_again, bind, bind_beside_own, bind_more, explain, look_at},
     listening::may_listen,
     worker::{Worker, spawn},
 };

@@ -76,6 +76,14 @@ pub enum WorkerMessage {
     Unlisten(ListenerId),
     /// The deregistration delay of this registration is over: end what still runs on it.
     Cut(u64),
+    /// The target of this registration takes no connections any more: requests that are not sent yet go elsewhere. Where it
+    /// acknowledges nothing on those that are there either (`sent`), so do requests that do no harm twice.
+    MoveAway {
+        /// Whose.
+        registration: u64,
+        /// Whether requests that are sent go, too.
+        sent: bool,
+    },
     /// Stop accepting, finish what is in flight, close idle connections, end after at most this long.
     Drain(Duration),
     /// Another process goes on with these listeners and accepts at their sockets: let go of them, and finish what there is

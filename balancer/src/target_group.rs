@@ -5,6 +5,7 @@
 mod assessment;
 mod checks;
 mod group;
+mod memory;
 mod registry;
 mod runtime;
 mod state;
@@ -15,6 +16,7 @@ mod view;
 pub use self::{
     checks::{CheckHistory, CheckOrigin, CheckResult},
     group::{TargetNames, Urgency},
+    memory::TargetMemory,
     registry::{ASSESSMENT, CheckTarget, Registry, SlotAllocator, WantedGroup},
     runtime::{GroupRuntime, TargetRuntime},
     state::{HealthReason, TargetState},

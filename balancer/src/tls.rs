@@ -11,6 +11,7 @@ mod policy;
 mod selection;
 mod server;
 mod target;
+mod tickets;
 
 pub use self::{
     authorities::{load_authorities, load_revocations},

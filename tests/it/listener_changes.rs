@@ -76,6 +76,32 @@ fn what_listens_may_come_later_and_does_not_go_altogether() {
     assert!(balancer.wait_exit(10.0).success());
 }
 
+/// From one address of this host to all of them and back, on the same port: nobody is refused meanwhile.
+#[test]
+fn a_listener_goes_to_another_address_of_its_port() {
+    let target = Target::plain();
+    let narrow = Config::new(&[&target]).workers(2);
+    let wide = Config { address: "0.0.0.0".to_owned(), ..narrow.clone() };
+    let balancer = Balancer::start(&narrow);
+    let elsewhere = std::net::SocketAddr::from(([127, 0, 0, 2], balancer.address.port()));
+    let is_wide = |wanted: bool| {
+        until("it is at its new address", 60.0, || {
+            (TcpStream::connect(elsewhere).is_ok() == wanted).then_some(())
+        });
+        assert_eq!(balancer.connect().get("/", "").status, 200);
+    };
+    for (config, wanted) in [(&wide, true), (&narrow, false)] {
+        balancer.reload(config);
+        is_wide(wanted);
+    }
+    for (config, wanted) in [(&wide, true), (&narrow, false)] {
+        balancer.write(config);
+        balancer.upgraded();
+        is_wide(wanted);
+    }
+    assert_eq!(balancer.status().0["reload_failures"], 0);
+}
+
 #[test]
 fn a_listener_that_gets_tls_serves_no_plain_connection_on() {
     let folder = tempfile::tempdir().unwrap();

@@ -70,6 +70,7 @@ mod request_corpus;
 mod response_headers;
 mod rules;
 mod service;
+mod service_restart;
 mod session_counts;
 mod session_flood;
 mod sessions;

@@ -9,7 +9,11 @@ use std::{
 };
 
 use rustix::process::Signal;
-use support::{Answer, Balancer, Client, Config, Group, Target, kernel, until};
+use support::{
+    Answer, Balancer, Client, Config, Group, Target, kernel,
+    tls::{Certificate, Session, handshake},
+    until,
+};
 
 /// With the kernel side where there is one, and without.
 const ASSISTS: [&str; 2] = ["off", "auto"];
@@ -18,18 +22,24 @@ fn config(targets: &[&Target], assist: &str) -> Config {
     Config::new(targets).kernel_assist(assist).workers(2)
 }
 
+/// One that answers `/slow` when it is told to.
+fn slow_target() -> (Target, mpsc::Sender<()>) {
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let target = Target::start(move |exchange| {
+        if exchange.request.target == "/slow" {
+            let _ = wait.lock().unwrap().recv();
+        }
+        exchange.ok("", "answered")
+    });
+    (target, go)
+}
+
 /// The new process serves and the old one finishes what it has: each is counted once, by both, and seen in the status.
 #[test]
 fn the_old_process_finishes_what_it_has_and_is_shown() {
     for assist in ASSISTS {
-        let (go, wait) = mpsc::channel::<()>();
-        let wait = Mutex::new(wait);
-        let target = Target::start(move |exchange| {
-            if exchange.request.target == "/slow" {
-                let _ = wait.lock().unwrap().recv();
-            }
-            exchange.ok("", "answered")
-        });
+        let (target, go) = slow_target();
         let balancer = Balancer::start(&config(&[&target], assist));
         let mut slow = balancer.connect();
         slow.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -122,6 +132,50 @@ fn sessions_counters_and_log_lines_are_there_once() {
         let lines = fs::read_to_string(&log).unwrap();
         assert_eq!(lines.lines().count(), requests, "{lines}");
         assert!(lines.lines().all(|line| line.contains(" 200 200 ") && line.contains("GET http")), "{lines}");
+    }
+}
+
+/// What the old process knew of targets the new one knows: one failed check moves nobody, and what drains does so on.
+#[test]
+fn states_of_targets_go_on() {
+    let moody = Target::start(|exchange| exchange.ok("", "moody"));
+    let (other, gone) = (Target::plain(), Target::plain());
+    let config = |targets: &[&Target]| {
+        let check = "path = \"/healthz\"\ninterval = 5\ntimeout = 2\nunhealthy_threshold = 10";
+        let group = Group { health_check: check.into(), ..Group::new("app", targets) };
+        Config::with(group.lb_cookie()).workers(2)
+    };
+    let balancer = Balancer::start(&config(&[&moody, &other, &gone]));
+    let mut client = until("a session of the one", 60.0, || {
+        let mut client = balancer.client();
+        (client.get("/").text() == "moody").then_some(client)
+    });
+    balancer.reload(&config(&[&moody, &other]));
+    assert_eq!(balancer.status().state(&gone.address), "draining");
+    moody.set_healthy(false);
+    balancer.upgraded();
+    assert_eq!(balancer.status().state(&gone.address), "draining");
+    balancer.wait_status("its check has failed", 60.0, |status| {
+        !status.target(&moody.address)["check_error"].is_null()
+    });
+    assert_eq!(balancer.status().state(&moody.address), "healthy", "it takes ten in a row");
+    assert_eq!(client.get("/").text(), "moody");
+}
+
+/// Clients take their TLS sessions up again at the new process.
+#[test]
+fn tls_sessions_are_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::make(folder.path(), "main", &["example.test"]);
+    let target = Target::plain();
+    let balancer = Balancer::start(&Config::new(&[&target]).https(&certificate).workers(2));
+    let kept = folder.path().join("session");
+    let kept = kept.to_str().unwrap();
+    Session::open(balancer.address, &["-tls1_3", "-sess_out", kept]).get("/", "");
+    for _ in 0..2 {
+        balancer.upgraded();
+        let said = handshake(balancer.address, &["-tls1_3", "-sess_in", kept]);
+        assert!(said.contains("Reused"), "{said}");
     }
 }
 
@@ -227,8 +281,13 @@ fn a_service_manager_is_told_which_process_serves() {
     socket.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
     let heard = || {
         let mut text = [0; 256];
-        let length = socket.recv(&mut text).expect("a word");
-        String::from_utf8_lossy(&text[..length]).into_owned()
+        loop {
+            let length = socket.recv(&mut text).expect("a word");
+            let word = String::from_utf8_lossy(&text[..length]).into_owned();
+            if !word.starts_with("FDSTORE") {
+                return word;
+            }
+        }
     };
     let target = Target::plain();
     let mut balancer = Balancer::prepare(&config(&[&target], "off"));
@@ -269,14 +328,7 @@ fn who_has_given_up_root_is_upgraded() {
 /// Rotation of logs reaches a process that finishes what it has, too.
 #[test]
 fn log_files_are_opened_anew_by_all_processes() {
-    let (go, wait) = mpsc::channel::<()>();
-    let wait = Mutex::new(wait);
-    let target = Target::start(move |exchange| {
-        if exchange.request.target == "/slow" {
-            let _ = wait.lock().unwrap().recv();
-        }
-        exchange.ok("", "answered")
-    });
+    let (target, go) = slow_target();
     let folder = tempfile::tempdir().unwrap();
     let (log, moved) = (folder.path().join("access.log"), folder.path().join("access.log.1"));
     let config = config(&[&target], "off")

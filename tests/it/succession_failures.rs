@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use balancer_common::ABI_VERSION;
 use rustix::process::{Pid, Signal, kill_process};
 use support::{Balancer, Config, Group, Target, balancer::binary, until};
 
@@ -169,6 +170,51 @@ fn there_are_no_more_processes_than_rows() {
     assert!(told(&cleanup).contains("already running as process"), "{}", told(&cleanup));
 }
 
+/// Speaks as a new process does.
+fn stranger(abi: u32, hangs: bool) -> String {
+    let script = include_str!("../support/stranger.pl");
+    script.replace("@ABI@", &abi.to_string()).replace("@HANGS@", if hangs { "1" } else { "0" })
+}
+
+fn has_connected(pid: u32) -> bool {
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let mut leads_to = files.filter_map(|file| fs::read_link(file.path()).ok());
+    leads_to.any(|path| path.to_string_lossy().starts_with("socket:"))
+}
+
+#[test]
+fn a_program_that_spoke_and_fails_leaves_the_old_one_serving() {
+    for assist in ["off", "auto"] {
+        let target = Target::plain();
+        let (balancer, link) = by_link(&Config::new(&[&target]).kernel_assist(assist));
+        replace(&link, &stranger(ABI_VERSION + 1, false));
+        let done = balancer.upgrade();
+        let why = format!("its tables are of version {}", ABI_VERSION + 1);
+        assert!(done.status.code() == Some(1) && told(&done).contains(&why), "{}", told(&done));
+        serves_on(&balancer);
+
+        replace(&link, &stranger(ABI_VERSION, true));
+        let done = std::thread::scope(|scope| {
+            let upgrade = scope.spawn(|| balancer.upgrade());
+            let others = || balancer.others().into_iter().find(|pid| has_connected(*pid));
+            let new = until("it has spoken", 60.0, others);
+            kill_process(Pid::from_raw(new.cast_signed()).unwrap(), Signal::KILL).unwrap();
+            upgrade.join().unwrap()
+        });
+        assert!(done.status.code() == Some(1) && told(&done).contains("signal: 9"), "{}", told(&done));
+        serves_on(&balancer);
+        if assist == "off" {
+            let done = balancer.upgrade();
+            let why = "was not ready within 60 s, and was ended";
+            assert!(done.status.code() == Some(1) && told(&done).contains(why), "{}", told(&done));
+            serves_on(&balancer);
+        }
+        fs::remove_file(&link).unwrap();
+        symlink(binary(), &link).unwrap();
+        assert_ne!(balancer.upgraded(), balancer.pid());
+    }
+}
+
 /// A balancer whose new process waits for the first check of a target, and what became of the upgrade once `then` was done
 /// to the new one's number.
 fn while_the_new_one_gets_ready(balancer: &Balancer, held: &AtomicUsize, then: impl FnOnce(u32)) -> Output {
@@ -184,11 +230,13 @@ fn while_the_new_one_gets_ready(balancer: &Balancer, held: &AtomicUsize, then: i
 }
 
 #[test]
-fn who_is_asked_to_end_during_an_upgrade_ends_it() {
+fn who_is_ended_during_an_upgrade_ends_it() {
     for assist in ["off", "auto"] {
-        let (hangs, held) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (hangs, held) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
         let (is_held, count) = (Arc::clone(&hangs), Arc::clone(&held));
-        let target = Target::start(move |exchange| {
+        let target = Target::plain();
+        // The new process has to check it, as the old one does not know it.
+        let newcomer = Target::start(move |exchange| {
             let is_check = exchange.request.target == "/ready" && is_held.load(SeqCst);
             count.fetch_add(usize::from(is_check), SeqCst);
             while is_check && is_held.load(SeqCst) {
@@ -196,20 +244,25 @@ fn who_is_asked_to_end_during_an_upgrade_ends_it() {
             }
             exchange.ok("", "")
         });
-        let group = Group::new("app", &[&target]);
-        let check = "path = \"/ready\"\ninterval = 120\ntimeout = 60";
-        let group = Group { health_check: check.into(), ..group };
-        let mut balancer = Balancer::start(&Config::with(group).kernel_assist(assist));
-        let tell = |pid: u32| kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::TERM).unwrap();
+        let config = |targets: &[&Target]| {
+            let check = "path = \"/ready\"\ninterval = 120\ntimeout = 60";
+            let group = Group { health_check: check.into(), ..Group::new("app", targets) };
+            Config::with(group).kernel_assist(assist)
+        };
+        let mut balancer = Balancer::start(&config(&[&target]));
+        balancer.write(&config(&[&target, &newcomer]));
+        let tell =
+            |pid: u32, signal| kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
 
-        hangs.store(true, SeqCst);
-        let done = while_the_new_one_gets_ready(&balancer, &held, tell);
-        assert_eq!(done.status.code(), Some(1), "{}", told(&done));
-        assert!(told(&done).contains("asked to end"), "{}", told(&done));
-        serves_on(&balancer);
+        for (signal, why) in [(Signal::TERM, "asked to end"), (Signal::KILL, "signal: 9")] {
+            let done = while_the_new_one_gets_ready(&balancer, &held, |new| tell(new, signal));
+            assert_eq!(done.status.code(), Some(1), "{}", told(&done));
+            assert!(told(&done).contains(why), "{}", told(&done));
+            serves_on(&balancer);
+        }
 
         let old = balancer.pid();
-        let done = while_the_new_one_gets_ready(&balancer, &held, |_| tell(old));
+        let done = while_the_new_one_gets_ready(&balancer, &held, |_| tell(old, Signal::TERM));
         assert_eq!(done.status.code(), Some(1), "{}", told(&done));
         assert_eq!(balancer.wait_exit(20.0).code(), Some(0));
         until("both are gone", 20.0, || balancer.processes().is_empty().then_some(()));
@@ -238,6 +291,71 @@ fn a_program_that_hangs_does_not_outlive_who_started_it() {
     symlink(binary(), &link).unwrap();
     balancer.kill_and_restart();
     assert_eq!(balancer.connect().get("/", "").status, 200);
+}
+
+/// What a process had open that is killed while it finishes what it has is open no more.
+#[test]
+fn connections_of_a_killed_process_are_written_off() {
+    for assist in ["off", "auto"] {
+        let target = Target::start(|exchange| {
+            if exchange.request.target == "/wait" {
+                std::thread::sleep(Duration::from_secs(600));
+            }
+            exchange.ok("", "")
+        });
+        let balancer = Balancer::start(&Config::new(&[&target]).kernel_assist(assist));
+        let mut waiting = balancer.connect();
+        waiting.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+        until("the request is there", 60.0, || (target.count() == 1).then_some(()));
+        balancer.upgraded();
+        let open = |status: &support::Status| status.target(&target.address)["connections"]["open"].as_u64();
+        assert_eq!(open(&balancer.status()), Some(1));
+        balancer.signal(Signal::KILL);
+        balancer.wait_status("both are written off", 60.0, |status| {
+            open(status) == Some(0) && status.target(&target.address)["outstanding_requests"] == 0
+        });
+    }
+}
+
+/// The process that starts others, and whether it is gone but for its number.
+fn starter(of: u32) -> Option<(u32, bool)> {
+    let children = fs::read_to_string(format!("/proc/{of}/task/{of}/children")).ok()?;
+    children.split_whitespace().find_map(|pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (_, fields) = stat.rsplit_once(") ")?;
+        Some((pid.parse().ok()?, fields.starts_with('Z')))
+    })
+}
+
+#[test]
+fn a_starter_that_is_gone_is_replaced_or_told() {
+    let target = Target::plain();
+    let config = Config::new(&[&target]).kernel_assist("off");
+    for gives_up_root in [false, true] {
+        if gives_up_root && !support::kernel::is_root() {
+            continue;
+        }
+        let config = if gives_up_root { config.clone().process("user = \"nobody\"") } else { config.clone() };
+        let balancer = Balancer::start(&config);
+        let (first, _) = until("there is one", 60.0, || starter(balancer.pid()));
+        kill_process(Pid::from_raw(first.cast_signed()).unwrap(), Signal::KILL).unwrap();
+        if gives_up_root {
+            until("nothing is left of it", 60.0, || starter(balancer.pid()).is_none().then_some(()));
+            let status =
+                balancer.wait_status("it is told", 60.0, |status| !status.0["no_upgrades"].is_null());
+            let why = status.0["no_upgrades"]["error"].as_str().unwrap().to_owned();
+            assert!(why.contains("signal: 9") && why.contains("a restart is what is left"), "{why}");
+            let done = balancer.upgrade();
+            assert!(done.status.code() == Some(1) && told(&done).contains(&why), "{}", told(&done));
+            assert_eq!(balancer.connect().get("/", "").status, 200);
+        } else {
+            until("there is another one, and nothing left of the first", 60.0, || {
+                starter(balancer.pid()).filter(|(pid, is_gone)| *pid != first && !is_gone)
+            });
+            balancer.upgraded();
+            assert!(balancer.status().0["no_upgrades"].is_null());
+        }
+    }
 }
 
 #[test]

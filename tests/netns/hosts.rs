@@ -50,7 +50,8 @@ impl Host {
     fn serve(&mut self, folder: &std::path::Path) {
         std::fs::write(folder.join("healthz"), "far").unwrap();
         let mut python = self.inside("python3");
-        python.args(["-u", "-m", "http.server", "8000", "--bind", &self.far, "--directory"]).arg(folder);
+        python.args(["-u", "-m", "http.server", "8000", "--protocol", "HTTP/1.1", "--bind", &self.far]);
+        python.arg("--directory").arg(folder);
         self.server =
             Some(python.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         let address = format!("{}:8000", self.far);
@@ -61,6 +62,48 @@ impl Host {
     fn silent(&self, silent: bool) {
         run(&format!("ip -n {} link set eth0 {}", self.name, if silent { "down" } else { "up" }));
     }
+}
+
+impl Host {
+    /// Serves on, but nothing that is sent to it reaches it from here on: as when its power is cut behind a switch.
+    fn go_dark(&self) {
+        run(&format!("ip -n {} addr del {}/30 dev eth0", self.name, self.far));
+    }
+}
+
+/// A host that leaves a request on a kept connection without an answer, where checks alone would take minutes.
+#[test]
+fn a_host_that_goes_dark_is_noticed_from_what_it_does_not_acknowledge() {
+    if !kernel::is_root() || !kernel::available() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut host = Host::new();
+    host.serve(folder.path());
+    let here = Target::plain();
+    let far = format!("{}:8000", host.far);
+    let mut group = Group::of("app", &[here.address.clone(), far.clone()]).algorithm("round_robin");
+    group.health_check =
+        "path = \"/healthz\"\ninterval = 120\ntimeout = 60\nunhealthy_threshold = 3".to_owned();
+    let config = Config::with(group).attribute("connect_timeout = 60").attribute("idle_timeout = 600");
+    let balancer = Balancer::start(&config.kernel_assist("required"));
+    balancer.wait_status("both are healthy", 60.0, |status| status.state(&far) == "healthy");
+    let reuses = || balancer.status().total("target_reuses");
+    let mut client = balancer.connect();
+    until("a connection to the far one is kept", 60.0, || {
+        let before = reuses();
+        (client.get("/healthz", "").text() == "far" && reuses() > before).then_some(())
+    });
+
+    host.go_dark();
+    for _ in 0..4 {
+        let response = client.get("/healthz", "");
+        assert_eq!(response.status, 200, "{}", balancer.log());
+    }
+    let status = balancer.wait_status("it is unhealthy", 60.0, |status| status.state(&far) == "unhealthy");
+    assert_eq!(status.target(&far)["reason"], "Target.Timeout");
+    assert!(status.target(&far)["connections"]["retransmits"].as_u64() > Some(0));
+    assert!(balancer.log().contains("TargetSilent"), "{}", balancer.log());
 }
 
 impl Drop for Host {

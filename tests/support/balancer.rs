@@ -320,6 +320,17 @@ impl Balancer {
         self.all_processes().into_iter().filter(|(_, words)| words[1] == "run").map(|(pid, _)| pid).collect()
     }
 
+    /// Programs that were started with its words beside the process that the test has started.
+    #[must_use]
+    pub fn others(&self) -> Vec<u32> {
+        let is_other = |(pid, words): &(u32, Vec<String>)| {
+            *pid != self.pid()
+                && words.iter().any(|word| word == "run")
+                && !words.iter().any(|word| word == "starter")
+        };
+        self.all_processes().into_iter().filter(is_other).map(|(pid, _)| pid).collect()
+    }
+
     /// Processes that have its configuration among their words.
     fn all_processes(&self) -> Vec<(u32, Vec<String>)> {
         let config = self.config_path().display().to_string();

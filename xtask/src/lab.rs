@@ -5,6 +5,7 @@
 mod application;
 mod bed;
 mod bulk;
+mod dark;
 mod flood;
 mod table;
 mod upgrade;
@@ -24,6 +25,8 @@ pub(crate) struct Options {
 enum Scenario {
     /// Large bodies and WebSockets: what a GiB costs.
     Bulk(bulk::Options),
+    /// A target's host vanishes under load: for how long requests are sent to it, and how many fail.
+    Dark(dark::Options),
     /// SYNs fall on a listener: what is left to clients, and what the shield takes for a packet.
     Flood(flood::Options),
     /// Upgrades in a row under load, and such that fail: what clients notice.
@@ -39,6 +42,7 @@ enum Scenario {
 pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.scenario {
         Scenario::Bulk(options) => bulk::run(options),
+        Scenario::Dark(options) => dark::run(options),
         Scenario::Flood(options) => flood::run(options),
         Scenario::Upgrade(options) => upgrade::run(options),
         Scenario::Workers(options) => workers::run(options),

@@ -6,10 +6,11 @@ use std::{
 };
 
 use anyhow::Context as _;
+use rustix::net::sockopt;
 
 use crate::{
     control::upgrade::{Door, Facts, Inherited},
-    kernel::{InstanceFolder, KernelError, KernelOptions, ShieldLink},
+    kernel::{InstanceFolder, KernelError, KernelOptions, ShieldLink, take_passed},
     listener,
     model::{BalancerSettings, Configuration, KernelAssist, Listener, ShieldSettings},
 };
@@ -35,8 +36,8 @@ pub(super) fn claim(settings: &BalancerSettings, inherited: Option<Inherited>) -
     let Some(Inherited { locks, door, admin, listeners, facts, shield }) = inherited else {
         // First of all: a second balancer of the instance changes nothing.
         let folder = InstanceFolder::lock(&settings.instance, &settings.runtime_dir)?;
-        let (listeners, shield) = (HashMap::new(), Vec::new());
-        return Ok(Claims { folder, door: None, admin: None, listeners, facts: None, shield });
+        let shield = Vec::new();
+        return Ok(Claims { folder, door: None, admin: None, listeners: stored(), facts: None, shield });
     };
     for (setting, is_same) in [
         ("instance", settings.instance == facts.instance),
@@ -48,6 +49,24 @@ pub(super) fn claim(settings: &BalancerSettings, inherited: Option<Inherited>) -
     }
     let folder = InstanceFolder::inherit(&settings.instance, &settings.runtime_dir, locks)?;
     Ok(Claims { folder, door: Some(door), admin, listeners, facts: Some(facts), shield })
+}
+
+/// Listening sockets that a service manager has kept since an earlier process, by their addresses.
+fn stored() -> HashMap<SocketAddr, Vec<TcpListener>> {
+    let mut listeners: HashMap<SocketAddr, Vec<TcpListener>> = HashMap::new();
+    for descriptor in take_passed() {
+        if !sockopt::socket_acceptconn(&descriptor).unwrap_or(false) {
+            continue;
+        }
+        let socket = TcpListener::from(descriptor);
+        if let Ok(address) = socket.set_nonblocking(true).and_then(|()| socket.local_addr()) {
+            listeners.entry(address).or_default().push(socket);
+        }
+    }
+    for (address, sockets) in &listeners {
+        tracing::info!(%address, sockets = sockets.len(), "the service manager has kept who waits there");
+    }
+    listeners
 }
 
 /// What to open of the kernel side. Both processes of an upgrade count in the same tables, so it is as it was.
@@ -80,7 +99,7 @@ pub(super) fn sockets(
 ) -> anyhow::Result<Vec<Vec<TcpListener>>> {
     let each = |listener: &Listener| match inherited.remove(&listener.address) {
         Some(sockets) => Ok(sockets),
-        None => listener::bind(listener, workers)
+        None => listener::bind_beside_own(listener, workers)
             .with_context(|| format!("cannot listen on {} (listener {:?})", listener.address, listener.name)),
     };
     configuration.listeners.iter().map(each).collect()

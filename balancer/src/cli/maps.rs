@@ -164,6 +164,7 @@ fn report(instance: &str, tables: &PinnedTables, names: &BTreeMap<u16, Name>) ->
             resets,
             aborted,
             retransmits,
+            timeouts: _,
             srtt_us,
             bytes_in,
             bytes_out,

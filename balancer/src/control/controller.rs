@@ -18,6 +18,7 @@ use tokio::{
 
 mod addresses;
 mod changes;
+mod checks;
 mod endpoints;
 mod events;
 mod loopback;
@@ -26,7 +27,6 @@ mod reload;
 mod shield;
 mod succession;
 mod succession_step;
-mod suspicion;
 
 use self::{
     endpoints::host_names,
@@ -35,17 +35,19 @@ use self::{
     pending::{Pending, ServerConfigs, TargetTlss, server_configs, target_tls},
     succession_step::Succession,
 };
-use super::{crew::Crew, log_files::LogFiles, resolver::Resolver, upgrade::Handover};
+use super::{
+    crew::Crew,
+    log_files::LogFiles,
+    resolver::Resolver,
+    upgrade::{Handover, Memory},
+};
 use crate::{
-    clock::{monotonic_now, unix_micros_now, until},
+    clock::{monotonic_now, until},
     counters::{CertificateNote, ControlCounters, ListenerRuntimes},
-    health::{Checked, Finished, HealthChecks, Prober, check_log::CheckRecord},
+    health::{HealthChecks, Prober},
     id::{Slot, TargetId},
     kernel::{Events, Kernel, KernelError, ShieldSamples},
-    logs::{
-        quiet::{self, LineKind},
-        sink::Batches,
-    },
+    logs::{quiet, sink::Batches},
     model::{
         Action, BalancerSettings, Certificate, Configuration, Endpoint, Listener, LoadBalancer, TargetGroup,
         TlsFact, TlsFields,
@@ -54,10 +56,7 @@ use crate::{
     rules::{GroupKeys, RuleTable},
     snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
     stickiness::{GroupStickiness, Keyring},
-    target_group::{
-        ASSESSMENT, CheckResult, CheckTarget, Registry, SlotAllocator, TargetNames, TargetState, Urgency,
-        WantedGroup,
-    },
+    target_group::{ASSESSMENT, Registry, SlotAllocator, TargetNames, WantedGroup},
     telemetry::inspect::CurrentSnapshot,
     tls::{ServerError, Servers},
     wire::trailers::TrailerFilter,
@@ -115,6 +114,8 @@ pub struct Parts {
     pub runtimes: Arc<ListenerRuntimes>,
     /// What status and metrics look at.
     pub current: Arc<CurrentSnapshot>,
+    /// What the process before knew.
+    pub memory: Memory,
 }
 
 /// What the controller is asked to do.
@@ -245,7 +246,7 @@ impl Controller {
         let mut kernel = parts.kernel;
         let events = kernel.take_events();
         let samples = kernel.shield().take_samples();
-        let servers = Servers::new()?;
+        let servers = Servers::new(parts.memory.tickets)?;
         let tls = server_configs(&servers, &parts.configuration)?;
         let check_lines = Batches::new(parts.workers.len());
         let addresses = parts.configuration.listeners.iter().map(|listener| listener.address);
@@ -287,6 +288,7 @@ impl Controller {
         controller.resolver.settle().await;
         controller.compile_rules();
         let wanted = controller.wanted(&controller.configuration, &target_tls(&controller.configuration)?);
+        controller.recall(parts.memory.targets, &wanted);
         controller.registry.apply(wanted, &controller.names, &mut controller.kernel, monotonic_now())?;
         let addresses: Vec<_> = controller.sockets.iter().map(|(address, _)| *address).collect();
         addresses.into_iter().for_each(|address| controller.number(address));
@@ -350,92 +352,6 @@ impl Controller {
 
     fn hand_over_check_lines(&mut self) {
         self.counters.log_lines_dropped.add(self.check_lines.flush());
-    }
-
-    /// Writes a line into the log of every load balancer that the group serves. `checked` is nothing where the
-    /// check could not be made.
-    fn log_check(&mut self, target: &CheckTarget, checked: Option<&Checked>, latency: Duration) {
-        let group = &target.settings.name;
-        let Some(logs) = self.logs.checks(group) else { return };
-        let record = CheckRecord {
-            ended: unix_micros_now(),
-            latency,
-            endpoint: &target.endpoint,
-            settings: &target.settings.health_check,
-            group,
-            result: checked.map(|checked| checked.result),
-            status: checked.and_then(|checked| checked.status),
-            failure: checked.and_then(|checked| checked.failure.as_ref()),
-        };
-        for log in logs {
-            let dropped = self.check_lines.add(&log.sink, |out| log.line(&record, out));
-            self.counters.log_lines_dropped.add(dropped);
-        }
-    }
-
-    fn take_check(&mut self, finished: &Finished) {
-        if !self.checks.ended(finished) {
-            return;
-        }
-        self.log_check(&finished.target, finished.outcome.as_ref().ok(), finished.latency);
-        let registration = finished.registration;
-        let result = match &finished.outcome {
-            Ok(checked) => checked.result,
-            Err(error) => {
-                if LineKind::HealthCheck.admits() {
-                    let (group, target) = (&finished.target.settings.name, &finished.target.endpoint);
-                    tracing::warn!(group, %target, %error, "a health check could not be made");
-                }
-                self.checks.make_up_for(finished, monotonic_now());
-                return;
-            }
-        };
-        let why = self.note_check(registration, finished.outcome.as_ref().ok());
-        let before = self.registry.state(registration);
-        let urgency = self.registry.record(registration, result, finished.origin, monotonic_now());
-        let after = self.registry.state(registration);
-        let undecided = !matches!(after, Some((TargetState::Unhealthy, _)));
-        let in_haste = self.registry.is_unhealthy_in_haste(registration);
-        self.checks.follow_up(finished, undecided, in_haste, monotonic_now());
-        if let Ok(Checked { elsewhere: Some(address), .. }) = finished.outcome {
-            for host in self.loopback.moved_to(&finished.target.settings, address) {
-                self.readdress(&host);
-            }
-        }
-        if let (Some((old, _)), Some((new, reason))) = (before, after)
-            && old != new
-            && let Some((group, endpoint)) = self.registry.describe(registration)
-        {
-            let reason = reason.map_or("", |reason| reason.code());
-            let (from, to) = (old.as_str(), new.as_str());
-            if new == TargetState::Unhealthy {
-                tracing::warn!(group, target = %endpoint, from, to, reason, why, "target state");
-            } else {
-                tracing::info!(group, target = %endpoint, from, to, reason, "target state");
-            }
-        }
-        match urgency {
-            Urgency::None => {}
-            Urgency::Soon => self.publish_soon(),
-            Urgency::Now => self.publish_now(),
-        }
-    }
-
-    /// Keeps why the last check failed where the status shows it. Gives it back; empty: it passed.
-    fn note_check(&self, registration: u64, checked: Option<&Checked>) -> String {
-        let (Some(checked), Some(runtime)) = (checked, self.registry.runtime(registration)) else {
-            return String::new();
-        };
-        let CheckResult::Fail(reason) = checked.result else {
-            runtime.check_error.clear();
-            return String::new();
-        };
-        let (cause, text) = match &checked.failure {
-            Some(failure) => (failure.cause.as_str(), failure.to_string()),
-            None => (reason.code(), reason.description()),
-        };
-        runtime.check_error.set(cause, text.as_str().into());
-        text
     }
 
     /// Looks for targets that fail more than their peers and has them get less, where that is wanted.

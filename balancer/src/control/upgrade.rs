@@ -22,14 +22,14 @@ mod predecessor;
 mod starter;
 mod successor;
 
-use std::{io, net::SocketAddr, os::fd::OwnedFd, path::PathBuf, time::Duration};
+use std::{fmt, io, net::SocketAddr, os::fd::OwnedFd, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     denials::{Denial, DenyAnswer, DenyRequest},
     door::{Answer, Door, ask, ask_to_deny},
-    predecessor::{Handover, Upgrades},
+    predecessor::{Handover, StartAgain, Upgrades},
     starter::{Invocation, Starter, serve as serve_as_starter},
     successor::{Inheritance, InheritanceError, Inherited},
 };
@@ -79,6 +79,27 @@ pub struct Facts {
     pub runtime_dir: PathBuf,
     /// Why there is no kernel side; nothing where there is one.
     pub without_kernel_side: Option<String>,
+    /// What the process knows by now.
+    #[serde(default)]
+    pub memory: Memory,
+}
+
+/// What a process knows that the next one need not learn anew. Each part says its version, and what another version says, or
+/// does not say, is done without.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    /// States of targets; see [`crate::target_group::TargetMemory`].
+    pub targets: serde_json::Value,
+    /// Keys of TLS tickets; see [`crate::tls::Servers::remember`].
+    pub tickets: serde_json::Value,
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // There are secrets in it.
+        f.debug_struct("Memory").finish_non_exhaustive()
+    }
 }
 
 /// Everything that is handed over.

@@ -89,6 +89,7 @@ causes! {
     TargetClosedInHead => Target Head BadGateway, "the target closed the connection within the head of its response";
     TargetResetInHead => Target Head BadGateway, "the target broke the connection within the head of its response";
     TargetTimedOut => Target Head GatewayTimeout, "the target did not answer in time";
+    TargetSilent => Target Head GatewayTimeout, "the target's host answered nothing any more, the request not either";
     TargetNotReading => Target Request GatewayTimeout, "the target did not take the body of the request in time";
     TargetRefusedStream => Target Head BadGateway, "the target refused the request over HTTP/2";
     TargetResetStream => Target Head BadGateway, "the target reset the request over HTTP/2";

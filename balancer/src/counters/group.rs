@@ -1,7 +1,7 @@
 //! What is counted for a group and for a target. Must not know: which there are.
 
 use super::{
-    By, Cause, Counter, Histogram, Outcome, ResponseClass,
+    By, Cause, ConnectErrno, Counter, Histogram, Outcome, ResponseClass,
     figures::{FigureValue, Sample, Set, Settable, figures},
     histogram::seconds,
 };
@@ -98,6 +98,8 @@ figures! {
             "Responses of the target by class; 1xx counts 101 alone.";
         connection_errors: Counter => "balancer_target_connection_errors_total",
             "Connections that could not be made, but for want of something on this host.";
+        connect_failures: By<ConnectErrno> => "balancer_target_connect_failures_total",
+            "Those connections that could not be made, by what the system said of it; those alone that there were.";
         tls_negotiation_errors: Counter => "balancer_target_tls_negotiation_errors_total",
             "Connections to the target whose TLS handshake failed.";
         unanswered: Counter => "balancer_target_unanswered_requests_total",
@@ -149,6 +151,8 @@ figures! {
         reset: u64 => "balancer_target_connections_reset_total",
             "Established connections to the target that were reset, over all groups.";
         retransmits: u64 => "balancer_target_retransmits_total", "TCP segments sent to the target again, over all groups.";
+        timeouts: u64 => "balancer_target_retransmission_timeouts_total",
+            "Times that the target answered nothing on a connection for as long as an answer may take, over all groups.";
         srtt_us: Micros => "balancer_target_smoothed_rtt_seconds",
             "Smoothed round-trip time of the connection to the target measured last; 0: not known.";
         bytes_in: u64 => "balancer_target_received_bytes_total", "Bytes received from the target, over all groups.";

@@ -111,6 +111,20 @@ impl OwnStatus {
 }
 
 labels! {
+    /// What the system said of a connection that could not be made (connect(2)), in classes.
+    pub enum ConnectErrno by "errno", tells_zero false {
+        /// Nobody listens there.
+        Refused = "ECONNREFUSED",
+        /// Nobody answered: for as long as the system waits, or the balancer does.
+        TimedOut = "ETIMEDOUT",
+        /// There is no way to the host, its network or the port: `ENETUNREACH` and `EHOSTDOWN` among them.
+        Unreachable = "EHOSTUNREACH",
+        /// Another one.
+        Other = "other",
+    }
+}
+
+labels! {
     /// Why a client's certificate was refused: ALB's words (ALB: connection logs, `tls_verify_status`), and one for
     /// certificates that are not there.
     pub enum ClientCertRefusal by "reason" {

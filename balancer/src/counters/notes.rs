@@ -71,6 +71,7 @@ pub struct CertificateNote {
 #[derive(Debug, Default)]
 pub struct Notes {
     reload: LastErrorNote,
+    upgrades: LastErrorNote,
     names: Mutex<BTreeMap<String, LastError>>,
     certificates: Mutex<Vec<CertificateNote>>,
 }
@@ -90,6 +91,17 @@ impl Notes {
     #[must_use]
     pub fn refused_reload(&self) -> Option<LastError> {
         self.reload.get()
+    }
+
+    /// The process cannot be upgraded from here on.
+    pub fn upgrades_are_off(&self, why: &str) {
+        self.upgrades.set("off", why.into());
+    }
+
+    /// Why the process cannot be upgraded, and since when; none: it can.
+    #[must_use]
+    pub fn no_upgrades(&self) -> Option<LastError> {
+        self.upgrades.get()
     }
 
     /// These are the host names that cannot be resolved or not in full: which of both (a cause), why, and when they were

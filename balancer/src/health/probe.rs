@@ -92,16 +92,16 @@ impl Prober {
         Ok(Self { exempt, tls: tls(ProtocolVersion::Http1)?, tls_http2: tls(ProtocolVersion::Http2)? })
     }
 
-    /// Checks a target. The settings' timeout covers connecting, TLS and the response head. Where requests go over
-    /// TLS, a check over TLS asks for what they ask for.
+    /// Checks a target. The settings' timeout covers connecting, TLS and the response head; connecting may take no longer than
+    /// `patience`, where there is one. Where requests go over TLS, a check over TLS asks for what they ask for.
     ///
     /// # Errors
     /// The check could not be made for want of something on this host, such as file descriptors.
-    pub async fn check(&self, target: &CheckTarget) -> io::Result<Checked> {
+    pub async fn check(&self, target: &CheckTarget, patience: Option<Duration>) -> io::Result<Checked> {
         let settings = &target.settings.health_check;
         let endpoint = probed_endpoint(&target.endpoint, settings.port);
         let stage = Stage::default();
-        let asked = self.status(&endpoint, settings, target.tls.as_ref(), &stage);
+        let asked = self.status(&endpoint, settings, (target.tls.as_ref(), patience), &stage);
         match timeout(settings.timeout, asked).await {
             Ok(Ok(status)) if settings.matcher.matches(status) => Ok(Checked {
                 result: CheckResult::Pass,
@@ -118,6 +118,13 @@ impl Prober {
                 Ok(Checked { elsewhere, ..Checked::failed(HealthReason::FailedHealthChecks, failure) })
             }
             Ok(Err(ProbeError::Local(error))) => Err(error),
+            Ok(Err(ProbeError::Silent(patience))) => {
+                let limit = format!("{patience:?} (it had left other connections without an answer before)");
+                Ok(Checked::failed(
+                    HealthReason::Timeout,
+                    Failure::with(Cause::TargetConnectionTimedOut, &limit),
+                ))
+            }
             Err(_) => {
                 let limit = format!("{:?} (health check timeout)", settings.timeout);
                 Ok(Checked::failed(HealthReason::Timeout, Failure::with(stage.late(), &limit)))
@@ -129,12 +136,18 @@ impl Prober {
         &self,
         endpoint: &Endpoint,
         settings: &HealthCheck,
-        tls: Option<&Arc<TargetTls>>,
+        (tls, patience): (Option<&Arc<TargetTls>>, Option<Duration>),
         stage: &Stage,
     ) -> Result<u16, ProbeError> {
         match endpoint {
             Endpoint::Tcp(address) => {
-                let stream = self.connect_tcp(*address).await?;
+                let connecting = self.connect_tcp(*address);
+                let stream = match patience {
+                    Some(patience) => {
+                        timeout(patience, connecting).await.map_err(|_| ProbeError::Silent(patience))??
+                    }
+                    None => connecting.await?,
+                };
                 self.ask(stream, endpoint, settings, tls, stage).await
             }
             Endpoint::Unix(path) => {
@@ -401,13 +414,14 @@ mod tests {
             settings: Arc::new(settings),
             tls: None,
             elsewhere: Vec::new(),
+            proven: false,
         }
     }
 
     async fn check(answer: &'static [u8]) -> CheckResult {
         let (endpoint, _) = server(answer);
         let settings = HealthCheck { timeout: Duration::from_millis(500), ..health_check(2, 2) };
-        prober().check(&target(endpoint, settings)).await.unwrap().result
+        prober().check(&target(endpoint, settings), None).await.unwrap().result
     }
 
     #[tokio::test]
@@ -431,7 +445,7 @@ mod tests {
         let prober = Prober::new(Box::new(move |_| _ = count.fetch_add(1, Relaxed))).unwrap();
         let settings = HealthCheck { path: "/live?deep=1".into(), ..health_check(2, 2) };
         assert_eq!(
-            prober.check(&target(endpoint.clone(), settings)).await.unwrap(),
+            prober.check(&target(endpoint.clone(), settings), None).await.unwrap(),
             Checked { result: CheckResult::Pass, status: Some(200), failure: None, elsewhere: None }
         );
         let asked = asked.lock().unwrap().to_ascii_lowercase();
@@ -449,7 +463,7 @@ mod tests {
         let found = async |here, elsewhere: &[SocketAddr]| {
             let target = target(Endpoint::Tcp(here), health_check(2, 2));
             let target = CheckTarget { elsewhere: elsewhere.to_vec(), ..target };
-            prober().check(&target).await.unwrap().elsewhere
+            prober().check(&target, None).await.unwrap().elsewhere
         };
         assert_eq!(found(refusing(), &[refusing(), there]).await, Some(there));
         assert_eq!(found(refusing(), &[refusing()]).await, None);
@@ -461,13 +475,14 @@ mod tests {
     #[tokio::test]
     async fn nobody_there_fails_at_once() {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let checked = prober().check(&target(Endpoint::Tcp(address), health_check(2, 2))).await.unwrap();
+        let checked =
+            prober().check(&target(Endpoint::Tcp(address), health_check(2, 2)), None).await.unwrap();
         assert_eq!(checked.result, CheckResult::Fail(HealthReason::FailedHealthChecks));
         let failure = checked.failure.unwrap();
         assert_eq!(failure.cause, Cause::TargetConnectionRefused);
         assert!(failure.to_string().ends_with(": Connection refused (os error 111)"), "{failure}");
         let unix = Endpoint::Unix("/nonexistent/socket".into());
-        let result = prober().check(&target(unix, health_check(2, 2))).await.unwrap().result;
+        let result = prober().check(&target(unix, health_check(2, 2)), None).await.unwrap().result;
         assert_eq!(result, CheckResult::Fail(HealthReason::FailedHealthChecks));
     }
 }

@@ -1,7 +1,7 @@
 //! Why a check of either HTTP version got no status, how it presents itself, and how much of an answer it reads.
 //! Must not know: how a check is made.
 
-use std::{error::Error, io};
+use std::{error::Error, io, time::Duration};
 
 use crate::{
     counters::{Cause, Failure, is_own_shortage},
@@ -20,6 +20,8 @@ pub(super) const POLITE_BYTES: usize = 64 * 1024;
 pub(super) enum ProbeError {
     /// This host could not even try: says nothing about the target.
     Local(io::Error),
+    /// It does not take the connection, for which it had less time than for the check.
+    Silent(Duration),
     /// The target refused, closed, reset, or answered what is not HTTP.
     Target(Failure),
 }

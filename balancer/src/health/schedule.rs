@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::kernel_events::Suspicion;
 use crate::target_group::{CheckOrigin, CheckTarget};
 
 /// Checks of each origin that run at the same time. Triggered ones have their own allowance, so that a
@@ -41,6 +42,8 @@ pub struct ProbeOrder {
     pub origin: CheckOrigin,
     /// What to check.
     pub target: CheckTarget,
+    /// What is suspected of it.
+    pub suspicion: Option<Suspicion>,
 }
 
 #[derive(Debug)]
@@ -61,6 +64,8 @@ struct Trigger {
     in_flight: Option<u64>,
     /// Something happened since the running check began, which may not have seen it.
     again: bool,
+    /// What is suspected of it until it passes.
+    suspicion: Option<Suspicion>,
 }
 
 /// The schedule.
@@ -123,13 +128,15 @@ impl Schedule {
             let spread = FIRST_CHECK_SPREAD.min(target.settings.health_check.interval);
             let due = now + FIRST_CHECK_GAP.min(spread / count) * index;
             self.scheduled.insert((due, target.registration));
+            // Another process may have found it healthy.
+            let settled = target.proven;
             self.entries.insert(
                 target.registration,
                 ScheduledTarget {
                     target,
                     due,
                     checked_before: false,
-                    settled: false,
+                    settled,
                     in_flight: None,
                     trigger: Trigger::default(),
                 },
@@ -137,10 +144,12 @@ impl Schedule {
         }
     }
 
-    /// Asks for a check out of turn. One that is waiting serves; one that runs is followed by another.
-    pub fn trigger(&mut self, registration: u64, now: Instant) {
+    /// Asks for a check out of turn. One that is waiting serves; one that runs is followed by another. What is
+    /// suspected of a target is so until it [passes](Self::calm) a check.
+    pub fn trigger(&mut self, registration: u64, suspicion: Option<Suspicion>, now: Instant) {
         let Some(entry) = self.entries.get_mut(&registration) else { return };
         let trigger = &mut entry.trigger;
+        trigger.suspicion = trigger.suspicion.into_iter().chain(suspicion).reduce(Suspicion::and);
         if trigger.in_flight.is_some() {
             trigger.again = true;
         } else if trigger.due.is_none() {
@@ -158,6 +167,13 @@ impl Schedule {
         self.scheduled.remove(&(entry.due, registration));
         entry.due = now + entry.target.settings.health_check.interval.mul_f64(0.5 + share / 2.0);
         self.scheduled.insert((entry.due, registration));
+    }
+
+    /// A target has passed a check: whatever was suspected of it, connecting may take its time again.
+    pub fn calm(&mut self, registration: u64) {
+        if let Some(entry) = self.entries.get_mut(&registration) {
+            entry.trigger.suspicion = None;
+        }
     }
 
     /// A triggered check failed and more of them must say so: the next is due very soon.
@@ -228,10 +244,12 @@ impl Schedule {
         self.triggered.pop_first();
         let number = self.number();
         let entry = self.entries.get_mut(&registration)?;
-        entry.trigger = Trigger { due: None, last: Some(now), in_flight: Some(number), again: false };
+        let suspicion = entry.trigger.suspicion;
+        entry.trigger =
+            Trigger { due: None, last: Some(now), in_flight: Some(number), again: false, suspicion };
         let target = entry.target.clone();
         self.in_flight.insert(number, (registration, CheckOrigin::Triggered));
-        Some(ProbeOrder { number, registration, origin: CheckOrigin::Triggered, target })
+        Some(ProbeOrder { number, registration, origin: CheckOrigin::Triggered, target, suspicion })
     }
 
     fn next_scheduled(&mut self, now: Instant) -> Option<ProbeOrder> {
@@ -257,7 +275,8 @@ impl Schedule {
             entry.in_flight = Some(number);
             let target = entry.target.clone();
             self.in_flight.insert(number, (registration, CheckOrigin::Scheduled));
-            return Some(ProbeOrder { number, registration, origin: CheckOrigin::Scheduled, target });
+            let (origin, suspicion) = (CheckOrigin::Scheduled, entry.trigger.suspicion);
+            return Some(ProbeOrder { number, registration, origin, target, suspicion });
         }
     }
 
@@ -308,6 +327,7 @@ mod tests {
                 settings: Arc::clone(&settings),
                 tls: None,
                 elsewhere: Vec::new(),
+                proven: false,
             })
             .collect()
     }
@@ -395,7 +415,7 @@ mod tests {
         let first = schedule.next(start).expect("due");
         assert!(schedule.ended(first.number));
         let now = start + Duration::from_millis(500);
-        schedule.trigger(0, now);
+        schedule.trigger(0, None, now);
         let triggered = schedule.next(now).expect("at once");
         assert_eq!(triggered.origin, CheckOrigin::Triggered);
         assert!(schedule.ended(triggered.number));
@@ -406,12 +426,40 @@ mod tests {
     }
 
     #[test]
+    fn who_answers_nothing_is_waited_for_shortly_until_it_passes() {
+        let (mut schedule, start) = (Schedule::new(1), Instant::now());
+        let second = Duration::from_secs(1);
+        schedule.sync(targets(1).into_iter(), start);
+        let mut patiences = |now: Instant, before: &mut dyn FnMut(&mut Schedule)| {
+            before(&mut schedule);
+            let order = schedule.next(now).expect("due");
+            assert!(schedule.ended(order.number));
+            order.suspicion.map(|suspicion| suspicion.patience)
+        };
+        assert_eq!(patiences(start, &mut |_| {}), None, "in its turn");
+        let short = Duration::from_millis(100);
+        let of = |patience| Some(Suspicion { patience, unheard: true });
+        assert_eq!(patiences(start, &mut |it| it.trigger(0, of(short), start)), Some(short));
+        let now = start + second;
+        assert_eq!(patiences(now, &mut |it| it.trigger(0, None, now)), Some(short));
+        let now = now + second;
+        assert_eq!(patiences(now, &mut |it| it.trigger(0, of(second), now)), Some(short), "the least");
+        assert_eq!(patiences(now + second, &mut |it| it.confirm(0, now)), Some(short));
+        let now = now + second * 3;
+        let calmed = patiences(now, &mut |it| {
+            it.calm(0);
+            it.trigger(0, None, now);
+        });
+        assert_eq!(calmed, None);
+    }
+
+    #[test]
     fn a_triggered_check_that_could_not_be_made_is_tried_again() {
         let (mut schedule, start) = (Schedule::new(1), Instant::now());
         schedule.sync(targets(1).into_iter(), start);
         let first = schedule.next(start).expect("due");
         assert!(schedule.ended(first.number));
-        schedule.trigger(0, start);
+        schedule.trigger(0, None, start);
         let triggered = schedule.next(start).expect("at once");
         assert!(schedule.ended(triggered.number));
         schedule.try_again(0, start);

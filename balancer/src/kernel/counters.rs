@@ -50,6 +50,8 @@ pub struct CounterValues {
     pub aborted: u64,
     /// Segments sent again; 0 without the kernel side.
     pub retransmits: u64,
+    /// Times that nothing was answered for as long as an answer may take; 0 without the kernel side.
+    pub timeouts: u64,
     /// Smoothed round-trip time in microseconds; 0 without the kernel side.
     pub srtt_us: u64,
     /// Payload bytes received from the endpoint.
@@ -77,6 +79,18 @@ pub struct TargetCounters {
     words: Words,
     /// Where the kernel counts TCP connections.
     open_bytes: Option<Arc<OpenBytes>>,
+    /// Attempts and connections of this process alone, by slot, as far as it counts them itself.
+    own: Option<Words>,
+}
+
+/// Words of a slot of [`TargetCounters::own`].
+const OWN_WORDS: usize = 2;
+
+/// Attempts and connections that stand in the table and are not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Excess {
+    connecting: u64,
+    open: u64,
 }
 
 impl TargetCounters {
@@ -84,7 +98,9 @@ impl TargetCounters {
     /// end; without it nobody counts but the workers.
     pub(super) fn new(words: Words, open_bytes: Option<OpenBytes>) -> Self {
         debug_assert!(words.len() == WORDS);
-        Self { words, open_bytes: open_bytes.map(Arc::new) }
+        // Without memory for it what a process leaves that is killed stands there until a start.
+        let own = Words::in_memory(OWN_WORDS * MAX_SLOTS as usize).ok();
+        Self { words, open_bytes: open_bytes.map(Arc::new), own }
     }
 
     /// A table in the memory of this process alone.
@@ -116,6 +132,7 @@ impl TargetCounters {
             resets: read(word!(resets)),
             aborted: read(word!(aborted)),
             retransmits: read(word!(retransmits)),
+            timeouts: read(word!(timeouts)),
             srtt_us: read(word!(srtt_us)),
             bytes_in: read(word!(bytes_in)),
             bytes_out: read(word!(bytes_out)),
@@ -129,23 +146,55 @@ impl TargetCounters {
         Attempt { counters: self, slot }
     }
 
+    /// What other processes count of a slot that processes count, or were counting when they were killed.
+    pub(super) fn excess(&self, slot: Slot) -> Excess {
+        let Some(own) = &self.own else { return Excess::default() };
+        let now = self.read(slot);
+        let own =
+            |which: usize| own.get(slot.index() * OWN_WORDS + which).map_or(0, |word| word.load(Relaxed));
+        Excess { connecting: now.connecting.wrapping_sub(own(0)), open: now.open.wrapping_sub(own(1)) }
+    }
+
+    /// Closes the books on what a process was counting that was killed.
+    pub(super) fn write_off(&self, slot: Slot, excess: Excess) {
+        let Excess { connecting, open } = excess;
+        self.add(slot, word!(failed), connecting);
+        self.add(slot, word!(closed), open);
+        self.add(slot, word!(connecting), connecting.wrapping_neg());
+        self.add(slot, word!(open), open.wrapping_neg());
+    }
+
+    /// This process has so many more attempts and connections.
+    fn own(&self, slot: Slot, connecting: u64, open: u64) {
+        let Some(own) = &self.own else { return };
+        for (which, more) in [connecting, open].into_iter().enumerate() {
+            if let Some(word) = own.get(slot.index() * OWN_WORDS + which) {
+                word.fetch_add(more, Relaxed);
+            }
+        }
+    }
+
     fn connecting(&self, slot: Slot) {
+        self.own(slot, 1, 0);
         self.add(slot, word!(connects), 1);
         self.add(slot, word!(connecting), 1);
     }
 
     fn opened(&self, slot: Slot) {
+        self.own(slot, MINUS_ONE, 1);
         self.add(slot, word!(connecting), MINUS_ONE);
         self.add(slot, word!(opened), 1);
         self.add(slot, word!(open), 1);
     }
 
     fn unmade(&self, slot: Slot) {
+        self.own(slot, MINUS_ONE, 0);
         self.add(slot, word!(connecting), MINUS_ONE);
         self.add(slot, word!(connects), MINUS_ONE);
     }
 
     fn failed(&self, slot: Slot) {
+        self.own(slot, MINUS_ONE, 0);
         self.add(slot, word!(connecting), MINUS_ONE);
         self.add(slot, word!(failed), 1);
     }
@@ -169,6 +218,7 @@ impl TargetCounters {
     /// The connection is closed, after so many more payload bytes from and to the endpoint; `reset`: by the endpoint's
     /// reset.
     fn closed(&self, slot: Slot, bytes_in: u64, bytes_out: u64, reset: bool) {
+        self.own(slot, 0, MINUS_ONE);
         self.add(slot, word!(open), MINUS_ONE);
         self.moved(slot, bytes_in, bytes_out);
         if reset {

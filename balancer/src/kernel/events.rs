@@ -5,7 +5,7 @@ use std::{io, os::fd::AsRawFd};
 
 use aya::maps::{Map, MapData, RingBuf};
 use aya_log::EbpfLogger;
-use balancer_common::{EVENT_CONNECT_FAILED, EVENT_RESET};
+use balancer_common::{EVENT_CONNECT_FAILED, EVENT_CONNECT_UNANSWERED, EVENT_DATA_UNANSWERED, EVENT_RESET};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     sync::mpsc,
@@ -23,6 +23,10 @@ pub enum TargetEventKind {
     ConnectFailed,
     /// An established connection was reset by the endpoint.
     Reset,
+    /// What it was sent on an established connection is not answered, by any sign of life. Told by the kernel alone.
+    DataUnanswered,
+    /// An attempt to connect is not answered. Told by the kernel alone.
+    ConnectUnanswered,
 }
 
 /// Something happened to a connection to the endpoint of this slot.
@@ -155,6 +159,8 @@ fn decode(record: &[u8]) -> Option<TargetEvent> {
     let kind = match u32::from_ne_bytes(*kind) {
         EVENT_CONNECT_FAILED => TargetEventKind::ConnectFailed,
         EVENT_RESET => TargetEventKind::Reset,
+        EVENT_DATA_UNANSWERED => TargetEventKind::DataUnanswered,
+        EVENT_CONNECT_UNANSWERED => TargetEventKind::ConnectUnanswered,
         _ => return None,
     };
     Some(TargetEvent { slot: Slot(u16::try_from(u32::from_ne_bytes(*slot)).ok()?), kind })

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use balancer_common::MAX_SLOTS;
 
-use super::{Outstanding, TargetCounters, endpoint};
+use super::{Outstanding, TargetCounters, counters::Excess, endpoint};
 use crate::{id::Slot, model::Endpoint};
 
 /// The slots as the process that runs the instance sees them.
@@ -18,6 +18,8 @@ pub(super) struct Slots {
     owners: HashMap<Slot, SlotOwner>,
     by_fingerprint: HashMap<u64, Slot>,
     free: BTreeSet<Slot>,
+    /// What stood in the tables and was not there, when last looked at.
+    excess: HashMap<Slot, Excess>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +56,7 @@ impl Slots {
             owners: HashMap::new(),
             by_fingerprint: HashMap::new(),
             free: BTreeSet::new(),
+            excess: HashMap::new(),
         };
         for slot in (0..MAX_SLOTS).filter_map(|slot| u16::try_from(slot).ok()).map(Slot) {
             let fingerprint = slots.counters.owner(slot);
@@ -124,6 +127,23 @@ impl Slots {
         }
     }
 
+    /// Where no other process lives: closes the books on what another one was counting that was killed, which stands there at two
+    /// visits in a row (what begins or ends meanwhile is read in two steps). `counted_here` says, by fingerprint, whose
+    /// connections processes count themselves.
+    pub(super) fn write_off(&mut self, counted_here: impl Fn(u64) -> bool) {
+        let owners = self.owners.iter().filter(|(_, owner)| counted_here(owner.fingerprint));
+        let found: HashMap<Slot, Excess> = owners
+            .map(|(&slot, _)| (slot, self.counters.excess(slot)))
+            .filter(|(_, excess)| *excess != Excess::default())
+            .collect();
+        for (&slot, &excess) in &found {
+            if self.excess.get(&slot) == Some(&excess) {
+                self.counters.write_off(slot, excess);
+            }
+        }
+        self.excess = found;
+    }
+
     /// Frees released slots on which nothing is counted: no connection, no request, at two visits in a row
     /// (the kernel may have looked up an endpoint just before it was taken from it).
     pub(super) fn reap(&mut self) {
@@ -180,6 +200,30 @@ mod tests {
         slots.reap();
         slots.reap();
         assert!(slots.is_claimed(Slot(0)));
+    }
+
+    #[test]
+    fn what_a_killed_process_was_counting_is_written_off() {
+        let words = crate::kernel::Words::in_memory(crate::kernel::counters::WORDS).unwrap();
+        let process = || TargetCounters::new(words.clone(), None);
+        let (here, killed) = (process(), process());
+        let mut slots = Slots::new(here.clone(), Outstanding::in_memory().unwrap(), |_| false);
+        let slot = slots.claim(&tcp(1)).unwrap();
+        let mine = here.attempt(slot).opened();
+        std::mem::forget((killed.attempt(slot).opened(), killed.attempt(slot)));
+        slots.write_off(|_| false);
+        slots.write_off(|_| false);
+        assert_eq!(here.read(slot).open, 2, "the kernel counts these");
+        slots.write_off(|_| true);
+        assert_eq!(here.read(slot).open, 2, "not at first sight");
+        slots.write_off(|_| true);
+        let now = here.read(slot);
+        assert_eq!((now.open, now.connecting, now.closed, now.failed, now.live()), (1, 0, 1, 1, 1));
+        slots.write_off(|_| true);
+        slots.write_off(|_| true);
+        assert_eq!(here.read(slot), now);
+        drop(mine);
+        assert_eq!(here.read(slot).live(), 0);
     }
 
     #[test]

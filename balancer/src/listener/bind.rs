@@ -11,12 +11,17 @@ use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 
 use tokio::net::TcpStream;
 
+use super::listening::only_own_listen;
 use crate::model::Listener;
 
 /// Where the system's own bound (`ip_unprivileged_port_start`) is another one, it is set below the usual.
 const FIRST_FOR_ALL: u16 = 1024;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
+
+/// Sockets share a port with those of the same user alone (socket(7), `SO_REUSEPORT`).
+const OTHER_USER: &str = "address already in use by another listener of this process, whose socket was opened as another user: \
+                          an upgrade or a restart takes it over";
 
 /// Looks whether `address` is this host's and its port may be had and is free. It is taken for a moment, in which nobody is
 /// kept from it who allows that it was just in use (SO_REUSEADDR), as servers do.
@@ -77,6 +82,24 @@ pub fn bind(listener: &Listener, sockets: usize) -> io::Result<Vec<TcpListener>>
     let address = probe.local_addr()?.as_socket().unwrap_or(listener.address);
     drop(probe);
     bind_more(address, sockets)
+}
+
+/// Binds `sockets` sockets for `listener`, where sockets that this process has listen in the way of them and nobody else's
+/// do: those of a listener that has another address of the port. Until they are closed they get what is meant for
+/// their own address.
+///
+/// # Errors
+/// Those of [`bind`].
+pub fn bind_beside_own(listener: &Listener, sockets: usize) -> io::Result<Vec<TcpListener>> {
+    match bind(listener, sockets) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && only_own_listen(listener.address) => {
+            bind_more(listener.address, sockets).map_err(|error| match error.kind() {
+                io::ErrorKind::AddrInUse => io::Error::new(error.kind(), OTHER_USER),
+                _ => error,
+            })
+        }
+        bound => bound,
+    }
 }
 
 /// Binds so many sockets more at `address`, where others of the same user are bound.
@@ -169,6 +192,38 @@ mod tests {
         drop(sockets);
         assert!(bind(&listener(port), 1).is_ok());
     }
+
+    #[test]
+    fn a_listener_may_go_to_another_address_of_its_port() {
+        let narrow = bind(&listener(0), 2).expect("free port");
+        let port = narrow[0].local_addr().expect("bound").port();
+        let everywhere = Listener { address: ([0, 0, 0, 0], port).into(), ..listener(port) };
+        assert_eq!(bind(&everywhere, 2).expect_err("in the way").kind(), io::ErrorKind::AddrInUse);
+        let wide = bind_beside_own(&everywhere, 2).expect("its own are in the way alone");
+        drop(narrow);
+        std::net::TcpStream::connect(("127.0.0.1", port)).expect("taken over");
+        drop(wide);
+        // Those of a stranger are respected, also of one that would share.
+        let mut stranger = std::process::Command::new("python3")
+            .args(["-c", STRANGER, &port.to_string()])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("python3");
+        let mut line = [0; 1];
+        std::io::Read::read_exact(stranger.stdout.as_mut().expect("piped"), &mut line).expect("it listens");
+        let refused = bind_beside_own(&everywhere, 2).expect_err("a stranger's");
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+        stranger.kill().expect("it runs");
+        stranger.wait().expect("it ends");
+    }
+
+    const STRANGER: &str = "import socket, sys, time\n\
+                            s = socket.socket()\n\
+                            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)\n\
+                            s.bind(('127.0.0.1', int(sys.argv[1])))\n\
+                            s.listen()\n\
+                            print('x', flush=True)\n\
+                            time.sleep(600)\n";
 
     #[tokio::test]
     async fn who_has_connected_is_accepted_and_nobody_else_is_admitted() {

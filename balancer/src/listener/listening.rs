@@ -14,10 +14,20 @@ const LISTEN: &str = "0A";
 /// seen from here.
 #[must_use]
 pub fn may_listen(processes: &[u32], address: SocketAddr) -> bool {
-    let of_system: String =
-        ["/proc/net/tcp", "/proc/net/tcp6"].iter().filter_map(|path| fs::read_to_string(path).ok()).collect();
-    let sockets = listening(&of_system, address);
+    let sockets = listening(&of_system(), address);
     processes.iter().any(|pid| open_sockets(*pid).map_or(true, |open| !open.is_disjoint(&sockets)))
+}
+
+/// Whether all sockets that listen in the way of `address` are this process's. Not where there are none.
+#[must_use]
+pub(super) fn only_own_listen(address: SocketAddr) -> bool {
+    let in_the_way = listening(&of_system(), address);
+    let own = open_sockets(std::process::id());
+    !in_the_way.is_empty() && own.is_ok_and(|own| in_the_way.is_subset(&own))
+}
+
+fn of_system() -> String {
+    ["/proc/net/tcp", "/proc/net/tcp6"].iter().filter_map(|path| fs::read_to_string(path).ok()).collect()
 }
 
 /// The sockets of this table that listen in the way of `address`.
@@ -112,7 +122,11 @@ mod tests {
         let us = [std::process::id()];
         assert!(may_listen(&us, address));
         assert!(!may_listen(&[], address));
+        assert!(only_own_listen(address));
+        let everywhere = SocketAddr::from(([0, 0, 0, 0], address.port()));
+        assert!(only_own_listen(everywhere), "it is in the way of that, too");
         drop(socket);
+        assert!(!only_own_listen(address), "nobody does");
         let socket = TcpListener::bind("[::1]:0").unwrap();
         let address = socket.local_addr().unwrap();
         assert!(may_listen(&us, address));

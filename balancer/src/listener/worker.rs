@@ -320,6 +320,7 @@ fn obey(context: &Rc<Context>, acceptors: &Acceptors, most_clients: usize, messa
         }
         WorkerMessage::Unlisten(id) => acceptors.close(context, Some(id)),
         WorkerMessage::Cut(registration) => context.watches.cut(registration),
+        WorkerMessage::MoveAway { registration, sent } => context.watches.move_away(registration, sent),
         WorkerMessage::Drain(_) | WorkerMessage::HandOver(..) | WorkerMessage::Stop => {}
     }
 }

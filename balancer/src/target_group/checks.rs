@@ -1,7 +1,10 @@
 //! How check results move one target between `initial`, `healthy` and `unhealthy` (ALB: health checks
 //! for target groups). Pure: knows neither time nor how a check is made.
 
-use super::{HealthReason, TargetState};
+use super::{
+    HealthReason, TargetState,
+    memory::{KnownHistory, KnownReason, KnownState},
+};
 use crate::model::HealthCheck;
 
 /// What one check found.
@@ -68,6 +71,44 @@ impl CheckHistory {
     #[must_use]
     pub const fn reason(&self) -> Option<HealthReason> {
         self.reason
+    }
+
+    /// What another process knew.
+    pub(super) fn recall(known: &KnownHistory) -> Self {
+        Self {
+            state: match known.state {
+                KnownState::Initial => TargetState::Initial,
+                KnownState::Healthy => TargetState::Healthy,
+                KnownState::Unhealthy => TargetState::Unhealthy,
+            },
+            reason: known.reason.map(KnownReason::reason),
+            ever_healthy: known.ever_healthy,
+            checked: known.checked,
+            passes: known.passes,
+            failures: known.failures,
+            hasty: known.hasty,
+        }
+    }
+
+    pub(super) const fn ever_healthy(&self) -> bool {
+        self.ever_healthy
+    }
+
+    /// For another process.
+    pub(super) fn remember(&self) -> KnownHistory {
+        KnownHistory {
+            state: match self.state {
+                TargetState::Healthy => KnownState::Healthy,
+                TargetState::Unhealthy => KnownState::Unhealthy,
+                _ => KnownState::Initial,
+            },
+            reason: self.reason.and_then(KnownReason::of),
+            ever_healthy: self.ever_healthy,
+            checked: self.checked,
+            passes: self.passes,
+            failures: self.failures,
+            hasty: self.hasty,
+        }
     }
 
     /// Whether any check has come to an end.

@@ -11,6 +11,7 @@ use super::{
     CheckHistory, CheckOrigin, CheckResult, GroupRuntime, GroupView, HealthReason, TargetRuntime,
     TargetState, TargetView,
     assessment::{Observed, SlotRound},
+    memory::{KnownLife, KnownTarget, span},
 };
 use crate::{
     balance::anomaly::{self, AnomalyState},
@@ -98,6 +99,11 @@ impl RegisteredTarget {
     /// Whether it is unhealthy by what triggered checks found alone.
     pub(super) fn is_unhealthy_in_haste(&self) -> bool {
         matches!(&self.life, Life::Registered { history, .. } if history.is_unhealthy_in_haste())
+    }
+
+    /// Whether it has been healthy.
+    pub(super) fn is_proven(&self) -> bool {
+        matches!(&self.life, Life::Registered { history, .. } if history.ever_healthy())
     }
 
     pub(super) fn drains_until(&self) -> Option<Instant> {
@@ -268,6 +274,52 @@ impl Group {
             self.view = None;
         }
         changed
+    }
+
+    /// What is known of its targets.
+    pub(super) fn remember(&self, now: Instant, into: &mut Vec<KnownTarget>) {
+        for target in &self.targets {
+            let life = match &target.life {
+                Life::Registered { history, founder, returned, exempt, slow_since } => {
+                    KnownLife::Registered {
+                        checked: self.is_checked(),
+                        history: history.remember(),
+                        founder: *founder,
+                        returned: *returned,
+                        exempt: *exempt,
+                        slow: slow_since.map(|since| span(since, now)),
+                    }
+                }
+                Life::Draining { until, sound } => {
+                    KnownLife::Draining { left: until.saturating_duration_since(now), sound: *sound }
+                }
+            };
+            into.push(KnownTarget::new(self.name(), &target.endpoint, life));
+        }
+    }
+
+    /// Takes up what another process knew of a target, as if it had been known here all the time.
+    pub(super) fn recall(&mut self, known: &KnownTarget, now: Instant) {
+        let endpoint = known.endpoint();
+        let (is_checked, has_slow_start) = (self.is_checked(), self.settings.slow_start.is_some());
+        let Some(target) = self.targets.iter_mut().find(|target| target.endpoint == endpoint) else { return };
+        target.life = match &known.life {
+            KnownLife::Draining { left, sound } => Life::Draining { until: now + *left, sound: *sound },
+            KnownLife::Registered { checked, history, founder, returned, exempt, slow }
+                if *checked == is_checked =>
+            {
+                Life::Registered {
+                    history: CheckHistory::recall(history),
+                    founder: *founder,
+                    returned: *returned,
+                    exempt: *exempt,
+                    slow_since: slow.filter(|_| has_slow_start).and_then(|slow| now.checked_sub(slow)),
+                }
+            }
+            // As after a reload that begins or ends checks: see `reconfigure`.
+            KnownLife::Registered { .. } => return,
+        };
+        self.view = None;
     }
 
     /// The whole group goes: every target drains.

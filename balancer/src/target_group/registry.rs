@@ -14,6 +14,7 @@ use super::{
     CheckOrigin, CheckResult, GroupView, HealthReason, TargetRuntime, TargetState,
     assessment::{self, SlotRound},
     group::{Group, RegisteredTarget, TargetNames, Urgency},
+    memory::TargetMemory,
 };
 use crate::{
     id::Slot,
@@ -65,6 +66,8 @@ pub struct CheckTarget {
     pub tls: Option<Arc<TargetTls>>,
     /// Where else the same application may listen.
     pub elsewhere: Vec<SocketAddr>,
+    /// Whether it has been healthy.
+    pub proven: bool,
 }
 
 /// The book.
@@ -137,6 +140,42 @@ impl Registry {
             .collect();
         self.reindex();
         self.release_unheld(slots);
+        Ok(())
+    }
+
+    /// What is known of all targets, for another process.
+    #[must_use]
+    pub fn remember(&self, now: Instant) -> TargetMemory {
+        let mut targets = Vec::new();
+        self.groups.iter().for_each(|group| group.remember(now, &mut targets));
+        TargetMemory::new(targets)
+    }
+
+    /// Begins with what another process knew, of the groups that are wanted; to be followed by [`Self::apply`], by which what
+    /// has changed since changes as at any other time.
+    ///
+    /// # Errors
+    /// A slot could not be had; nothing is changed then.
+    pub fn recall<S: SlotAllocator>(
+        &mut self,
+        memory: &TargetMemory,
+        wanted: &[WantedGroup],
+        names: &impl TargetNames,
+        slots: &mut S,
+        now: Instant,
+    ) -> Result<(), S::Error> {
+        let before = |group: &WantedGroup| WantedGroup {
+            settings: Arc::clone(&group.settings),
+            in_use: group.in_use,
+            tls: group.tls.clone(),
+            endpoints: memory.endpoints(&group.settings.name).collect(),
+        };
+        self.apply(wanted.iter().map(before).collect(), names, slots, now)?;
+        for known in &memory.targets {
+            if let Some(group) = self.groups.iter_mut().find(|group| group.name() == known.group) {
+                group.recall(known, now);
+            }
+        }
         Ok(())
     }
 
@@ -249,6 +288,7 @@ impl Registry {
                 settings: Arc::clone(group.settings()),
                 tls: group.tls().cloned(),
                 elsewhere: Vec::new(),
+                proven: target.is_proven(),
             })
         })
     }

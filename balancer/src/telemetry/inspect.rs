@@ -117,6 +117,7 @@ impl SlotFigures for Tables {
             failed: values.failed,
             reset: values.resets,
             retransmits: values.retransmits,
+            timeouts: values.timeouts,
             srtt_us: Micros(values.srtt_us),
             bytes_in: values.bytes_in,
             bytes_out: values.bytes_out,
@@ -176,6 +177,7 @@ impl Inspector {
             generations: self.generations(),
             upkeep: ControlCounters::sum(std::iter::once(&*self.control)),
             refused_reload: self.control.notes.refused_reload().as_ref().map(error_status),
+            no_upgrades: self.control.notes.no_upgrades().as_ref().map(error_status),
             unresolved_names: unresolved_names(&self.control.notes),
             certificates: self.control.notes.certificates().into_iter().map(certificate_status).collect(),
             log_lines_left_out: quiet::LineKind::ALL

@@ -37,6 +37,8 @@ pub struct Status {
     pub upkeep: Upkeep,
     /// Why the last reload was refused; none when one was taken up since.
     pub refused_reload: Option<ErrorStatus>,
+    /// Why the process cannot be upgraded; none: it can.
+    pub no_upgrades: Option<ErrorStatus>,
     /// Host names of targets that cannot be resolved, or not in full.
     pub unresolved_names: BTreeMap<String, ErrorStatus>,
     /// Certificates that listeners show.
@@ -367,6 +369,7 @@ mod tests {
             ".target_groups[].targets[].connections.failed",
             ".target_groups[].targets[].connections.reset",
             ".target_groups[].targets[].connections.retransmits",
+            ".target_groups[].targets[].connections.timeouts",
             ".target_groups[].targets[].connections.srtt_us",
             ".target_groups[].targets[].connections.bytes_in",
             ".target_groups[].targets[].connections.bytes_out",

@@ -167,6 +167,10 @@ fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
         let age = Span(refused.age_seconds);
         writeln!(f, "LAST RELOAD REFUSED {age} ago: {}", Plain(&refused.error))?;
     }
+    if let Some(why) = &status.no_upgrades {
+        let age = Span(why.age_seconds);
+        writeln!(f, "NO UPGRADES for {age}: {}", Plain(&why.error))?;
+    }
     for (name, error) in &status.unresolved_names {
         let age = Span(error.age_seconds);
         let how = match error.cause.as_str() {

@@ -1,6 +1,6 @@
 //! A listener's side of TLS, made ready for handshakes. Sessions are resumed by tickets alone, whose keys rotate
 //! and are held once a process: every worker accepts the tickets of every other, and so does a later
-//! configuration.
+//! configuration, and the process that takes this one's place.
 
 use std::{
     fmt,
@@ -10,11 +10,11 @@ use std::{
 use rustls::{
     CipherSuite, NamedGroup, ServerConfig, SupportedProtocolVersion,
     crypto::{CryptoProvider, ring},
-    server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier},
+    server::{NoServerSessionStorage, WebPkiClientVerifier},
     version,
 };
 
-use super::{client_auth, error::ServerError, selection::Selection};
+use super::{client_auth, error::ServerError, selection::Selection, tickets::TicketKeys};
 use crate::model::{AlpnPolicy, ListenerTls, MutualAuthentication, SecurityPolicy};
 
 /// What all listeners of a process share.
@@ -26,7 +26,7 @@ pub struct Servers {
 /// something else, must not be taken up where something is.
 struct Tickets {
     asked: Option<MutualAuthentication>,
-    keys: Arc<dyn ProducesTickets>,
+    keys: Arc<TicketKeys>,
 }
 
 impl fmt::Debug for Servers {
@@ -36,21 +36,31 @@ impl fmt::Debug for Servers {
 }
 
 impl Servers {
-    /// With ticket keys of its own.
+    /// With ticket keys of its own, or those that another process has [told](Self::remember).
     ///
     /// # Errors
     /// No randomness was to be had.
-    pub fn new() -> Result<Self, ServerError> {
-        Ok(Self { tickets: Mutex::new(vec![Tickets { asked: None, keys: ring::Ticketer::new()? }]) })
+    pub fn new(known: serde_json::Value) -> Result<Self, ServerError> {
+        let keys = Arc::new(TicketKeys::recall(known).map_or_else(random, Ok)?);
+        Ok(Self { tickets: Mutex::new(vec![Tickets { asked: None, keys }]) })
+    }
+
+    /// For another process: the ticket keys of listeners that ask nothing of their clients. Of who asks for something it is
+    /// asked anew there.
+    #[must_use]
+    pub fn remember(&self) -> serde_json::Value {
+        let all = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = all.iter().find(|tickets| tickets.asked.is_none());
+        keys.map(|tickets| tickets.keys.remember()).unwrap_or_default()
     }
 
     /// Those of listeners that ask this of their clients, later configurations included.
-    fn tickets(&self, asked: Option<&MutualAuthentication>) -> Result<Arc<dyn ProducesTickets>, ServerError> {
+    fn tickets(&self, asked: Option<&MutualAuthentication>) -> Result<Arc<TicketKeys>, ServerError> {
         let mut all = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = all.iter().find(|tickets| tickets.asked.as_ref() == asked) {
             return Ok(Arc::clone(&known.keys));
         }
-        let keys = ring::Ticketer::new()?;
+        let keys = Arc::new(random()?);
         all.push(Tickets { asked: asked.cloned(), keys: Arc::clone(&keys) });
         Ok(keys)
     }
@@ -83,6 +93,10 @@ impl Servers {
         config.alpn_protocols = protocols(tls.alpn, http2);
         Ok(Arc::new(config))
     }
+}
+
+fn random() -> Result<TicketKeys, ServerError> {
+    TicketKeys::random().map_err(|_| ServerError::from(rustls::Error::FailedToGetRandomBytes))
 }
 
 /// The protocols to offer, the preferred one first.

@@ -21,8 +21,22 @@ pub enum Interrupt {
     TimedOut,
     /// The target's deregistration delay is over.
     Cut,
+    /// The target answers nothing any more, and what is under way can go elsewhere.
+    Silent,
     /// The connection is idle and not wanted any more.
     Closing,
+}
+
+/// What a target may have of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stake {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// All of it, which does no harm twice; nothing has come back.
+    Repeatable,
+    /// What must not be sent twice, or it has begun to answer.
+    Everything,
 }
 
 /// Bytes that move in one direction while something is under way.
@@ -74,6 +88,8 @@ pub struct Watch {
     /// Whether nothing was heard of who has connected.
     new: Cell<bool>,
     registration: Cell<Option<u64>>,
+    /// What of it is there.
+    stake: Cell<Stake>,
     listener: Cell<u32>,
     ipv6: Cell<bool>,
     received: Moved,
@@ -138,10 +154,26 @@ impl Watch {
         self.new.get()
     }
 
-    /// The registration of the target that a request is in flight to.
+    /// The registration of the target that a request is in flight to, of which nothing is sent yet.
     pub fn set_registration(&self, registration: Option<u64>) {
         self.registration.set(registration);
-        self.interrupt.set(self.interrupt.get().filter(|i| *i != Interrupt::Cut));
+        self.stake.set(Stake::Nothing);
+        self.interrupt.set(self.interrupt.get().filter(|i| !matches!(i, Interrupt::Cut | Interrupt::Silent)));
+    }
+
+    /// The request is sent, and does no harm twice.
+    #[inline]
+    pub fn set_repeatable(&self) {
+        self.stake.set(Stake::Repeatable);
+    }
+
+    /// What is in flight cannot go elsewhere any more.
+    #[inline]
+    pub fn stay(&self) {
+        self.stake.set(Stake::Everything);
+        if self.interrupt.get() == Some(Interrupt::Silent) {
+            self.interrupt.set(None);
+        }
     }
 
     /// Number of the listener that accepted the connection.
@@ -298,6 +330,21 @@ impl Watches {
         });
     }
 
+    /// Interrupts what is in flight to `registration` and can go elsewhere: requests that are not sent yet; with `sent` also
+    /// such that do no harm twice.
+    pub fn move_away(&self, registration: u64, sent: bool) {
+        self.each(|watch| {
+            let can_go = match watch.stake.get() {
+                Stake::Nothing => true,
+                Stake::Repeatable => sent,
+                Stake::Everything => false,
+            };
+            if can_go && watch.registration.get() == Some(registration) {
+                watch.interrupt(Interrupt::Silent);
+            }
+        });
+    }
+
     /// Interrupts so many connections that were idle for a moment: those first that nothing was ever heard of, and of each
     /// kind those that were idle for longest.
     pub fn close_longest_idle(&self, count: usize, now_millis: u64) {
@@ -450,6 +497,38 @@ mod tests {
         assert_eq!(closing(), [false; 7]);
         watches.close_longest_idle(9, 10_000);
         assert_eq!(closing(), [true, true, false, true, true, true, false], "the last has had no time yet");
+    }
+
+    #[test]
+    fn only_what_can_go_elsewhere_moves_away() {
+        let watches = Rc::new(Watches::default());
+        let all: Vec<Watched> = (0..5).map(|_| watches.register()).collect();
+        for (watched, registration) in all.iter().zip([Some(7), Some(7), Some(8), None, Some(7)]) {
+            watched.watch().set_registration(registration);
+        }
+        all[1].watch().stay();
+        all[4].watch().set_repeatable();
+        watches.move_away(7, false);
+        let interrupted = |watched: &Watched| match poll_once(watched.watch().within(pending::<()>())) {
+            Poll::Ready(Err(why)) => Some(why),
+            _ => None,
+        };
+        let seen: Vec<_> = all.iter().map(interrupted).collect();
+        assert_eq!(seen, [Some(Interrupt::Silent), None, None, None, None]);
+        watches.move_away(7, true);
+        let seen: Vec<_> = all.iter().map(interrupted).collect();
+        let silent = Some(Interrupt::Silent);
+        assert_eq!(seen, [silent, None, None, None, silent], "what does no harm twice as well");
+        // What comes too late is nothing to the next wait.
+        watches.move_away(7, true);
+        all[0].watch().stay();
+        assert_eq!(interrupted(&all[0]), None);
+        watches.move_away(7, true);
+        assert_eq!(interrupted(&all[0]), None, "it stays");
+        all[0].watch().set_registration(Some(7));
+        watches.move_away(7, true);
+        all[0].watch().set_registration(Some(9));
+        assert_eq!(interrupted(&all[0]), None, "it is for another one already");
     }
 
     #[test]

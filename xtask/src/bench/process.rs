@@ -75,6 +75,21 @@ impl Process {
         Ok(process)
     }
 
+    /// Ends it.
+    pub(crate) fn end(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            // SAFETY: the pid is our own child's, and it has not been waited for.
+            unsafe { libc::kill(self.child.id().cast_signed(), libc::SIGTERM) };
+        }
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(10));
+        }
+        // An error here means that it has ended already.
+        self.child.kill().unwrap_or_default();
+        drop(self.child.wait());
+    }
+
     /// What it printed.
     pub(crate) fn said(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
@@ -107,15 +122,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // SAFETY: the pid is our own child's, and it has not been waited for.
-        unsafe { libc::kill(self.child.id().cast_signed(), libc::SIGTERM) };
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(10));
-        }
-        // An error here means that it has ended already.
-        self.child.kill().unwrap_or_default();
-        drop(self.child.wait());
+        self.end();
     }
 }
 

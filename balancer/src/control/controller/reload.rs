@@ -12,8 +12,8 @@ use super::{
 use crate::{
     clock::monotonic_now,
     config,
-    control::log_files::Outputs,
-    logs,
+    control::{log_files::Outputs, notify},
+    listener, logs,
     model::{BalancerSettings, Configuration, Listener},
     stickiness::Keyring,
 };
@@ -134,11 +134,17 @@ impl Controller {
             let is_bound = self.listeners.iter().any(|(address, _)| *address == listener.address)
                 || self.pending.as_ref().is_some_and(|waiting| waiting.has_bound(listener.address));
             if !is_bound {
-                let sockets = (self.bind)(listener).map_err(|error| {
-                    let Listener { address, name, .. } = listener;
-                    if error.kind() == io::ErrorKind::AddrInUse && self.is_closing(address.port()) {
-                        return Obstacle::Closing;
+                let Listener { address, name, .. } = listener;
+                let in_use = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
+                let sockets = match (self.bind)(listener) {
+                    Err(error) if in_use(&error) && self.is_closing(address.port()) => {
+                        return Err(Obstacle::Closing);
                     }
+                    // It may be a listener of this process that has another address of the port until then.
+                    Err(error) if in_use(&error) => listener::bind_beside_own(listener, self.crew.len()),
+                    bound => bound,
+                };
+                let sockets = sockets.map_err(|error| {
                     one(format!("cannot listen on {address} (listener {name:?}): {error}"))
                 })?;
                 bound.push((listener.address, sockets));
@@ -184,10 +190,13 @@ impl Controller {
                 self.kernel.unsteer(bound);
             }
             self.crew.unlisten(id);
+            notify::forget(address);
             self.closing.push((address.port(), now + CLOSING));
         }
         for (address, sockets) in bound {
             self.listen(address, sockets);
+            let id = self.listeners.iter().find(|(known, _)| *known == address).map(|(_, id)| *id);
+            id.into_iter().for_each(|id| self.store_sockets(address, id));
         }
         self.sync_checks();
         self.note_certificates();

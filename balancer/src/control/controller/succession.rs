@@ -13,11 +13,14 @@ use super::{
 };
 use crate::{
     clock::{monotonic_now, until},
-    control::upgrade::{Estate, Facts, Handover, Label},
+    control::{
+        notify,
+        upgrade::{Estate, Facts, Handover, Label, Memory},
+    },
     kernel::{Assist, GENERATIONS},
     listener,
     snapshot::ListenerId,
-    target_group::TargetState,
+    target_group::{TargetMemory, TargetState, WantedGroup},
 };
 
 /// How long the first checks of targets are waited for before a process takes over.
@@ -44,6 +47,24 @@ impl Controller {
             self.listen(address, sockets);
         }
         self.kernel.unsteer_others();
+        self.listeners.iter().for_each(|(address, id)| self.store_sockets(*address, *id));
+    }
+
+    /// Has a service manager keep the sockets of a listener for the next process, should this one end before it is there.
+    pub(super) fn store_sockets(&self, address: SocketAddr, id: ListenerId) {
+        match self.crew.lend(id) {
+            Ok(sockets) => notify::store(address, &sockets),
+            Err(error) => tracing::debug!(%error, %address, "the service manager is given no sockets"),
+        }
+    }
+
+    /// Begins with what the process before knew.
+    pub(super) fn recall(&mut self, targets: serde_json::Value, wanted: &[WantedGroup]) {
+        let memory = TargetMemory::read(targets);
+        let (names, slots) = (&self.names, &mut self.kernel);
+        if let Err(error) = self.registry.recall(&memory, wanted, names, slots, monotonic_now()) {
+            tracing::warn!(%error, "targets are checked as if they were new");
+        }
     }
 
     /// Waits for a while until no target awaits its first check.
@@ -153,6 +174,10 @@ impl Controller {
             without_kernel_side: match self.kernel.assist() {
                 Assist::Active => None,
                 Assist::Off { reason } => Some(reason.clone()),
+            },
+            memory: Memory {
+                targets: self.registry.remember(monotonic_now()).write(),
+                tickets: self.servers.remember(),
             },
         };
         Ok(Estate { held, facts })

@@ -23,8 +23,8 @@ use tokio::{io::Interest, net::UnixStream};
 
 /// Most descriptors of one message; the system's own bound is 253.
 pub(super) const MOST_DESCRIPTORS: usize = 64;
-/// Most bytes of one message.
-const LONGEST: usize = 1024 * 1024;
+/// Most bytes of one message: what is known of all targets that there can be is one.
+const LONGEST: usize = 64 * 1024 * 1024;
 /// Length and number of descriptors.
 const HEAD: usize = size_of::<u32>() + size_of::<u16>();
 

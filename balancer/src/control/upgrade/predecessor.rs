@@ -28,10 +28,12 @@ use super::{
     channel::{Channel, MOST_DESCRIPTORS},
     starter::{RunningStarter, Said},
 };
-use crate::control::notify;
+use crate::{control::notify, counters::ControlCounters};
 
 /// How long a process that was killed is waited for.
 const DEATH: Duration = Duration::from_secs(10);
+/// How long a process that has stopped speaking may take to end.
+const DYING: Duration = Duration::from_secs(1);
 /// After an error of accepting.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -55,14 +57,21 @@ pub enum Handover {
 }
 
 /// Upgrades of this process.
-#[derive(Debug)]
 pub struct Upgrades {
     door: Door,
     starter: RunningStarter,
     /// Where the admin endpoint listens.
     admin: Option<(SocketAddr, OwnedFd)>,
     control: UnboundedSender<Handover>,
+    /// Starts another one of these, where it would have the rights of the first.
+    again: Option<StartAgain>,
+    /// Why there are no upgrades any more.
+    lost: Option<String>,
+    notes: Arc<ControlCounters>,
 }
+
+/// Starts a process that starts the program.
+pub type StartAgain = Box<dyn Fn() -> io::Result<Starter> + Send>;
 
 /// Where those who connect are sent.
 #[derive(Clone)]
@@ -92,8 +101,33 @@ impl Upgrades {
         starter: Starter,
         admin: Option<(SocketAddr, OwnedFd)>,
         control: UnboundedSender<Handover>,
+        again: Option<StartAgain>,
+        notes: Arc<ControlCounters>,
     ) -> io::Result<Self> {
-        Ok(Self { door, starter: starter.register()?, admin, control })
+        Ok(Self { door, starter: starter.register()?, admin, control, again, lost: None, notes })
+    }
+
+    /// The process that starts the program is gone.
+    fn start_starter_again(&mut self, how: &str) {
+        let begin = |again: &StartAgain| again().and_then(Starter::register);
+        let why = match self.again.as_ref().map(begin) {
+            Some(Ok(starter)) => {
+                self.starter = starter;
+                tracing::warn!(
+                    how,
+                    "the process that starts the program for upgrades was gone, and is started anew"
+                );
+                return;
+            }
+            Some(Err(error)) => format!("another one cannot be started: {error}"),
+            None => "another one would not have the rights of the start (user, seccomp)".to_owned(),
+        };
+        let text = format!(
+            "the process that starts the program is gone ({how}), and {why}: a restart is what is left"
+        );
+        tracing::error!("there are no upgrades any more: {text}");
+        self.notes.notes.upgrades_are_off(&text);
+        self.lost = Some(text);
     }
 
     /// Serves the instance's socket and `signals`, until a new process has taken over.
@@ -118,6 +152,10 @@ impl Upgrades {
             let operator = tokio::select! {
                 Some(operator) = callers.operators.recv() => Some(operator),
                 Some(()) = signals.recv() => None,
+                how = self.starter.gone(), if self.lost.is_none() => {
+                    self.start_starter_again(&how);
+                    continue;
+                }
                 else => break,
             };
             busy.store(true, Relaxed);
@@ -156,6 +194,9 @@ impl Upgrades {
         &mut self,
         successors: &mut UnboundedReceiver<Channel>,
     ) -> Result<(u32, String), UpgradeError> {
+        if let Some(why) = &self.lost {
+            return Err(UpgradeError::Refused(why.clone()));
+        }
         let (lend, lent) = oneshot::channel();
         let gone = || UpgradeError::Refused("the process is ending".to_owned());
         self.control.send(Handover::Lend(lend)).map_err(|_| gone())?;
@@ -208,6 +249,10 @@ impl Upgrades {
                 timeout(PAUSE, conversation).await.unwrap_or_else(|_| Err(UpgradeError::Ended(String::new())))
             }
         };
+        // It stopped speaking: how it ended is known a moment later.
+        if matches!(outcome, Err(UpgradeError::Ended(_))) && ended.is_none() {
+            let _ = timeout(DYING, death(&mut self.starter, &mut ended)).await;
+        }
         let (mut channel, listeners, version) = outcome.map_err(|error| match (error, ended) {
             (UpgradeError::Ended(_), Some(how)) => UpgradeError::Ended(how),
             (error, _) => error,
@@ -219,6 +264,7 @@ impl Upgrades {
         notify::tell(&format!("MAINPID={pid}"));
         // It goes on without being told.
         let _ = timeout(WORD, channel.say(&Word::Released { reload }, &[])).await;
+        self.starter.reap().await;
         Ok((pid, version))
     }
 }

@@ -23,6 +23,8 @@ use crate::control::signals::EarlySignals;
 
 /// How often it is looked whether the new process is there still.
 const LOOK: Duration = Duration::from_millis(20);
+/// How often it is looked whether the starter is gone that is about to go.
+const MOST_LOOKS: u32 = 500;
 /// The command line's hidden command.
 const COMMAND: &str = "starter";
 /// Its own program, also when another one is in its place.
@@ -65,6 +67,7 @@ fn program(name: &Path) -> io::Result<PathBuf> {
 #[derive(Debug)]
 pub struct Starter {
     stream: UnixStream,
+    child: Child,
 }
 
 impl Starter {
@@ -77,16 +80,16 @@ impl Starter {
         let mut command = Command::new(OWN_PROGRAM);
         command.arg0("balancer-starter").arg(COMMAND).arg(folder).arg(&invocation.program);
         command.args(&invocation.arguments).env_remove(VARIABLE);
-        // It is not waited for: it ends when this end is closed, which is when this process ends.
-        command.stdin(Stdio::from(OwnedFd::from(theirs))).spawn()?;
+        // It ends when this end is closed, which is when this process ends.
+        let child = command.stdin(Stdio::from(OwnedFd::from(theirs))).spawn()?;
         ours.set_nonblocking(true)?;
-        Ok(Self { stream: ours })
+        Ok(Self { stream: ours, child })
     }
 
     /// For the runtime.
     pub(super) fn register(self) -> io::Result<RunningStarter> {
         let (reader, writer) = tokio::net::UnixStream::from_std(self.stream)?.into_split();
-        Ok(RunningStarter { lines: BufReader::new(reader).lines(), writer })
+        Ok(RunningStarter { lines: BufReader::new(reader).lines(), writer, child: self.child })
     }
 }
 
@@ -106,6 +109,7 @@ pub(super) enum Said {
 pub(super) struct RunningStarter {
     lines: Lines<BufReader<tokio::net::unix::OwnedReadHalf>>,
     writer: tokio::net::unix::OwnedWriteHalf,
+    child: Child,
 }
 
 impl RunningStarter {
@@ -125,9 +129,27 @@ impl RunningStarter {
         }
     }
 
-    /// The new process is on its own.
+    /// The new process is on its own, and this one ends.
     pub(super) async fn leave(&mut self) {
         let _ = self.tell(b"l").await;
+    }
+
+    /// Waits until it is gone, while it has nothing to do. What it says of what it had to do before is passed over.
+    pub(super) async fn gone(&mut self) -> String {
+        while let Ok(Some(_)) = self.lines.next_line().await {}
+        self.reap().await
+    }
+
+    /// Takes note of its end, so that nothing is left of it. How it ended, as far as that is known within a while.
+    pub(super) async fn reap(&mut self) -> String {
+        for _ in 0..MOST_LOOKS {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return status.to_string(),
+                Ok(None) => tokio::time::sleep(LOOK).await,
+                Err(error) => return error.to_string(),
+            }
+        }
+        "it does not end".to_owned()
     }
 
     /// Waits for what it says next. Dropping the future loses nothing.

@@ -4,7 +4,7 @@
 use super::{plan::Plan, refusal::tell_refusal};
 use crate::{
     clock::monotonic_now,
-    counters::{Cause, Failure, Phase, Side},
+    counters::{Cause, ConnectErrno, Failure, Phase, Side},
     http::{context::Context, entry::AccessEntry},
     logs::quiet::LineKind,
 };
@@ -14,6 +14,17 @@ use crate::{
 pub(crate) fn tell_shortage(failure: &Failure) {
     if failure.cause == Cause::OutOfSockets && LineKind::TargetFailure.admits() {
         tracing::warn!(cause = failure.cause.as_str(), "a target was not asked: {failure}");
+    }
+}
+
+/// What the system said, or would have in the end.
+#[cold]
+fn errno(cause: Cause) -> ConnectErrno {
+    match cause {
+        Cause::TargetConnectionRefused => ConnectErrno::Refused,
+        Cause::TargetConnectionTimedOut => ConnectErrno::TimedOut,
+        Cause::TargetUnreachable => ConnectErrno::Unreachable,
+        _ => ConnectErrno::Other,
     }
 }
 
@@ -29,7 +40,10 @@ impl Plan {
         let (of_target, of_group) = (context.target_shard(target), context.group_shard(group));
         match cause.phase() {
             Phase::Connect => {
-                of_target.inspect(|shard| shard.connection_errors.inc());
+                if let Some(shard) = of_target {
+                    shard.connection_errors.inc();
+                    shard.connect_failures.count(errno(cause));
+                }
                 of_group.inspect(|shard| shard.answers.connection_errors.inc());
             }
             Phase::Tls => _ = of_target.inspect(|shard| shard.tls_negotiation_errors.inc()),

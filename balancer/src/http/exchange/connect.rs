@@ -77,7 +77,7 @@ async fn secure(
 #[cold]
 pub(crate) fn of_interrupt(interrupt: Interrupt, timed_out: Cause) -> Failure {
     Failure::from(match interrupt {
-        Interrupt::TimedOut => timed_out,
+        Interrupt::TimedOut | Interrupt::Silent => timed_out,
         Interrupt::Cut => Cause::TargetDeregistered,
         Interrupt::Closing => Cause::Draining,
     })

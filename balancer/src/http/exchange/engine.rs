@@ -36,10 +36,12 @@ pub(crate) async fn exchange<C: ClientSide>(client: &mut C, plan: &mut Plan) -> 
 /// Takes note of a failure. Whether the request is tried again.
 #[cold]
 fn goes_on<C: ClientSide>(client: &C, plan: &mut Plan, retries: &mut Retries, failure: &Failure) -> bool {
+    let state = client.state();
+    // Whatever is waited for next is not for this target.
+    state.watch().stay();
     if failure.is_of_gone() {
         return false;
     }
-    let state = client.state();
     match failure.blame() {
         Blame::Now => plan.target_failed(&state.context, failure),
         Blame::InTheEnd => {}
@@ -73,6 +75,7 @@ pub(crate) async fn attempt<C: ClientSide, T: TargetSide<C>>(
     client.state().arm_idle();
     if plan.request.expects_continue {
         client.state_mut().has_waited();
+        client.state().watch().stay();
         if !client.invite(plan).await {
             return Err(Failure::gone(false));
         }
@@ -80,6 +83,11 @@ pub(crate) async fn attempt<C: ClientSide, T: TargetSide<C>>(
     target.send(client, plan, &destination)?;
     plan.count_sending(&context, client.state_mut().now());
     client.state_mut().entry.sent();
+    if plan.request.is_repeatable() {
+        client.state().watch().set_repeatable();
+    } else {
+        client.state().watch().stay();
+    }
     let mut transfer =
         Transfer { client, target: &mut target, plan, upload: Upload::Moving, interim: Interim::default() };
     let moved = transfer.run().await;

@@ -13,7 +13,7 @@ use super::{
     tunnel::tunnel,
 };
 use crate::{
-    counters::{Cause, Failure},
+    counters::{Cause, Failure, Retry},
     http::decide::plan::Plan,
     wire::{
         body::{BodyError, Sink as _, Source as _, poll_move},
@@ -58,7 +58,8 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
         let watch = Rc::clone(self.client.state().watch());
         loop {
             match watch.within(poll_fn(|cx| self.poll_head(cx))).await {
-                Ok(heard) => heard?,
+                // What the target has begun to answer is not asked of another.
+                Ok(heard) => heard.inspect(|()| watch.stay())?,
                 Err(interrupt) => return Err(self.interrupted(interrupt)),
             }
             loop {
@@ -91,6 +92,10 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
     /// Who is to blame that the head of the response did not come in time.
     #[cold]
     fn interrupted(&mut self, interrupt: Interrupt) -> Failure {
+        if interrupt == Interrupt::Silent {
+            // Its host is not heard of: another connection to it would not be either.
+            return Failure::from(Cause::TargetSilent).retried(Retry::Ended { reused: false });
+        }
         let (source, sink) = (self.client.body(), self.target.body());
         let cause = if source.is_held_up() || !sink.is_clear() {
             Cause::TargetNotReading

@@ -190,7 +190,7 @@ where
             Err(Interrupt::TimedOut | Interrupt::Closing) => {
                 session.end(|| connection.graceful_shutdown());
             }
-            Err(Interrupt::Cut) => {}
+            Err(Interrupt::Cut | Interrupt::Silent) => {}
         }
         session.count(meter);
     }

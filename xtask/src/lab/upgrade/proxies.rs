@@ -304,7 +304,7 @@ fn haproxy_text(setting: &Setting<'_>, http: SocketAddr) -> String {
     format!(
         "global
   nbthread 2
-  maxconn 20000
+  maxconn 4000
   hard-stop-after {drain}s
 peers lab
   peer lab {peer}

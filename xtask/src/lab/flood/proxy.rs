@@ -90,7 +90,7 @@ impl Proxy {
     }
 
     fn await_shield(&self, host: &Host) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while program::id(host.interface())?.is_none() {
             if Instant::now() > deadline {
                 bail!(

@@ -45,7 +45,7 @@ pub(super) static HEALTH_CHECK: Table = Table {
         Attribute::new(
             "path",
             AttributeKind::Text {
-                allowed: "1 to 1024 visible ASCII characters, the first one /",
+                allowed: "1 to 1024 visible ASCII characters that a URL may have, the first one /",
                 default: "\"/\", with GRPC \"/AWS.ALB/healthcheck\"",
             },
             "What probes ask for, query included.",
@@ -150,7 +150,9 @@ fn path(fields: &BlockFields<'_>, version: ProtocolVersion) -> String {
     let path = given(fields, "path").unwrap_or_else(|| default.to_owned());
     let fits = path.len() <= MAX_PATH
         && path.starts_with('/')
-        && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
+        // What asks for it takes no other.
+        && http::uri::PathAndQuery::try_from(path.as_str()).is_ok();
     if !fits {
         fields.fault_at("path", format!("`path` = {}; allowed: {}", shown(&path), fields.allowed("path")));
     }

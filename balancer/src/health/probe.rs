@@ -37,6 +37,7 @@ use crate::{
     model::{self, Endpoint, HealthCheck, HealthCheckPort, ProbeProtocol, ProtocolVersion},
     target_group::{CheckResult, CheckTarget, HealthReason},
     tls::{ServerError, TargetTls},
+    wire::head::MAX_FIELDS,
 };
 
 const POLITE_TIME: Duration = Duration::from_secs(1);
@@ -328,6 +329,8 @@ async fn exchange(
 ) -> Result<StatusCode, ProbeError> {
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(MAX_HEAD as usize)
+        // As many as the answer to a request may have.
+        .max_headers(MAX_FIELDS)
         .handshake::<_, Empty<Bytes>>(TokioIo::new(stream))
         .await?;
     let mut connection = Box::pin(connection);
@@ -433,6 +436,8 @@ mod tests {
         ] {
             assert_eq!(check(answer).await, CheckResult::Fail(HealthReason::ResponseCodeMismatch(code)));
         }
+        let many = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n", "X: y\r\n".repeat(199));
+        assert_eq!(check(many.leak().as_bytes()).await, CheckResult::Pass);
         assert_eq!(check(b"garbage\r\n\r\n").await, CheckResult::Fail(HealthReason::FailedHealthChecks));
         assert_eq!(check(b"").await, CheckResult::Fail(HealthReason::Timeout));
     }

@@ -11,7 +11,7 @@ use crate::target_group::{CheckOrigin, CheckTarget};
 
 /// Checks of each origin that run at the same time. Triggered ones have their own allowance, so that a
 /// rack of targets that never answer does not keep a dead one from being noticed.
-const MAX_IN_FLIGHT: usize = 64;
+const MAX_IN_FLIGHT: usize = 512;
 /// The first checks of targets that come together begin this far apart, and…
 const FIRST_CHECK_GAP: Duration = Duration::from_millis(1);
 /// …all within this, or within the interval where that is shorter.

@@ -351,9 +351,15 @@ fn row(target: &TargetStatus) -> [String; 8] {
         target.connections.open.to_string(),
         target.figures.outstanding_requests.to_string(),
         target.figures.requests.to_string(),
-        target.figures.connection_errors.to_string(),
+        errors(target).to_string(),
         reason.join(", "),
     ]
+}
+
+/// What the target failed at: connections, answers and what comes behind their heads.
+fn errors(target: &TargetStatus) -> u64 {
+    let figures = &target.figures;
+    figures.connection_errors + figures.tls_negotiation_errors + figures.unanswered + figures.broken_responses
 }
 
 /// What makes a target get less than the others.
@@ -498,6 +504,7 @@ mod tests {
                     {
                         let mut target = target("127.0.0.1", "healthy", None);
                         target.figures.sessions = Some(5);
+                        (target.figures.unanswered, target.figures.broken_responses) = (2, 1);
                         target
                     },
                     target("2001:db8::1", "unhealthy", Some(("Target.Timeout", "Request timed out"))),
@@ -525,7 +532,7 @@ mod tests {
              \x20 done elsewhere for load: 3, refused for want of their target: 0\n\
              \x20 busiest target beside the mean: 1.00 times the requests, 1.50 times those in flight\n\
              \x20 TARGET              STATE      SESSIONS  OPEN  OUTSTANDING  REQUESTS  ERRORS  REASON\n\
-             \x20 127.0.0.1:9001      healthy           5     7           12      3456       0\n\
+             \x20 127.0.0.1:9001      healthy           5     7           12      3456       3\n\
              \x20 [2001:db8::1]:9001  unhealthy         -     7           12      3456       0  Target.Timeout: Request timed out\n"
         );
     }

@@ -186,3 +186,21 @@ fn what_was_meant_is_said() {
     let fault = read(&[("main.hcl", &mapped)]).unwrap_err();
     assert!(fault.starts_with("main.hcl:4:13: `address` = \"::ffff:127.0.0.1\"; allowed: "), "{fault}");
 }
+
+#[test]
+fn what_cannot_be_asked_for_is_no_path_of_a_check() {
+    let text = |path: &str| {
+        answering("\"x\"")
+            + &format!("target_group \"a\" {{\n  health_check {{\n    path = \"{path}\"\n  }}\n}}\n")
+    };
+    for path in ["/a<b>", "/a`", "/?q=<a>"] {
+        let fault = read(&[("main.hcl", &text(path))]).unwrap_err();
+        assert!(
+            fault.starts_with("main.hcl:14:12: `path` = ") && fault.contains("that a URL may have"),
+            "{fault}"
+        );
+    }
+    for path in ["/live?deep=1&x={y}", "/%3Ca%3E", "/~a/b;c=d,e!f'(g)*h"] {
+        read(&[("main.hcl", &text(path))]).unwrap();
+    }
+}

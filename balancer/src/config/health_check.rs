@@ -64,13 +64,13 @@ pub(super) static HEALTH_CHECK: Table = Table {
             "healthy_threshold",
             AttributeKind::Whole { min: 2, max: 10, default: Some(5) },
             "Successes in a row that make a target healthy; the first does for a new target. \
-             3 by default in a `resource \"aws_lb_target_group\"`, as in Terraform.",
+             3 by default in one of a `resource \"aws_lb_target_group\"`, as in Terraform.",
         ),
         Attribute::new(
             "unhealthy_threshold",
             AttributeKind::Whole { min: 2, max: 10, default: Some(2) },
             "Failures in a row that make a target unhealthy. \
-             3 by default in a `resource \"aws_lb_target_group\"`, as in Terraform.",
+             3 by default in one of a `resource \"aws_lb_target_group\"`, as in Terraform.",
         ),
         Attribute::new(
             "matcher",

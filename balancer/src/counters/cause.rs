@@ -125,7 +125,7 @@ causes! {
     ClientClosedInBody => Client Gone BadRequest, "the client went away within the body of its request";
     RequestTimedOut => Client Request RequestTimeout, "the client did not send its whole request within the idle timeout";
     RequestInvalid => Client Request BadRequest, "the request is malformed";
-    RequestHeadTooLarge => Client Request BadRequest, "a header field of the request, or its whole head, is over the limit";
+    RequestHeadTooLarge => Client Request BadRequest, "a header field of the request, or its whole head, is over the limit, or it has over 200 fields";
     RequestLineTooLong => Client Request UriTooLong, "the request line is over 16 K";
     RequestBodyInvalid => Client Request BadRequest, "the body of the request violates its coding";
     RequestNotCompliant => Client Request BadRequest, "the desync mitigation mode refuses the request";

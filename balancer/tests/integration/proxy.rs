@@ -355,7 +355,7 @@ fn a_client_that_leaves_is_recorded_and_frees_the_target() {
     eventually("in flight", || balancer.kernel.tables().outstanding.get(Slot(0)) == 1);
     drop(stream);
     left.recv_timeout(Duration::from_secs(10)).expect("the target's connection is closed");
-    assert_eq!(balancer.own(OwnStatus::ClientClosed), 1);
+    eventually("recorded", || balancer.own(OwnStatus::ClientClosed) == 1);
     eventually("nothing in flight", || balancer.kernel.tables().outstanding.get(Slot(0)) == 0);
 }
 

@@ -16,7 +16,7 @@ use std::{
 use rustix::{
     io::Errno,
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with},
-    process::geteuid,
+    process::{Pid, geteuid, test_kill_process},
 };
 
 use super::{KernelError, sys};
@@ -26,6 +26,8 @@ const BACKLOG: i32 = 1024;
 /// How often is asked again who has it: it may be about to listen, or to be gone.
 const TURNS: usize = 16;
 const PAUSE: Duration = Duration::from_millis(2);
+/// How often where the process that has it is gone: a second in all.
+const TURNS_OF_THE_DEAD: usize = 500;
 
 /// A name, had for as long as the value lives. A process that inherits the socket has to listen(2) once more to be named.
 #[derive(Debug)]
@@ -54,11 +56,22 @@ impl NameHolder {
 }
 
 impl HostName {
-    /// Takes the name, or says who has it.
+    /// Takes the name, or says who has it. A process that is gone has it no longer than its child needs to become another
+    /// program, which on a busy host it is waited for.
     ///
     /// # Errors
     /// The system's, where there are no such sockets.
     pub(super) fn take(instance: &str) -> io::Result<Result<Self, NameHolder>> {
+        for _ in 0..TURNS_OF_THE_DEAD {
+            match Self::try_take(instance)? {
+                Err(NameHolder { pid: Some(pid), .. }) if is_gone(pid) => thread::sleep(PAUSE),
+                taken => return Ok(taken),
+            }
+        }
+        Self::try_take(instance)
+    }
+
+    fn try_take(instance: &str) -> io::Result<Result<Self, NameHolder>> {
         for _ in 0..TURNS {
             let socket = unix_socket()?;
             match bind(&socket, &address(instance)?) {
@@ -113,6 +126,11 @@ pub(super) fn holder(instance: &str) -> io::Result<Option<NameHolder>> {
     }
 }
 
+fn is_gone(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
+}
+
 fn unix_socket() -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     Ok(socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
@@ -138,6 +156,27 @@ mod tests {
         HostName::take(&format!("{name}-b")).unwrap().expect("another name");
         drop(held);
         HostName::take(&name).unwrap().expect("it is free again");
+    }
+
+    #[test]
+    fn the_name_of_a_process_that_is_gone_is_waited_for() {
+        let name = format!("unit-gone-{}", std::process::id());
+        let socket = unix_socket().unwrap();
+        bind(&socket, &address(&name).unwrap()).unwrap();
+        // A child that listens and ends: the name is kept by what it has left with us.
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&socket);
+        let code = format!("open(S, '+<&=', {fd}) or exit 1; listen(S, 1024) or exit 2");
+        rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::empty()).unwrap();
+        let status = std::process::Command::new("perl").args(["-e", &code]).status().unwrap();
+        assert!(status.success());
+        let gone = holder(&name).unwrap().unwrap().pid.unwrap();
+        assert!(is_gone(gone) && !is_gone(std::process::id()));
+        let let_go = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(50));
+            drop(socket);
+        });
+        HostName::take(&name).unwrap().expect("it is free soon");
+        let_go.join().unwrap();
     }
 
     #[test]

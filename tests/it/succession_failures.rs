@@ -359,6 +359,26 @@ fn a_starter_that_is_gone_is_replaced_or_told() {
 }
 
 #[test]
+fn starters_that_go_one_after_the_other_are_not_replaced_for_ever() {
+    let target = Target::plain();
+    let balancer = Balancer::start(&Config::new(&[&target]).kernel_assist("off"));
+    let mut gone = Vec::new();
+    let status = until("it is told", 60.0, || {
+        if let Some((pid, false)) = starter(balancer.pid()).filter(|(pid, _)| !gone.contains(pid)) {
+            // It may be gone by itself.
+            let _ = kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL);
+            gone.push(pid);
+        }
+        let status = balancer.status();
+        (!status.0["no_upgrades"].is_null()).then_some(status)
+    });
+    let why = status.0["no_upgrades"]["error"].as_str().unwrap();
+    assert!(why.contains("so were the 3 before it"), "{why}");
+    assert!(gone.len() <= 4 && starter(balancer.pid()).is_none(), "{gone:?}");
+    assert_eq!(balancer.connect().get("/", "").status, 200);
+}
+
+#[test]
 fn nobody_to_upgrade_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(binary());

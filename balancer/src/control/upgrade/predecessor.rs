@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use balancer_common::ABI_VERSION;
@@ -28,7 +28,7 @@ use super::{
     channel::{Channel, MOST_DESCRIPTORS},
     starter::{RunningStarter, Said},
 };
-use crate::{control::notify, counters::ControlCounters};
+use crate::{clock::monotonic_now, control::notify, counters::ControlCounters};
 
 /// How long a process that was killed is waited for.
 const DEATH: Duration = Duration::from_secs(10);
@@ -67,8 +67,15 @@ pub struct Upgrades {
     again: Option<StartAgain>,
     /// Why there are no upgrades any more.
     lost: Option<String>,
+    /// When the last of these was started, and how many before it were gone soon.
+    replaced: (Instant, u32),
     notes: Arc<ControlCounters>,
 }
+
+/// Who is gone within this was gone soon, and…
+const SOON: Duration = Duration::from_secs(10);
+/// …so many of these in a row are replaced.
+const MOST_SOON: u32 = 3;
 
 /// Starts a process that starts the program.
 pub type StartAgain = Box<dyn Fn() -> io::Result<Starter> + Send>;
@@ -104,13 +111,28 @@ impl Upgrades {
         again: Option<StartAgain>,
         notes: Arc<ControlCounters>,
     ) -> io::Result<Self> {
-        Ok(Self { door, starter: starter.register()?, admin, control, again, lost: None, notes })
+        Ok(Self {
+            door,
+            starter: starter.register()?,
+            admin,
+            control,
+            again,
+            lost: None,
+            replaced: (monotonic_now(), 0),
+            notes,
+        })
     }
 
     /// The process that starts the program is gone.
     fn start_starter_again(&mut self, how: &str) {
         let begin = |again: &StartAgain| again().and_then(Starter::register);
-        let why = match self.again.as_ref().map(begin) {
+        let (began, soon) = self.replaced;
+        let now = monotonic_now();
+        let soon = if now.duration_since(began) < SOON { soon + 1 } else { 0 };
+        self.replaced = (now, soon);
+        let again = self.again.as_ref().filter(|_| soon <= MOST_SOON);
+        let why = match again.map(begin) {
+            None if soon > MOST_SOON => format!("so were the {MOST_SOON} before it, each after a moment"),
             Some(Ok(starter)) => {
                 self.starter = starter;
                 tracing::warn!(

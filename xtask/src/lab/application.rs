@@ -122,7 +122,7 @@ impl Inside {
         reader.get_mut().write_all(text.as_bytes())
     }
 
-    /// Fields of the response to who comes with this session: one that is not known here is lost.
+    /// Fields of the response to a client with this cookie: a value that is not known here is a lost login.
     fn session(&self, came_with: Option<&String>) -> String {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if came_with.is_some_and(|id| known.contains(id)) {

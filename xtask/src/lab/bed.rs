@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::shell;
+use crate::bench;
 
 /// Removed when dropped.
 pub(crate) struct Bed {
@@ -19,13 +19,8 @@ pub(crate) struct Bed {
 impl Bed {
     /// A folder named after the scenario, and this balancer, or one that is built for it.
     pub(crate) fn make(scenario: &str, balancer: Option<&Path>) -> Result<Self> {
-        let balancer = match balancer {
-            Some(path) => path.canonicalize().with_context(|| path.display().to_string())?,
-            None => {
-                shell::run(shell::cargo().args(["build", "--release", "--package", "balancer"]))?;
-                shell::target_dir().join("release/balancer")
-            }
-        };
+        let balancer = bench::built(balancer)?;
+        let balancer = balancer.canonicalize().with_context(|| balancer.display().to_string())?;
         let folder = std::env::temp_dir().join(format!("balancer-lab-{scenario}-{}", std::process::id()));
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         Ok(Self { folder, balancer })

@@ -143,6 +143,8 @@ pub struct Context {
     pub tls_sessions: RefCell<TlsSessions>,
     /// Deadlines of its connections.
     pub watches: Rc<Watches>,
+    /// How many connections of clients there are, with those that are accepted and have had no turn yet.
+    pub connections: Cell<usize>,
     /// Spare buffers.
     pub buffers: BufferStore,
     /// Userspace counting of connections.
@@ -192,6 +194,7 @@ impl Context {
             multiplexed: RefCell::default(),
             tls_sessions: RefCell::default(),
             watches: Rc::default(),
+            connections: Cell::new(0),
             buffers: BufferStore::default(),
             random: RefCell::new(Random::new(RandomState::new().hash_one(worker))),
             trace_ids: RefCell::default(),
@@ -235,6 +238,12 @@ impl Context {
         let snapshot = self.snapshot();
         let streams = snapshot.listeners.iter().map(|it| self.listener_shard(it).http2_streams_active.get());
         self.watches.under_way() + streams.sum::<u64>()
+    }
+
+    /// Whether there is a client still, or a request of one that is gone.
+    #[must_use]
+    pub fn has_clients(&self) -> bool {
+        self.connections.get() > 0 || !self.watches.is_empty()
     }
 
     /// Whether there are connections of listeners that a reload has removed.

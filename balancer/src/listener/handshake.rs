@@ -4,7 +4,7 @@
 use std::{fmt::Display, future::poll_fn, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use rustls::{HandshakeKind, ServerConfig};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::spawn_local};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
@@ -25,9 +25,14 @@ use crate::{
 /// Longest time from the connection to the end of the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// Serves an accepted socket to its end.
-pub(super) async fn begin(context: Rc<Context>, socket: TcpStream, peer: SocketAddr, listener: ListenerId) {
-    let _present = Present::new(&context);
+/// Serves an accepted socket to its end, in a task of its own. From here on the worker has the connection, also while that task
+/// waits for its turn.
+pub(super) fn admit(context: &Rc<Context>, socket: TcpStream, peer: SocketAddr, listener: ListenerId) {
+    spawn_local(begin(Present::new(context), socket, peer, listener));
+}
+
+async fn begin(present: Present, socket: TcpStream, peer: SocketAddr, listener: ListenerId) {
+    let context = &present.0;
     let Some((_, view)) = context.view(listener) else { return };
     // Kept apart: the settings of the view do not have to last as long as the connection.
     let _open = OpenNow::begin(&view.runtime, context.worker, Openable::Connection);
@@ -42,7 +47,7 @@ pub(super) async fn begin(context: Rc<Context>, socket: TcpStream, peer: SocketA
         }),
         // Apart, so that plain connections do not carry its state.
         Some(config) => {
-            let secured = Box::pin(secure(&context, socket, config, peer, &view)).await;
+            let secured = Box::pin(secure(context, socket, config, peer, &view)).await;
             secured.map(|Secured { stream, certificate, identity }| Accepted {
                 stream: ClientStream::Tls(Box::new(stream)),
                 peer,
@@ -55,7 +60,7 @@ pub(super) async fn begin(context: Rc<Context>, socket: TcpStream, peer: SocketA
     };
     drop(view);
     if let Some(accepted) = accepted {
-        serve(Rc::clone(&context), accepted).await;
+        serve(Rc::clone(context), accepted).await;
     }
 }
 
@@ -65,6 +70,7 @@ struct Present(Rc<Context>);
 impl Present {
     fn new(context: &Rc<Context>) -> Self {
         context.load.came();
+        context.connections.set(context.connections.get() + 1);
         Self(Rc::clone(context))
     }
 }
@@ -72,6 +78,7 @@ impl Present {
 impl Drop for Present {
     fn drop(&mut self) {
         self.0.load.went();
+        self.0.connections.set(self.0.connections.get().saturating_sub(1));
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     bind::{accept_waiting, admit_nobody},
-    handshake::begin,
+    handshake::admit,
     rest::{self, Pace, TICK},
 };
 use crate::{
@@ -182,7 +182,7 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
     let (mut pace, mut upkeep) = (Pace::of(&context), Upkeep::default());
     let mut ending: Option<Ending> = None;
     loop {
-        if ending.is_some() && !acceptors.are_closing() && context.watches.is_empty() {
+        if ending.is_some() && !acceptors.are_closing() && !context.has_clients() {
             return;
         }
         let deadline = async {
@@ -293,7 +293,7 @@ async fn close(
     // Twice: whose handshake was under way has ended it by then.
     for pause in [TICK, Duration::ZERO] {
         while let Some((stream, peer)) = accept_waiting(&socket) {
-            spawn_local(begin(Rc::clone(&context), stream, peer, id));
+            admit(&context, stream, peer, id);
         }
         sleep(pause).await;
     }
@@ -343,7 +343,7 @@ async fn accept(
         match listener.accept().await {
             Ok((stream, peer)) => {
                 shortage.is_over();
-                spawn_local(begin(Rc::clone(&context), stream, peer, id));
+                admit(&context, stream, peer, id);
             }
             Err(error) if is_shortage(&error) => {
                 shortage.tell(&context, &error);

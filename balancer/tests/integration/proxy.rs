@@ -33,6 +33,8 @@ struct Balancer {
     worker: Worker,
     kernel: Kernel,
     figures: Arc<ListenerRuntime>,
+    /// A second handle of what the worker listens on; does not wait.
+    socket: TcpListener,
     _dir: tempfile::TempDir,
 }
 
@@ -169,22 +171,27 @@ impl Balancer {
         };
         let snapshot = Snapshot { listeners: vec![Arc::new(view)], groups: vec![Arc::new(group)] };
         worker.messages.send(WorkerMessage::Snapshot(Arc::new(snapshot))).unwrap();
+        let held = socket.try_clone().unwrap();
         worker.messages.send(WorkerMessage::Listen(ListenerId(0), socket)).unwrap();
-        Self { address, worker, kernel, figures, _dir: dir }
+        Self { address, worker, kernel, figures, socket: held, _dir: dir }
     }
 
     fn ask(&self, request: &[u8]) -> String {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        stream.write_all(request).unwrap();
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
+        ask(self.address, request)
     }
 
     fn own(&self, status: OwnStatus) -> u64 {
         self.figures.shard(0).own_responses[status.index()].get()
     }
+}
+
+fn ask(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(request).unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
@@ -513,4 +520,33 @@ fn draining_finishes_what_runs_and_ends_the_thread() {
     busy.read_to_string(&mut answer).unwrap();
     assert!(answer.contains("Connection: close\r\n") && answer.ends_with("ok"), "{answer}");
     balancer.worker.thread.join().unwrap();
+}
+
+/// Another process goes on with the socket, as in an upgrade: whoever was accepted a moment before the worker lets go of it is
+/// served to its end, and everybody else waits for that process.
+#[test]
+fn who_was_accepted_as_a_worker_hands_over_is_served() {
+    const THREADS: usize = 24;
+    const ROUNDS: usize = 3;
+    let target = echo();
+    let is_lost = |before: usize| {
+        let Balancer { address, worker, socket, kernel: _kernel, .. } = Balancer::start(&[target], IDLE);
+        // In which order its tasks have their turns depends on how many had one before.
+        for _ in 0..before {
+            assert!(ask(address, GET).starts_with("HTTP/1.1 200 "));
+        }
+        let mut client = TcpStream::connect(address).unwrap();
+        let message = WorkerMessage::HandOver(Arc::from([ListenerId(0)]), Duration::from_secs(10));
+        worker.messages.send(message).unwrap();
+        client.write_all(GET).unwrap();
+        worker.thread.join().unwrap();
+        let waits = socket.accept().is_ok();
+        !waits && read_head(&mut client).is_none()
+    };
+    let lost: usize = thread::scope(|scope| {
+        let rounds = || (0..ROUNDS).filter(|round| is_lost([3, 6, 7][round % 3])).count();
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(rounds)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(lost, 0, "of {}", THREADS * ROUNDS);
 }

@@ -17,7 +17,7 @@ mod worker;
 
 pub use self::{
     by::{By, LabelValue},
-    cause::{Cause, Phase, Side},
+    cause::{Cause, Phase, Side, causes_of},
     counter::{Counter, Gauge, Holder, Raised},
     failure::{Blame, Failure, Retry, is_own_shortage},
     figures::{Counts, Family, Figure, FigureValue, HistogramStatus, Sample, Set, Settable},

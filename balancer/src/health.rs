@@ -6,6 +6,7 @@ pub mod check_log;
 mod kernel_events;
 mod probe;
 mod probe_error;
+mod probe_http1;
 mod probe_http2;
 mod probe_stream;
 mod schedule;

@@ -3,6 +3,7 @@
 //! `error_reason` it is ALB's. Every row is explained in `docs/logs.md`, which a test holds. Must not know: who found out.
 
 use super::{OwnStatus, keys::labels};
+use crate::wire::head::HeadError;
 
 /// At whom a request failed, as far as that can be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,6 +187,24 @@ impl Cause {
     #[must_use]
     pub const fn is_timeout(self) -> bool {
         matches!(self.row(), Row { status: OwnStatus::GatewayTimeout, .. } | Row { phase: Phase::Room, .. })
+    }
+}
+
+/// Why a head that breaks a rule is refused: of a request, and of a target's response.
+#[must_use]
+pub const fn causes_of(error: HeadError) -> (Cause, Cause) {
+    match error {
+        HeadError::StatusLine => (Cause::RequestInvalid, Cause::TargetStatusLineInvalid),
+        HeadError::Version => (Cause::HttpVersionUnknown, Cause::TargetStatusLineInvalid),
+        HeadError::Field => (Cause::RequestInvalid, Cause::TargetHeaderInvalid),
+        HeadError::LineEnd => (Cause::RequestInvalid, Cause::TargetLineEndInvalid),
+        HeadError::TooLarge => (Cause::RequestHeadTooLarge, Cause::TargetHeadTooLarge),
+        HeadError::LineTooLong => (Cause::RequestLineTooLong, Cause::TargetHeadTooLarge),
+        HeadError::TooManyFields => (Cause::RequestHeadTooLarge, Cause::TargetHeaderCountTooLarge),
+        HeadError::ContentLength => (Cause::RequestInvalid, Cause::TargetContentLengthInvalid),
+        HeadError::ContentLengthsDiffer => (Cause::RequestInvalid, Cause::TargetContentLengthsDiffer),
+        HeadError::TransferCoding => (Cause::TransferCodingUnknown, Cause::TargetTransferEncodingInvalid),
+        HeadError::Malformed => (Cause::RequestInvalid, Cause::TargetResponseInvalid),
     }
 }
 

@@ -13,14 +13,6 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::{BodyExt, Empty};
-use hyper::{
-    Method, Request, Response, StatusCode, Uri,
-    body::{Body, Bytes, Incoming},
-    client::conn::http1,
-    header,
-};
-use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpSocket, UnixStream},
@@ -28,19 +20,14 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::{
-    probe_error::{MAX_HEAD, POLITE_BYTES, ProbeError, USER_AGENT},
-    probe_http2,
-};
+use super::{probe_error::ProbeError, probe_http1, probe_http2};
 use crate::{
     counters::{Cause, Failure},
     model::{self, Endpoint, HealthCheck, HealthCheckPort, ProbeProtocol, ProtocolVersion},
     target_group::{CheckResult, CheckTarget, HealthReason},
     tls::{ServerError, TargetTls},
-    wire::head::MAX_FIELDS,
 };
 
-const POLITE_TIME: Duration = Duration::from_secs(1);
 /// A Unix socket whose queue is full refuses at once instead of waiting; it is asked again after this.
 const UNIX_RETRY: Duration = Duration::from_millis(10);
 
@@ -253,9 +240,11 @@ async fn speak(
     endpoint: &Endpoint,
     settings: &HealthCheck,
 ) -> Result<u16, ProbeError> {
+    let host = host(endpoint, settings.protocol);
     let is_grpc = match settings.protocol_version {
         ProtocolVersion::Http1 => {
-            return Ok(exchange(stream, request(endpoint, settings)?).await?.as_u16());
+            let request = probe_http1::request(&settings.path, &host).ok_or_else(invalid_path)?;
+            return probe_http1::exchange(stream, &request).await;
         }
         ProtocolVersion::Http2 => false,
         ProtocolVersion::Grpc => true,
@@ -264,7 +253,7 @@ async fn speak(
         ProbeProtocol::Http => "http",
         ProbeProtocol::Https => "https",
     };
-    let uri = format!("{scheme}://{}{}", host(endpoint, settings.protocol), settings.path);
+    let uri = format!("{scheme}://{host}{}", settings.path);
     let request = probe_http2::request(&uri, is_grpc).ok_or_else(invalid_path)?;
     probe_http2::exchange(stream, request, is_grpc).await
 }
@@ -301,67 +290,11 @@ fn host(endpoint: &Endpoint, protocol: ProbeProtocol) -> String {
     }
 }
 
-fn request(endpoint: &Endpoint, settings: &HealthCheck) -> Result<Request<Empty<Bytes>>, ProbeError> {
-    let invalid = |error: String| ProbeError::Local(io::Error::new(io::ErrorKind::InvalidInput, error));
-    let uri: Uri = settings.path.parse().map_err(|_| invalid_path())?;
-    Request::builder()
-        .method(Method::GET)
-        .uri(uri)
-        .header(header::HOST, host(endpoint, settings.protocol))
-        .header(header::USER_AGENT, USER_AGENT)
-        .header(header::CONNECTION, "close")
-        .body(Empty::new())
-        .map_err(|error| invalid(error.to_string()))
-}
-
 async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
     loop {
         match UnixStream::connect(path).await {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(UNIX_RETRY).await,
             connected => return connected,
-        }
-    }
-}
-
-async fn exchange(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    request: Request<Empty<Bytes>>,
-) -> Result<StatusCode, ProbeError> {
-    let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(MAX_HEAD as usize)
-        // As many as the answer to a request may have.
-        .max_headers(MAX_FIELDS)
-        .handshake::<_, Empty<Bytes>>(TokioIo::new(stream))
-        .await?;
-    let mut connection = Box::pin(connection);
-    let (response, open) = {
-        let answer = sender.send_request(request);
-        tokio::pin!(answer);
-        tokio::select! {
-            biased;
-            answer = &mut answer => (answer?, true),
-            // However it ended: the answer may have come before.
-            _ = &mut connection => (answer.await?, false),
-        }
-    };
-    let status = response.status();
-    if open && !response.body().is_end_stream() {
-        tokio::spawn(timeout(POLITE_TIME, async move {
-            tokio::select! {
-                () = drain(response) => {}
-                _ = connection => {}
-            }
-        }));
-    }
-    Ok(status)
-}
-
-async fn drain(mut response: Response<Incoming>) {
-    let mut left = POLITE_BYTES;
-    while let Some(Ok(frame)) = response.frame().await {
-        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
-        if left == 0 {
-            return;
         }
     }
 }
@@ -375,7 +308,7 @@ mod tests {
         thread,
     };
 
-    use super::*;
+    use super::{super::probe_error::USER_AGENT, *};
     use crate::{
         model::TargetGroup,
         target_group::test_support::{group, health_check},
@@ -438,7 +371,14 @@ mod tests {
         }
         let many = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n", "X: y\r\n".repeat(199));
         assert_eq!(check(many.leak().as_bytes()).await, CheckResult::Pass);
-        assert_eq!(check(b"garbage\r\n\r\n").await, CheckResult::Fail(HealthReason::FailedHealthChecks));
+        for invalid in [
+            &b"garbage\r\n\r\n"[..],
+            // What a request would get a 502 for.
+            b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        ] {
+            assert_eq!(check(invalid).await, CheckResult::Fail(HealthReason::FailedHealthChecks));
+        }
         assert_eq!(check(b"").await, CheckResult::Fail(HealthReason::Timeout));
     }
 

@@ -1,7 +1,7 @@
 //! Why a check of either HTTP version got no status, how it presents itself, and how much of an answer it reads.
 //! Must not know: how a check is made.
 
-use std::{error::Error, io, time::Duration};
+use std::{io, time::Duration};
 
 use crate::{
     counters::{Cause, Failure, is_own_shortage},
@@ -10,8 +10,6 @@ use crate::{
 
 /// As ALB's `ELB-HealthChecker/2.0`, under our own name.
 pub(super) const USER_AGENT: &str = concat!("balancer-health-check/", env!("CARGO_PKG_VERSION"));
-/// Longest head of an answer that is read: ALB's limit for responses is 32 K.
-pub(super) const MAX_HEAD: u32 = 32 * 1024;
 /// What is read of a body so that the target sees its answer taken and not a reset, and for how long.
 pub(super) const POLITE_BYTES: usize = 64 * 1024;
 
@@ -29,18 +27,6 @@ pub(super) enum ProbeError {
 impl From<io::Error> for ProbeError {
     fn from(error: io::Error) -> Self {
         if is_own_shortage(&error) { Self::Local(error) } else { Self::Target(Failure::of_connect(&error)) }
-    }
-}
-
-impl From<hyper::Error> for ProbeError {
-    fn from(error: hyper::Error) -> Self {
-        let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-        Self::Target(match io {
-            Some(io) => Failure::of_ended(Some(io), false),
-            None if error.is_incomplete_message() => Cause::TargetClosedBeforeHead.into(),
-            None if error.is_parse_too_large() => Cause::TargetHeadTooLarge.into(),
-            None => Failure::with(Cause::TargetResponseInvalid, &error),
-        })
     }
 }
 

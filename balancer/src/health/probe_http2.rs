@@ -9,10 +9,13 @@ use hyper::body::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    probe_error::{MAX_HEAD, POLITE_BYTES, ProbeError, USER_AGENT},
+    probe_error::{POLITE_BYTES, ProbeError, USER_AGENT},
     probe_stream::Remembering,
 };
 use crate::counters::{Cause, Failure};
+
+/// Longest head of an answer that is read: ALB's limit for responses is 32 K.
+const MAX_HEAD: u32 = 32 * 1024;
 
 /// A message of gRPC that says nothing: not compressed, of length 0.
 const EMPTY_MESSAGE: &[u8] = &[0; 5];

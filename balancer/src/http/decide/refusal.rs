@@ -3,7 +3,7 @@
 
 use super::request_traits::RequestTraits;
 use crate::{
-    counters::{Cause, Side},
+    counters::{Cause, Side, causes_of},
     logs::quiet::LineKind,
     response::answer::Answer,
     target_group::GroupView,
@@ -23,23 +23,6 @@ impl Refusal {
     /// The page of an error.
     pub(crate) fn error(cause: Cause, traits: RequestTraits) -> Self {
         Self { answer: Answer::error(cause), traits: Some(traits) }
-    }
-}
-
-/// Why a head that breaks a rule is refused: of a request, and of a target's response.
-pub(crate) const fn causes_of(error: HeadError) -> (Cause, Cause) {
-    match error {
-        HeadError::StatusLine => (Cause::RequestInvalid, Cause::TargetStatusLineInvalid),
-        HeadError::Version => (Cause::HttpVersionUnknown, Cause::TargetStatusLineInvalid),
-        HeadError::Field => (Cause::RequestInvalid, Cause::TargetHeaderInvalid),
-        HeadError::LineEnd => (Cause::RequestInvalid, Cause::TargetLineEndInvalid),
-        HeadError::TooLarge => (Cause::RequestHeadTooLarge, Cause::TargetHeadTooLarge),
-        HeadError::LineTooLong => (Cause::RequestLineTooLong, Cause::TargetHeadTooLarge),
-        HeadError::TooManyFields => (Cause::RequestHeadTooLarge, Cause::TargetHeaderCountTooLarge),
-        HeadError::ContentLength => (Cause::RequestInvalid, Cause::TargetContentLengthInvalid),
-        HeadError::ContentLengthsDiffer => (Cause::RequestInvalid, Cause::TargetContentLengthsDiffer),
-        HeadError::TransferCoding => (Cause::TransferCodingUnknown, Cause::TargetTransferEncodingInvalid),
-        HeadError::Malformed => (Cause::RequestInvalid, Cause::TargetResponseInvalid),
     }
 }
 

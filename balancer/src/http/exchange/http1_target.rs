@@ -10,8 +10,8 @@ use super::{
     sides::{ClientSide, TargetSide, unless_gone},
 };
 use crate::{
-    counters::{Cause, Failure, Retry},
-    http::decide::{plan::Plan, refusal::causes_of},
+    counters::{Cause, Failure, Retry, causes_of},
+    http::decide::plan::Plan,
     upstream::{Connection, Destination},
     wire::{
         authentication::is_challenge,

@@ -7,15 +7,11 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::client::{After, Http1Client};
 use crate::{
-    counters::Cause,
+    counters::{Cause, causes_of},
     http::{
         accepted::ClientConnection,
         context::Context,
-        decide::{
-            forward::Route,
-            plan::Plan,
-            refusal::{Refusal, causes_of},
-        },
+        decide::{forward::Route, plan::Plan, refusal::Refusal},
         entry::AccessEntry,
         exchange::exchange,
     },

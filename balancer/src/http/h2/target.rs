@@ -10,9 +10,9 @@ use h2::{Reason, RecvStream, client::ResponseFuture};
 
 use super::{body::Http2, client::Http2Client, head, lease::Leasing};
 use crate::{
-    counters::{Cause, Failure, Retry},
+    counters::{Cause, Failure, Retry, causes_of},
     http::{
-        decide::{plan::Plan, refusal::causes_of},
+        decide::plan::Plan,
         exchange::{TLS_HANDSHAKE, TargetSide},
     },
     upstream::{

@@ -27,10 +27,12 @@ mod load_balancer;
 mod manual;
 mod mutual_authentication;
 mod names;
+mod optional;
 mod overrides;
 mod own_places;
 mod raw;
 mod redirect;
+mod repetition;
 mod response_fields;
 mod roles;
 mod schema;
@@ -81,16 +83,17 @@ use crate::model::Configuration;
 /// # Errors
 /// Every fault found: a file that cannot be read, text that is no HCL, and whatever the model does not allow.
 pub fn load(path: &Path) -> Result<Configuration, ConfigErrors> {
-    let source::Read { files, errors, remarks } = source::read(path);
+    let source::Read { files, errors, remarks, is_folder } = source::read(path);
+    let roles = if is_folder { roles::in_one_folder(&files) } else { roles::given(&files) };
     if errors.is_empty() {
-        let mut configuration = parse(&files)?;
+        let mut configuration = examine(&files, roles, false)?;
         let told = remarks.iter().map(ToString::to_string);
         configuration.remarks = told.chain(std::mem::take(&mut configuration.remarks)).collect();
         return Ok(configuration);
     }
     // What could be read is still checked, but a reference may lead into what could not: those are not judged.
     let mut all = errors;
-    all.extend(examine(&files, true).err().map(|errors| errors.0).unwrap_or_default());
+    all.extend(examine(&files, roles, true).err().map(|errors| errors.0).unwrap_or_default());
     Err(ConfigErrors::sorted(all))
 }
 
@@ -106,16 +109,20 @@ pub fn files(path: &Path) -> Vec<PathBuf> {
 /// # Errors
 /// Every fault found, sorted by file and line.
 pub fn parse(files: &[(PathBuf, String)]) -> Result<Configuration, ConfigErrors> {
-    examine(files, false)
+    examine(files, roles::given(files), false)
 }
 
 /// `partial`: some files are missing from `files`, so that unresolved references are no faults.
-fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, ConfigErrors> {
+fn examine(
+    files: &[(PathBuf, String)],
+    roles: Vec<(Role, Syntax)>,
+    partial: bool,
+) -> Result<Configuration, ConfigErrors> {
     let sources: Vec<SourceFile> = files.iter().map(|(path, text)| SourceFile::new(path, text)).collect();
     let faults = Faults::new(&sources, partial);
     let mut bodies: Vec<RawBody> = Vec::new();
     let (mut overrides, mut values) = (Vec::new(), Vec::new());
-    for (file, (source, (role, syntax))) in sources.iter().zip(roles::given(files)).enumerate() {
+    for (file, (source, (role, syntax))) in sources.iter().zip(roles).enumerate() {
         let body = match (syntax, role) {
             (Syntax::Hcl, _) => syntax::parse(file, source.text(), &faults),
             (Syntax::Json, Role::Variables { .. }) => json_blocks::parse_values(file, source.text(), &faults),
@@ -131,7 +138,8 @@ fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, 
     let values = variables::sorted(values, &faults);
     let mut scope = Scope::collect(&bodies, &faults);
     variables::assign_all(&mut scope, &values, &faults);
-    let context = BlockContext { faults: &faults, scope: &scope };
+    scope.fill_in();
+    let context = BlockContext { faults: &faults, scope: &scope, in_several: false };
     foreign::note_all(&context, &bodies);
     let blocks = Blocks::sort(&bodies, &faults);
     blocks.demand_something(&context);
@@ -169,7 +177,7 @@ fn examine(files: &[(PathBuf, String)], partial: bool) -> Result<Configuration, 
         listener::build_all(&context, &blocks.listeners, &forwarded, &balancers, &certificates, &settings);
     listener_rule::build_all(&context, &blocks.rules, &forwarded, &blocks.listeners, &mut listeners);
 
-    load_balancer::note_internal(&context, &balancers, &listeners);
+    load_balancer::note_unguarded(&context, &balancers, &listeners);
 
     let configuration = Configuration {
         balancer: settings.settings,

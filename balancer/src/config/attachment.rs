@@ -7,6 +7,7 @@ use super::{
     fields::{BlockContext, BlockFields},
     names::Names,
     raw::RawExpression,
+    repetition::REPEATING,
     schema::{Attribute, AttributeKind, Table},
     source::Position,
     target_address,
@@ -71,18 +72,17 @@ pub(super) fn add_all(
 
 fn add(context: &BlockContext<'_>, found: &FoundBlock<'_>, groups: &Names<'_>, drafts: &mut [GroupDraft]) {
     let fields = BlockFields::open(context, &TARGET_GROUP_ATTACHMENT, Some(found.block));
+    let made = made(&fields);
+    let is_none = matches!(made, Some((_, 0)));
+    // What makes several is told once, and not again of what goes by it.
+    let fields = if !is_none && notes_repetition(context, &fields) { fields.in_several() } else { fields };
     fields.require("target_group_arn");
     fields.require("target_id");
     let port = fields.whole_if_given("port").and_then(|port| u16::try_from(port).ok());
     let group = fields
         .value("target_group_arn")
         .and_then(|(value, position)| groups.resolve(context, &value, position));
-    let Some((target, position)) = fields.value("target_id") else { return };
-    let made = made(&fields);
-    if matches!(made, Some((_, 0))) {
-        return;
-    }
-    check_repetition(context, &fields, &target);
+    let Some((target, position)) = fields.value("target_id").filter(|_| !is_none) else { return };
     let targets = match target {
         // Several instances by one name, as `terraform_values` may say.
         Value::List(targets) if !targets.is_empty() => of_instances(context, &fields, targets, made),
@@ -97,7 +97,10 @@ fn add(context: &BlockContext<'_>, found: &FoundBlock<'_>, groups: &Names<'_>, d
                     context.faults.add(position, message);
                 }
             }
-            (target, _) => context.faults.add(position, no_target(&fields, &target)),
+            (target, _) => {
+                let allowed = fields.allowed("target_id");
+                context.faults.add(position, format!("`target_id` = {target}; allowed: {allowed}"));
+            }
         }
     }
 }
@@ -133,33 +136,23 @@ fn of_instances(
 }
 
 /// `count` and `for_each` make a target of each instance. That is known where `terraform_values` lists the instances,
-/// which are told apart by an index here.
-fn check_repetition(context: &BlockContext<'_>, fields: &BlockFields<'_>, target: &Value) {
+/// which are told apart by an index here; elsewhere it is a fault, which is noted.
+fn notes_repetition(context: &BlockContext<'_>, fields: &BlockFields<'_>) -> bool {
     let is_each = |step: &String| step.starts_with("[count.") || step.starts_with("[each.") || step == "[…]";
     let has_index = match fields.raw("target_id") {
         Some(RawExpression::Path(path, _)) => path.iter().any(is_each),
         _ => false,
     };
-    for name in ["count", "for_each"] {
-        // A reference that leads nowhere is a fault of its own, with the same way out.
-        let is_mapped = has_index && matches!(target, Value::List(_) | Value::Reference(_));
-        if !fields.is_unset(name) && !is_mapped {
-            let message = format!(
-                "`{name}` is not supported; allowed: one block for each target group attachment, or the addresses of \
-                 its instances, as a list, under `terraform_values` of the `balancer` block"
-            );
-            context.faults.add(fields.position_of(name), message);
-        }
+    // A reference that leads nowhere is a fault of its own, with the same way out.
+    let is_mapped =
+        has_index && matches!(fields.known("target_id"), Some(Value::List(_) | Value::Reference(_)));
+    let given = REPEATING.into_iter().find(|name| !fields.is_unset(name)).filter(|_| !is_mapped);
+    if let Some(name) = given {
+        let message = format!(
+            "`{name}` is not supported; allowed: one block for each target group attachment, or the addresses of \
+             its instances, as a list, under `terraform_values` of the `balancer` block"
+        );
+        context.faults.add(fields.position_of(name), message);
     }
-}
-
-fn no_target(fields: &BlockFields<'_>, target: &Value) -> String {
-    match target {
-        Value::Reference(_) => format!(
-            "`target_id` = {target} is a resource that is not known here; allowed: {}, or its address under \
-             `terraform_values` of the `balancer` block",
-            fields.allowed("target_id")
-        ),
-        _ => format!("`target_id` = {target}; allowed: {}", fields.allowed("target_id")),
-    }
+    given.is_some()
 }

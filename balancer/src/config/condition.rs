@@ -247,7 +247,7 @@ fn entries(
     let is_empty = match fields.value(name) {
         Some((Value::List(items), _)) => items.is_empty(),
         Some(_) => false,
-        None => fields.is_unset(name),
+        None => fields.is_unset(name) && !fields.is_meant(name),
     };
     if is_empty {
         fields.fault_at(

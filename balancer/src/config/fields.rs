@@ -2,29 +2,31 @@
 //! written is not. After a fault the value is the default or the least allowed, and the configuration is refused
 //! at the end, so that reading can go on and find all faults.
 
+mod meant;
+
 use std::collections::HashMap;
 
 use super::{
     fault::Faults,
-    raw::{RawAttribute, RawBlock, RawExpression},
+    raw::{RawAttribute, RawBlock, RawExpression, RawValue},
+    repetition::{REPEATING, repeating},
     schema::{Attribute, AttributeKind, Child, EVERYWHERE_IGNORED, Table},
     scope::{Scope, Unknown},
     source::Position,
     suggest,
-    value::{Value, is_huge, shortened},
+    value::{Value, WAY_OUT, is_huge, shortened},
 };
 
 /// Protocols of the load balancers that this is none of.
 const OTHER_BALANCERS: [&str; 7] = ["TCP", "UDP", "TLS", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE"];
-
-/// Most attributes and blocks that are looked at for what they may be meant to be.
-const MAX_MEANT: usize = 50;
 
 /// What reading needs everywhere.
 #[derive(Clone, Copy)]
 pub(super) struct BlockContext<'a> {
     pub(super) faults: &'a Faults<'a>,
     pub(super) scope: &'a Scope<'a>,
+    /// Whether what is read stands in a block that is several, which is a fault already noted.
+    pub(super) in_several: bool,
 }
 
 /// A block being read, or an absent one: then every value is the default.
@@ -42,8 +44,13 @@ impl<'a> BlockFields<'a> {
         table: &'static Table,
         block: Option<&'a RawBlock>,
     ) -> Self {
-        let fields = Self { context: *context, table, block };
+        let mut fields = Self { context: *context, table, block };
         if let Some(block) = block {
+            // Where they mean something here, whoever reads the block looks at them.
+            let is_several = |by: &RawAttribute| table.attribute(&by.name).is_none() && !fields.is_null(by);
+            if table.top && repeating(block).is_some_and(is_several) {
+                fields.context.in_several = true;
+            }
             for attribute in &block.body.attributes {
                 fields.check_attribute(attribute);
             }
@@ -76,10 +83,10 @@ impl<'a> BlockFields<'a> {
                 format!("`{name}` is a block, not an attribute; allowed: `{name} {{ … }}`")
             }
             // Put over it by an override file.
-            None if self.table.top && matches!(name, "count" | "for_each") && self.is_null(attribute) => {
+            None if self.table.top && REPEATING.contains(&name) && self.is_null(attribute) => {
                 return;
             }
-            None if self.table.top && matches!(name, "count" | "for_each") => {
+            None if self.table.top && REPEATING.contains(&name) => {
                 format!("`{name}` is not supported; allowed: one block for each {}", words(self.table.name))
             }
             None => format!(
@@ -92,8 +99,17 @@ impl<'a> BlockFields<'a> {
         self.context.faults.add(attribute.position, message);
     }
 
+    /// The same block, of which it is noted that it is several.
+    pub(super) fn in_several(self) -> Self {
+        Self { context: BlockContext { in_several: true, ..self.context }, ..self }
+    }
+
+    fn resolve(&self, value: &RawValue) -> Result<Value, Unknown> {
+        self.context.scope.resolve(value, self.context.in_several)
+    }
+
     fn is_null(&self, attribute: &RawAttribute) -> bool {
-        matches!(self.context.scope.resolve(&attribute.value), Ok(Value::Null))
+        matches!(self.resolve(&attribute.value), Ok(Value::Null))
     }
 
     fn check_child(&self, child: &RawBlock, earlier: Option<&RawBlock>) {
@@ -116,6 +132,7 @@ impl<'a> BlockFields<'a> {
             None => match self.table.attribute(name) {
                 Some(Attribute { kind: AttributeKind::Ignored, .. }) => return,
                 Some(_) => format!("`{name}` is an attribute, not a block; allowed: `{name} = …`"),
+                None if name == "dynamic" && self.makes_ignored(child) => return,
                 None if name == "dynamic" => {
                     "`dynamic` blocks are not supported; allowed: the block itself".to_owned()
                 }
@@ -130,22 +147,23 @@ impl<'a> BlockFields<'a> {
         self.context.faults.add(child.position, message);
     }
 
-    /// Whether the block's type is written as the name of that block in it, but for hyphens.
-    fn is_type_of(&self, child: &str) -> bool {
-        self.table.attribute("type").is_some()
-            && self.is_wrong("type")
-            && self
-                .written("type")
-                .and_then(|attribute| self.context.scope.resolve(&attribute.value).ok()?.as_text())
-                .is_some_and(|text| text.replace('-', "_") == child)
-    }
-
     fn check_only(&self, known: &Attribute) {
         let AttributeKind::Only { allowed } = known.kind else { return };
+        let is_truth = |word: &&&str| matches!(**word, "true" | "false");
+        let is_allowed = |value: &Value| match value.as_text() {
+            // As a truth value may be written.
+            Some(_)
+                if value.as_bool().is_some_and(|truth| {
+                    allowed.iter().filter(is_truth).any(|word| *word == truth.to_string())
+                }) =>
+            {
+                true
+            }
+            Some(text) => allowed.iter().any(|word| word.eq_ignore_ascii_case(&text)),
+            None => false,
+        };
         if let Some((value, position)) = self.value(known.name)
-            && !value
-                .as_text()
-                .is_some_and(|text| allowed.iter().any(|word| word.eq_ignore_ascii_case(&text)))
+            && !is_allowed(&value)
         {
             let message = format!(
                 "`{}` = {value} is not supported by this version ({}); allowed: {}",
@@ -155,24 +173,6 @@ impl<'a> BlockFields<'a> {
             );
             self.context.faults.add(position, message);
         }
-    }
-
-    fn hint(&self, name: &str) -> String {
-        let attributes = self.table.attributes.iter().map(|attribute| attribute.name);
-        suggest::hint(name, attributes.chain(self.table.blocks.iter().map(Child::name)))
-    }
-
-    /// The names worth telling: not those that are only put up with.
-    fn known_names(&self) -> String {
-        let put_up_with = |attribute: &&Attribute| {
-            matches!(attribute.kind, AttributeKind::Ignored | AttributeKind::Only { .. })
-        };
-        let attributes = self.table.attributes.iter().filter(|attribute| !put_up_with(attribute));
-        let blocks =
-            self.table.blocks.iter().filter(|child| matches!(child, Child::Block(_) | Child::Repeated(_)));
-        let names: Vec<&str> =
-            attributes.map(|attribute| attribute.name).chain(blocks.map(Child::name)).collect();
-        names.join(", ")
     }
 
     /// Notes a fault at the block itself.
@@ -189,6 +189,11 @@ impl<'a> BlockFields<'a> {
         {
             self.context.faults.add(position, message);
         }
+    }
+
+    /// Notes what is no fault and yet has to be known, at an attribute.
+    pub(super) fn note_at(&self, name: &str, message: impl Into<String>) {
+        self.context.faults.note(self.position_of(name), message);
     }
 
     /// Notes a fault at a position within the block.
@@ -208,25 +213,6 @@ impl<'a> BlockFields<'a> {
     /// What kind of block it is.
     pub(super) fn name(&self) -> &'static str {
         self.table.name
-    }
-
-    /// Whether something in the block, which is a fault of its own, may be meant to be this attribute or block: it is
-    /// written as the other of the two, with another spelling, or as `dynamic`. Then it is not missing.
-    pub(super) fn is_meant(&self, name: &str) -> bool {
-        let Some(body) = self.block.map(|block| &block.body) else { return false };
-        let is_other = |other: &str| {
-            self.table.attribute(other).is_none()
-                && self.table.child(other).is_none()
-                && suggest::nearest(other, [name]).is_some()
-        };
-        body.attributes.iter().take(MAX_MEANT).any(|attribute| {
-            let is_other_form =
-                attribute.name == name && self.table.attribute(name).is_none() && !attribute.is_no_block;
-            is_other_form || is_other(&attribute.name)
-        }) || body.blocks.iter().take(MAX_MEANT).any(|child| {
-            let is_dynamic = child.kind == "dynamic" && child.labels.iter().any(|(label, _)| label == name);
-            is_dynamic || (child.kind == name && self.table.child(name).is_none()) || is_other(&child.kind)
-        })
     }
 
     /// Notes a fault when an attribute is not given, or given as nothing.
@@ -255,8 +241,17 @@ impl<'a> BlockFields<'a> {
 
     /// Whether an attribute that means nothing here says true, as far as that can be known. Notes nothing.
     pub(super) fn says_true(&self, name: &str) -> bool {
-        self.written(name).is_some_and(|attribute| {
-            matches!(self.context.scope.resolve(&attribute.value), Ok(Value::Bool(true)))
+        self.written(name)
+            .is_some_and(|attribute| matches!(self.resolve(&attribute.value), Ok(Value::Bool(true))))
+    }
+
+    /// Whether an attribute that means nothing here is neither null nor an empty list, as far as that can be known. Notes
+    /// nothing.
+    pub(super) fn may_say_something(&self, name: &str) -> bool {
+        self.written(name).is_some_and(|attribute| match self.resolve(&attribute.value) {
+            Ok(Value::Null) => false,
+            Ok(Value::List(items)) => !items.is_empty(),
+            _ => true,
         })
     }
 
@@ -269,14 +264,14 @@ impl<'a> BlockFields<'a> {
     /// has it. A value that is a fault is meant to be something.
     pub(super) fn is_unset(&self, name: &str) -> bool {
         let Some(attribute) = self.written(name) else { return true };
-        self.context.scope.resolve(&attribute.value).is_ok_and(|value| self.is_nothing(name, &value))
+        self.resolve(&attribute.value).is_ok_and(|value| self.is_nothing(name, &value))
     }
 
     /// Whether what is written for a choice or a number is a fault, so that what depends on it cannot be judged.
     /// Notes nothing.
     pub(super) fn is_wrong(&self, name: &str) -> bool {
         let Some(attribute) = self.written(name) else { return false };
-        let Ok(value) = self.context.scope.resolve(&attribute.value) else { return true };
+        let Ok(value) = self.resolve(&attribute.value) else { return true };
         let text = value.as_text().unwrap_or_default();
         match self.kind(name) {
             _ if matches!(value, Value::Null) => false,
@@ -332,8 +327,12 @@ impl<'a> BlockFields<'a> {
             self.table.name
         );
         let attribute = self.written(name)?;
-        match self.context.scope.resolve(&attribute.value) {
+        match self.resolve(&attribute.value) {
             Ok(value) if self.is_nothing(name, &value) => None,
+            Ok(value) if value.is_foreign() && !self.may_be_foreign(name) => {
+                self.note_foreign(name, &value, attribute.value.position);
+                None
+            }
             Ok(value) => Some((value, attribute.value.position)),
             Err(Unknown::Told) => None,
             Err(Unknown::Wrong(message)) => {
@@ -344,9 +343,22 @@ impl<'a> BlockFields<'a> {
         }
     }
 
+    /// Whether an attribute may lead to a block, or is not looked at.
+    fn may_be_foreign(&self, name: &str) -> bool {
+        use AttributeKind::{Ignored, Map, Reference};
+        matches!(self.kind(name), Some(Reference { .. } | Ignored | Map { .. }))
+    }
+
+    fn note_foreign(&self, name: &str, value: &Value, position: Position) {
+        let allowed = self.allowed(name);
+        self.context
+            .faults
+            .add(position, format!("`{name}` = {value} is not known here; allowed: {allowed}{WAY_OUT}"));
+    }
+
     /// The value of an attribute, where it is known. Notes nothing.
     pub(super) fn known(&self, name: &str) -> Option<Value> {
-        self.context.scope.resolve(&self.written(name)?.value).ok()
+        self.resolve(&self.written(name)?.value).ok()
     }
 
     /// A whole number that has a default.
@@ -464,10 +476,18 @@ impl<'a> BlockFields<'a> {
         text
     }
 
-    /// The members of a list; none when it is absent.
+    /// The members of a list; none when it is absent. One that is not known here is a fault, and left out.
     pub(super) fn list(&self, name: &str) -> Vec<(Value, Position)> {
         match self.value(name) {
-            Some((Value::List(items), _)) => items,
+            Some((Value::List(mut items), _)) => {
+                items.retain(|(item, position)| {
+                    if item.is_foreign() {
+                        self.note_foreign(name, item, *position);
+                    }
+                    !item.is_foreign()
+                });
+                items
+            }
             Some((value, position)) => {
                 let message =
                     format!("`{name}` = {value} is no list; allowed: [{value}], with {}", self.allowed(name));

@@ -6,7 +6,7 @@ use std::{cell::RefCell, collections::HashMap};
 
 use super::{
     fields::BlockContext,
-    kinds::{CLASSIC, is_ours},
+    kinds::{CLASSIC, is_ours, native_kind},
     raw::{RawBlock, RawBody, RawExpression, path_text},
 };
 
@@ -40,6 +40,18 @@ const KNOWN: [(&str, &str); 16] = [
     ("aws_spot_fleet_request", FEEDS),
     ("kubernetes_manifest", FEEDS),
     ("aws_codedeploy_deployment_group", DEPLOYS),
+];
+
+const NETWORK: &str = "decides on AWS which packets reach the network of a load balancer, and is not here: whom it would refuse is served";
+
+/// Resources that stand before a network, and with it before every load balancer that may be in it. Which of them is in
+/// which is mostly known to modules alone.
+const OF_NETWORKS: [&str; 5] = [
+    "aws_default_network_acl",
+    "aws_network_acl",
+    "aws_networkfirewall_firewall",
+    "aws_networkfirewall_vpc_endpoint_association",
+    "aws_vpc_block_public_access_options",
 ];
 
 /// Those of them that are told of groups by name.
@@ -155,13 +167,22 @@ const MATTERS: [&str; 17] = [
 /// Notes what is not done here, each with its position.
 pub(super) fn note_all(context: &BlockContext<'_>, bodies: &[RawBody]) {
     let references = References { context, locals: RefCell::default() };
-    for block in bodies.iter().flat_map(|body| &body.blocks) {
+    let blocks = || bodies.iter().flat_map(|body| &body.blocks);
+    let is_balancer = |block: &RawBlock| match block.labels.first() {
+        Some((kind, _)) if block.kind == "resource" => native_kind(kind) == Some("load_balancer"),
+        _ => false,
+    };
+    let has_balancer = blocks().any(is_balancer);
+    for block in blocks() {
         let labels: Vec<&str> = block.labels.iter().map(|(label, _)| label.as_str()).collect();
         match (block.kind.as_str(), labels.as_slice()) {
             _ if is_counted_out(block) => {}
             ("module", [name, ..]) => references.note_module(block, name),
             ("resource", [kind, name, ..]) if is_ours(kind) && !CLASSIC.contains(kind) => {
                 references.note_ignored_changes(block, &format!("{kind}.{name}"));
+            }
+            ("resource", [kind, name, ..]) if OF_NETWORKS.contains(kind) && has_balancer => {
+                context.faults.note(block.position, format!("{kind}.{name} {NETWORK}"));
             }
             ("resource", [kind, name, ..]) => {
                 references.note_resource(block, kind, &format!("{kind}.{name}"))

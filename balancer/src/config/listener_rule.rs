@@ -13,7 +13,7 @@ use super::{
     source::Position,
     suggest,
     transform::{self, TRANSFORM},
-    value::{Value, shown},
+    value::{Value, WAY_OUT_OF_BLOCKS, shown},
 };
 use crate::model::{Listener, ListenerRule};
 
@@ -174,6 +174,10 @@ fn resolve(
     if found.is_none() && !context.faults.is_partial() {
         let labels: Vec<&str> = listeners.iter().map(|listener| listener.label).collect();
         let wrong = match label {
+            Some(label) if label.starts_with("arn:") => format!(
+                "{} is a listener of AWS, which cannot be reached from here{WAY_OUT_OF_BLOCKS}",
+                shown(label)
+            ),
             Some(label) => {
                 format!(
                     "there is no listener {}{}",
@@ -181,7 +185,11 @@ fn resolve(
                     suggest::hint(label, labels.iter().copied())
                 )
             }
-            None => format!("{value} is no reference to a listener"),
+            None => {
+                let is_ours = matches!(value, Value::Reference(path) if path.first().is_some_and(|root| spellings("listener").contains(root)));
+                let way_out = if value.is_foreign() && !is_ours { WAY_OUT_OF_BLOCKS } else { "" };
+                format!("{value} is no reference to a listener{way_out}")
+            }
         };
         let known: Vec<String> = labels.iter().take(8).map(|label| format!("listener.{label}.arn")).collect();
         let known =

@@ -181,12 +181,14 @@ pub(super) fn build_all(context: &BlockContext<'_>, names: &Names<'_>, own: &Own
     names.entries.iter().map(|named| build(&named.fields, named.name.clone(), own)).collect()
 }
 
-/// On AWS nobody outside of its network reaches an internal load balancer. Here the address of a listener says who does.
-pub(super) fn note_internal(context: &BlockContext<'_>, names: &Names<'_>, listeners: &[Listener]) {
+/// What keeps somebody out on AWS and nobody here: an internal load balancer is reached from its network alone, and one
+/// with security groups by whom they let in. Here the address of a listener says who reaches it, and the host's firewall.
+pub(super) fn note_unguarded(context: &BlockContext<'_>, names: &Names<'_>, listeners: &[Listener]) {
     for (index, named) in names.entries.iter().enumerate() {
-        let mut own = listeners.iter().filter(|listener| listener.load_balancer == index);
-        if named.fields.says_true("internal")
-            && let Some(open) = own.find(|listener| listener.address.ip().is_unspecified())
+        let own = || listeners.iter().filter(|listener| listener.load_balancer == index);
+        let fields = &named.fields;
+        if fields.says_true("internal")
+            && let Some(open) = own().find(|listener| listener.address.ip().is_unspecified())
         {
             let message = format!(
                 "`internal` keeps nobody out here: listener {} is at {}, on every address of this host; its `address` says on \
@@ -194,7 +196,18 @@ pub(super) fn note_internal(context: &BlockContext<'_>, names: &Names<'_>, liste
                 shown(&open.name),
                 open.address
             );
-            context.faults.note(named.fields.position_of("internal"), message);
+            context.faults.note(fields.position_of("internal"), message);
+        }
+        if fields.may_say_something("security_groups")
+            && let Some(open) = own().find(|listener| !listener.address.ip().is_loopback())
+        {
+            let message = format!(
+                "`security_groups` keeps nobody out here: whoever reaches {} reaches listener {}; the firewall of this \
+                 host, the `address` of a listener and a `shield` say who does",
+                open.address,
+                shown(&open.name)
+            );
+            context.faults.note(fields.position_of("security_groups"), message);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Every kind of block with its heading, in the order of the manual.
-const TABLES: [(&str, &Table); 39] = [
+const TABLES: [(&str, &Table); 37] = [
     ("balancer", &balancer::BALANCER),
     ("shield", &shield::SHIELD),
     ("load_balancer", &load_balancer::LOAD_BALANCER),
@@ -47,8 +47,6 @@ const TABLES: [(&str, &Table); 39] = [
     ("target_group / health_check", &health_check::HEALTH_CHECK),
     ("target_group / target_group_health", &target_group::TARGET_GROUP_HEALTH),
     ("target_group / target_group_health / unhealthy_state_routing", &target_group::UNHEALTHY_STATE_ROUTING),
-    ("target_group / target_failover", &target_group::TARGET_FAILOVER),
-    ("target_group / target_health_state", &target_group::TARGET_HEALTH_STATE),
     ("target_group_attachment", &attachment::TARGET_GROUP_ATTACHMENT),
 ];
 

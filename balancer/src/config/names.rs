@@ -10,7 +10,7 @@ use super::{
     schema::{Attribute, AttributeKind, Table},
     source::Position,
     suggest,
-    value::{Value, shown},
+    value::{Value, WAY_OUT_OF_BLOCKS, shown},
 };
 
 /// Longest name of a target group or load balancer (ALB: CreateTargetGroup, CreateLoadBalancer).
@@ -24,9 +24,6 @@ pub(super) const NAME: Attribute = Attribute::new(
     AttributeKind::Text { allowed: NAME_ALLOWED, default: "the label, hyphens for underscores" },
     "Its name.",
 );
-
-/// How what AWS knows is told.
-const MAP_HINT: &str = " (say which it is here under `terraform_values` of the `balancer` block)";
 
 /// The name of a block that has none: its label, as far as it is one. Terraform makes up the names of its resources, so
 /// that any label of theirs will do; one that is no name is made one, and has a number that is always the same. Sessions are
@@ -91,7 +88,10 @@ impl<'a> Names<'a> {
 
     fn add(&mut self, context: &BlockContext<'a>, found: FoundBlock<'a>) {
         let fields = BlockFields::open(context, self.table, Some(found.block));
-        let (name, position) = match fields.text("name").zip(fields.value("name")) {
+        let given = fields.text("name").zip(fields.value("name"));
+        // One that is a fault might be any.
+        let is_unknown = given.is_none() && !fields.is_unset("name");
+        let (name, position) = match given {
             Some((name, (_, position))) => (name, position),
             None => (made_name(&found), found.label_position),
         };
@@ -104,7 +104,7 @@ impl<'a> Names<'a> {
             );
             context.faults.add(position, message);
         }
-        if !is_name(&name) && !found.label.is_empty() {
+        if !is_name(&name) && !found.label.is_empty() && !is_unknown {
             context
                 .faults
                 .add(position, format!("{} is no name; allowed: `name` of {NAME_ALLOWED}", shown(&name)));
@@ -124,7 +124,7 @@ impl<'a> Names<'a> {
                 position_of(self, first)
             );
             context.faults.add(found.label_position, message);
-        } else if let Some(&first) = self.by_name.get(&name).filter(|_| !name.is_empty()) {
+        } else if let Some(&first) = self.by_name.get(&name).filter(|_| !name.is_empty() && !is_unknown) {
             let allowed = if fields.is_given("name") { "names that differ" } else { "a `name` of its own" };
             let message = format!(
                 "the name {} is taken by the {kind} at {}; allowed: {allowed}",
@@ -134,7 +134,9 @@ impl<'a> Names<'a> {
             context.faults.add(position, message);
         }
         self.by_label.entry(found.label).or_insert(index);
-        self.by_name.entry(name.clone()).or_insert(index);
+        if !is_unknown {
+            self.by_name.entry(name.clone()).or_insert(index);
+        }
         self.entries.push(Named { found, name, fields });
     }
 
@@ -147,25 +149,12 @@ impl<'a> Names<'a> {
         };
         match outcome {
             Ok(index) => Some(index),
-            Err(_) if context.faults.is_partial() || self.is_of_several(value) => None,
+            Err(_) if context.faults.is_partial() => None,
             Err(wrong) => {
                 context.faults.add(at, format!("{wrong}; allowed: {}", self.known()));
                 None
             }
         }
-    }
-
-    /// Whether it is one of those that a block makes by `count` or `for_each`, which is that block's fault.
-    fn is_of_several(&self, value: &Value) -> bool {
-        let Value::Reference(path) = value else { return false };
-        let [kind, label, index, ..] = path.as_slice() else { return false };
-        let named = self.by_label.get(label.as_str()).and_then(|index| self.entries.get(*index));
-        index.starts_with('[')
-            && spellings(self.table.name).contains(kind)
-            && named.is_some_and(|named| {
-                let attributes = &named.found.block.body.attributes;
-                attributes.iter().any(|attribute| matches!(&*attribute.name, "count" | "for_each"))
-            })
     }
 
     fn resolve_text(&self, text: &str) -> Result<usize, String> {
@@ -178,7 +167,7 @@ impl<'a> Names<'a> {
             (None, None) if text.starts_with("arn:") => Err(format!(
                 "{} is a {kind} of AWS, which cannot be reached from here{}",
                 shown(text),
-                self.map_hint()
+                WAY_OUT_OF_BLOCKS
             )),
             (None, None) if self.resolve_path(&steps(text)).is_ok() => Err(format!(
                 "there is no {kind} {}: a reference stands without quotes, and in JSON as \"${{{text}}}\"",
@@ -194,8 +183,9 @@ impl<'a> Names<'a> {
     fn resolve_path(&self, path: &[String]) -> Result<usize, String> {
         let written = Value::Reference(path.to_vec());
         let spellings = spellings(self.table.name);
-        let is_data = path.first().is_some_and(|root| root == "data");
-        let way_out = if is_data { MAP_HINT } else { self.map_hint() };
+        // What is of the right kind is one that stands here, and only written wrong.
+        let is_ours = path.first().is_some_and(|root| spellings.contains(root));
+        let way_out = if written.is_foreign() && !is_ours { WAY_OUT_OF_BLOCKS } else { "" };
         let (kind, label) = match path {
             [kind, label] => (kind, label),
             [kind, label, attribute] if matches!(attribute.as_str(), "arn" | "id" | "name") => (kind, label),
@@ -206,6 +196,7 @@ impl<'a> Names<'a> {
         };
         if !spellings.contains(kind) {
             let hint = suggest::hint(kind, spellings.iter().map(String::as_str));
+            let way_out = if hint.is_empty() { way_out } else { "" };
             let kind = words(self.table.name);
             return Err(format!("{written} is no reference to a {kind}{hint}{way_out}"));
         }
@@ -213,11 +204,6 @@ impl<'a> Names<'a> {
             let hint = suggest::hint(label, self.by_label.keys().copied());
             format!("there is no {} {}{hint}", words(self.table.name), shown(label))
         })
-    }
-
-    /// How certificates of ACM are had, which no folder of Terraform can be without.
-    fn map_hint(&self) -> &'static str {
-        if self.table.name == "certificate" { MAP_HINT } else { "" }
     }
 
     /// The references that would do, in words.

@@ -134,6 +134,12 @@ pub(super) fn template(text: &str, position: Position) -> Result<RawExpression, 
     Ok(convert_elements(template.iter(), Blanks::All, ParsedFrom::Within(position), position))
 }
 
+/// The expression that a text of JSON is; nothing where it is none.
+pub(super) fn expression(text: &str, position: Position) -> Option<RawExpression> {
+    let expression = parse_expr(text).ok()?;
+    Some(convert_expression(&expression, ParsedFrom::Within(position), position))
+}
+
 fn convert_body(body: &Body, origin: ParsedFrom<'_>, near: Position) -> RawBody {
     let mut raw = RawBody::default();
     for structure in body {
@@ -211,7 +217,18 @@ fn convert_expression(expression: &Expression, origin: ParsedFrom<'_>, near: Pos
         ),
         Expression::FuncCall(call) => {
             let name = if call.name.is_namespaced() { String::new() } else { call.name.name.to_string() };
-            RawExpression::Call(name, call.args.iter().map(inner).collect())
+            let mut arguments: Vec<RawExpression> = call.args.iter().map(inner).collect();
+            // `f(list...)`: each of its members is an argument.
+            if call.args.expand_final() {
+                let list = match arguments.pop() {
+                    Some(RawExpression::List(items)) => items,
+                    other => {
+                        return RawExpression::Other("a `...`", arguments.into_iter().chain(other).collect());
+                    }
+                };
+                arguments.extend(list.into_iter().map(|item| item.expression));
+            }
+            RawExpression::Call(name, arguments)
         }
         Expression::ForExpr(expression) => {
             let mut parts = vec![inner(&expression.intro.collection_expr), inner(&expression.value_expr)];

@@ -63,6 +63,11 @@ pub(super) fn given(files: &[(PathBuf, String)]) -> Vec<(Role, Syntax)> {
         let is_json = file.extension().is_some_and(|extension| extension == "json");
         return vec![(Role::Blocks, if is_json { Syntax::Json } else { Syntax::Hcl })];
     }
+    in_one_folder(files)
+}
+
+/// What each of the files of a folder is, be it the only one that could be read: by its name.
+pub(super) fn in_one_folder(files: &[(PathBuf, String)]) -> Vec<(Role, Syntax)> {
     files.iter().map(|(file, _)| in_folder(file).unwrap_or((Role::Blocks, Syntax::Hcl))).collect()
 }
 

@@ -2,15 +2,18 @@
 //! text put together from them. References to blocks are passed on as they are, unless `terraform_values` says what they
 //! are. Must not know which attribute a value is for.
 
-use std::{cell::Cell, collections::HashMap};
+use std::{borrow::Cow, cell::Cell, collections::HashMap};
 
 use super::{
     fault::Faults,
     json,
-    raw::{RawAttribute, RawBody, RawExpression, RawValue, path_text},
+    kinds::{NATIVE, native_kind},
+    optional,
+    raw::{self, RawAttribute, RawBody, RawExpression, RawValue, path_text},
+    repetition::{Referred, has_path, is_of_each, referred, referred_by, repeating},
     source::Position,
     suggest,
-    value::{Value, shortened, shown},
+    value::{Value, WAY_OUT, shortened, shown},
 };
 
 /// The attribute of the `balancer` block that says what references of Terraform's are.
@@ -26,10 +29,18 @@ const MAX_TEXT: usize = 4096;
 
 /// A `variable` block.
 struct Variable<'a> {
-    value: Option<&'a RawValue>,
+    value: Option<Cow<'a, RawValue>>,
+    /// Its type, where something may be left out of values of it.
+    kind: Option<Cow<'a, RawExpression>>,
     /// Whether `null` in the place of a value is one.
     is_nullable: bool,
     position: Position,
+}
+
+/// What makes several blocks of one, and whether it does, once that was found out: an override may have taken it back.
+struct Repeating<'a> {
+    by: &'a RawValue,
+    does: Cell<Option<bool>>,
 }
 
 /// The variables and locals of all files, and what the user says that Terraform's values are.
@@ -37,6 +48,8 @@ pub(super) struct Scope<'a> {
     variables: HashMap<&'a str, Variable<'a>>,
     locals: HashMap<&'a str, &'a RawAttribute>,
     known: HashMap<&'a str, &'a RawValue>,
+    /// What makes several blocks of one, by that block.
+    repeating: HashMap<Referred<'a>, Repeating<'a>>,
     /// How many names were looked for that are near to one that is not there.
     hints: Cell<usize>,
     faults: &'a Faults<'a>,
@@ -65,9 +78,13 @@ impl<'a> Scope<'a> {
             variables: HashMap::new(),
             locals: HashMap::new(),
             known: HashMap::new(),
+            repeating: HashMap::new(),
             hints: Cell::new(0),
         };
         for block in bodies.iter().flat_map(|body| &body.blocks) {
+            if let Some((name, by)) = referred(block).zip(repeating(block)) {
+                scope.repeating.insert(name, Repeating { by: &by.value, does: Cell::new(None) });
+            }
             let attribute =
                 |name: &str| block.body.attributes.iter().find(|attribute| attribute.name == name);
             match (block.kind.as_str(), block.labels.first()) {
@@ -75,8 +92,9 @@ impl<'a> Scope<'a> {
                     let is_nullable = attribute("nullable").is_none_or(|nullable| {
                         !matches!(nullable.value.expression, RawExpression::Bool(false))
                     });
-                    let value = attribute("default").map(|default| &default.value);
-                    let variable = Variable { value, is_nullable, position: block.position };
+                    let value = attribute("default").map(|default| Cow::Borrowed(&default.value));
+                    let kind = attribute("type").and_then(|kind| type_of(&kind.value));
+                    let variable = Variable { value, kind, is_nullable, position: block.position };
                     if let Some(first) = scope.variables.get(name.as_str()) {
                         scope.note_second("variable", name, first.position, block.position);
                     } else {
@@ -114,9 +132,21 @@ impl<'a> Scope<'a> {
     pub(super) fn assign(&mut self, name: &str, value: &'a RawValue) -> bool {
         let Some(variable) = self.variables.get_mut(name) else { return false };
         if variable.is_nullable || !matches!(value.expression, RawExpression::Null) {
-            variable.value = Some(value);
+            variable.value = Some(Cow::Borrowed(value));
         }
         true
+    }
+
+    /// Fills in what the types of variables say of attributes that are left out, once all have their values.
+    pub(super) fn fill_in(&mut self) {
+        for variable in self.variables.values_mut() {
+            let Some((kind, value)) = variable.kind.as_ref().zip(variable.value.as_ref()) else { continue };
+            let filled = optional::filled(value, kind).unwrap_or_else(|wrong| {
+                self.faults.add(value.position, wrong);
+                RawValue { position: value.position, expression: RawExpression::Unread }
+            });
+            variable.value = Some(Cow::Owned(filled));
+        }
     }
 
     /// What a local stands for.
@@ -124,12 +154,26 @@ impl<'a> Scope<'a> {
         self.locals.get(name).map(|local| &local.value.expression)
     }
 
-    /// What a value is.
+    /// Whether a reference leads to a block that is several, which is that block's fault.
+    fn is_to_several(&self, path: &[String]) -> bool {
+        let repeating = referred_by(path).and_then(|name| self.repeating.get(&name));
+        repeating.is_some_and(|Repeating { by, does }| {
+            does.get().unwrap_or_else(|| {
+                // What it goes by may lead to the block itself.
+                does.set(Some(true));
+                let several = !matches!(self.resolve(by, false), Ok(Value::Null));
+                does.set(Some(several));
+                several
+            })
+        })
+    }
+
+    /// What a value is. `in_several`: it stands in a block that is several, which is a fault already noted.
     ///
     /// # Errors
     /// Says why it cannot be known.
-    pub(super) fn resolve(&self, value: &RawValue) -> Result<Value, Unknown> {
-        let resolution = Resolution { scope: self, parts: Cell::new(0) };
+    pub(super) fn resolve(&self, value: &RawValue, in_several: bool) -> Result<Value, Unknown> {
+        let resolution = Resolution { scope: self, in_several, parts: Cell::new(0) };
         let written = resolution.value(&value.expression, 0)?;
         resolution.known(written)
     }
@@ -141,7 +185,7 @@ impl<'a> Scope<'a> {
     }
 
     /// The value of a variable or local, and the steps into it.
-    fn lookup<'p>(&self, path: &'p [String]) -> Result<(&'a RawExpression, &'p [String]), Unknown> {
+    fn lookup<'s, 'p>(&'s self, path: &'p [String]) -> Result<(&'s RawExpression, &'p [String]), Unknown> {
         self.find(path).map_err(|wrong| match path {
             // It may stand in what could not be read.
             [_, _, ..] if self.faults.is_partial() => Unknown::Told,
@@ -149,7 +193,7 @@ impl<'a> Scope<'a> {
         })
     }
 
-    fn find<'p>(&self, path: &'p [String]) -> Result<(&'a RawExpression, &'p [String]), String> {
+    fn find<'s, 'p>(&'s self, path: &'p [String]) -> Result<(&'s RawExpression, &'p [String]), String> {
         match path {
             [kind, name, steps @ ..] if kind == "var" => match self.variables.get(name.as_str()) {
                 Some(Variable { value: Some(value), .. }) => Ok((&value.expression, steps)),
@@ -186,6 +230,15 @@ impl<'a> Scope<'a> {
         };
         find(path).map(|known| (known, Vec::new())).or_else(|| find(&without).map(|known| (known, indices)))
     }
+}
+
+/// The type of a variable, where something may be left out of its values. In JSON it is a text.
+fn type_of(value: &RawValue) -> Option<Cow<'_, RawExpression>> {
+    let kind = match &value.expression {
+        RawExpression::Text(text) => Cow::Owned(raw::expression(text, value.position)?),
+        kind => Cow::Borrowed(kind),
+    };
+    optional::has_optional(&kind).then_some(kind)
 }
 
 /// The members of a map that is written as such.
@@ -225,6 +278,7 @@ fn no_part(path: &[String]) -> String {
 /// The resolution of one attribute's value, with a bound on its size.
 struct Resolution<'s, 'a> {
     scope: &'s Scope<'a>,
+    in_several: bool,
     parts: Cell<usize>,
 }
 
@@ -249,14 +303,29 @@ impl Resolution<'_, '_> {
                 .collect::<Result<_, Unknown>>()
                 .map(Value::List),
             RawExpression::Object(items) => self.object(items, depth),
+            RawExpression::Path(_, indices) if self.in_several && indices.iter().any(has_each) => {
+                Err(Unknown::Told)
+            }
             RawExpression::Path(path, _) => self.path(path, depth),
             RawExpression::Call(name, arguments) => match (name.as_str(), arguments.as_slice()) {
                 ("jsonencode", [argument]) => text_value(json::encode(&self.value(argument, depth)?)?),
-                _ => Err(not_understood("a function call").into()),
+                _ => Err(self.not_understood("a function call", expression)),
             },
-            RawExpression::Other(what, _) => Err(not_understood(what).into()),
+            RawExpression::Other(what, _) => Err(self.not_understood(what, expression)),
             RawExpression::Unread => Err(Unknown::Told),
         }
+    }
+
+    /// What is worked out from blocks that are several, or in one of them, goes with what makes them several.
+    fn not_understood(&self, what: &str, expression: &RawExpression) -> Unknown {
+        let is_of_several =
+            |path: &[String]| (self.in_several && is_of_each(path)) || self.scope.is_to_several(path);
+        if has_path(expression, &is_of_several) {
+            return Unknown::Told;
+        }
+        Unknown::Wrong(format!(
+            "{what} is not understood here; allowed: a value, var.NAME, local.NAME, a reference to a block, or text of these"
+        ))
     }
 
     fn path(&self, path: &[String], depth: usize) -> Result<Value, Unknown> {
@@ -265,7 +334,12 @@ impl Resolution<'_, '_> {
             return self.follow(expression, steps, path, depth + 1);
         }
         let Some((known, indices)) = self.scope.known(path) else {
-            return Ok(Value::Reference(path.to_vec()));
+            let is_one_of_several =
+                path.get(2).is_some_and(|step| step.starts_with('[')) && self.scope.is_to_several(path);
+            if is_one_of_several || (self.in_several && is_of_each(path)) {
+                return Err(Unknown::Told);
+            }
+            return Ok(Value::Reference(plain(path)));
         };
         // All that a splat or a counted block makes is the list as a whole. What is one value needs no index.
         let is_one = |index: &String| index != "[*]" && !is_worked_out(index);
@@ -294,6 +368,11 @@ impl Resolution<'_, '_> {
                 return if depth > MAX_DEPTH { Err(no_part(path).into()) } else { self.path(&whole, depth) };
             }
             RawExpression::Unread => return Err(Unknown::Told),
+            // What is worked out has no parts here; why is told.
+            RawExpression::Call(..) | RawExpression::Other(..) => {
+                self.value(expression, depth)?;
+                None
+            }
             _ => None,
         };
         self.follow(&part.ok_or_else(|| no_part(path))?.expression, rest, path, depth)
@@ -356,9 +435,12 @@ impl Resolution<'_, '_> {
         for piece in pieces {
             let value = self.value(piece, depth)?;
             let piece = value.as_text().ok_or_else(|| {
-                format!(
-                    "{value} cannot be a part of a text; allowed: text, numbers, and variables that are these"
-                )
+                let (wrong, or) = if value.is_foreign() {
+                    ("is not known here", WAY_OUT)
+                } else {
+                    ("cannot be a part of a text", "")
+                };
+                format!("{value} {wrong}; allowed: text, numbers, and variables that are these{or}")
             })?;
             text.push_str(&piece);
             if text.len() > MAX_TEXT {
@@ -369,10 +451,20 @@ impl Resolution<'_, '_> {
     }
 }
 
-fn not_understood(what: &str) -> String {
-    format!(
-        "{what} is not understood here; allowed: a value, var.NAME, local.NAME, a reference to a block, or text of these"
-    )
+/// A reference to a block of ours, where `["arn"]` is `.arn`.
+fn plain(path: &[String]) -> Vec<String> {
+    let mut plain = path.to_vec();
+    if let [kind, _, part] = plain.as_mut_slice()
+        && native_kind(kind).is_some_and(|kind| NATIVE.contains(&kind)) | NATIVE.contains(&kind.as_str())
+        && let Some(name) = part.strip_prefix("[\"").and_then(|part| part.strip_suffix("\"]"))
+    {
+        *part = name.to_owned();
+    }
+    plain
+}
+
+fn has_each(expression: &RawExpression) -> bool {
+    has_path(expression, &is_of_each)
 }
 
 fn text_value(text: String) -> Result<Value, Unknown> {

@@ -75,6 +75,8 @@ pub(super) struct Read {
     pub(super) errors: Vec<ConfigError>,
     /// Those that were left alone and may yet be meant.
     pub(super) remarks: Vec<ConfigError>,
+    /// Whether it leads to a folder, where files are what their names say.
+    pub(super) is_folder: bool,
 }
 
 /// The files that [`read`] would read, by name; none where the path cannot be looked at.
@@ -84,7 +86,7 @@ pub(super) fn files(path: &Path) -> Vec<PathBuf> {
 
 /// Reads a file, or those files of a folder that are configuration by their names.
 pub(super) fn read(path: &Path) -> Read {
-    let Read { files: mut texts, mut errors, mut remarks } = Read::default();
+    let Read { files: mut texts, mut errors, mut remarks, .. } = Read::default();
     let mut total = 0;
     match list(path, &mut remarks) {
         Ok(files) => {
@@ -108,7 +110,7 @@ pub(super) fn read(path: &Path) -> Read {
         }
         Err(error) => errors.push(error),
     }
-    Read { files: texts, errors, remarks }
+    Read { files: texts, errors, remarks, is_folder: path.is_dir() }
 }
 
 fn list(path: &Path, remarks: &mut Vec<ConfigError>) -> Result<Vec<PathBuf>, ConfigError> {

@@ -40,7 +40,7 @@ pub(super) static STICKINESS: Table = Table {
                 allowed: "1 to 256 token characters, not starting with AWSALB or with `cookie_prefix`",
                 default: "none",
             },
-            "Name of the application's cookie: needed for `app_cookie`, not allowed for `lb_cookie`.",
+            "Name of the application's cookie: needed for `app_cookie`, without meaning for `lb_cookie`.",
         ),
         Attribute::new(
             "cookie_secure",
@@ -167,11 +167,11 @@ fn kind(fields: &BlockFields<'_>, enabled: bool, prefix: &str) -> StickinessKind
             StickinessKind::ApplicationCookie { cookie_name }
         }
         ("app_cookie", None) => {
-            if enabled && !fields.is_given("cookie_name") {
+            if enabled && fields.is_unset("cookie_name") {
                 let message = "You must set an application cookie name to enable stickiness of type 'app_cookie'; \
                                allowed: `cookie_name` = the name of the application's cookie";
                 fields.fault_at("type", message);
-            } else if enabled {
+            } else if enabled && fields.is_given("cookie_name") {
                 let message = "You must set an application cookie name to enable stickiness of type 'app_cookie'; \
                                allowed: the name of the application's cookie";
                 fields.fault_at("cookie_name", message);
@@ -179,13 +179,14 @@ fn kind(fields: &BlockFields<'_>, enabled: bool, prefix: &str) -> StickinessKind
             StickinessKind::ApplicationCookie { cookie_name: String::new() }
         }
         // Terraform's provider passes over the name where it has no meaning.
-        (_, Some(_)) if !enabled || fields.is_wrong("type") => StickinessKind::LoadBalancerCookie,
         (_, Some(name)) => {
-            let message = format!(
-                "`cookie_name` = {} has no meaning for `lb_cookie`; allowed: leave it out, or `type` = \"app_cookie\"",
-                shown(&name)
-            );
-            fields.fault_at("cookie_name", message);
+            if enabled && !fields.is_wrong("type") {
+                let message = format!(
+                    "`cookie_name` = {} counts for nothing: with `lb_cookie` clients stick by the balancer's own cookie",
+                    shown(&name)
+                );
+                fields.note_at("cookie_name", message);
+            }
             StickinessKind::LoadBalancerCookie
         }
         (_, None) => StickinessKind::LoadBalancerCookie,

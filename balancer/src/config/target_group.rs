@@ -145,8 +145,9 @@ pub(super) static TARGET_GROUP: Table = Table {
         Child::Block(&STICKINESS),
         Child::Block(&HEALTH_CHECK),
         Child::Block(&TARGET_GROUP_HEALTH),
-        Child::Block(&TARGET_FAILOVER),
-        Child::Block(&TARGET_HEALTH_STATE),
+        // Of Gateway and Network Load Balancers: Terraform's provider passes over them for groups of HTTP.
+        Child::Ignored("target_failover"),
+        Child::Ignored("target_health_state"),
     ],
 };
 
@@ -155,44 +156,6 @@ pub(super) static TARGET_GROUP_HEALTH: Table = Table {
     top: false,
     attributes: &[],
     blocks: &[Child::Block(&UNHEALTHY_STATE_ROUTING), Child::Ignored("dns_failover")],
-};
-
-/// What `terraform plan -generate-config-out` writes for every group, with values that ask for nothing.
-pub(super) static TARGET_FAILOVER: Table = Table {
-    name: "target_failover",
-    top: false,
-    attributes: &[
-        Attribute::new(
-            "on_deregistration",
-            AttributeKind::Only { allowed: &["no_rebalance"] },
-            "Of Gateway Load Balancers.",
-        ),
-        Attribute::new(
-            "on_unhealthy",
-            AttributeKind::Only { allowed: &["no_rebalance"] },
-            "Of Gateway Load Balancers.",
-        ),
-    ],
-    blocks: &[],
-};
-
-/// The same.
-pub(super) static TARGET_HEALTH_STATE: Table = Table {
-    name: "target_health_state",
-    top: false,
-    attributes: &[
-        Attribute::new(
-            "enable_unhealthy_connection_termination",
-            AttributeKind::Only { allowed: &["true"] },
-            "Of Network Load Balancers.",
-        ),
-        Attribute::new(
-            "unhealthy_draining_interval",
-            AttributeKind::Only { allowed: &["0"] },
-            "Of Network Load Balancers.",
-        ),
-    ],
-    blocks: &[],
 };
 
 pub(super) static UNHEALTHY_STATE_ROUTING: Table = Table {
@@ -329,9 +292,6 @@ fn build(context: &BlockContext<'_>, named: &Named<'_>) -> GroupDraft {
         "GRPC" => ProtocolVersion::Grpc,
         _ => ProtocolVersion::Http1,
     };
-    // Opening alone checks them: they hold nothing to be read.
-    fields.open_child(&TARGET_FAILOVER);
-    fields.open_child(&TARGET_HEALTH_STATE);
     let group = TargetGroup {
         protocol_version,
         tls: target_tls::build(fields),

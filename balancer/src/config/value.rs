@@ -4,10 +4,17 @@
 use std::fmt;
 
 use super::{
+    kinds::NATIVE,
     raw::{Number, path_text},
     source::Position,
     syntax::HUGE,
 };
+
+/// How what is known elsewhere is told, as one of several things that are allowed.
+pub(super) const WAY_OUT: &str = ", or what it is here under `terraform_values` of the `balancer` block";
+/// The same of a block that is elsewhere.
+pub(super) const WAY_OUT_OF_BLOCKS: &str =
+    " (say which it is here under `terraform_values` of the `balancer` block)";
 
 /// Longest text shown in a message.
 const MAX_SHOWN: usize = 60;
@@ -46,9 +53,21 @@ impl Value {
     pub(super) fn as_bool(&self) -> Option<bool> {
         match self {
             Self::Bool(value) => Some(*value),
-            Self::Text(text) => text.parse().ok(),
+            Self::Text(text) => match text.as_str() {
+                "true" | "1" => Some(true),
+                "false" | "0" => Some(false),
+                _ => None,
+            },
             _ => None,
         }
+    }
+
+    /// Whether it is what Terraform or AWS knows and this host does not: a reference, but for those to blocks of our own
+    /// spelling, and to what there is only where a block is several.
+    pub(super) fn is_foreign(&self) -> bool {
+        let Self::Reference(path) = self else { return false };
+        let root = path.first().map_or("", String::as_str);
+        path.len() > 1 && !NATIVE.contains(&root) && !matches!(root, "each" | "count" | "self")
     }
 
     /// The text, or what a number or truth value is as text.

@@ -11,11 +11,14 @@ mod labels;
 mod limits;
 mod meant;
 mod one_fault;
+mod one_mistake;
+mod passed_over;
 mod rules;
 mod shield;
 mod support;
 mod syntax;
 mod terraform;
+mod values;
 mod warnings;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};

@@ -3,7 +3,10 @@ use std::path::PathBuf;
 
 use balancer::{
     config,
-    model::{Action, Condition, Configuration, HealthCheckPort, ProbeProtocol, ProtocolVersion, TextPattern},
+    model::{
+        Action, Condition, Configuration, HealthCheckPort, ProbeProtocol, ProtocolVersion, StickinessKind,
+        TextPattern,
+    },
 };
 
 fn parse(text: &str) -> Result<Configuration, String> {
@@ -91,15 +94,6 @@ fn arguments_of_other_load_balancers_are_taken_where_they_ask_for_nothing() {
         ),
         (&balancer, "secondary_ips_auto_assigned_per_subnet = 0", "2", "Network"),
         (&group, "target_control_port = 0", "3000", "target optimizer"),
-        (&group, "target_failover {\non_deregistration = \"no_rebalance\"\n}", "\"rebalance\"", "Gateway"),
-        (&group, "target_failover {\non_unhealthy = \"no_rebalance\"\n}", "\"rebalance\"", "Gateway"),
-        (&group, "target_health_state {\nunhealthy_draining_interval = 0\n}", "30", "Network"),
-        (
-            &group,
-            "target_health_state {\nenable_unhealthy_connection_termination = true\n}",
-            "false",
-            "Network",
-        ),
         (&attachment, "quic_server_id = \"\"", "\"0x01\"", "Network"),
     ] {
         let (name, value) = neutral.split_once(" = ").unwrap();
@@ -112,6 +106,72 @@ fn arguments_of_other_load_balancers_are_taken_where_they_ask_for_nothing() {
         assert!(fault.contains(whose) && fault.contains("; allowed: "), "{fault}");
         assert_eq!(fault.lines().count(), 1, "{fault}");
     }
+}
+
+#[test]
+fn what_the_provider_passes_over_is_taken() {
+    for argument in [
+        "target_failover {\non_deregistration = \"rebalance\"\non_unhealthy = \"rebalance\"\n}",
+        "target_failover {\non_deregistration = \"no_rebalance\"\non_unhealthy = \"no_rebalance\"\n}",
+        "target_health_state {\nenable_unhealthy_connection_termination = false\nunhealthy_draining_interval = 30\n}",
+    ] {
+        parse(&with_listener(&format!("port = 80\n{argument}"), ""))
+            .unwrap_or_else(|fault| panic!("{argument}: {fault}"));
+    }
+    let named = "port = 80\nstickiness {\nenabled = true\ntype = \"lb_cookie\"\ncookie_name = \"SID\"\n}";
+    let read = parse(&with_listener(named, "")).unwrap();
+    let kind = &read.target_groups[0].stickiness.as_ref().unwrap().kind;
+    assert_eq!(*kind, StickinessKind::LoadBalancerCookie);
+    let told = config::warnings(&read);
+    let told: Vec<&String> = told.iter().filter(|told| told.contains("`cookie_name`")).collect();
+    assert!(
+        matches!(&told[..], [line] if line.starts_with("main.tf:6:1: `cookie_name` = \"SID\" counts for nothing")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn truth_values_may_be_texts_as_terraform_converts_them() {
+    let enabled = |value: &str| {
+        let group = format!("port = 80\nstickiness {{\nenabled = {value}\ntype = \"lb_cookie\"\n}}");
+        parse(&with_listener(&group, "")).map(|read| read.target_groups[0].stickiness.is_some())
+    };
+    for (value, is) in
+        [("\"true\"", true), ("\"1\"", true), ("\"false\"", false), ("\"0\"", false), ("true", true)]
+    {
+        assert_eq!(enabled(value), Ok(is), "{value}");
+    }
+    for value in ["1", "0", "\"True\"", "\"FALSE\"", "\"yes\"", "\"\"", "\"01\""] {
+        let fault = enabled(value).unwrap_err();
+        assert!(fault.contains("; allowed: true or false") && fault.lines().count() == 1, "{value}: {fault}");
+    }
+    // Where one of them asks for what is not done here.
+    let termination =
+        |value: &str| parse(&with_listener(&format!("port = 80\nproxy_protocol_v2 = {value}"), ""));
+    for value in ["false", "\"false\"", "\"0\""] {
+        termination(value).unwrap_or_else(|fault| panic!("{value}: {fault}"));
+    }
+    for value in ["true", "\"1\"", "0"] {
+        assert!(termination(value).unwrap_err().contains("is not supported by this version"), "{value}");
+    }
+}
+
+#[test]
+fn a_part_of_a_block_may_be_an_index() {
+    for (local, way) in [
+        ("aws_lb_target_group.app", "local.tg[\"arn\"]"),
+        ("aws_lb_target_group.app", "local.tg.arn"),
+        ("{ app = aws_lb_target_group.app }", "local.tg[\"app\"][\"arn\"]"),
+        ("aws_lb_target_group.app[\"arn\"]", "local.tg"),
+        ("null", "aws_lb_target_group.app[\"arn\"]"),
+        ("null", "target_group.app[\"arn\"]"),
+    ] {
+        let text = with_listener("port = 80", &format!("locals {{\ntg = {local}\n}}"))
+            .replace("= aws_lb_target_group.app.arn", &format!("= {way}"));
+        parse(&text).unwrap_or_else(|fault| panic!("{local} {way}: {fault}"));
+    }
+    let text = with_listener("port = 80", "").replace("app.arn", "app[\"port\"]");
+    assert!(parse(&text).unwrap_err().contains("is no reference to a target group"));
 }
 
 #[test]

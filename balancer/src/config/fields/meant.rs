@@ -1,0 +1,72 @@
+//! What may be meant by what is written wrong in a block. Must not know: what is wrong with it.
+
+use super::{BlockFields, suggest};
+use crate::config::{
+    raw::RawBlock,
+    schema::{Attribute, AttributeKind, Child, EVERYWHERE_IGNORED},
+};
+
+/// Most attributes and blocks that are looked at for what they may be meant to be.
+const MAX_MEANT: usize = 50;
+
+impl BlockFields<'_> {
+    /// Whether something in the block, which is a fault of its own, may be meant to be this attribute or block: it is
+    /// written as the other of the two, with another spelling, with more words or fewer, or as `dynamic`. Then it is not missing.
+    pub(in crate::config) fn is_meant(&self, name: &str) -> bool {
+        let Some(body) = self.block.map(|block| &block.body) else { return false };
+        let is_other = |other: &str| {
+            self.table.attribute(other).is_none()
+                && self.table.child(other).is_none()
+                && (suggest::nearest(other, [name]).is_some() || shares_words(other, name))
+        };
+        body.attributes.iter().take(MAX_MEANT).any(|attribute| {
+            let is_other_form =
+                attribute.name == name && self.table.attribute(name).is_none() && !attribute.is_no_block;
+            is_other_form || is_other(&attribute.name)
+        }) || body.blocks.iter().take(MAX_MEANT).any(|child| {
+            let is_dynamic = child.kind == "dynamic" && child.labels.iter().any(|(label, _)| label == name);
+            is_dynamic || (child.kind == name && self.table.child(name).is_none()) || is_other(&child.kind)
+        })
+    }
+
+    /// Whether a `dynamic` block makes blocks that are not looked at.
+    pub(super) fn makes_ignored(&self, dynamic: &RawBlock) -> bool {
+        let Some((made, _)) = dynamic.labels.first() else { return false };
+        matches!(self.table.child(made), Some(Child::Ignored(_)))
+            || (self.table.top && EVERYWHERE_IGNORED.contains(&made.as_str()))
+    }
+
+    /// Whether the block's type is written as the name of that block in it, but for hyphens.
+    pub(super) fn is_type_of(&self, child: &str) -> bool {
+        self.table.attribute("type").is_some()
+            && self.is_wrong("type")
+            && self
+                .written("type")
+                .and_then(|attribute| self.resolve(&attribute.value).ok()?.as_text())
+                .is_some_and(|text| text.replace('-', "_") == child)
+    }
+
+    pub(super) fn hint(&self, name: &str) -> String {
+        let attributes = self.table.attributes.iter().map(|attribute| attribute.name);
+        suggest::hint(name, attributes.chain(self.table.blocks.iter().map(Child::name)))
+    }
+
+    /// The names worth telling: not those that are only put up with.
+    pub(super) fn known_names(&self) -> String {
+        let put_up_with = |attribute: &&Attribute| {
+            matches!(attribute.kind, AttributeKind::Ignored | AttributeKind::Only { .. })
+        };
+        let attributes = self.table.attributes.iter().filter(|attribute| !put_up_with(attribute));
+        let blocks =
+            self.table.blocks.iter().filter(|child| matches!(child, Child::Block(_) | Child::Repeated(_)));
+        let names: Vec<&str> =
+            attributes.map(|attribute| attribute.name).chain(blocks.map(Child::name)).collect();
+        names.join(", ")
+    }
+}
+
+/// Whether all words of one name stand in the other as well: `target_group` in `target_group_arn`.
+fn shares_words(one: &str, other: &str) -> bool {
+    let (one, other) = (format!("_{one}_"), format!("_{other}_"));
+    one.contains(&other) || other.contains(&one)
+}

@@ -1,0 +1,253 @@
+//! One mistake is told once: what follows from it is no fault of its own.
+
+use std::{fs, path::PathBuf};
+
+use balancer::config;
+
+use super::folders::read;
+
+const GROUP: &str = "resource \"aws_lb_target_group\" \"app\" {\n  port = 80\n}\n";
+const LISTENER: &str = "resource \"aws_lb_listener\" \"web\" {\n  port = 8080\n  default_action {\n    type = \"forward\"\n    \
+                        target_group_arn = aws_lb_target_group.app.arn\n  }\n}\n";
+const RULE: &str = "resource \"aws_lb_listener_rule\" \"r\" {\n  listener_arn = aws_lb_listener.web.arn\n  priority = 1\n  \
+                    action {\n    type = \"forward\"\n    target_group_arn = aws_lb_target_group.app.arn\n  }\n  \
+                    condition {\n    path_pattern {\n      values = [\"/a\"]\n    }\n  }\n}\n";
+const ATTACHMENT: &str = "resource \"aws_lb_target_group_attachment\" \"t\" {\n  target_group_arn = \
+                          aws_lb_target_group.app.arn\n  target_id = \"10.0.0.1\"\n  port = 81\n}\n";
+
+fn whole(changes: &[(&str, &str)]) -> String {
+    let mut text = format!("{GROUP}{LISTENER}{RULE}{ATTACHMENT}");
+    for (from, to) in changes {
+        assert!(text.contains(from), "{from}");
+        text = text.replace(from, to);
+    }
+    text
+}
+
+/// Asserts that a change leads to one fault, which begins so.
+fn assert_one(changes: &[(&str, &str)], told: &str) {
+    let fault = read(&[("main.tf", &whole(changes)), ("z.tf", "")]).expect_err(told);
+    assert!(fault.contains(told) && fault.lines().count() == 1, "{changes:?}\n{fault}");
+}
+
+#[test]
+fn what_goes_by_several_blocks_is_told_where_they_are_several() {
+    read(&[("main.tf", &whole(&[])), ("z.tf", "")]).unwrap();
+    let each = "for_each = var.apps\n  ";
+    for (block, said) in [
+        ("\"app\" {\n  port = 80", "`for_each` is not supported; allowed: one block for each target group"),
+        ("\"web\" {\n  port = 8080", "`for_each` is not supported; allowed: one block for each listener"),
+    ] {
+        let (label, port) = block.split_once("port = ").unwrap();
+        for value in [
+            "each.value.port",
+            "each.value[\"port\"]",
+            "\"${each.value.port}\"",
+            "local.ports[each.key]",
+            "lookup(each.value, \"port\", 80)",
+            "each.value.tls ? 443 : 80",
+            "each.value.port + 1",
+        ] {
+            assert_one(&[(block, &format!("{label}{each}port = {value}"))], said);
+        }
+        // What has nothing to do with it is a mistake of its own.
+        let changes = [(block, &*format!("{label}{each}port = module.x.port + {port}"))];
+        let two = read(&[("main.tf", &whole(&changes)), ("z.tf", "")]).unwrap_err();
+        assert_eq!(two.lines().count(), 2, "{two}");
+        // Without `for_each` there is no each.
+        let changes = [(block, &*format!("{label}port = each.value.port"))];
+        assert!(
+            read(&[("main.tf", &whole(&changes)), ("z.tf", "")]).unwrap_err().contains("each.value.port")
+        );
+    }
+    let rule = "`for_each` is not supported; allowed: one block for each listener rule";
+    assert_one(
+        &[
+            ("\"r\" {\n", "\"r\" {\n  for_each = local.rules\n"),
+            ("priority = 1", "priority = each.value.priority"),
+            ("[\"/a\"]", "each.value.paths"),
+            (
+                "condition {",
+                "condition {\n    host_header {\n      values = [each.key, \"${each.key}.example.com\"]\n    }\n  }\n  condition {",
+            ),
+            ("listener_arn = aws_lb_listener.web.arn", "listener_arn = aws_lb_listener.web[each.key].arn"),
+        ],
+        rule,
+    );
+    for value in ["each.value", "each.value.ip", "\"${each.value}\"", "\"10.0.0.${count.index}\""] {
+        for name in ["count", "for_each"] {
+            let told =
+                format!("`{name}` is not supported; allowed: one block for each target group attachment");
+            let repeated = format!("\"t\" {{\n  {name} = var.x\n  ");
+            assert_one(
+                &[
+                    ("\"t\" {\n  ", &repeated),
+                    ("\"10.0.0.1\"", value),
+                    ("port = 81", "port = each.value.port"),
+                ],
+                &told,
+            );
+        }
+    }
+}
+
+#[test]
+fn what_leads_to_several_blocks_is_told_where_they_are_several() {
+    let (counted, group) = ("\"app\" {\n  port", "target_group_arn = aws_lb_target_group.app.arn");
+    for (by, way) in [
+        ("count = 2", "aws_lb_target_group.app[0].arn"),
+        ("count = 2", "aws_lb_target_group.app.0.arn"),
+        ("count = var.n ? 1 : 0", "one(aws_lb_target_group.app[*].arn)"),
+        ("count = 1", "element(aws_lb_target_group.app.*.arn, 0)"),
+        ("count = length(aws_lb_target_group.app)", "join(\"\", aws_lb_target_group.app[*].arn)"),
+        ("for_each = var.apps", "aws_lb_target_group.app[\"a\"].arn"),
+        ("for_each = var.apps", "values(aws_lb_target_group.app)[0].arn"),
+        ("for_each = var.apps", "local.groups[\"a\"]"),
+        ("for_each = var.apps", "local.one"),
+    ] {
+        let (by_name, _) = by.split_once(" =").unwrap();
+        let more = "locals {\n  groups = { for name, group in aws_lb_target_group.app : name => group.arn }\n  one = \
+                    aws_lb_target_group.app[\"a\"].arn\n}\nresource \"aws_lb_target_group\" ";
+        assert_one(
+            &[
+                ("resource \"aws_lb_target_group\" ", more),
+                (counted, &format!("\"app\" {{\n  {by}\n  port")),
+                (group, &format!("target_group_arn = {way}")),
+            ],
+            &format!("`{by_name}` is not supported; allowed: one block for each target group"),
+        );
+    }
+    let listener = "`count` is not supported; allowed: one block for each listener";
+    assert_one(
+        &[
+            ("\"web\" {\n", "\"web\" {\n  count = 1\n"),
+            ("aws_lb_listener.web.arn", "aws_lb_listener.web[0].arn"),
+        ],
+        listener,
+    );
+    let balancer = "resource \"aws_lb\" \"lb\" {\n  count = 1\n}\n";
+    let more = format!(
+        "{balancer}resource \"aws_lb_listener\" \"web\" {{\n  load_balancer_arn = aws_lb.lb[0].arn\n"
+    );
+    assert_one(
+        &[("resource \"aws_lb_listener\" \"web\" {\n", &more)],
+        "`count` is not supported; allowed: one block for each load balancer",
+    );
+    // Taken back by an override, it is one block, which has no index.
+    let main = whole(&[(counted, "\"app\" {\n  count = 2\n  port")]);
+    let back = "resource \"aws_lb_target_group\" \"app\" {\n  count = null\n}\n";
+    read(&[("main.tf", &main), ("x_override.tf", back)]).unwrap();
+    let index = main.replace("aws_lb_target_group.app.arn", "aws_lb_target_group.app[0].arn");
+    let fault = read(&[("main.tf", &index), ("x_override.tf", back)]).unwrap_err();
+    assert!(fault.contains("aws_lb_target_group.app[0].arn is no reference to a target group"), "{fault}");
+    // What is several and none of ours is looked up as before.
+    for other in ["module.app[0].arn", "data.aws_lb_target_group.app[0].arn", "aws_x.app[0].arn"] {
+        let more = "module \"app\" {\n  source = \"./x\"\n  count = 2\n}\nresource \"aws_x\" \"app\" {\n  count = 2\n}\n\
+                    resource \"aws_lb_target_group\" ";
+        assert_one(
+            &[
+                ("resource \"aws_lb_target_group\" ", more),
+                (
+                    "web\" {\n  port = 8080\n  default_action {\n    type = \"forward\"\n    target_group_arn = aws_lb_target_group.app.arn",
+                    &format!(
+                        "web\" {{\n  port = 8080\n  default_action {{\n    type = \"forward\"\n    target_group_arn = {other}"
+                    ),
+                ),
+            ],
+            "is no reference to a target group",
+        );
+    }
+}
+
+#[test]
+fn a_name_that_is_not_known_is_nobody_elses() {
+    let second = "target_group \"a-b\" {\n  name = module.x.name\n}\ntarget_group \"a_b\" {}\n";
+    let fault = read(&[("main.hcl", second), ("z.hcl", "")]).unwrap_err();
+    assert!(
+        fault.starts_with("main.hcl:2:10: `name` = module.x.name") && fault.lines().count() == 1,
+        "{fault}"
+    );
+}
+
+#[test]
+fn what_has_words_too_many_or_too_few_is_what_is_needed() {
+    for (changes, told) in [
+        (
+            vec![("path_pattern {\n      values", "http_request_method {\n      regex_values")],
+            "unknown attribute `regex_values`",
+        ),
+        (
+            vec![("path_pattern {\n      values", "source_ip {\n      regex_values")],
+            "unknown attribute `regex_values`",
+        ),
+        (vec![("values = ", "value = ")], "unknown attribute `value` (did you mean `values`?)"),
+        (vec![("    target_group_arn = ", "    target_group = ")], "unknown attribute `target_group`"),
+        (
+            vec![("    target_group_arn = ", "    target_group_arns = "), ("app.arn", "app.arn")],
+            "unknown attribute `target_group_arns`",
+        ),
+        (vec![("  target_id = ", "  id = ")], "unknown attribute `id`"),
+        (
+            vec![("path_pattern {\n", "http_header {\n      header_name = \"x\"\n")],
+            "unknown attribute `header_name`",
+        ),
+    ] {
+        let text = whole(&changes);
+        let faults = read(&[("main.tf", &text), ("z.tf", "")]).unwrap_err();
+        assert!(faults.lines().all(|line| line.contains(told)), "{faults}");
+    }
+    let redirect = LISTENER.replace("forward", "redirect").replace(
+        "target_group_arn = aws_lb_target_group.app.arn",
+        "redirect {\n      status = \"HTTP_301\"\n      port = 1\n    }",
+    );
+    let fault = read(&[("main.tf", &redirect), ("z.tf", "")]).unwrap_err();
+    assert!(fault.contains("unknown attribute `status`") && fault.lines().count() == 1, "{fault}");
+}
+
+/// What `load` says of a folder with these files. A text of nothing is a link that leads nowhere.
+fn of_folder(name: &str, files: &[(&str, &str)]) -> Result<Vec<String>, String> {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("one_mistake_{name}"));
+    drop(fs::remove_dir_all(&folder));
+    fs::create_dir_all(&folder).unwrap();
+    for (name, text) in files {
+        let file = folder.join(name);
+        if text.is_empty() {
+            std::os::unix::fs::symlink("nowhere.tf", file).unwrap();
+        } else {
+            fs::write(file, text).unwrap();
+        }
+    }
+    let begins = format!("{}/", folder.display());
+    let plain = |text: String| text.replace(&begins, "");
+    config::load(&folder)
+        .map(|read| config::warnings(&read).into_iter().map(plain).collect())
+        .map_err(|errors| plain(errors.to_string()))
+}
+
+#[test]
+fn files_are_what_their_names_say_however_many_can_be_read() {
+    for beside in ["terraform.tfvars", "x.auto.tfvars"] {
+        let fault = of_folder("dangling", &[("main.tf", ""), (beside, "port = 80\n")]).unwrap_err();
+        assert!(fault.starts_with("main.tf: ") && fault.lines().count() == 1, "{fault}");
+    }
+    let json =
+        of_folder("json", &[("main.tf", ""), ("terraform.tfvars.json", "{\"port\": 80}")]).unwrap_err();
+    assert!(json.starts_with("main.tf: ") && json.lines().count() == 1, "{json}");
+    // Values alone are no configuration.
+    let values = of_folder("values", &[("terraform.tfvars", "port = 80\n")]).unwrap_err();
+    assert!(values.contains("nothing is configured") && values.lines().count() == 1, "{values}");
+}
+
+#[test]
+fn an_override_alone_has_nothing_to_be_put_over() {
+    for name in ["override.tf", "prod_override.tf"] {
+        let fault = of_folder("override", &[(name, GROUP)]).unwrap_err();
+        let told = format!("{name}:1:1: there is no resource aws_lb_target_group.app to put this over");
+        assert!(fault.starts_with(&told) && fault.lines().count() == 1, "{fault}");
+    }
+    // Blocks of the balancer's own are new where there are none of their name.
+    of_folder("own", &[("local_override.hcl", "target_group \"app\" {\n  targets = [\"10.0.0.1:80\"]\n}\n")])
+        .unwrap();
+    // And a file that is given by itself is read as it stands.
+    config::parse(&[(PathBuf::from("override.tf"), GROUP.to_owned())]).unwrap();
+}

@@ -1,0 +1,179 @@
+//! What values come to: types of variables that fill them in, what is known elsewhere, functions.
+
+use balancer::model::{Action, Configuration};
+
+use super::folders::{answering, read};
+
+fn port(more: &str, value: &str) -> Result<u16, String> {
+    let text = format!("{more}\ntarget_group \"a\" {{\n  port = {value}\n}}\n");
+    read(&[("main.tf", &text), ("z.tf", "")]).map(|read| read.target_groups[0].port)
+}
+
+#[test]
+fn what_may_be_left_out_of_a_variable_is_what_its_type_says() {
+    let app = "variable \"app\" {\n  type = object({\n    name = string\n    port = optional(number, 81)\n    check = \
+               optional(object({\n      port = optional(number, 82)\n      path = optional(string)\n    }), {})\n    none = \
+               optional(number)\n  })\n  default = DEFAULT\n}\n";
+    for (default, value, expected) in [
+        ("{ name = \"x\" }", "var.app.port", 81),
+        ("{ name = \"x\", port = null }", "var.app.port", 81),
+        ("{ name = \"x\", port = 90 }", "var.app.port", 90),
+        ("{ name = \"x\", port = 90, port = 91 }", "var.app[\"port\"]", 91),
+        ("{ name = \"x\" }", "var.app.check.port", 82),
+        ("{ name = \"x\", check = {} }", "var.app.check.port", 82),
+        ("{ name = \"x\", check = { port = 92, path = \"/\" } }", "var.app.check.port", 92),
+        ("{ name = \"x\" }", "local.app.check.port", 82),
+    ] {
+        let text = app.replace("DEFAULT", default) + "locals {\n  app = var.app\n}\n";
+        assert_eq!(port(&text, value), Ok(expected), "{default} {value}");
+    }
+    // What has no default is null, which is nothing.
+    let group = |value: &str| {
+        let text = format!(
+            "{}target_group \"a\" {{\n  slow_start = {value}\n  port = 80\n}}\n",
+            app.replace("DEFAULT", "{ name = \"x\" }")
+        );
+        read(&[("main.tf", &text), ("z.tf", "")]).map(|read| read.target_groups[0].slow_start)
+    };
+    assert_eq!(group("var.app.none"), Ok(None));
+    // What the type does not have is not there, for Terraform either.
+    let fault = port(&app.replace("DEFAULT", "{ name = \"x\", other = 5 }"), "var.app.other").unwrap_err();
+    assert!(fault.contains("`var.app.other` goes into a part of a variable that is not there"), "{fault}");
+
+    for (kind, default, value) in [
+        ("list(object({ port = optional(number, 83) }))", "[{}, { port = 5 }]", "var.x[0].port"),
+        ("set(object({ port = optional(number, 83) }))", "[{}]", "var.x[0].port"),
+        ("map(object({ port = optional(number, 83) }))", "{ a = {}, b = { port = 5 } }", "var.x[\"a\"].port"),
+        ("tuple([string, object({ port = optional(number, 83) })])", "[\"x\", {}]", "var.x[1].port"),
+        (
+            "object({ a = optional(map(object({ p = optional(number, 83) })), { b = {} }) })",
+            "{}",
+            "var.x.a.b.p",
+        ),
+        ("object({ a = object({ p = optional(number, 83) }) })", "{ a = {} }", "var.x.a.p"),
+    ] {
+        let text = format!("variable \"x\" {{\n  type = {kind}\n  default = {default}\n}}\n");
+        assert_eq!(port(&text, value), Ok(83), "{kind}");
+    }
+}
+
+#[test]
+fn values_of_files_are_filled_in_as_defaults_are() {
+    let main = "variable \"x\" {\n  type = object({ port = optional(number, 84) })\n}\ntarget_group \"a\" {\n  port = \
+                var.x.port\n}\n";
+    let read_port = |files: &[(&str, &str)]| read(files).map(|read| read.target_groups[0].port);
+    assert_eq!(read_port(&[("main.tf", main), ("terraform.tfvars", "x = {}\n")]), Ok(84));
+    assert_eq!(read_port(&[("main.tf", main), ("terraform.tfvars", "x = { port = 85 }\n")]), Ok(85));
+    let json = "{\"variable\": {\"x\": {\"type\": \"object({ port = optional(number, 86) })\"}}, \"resource\": \
+                {\"aws_lb_target_group\": {\"a\": {\"port\": \"${var.x.port}\"}}}}";
+    assert_eq!(read_port(&[("main.tf.json", json), ("a.auto.tfvars.json", "{\"x\": {}}")]), Ok(86));
+}
+
+#[test]
+fn a_type_that_fills_in_too_much_is_a_fault() {
+    let large = "1, ".repeat(200);
+    let many = "{}, ".repeat(200);
+    let text = format!(
+        "variable \"x\" {{\n  type = list(object({{ a = optional(list(number), [{large}]), p = optional(number, 1) }}))\n  \
+         default = [{many}]\n}}\n"
+    );
+    let fault = port(&text, "var.x[0].p").unwrap_err();
+    assert!(fault.starts_with("main.tf:3:13: the type of the variable fills in too much"), "{fault}");
+    assert_eq!(fault.lines().count(), 1, "{fault}");
+}
+
+const WAY_OUT: &str = "under `terraform_values` of the `balancer` block";
+
+/// What is configured with one part of a whole in the place of another.
+fn with(from: &str, to: &str, known: &str) -> Result<Configuration, String> {
+    let main = "load_balancer \"lb\" {}\nload_balancer \"other\" {}\ntarget_group \"app\" {\n  port = 80\n  protocol = \
+                \"HTTP\"\n  targets = [\"10.0.0.1\"]\n  stickiness {\n    type = \"lb_cookie\"\n    enabled = true\n  \
+                }\n}\nlistener \"web\" {\n  load_balancer_arn = load_balancer.lb.arn\n  port = 8080\n  address = \
+                \"127.0.0.1\"\n  default_action {\n    type = \"forward\"\n    target_group_arn = \
+                target_group.app.arn\n  }\n}\nlistener_rule \"r\" {\n  listener_arn = listener.web.arn\n  action {\n    \
+                type = \"redirect\"\n    redirect {\n      host = \"a.example\"\n      status_code = \"HTTP_301\"\n    \
+                }\n  }\n  condition {\n    path_pattern {\n      values = [\"/a\"]\n    }\n  }\n}\n";
+    assert!(main.contains(from), "{from}");
+    let values = format!("balancer {{\n  terraform_values = {{\n{known}\n  }}\n}}\n");
+    read(&[("main.hcl", &main.replacen(from, to, 1)), ("values.hcl", &values)])
+}
+
+#[test]
+fn what_is_known_elsewhere_is_told_with_the_way_out_and_then_taken() {
+    for (from, to, known) in [
+        ("port = 80\n", "port = module.x.port\n", "\"module.x.port\" = 80"),
+        (
+            "port = 8080",
+            "port = data.aws_ssm_parameter.port.value",
+            "\"data.aws_ssm_parameter.port.value\" = 8080",
+        ),
+        ("protocol = \"HTTP\"", "protocol = module.x.protocol", "\"module.x.protocol\" = \"HTTP\""),
+        ("enabled = true", "enabled = module.x.sticky", "\"module.x.sticky\" = true"),
+        ("type = \"lb_cookie\"", "type = module.x.type", "\"module.x.type\" = \"lb_cookie\""),
+        ("\"127.0.0.1\"", "aws_eip.a.public_ip", "\"aws_eip.a.public_ip\" = \"127.0.0.1\""),
+        ("\"a.example\"", "terraform.workspace", "\"terraform.workspace\" = \"a.example\""),
+        ("\"a.example\"", "\"${terraform.workspace}\"", "\"terraform.workspace\" = \"a.example\""),
+        ("\"a.example\"", "\"a.${terraform.workspace}\"", "\"terraform.workspace\" = \"example\""),
+        ("\"a.example\"", "\"a.${data.aws_region.r.name}\"", "\"data.aws_region.r.name\" = \"example\""),
+        ("\"a.example\"", "aws_lb.lb.dns_name", "\"aws_lb.lb.dns_name\" = \"a.example\""),
+        ("[\"/a\"]", "[module.x.path]", "\"module.x.path\" = \"/a\""),
+        ("[\"/a\"]", "module.x.paths", "\"module.x.paths\" = [\"/a\"]"),
+        ("[\"10.0.0.1\"]", "[module.x.ip]", "\"module.x.ip\" = \"10.0.0.1\""),
+        ("listener.web.arn", "module.x.listener_arn", "\"module.x.listener_arn\" = listener.web.arn"),
+        (
+            "listener.web.arn",
+            "data.aws_lb_listener.x.arn",
+            "\"data.aws_lb_listener.x.arn\" = listener.web.arn",
+        ),
+        (
+            "listener.web.arn",
+            "\"arn:aws:elasticloadbalancing:eu-west-1:1:listener/app/x/1/2\"",
+            "\"arn:aws:elasticloadbalancing:eu-west-1:1:listener/app/x/1/2\" = listener.web.arn",
+        ),
+        ("load_balancer.lb.arn", "module.alb.arn", "\"module.alb.arn\" = load_balancer.lb.arn"),
+        ("load_balancer.lb.arn", "data.aws_lb.x.arn", "\"data.aws_lb.x.arn\" = load_balancer.lb.arn"),
+        (
+            "load_balancer.lb.arn",
+            "\"arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/app/x/1\"",
+            "\"arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/app/x/1\" = load_balancer.lb.arn",
+        ),
+        (
+            "target_group.app.arn",
+            "module.alb.groups[\"a\"].arn",
+            "\"module.alb.groups.arn\" = target_group.app.arn",
+        ),
+    ] {
+        let fault = with(from, to, "").expect_err(to);
+        assert!(fault.contains(WAY_OUT) && fault.lines().count() == 1, "{to}: {fault}");
+        with(from, to, known).unwrap_or_else(|fault| panic!("{to}: {fault}"));
+    }
+    // What stands here and is written wrong is no matter of AWS.
+    for (from, to) in [
+        ("listener.web.arn", "listener.wep.arn"),
+        ("listener.web.arn", "aws_lb_listener.web.port"),
+        ("load_balancer.lb.arn", "aws_lb.lp.arn"),
+        ("target_group.app.arn", "target_grop.app.arn"),
+        ("port = 80\n", "port = target_group.app.port\n"),
+    ] {
+        let fault = with(from, to, "").expect_err(to);
+        assert!(!fault.contains(WAY_OUT), "{to}: {fault}");
+    }
+}
+
+#[test]
+fn a_list_with_dots_is_as_many_arguments() {
+    let body = |call: &str| {
+        let text = format!("variable \"x\" {{\n  default = [1]\n}}\n{}", answering(call));
+        read(&[("main.tf", &text), ("z.tf", "")]).map(|read| match &read.listeners[0].default_action {
+            Action::FixedResponse(response) => response.body.clone(),
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!(body("jsonencode([1])").as_deref(), Ok("[1]"));
+    assert_eq!(body("jsonencode([1]...)").as_deref(), Ok("1"));
+    for call in ["jsonencode([1, 2]...)", "jsonencode([]...)", "jsonencode(var.x...)", "jsonencode([1], [2])"]
+    {
+        let fault = body(call).unwrap_err();
+        assert!(fault.contains("is not understood here") && fault.lines().count() == 1, "{call}: {fault}");
+    }
+}

@@ -106,6 +106,49 @@ fn a_host_that_goes_dark_is_noticed_from_what_it_does_not_acknowledge() {
     assert!(balancer.log().contains("TargetSilent"), "{}", balancer.log());
 }
 
+/// What `balancer maps` says, as a document and in columns.
+fn maps(balancer: &Balancer) -> (serde_json::Value, String) {
+    let said = |more: &[&str]| {
+        let mut command = Command::new(support::balancer::binary());
+        command.args(["maps", "--instance", balancer.instance(), "--admin", &balancer.admin.to_string()]);
+        let output = command.args(more).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    (serde_json::from_str(&said(&["--json"])).unwrap(), said(&[]))
+}
+
+#[test]
+fn how_often_a_cut_target_answered_nothing_in_time_is_counted_and_shown_everywhere() {
+    if !kernel::is_root() || !kernel::available() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut host = Host::new();
+    host.serve(folder.path());
+    let far = format!("{}:8000", host.far);
+    let group = Group::of("app", &[far.clone()]).unchecked();
+    let balancer =
+        Balancer::start(&Config::with(group).attribute("idle_timeout = 600").kernel_assist("required"));
+    let mut client = balancer.connect();
+    // On a connection that is kept, so that it is a request that has no answer, and no attempt to connect.
+    assert_eq!(client.get("/healthz", "").text(), "far");
+    let told = || balancer.status().target(&far)["connections"]["timeouts"].as_u64().unwrap();
+    let sample = format!("balancer_target_retransmission_timeouts_total{{target=\"{far}\"}}");
+    assert_eq!((told(), balancer.metric(&sample)), (0, 0.0));
+
+    host.go_dark();
+    client.send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+    let first = until("the first of them is told", 60.0, || Some(told()).filter(|count| *count > 0));
+    let second = until("another one is told", 60.0, || Some(told()).filter(|count| *count > first));
+    assert!(balancer.metric(&sample) >= second as f64);
+    let (document, text) = maps(&balancer);
+    let row = document["targets"].as_array().unwrap().iter().find(|row| row["target"] == far.as_str());
+    let row = row.unwrap_or_else(|| panic!("{document}"));
+    assert!(row["timeouts"].as_u64().unwrap() >= second && row["retransmits"].as_u64() > Some(0), "{row}");
+    assert!(text.contains("TIMEOUTS"), "{text}");
+}
+
 impl Drop for Host {
     fn drop(&mut self) {
         if let Some(mut server) = self.server.take() {

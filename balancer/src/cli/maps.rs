@@ -62,6 +62,7 @@ struct TargetRow {
     resets: u64,
     aborted: u64,
     retransmits: u64,
+    timeouts: u64,
     srtt_us: u64,
     bytes_in: u64,
     bytes_out: u64,
@@ -164,7 +165,7 @@ fn report(instance: &str, tables: &PinnedTables, names: &BTreeMap<u16, Name>) ->
             resets,
             aborted,
             retransmits,
-            timeouts: _,
+            timeouts,
             srtt_us,
             bytes_in,
             bytes_out,
@@ -183,6 +184,7 @@ fn report(instance: &str, tables: &PinnedTables, names: &BTreeMap<u16, Name>) ->
             resets,
             aborted,
             retransmits,
+            timeouts,
             srtt_us,
             bytes_in,
             bytes_out,
@@ -228,6 +230,7 @@ fn in_columns(report: &Report) -> String {
             row.refused,
             row.resets,
             row.retransmits,
+            row.timeouts,
             row.srtt_us,
             row.bytes_in,
             row.bytes_out,
@@ -247,6 +250,7 @@ fn in_columns(report: &Report) -> String {
         "REFUSED",
         "RESETS",
         "RETRANSMITS",
+        "TIMEOUTS",
         "SRTT-US",
         "BYTES-IN",
         "BYTES-OUT",
@@ -347,10 +351,10 @@ mod tests {
 instance default
 
 targets (TARGETS, TARGET_COUNTERS, OUTSTANDING)
-  SLOT  TARGET          GROUPS   IN-FLIGHT  CONNECTS  CONNECTING  OPEN  FAILED  REFUSED  RESETS  RETRANSMITS  SRTT-US  BYTES-IN  BYTES-OUT
-     0  127.0.0.1:9001  app,api          0      1234           0     5       0        0       0            0        0         0          0
-    17  unix:/run/\u{fffd}[2J  app              0      1234           0     5       0        0       0            0        0         0          0
-    18  -               -                0      1234           0     5       0        0       0            0        0         0          0
+  SLOT  TARGET          GROUPS   IN-FLIGHT  CONNECTS  CONNECTING  OPEN  FAILED  REFUSED  RESETS  RETRANSMITS  TIMEOUTS  SRTT-US  BYTES-IN  BYTES-OUT
+     0  127.0.0.1:9001  app,api          0      1234           0     5       0        0       0            0         0        0         0          0
+    17  unix:/run/\u{fffd}[2J  app              0      1234           0     5       0        0       0            0         0        0         0          0
+    18  -               -                0      1234           0     5       0        0       0            0         0        0         0          0
 
 workers (WORKER_LOAD)
   GENERATION  WORKER  CONNECTIONS  ACCEPTED  IN-FLIGHT  BUSY  PASSED-OVER

@@ -226,3 +226,23 @@ fn restarts_are_asked_for_by_what_runs() {
     balancer.wait_log("reload refused");
     assert!(warned(2), "nothing differs any more: {}", balancer.log());
 }
+
+#[test]
+fn an_interface_of_the_shield_that_is_not_there_is_told_with_its_place_and_what_there_is() {
+    let shield = "shield {\n  interfaces = [\n    \"no-such-one\",\n  ]\n}\n";
+    let balancer = Balancer::prepare(&config().more(shield));
+    let text = fs::read_to_string(balancer.config_path()).unwrap();
+    let line = 1 + text.lines().position(|line| line.contains("no-such-one")).unwrap();
+    let (code, _, said) = check(&balancer);
+    assert_eq!(code, Some(0), "{said}");
+    let place = format!(
+        "{}:{line}:5: shield: there is no interface \"no-such-one\"",
+        balancer.config_path().display()
+    );
+    let told = said.lines().find(|line| line.contains(&place)).unwrap_or_else(|| panic!("{place}: {said}"));
+    let there = fs::read_to_string("/proc/net/dev").unwrap();
+    let first = there.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim());
+    // Others may come and go beside this test.
+    let own = first.filter(|name| *name != "lo" && !name.starts_with("bl")).min();
+    assert!(own.is_none_or(|name| told.contains(&format!("{name:?}"))), "{told}");
+}

@@ -201,6 +201,11 @@ impl<'a> BlockFields<'a> {
         self.context.faults.add(position, message);
     }
 
+    /// A position, for people.
+    pub(super) fn show(&self, position: Position) -> String {
+        self.context.faults.show(position)
+    }
+
     /// Notes that what may be given once was given before.
     pub(super) fn fault_again(&self, position: Position, name: &str, first: Position) {
         let first = self.context.faults.show(first);

@@ -10,7 +10,7 @@ use super::{
     value::{Value, shown},
 };
 use crate::{
-    model::{IpPrefix, ShieldMode, ShieldSettings},
+    model::{IpPrefix, ShieldMode, ShieldSettings, WrittenAt},
     regular_file,
 };
 
@@ -114,8 +114,10 @@ fn read(fields: &BlockFields<'_>) -> ShieldSettings {
             format!("{count} prefixes are denied or allowed; allowed: {MAX_PREFIXES}"),
         );
     }
+    let (interfaces, interfaces_at) = interfaces(fields);
     ShieldSettings {
-        interfaces: interfaces(fields),
+        interfaces,
+        interfaces_at,
         mode: match fields.choice("mode") {
             "native" => ShieldMode::Native,
             "generic" => ShieldMode::Generic,
@@ -130,7 +132,8 @@ fn read(fields: &BlockFields<'_>) -> ShieldSettings {
     }
 }
 
-fn interfaces(fields: &BlockFields<'_>) -> Vec<String> {
+/// Names of interfaces, and where each stands.
+fn interfaces(fields: &BlockFields<'_>) -> (Vec<String>, Vec<WrittenAt>) {
     const NAME: &str = "interfaces";
     fields.require(NAME);
     let items = fields.list(NAME);
@@ -139,7 +142,7 @@ fn interfaces(fields: &BlockFields<'_>) -> Vec<String> {
     if is_list && !(1..=MAX_INTERFACES).contains(&items.len()) {
         fields.fault_at(NAME, format!("`{NAME}` has {} names; allowed: {allowed}", items.len()));
     }
-    let mut names: Vec<String> = Vec::new();
+    let (mut names, mut places) = (Vec::new(), Vec::new());
     for (value, position) in items {
         let name = value.as_text().filter(|name| is_name(name));
         match name {
@@ -151,10 +154,13 @@ fn interfaces(fields: &BlockFields<'_>) -> Vec<String> {
             Some(name) if names.contains(&name) => {
                 fields.fault_in(position, format!("`{NAME}` has {value} twice; allowed: each once"));
             }
-            Some(name) => names.push(name),
+            Some(name) => {
+                names.push(name);
+                places.push(WrittenAt(fields.show(position)));
+            }
         }
     }
-    names
+    (names, places)
 }
 
 /// What the kernel takes for one (`dev_valid_name` of net/core/dev.c).

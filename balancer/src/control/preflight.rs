@@ -12,7 +12,7 @@ use rustix::process::geteuid;
 use super::{key_file, log_files, privileges::Account};
 use crate::{
     config,
-    kernel::{InstanceFolder, Kernel, owners},
+    kernel::{InstanceFolder, Kernel, Shield, owners},
     listener,
     model::{Authorities, BalancerSettings, Configuration, LogDestination, MutualAuthentication},
     safe_file::{Outlook, Owner, Sight},
@@ -54,6 +54,7 @@ pub fn look(configuration: &Configuration, path: &Path) -> Findings {
     if let Err(error) = Kernel::look(&settings.instance, settings.kernel_assist) {
         findings.note(error.to_string(), true);
     }
+    findings.warnings.extend(configuration.shield.iter().flat_map(Shield::look));
     if let (Some(account), Some(name)) = (account, settings.user.as_deref()) {
         look_as(&account, name, configuration, path, &mut findings);
     }

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod interfaces;
+mod look;
 mod object;
 mod owner;
 mod prefixes;

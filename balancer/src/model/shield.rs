@@ -6,11 +6,15 @@ use std::{
     path::PathBuf,
 };
 
+use super::WrittenAt;
+
 /// The `shield` block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShieldSettings {
     /// Names of the interfaces at which packets are looked at; not the loopback's, each once.
     pub interfaces: Vec<String>,
+    /// Where each of them stands.
+    pub interfaces_at: Vec<WrittenAt>,
     /// Where on the way of a packet; default `auto`.
     pub mode: ShieldMode,
     /// Whether packets are only counted; default no.

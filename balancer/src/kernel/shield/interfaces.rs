@@ -125,7 +125,8 @@ impl Interface {
     }
 }
 
-fn index_of(name: &str) -> rustix::io::Result<u32> {
+/// The index of the interface of this name, which may be another one's second name.
+pub(super) fn index_of(name: &str) -> rustix::io::Result<u32> {
     let socket = rustix::net::socket(rustix::net::AddressFamily::UNIX, rustix::net::SocketType::DGRAM, None)?;
     rustix::net::netdevice::name_to_index(socket, name)
 }

@@ -24,9 +24,10 @@ const DENIED: Judged = (XDP_DROP, Some("deny"));
 const LIMITED: Judged = (XDP_DROP, Some("rate_limited"));
 const MALFORMED: Judged = (XDP_DROP, Some("malformed"));
 
-fn settings() -> ShieldSettings {
+pub(super) fn settings() -> ShieldSettings {
     ShieldSettings {
         interfaces: Vec::new(),
+        interfaces_at: Vec::new(),
         mode: ShieldMode::Auto,
         dry_run: false,
         deny: Vec::new(),

@@ -58,6 +58,28 @@ fn sigint_finishes_what_is_in_flight() {
     drains(Signal::INT);
 }
 
+/// Processes that `parent` has started and that are there, or that it has not taken note of the end of.
+fn children(parent: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{parent}/task")).unwrap();
+    let of = |thread: std::fs::DirEntry| {
+        std::fs::read_to_string(thread.path().join("children")).unwrap_or_default()
+    };
+    let all: String = threads.map(|thread| of(thread.unwrap())).collect();
+    all.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+#[test]
+fn nothing_is_left_of_the_starter_while_a_process_finishes_what_is_in_flight() {
+    let mut busy = busy();
+    let pid = busy.balancer.pid();
+    assert_eq!(children(pid).len(), 1, "it starts the program for upgrades");
+    busy.balancer.signal(Signal::TERM);
+    until("nothing is left of it", 60.0, || children(pid).is_empty().then_some(()));
+    busy.go.send(()).unwrap();
+    assert_eq!(busy.connection.response().text(), "finished", "the process was there all the time");
+    assert_eq!(busy.balancer.wait_exit(60.0).code(), Some(0));
+}
+
 #[test]
 fn a_second_sigint_ends_at_once() {
     let mut busy = busy();

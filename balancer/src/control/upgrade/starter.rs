@@ -16,7 +16,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    runtime::Handle,
+};
 
 use super::VARIABLE;
 use crate::control::signals::EarlySignals;
@@ -89,7 +92,7 @@ impl Starter {
     /// For the runtime.
     pub(super) fn register(self) -> io::Result<RunningStarter> {
         let (reader, writer) = tokio::net::UnixStream::from_std(self.stream)?.into_split();
-        Ok(RunningStarter { lines: BufReader::new(reader).lines(), writer, child: self.child })
+        Ok(RunningStarter { lines: BufReader::new(reader).lines(), writer, child: Some(self.child) })
     }
 }
 
@@ -109,7 +112,31 @@ pub(super) enum Said {
 pub(super) struct RunningStarter {
     lines: Lines<BufReader<tokio::net::unix::OwnedReadHalf>>,
     writer: tokio::net::unix::OwnedWriteHalf,
-    child: Child,
+    /// Until it has ended, and that was taken note of.
+    child: Option<Child>,
+}
+
+/// It has nothing to do any more when nobody is there for it, and ends. This process may go on for long, to finish what it has.
+impl Drop for RunningStarter {
+    fn drop(&mut self) {
+        let (Some(mut child), Ok(runtime)) = (self.child.take(), Handle::try_current()) else { return };
+        runtime.spawn(async move {
+            // How it ends is nothing that anybody asks for now.
+            while end_of(&mut child).await.is_none() {}
+        });
+    }
+}
+
+/// Waits a while for it to have ended; how it did, so that nothing is left of it.
+async fn end_of(child: &mut Child) -> Option<String> {
+    for _ in 0..MOST_LOOKS {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(status.to_string()),
+            Ok(None) => tokio::time::sleep(LOOK).await,
+            Err(error) => return Some(error.to_string()),
+        }
+    }
+    None
 }
 
 impl RunningStarter {
@@ -142,14 +169,14 @@ impl RunningStarter {
 
     /// Takes note of its end, so that nothing is left of it. How it ended, as far as that is known within a while.
     pub(super) async fn reap(&mut self) -> String {
-        for _ in 0..MOST_LOOKS {
-            match self.child.try_wait() {
-                Ok(Some(status)) => return status.to_string(),
-                Ok(None) => tokio::time::sleep(LOOK).await,
-                Err(error) => return error.to_string(),
+        let Some(child) = &mut self.child else { return "it has ended before".to_owned() };
+        match end_of(child).await {
+            Some(how) => {
+                self.child = None;
+                how
             }
+            None => "it does not end".to_owned(),
         }
-        "it does not end".to_owned()
     }
 
     /// Waits for what it says next. Dropping the future loses nothing.

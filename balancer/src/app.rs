@@ -35,7 +35,7 @@ use crate::{
     },
     counters::{ControlCounters, ListenerRuntimes},
     kernel::{Assist, InstanceFolder, Kernel},
-    listener::{self, Worker},
+    listener::{self, Relief, Worker},
     logs,
     model::Configuration,
     snapshot::{Snapshot, WorkerMessage},
@@ -157,7 +157,7 @@ fn prepare(
     let mut logs = LogFiles::new(&settings.instance, workers);
     let opened = logs.open(&configuration, outputs)?;
     logs.take_up(opened);
-    let pool = start_workers(&kernel, workers)?;
+    let (pool, relief) = start_workers(&kernel, workers)?;
     let runtimes = Arc::new(ListenerRuntimes::default());
     let empty = Snapshot { listeners: Vec::new(), groups: Vec::new() };
     let current = Arc::new(CurrentSnapshot::new(Arc::new(empty)));
@@ -188,6 +188,7 @@ fn prepare(
         keyring,
         logs,
         workers: pool.workers.iter().map(|worker| worker.messages.clone()).collect(),
+        relief,
         counters: Arc::clone(&counters),
         runtimes,
         current,
@@ -218,10 +219,14 @@ fn prepare_upgrades(
     prepared.map_err(failed).ok()
 }
 
-fn start_workers(kernel: &Kernel, workers: usize) -> anyhow::Result<Workers> {
+/// The workers, and who sees to one that stands still, where there is another one.
+fn start_workers(kernel: &Kernel, workers: usize) -> anyhow::Result<(Workers, Option<Relief>)> {
     let (farewells, ended) = unbounded_channel();
     let (tables, events) = (kernel.tables(), kernel.event_sender());
     let most_clients = (descriptors::raise() / workers.max(1)).max(1);
+    let begin = || Relief::begin(tables.loads.clone(), most_clients);
+    let relief =
+        (workers > 1).then(begin).transpose().context("cannot start the thread that watches workers")?;
     let spawn = move |index, counters| {
         listener::spawn(index, tables.clone(), events.clone(), counters, most_clients, farewells.clone())
     };
@@ -229,7 +234,7 @@ fn start_workers(kernel: &Kernel, workers: usize) -> anyhow::Result<Workers> {
         .map(|index| spawn(index, Arc::default()))
         .collect::<io::Result<Vec<Worker>>>()
         .context("cannot start a worker")?;
-    Ok(Workers { workers: pool, spawn: Box::new(spawn), ended, fallen: None, last: None })
+    Ok((Workers { workers: pool, spawn: Box::new(spawn), ended, fallen: None, last: None }, relief))
 }
 
 /// What an operator looks for when something is not as expected: which build runs what, and where.

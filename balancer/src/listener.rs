@@ -4,11 +4,13 @@
 mod bind;
 mod handshake;
 mod listening;
+mod relief;
 mod rest;
 mod worker;
 
 pub use self::{
     bind::{admit_again, bind, bind_beside_own, bind_more, explain, look_at},
     listening::may_listen,
+    relief::{Post, Relief},
     worker::{Worker, spawn},
 };

@@ -1,7 +1,11 @@
 //! The immutable picture that workers serve from, and what the control side tells a worker.
 //! A request keeps the snapshot it started with.
 
-use std::{net::TcpListener, sync::Arc, time::Duration};
+use std::{
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     counters::ListenerRuntime,
@@ -72,6 +76,8 @@ pub enum WorkerMessage {
     Snapshot(Arc<Snapshot>),
     /// Accept on this socket, for this listener.
     Listen(ListenerId, TcpListener),
+    /// Serve who has connected to this listener from there, and waited for a worker that stands still.
+    TakeOver(ListenerId, TcpStream, SocketAddr),
     /// Stop accepting for this listener, which is in the snapshot no more: who has connected is served as it was last.
     Unlisten(ListenerId),
     /// The deregistration delay of this registration is over: end what still runs on it.

@@ -47,6 +47,7 @@ use crate::{
     health::{HealthChecks, Prober},
     id::{Slot, TargetId},
     kernel::{Events, Kernel, KernelError, ShieldSamples},
+    listener::Relief,
     logs::{quiet, sink::Batches},
     model::{
         Action, BalancerSettings, Certificate, Configuration, Endpoint, Listener, LoadBalancer, TargetGroup,
@@ -106,6 +107,8 @@ pub struct Parts {
     pub keyring: Keyring,
     /// The workers.
     pub workers: Vec<UnboundedSender<WorkerMessage>>,
+    /// Who sees to workers that stand still.
+    pub relief: Option<Relief>,
     /// The log files of that configuration.
     pub logs: LogFiles,
     /// Counts reloads.
@@ -269,7 +272,7 @@ impl Controller {
             checks: HealthChecks::new(Prober::new(exempt)?, seed),
             events,
             samples,
-            crew: Crew::new(parts.workers),
+            crew: Crew::new(parts.workers, parts.relief),
             check_lines,
             logs: parts.logs,
             counters: parts.counters,

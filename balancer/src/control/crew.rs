@@ -13,7 +13,10 @@ use std::{
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::snapshot::{ListenerId, Snapshot, WorkerMessage};
+use crate::{
+    listener::{Post, Relief},
+    snapshot::{ListenerId, Snapshot, WorkerMessage},
+};
 
 /// Longest time that requests in flight may take when the process ends: the longest that ALB's
 /// deregistration delay can be set to.
@@ -24,13 +27,15 @@ const DRAIN_MOST: Duration = Duration::from_secs(3600);
 pub(super) struct Crew {
     workers: Vec<UnboundedSender<WorkerMessage>>,
     /// One socket a worker, or a worker's several; where there are fewer, some share one.
-    sockets: HashMap<ListenerId, Vec<TcpListener>>,
+    sockets: HashMap<ListenerId, Vec<Arc<TcpListener>>>,
+    /// Sees to those who wait for a worker that stands still, if it can be had and there is more than one.
+    relief: Option<Relief>,
     ending: bool,
 }
 
 impl Crew {
-    pub(super) fn new(workers: Vec<UnboundedSender<WorkerMessage>>) -> Self {
-        Self { workers, ..Self::default() }
+    pub(super) fn new(workers: Vec<UnboundedSender<WorkerMessage>>, relief: Option<Relief>) -> Self {
+        Self { workers, relief, ..Self::default() }
     }
 
     /// How many there are.
@@ -51,12 +56,30 @@ impl Crew {
         if self.ending {
             return;
         }
+        let sockets: Vec<_> = sockets.into_iter().map(Arc::new).collect();
         for (index, worker) in self.workers.iter().enumerate() {
             for socket in shares(&sockets, index, self.workers.len()) {
                 hand_over(worker, id, socket);
             }
         }
         self.sockets.insert(id, sockets);
+        self.tell_relief();
+    }
+
+    /// Says which worker accepts where.
+    fn tell_relief(&self) {
+        let Some(relief) = &self.relief else { return };
+        let post = |(index, worker): (usize, &UnboundedSender<WorkerMessage>)| Post {
+            worker: worker.clone(),
+            sockets: self
+                .sockets
+                .iter()
+                .flat_map(|(id, sockets)| {
+                    shares(sockets, index, self.workers.len()).map(|socket| (*id, Arc::clone(socket)))
+                })
+                .collect(),
+        };
+        relief.set(self.workers.iter().enumerate().map(post).collect());
     }
 
     /// The sockets of a listener, for another process.
@@ -74,6 +97,7 @@ impl Crew {
     pub(super) fn hand_over(&mut self, listeners: &Arc<[ListenerId]>, most: Duration) {
         self.ending = true;
         self.sockets.clear();
+        self.tell_relief();
         self.tell(|| WorkerMessage::HandOver(Arc::clone(listeners), most));
     }
 
@@ -81,6 +105,7 @@ impl Crew {
     /// one, so that none closes with somebody waiting at it.
     pub(super) fn unlisten(&mut self, id: ListenerId) {
         self.sockets.remove(&id);
+        self.tell_relief();
         self.tell(|| WorkerMessage::Unlisten(id));
     }
 
@@ -89,6 +114,7 @@ impl Crew {
     pub(super) fn end(&mut self) {
         self.ending = true;
         self.sockets.clear();
+        self.tell_relief();
         self.tell(|| WorkerMessage::Drain(DRAIN_MOST));
     }
 
@@ -113,11 +139,12 @@ impl Crew {
         if let Some(ended) = self.workers.get_mut(index) {
             *ended = messages;
         }
+        self.tell_relief();
     }
 }
 
 /// The sockets of worker `index` of so many: every socket has a worker, and every worker a socket.
-fn shares(sockets: &[TcpListener], index: usize, workers: usize) -> impl Iterator<Item = &TcpListener> {
+fn shares<Socket>(sockets: &[Socket], index: usize, workers: usize) -> impl Iterator<Item = &Socket> {
     let own = sockets.iter().skip(index).step_by(workers.max(1));
     let shared = index.checked_rem(sockets.len()).filter(|_| index >= sockets.len());
     own.chain(shared.and_then(|index| sockets.get(index)))
@@ -151,13 +178,13 @@ mod tests {
         assert_eq!(shared(2), [vec![0, 2], vec![1]]);
         assert_eq!(shared(3), [[0], [1], [2]]);
         assert_eq!(shared(5), [[0], [1], [2], [0], [1]]);
-        assert_eq!(shares(&[], 0, 1).count(), 0);
+        assert_eq!(shares::<TcpListener>(&[], 0, 1).count(), 0);
     }
 
     #[test]
     fn who_takes_over_gets_the_snapshot_and_the_sockets_of_who_has_ended() {
         let (messages, mut first) = unbounded_channel();
-        let mut crew = Crew::new(vec![messages]);
+        let mut crew = Crew::new(vec![messages], None);
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
         crew.listen(ListenerId(3), vec![socket]);

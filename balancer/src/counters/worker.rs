@@ -19,6 +19,8 @@ figures! {
     Work {
         accept_pauses: Counter => "balancer_accept_pauses_total",
             "Times accepting paused because file descriptors ran out.";
+        connections_taken_over: Counter => "balancer_connections_taken_over_total",
+            "Client connections that waited for a worker that stood still, and were taken over by another one.";
         panics: Set<u64> => "balancer_panics_total",
             "Faults of the balancer itself, each of which ended one connection; to be reported.";
         internal_errors: Set<u64> => "balancer_internal_errors_total",

@@ -1,14 +1,20 @@
 //! What each worker has to do, in a table that the kernel's program reads when it chooses one for a new connection. A worker
 //! writes its own row, with plain stores; the program adds what it has given. Must not know: how a connection is served.
 
+mod alarm;
+
 use std::{
     io,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use balancer_common::{LOAD_ROWS, LOAD_WORDS, MAX_WORKERS, WHOLE, WorkerLoad as Layout};
 
+use self::alarm::Alarm;
 use super::Words;
 
 /// Words of the table.
@@ -29,6 +35,7 @@ pub struct WorkerLoads {
     words: Words,
     /// The first one.
     first: usize,
+    alarm: Arc<Alarm>,
 }
 
 /// What a worker has to do. Read word by word.
@@ -59,7 +66,7 @@ impl WorkerLoads {
 
     /// The rows of this generation's process, as they are.
     pub(super) fn look_at(words: Words, generation: usize) -> Self {
-        Self { words, first: generation * ROWS }
+        Self { words, first: generation * ROWS, alarm: Arc::default() }
     }
 
     /// Rows in the memory of this process alone.
@@ -78,14 +85,42 @@ impl WorkerLoads {
     /// The row of worker number `worker`, which alone may write there.
     #[must_use]
     pub fn worker(&self, worker: usize) -> WorkerLoad {
-        WorkerLoad { words: self.words.clone(), start: (self.first + worker.min(ROWS - 1)) * LOAD_WORDS }
+        let start = (self.first + worker.min(ROWS - 1)) * LOAD_WORDS;
+        WorkerLoad { words: self.words.clone(), start, alarm: Arc::clone(&self.alarm) }
+    }
+
+    /// [`WorkerLoad::moves`] of worker number `worker`.
+    #[must_use]
+    pub fn moves(&self, worker: usize) -> u64 {
+        self.word(worker, word!(moves))
+    }
+
+    /// Whether a worker with so many moves is at work, and does not wait for something to do.
+    #[must_use]
+    pub fn is_at_work(moves: u64) -> bool {
+        moves & 1 == 1
+    }
+
+    /// A connection that was given to one worker is given to another one.
+    pub fn give_on(&self, from: usize, to: usize) {
+        let given = |worker| self.row(worker).and_then(|row| row.get(word!(given)));
+        if let (Some(from), Some(to)) = (given(from), given(to)) {
+            from.fetch_sub(1, Relaxed);
+            to.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Has this thread, the one that watches the workers, sleep until one of them has something to do, or `is_over` and it is
+    /// unparked. Right after it was seen that none has; `pause`: a moment, in which one that has begun unseen is seen after all.
+    pub fn rest(&self, pause: Duration, is_over: impl Fn() -> bool) {
+        let is_any_at_work = || (0..ROWS).any(|worker| Self::is_at_work(self.moves(worker)));
+        self.alarm.rest(pause, || is_any_at_work() || is_over());
     }
 
     /// What worker number `worker` has to do.
     #[must_use]
     pub fn read(&self, worker: usize) -> LoadValues {
-        let read =
-            |word: usize| self.row(worker).and_then(|row| row.get(word)).map_or(0, |it| it.load(Relaxed));
+        let read = |word: usize| self.word(worker, word);
         LoadValues {
             connections: read(word!(connections)),
             accepted: read(word!(accepted)),
@@ -100,16 +135,22 @@ impl WorkerLoads {
     /// connection is given when it is asked for, which many do who never come.)
     pub(super) fn settle(&self) {
         for worker in 0..ROWS {
-            let Some(row) = self.row(worker) else { return };
-            let (Some(given), Some(accepted)) = (row.get(word!(given)), row.get(word!(accepted))) else {
-                return;
-            };
-            let waiting = given.load(Relaxed).wrapping_sub(accepted.load(Relaxed)).cast_signed();
+            let Some(given) = self.row(worker).and_then(|row| row.get(word!(given))) else { return };
+            let waiting = self.waiting(worker);
             let gone = if waiting > 0 { waiting - waiting / 2 } else { waiting };
             if gone != 0 {
                 given.fetch_sub(gone.cast_unsigned(), Relaxed);
             }
         }
+    }
+
+    /// How many were given to a worker that it has not accepted; below 0 where it has accepted others.
+    fn waiting(&self, worker: usize) -> i64 {
+        self.word(worker, word!(given)).wrapping_sub(self.word(worker, word!(accepted))).cast_signed()
+    }
+
+    fn word(&self, worker: usize, word: usize) -> u64 {
+        self.row(worker).and_then(|row| row.get(word)).map_or(0, |it| it.load(Relaxed))
     }
 
     fn row(&self, worker: usize) -> Option<&[AtomicU64]> {
@@ -123,6 +164,7 @@ impl WorkerLoads {
 pub struct WorkerLoad {
     words: Words,
     start: usize,
+    alarm: Arc<Alarm>,
 }
 
 impl WorkerLoad {
@@ -145,6 +187,7 @@ impl WorkerLoad {
     #[inline]
     pub fn wakes(&self) {
         self.set(word!(moves), self.moves().wrapping_add(1) | 1);
+        self.alarm.ring();
     }
 
     /// It gets on.

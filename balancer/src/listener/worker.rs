@@ -6,6 +6,7 @@ use std::{
     collections::HashMap,
     fmt::Display,
     io,
+    net::SocketAddr,
     rc::Rc,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -13,6 +14,7 @@ use std::{
 };
 
 use tokio::{
+    net::TcpStream,
     runtime::{Builder, Handle, LocalOptions},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::{AbortHandle, spawn_local},
@@ -318,10 +320,22 @@ fn obey(context: &Rc<Context>, acceptors: &Acceptors, most_clients: usize, messa
                 spawn_local(accept(Rc::clone(context), id, Rc::clone(&socket), most_clients)).abort_handle();
             acceptors.add(id, Acceptor { socket, task });
         }
+        WorkerMessage::TakeOver(id, stream, peer) => take_over(context, id, stream, peer),
         WorkerMessage::Unlisten(id) => acceptors.close(context, Some(id)),
         WorkerMessage::Cut(registration) => context.watches.cut(registration),
         WorkerMessage::MoveAway { registration, sent } => context.watches.move_away(registration, sent),
         WorkerMessage::Drain(_) | WorkerMessage::HandOver(..) | WorkerMessage::Stop => {}
+    }
+}
+
+/// Serves who was accepted in another worker's place.
+fn take_over(context: &Rc<Context>, id: ListenerId, stream: std::net::TcpStream, peer: SocketAddr) {
+    match TcpStream::from_std(stream) {
+        Ok(stream) => {
+            context.counters.connections_taken_over.inc();
+            admit(context, stream, peer, id);
+        }
+        Err(error) => tracing::error!(%error, "a connection that was taken over cannot be used"),
     }
 }
 

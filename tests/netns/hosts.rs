@@ -127,7 +127,7 @@ fn how_often_a_cut_target_answered_nothing_in_time_is_counted_and_shown_everywhe
     let mut host = Host::new();
     host.serve(folder.path());
     let far = format!("{}:8000", host.far);
-    let group = Group::of("app", &[far.clone()]).unchecked();
+    let group = Group::of("app", std::slice::from_ref(&far)).unchecked();
     let balancer =
         Balancer::start(&Config::with(group).attribute("idle_timeout = 600").kernel_assist("required"));
     let mut client = balancer.connect();

@@ -3,6 +3,7 @@
 
 mod clients;
 mod proxies;
+mod stall;
 
 use std::{
     fs,
@@ -48,6 +49,11 @@ const BESIDE_PLAIN: f64 = 0.7;
 const LOAD: f64 = 0.65;
 /// Newcomers a second, which make the rest of 70 %.
 const NEWCOMERS: f64 = 200.0;
+/// How long a newcomer may wait while a worker stands still.
+const RELIEVED: Duration = Duration::from_millis(50);
+/// Kept connections that keep all workers at work meanwhile, and the pause between two requests of one.
+const BUSY: usize = 16;
+const BUSY_PAUSE: Duration = Duration::from_millis(3);
 /// System calls of an idle worker in ten seconds.
 const CALLS: u64 = 150;
 
@@ -63,6 +69,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut marks = Marks::default();
     lab.evenness(&mut marks)?;
     lab.newcomers(options, &mut marks)?;
+    lab.stalls(options, &mut marks)?;
     lab.idleness(options, &mut marks)?;
     marks.verdict()
 }
@@ -155,6 +162,39 @@ impl Lab<'_> {
         marks.hold(beside <= BESIDE_PLAIN, || {
             format!("the 99th percentile of newcomers is {beside:.2} of that without the choice, more than {BESIDE_PLAIN}")
         });
+        Ok(())
+    }
+
+    /// Newcomers while one of the workers stands still.
+    fn stalls(&self, options: &Options, marks: &mut Marks) -> Result<()> {
+        let mut table =
+            Table::new(&["newcomers while a worker stands still", "p50 ms", "slowest ms", "not in 1 s"]);
+        for kind in Self::kinds() {
+            let proxy = self.start(kind, "stall", WORKERS)?;
+            let mut took = clients::with_busy(proxy.http, BUSY, BUSY_PAUSE, || {
+                let mut took = Vec::new();
+                for round in 0..options.rounds {
+                    took.extend(stall::newcomers(kind, &proxy, round as usize)?);
+                }
+                Ok(took)
+            })
+            .with_context(|| format!("{}: {}", kind.name(), proxy.said()))?;
+            took.sort_unstable();
+            let slowest = took.last().copied().unwrap_or(stall::MOST);
+            let late = took.iter().filter(|took| **took >= stall::MOST).count();
+            table.row(vec![
+                kind.name().into(),
+                format!("{:.2}", percentile(&took, 50)),
+                format!("{:.1}", slowest.as_secs_f64() * 1e3),
+                format!("{late} of {}", took.len()),
+            ]);
+            if matches!(kind, Kind::Balancer | Kind::Plain) {
+                marks.hold(slowest <= RELIEVED, || {
+                    format!("{}: a newcomer waited {slowest:?} while a worker stood still, more than {RELIEVED:?}", kind.name())
+                });
+            }
+        }
+        println!("{table}");
         Ok(())
     }
 

@@ -58,6 +58,14 @@ impl Held {
         Ok(Self(stream))
     }
 
+    /// One that waits no longer than this for anything.
+    pub(super) fn open_within(address: SocketAddr, most: Duration) -> Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, most)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(most))?;
+        Ok(Self(stream))
+    }
+
     /// One request and its answer.
     pub(super) fn ask(&mut self) -> Result<()> {
         self.0.write_all(b"GET / HTTP/1.1\r\nHost: bench.test\r\n\r\n")?;
@@ -106,6 +114,30 @@ pub(super) fn with_held<T>(
             Ok(())
         };
         let result = open().and_then(|()| work());
+        stop.store(true, Relaxed);
+        result
+    })
+}
+
+/// So many kept connections ask again and again, with a pause, while the function runs.
+pub(super) fn with_busy<T>(
+    address: SocketAddr,
+    count: usize,
+    pause: Duration,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let stop = AtomicBool::new(false);
+    let busy = (0..count).map(|_| Held::open(address)).collect::<Result<Vec<_>>>()?;
+    thread::scope(|scope| {
+        for mut one in busy {
+            let stop = &stop;
+            scope.spawn(move || {
+                while !stop.load(Relaxed) && one.ask().is_ok() {
+                    thread::sleep(pause);
+                }
+            });
+        }
+        let result = work();
         stop.store(true, Relaxed);
         result
     })

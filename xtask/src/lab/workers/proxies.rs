@@ -240,7 +240,8 @@ fn open_of(pid: u32, sockets: &HashSet<String>) -> u64 {
     links.map(|link| u64::from(sockets.contains(&*link.to_string_lossy()))).sum()
 }
 
-fn children(pid: u32) -> Vec<u32> {
+/// Processes that its main thread has started.
+pub(super) fn children(pid: u32) -> Vec<u32> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }

@@ -246,3 +246,45 @@ fn an_interface_of_the_shield_that_is_not_there_is_told_with_its_place_and_what_
     let own = first.filter(|name| *name != "lo" && !name.starts_with("bl")).min();
     assert!(own.is_none_or(|name| told.contains(&format!("{name:?}"))), "{told}");
 }
+
+#[test]
+fn a_key_file_that_a_reload_would_not_take_is_warned_of_while_the_instance_runs() {
+    let target = Target::plain();
+    let config = Config::new(&[&target]).kernel_assist("off");
+    let config = if kernel::is_root() { config.process("user = \"nobody\"") } else { config };
+    let balancer = Balancer::start(&config);
+    let other = balancer.folder().join("other.key");
+    let with_other = config.clone().process(&format!("key_file = \"{}\"", other.display()));
+    balancer.write_text(&balancer.text(&with_other));
+    let reload = |counted: &str| {
+        let count = |status: &support::Status| status.0[counted].as_u64().unwrap();
+        let before = count(&balancer.status());
+        balancer.signal(Signal::HUP);
+        balancer.wait_status(counted, 10.0, |status| count(status) > before)
+    };
+    let (code, _, said) = check(&balancer);
+    assert_eq!(code, Some(0), "a start would make it: {said}");
+    let told = format!("warning: key file {}: is not there; a reload of instance ", other.display());
+    assert!(said.contains(&told) && !said.contains("unless"), "{said}");
+    let refused = reload("reload_failures");
+    assert!(refused.0["refused_reload"]["error"].as_str().unwrap().contains("there is no such key file"));
+
+    fs::copy(balancer.folder().join("state/stickiness.key"), &other).unwrap();
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o600)).unwrap();
+    if kernel::is_root() {
+        let (code, _, said) = check(&balancer);
+        let told =
+            format!("warning: key file {}: cannot be read by the user of the instance", other.display());
+        assert!(code == Some(0) && said.contains(&told), "{said}");
+        reload("reload_failures");
+        chown(&other, Some(65534), None).unwrap();
+    }
+    let (_, _, said) = check(&balancer);
+    assert!(!said.contains("key file"), "{said}");
+    assert!(reload("reloads").0["refused_reload"].is_null());
+
+    // Without an instance that runs it is the start's business.
+    let idle = Balancer::prepare(&config);
+    let (code, _, said) = check(&idle);
+    assert!(code == Some(0) && !said.contains("key file"), "{said}");
+}

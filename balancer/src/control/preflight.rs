@@ -45,7 +45,10 @@ pub fn look(configuration: &Configuration, path: &Path) -> Findings {
         Err(error) => findings.note(error.to_string(), error.is_denial()),
     }
     match key_file::look(settings, owner) {
-        Ok(folder) => made.extend(folder.map(|folder| folder.path())),
+        Ok(folder) => {
+            look_at_reload(settings, account.as_ref(), folder.is_none(), &mut findings);
+            made.extend(folder.map(|folder| folder.path()));
+        }
         Err(error) => findings.note(error.to_string(), error.is_denial()),
     }
     for destination in log_files::destinations(configuration) {
@@ -71,6 +74,35 @@ impl Findings {
             self.warnings.push(format!("{line} (as the user that checks)"));
         }
     }
+}
+
+/// What a start would do about the key file and a reload, as which the same configuration reaches an instance that runs
+/// already, would not: make one, and give it to the user.
+fn look_at_reload(
+    settings: &BalancerSettings,
+    account: Option<&Account>,
+    has_file: bool,
+    findings: &mut Findings,
+) {
+    let runs = || !owners(&settings.instance, &settings.runtime_dir).is_empty();
+    let (key, instance) = (settings.key_path(), &settings.instance);
+    let is_shut = || account.is_some_and(|account| account.may(&key, 4) == Some(false));
+    let (wrong, way_out) = if !has_file {
+        ("is not there", "put it there, or restart to have a new one made")
+    } else if is_shut() {
+        ("cannot be read by the user of the instance", "give it to the user, or restart")
+    } else {
+        return;
+    };
+    if !runs() {
+        return;
+    }
+    // A running instance goes on with the folder that it was started with.
+    let unless = if settings.key_file.is_some() { "" } else { ", unless its `state_dir` is another" };
+    findings.warnings.push(format!(
+        "key file {}: {wrong}; a reload of instance {instance}, which runs, would be refused{unless}: {way_out}",
+        key.display()
+    ));
 }
 
 /// Addresses are this host's, and their ports are free, or have the instance, which may run already and is to be reloaded.

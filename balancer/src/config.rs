@@ -151,7 +151,6 @@ fn examine(
     let own_places =
         OwnPlaces::of(&settings.settings).with_files(files.iter().map(|(path, _)| path.as_path()));
     let shield = shield::build(&context, &blocks.shield);
-    let load_balancers = load_balancer::build_all(&context, &balancers, &own_places);
     let mut drafts = target_group::build_all(&context, &groups);
     attachment::add_all(&context, &blocks.attachments, &groups, &mut drafts);
     let certificates = Names::collect(&context, &CERTIFICATE, &blocks.certificates, MAX_CERTIFICATES);
@@ -169,6 +168,9 @@ fn examine(
         &blocks.listener_certificates,
         &blocks.listeners,
     );
+    // Once all files that are named are known.
+    let own_places = own_places.with_named_files(&faults.named_files());
+    let load_balancers = load_balancer::build_all(&context, &balancers, &own_places);
     let forwarded = action::Groups {
         names: &groups,
         sticky: drafts.iter().map(target_group::GroupDraft::is_sticky).collect(),

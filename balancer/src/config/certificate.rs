@@ -45,7 +45,7 @@ pub(super) fn file(fields: &BlockFields<'_>, name: &str) -> Option<String> {
     fields.require(name);
     let text = fields.text(name)?;
     if !text.is_empty() && !text.contains('\0') {
-        return Some(fields.seen_from_folder(name, &text));
+        return Some(fields.named_file(name, &text));
     }
     fields.fault_at(name, format!("`{name}` = {}; allowed: {}", shown(&text), fields.allowed(name)));
     None

@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use super::{
@@ -31,6 +31,7 @@ pub(super) struct Faults<'a> {
     /// What was told of blocks and may be told again of them: the fault, and what it was told of.
     causes: RefCell<HashMap<(Position, String), ToldFault>>,
     remarks: RefCell<Vec<ConfigError>>,
+    named_files: RefCell<Vec<PathBuf>>,
 }
 
 impl<'a> Faults<'a> {
@@ -42,6 +43,7 @@ impl<'a> Faults<'a> {
             partial: Cell::new(partial),
             causes: RefCell::default(),
             remarks: RefCell::default(),
+            named_files: RefCell::default(),
         }
     }
 
@@ -82,6 +84,16 @@ impl<'a> Faults<'a> {
             let (file, line, column) = self.locate(position);
             remarks.push(ConfigError { file, line, column, message: printable(&message.into()) });
         }
+    }
+
+    /// Notes that the configuration names a file which is read along with it.
+    pub(super) fn note_file(&self, file: &Path) {
+        self.named_files.borrow_mut().push(file.to_owned());
+    }
+
+    /// The files that are noted so far.
+    pub(super) fn named_files(&self) -> Vec<PathBuf> {
+        self.named_files.borrow().clone()
     }
 
     /// Whether no fault was found.

@@ -4,7 +4,7 @@
 
 mod meant;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, path::PathBuf};
 
 use super::{
     fault::Faults,
@@ -511,12 +511,14 @@ impl<'a> BlockFields<'a> {
         }
     }
 
-    /// A path as seen from the folder of the file in which the attribute is written, so that it does not depend on
-    /// where the balancer was started.
-    pub(super) fn seen_from_folder(&self, name: &str, path: &str) -> String {
+    /// A file that is read along with the configuration: its path as seen from the folder of the file in which the attribute
+    /// is written, so that it does not depend on where the balancer was started.
+    pub(super) fn named_file(&self, name: &str, path: &str) -> String {
         let position = self.written(name).map(|attribute| attribute.value.position);
         let folder = position.and_then(|position| self.context.faults.folder(position)).unwrap_or_default();
-        if path.starts_with('/') { path.to_owned() } else { folder.join(path).to_string_lossy().into_owned() }
+        let file = if path.starts_with('/') { PathBuf::from(path) } else { folder.join(path) };
+        self.context.faults.note_file(&file);
+        file.to_string_lossy().into_owned()
     }
 
     /// What an attribute may be, in words.

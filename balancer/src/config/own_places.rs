@@ -17,6 +17,8 @@ pub(super) struct OwnPlaces {
     key: PathBuf,
     /// The files that the configuration is read from.
     read: Vec<PathBuf>,
+    /// Those that it names: certificates, keys, lists.
+    named: Vec<PathBuf>,
 }
 
 impl OwnPlaces {
@@ -27,6 +29,7 @@ impl OwnPlaces {
             lock: Path::new(LOCKS).join(format!("{instance}.lock")),
             key: plain(&settings.key_path()),
             read: Vec::new(),
+            named: Vec::new(),
         }
     }
 
@@ -35,6 +38,11 @@ impl OwnPlaces {
         // As they were named: one that goes by the working folder is where it is from here.
         let whole = |path: &Path| plain(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
         Self { read: files.map(whole).collect(), ..self }
+    }
+
+    /// With the files that the configuration names and that are read along with it.
+    pub(super) fn with_named_files(self, files: &[PathBuf]) -> Self {
+        Self { named: files.iter().map(|file| plain(file)).collect(), ..self }
     }
 
     /// What is wrong with `path` as a place of keys; nothing where it is one.
@@ -58,6 +66,8 @@ impl OwnPlaces {
             "the lock of the instance"
         } else if self.read.contains(&file) {
             "a file of the configuration"
+        } else if self.named.contains(&file) {
+            "a file that the configuration names and that is read along with it"
         } else {
             return self.wrong_for_keys(path);
         };

@@ -104,7 +104,7 @@ fn read(fields: &BlockFields<'_>) -> ShieldSettings {
     let (deny, allow) = (prefixes(fields, "deny", "deny_file"), prefixes(fields, "allow", "allow_file"));
     let files = ["deny_file", "allow_file"].into_iter().filter_map(|name| {
         let path = fields.known(name)?.as_text()?;
-        Some(fields.seen_from_folder(name, &path).into())
+        Some(fields.named_file(name, &path).into())
     });
     let count = deny.len() + allow.len();
     if count > MAX_PREFIXES {
@@ -206,7 +206,7 @@ fn prefixes(fields: &BlockFields<'_>, list: &'static str, file: &'static str) ->
     if let Some(path) = fields.text(file) {
         let fits = !path.is_empty() && !path.contains('\0');
         if fits {
-            read_file(fields, file, &fields.seen_from_folder(file, &path), &mut found);
+            read_file(fields, file, &fields.named_file(file, &path), &mut found);
         } else {
             fields.fault_at(file, format!("`{file}` = {}; allowed: {}", shown(&path), fields.allowed(file)));
         }

@@ -166,6 +166,43 @@ fn no_log_is_written_into_the_configuration() {
 }
 
 #[test]
+fn no_log_is_written_into_a_file_that_the_configuration_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |log: &str| {
+        format!(
+            "load_balancer \"lb\" {{\n  LOG {{\n    path = \"{log}\"\n  }}\n}}\ncertificate \"c\" {{\n  certificate_file = \
+             \"c.pem\"\n  private_key_file = \"c.key\"\n}}\ntrust_store \"t\" {{\n  ca_certificates_bundle_file = \
+             \"sub/ca.pem\"\n}}\ntrust_store_revocation \"t\" {{\n  trust_store_arn = trust_store.t.arn\n  revocations_file \
+             = \"crl.pem\"\n}}\ntarget_group \"app\" {{\n  protocol = \"HTTPS\"\n  target_tls_verification = \
+             \"on\"\n  target_tls_ca_file = \"targets.pem\"\n}}\nshield {{\n  interfaces = [\"eth0\"]\n  deny_file = \
+             \"deny.txt\"\n  allow_file = \"allow.txt\"\n}}\nbalancer {{\n  key_file = \"{}/keys\"\n}}\n",
+            folder.path().display()
+        )
+    };
+    // The files are not there, which is told beside it.
+    let faults = |log: &str, path: &str| {
+        let text = text(path).replace("LOG", log);
+        config::parse(&[(folder.path().join("x.hcl"), text)]).unwrap_err().to_string()
+    };
+    for log in ["access_logs", "health_check_logs"] {
+        for file in ["c.pem", "c.key", "sub/ca.pem", "crl.pem", "targets.pem", "deny.txt", "allow.txt"] {
+            for path in [folder.path().join(file), folder.path().join("x/..").join(file)] {
+                let faults = faults(log, &path.display().to_string());
+                let told = "is a file that the configuration names and that is read along with it; allowed: a file of its own";
+                assert!(
+                    faults.contains(told) && faults.contains("x.hcl:3:12: `path` = "),
+                    "{file}: {faults}"
+                );
+            }
+        }
+        let keys = faults(log, &folder.path().join("keys").display().to_string());
+        assert!(keys.contains("is the key file; allowed: a file of its own"), "{keys}");
+        let other = faults(log, &folder.path().join("c.log").display().to_string());
+        assert!(!other.contains("a file of its own"), "{other}");
+    }
+}
+
+#[test]
 fn what_was_meant_is_said() {
     let forward = |group: &str| {
         format!(

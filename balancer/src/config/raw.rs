@@ -253,6 +253,10 @@ fn convert_key(key: &ObjectKey, origin: ParsedFrom<'_>, near: Position) -> RawEx
         Ok(Expression::Variable(name)) => RawExpression::Text(name.as_str().to_owned()),
         Ok(Expression::String(text)) => RawExpression::Text(text.value().clone()),
         Ok(Expression::Number(number)) => RawExpression::Number(*number.value()),
+        // As a name they are none of these.
+        Ok(Expression::Bool(_) | Expression::Null(_)) if matches!(key, ObjectKey::Ident(_)) => {
+            RawExpression::Text(written.to_owned())
+        }
         _ => parsed,
     }
 }

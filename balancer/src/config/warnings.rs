@@ -1,6 +1,7 @@
 //! What is valid and yet hardly meant.
 
 mod hosts;
+mod never_met;
 mod shared_cookies;
 
 use crate::{
@@ -27,6 +28,7 @@ pub fn warnings(configuration: &Configuration) -> Vec<String> {
         }
     }
     shared_cookies::warn(configuration, &mut warnings);
+    never_met::warn(configuration, &mut warnings);
     for (index, group) in configuration.target_groups.iter().enumerate() {
         let is_used = configuration
             .listeners
@@ -67,6 +69,14 @@ pub fn warnings(configuration: &Configuration) -> Vec<String> {
         if group.targets.is_empty() {
             warnings
                 .push(format!("target group {}: no targets, requests to it are answered 503", group.name));
+        }
+        if group.deregistration_delay.is_zero()
+            && group.stickiness.as_ref().is_some_and(|sticky| sticky.extras.keeps_draining)
+        {
+            warnings.push(format!(
+                "target group {}: deregistration_stickiness keeps nothing, since deregistration_delay is 0",
+                group.name
+            ));
         }
         if !group.health_check.enabled {
             warnings.push(format!(

@@ -10,6 +10,7 @@ mod json;
 mod labels;
 mod limits;
 mod meant;
+mod never_met;
 mod one_fault;
 mod one_mistake;
 mod passed_over;

@@ -6,6 +6,9 @@ use super::scan::{Oddity, scan, scan_up_to};
 /// Stands for every number that is beyond the parser: as short as the shortest of them.
 pub(in super::super) const HUGE: f64 = 1e300;
 
+/// Most characters of a key that are shown.
+const MAX_KEY: usize = 60;
+
 /// One fault of syntax.
 #[derive(Debug)]
 pub(super) struct SyntaxFault {
@@ -32,6 +35,22 @@ pub(super) fn fault(text: &str, start: usize, noticed: usize, said: &str) -> Syn
     SyntaxFault { at: noticed, message, resume: None }
 }
 
+/// `[listener.web]` or `[[rules]]`, in a line of its own.
+fn is_table_of_toml(line: &str) -> bool {
+    let line = line.split('#').next().unwrap_or_default().trim();
+    let bare = |line: &str| line.strip_prefix('[').and_then(|line| line.strip_suffix(']')).map(str::to_owned);
+    let Some(name) = bare(line).map(|inner| bare(&inner).unwrap_or(inner)) else { return false };
+    let is_key = |part: &str| {
+        let part = part.trim();
+        let quoted = |quote| part.len() > 2 && part.starts_with(quote) && part.ends_with(quote);
+        let is_bare = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
+        quoted('"') || quoted('\'') || (!part.is_empty() && part.chars().all(is_bare))
+    };
+    // A text or a number alone in brackets is a list of JSON.
+    let is_value = name.parse::<f64>().is_ok() || name.starts_with('"') && !name.contains('.');
+    !is_value && name.split('.').all(is_key)
+}
+
 /// What people write most often in the place of what is meant.
 fn in_words(text: &str, at: usize, said: &str) -> Option<String> {
     let line_start = text.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
@@ -46,7 +65,12 @@ fn in_words(text: &str, at: usize, said: &str) -> Option<String> {
     };
     let begins_value =
         rest.starts_with(|first: char| first.is_alphanumeric() || matches!(first, '"' | '[' | '-' | '_'));
-    if at == 0 && matches!(rest.chars().next(), Some('{' | '[')) {
+    if line.is_empty() && said == "unexpected token" && is_table_of_toml(rest) {
+        return Some(
+            "syntax error: this looks like TOML; allowed: HCL, blocks such as `name { … }`".to_owned(),
+        );
+    }
+    if text.get(..at)?.trim().is_empty() && rest.starts_with(['{', '[']) {
         return Some(
             "syntax error: this looks like JSON; allowed: HCL, blocks with a name before their `{`"
                 .to_owned(),
@@ -101,6 +125,12 @@ fn in_words(text: &str, at: usize, said: &str) -> Option<String> {
     }
     if said == "expected `]`" && begins_value {
         return Some("syntax error: a `,` is missing before this; allowed: `[a, b]`".to_owned());
+    }
+    if said.contains("redefined object key") {
+        let quoted = rest.strip_prefix('"').and_then(|rest| rest.split('"').next());
+        let bare = || rest.split(['=', ':', ',', '}']).next().unwrap_or_default().trim_end();
+        let key: String = quoted.unwrap_or_else(bare).chars().take(MAX_KEY).collect();
+        return Some(format!("syntax error: `{key}` is given several times in the map; allowed: once"));
     }
     if said.contains("redefined attribute") {
         let name: String =

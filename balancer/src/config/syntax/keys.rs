@@ -49,19 +49,18 @@ impl TextToRename {
         }
     }
 
-    /// Gives the key at a position another name. False when it has none that could be changed.
+    /// Gives the key at a position another name: one without quotes, which takes their place as well, and that of blanks.
+    /// False when it has none that could be changed.
     fn rename(&mut self, at: usize) -> bool {
         let rest = self.text.get(at..).unwrap_or_default();
         let is_name = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-');
-        let (from, length) = if let Some(quoted) = rest.strip_prefix('"') {
-            (1, quoted_length(quoted))
-        } else {
-            let name = rest.find(|letter| !is_name(letter)).unwrap_or(rest.len());
-            let blanks =
-                rest.get(name..).unwrap_or_default().bytes().take_while(|byte| *byte == b' ').count();
-            (0, if name > 0 { name + blanks } else { 0 })
+        let key = match rest.strip_prefix('"') {
+            Some(quoted) => quoted_length(quoted).map_or(0, |length| length + 2),
+            None => rest.find(|letter| !is_name(letter)).unwrap_or(rest.len()),
         };
-        let range = at + from..at + from + length;
+        let blanks = rest.get(key..).unwrap_or_default().bytes().take_while(|byte| *byte == b' ').count();
+        let length = if key > 0 { key + blanks } else { 0 };
+        let range = at..at + length;
         if length == 0 || self.text.get(range.clone()).is_none() {
             return false;
         }
@@ -72,25 +71,33 @@ impl TextToRename {
     }
 }
 
-/// Bytes before the quote that ends a text.
-fn quoted_length(text: &str) -> usize {
+/// Bytes before the quote that ends a text; nothing where there is more in it than text.
+fn quoted_length(text: &str) -> Option<usize> {
     let mut is_escaped = false;
-    text.bytes()
+    let length = text
+        .bytes()
         .take_while(|byte| {
             let ends = !is_escaped && *byte == b'"';
             is_escaped = !is_escaped && *byte == b'\\';
             !ends
         })
-        .count()
+        .count();
+    let quoted = text.get(..length)?;
+    (!quoted.contains("${") && !quoted.contains("%{")).then_some(length)
 }
 
-/// A number in letters, of this many bytes. Names that meet others are found and changed in their turn.
+/// What names begin with, and what they go on with.
+const FIRST: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const LATER: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+
+/// A number as a name of this many bytes. Names that meet others are found and changed in their turn.
 fn letters(number: usize, length: usize) -> String {
     let mut left = number;
     let mut name = vec![b'a'; length];
-    for letter in name.iter_mut().rev() {
-        *letter = b'a' + u8::try_from(left % 26).unwrap_or_default();
-        left /= 26;
+    for (index, letter) in name.iter_mut().enumerate().rev() {
+        let letters = if index == 0 { FIRST } else { LATER };
+        *letter = letters.get(left % letters.len()).copied().unwrap_or(b'a');
+        left /= letters.len();
     }
     String::from_utf8(name).unwrap_or_default()
 }

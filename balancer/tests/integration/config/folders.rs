@@ -91,6 +91,7 @@ fn of_equal_keys_the_last_counts() {
         ("jsonencode({ a = 1, \"a\" = 2 })", "{\"a\":2}"),
         ("jsonencode({ é = 1, é = 2, b = 3 })", "{\"b\":3,\"é\":2}"),
         ("jsonencode({ 80 = 1, 80 = 2 })", "{\"80\":2}"),
+        ("jsonencode({ true = 1, true = 2 })", "{\"true\":2}"),
     ] {
         assert_eq!(body_of(written, "").as_deref(), Ok(expected), "{written}");
     }
@@ -99,8 +100,17 @@ fn of_equal_keys_the_last_counts() {
     assert_eq!(body_of("\"x\"", foreign).as_deref(), Ok("x"));
     let fault = body_of("\"x\"", &format!("{foreign}target_group \"a\" {{\n  port = 0\n}}\n")).unwrap_err();
     assert!(fault.starts_with("main.tf:17:10: `port` = 0 is out of range"), "{fault}");
-    let many = format!("locals {{\n  x = {{\n{}  }}\n}}\n", "    a = 1\n".repeat(200));
-    assert_eq!(body_of("\"x\"", &many).as_deref(), Ok("x"));
+    for (key, times) in [("a = 1\n", 500), ("a=1, ", 50), ("\"a\"=1, ", 500), ("\"\"=1,", 500)] {
+        let many = format!("locals {{\n  x = {{ b = 2, {} }}\n}}\n", key.repeat(times));
+        assert_eq!(body_of("local.x.b", &many).as_deref(), Ok("2"), "{key}");
+    }
+    // Keys that are put together are not told apart, nor are more than there are letters for.
+    for (key, name) in [("\"${var.a}\"=1, ", "${var.a}"), ("a=1, ", "a")] {
+        let many = format!("locals {{\n  x = {{ {} }}\n}}\n", key.repeat(200));
+        let fault = body_of("\"x\"", &many).unwrap_err();
+        let told = format!("`{name}` is given several times in the map; allowed: once");
+        assert!(fault.contains(&told) && fault.lines().count() == 1, "{fault}");
+    }
 }
 
 #[test]

@@ -298,3 +298,33 @@ fn attributes_given_twice_and_texts_without_quotes_are_told_in_words() {
         "2:26: syntax error: addresses and names are texts",
     );
 }
+
+#[test]
+fn another_language_is_called_by_its_name() {
+    for (text, place) in [
+        ("[listener.web]\nport = 80\n", "1:1"),
+        ("# of ours\n\n[listener.web]\nport = 80\n", "3:1"),
+        ("port = 80\n[[rules]] # first\n", "2:1"),
+        ("[web]\nport = [80\n", "1:1"),
+    ] {
+        let faults = parse(text).unwrap_err();
+        let told = format!("x.hcl:{place}: syntax error: this looks like TOML; allowed: HCL");
+        assert!(faults.lines().any(|line| line.starts_with(&told)), "{text}\n{faults}");
+        assert!(!faults.contains("JSON"), "{text}\n{faults}");
+    }
+    for (text, place) in [
+        ("{\n  \"listener\": {}\n}\n", "1:1"),
+        ("\n  {\"listener\": {}}\n", "2:3"),
+        ("[\n  {}\n]\n", "1:1"),
+        ("[1]\n", "1:1"),
+        ("[\"a\"]\n", "1:1"),
+        ("[{\"a\": 1}]\n", "1:1"),
+    ] {
+        let faults = parse(text).unwrap_err();
+        let told = format!("x.hcl:{place}: syntax error: this looks like JSON; allowed: HCL");
+        assert!(faults.starts_with(&told), "{text}\n{faults}");
+    }
+    // A list in its place is neither.
+    let list = parse("target_group \"a\" {\n  targets = [\n[a] [b]\n  ]\n}\n").unwrap_err();
+    assert!(!list.contains("TOML") && !list.contains("JSON"), "{list}");
+}

@@ -185,15 +185,20 @@ impl Watch {
         }
     }
 
-    /// The worker with least to do of those that get on and have room.
+    /// The worker with least to do of those that get on and have room. As the kernel's program weighs it: connections count
+    /// most, and one that is at work, or was, counts as having a few more.
     fn least<'a>(&self, posts: &'a [Post]) -> Option<(usize, &'a Post)> {
         let can = |(worker, post): &(usize, &Post)| !self.is_stuck(*worker) && !post.worker.is_closed();
         let weighed = posts.iter().enumerate().filter(can).filter_map(|(worker, post)| {
-            let given = self.seen.get(worker).map_or(0, |seen| seen.given);
-            let connections = self.loads.read(worker).connections.saturating_add(given);
-            (connections < self.most_clients).then_some((connections, worker, post))
+            let seen = self.seen.get(worker)?;
+            let load = self.loads.read(worker);
+            let connections = load.connections.saturating_add(seen.given);
+            let busy = load.busy_share + f64::from(u8::from(WorkerLoads::is_at_work(seen.moves)));
+            let weight = connections as f64 + (2 + connections / 64) as f64 * busy;
+            (connections < self.most_clients).then_some((weight, worker, post))
         });
-        weighed.min_by_key(|(connections, ..)| *connections).map(|(_, worker, post)| (worker, post))
+        let least = weighed.min_by(|(one, ..), (other, ..)| one.total_cmp(other));
+        least.map(|(_, worker, post)| (worker, post))
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use self::proxies::{Certificate, Kind, Proxy, WORKERS};
 use super::{
@@ -35,9 +35,21 @@ pub(crate) struct Options {
     /// Length of one measurement, seconds.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
+    /// Only these parts (even, newcomers, stalls, idle), separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Part>,
     /// Idle connections.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=15_000))]
     idle: u32,
+}
+
+/// A part of the scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Even,
+    Newcomers,
+    Stalls,
+    Idle,
 }
 
 const HELD: usize = 1000;
@@ -67,10 +79,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let certificate = Certificate::make(&bed.folder("certificate")?)?;
     let lab = Lab { bed: &bed, certificate: &certificate, target: clients::target()? };
     let mut marks = Marks::default();
-    lab.evenness(&mut marks)?;
-    lab.newcomers(options, &mut marks)?;
-    lab.stalls(options, &mut marks)?;
-    lab.idleness(options, &mut marks)?;
+    for part in Part::value_variants() {
+        if options.only.is_empty() || options.only.contains(part) {
+            match part {
+                Part::Even => lab.evenness(&mut marks)?,
+                Part::Newcomers => lab.newcomers(options, &mut marks)?,
+                Part::Stalls => lab.stalls(options, &mut marks)?,
+                Part::Idle => lab.idleness(options, &mut marks)?,
+            }
+        }
+    }
     marks.verdict()
 }
 

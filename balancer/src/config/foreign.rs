@@ -93,7 +93,7 @@ const HARMLESS: [&str; 31] = [
 ];
 
 /// Public modules that make no listeners, rules or targets, by the second part of their address.
-const HARMLESS_MODULES: [&str; 34] = [
+const HARMLESS_MODULES: [&str; 33] = [
     "acm",
     "cloudfront",
     "cloudwatch",
@@ -111,7 +111,6 @@ const HARMLESS_MODULES: [&str; 34] = [
     "label",
     "lambda",
     "msk-kafka-cluster",
-    "network-firewall",
     "opensearch",
     "rds",
     "rds-aurora",
@@ -129,6 +128,9 @@ const HARMLESS_MODULES: [&str; 34] = [
     "vpc",
     "vpn-gateway",
 ];
+
+/// Those that stand before a network.
+const GUARDING_MODULES: [&str; 1] = ["network-firewall"];
 
 /// What of a block is about Terraform itself: a reference there gives nothing to anybody.
 const META: [&str; 3] = ["depends_on", "lifecycle", "providers"];
@@ -166,13 +168,13 @@ const MATTERS: [&str; 17] = [
 
 /// Notes what is not done here, each with its position.
 pub(super) fn note_all(context: &BlockContext<'_>, bodies: &[RawBody]) {
-    let references = References { context, locals: RefCell::default() };
     let blocks = || bodies.iter().flat_map(|body| &body.blocks);
     let is_balancer = |block: &RawBlock| match block.labels.first() {
         Some((kind, _)) if block.kind == "resource" => native_kind(kind) == Some("load_balancer"),
         _ => false,
     };
     let has_balancer = blocks().any(is_balancer);
+    let references = References { context, has_balancer, locals: RefCell::default() };
     for block in blocks() {
         let labels: Vec<&str> = block.labels.iter().map(|(label, _)| label.as_str()).collect();
         match (block.kind.as_str(), labels.as_slice()) {
@@ -219,6 +221,8 @@ impl FirstReferences {
 
 struct References<'c> {
     context: &'c BlockContext<'c>,
+    /// Whether there is a load balancer of Terraform's in the folder.
+    has_balancer: bool,
     /// What is found in locals that were looked at.
     locals: RefCell<HashMap<String, FirstReferences>>,
 }
@@ -263,7 +267,11 @@ impl References<'_> {
                  not read"
             );
             faults.note(block.position, message);
-        } else if !source.is_some_and(is_harmless_module) {
+        } else if source.is_some_and(|source| is_of_registry(source, &GUARDING_MODULES)) {
+            if self.has_balancer {
+                faults.note(block.position, format!("module.{name} {NETWORK}"));
+            }
+        } else if !source.is_some_and(|source| is_of_registry(source, &HARMLESS_MODULES)) {
             let message = format!(
                 "module.{name} is not read: load balancers, listeners, rules and targets that it makes are not here"
             );
@@ -372,9 +380,9 @@ fn names_no_other_service(pieces: &[RawExpression]) -> bool {
     !is_arn || service.contains(UNKNOWN) || service == "elasticloadbalancing"
 }
 
-/// Whether a module of the public registry is known to make nothing of a load balancer.
-fn is_harmless_module(source: &str) -> bool {
+/// Whether it is one of these modules of the public registry.
+fn is_of_registry(source: &str, modules: &[&str]) -> bool {
     let mut parts = source.split("//").next().unwrap_or_default().split('/');
     let registry = parts.next().is_some_and(|owner| !owner.is_empty() && !owner.contains(['.', ':']));
-    registry && parts.next().is_some_and(|name| HARMLESS_MODULES.contains(&name)) && parts.next().is_some()
+    registry && parts.next().is_some_and(|name| modules.contains(&name)) && parts.next().is_some()
 }

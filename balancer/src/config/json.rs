@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::{
     raw::Number,
-    value::{Value, number_text},
+    value::{Value, WAY_OUT, number_text},
 };
 
 /// Deepest nesting, as in HCL.
@@ -272,7 +272,8 @@ fn write_value(value: &Value, text: &mut String) -> Result<(), String> {
             text.push('}');
         }
         Value::Reference(_) => {
-            return Err(format!("{value} is not known here; allowed: a value in its place"));
+            let way_out = if value.is_foreign() { WAY_OUT } else { "" };
+            return Err(format!("{value} is not known here; allowed: a value in its place{way_out}"));
         }
     }
     Ok(())

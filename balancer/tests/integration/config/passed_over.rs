@@ -65,6 +65,12 @@ fn what_guards_a_network_is_told_beside_a_load_balancer() {
         let alone = read(&[("main.tf", group), ("more.tf", &more)]).unwrap();
         assert!(!config::warnings(&alone).iter().any(|line| line.contains("which packets reach")));
     }
+    let module = "module \"f\" {\n  source = \"terraform-aws-modules/network-firewall/aws\"\n}\n";
+    let guarded = told("", "", module);
+    assert!(
+        matches!(&guarded[..], [line] if line.starts_with("more.tf:1:1: module.f decides on AWS which")),
+        "{guarded:?}"
+    );
     let rule = "resource \"aws_network_acl_rule\" \"x\" {\n  cidr_block = aws_lb.a.name\n}\n";
     assert_eq!(told("", "", rule), Vec::<String>::new(), "the list that it is in is told");
 }

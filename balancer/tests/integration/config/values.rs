@@ -114,6 +114,7 @@ fn what_is_known_elsewhere_is_told_with_the_way_out_and_then_taken() {
         ("\"a.example\"", "terraform.workspace", "\"terraform.workspace\" = \"a.example\""),
         ("\"a.example\"", "\"${terraform.workspace}\"", "\"terraform.workspace\" = \"a.example\""),
         ("\"a.example\"", "\"a.${terraform.workspace}\"", "\"terraform.workspace\" = \"example\""),
+        ("\"a.example\"", "jsonencode(module.x.y)", "\"module.x.y\" = 5"),
         ("\"a.example\"", "\"a.${data.aws_region.r.name}\"", "\"data.aws_region.r.name\" = \"example\""),
         ("\"a.example\"", "aws_lb.lb.dns_name", "\"aws_lb.lb.dns_name\" = \"a.example\""),
         ("[\"/a\"]", "[module.x.path]", "\"module.x.path\" = \"/a\""),

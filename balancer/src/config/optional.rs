@@ -1,10 +1,12 @@
 //! What the type of a variable adds to its value: attributes of objects that may be left out (`optional(TYPE, DEFAULT)`),
 //! as Terraform fills them in. Must not know: what a variable is for. Whether a value is of its type is not looked at.
 
+use std::collections::HashMap;
+
 use super::raw::{RawExpression, RawValue};
 
-/// Most parts that are filled in for one variable: each element of a list gets all of them.
-const MAX_FILLED: usize = 10_000;
+/// Most parts that are looked at or filled in for one variable: each element of a list gets all of them.
+const MAX_FILLED: usize = 100_000;
 
 /// Whether anything may be left out of values of a type.
 pub(super) fn has_optional(kind: &RawExpression) -> bool {
@@ -55,11 +57,13 @@ fn fill_object(
     room: &mut usize,
 ) -> Option<()> {
     let RawExpression::Object(members) = &mut value.expression else { return Some(()) };
+    // Of equal keys the last one counts.
+    let mut given: HashMap<String, RawValue> =
+        members.drain(..).filter_map(|(key, member)| Some((key_text(&key)?, member))).collect();
     let mut whole = Vec::new();
     for (name, RawValue { expression: kind, .. }) in attributes {
-        // Of equal keys the last one counts.
-        let given = members.iter().rev().find(|(key, _)| key_text(key) == key_text(name));
-        let given = given.map(|(_, member)| member.clone());
+        *room = room.checked_sub(1)?;
+        let given = key_text(name).and_then(|name| given.remove(&name));
         let optional = match kind {
             RawExpression::Call(call, arguments) if call == "optional" => Some(arguments),
             _ => None,

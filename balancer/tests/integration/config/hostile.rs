@@ -149,6 +149,21 @@ fn large_files_of_other_kinds_are_answered_in_bearable_time() {
         (
             "b.tf",
             format!(
+                "variable \"x\" {{\n  type = object({{ {} }})\n  default = {{ {} }}\n}}\n",
+                fill(&|n| format!("x{n} = optional(any), ")),
+                fill(&|n| format!("x{n} = 1, "))
+            ),
+        ),
+        (
+            "b.tf",
+            format!(
+                "target_group \"a\" {{\n  count = length(target_group.a)\n  targets = [{}]\n}}\n",
+                fill(&|_| "f(each.key, target_group.a[0]), ".to_owned())
+            ),
+        ),
+        (
+            "b.tf",
+            format!(
                 "locals {{\n{}}}\nmodule \"m\" {{\n  x = local.x0\n}}\n",
                 fill(&|n| format!("  x{n} = [local.x{}, local.x{}]\n", n + 1, n + 2))
             ),

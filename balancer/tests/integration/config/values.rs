@@ -71,8 +71,8 @@ fn values_of_files_are_filled_in_as_defaults_are() {
 
 #[test]
 fn a_type_that_fills_in_too_much_is_a_fault() {
-    let large = "1, ".repeat(200);
-    let many = "{}, ".repeat(200);
+    let large = "1, ".repeat(400);
+    let many = "{}, ".repeat(400);
     let text = format!(
         "variable \"x\" {{\n  type = list(object({{ a = optional(list(number), [{large}]), p = optional(number, 1) }}))\n  \
          default = [{many}]\n}}\n"

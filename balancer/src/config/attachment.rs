@@ -78,11 +78,16 @@ fn add(context: &BlockContext<'_>, found: &FoundBlock<'_>, groups: &Names<'_>, d
     let fields = if !is_none && notes_repetition(context, &fields) { fields.in_several() } else { fields };
     fields.require("target_group_arn");
     fields.require("target_id");
+    let target = fields.value("target_id").filter(|_| !is_none);
+    // Where it is not known which targets there are, it is not known either what differs among them.
+    let is_several = REPEATING.into_iter().any(|name| !fields.is_unset(name));
+    let is_listed = matches!(target, Some((Value::List(_), _)));
+    let fields = if is_several && !is_listed { fields.in_several() } else { fields };
     let port = fields.whole_if_given("port").and_then(|port| u16::try_from(port).ok());
     let group = fields
         .value("target_group_arn")
         .and_then(|(value, position)| groups.resolve(context, &value, position));
-    let Some((target, position)) = fields.value("target_id").filter(|_| !is_none) else { return };
+    let Some((target, position)) = target else { return };
     let targets = match target {
         // Several instances by one name, as `terraform_values` may say.
         Value::List(targets) if !targets.is_empty() => of_instances(context, &fields, targets, made),

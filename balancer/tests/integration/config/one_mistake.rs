@@ -92,6 +92,26 @@ fn what_goes_by_several_blocks_is_told_where_they_are_several() {
 }
 
 #[test]
+fn what_differs_among_targets_that_are_not_known_is_not_told() {
+    let each = [
+        ("\"t\" {\n  ", "\"t\" {\n  for_each = var.x\n  "),
+        ("\"10.0.0.1\"", "aws_instance.web[each.key].id"),
+        ("port = 81", "port = each.value.port"),
+    ];
+    assert_one(&each, "`target_id` = aws_instance.web[each.key].id is not known here");
+    // Where they are, it is.
+    let known = "balancer {\n  terraform_values = {\n    \"aws_instance.web.id\" = [\"10.0.0.1\"]\n  }\n}\n";
+    let fault = read(&[("main.tf", &whole(&each)), ("z.hcl", known)]).unwrap_err();
+    assert!(
+        fault.contains("`port` = each.value.port is no whole number") && fault.lines().count() == 1,
+        "{fault}"
+    );
+    let none = each.map(|(from, to)| (from, to.replace("for_each = var.x", "count = 0")));
+    let none = none.each_ref().map(|(from, to)| (*from, to.as_str()));
+    read(&[("main.tf", &whole(&none)), ("z.hcl", known)]).unwrap();
+}
+
+#[test]
 fn what_leads_to_several_blocks_is_told_where_they_are_several() {
     let (counted, group) = ("\"app\" {\n  port", "target_group_arn = aws_lb_target_group.app.arn");
     for (by, way) in [

@@ -85,7 +85,8 @@ pub(super) fn build(fields: &BlockFields<'_>, origin: Option<RequestOrigin>) -> 
     let is_whole = [("host", &host), ("port", &port), ("path", &path)]
         .iter()
         .all(|(name, template)| template.is_some() || fields.is_unset(name))
-        && (fields.is_unset("protocol") || fields.is_choice("protocol"));
+        && (fields.is_unset("protocol") || fields.is_choice("protocol"))
+        && !["protocol", "host", "port", "path"].into_iter().any(|name| fields.is_meant(name));
     let redirect = Redirect {
         status: if fields.choice("status_code") == "HTTP_302" { 302 } else { 301 },
         protocol,

@@ -65,8 +65,13 @@ impl BlockFields<'_> {
     }
 }
 
-/// Whether all words of one name stand in the other as well: `target_group` in `target_group_arn`.
+/// Whether all words of one name stand in the other as well, be they several or one: `target_groups` in
+/// `target_group_arn`.
 fn shares_words(one: &str, other: &str) -> bool {
-    let (one, other) = (format!("_{one}_"), format!("_{other}_"));
+    let words = |name: &str| {
+        let one_of_each = name.split('_').map(|word| word.strip_suffix('s').unwrap_or(word));
+        format!("_{}_", one_of_each.collect::<Vec<_>>().join("_"))
+    };
+    let (one, other) = (words(one), words(other));
     one.contains(&other) || other.contains(&one)
 }

@@ -206,6 +206,7 @@ fn what_has_words_too_many_or_too_few_is_what_is_needed() {
             vec![("    target_group_arn = ", "    target_group_arns = "), ("app.arn", "app.arn")],
             "unknown attribute `target_group_arns`",
         ),
+        (vec![("    target_group_arn = ", "    target_groups = ")], "unknown attribute `target_groups`"),
         (vec![("  target_id = ", "  id = ")], "unknown attribute `id`"),
         (
             vec![("path_pattern {\n", "http_header {\n      header_name = \"x\"\n")],
@@ -222,6 +223,12 @@ fn what_has_words_too_many_or_too_few_is_what_is_needed() {
     );
     let fault = read(&[("main.tf", &redirect), ("z.tf", "")]).unwrap_err();
     assert!(fault.contains("unknown attribute `status`") && fault.lines().count() == 1, "{fault}");
+    for (part, told) in [("protocl = \"HTTPS\"", "protocl"), ("host_name = \"a.example\"", "host_name")] {
+        let written = redirect.replace("port = 1", part).replace("status =", "status_code =");
+        let fault = read(&[("main.tf", &written), ("z.tf", "")]).unwrap_err();
+        let told = format!("unknown attribute `{told}`");
+        assert!(fault.contains(&told) && fault.lines().count() == 1, "{fault}");
+    }
 }
 
 /// What `load` says of a folder with these files. A text of nothing is a link that leads nowhere.

@@ -12,6 +12,7 @@ mod decision;
 mod duration_cookie;
 mod group_cookie;
 mod issued_cookie;
+mod keyed_hash;
 mod keyring;
 mod ledger;
 mod mix;
@@ -25,6 +26,7 @@ use self::{application_cookie::ApplicationCookie, duration_cookie::DurationCooki
 pub use self::{
     decision::{Answered, Decision, Renewal, Standing, TargetLookup},
     group_cookie::{GroupCookie, GroupDecision},
+    keyed_hash::KeyedHash,
     keyring::{KeyFileFault, Keyring, KeyringError, MAX_SECRETS, SECRET_LEN},
     ledger::{Before, Done, Mark, Marks, SessionLedger},
     session_table::{Occupancy, SessionTable},

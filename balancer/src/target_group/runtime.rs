@@ -1,7 +1,7 @@
 //! Figures of groups and targets that outlive reloads, sharded by worker.
 
 use std::{
-    hash::{BuildHasher, Hash, Hasher, RandomState},
+    hash::{BuildHasher as _, RandomState},
     sync::{
         OnceLock,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -12,7 +12,7 @@ use std::{
 use crate::{
     clock::monotonic_now,
     counters::{GroupShard, LastErrorNote, TargetShard},
-    stickiness::{Marks, SessionLedger},
+    stickiness::{KeyedHash, Marks, SessionLedger},
 };
 
 /// How long a target that refused a connection is left alone by requests that others turned away.
@@ -99,7 +99,8 @@ pub struct GroupRuntime {
     shards: Box<[GroupShard]>,
     /// Marks of clients whose sessions move, of groups that have been sticky.
     marks: OnceLock<Marks>,
-    hasher: RandomState,
+    /// Of hashes that tell clients from others.
+    key: u64,
 }
 
 impl GroupRuntime {
@@ -111,15 +112,14 @@ impl GroupRuntime {
             turn: AtomicU32::new(0),
             shards: (0..workers).map(|_| GroupShard::default()).collect(),
             marks: OnceLock::new(),
-            hasher: RandomState::new(),
+            key: RandomState::new().hash_one(()),
         }
     }
 
-    /// What tells a client from others, for [`SessionLedger`]: a hash of `features` under a key of this process.
-    pub fn mark<'a>(&self, features: impl Iterator<Item = &'a [u8]>) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        features.for_each(|feature| feature.hash(&mut hasher));
-        hasher.finish()
+    /// For what tells a client from others, for [`SessionLedger`]: a hash under a key of this process.
+    #[must_use]
+    pub fn keyed_hash(&self) -> KeyedHash {
+        KeyedHash::new(self.key)
     }
 
     /// Marks of clients, for the [`SessionLedger`]s of the group's targets. The control side asks for them first, since that takes

@@ -9,7 +9,7 @@ use super::{
     pick::{pick, spill},
     refusal::{Refusal, tell_refusal, tell_refusal_by_weight},
     request_traits::RequestTraits,
-    session_moves::{client_mark, moves},
+    session_moves::{client_mark, fields_of, moves},
     tried::{Reach, Tried},
 };
 use crate::{
@@ -236,7 +236,7 @@ impl Plan {
         shard.inspect(|shard| shard.answers.requests_with_target.inc());
         Ok(Self {
             client: match elsewhere.is_some() || moves(group, decision.as_ref(), context.clock.unix()) {
-                true => client_mark(group, &head, peer),
+                true => client_mark(group, view.headers.iter().copied(), peer),
                 false => 0,
             },
             peer,
@@ -309,7 +309,7 @@ impl Plan {
         let next = tried.next(reach, |excluded| pick(context, group, turn, excluded));
         let has_turned = next.is_some_and(|index| self.target.turn_to(index));
         if has_turned && self.client == 0 && self.decision.is_some() {
-            self.client = client_mark(self.group(), &self.head, self.peer);
+            self.client = client_mark(self.group(), fields_of(&self.head), self.peer);
         }
         has_turned
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::{
     clock::UnixSeconds,
-    model::{StickinessKind, StickinessSettings},
+    model::{HeaderField, StickinessKind, StickinessSettings},
     stickiness::{Before, Decision, Done},
     target_group::{GroupView, TargetView},
 };
@@ -23,41 +23,65 @@ pub(crate) fn moves(group: &GroupView, decision: Option<&Decision>, now: UnixSec
 
 /// What tells the client of a session from others whose cookies were set in the same second: the cookies that its session
 /// is known by, what it calls itself, and its address. Its other cookies may change from one request to the next. Never 0.
-/// Worked out only where a session moves in the ledger of its target, which is seldom.
-#[cold]
-pub(crate) fn client_mark(group: &GroupView, head: &[u8], peer: IpAddr) -> u64 {
-    let cookies = values_of(head, b"cookie:").flat_map(|value| value.split(|byte| *byte == b';'));
-    let cookies = cookies.map(<[u8]>::trim_ascii).filter(|cookie| {
-        let sticky = group.settings.stickiness.as_ref();
-        sticky.is_some_and(|sticky| is_of_a_session(cookie, sticky))
-    });
-    let telling = cookies.chain(values_of(head, b"user-agent:"));
+/// Worked out only where a session moves in the ledger of its target: for clients that keep cookies that is seldom, for one that
+/// sends the same cookie for ever it is at each request.
+pub(crate) fn client_mark<'h>(
+    group: &GroupView,
+    fields: impl Iterator<Item = HeaderField<'h>>,
+    peer: IpAddr,
+) -> u64 {
+    let mut mark = group.runtime.keyed_hash();
+    for field in fields {
+        match field.name.len() {
+            6 if field.name.eq_ignore_ascii_case(b"cookie") => {
+                let sticky = group.settings.stickiness.as_ref();
+                cookies_of(field.value)
+                    .filter(|cookie| sticky.is_some_and(|sticky| is_of_a_session(cookie, sticky)))
+                    .for_each(|cookie| mark.add(cookie));
+            }
+            10 if field.name.eq_ignore_ascii_case(b"user-agent") => mark.add(field.value),
+            _ => {}
+        }
+    }
     let address = match peer.to_canonical() {
         IpAddr::V4(address) => address.to_ipv6_mapped(),
         IpAddr::V6(address) => address,
     };
-    group.runtime.mark(telling.chain([&address.octets()[..]])) | 1
+    mark.add(&address.octets());
+    mark.value() | 1
 }
 
-/// The values of the fields of a head whose line starts so, as they are.
-fn values_of<'h>(head: &'h [u8], name: &'static [u8]) -> impl Iterator<Item = &'h [u8]> {
+/// The cookies of a `Cookie` field.
+fn cookies_of(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(value);
+    std::iter::from_fn(move || {
+        let line = rest?;
+        let end = memchr::memchr(b';', line);
+        rest = end.and_then(|end| line.get(end + 1..));
+        Some(line.get(..end.unwrap_or(line.len())).unwrap_or_default().trim_ascii())
+    })
+}
+
+/// The fields of a head that is ready to be sent, as [`client_mark`] takes them.
+pub(crate) fn fields_of(head: &[u8]) -> impl Iterator<Item = HeaderField<'_>> {
     let mut rest = head;
     let lines = std::iter::from_fn(move || {
         let (line, after) = rest.split_at_checked(memchr::memchr(b'\n', rest)? + 1)?;
         rest = after;
         Some(line)
     });
-    lines.filter_map(move |line| {
-        let (start, value) = line.split_at_checked(name.len())?;
-        start.eq_ignore_ascii_case(name).then_some(value)
+    lines.filter_map(|line| {
+        let (name, value) = line.split_at_checked(memchr::memchr(b':', line)?)?;
+        Some(HeaderField { name, value: value.get(1..)?.trim_ascii() })
     })
 }
 
 /// Whether sessions of a group are known by this cookie: one that the balancer sets, or the application's.
 fn is_of_a_session(cookie: &[u8], sticky: &StickinessSettings) -> bool {
-    let name = cookie.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii_end();
-    name.starts_with(sticky.attributes.prefix.as_bytes())
-        || matches!(&sticky.kind, StickinessKind::ApplicationCookie { cookie_name } if name == cookie_name.as_bytes())
+    let is_own = cookie.starts_with(sticky.attributes.prefix.as_bytes());
+    is_own
+        || matches!(&sticky.kind, StickinessKind::ApplicationCookie { cookie_name }
+            if cookie.strip_prefix(cookie_name.as_bytes()).is_some_and(|rest| rest.trim_ascii_start().starts_with(b"=")))
 }
 
 /// Counts a client that was bound to `chosen` just now, where it is bound and where it was before.
@@ -111,19 +135,25 @@ mod tests {
                 is_of_a_session(cookie.as_bytes(), &own) && is_of_a_session(cookie.as_bytes(), &application)
             );
         }
-        for cookie in ["", "=", "a=AWSALB", "sid=1", "SIDE=1", "AWSAL=1", "\u{e9}=1"] {
+        for cookie in ["", "=", "a=AWSALB", "sid=1", "SIDE=1", "AWSAL=1", "\u{e9}=1", "SID", "SID;"] {
             assert!(!is_of_a_session(cookie.as_bytes(), &own), "{cookie}");
             assert!(!is_of_a_session(cookie.as_bytes(), &application), "{cookie}");
         }
-        assert!(is_of_a_session(b"SID=1", &application) && !is_of_a_session(b"SID=1", &own));
+        for cookie in [&b"SID=1"[..], b"SID = 1", b"SID="] {
+            assert!(is_of_a_session(cookie, &application) && !is_of_a_session(cookie, &own));
+        }
     }
 
     #[test]
-    fn fields_of_a_name_are_found_line_by_line() {
+    fn fields_and_cookies_are_found_one_by_one() {
         let head =
-            b"GET /cookie: HTTP/1.1\r\nCOOKIE:a=1\r\nX: cookie: b\r\ncookie: c\r\nuser-agent: d\r\ncookie";
-        let values: Vec<_> = values_of(head, b"cookie:").map(<[u8]>::trim_ascii).collect();
-        assert_eq!(values, [&b"a=1"[..], b"c"]);
-        assert_eq!(values_of(b"", b"cookie:").count(), 0);
+            b"GET /cookie HTTP/1.1\r\nCOOKIE:a=1\r\nX: cookie: b\r\ncookie: c; d=1 ;;e\r\nuser-agent: d\r\ncookie";
+        let fields: Vec<_> = fields_of(head).map(|field| (field.name, field.value)).collect();
+        let expected: [(&[u8], &[u8]); 4] =
+            [(b"COOKIE", b"a=1"), (b"X", b"cookie: b"), (b"cookie", b"c; d=1 ;;e"), (b"user-agent", b"d")];
+        assert_eq!(fields, expected);
+        assert_eq!(fields_of(b"").count(), 0);
+        let cookies: Vec<_> = cookies_of(b"c; d=1 ;;e").collect();
+        assert_eq!(cookies, [&b"c"[..], b"d=1", b"", b"e"]);
     }
 }

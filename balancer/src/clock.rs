@@ -12,6 +12,7 @@ use std::{
 };
 
 pub use self::seconds::{CLOCK_SKEW, UnixSeconds};
+use crate::digits::{decimal, padded};
 
 /// The wall clock now. A clock before 1970 reads as 0, one after 2106 as the maximum.
 #[must_use]
@@ -26,6 +27,25 @@ pub fn unix_now() -> UnixSeconds {
 pub struct UnixMicros(pub u64);
 
 impl UnixMicros {
+    /// Appends it as its `Display` has it.
+    pub fn write(self, out: &mut Vec<u8>) {
+        let (seconds, micros) = (self.0 / 1_000_000, self.0 % 1_000_000);
+        let (days, second) = (seconds / 86_400, seconds % 86_400);
+        let (year, month, day) = civil(days);
+        // Four digits or more.
+        match padded(year) {
+            digits @ [_, _, _, _] if year < 10_000 => out.extend_from_slice(&digits),
+            _ => decimal(year, out),
+        }
+        for (mark, number) in [(b'-', month), (b'-', day), (b'T', second / 3600), (b':', second / 60 % 60)] {
+            let [tens, ones] = padded(number);
+            out.extend_from_slice(&[mark, tens, ones]);
+        }
+        let [tens, ones] = padded(second % 60);
+        let [a, b, c, d, e, f] = padded(micros);
+        out.extend_from_slice(&[b':', tens, ones, b'.', a, b, c, d, e, f, b'Z']);
+    }
+
     /// `self` moved on by `span`.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
@@ -36,11 +56,9 @@ impl UnixMicros {
 /// ISO 8601 with microseconds, as `2018-07-02T22:23:00.186641Z`.
 impl fmt::Display for UnixMicros {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (seconds, micros) = (self.0 / 1_000_000, self.0 % 1_000_000);
-        let (days, second) = (seconds / 86_400, seconds % 86_400);
-        let (year, month, day) = civil(days);
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+        let mut text = Vec::with_capacity(32);
+        self.write(&mut text);
+        f.write_str(str::from_utf8(&text).unwrap_or_default())
     }
 }
 

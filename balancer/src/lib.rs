@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod counters;
+pub mod digits;
 pub mod health;
 pub mod http;
 pub mod id;

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     clock::{monotonic_now, unix_micros_now},
     counters::Cause,
+    digits::{decimal, socket_address},
     logs::access_log::{AccessLog, Executed, Record, escape},
     model::{Endpoint, Version},
     response::answer::{Answer, AnswerKind},
@@ -30,6 +31,8 @@ struct Facts {
     context: Rc<Context>,
     log: Arc<AccessLog>,
     record: Box<Record>,
+    /// Stands for what the request does not name.
+    here: SocketAddr,
     began: Instant,
     sent: Option<Instant>,
     answered: Option<Instant>,
@@ -50,14 +53,11 @@ impl AccessEntry {
         };
         record.connection = connected.id(&context.connection_ids);
         record.tls.clone_from(&connected.tls);
-        // What is told of a request that cannot be read (ALB does the same).
-        let scheme = if record.tls.is_some() { "https" } else { "http" };
-        let address = SocketAddr::new(local.ip(), listener.port);
-        let _ = write!(record.request, "- {scheme}://{address}- -");
         Self(Some(Facts {
             context: Rc::clone(context),
             log: Arc::clone(log),
             record,
+            here: SocketAddr::new(local.ip(), listener.port),
             began: monotonic_now(),
             sent: None,
             answered: None,
@@ -78,15 +78,13 @@ impl AccessEntry {
 
     /// The request was read.
     pub(super) fn request(&mut self, request: &Request<'_>, route: &Route<'_>) {
-        self.note(|record| {
-            record.version = Some(request.version);
-            record.is_grpc = request.view().is_grpc();
-            let here = SocketAddr::new(route.connected.local.ip().to_canonical(), route.port);
-            request_line(request, route.secure, here, &mut record.request);
-            if let Some(agent) = request.view().values("user-agent").next() {
-                record.set_user_agent(agent);
-            }
-        });
+        let Some(Facts { record, here, .. }) = &mut self.0 else { return };
+        record.version = Some(request.version);
+        record.is_grpc = request.view().is_grpc();
+        request_line(request, route.secure, *here, &mut record.request);
+        if let Some(agent) = request.view().values("user-agent").next() {
+            record.set_user_agent(agent);
+        }
     }
 
     /// It is not compliant, for this reason.
@@ -150,9 +148,7 @@ impl AccessEntry {
         facts.sent = None;
         facts.record.target.clear();
         match endpoint {
-            Endpoint::Tcp(address) => {
-                let _ = write!(facts.record.target, "{address}");
-            }
+            Endpoint::Tcp(address) => socket_address(*address, &mut facts.record.target),
             unix @ Endpoint::Unix(_) => escape(unix.to_string().as_bytes(), &mut facts.record.target),
         }
     }
@@ -226,7 +222,15 @@ impl AccessEntry {
 
 impl Drop for AccessEntry {
     fn drop(&mut self) {
-        let Some(Facts { context, log, mut record, began, sent, answered }) = self.0.take() else { return };
+        let Some(Facts { context, log, mut record, here, began, sent, answered }) = self.0.take() else {
+            return;
+        };
+        if record.request.is_empty() {
+            // It could not be read (ALB does the same).
+            let scheme = if record.tls.is_some() { "https" } else { "http" };
+            // Writing to a vector does not fail.
+            let _ = write!(record.request, "- {scheme}://{here}- -");
+        }
         record.whole_time = monotonic_now().saturating_duration_since(began);
         record.request_time = sent.map(|sent| sent.saturating_duration_since(began));
         record.target_time =
@@ -273,12 +277,11 @@ fn request_line(request: &Request<'_>, secure: bool, here: SocketAddr, out: &mut
         Some(authority) => {
             escape(authority, out);
             if !forward::has_port(authority) {
-                let _ = write!(out, ":{}", here.port());
+                out.push(b':');
+                decimal(here.port(), out);
             }
         }
-        None => {
-            let _ = write!(out, "{here}");
-        }
+        None => socket_address(here, out),
     }
     escape(path, out);
     out.extend_from_slice(match request.version {

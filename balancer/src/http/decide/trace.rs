@@ -9,6 +9,7 @@ use std::{
 use crate::{
     balance::Random,
     clock::UnixSeconds,
+    digits::hex,
     wire::{
         fields::Kind,
         head::{Fields, LINE_EXTRA},
@@ -49,18 +50,6 @@ impl TraceIds {
         }
         TraceId(id)
     }
-}
-
-/// The eight digits of `number`, all at once.
-fn hex(number: u32) -> [u8; 8] {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let mut digits = u64::from(number);
-    digits = (digits | digits << 16) & 0x0000_ffff_0000_ffff;
-    digits = (digits | digits << 8) & 0x00ff_00ff_00ff_00ff;
-    digits = (digits | digits << 4) & 0x0f0f_0f0f_0f0f_0f0f;
-    // One in each byte whose digit is a letter.
-    let letters = (digits + EACH * 6) >> 4 & EACH;
-    (digits + EACH * u64::from(b'0') + letters * u64::from(b'a' - b'9' - 1)).to_be_bytes()
 }
 
 /// `1-67891233-abcdef012345678912345678`.

@@ -1,15 +1,20 @@
 //! A record as ALB writes it: 34 fields, separated by spaces, some in quotes.
 
-use std::{io::Write, time::Duration};
+use std::time::Duration;
 
 use super::{escape::bare, record::Record};
+use crate::digits::{decimal, ip, padded, socket_address};
 
 /// Appends the line.
 pub(super) fn line(load_balancer: &str, record: &Record, out: &mut Vec<u8>) {
-    // Writing to a vector does not fail.
-    let _ = write!(out, "{} {} ", record.kind(), record.time());
+    out.extend_from_slice(record.kind().as_bytes());
+    out.push(b' ');
+    record.time().write(out);
+    out.push(b' ');
     bare(load_balancer.as_bytes(), out);
-    let _ = write!(out, " {} ", record.client);
+    out.push(b' ');
+    socket_address(record.client, out);
+    out.push(b' ');
     bare(&record.target, out);
     for span in [record.request_time, record.target_time, record.response_time] {
         out.push(b' ');
@@ -17,9 +22,12 @@ pub(super) fn line(load_balancer: &str, record: &Record, out: &mut Vec<u8>) {
     }
     for status in [record.elb_status, record.target_status] {
         out.push(b' ');
-        code(status, out);
+        number(status, out);
     }
-    let _ = write!(out, " {} {}", record.received_bytes, record.sent_bytes);
+    for bytes in [record.received_bytes, record.sent_bytes] {
+        out.push(b' ');
+        decimal(bytes, out);
+    }
     quoted(&record.request, out);
     quoted(&record.user_agent, out);
     let tls = record.tls.as_deref();
@@ -30,24 +38,27 @@ pub(super) fn line(load_balancer: &str, record: &Record, out: &mut Vec<u8>) {
     quoted(&record.trace_id, out);
     quoted(tls.and_then(|tls| tls.server_name.as_deref()).unwrap_or_default().as_bytes(), out);
     quoted(record.certificate().as_bytes(), out);
-    let _ = match record.rule_priority {
-        Some(priority) => write!(out, " {priority} {}", record.created),
-        None => write!(out, " - {}", record.created),
-    };
+    out.push(b' ');
+    number(record.rule_priority, out);
+    out.push(b' ');
+    record.created.write(out);
     quoted(record.actions().as_bytes(), out);
     quoted(&record.redirect_url, out);
     quoted(record.error_reason.as_bytes(), out);
     quoted(&record.target, out);
     out.extend_from_slice(b" \"");
-    code(record.target_status, out);
+    number(record.target_status, out);
     out.push(b'"');
     quoted(record.classification.0.as_bytes(), out);
     quoted(record.classification.1.as_bytes(), out);
-    let _ = write!(out, " TID_{:032x}", record.connection);
+    out.push(b' ');
+    out.extend_from_slice(&record.connection_name());
     quoted(&record.transformed_host, out);
     quoted(&record.transformed_uri, out);
     quoted(record.transform_status.as_bytes(), out);
-    let _ = writeln!(out, " {}", record.node);
+    out.push(b' ');
+    ip(record.node, out);
+    out.push(b'\n');
 }
 
 fn quoted(text: &[u8], out: &mut Vec<u8>) {
@@ -56,16 +67,18 @@ fn quoted(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-fn code(status: Option<u16>, out: &mut Vec<u8>) {
-    let _ = match status {
-        Some(status) => write!(out, "{status}"),
-        None => write!(out, "-"),
-    };
+fn number(number: Option<impl itoa::Integer>, out: &mut Vec<u8>) {
+    match number {
+        Some(number) => decimal(number, out),
+        None => out.push(b'-'),
+    }
 }
 
 /// With milliseconds; -1 for what did not happen.
 fn seconds(span: Option<Duration>, out: &mut Vec<u8>) {
     let Some(span) = span else { return out.extend_from_slice(b"-1") };
-    let millis = (span.as_micros() + 500) / 1000;
-    let _ = write!(out, "{}.{:03}", millis / 1000, millis % 1000);
+    let span = span.saturating_add(Duration::from_micros(500));
+    decimal(span.as_secs(), out);
+    out.push(b'.');
+    out.extend_from_slice(&padded::<3>(u64::from(span.subsec_millis())));
 }

@@ -1,11 +1,23 @@
 //! Text from outside, made fit for a line of a log: nothing in it can end a field or a line.
 
+/// Whether `byte` stands for itself everywhere in a line.
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
+
+/// Whether all of `text` is plain, as nearly all is. Looks at it in pieces without a branch for each byte.
+pub(super) fn are_plain(text: &[u8]) -> bool {
+    text.chunks(64).all(|piece| piece.iter().fold(true, |are, byte| are & is_plain(*byte)))
+}
+
 /// Appends `text` with quotes, backslashes and all that is not visible ASCII or a space as `\xHH`, as ALB writes
 /// them. What was so written can be told from what looked like it, since the backslash itself is written so.
 pub fn escape(text: &[u8], out: &mut Vec<u8>) {
     const HEX: [u8; 16] = *b"0123456789ABCDEF";
-    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
     let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
+    if are_plain(text) {
+        return out.extend_from_slice(text);
+    }
     let mut rest = text;
     while let Some(index) = rest.iter().position(|byte| !is_plain(*byte)) {
         let (plain, odd) = rest.split_at_checked(index).unwrap_or((rest, &[]));
@@ -22,11 +34,11 @@ pub(super) fn bare(text: &[u8], out: &mut Vec<u8>) {
     if text.is_empty() {
         out.push(b'-');
     }
-    for byte in text {
-        match byte {
-            b' ' => out.extend_from_slice(b"\\x20"),
-            byte => out.push(*byte),
-        }
+    let mut words = text.split(|byte| *byte == b' ');
+    words.next().into_iter().for_each(|word| out.extend_from_slice(word));
+    for word in words {
+        out.extend_from_slice(b"\\x20");
+        out.extend_from_slice(word);
     }
 }
 

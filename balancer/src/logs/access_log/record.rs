@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::escape::escape;
-use crate::{clock::UnixMicros, model::Version};
+use crate::{clock::UnixMicros, digits::hex, model::Version};
 
 /// What of User-Agent is logged (ALB: 8 KB).
 pub(super) const MOST_USER_AGENT: usize = 8 * 1024;
@@ -197,6 +197,16 @@ impl Record {
     pub(super) fn time(&self) -> UnixMicros {
         let after = self.answered_after.filter(|_| !self.is_tunnel).unwrap_or(self.whole_time);
         self.created.plus(after)
+    }
+
+    /// `conn_trace_id`.
+    pub(super) fn connection_name(&self) -> [u8; 36] {
+        let mut name = *b"TID_00000000000000000000000000000000";
+        let (digits, _) = name.split_at_mut(4).1.as_chunks_mut::<8>();
+        let bytes = self.connection.to_be_bytes();
+        let (words, _) = bytes.as_chunks::<4>();
+        digits.iter_mut().zip(words).for_each(|(digits, word)| *digits = hex(u32::from_be_bytes(*word)));
+        name
     }
 
     /// `actions_executed`, in the order in which they were.

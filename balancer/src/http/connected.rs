@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    digits::{decimal, ip},
     logs::access_log::{TlsFacts, escape},
     model::{MutualAuthentication, TlsFact},
     snapshot::ListenerView,
@@ -51,10 +52,14 @@ pub(super) struct Connected {
 #[derive(Debug)]
 pub(super) struct Origin {
     /// The client's address.
-    pub(super) address: Box<str>,
+    pub(super) address: Box<[u8]>,
     /// The lines of X-Forwarded-Proto and X-Forwarded-Port.
-    pub(super) lines: Box<str>,
+    pub(super) lines: Box<[u8]>,
 }
+
+/// What the lines of an [`Origin`] and its address take at most, that of IPv4.
+const USUAL_LINES: usize = 56;
+const USUAL_ADDRESS: usize = 15;
 
 /// How a client was asked to authenticate itself, and what it has shown.
 #[derive(Debug, Default)]
@@ -108,9 +113,15 @@ impl Connected {
     /// What targets are told of it, which is written once. `port` is the listener's.
     pub(super) fn origin(&self, secure: bool, port: u16) -> &Origin {
         self.origin.get_or_init(|| {
-            let protocol = if secure { "https" } else { "http" };
-            let lines = format!("X-Forwarded-Proto: {protocol}\r\nX-Forwarded-Port: {port}\r\n");
-            Origin { address: self.peer.ip().to_canonical().to_string().into(), lines: lines.into() }
+            let mut lines = Vec::with_capacity(USUAL_LINES);
+            lines.extend_from_slice(b"X-Forwarded-Proto: ");
+            lines.extend_from_slice(if secure { b"https" } else { b"http" });
+            lines.extend_from_slice(b"\r\nX-Forwarded-Port: ");
+            decimal(port, &mut lines);
+            lines.extend_from_slice(b"\r\n");
+            let mut address = Vec::with_capacity(USUAL_ADDRESS);
+            ip(self.peer.ip().to_canonical(), &mut address);
+            Origin { address: address.into(), lines: lines.into() }
         })
     }
 

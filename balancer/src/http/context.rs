@@ -25,7 +25,10 @@ use crate::{
     stickiness::SessionTable,
     target_group::{GroupView, TargetState, TargetView},
     upstream::{Counting, Pool, TlsSessions, multiplex::Multiplexed},
-    wire::{buffer::BufferStore, deadline::Watches},
+    wire::{
+        buffer::{BufferStore, HeadStore},
+        deadline::Watches,
+    },
 };
 
 /// A snapshot as one worker holds it: counting who uses it, or one of its groups, touches no memory that other workers do.
@@ -147,6 +150,8 @@ pub struct Context {
     pub connections: Cell<usize>,
     /// Spare buffers.
     pub buffers: BufferStore,
+    /// Spare memory for heads.
+    pub heads: HeadStore,
     /// Userspace counting of connections.
     pub counting: Counting,
     /// Random numbers for picks.
@@ -196,6 +201,7 @@ impl Context {
             watches: Rc::default(),
             connections: Cell::new(0),
             buffers: BufferStore::default(),
+            heads: HeadStore::default(),
             random: RefCell::new(Random::new(RandomState::new().hash_one(worker))),
             trace_ids: RefCell::default(),
             logs: RefCell::new(Batches::new(worker)),

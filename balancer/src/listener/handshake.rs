@@ -28,7 +28,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Serves an accepted socket to its end, in a task of its own. From here on the worker has the connection, also while that task
 /// waits for its turn.
 pub(super) fn admit(context: &Rc<Context>, socket: TcpStream, peer: SocketAddr, listener: ListenerId) {
-    spawn_local(begin(Present::new(context), socket, peer, listener));
+    // In a box: a task moves its future several times, and this one is large.
+    spawn_local(Box::pin(begin(Present::new(context), socket, peer, listener)));
 }
 
 async fn begin(present: Present, socket: TcpStream, peer: SocketAddr, listener: ListenerId) {

@@ -137,6 +137,35 @@ impl BufferStore {
     }
 }
 
+/// What a head usually takes, with what is added to it.
+const USUAL_HEAD: usize = 1024;
+
+/// Most memory of one head that is kept.
+const MOST_HEAD: usize = 16 * 1024;
+
+/// Spare memory for heads of one worker: only messages that are under way have some.
+#[derive(Debug, Default)]
+pub struct HeadStore(RefCell<Vec<Vec<u8>>>);
+
+impl HeadStore {
+    /// Memory for a head, empty.
+    #[inline]
+    #[must_use]
+    pub fn take(&self) -> Vec<u8> {
+        self.0.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(USUAL_HEAD))
+    }
+
+    /// Gives memory of a head back; what it held is dropped.
+    #[inline]
+    pub fn give(&self, mut head: Vec<u8>) {
+        let mut spare = self.0.borrow_mut();
+        if (1..=MOST_HEAD).contains(&head.capacity()) && spare.len() < SPARE_BUFFERS {
+            head.clear();
+            spare.push(head);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +173,23 @@ mod tests {
     fn fill(buffer: &mut Buffer, mut bytes: &[u8], limit: usize) -> Poll<std::io::Result<usize>> {
         let mut cx = Context::from_waker(std::task::Waker::noop());
         buffer.poll_fill(&mut cx, &mut bytes, limit)
+    }
+
+    #[test]
+    fn memory_of_heads_is_used_again_and_large_ones_are_not_kept() {
+        let store = HeadStore::default();
+        let mut head = store.take();
+        head.extend_from_slice(&[7; 3000]);
+        let place = head.as_ptr();
+        store.give(head);
+        for unfit in [Vec::new(), Vec::with_capacity(MOST_HEAD + 1)] {
+            store.give(unfit);
+        }
+        let again = store.take();
+        assert!(again.as_ptr() == place && again.is_empty() && again.capacity() >= 3000);
+        assert!(store.take().capacity() < 3000, "that was the only one");
+        (0..=SPARE_BUFFERS).for_each(|_| store.give(Vec::with_capacity(1)));
+        assert_eq!(store.0.borrow().len(), SPARE_BUFFERS);
     }
 
     #[test]

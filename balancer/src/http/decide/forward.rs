@@ -3,13 +3,13 @@
 
 use std::{
     borrow::Cow,
-    io::Write as _,
     net::{IpAddr, SocketAddr},
     ops::Range,
 };
 
 use super::trace::TraceId;
 use crate::{
+    digits::{decimal, socket_address},
     http::connected::Connected,
     internal_errors::Part as _,
     model::{LoadBalancer, TlsFields, Version, XffMode},
@@ -216,15 +216,23 @@ fn host(target: &TargetUri<'_>, route: &Route<'_>, out: &mut Vec<u8>) {
         let local = host_of(route.connected.local.ip());
         out.extend_from_slice(local.as_bytes());
         if !default_port {
-            let _ = write!(out, ":{}", route.port);
+            out.push(b':');
+            decimal(route.port, out);
         }
         return;
     };
     let (name, port) = split_port(authority);
-    out.extend(name.iter().map(u8::to_ascii_lowercase));
+    let start = out.len();
+    out.extend_from_slice(name);
+    if let Some(name) = out.get_mut(start..) {
+        name.make_ascii_lowercase();
+    }
     match port {
         _ if default_port => {}
-        [] => _ = write!(out, ":{}", route.port),
+        [] => {
+            out.push(b':');
+            decimal(route.port, out);
+        }
         port => out.extend_from_slice(port),
     }
 }
@@ -262,13 +270,13 @@ fn forwarded(request: &Request<'_>, route: &Route<'_>, out: &mut Vec<u8>) {
         }
         if route.load_balancer.xff_client_port {
             let peer = route.connected.peer;
-            let _ = write!(out, "{}", SocketAddr::new(peer.ip().to_canonical(), peer.port()));
+            socket_address(SocketAddr::new(peer.ip().to_canonical(), peer.port()), out);
         } else {
-            out.extend_from_slice(origin.address.as_bytes());
+            out.extend_from_slice(&origin.address);
         }
         out.extend_from_slice(b"\r\n");
     }
-    out.extend_from_slice(origin.lines.as_bytes());
+    out.extend_from_slice(&origin.lines);
 }
 
 #[cfg(test)]

@@ -37,8 +37,6 @@ pub(super) struct Http1Client {
     pub(super) state: RequestState,
     /// Whether the connection stays after its response.
     pub(super) stays: bool,
-    /// Memory for the head to the target.
-    pub(super) memory: Vec<u8>,
     /// Connections to targets that are its alone.
     pub(super) bound: Bound,
     pub(super) connected: Rc<Connected>,
@@ -58,7 +56,6 @@ impl Http1Client {
             http1: Http1::new(stream, buffer),
             state: RequestState { context, listener, secure, entry, began: None, now: None, watched },
             stays: false,
-            memory: Vec::new(),
             bound: Bound::default(),
             connected,
             snapshot,

@@ -93,7 +93,7 @@ impl Http1Client {
             tls_fields: &self.state.listener.tls_fields,
             body,
         };
-        let memory = std::mem::take(&mut self.memory);
+        let memory = self.state.context.heads.take();
         let plan = Plan::make(
             &self.state.context,
             &self.snapshot,
@@ -114,7 +114,9 @@ impl Http1Client {
             plan.prefer(|slot| self.bound.is_to(slot));
         }
         let after = exchange(self, plan).await;
-        self.memory = std::mem::take(&mut plan.head);
+        let heads = &self.state.context.heads;
+        heads.give(std::mem::take(&mut plan.head));
+        heads.give(self.http1.take_memory());
         after
     }
 

@@ -118,8 +118,7 @@ impl ClientSide for Http1Client {
             && compose::is_delimited(response.framing, version)
             && !early_refusal
             && self.may_stay();
-        let mut head = self.http1.take_memory();
-        head.clear();
+        let mut head = self.state.context.heads.take();
         let receiver = Receiver { version, keep_alive: self.stays };
         compose::head(response, edits, receiver, &self.state.context.clock, &mut head);
         self.state.entry.responding(response.status);

@@ -23,9 +23,6 @@ use crate::{
     wire::head::Framing,
 };
 
-/// Room for the head that a target usually gets, in one piece, in bytes.
-const USUAL_HEAD: usize = 1024;
-
 /// Serves one request to its end.
 pub(super) async fn serve(
     session: Rc<SharedState>,
@@ -57,15 +54,7 @@ pub(super) async fn serve(
         body: b"",
     };
     let planned = head.request().map_err(Refusal::from).and_then(|mut request| {
-        Plan::decide(
-            &context,
-            &snapshot,
-            &listener,
-            &route,
-            &mut request,
-            Vec::with_capacity(USUAL_HEAD),
-            &mut entry,
-        )
+        Plan::decide(&context, &snapshot, &listener, &route, &mut request, context.heads.take(), &mut entry)
     });
     let key = head.key();
     drop(head);
@@ -92,7 +81,10 @@ pub(super) async fn serve(
         meter: Rc::clone(&session.meter),
     };
     match planned {
-        Ok(mut plan) => exchange(&mut client, &mut plan).await,
+        Ok(mut plan) => {
+            exchange(&mut client, &mut plan).await;
+            client.state.context.heads.give(plan.head);
+        }
         Err(Refusal { answer, traits }) => {
             client.answer(&answer, traits.is_some_and(|traits| traits.to_head));
         }

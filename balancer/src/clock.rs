@@ -12,7 +12,7 @@ use std::{
 };
 
 pub use self::seconds::{CLOCK_SKEW, UnixSeconds};
-use crate::digits::{decimal, padded};
+use crate::digits::padded;
 
 /// The wall clock now. A clock before 1970 reads as 0, one after 2106 as the maximum.
 #[must_use]
@@ -27,23 +27,20 @@ pub fn unix_now() -> UnixSeconds {
 pub struct UnixMicros(pub u64);
 
 impl UnixMicros {
-    /// Appends it as its `Display` has it.
+    /// Appends it as its `Display` has it. All of a second but its end is worked out once.
     pub fn write(self, out: &mut Vec<u8>) {
+        thread_local! {
+            static LAST: Cell<(u64, [u8; 20])> = const { Cell::new((u64::MAX, [0; 20])) };
+        }
         let (seconds, micros) = (self.0 / 1_000_000, self.0 % 1_000_000);
-        let (days, second) = (seconds / 86_400, seconds % 86_400);
-        let (year, month, day) = civil(days);
-        // Four digits or more.
-        match padded(year) {
-            digits @ [_, _, _, _] if year < 10_000 => out.extend_from_slice(&digits),
-            _ => decimal(year, out),
+        let (last, mut text) = LAST.get();
+        if last != seconds {
+            text = second_text(seconds);
+            LAST.set((seconds, text));
         }
-        for (mark, number) in [(b'-', month), (b'-', day), (b'T', second / 3600), (b':', second / 60 % 60)] {
-            let [tens, ones] = padded(number);
-            out.extend_from_slice(&[mark, tens, ones]);
-        }
-        let [tens, ones] = padded(second % 60);
+        out.extend_from_slice(&text);
         let [a, b, c, d, e, f] = padded(micros);
-        out.extend_from_slice(&[b':', tens, ones, b'.', a, b, c, d, e, f, b'Z']);
+        out.extend_from_slice(&[a, b, c, d, e, f, b'Z']);
     }
 
     /// `self` moved on by `span`.
@@ -60,6 +57,16 @@ impl fmt::Display for UnixMicros {
         self.write(&mut text);
         f.write_str(str::from_utf8(&text).unwrap_or_default())
     }
+}
+
+/// `2018-07-02T22:23:00.`, of a year before 10000.
+fn second_text(seconds: u64) -> [u8; 20] {
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days);
+    let [a, b, c, d] = padded(year);
+    let [[e, f], [g, h]] = [month, day].map(padded);
+    let [[i, j], [k, l], [m, n]] = [second / 3600, second / 60 % 60, second % 60].map(padded);
+    [a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n, b'.']
 }
 
 /// Year, month and day of the Gregorian calendar, so many days after the first of January 1970. Counted in eras

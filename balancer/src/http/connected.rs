@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     digits::{decimal, ip},
-    logs::access_log::{TlsFacts, escape},
+    logs::access_log::{Ends, TlsFacts, escape},
     model::{MutualAuthentication, TlsFact},
     snapshot::ListenerView,
     tls::{ClientCertificate, cipher_name, protocol_name},
@@ -44,7 +44,7 @@ pub(super) struct Connected {
     pub(super) tls: Option<Rc<TlsFacts>>,
     /// How the client has authenticated itself.
     pub(super) authentication: ClientAuthentication,
-    id: OnceCell<u128>,
+    ends: OnceCell<Rc<Ends>>,
     origin: OnceCell<Origin>,
 }
 
@@ -80,13 +80,13 @@ impl Connected {
         authentication: ClientAuthentication,
     ) -> Self {
         let tls = tls_facts(stream, certificate).map(Rc::new);
-        Self { peer, local, tls, authentication, id: OnceCell::new(), origin: OnceCell::new() }
+        Self { peer, local, tls, authentication, ends: OnceCell::new(), origin: OnceCell::new() }
     }
 
     /// One without TLS.
     pub(super) fn plain(peer: SocketAddr, local: SocketAddr) -> Self {
-        let (id, origin) = (OnceCell::new(), OnceCell::new());
-        Self { peer, local, tls: None, authentication: ClientAuthentication::default(), id, origin }
+        let (ends, origin) = (OnceCell::new(), OnceCell::new());
+        Self { peer, local, tls: None, authentication: ClientAuthentication::default(), ends, origin }
     }
 
     /// Whether the connection is of the kind that its listener takes now: a reload may have put TLS before it, or have
@@ -125,9 +125,13 @@ impl Connected {
         })
     }
 
-    /// Its name, made when it is first asked for.
-    pub(super) fn id(&self, ids: &ConnectionIds) -> u128 {
-        *self.id.get_or_init(|| ids.draw())
+    /// What lines of the log say of it, made when it is first asked for.
+    pub(super) fn ends(&self, ids: &ConnectionIds) -> Rc<Ends> {
+        let make = || {
+            let client = SocketAddr::new(self.peer.ip().to_canonical(), self.peer.port());
+            Rc::new(Ends::new(client, self.local.ip().to_canonical(), ids.draw()))
+        };
+        Rc::clone(self.ends.get_or_init(make))
     }
 }
 

@@ -42,22 +42,21 @@ impl AccessEntry {
     /// Of a request whose first bytes have come.
     pub(super) fn begin(context: &Rc<Context>, listener: &ListenerView, connected: &Connected) -> Self {
         let Some(log) = &listener.access_log else { return Self(None) };
-        let (client, local) = (canonical(connected.peer), canonical(connected.local));
         let created = unix_micros_now();
+        let ends = connected.ends(&context.connection_ids);
         let mut record = match context.spare_records.borrow_mut().pop() {
             Some(mut record) => {
-                record.renew(created, client, local.ip());
+                record.renew(created, ends);
                 record
             }
-            None => Box::new(Record::new(created, client, local.ip())),
+            None => Box::new(Record::new(created, ends)),
         };
-        record.connection = connected.id(&context.connection_ids);
         record.tls.clone_from(&connected.tls);
         Self(Some(Facts {
             context: Rc::clone(context),
             log: Arc::clone(log),
             record,
-            here: SocketAddr::new(local.ip(), listener.port),
+            here: SocketAddr::new(connected.local.ip().to_canonical(), listener.port),
             began: monotonic_now(),
             sent: None,
             answered: None,
@@ -260,10 +259,6 @@ pub fn log_unread(
 
 /// Most records that a worker keeps for requests to come.
 const SPARE_RECORDS: usize = 64;
-
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
-}
 
 /// `METHOD protocol://host:port/uri HTTP/version`, with the host and the URI as they came.
 /// `here` stands for what the request does not name.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{escape::bare, record::Record};
-use crate::digits::{decimal, ip, padded, socket_address};
+use crate::digits::{decimal, padded};
 
 /// Appends the line.
 pub(super) fn line(load_balancer: &str, record: &Record, out: &mut Vec<u8>) {
@@ -13,7 +13,7 @@ pub(super) fn line(load_balancer: &str, record: &Record, out: &mut Vec<u8>) {
     out.push(b' ');
     bare(load_balancer.as_bytes(), out);
     out.push(b' ');
-    socket_address(record.client, out);
+    out.extend_from_slice(record.ends.client.as_bytes());
     out.push(b' ');
     bare(&record.target, out);
     for span in [record.request_time, record.target_time, record.response_time] {
@@ -31,40 +31,54 @@ pub(super) fn line(load_balancer: &str, record: &Record, out: &mut Vec<u8>) {
     quoted(&record.request, out);
     quoted(&record.user_agent, out);
     let tls = record.tls.as_deref();
-    for text in [tls.map_or("", |tls| tls.cipher), tls.map_or("", |tls| tls.protocol), &record.target_group] {
-        out.push(b' ');
-        bare(text.as_bytes(), out);
+    match tls {
+        Some(tls) => [tls.cipher, tls.protocol].into_iter().for_each(|text| {
+            out.push(b' ');
+            bare(text.as_bytes(), out);
+        }),
+        None => out.extend_from_slice(b" - -"),
     }
+    out.push(b' ');
+    bare(record.target_group.as_bytes(), out);
     quoted(&record.trace_id, out);
-    quoted(tls.and_then(|tls| tls.server_name.as_deref()).unwrap_or_default().as_bytes(), out);
-    quoted(record.certificate().as_bytes(), out);
+    let server_name = tls.and_then(|tls| tls.server_name.as_deref()).unwrap_or_default();
+    seldom([server_name.as_bytes(), record.certificate().as_bytes()], br#" "-" "-""#, out);
     out.push(b' ');
     number(record.rule_priority, out);
     out.push(b' ');
     record.created.write(out);
     quoted(record.actions().as_bytes(), out);
-    quoted(&record.redirect_url, out);
-    quoted(record.error_reason.as_bytes(), out);
+    seldom([&record.redirect_url, record.error_reason.as_bytes()], br#" "-" "-""#, out);
     quoted(&record.target, out);
     out.extend_from_slice(b" \"");
     number(record.target_status, out);
     out.push(b'"');
-    quoted(record.classification.0.as_bytes(), out);
-    quoted(record.classification.1.as_bytes(), out);
+    let (class, reason) = record.classification;
+    seldom([class.as_bytes(), reason.as_bytes()], br#" "-" "-""#, out);
     out.push(b' ');
-    out.extend_from_slice(&record.connection_name());
-    quoted(&record.transformed_host, out);
-    quoted(&record.transformed_uri, out);
-    quoted(record.transform_status.as_bytes(), out);
+    out.extend_from_slice(record.ends.name.as_bytes());
+    let status = record.transform_status.as_bytes();
+    seldom([&record.transformed_host, &record.transformed_uri, status], br#" "-" "-" "-""#, out);
     out.push(b' ');
-    ip(record.node, out);
+    out.extend_from_slice(record.ends.node.as_bytes());
     out.push(b'\n');
 }
 
 fn quoted(text: &[u8], out: &mut Vec<u8>) {
+    if text.is_empty() {
+        return out.extend_from_slice(b" \"-\"");
+    }
     out.extend_from_slice(b" \"");
-    out.extend_from_slice(if text.is_empty() { b"-" } else { text });
+    out.extend_from_slice(text);
     out.push(b'"');
+}
+
+/// Fields of which most requests have none.
+fn seldom<const N: usize>(texts: [&[u8]; N], none: &[u8], out: &mut Vec<u8>) {
+    if texts.iter().all(|text| text.is_empty()) {
+        return out.extend_from_slice(none);
+    }
+    texts.into_iter().for_each(|text| quoted(text, out));
 }
 
 fn number(number: Option<impl itoa::Integer>, out: &mut Vec<u8>) {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{escape::are_plain, record::Record};
-use crate::digits::{decimal, ip, padded, socket_address};
+use crate::digits::{decimal, padded};
 
 /// Appends the line.
 pub(super) fn line(load_balancer: &str, record: &Record, out: &mut Vec<u8>) {
@@ -14,7 +14,7 @@ pub(super) fn line(load_balancer: &str, record: &Record, out: &mut Vec<u8>) {
     line.plain("", |out| out.extend_from_slice(record.kind().as_bytes()));
     line.plain(r#","time":"#, |out| record.time().write(out));
     line.text(r#","elb":"#, load_balancer.as_bytes());
-    line.plain(r#","client:port":"#, |out| socket_address(record.client, out));
+    line.plain(r#","client:port":"#, |out| out.extend_from_slice(record.ends.client.as_bytes()));
     line.text(r#","target:port":"#, &record.target);
     line.seconds(r#","request_processing_time":"#, record.request_time);
     line.seconds(r#","target_processing_time":"#, record.target_time);
@@ -41,11 +41,11 @@ pub(super) fn line(load_balancer: &str, record: &Record, out: &mut Vec<u8>) {
     line.number(r#","target_status_code_list":"#, record.target_status);
     line.text(r#","classification":"#, record.classification.0.as_bytes());
     line.text(r#","classification_reason":"#, record.classification.1.as_bytes());
-    line.plain(r#","conn_trace_id":"#, |out| out.extend_from_slice(&record.connection_name()));
+    line.plain(r#","conn_trace_id":"#, |out| out.extend_from_slice(record.ends.name.as_bytes()));
     line.text(r#","transformed_host":"#, &record.transformed_host);
     line.text(r#","transformed_uri":"#, &record.transformed_uri);
     line.text(r#","request_transform_status":"#, record.transform_status.as_bytes());
-    line.plain(r#","ip_address":"#, |out| ip(record.node, out));
+    line.plain(r#","ip_address":"#, |out| out.extend_from_slice(record.ends.node.as_bytes()));
     out.extend_from_slice(b"}\n");
 }
 

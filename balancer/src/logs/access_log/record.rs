@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::escape::escape;
-use crate::{clock::UnixMicros, digits::hex, model::Version};
+use crate::{clock::UnixMicros, model::Version};
 
 /// What of User-Agent is logged (ALB: 8 KB).
 pub(super) const MOST_USER_AGENT: usize = 8 * 1024;
@@ -52,17 +52,33 @@ pub struct TlsFacts {
     pub resumed: bool,
 }
 
+/// The ends of a client's connection and its name, as all lines of its requests have them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// `client:port`.
+    pub client: Box<str>,
+    /// `ip_address`: the one that the client connected to.
+    pub node: Box<str>,
+    /// `conn_trace_id`.
+    pub name: Box<str>,
+}
+
+impl Ends {
+    /// Of the connection of `client` to `node` that has this number.
+    #[must_use]
+    pub fn new(client: SocketAddr, node: IpAddr, number: u128) -> Self {
+        let name = format!("TID_{number:032x}");
+        Self { client: client.to_string().into(), node: node.to_string().into(), name: name.into() }
+    }
+}
+
 /// The facts of one request. Text is held escaped. Each field is `-` until somebody sets it.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// When it came.
     pub created: UnixMicros,
-    /// The client.
-    pub client: SocketAddr,
-    /// The address that the client connected to.
-    pub node: IpAddr,
-    /// Names the client's connection.
-    pub connection: u128,
+    /// Whom it came from, and where.
+    pub ends: Rc<Ends>,
     /// The version it came in, where that is known.
     pub version: Option<Version>,
     /// TLS, when the client's connection has it.
@@ -122,12 +138,10 @@ pub struct Record {
 impl Record {
     /// Of a request that came just now.
     #[must_use]
-    pub fn new(created: UnixMicros, client: SocketAddr, node: IpAddr) -> Self {
+    pub fn new(created: UnixMicros, ends: Rc<Ends>) -> Self {
         Self {
             created,
-            client,
-            node,
-            connection: 0,
+            ends,
             version: None,
             tls: None,
             is_grpc: false,
@@ -159,8 +173,8 @@ impl Record {
     }
 
     /// Makes this the record of another request, and keeps its memory.
-    pub fn renew(&mut self, created: UnixMicros, client: SocketAddr, node: IpAddr) {
-        let mut fresh = Self::new(created, client, node);
+    pub fn renew(&mut self, created: UnixMicros, ends: Rc<Ends>) {
+        let mut fresh = Self::new(created, ends);
         for (memory, old) in [
             (&mut fresh.request, &mut self.request),
             (&mut fresh.user_agent, &mut self.user_agent),
@@ -197,16 +211,6 @@ impl Record {
     pub(super) fn time(&self) -> UnixMicros {
         let after = self.answered_after.filter(|_| !self.is_tunnel).unwrap_or(self.whole_time);
         self.created.plus(after)
-    }
-
-    /// `conn_trace_id`.
-    pub(super) fn connection_name(&self) -> [u8; 36] {
-        let mut name = *b"TID_00000000000000000000000000000000";
-        let (digits, _) = name.split_at_mut(4).1.as_chunks_mut::<8>();
-        let bytes = self.connection.to_be_bytes();
-        let (words, _) = bytes.as_chunks::<4>();
-        digits.iter_mut().zip(words).for_each(|(digits, word)| *digits = hex(u32::from_be_bytes(*word)));
-        name
     }
 
     /// `actions_executed`, in the order in which they were.

@@ -19,9 +19,13 @@ fn line(format: LineFormat, record: &Record) -> String {
     text.trim_end().to_owned()
 }
 
+fn ends(number: u128) -> Rc<Ends> {
+    Rc::new(Ends::new("192.168.131.39:2817".parse().unwrap(), [10, 0, 0, 1].into(), number))
+}
+
 fn empty() -> Record {
     let created = UnixMicros(1_530_570_180_186_641);
-    Record::new(created, "192.168.131.39:2817".parse().unwrap(), [10, 0, 0, 1].into())
+    Record::new(created, ends(0))
 }
 
 fn full() -> Record {
@@ -52,7 +56,7 @@ fn full() -> Record {
         redirect_url: b"https://example.com:80/".to_vec(),
         error_reason: "AWSALBTGCookieInvalid",
         classification: ("Acceptable", "SpaceInUri"),
-        connection: 0xdead,
+        ends: ends(0xdead),
         transformed_host: b"b.example".to_vec(),
         transformed_uri: b"/new".to_vec(),
         transform_status: "TransformSuccess",
@@ -169,6 +173,6 @@ fn full_u() -> usize {
 fn a_renewed_record_is_a_new_one() {
     let mut record = full();
     let empty = empty();
-    record.renew(empty.created, empty.client, empty.node);
+    record.renew(empty.created, Rc::clone(&empty.ends));
     assert_eq!(format!("{record:?}"), format!("{empty:?}"));
 }

@@ -91,8 +91,7 @@ pub fn spawn(
         let load = tables.loads.worker(index);
         load.begin();
         let (sleeping, woken) = (load.clone(), load);
-        let mut builder = Builder::new_current_thread();
-        builder.enable_all();
+        let mut builder = builder();
         builder.on_thread_park(move || sleeping.sleeps()).on_thread_unpark(move || rest::woken(&woken));
         let runtime = match builder.build_local(LocalOptions::default()) {
             Ok(runtime) => runtime,
@@ -114,6 +113,14 @@ pub fn spawn(
     })?;
     started.recv().map_err(|_| io::Error::other("the worker ended at once"))??;
     Ok(Worker { messages, counters, thread })
+}
+
+/// What becomes the runtime of a worker. What the control side says goes before what clients do: who comes after a reload is served
+/// by what it brought, however busy the worker is.
+fn builder() -> Builder {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all().global_queue_interval(1);
+    builder
 }
 
 /// How long who has connected as the process begins to end, or its listener does, is waited for: its first request may be
@@ -396,4 +403,40 @@ impl Shortage {
 /// Whether accepting failed for want of file descriptors or memory.
 fn is_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[test]
+    fn what_another_thread_says_goes_before_what_wakes_the_worker_itself() {
+        let runtime = builder().build_local(LocalOptions::default()).unwrap();
+        let (messages, mut receiver) = unbounded_channel();
+        let (client, order) = (Rc::new(Notify::new()), Rc::new(RefCell::new(Vec::new())));
+        runtime.block_on(async {
+            // The order has to hold wherever the runtime is in its turns.
+            for turn in 0..70 {
+                let (woken, seen) = (Rc::clone(&client), Rc::clone(&order));
+                let served = spawn_local(async move {
+                    woken.notified().await;
+                    seen.borrow_mut().push("client");
+                });
+                let (seen, messages) = (Rc::clone(&order), messages.clone());
+                let heard = spawn_local(async move {
+                    receiver.recv().await;
+                    seen.borrow_mut().push("message");
+                    receiver
+                });
+                tokio::task::yield_now().await;
+                thread::spawn(move || messages.send(())).join().unwrap().unwrap();
+                client.notify_one();
+                served.await.unwrap();
+                receiver = heard.await.unwrap();
+                assert_eq!(order.take(), ["message", "client"], "in turn {turn}");
+            }
+        });
+    }
 }

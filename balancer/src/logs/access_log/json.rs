@@ -11,10 +11,10 @@ pub(super) fn line(load_balancer: &str, record: &Record, out: &mut Vec<u8>) {
     let tls = record.tls.as_deref();
     out.extend_from_slice(b"{\"type\":");
     let mut line = Line(out);
-    line.plain("", |out| out.extend_from_slice(record.kind().as_bytes()));
+    line.word("", record.kind());
     line.plain(r#","time":"#, |out| record.time().write(out));
     line.text(r#","elb":"#, load_balancer.as_bytes());
-    line.plain(r#","client:port":"#, |out| out.extend_from_slice(record.ends.client.as_bytes()));
+    line.word(r#","client:port":"#, &record.ends.client);
     line.text(r#","target:port":"#, &record.target);
     line.seconds(r#","request_processing_time":"#, record.request_time);
     line.seconds(r#","target_processing_time":"#, record.target_time);
@@ -25,8 +25,8 @@ pub(super) fn line(load_balancer: &str, record: &Record, out: &mut Vec<u8>) {
     line.number(r#","sent_bytes":"#, Some(record.sent_bytes));
     line.text(r#","request":"#, &record.request);
     line.text(r#","user_agent":"#, &record.user_agent);
-    line.text(r#","ssl_cipher":"#, tls.map_or("", |tls| tls.cipher).as_bytes());
-    line.text(r#","ssl_protocol":"#, tls.map_or("", |tls| tls.protocol).as_bytes());
+    line.word(r#","ssl_cipher":"#, tls.map_or("", |tls| tls.cipher));
+    line.word(r#","ssl_protocol":"#, tls.map_or("", |tls| tls.protocol));
     line.text(r#","target_group_arn":"#, record.target_group.as_bytes());
     line.text(r#","trace_id":"#, &record.trace_id);
     let server_name = tls.and_then(|tls| tls.server_name.as_deref()).unwrap_or_default();
@@ -34,18 +34,18 @@ pub(super) fn line(load_balancer: &str, record: &Record, out: &mut Vec<u8>) {
     line.text(r#","chosen_cert_arn":"#, record.certificate().as_bytes());
     line.number(r#","matched_rule_priority":"#, record.rule_priority);
     line.plain(r#","request_creation_time":"#, |out| record.created.write(out));
-    line.text(r#","actions_executed":"#, record.actions().as_bytes());
+    line.word(r#","actions_executed":"#, record.actions());
     line.text(r#","redirect_url":"#, &record.redirect_url);
-    line.text(r#","error_reason":"#, record.error_reason.as_bytes());
+    line.word(r#","error_reason":"#, record.error_reason);
     line.text(r#","target:port_list":"#, &record.target);
     line.number(r#","target_status_code_list":"#, record.target_status);
-    line.text(r#","classification":"#, record.classification.0.as_bytes());
-    line.text(r#","classification_reason":"#, record.classification.1.as_bytes());
-    line.plain(r#","conn_trace_id":"#, |out| out.extend_from_slice(record.ends.name.as_bytes()));
+    line.word(r#","classification":"#, record.classification.0);
+    line.word(r#","classification_reason":"#, record.classification.1);
+    line.word(r#","conn_trace_id":"#, &record.ends.name);
     line.text(r#","transformed_host":"#, &record.transformed_host);
     line.text(r#","transformed_uri":"#, &record.transformed_uri);
-    line.text(r#","request_transform_status":"#, record.transform_status.as_bytes());
-    line.plain(r#","ip_address":"#, |out| out.extend_from_slice(record.ends.node.as_bytes()));
+    line.word(r#","request_transform_status":"#, record.transform_status);
+    line.word(r#","ip_address":"#, &record.ends.node);
     out.extend_from_slice(b"}\n");
 }
 
@@ -61,11 +61,19 @@ impl Line<'_> {
         self.0.push(b'"');
     }
 
+    /// A word that has nothing to be escaped; null where it is empty.
+    fn word(&mut self, before: &str, word: &str) {
+        if word.is_empty() {
+            self.null(before);
+        } else {
+            self.plain(before, |out| out.extend_from_slice(word.as_bytes()));
+        }
+    }
+
     /// A string; null where it is empty.
     fn text(&mut self, before: &str, text: &[u8]) {
         if text.is_empty() {
-            self.0.extend_from_slice(before.as_bytes());
-            self.0.extend_from_slice(b"null");
+            self.null(before);
         } else if are_plain(text) {
             self.plain(before, |out| out.extend_from_slice(text));
         } else {
@@ -75,12 +83,15 @@ impl Line<'_> {
         }
     }
 
-    fn number(&mut self, before: &str, number: Option<impl itoa::Integer>) {
+    fn null(&mut self, before: &str) {
         self.0.extend_from_slice(before.as_bytes());
-        match number {
-            Some(number) => decimal(number, self.0),
-            None => self.0.extend_from_slice(b"null"),
-        }
+        self.0.extend_from_slice(b"null");
+    }
+
+    fn number(&mut self, before: &str, number: Option<impl itoa::Integer>) {
+        let Some(number) = number else { return self.null(before) };
+        self.0.extend_from_slice(before.as_bytes());
+        decimal(number, self.0);
     }
 
     /// To the microsecond.

@@ -1,6 +1,8 @@
 //! What a rule's host and path must at least begin and end with, in words that are compared at once: most rules of
 //! a long list are passed over so, without a look at their patterns. Must not know: what else a rule demands.
 
+use std::collections::HashSet;
+
 use super::pattern::Pattern;
 
 /// Bytes that a probe looks at from each end.
@@ -64,6 +66,56 @@ impl Probe {
     }
 }
 
+/// Eight bytes at an end of a host or path.
+#[derive(Clone, Copy, Debug)]
+struct Lead {
+    wanted: u64,
+    mask: u64,
+}
+
+/// Passes over most rules of a table at a glance: by the eight bytes, of those that probes look at, in which its rules differ most.
+#[derive(Debug)]
+pub(super) struct Sieve {
+    /// Which of the [`words`] of host and path.
+    place: usize,
+    /// What each rule wants there.
+    leads: Vec<Lead>,
+}
+
+impl Sieve {
+    /// Of rules with these probes of host and path.
+    pub(super) fn of(probes: &[(Probe, Probe)]) -> Self {
+        let leads = |place: usize| {
+            let word =
+                |of: fn(&Probe) -> Ends, (host, path): &(Probe, Probe)| word_at(place, of(host), of(path));
+            let lead =
+                |it| Lead { wanted: word(|probe| probe.wanted, it), mask: word(|probe| probe.mask, it) };
+            probes.iter().map(lead).collect::<Vec<_>>()
+        };
+        let wants =
+            |place: &usize| leads(*place).iter().map(|lead| lead.wanted).collect::<HashSet<_>>().len();
+        let place = (0..WORDS).max_by_key(wants).unwrap_or(0);
+        Self { place, leads: leads(place) }
+    }
+
+    /// The rules, in their order, that a request with these ends is not passed over by.
+    #[inline]
+    pub(super) fn admitted(&self, host: Ends, path: Ends) -> impl Iterator<Item = usize> {
+        let word = word_at(self.place, host, path);
+        let leads = self.leads.iter().enumerate();
+        leads.filter(move |(_, lead)| word & lead.mask == lead.wanted).map(|(rule, _)| rule)
+    }
+}
+
+/// Words of eight bytes in the ends of host and path.
+const WORDS: usize = 8;
+
+#[allow(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
+fn word_at(place: usize, host: Ends, path: Ends) -> u64 {
+    let words = [host.first, host.last, path.first, path.last].map(|end| [end as u64, (end >> 64) as u64]);
+    words.as_flattened().get(place).copied().unwrap_or_default()
+}
+
 /// The letters that are known, and a mask of them.
 fn word<'a>(letters: impl Iterator<Item = &'a Option<u8>>) -> (u128, u128) {
     let (mut wanted, mut mask) = ([0; WIDTH], [0; WIDTH]);
@@ -99,7 +151,43 @@ mod tests {
         assert!(!admits(&["/a/*", "/b/*"], "x/") && admits(&["/a/*", "/b/*"], "/b/"));
     }
 
+    fn sieve(rules: &[(&str, &str)]) -> Sieve {
+        let of = |pattern: &str| if pattern.is_empty() { Probe::default() } else { probe(&[pattern]) };
+        Sieve::of(&rules.iter().map(|(host, path)| (of(host), of(path))).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_sieve_goes_by_what_its_rules_differ_in() {
+        let admitted = |sieve: &Sieve, host: &str, path: &str| {
+            sieve.admitted(Ends::of(host.as_bytes()), Ends::of(path.as_bytes())).collect::<Vec<_>>()
+        };
+        // Alike in the first eight bytes of the path.
+        let by_path = sieve(&[("", "/api/v1/a*"), ("", "/api/v1/b*"), ("", "/api/v1/c*"), ("x.org", "")]);
+        assert_eq!(admitted(&by_path, "x.org", "/api/v1/bc"), [1, 3]);
+        assert_eq!(admitted(&by_path, "", "/"), [3]);
+        let by_host = sieve(&[("a.*.org", "/*"), ("b.*.org", "/*"), ("*.com", "/*")]);
+        assert_eq!(admitted(&by_host, "b.x.org", "/"), [1, 2]);
+        assert_eq!(admitted(&sieve(&[("", ""), ("", "")]), "a", "/"), [0, 1]);
+        assert!(admitted(&sieve(&[]), "a", "/").is_empty());
+    }
+
     proptest! {
+        #[test]
+        fn no_match_falls_through_a_sieve(
+            rules in proptest::collection::vec(("[ab*?]{0,20}", "/[ab*?]{0,20}"), 0..6),
+            host in "[ab]{0,24}",
+            path in "/[ab]{0,24}",
+        ) {
+            let of = |pattern: &str| if pattern.is_empty() { Probe::default() } else { probe(&[pattern]) };
+            let probes: Vec<_> = rules.iter().map(|(host, path)| (of(host), of(path))).collect();
+            let (host, path) = (Ends::of(host.as_bytes()), Ends::of(path.as_bytes()));
+            let admitted: Vec<_> = Sieve::of(&probes).admitted(host, path).collect();
+            for (rule, (host_probe, path_probe)) in probes.iter().enumerate() {
+                let may_match = host_probe.admits(host) && path_probe.admits(path);
+                prop_assert!(!may_match || admitted.contains(&rule));
+            }
+        }
+
         #[test]
         fn no_match_is_passed_over(
             values in proptest::collection::vec("[ab*?]{0,20}", 1..4),

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use super::{
     condition::{Subject, Test},
     forward::{CompiledForward, GroupKeys},
-    probe::Probe,
+    probe::{Probe, Sieve},
     redirect::CompiledRedirect,
     rewrite::CompiledTransforms,
 };
@@ -79,6 +79,8 @@ pub struct Chosen<'a> {
 #[derive(Debug)]
 pub struct RuleTable {
     rules: Vec<Rule>,
+    /// Which rules are worth a look.
+    sieve: Sieve,
     /// What host and path must be like at least, rule by rule.
     probes: Vec<(Probe, Probe)>,
     default_action: Action,
@@ -104,8 +106,10 @@ impl RuleTable {
         };
         let mut rules: Vec<Rule> = rules.iter().map(compile).collect();
         rules.sort_by_key(|rule| rule.priority);
+        let probes: Vec<_> = rules.iter().map(Rule::probes).collect();
         Self {
-            probes: rules.iter().map(Rule::probes).collect(),
+            sieve: Sieve::of(&probes),
+            probes,
             rules,
             default_act: Act::compile(default_action, keys),
             default_action: default_action.clone(),
@@ -120,18 +124,15 @@ impl RuleTable {
         }
         let subject = Subject::new(head, peer);
         let (host, path) = subject.ends();
-        let is_met = |((host_probe, path_probe), rule): (&(Probe, Probe), &Rule)| {
-            host_probe.admits(host)
+        let met = self.sieve.admitted(host, path).find_map(|index| {
+            let (host_probe, path_probe) = self.probes.get(index)?;
+            let rule = self.rules.get(index)?;
+            let is_met = host_probe.admits(host)
                 && path_probe.admits(path)
-                && rule.tests.iter().all(|test| test.is_met(&subject))
-        };
-        match self
-            .probes
-            .iter()
-            .zip(&self.rules)
-            .position(is_met)
-            .and_then(|index| Some((index, self.rules.get(index)?)))
-        {
+                && rule.tests.iter().all(|test| test.is_met(&subject));
+            is_met.then_some((index, rule))
+        });
+        match met {
             Some((index, rule)) => Chosen {
                 act: &rule.act,
                 transforms: Some(&rule.transforms),

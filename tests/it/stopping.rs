@@ -105,7 +105,7 @@ fn without_traffic_it_ends_at_once() {
 fn what_has_come_before_the_end_is_served() {
     let target = Target::plain();
     let plain = Config::new(&[&target]);
-    for config in [plain.clone(), plain.clone().workers(3), plain.http2()] {
+    for (config, workers) in [(plain.clone(), 1), (plain.clone().workers(3), 3), (plain.http2(), 1)] {
         let mut balancer = Balancer::start(&config);
         let mut idle = balancer.connect();
         idle.get("/", "");
@@ -136,7 +136,11 @@ fn what_has_come_before_the_end_is_served() {
                 Err(_) if is_late && number >= 200 => continue,
                 Err(error) => panic!("{number}: {error}"),
             };
-            assert_eq!((response.status, response.header("connection")), (200, "close"), "{number}");
+            assert_eq!(response.status, 200, "{number}");
+            // Other workers than that of the idle one, and this one a moment before, may not have heard of the end yet.
+            if number >= 200 && workers == 1 {
+                assert_eq!(response.header("connection"), "close", "{number}");
+            }
         }
         assert_eq!(balancer.wait_exit(20.0).code(), Some(0));
     }

@@ -136,12 +136,7 @@ impl<'a> BlockFields<'a> {
                 None if name == "dynamic" => {
                     "`dynamic` blocks are not supported; allowed: the block itself".to_owned()
                 }
-                None => format!(
-                    "unknown block `{name}`{} in {}; allowed: {}",
-                    self.hint(name),
-                    self.table.name,
-                    self.known_names()
-                ),
+                None => self.unknown_block(name),
             },
         };
         self.context.faults.add(child.position, message);

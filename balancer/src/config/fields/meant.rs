@@ -2,6 +2,7 @@
 
 use super::{BlockFields, suggest};
 use crate::config::{
+    kinds::{NATIVE, UNLABELLED},
     raw::RawBlock,
     schema::{Attribute, AttributeKind, Child, EVERYWHERE_IGNORED},
 };
@@ -51,16 +52,32 @@ impl BlockFields<'_> {
         suggest::hint(name, attributes.chain(self.table.blocks.iter().map(Child::name)))
     }
 
+    /// What is said of a block that this one does not have: which it has, or that it stands for itself.
+    pub(super) fn unknown_block(&self, name: &str) -> String {
+        let (hint, table) = (self.hint(name), self.table.name);
+        let own = NATIVE.iter().find(|kind| **kind == name || kind.ends_with(&format!("_{name}")));
+        if let Some(own) = own.filter(|_| hint.is_empty()) {
+            let label = if UNLABELLED.contains(own) { "" } else { " \"LABEL\"" };
+            return format!("unknown block `{name}` in {table}; allowed: `{own}{label} {{ … }}`, beside it");
+        }
+        let blocks: Vec<&str> = self.known_blocks().collect();
+        let allowed = if blocks.is_empty() { self.known_names() } else { blocks.join(", ") };
+        format!("unknown block `{name}`{hint} in {table}; allowed: {allowed}")
+    }
+
+    fn known_blocks(&self) -> impl Iterator<Item = &'static str> {
+        let blocks = self.table.blocks.iter();
+        blocks.filter(|child| matches!(child, Child::Block(_) | Child::Repeated(_))).map(Child::name)
+    }
+
     /// The names worth telling: not those that are only put up with.
     pub(super) fn known_names(&self) -> String {
         let put_up_with = |attribute: &&Attribute| {
             matches!(attribute.kind, AttributeKind::Ignored | AttributeKind::Only { .. })
         };
         let attributes = self.table.attributes.iter().filter(|attribute| !put_up_with(attribute));
-        let blocks =
-            self.table.blocks.iter().filter(|child| matches!(child, Child::Block(_) | Child::Repeated(_)));
         let names: Vec<&str> =
-            attributes.map(|attribute| attribute.name).chain(blocks.map(Child::name)).collect();
+            attributes.map(|attribute| attribute.name).chain(self.known_blocks()).collect();
         names.join(", ")
     }
 }

@@ -278,3 +278,26 @@ fn an_override_alone_has_nothing_to_be_put_over() {
     // And a file that is given by itself is read as it stands.
     config::parse(&[(PathBuf::from("override.tf"), GROUP.to_owned())]).unwrap();
 }
+
+#[test]
+fn a_block_that_is_not_known_is_told_which_are_and_one_that_stands_for_itself_where() {
+    let listener = |block: &str| {
+        let text = format!(
+            "{GROUP}{}",
+            LISTENER.replace("  default_action", &format!("  {block}\n  default_action"))
+        );
+        config::parse(&[(PathBuf::from("x.tf"), text)]).expect_err(block).to_string()
+    };
+    for (block, told) in [
+        (
+            "rule {\n  }",
+            "unknown block `rule` in listener; allowed: `listener_rule \"LABEL\" { … }`, beside it",
+        ),
+        ("shield {\n  }", "unknown block `shield` in listener; allowed: `shield { … }`, beside it"),
+        ("routes {\n  }", "unknown block `routes` in listener; allowed: default_action, "),
+    ] {
+        let fault = listener(block);
+        assert!(fault.starts_with(&format!("x.tf:6:3: {told}")) && fault.lines().count() == 1, "{fault}");
+        assert!(!fault.contains("ssl_policy"), "attributes are no blocks: {fault}");
+    }
+}

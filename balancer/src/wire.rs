@@ -17,6 +17,7 @@ pub mod head;
 pub mod head_in_pieces;
 pub mod hpack;
 pub mod http1;
+pub mod interim;
 pub mod meter;
 pub mod observed;
 pub mod screen;

@@ -283,6 +283,22 @@ fn clients_that_go_away_are_told_as_460() {
     drop(third);
     let wanted = [("elb_status_code", "400"), ("sent_bytes", "0"), ("error_reason", "ClientClosedInBody")];
     wait_for(&path, 3)[2].expect(&wanted);
+    // Who is there and breaks the rules is told apart from that.
+    let stream = second.post("/", &[("content-length", "10")]);
+    second.data(stream, b"12345", true);
+    wait_for(&path, 4)[3].expect(&[("type", "h2"), ("error_reason", "RequestBodyInvalid")]);
+}
+
+#[test]
+fn who_speaks_http_to_a_port_of_tls_is_told_with_what_it_has_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::make(folder.path(), "main", &["a.test"]);
+    let target = Target::plain();
+    let line = line(&Config::new(&[&target]).https(&certificate), |balancer| {
+        assert_eq!(balancer.connect().get("/", "").status, 400);
+    });
+    line.expect(&[("elb_status_code", "400"), ("error_reason", "HttpToHttps")]);
+    assert!(line.number("received_bytes") > 20.0);
 }
 
 #[test]

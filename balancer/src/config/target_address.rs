@@ -25,7 +25,12 @@ pub(super) fn parse(text: &str) -> Result<(TargetAddress, Option<u16>), String> 
     let port = match port {
         None => None,
         Some(digits) => Some(parse_port(digits).ok_or_else(|| {
-            format!("target {} has no port number after its last colon; allowed: 1 to 65535", shown(text))
+            let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            let fault = match is_number {
+                true => format!("has a port that is none, {}", shown(digits)),
+                false => "has no port number after its last colon".to_owned(),
+            };
+            format!("target {} {fault}; allowed: 1 to 65535", shown(text))
         })?),
     };
     Ok((parse_host(host, text)?, port))

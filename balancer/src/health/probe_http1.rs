@@ -13,8 +13,9 @@ use crate::{
     counters::{Cause, Failure, causes_of},
     wire::{
         chunked_body::has_bare_line_end,
-        head::{Framing, MAX_INTERIM, Response},
+        head::{Framing, Response},
         head_in_pieces::HeadInPieces,
+        interim::Interim,
     },
 };
 
@@ -73,39 +74,42 @@ struct Answer {
     /// What is not read yet.
     bytes: Vec<u8>,
     pieces: HeadInPieces,
-    /// Interim responses before it.
-    interim: usize,
+    interim: Interim,
 }
 
 impl Answer {
     /// Status and framing of the response; what is left is of its body. None: more has to come.
     fn head(&mut self) -> Result<Option<(u16, Framing)>, ProbeError> {
         while !self.bytes.is_empty() && self.pieces.is_worth_parsing(&self.bytes) {
-            let Some((status, framing, length)) = read(&self.bytes).map_err(failed)? else {
+            let Some((status, framing, length)) = read(&self.bytes, &mut self.interim).map_err(failed)?
+            else {
                 self.pieces.are_not_all(self.bytes.len());
                 break;
             };
             self.bytes.drain(..length);
-            // It changes to no other protocol: nobody has asked for one.
-            if !(100..200).contains(&status) || status == 101 {
+            if !is_interim(status) {
                 return Ok(Some((status, framing)));
             }
             self.pieces = HeadInPieces::default();
-            self.interim += 1;
-            if self.interim > MAX_INTERIM {
-                return Err(failed(Cause::TargetInterimTooLarge));
-            }
         }
         self.bytes.reserve(PIECE);
         Ok(None)
     }
 }
 
+/// Whether another response follows. To another protocol it does not change: nobody has asked for one.
+fn is_interim(status: u16) -> bool {
+    (100..200).contains(&status) && status != 101
+}
+
 /// Status and framing of the response whose head `bytes` begin with, and the length of that.
-fn read(bytes: &[u8]) -> Result<Option<(u16, Framing, usize)>, Cause> {
+fn read(bytes: &[u8], interim: &mut Interim) -> Result<Option<(u16, Framing, usize)>, Cause> {
     let response = Response::parse(bytes, false).map_err(|error| causes_of(error).1)?;
     match response {
         Some(response) if has_bare_line_end(&response, bytes) => Err(Cause::TargetLineEndInvalid),
+        Some(response) if is_interim(response.status) && !interim.admits(&response) => {
+            Err(Cause::TargetInterimTooLarge)
+        }
         response => Ok(response.map(|it| (it.status, it.framing, it.length))),
     }
 }
@@ -122,7 +126,7 @@ async fn take_in(stream: impl AsyncRead + Unpin, left: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::head::MAX_RESPONSE_HEAD;
+    use crate::wire::head::{MAX_INTERIM, MAX_RESPONSE_HEAD};
 
     /// What comes of an answer that comes in pieces of `piece` bytes, and then ends.
     async fn asked(answer: &'static str, piece: usize) -> Result<u16, Cause> {
@@ -184,6 +188,9 @@ mod tests {
         }
         let interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(MAX_INTERIM + 1);
         assert_eq!(asked(interim.leak(), 1000).await, Err(Cause::TargetInterimTooLarge));
+        let hints = format!("HTTP/1.1 103 Early Hints\r\nLink: {}\r\n\r\n", "a".repeat(12_000)).repeat(3);
+        let hints = format!("{hints}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(asked(hints.leak(), 1000).await, Err(Cause::TargetInterimTooLarge));
         let long = format!("HTTP/1.1 200 OK\r\nA: {}\r\n\r\n", "b".repeat(MAX_RESPONSE_HEAD));
         assert_eq!(asked(long.leak(), 1000).await, Err(Cause::TargetHeadTooLarge));
     }

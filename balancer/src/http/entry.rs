@@ -249,11 +249,12 @@ pub fn log_unread(
     listener: &ListenerView,
     [peer, local]: [SocketAddr; 2],
     cause: Cause,
-    sent: u64,
+    [received, sent]: [u64; 2],
 ) {
     let mut entry = AccessEntry::begin(context, listener, &Connected::plain(peer, local));
     entry.responding(cause.status().code());
     entry.failed(cause);
+    entry.received(received);
     entry.returned(sent);
 }
 

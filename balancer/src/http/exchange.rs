@@ -5,7 +5,6 @@
 mod connect;
 mod engine;
 mod http1_target;
-mod interim;
 mod request_state;
 mod retries;
 mod sides;

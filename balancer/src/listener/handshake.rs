@@ -198,17 +198,19 @@ async fn answer_plain(
     context.listener_shard(listener).own(Cause::HttpToHttps);
     let page =
         Answer::error(Cause::HttpToHttps).render(&listener.response_fields, &context.clock, false, false);
+    // What it sent is taken, so that closing does not destroy the answer on its way.
+    let mut taken = [0; 4096];
+    let here = (0..16).map_while(|_| socket.try_read(&mut taken).ok().filter(|length| *length > 0));
+    let received = here.sum::<usize>() as u64;
     if let Ok(local) = socket.local_addr() {
-        log_unread(context, listener, [peer, local], Cause::HttpToHttps, page.len() as u64);
+        log_unread(context, listener, [peer, local], Cause::HttpToHttps, [received, page.len() as u64]);
     }
     let watch = watched.watch();
     let told = async {
         socket.write_all(&page).await?;
         socket.shutdown().await?;
-        // What it sent is taken, so that closing does not destroy the answer on its way.
-        let mut rest = [0; 4096];
         for _ in 0..16 {
-            if tokio::io::AsyncReadExt::read(&mut socket, &mut rest).await? == 0 {
+            if tokio::io::AsyncReadExt::read(&mut socket, &mut taken).await? == 0 {
                 break;
             }
         }

@@ -18,7 +18,11 @@ pub use self::{
     nominated::Nominated,
     scanner::HeadScanner,
 };
-use super::{authority::is_authority, fields::Kind, trailers::may_travel};
+use super::{
+    authority::is_authority,
+    fields::{Kind, list},
+    trailers::may_travel,
+};
 use crate::{
     internal_errors::Part as _,
     model::{HeaderField, RequestHead, ResponseHead, Version},
@@ -130,8 +134,7 @@ impl<'a> Request<'a> {
         self.host = single_host(fields, version)?;
         let options = fields.options();
         self.keep_alive = !options.close && (options.keep_alive || version != Version::Http10);
-        self.expects_continue = version == Version::Http11
-            && fields.of(Kind::Expect).any(|value| value.eq_ignore_ascii_case(b"100-continue"));
+        self.expects_continue = version == Version::Http11 && asks_to_continue(fields);
         self.upgrade = if version == Version::Http11 && options.upgrade { fields.upgrade() } else { None };
         Ok(())
     }
@@ -191,8 +194,7 @@ impl<'a> Request<'a> {
             Framing::Empty => Framing::Chunked,
             framing => framing,
         };
-        let expects_continue =
-            fields.of(Kind::Expect).any(|value| value.eq_ignore_ascii_case(b"100-continue"));
+        let expects_continue = asks_to_continue(&fields);
         Ok(Self {
             method,
             target,
@@ -259,6 +261,11 @@ fn single_host<'a>(fields: &Fields<'a>, version: Version) -> Result<Option<&'a [
         _ if hosts.next().is_some() => Err(HeadError::Malformed),
         host => Ok(host),
     }
+}
+
+/// Whether 100 is expected, alone or among other things (RFC 9110, section 10.1.1).
+fn asks_to_continue(fields: &Fields<'_>) -> bool {
+    fields.of(Kind::Expect).flat_map(list).any(|value| value.eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// A response head.

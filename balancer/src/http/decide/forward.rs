@@ -447,6 +447,7 @@ mod tests {
         };
         assert!(!expects("1.0", "100-continue") && !expects("1.0", "other"));
         assert!(!expects("1.1", "100-continue") && expects("1.1", "other"));
+        assert!(!expects("1.1", "other, 100-Continue") && expects("1.1", "100-continued"));
     }
 
     #[test]

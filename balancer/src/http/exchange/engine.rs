@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use super::{
-    interim::Interim,
     retries::Retries,
     sides::{ClientSide, TargetSide},
     transfer::{Transfer, Upload},
@@ -11,7 +10,7 @@ use super::{
 use crate::{
     counters::{Blame, Failure, Retry},
     http::decide::{failed::tell_shortage, plan::Plan},
-    wire::body::Source as _,
+    wire::{body::Source as _, interim::Interim},
 };
 
 /// Carries the request out.

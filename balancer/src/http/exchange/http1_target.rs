@@ -15,7 +15,6 @@ use crate::{
     upstream::{Connection, Destination},
     wire::{
         authentication::is_challenge,
-        body::Source as _,
         buffer::{BUFFER_SIZE, Buffer},
         chunked_body::has_bare_line_end,
         head::{Framing, MAX_RESPONSE_HEAD, Response},
@@ -49,7 +48,7 @@ async fn connect<C: ClientSide>(client: &mut C, destination: &Destination) -> Re
     let (context, watch) = (Rc::clone(&state.context), Rc::clone(state.watch()));
     let timeout = state.listener.load_balancer.connect_timeout;
     match unless_gone(client, open(&context, &watch, timeout, destination)).await {
-        None => Err(Failure::gone(client.body().is_read())),
+        None => Err(client.gone()),
         Some(connected) => connected.map_err(|failure| failure.retried(Retry::Elsewhere)),
     }
 }

@@ -41,6 +41,12 @@ pub(crate) trait ClientSide: Sized {
     /// Ready once the client is gone. `uploading`: its body is being read, by which that shows as well.
     fn poll_gone(&mut self, cx: &mut TaskContext<'_>, uploading: bool) -> Poll<()>;
 
+    /// What it means that the client is gone.
+    #[cold]
+    fn gone(&mut self) -> Failure {
+        Failure::gone(self.body().is_read())
+    }
+
     /// What it means that the request's body could not be read.
     fn body_failed(error: &BodyError<<Self::Body as Source>::Error>) -> Failure;
 

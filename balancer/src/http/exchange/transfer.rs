@@ -8,7 +8,6 @@ use std::{
 
 use super::{
     connect::of_interrupt,
-    interim::Interim,
     sides::{ClientSide, TargetSide},
     tunnel::tunnel,
 };
@@ -19,6 +18,7 @@ use crate::{
         body::{BodyError, Sink as _, Source as _, poll_move},
         deadline::Interrupt,
         head::Response,
+        interim::Interim,
     },
 };
 
@@ -86,7 +86,7 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
     }
 
     fn gone(&mut self) -> Failure {
-        Failure::gone(self.client.body().is_read())
+        self.client.gone()
     }
 
     /// Who is to blame that the head of the response did not come in time.
@@ -209,7 +209,9 @@ fn hear<C: ClientSide>(
     client.check(plan, response, uploaded)?;
     let switching = response.status == 101;
     if response.status < 200 && !switching {
-        interim.count(response)?;
+        if !interim.admits(response) {
+            return Err(Cause::TargetInterimTooLarge.into());
+        }
         return client.interim(plan, response).map(PassedHead::Interim);
     }
     let state = client.state_mut();

@@ -3,7 +3,7 @@
 
 use std::{
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -67,11 +67,35 @@ impl Http2 {
         self.incoming.as_ref().is_some_and(|incoming| !incoming.is_end_stream())
     }
 
+    /// The engine's verdict on a stream that it has reset itself; what is left of the body goes with it.
+    #[cold]
+    pub(super) fn verdict(&mut self) -> Option<h2::Error> {
+        let mut cx = Context::from_waker(Waker::noop());
+        let incoming = self.incoming.as_mut()?;
+        loop {
+            let error = match incoming.poll_data(&mut cx) {
+                Poll::Ready(Some(Ok(_))) => continue,
+                Poll::Ready(Some(Err(error))) => error,
+                Poll::Ready(None) => match incoming.poll_trailers(&mut cx) {
+                    Poll::Ready(Err(error)) => error,
+                    _ => return None,
+                },
+                Poll::Pending => return None,
+            };
+            return Some(error).filter(is_verdict);
+        }
+    }
+
     fn release(&mut self, length: usize) {
         if let Some(incoming) = &mut self.incoming {
             let _ = incoming.flow_control().release_capacity(length);
         }
     }
+}
+
+/// Whether the engine has reset the stream itself: its body has not the length that was said, or its trailers a pseudo-field.
+pub(super) fn is_verdict(error: &h2::Error) -> bool {
+    error.is_reset() && error.is_library()
 }
 
 /// The same bytes where more can be put behind them; a copy, unless they were that before.

@@ -10,16 +10,13 @@ use crate::{
     counters::{Cause, Failure, Retry},
     http::{
         context::Context,
-        exchange::{connector, of_interrupt, unless_gone},
+        exchange::{ClientSide as _, connector, of_interrupt, unless_gone},
     },
     upstream::{
         Destination,
         multiplex::{self, Availability, Lease, Opener, Opening, Patience},
     },
-    wire::{
-        body::Source as _,
-        deadline::{Interrupt, Watch},
-    },
+    wire::deadline::{Interrupt, Watch},
 };
 
 /// How often a request may see its target end a new connection before the request was on it.
@@ -52,7 +49,7 @@ impl Leasing<'_> {
         // Apart, so that requests that need not wait do not carry its state.
         let waiting = Box::pin(self.wait(&full));
         let failure = match self.watch.within(unless_gone(client, waiting)).await {
-            Ok(None) => return Err(Failure::gone(client.http2.is_read())),
+            Ok(None) => return Err(client.gone()),
             Ok(Some(Ok(lease))) => return Ok(lease),
             Ok(Some(Err(failure))) => failure,
             Err(Interrupt::TimedOut) if full.get() => Cause::TargetBusy.into(),

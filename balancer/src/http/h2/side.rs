@@ -5,7 +5,12 @@ use std::task::{Context as TaskContext, Poll};
 
 use h2::Reason;
 
-use super::{body::Http2, client::Http2Client, head, target::Http2Target};
+use super::{
+    body::{Http2, is_verdict},
+    client::Http2Client,
+    head,
+    target::Http2Target,
+};
 use crate::{
     counters::{Cause, Failure},
     http::{
@@ -57,9 +62,19 @@ impl ClientSide for Http2Client {
         }
     }
 
+    fn gone(&mut self) -> Failure {
+        match self.http2.verdict() {
+            Some(error) => invalid(&error),
+            None => Failure::gone(self.http2.is_read()),
+        }
+    }
+
     #[cold]
-    fn body_failed(_: &BodyError<h2::Error>) -> Failure {
-        Failure::gone(false)
+    fn body_failed(error: &BodyError<h2::Error>) -> Failure {
+        match error {
+            BodyError::Source(error) if is_verdict(error) => invalid(error),
+            _ => Failure::gone(false),
+        }
     }
 
     async fn invite(&mut self, _: &Plan) -> bool {
@@ -147,4 +162,8 @@ impl ClientSide for Http2Client {
     async fn answer_error(&mut self, plan: &Plan, cause: Cause) {
         self.answer(&Answer::error(cause), plan.request.to_head);
     }
+}
+
+fn invalid(error: &h2::Error) -> Failure {
+    Failure::with(Cause::RequestBodyInvalid, error)
 }

@@ -105,6 +105,13 @@ fn faults_in_a_target_group() {
         ("targets = \"10.0.0.1:80\"", "2:11", "`targets` = \"10.0.0.1:80\" is no list", "HOST:PORT"),
         ("targets = [\"10.0.0.1\"]", "2:12", "target \"10.0.0.1\" has no port", "a port here or there"),
         ("targets = [\"10.0.0.1:x\"]", "2:12", "target \"10.0.0.1:x\" has no port number", "1 to 65535"),
+        ("targets = [\"10.0.0.1:\"]", "2:12", "target \"10.0.0.1:\" has no port number", "1 to 65535"),
+        (
+            "targets = [\"10.0.0.1:99999\"]",
+            "2:12",
+            "target \"10.0.0.1:99999\" has a port that is none, \"99999\"",
+            "1 to 65535",
+        ),
         (
             "targets = [aws_instance.x.id]",
             "2:12",

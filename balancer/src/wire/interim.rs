@@ -1,33 +1,27 @@
 //! How much may come before a response: interim ones (RFC 9110, section 15.2) have no end of their own, the idle timeout begins
 //! anew with each, and over HTTP/2 no flow control holds them back. Must not know: what is done with them.
 
-use crate::{
-    counters::Cause,
-    wire::head::{MAX_INTERIM, MAX_RESPONSE_HEAD, Response},
-};
+use super::head::{MAX_INTERIM, MAX_RESPONSE_HEAD, Response};
 
 /// What a field counts more than its name and value (RFC 9113, section 6.5.2).
 const EXTRA: usize = 32;
 
 /// The interim responses that have come.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Interim {
+pub struct Interim {
     number: usize,
     size: usize,
 }
 
 impl Interim {
-    /// Counts one.
-    ///
-    /// # Errors
-    /// That is one too many.
+    /// Counts one. False: that is one too many.
     #[cold]
-    pub(super) fn count(&mut self, response: &Response<'_>) -> Result<(), Cause> {
+    #[must_use]
+    pub fn admits(&mut self, response: &Response<'_>) -> bool {
         let fields = response.fields.lines().iter();
         self.size += fields.map(|field| field.name.len() + field.value.len() + EXTRA).sum::<usize>();
         self.number += 1;
-        let is_within = self.number <= MAX_INTERIM && self.size <= MAX_RESPONSE_HEAD;
-        is_within.then_some(()).ok_or(Cause::TargetInterimTooLarge)
+        self.number <= MAX_INTERIM && self.size <= MAX_RESPONSE_HEAD
     }
 }
 
@@ -38,7 +32,7 @@ mod tests {
     fn until_one_is_too_many(text: &str) -> usize {
         let mut interim = Interim::default();
         let response = Response::parse(text.as_bytes(), false).expect("valid").expect("complete");
-        (0..1000).take_while(|_| interim.count(&response).is_ok()).count()
+        (0..1000).take_while(|_| interim.admits(&response)).count()
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub use self::{
     load::{LoadValues, WorkerLoad, WorkerLoads},
     open_bytes::Told,
     outstanding::{InFlight, Outstanding, OutstandingView},
-    owners::owners,
+    owners::{owner_here, owners},
     passed::take_passed,
     pinned::{PinnedListener, PinnedTables},
     shield::{

@@ -288,3 +288,24 @@ fn a_key_file_that_a_reload_would_not_take_is_warned_of_while_the_instance_runs(
     let (code, _, said) = check(&idle);
     assert!(code == Some(0) && !said.contains("key file"), "{said}");
 }
+
+#[test]
+fn an_instance_that_runs_with_another_runtime_dir_is_warned_of() {
+    let target = Target::plain();
+    let balancer = Balancer::start(&Config::new(&[&target]).kernel_assist("off"));
+    let (code, _, said) = check(&balancer);
+    assert!(code == Some(0) && !said.contains("runs already"), "{said}");
+    let text = fs::read_to_string(balancer.config_path()).unwrap();
+    let line = text.lines().find(|line| line.trim_start().starts_with("runtime_dir")).unwrap();
+    let other = balancer.folder().join("other-run");
+    balancer.write_text(&text.replace(line, &format!("  runtime_dir = \"{}\"", other.display())));
+    let (code, _, said) = check(&balancer);
+    let told = format!(
+        "warning: instance {} runs already as process {}, with another runtime_dir than {}",
+        balancer.instance(),
+        balancer.pid(),
+        other.display()
+    );
+    assert!(code == Some(0) && said.contains(&told), "{said}");
+    assert!(!other.exists());
+}

@@ -12,7 +12,7 @@ use rustix::process::geteuid;
 use super::{key_file, log_files, privileges::Account};
 use crate::{
     config,
-    kernel::{InstanceFolder, Kernel, Shield, owners},
+    kernel::{InstanceFolder, Kernel, Shield, owner_here, owners},
     listener,
     model::{Authorities, BalancerSettings, Configuration, LogDestination, MutualAuthentication},
     safe_file::{Outlook, Owner, Sight},
@@ -38,6 +38,7 @@ pub fn look(configuration: &Configuration, path: &Path) -> Findings {
         .and_then(|name| Account::find(name).map_err(|error| findings.refused.push(error.to_string())).ok());
     let owner = account.as_ref().and_then(Account::owner);
     look_at_addresses(configuration, &mut findings);
+    look_at_runtime(settings, &mut findings);
     // In the order of a start, which has made some folders when it comes to the logs.
     let mut made = Vec::new();
     match InstanceFolder::look(&settings.instance, &settings.runtime_dir) {
@@ -73,6 +74,19 @@ impl Findings {
         } else {
             self.warnings.push(format!("{line} (as the user that checks)"));
         }
+    }
+}
+
+/// An instance that runs goes on with its folder: with another one nobody starts beside it.
+fn look_at_runtime(settings: &BalancerSettings, findings: &mut Findings) {
+    let BalancerSettings { instance, runtime_dir, .. } = settings;
+    let Some(pid) = owners(instance, runtime_dir).first().copied() else { return };
+    if owner_here(instance, runtime_dir).is_none() {
+        findings.warnings.push(format!(
+            "instance {instance} runs already as process {pid}, with another runtime_dir than {}: a start beside it is \
+             refused, and a reload goes on with the one that it has",
+            runtime_dir.display()
+        ));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which processes have an instance, for who only looks. Must not know: why it is asked.
 
-use std::{iter, path::Path};
+use std::path::Path;
 
 use super::{file_lock::holder_by_system, host_lock, host_name, instance};
 use crate::safe_file::Folder;
@@ -11,12 +11,19 @@ use crate::safe_file::Folder;
 pub fn owners(name: &str, runtime_dir: &Path) -> Vec<u32> {
     let by_name = host_name::holder(name).ok().flatten().and_then(|holder| holder.pid);
     let of_host = host_lock::folders().map(|folder| (folder, host_lock::file_name(name)));
-    let own = (runtime_dir.join(name), instance::LOCK.to_owned());
-    let by_lock = of_host.into_iter().chain(iter::once(own)).filter_map(|(folder, lock)| {
-        let file = Folder::open(&folder).ok()?.look_at(&lock).ok()??;
-        holder_by_system(&file)
-    });
-    by_name.into_iter().chain(by_lock).collect()
+    let by_lock = of_host.into_iter().filter_map(|(folder, lock)| holder(&folder, &lock));
+    by_name.into_iter().chain(by_lock).chain(owner_here(name, runtime_dir)).collect()
+}
+
+/// The process that has the instance's folder in `runtime_dir`, as far as it can be seen.
+#[must_use]
+pub fn owner_here(name: &str, runtime_dir: &Path) -> Option<u32> {
+    holder(&runtime_dir.join(name), instance::LOCK)
+}
+
+fn holder(folder: &Path, lock: &str) -> Option<u32> {
+    let file = Folder::open(folder).ok()?.look_at(lock).ok()??;
+    holder_by_system(&file)
 }
 
 #[cfg(test)]
@@ -33,6 +40,9 @@ mod tests {
         let held = InstanceFolder::lock(&name, folder.path()).unwrap();
         let found = owners(&name, folder.path());
         assert!(!found.is_empty() && found.iter().all(|pid| *pid == std::process::id()), "{found:?}");
+        assert_eq!(owner_here(&name, folder.path()), Some(std::process::id()));
+        let elsewhere = tempfile::tempdir().unwrap();
+        assert_eq!(owner_here(&name, elsewhere.path()), None);
         held.remove().unwrap();
     }
 }

@@ -143,7 +143,7 @@ impl Lab<'_> {
         let rate = most * LOAD;
         println!("handshakes: {most:.0} a second at most, {rate:.0} while newcomers are measured");
         let mut seen: Vec<Vec<[f64; 2]>> = vec![Vec::new(); proxies.len()];
-        for _ in 0..options.rounds {
+        for round in 1..=options.rounds {
             for ((kind, proxy), seen) in proxies.iter().zip(&mut seen) {
                 let (took, made) = thread::scope(|scope| {
                     let work = scope.spawn(|| clients::handshakes(proxy.https, 32, Some(rate), length));
@@ -151,8 +151,13 @@ impl Lab<'_> {
                     (took, work.join())
                 });
                 let took = took.with_context(|| format!("{}: {}", kind.name(), proxy.said()))?;
-                made.ok().context("a thread panicked")??;
-                seen.push([percentile(&took, 50), percentile(&took, 99)]);
+                let made = made.ok().context("a thread panicked")??;
+                let (p50, p99) = (percentile(&took, 50), percentile(&took, 99));
+                let name = kind.name();
+                println!(
+                    "round {round}  {name}: p50 {p50:.2} ms, p99 {p99:.2} ms, {made:.0} handshakes a second"
+                );
+                seen.push([p50, p99]);
             }
         }
         let figure = |rounds: &[[f64; 2]], index: usize| {

@@ -17,7 +17,10 @@ pub(super) struct Slots {
     outstanding: Outstanding,
     owners: HashMap<Slot, SlotOwner>,
     by_fingerprint: HashMap<u64, Slot>,
-    free: BTreeSet<Slot>,
+    /// Free ones among those below `fresh`.
+    freed: BTreeSet<Slot>,
+    /// From here on every slot is free that has no owner: a table has thousands that nobody will ever ask for.
+    fresh: u32,
     /// What stood in the tables and was not there, when last looked at.
     excess: HashMap<Slot, Excess>,
 }
@@ -55,13 +58,13 @@ impl Slots {
             outstanding,
             owners: HashMap::new(),
             by_fingerprint: HashMap::new(),
-            free: BTreeSet::new(),
+            freed: BTreeSet::new(),
+            fresh: 0,
             excess: HashMap::new(),
         };
-        for slot in (0..MAX_SLOTS).filter_map(|slot| u16::try_from(slot).ok()).map(Slot) {
+        for slot in (0..MAX_SLOTS).filter_map(slot_at) {
             let fingerprint = slots.counters.owner(slot);
             if fingerprint == 0 {
-                slots.free.insert(slot);
                 continue;
             }
             if settle(fingerprint) {
@@ -80,7 +83,7 @@ impl Slots {
         let slot = match self.by_fingerprint.get(&fingerprint) {
             Some(&slot) => slot,
             None => {
-                let slot = self.free.pop_first()?;
+                let slot = self.take_lowest()?;
                 self.counters.assign(slot, fingerprint);
                 self.by_fingerprint.insert(fingerprint, slot);
                 slot
@@ -89,6 +92,17 @@ impl Slots {
         let users = 1 + self.users(slot);
         self.owners.insert(slot, SlotOwner { fingerprint, state: SlotState::Claimed { users } });
         Some(slot)
+    }
+
+    /// The lowest free slot, which is not free any more.
+    fn take_lowest(&mut self) -> Option<Slot> {
+        if let Some(slot) = self.freed.pop_first() {
+            return Some(slot);
+        }
+        let owners = &self.owners;
+        let slot = (self.fresh..MAX_SLOTS).filter_map(slot_at).find(|slot| !owners.contains_key(slot));
+        self.fresh = slot.map_or(MAX_SLOTS, |slot| u32::from(slot.0) + 1);
+        slot
     }
 
     /// One user of the endpoint less. True if it was the last one.
@@ -163,9 +177,15 @@ impl Slots {
             if self.by_fingerprint.get(&fingerprint) == Some(&slot) {
                 self.by_fingerprint.remove(&fingerprint);
             }
-            self.free.insert(slot);
+            if u32::from(slot.0) < self.fresh {
+                self.freed.insert(slot);
+            }
         }
     }
+}
+
+fn slot_at(index: u32) -> Option<Slot> {
+    u16::try_from(index).ok().map(Slot)
 }
 
 #[cfg(test)]
@@ -308,6 +328,29 @@ mod tests {
         slots.reap();
         assert_eq!(slots.claim(&tcp(4)), Some(dropped));
         assert!(tables.open(true).claim(&tcp(1)) == Some(kept) && tables.0.read(kept).open == 0);
+    }
+
+    #[test]
+    fn free_slots_between_those_of_an_earlier_process_are_found_and_nothing_is_noted_of_the_others() {
+        let tables = Tables::new();
+        let mut before = tables.open(false);
+        for port in 0..4 {
+            before.claim(&tcp(port)).unwrap();
+        }
+        before.release(Slot(1));
+        before.reap();
+        before.reap();
+        let mut slots = tables.open(false);
+        assert_eq!((slots.freed.len(), slots.owners.len()), (0, 3), "what nobody has had costs nothing");
+        slots.release_left_over();
+        slots.reap();
+        slots.reap();
+        let given: Vec<_> = (10..15).map(|port| slots.claim(&tcp(port)).unwrap().0).collect();
+        assert_eq!(given, [0, 1, 2, 3, 4], "each once");
+        slots.release(Slot(3));
+        slots.reap();
+        slots.reap();
+        assert_eq!((slots.claim(&tcp(20)), slots.claim(&tcp(21))), (Some(Slot(3)), Some(Slot(5))));
     }
 
     #[test]

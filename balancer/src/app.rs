@@ -34,7 +34,7 @@ use crate::{
         upgrade::{Door, Facts, Handover, Inheritance, Invocation, StartAgain, Starter, Upgrades},
     },
     counters::{ControlCounters, ListenerRuntimes},
-    kernel::{Assist, InstanceFolder, Kernel},
+    kernel::{Assist, InstanceFolder, Kernel, give_back},
     listener::{self, Relief, Worker},
     logs,
     model::Configuration,
@@ -307,6 +307,8 @@ async fn serve(
     let admin = admin.map(|admin| tokio::spawn(admin.serve(Arc::clone(&inspector) as _)));
     tracing::info!("serving");
     notify::tell("READY=1");
+    // What it takes to read the types of the kernel, above all.
+    give_back();
     let (commands, mut receiver) = unbounded_channel();
     let mut draining = false;
     let mut result = Ok(());

@@ -17,9 +17,11 @@ mod fallback;
 mod file_lock;
 mod generation;
 mod hand_over;
+mod heap;
 mod host_lock;
 mod host_name;
 mod instance;
+mod late_words;
 mod load;
 mod open_bytes;
 mod outstanding;
@@ -46,9 +48,9 @@ use balancer_common::{STICKY_BUCKET_WORDS, STICKY_ENTRIES_PER_BUCKET};
 
 use self::{
     bpf::{BpfError, OpenedSide, Programs, Wanted},
+    late_words::TableWords,
     open_bytes::OpenBytes,
     slots::Slots,
-    words::TableWords,
 };
 pub use self::{
     cleanup::{CleanupReport, cleanup},
@@ -56,7 +58,9 @@ pub use self::{
     error::KernelError,
     events::{EventSender, Events, TargetEvent, TargetEventKind},
     generation::Generations,
+    heap::give_back,
     instance::{InstanceFolder, Locks},
+    late_words::LateWords,
     load::{LoadValues, WorkerLoad, WorkerLoads},
     open_bytes::Told,
     outstanding::{InFlight, Outstanding, OutstandingView},
@@ -110,7 +114,7 @@ pub struct Tables {
     /// Connections.
     pub counters: TargetCounters,
     /// Sessions: buckets of [`balancer_common::STICKY_BUCKET_WORDS`] words, their number a power of two.
-    pub sticky: Words,
+    pub sticky: LateWords,
     /// What workers have to do.
     pub loads: WorkerLoads,
 }
@@ -124,7 +128,7 @@ impl Tables {
         Ok(Self {
             outstanding: Outstanding::in_memory()?,
             counters: TargetCounters::in_memory()?,
-            sticky: Words::in_memory(sticky_words(session_table_size))?,
+            sticky: Words::in_memory(sticky_words(session_table_size))?.into(),
             loads: WorkerLoads::in_memory()?,
         })
     }

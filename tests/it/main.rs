@@ -75,6 +75,7 @@ mod session_counts;
 mod session_flood;
 mod sessions;
 mod special_files;
+mod start_memory;
 mod startup;
 mod stickiness_extras;
 mod stopping;

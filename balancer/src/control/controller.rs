@@ -444,6 +444,11 @@ impl Controller {
         };
         let listeners = self.configuration.listeners.iter().filter_map(view).collect();
         let snapshot = Arc::new(Snapshot { listeners, groups: self.registry.views() });
+        let mut sticky = snapshot.groups.iter().filter_map(|group| group.stickiness.as_ref());
+        if sticky.any(|sticky| sticky.table_remembers_for().is_some()) {
+            // Before a request has to wait for it.
+            self.kernel.tables().sticky.prepare();
+        }
         self.current.set(Arc::clone(&snapshot));
         self.tell(|| WorkerMessage::Snapshot(Arc::clone(&snapshot)));
     }

@@ -17,7 +17,7 @@ use crate::{
     counters::{GroupShard, ListenerShard, TargetShard, WorkerCounters},
     id::Slot,
     internal_errors,
-    kernel::{EventSender, Tables, Words, WorkerLoad},
+    kernel::{EventSender, LateWords, Tables, WorkerLoad},
     logs::{access_log::Record, sink::Batches},
     model::HeaderEdits,
     response::answer::{Answer, AnswerKind},
@@ -135,7 +135,7 @@ pub struct Context {
     /// What this worker has to do, as others see it.
     pub load: WorkerLoad,
     /// The session table.
-    pub sessions: SessionTable<Words>,
+    pub sessions: SessionTable<LateWords>,
     /// Its counters.
     pub counters: Arc<WorkerCounters>,
     /// Idle connections to targets.

@@ -10,6 +10,7 @@ mod look;
 mod pins;
 mod steering;
 mod tables;
+mod types;
 
 use std::{
     fs, io,
@@ -19,7 +20,7 @@ use std::{
 };
 
 use aya::{
-    Btf, Ebpf, EbpfLoader, include_bytes_aligned,
+    Ebpf, EbpfLoader, include_bytes_aligned,
     maps::{HashMap, Map, MapData, MapError, SkStorage},
     programs::{BtfTracePoint, CgroupAttachMode, SockOps, links::FdLink},
 };
@@ -33,8 +34,8 @@ use self::{
     tables::{PodTargetKey, bad, take},
 };
 use super::{
-    Words, cgroup, cgroup::Cgroup, counters, events::KernelSources, file_lock::FileLock, load,
-    open_bytes::OpenBytes, outstanding, sys, words::TableWords,
+    LateWords, Words, cgroup, cgroup::Cgroup, counters, events::KernelSources, file_lock::FileLock,
+    late_words::TableWords, load, open_bytes::OpenBytes, outstanding, sys,
 };
 
 use crate::id::Slot;
@@ -131,7 +132,7 @@ impl Programs {
             loads: mapped(&mut programs, map::WORKER_LOAD, load::WORDS)?,
             outstanding: mapped(&mut programs, map::OUTSTANDING, outstanding::WORDS)?,
             counters: mapped(&mut programs, map::TARGET_COUNTERS, counters::WORDS)?,
-            sticky: mapped(&mut programs, map::STICKY, sticky_words)?,
+            sticky: mapped_late(&mut programs, map::STICKY, sticky_words)?,
         };
         let ring = take(&mut programs, map::EVENTS)?;
         let probes = SkStorage::try_from(take(&mut programs, map::PROBES)?).map_err(bad(map::PROBES))?;
@@ -301,6 +302,7 @@ fn take_over(path: &Path, cgroup: u64, counter: &SockOps) -> Result<(), String> 
 }
 
 const RESETS: &str = program::RESET_COUNTER;
+const TRACEPOINT: &str = "tcp_receive_reset";
 
 fn reset_counter(programs: &mut Ebpf) -> Result<&mut BtfTracePoint, BpfError> {
     let failed = |source| BpfError::Program { name: RESETS, source };
@@ -309,8 +311,8 @@ fn reset_counter(programs: &mut Ebpf) -> Result<&mut BtfTracePoint, BpfError> {
 }
 
 fn load_reset_counter(programs: &mut Ebpf) -> Result<(), BpfError> {
-    let types = Btf::from_sys_fs().map_err(|error| BpfError::Load(error.into()))?;
-    let loaded = reset_counter(programs)?.load("tcp_receive_reset", &types);
+    let types = types::of_tracepoint(TRACEPOINT).map_err(|error| BpfError::Load(error.into()))?;
+    let loaded = reset_counter(programs)?.load(TRACEPOINT, &types);
     loaded.map_err(|source| BpfError::Program { name: RESETS, source })
 }
 
@@ -332,4 +334,11 @@ fn mapped(programs: &mut Ebpf, name: &'static str, len: usize) -> Result<Words, 
     const { assert!(COUNTER_WORDS == 16, "rows of arrays are multiples of a word, without padding between them") };
     let Map::Array(array) = take(programs, name)? else { return Err(BpfError::Missing { name }) };
     Words::of_fd(array.fd().as_fd(), len).map_err(|source| BpfError::Mapping { name, source })
+}
+
+/// The same, mapped when it is needed: the kernel has all of its pages in the process at once.
+fn mapped_late(programs: &mut Ebpf, name: &'static str, len: usize) -> Result<LateWords, BpfError> {
+    let Map::Array(array) = take(programs, name)? else { return Err(BpfError::Missing { name }) };
+    let array = array.fd().as_fd().try_clone_to_owned();
+    Ok(LateWords::of_fd(array.map_err(|source| BpfError::Mapping { name, source })?, len))
 }

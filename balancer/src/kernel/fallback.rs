@@ -6,7 +6,7 @@ use std::{fs::File, io, os::fd::AsFd};
 use balancer_common::{ABI_VERSION, map};
 use rustix::fs::{FallocateFlags, fallocate};
 
-use super::{KernelError, Words, counters, load, outstanding, words, words::TableWords};
+use super::{KernelError, Words, counters, late_words::TableWords, load, outstanding, words};
 use crate::safe_file::Folder;
 
 /// Maps the tables stored under `folder`, and makes those that are missing or of another size.
@@ -33,7 +33,8 @@ pub(super) fn open(
     let words = TableWords {
         outstanding: table(map::OUTSTANDING, outstanding::WORDS)?,
         counters: table(map::TARGET_COUNTERS, counters::WORDS)?,
-        sticky: table(map::STICKY, sticky_words)?,
+        // A file's pages come when they are touched.
+        sticky: table(map::STICKY, sticky_words)?.into(),
         // Of one process, and nobody else looks at it.
         loads: Words::in_memory(load::WORDS)
             .map_err(|source| KernelError::Table { name: map::WORKER_LOAD, source })?,

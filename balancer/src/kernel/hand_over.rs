@@ -12,14 +12,14 @@ use std::{
 
 use balancer_common::{ABI_VERSION, map};
 
-use super::{KernelError, Words, bpf, fallback, words};
+use super::{KernelError, LateWords, Words, bpf, fallback, words};
 use crate::safe_file::Folder;
 
 /// A file that a run with the kernel side leaves; one without removes it.
 const WITH_KERNEL_SIDE: &str = "with-kernel-side";
 
 /// For a run with the kernel side: what the run before left in a file becomes what is in the pinned `sticky`.
-pub(super) fn to_kernel_side(folder: &Folder, sticky: &Words) -> Result<(), KernelError> {
+pub(super) fn to_kernel_side(folder: &Folder, sticky: &LateWords) -> Result<(), KernelError> {
     in_tables(folder, |tables| {
         if let Some(file) = tables.look_at(map::STICKY)? {
             take_over(&file, sticky)?;
@@ -30,13 +30,17 @@ pub(super) fn to_kernel_side(folder: &Folder, sticky: &Words) -> Result<(), Kern
 }
 
 /// For a run without: what the run before left pinned for `instance` goes into `sticky`, where it can be had.
-pub(super) fn from_kernel_side(folder: &Folder, instance: &str, sticky: &Words) -> Result<(), KernelError> {
+pub(super) fn from_kernel_side(
+    folder: &Folder,
+    instance: &str,
+    sticky: &LateWords,
+) -> Result<(), KernelError> {
     in_tables(folder, |tables| {
         if tables.look_at(WITH_KERNEL_SIDE)?.is_none() {
             return Ok(());
         }
-        let pinned = bpf::pinned_sessions(instance, sticky.len());
-        match pinned.and_then(|pinned| Words::of_fd(pinned.as_fd(), sticky.len()).ok()) {
+        let pinned = bpf::pinned_sessions(instance, sticky.count());
+        match pinned.and_then(|pinned| Words::of_fd(pinned.as_fd(), sticky.count()).ok()) {
             Some(pinned) => {
                 fill(sticky, |index| Ok(pinned.get(index).map_or(0, |word| word.load(Relaxed))))?;
                 tracing::info!("the session table of the run with the kernel side is taken over");
@@ -58,8 +62,8 @@ fn in_tables(folder: &Folder, work: impl FnOnce(&Folder) -> io::Result<()>) -> R
 }
 
 /// Reads `sticky` from a file of its size; from another one nothing, so that it is empty.
-fn take_over(file: &File, sticky: &Words) -> io::Result<()> {
-    let is_of_size = file.metadata()?.len() == words::file_bytes(sticky.len())?;
+fn take_over(file: &File, sticky: &LateWords) -> io::Result<()> {
+    let is_of_size = file.metadata()?.len() == words::file_bytes(sticky.count())?;
     if !is_of_size {
         tracing::warn!(
             "the session table of the run without the kernel side is of another size: starting with an empty one"
@@ -76,7 +80,7 @@ fn take_over(file: &File, sticky: &Words) -> io::Result<()> {
     Ok(())
 }
 
-fn fill(sticky: &Words, mut value: impl FnMut(usize) -> io::Result<u64>) -> io::Result<()> {
+fn fill(sticky: &LateWords, mut value: impl FnMut(usize) -> io::Result<u64>) -> io::Result<()> {
     for (index, word) in sticky.iter().enumerate() {
         let value = value(index)?;
         // Most of a table is empty: what is not touched takes no memory.
@@ -98,7 +102,7 @@ mod tests {
         let (files, _) = fallback::open(&folder, 1024 * 32, false).unwrap();
         files.sticky[7].store(70, Relaxed);
         drop(files);
-        let pinned = Words::in_memory(1024 * 32).unwrap();
+        let pinned = LateWords::from(Words::in_memory(1024 * 32).unwrap());
         pinned[7].store(1, Relaxed);
         pinned[8].store(2, Relaxed);
         to_kernel_side(&folder, &pinned).unwrap();
@@ -111,6 +115,6 @@ mod tests {
         from_kernel_side(&folder, "no-such-instance", &files.sticky).unwrap();
         drop(files);
         // Of another size.
-        to_kernel_side(&folder, &Words::in_memory(2048 * 32).unwrap()).unwrap();
+        to_kernel_side(&folder, &Words::in_memory(2048 * 32).unwrap().into()).unwrap();
     }
 }

@@ -130,14 +130,6 @@ impl fmt::Debug for Words {
     }
 }
 
-/// The memory behind [`super::Tables`], wherever it comes from.
-pub(super) struct TableWords {
-    pub(super) outstanding: Words,
-    pub(super) counters: Words,
-    pub(super) sticky: Words,
-    pub(super) loads: Words,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -125,7 +125,8 @@ impl SlotFigures for Tables {
     }
 
     fn session_table(&self) -> Option<SessionTable> {
-        let table = crate::stickiness::SessionTable::new(&self.sticky[..]);
+        let words = self.sticky.glance().ok()?;
+        let table = crate::stickiness::SessionTable::new(words);
         let Occupancy { entries, error } = table.occupied();
         Some(SessionTable { capacity: table.capacity(), entries, entries_error: error, ..Default::default() })
     }

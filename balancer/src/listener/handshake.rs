@@ -199,7 +199,8 @@ async fn answer_plain(
     let page =
         Answer::error(Cause::HttpToHttps).render(&listener.response_fields, &context.clock, false, false);
     // What it sent is taken, so that closing does not destroy the answer on its way.
-    let mut taken = [0; 4096];
+    // On the heap: every handshake would carry it.
+    let mut taken = vec![0; 4096];
     let here = (0..16).map_while(|_| socket.try_read(&mut taken).ok().filter(|length| *length > 0));
     let received = here.sum::<usize>() as u64;
     if let Ok(local) = socket.local_addr() {

@@ -16,7 +16,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{http::Context, kernel::WorkerLoad};
+use crate::{
+    http::Context,
+    kernel::{WorkerLoad, give_back},
+};
 
 /// How often deadlines are looked at: their precision.
 pub(super) const TICK: Duration = Duration::from_millis(100);
@@ -95,7 +98,12 @@ impl Pace {
     pub(super) async fn ticked(&mut self, context: &Context, may_rest: bool) {
         let moves = context.load.moves();
         let is_quiet = moves.wrapping_sub(self.moves) <= OF_A_TICK;
+        let was_quiet = self.is_quiet();
         self.quiet = if is_quiet && may_rest { (self.quiet + 1).min(QUIET) } else { 0 };
+        if self.is_quiet() && !was_quiet {
+            // What a peak took; nobody waits now.
+            give_back();
+        }
         self.moves = moves;
         self.next = Instant::now() + TICK;
         RESTS.set(0);

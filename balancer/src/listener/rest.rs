@@ -36,6 +36,9 @@ const WAKES: u32 = 4;
 /// What a tick is at most, in moves of the worker: it wakes up, looks who else was woken, and gets on.
 const OF_A_TICK: u64 = 2 * (WAKES as u64 + 1) + 2;
 
+/// So many connections that are gone took memory worth giving back.
+const MANY: usize = 64;
+
 thread_local! {
     /// How often the worker of this thread may still wake up until it does not rest any more.
     static RESTS: Cell<u32> = const { Cell::new(0) };
@@ -69,12 +72,14 @@ pub(super) struct Pace {
     next: Instant,
     quiet: u32,
     moves: u64,
+    /// How many connections there were at the most since memory was given back.
+    most: usize,
 }
 
 impl Pace {
     pub(super) fn of(context: &Rc<Context>) -> Self {
         WHO.set(Some(Rc::clone(context)));
-        Self { next: Instant::now(), quiet: 0, moves: 0 }
+        Self { next: Instant::now(), quiet: 0, moves: 0, most: 0 }
     }
 
     /// Waits for the next tick, which comes earlier when a worker that rests gets something to do. Dropping the future loses
@@ -94,14 +99,24 @@ impl Pace {
         self.quiet >= QUIET
     }
 
+    /// Whether the worker has come to rest, or many connections have gone since it gave memory back, which may take no more than a
+    /// moment or two: nobody waits now. `connections`: those that there are.
+    fn is_peak_over(&mut self, was_quiet: bool, connections: usize) -> bool {
+        self.most = self.most.max(connections);
+        let is_over = self.is_quiet() && (!was_quiet || self.most - connections >= MANY);
+        if is_over {
+            self.most = connections;
+        }
+        is_over
+    }
+
     /// There was a tick. `may_rest`: nothing else asks for the next one soon.
     pub(super) async fn ticked(&mut self, context: &Context, may_rest: bool) {
         let moves = context.load.moves();
         let is_quiet = moves.wrapping_sub(self.moves) <= OF_A_TICK;
         let was_quiet = self.is_quiet();
         self.quiet = if is_quiet && may_rest { (self.quiet + 1).min(QUIET) } else { 0 };
-        if self.is_quiet() && !was_quiet {
-            // What a peak took; nobody waits now.
+        if self.is_peak_over(was_quiet, context.connections.get()) {
             give_back();
         }
         self.moves = moves;
@@ -135,4 +150,22 @@ async fn roused() {
         Poll::Pending
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_given_back_at_rest_and_when_many_have_gone() {
+        let mut pace = Pace { next: Instant::now(), quiet: QUIET, moves: 0, most: 0 };
+        assert!(pace.is_peak_over(false, 0), "it has come to rest");
+        assert!(!pace.is_peak_over(true, 0), "and rests");
+        // They come and go without keeping it awake for a whole tick.
+        assert!(!pace.is_peak_over(true, 1000));
+        assert!(!pace.is_peak_over(true, 1001 - MANY));
+        assert!(pace.is_peak_over(true, 1000 - MANY) && !pace.is_peak_over(true, 1000 - MANY));
+        pace.quiet = QUIET - 1;
+        assert!(!pace.is_peak_over(false, 0), "somebody may wait");
+    }
 }

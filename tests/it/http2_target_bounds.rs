@@ -133,6 +133,8 @@ fn who_waits_for_room_leaves_with_its_client() {
     let stream = connection.get("/", &[]);
     connection.get("/", &[]);
     waiting(2);
+    // On a connection: who leaves before there is one does not wait for room.
+    until("the target is connected to", 10.0, || (target.connections() == 1).then_some(()));
     connection.frame(kind::RST_STREAM, 0, stream, 8_u32.to_be_bytes());
     waiting(1);
     drop(connection);

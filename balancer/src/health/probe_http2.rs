@@ -18,7 +18,6 @@ use super::{
 };
 use crate::{
     counters::{Cause, Failure, causes_of},
-    model::HeaderField,
     wire::{head::Response, interim::Interim},
 };
 
@@ -110,12 +109,7 @@ async fn ask(
 
 /// The head of a response, held to the rules that those of answers to requests are held to.
 fn view<B>(response: &http::Response<B>, bodiless: bool) -> Result<Response<'_>, ProbeError> {
-    let lines = response
-        .headers()
-        .iter()
-        .map(|(name, value)| HeaderField { name: name.as_str().as_bytes(), value: value.as_bytes() });
-    Response::of_fields(response.status().as_u16(), lines, bodiless)
-        .map_err(|error| ProbeError::Target(causes_of(error).1.into()))
+    Response::of_http2(response, bodiless).map_err(|error| ProbeError::Target(causes_of(error).1.into()))
 }
 
 /// An answer to a call of gRPC that says nothing of the call.

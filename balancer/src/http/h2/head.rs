@@ -226,21 +226,6 @@ pub(super) fn request_of(head: &[u8], secure: bool) -> Option<http::Request<()>>
     Some(out)
 }
 
-/// The response of an HTTP/2 target as the deciding rooms see it.
-///
-/// # Errors
-/// It is over a limit, or its length is none.
-pub(super) fn response_view(
-    response: &http::Response<()>,
-    bodiless: bool,
-) -> Result<Response<'_>, HeadError> {
-    let lines = response
-        .headers()
-        .iter()
-        .map(|(name, value)| HeaderField { name: name.as_str().as_bytes(), value: value.as_bytes() });
-    Response::of_fields(response.status().as_u16(), lines, bodiless)
-}
-
 /// An answer of the balancer's own.
 pub(super) fn own(answer: &Answer, fields: &ListenerFields, date: &str) -> http::Response<Bytes> {
     let mut head = http::Response::new(Bytes::copy_from_slice(answer.body.as_bytes()));

@@ -137,7 +137,7 @@ impl TargetSide<Http2Client> for Http2Target {
         // Content that comes where there is none is not read (RFC 9110, sections 15.3.5 and 15.4.5): its stream is reset.
         let bodiless = matches!(head.status().as_u16(), 204 | 304)
             || body.as_ref().is_none_or(RecvStream::is_end_stream);
-        let response = head::response_view(&head, bodiless).map_err(|error| causes_of(error).1)?;
+        let response = Response::of_http2(&head, bodiless).map_err(|error| causes_of(error).1)?;
         if is_challenge(&response) {
             self.lease.close_to_others();
         }

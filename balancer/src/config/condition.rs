@@ -1,5 +1,7 @@
 //! `condition` blocks of a listener rule: what each may say, within ALB's limits (ALB: rule condition types).
 
+mod former;
+
 use super::{
     fields::BlockFields,
     schema::{Attribute, AttributeKind, Child, Table},
@@ -27,16 +29,10 @@ const REGEX_VALUES: Attribute = Attribute::new(
     "The same as expressions, found anywhere in it unless they say `^` and `$`.",
 );
 
-const OLD_SYNTAX: &str =
-    "Of Terraform's provider before 3.0: write `path_pattern { values = … }` and the like.";
-
 pub(super) static CONDITION: Table = Table {
     name: "condition",
     top: false,
-    attributes: &[
-        Attribute::new("field", AttributeKind::Only { allowed: &[] }, OLD_SYNTAX),
-        Attribute::new("values", AttributeKind::Only { allowed: &[] }, OLD_SYNTAX),
-    ],
+    attributes: &[former::FIELD, former::VALUES],
     blocks: &[
         Child::Block(&HOST_HEADER),
         Child::Block(&PATH_PATTERN),
@@ -153,12 +149,11 @@ pub(super) fn build_all(rule: &BlockFields<'_>) -> Vec<Condition> {
     for block in &blocks {
         let kinds: Vec<&Table> =
             KINDS.into_iter().filter(|table| block.child(table.name).is_some()).collect();
+        let is_former = former::is_refused(block, !kinds.is_empty());
         let &[kind] = kinds.as_slice() else {
             let names: Vec<&str> = KINDS.iter().map(|table| table.name).collect();
             // What is written may be meant to be it, and is a fault of its own.
-            if kinds.is_empty()
-                && (block.is_written("field") || names.iter().any(|name| block.is_meant(name)))
-            {
+            if kinds.is_empty() && (is_former || names.iter().any(|name| block.is_meant(name))) {
                 continue;
             }
             block.fault(format!(

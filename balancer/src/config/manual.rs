@@ -67,7 +67,8 @@ pub fn manual() -> String {
 fn section(heading: &str, table: &Table) -> String {
     let mut text = format!("### `{heading}`\n\n");
     let settable = |attribute: &&Attribute| {
-        !matches!(attribute.kind, AttributeKind::Ignored | AttributeKind::Only { .. })
+        use AttributeKind::{Former, Ignored, Only};
+        !matches!(attribute.kind, Ignored | Only { .. } | Former)
     };
     let rows: Vec<String> = table.attributes.iter().filter(settable).map(row).collect();
     if !rows.is_empty() {
@@ -112,7 +113,8 @@ fn row(attribute: &Attribute) -> String {
 }
 
 fn fixed_row(attribute: &Attribute) -> Option<String> {
-    let Attribute { name, kind: kind @ AttributeKind::Only { .. }, meaning } = attribute else { return None };
+    use AttributeKind::{Former, Only};
+    let Attribute { name, kind: kind @ (Only { .. } | Former), meaning } = attribute else { return None };
     Some(format!("| `{name}` | {meaning} | {} |\n", kind.allowed()))
 }
 

@@ -46,6 +46,8 @@ pub(super) enum AttributeKind {
     Map { allowed: &'static str },
     /// What ALB can do and this version cannot: accepted with the values that ask for nothing else.
     Only { allowed: &'static [&'static str] },
+    /// What Terraform's provider took once: refused by who reads the block, who knows what to write in its place.
+    Former,
     /// Means nothing outside AWS: accepted and not looked at.
     Ignored,
 }
@@ -144,6 +146,7 @@ impl AttributeKind {
             | Self::Listed { allowed, .. }
             | Self::Map { allowed } => (*allowed).to_owned(),
             Self::Reference { to, .. } => format!("a {to}: {to}.LABEL.arn or its name"),
+            Self::Former => join_words(&[]),
             Self::Ignored => "anything".to_owned(),
         }
     }
@@ -159,7 +162,7 @@ impl AttributeKind {
             Self::Text { default, .. } | Self::Reference { default, .. } => (*default).to_owned(),
             Self::List { .. } | Self::Map { .. } => "none".to_owned(),
             Self::Listed { default, .. } => format!("{default:?}"),
-            Self::Only { .. } | Self::Ignored => String::new(),
+            Self::Only { .. } | Self::Former | Self::Ignored => String::new(),
         }
     }
 }

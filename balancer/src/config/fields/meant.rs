@@ -73,7 +73,8 @@ impl BlockFields<'_> {
     /// The names worth telling: not those that are only put up with.
     pub(super) fn known_names(&self) -> String {
         let put_up_with = |attribute: &&Attribute| {
-            matches!(attribute.kind, AttributeKind::Ignored | AttributeKind::Only { .. })
+            use AttributeKind::{Former, Ignored, Only};
+            matches!(attribute.kind, Ignored | Only { .. } | Former)
         };
         let attributes = self.table.attributes.iter().filter(|attribute| !put_up_with(attribute));
         let names: Vec<&str> =

@@ -280,16 +280,80 @@ fn what_is_needed_and_given_as_nothing_is_missing() {
     assert!(matches!(parse(&fixed).unwrap().listeners[0].default_action, Action::FixedResponse(_)));
 }
 
+/// What is said of a rule with these conditions: every line, behind its place.
+fn said_of_conditions(conditions: &str) -> Vec<String> {
+    let rule = format!(
+        "resource \"aws_lb_listener_rule\" \"r\" {{\nlistener_arn = aws_lb_listener.web.arn\naction {{\ntype = \"forward\"\n\
+         target_group_arn = aws_lb_target_group.app.arn\n}}\n{conditions}\n}}"
+    );
+    let said = parse(&with_listener("port = 80", &rule)).unwrap_err();
+    said.lines().map(str::to_owned).collect()
+}
+
 #[test]
-fn conditions_of_old_providers_are_refused_with_what_to_write() {
-    let rule = "resource \"aws_lb_listener_rule\" \"r\" {\nlistener_arn = aws_lb_listener.web.arn\naction {\ntype = \"forward\"\n\
-                target_group_arn = aws_lb_target_group.app.arn\n}\ncondition {\nfield = \"path-pattern\"\nvalues = [\"/a\"]\n}\n}";
-    let fault = parse(&with_listener("port = 80", rule)).unwrap_err();
-    assert!(
-        fault.contains(
-            "`field` = \"path-pattern\" is not supported by this version (Of Terraform's provider before 3.0"
+fn a_condition_of_old_providers_is_one_fault_with_what_to_write() {
+    const OF_OLD: &str = "in a condition is of versions of Terraform's AWS provider before 3; allowed:";
+    const ANY: &str = "a block such as `path_pattern { values = [...] }`, which may be host_header, path_pattern, \
+                       http_request_method, source_ip, http_header, query_string";
+    for (conditions, said) in [
+        (
+            "condition {\nfield = \"path-pattern\"\nvalues = [\"/x/*\"]\n}",
+            vec![format!("`field` = \"path-pattern\" {OF_OLD} `path_pattern {{ values = [...] }}`")],
         ),
-        "{fault}"
+        (
+            "condition {\nvalues = [var.nothing]\nfield = \"host-header\"\n}",
+            vec![format!("`field` = \"host-header\" {OF_OLD} `host_header {{ values = [...] }}`")],
+        ),
+        (
+            "condition {\nfield = \"source-ip\"\n}",
+            vec![format!("`field` = \"source-ip\" {OF_OLD} `source_ip {{ values = [...] }}`")],
+        ),
+        (
+            "condition {\nfield = \"path\"\nvalues = [\"/x/*\"]\n}",
+            vec![format!("`field` = \"path\" {OF_OLD} {ANY}")],
+        ),
+        ("condition {\nvalues = [\"/x/*\"]\n}", vec![format!("`values` {OF_OLD} {ANY}")]),
+        (
+            "condition {\nfield = \"path-pattern\"\npath_pattern {\nvalues = [\"/x/*\"]\n}\n}",
+            vec![format!("`field` = \"path-pattern\" {OF_OLD} the block of its kind alone, leave it out")],
+        ),
+        (
+            "condition {\nfield = var.nothing\nvalues = [\"/x/*\"]\n}",
+            vec!["`field`: there is no variable `nothing`".to_owned()],
+        ),
+        (
+            "condition {\nfield = \"host-header\"\nvalues = [\"a.b\"]\n}\ncondition {\nfield = \"path-pattern\"\n\
+             values = [\"/x/*\"]\n}",
+            vec![
+                format!("`field` = \"host-header\" {OF_OLD} `host_header {{ values = [...] }}`"),
+                format!("`field` = \"path-pattern\" {OF_OLD} `path_pattern {{ values = [...] }}`"),
+            ],
+        ),
+    ] {
+        let found = said_of_conditions(conditions);
+        let fits = found.iter().zip(&said).all(|(found, said)| found.contains(said.as_str()));
+        assert!(fits && found.len() == said.len(), "{conditions}\n{found:#?}");
+    }
+    // What says nothing is nothing.
+    let path =
+        "condition {\nfield = null\nvalues = null\npath_pattern {\nvalues = [\"/a\"]\n}\n}\ncondition {\n}";
+    let found = said_of_conditions(path);
+    assert!(found.len() == 1 && found[0].contains("a condition holds nothing"), "{found:?}");
+}
+
+#[test]
+fn a_condition_of_old_providers_is_one_fault_in_json() {
+    let text = "{\"listener\": {\"web\": {\"port\": 80, \"default_action\": {\"type\": \"fixed-response\", \"fixed_response\": \
+                {\"content_type\": \"text/plain\", \"status_code\": 200}}}},\n\"listener_rule\": {\"r\": {\"listener_arn\": \"${listener.web.arn}\", \
+                \"action\": {\"type\": \"fixed-response\", \"fixed_response\": {\"content_type\": \"text/plain\", \"status_code\": 200}},\n\
+                \"condition\": [{\"field\": \"path-pattern\", \"values\": [\"/x/*\"]}]}}}";
+    let read = config::parse(&[(PathBuf::from("main.tf.json"), text.to_owned())]);
+    let said = read.unwrap_err().to_string();
+    assert!(
+        said.starts_with("main.tf.json:3:25: `field` = \"path-pattern\" in a condition is of versions of")
+            && said.ends_with("allowed: `path_pattern { values = [...] }`")
+            && said.lines().count() == 1,
+        "{said}"
     );
 }
 

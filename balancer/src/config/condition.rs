@@ -149,7 +149,7 @@ pub(super) fn build_all(rule: &BlockFields<'_>) -> Vec<Condition> {
     for block in &blocks {
         let kinds: Vec<&Table> =
             KINDS.into_iter().filter(|table| block.child(table.name).is_some()).collect();
-        let is_former = former::is_refused(block, !kinds.is_empty());
+        let is_former = former::is_refused(block, &KINDS, !kinds.is_empty());
         let &[kind] = kinds.as_slice() else {
             let names: Vec<&str> = KINDS.iter().map(|table| table.name).collect();
             // What is written may be meant to be it, and is a fault of its own.

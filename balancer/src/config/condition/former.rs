@@ -1,7 +1,6 @@
 //! `field` and `values` beside one another, as versions of Terraform's AWS provider before 3 took a condition: refused, with
 //! what to write in their place. Must not know: what a condition may say.
 
-use super::{HOST_HEADER, HTTP_REQUEST_METHOD, KINDS, PATH_PATTERN, SOURCE_IP};
 use crate::config::{
     fields::BlockFields,
     schema::{Attribute, AttributeKind, Table},
@@ -13,11 +12,9 @@ const MEANING: &str =
 pub(super) const FIELD: Attribute = Attribute::new("field", AttributeKind::Former, MEANING);
 pub(super) const VALUES: Attribute = Attribute::new("values", AttributeKind::Former, MEANING);
 
-/// Kinds of conditions that have values and need nothing else.
-const OF_VALUES: [&Table; 4] = [&HOST_HEADER, &PATH_PATTERN, &HTTP_REQUEST_METHOD, &SOURCE_IP];
-
-/// Whether a condition is written in that form, in whole or in part: then that is noted, as one fault.
-pub(super) fn is_refused(block: &BlockFields<'_>, has_kind: bool) -> bool {
+/// Whether a condition is written in that form, in whole or in part: then that is noted, as one fault. `kinds`: those that there
+/// are.
+pub(super) fn is_refused(block: &BlockFields<'_>, kinds: &[&Table], has_kind: bool) -> bool {
     let Some(name) = [FIELD.name, VALUES.name].into_iter().find(|name| !block.is_unset(name)) else {
         return false;
     };
@@ -32,8 +29,8 @@ pub(super) fn is_refused(block: &BlockFields<'_>, has_kind: bool) -> bool {
     }
     let allowed = match field {
         _ if has_kind => "the block of its kind alone, leave it out".to_owned(),
-        Some(field) => instead_of(&field),
-        None => any_kind(),
+        Some(field) => instead_of(&field, kinds),
+        None => any_of(kinds),
     };
     let message = format!(
         "`{name}`{written} in a condition is of versions of Terraform's AWS provider before 3; allowed: {allowed}"
@@ -43,19 +40,20 @@ pub(super) fn is_refused(block: &BlockFields<'_>, has_kind: bool) -> bool {
 }
 
 /// What says the same as a condition about a field.
-fn instead_of(field: &str) -> String {
+fn instead_of(field: &str, kinds: &[&Table]) -> String {
     let kind = field.replace('-', "_").to_ascii_lowercase();
-    if let Some(kind) = OF_VALUES.iter().find(|table| table.name == kind) {
+    let is_of_values = |table: &Table| table.attributes.iter().all(|it| it.name.ends_with(VALUES.name));
+    if let Some(kind) = kinds.iter().find(|table| table.name == kind && is_of_values(table)) {
         return format!("`{} {{ values = [...] }}`", kind.name);
     }
     match kind.as_str() {
         "http_header" => "`http_header { http_header_name = ..., values = [...] }`, a line each".to_owned(),
         "query_string" => "`query_string { value = ... }`, once for each value".to_owned(),
-        _ => any_kind(),
+        _ => any_of(kinds),
     }
 }
 
-fn any_kind() -> String {
-    let names: Vec<&str> = KINDS.iter().map(|table| table.name).collect();
+fn any_of(kinds: &[&Table]) -> String {
+    let names: Vec<&str> = kinds.iter().map(|table| table.name).collect();
     format!("a block such as `path_pattern {{ values = [...] }}`, which may be {}", names.join(", "))
 }

@@ -11,7 +11,7 @@ use std::{
             process::CommandExt as _,
         },
     },
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
 };
 
@@ -96,14 +96,6 @@ fn one_in_a_network_namespace_of_its_own_is_seen() {
     names_owner(&ended, first.pid());
 }
 
-/// The program where every user gets to, in the folder of a balancer. Copied by another process: while this one writes it, a
-/// process that another test starts at that moment would keep it open, and what is open for writing cannot be started.
-fn program_for_all(balancer: &Balancer) -> PathBuf {
-    let program = balancer.folder().join("balancer");
-    assert!(Command::new("cp").arg(binary()).arg(&program).status().unwrap().success());
-    program
-}
-
 /// Starts a balancer, in time to be ended, as this user; one that is refused is over by then.
 fn run_as(user: u32, program: &Path, balancer: &Balancer) -> Command {
     chown(balancer.folder(), Some(user), Some(user)).unwrap();
@@ -123,7 +115,7 @@ fn two_users_have_one_instance_between_them() {
     for (owner, stranger) in [(0, NOBODY), (NOBODY, 0), (NOBODY, 4321)] {
         let first = Balancer::prepare(&config);
         let second = second_of(&first, &config);
-        let program = program_for_all(&first);
+        let program = first.program_for_all();
         chown(first.folder(), Some(owner), Some(owner)).unwrap();
         let mut command = Command::new(&program);
         command.args(["run", "-c"]).arg(first.config_path()).uid(owner).gid(owner);
@@ -172,7 +164,7 @@ fn without_root_there_is_one_owner_as_well() {
     let config = Config::new(&[&target]).kernel_assist("off");
     let first = Balancer::prepare(&config);
     let second = second_of(&first, &config);
-    let program = program_for_all(&first);
+    let program = first.program_for_all();
     let run = |balancer: &Balancer| {
         chown(balancer.folder(), Some(NOBODY), Some(NOBODY)).unwrap();
         let mut command = Command::new(&program);

@@ -2,7 +2,10 @@
 
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt, chown},
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt as _,
+    },
     path::Path,
     process::Command,
 };
@@ -287,6 +290,110 @@ fn a_key_file_that_a_reload_would_not_take_is_warned_of_while_the_instance_runs(
     let idle = Balancer::prepare(&config);
     let (code, _, said) = check(&idle);
     assert!(code == Some(0) && !said.contains("key file"), "{said}");
+}
+
+#[test]
+fn an_instance_that_runs_is_asked_for_its_state_dir() {
+    let target = Target::plain();
+    let config = Config::new(&[&target]).kernel_assist("off");
+    let balancer = Balancer::start(&config);
+    let said = || {
+        let (code, _, said) = check(&balancer);
+        assert_eq!(code, Some(0), "{said}");
+        said
+    };
+    let (text, state) = (balancer.text(&config), balancer.folder().join("state"));
+    let with_state =
+        |folder: &Path| text.replace(&state.display().to_string(), &folder.display().to_string());
+    let elsewhere = balancer.folder().join("elsewhere");
+    assert_ne!(with_state(&elsewhere), text);
+    assert!(!said().contains("key file"), "{}", said());
+
+    // Another one waits for the next start, and no reload looks there.
+    balancer.write_text(&with_state(&elsewhere));
+    assert!(!said().contains("key file"), "{}", said());
+    balancer.signal(Signal::HUP);
+    balancer.wait_status("the reload", 10.0, |status| status.0["reloads"] == 1);
+
+    // Whichever is configured: what is missing is that of the folder of the start.
+    let key = state.join("stickiness.key");
+    let kept = balancer.folder().join("kept.key");
+    fs::rename(&key, &kept).unwrap();
+    let told = format!(
+        "warning: key file {}: is not there; a reload of instance {}, which runs, would be refused: put it there, or restart \
+         to have a new one made",
+        key.display(),
+        balancer.instance()
+    );
+    for configured in [&elsewhere, &state] {
+        balancer.write_text(&with_state(configured));
+        assert!(said().lines().any(|line| line == told), "{}", said());
+    }
+    balancer.signal(Signal::HUP);
+    balancer.wait_status("the refusal", 10.0, |status| status.0["reload_failures"] == 1);
+    fs::rename(&kept, &key).unwrap();
+    assert!(!said().contains("key file"), "{}", said());
+}
+
+#[test]
+fn where_an_instance_that_runs_cannot_be_asked_for_its_state_dir_it_is_told_why() {
+    let target = Target::plain();
+    let config = Config::new(&[&target]).kernel_assist("off");
+    let balancer = Balancer::start(&config);
+    let text = balancer.text(&config);
+    let told = |words: &str| {
+        let said = check(&balancer).2;
+        let of_key: Vec<&str> = said.lines().filter(|line| line.contains("key file")).collect();
+        let begin = format!(
+            "warning: key file {}: is not there; whether a reload of instance {}, which runs, would be refused is not known, \
+             since it cannot be asked what it was started with ({words}",
+            balancer.folder().join("elsewhere/stickiness.key").display(),
+            balancer.instance()
+        );
+        assert!(of_key.len() == 1 && of_key[0].starts_with(&begin), "{begin}\n{said}");
+    };
+    let elsewhere = text.replace("/state\"", "/elsewhere\"");
+    balancer.write_text(&elsewhere);
+
+    // Its socket is there and takes in who connects.
+    balancer.signal(Signal::STOP);
+    told("no answer within 2 s)");
+    balancer.signal(Signal::CONT);
+    let line = elsewhere.lines().find(|line| line.trim_start().starts_with("runtime_dir")).unwrap();
+    let other = balancer.folder().join("other-run");
+    balancer.write_text(&elsewhere.replace(line, &format!("  runtime_dir = \"{}\"", other.display())));
+    told(&format!("its runtime_dir is not {})", other.display()));
+}
+
+#[test]
+fn another_user_is_told_that_the_folder_of_an_instance_cannot_be_seen() {
+    if !kernel::is_root() {
+        return;
+    }
+    let target = Target::plain();
+    let config = Config::new(&[&target]).kernel_assist("off");
+    let balancer = Balancer::start(&config);
+    let state = balancer.folder().join("elsewhere");
+    fs::create_dir(&state).unwrap();
+    chown(&state, Some(65534), Some(65534)).unwrap();
+    balancer.write_text(&balancer.text(&config).replace("/state\"", "/elsewhere\""));
+    let program = balancer.program_for_all();
+    let mut command = Command::new(&program);
+    command.arg("check").arg("-c").arg(balancer.config_path()).uid(65534).gid(65534);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let (run, key) = (balancer.folder().join("run"), state.join("stickiness.key"));
+    for words in [
+        format!(
+            "and a start beside it is refused; whether it has the runtime_dir {} cannot be seen: ",
+            run.display()
+        ),
+        format!("key file {}: is not there; whether a reload of instance", key.display()),
+        "cannot be asked what it was started with (Permission denied".to_owned(),
+    ] {
+        assert!(said.contains(&words), "{words}\n{said}");
+    }
+    assert!(!said.contains("another runtime_dir"), "{said}");
 }
 
 #[test]

@@ -134,6 +134,18 @@ impl Balancer {
         self.folder.path().join("balancer.hcl")
     }
 
+    /// The program where every user gets to, in its folder. Copied by another process: while this one writes it, a process that
+    /// another test starts at that moment would keep it open, and what is open for writing cannot be started.
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    #[must_use]
+    pub fn program_for_all(&self) -> PathBuf {
+        let program = self.folder.path().join("balancer");
+        assert!(Command::new("cp").arg(binary()).arg(&program).status().unwrap().success());
+        program
+    }
+
     /// Its folder, with `state` and `run` in it.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -2,6 +2,8 @@
 //! logs and the kernel side. And what it would get and a reload, as that user, would not.
 //! Must not know: how any of it is opened or made.
 
+mod running;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -12,7 +14,7 @@ use rustix::process::geteuid;
 use super::{key_file, log_files, privileges::Account};
 use crate::{
     config,
-    kernel::{InstanceFolder, Kernel, Shield, owner_here, owners},
+    kernel::{InstanceFolder, Kernel, Shield, owners},
     listener,
     model::{Authorities, BalancerSettings, Configuration, LogDestination, MutualAuthentication},
     safe_file::{Outlook, Owner, Sight},
@@ -38,7 +40,7 @@ pub fn look(configuration: &Configuration, path: &Path) -> Findings {
         .and_then(|name| Account::find(name).map_err(|error| findings.refused.push(error.to_string())).ok());
     let owner = account.as_ref().and_then(Account::owner);
     look_at_addresses(configuration, &mut findings);
-    look_at_runtime(settings, &mut findings);
+    findings.warnings.extend(running::elsewhere(settings));
     // In the order of a start, which has made some folders when it comes to the logs.
     let mut made = Vec::new();
     match InstanceFolder::look(&settings.instance, &settings.runtime_dir) {
@@ -47,7 +49,7 @@ pub fn look(configuration: &Configuration, path: &Path) -> Findings {
     }
     match key_file::look(settings, owner) {
         Ok(folder) => {
-            look_at_reload(settings, account.as_ref(), folder.is_none(), &mut findings);
+            findings.warnings.extend(running::without_keys(settings, account.as_ref()));
             made.extend(folder.map(|folder| folder.path()));
         }
         Err(error) => findings.note(error.to_string(), error.is_denial()),
@@ -75,48 +77,6 @@ impl Findings {
             self.warnings.push(format!("{line} (as the user that checks)"));
         }
     }
-}
-
-/// An instance that runs goes on with its folder: with another one nobody starts beside it.
-fn look_at_runtime(settings: &BalancerSettings, findings: &mut Findings) {
-    let BalancerSettings { instance, runtime_dir, .. } = settings;
-    let Some(pid) = owners(instance, runtime_dir).first().copied() else { return };
-    if owner_here(instance, runtime_dir).is_none() {
-        findings.warnings.push(format!(
-            "instance {instance} runs already as process {pid}, with another runtime_dir than {}: a start beside it is \
-             refused, and a reload goes on with the one that it has",
-            runtime_dir.display()
-        ));
-    }
-}
-
-/// What a start would do about the key file and a reload, as which the same configuration reaches an instance that runs
-/// already, would not: make one, and give it to the user.
-fn look_at_reload(
-    settings: &BalancerSettings,
-    account: Option<&Account>,
-    has_file: bool,
-    findings: &mut Findings,
-) {
-    let runs = || !owners(&settings.instance, &settings.runtime_dir).is_empty();
-    let (key, instance) = (settings.key_path(), &settings.instance);
-    let is_shut = || account.is_some_and(|account| account.may(&key, 4) == Some(false));
-    let (wrong, way_out) = if !has_file {
-        ("is not there", "put it there, or restart to have a new one made")
-    } else if is_shut() {
-        ("cannot be read by the user of the instance", "give it to the user, or restart")
-    } else {
-        return;
-    };
-    if !runs() {
-        return;
-    }
-    // A running instance goes on with the folder that it was started with.
-    let unless = if settings.key_file.is_some() { "" } else { ", unless its `state_dir` is another" };
-    findings.warnings.push(format!(
-        "key file {}: {wrong}; a reload of instance {instance}, which runs, would be refused{unless}: {way_out}",
-        key.display()
-    ));
 }
 
 /// Addresses are this host's, and their ports are free, or have the instance, which may run already and is to be reloaded.

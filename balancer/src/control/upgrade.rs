@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     denials::{Denial, DenyAnswer, DenyRequest},
-    door::{Answer, Door, ask, ask_to_deny},
+    door::{Answer, Door, ask, ask_to_deny, ask_what_runs},
     predecessor::{Handover, StartAgain, Upgrades},
     starter::{Invocation, Starter, serve as serve_as_starter},
     successor::{Inheritance, InheritanceError, Inherited},
@@ -150,6 +150,17 @@ enum Ask {
     Succeed { abi: u32 },
     /// An operator wants sources denied.
     Deny(DenyRequest),
+    /// Somebody who looks at a configuration wants to know what a reload of it goes on with.
+    StartedWith,
+}
+
+/// What a process goes on with until it ends, whatever configurations come after the first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedWith {
+    /// Where its key file is, unless the configuration names one.
+    pub state_dir: PathBuf,
+    /// The user that it has become; nothing: it is the one that it was started as.
+    pub user: Option<String>,
 }
 
 /// What the old process says.

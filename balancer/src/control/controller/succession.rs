@@ -15,10 +15,11 @@ use crate::{
     clock::{monotonic_now, until},
     control::{
         notify,
-        upgrade::{Estate, Facts, Handover, Label, Memory},
+        upgrade::{Estate, Facts, Handover, Label, Memory, StartedWith},
     },
     kernel::{Assist, GENERATIONS},
     listener,
+    model::BalancerSettings,
     snapshot::ListenerId,
     target_group::{TargetMemory, TargetState, WantedGroup},
 };
@@ -115,6 +116,10 @@ impl Controller {
             }
             Handover::Deny(request, answer) => {
                 let _ = answer.send(self.deny(&request));
+            }
+            Handover::Tell(answer) => {
+                let BalancerSettings { state_dir, user, .. } = self.started_with.clone();
+                let _ = answer.send(StartedWith { state_dir, user });
             }
             Handover::Resume => {
                 let reload = std::mem::take(&mut self.succession).reload;

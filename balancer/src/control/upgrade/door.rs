@@ -9,17 +9,24 @@ use std::{
         unix::net::{UnixListener, UnixStream},
     },
     path::Path,
+    time::Duration,
 };
 
-use rustix::process::geteuid;
+use rustix::{
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with},
+    process::geteuid,
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    Ask,
+    Ask, StartedWith,
     channel::Channel,
     denials::{DenyAnswer, DenyRequest},
 };
 use crate::{kernel::InstanceFolder, safe_file::Folder};
+
+/// How long who looks at a configuration waits for the process that runs: it is there, and has little to say.
+const A_LOOK: Duration = Duration::from_secs(2);
 
 /// The socket, listened on.
 #[derive(Debug)]
@@ -91,8 +98,48 @@ pub async fn ask_to_deny(folder: &Path, request: &DenyRequest) -> io::Result<Den
     answer(folder, Ask::Deny(request.clone())).await
 }
 
+/// Asks it what it was started with, and waits no longer than for [`A_LOOK`]. Must not be called within a runtime.
+///
+/// # Errors
+/// As with [`ask`], and that there was no answer.
+pub fn ask_what_runs(folder: &Path) -> io::Result<StartedWith> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let asked = async {
+        let stream = connect_at_once(folder)?;
+        converse(stream, Ask::StartedWith).await
+    };
+    let answered = runtime.block_on(async { tokio::time::timeout(A_LOOK, asked).await });
+    let in_words = |error: io::Error| match error.kind() {
+        // It has a socket, and ends the conversation.
+        io::ErrorKind::UnexpectedEof => {
+            io::Error::other("it does not answer: it is ending, or of another version")
+        }
+        // As many ask as may.
+        io::ErrorKind::WouldBlock => no_answer(),
+        _ => error,
+    };
+    answered.unwrap_or_else(|_| Err(no_answer())).map_err(in_words)
+}
+
+fn no_answer() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", A_LOOK.as_secs()))
+}
+
+/// As [`connect`], and does not wait at a process that takes nobody in.
+fn connect_at_once(folder: &Path) -> io::Result<UnixStream> {
+    let folder = Folder::open(folder)?;
+    let path = format!("/proc/self/fd/{}/{}", folder.as_fd().as_raw_fd(), InstanceFolder::SOCKET);
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket.into())
+}
+
 async fn answer<A: DeserializeOwned>(folder: &Path, question: Ask) -> io::Result<A> {
-    let stream = connect(folder)?;
+    converse(connect(folder)?, question).await
+}
+
+async fn converse<A: DeserializeOwned>(stream: UnixStream, question: Ask) -> io::Result<A> {
     stream.set_nonblocking(true)?;
     let mut channel = Channel::new(tokio::net::UnixStream::from_std(stream)?);
     channel.say(&question, &[]).await?;

@@ -23,8 +23,8 @@ use tokio::{
 };
 
 use super::{
-    Answer, Ask, DenyAnswer, DenyRequest, Door, Estate, FIRST_WORD, Label, READINESS, Reply, Starter,
-    UpgradeError, WORD, Word,
+    Answer, Ask, DenyAnswer, DenyRequest, Door, Estate, FIRST_WORD, Label, READINESS, Reply, StartedWith,
+    Starter, UpgradeError, WORD, Word,
     channel::{Channel, MOST_DESCRIPTORS},
     starter::{RunningStarter, Said},
 };
@@ -54,6 +54,8 @@ pub enum Handover {
     },
     /// To deny sources, or the like.
     Deny(DenyRequest, oneshot::Sender<DenyAnswer>),
+    /// To say what the process was started with.
+    Tell(oneshot::Sender<StartedWith>),
 }
 
 /// Upgrades of this process.
@@ -411,6 +413,14 @@ async fn sort(mut channel: Channel, ways: Ways) {
                 ..DenyAnswer::default()
             });
             let _ = channel.say(&answer, &[]).await;
+        }
+        Ok(Some((Ask::StartedWith, _))) => {
+            let (answer, answered) = oneshot::channel();
+            let _ = control.send(Handover::Tell(answer));
+            // Where the process is ending, nothing is said.
+            if let Ok(answer) = answered.await {
+                let _ = channel.say(&answer, &[]).await;
+            }
         }
         Ok(Some((Ask::Succeed { .. }, _))) if !busy.load(Relaxed) => {
             let why = "no upgrade of it is under way: `balancer upgrade` begins one".to_owned();

@@ -4,6 +4,8 @@
 //! system call. Must not know: requests, targets, configuration.
 
 mod seconds;
+#[cfg(test)]
+pub(crate) mod test_support;
 
 use std::{
     cell::{Cell, RefCell},

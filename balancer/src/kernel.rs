@@ -487,6 +487,7 @@ mod tests {
     use std::sync::atomic::Ordering::Relaxed;
 
     use super::*;
+    use crate::clock::test_support::eventually;
 
     /// Names are the host's: as unique as the folder.
     fn instance(runtime_dir: &std::path::Path) -> String {
@@ -531,7 +532,7 @@ mod tests {
         tables.sticky[77].store(5, Relaxed);
         drop((kernel, tables));
 
-        let mut kernel = Kernel::open(&options(dir.path())).unwrap();
+        let mut kernel = eventually(|| Kernel::open(&options(dir.path())));
         let tables = kernel.tables();
         assert_eq!(kernel.claim_slot(&tcp(2)).unwrap(), kept);
         kernel.release_unclaimed();
@@ -555,9 +556,9 @@ mod tests {
         let elsewhere = tempfile::tempdir().unwrap();
         assert!(matches!(cleanup(&name, elsewhere.path()), Err(KernelError::Running { pid: Some(_), .. })));
         drop(kernel);
-        assert_eq!(cleanup(&name, dir.path()).unwrap().removed, [dir.path().join(&name)]);
+        assert_eq!(eventually(|| cleanup(&name, dir.path())).removed, [dir.path().join(&name)]);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-        assert_eq!(cleanup(&name, dir.path()).unwrap(), CleanupReport::default());
+        assert_eq!(eventually(|| cleanup(&name, dir.path())), CleanupReport::default());
     }
 
     #[test]
@@ -581,7 +582,7 @@ mod tests {
         assert_eq!((tables.outstanding.get(slot), tables.counters.read(slot).live()), (0, 0));
         tables.sticky[78].store(6, Relaxed);
         drop((kernel, tables));
-        let mut kernel = Kernel::open(&options(dir.path())).unwrap();
+        let mut kernel = eventually(|| Kernel::open(&options(dir.path())));
         assert_eq!(kernel.tables().sticky[78].load(Relaxed), 6, "what came later is in the file");
         assert_eq!(kernel.claim_slot(&tcp(1)).unwrap(), slot);
     }

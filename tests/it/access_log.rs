@@ -7,7 +7,7 @@ use support::{
     access_log::{Line, lines, wait_for},
     apps::App,
     http2,
-    http2::{Connection, Outcome, kind},
+    http2::{Connection, Outcome, flag, kind},
     tls::{Certificate, Session, curl},
     until,
 };
@@ -134,6 +134,64 @@ fn an_http_2_request_that_is_refused_by_its_head_is_one_of_http_2() {
         assert_eq!(connection.status_of("/", &fields), 400);
     });
     line.expect(&[("type", "h2"), ("elb_status_code", "400")]);
+}
+
+/// However far over the limit it is: what is seen of it, the client's answer and the log's line are those of the others.
+#[test]
+fn heads_of_http_2_that_are_far_too_large_are_answered_and_told() {
+    let target = Target::plain();
+    let (balancer, path) = logging(&Config::new(&[&target]).workers(1).http2());
+    let mut connection = Connection::open(balancer.address);
+    let mut count = 0;
+    let mut told = |status: &str, size: usize| {
+        count += 1;
+        let line = wait_for(&path, count).remove(count - 1);
+        let request = format!("- http://{}- -", balancer.address);
+        line.expect(&[("type", "h2"), ("elb_status_code", status), ("request", &request)]);
+        let received = line.number("received_bytes");
+        assert!((size as f64..size as f64 * 1.5 + 1000.0).contains(&received), "{size}: {received}");
+    };
+    for size in [20_000, 50_000, 65_536, 100_000, 131_072, 200_000, 300_000] {
+        let long = "x".repeat(size);
+        assert_eq!(connection.status_of(&format!("/{long}"), &[]), 414, "a path of {size}");
+        told("414", size);
+        assert_eq!(connection.status_of("/", &[("a", &long), ("b", "c")]), 400, "a field of {size}");
+        told("400", size);
+        let fields = vec![("name", &long[..1000]); size / 1000 + 60];
+        assert_eq!(connection.status_of("/", &fields), 400, "fields of {size}");
+        told("400", fields.len() * 1000);
+        let many = vec![("a", "b"); size / 20];
+        assert_eq!(connection.status_of("/", &many), 400, "{} fields", many.len());
+        told("400", many.len() * 2);
+    }
+    // What enters the table of such a head is what is meant by it later.
+    let mut large =
+        http2::block(&[(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a.test")]);
+    for number in 10..50 {
+        // Names of 6 bytes; values of 3,000, in a prefix of 7 bits.
+        large.extend(
+            [&b"\x40\x06name"[..], number.to_string().as_bytes(), b"\x7f\xb9\x16", &[b'v'; 3000]].concat(),
+        );
+    }
+    let small =
+        http2::block(&[(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a.test")]);
+    let stream = connection.next_stream();
+    let mut parts = large.chunks(16_000).peekable();
+    let (mut kind, mut end) = (kind::HEADERS, flag::END_STREAM);
+    while let Some(part) = parts.next() {
+        let last = if parts.peek().is_none() { flag::END_HEADERS } else { 0 };
+        connection.frame(kind, end | last, stream, part);
+        (kind, end) = (kind::CONTINUATION, 0);
+    }
+    assert!(matches!(connection.outcome(stream), Outcome::Answer(400, _)));
+    told("400", 120_000);
+    let stream = connection.next_stream();
+    connection.frame(kind::HEADERS, 5, stream, [&small[..], b"\xbe"].concat());
+    assert!(matches!(connection.outcome(stream), Outcome::Answer(200, _)));
+    assert_eq!(target.count(), 1);
+    let head = target.last().head;
+    let head = String::from_utf8_lossy(&head);
+    assert!(head.contains(&format!("name49: {}\r\n", "v".repeat(3000))), "{head}");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! end of the connection, passes over pseudo-fields in trailers, and does not tell every path as it came. A block with
 //! one of these is written anew, so that the engine resets the one stream, and keeps its own table right. So is the head of
 //! a response whose length the engine would take for something else: it holds the body to the length of an interim
-//! response, and takes no list of equal lengths.
+//! response, and takes no list of equal lengths. And so is the head of a request that is far too large, which the engine would
+//! answer itself: it gets enough of it for whoever reads it to see that.
 //! Must not know: frames.
 
 mod field;
@@ -15,6 +16,7 @@ use self::{
     table::{DynamicTable, TableField},
 };
 
+use super::head::MAX_LINE;
 use crate::internal_errors::Part as _;
 
 /// What a block is read as.
@@ -35,12 +37,27 @@ pub struct Looked {
     pub instead: Option<Vec<u8>>,
     /// The path of the request, where the engine does not tell it.
     pub path: Option<Box<[u8]>>,
+    /// Bytes of names and values of a request that the engine does not get: it is far too large.
+    pub left_out: usize,
     /// Whether it is the head of an interim response.
     pub is_interim: bool,
 }
 
 /// A field that makes the engine reset the stream, and enters no table: `te: x` (RFC 9113, section 8.2.2).
 pub const MALFORMED: &[u8] = b"\x00\x02te\x01x";
+
+/// What the engine gets of the head of a request, in bytes as it counts them (RFC 9113, section 6.5.2), before fields are
+/// left out. A head of as many bytes is refused in any case: it has more fields or more bytes than it may have.
+const MOST_OF_HEAD: usize = 96 * 1024;
+/// As much again may enter tables, and is not left out: what is said later may mean it.
+const MOST_MORE: usize = 96 * 1024;
+/// A path from here on is one that is too long, whatever it says; the engine takes none from 64 KiB on.
+const LONG_PATH: usize = 48 * 1024;
+/// Trailers above this are malformed. The engine would leave fields out.
+const MOST_OF_TRAILERS: usize = 60 * 1024;
+/// Of blocks up to this size it does not matter much how many bytes a string in code has: fewer than 8 for 5
+/// (RFC 7541, appendix B).
+const ESTIMATED: usize = 16 * 1024;
 
 /// Bytes of the name of a length.
 const LENGTH: &[u8] = b"content-length";
@@ -59,9 +76,45 @@ struct Rewriting<'b> {
     block: &'b [u8],
     out: Option<Vec<u8>>,
     malformed: bool,
+    /// Bytes of all fields so far, as the engine counts them; and of those above [`MOST_OF_HEAD`] that it gets all the same.
+    size: usize,
+    more: usize,
 }
 
-impl Rewriting<'_> {
+impl<'b> Rewriting<'b> {
+    fn new(block: &'b [u8]) -> Self {
+        Self { block, out: None, malformed: false, size: 0, more: 0 }
+    }
+
+    /// How many bytes a string has, or a little more.
+    fn measure(&self, text: &StringLiteral<'_>) -> Result<usize, Unreadable> {
+        if self.block.len() > ESTIMATED { text.length() } else { Ok(text.length_at_most()) }
+    }
+
+    /// Counts a field of `size` bytes. Whether it belongs to what a head of a request is far too large for.
+    fn is_over(&mut self, size: usize, section: Section) -> bool {
+        self.size += size;
+        self.size > MOST_OF_HEAD && section == Section::Request
+    }
+
+    /// In the place of a string of `length` bytes, which follows what is written from `start` to `end`, the engine gets one
+    /// that is too long for its field. Gives back how many bytes it does not get.
+    #[cold]
+    fn shorten(&mut self, start: usize, end: usize, filler: u8, length: usize) -> usize {
+        let head = self.block.part(start..end);
+        let out = self.out(start);
+        out.extend_from_slice(head);
+        field::write_filler(out, filler, MAX_LINE + 1);
+        length.saturating_sub(MAX_LINE + 1)
+    }
+
+    /// The engine does not get the field at `start`. One that is larger than the table would empty it (RFC 7541, section
+    /// 4.4): what the engine then has more than it should is older than all that can be meant, and goes first.
+    #[cold]
+    fn leave_out(&mut self, start: usize) {
+        self.out(start);
+    }
+
     /// The block up to `start`, for what differs from there on.
     fn out(&mut self, start: usize) -> &mut Vec<u8> {
         let block = self.block;
@@ -92,7 +145,7 @@ impl HeaderBlocks {
     /// It cannot be read, and no other after it.
     pub fn look(&mut self, block: &[u8], section: Section) -> Result<Looked, Unreadable> {
         let mut looked = Looked::default();
-        let mut rewriting = Rewriting { block, out: None, malformed: false };
+        let mut rewriting = Rewriting::new(block);
         let mut rest = block;
         while let Some(first) = rest.first() {
             let start = block.len() - rest.len();
@@ -103,7 +156,10 @@ impl HeaderBlocks {
                     rewriting.malformed |=
                         entry.is_bad || (section == Section::Trailers && entry.name.is_pseudo());
                     note(&mut looked, entry, section);
-                    if entry.name == Name::Length && (looked.is_interim || entry.meant.is_some()) {
+                    if rewriting.is_over(entry.size(), section) && !entry.name.is_pseudo() {
+                        looked.left_out += entry.length();
+                        rewriting.leave_out(start);
+                    } else if entry.name == Name::Length && (looked.is_interim || entry.meant.is_some()) {
                         rewriting.length(start, entry.meant.as_deref().filter(|_| !looked.is_interim));
                     } else {
                         rewriting.keep(start, block.len() - rest.len());
@@ -124,7 +180,8 @@ impl HeaderBlocks {
                 }
             }
         }
-        if rewriting.malformed {
+        let is_too_much = section == Section::Trailers && rewriting.size > MOST_OF_TRAILERS;
+        if rewriting.malformed || is_too_much || rewriting.more > MOST_MORE {
             rewriting.out(block.len()).extend_from_slice(MALFORMED);
         }
         looked.instead = rewriting.out;
@@ -150,7 +207,8 @@ impl HeaderBlocks {
             0 => {
                 let text = StringLiteral::read(rest)?;
                 let name = Name::of(&text)?;
-                (name, if enters || name == Name::Bad { text.length()? } else { 0 }, true)
+                let is_exact = enters || name == Name::Bad;
+                (name, if is_exact { text.length()? } else { rewriting.measure(&text)? }, true)
             }
             index => {
                 let entry = self.table.get(index)?;
@@ -160,7 +218,7 @@ impl HeaderBlocks {
         let value_start = block.len() - rest.len();
         let value = StringLiteral::read(rest)?;
         let is_sound = name.suits(&value)?;
-        let value_length = if enters || !is_sound { value.length()? } else { 0 };
+        let value_length = if enters || !is_sound { value.length()? } else { rewriting.measure(&value)? };
         let meant = match name {
             Name::Path if is_sound => value.odd_path()?,
             Name::Length if is_sound && section != Section::Request => match value.listed_length()? {
@@ -178,6 +236,7 @@ impl HeaderBlocks {
             meant,
         };
         let end = block.len() - rest.len();
+        let is_over = rewriting.is_over(entry.size(), section);
         // A name that is replaced in the table already stands there as another.
         let is_named_anew = (name == Name::Bad && index == 0) || (!is_sound && !name.takes_any(value_length));
         if is_named_anew {
@@ -190,6 +249,15 @@ impl HeaderBlocks {
             let out = rewriting.out(start);
             out.extend_from_slice(head);
             field::write_filler(out, b'x', value_length);
+        } else if section == Section::Request && name == Name::Path && value_length > LONG_PATH {
+            entry.meant = None;
+            looked.left_out += rewriting.shorten(start, value_start, b'/', value_length);
+        } else if is_over && name.is_pseudo() && value_length > MAX_LINE + 1 {
+            entry.meant = None;
+            looked.left_out += rewriting.shorten(start, value_start, b'x', value_length);
+        } else if is_over && !name.is_pseudo() && !(enters && entry.size() <= table::MOST) {
+            looked.left_out += entry.length();
+            rewriting.leave_out(start);
         } else if let (Name::Length, Some(length)) = (name, &entry.meant) {
             if enters {
                 let filler = vec![b'x'; value_length];
@@ -204,6 +272,7 @@ impl HeaderBlocks {
         } else {
             rewriting.keep(start, end);
         }
+        rewriting.more += if is_over && enters && entry.size() <= table::MOST { entry.size() } else { 0 };
         rewriting.malformed |= entry.is_bad || (section == Section::Trailers && name.is_pseudo());
         note(looked, &entry, section);
         Ok(enters.then_some(entry))

@@ -23,12 +23,12 @@ use crate::internal_errors::Part as _;
 const FRAME_HEAD: usize = 9;
 /// Largest payload that the engine takes (RFC 9113, section 6.5.2).
 const MOST_PAYLOAD: usize = 16 * 1024;
-/// Frames that a block may go on in; the engine takes fewer.
-const MOST_CONTINUATIONS: usize = 16;
+/// Frames that a block may go on in; the engine takes fewer, and ends the connection for what is more.
+const MOST_CONTINUATIONS: usize = 24;
 /// Bytes read at once while a block is not there whole.
 const PIECE: usize = 4096;
-/// Paths that wait for their requests; those of requests that the engine refuses are never asked for.
-const MOST_PATHS: usize = 256;
+/// Requests of which something waits; of those that the engine refuses it is never asked for.
+const MOST_ASIDES: usize = 256;
 /// Responses under way that are kept in mind; a connection carries half as many requests.
 const MOST_ANSWERED: usize = 256;
 
@@ -50,28 +50,37 @@ const END_HEADERS: u8 = 0x4;
 const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
 
-/// Paths that the engine does not tell as they came.
-#[derive(Debug, Default)]
-pub struct Paths(RefCell<Vec<(u32, Box<[u8]>)>>);
+/// What the engine does not tell of a request's head.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Aside {
+    /// The path, where that is not told as it came.
+    pub path: Option<Box<[u8]>>,
+    /// Bytes of names and values that are left out: the head is far too large.
+    pub left_out: usize,
+}
 
-impl Paths {
-    /// That of the request on this stream, if it is one of them. Requests are asked for once and in order: earlier ones
-    /// that are here were refused.
+/// What the engine does not tell, by the stream of the request.
+#[derive(Debug, Default)]
+pub struct Asides(RefCell<Vec<(u32, Aside)>>);
+
+impl Asides {
+    /// That of the request on this stream, if there is some. Requests are asked for once and in order: earlier ones that
+    /// are here were refused.
     #[must_use]
-    pub fn take(&self, stream: u32) -> Option<Box<[u8]>> {
-        let mut paths = self.0.borrow_mut();
-        let passed = paths.partition_point(|(of, _)| *of < stream);
-        let is_here = paths.get(passed).is_some_and(|(of, _)| *of == stream);
-        let last = paths.drain(..passed + usize::from(is_here)).next_back();
-        last.filter(|_| is_here).map(|(_, path)| path)
+    pub fn take(&self, stream: u32) -> Aside {
+        let mut asides = self.0.borrow_mut();
+        let passed = asides.partition_point(|(of, _)| *of < stream);
+        let is_here = asides.get(passed).is_some_and(|(of, _)| *of == stream);
+        let last = asides.drain(..passed + usize::from(is_here)).next_back();
+        last.filter(|_| is_here).map(|(_, aside)| aside).unwrap_or_default()
     }
 
     /// False: there is no room for it.
-    fn put(&self, stream: u32, path: Box<[u8]>) -> bool {
-        let mut paths = self.0.borrow_mut();
-        let has_room = paths.len() < MOST_PATHS;
+    fn put(&self, stream: u32, aside: Aside) -> bool {
+        let mut asides = self.0.borrow_mut();
+        let has_room = asides.len() < MOST_ASIDES;
         if has_room {
-            paths.push((stream, path));
+            asides.push((stream, aside));
         }
         has_room
     }
@@ -81,7 +90,7 @@ impl Paths {
 #[derive(Debug)]
 enum Peer {
     /// Clients open streams in order.
-    Client { opened: u32, paths: Rc<Paths> },
+    Client { opened: u32, asides: Rc<Asides> },
     /// Of these streams the final head has come, and not the end; of those, so many interim ones.
     Target { answered: Vec<u32>, interim: Vec<(u32, usize)> },
 }
@@ -185,7 +194,7 @@ impl Screen {
         if head.flags & END_HEADERS != 0 {
             return self.block(head, fragment, end);
         }
-        let mut block = fragment.to_vec();
+        let first = end;
         let mut end = end;
         for _ in 0..MOST_CONTINUATIONS {
             let rest = bytes.part(end..);
@@ -193,10 +202,12 @@ impl Screen {
             if frame.kind != CONTINUATION || frame.stream != head.stream || frame.length > MOST_PAYLOAD {
                 return Front::Fatal;
             }
-            let Some(payload) = rest.get(FRAME_HEAD..FRAME_HEAD + frame.length) else { return Front::Part };
-            block.extend_from_slice(payload);
             end += FRAME_HEAD + frame.length;
+            if bytes.len() < end {
+                return Front::Part;
+            }
             if frame.flags & END_HEADERS != 0 {
+                let block = together(fragment, bytes.part(first..end));
                 return self.block(head, &block, end);
             }
         }
@@ -221,9 +232,10 @@ impl Screen {
             return Front::Instead(length, out);
         };
         match &mut self.peer {
-            Peer::Client { paths, .. } => {
+            Peer::Client { asides, .. } => {
+                let aside = Aside { path: looked.path.take(), left_out: looked.left_out };
                 // One too many is refused for itself, as the engine refuses what is over its bound.
-                if looked.path.is_some_and(|path| !paths.put(head.stream, path)) {
+                if aside != Aside::default() && !asides.put(head.stream, aside) {
                     looked.instead.get_or_insert_with(|| block.to_vec()).extend_from_slice(MALFORMED);
                 }
             }
@@ -248,6 +260,19 @@ impl Screen {
             Some(block) => Front::Instead(length, written(head, &block)),
         }
     }
+}
+
+/// A block whose first fragment is followed by the frames that it goes on in.
+fn together(first: &[u8], frames: &[u8]) -> Vec<u8> {
+    let mut block = Vec::with_capacity(first.len() + frames.len());
+    block.extend_from_slice(first);
+    let mut rest = frames;
+    while let Some(frame) = Frame::read(rest) {
+        let end = FRAME_HEAD + frame.length;
+        block.extend_from_slice(rest.part(FRAME_HEAD..end));
+        rest = rest.part(end..);
+    }
+    block
 }
 
 /// A SETTINGS frame, which ends with its payload.
@@ -326,10 +351,10 @@ impl<S> Screened<S> {
         Self { stream, screen, held: Vec::new(), out: Vec::new(), handed: 0 }
     }
 
-    /// What a client sends, from its preface on. The paths that the engine does not tell go to `paths`.
+    /// What a client sends, from its preface on. What the engine does not tell goes to `asides`.
     #[must_use]
-    pub fn of_client(stream: S, paths: Rc<Paths>) -> Self {
-        Self::new(stream, Peer::Client { opened: 0, paths }, PREFACE.len())
+    pub fn of_client(stream: S, asides: Rc<Asides>) -> Self {
+        Self::new(stream, Peer::Client { opened: 0, asides }, PREFACE.len())
     }
 
     /// What a target sends.

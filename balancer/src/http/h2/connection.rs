@@ -29,7 +29,7 @@ use crate::{
     wire::{
         deadline::Interrupt,
         meter::{FrameFault, Meter, Metered},
-        screen::{Paths, Screened},
+        screen::{Asides, Screened},
     },
 };
 
@@ -43,9 +43,9 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = MOST_STREAMS * STREAM_WINDOW;
 /// What a response may be ahead of the client's connection.
 const SEND_BUFFER: usize = 64 * 1024;
-/// What the engine lets through, so that heads over the limit are answered in ALB's way; an entry counts 32
-/// bytes more than its name and value (RFC 9113, section 10.5.1).
-const HEAD_LIST: u32 = 128 * 1024;
+/// What the engine lets through, so that heads over the limit are answered in ALB's way: more than [`Screened`] gives it of
+/// any. An entry counts 32 bytes more than its name and value (RFC 9113, section 6.5.2).
+const HEAD_LIST: u32 = 256 * 1024;
 
 /// Serves the connection to its end.
 pub(crate) async fn serve(context: Rc<Context>, connection: ClientConnection) {
@@ -55,8 +55,8 @@ pub(crate) async fn serve(context: Rc<Context>, connection: ClientConnection) {
     let socket = stream.socket().as_raw_fd();
     let stream = Metered::new(stream, buffer, context.clock.millis());
     let meter = Rc::clone(stream.meter());
-    let paths = Rc::new(Paths::default());
-    let stream = Screened::of_client(stream, Rc::clone(&paths));
+    let asides = Rc::new(Asides::default());
+    let stream = Screened::of_client(stream, Rc::clone(&asides));
     let watch = Rc::clone(watched.watch());
     let session = Rc::new(SharedState {
         context,
@@ -66,7 +66,7 @@ pub(crate) async fn serve(context: Rc<Context>, connection: ClientConnection) {
         view: RefCell::new((snapshot, listener)),
         watch: Rc::clone(&watch),
         meter: Rc::clone(&meter),
-        paths,
+        asides,
         born_millis,
         open: Cell::new(0),
         ending: Cell::new(false),

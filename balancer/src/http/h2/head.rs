@@ -14,7 +14,8 @@ use crate::{
     response::{answer::Answer, compose, listener_fields::ListenerFields},
     wire::{
         fields::{Kind, kind},
-        head::{HeadError, MAX_FIELDS, Request, Response},
+        head::{HeadError, MAX_FIELDS, MAX_LINE, Request, Response},
+        screen::Aside,
     },
 };
 
@@ -31,13 +32,13 @@ pub(super) struct Head {
     parts: Parts,
     cookies: Option<Vec<u8>>,
     bodiless: bool,
-    /// The path, where the engine does not tell it as it came.
-    path: Option<Box<[u8]>>,
+    /// What the engine does not tell.
+    aside: Aside,
     protocol: Option<Result<WebSocketKey, HeadError>>,
 }
 
 impl Head {
-    pub(super) fn new(request: http::Request<RecvStream>, path: Option<Box<[u8]>>) -> (Self, RecvStream) {
+    pub(super) fn new(request: http::Request<RecvStream>, aside: Aside) -> (Self, RecvStream) {
         let (parts, body) = request.into_parts();
         let crumbs = || parts.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
         let cookies = crumbs().nth(1).map(|_| crumbs().collect::<Vec<_>>().join(&b"; "[..]));
@@ -46,7 +47,7 @@ impl Head {
             let key = (protocol.as_str() == "websocket").then(WebSocketKey::random).flatten();
             key.ok_or(HeadError::TransferCoding)
         });
-        (Self { parts, cookies, bodiless, path, protocol }, body)
+        (Self { parts, cookies, bodiless, aside, protocol }, body)
     }
 
     /// Bytes of what the head says; how few of them it took to say it is the engine's secret.
@@ -55,7 +56,7 @@ impl Head {
         let target = uri.path_and_query().map_or(0, |path| path.as_str().len());
         let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
         let line = self.parts.method.as_str().len() + target + authority;
-        line as u64 + size(&self.parts.headers)
+        (line + self.aside.left_out) as u64 + size(&self.parts.headers)
     }
 
     /// The key of the handshake, when the request is for a WebSocket (RFC 8441).
@@ -70,7 +71,11 @@ impl Head {
     pub(super) fn request(&self) -> Result<Request<'_>, HeadError> {
         let uri = &self.parts.uri;
         let target = uri.path_and_query().map_or("", |path| path.as_str()).as_bytes();
-        let target = self.path.as_deref().unwrap_or(target);
+        let target = self.aside.path.as_deref().unwrap_or(target);
+        if self.aside.left_out > 0 {
+            let is_line = target.len() > MAX_LINE;
+            return Err(if is_line { HeadError::LineTooLong } else { HeadError::TooLarge });
+        }
         let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
         let joined =
             self.cookies.as_ref().map(|value| HeaderField { name: &b"cookie"[..], value: value.as_slice() });

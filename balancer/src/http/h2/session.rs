@@ -18,7 +18,7 @@ use crate::{
     },
     logs::quiet::LineKind,
     snapshot::ListenerView,
-    wire::{deadline::Watch, meter::Meter, screen::Paths},
+    wire::{deadline::Watch, meter::Meter, screen::Asides},
 };
 
 /// How long a connection that is told to end may take once nothing is under way.
@@ -36,7 +36,7 @@ pub(super) struct SharedState {
     pub(super) view: RefCell<(Rc<WorkerSnapshot>, Arc<ListenerView>)>,
     pub(super) watch: Rc<Watch>,
     pub(super) meter: Rc<Meter>,
-    pub(super) paths: Rc<Paths>,
+    pub(super) asides: Rc<Asides>,
     pub(super) born_millis: u64,
     pub(super) open: Cell<u32>,
     pub(super) ending: Cell<bool>,

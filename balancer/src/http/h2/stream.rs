@@ -40,8 +40,8 @@ pub(super) async fn serve(
     }
     let mut entry = AccessEntry::begin(&context, &listener, &session.connected);
     entry.note(|record| record.version = Some(Version::Http2));
-    let path = session.paths.take(respond.stream_id().into());
-    let (head, body) = Head::new(request, path);
+    let aside = session.asides.take(respond.stream_id().into());
+    let (head, body) = Head::new(request, aside);
     if entry.is_open() {
         entry.received(head.size());
     }

@@ -33,7 +33,7 @@ pub(super) fn integer(rest: &mut &[u8], prefix: u32) -> Result<usize, Unreadable
 }
 
 /// Writes a number that goes behind the bits of `mode`.
-fn write_integer(out: &mut Vec<u8>, mode: u8, prefix: u32, mut number: usize) {
+pub(super) fn write_integer(out: &mut Vec<u8>, mode: u8, prefix: u32, mut number: usize) {
     let most = (1_usize << prefix) - 1;
     if number < most {
         return out.push(mode | u8::try_from(number).unwrap_or_default());
@@ -108,6 +108,11 @@ impl<'b> StringLiteral<'b> {
     /// How many they are.
     pub(super) fn length(&self) -> Result<usize, Unreadable> {
         self.with(<[u8]>::len)
+    }
+
+    /// As many as they can be: no letter is of fewer than five bits (RFC 7541, appendix B).
+    pub(super) fn length_at_most(&self) -> usize {
+        if self.is_coded { self.bytes.len() * 8 / 5 } else { self.bytes.len() }
     }
 
     /// Whether all bytes are `sound`, among which are all that no word of so many ones is of.

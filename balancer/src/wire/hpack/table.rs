@@ -8,7 +8,7 @@ use super::field::{Name, Unreadable};
 /// What an entry counts more than its name and value (RFC 7541, section 4.1).
 const EXTRA: usize = 32;
 /// Size of a table that nobody has said anything about (RFC 9113, section 6.5.2). The engine says nothing.
-const MOST: usize = 4096;
+pub(super) const MOST: usize = 4096;
 
 /// Names of the static table (RFC 7541, appendix A); the first fourteen are pseudo-fields.
 #[rustfmt::skip]
@@ -42,7 +42,7 @@ static ENTRIES: LazyLock<Vec<TableField>> = LazyLock::new(|| {
 #[derive(Debug)]
 pub(super) struct TableField {
     pub(super) name: Name,
-    /// In bytes; of an entry that enters no table not looked at.
+    /// In bytes; of an entry that enters no table as many as they can be.
     pub(super) name_length: usize,
     pub(super) value_length: usize,
     /// Whether the engine has another in its place, which makes a message malformed.
@@ -59,8 +59,14 @@ impl TableField {
         Self { name, name_length, value_length: 0, is_bad: false, is_interim: false, meant: None }
     }
 
-    fn size(&self) -> usize {
-        self.name_length + self.value_length + EXTRA
+    /// Bytes of its name and value.
+    pub(super) fn length(&self) -> usize {
+        self.name_length + self.value_length
+    }
+
+    /// The same as tables count it.
+    pub(super) fn size(&self) -> usize {
+        self.length() + EXTRA
     }
 }
 

@@ -132,6 +132,85 @@ fn a_path_that_the_engine_does_not_tell_is_told_here() {
     }
 }
 
+/// A head of `bytes` bytes as the engine counts it, in fields of `each`, written in `mode`.
+fn head_of(bytes: usize, each: usize, mode: u8) -> Vec<u8> {
+    let mut block = b"\x82\x86\x84\x01\x01a".to_vec();
+    for _ in 0..bytes / (each + 32) {
+        field::write_field(&mut block, mode, b"name", &vec![b'v'; each - 4]);
+    }
+    block
+}
+
+#[test]
+fn of_a_head_that_is_far_too_large_the_engine_gets_enough_to_see_it() {
+    for (each, mode) in
+        [(8, 0), (1000, 0), (4000, 0x10), (90_000, 0), (1000, 0x40), (5000, 0x40), (90_000, 0x40)]
+    {
+        for kibibytes in [64, 90, 100, 128, 170, 250] {
+            let block = head_of(kibibytes << 10, each, mode);
+            let (mut blocks, mut engine) = (HeaderBlocks::default(), HeaderBlocks::default());
+            let looked = look(&mut blocks, &block);
+            let instead = looked.instead.unwrap_or_else(|| block.clone());
+            let case = format!("{kibibytes} KiB of {each} in mode {mode:x}");
+            // What is in tables all the same may be as much again, and no more.
+            let is_much = mode == 0x40 && each == 1000 && kibibytes == 250;
+            assert_eq!(instead.ends_with(MALFORMED), is_much, "{case}");
+            let shown = instead.strip_suffix(MALFORMED).unwrap_or(&instead);
+            look(&mut engine, shown);
+            let entries = |blocks: &HeaderBlocks| {
+                (62..200).map_while(|index| Some(blocks.table.get(index).ok()?.length())).collect::<Vec<_>>()
+            };
+            assert!(entries(&engine).starts_with(&entries(&blocks)), "{case}");
+            assert_eq!(looked.left_out > 0, shown.len() < block.len(), "{case}");
+            assert!(
+                (is_much || shown.len() < MOST_OF_HEAD + MOST_MORE + 5000)
+                    && shown.len() > (60 << 10).min(block.len() / 5),
+                "{case}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_path_that_is_too_long_stays_one() {
+    for (size, mode) in [(48 << 10, 0), (48 << 10 | 1, 0), (70_000, 0x40), (300_000, 0)] {
+        let mut block = b"\x82\x86".to_vec();
+        field::write_field(&mut block, mode, b":path", &vec![b'#'; size]);
+        let looked = look(&mut HeaderBlocks::default(), &block);
+        let is_cut = size > LONG_PATH;
+        assert_eq!(looked.path.map(|path| path.len()), (!is_cut).then_some(size));
+        assert_eq!(looked.left_out, if is_cut { size - MAX_LINE - 1 } else { 0 });
+        assert!(looked.instead.unwrap().ends_with(b"////"));
+    }
+}
+
+#[test]
+fn little_that_stands_for_much_is_left_out() {
+    let mut blocks = HeaderBlocks::default();
+    let mut bomb = b"\x82\x86\x84\x01\x01a".to_vec();
+    field::write_field(&mut bomb, 0x40, b"name", &[b'v'; 3000]);
+    bomb.extend([0xbe; 10_000]);
+    let looked = look(&mut blocks, &bomb);
+    let kept = looked.instead.unwrap().iter().filter(|byte| **byte == 0xbe).count();
+    assert_eq!((kept, looked.left_out), (MOST_OF_HEAD / 3036 - 1, (10_001 - MOST_OF_HEAD / 3036) * 3004));
+    // The same by names, which enter the table each time.
+    let mut bomb = b"\x82\x86\x84\x01\x01a".to_vec();
+    field::write_field(&mut bomb, 0x40, &[b'n'; 3000], b"");
+    bomb.extend(b"\x7e\x00".repeat(1000));
+    let instead = look(&mut HeaderBlocks::default(), &bomb).instead.unwrap();
+    assert!(instead.ends_with(MALFORMED));
+}
+
+#[test]
+fn trailers_that_the_engine_would_leave_out_of_are_malformed() {
+    for (bytes, is_malformed) in [(59 << 10, false), (61 << 10, true), (300 << 10, true)] {
+        let block = &head_of(bytes, 1000, 0)[6..];
+        let looked = HeaderBlocks::default().look(block, Section::Trailers).unwrap();
+        assert_eq!(looked.instead.is_some_and(|block| block.ends_with(MALFORMED)), is_malformed, "{bytes}");
+        assert_eq!(HeaderBlocks::default().look(block, Section::Response).unwrap(), Looked::default());
+    }
+}
+
 #[test]
 fn interim_responses_are_known() {
     let mut blocks = HeaderBlocks::default();
@@ -229,6 +308,37 @@ proptest! {
         for block in blocks {
             for section in [Section::Request, Section::Response, Section::Trailers] {
                 let _ = state.look(&block, section);
+            }
+        }
+    }
+
+    #[test]
+    fn of_any_head_the_engine_gets_no_more_than_it_takes_and_what_its_table_needs(
+        fields in proptest::collection::vec((0..4_u8, 1..6_usize, 0..9000_usize), 1..60),
+        bound in 0..4000_usize,
+    ) {
+        let names = [&b"name"[..], b":path", b"content-length", b":method", b"other"];
+        let mut block = Vec::new();
+        field::write_integer(&mut block, 0x20, 5, bound);
+        for (mode, name, size) in fields {
+            let value = vec![b'0'; size];
+            match mode {
+                0 => field::write_field(&mut block, 0, names[name - 1], &value),
+                1 => field::write_field(&mut block, 0x40, names[name - 1], &value),
+                2 => field::write_field(&mut block, 0x40, b"small", &value[..size / 10]),
+                _ => field::write_integer(&mut block, 0x80, 7, 61 - name),
+            }
+        }
+        let (mut blocks, mut engine) = (HeaderBlocks::default(), HeaderBlocks::default());
+        let looked = look(&mut blocks, &block);
+        let instead = looked.instead.unwrap_or_else(|| block.clone());
+        let shown = instead.strip_suffix(MALFORMED).unwrap_or(&instead);
+        look(&mut engine, shown);
+        prop_assert_eq!(looked.left_out > 0, shown.len() < block.len());
+        for index in 62..200 {
+            let of = |blocks: &HeaderBlocks| blocks.table.get(index).map(|entry| (entry.length(), entry.name)).ok();
+            if let Some(entry) = of(&blocks) {
+                prop_assert_eq!(Some(entry), of(&engine), "{}", index);
             }
         }
     }

@@ -162,25 +162,26 @@ async fn trailers_with_pseudo_fields_reset_their_stream() {
 #[tokio::test]
 async fn odd_paths_are_put_aside() {
     let (mut client, server) = duplex(1 << 16);
-    let paths = Rc::new(Paths::default());
-    let mut screened = Screened::of_client(server, Rc::clone(&paths));
+    let asides = Rc::new(Asides::default());
+    let mut screened = Screened::of_client(server, Rc::clone(&asides));
     let bytes = [&PREFACE[..], &frame(HEADERS, END_BOTH, 5, &literal(0, b":path", b"/a#b"))].concat();
     client.write_all(&bytes).await.unwrap();
     drop(client);
     let mut came = Vec::new();
     screened.read_to_end(&mut came).await.unwrap();
     assert!(came.ends_with(b"\x05:path\x04////"));
-    assert_eq!((paths.take(3), paths.take(5).as_deref(), paths.take(5)), (None, Some(&b"/a#b"[..]), None));
+    assert_eq!((asides.take(3).path, asides.take(5).path.as_deref()), (None, Some(&b"/a#b"[..])));
+    assert_eq!(asides.take(5), Aside::default());
 }
 
 #[tokio::test]
 async fn an_odd_path_too_many_is_refused_and_pushes_none_out() {
     let (mut client, server) = duplex(1 << 16);
-    let paths = Rc::new(Paths::default());
-    let mut screened = Screened::of_client(server, Rc::clone(&paths));
+    let asides = Rc::new(Asides::default());
+    let mut screened = Screened::of_client(server, Rc::clone(&asides));
     let stream = |index: usize| u32::try_from(2 * index + 1).unwrap();
     let mut bytes = PREFACE.to_vec();
-    for index in 0..=MOST_PATHS {
+    for index in 0..=MOST_ASIDES {
         let path = format!("/a#{index:05}");
         bytes.extend(frame(HEADERS, END_BOTH, stream(index), &literal(0, b":path", path.as_bytes())));
     }
@@ -189,12 +190,12 @@ async fn an_odd_path_too_many_is_refused_and_pushes_none_out() {
     let mut came = Vec::new();
     screened.read_to_end(&mut came).await.unwrap();
     assert!(came.ends_with(MALFORMED), "the last one is refused");
-    assert_eq!(paths.take(stream(0)).as_deref(), Some(&b"/a#00000"[..]));
+    assert_eq!(asides.take(stream(0)).path.as_deref(), Some(&b"/a#00000"[..]));
     // Who is asked for later has passed those between, which makes room.
-    assert_eq!(paths.take(stream(100)).as_deref(), Some(&b"/a#00100"[..]));
-    assert_eq!((paths.take(stream(50)), paths.0.borrow().len()), (None, MOST_PATHS - 101));
-    assert_eq!(paths.take(stream(MOST_PATHS)), None);
-    assert!(paths.put(stream(MOST_PATHS), b"/"[..].into()));
+    assert_eq!(asides.take(stream(100)).path.as_deref(), Some(&b"/a#00100"[..]));
+    assert_eq!((asides.take(stream(50)).path, asides.0.borrow().len()), (None, MOST_ASIDES - 101));
+    assert_eq!(asides.take(stream(MOST_ASIDES)), Aside::default());
+    assert!(asides.put(stream(MOST_ASIDES), Aside { path: Some(b"/"[..].into()), left_out: 0 }));
 }
 
 /// What a client's engine makes of the frames of a target: of the first response, and of one on stream 3.

@@ -190,6 +190,10 @@ impl<'t> Reader<'t> {
                     return Ok(text);
                 }
                 Some(b'\\') => text.push(self.escape()?),
+                Some(b'\n' | b'\r') => {
+                    return Err(self.expected("`\"` before the end of the line, or \\n for one in the text"));
+                }
+                Some(b'\t') => return Err(self.expected("\\t for a tab in a text")),
                 Some(_) => return Err(self.expected("no control characters in a text")),
                 None => return Err(self.expected("`\"`")),
             }

@@ -8,7 +8,7 @@ use super::{
     fault::Faults,
     json::{self, Json, Member, Node},
     raw::{self, RawAttribute, RawBlock, RawBody, RawExpression, RawValue},
-    source::Position,
+    source::{Position, control_character},
 };
 
 /// Reads a file of blocks; faults go to `faults`, what could be read is returned.
@@ -47,6 +47,11 @@ fn is_comment(member: &Member) -> bool {
     member.name == "//"
 }
 
+/// Of control characters, those that may stand in JSON, if not in its texts.
+fn is_blank(letter: char) -> bool {
+    matches!(letter, '\t' | '\n' | '\r')
+}
+
 /// The members of a list, or the one value.
 fn listed(node: &Node) -> &[Node] {
     match &node.json {
@@ -70,7 +75,11 @@ impl BlockReader<'_, '_> {
         json::parse(text)
             .map_err(|error| {
                 self.faults.note_unread_text();
-                let message = format!("syntax error in JSON; expected {}", error.expected);
+                let found = text.get(error.offset..).and_then(|rest| rest.chars().next());
+                let message = match found.filter(|found| found.is_control() && !is_blank(*found)) {
+                    Some(found) => control_character(found, "JSON"),
+                    None => format!("syntax error in JSON; expected {}", error.expected),
+                };
                 self.faults.add(self.position(error.offset), message);
             })
             .ok()

@@ -194,6 +194,10 @@ fn read_file(path: &Path) -> Result<String, ConfigError> {
         };
         whole_file(path, message)
     })?;
+    let language = language(path);
+    if let Some(encoding) = other_encoding(&bytes) {
+        return Err(whole_file(path, format!("is text in {encoding}; allowed: {language} in UTF-8")));
+    }
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let bytes = error.as_bytes();
@@ -204,9 +208,41 @@ fn read_file(path: &Path) -> Result<String, ConfigError> {
             file: path.to_owned(),
             line,
             column,
-            message: format!("byte {valid} (0x{byte:02x}) is not text; allowed: HCL in UTF-8"),
+            message: format!("byte {valid} (0x{byte:02x}) is not text; allowed: {language} in UTF-8"),
         }
     })
+}
+
+/// What a file is written in by its name.
+fn language(path: &Path) -> &'static str {
+    if path.extension().is_some_and(|extension| extension == "json") { "JSON" } else { "HCL" }
+}
+
+/// How many bytes of a text without a mark are looked at for its encoding.
+const SAMPLE: usize = 256;
+
+/// The encoding of text that is none in UTF-8 and has bytes of zero in it that nobody wrote: by the mark that it begins with,
+/// or, without one, by every second byte.
+fn other_encoding(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => return Some("UTF-32"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Some("UTF-16"),
+        _ => {}
+    }
+    let sample: Vec<&[u8]> = bytes.chunks_exact(2).take(SAMPLE / 2).collect();
+    let zeroes = |at: usize| sample.iter().filter(|pair| pair.get(at) == Some(&0)).count();
+    let (first, second) = (zeroes(0), zeroes(1));
+    let is_mostly = |zeroes: usize| zeroes > sample.len() / 2;
+    let is_one_half = (first == 0 && is_mostly(second)) || (second == 0 && is_mostly(first));
+    is_one_half.then_some("UTF-16")
+}
+
+/// What is said of a character that stands where none of its kind may.
+pub(super) fn control_character(character: char, language: &str) -> String {
+    let code = u32::from(character);
+    let what =
+        if character.is_ascii() { format!("byte 0x{code:02x}") } else { format!("character U+{code:04X}") };
+    format!("the {what} is a control character and not text; allowed: {language} in UTF-8")
 }
 
 /// A fault of the file as such, which has no line.

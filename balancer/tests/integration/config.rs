@@ -342,7 +342,7 @@ fn faults_of_syntax_have_places_and_hints() {
         ),
         ("target_group \"a\" {\n  port = 80\n  port = 81\n}\n", "x.hcl:3:3: syntax error: "),
         ("a b c\n", "x.hcl:1:6: syntax error: "),
-        ("\0", "x.hcl:1:1: syntax error: "),
+        ("\0", "x.hcl:1:1: the byte 0x00 is a control character"),
     ] {
         let errors = parse(text).unwrap_err();
         assert!(errors.starts_with(start) && errors.lines().count() == 1, "{text}\n{errors}");
@@ -377,6 +377,28 @@ fn files_that_cannot_be_read() {
     std::fs::write(&binary, b"# first\n\xff\xfe\x00").unwrap();
     let expected = format!("{}:2:1: byte 8 (0xff) is not text; allowed: HCL in UTF-8", binary.display());
     assert_eq!(told(&binary), expected);
+
+    let text = "balancer {\n}\n";
+    let utf16 = |bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+    let (little, big) = (utf16(u16::to_le_bytes), utf16(u16::to_be_bytes));
+    let utf32: Vec<u8> = text.chars().flat_map(|letter| u32::from(letter).to_le_bytes()).collect();
+    for (name, mark, bytes, encoding, language) in [
+        ("little.hcl", &[0xff, 0xfe][..], &little, "UTF-16", "HCL"),
+        ("big.hcl", &[0xfe, 0xff], &big, "UTF-16", "HCL"),
+        ("little-unmarked.tf", &[], &little, "UTF-16", "HCL"),
+        ("big-unmarked.tf.json", &[], &big, "UTF-16", "JSON"),
+        ("wide.hcl", &[0xff, 0xfe, 0, 0], &utf32, "UTF-32", "HCL"),
+    ] {
+        let file = at(name);
+        std::fs::write(&file, [mark, bytes].concat()).unwrap();
+        let said = format!("{}: is text in {encoding}; allowed: {language} in UTF-8", file.display());
+        assert_eq!(told(&file), said);
+        std::fs::remove_file(file).unwrap();
+    }
+    let zero = at("zero.hcl");
+    std::fs::write(&zero, "balancer {\n}\n\0\0").unwrap();
+    assert!(told(&zero).contains("zero.hcl:3:1: the byte 0x00 is a control character"), "{}", told(&zero));
+    std::fs::remove_file(zero).unwrap();
 
     let large = at("large.hcl");
     std::fs::write(&large, "# ten megabytes\n".repeat(655_360)).unwrap();

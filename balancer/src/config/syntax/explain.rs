@@ -31,8 +31,21 @@ pub(super) fn fault(text: &str, start: usize, noticed: usize, said: &str) -> Syn
     if let Some((Oddity { at, message }, resume)) = found.unclosed.filter(|_| at_end) {
         return SyntaxFault { at, message, resume };
     }
+    if let Some(at) = lone_return(text, noticed, line_end) {
+        let message =
+            "the byte 0x0d is no end of a line by itself; allowed: line feeds (0x0a), or both".to_owned();
+        return SyntaxFault { at, message, resume: None };
+    }
     let message = in_words(text, noticed, said).unwrap_or_else(|| format!("syntax error: {said}"));
     SyntaxFault { at: noticed, message, resume: None }
+}
+
+/// Where a carriage return stands in the line of a fault that is not at its end: the parser takes some of them for blanks.
+fn lone_return(text: &str, noticed: usize, line_end: usize) -> Option<usize> {
+    let line_start = text.get(..noticed)?.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = text.get(line_start..line_end)?;
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    line.find('\r').map(|at| line_start + at)
 }
 
 /// `[listener.web]` or `[[rules]]`, in a line of its own.

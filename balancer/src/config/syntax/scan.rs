@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::super::kinds::begins_a_block;
+use super::super::{kinds::begins_a_block, source::control_character};
 
 /// What is wrong at a position.
 #[derive(Debug, PartialEq, Eq)]
@@ -224,15 +224,15 @@ impl Scanner<'_> {
         }
         if is_foreign_quote(first) {
             self.note(self.at, |_| format!("{first} is no quotation mark here; allowed: the plain \""));
-        } else if !first.is_ascii()
-            && (first.is_whitespace() || matches!(first, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}'))
-        {
+        } else if !first.is_ascii() && (first.is_whitespace() || is_unseen(first)) {
             self.note(self.at, |_| {
                 let code = u32::from(first);
                 format!(
                     "the character U+{code:04X} looks like a space or like nothing; allowed: plain spaces"
                 )
             });
+        } else if first.is_control() {
+            self.note(self.at, |_| control_character(first, "HCL"));
         }
         first.len_utf8()
     }
@@ -418,6 +418,14 @@ fn is_foreign_quote(letter: char) -> bool {
         letter,
         '\'' | '`' | '´' | '«' | '»' | '\u{2018}'
             ..='\u{201f}' | '\u{2032}' | '\u{2033}' | '\u{2039}' | '\u{203a}' | '\u{ff02}' | '\u{ff07}'
+    )
+}
+
+/// Characters that take no room, or turn the order of others around.
+fn is_unseen(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
     )
 }
 

@@ -328,3 +328,80 @@ fn another_language_is_called_by_its_name() {
     let list = parse("target_group \"a\" {\n  targets = [\n[a] [b]\n  ]\n}\n").unwrap_err();
     assert!(!list.contains("TOML") && !list.contains("JSON"), "{list}");
 }
+
+/// Control characters, but for the ends of lines and tabs.
+fn controls() -> impl Iterator<Item = char> {
+    ('\0'..='\u{9f}').filter(|letter| letter.is_control() && !matches!(letter, '\t' | '\n'))
+}
+
+/// Faults of a file of this name and text.
+fn faults_of(name: &str, text: &str) -> Option<String> {
+    config::parse(&[(name.into(), text.to_owned())]).err().map(|errors| errors.to_string())
+}
+
+#[test]
+fn a_control_character_is_taken_or_named_with_its_place() {
+    // In texts and comments they say nothing, as for Terraform.
+    let hcl = "@listener \"a\" {\n  port@ = 8080@\n  # @\n  default_action {@\n    type = \"fixed-response\"\n    \
+               fixed_response@ {\n      content_type @= \"text/plain\"\n      status_code = 2@00\n      message_body = \
+               \"x@y\"\n    }\n  }\n}@\n";
+    let json = "@{\"listener\"@: {\"a\": {\"port\": @8080,\n \"default_action\": {@\"type\": \"fixed-response\", \
+                \"fixed_response\": {\"content_type\": \"text/plain\"@, \"status_code\": 2@00, \"message_body\": \
+                \"x@y\"}}}}@}\n@";
+    for (name, text) in [("x.hcl", hcl), ("x.tf.json", json)] {
+        let places: Vec<usize> = text.match_indices('@').map(|(at, _)| at).collect();
+        assert_eq!(faults_of(name, &text.replace('@', "")), None);
+        let mut taken = 0;
+        // Of JSON, blank space.
+        let is_blank = |control: &char| *control == '\r' && name.ends_with("json");
+        let controls = || controls().filter(|control| !is_blank(control));
+        for (control, at) in controls().flat_map(|control| places.iter().map(move |at| (control, *at))) {
+            let before = text[..at].replace('@', "");
+            let written = format!("{before}{control}{}", text[at..].replace('@', ""));
+            let Some(said) = faults_of(name, &written) else {
+                taken += 1;
+                continue;
+            };
+            let code = u32::from(control);
+            let named = if control.is_ascii() { format!("0x{code:02x}") } else { format!("U+{code:04X}") };
+            let (line, column) = (
+                1 + before.matches('\n').count(),
+                1 + before.chars().rev().take_while(|it| *it != '\n').count(),
+            );
+            let place = format!("{name}:{line}:{column}: ");
+            assert!(
+                said.starts_with(&place) && said.contains(&named) && said.lines().count() == 1,
+                "{name} {named} at {at}: {place}{said}"
+            );
+        }
+        let all = controls().count() * places.len();
+        assert!(taken * 2 < all, "{name}: {taken} of {all} are taken");
+    }
+}
+
+#[test]
+fn a_file_that_ends_in_bytes_of_zero_is_one_fault() {
+    let text = format!("balancer {{\n}}\n{}", "\0".repeat(4096));
+    let said = faults_of("x.hcl", &text).unwrap();
+    assert_eq!(said, "x.hcl:3:1: the byte 0x00 is a control character and not text; allowed: HCL in UTF-8");
+}
+
+#[test]
+fn what_is_not_seen_is_named() {
+    for unseen in ['\u{ad}', '\u{200e}', '\u{202e}', '\u{2066}', '\u{feff}'] {
+        let said = faults_of("x.hcl", &format!("balancer {{\n  workers {unseen}= 1\n}}\n")).unwrap();
+        let begin = format!("x.hcl:2:11: the character U+{:04X} looks like a space", u32::from(unseen));
+        assert!(said.starts_with(&begin) && said.lines().count() == 1, "{said}");
+    }
+}
+
+#[test]
+fn a_text_of_json_that_its_line_does_not_close_is_told_as_that() {
+    let said = faults_of("x.tf.json", "{\"balancer\": {\n  \"instance\": \"a\n}}").unwrap();
+    assert!(
+        said.starts_with("x.tf.json:2:17: syntax error in JSON; expected `\"` before the end of the line"),
+        "{said}"
+    );
+    let said = faults_of("x.tf.json", "{\"balancer\": {\"instance\": \"a\tb\"}}").unwrap();
+    assert!(said.contains("1:29: syntax error in JSON; expected \\t for a tab in a text"), "{said}");
+}

@@ -53,6 +53,15 @@ pub(super) fn run(
     arguments: &DemoArguments,
     balance: impl FnOnce(&Path) -> Result<(), CommandFailure>,
 ) -> Result<(), CommandFailure> {
+    run_as(&format!("demo-{}", std::process::id()), arguments, balance)
+}
+
+/// The same, as this instance.
+fn run_as(
+    instance: &str,
+    arguments: &DemoArguments,
+    balance: impl FnOnce(&Path) -> Result<(), CommandFailure>,
+) -> Result<(), CommandFailure> {
     let folder = DemoFolder::new().context("cannot make a temporary folder")?;
     let targets = NAMES
         .into_iter()
@@ -61,16 +70,9 @@ pub(super) fn run(
         .context("cannot start the targets")?;
     let addresses: Vec<_> = targets.iter().map(|target| (target.name, target.address)).collect();
     let (listener, admin) = choose_addresses(arguments.port)?;
-    let instance = format!("demo-{}", std::process::id());
     let program = program();
-    let plan = DemoPlan {
-        instance: &instance,
-        folder: &folder.0,
-        listener,
-        admin,
-        targets: &addresses,
-        program: &program,
-    };
+    let plan =
+        DemoPlan { instance, folder: &folder.0, listener, admin, targets: &addresses, program: &program };
 
     let configuration = plan.configuration();
     let file = folder.0.join("demo.hcl");
@@ -88,7 +90,7 @@ pub(super) fn run(
         ran
     });
     drop(targets);
-    let cleaned = kernel::cleanup(&instance, &plan.runtime_dir());
+    let cleaned = kernel::cleanup(instance, &plan.runtime_dir());
     ran?;
     cleaned.context("cannot remove what the balancer left behind")?;
     fs::remove_dir_all(&folder.0).context("cannot remove the temporary folder")?;
@@ -181,11 +183,17 @@ mod tests {
 
     use super::*;
     use crate::{
+        clock::test_support::{eventually, until_refused},
         config,
         control::admin::{Admin, Inspect},
     };
 
     struct Figures;
+
+    /// Names are the host's: one that another test cleans up at the same time is refused.
+    fn instance(test: &str) -> String {
+        format!("unit-demo-{test}-{}", std::process::id())
+    }
 
     impl Inspect for Figures {
         fn status(&self) -> Status {
@@ -217,7 +225,7 @@ mod tests {
     fn what_the_demo_made_is_gone_when_it_ends() {
         let seen = RefCell::new(None);
         let arguments = DemoArguments { print_config: false, port: None };
-        run(&arguments, |file| {
+        run_as(&instance("gone"), &arguments, |file| {
             let configuration = config::load(file).unwrap();
             let targets: Vec<_> =
                 configuration.target_groups[0].targets.iter().map(|target| target.port).collect();
@@ -227,7 +235,9 @@ mod tests {
             // An admin endpoint that answers, so that the text is printed.
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let admin = Admin::bind(configuration.balancer.admin_address.unwrap(), &[]).unwrap();
+                // Where the demo has just looked whether the port is free.
+                let address = configuration.balancer.admin_address.unwrap();
+                let admin = eventually(|| Admin::bind(address, &[]));
                 let asked = tokio::task::spawn_blocking({
                     let address = admin.address().unwrap().to_string();
                     move || status::ask(&address).unwrap()
@@ -244,15 +254,17 @@ mod tests {
         let (file, targets): (PathBuf, Vec<u16>) = seen.into_inner().unwrap();
         assert!(!file.parent().unwrap().exists());
         for port in targets {
-            assert!(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
+            until_refused((Ipv4Addr::LOCALHOST, port).into());
         }
     }
 
     #[test]
     fn a_balancer_that_cannot_start_ends_the_demo_with_its_reason() {
         let arguments = DemoArguments { print_config: false, port: None };
-        let failure =
-            run(&arguments, |_| Err(CommandFailure::CannotStart(anyhow::anyhow!("no memory")))).unwrap_err();
+        let failure = run_as(&instance("bad"), &arguments, |_| {
+            Err(CommandFailure::CannotStart(anyhow::anyhow!("no memory")))
+        })
+        .unwrap_err();
         assert!(matches!(failure, CommandFailure::CannotStart(error) if error.to_string() == "no memory"));
     }
 }

@@ -157,10 +157,8 @@ mod tests {
 
     #[test]
     fn nobody_listening_is_told_with_the_address() {
-        // Bound and not listening: the port is ours and refuses.
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        socket.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
-        let admin = socket.local_addr().unwrap().as_socket().unwrap().to_string();
+        let (_socket, address) = crate::clock::test_support::refusing();
+        let admin = address.to_string();
         let told = failure(admin.clone());
         assert!(told.contains(&admin) && told.contains("refused"), "{told}");
         assert!(failure("not an address".into()).contains("cannot reach"));

@@ -1,6 +1,14 @@
 //! Waiting in unit tests for what comes soon.
 
-use std::{fmt::Debug, thread, time::Duration};
+use std::{
+    fmt::Debug,
+    io,
+    net::{SocketAddr, TcpStream},
+    thread,
+    time::Duration,
+};
+
+use socket2::{Domain, Socket, Type};
 
 use super::monotonic_now;
 
@@ -18,4 +26,20 @@ pub(crate) fn eventually<T, E: Debug>(mut attempt: impl FnMut() -> Result<T, E>)
             Err(_) => thread::sleep(PAUSE),
         }
     }
+}
+
+/// Waits until nobody listens there.
+pub(crate) fn until_refused(address: SocketAddr) {
+    eventually(|| match TcpStream::connect(address) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        connected => Err(connected),
+    });
+}
+
+/// A socket at an address of its own where nobody listens: who connects is refused for as long as it lives.
+pub(crate) fn refusing() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
 }

@@ -166,6 +166,7 @@ mod tests {
     use tokio::sync::mpsc::unbounded_channel;
 
     use super::*;
+    use crate::clock::test_support::until_refused;
 
     #[test]
     fn every_socket_has_a_worker_and_every_worker_a_socket() {
@@ -204,7 +205,7 @@ mod tests {
         crew.end();
         assert!(matches!(second.try_recv(), Ok(WorkerMessage::Drain(_))));
         drop(socket);
-        assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens any more");
+        until_refused(address);
         crew.listen(ListenerId(4), vec![TcpListener::bind("127.0.0.1:0").unwrap()]);
         assert!(second.try_recv().is_err(), "nothing is begun while the process ends");
     }

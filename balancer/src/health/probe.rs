@@ -310,6 +310,7 @@ mod tests {
 
     use super::{super::probe_error::USER_AGENT, *};
     use crate::{
+        clock::test_support::refusing,
         model::TargetGroup,
         target_group::test_support::{group, health_check},
     };
@@ -402,7 +403,7 @@ mod tests {
 
     #[tokio::test]
     async fn where_else_the_application_listens_is_found_when_it_does_not_here() {
-        let refusing = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let ((_one, one), (_other, other)) = (refusing(), refusing());
         let listening = TcpListener::bind("127.0.0.1:0").unwrap();
         let there = listening.local_addr().unwrap();
         let found = async |here, elsewhere: &[SocketAddr]| {
@@ -410,16 +411,16 @@ mod tests {
             let target = CheckTarget { elsewhere: elsewhere.to_vec(), ..target };
             prober().check(&target, None).await.unwrap().elsewhere
         };
-        assert_eq!(found(refusing(), &[refusing(), there]).await, Some(there));
-        assert_eq!(found(refusing(), &[refusing()]).await, None);
-        assert_eq!(found(refusing(), &[]).await, None);
+        assert_eq!(found(one, &[other, there]).await, Some(there));
+        assert_eq!(found(one, &[other]).await, None);
+        assert_eq!(found(one, &[]).await, None);
         let (Endpoint::Tcp(bad), _) = server(b"garbage\r\n\r\n") else { panic!("TCP") };
         assert_eq!(found(bad, &[there]).await, None, "it takes connections where it is");
     }
 
     #[tokio::test]
     async fn nobody_there_fails_at_once() {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (_socket, address) = refusing();
         let checked =
             prober().check(&target(Endpoint::Tcp(address), health_check(2, 2)), None).await.unwrap();
         assert_eq!(checked.result, CheckResult::Fail(HealthReason::FailedHealthChecks));

@@ -166,7 +166,10 @@ pub(super) fn accept_waiting(listener: &tokio::net::TcpListener) -> Option<(TcpS
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Action, ResponseFields};
+    use crate::{
+        clock::test_support::{eventually, until_refused},
+        model::{Action, ResponseFields},
+    };
 
     fn listener(port: u16) -> Listener {
         Listener {
@@ -190,7 +193,7 @@ mod tests {
         let taken = bind(&listener(port), 1).expect_err("taken");
         assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
         drop(sockets);
-        assert!(bind(&listener(port), 1).is_ok());
+        eventually(|| bind(&listener(port), 1));
     }
 
     #[test]
@@ -203,6 +206,7 @@ mod tests {
         drop(narrow);
         std::net::TcpStream::connect(("127.0.0.1", port)).expect("taken over");
         drop(wide);
+        until_refused(([127, 0, 0, 1], port).into());
         // Those of a stranger are respected, also of one that would share.
         let mut stranger = std::process::Command::new("python3")
             .args(["-c", STRANGER, &port.to_string()])

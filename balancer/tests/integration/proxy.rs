@@ -294,7 +294,10 @@ fn what_is_not_a_request_gets_its_code_and_reaches_no_target() {
 
 #[test]
 fn a_target_that_refuses_costs_no_request() {
-    let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Bound and not listening: one that was closed may be had a moment longer by a child that another test has just forked.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let refusing = socket.local_addr().unwrap().as_socket().unwrap();
     let balancer = Balancer::start(&[refusing, echo()], IDLE);
     for _ in 0..10 {
         assert!(balancer.ask(GET).starts_with("HTTP/1.1 200 "));

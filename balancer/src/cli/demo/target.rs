@@ -202,6 +202,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::clock::test_support::until_refused;
 
     fn ask(target: &DemoTarget, head: &str) -> String {
         let mut stream = TcpStream::connect(target.address).unwrap();
@@ -252,6 +253,6 @@ mod tests {
         drop(idle);
         let address = target.address;
         drop(target);
-        assert!(TcpStream::connect(address).is_err());
+        until_refused(address);
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::*;
-use crate::model::LogDestination;
+use crate::{clock::test_support::eventually, model::LogDestination};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -117,9 +117,22 @@ fn pipe(fixture: &Fixture) -> (PathBuf, fs::File) {
         0,
     )
     .unwrap();
-    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap();
-    let reader = fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(&path).unwrap();
+    let reader = fs::OpenOptions::new().read(true).custom_flags(nonblocking()).open(&path).unwrap();
     (path, reader)
+}
+
+fn nonblocking() -> i32 {
+    i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap()
+}
+
+/// Closes the reader. A child that another test has just forked may read a moment longer (fifo(7): who would write and not
+/// wait is told when nobody does).
+fn close(reader: fs::File, path: &Path) {
+    drop(reader);
+    eventually(|| match fs::OpenOptions::new().write(true).custom_flags(nonblocking()).open(path) {
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => Ok(()),
+        opened => Err(opened),
+    });
 }
 
 #[test]
@@ -155,7 +168,7 @@ fn lines_for_a_reader_that_went_are_counted_as_lost() {
     let fixture = Fixture::new();
     let (path, reader) = pipe(&fixture);
     let sink = fixture.sink(&path);
-    drop(reader);
+    close(reader, &path);
     let mut batches = Batches::new(0);
     assert_eq!(batches.add(&sink, line(1)) + batches.add(&sink, line(2)) + batches.flush(), 0);
     flush(&[sink], LONG);
@@ -166,7 +179,7 @@ fn lines_for_a_reader_that_went_are_counted_as_lost() {
 fn a_pipe_without_a_reader_is_refused_and_not_waited_for() {
     let fixture = Fixture::new();
     let (path, reader) = pipe(&fixture);
-    drop(reader);
+    close(reader, &path);
     assert!(Output::open(&LogDestination::File(path), None).is_err());
     assert!(Output::open(&LogDestination::File(fixture.folder.path().to_owned()), None).is_err(), "a folder");
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io::Write as _,
-    net::TcpListener,
+    net::{Shutdown, TcpListener},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
 };
@@ -65,7 +65,8 @@ fn server() -> (Destination, Sender<Say>, Receiver<()>) {
             }
             let _ = tell.send(());
         }
-        drop(socket);
+        // Closing alone would not do: a child that another test has just forked has it open, too.
+        let _ = socket.shutdown(Shutdown::Both);
         let _ = tell.send(());
     });
     let any = model::TargetTlsSettings { server_name: None, authorities: None };

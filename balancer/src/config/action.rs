@@ -187,7 +187,11 @@ pub(super) fn build(
     action.require("type");
     action.whole_if_given("order");
     let kind = action.choice("type");
-    check_foreign(&action, kind);
+    let is_of_other_type = check_foreign(&action, kind);
+    // Then the type is what is wrong, or the block, and neither is missing beside.
+    if is_of_other_type && !has_own(&action, kind) {
+        return None;
+    }
     match kind {
         "forward" => forward_to(context, &action, groups).map(Action::Forward),
         "redirect" => {
@@ -202,12 +206,23 @@ pub(super) fn build(
     }
 }
 
-/// What belongs to an action of another type.
-fn check_foreign(action: &BlockFields<'_>, kind: &str) {
-    if kind.is_empty() || action.is_wrong("type") {
-        return;
+/// Whether there is what an action of this type needs.
+fn has_own(action: &BlockFields<'_>, kind: &str) -> bool {
+    match kind {
+        "forward" => action.is_written("target_group_arn") || action.has_child(FORWARD.name),
+        "redirect" => action.has_child(REDIRECT.name),
+        _ => action.has_child(FIXED_RESPONSE.name),
     }
+}
+
+/// Notes what belongs to an action of another type. Whether there is such.
+fn check_foreign(action: &BlockFields<'_>, kind: &str) -> bool {
+    if kind.is_empty() || action.is_wrong("type") {
+        return false;
+    }
+    let mut found = false;
     if kind != "forward" && action.is_given("target_group_arn") {
+        found = true;
         let message =
             format!("`target_group_arn` has no meaning for `{kind}`; allowed: `type` = \"forward\"");
         action.fault_at("target_group_arn", message);
@@ -216,11 +231,13 @@ fn check_foreign(action: &BlockFields<'_>, kind: &str) {
         [(&FORWARD, "forward"), (&REDIRECT, "redirect"), (&FIXED_RESPONSE, "fixed-response")]
     {
         if let Some(block) = action.child(table.name).filter(|_| kind != whose) {
+            found = true;
             let message =
                 format!("`{}` has no meaning for `{kind}`; allowed: `type` = \"{whose}\"", table.name);
             action.fault_in(block.position, message);
         }
     }
+    found
 }
 
 /// The block that the type of an action demands.

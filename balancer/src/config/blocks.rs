@@ -20,6 +20,14 @@ pub(super) struct FoundBlock<'a> {
     pub(super) is_resource: bool,
 }
 
+impl FoundBlock<'_> {
+    /// How others refer to it, in the words of its own file. `native`: its kind's own spelling.
+    pub(super) fn reference(&self, native: &str) -> String {
+        let written = self.block.labels.first().filter(|_| self.is_resource);
+        format!("{}.{}.arn", written.map_or(native, |(kind, _)| kind), self.label)
+    }
+}
+
 /// The top-level blocks by kind, in the order of files and lines.
 #[derive(Default)]
 pub(super) struct Blocks<'a> {

@@ -7,7 +7,7 @@ use super::{
     blocks::FoundBlock,
     condition::{self, CONDITION},
     fields::{BlockContext, BlockFields},
-    kinds::spellings,
+    kinds::{is_ours, spellings},
     redirect::RequestOrigin,
     schema::{Attribute, AttributeKind, Child, Table},
     source::Position,
@@ -186,12 +186,13 @@ fn resolve(
                 )
             }
             None => {
-                let is_ours = matches!(value, Value::Reference(path) if path.first().is_some_and(|root| spellings("listener").contains(root)));
+                let is_ours =
+                    matches!(value, Value::Reference(path) if path.first().is_some_and(|root| is_ours(root)));
                 let way_out = if value.is_foreign() && !is_ours { WAY_OUT_OF_BLOCKS } else { "" };
                 format!("{value} is no reference to a listener{way_out}")
             }
         };
-        let known: Vec<String> = labels.iter().take(8).map(|label| format!("listener.{label}.arn")).collect();
+        let known: Vec<String> = listeners.iter().take(8).map(|found| found.reference("listener")).collect();
         let known =
             if known.is_empty() { "a listener, but none is given".to_owned() } else { known.join(", ") };
         context.faults.add(position, format!("{wrong}; allowed: {known}"));

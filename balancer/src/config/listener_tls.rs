@@ -95,7 +95,8 @@ impl<'n, 'a> Certificates<'n, 'a> {
             return;
         };
         let is_https = BlockFields::open(context, &LISTENER, Some(listener.block));
-        if is_https.choice("protocol") != "HTTPS" {
+        // Where it has one of its own, that is told at the listener.
+        if is_https.choice("protocol") != "HTTPS" && !is_https.is_given("certificate_arn") {
             let message =
                 format!("listener {} is not HTTPS; allowed: an HTTPS listener", shown(listener.label));
             context.faults.add(position, message);
@@ -131,16 +132,15 @@ impl<'n, 'a> Certificates<'n, 'a> {
             if fields.is_wrong("protocol") {
                 return None;
             }
-            for name in ["ssl_policy", "certificate_arn"] {
-                let text = fields.value(name).and_then(|(value, _)| value.as_text());
-                if fields.is_given(name) && text.as_deref() != Some("") {
-                    let message = format!("`{name}` is for HTTPS; allowed: `protocol` = \"HTTPS\" beside it");
-                    fields.fault_at(name, message);
-                }
-            }
-            if !matches!(alpn, "" | "None") {
+            let is_alpn = !matches!(alpn, "" | "None");
+            let mut of_https = OF_HTTPS.map(|name| (name, says_https(fields, name))).to_vec();
+            if of_https.iter().any(|(_, given)| *given) {
+                of_https.push(("alpn_policy", is_alpn));
+            } else if is_alpn {
                 fields.fault_at("alpn_policy", "`alpn_policy` is for HTTPS; allowed: \"None\"");
             }
+            of_https.retain(|(_, given)| *given);
+            fields.fault_without_https(&of_https.iter().map(|(name, _)| *name).collect::<Vec<_>>());
             return Some(None);
         }
         fields.require("certificate_arn");
@@ -182,6 +182,14 @@ impl<'n, 'a> Certificates<'n, 'a> {
             mutual_authentication: mutual_authentication?,
         }))
     }
+}
+
+/// What only an HTTPS listener has.
+const OF_HTTPS: [&str; 2] = ["ssl_policy", "certificate_arn"];
+
+/// Whether an attribute is given, and not as the nothing that modules write.
+fn says_https(fields: &BlockFields<'_>, name: &str) -> bool {
+    fields.value(name).is_some_and(|(value, _)| value.as_text().as_deref() != Some(""))
 }
 
 fn alpn_policy(word: &str) -> AlpnPolicy {

@@ -66,9 +66,13 @@ pub(super) fn build(
         return None;
     }
     if mode != "off" && listener.choice("protocol") != "HTTPS" {
-        let message = format!("`mode` = \"{mode}\" is for HTTPS; allowed: \"off\", or an HTTPS listener");
-        fields.fault_at("mode", message);
-        return None;
+        // Where more is there for HTTPS, the mistake is the protocol, and told of once.
+        if !listener.is_given("certificate_arn") {
+            let message = format!("`mode` = \"{mode}\" is for HTTPS; allowed: \"off\", or an HTTPS listener");
+            fields.fault_at("mode", message);
+            return None;
+        }
+        return Some(None);
     }
     let given = |name: &str| {
         // Terraform writes these too where they ask for nothing.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::{
     blocks::FoundBlock,
     fields::{BlockContext, BlockFields, words},
-    kinds::spellings,
+    kinds::{is_ours, spellings},
     schema::{Attribute, AttributeKind, Table},
     source::Position,
     suggest,
@@ -183,8 +183,8 @@ impl<'a> Names<'a> {
     fn resolve_path(&self, path: &[String]) -> Result<usize, String> {
         let written = Value::Reference(path.to_vec());
         let spellings = spellings(self.table.name);
-        // What is of the right kind is one that stands here, and only written wrong.
-        let is_ours = path.first().is_some_and(|root| spellings.contains(root));
+        // What is of a kind that there is here is meant to stand here, and only written wrong.
+        let is_ours = path.first().is_some_and(|root| is_ours(root));
         let way_out = if written.is_foreign() && !is_ours { WAY_OUT_OF_BLOCKS } else { "" };
         let (kind, label) = match path {
             [kind, label] => (kind, label),
@@ -209,10 +209,16 @@ impl<'a> Names<'a> {
     /// The references that would do, in words.
     pub(super) fn known(&self) -> String {
         const MOST: usize = 8;
-        let mut labels: Vec<&str> = self.by_label.keys().copied().filter(|label| !label.is_empty()).collect();
+        let mut labels: Vec<(&str, usize)> = self
+            .by_label
+            .iter()
+            .filter(|(label, _)| !label.is_empty())
+            .map(|(label, index)| (*label, *index))
+            .collect();
         labels.sort_unstable();
+        let known = labels.iter().filter_map(|(_, index)| self.entries.get(*index));
         let shown: Vec<String> =
-            labels.iter().take(MOST).map(|label| format!("{}.{label}.arn", self.table.name)).collect();
+            known.take(MOST).map(|known| known.found.reference(self.table.name)).collect();
         match labels.len() {
             0 => format!("a {}, but none is given", words(self.table.name)),
             1..=MOST => shown.join(", "),

@@ -22,14 +22,9 @@ pub(super) fn build(fields: &BlockFields<'_>) -> Option<TargetTlsSettings> {
             return None;
         }
         let off = (VERIFICATION, verifies);
-        for (name, wrong) in [off, (CA_FILE, true), (SERVER_NAME, true)] {
-            if wrong && fields.is_given(name) {
-                fields.fault_at(
-                    name,
-                    format!("`{name}` is for HTTPS; allowed: `protocol` = \"HTTPS\" beside it"),
-                );
-            }
-        }
+        let of_https = [off, (CA_FILE, true), (SERVER_NAME, true)];
+        let given = of_https.into_iter().filter(|(name, wrong)| *wrong && fields.is_given(name));
+        fields.fault_without_https(&given.map(|(name, _)| name).collect::<Vec<_>>());
         return None;
     }
     if !verifies && fields.is_given(CA_FILE) {

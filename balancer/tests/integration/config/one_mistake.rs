@@ -301,3 +301,77 @@ fn a_block_that_is_not_known_is_told_which_are_and_one_that_stands_for_itself_wh
         assert!(!fault.contains("ssl_policy"), "attributes are no blocks: {fault}");
     }
 }
+
+#[test]
+fn a_protocol_that_is_not_https_is_told_once_of_all_that_is_for_https() {
+    let listener = |more: &str| format!("port = 8080\n  {more}");
+    for (more, said) in [
+        (
+            "ssl_policy = \"x\"",
+            "main.tf:6:16: `ssl_policy` is for HTTPS; allowed: `protocol` = \"HTTPS\" beside it",
+        ),
+        (
+            "ssl_policy = \"x\"\n  certificate_arn = \"c\"",
+            "main.tf:6:16: `ssl_policy` and `certificate_arn` are for HTTPS; allowed: `protocol` = \"HTTPS\" beside them",
+        ),
+        (
+            "protocol = \"HTTP\"\n  ssl_policy = \"x\"\n  certificate_arn = \"c\"\n  alpn_policy = \"HTTP2Only\"\n  \
+             mutual_authentication {\n    mode = \"passthrough\"\n  }",
+            "main.tf:7:16: `ssl_policy`, `certificate_arn` and `alpn_policy` are for HTTPS; allowed:",
+        ),
+        ("alpn_policy = \"HTTP2Only\"", "`alpn_policy` is for HTTPS; allowed: \"None\""),
+        ("mutual_authentication {\n    mode = \"passthrough\"\n  }", "`mode` = \"passthrough\" is for HTTPS"),
+    ] {
+        assert_one(&[("port = 8080", &listener(more))], said);
+    }
+    let group = "port = 80\n  target_tls_verification = \"on\"\n  target_tls_server_name = \"a.b\"\n}";
+    assert_one(
+        &[("port = 80\n}", group)],
+        "main.tf:3:29: `target_tls_verification` and `target_tls_server_name` are for HTTPS; allowed: `protocol` = \
+         \"HTTPS\" beside them",
+    );
+}
+
+#[test]
+fn an_action_with_what_belongs_to_another_type_lacks_nothing_beside() {
+    let own = "type = \"forward\"\n    target_group_arn = aws_lb_target_group.app.arn";
+    for (action, said) in [
+        (
+            own.replace("forward", "fixed-response"),
+            "`target_group_arn` has no meaning for `fixed-response`; allowed: `type` = \"forward\"",
+        ),
+        (own.replace("forward", "redirect"), "`target_group_arn` has no meaning for `redirect`"),
+        (
+            "type = \"forward\"\n    redirect {\n      port = \"1\"\n      status_code = \"HTTP_301\"\n    }"
+                .to_owned(),
+            "`redirect` has no meaning for `forward`; allowed: `type` = \"redirect\"",
+        ),
+    ] {
+        let listener = LISTENER.replace(own, &action);
+        assert_ne!(listener, LISTENER);
+        assert_one(&[(LISTENER, &listener)], said);
+    }
+}
+
+#[test]
+fn references_that_would_do_are_written_as_their_blocks_are() {
+    let to = "target_group_arn = aws_lb_target_group.app.arn\n  }\n}\nresource";
+    let wrong = |by: &str| to.replace("aws_lb_target_group.app.arn", by);
+    assert_one(
+        &[(to, &wrong("aws_lb_target_group.ap.arn"))],
+        "there is no target group \"ap\" (did you mean `app`?); allowed: aws_lb_target_group.app.arn",
+    );
+    // It stands here: there is nothing to say of it elsewhere.
+    assert_one(
+        &[(to, &wrong("aws_lb.main.arn"))],
+        "aws_lb.main.arn is no reference to a target group; allowed: aws_lb_target_group.app.arn",
+    );
+    assert_one(
+        &[(to, &wrong("aws_instance.main.arn"))],
+        "aws_instance.main.arn is no reference to a target group (say which it is here under `terraform_values`",
+    );
+    assert_one(
+        &[("listener_arn = aws_lb_listener.web.arn", "listener_arn = aws_lb.main.arn")],
+        "aws_lb.main.arn is no reference to a listener; allowed: aws_lb_listener.web.arn",
+    );
+}

@@ -14,7 +14,7 @@ use std::{
 };
 
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
-use support::{Balancer, Config, Group, balancer::binary, kernel};
+use support::{Balancer, Config, Group, balancer::binary, kernel, ports};
 
 const NOBODY: u32 = 65534;
 const STRANGER: u32 = 4321;
@@ -405,7 +405,7 @@ fn on_ports_in_use() {
         assert_eq!(faults, [wanted]);
         let ended = balancer.run_to_end();
         assert!(ended.log.trim_end().ends_with(&faults[0]), "{}", ended.log);
-        drop(other);
+        ports::stop(&other);
         assert_eq!(check(&balancer), [""; 0]);
     }
     let mut balancer = Balancer::prepare(&config);
@@ -419,7 +419,7 @@ fn on_ports_in_use() {
     balancer.write(&config.clone().more(&more));
     let faults = check(&balancer);
     assert!(faults.len() == 1 && faults[0].contains("listener \"more\""), "{faults:?}");
-    drop(other);
+    ports::stop(&other);
     assert_eq!(check(&balancer), [""; 0], "what it has itself is no matter");
 }
 

@@ -19,7 +19,7 @@ fn pair() -> (Target, Target) {
     loop {
         let first = Target::at("127.0.0.1:0", false, |exchange| exchange.ok("", "first"));
         let port = first.port();
-        if std::net::TcpListener::bind(("127.0.0.2", port)).is_ok() {
+        if support::ports::is_free(([127, 0, 0, 2], port).into()) {
             let second =
                 Target::at(&format!("127.0.0.2:{port}"), false, |exchange| exchange.ok("", "second"));
             return (first, second);

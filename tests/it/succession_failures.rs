@@ -29,8 +29,11 @@ fn by_link(config: &Config) -> (Balancer, PathBuf) {
 
 /// Puts another program where the link was.
 fn replace(link: &Path, script: &str) {
-    let new = link.with_extension("new");
-    fs::write(&new, script).unwrap();
+    let (text, new) = (link.with_extension("text"), link.with_extension("new"));
+    fs::write(&text, script).unwrap();
+    // By another process: what this one has open to write, a child that another test has just forked has, too, and what
+    // somebody has open to write cannot be run.
+    assert!(Command::new("cp").args([&text, &new]).status().unwrap().success());
     fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
     fs::rename(new, link).unwrap();
 }

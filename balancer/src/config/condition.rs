@@ -149,11 +149,12 @@ pub(super) fn build_all(rule: &BlockFields<'_>) -> Vec<Condition> {
     for block in &blocks {
         let kinds: Vec<&Table> =
             KINDS.into_iter().filter(|table| block.child(table.name).is_some()).collect();
-        let is_former = former::is_refused(block, &KINDS, !kinds.is_empty());
+        let is_meant = kinds.is_empty() && KINDS.iter().any(|table| block.is_meant(table.name));
+        let is_former = !is_meant && former::is_refused(block, &KINDS, !kinds.is_empty());
         let &[kind] = kinds.as_slice() else {
             let names: Vec<&str> = KINDS.iter().map(|table| table.name).collect();
             // What is written may be meant to be it, and is a fault of its own.
-            if kinds.is_empty() && (is_former || names.iter().any(|name| block.is_meant(name))) {
+            if is_meant || kinds.is_empty() && is_former {
                 continue;
             }
             block.fault(format!(

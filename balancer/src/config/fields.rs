@@ -3,6 +3,7 @@
 //! at the end, so that reading can go on and find all faults.
 
 mod meant;
+mod misplaced;
 mod together;
 
 use std::{collections::HashMap, path::PathBuf};
@@ -52,7 +53,10 @@ impl<'a> BlockFields<'a> {
             if table.top && repeating(block).is_some_and(is_several) {
                 fields.context.in_several = true;
             }
-            for attribute in &block.body.attributes {
+            let (child, misplaced) = fields.misplaced().unwrap_or_default();
+            fields.note_misplaced(child, &misplaced);
+            let is_told = |attribute: &RawAttribute| misplaced.iter().any(|it| std::ptr::eq(*it, attribute));
+            for attribute in block.body.attributes.iter().filter(|attribute| !is_told(attribute)) {
                 fields.check_attribute(attribute);
             }
             let mut firsts = HashMap::new();

@@ -52,6 +52,14 @@ fn is_blank(letter: char) -> bool {
     matches!(letter, '\t' | '\n' | '\r')
 }
 
+/// Whether there are values where labels should be. One alone may be a label with something wrong behind it.
+fn has_no_label(members: &[Member]) -> bool {
+    let is_block = |node: &Node| matches!(node.json, Json::Object(_) | Json::Null);
+    let named = || members.iter().filter(|member| !is_comment(member));
+    let values = named().filter(|member| !listed(&member.node).iter().all(is_block)).count();
+    values > 0 && named().count() > 1
+}
+
 /// The members of a list, or the one value.
 fn listed(node: &Node) -> &[Node] {
     match &node.json {
@@ -107,7 +115,13 @@ impl BlockReader<'_, '_> {
         for (index, node) in listed(node).iter().enumerate() {
             let position = self.position_of_item(position, index, node);
             let members = self.object(node, "an object, or a list of them");
-            if labels.len() < labels_of(kind) {
+            if labels.len() < labels_of(kind) && has_no_label(members) {
+                // What the block would define is not known by its name.
+                self.faults.note_unread_text();
+                let message =
+                    format!("`{kind}` needs a label around its values; allowed: {{\"LABEL\": {{ … }}}}");
+                self.faults.add(position, message);
+            } else if labels.len() < labels_of(kind) {
                 for member in members.iter().filter(|member| !is_comment(member)) {
                     labels.push((member.name.clone(), self.position(member.offset)));
                     self.blocks(kind, self.position(member.offset), &member.node, labels, found);

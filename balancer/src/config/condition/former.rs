@@ -32,9 +32,13 @@ pub(super) fn is_refused(block: &BlockFields<'_>, kinds: &[&Table], has_kind: bo
         Some(field) => instead_of(&field, kinds),
         None => any_of(kinds),
     };
-    let message = format!(
-        "`{name}`{written} in a condition is of versions of Terraform's AWS provider before 3; allowed: {allowed}"
-    );
+    let message = if name == VALUES.name && !has_kind {
+        format!("`{name}` in a condition does not say of what; allowed: {allowed}")
+    } else {
+        format!(
+            "`{name}`{written} in a condition is of versions of Terraform's AWS provider before 3; allowed: {allowed}"
+        )
+    };
     block.fault_at(name, message);
     true
 }

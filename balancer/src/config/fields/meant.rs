@@ -15,6 +15,9 @@ impl BlockFields<'_> {
     /// written as the other of the two, with another spelling, with more words or fewer, or as `dynamic`. Then it is not missing.
     pub(in crate::config) fn is_meant(&self, name: &str) -> bool {
         let Some(body) = self.block.map(|block| &block.body) else { return false };
+        if self.misplaced().is_some_and(|(child, _)| child == name) {
+            return true;
+        }
         let is_other = |other: &str| {
             self.table.attribute(other).is_none()
                 && self.table.child(other).is_none()
@@ -26,7 +29,11 @@ impl BlockFields<'_> {
             is_other_form || is_other(&attribute.name)
         }) || body.blocks.iter().take(MAX_MEANT).any(|child| {
             let is_dynamic = child.kind == "dynamic" && child.labels.iter().any(|(label, _)| label == name);
-            is_dynamic || (child.kind == name && self.table.child(name).is_none()) || is_other(&child.kind)
+            let is_inner = self.owner_of_block(&child.kind) == Some(name);
+            is_dynamic
+                || is_inner
+                || (child.kind == name && self.table.child(name).is_none())
+                || is_other(&child.kind)
         })
     }
 
@@ -55,6 +62,11 @@ impl BlockFields<'_> {
     /// What is said of a block that this one does not have: which it has, or that it stands for itself.
     pub(super) fn unknown_block(&self, name: &str) -> String {
         let (hint, table) = (self.hint(name), self.table.name);
+        if let Some(owner) = self.owner_of_block(name).filter(|_| hint.is_empty()) {
+            return format!(
+                "`{name}` is no block of {table}, but of its `{owner}` block; allowed: {owner} {{ {name} {{ … }} }}"
+            );
+        }
         let own = NATIVE.iter().find(|kind| **kind == name || kind.ends_with(&format!("_{name}")));
         if let Some(own) = own.filter(|_| hint.is_empty()) {
             let label = if UNLABELLED.contains(own) { "" } else { " \"LABEL\"" };

@@ -375,3 +375,52 @@ fn references_that_would_do_are_written_as_their_blocks_are() {
         "aws_lb.main.arn is no reference to a listener; allowed: aws_lb_listener.web.arn",
     );
 }
+
+#[test]
+fn what_belongs_into_an_inner_block_is_told_once_and_nothing_is_missing_beside() {
+    let own = "type = \"forward\"\n    target_group_arn = aws_lb_target_group.app.arn";
+    let listener = |action: &str| LISTENER.replace(own, action);
+    let flat = "type = \"fixed-response\"\n    content_type = \"text/plain\"\n    message_body = \"x\"\n    status_code = 200";
+    assert_one(
+        &[(LISTENER, &listener(flat))],
+        "main.tf:8:5: `content_type`, `message_body` and `status_code` are no attributes of default_action, but of its \
+         `fixed_response` block; allowed: fixed_response { content_type = … }",
+    );
+    let condition = "  condition {\n    path_pattern {\n      values = [\"/a\"]\n    }\n  }\n";
+    assert_one(
+        &[(condition, "  path_pattern {\n    values = [\"/a\"]\n  }\n")],
+        "`path_pattern` is no block of listener_rule, but of its `condition` block; allowed: condition { path_pattern { … } }",
+    );
+    assert_one(
+        &[(
+            "path_pattern {\n      values = [\"/a\"]\n    }",
+            "http_header_name = \"X\"\n    values = [\"a\"]",
+        )],
+        "`http_header_name` is no attribute of condition, but of its `http_header` block",
+    );
+    assert_one(
+        &[("port = 80\n}", "port = 80\n  matcher = \"200\"\n}")],
+        "`matcher` is no attribute of target_group, but of its `health_check` block; allowed: health_check { matcher = … }",
+    );
+    // Of two blocks it may be either.
+    assert_one(
+        &[("port = 80\n}", "port = 80\n  enabled = true\n}")],
+        "unknown attribute `enabled` in target_group",
+    );
+}
+
+#[test]
+fn a_label_that_is_missing_in_json_is_told_once() {
+    let text = "{\"listener\": {\"port\": 80, \"default_action\": {\"type\": \"fixed-response\", \"fixed_response\": \
+                {\"content_type\": \"text/plain\", \"status_code\": 200}}},\n\"listener_rule\": {\"r\": {\"listener_arn\": \
+                \"${listener.web.arn}\", \"action\": {\"type\": \"fixed-response\", \"fixed_response\": {\"content_type\": \
+                \"text/plain\", \"status_code\": 200}}, \"condition\": {\"path_pattern\": {\"values\": [\"/a\"]}}}}}";
+    let parse = |text: &str| config::parse(&[(PathBuf::from("x.tf.json"), text.to_owned())]);
+    assert_eq!(
+        parse(text).unwrap_err().to_string(),
+        "x.tf.json:1:2: `listener` needs a label around its values; allowed: {\"LABEL\": { … }}"
+    );
+    // One that has a label and no values is that.
+    let said = parse("{\"listener\": {\"web\": 80}}").unwrap_err().to_string();
+    assert!(said.contains("1:22: this is no object") && !said.contains("label"), "{said}");
+}

@@ -312,7 +312,10 @@ fn a_condition_of_old_providers_is_one_fault_with_what_to_write() {
             "condition {\nfield = \"path\"\nvalues = [\"/x/*\"]\n}",
             vec![format!("`field` = \"path\" {OF_OLD} {ANY}")],
         ),
-        ("condition {\nvalues = [\"/x/*\"]\n}", vec![format!("`values` {OF_OLD} {ANY}")]),
+        (
+            "condition {\nvalues = [\"/x/*\"]\n}",
+            vec![format!("`values` in a condition does not say of what; allowed: {ANY}")],
+        ),
         (
             "condition {\nfield = \"path-pattern\"\npath_pattern {\nvalues = [\"/x/*\"]\n}\n}",
             vec![format!("`field` = \"path-pattern\" {OF_OLD} the block of its kind alone, leave it out")],

@@ -18,6 +18,10 @@ struct Busy {
 
 /// A balancer with one request in flight.
 fn busy() -> Busy {
+    busy_of(|config| config)
+}
+
+fn busy_of(settings: fn(Config) -> Config) -> Busy {
     let (go, wait) = mpsc::channel::<()>();
     let (arrived, has_arrived) = mpsc::channel();
     let wait = Mutex::new(wait);
@@ -28,11 +32,31 @@ fn busy() -> Busy {
         }
         exchange.ok("", "finished")
     });
-    let balancer = Balancer::start(&Config::new(&[&target]));
+    let balancer = Balancer::start(&settings(Config::new(&[&target])));
     let mut connection = balancer.connect();
     connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     has_arrived.recv().unwrap();
     Busy { balancer, connection, go, _target: target }
+}
+
+/// The one that has nothing to do ends at once, and is nobody's concern while the other one finishes what it has.
+#[test]
+fn a_worker_that_has_ended_is_not_told_to_stand_still() {
+    let mut busy = busy_of(|config| config.workers(2));
+    let one_has_ended = |name: &str| {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", busy.balancer.pid())).unwrap();
+        let names = threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")));
+        names.filter(|it| it.as_ref().is_ok_and(|it| it.starts_with(name))).count() == 1
+    };
+    busy.balancer.signal(Signal::TERM);
+    until("one worker has ended", 10.0, || one_has_ended("worker-").then_some(()));
+    let ended = Instant::now();
+    // It was told after a second.
+    until("two seconds", 10.0, || (ended.elapsed() > Duration::from_secs(2)).then_some(()));
+    busy.go.send(()).unwrap();
+    assert_eq!(busy.connection.response().text(), "finished");
+    assert_eq!(busy.balancer.wait_exit(10.0).code(), Some(0));
+    assert!(!busy.balancer.log().contains("stands still"), "{}", busy.balancer.log());
 }
 
 fn drains(signal: Signal) {

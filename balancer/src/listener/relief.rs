@@ -133,12 +133,12 @@ impl Watch {
             is_any_at_work |= is_at_work;
             if is_at_work && moves == seen.moves {
                 seen.looks = seen.looks.saturating_add(1);
-                if seen.looks == TOLD {
-                    tracing::warn!(worker, "a worker stands still, and who connects is served by the others");
-                }
             } else {
                 *seen = Seen { moves, ..Seen::default() };
             }
+        }
+        for worker in self.to_be_told(&posts) {
+            tracing::warn!(worker, "a worker stands still, and who connects is served by the others");
         }
         for (worker, post) in posts.iter().enumerate() {
             if self.is_stuck(worker) {
@@ -152,6 +152,16 @@ impl Watch {
 
     fn is_stuck(&self, worker: usize) -> bool {
         self.seen.get(worker).is_some_and(|seen| seen.looks >= STUCK)
+    }
+
+    /// The workers that have just stood still for so long that it is told: nobody comes to one that accepts no more, and one that
+    /// has ended is told of as that.
+    fn to_be_told(&self, posts: &[Post]) -> impl Iterator<Item = usize> {
+        let posts = posts.iter().zip(&self.seen).enumerate();
+        posts.filter_map(|(worker, (post, seen))| {
+            let accepts = !post.sockets.is_empty() && !post.worker.is_closed();
+            (seen.looks == TOLD && accepts).then_some(worker)
+        })
     }
 
     /// Gives those who wait at the socket of `stuck` to others.
@@ -272,6 +282,20 @@ mod tests {
         all.sort_unstable();
         wanted.sort_unstable();
         assert_eq!(all, wanted);
+    }
+
+    #[test]
+    fn one_that_stands_still_is_told_of_once_and_none_that_has_ended_or_accepts_no_more() {
+        let mut bed = bed(3);
+        (0..3).for_each(|worker| bed.loads.worker(worker).wakes());
+        drop(bed.heard.remove(1));
+        bed.shared.posts.get_mut().unwrap()[2].sockets.clear();
+        let mut told = Vec::new();
+        for _ in 0..3 * TOLD {
+            bed.looks(1);
+            told.extend(bed.watch.to_be_told(&bed.shared.posts()));
+        }
+        assert_eq!(told, [0]);
     }
 
     #[test]

@@ -90,7 +90,7 @@ pub fn spawn(
         let _farewell = Farewell { index, ended };
         let load = tables.loads.worker(index);
         load.begin();
-        let (sleeping, woken) = (load.clone(), load);
+        let (sleeping, woken) = (load.clone(), load.clone());
         let mut builder = builder();
         builder.on_thread_park(move || sleeping.sleeps()).on_thread_unpark(move || rest::woken(&woken));
         let runtime = match builder.build_local(LocalOptions::default()) {
@@ -110,6 +110,11 @@ pub fn spawn(
                 std::panic::resume_unwind(panic);
             }
         });
+        // What is left goes as well, and may take a while.
+        drop(runtime);
+        // It has nothing to do any more, and is watched no longer. One that a bug has ended stays at work for those who look: it
+        // is given nobody, and who waits for it is served by others until another one is in its place.
+        load.sleeps();
     })?;
     started.recv().map_err(|_| io::Error::other("the worker ended at once"))??;
     Ok(Worker { messages, counters, thread })

@@ -414,6 +414,29 @@ fn heads_have_limits() {
 }
 
 #[test]
+fn a_head_may_come_in_any_number_of_frames() {
+    let target = Target::plain();
+    let balancer = Balancer::start(&Config::new(&[&target]).http2());
+    let mut connection = Connection::open(balancer.address);
+    let value = "v".repeat(1000);
+    let fields: Vec<(&str, &str)> = GET.iter().copied().chain(vec![("x", value.as_str()); 60]).collect();
+    for size in [10, 1000, 16_384] {
+        let stream = connection.next_stream();
+        let block = block(&fields);
+        let mut parts = block.chunks(size).peekable();
+        let first = parts.next().unwrap();
+        let mut frames = frame(kind::HEADERS, flag::END_STREAM, stream, first);
+        while let Some(part) = parts.next() {
+            let flags = if parts.peek().is_none() { flag::END_HEADERS } else { 0 };
+            frames.extend(frame(kind::CONTINUATION, flags, stream, part));
+        }
+        connection.send(frames);
+        assert!(matches!(connection.outcome(stream), Outcome::Answer(200, _)), "in pieces of {size}");
+    }
+    assert_eq!(target.count(), 3);
+}
+
+#[test]
 fn header_blocks() {
     let raw = |bytes: &[u8]| frame(kind::HEADERS, 5, 1, bytes);
     let get = block(GET);

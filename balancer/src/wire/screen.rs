@@ -23,8 +23,12 @@ use crate::internal_errors::Part as _;
 const FRAME_HEAD: usize = 9;
 /// Largest payload that the engine takes (RFC 9113, section 6.5.2).
 const MOST_PAYLOAD: usize = 16 * 1024;
-/// Frames that a block may go on in; the engine takes fewer, and ends the connection for what is more.
-const MOST_CONTINUATIONS: usize = 24;
+/// Bytes that a block may come in, heads of frames among them. For more the engine ends the connection: so many do not fit into
+/// the frames that it takes.
+const MOST_BLOCK: usize = 25 * (FRAME_HEAD + MOST_PAYLOAD);
+/// Frames of a block that the engine gets as they came. It counts them, whatever is in them; there may be any number
+/// (RFC 9113, section 6.10), and of more it gets full ones.
+const AS_THEY_CAME: usize = 4;
 /// Bytes read at once while a block is not there whole.
 const PIECE: usize = 4096;
 /// Requests of which something waits; of those that the engine refuses it is never asked for.
@@ -150,7 +154,17 @@ struct Screen {
     preface: usize,
     /// Bytes of a frame's payload that are handed on as they come.
     left: usize,
+    /// How far the frames of a block have been looked at that is not there whole.
+    seen: Seen,
     is_over: bool,
+}
+
+/// Frames of a block behind its first one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    frames: usize,
+    /// Where the next one begins.
+    end: usize,
 }
 
 impl Screen {
@@ -194,24 +208,28 @@ impl Screen {
         if head.flags & END_HEADERS != 0 {
             return self.block(head, fragment, end);
         }
-        let first = end;
-        let mut end = end;
-        for _ in 0..MOST_CONTINUATIONS {
-            let rest = bytes.part(end..);
+        // Only what is there whole is put together, and each frame looked at once: a client may send a byte at a time.
+        self.seen.end = self.seen.end.max(end);
+        loop {
+            let rest = bytes.part(self.seen.end..);
             let Some(frame) = Frame::read(rest) else { return Front::Part };
-            if frame.kind != CONTINUATION || frame.stream != head.stream || frame.length > MOST_PAYLOAD {
+            let next = self.seen.end + FRAME_HEAD + frame.length;
+            let goes_on = frame.kind == CONTINUATION && frame.stream == head.stream;
+            if !goes_on || frame.length > MOST_PAYLOAD || next > MOST_BLOCK {
                 return Front::Fatal;
             }
-            end += FRAME_HEAD + frame.length;
-            if bytes.len() < end {
+            if bytes.len() < next {
                 return Front::Part;
             }
+            self.seen = Seen { frames: self.seen.frames + 1, end: next };
             if frame.flags & END_HEADERS != 0 {
-                let block = together(fragment, bytes.part(first..end));
-                return self.block(head, &block, end);
+                let Seen { frames, end: length } = std::mem::take(&mut self.seen);
+                let block = together(fragment, bytes.part(end..length));
+                let front = self.block(head, &block, length);
+                let is_long = frames > AS_THEY_CAME && matches!(front, Front::Sound(_));
+                return if is_long { Front::Instead(length, written(head, &block)) } else { front };
             }
         }
-        Front::Fatal
     }
 
     /// A whole block, which came in the first `length` bytes.
@@ -347,7 +365,14 @@ pub struct Screened<S> {
 
 impl<S> Screened<S> {
     fn new(stream: S, peer: Peer, preface: usize) -> Self {
-        let screen = Screen { blocks: HeaderBlocks::default(), peer, preface, left: 0, is_over: false };
+        let screen = Screen {
+            blocks: HeaderBlocks::default(),
+            peer,
+            preface,
+            left: 0,
+            seen: Seen::default(),
+            is_over: false,
+        };
         Self { stream, screen, held: Vec::new(), out: Vec::new(), handed: 0 }
     }
 

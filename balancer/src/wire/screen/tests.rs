@@ -128,6 +128,25 @@ async fn blocks_in_several_frames_are_looked_at_as_one() {
 }
 
 #[tokio::test]
+async fn a_block_may_come_in_any_number_of_frames() {
+    let block = [&b"\x82\x86\x84\x01\x01a"[..], &literal(0x40, b"name", b"value")].concat();
+    for (frames, size) in [(3, 6), (40, 1), (5000, 0)] {
+        let mut bytes = frame(HEADERS, END_STREAM, 1, &block[..3]);
+        bytes.extend(frame(CONTINUATION, 0, 1, &[]).repeat(if size == 0 { frames } else { 0 }));
+        bytes.extend(block[3..].chunks(size.max(1)).flat_map(|part| frame(CONTINUATION, 0, 1, part)));
+        bytes.extend(frame(CONTINUATION, END_HEADERS, 1, &[]));
+        bytes.extend(request(3, b"\xbe"));
+        for piece in [7, 10_000] {
+            assert_eq!(engine(bytes.clone(), piece, true).await, (vec![1, 3], vec![], false), "{frames}");
+        }
+        let head = [frame(HEADERS, 0, 1, b"\x88"), frame(CONTINUATION, 0, 1, &[]).repeat(frames)].concat();
+        let last = frame(CONTINUATION, END_HEADERS, 1, &literal(0, b"a", b"b"));
+        let end = [frame(DATA, END_STREAM, 1, b"x"), frame(HEADERS, END_BOTH, 3, b"\x88")].concat();
+        assert_eq!(responses([head, last, end].concat()).await, [Ok(None), Ok(None)], "{frames}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_engine_ends_a_connection_for_it_still_does() {
     let long = vec![0; MOST_PAYLOAD + 1];
     for bytes in [
@@ -137,7 +156,7 @@ async fn what_the_engine_ends_a_connection_for_it_still_does() {
         frame(HEADERS, END_BOTH, 1, &long),
         frame(HEADERS, END_BOTH | PADDED, 1, b"\x09\x82"),
         [frame(HEADERS, END_STREAM, 1, b"\x82"), frame(DATA, 0, 1, b"x")].concat(),
-        [frame(HEADERS, END_STREAM, 1, b"\x82"), frame(CONTINUATION, 0, 1, b"").repeat(40)].concat(),
+        [frame(HEADERS, END_STREAM, 1, b"\x82"), frame(CONTINUATION, 0, 1, &long[1..]).repeat(40)].concat(),
     ] {
         let (taken, _, ended) = engine(bytes.clone(), 1000, true).await;
         assert!(ended && taken.is_empty(), "{:x?}", &bytes[..20.min(bytes.len())]);

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::doubling::least;
 
 fn huge(text: &str) -> Vec<&str> {
     scan(text, 0).huge.into_iter().map(|range| &text[range]).collect()
@@ -48,10 +49,8 @@ fn hostile_text_is_looked_at_in_bearable_time() {
     {
         let text = piece.repeat(400_000 / piece.len());
         let closed = format!("{text}{}", "}\n ]".repeat(100_000));
-        let started = std::time::Instant::now();
-        scan(&text, 0);
-        scan(&closed, 0);
-        assert!(started.elapsed().as_secs() < 20, "{piece:?}: {:?}", started.elapsed());
+        let took = least(1, || drop((scan(&text, 0), scan(&closed, 0))));
+        assert!(took.as_secs() < 20, "{piece:?}: {took:?}");
     }
 }
 

@@ -344,7 +344,16 @@ fn clients_that_go_away_are_told_as_460() {
     // Who is there and breaks the rules is told apart from that.
     let stream = second.post("/", &[("content-length", "10")]);
     second.data(stream, b"12345", true);
-    wait_for(&path, 4)[3].expect(&[("type", "h2"), ("error_reason", "RequestBodyInvalid")]);
+    // Its stream is reset: it was answered nothing.
+    assert_eq!(second.outcome(stream), Outcome::Reset(1));
+    wait_for(&path, 4)[3].expect(&[
+        ("type", "h2"),
+        ("elb_status_code", "-"),
+        ("sent_bytes", "0"),
+        ("error_reason", "RequestBodyInvalid"),
+    ]);
+    // That of the one before is all that is counted.
+    balancer.wait_status("it is counted", 20.0, |status| status.own(400) == 1);
 }
 
 #[test]
@@ -387,6 +396,35 @@ fn requests_of_http_2_are_told_each() {
     found[1].expect(&[("type", "h2"), ("elb_status_code", "405"), ("request", &request)]);
     assert_eq!(found[0]["conn_trace_id"], found[1]["conn_trace_id"]);
     assert!(found[1].number("sent_bytes") > 100.0, "{}", found[1]);
+}
+
+#[test]
+fn heads_of_http_2_count_as_the_bytes_of_their_names_and_values() {
+    let target = Target::start(|exchange| {
+        if exchange.request.head.starts_with(b"GET /early ") {
+            let early = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n".repeat(2);
+            exchange.send(early);
+        }
+        exchange.ok("", "hello")
+    });
+    let (balancer, path) = logging(&Config::new(&[&target]).http2());
+    let mut connection = Connection::open(balancer.address);
+    connection.status_of("/plain", &[]);
+    connection.status_of("/early", &[("name", "value")]);
+    let stream = connection.post("/again", &[("expect", "100-continue")]);
+    connection.read_until(kind::HEADERS);
+    connection.data(stream, b"12345", true);
+    connection.outcome(stream);
+    let found = wait_for(&path, 3);
+    let bytes = |line: &Line| (line.number("received_bytes"), line.number("sent_bytes"));
+    // The values are GET, http, a.test and a path of 6 bytes.
+    let pseudo = (":method:scheme:authority:path".len() + 3 + 4 + 6 + 6) as f64;
+    let (received, sent) = bytes(&found[0]);
+    assert_eq!(received, pseudo, "{}", found[0]);
+    let early = (":status".len() + 3 + "link".len() + "</style.css>; rel=preload".len()) as f64;
+    assert_eq!(bytes(&found[1]), (pseudo + 9.0, sent + 2.0 * early), "{}", found[1]);
+    let expect = "expect100-continue".len() as f64;
+    assert_eq!(bytes(&found[2]), (pseudo + 1.0 + expect + 5.0, sent + 10.0), "{}", found[2]);
 }
 
 #[test]

@@ -65,6 +65,23 @@ fn head(block: Vec<u8>) -> String {
     frames(move |stream| frame(kind::HEADERS, END, stream, &block))
 }
 
+/// A head of so many fields of 2,000 bytes, in as many frames as it takes.
+fn with_fields(fields: usize) -> String {
+    let mut all = vec![(":status".to_owned(), "200".to_owned())];
+    all.extend((0..fields).map(|number| (format!("x-{number}"), "v".repeat(2000))));
+    let block = block(&all);
+    frames(move |stream| {
+        let mut parts = block.chunks(16_000).peekable();
+        let (mut bytes, mut of, mut flags) = (Vec::new(), kind::HEADERS, flag::END_STREAM);
+        while let Some(part) = parts.next() {
+            let last = if parts.peek().is_none() { flag::END_HEADERS } else { 0 };
+            bytes.extend(frame(of, flags | last, stream, part));
+            (of, flags) = (kind::CONTINUATION, 0);
+        }
+        bytes
+    })
+}
+
 fn goaway(last: u32, code: u32, words: &[u8]) -> Vec<u8> {
     frame(kind::GOAWAY, 0, 0, &[&last.to_be_bytes()[..], &code.to_be_bytes(), words].concat())
 }
@@ -210,6 +227,8 @@ fn with_an_invalid_response() -> Vec<Fault> {
             "TargetHeadTooLarge",
             "",
         ),
+        fault("huge", with_fields(60), 502, "TargetHeadTooLarge", ""),
+        fault("huger", with_fields(200), 502, "TargetHeadTooLarge", ""),
         fault("upgrade", head(block(&[(":status", "101")])), 502, "TargetUpgradeInvalid", ""),
     ]
 }

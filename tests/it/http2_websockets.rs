@@ -76,6 +76,9 @@ fn a_websocket_goes_through_both_ways() {
     let stream = connect(&mut connection, "websocket", "/chat");
     let head = connection.read_until(kind::HEADERS);
     assert_eq!((head.stream, head.payload.contains(&0x88)), (stream, true), "200");
+    // The name is number 33 of the static table (RFC 7541, appendix A), in a field that enters no table.
+    let has_date = head.payload.windows(2).any(|bytes| matches!(bytes, [0x0f | 0x1f, 0x12]));
+    assert!(has_date, "a response without Date gets one: {:02x?}", head.payload);
     assert_eq!(balancer.status().total("tunnels_active"), 1);
     for text in ["hello", "again"] {
         connection.data(stream, text.as_bytes(), false);

@@ -3,7 +3,7 @@
 //! one of these is written anew, so that the engine resets the one stream, and keeps its own table right. So is the head of
 //! a response whose length the engine would take for something else: it holds the body to the length of an interim
 //! response, and takes no list of equal lengths. And so is the head of a request that is far too large, which the engine would
-//! answer itself: it gets enough of it for whoever reads it to see that.
+//! answer itself, or of a response: it gets enough of it for whoever reads it to see that.
 //! Must not know: frames.
 
 mod field;
@@ -16,7 +16,7 @@ use self::{
     table::{DynamicTable, TableField},
 };
 
-use super::head::MAX_LINE;
+use super::head::{MAX_LINE, MAX_RESPONSE_HEAD};
 use crate::internal_errors::Part as _;
 
 /// What a block is read as.
@@ -37,7 +37,7 @@ pub struct Looked {
     pub instead: Option<Vec<u8>>,
     /// The path of the request, where the engine does not tell it.
     pub path: Option<Box<[u8]>>,
-    /// Bytes of names and values of a request that the engine does not get: it is far too large.
+    /// Bytes of names and values of a head that the engine does not get: it is far too large.
     pub left_out: usize,
     /// Whether it is the head of an interim response.
     pub is_interim: bool,
@@ -48,7 +48,9 @@ pub const MALFORMED: &[u8] = b"\x00\x02te\x01x";
 
 /// What the engine gets of the head of a request, in bytes as it counts them (RFC 9113, section 6.5.2), before fields are
 /// left out. A head of as many bytes is refused in any case: it has more fields or more bytes than it may have.
-const MOST_OF_HEAD: usize = 96 * 1024;
+const MOST_OF_REQUEST: usize = 96 * 1024;
+/// The same of a response.
+const MOST_OF_RESPONSE: usize = 60 * 1024;
 /// As much again may enter tables, and is not left out: what is said later may mean it.
 const MOST_MORE: usize = 96 * 1024;
 /// A path from here on is one that is too long, whatever it says; the engine takes none from 64 KiB on.
@@ -76,14 +78,21 @@ struct Rewriting<'b> {
     block: &'b [u8],
     out: Option<Vec<u8>>,
     malformed: bool,
-    /// Bytes of all fields so far, as the engine counts them; and of those above [`MOST_OF_HEAD`] that it gets all the same.
+    /// Bytes of all fields so far, as the engine counts them, and how many a head may have; and of those above that it gets all
+    /// the same.
     size: usize,
+    most: usize,
     more: usize,
 }
 
 impl<'b> Rewriting<'b> {
-    fn new(block: &'b [u8]) -> Self {
-        Self { block, out: None, malformed: false, size: 0, more: 0 }
+    fn new(block: &'b [u8], section: Section) -> Self {
+        let most = match section {
+            Section::Request => MOST_OF_REQUEST,
+            Section::Response => MOST_OF_RESPONSE,
+            Section::Trailers => usize::MAX,
+        };
+        Self { block, out: None, malformed: false, size: 0, most, more: 0 }
     }
 
     /// How many bytes a string has, or a little more.
@@ -91,10 +100,10 @@ impl<'b> Rewriting<'b> {
         if self.block.len() > ESTIMATED { text.length() } else { Ok(text.length_at_most()) }
     }
 
-    /// Counts a field of `size` bytes. Whether it belongs to what a head of a request is far too large for.
-    fn is_over(&mut self, size: usize, section: Section) -> bool {
+    /// Counts a field of `size` bytes. Whether it belongs to what makes a head far too large.
+    fn is_over(&mut self, size: usize) -> bool {
         self.size += size;
-        self.size > MOST_OF_HEAD && section == Section::Request
+        self.size > self.most
     }
 
     /// In the place of a string of `length` bytes, which follows what is written from `start` to `end`, the engine gets one
@@ -145,7 +154,7 @@ impl HeaderBlocks {
     /// It cannot be read, and no other after it.
     pub fn look(&mut self, block: &[u8], section: Section) -> Result<Looked, Unreadable> {
         let mut looked = Looked::default();
-        let mut rewriting = Rewriting::new(block);
+        let mut rewriting = Rewriting::new(block, section);
         let mut rest = block;
         while let Some(first) = rest.first() {
             let start = block.len() - rest.len();
@@ -156,7 +165,7 @@ impl HeaderBlocks {
                     rewriting.malformed |=
                         entry.is_bad || (section == Section::Trailers && entry.name.is_pseudo());
                     note(&mut looked, entry, section);
-                    if rewriting.is_over(entry.size(), section) && !entry.name.is_pseudo() {
+                    if rewriting.is_over(entry.size()) && !entry.name.is_pseudo() {
                         looked.left_out += entry.length();
                         rewriting.leave_out(start);
                     } else if entry.name == Name::Length && (looked.is_interim || entry.meant.is_some()) {
@@ -179,6 +188,10 @@ impl HeaderBlocks {
                     self.literal(&mut rest, section, &mut rewriting, &mut looked)?;
                 }
             }
+        }
+        if looked.left_out > 0 && section == Section::Response {
+            // Whoever reads it has to see that it is too large.
+            field::write_field(rewriting.out(block.len()), 0, b"x", &[b'x'; MAX_RESPONSE_HEAD]);
         }
         let is_too_much = section == Section::Trailers && rewriting.size > MOST_OF_TRAILERS;
         if rewriting.malformed || is_too_much || rewriting.more > MOST_MORE {
@@ -236,7 +249,7 @@ impl HeaderBlocks {
             meant,
         };
         let end = block.len() - rest.len();
-        let is_over = rewriting.is_over(entry.size(), section);
+        let is_over = rewriting.is_over(entry.size());
         // A name that is replaced in the table already stands there as another.
         let is_named_anew = (name == Name::Bad && index == 0) || (!is_sound && !name.takes_any(value_length));
         if is_named_anew {

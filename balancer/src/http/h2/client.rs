@@ -11,7 +11,11 @@ use bytes::Bytes;
 use h2::{Reason, server::SendResponse};
 
 use super::{body::Http2, head, session::LINGER, websocket_key::WebSocketKey};
-use crate::{http::exchange::RequestState, response::answer::Answer, wire::meter::Meter};
+use crate::{
+    http::exchange::RequestState,
+    response::answer::{Answer, AnswerKind},
+    wire::meter::Meter,
+};
 
 /// How much of a body that nobody wants is taken.
 const LINGER_BYTES: usize = 1 << 20;
@@ -68,25 +72,40 @@ impl Http2Client {
     /// Notes the size of a head that is sent, where that is logged.
     pub(super) fn count_head(&mut self, fields: &http::HeaderMap) {
         if self.state.entry.is_open() {
-            self.state.entry.returned(head::size(fields));
+            self.state.entry.returned(head::response_size(fields));
         }
     }
 
+    /// Sends the head of an interim response. Whether the client is there.
+    pub(super) fn send_interim_head(&mut self, head: http::Response<()>) -> bool {
+        self.count_head(head.headers());
+        self.respond.send_informational(head).is_ok()
+    }
+
     /// Sends an answer of the balancer's own and counts it. It is short: the engine holds it until the client
-    /// takes it.
+    /// takes it. To a stream that the engine has reset already nothing is sent.
     pub(super) fn answer(&mut self, answer: &Answer, to_head: bool) {
         let RequestState { context, listener, entry, .. } = &mut self.state;
-        context.count_answer(listener, answer);
-        entry.own(answer);
         let to_head = to_head || answer.body.is_empty();
         let fields = &listener.response_fields;
-        let answer = context.clock.with_date(|date| head::own(answer, fields, date));
-        let (head, body) = answer.into_parts();
+        let (head, body) = context.clock.with_date(|date| head::own(answer, fields, date)).into_parts();
         let length = if to_head { 0 } else { body.len() as u64 };
-        entry.returned(head::size(&head.headers) + length);
-        let sent = self.respond.send_response(http::Response::from_parts(head, ()), to_head);
-        if let (Ok(mut sending), false) = (sent, to_head) {
-            let _ = sending.send_data(body, true);
+        let size = head::response_size(&head.headers) + length;
+        match self.respond.send_response(http::Response::from_parts(head, ()), to_head) {
+            Ok(mut sending) => {
+                context.count_answer(listener, answer);
+                entry.own(answer);
+                entry.returned(size);
+                if !to_head {
+                    let _ = sending.send_data(body, true);
+                }
+            }
+            Err(_) => {
+                if let AnswerKind::Error(cause) = answer.reason {
+                    context.listener_shard(listener).errors.count(cause);
+                    entry.failed(cause);
+                }
+            }
         }
     }
 }

@@ -50,12 +50,18 @@ impl Head {
         (Self { parts, cookies, bodiless, aside, protocol }, body)
     }
 
-    /// Bytes of what the head says; how few of them it took to say it is the engine's secret.
+    /// Bytes of the names and values of the head; how few of them it took to say it is the engine's secret.
     pub(super) fn size(&self) -> u64 {
         let uri = &self.parts.uri;
-        let target = uri.path_and_query().map_or(0, |path| path.as_str().len());
-        let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
-        let line = self.parts.method.as_str().len() + target + authority;
+        let protocol = self.parts.extensions.get::<Protocol>().map(|protocol| protocol.as_str().len());
+        let pseudo = [
+            (":method", Some(self.parts.method.as_str().len())),
+            (":scheme", uri.scheme_str().map(str::len)),
+            (":path", uri.path_and_query().map(|path| path.as_str().len())),
+            (":authority", uri.authority().map(|authority| authority.as_str().len())),
+            (":protocol", protocol),
+        ];
+        let line: usize = pseudo.iter().filter_map(|(name, value)| Some(name.len() + (*value)?)).sum();
         (line + self.aside.left_out) as u64 + size(&self.parts.headers)
     }
 
@@ -104,6 +110,12 @@ impl Head {
         }
         Request::of_fields(method, target, authority, lines, self.bodiless)
     }
+}
+
+/// Bytes of the names and values of a response's head.
+pub(super) fn response_size(fields: &HeaderMap) -> u64 {
+    const STATUS: u64 = ":status".len() as u64 + 3;
+    STATUS + size(fields)
 }
 
 /// Bytes of names and values.

@@ -83,7 +83,7 @@ impl ClientSide for Http2Client {
         }
         let mut invitation = http::Response::new(());
         *invitation.status_mut() = http::StatusCode::CONTINUE;
-        self.respond.send_informational(invitation).is_ok()
+        self.send_interim_head(invitation)
     }
 
     fn check(&self, _: &Plan, response: &Response<'_>, _: bool) -> Result<(), Cause> {
@@ -100,7 +100,7 @@ impl ClientSide for Http2Client {
         let interim = head::response(response, &HeaderEdits::new(), &self.state.context.clock)
             .ok_or(Cause::TargetHeaderInvalid)?;
         // A 100 was said already.
-        if response.status != 100 && self.respond.send_informational(interim).is_err() {
+        if response.status != 100 && !self.send_interim_head(interim) {
             return Err(Failure::gone(self.http2.is_read()));
         }
         Ok(Vec::new())
@@ -117,6 +117,11 @@ impl ClientSide for Http2Client {
         if switching {
             *head.status_mut() = http::StatusCode::OK;
             head.headers_mut().remove("sec-websocket-accept");
+            // A 101 needs none, and a 200 does.
+            let date = self.state.context.clock.with_date(http::HeaderValue::from_str);
+            if let (Ok(date), false) = (date, head.headers().contains_key("date")) {
+                head.headers_mut().insert("date", date);
+            }
         }
         self.state.entry.responding(head.status().as_u16());
         self.count_head(head.headers());

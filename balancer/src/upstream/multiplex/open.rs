@@ -31,8 +31,8 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 128 * STREAM_WINDOW;
 /// What a request's body may be ahead of the target's connection.
 const SEND_BUFFER: usize = 64 * 1024;
-/// Largest response head as the engine counts it; the exact limit is for who reads it.
-const HEAD_LIST: u32 = 64 * 1024;
+/// Largest response head as the engine counts it: more than [`Screened`] gives it of any. The exact limit is for who reads it.
+const HEAD_LIST: u32 = 192 * 1024;
 
 /// A connection that is being opened, awaited by all requests that need it.
 #[derive(Debug, Default)]

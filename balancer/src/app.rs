@@ -8,7 +8,7 @@ use std::{io, net::SocketAddr, path::Path, sync::Arc};
 use anyhow::{Context as _, bail};
 use tokio::{
     runtime::Runtime,
-    sync::{mpsc::unbounded_channel, oneshot},
+    sync::{mpsc::unbounded_channel, oneshot, watch},
     time::{Duration, sleep, timeout},
 };
 
@@ -38,6 +38,7 @@ use crate::{
     listener::{self, Relief, Worker},
     logs,
     model::Configuration,
+    panics,
     snapshot::{Snapshot, WorkerMessage},
     telemetry::inspect::{CurrentSnapshot, Inspector, KernelSide, SessionCount, VERSION},
 };
@@ -45,7 +46,7 @@ use crate::{
 /// How often a process that another has taken the place of tells what it has still.
 const NOTE: Duration = Duration::from_secs(1);
 
-/// How long the last words of a process that another has taken the place of may take.
+/// How long the last words may take to whoever asked for an upgrade.
 const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Runs a balancer from the configuration at `path`, in this thread, until a signal ends it. `upgradable`: whether the program,
@@ -284,11 +285,17 @@ async fn serve(
                 () = signals.asked_to_end() => bail!("it was asked to end before it served"),
                 ready = inheritance.ready(controller.addresses()) => ready?,
             }
+            panics::provoke(b"taking over");
             inheritance.take(VERSION).await?;
             // There is no way back.
             controller.begin();
             if let Some(inheritance) = predecessor.take() {
-                controller.take_up(inheritance.released().await);
+                let meanwhile = inheritance.released().await;
+                controller.take_up(meanwhile.reload);
+                if meanwhile.end {
+                    tracing::info!("the process before was asked to end, and so this one ends");
+                    signals.told_to_end();
+                }
             }
         }
         None => controller.begin(),
@@ -296,13 +303,14 @@ async fn serve(
     gone.into_iter().for_each(notify::forget);
     let (handovers, mut steps) = unbounded_channel();
     let (wanted, upgrades_wanted) = unbounded_channel();
+    let (end, end_wanted) = watch::channel(false);
     let mut upgrading = None;
     if let Some((door, starter, again)) = upgrades {
         let lent = admin.as_ref().map(Admin::lend).transpose().context("cannot lend the admin endpoint")?;
         let admin = admin_address.zip(lent);
         let upgrades = Upgrades::new(door, starter, admin, handovers.clone(), again, Arc::clone(&counters))
             .context("cannot prepare for upgrades")?;
-        upgrading = Some(tokio::spawn(upgrades.serve(upgrades_wanted)));
+        upgrading = Some(tokio::spawn(upgrades.serve(upgrades_wanted, end_wanted)));
     }
     let admin = admin.map(|admin| tokio::spawn(admin.serve(Arc::clone(&inspector) as _)));
     tracing::info!("serving");
@@ -310,8 +318,16 @@ async fn serve(
     // What it takes to read the types of the kernel, above all.
     give_back();
     let (commands, mut receiver) = unbounded_channel();
-    let mut draining = false;
+    let (mut draining, mut is_ending) = (false, false);
     let mut result = Ok(());
+    let begin_to_end = || {
+        tracing::info!("ending: requests in flight are finished, a second signal ends at once");
+        if !counters.is_succeeded() {
+            notify::tell("STOPPING=1");
+        }
+        counters.begin_draining();
+        let _ = commands.send(ControlCommand::Drain);
+    };
     {
         let control = controller.run(&mut receiver);
         tokio::pin!(control);
@@ -329,27 +345,31 @@ async fn serve(
                     Signal::Upgrade => if wanted.send(()).is_err() {
                         tracing::error!("upgrade: not done, this process cannot be upgraded");
                     },
+                    // An upgrade that is under way comes to its end first, and what was started for it goes with it.
+                    Signal::Drain if upgrading.as_ref().is_some_and(|task| !task.is_finished()) => {
+                        let _ = end.send(true);
+                    }
                     Signal::Drain => {
-                        tracing::info!("ending: requests in flight are finished, a second signal ends at once");
-                        if !counters.is_succeeded() {
-                            notify::tell("STOPPING=1");
-                        }
-                        // With it goes the program that was started for it.
-                        upgrading.take().iter().for_each(tokio::task::JoinHandle::abort);
-                        counters.begin_draining();
-                        let _ = commands.send(ControlCommand::Drain);
-                        draining = true;
+                        begin_to_end();
+                        (draining, is_ending) = (true, true);
                     }
                     Signal::Now => break,
                 },
                 Some(step) = steps.recv() => {
-                    let step = if let Handover::Release { listeners, done } = step {
-                        draining = true;
-                        // Another process answers there.
-                        admin.iter().for_each(tokio::task::JoinHandle::abort);
-                        Handover::Release { listeners, done: note_first(Arc::clone(&inspector), done) }
-                    } else {
-                        step
+                    let step = match step {
+                        Handover::MayEnd if is_ending => continue,
+                        Handover::MayEnd => {
+                            begin_to_end();
+                            (draining, is_ending) = (true, true);
+                            continue;
+                        }
+                        Handover::Release { listeners, done } => {
+                            draining = true;
+                            // Another process answers there.
+                            admin.iter().for_each(tokio::task::JoinHandle::abort);
+                            Handover::Release { listeners, done: note_first(Arc::clone(&inspector), done) }
+                        }
+                        step => step,
                     };
                     let _ = commands.send(ControlCommand::Succession(step));
                 }
@@ -364,6 +384,9 @@ async fn serve(
             }
         }
     }
+    // An upgrade that is under way waits for nobody any more.
+    let _ = end.send(true);
+    drop((steps, receiver));
     for worker in &pool.workers {
         let _ = worker.messages.send(WorkerMessage::Stop);
     }
@@ -374,7 +397,7 @@ async fn serve(
     }
     controller.flush_logs();
     // Who asked for it is told.
-    if let Some(upgrading) = upgrading.filter(|_| counters.is_succeeded()) {
+    if let Some(upgrading) = upgrading {
         let _ = timeout(FAREWELL, upgrading).await;
     }
     tracing::info!("ended");

@@ -24,6 +24,10 @@ const PLACE: &str = "BALANCER_TEST_PANIC";
 #[cfg(debug_assertions)]
 const STALLING: &str = "BALANCER_TEST_STALL";
 
+/// The variable that names a file with which that ends before.
+#[cfg(debug_assertions)]
+const STALLING_UNTIL: &str = "BALANCER_TEST_STALL_UNTIL";
+
 /// How long a thread stands still.
 #[cfg(debug_assertions)]
 const STALL: std::time::Duration = std::time::Duration::from_secs(10);
@@ -44,7 +48,12 @@ pub fn provoke(point: &[u8]) {
     }
     if is_named(&STALLS, STALLING) {
         tracing::info!("standing still");
-        std::thread::sleep(STALL);
+        let began = std::time::Instant::now();
+        let is_over =
+            || std::env::var_os(STALLING_UNTIL).is_some_and(|file| std::path::Path::new(&file).exists());
+        while began.elapsed() < STALL && !is_over() {
+            std::thread::sleep(STALL / 1000);
+        }
     }
 }
 

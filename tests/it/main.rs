@@ -82,6 +82,7 @@ mod stopping;
 mod succession;
 mod succession_failures;
 mod succession_load;
+mod succession_signals;
 mod target_faults;
 mod target_responses;
 mod targets;

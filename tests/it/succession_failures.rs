@@ -266,7 +266,8 @@ fn who_is_ended_during_an_upgrade_ends_it() {
 
         let old = balancer.pid();
         let done = while_the_new_one_gets_ready(&balancer, &held, |_| tell(old, Signal::TERM));
-        assert_eq!(done.status.code(), Some(1), "{}", told(&done));
+        let said = "balancer: not upgraded: the running process was asked to end\n";
+        assert_eq!((done.status.code(), &*told(&done)), (Some(1), said));
         assert_eq!(balancer.wait_exit(20.0).code(), Some(0));
         until("both are gone", 20.0, || balancer.processes().is_empty().then_some(()));
         hangs.store(false, SeqCst);

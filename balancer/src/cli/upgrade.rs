@@ -1,7 +1,7 @@
 //! `balancer upgrade`: has a running balancer put a new process in its place, and waits for what comes of it. Must not know:
 //! how that is done.
 
-use std::path::PathBuf;
+use std::{io::ErrorKind, path::PathBuf};
 
 use anyhow::Context as _;
 
@@ -26,19 +26,30 @@ pub(super) fn run(arguments: &UpgradeArguments) -> Result<(), CommandFailure> {
         .build()
         .context("cannot start an I/O runtime")?;
     let folder = runtime_dir.join(instance);
-    let answer = runtime.block_on(ask(&folder)).with_context(|| {
-        format!(
-            "cannot speak to a balancer of instance {instance:?} in {} (is one running there?)",
-            runtime_dir.display()
-        )
+    let answer = runtime.block_on(ask(&folder)).map_err(|error| {
+        let place = format!("instance {instance:?} in {}", runtime_dir.display());
+        // It took the question, and was killed.
+        let what = if [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset].contains(&error.kind()) {
+            format!("the balancer of {place} has ended without an answer: `balancer status` shows what serves, if any does")
+        } else {
+            format!("cannot speak to a balancer of {place} (is one running there?)")
+        };
+        anyhow::Error::new(error).context(what)
     })?;
     match answer {
-        Answer::Upgraded { pid, version } => {
-            Ok(print(&format!("process {pid} ({version}) serves; the one before finishes what it has\n"))?)
+        Answer::Upgraded { pid, version, ends } => {
+            let rest = match ends {
+                false => "the one before finishes what it has",
+                true => "the one before was asked to end meanwhile, and both finish what they have",
+            };
+            Ok(print(&format!("process {pid} ({version}) serves; {rest}\n"))?)
         }
-        Answer::NotUpgraded { configuration: true, text } => Err(CommandFailure::BadConfiguration(format!(
-            "balancer: not upgraded, the running process serves on: {text}"
-        ))),
+        Answer::NotUpgraded { configuration: true, text, .. } => Err(CommandFailure::BadConfiguration(
+            format!("balancer: not upgraded, the running process serves on: {text}"),
+        )),
+        Answer::NotUpgraded { is_over: true, text, .. } => {
+            Err(anyhow::anyhow!("not upgraded: {text}").into())
+        }
         Answer::NotUpgraded { text, .. } => {
             Err(anyhow::anyhow!("not upgraded, the running process serves on: {text}").into())
         }

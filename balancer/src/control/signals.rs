@@ -65,6 +65,8 @@ pub struct Signals {
     terminate: Stream,
     interrupt: Stream,
     draining: bool,
+    /// Whether the process before was asked to end, which is meant for this one.
+    is_told: bool,
 }
 
 impl Signals {
@@ -78,7 +80,14 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             draining: false,
+            is_told: false,
         })
+    }
+
+    /// The process before was asked to end: so is this one, unless a signal has asked it to, too. A signal that comes to it
+    /// later is its first: one that was sent to all processes has come to both.
+    pub fn told_to_end(&mut self) {
+        self.is_told = true;
     }
 
     /// Waits for the next request. Dropping the future loses no signal. Signals that come before they are
@@ -89,6 +98,7 @@ impl Signals {
             biased;
             _ = self.terminate.recv() => self.end(),
             _ = self.interrupt.recv() => self.end(),
+            () = std::future::ready(()), if std::mem::take(&mut self.is_told) && !self.draining => Signal::Drain,
             _ = self.early.hangup.recv() => Signal::Reload,
             _ = self.early.user.recv() => Signal::Reopen,
             _ = self.early.second_user.recv() => Signal::Upgrade,
@@ -116,6 +126,10 @@ mod tests {
 
     use super::*;
 
+    async fn next(signals: &mut Signals) -> Signal {
+        tokio::time::timeout(Duration::from_secs(20), signals.next()).await.unwrap()
+    }
+
     /// One test, since signals go to the process and all tests share it.
     #[tokio::test(flavor = "current_thread")]
     async fn signals_become_requests_and_the_second_end_is_now() {
@@ -123,22 +137,25 @@ mod tests {
         let send = |number| kill_process(getpid(), number).unwrap();
         send(Number::HUP);
         let mut signals = Signals::new(early).unwrap();
-        let mut next = async || tokio::time::timeout(Duration::from_secs(20), signals.next()).await.unwrap();
-        assert_eq!(next().await, Signal::Reload, "from before");
+        let signals = &mut signals;
+        assert_eq!(next(signals).await, Signal::Reload, "from before");
         send(Number::USR1);
         send(Number::PIPE);
-        assert_eq!(next().await, Signal::Reopen);
+        assert_eq!(next(signals).await, Signal::Reopen);
         send(Number::USR2);
-        assert_eq!(next().await, Signal::Upgrade);
+        assert_eq!(next(signals).await, Signal::Upgrade);
         send(Number::HUP);
-        assert_eq!(next().await, Signal::Reload);
+        assert_eq!(next(signals).await, Signal::Reload);
+        signals.told_to_end();
+        assert_eq!(next(signals).await, Signal::Drain, "the process before was asked to");
         send(Number::TERM);
-        assert_eq!(next().await, Signal::Drain);
+        assert_eq!(next(signals).await, Signal::Drain, "it may have been sent to both");
+        signals.told_to_end();
         send(Number::HUP);
-        assert_eq!(next().await, Signal::Reload);
+        assert_eq!(next(signals).await, Signal::Reload);
         send(Number::INT);
-        assert_eq!(next().await, Signal::Now);
+        assert_eq!(next(signals).await, Signal::Now);
         send(Number::TERM);
-        assert_eq!(next().await, Signal::Now);
+        assert_eq!(next(signals).await, Signal::Now);
     }
 }

@@ -13,9 +13,11 @@
 //! ```
 //!
 //! What waits at a listening socket waits at both copies of it, so no moment of this loses anybody. From `Taken` on the old
-//! one finishes what it has ([`crate::listener`]). Must not know: workers, what is configured.
+//! one finishes what it has ([`crate::listener`]). Where it is asked to end meanwhile, that is meant for the instance: before `Go`
+//! the new one is ended, too, and after that it is told with `Released`. Must not know: workers, what is configured.
 
 mod channel;
+mod conversation;
 mod denials;
 mod door;
 mod predecessor;
@@ -31,7 +33,7 @@ pub use self::{
     door::{Answer, Door, ask, ask_to_deny, ask_what_runs},
     predecessor::{Handover, StartAgain, Upgrades},
     starter::{Invocation, Starter, serve as serve_as_starter},
-    successor::{Inheritance, InheritanceError, Inherited},
+    successor::{Inheritance, InheritanceError, Inherited, Meanwhile},
 };
 
 /// How long the new process may take until it speaks.
@@ -114,6 +116,9 @@ pub struct Estate {
 /// Why there was no upgrade. The process that ran runs on.
 #[derive(Debug, thiserror::Error)]
 pub enum UpgradeError {
+    /// The process that runs was asked to end.
+    #[error("the running process was asked to end")]
+    Ending,
     /// It is not tried.
     #[error("{0}")]
     Refused(String),
@@ -174,8 +179,13 @@ enum Word {
     All(Facts),
     /// Take it.
     Go,
-    /// It is yours alone. `reload`: the configuration may have been changed since you read it.
-    Released { reload: bool },
+    /// It is yours alone. `reload`: the configuration may have been changed since you read it. `end`: you are to end, as this
+    /// process was asked to.
+    Released {
+        reload: bool,
+        #[serde(default)]
+        end: bool,
+    },
 }
 
 /// What the new process says.

@@ -121,6 +121,8 @@ impl Controller {
                 let BalancerSettings { state_dir, user, .. } = self.started_with.clone();
                 let _ = answer.send(StartedWith { state_dir, user });
             }
+            // It is for who takes signals.
+            Handover::MayEnd => {}
             Handover::Resume => {
                 let reload = std::mem::take(&mut self.succession).reload;
                 if reload && !self.crew.is_ending() {

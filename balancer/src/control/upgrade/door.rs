@@ -45,14 +45,27 @@ pub enum Answer {
         pid: u32,
         /// Of this version.
         version: String,
+        /// Whether it ends as well, since the one before was asked to.
+        #[serde(default)]
+        ends: bool,
     },
     /// None does, and the one that ran runs on.
     NotUpgraded {
         /// Whether the configuration is wrong.
         configuration: bool,
+        /// Whether that one does not run on after all.
+        #[serde(default)]
+        is_over: bool,
         /// Why.
         text: String,
     },
+}
+
+impl Answer {
+    /// Of a process that was asked to end, or that does not serve any more.
+    pub(super) fn over(text: String) -> Self {
+        Self::NotUpgraded { configuration: false, is_over: true, text }
+    }
 }
 
 impl Door {

@@ -4,7 +4,7 @@
 use std::{
     io,
     net::SocketAddr,
-    os::fd::{AsFd as _, OwnedFd},
+    os::fd::OwnedFd,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -17,23 +17,22 @@ use tokio::{
     net::UnixListener,
     sync::{
         mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-        oneshot,
+        oneshot, watch,
     },
     time::{sleep, timeout},
 };
 
 use super::{
-    Answer, Ask, DenyAnswer, DenyRequest, Door, Estate, FIRST_WORD, Label, READINESS, Reply, StartedWith,
-    Starter, UpgradeError, WORD, Word,
-    channel::{Channel, MOST_DESCRIPTORS},
+    Answer, Ask, DenyAnswer, DenyRequest, Door, Estate, FIRST_WORD, Label, READINESS, StartedWith, Starter,
+    UpgradeError, WORD, Word,
+    channel::Channel,
+    conversation::{caller, converse, give_word, unless_it_ends},
     starter::{RunningStarter, Said},
 };
 use crate::{clock::monotonic_now, control::notify, counters::ControlCounters};
 
 /// How long a process that was killed is waited for.
 const DEATH: Duration = Duration::from_secs(10);
-/// How long a process that has stopped speaking may take to end.
-const DYING: Duration = Duration::from_secs(1);
 /// After an error of accepting.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -44,6 +43,8 @@ pub enum Handover {
     Lend(oneshot::Sender<Result<Estate, String>>),
     /// It came to nothing.
     Resume,
+    /// The process was asked to end, and no upgrade is in the way of that any more.
+    MayEnd,
     /// Another process has it all, and goes on with the listeners of these addresses. Told when the hands are off it:
     /// whether a reload was asked for meanwhile.
     Release {
@@ -81,6 +82,17 @@ const MOST_SOON: u32 = 3;
 
 /// Starts a process that starts the program.
 pub type StartAgain = Box<dyn Fn() -> io::Result<Starter> + Send>;
+
+/// Who has taken over.
+struct Successor {
+    pid: u32,
+    version: String,
+    /// Whether it was told to end as well.
+    ends: bool,
+}
+
+/// What those are told who ask too late.
+const OVER: &str = "the process that was asked is ending, or another one has just taken its place";
 
 /// Where those who connect are sent.
 #[derive(Clone)]
@@ -154,8 +166,11 @@ impl Upgrades {
         self.lost = Some(text);
     }
 
-    /// Serves the instance's socket and `signals`, until a new process has taken over.
-    pub async fn serve(mut self, mut signals: UnboundedReceiver<()>) {
+    /// Serves the instance's socket and `signals`, until a new process has taken over, or `end` says that this one was asked to
+    /// end: [`Handover::MayEnd`] comes then. An upgrade that is under way is given up, unless the new process has the word: that
+    /// one ends as well. Whoever asked for it is answered.
+    pub async fn serve(mut self, mut signals: UnboundedReceiver<()>, mut end: watch::Receiver<bool>) {
+        let _last_word = LastWord { control: self.control.clone(), end: end.clone() };
         let busy = Arc::new(AtomicBool::new(false));
         let (operators, heard_operators) = unbounded_channel();
         let (successors, heard_successors) = unbounded_channel();
@@ -174,30 +189,35 @@ impl Upgrades {
         let accepting = tokio::spawn(accepting);
         loop {
             let operator = tokio::select! {
+                biased;
+                () = asked(&mut end) => break,
                 Some(operator) = callers.operators.recv() => Some(operator),
                 Some(()) = signals.recv() => None,
                 how = self.starter.gone(), if self.lost.is_none() => {
                     self.start_starter_again(&how);
                     continue;
                 }
-                else => break,
             };
             busy.store(true, Relaxed);
             tracing::info!("upgrade: starting the program anew");
-            let answer = match self.upgrade(&mut callers.successors).await {
-                Ok((pid, version)) => {
+            let answer = match self.upgrade(&mut callers.successors, &mut end).await {
+                Ok(Successor { pid, version, ends }) => {
                     tracing::info!(
                         pid,
                         version,
                         "upgrade: the new process serves, this one finishes what it has"
                     );
                     accepting.abort();
-                    Answer::Upgraded { pid, version }
+                    Answer::Upgraded { pid, version, ends }
+                }
+                Err(error) if *end.borrow() => {
+                    tracing::warn!(%error, "upgrade: not done, and this process ends");
+                    Answer::over(error.to_string())
                 }
                 Err(error) => {
                     tracing::error!(%error, "upgrade: not done, this process serves on");
                     let configuration = matches!(error, UpgradeError::Failed { configuration: true, .. });
-                    Answer::NotUpgraded { configuration, text: error.to_string() }
+                    Answer::NotUpgraded { configuration, is_over: false, text: error.to_string() }
                 }
             };
             busy.store(false, Relaxed);
@@ -209,24 +229,31 @@ impl Upgrades {
                 let _ = timeout(WORD, operator.say(&answer, &[])).await;
             }
             if is_over {
-                return;
+                break;
             }
+        }
+        callers.operators.close();
+        while let Ok(mut operator) = callers.operators.try_recv() {
+            let _ = timeout(WORD, operator.say(&Answer::over(OVER.to_owned()), &[])).await;
         }
     }
 
     async fn upgrade(
         &mut self,
         successors: &mut UnboundedReceiver<Channel>,
-    ) -> Result<(u32, String), UpgradeError> {
+        end: &mut watch::Receiver<bool>,
+    ) -> Result<Successor, UpgradeError> {
         if let Some(why) = &self.lost {
             return Err(UpgradeError::Refused(why.clone()));
         }
         let (lend, lent) = oneshot::channel();
-        let gone = || UpgradeError::Refused("the process is ending".to_owned());
-        self.control.send(Handover::Lend(lend)).map_err(|_| gone())?;
-        let estate = lent.await.map_err(|_| gone())?.map_err(UpgradeError::Refused)?;
-        let handed_over = self.hand_over(estate, successors).await;
-        if handed_over.is_err() {
+        self.control.send(Handover::Lend(lend)).map_err(|_| UpgradeError::Ending)?;
+        let estate = lent.await.map_err(|_| UpgradeError::Ending)?.map_err(UpgradeError::Refused)?;
+        let handed_over = self.hand_over(estate, successors, end).await;
+        if let Err(error) = &handed_over {
+            if matches!(error, UpgradeError::Ending) {
+                let _ = self.control.send(Handover::MayEnd);
+            }
             let _ = timeout(DEATH, self.starter.kill()).await;
             let _ = self.control.send(Handover::Resume);
         }
@@ -235,9 +262,47 @@ impl Upgrades {
 
     async fn hand_over(
         &mut self,
+        estate: Estate,
+        successors: &mut UnboundedReceiver<Channel>,
+        end: &mut watch::Receiver<bool>,
+    ) -> Result<Successor, UpgradeError> {
+        let (pid, mut channel, listeners) = tokio::select! {
+            biased;
+            () = asked(end) => return Err(UpgradeError::Ending),
+            prepared = self.prepare(estate, successors) => prepared?,
+        };
+        // With the word there is no way back: the new process may serve, whatever is heard of it.
+        let version = {
+            let word = unless_it_ends(&mut self.starter, give_word(&mut channel));
+            tokio::pin!(word);
+            tokio::select! {
+                biased;
+                version = &mut word => version?,
+                () = asked(end) => {
+                    tracing::info!("asked to end: the upgrade that is under way comes to its end first");
+                    word.await?
+                }
+            }
+        };
+        self.starter.leave().await;
+        let (done, released) = oneshot::channel();
+        let _ = self.control.send(Handover::Release { listeners, done });
+        let reload = released.await.unwrap_or(false);
+        notify::tell(&format!("MAINPID={pid}"));
+        // Who asked this process to end by now meant the one that serves.
+        let ends = *end.borrow();
+        // It goes on without being told.
+        let _ = timeout(WORD, channel.say(&Word::Released { reload, end: ends }, &[])).await;
+        self.starter.reap().await;
+        Ok(Successor { pid, version, ends })
+    }
+
+    /// The new process, which could serve, and the addresses of listeners that it goes on with.
+    async fn prepare(
+        &mut self,
         mut estate: Estate,
         successors: &mut UnboundedReceiver<Channel>,
-    ) -> Result<(u32, String), UpgradeError> {
+    ) -> Result<(u32, Channel, Vec<SocketAddr>), UpgradeError> {
         let failed = |error: io::Error| UpgradeError::Refused(format!("no process can be started: {error}"));
         estate.held.push((Label::Door, OwnedFd::from(self.door.listener.try_clone().map_err(failed)?)));
         if let Some((address, socket)) = &self.admin {
@@ -252,130 +317,44 @@ impl Upgrades {
                 Said::Failed(why) => return Err(UpgradeError::Refused(why)),
             }
         };
-        let mut ended = None;
+        let user = self.door.user;
         let conversation = async {
-            let mut channel = timeout(FIRST_WORD, caller(successors, pid, self.door.user))
+            let mut channel = timeout(FIRST_WORD, caller(successors, pid, user))
                 .await
                 .map_err(|_| UpgradeError::TooSlow { step: "heard of", limit: FIRST_WORD })?;
             let converse = converse(&mut channel, estate);
             let listeners = timeout(READINESS, converse)
                 .await
                 .map_err(|_| UpgradeError::TooSlow { step: "ready", limit: READINESS })??;
-            let version = give_word(&mut channel).await?;
-            Ok((channel, listeners, version))
+            Ok((channel, listeners))
         };
-        tokio::pin!(conversation);
-        let outcome = tokio::select! {
-            biased;
-            outcome = &mut conversation => outcome,
-            () = death(&mut self.starter, &mut ended) => {
-                // It may have said why, and then the conversation ends with that.
-                timeout(PAUSE, conversation).await.unwrap_or_else(|_| Err(UpgradeError::Ended(String::new())))
-            }
-        };
-        // It stopped speaking: how it ended is known a moment later.
-        if matches!(outcome, Err(UpgradeError::Ended(_))) && ended.is_none() {
-            let _ = timeout(DYING, death(&mut self.starter, &mut ended)).await;
-        }
-        let (mut channel, listeners, version) = outcome.map_err(|error| match (error, ended) {
-            (UpgradeError::Ended(_), Some(how)) => UpgradeError::Ended(how),
-            (error, _) => error,
-        })?;
-        self.starter.leave().await;
-        let (done, released) = oneshot::channel();
-        let _ = self.control.send(Handover::Release { listeners, done });
-        let reload = released.await.unwrap_or(false);
-        notify::tell(&format!("MAINPID={pid}"));
-        // It goes on without being told.
-        let _ = timeout(WORD, channel.say(&Word::Released { reload }, &[])).await;
-        self.starter.reap().await;
-        Ok((pid, version))
+        let (channel, listeners) = unless_it_ends(&mut self.starter, conversation).await?;
+        Ok((pid, channel, listeners))
     }
 }
 
-/// Waits until the new process is gone.
-async fn death(starter: &mut RunningStarter, how: &mut Option<String>) {
-    loop {
-        match starter.hear().await {
-            Ok(Said::Ended(status)) => return *how = Some(status),
-            Ok(_) => {}
-            Err(error) => return *how = Some(error.to_string()),
+/// Sends, at the end of what was promised to be told of it, that the process may end, where it was asked to.
+struct LastWord {
+    control: UnboundedSender<Handover>,
+    end: watch::Receiver<bool>,
+}
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        if *self.end.borrow() {
+            let _ = self.control.send(Handover::MayEnd);
         }
     }
 }
 
-/// The new process, when it calls: nobody else who says that it is one.
-async fn caller(successors: &mut UnboundedReceiver<Channel>, pid: u32, user: u32) -> Channel {
-    loop {
-        let Some(channel) = successors.recv().await else { return std::future::pending().await };
-        let is_it = channel.peer().is_ok_and(|peer| {
-            [0, user].contains(&peer.uid()) && peer.pid().is_some_and(|it| it.cast_unsigned() == pid)
-        });
-        if is_it {
-            return channel;
-        }
-        tracing::warn!("upgrade: a process that was not started for it wants to take over, and may not");
+/// Waits until this process is asked to end. Dropping the future loses nothing.
+async fn asked(end: &mut watch::Receiver<bool>) {
+    if end.wait_for(|asked| *asked).await.is_err() {
+        std::future::pending().await
     }
 }
 
-/// Hands everything over, and waits until the new process is ready. The addresses of listeners that it goes on with.
-async fn converse(channel: &mut Channel, estate: Estate) -> Result<Vec<SocketAddr>, UpgradeError> {
-    for part in estate.held.chunks(MOST_DESCRIPTORS) {
-        let labels = part.iter().map(|(label, _)| *label).collect();
-        let descriptors: Vec<_> = part.iter().map(|(_, descriptor)| descriptor.as_fd()).collect();
-        say(channel, &Word::Held(labels), &descriptors).await?;
-    }
-    say(channel, &Word::All(estate.facts), &[]).await?;
-    match hear(channel).await? {
-        Reply::Ready { listeners } => Ok(listeners),
-        Reply::Failed { configuration, text } => Err(UpgradeError::Failed { configuration, text }),
-        Reply::Taken { .. } => Err(UpgradeError::Garbled(io::ErrorKind::InvalidData.into())),
-    }
-}
-
-/// The version of the new process, which has it all from here on.
-async fn give_word(channel: &mut Channel) -> Result<String, UpgradeError> {
-    let word = async {
-        say(channel, &Word::Go, &[]).await?;
-        match hear(channel).await? {
-            Reply::Taken { version } => Ok(version),
-            Reply::Failed { configuration, text } => Err(UpgradeError::Failed { configuration, text }),
-            Reply::Ready { .. } => Err(UpgradeError::Garbled(io::ErrorKind::InvalidData.into())),
-        }
-    };
-    timeout(WORD, word).await.map_err(|_| UpgradeError::TooSlow { step: "serving", limit: WORD })?
-}
-
-fn broken(error: io::Error) -> UpgradeError {
-    match error.kind() {
-        io::ErrorKind::InvalidData => UpgradeError::Garbled(error),
-        _ => UpgradeError::Ended(error.to_string()),
-    }
-}
-
-async fn say(
-    channel: &mut Channel,
-    word: &Word,
-    descriptors: &[std::os::fd::BorrowedFd<'_>],
-) -> Result<(), UpgradeError> {
-    match channel.say(word, descriptors).await {
-        Ok(()) => Ok(()),
-        // It may have said why it is gone.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => match channel.hear().await {
-            Ok(Some((Reply::Failed { configuration, text }, _))) => {
-                Err(UpgradeError::Failed { configuration, text })
-            }
-            _ => Err(broken(error)),
-        },
-        Err(error) => Err(broken(error)),
-    }
-}
-
-async fn hear(channel: &mut Channel) -> Result<Reply, UpgradeError> {
-    let heard = channel.hear().await.map_err(broken)?;
-    heard.map(|(reply, _)| reply).ok_or_else(|| UpgradeError::Ended("it said nothing".to_owned()))
-}
-
+/// Accepts those who may speak.
 async fn accept(listener: UnixListener, user: u32, ways: Ways) {
     loop {
         match listener.accept().await {
@@ -396,14 +375,17 @@ async fn accept(listener: UnixListener, user: u32, ways: Ways) {
 
 async fn sort(mut channel: Channel, ways: Ways) {
     let Ways { busy, operators, successors, control } = ways;
-    let refused = |text: String| Answer::NotUpgraded { configuration: false, text };
     match channel.hear().await {
         Ok(Some((Ask::Upgrade, _))) if busy.load(Relaxed) => {
-            let answer = refused("an upgrade is under way already".to_owned());
+            let text = "an upgrade is under way already".to_owned();
+            let answer = Answer::NotUpgraded { configuration: false, is_over: false, text };
             let _ = channel.say(&answer, &[]).await;
         }
         Ok(Some((Ask::Upgrade, _))) => {
-            let _ = operators.send(channel);
+            if let Err(late) = operators.send(channel) {
+                let mut channel = late.0;
+                let _ = channel.say(&Answer::over(OVER.to_owned()), &[]).await;
+            }
         }
         Ok(Some((Ask::Deny(request), _))) => {
             let (answer, answered) = oneshot::channel();

@@ -128,11 +128,22 @@ impl Inheritance {
         Ok(self.channel.say(&Reply::Taken { version: version.to_owned() }, &[]).await?)
     }
 
-    /// Waits until the process before has let go, or is gone. Whether a reload was asked for meanwhile.
-    pub async fn released(mut self) -> bool {
-        let heard = timeout(WORD, self.channel.hear()).await;
-        matches!(heard, Ok(Ok(Some((Word::Released { reload: true }, _)))))
+    /// Waits until the process before has let go, or is gone.
+    pub async fn released(mut self) -> Meanwhile {
+        match timeout(WORD, self.channel.hear()).await {
+            Ok(Ok(Some((Word::Released { reload, end }, _)))) => Meanwhile { reload, end },
+            _ => Meanwhile::default(),
+        }
     }
+}
+
+/// What the process before was asked for while this one took over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Meanwhile {
+    /// To read the configuration again.
+    pub reload: bool,
+    /// To end.
+    pub end: bool,
 }
 
 /// What is what.

@@ -377,23 +377,28 @@ fn another_user_is_told_that_the_folder_of_an_instance_cannot_be_seen() {
     fs::create_dir(&state).unwrap();
     chown(&state, Some(65534), Some(65534)).unwrap();
     balancer.write_text(&balancer.text(&config).replace("/state\"", "/elsewhere\""));
-    let program = balancer.program_for_all();
-    let mut command = Command::new(&program);
-    command.arg("check").arg("-c").arg(balancer.config_path()).uid(65534).gid(65534);
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    let (run, key) = (balancer.folder().join("run"), state.join("stickiness.key"));
-    for words in [
-        format!(
-            "and a start beside it is refused; whether it has the runtime_dir {} cannot be seen: ",
-            run.display()
-        ),
-        format!("key file {}: is not there; whether a reload of instance", key.display()),
-        "cannot be asked what it was started with (Permission denied".to_owned(),
-    ] {
-        assert!(said.contains(&words), "{words}\n{said}");
+    let instance = balancer.folder().join("run").join(balancer.instance());
+    // What is in it is root's alone either way.
+    for mode in [0o700, 0o755, 0o744] {
+        fs::set_permissions(&instance, fs::Permissions::from_mode(mode)).unwrap();
+        let program = balancer.program_for_all();
+        let mut command = Command::new(&program);
+        command.arg("check").arg("-c").arg(balancer.config_path()).uid(65534).gid(65534);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let (run, key) = (balancer.folder().join("run"), state.join("stickiness.key"));
+        for words in [
+            format!(
+                "and a start beside it is refused; whether it has the runtime_dir {} cannot be seen: ",
+                run.display()
+            ),
+            format!("key file {}: is not there; whether a reload of instance", key.display()),
+            "cannot be asked what it was started with (Permission denied".to_owned(),
+        ] {
+            assert!(said.contains(&words), "{words}\n{said}");
+        }
+        assert!(!said.contains("another runtime_dir"), "{said}");
     }
-    assert!(!said.contains("another runtime_dir"), "{said}");
 }
 
 #[test]

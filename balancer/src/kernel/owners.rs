@@ -26,8 +26,11 @@ pub fn owner_here(name: &str, runtime_dir: &Path) -> io::Result<Option<u32>> {
     };
     match folder.look_at(instance::LOCK)? {
         Some(file) => Ok(holder_by_system(&file)),
-        // What may not be looked for is there or not.
-        None => folder.names().map(|_| None),
+        // What may not be looked for is there or not; and what is there may not be another user's to open.
+        None if folder.names()?.iter().any(|name| name == instance::LOCK) => {
+            Err(io::ErrorKind::PermissionDenied.into())
+        }
+        None => Ok(None),
     }
 }
 

@@ -28,7 +28,7 @@ pub fn owner_here(name: &str, runtime_dir: &Path) -> io::Result<Option<u32>> {
         Some(file) => Ok(holder_by_system(&file)),
         // What may not be looked for is there or not; and what is there may not be another user's to open.
         None if folder.names()?.iter().any(|name| name == instance::LOCK) => {
-            Err(io::ErrorKind::PermissionDenied.into())
+            Err(rustix::io::Errno::ACCESS.into())
         }
         None => Ok(None),
     }

@@ -62,7 +62,7 @@ pub use self::{
     instance::{InstanceFolder, Locks},
     late_words::LateWords,
     load::{LoadValues, WorkerLoad, WorkerLoads},
-    open_bytes::Told,
+    open_bytes::ReportedBytes,
     outstanding::{InFlight, Outstanding, OutstandingView},
     owners::{owner_here, owners},
     passed::take_passed,

@@ -14,7 +14,7 @@ use balancer_common::{COUNTER_WORDS, MAX_SLOTS, TargetCounters as Layout};
 
 use super::{
     Words,
-    open_bytes::{OpenBytes, Told},
+    open_bytes::{OpenBytes, ReportedBytes},
 };
 use crate::id::Slot;
 
@@ -208,7 +208,7 @@ impl TargetCounters {
     /// Counts the bytes of an open TCP connection, which the kernel counts, that have moved since `before` was known of
     /// it. Gives back what is known now; nothing when there is nothing new. Takes system calls.
     #[must_use]
-    pub fn count_open(&self, slot: Slot, socket: RawFd, before: Told) -> Option<Told> {
+    pub fn count_open(&self, slot: Slot, socket: RawFd, before: ReportedBytes) -> Option<ReportedBytes> {
         let now = self.open_bytes.as_ref()?.tell(socket, before)?;
         let (received, acknowledged) = now.since(before);
         self.moved(slot, received, acknowledged);

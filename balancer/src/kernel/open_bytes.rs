@@ -20,12 +20,12 @@ unsafe impl aya::Pod for PodCountedBytes {}
 
 /// What the kernel programs have been told of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct ReportedBytes {
     received: u64,
     acknowledged: u64,
 }
 
-impl Told {
+impl ReportedBytes {
     /// Bytes received and acknowledged since `before`.
     pub(super) fn since(self, before: Self) -> (u64, u64) {
         (self.received.saturating_sub(before.received), self.acknowledged.saturating_sub(before.acknowledged))
@@ -42,14 +42,14 @@ impl OpenBytes {
 
     /// What has moved on a connection, once its end will find that it was counted; nothing when nothing has moved since
     /// `before`, or the connection is ending. What cannot be told is counted at the end.
-    pub(super) fn tell(&self, socket: RawFd, before: Told) -> Option<Told> {
+    pub(super) fn tell(&self, socket: RawFd, before: ReportedBytes) -> Option<ReportedBytes> {
         let now = moved(socket)?;
         if now == before {
             return None;
         }
         // Another worker is at it: the next time is soon enough.
         let mut table = self.0.try_lock().ok()?;
-        if before == Told::default() {
+        if before == ReportedBytes::default() {
             table.insert(&socket, PodCountedBytes(CountedBytes::default()), 0).ok()?;
             // From now on the end of the connection takes it away. One that was over before does not.
             moved(socket)?;
@@ -61,10 +61,10 @@ impl OpenBytes {
 }
 
 /// What has moved on a connection that neither side has begun to close.
-fn moved(socket: RawFd) -> Option<Told> {
+fn moved(socket: RawFd) -> Option<ReportedBytes> {
     let TcpBytes { received, acknowledged } = sys::established(socket)?;
     // The SYN takes a number as if it were a byte (RFC 9293, section 3.4).
-    Some(Told { received, acknowledged: acknowledged.saturating_sub(1) })
+    Some(ReportedBytes { received, acknowledged: acknowledged.saturating_sub(1) })
 }
 
 impl fmt::Debug for OpenBytes {

@@ -30,7 +30,7 @@ use balancer_common::shield::{
 use self::{
     interfaces::Interface,
     object::{Object, bytes_of},
-    prefixes::{Entries, Entry, Verdicts},
+    prefixes::{Entries, PrefixEntry, Verdicts},
 };
 pub use self::{
     interfaces::ShieldLink,
@@ -51,7 +51,7 @@ pub struct Shield {
     /// Nothing where none is configured.
     wanted: Option<ShieldSettings>,
     listeners: Vec<SocketAddr>,
-    state: State,
+    state: ShieldState,
     interfaces: Vec<Interface>,
     /// Of the process before, until it has let go.
     inherited: Vec<ShieldLink>,
@@ -64,18 +64,18 @@ pub struct Shield {
 }
 
 #[derive(Debug, Default)]
-enum State {
+enum ShieldState {
     /// None was configured when the process started.
     #[default]
     Absent,
     /// There is none, for this reason.
     Off(String),
-    Loaded(Box<Loaded>),
+    Loaded(Box<LoadedShield>),
 }
 
 /// The program, and what is in its tables.
 #[derive(Debug)]
-struct Loaded {
+struct LoadedShield {
     object: Object,
     runtime: Verdicts,
     entries: Entries,
@@ -121,7 +121,7 @@ impl Shield {
         match Object::load(&object::pin_folder(instance), inherited, &shield.view) {
             Ok((object, samples)) => {
                 shield.samples = Some(ShieldSamples::new(samples));
-                shield.state = State::Loaded(Box::new(Loaded::new(object)));
+                shield.state = ShieldState::Loaded(Box::new(LoadedShield::new(object)));
             }
             Err(BpfError::OtherSize { name }) => {
                 shield.turn_off(format!("table {name} is of another version: a restart makes it anew"));
@@ -144,7 +144,7 @@ impl Shield {
 
     fn turn_off(&mut self, reason: String) {
         tracing::warn!(reason, "there is no shield: every packet passes");
-        self.state = State::Off(reason);
+        self.state = ShieldState::Off(reason);
     }
 
     /// For who looks from another thread.
@@ -190,14 +190,14 @@ impl Shield {
     pub(super) fn give_up(&mut self) {
         self.interfaces.clear();
         self.samples = None;
-        self.state = State::Absent;
+        self.state = ShieldState::Absent;
         self.begun = false;
     }
 
     /// Whether the settings can only take effect at the next start.
     #[must_use]
     pub fn needs_restart(&self, wanted: Option<&ShieldSettings>) -> bool {
-        wanted.is_some() && matches!(self.state, State::Absent)
+        wanted.is_some() && matches!(self.state, ShieldState::Absent)
     }
 
     /// Takes settings into use, for listeners at these addresses.
@@ -214,7 +214,7 @@ impl Shield {
                 self.interfaces.push(Interface::new(name.clone()));
             }
         }
-        if let (State::Loaded(loaded), Some(wanted)) = (&mut self.state, &self.wanted) {
+        if let (ShieldState::Loaded(loaded), Some(wanted)) = (&mut self.state, &self.wanted) {
             loaded.runtime = loaded.object.runtime();
             tell_of_writing(
                 loaded.write_services(&self.listeners).and_then(|()| loaded.write_policy(wanted)),
@@ -225,7 +225,7 @@ impl Shield {
 
     /// To be called about once a second: interfaces and addresses come and go, denials end.
     pub fn tend(&mut self) {
-        let State::Loaded(loaded) = &mut self.state else { return };
+        let ShieldState::Loaded(loaded) = &mut self.state else { return };
         let Some(wanted) = &self.wanted else { return self.tell() };
         let now = monotonic_nanos();
         let ended: Vec<IpPrefix> =
@@ -247,7 +247,8 @@ impl Shield {
     }
 
     fn tend_interfaces(&mut self) {
-        let (State::Loaded(loaded), Some(wanted), true) = (&self.state, &self.wanted, self.begun) else {
+        let (ShieldState::Loaded(loaded), Some(wanted), true) = (&self.state, &self.wanted, self.begun)
+        else {
             return;
         };
         let program = match loaded.object.program() {
@@ -280,9 +281,9 @@ impl Shield {
     fn tell(&self) {
         let Some(wanted) = &self.wanted else { return self.view.tell(None) };
         let (off, runtime) = match &self.state {
-            State::Loaded(loaded) => (None, loaded.runtime.len()),
-            State::Off(reason) => (Some(reason.clone()), 0),
-            State::Absent => (Some("it is another process's".to_owned()), 0),
+            ShieldState::Loaded(loaded) => (None, loaded.runtime.len()),
+            ShieldState::Off(reason) => (Some(reason.clone()), 0),
+            ShieldState::Absent => (Some("it is another process's".to_owned()), 0),
         };
         let interface = |interface: &Interface| InterfaceReport {
             name: interface.name.clone(),
@@ -317,11 +318,11 @@ impl Shield {
         self.wanted.as_ref().is_some_and(|wanted| wanted.dry_run)
     }
 
-    fn loaded(&mut self) -> Result<(&mut Loaded, &ShieldSettings), DenyError> {
+    fn loaded(&mut self) -> Result<(&mut LoadedShield, &ShieldSettings), DenyError> {
         let off = |reason: &str| DenyError::Off(reason.to_owned());
         match (&mut self.state, &self.wanted) {
-            (State::Loaded(loaded), Some(wanted)) => Ok((&mut **loaded, wanted)),
-            (State::Off(reason), _) => Err(off(reason)),
+            (ShieldState::Loaded(loaded), Some(wanted)) => Ok((&mut **loaded, wanted)),
+            (ShieldState::Off(reason), _) => Err(off(reason)),
             _ => Err(off("none is configured (a `shield` block)")),
         }
     }
@@ -408,7 +409,7 @@ fn ends(until: u64, now: u64) -> String {
     seconds_until(until, now).map_or_else(String::new, |seconds| format!(", for {seconds} s yet"))
 }
 
-impl Loaded {
+impl LoadedShield {
     fn new(object: Object) -> Self {
         let (runtime, entries, policy) = (Verdicts::new(), Entries::new(), Policy::default());
         Self { object, runtime, entries, services: HashSet::new(), ports: BTreeMap::new(), policy }
@@ -471,7 +472,7 @@ impl Loaded {
         Ok(())
     }
 
-    fn remove(&mut self, removed: &[(IpPrefix, Entry)]) -> Result<(), MapError> {
+    fn remove(&mut self, removed: &[(IpPrefix, PrefixEntry)]) -> Result<(), MapError> {
         for (prefix, entry) in removed {
             self.object.remove_prefix(*prefix, *entry)?;
             if self.entries.get(prefix) == Some(entry) {

@@ -7,7 +7,7 @@ use std::{
     rc::Rc,
 };
 
-use crate::{id::Slot, kernel::Told};
+use crate::{id::Slot, kernel::ReportedBytes};
 
 /// In so many turns each connection that the kernel counts is looked at once: that takes system calls.
 const TURNS: usize = 10;
@@ -19,7 +19,7 @@ struct Cells {
     sent: Cell<u64>,
     /// Where the kernel counts.
     socket: Option<RawFd>,
-    told: Cell<Told>,
+    told: Cell<ReportedBytes>,
 }
 
 impl Cells {
@@ -78,7 +78,7 @@ impl Ledgers {
     }
 
     /// Has `tell` look at some of the connections that the kernel counts: row, socket, and what was told of it before.
-    pub(super) fn tell(&self, tell: impl Fn(Slot, RawFd, Told) -> Option<Told>) {
+    pub(super) fn tell(&self, tell: impl Fn(Slot, RawFd, ReportedBytes) -> Option<ReportedBytes>) {
         let turn = self.turn.get();
         self.turn.set((turn + 1) % TURNS);
         for (slot, cells) in self.entries.borrow().iter().skip(turn).step_by(TURNS).flatten() {
@@ -163,7 +163,7 @@ mod tests {
         let seen = RefCell::new(Vec::new());
         let tick = || {
             ledgers.tell(|slot, socket, told| {
-                assert_eq!((slot, told), (Slot(7), Told::default()));
+                assert_eq!((slot, told), (Slot(7), ReportedBytes::default()));
                 seen.borrow_mut().push(socket);
                 Some(told)
             });

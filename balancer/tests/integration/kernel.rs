@@ -17,8 +17,8 @@ use std::{
 use balancer::{
     id::Slot,
     kernel::{
-        Assist, CounterValues, Events, Kernel, KernelError, TargetCounters, TargetEvent, TargetEventKind,
-        Told, cleanup,
+        Assist, CounterValues, Events, Kernel, KernelError, ReportedBytes, TargetCounters, TargetEvent,
+        TargetEventKind, cleanup,
     },
     model::{Endpoint, KernelAssist},
 };
@@ -459,9 +459,13 @@ fn bytes_of_an_open_connection_are_counted_when_asked_and_once() {
             let slot = kernel.claim_slot(&Endpoint::Tcp(server.address)).unwrap();
             let mut stream = TcpStream::connect(server.address).unwrap();
             let socket = stream.as_raw_fd();
-            assert_eq!(counters.count_open(slot, socket, Told::default()), None, "nothing has moved");
+            assert_eq!(
+                counters.count_open(slot, socket, ReportedBytes::default()),
+                None,
+                "nothing has moved"
+            );
             let mut reply = [0; support::REPLY];
-            let mut told = Told::default();
+            let mut told = ReportedBytes::default();
             let (mut sent, mut received) = (0, 0);
             for _ in 0..3 {
                 for _ in 0..10 {

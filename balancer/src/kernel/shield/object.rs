@@ -26,7 +26,7 @@ use balancer_common::{
 };
 
 use super::{
-    prefixes::{Entry, Verdicts},
+    prefixes::{PrefixEntry, Verdicts},
     view::ShieldView,
 };
 use crate::{
@@ -164,7 +164,7 @@ impl Object {
         gone(self.services.remove(&PodService(service)))
     }
 
-    pub(super) fn set_prefix(&mut self, prefix: IpPrefix, entry: Entry) -> Result<(), MapError> {
+    pub(super) fn set_prefix(&mut self, prefix: IpPrefix, entry: PrefixEntry) -> Result<(), MapError> {
         let (bits, value) = (u32::from(prefix.bits()), PodUntil(Until::new(entry.value)));
         match (prefix.address(), entry.is_exact) {
             (IpAddr::V4(address), true) => self.exact_v4.insert(exact(address, bits), value, 0),
@@ -174,7 +174,7 @@ impl Object {
         }
     }
 
-    pub(super) fn remove_prefix(&mut self, prefix: IpPrefix, entry: Entry) -> Result<(), MapError> {
+    pub(super) fn remove_prefix(&mut self, prefix: IpPrefix, entry: PrefixEntry) -> Result<(), MapError> {
         let bits = u32::from(prefix.bits());
         gone(match (prefix.address(), entry.is_exact) {
             (IpAddr::V4(address), true) => self.exact_v4.remove(&exact(address, bits)),

@@ -22,13 +22,13 @@ const REQUEST: usize = HEADER + INTERFACE;
 
 /// A program on an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Owner {
+pub(super) struct AttachedProgram {
     id: u32,
     /// As far as this process may see it: its name, and the user id that loaded it.
     name: Option<(String, Option<u32>)>,
 }
 
-impl fmt::Display for Owner {
+impl fmt::Display for AttachedProgram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "program {}", self.id)?;
         if let Some((name, user)) = &self.name {
@@ -43,12 +43,12 @@ impl fmt::Display for Owner {
 }
 
 /// The program that the interface of this index has.
-pub(super) fn of_interface(index: u32) -> io::Result<Option<Owner>> {
+pub(super) fn of_interface(index: u32) -> io::Result<Option<AttachedProgram>> {
     let Some(id) = program_of(&ask(index)?) else { return Ok(None) };
     let found = loaded_programs().map_while(Result::ok).find(|program| program.id() == id);
     let name =
         found.map(|program| (program.name_as_str().unwrap_or_default().to_owned(), program.created_by_uid()));
-    Ok(Some(Owner { id, name }))
+    Ok(Some(AttachedProgram { id, name }))
 }
 
 /// The kernel's answer to what it knows of an interface (RTM_GETLINK).

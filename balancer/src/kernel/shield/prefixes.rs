@@ -47,7 +47,7 @@ pub(super) fn verdicts<'p>(
 
 /// An entry of the kernel's tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct PrefixEntry {
     /// [`ALLOWED`], or the end of a denial.
     pub(super) value: u64,
     /// Whether it is in the hash, not in the trie.
@@ -55,10 +55,10 @@ pub(super) struct Entry {
 }
 
 /// Entries by their prefixes.
-pub(super) type Entries = BTreeMap<IpPrefix, Entry>;
+pub(super) type Entries = BTreeMap<IpPrefix, PrefixEntry>;
 
 /// Entries to write or to remove.
-pub(super) type Changes = Vec<(IpPrefix, Entry)>;
+pub(super) type Changes = Vec<(IpPrefix, PrefixEntry)>;
 
 /// Whether prefixes of its length are looked up in the hash.
 fn has_length(prefix: &IpPrefix) -> bool {
@@ -75,7 +75,7 @@ pub(super) fn entries(verdicts: Verdicts) -> Entries {
     };
     let places: Vec<bool> = verdicts.keys().map(is_exact).collect();
     let placed = verdicts.into_iter().zip(places);
-    placed.map(|((prefix, value), is_exact)| (prefix, Entry { value, is_exact })).collect()
+    placed.map(|((prefix, value), is_exact)| (prefix, PrefixEntry { value, is_exact })).collect()
 }
 
 /// What makes `new` of `old`: entries to write, and entries to remove.
@@ -84,7 +84,7 @@ pub(super) fn difference(old: &Entries, new: &Entries) -> (Changes, Changes) {
     let removed = old
         .iter()
         .filter(|(prefix, entry)| new.get(*prefix).is_none_or(|now| now.is_exact != entry.is_exact));
-    let copy = |(prefix, entry): (&IpPrefix, &Entry)| (*prefix, *entry);
+    let copy = |(prefix, entry): (&IpPrefix, &PrefixEntry)| (*prefix, *entry);
     (written.map(copy).collect(), removed.map(copy).collect())
 }
 
@@ -167,7 +167,7 @@ mod tests {
         let old = table(&[], &["10.0.0.0/8", "192.0.2.0/24", "198.51.100.0/24"]);
         let new = table(&["10.0.0.0/8", "198.51.100.0/25"], &["2001:db8::/32", "198.51.100.0/24"]);
         let (written, removed) = difference(&old, &new);
-        let told = |entries: &[(IpPrefix, Entry)]| {
+        let told = |entries: &[(IpPrefix, PrefixEntry)]| {
             entries.iter().map(|(prefix, entry)| (prefix.to_string(), entry.is_exact)).collect::<Vec<_>>()
         };
         assert_eq!(

@@ -50,7 +50,7 @@ fn shield(settings: &ShieldSettings) -> Option<Shield> {
     let mut shield = Shield { wanted: Some(settings.clone()), ..Shield::default() };
     match Object::load_with(&mut EbpfLoader::new(), &shield.view) {
         Ok((object, samples)) => {
-            shield.state = State::Loaded(Box::new(Loaded::new(object)));
+            shield.state = ShieldState::Loaded(Box::new(LoadedShield::new(object)));
             shield.samples = Some(ShieldSamples::new(samples));
         }
         Err(error) if std::env::var_os("CI").is_none() => {
@@ -70,7 +70,7 @@ impl Shield {
     }
 
     fn judge_bytes(&self, bytes: &[u8]) -> Judged {
-        let State::Loaded(loaded) = &self.state else { panic!("not loaded") };
+        let ShieldState::Loaded(loaded) = &self.state else { panic!("not loaded") };
         let before = self.view.read().unwrap().1;
         let (verdict, _) = sys::test_run(loaded.object.program().unwrap(), bytes, 1).unwrap();
         let after = self.view.read().unwrap().1;
@@ -295,7 +295,7 @@ fn denials_of_run_time_begin_and_end() {
     }
     assert!(shield.denied().unwrap().is_empty(), "nor is it shown");
     shield.tend();
-    let State::Loaded(loaded) = &shield.state else { panic!() };
+    let ShieldState::Loaded(loaded) = &shield.state else { panic!() };
     assert!(loaded.object.runtime().is_empty() && loaded.entries.len() == 2, "swept");
 }
 

@@ -59,18 +59,18 @@ unsafe impl aya::Pod for PodPackets {}
 
 /// Where the control side leaves word of the shield. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct ShieldView(Arc<Mutex<Told>>);
+pub struct ShieldView(Arc<Mutex<PublishedShield>>);
 
 #[derive(Default)]
-struct Told {
+struct PublishedShield {
     /// Nothing where no shield is configured.
     report: Option<ShieldReport>,
     packets: Option<PerCpuArray<MapData, PodPackets>>,
 }
 
-impl fmt::Debug for Told {
+impl fmt::Debug for PublishedShield {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Told").field("report", &self.report).finish_non_exhaustive()
+        f.debug_struct("PublishedShield").field("report", &self.report).finish_non_exhaustive()
     }
 }
 

@@ -31,7 +31,7 @@ use crate::{
         privileges::Account,
         signals::{EarlySignals, Signal, Signals, reopen_logs_of},
         system_calls,
-        upgrade::{Door, Facts, Handover, Inheritance, Invocation, StartAgain, Starter, Upgrades},
+        upgrade::{Door, Handover, HandoverFacts, Inheritance, Invocation, StartAgain, Starter, Upgrades},
     },
     counters::{ControlCounters, ListenerRuntimes},
     kernel::{Assist, InstanceFolder, Kernel, give_back},
@@ -141,7 +141,7 @@ fn prepare(
     let options = kernel_options(&settings, configuration.shield.as_ref(), facts.as_ref())?;
     let mut kernel = Kernel::open_in(folder, &options)?;
     kernel.shield().inherit(shield);
-    let Facts { without_kernel_side, memory, .. } = facts.unwrap_or_default();
+    let HandoverFacts { without_kernel_side, memory, .. } = facts.unwrap_or_default();
     if let Some(reason) = without_kernel_side {
         kernel.explain(reason);
     }

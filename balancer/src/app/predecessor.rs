@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use rustix::net::sockopt;
 
 use crate::{
-    control::upgrade::{Door, Facts, Inherited},
+    control::upgrade::{Door, HandoverFacts, Inherited},
     kernel::{InstanceFolder, KernelError, KernelOptions, ShieldLink, take_passed},
     listener,
     model::{BalancerSettings, Configuration, KernelAssist, Listener, ShieldSettings},
@@ -26,7 +26,7 @@ pub(super) struct Claims {
     /// Listening sockets that were handed over.
     pub(super) listeners: HashMap<SocketAddr, Vec<TcpListener>>,
     /// What was said of the kernel side, if anything was.
-    pub(super) facts: Option<Facts>,
+    pub(super) facts: Option<HandoverFacts>,
     /// Where the shield is.
     pub(super) shield: Vec<ShieldLink>,
 }
@@ -73,7 +73,7 @@ fn stored() -> HashMap<SocketAddr, Vec<TcpListener>> {
 pub(super) fn kernel_options(
     settings: &BalancerSettings,
     shield: Option<&ShieldSettings>,
-    facts: Option<&Facts>,
+    facts: Option<&HandoverFacts>,
 ) -> Result<KernelOptions, KernelError> {
     let changed = Err(KernelError::Changed { setting: "kernel_assist" });
     let assist = match (facts.map(|facts| facts.without_kernel_side.is_none()), settings.kernel_assist) {

@@ -24,11 +24,11 @@ pub(super) struct DenyArguments {
     #[arg(long, value_name = "DIR", default_value = "/run/balancer", global = true)]
     runtime_dir: PathBuf,
     #[command(subcommand)]
-    action: Action,
+    action: DenyCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum DenyCommand {
     /// Drop what comes from these sources, from now on
     Add {
         /// Addresses and prefixes
@@ -70,7 +70,7 @@ fn span(text: &str) -> Result<Duration, String> {
 /// Runs the command.
 pub(super) fn run(arguments: &DenyArguments) -> Result<(), CommandFailure> {
     match &arguments.action {
-        Action::Add { prefixes, span } => {
+        DenyCommand::Add { prefixes, span } => {
             let seconds = span.map(|span| span.as_secs());
             for prefix in prefixes {
                 let request = DenyRequest::Add { prefix: prefix.to_string(), seconds };
@@ -83,13 +83,13 @@ pub(super) fn run(arguments: &DenyArguments) -> Result<(), CommandFailure> {
                 }
             }
         }
-        Action::Del { prefixes } => {
+        DenyCommand::Del { prefixes } => {
             for prefix in prefixes {
                 ask(arguments, &DenyRequest::Remove { prefix: prefix.to_string() })?;
                 print(&format!("{prefix} is not denied at run time any more\n"))?;
             }
         }
-        Action::List { json } => {
+        DenyCommand::List { json } => {
             let denied = ask(arguments, &DenyRequest::List)?.denied;
             if *json {
                 let text = serde_json::to_string_pretty(&denied).context("writing JSON")?;

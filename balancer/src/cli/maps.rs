@@ -110,7 +110,7 @@ pub(super) fn run(arguments: &MapsArguments) -> Result<(), CommandFailure> {
 fn text(
     arguments: &MapsArguments,
     tables: Option<PinnedTables>,
-    names: &BTreeMap<u16, Name>,
+    names: &BTreeMap<u16, SlotName>,
 ) -> anyhow::Result<String> {
     let instance = &arguments.instance;
     let Some(tables) = tables else {
@@ -125,20 +125,20 @@ fn text(
 
 /// What a running balancer calls the target of a slot.
 #[derive(Debug, Default)]
-struct Name {
+struct SlotName {
     label: String,
     groups: Vec<String>,
 }
 
 /// The names of slots, where the balancer of this instance says them.
-fn names(admin: &str, instance: &str) -> BTreeMap<u16, Name> {
+fn names(admin: &str, instance: &str) -> BTreeMap<u16, SlotName> {
     let admin = admin.trim_start_matches("http://").trim_end_matches('/');
     let Ok((_, status)) = status::ask(admin) else { return BTreeMap::new() };
     if status.instance == instance { names_of(&status) } else { BTreeMap::new() }
 }
 
-fn names_of(status: &Status) -> BTreeMap<u16, Name> {
-    let mut names: BTreeMap<u16, Name> = BTreeMap::new();
+fn names_of(status: &Status) -> BTreeMap<u16, SlotName> {
+    let mut names: BTreeMap<u16, SlotName> = BTreeMap::new();
     for group in &status.target_groups {
         for target in &group.targets {
             let name = names.entry(target.slot).or_default();
@@ -149,7 +149,7 @@ fn names_of(status: &Status) -> BTreeMap<u16, Name> {
     names
 }
 
-fn report(instance: &str, tables: &PinnedTables, names: &BTreeMap<u16, Name>) -> Report {
+fn report(instance: &str, tables: &PinnedTables, names: &BTreeMap<u16, SlotName>) -> Report {
     let target = |slot: Slot| {
         let counted = tables.targets.iter().find(|(_, of)| *of == slot);
         let name = names.get(&slot.0);

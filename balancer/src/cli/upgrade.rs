@@ -6,7 +6,7 @@ use std::{io::ErrorKind, path::PathBuf};
 use anyhow::Context as _;
 
 use super::told::{CommandFailure, print};
-use crate::control::upgrade::{Answer, ask};
+use crate::control::upgrade::{UpgradeReply, ask};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct UpgradeArguments {
@@ -37,20 +37,20 @@ pub(super) fn run(arguments: &UpgradeArguments) -> Result<(), CommandFailure> {
         anyhow::Error::new(error).context(what)
     })?;
     match answer {
-        Answer::Upgraded { pid, version, ends } => {
+        UpgradeReply::Upgraded { pid, version, ends } => {
             let rest = match ends {
                 false => "the one before finishes what it has",
                 true => "the one before was asked to end meanwhile, and both finish what they have",
             };
             Ok(print(&format!("process {pid} ({version}) serves; {rest}\n"))?)
         }
-        Answer::NotUpgraded { configuration: true, text, .. } => Err(CommandFailure::BadConfiguration(
+        UpgradeReply::NotUpgraded { configuration: true, text, .. } => Err(CommandFailure::BadConfiguration(
             format!("balancer: not upgraded, the running process serves on: {text}"),
         )),
-        Answer::NotUpgraded { is_over: true, text, .. } => {
+        UpgradeReply::NotUpgraded { is_over: true, text, .. } => {
             Err(anyhow::anyhow!("not upgraded: {text}").into())
         }
-        Answer::NotUpgraded { text, .. } => {
+        UpgradeReply::NotUpgraded { text, .. } => {
             Err(anyhow::anyhow!("not upgraded, the running process serves on: {text}").into())
         }
     }

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 mod name_service;
 
-use self::name_service::{Answer, NameService, Stamps, stamps};
+use self::name_service::{LookupOutcome, NameService, Stamps, stamps};
 use crate::{
     clock::{monotonic_now, until},
     logs::quiet::LineKind,
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 struct LookedUp {
     name: String,
     /// By family.
-    answers: [Answer; 2],
+    answers: [LookupOutcome; 2],
 }
 
 /// What was wrong with the last answer for a name.
@@ -47,7 +47,7 @@ struct Failing {
 
 /// What is known of a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Known {
+struct KnownAddresses {
     /// By the family that was asked for: what failed for one says nothing of the other.
     families: [Vec<IpAddr>; 2],
     /// All of them, sorted.
@@ -57,7 +57,7 @@ struct Known {
 /// What is known of a name after it was asked for.
 #[derive(Debug, PartialEq, Eq)]
 struct Learnt {
-    known: Known,
+    known: KnownAddresses,
     /// When to ask again.
     again: Duration,
     /// Whether any address was answered.
@@ -66,22 +66,22 @@ struct Learnt {
     fault: Option<String>,
 }
 
-impl Known {
+impl KnownAddresses {
     /// A family that could not be asked for keeps its addresses, and so does a name of which nothing was found.
-    fn learn(&self, answers: [Answer; 2]) -> Learnt {
+    fn learn(&self, answers: [LookupOutcome; 2]) -> Learnt {
         let mut families: [Vec<IpAddr>; 2] = Default::default();
         let (mut again, mut found, mut faults) = (LONGEST, false, Vec::new());
         for ((now, before), answer) in families.iter_mut().zip(&self.families).zip(answers) {
             match answer {
-                Answer::Found { addresses, holds, left_out } => {
+                LookupOutcome::Found { addresses, holds, left_out } => {
                     *now = addresses;
                     (again, found) = (again.min(holds), true);
                     if !left_out.is_empty() {
                         faults.push(format!("{left_out:?} left out: no address of a host"));
                     }
                 }
-                Answer::Nothing => {}
-                Answer::Failed(why) => {
+                LookupOutcome::Nothing => {}
+                LookupOutcome::Failed(why) => {
                     now.clone_from(before);
                     again = again.min(AFTER_FAILURE);
                     faults.push(why);
@@ -108,7 +108,7 @@ impl Known {
 pub(super) struct Resolver {
     service: Arc<NameService>,
     /// By name; nothing of those that were not asked for yet.
-    known: BTreeMap<String, Option<Known>>,
+    known: BTreeMap<String, Option<KnownAddresses>>,
     /// Names that could not be resolved, or not in full, when they were asked for last.
     failing: BTreeMap<String, Failing>,
     due: BTreeMap<String, Instant>,

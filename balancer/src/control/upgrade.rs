@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     denials::{Denial, DenyAnswer, DenyRequest},
-    door::{Answer, Door, ask, ask_to_deny, ask_what_runs},
+    door::{Door, UpgradeReply, ask, ask_to_deny, ask_what_runs},
     predecessor::{Handover, StartAgain, Upgrades},
     starter::{Invocation, Starter, serve as serve_as_starter},
     successor::{Inheritance, InheritanceError, Inherited, Meanwhile},
@@ -74,7 +74,7 @@ pub enum Label {
 
 /// What is handed over beside descriptors.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Facts {
+pub struct HandoverFacts {
     /// Name of the instance.
     pub instance: String,
     /// Its runtime folder's parent.
@@ -110,7 +110,7 @@ pub struct Estate {
     /// Descriptors.
     pub held: Vec<(Label, OwnedFd)>,
     /// The rest.
-    pub facts: Facts,
+    pub facts: HandoverFacts,
 }
 
 /// Why there was no upgrade. The process that ran runs on.
@@ -176,7 +176,7 @@ enum Word {
     /// The descriptors that come along are these.
     Held(Vec<Label>),
     /// That was all.
-    All(Facts),
+    All(HandoverFacts),
     /// Take it.
     Go,
     /// It is yours alone. `reload`: the configuration may have been changed since you read it. `end`: you are to end, as this

@@ -10,7 +10,7 @@ use crate::{
 
 /// Why nothing is denied.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+enum DenyRequestError {
     #[error("{0:?} {1}")]
     Prefix(String, PrefixError),
     #[error(transparent)]
@@ -44,9 +44,10 @@ impl Controller {
         })
     }
 
-    fn try_to_deny(&mut self, request: &DenyRequest) -> Result<DenyAnswer, Refusal> {
-        let parse =
-            |text: &str| IpPrefix::parse(text).map_err(|error| Refusal::Prefix(text.to_owned(), error));
+    fn try_to_deny(&mut self, request: &DenyRequest) -> Result<DenyAnswer, DenyRequestError> {
+        let parse = |text: &str| {
+            IpPrefix::parse(text).map_err(|error| DenyRequestError::Prefix(text.to_owned(), error))
+        };
         let shield = self.kernel.shield();
         let mut answer = DenyAnswer::default();
         match request {

@@ -15,7 +15,7 @@ use crate::{
     clock::{monotonic_now, until},
     control::{
         notify,
-        upgrade::{Estate, Facts, Handover, Label, Memory, StartedWith},
+        upgrade::{Estate, Handover, HandoverFacts, Label, Memory, StartedWith},
     },
     kernel::{Assist, GENERATIONS},
     listener,
@@ -175,7 +175,7 @@ impl Controller {
             .map(|link| (Label::Shield { index: link.index, native: link.native }, link.link));
         held.extend(labelled);
         let settings = &self.started_with;
-        let facts = Facts {
+        let facts = HandoverFacts {
             instance: settings.instance.clone(),
             runtime_dir: settings.runtime_dir.clone(),
             without_kernel_side: match self.kernel.assist() {

@@ -45,7 +45,7 @@ pub(super) type Stamps = [Stamp; 2];
 
 /// What a question for the addresses of one family came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum LookupOutcome {
     /// There are addresses.
     Found {
         /// Sorted, as they are written (an IPv4 address mapped into IPv6 is the IPv4 address).
@@ -108,15 +108,16 @@ impl NameService {
     }
 
     /// The addresses of `name`, IPv4 and IPv6, each within `patience`. `most`: how long what a file says holds.
-    pub(super) async fn look_up(&self, name: &str, patience: Duration, most: Duration) -> [Answer; 2] {
+    pub(super) async fn look_up(&self, name: &str, patience: Duration, most: Duration) -> [LookupOutcome; 2] {
         let name = match Name::from_str(name) {
             Ok(name) => name,
-            Err(error) => return FAMILIES.map(|_| Answer::Failed(error.to_string())),
+            Err(error) => return FAMILIES.map(|_| LookupOutcome::Failed(error.to_string())),
         };
         let in_file =
             FAMILIES.map(|family| self.hosts.lookup_static_host(&Query::query(name.clone(), family)));
-        let local =
-            |found: &Option<Lookup>| found.as_ref().map_or(Answer::Nothing, |found| answer(found, most));
+        let local = |found: &Option<Lookup>| {
+            found.as_ref().map_or(LookupOutcome::Nothing, |found| answer(found, most))
+        };
         // Every system has localhost at both families, whatever its file says, and nobody has to be asked for it.
         if !name.is_localhost() && in_file.iter().any(Option::is_some) {
             return in_file.each_ref().map(local);
@@ -125,15 +126,15 @@ impl NameService {
         let mut failed = None;
         for candidate in self.candidates(&name) {
             let [v4, v6] = FAMILIES.map(|family| self.ask(candidate.clone(), family, deadline));
-            let answers: [Answer; 2] = tokio::join!(v4, v6).into();
-            if answers.iter().any(|answer| matches!(answer, Answer::Found { .. })) {
+            let answers: [LookupOutcome; 2] = tokio::join!(v4, v6).into();
+            if answers.iter().any(|answer| matches!(answer, LookupOutcome::Found { .. })) {
                 return answers;
             }
-            if answers.iter().any(|answer| matches!(answer, Answer::Failed(_))) {
+            if answers.iter().any(|answer| matches!(answer, LookupOutcome::Failed(_))) {
                 failed.get_or_insert(answers);
             }
         }
-        failed.unwrap_or([Answer::Nothing, Answer::Nothing])
+        failed.unwrap_or([LookupOutcome::Nothing, LookupOutcome::Nothing])
     }
 
     /// The full names that `name` may stand for, in the order in which they are tried (resolv.conf(5)).
@@ -150,12 +151,12 @@ impl NameService {
         names
     }
 
-    async fn ask(&self, name: Name, family: RecordType, deadline: Instant) -> Answer {
-        let Some(dns) = &self.dns else { return Answer::Failed("there is no resolver".to_owned()) };
-        let failed = |why: &str| Answer::Failed(format!("{family}: {why}"));
+    async fn ask(&self, name: Name, family: RecordType, deadline: Instant) -> LookupOutcome {
+        let Some(dns) = &self.dns else { return LookupOutcome::Failed("there is no resolver".to_owned()) };
+        let failed = |why: &str| LookupOutcome::Failed(format!("{family}: {why}"));
         match tokio::time::timeout_at(deadline.into(), dns.lookup(name, family)).await {
             Ok(Ok(found)) => answer(&found, found.valid_until().saturating_duration_since(monotonic_now())),
-            Ok(Err(error)) if has_no_records(&error) => Answer::Nothing,
+            Ok(Err(error)) if has_no_records(&error) => LookupOutcome::Nothing,
             Ok(Err(error)) => failed(&error.to_string()),
             Err(_) => failed("no answer in time"),
         }
@@ -167,7 +168,7 @@ fn has_no_records(error: &NetError) -> bool {
     error.is_no_records_found() || error.is_nx_domain()
 }
 
-fn answer(found: &Lookup, holds: Duration) -> Answer {
+fn answer(found: &Lookup, holds: Duration) -> LookupOutcome {
     let all: BTreeSet<IpAddr> = found
         .answers()
         .iter()
@@ -177,9 +178,9 @@ fn answer(found: &Lookup, holds: Duration) -> Answer {
     let (addresses, left_out): (Vec<IpAddr>, Vec<IpAddr>) =
         all.into_iter().partition(|address| address_of_host(*address).is_some());
     match (addresses.is_empty(), left_out.is_empty()) {
-        (false, _) => Answer::Found { addresses, holds, left_out },
-        (true, true) => Answer::Nothing,
-        (true, false) => Answer::Failed(format!("{left_out:?}: no address of a host")),
+        (false, _) => LookupOutcome::Found { addresses, holds, left_out },
+        (true, true) => LookupOutcome::Nothing,
+        (true, false) => LookupOutcome::Failed(format!("{left_out:?}: no address of a host")),
     }
 }
 
@@ -203,9 +204,9 @@ mod tests {
         NameService::new(config, options, hosts.as_bytes())
     }
 
-    fn found(addresses: &[&str], left_out: &[&str]) -> Answer {
+    fn found(addresses: &[&str], left_out: &[&str]) -> LookupOutcome {
         let read = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
-        Answer::Found { addresses: read(addresses), holds: LONG, left_out: read(left_out) }
+        LookupOutcome::Found { addresses: read(addresses), holds: LONG, left_out: read(left_out) }
     }
 
     const LONG: Duration = Duration::from_secs(300);
@@ -221,19 +222,22 @@ mod tests {
              ::ffff:10.0.0.4 mapped.test\n0.0.0.0 none.test\n0.0.0.0 some.test\n10.0.0.5 some.test\n",
         );
         for (name, expected) in [
-            ("four.test", [found(&["10.0.0.1"], &[]), Answer::Nothing]),
-            ("four.test.", [found(&["10.0.0.1"], &[]), Answer::Nothing]),
-            ("six.test", [Answer::Nothing, found(&["fd00::1"], &[])]),
+            ("four.test", [found(&["10.0.0.1"], &[]), LookupOutcome::Nothing]),
+            ("four.test.", [found(&["10.0.0.1"], &[]), LookupOutcome::Nothing]),
+            ("six.test", [LookupOutcome::Nothing, found(&["fd00::1"], &[])]),
             ("both.test", [found(&["10.0.0.2", "10.0.0.3"], &[]), found(&["fd00::2"], &[])]),
-            ("mapped.test", [Answer::Nothing, found(&["10.0.0.4"], &[])]),
-            ("some.test", [found(&["10.0.0.5"], &["0.0.0.0"]), Answer::Nothing]),
-            ("none.test", [Answer::Failed("[0.0.0.0]: no address of a host".to_owned()), Answer::Nothing]),
+            ("mapped.test", [LookupOutcome::Nothing, found(&["10.0.0.4"], &[])]),
+            ("some.test", [found(&["10.0.0.5"], &["0.0.0.0"]), LookupOutcome::Nothing]),
+            (
+                "none.test",
+                [LookupOutcome::Failed("[0.0.0.0]: no address of a host".to_owned()), LookupOutcome::Nothing],
+            ),
         ] {
             // There is no time to ask anybody.
             assert_eq!(service.look_up(name, Duration::ZERO, LONG).await, expected, "{name}");
         }
         let others = service.look_up("other.test", Duration::ZERO, LONG).await;
-        assert!(others.iter().all(|answer| matches!(answer, Answer::Failed(_))), "{others:?}");
+        assert!(others.iter().all(|answer| matches!(answer, LookupOutcome::Failed(_))), "{others:?}");
     }
 
     #[test]

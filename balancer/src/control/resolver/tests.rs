@@ -195,16 +195,16 @@ async fn a_name_with_nothing_but_addresses_of_no_host_keeps_what_it_had() {
 #[test]
 fn a_name_of_which_nothing_is_found_keeps_what_it_had() {
     let [v4, v6]: [IpAddr; 2] = ["10.0.0.1", "fd00::1"].map(|text| text.parse().unwrap());
-    let known = |families: [&[IpAddr]; 2]| Known {
+    let known = |families: [&[IpAddr]; 2]| KnownAddresses {
         families: families.map(<[IpAddr]>::to_vec),
         all: families.concat(),
     };
-    let failed = || Answer::Failed("why".to_owned());
+    let failed = || LookupOutcome::Failed("why".to_owned());
     let cases = [
-        ([Answer::Nothing, Answer::Nothing], known([&[v4], &[v6]]), "it has no addresses"),
+        ([LookupOutcome::Nothing, LookupOutcome::Nothing], known([&[v4], &[v6]]), "it has no addresses"),
         ([failed(), failed()], known([&[v4], &[v6]]), "why"),
-        ([Answer::Nothing, failed()], known([&[], &[v6]]), "why"),
-        ([failed(), Answer::Nothing], known([&[v4], &[]]), "why"),
+        ([LookupOutcome::Nothing, failed()], known([&[], &[v6]]), "why"),
+        ([failed(), LookupOutcome::Nothing], known([&[v4], &[]]), "why"),
     ];
     for (answers, expected, why) in cases {
         let learnt = known([&[v4], &[v6]]).learn(answers.clone());
@@ -212,6 +212,6 @@ fn a_name_of_which_nothing_is_found_keeps_what_it_had() {
         assert_eq!((learnt.again, learnt.fault.as_deref()), (AFTER_FAILURE, Some(why)));
     }
     // The family that has none is not asked for in vain.
-    let learnt = known([&[v4], &[]]).learn([Answer::Nothing, failed()]);
+    let learnt = known([&[v4], &[]]).learn([LookupOutcome::Nothing, failed()]);
     assert_eq!(learnt.known, known([&[v4], &[]]));
 }

@@ -38,7 +38,7 @@ pub struct Door {
 
 /// What an operator is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Answer {
+pub enum UpgradeReply {
     /// A new process serves.
     Upgraded {
         /// Which.
@@ -61,7 +61,7 @@ pub enum Answer {
     },
 }
 
-impl Answer {
+impl UpgradeReply {
     /// Of a process that was asked to end, or that does not serve any more.
     pub(super) fn over(text: String) -> Self {
         Self::NotUpgraded { configuration: false, is_over: true, text }
@@ -99,7 +99,7 @@ pub(super) fn connect(folder: &Path) -> io::Result<UnixStream> {
 ///
 /// # Errors
 /// The system's: nobody runs it, say.
-pub async fn ask(folder: &Path) -> io::Result<Answer> {
+pub async fn ask(folder: &Path) -> io::Result<UpgradeReply> {
     answer(folder, Ask::Upgrade).await
 }
 

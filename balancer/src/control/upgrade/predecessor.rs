@@ -23,8 +23,8 @@ use tokio::{
 };
 
 use super::{
-    Answer, Ask, DenyAnswer, DenyRequest, Door, Estate, FIRST_WORD, Label, READINESS, StartedWith, Starter,
-    UpgradeError, WORD, Word,
+    Ask, DenyAnswer, DenyRequest, Door, Estate, FIRST_WORD, Label, READINESS, StartedWith, Starter,
+    UpgradeError, UpgradeReply, WORD, Word,
     channel::Channel,
     conversation::{caller, converse, give_word, unless_it_ends},
     starter::{RunningStarter, Said},
@@ -208,22 +208,22 @@ impl Upgrades {
                         "upgrade: the new process serves, this one finishes what it has"
                     );
                     accepting.abort();
-                    Answer::Upgraded { pid, version, ends }
+                    UpgradeReply::Upgraded { pid, version, ends }
                 }
                 Err(error) if *end.borrow() => {
                     tracing::warn!(%error, "upgrade: not done, and this process ends");
-                    Answer::over(error.to_string())
+                    UpgradeReply::over(error.to_string())
                 }
                 Err(error) => {
                     tracing::error!(%error, "upgrade: not done, this process serves on");
                     let configuration = matches!(error, UpgradeError::Failed { configuration: true, .. });
-                    Answer::NotUpgraded { configuration, is_over: false, text: error.to_string() }
+                    UpgradeReply::NotUpgraded { configuration, is_over: false, text: error.to_string() }
                 }
             };
             busy.store(false, Relaxed);
             // Those who asked meanwhile have had it.
             while signals.try_recv().is_ok() {}
-            let is_over = matches!(answer, Answer::Upgraded { .. });
+            let is_over = matches!(answer, UpgradeReply::Upgraded { .. });
             if let Some(mut operator) = operator {
                 // Who does not listen any more is not told.
                 let _ = timeout(WORD, operator.say(&answer, &[])).await;
@@ -234,7 +234,7 @@ impl Upgrades {
         }
         callers.operators.close();
         while let Ok(mut operator) = callers.operators.try_recv() {
-            let _ = timeout(WORD, operator.say(&Answer::over(OVER.to_owned()), &[])).await;
+            let _ = timeout(WORD, operator.say(&UpgradeReply::over(OVER.to_owned()), &[])).await;
         }
     }
 
@@ -378,13 +378,13 @@ async fn sort(mut channel: Channel, ways: Ways) {
     match channel.hear().await {
         Ok(Some((Ask::Upgrade, _))) if busy.load(Relaxed) => {
             let text = "an upgrade is under way already".to_owned();
-            let answer = Answer::NotUpgraded { configuration: false, is_over: false, text };
+            let answer = UpgradeReply::NotUpgraded { configuration: false, is_over: false, text };
             let _ = channel.say(&answer, &[]).await;
         }
         Ok(Some((Ask::Upgrade, _))) => {
             if let Err(late) = operators.send(channel) {
                 let mut channel = late.0;
-                let _ = channel.say(&Answer::over(OVER.to_owned()), &[]).await;
+                let _ = channel.say(&UpgradeReply::over(OVER.to_owned()), &[]).await;
             }
         }
         Ok(Some((Ask::Deny(request), _))) => {

@@ -12,7 +12,7 @@ use std::{
 use balancer_common::ABI_VERSION;
 use tokio::{net::UnixStream, time::timeout};
 
-use super::{Ask, Door, Facts, Label, Reply, VARIABLE, WORD, Word, channel::Channel, door};
+use super::{Ask, Door, HandoverFacts, Label, Reply, VARIABLE, WORD, Word, channel::Channel, door};
 use crate::kernel::{Locks, ShieldLink};
 
 /// What the process before has handed over. It has it, too, until this one has taken over.
@@ -27,7 +27,7 @@ pub struct Inherited {
     /// Listening sockets by the address that was configured.
     pub listeners: HashMap<SocketAddr, Vec<TcpListener>>,
     /// What else there is to know.
-    pub facts: Facts,
+    pub facts: HandoverFacts,
     /// Where the shield is.
     pub shield: Vec<ShieldLink>,
 }
@@ -147,7 +147,7 @@ pub struct Meanwhile {
 }
 
 /// What is what.
-fn sort(held: Vec<(Label, OwnedFd)>, facts: Facts) -> Result<Inherited, InheritanceError> {
+fn sort(held: Vec<(Label, OwnedFd)>, facts: HandoverFacts) -> Result<Inherited, InheritanceError> {
     let (mut folder_lock, mut host, mut name, mut tables) = (None, None, None, None);
     let (mut socket, mut admin, mut shield) = (None, None, Vec::new());
     let mut listeners: HashMap<SocketAddr, Vec<TcpListener>> = HashMap::new();

@@ -7,7 +7,7 @@ use loom::{
     thread,
 };
 
-use super::entry::{Class, Entry, PATIENCE, Seen, Whole, stamp, veil_high, veil_low};
+use super::entry::{Class, EntryRead, PATIENCE, SessionEntry, Whole, stamp, veil_high, veil_low};
 use crate::{check, clock::UnixSeconds};
 
 const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
@@ -20,9 +20,9 @@ const OTHER: (u128, u64) = (0x9999_AAAA_BBBB_CCCC_DDDD_EEEE_0000_1212, 0xB2B2_B2
 struct Words([AtomicU64; 4]);
 
 impl Words {
-    fn entry(&self) -> Entry<'_> {
+    fn entry(&self) -> SessionEntry<'_> {
         let [stamp, target, low, high] = &self.0;
-        Entry { stamp, target, low, high }
+        SessionEntry { stamp, target, low, high }
     }
 
     fn of((key, target): (u128, u64)) -> Arc<Self> {
@@ -34,8 +34,8 @@ impl Words {
     /// The target that a reader is given; none is a session lost, which is allowed.
     fn target(&self, key: u128, now: UnixSeconds) -> Option<u64> {
         match self.entry().read(key, now) {
-            Seen::Mine { target, .. } => Some(target),
-            Seen::Other | Seen::Changing => None,
+            EntryRead::Mine { target, .. } => Some(target),
+            EntryRead::Other | EntryRead::Changing => None,
         }
     }
 }
@@ -134,10 +134,10 @@ pub fn a_renewal_hides_nothing() {
             writer.entry().restamp(seen(ONE), stamp(ONE.0, ONE.1, NOW.plus(9), Class::Returned))
         });
         let read = match words.entry().read(ONE.0, NOW) {
-            Seen::Changing => words.entry().read(ONE.0, NOW),
+            EntryRead::Changing => words.entry().read(ONE.0, NOW),
             read => read,
         };
-        assert!(matches!(read, Seen::Mine { target, .. } if target == ONE.1));
+        assert!(matches!(read, EntryRead::Mine { target, .. } if target == ONE.1));
         assert!(writer.join().unwrap());
     });
 }

@@ -33,7 +33,7 @@ pub const MAX_SECRETS: usize = 8;
 type Secret = [[u8; SECRET_LEN / 2]; 2];
 
 /// What one secret is turned into.
-pub(super) struct Key {
+pub(super) struct TokenKey {
     id: KeyId,
     duration_tag: SipHasher24x128,
     application_tag: SipHasher24x128,
@@ -43,7 +43,7 @@ pub(super) struct Key {
     group: SipHasher24,
 }
 
-impl Key {
+impl TokenKey {
     fn new(secret: &Secret) -> Self {
         let [first, second] = secret.each_ref().map(SipHasher24x128::new_with_key);
         let sub_key = |purpose: &[u8]| {
@@ -138,13 +138,15 @@ impl SessionHasher {
 
 /// The accepted secrets, 1 to 8; the first one signs.
 pub struct Keyring {
-    signing: Key,
-    others: Vec<Key>,
+    signing: TokenKey,
+    others: Vec<TokenKey>,
 }
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keyring").field("key_ids", &self.keys().map(Key::id).collect::<Vec<_>>()).finish()
+        f.debug_struct("Keyring")
+            .field("key_ids", &self.keys().map(TokenKey::id).collect::<Vec<_>>())
+            .finish()
     }
 }
 
@@ -167,24 +169,27 @@ impl Keyring {
             Some((signing, others))
                 if odd_bytes.is_empty() && odd_half.is_empty() && others.len() < MAX_SECRETS =>
             {
-                Ok(Self { signing: Key::new(signing), others: others.iter().map(Key::new).collect() })
+                Ok(Self {
+                    signing: TokenKey::new(signing),
+                    others: others.iter().map(TokenKey::new).collect(),
+                })
             }
             _ => Err(KeyringError::Size(bytes.len())),
         }
     }
 
     /// The key that makes new values.
-    pub(super) fn signing(&self) -> &Key {
+    pub(super) fn signing(&self) -> &TokenKey {
         &self.signing
     }
 
     /// Every accepted key, the signing one first.
-    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &TokenKey> {
         std::iter::once(&self.signing).chain(&self.others)
     }
 
     /// The accepted keys of this id: mostly one or none, but two secrets may share an id.
-    pub(super) fn keys_of(&self, id: KeyId) -> impl Iterator<Item = &Key> {
+    pub(super) fn keys_of(&self, id: KeyId) -> impl Iterator<Item = &TokenKey> {
         self.keys().filter(move |key| key.id() == id)
     }
 
@@ -262,7 +267,7 @@ mod tests {
     #[test]
     fn every_part_of_the_secret_matters_to_every_sub_key() {
         let facts = |secret: &Secret| {
-            let key = Key::new(secret);
+            let key = TokenKey::new(secret);
             (
                 key.duration_tag(b"x"),
                 key.application_tag(b"x"),
@@ -284,7 +289,7 @@ mod tests {
 
     #[test]
     fn session_keys_are_bound_to_group_name_and_value() {
-        let key = Key::new(&[[9; 16]; 2]);
+        let key = TokenKey::new(&[[9; 16]; 2]);
         let all = [("ab", "c", "d"), ("a", "bc", "d"), ("a", "b", "cd"), ("a", "b", "c"), ("", "", "abcd")];
         let keys: HashSet<_> =
             all.iter().map(|(g, n, v)| key.session_hasher(g, n).key(v.as_bytes())).collect();

@@ -64,7 +64,9 @@ mod entry;
 use std::{ops::Deref, sync::Arc, sync::atomic::Ordering::Relaxed};
 
 pub(super) use self::entry::Class;
-use self::entry::{ENTRY_WORDS, Entry, Seen, class_of, is_abandoned, is_claim, issued_of, stamp, with_class};
+use self::entry::{
+    ENTRY_WORDS, EntryRead, SessionEntry, class_of, is_abandoned, is_claim, issued_of, stamp, with_class,
+};
 use super::mix::halves;
 use crate::{
     atomics::{AtomicU32, AtomicU64, spin_loop},
@@ -140,7 +142,7 @@ pub struct Occupancy {
 
 /// An entry as a writer saw it.
 struct SeenEntry<'t> {
-    entry: Entry<'t>,
+    entry: SessionEntry<'t>,
     stamp: u64,
     target: u64,
 }
@@ -165,7 +167,7 @@ impl SeenEntry<'_> {
 struct BucketScan<'t> {
     mine: Option<SeenEntry<'t>>,
     /// The entry that gives way first, with the stamp that it was seen under.
-    room: Option<(Rank, u64, Entry<'t>)>,
+    room: Option<(Rank, u64, SessionEntry<'t>)>,
     /// Whether another writer is at work.
     changing: bool,
 }
@@ -206,16 +208,16 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
         issued.0 <= self.started.load(Relaxed)
     }
 
-    fn bucket(&self, key: u128) -> impl Iterator<Item = Entry<'_>> + Clone {
+    fn bucket(&self, key: u128) -> impl Iterator<Item = SessionEntry<'_>> + Clone {
         let buckets = (self.words.len() / BUCKET_WORDS) as u64;
         let index = halves(key).1.checked_rem(buckets).and_then(|index| usize::try_from(index).ok());
         let start = index.map_or(self.words.len(), |index| index * BUCKET_WORDS);
         Self::entries(self.words.get(start..start.saturating_add(BUCKET_WORDS)).unwrap_or_default())
     }
 
-    fn entries(words: &[AtomicU64]) -> impl Iterator<Item = Entry<'_>> + Clone {
+    fn entries(words: &[AtomicU64]) -> impl Iterator<Item = SessionEntry<'_>> + Clone {
         let (entries, _) = words.as_chunks::<ENTRY_WORDS>();
-        entries.iter().map(|[stamp, target, low, high]| Entry { stamp, target, low, high })
+        entries.iter().map(|[stamp, target, low, high]| SessionEntry { stamp, target, low, high })
     }
 
     /// What is known of the session with this key.
@@ -225,14 +227,14 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
             let mut newest: Option<SeenEntry<'_>> = None;
             for entry in self.bucket(key) {
                 match entry.read(key, now) {
-                    Seen::Mine { stamp, target } => {
+                    EntryRead::Mine { stamp, target } => {
                         let found = SeenEntry { entry, stamp, target };
                         if newest.as_ref().is_none_or(|newest| found.age() > newest.age()) {
                             newest = Some(found);
                         }
                     }
-                    Seen::Changing => changing = true,
-                    Seen::Other => {}
+                    EntryRead::Changing => changing = true,
+                    EntryRead::Other => {}
                 }
             }
             if newest.is_some() || !changing {
@@ -258,7 +260,7 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
     /// The client of the session with this key has been given another value, which is known to be returned in its place.
     pub(super) fn spend(&self, key: u128, now: UnixSeconds) {
         for entry in self.bucket(key) {
-            if let Seen::Mine { stamp, .. } = entry.read(key, now) {
+            if let EntryRead::Mine { stamp, .. } = entry.read(key, now) {
                 // Whoever is quicker has renewed it: it counts until it is stale.
                 entry.restamp(stamp, with_class(stamp, Class::Spent));
             }
@@ -297,12 +299,12 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
         let mut scan = BucketScan::default();
         for entry in self.bucket(key) {
             match entry.read(key, now) {
-                Seen::Mine { stamp, target } => {
+                EntryRead::Mine { stamp, target } => {
                     scan.take_mine(SeenEntry { entry, stamp, target });
                     continue;
                 }
-                Seen::Changing => scan.changing = true,
-                Seen::Other => {}
+                EntryRead::Changing => scan.changing = true,
+                EntryRead::Other => {}
             }
             let seen = entry.stamp.load(Relaxed);
             if is_claim(seen) && !is_abandoned(seen, now) {

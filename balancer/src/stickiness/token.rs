@@ -23,7 +23,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::{
     base64url::{decode, encode, text_len},
-    keyring::{Key, Keyring},
+    keyring::{Keyring, TokenKey},
 };
 use crate::{
     clock::UnixSeconds,
@@ -84,7 +84,7 @@ pub(super) struct Session {
 /// The session that a client has in one group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MapEntry {
-    /// See [`Key::group_id`]; of any accepted key.
+    /// See [`TokenKey::group_id`]; of any accepted key.
     pub(super) group: u64,
     pub(super) session: Session,
 }
@@ -101,13 +101,13 @@ pub(super) enum Flaw {
 /// That a client belongs to a group of an action, and since when that was last renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct GroupSession {
-    /// See [`Key::group_id`]; of any accepted key.
+    /// See [`TokenKey::group_id`]; of any accepted key.
     pub(super) group: u64,
     pub(super) issued: UnixSeconds,
 }
 
 /// The value of a duration cookie, which does not tell when the session started.
-pub(super) fn seal(key: &Key, session: Session, nonce: u16) -> [u8; DURATION_TEXT_LEN] {
+pub(super) fn seal(key: &TokenKey, session: Session, nonce: u16) -> [u8; DURATION_TEXT_LEN] {
     let [i0, i1, i2, i3] = session.issued.0.to_be_bytes();
     let [t0, t1, t2, t3, t4, t5, t6, t7] = session.target.0.to_be_bytes();
     let [n0, n1] = nonce.to_be_bytes();
@@ -136,32 +136,38 @@ pub(super) fn open(ring: &Keyring, text: &[u8]) -> Result<Session, Flaw> {
     let bytes = decoded(text)?;
     let (target, issued) = if bytes.first() == Some(&NONCED_VERSION) {
         let (signed, tag) = bytes.split_at(DURATION_LEN - NONCED_TAG_LEN);
-        opened(NONCED_VERSION, ring, Key::duration_tag, signed, tag)?
+        opened(NONCED_VERSION, ring, TokenKey::duration_tag, signed, tag)?
     } else {
         let (signed, tag) = bytes.split_at(DURATION_SIGNED_LEN);
-        opened(DURATION_VERSION, ring, Key::duration_tag, signed, tag)?
+        opened(DURATION_VERSION, ring, TokenKey::duration_tag, signed, tag)?
     };
     Ok(Session { target: TargetId(target), issued, started: issued })
 }
 
 /// The value of a group cookie.
-pub(super) fn seal_group(key: &Key, session: GroupSession) -> [u8; DURATION_TEXT_LEN] {
-    seal_id(GROUP_VERSION, key, Key::group_tag, session.group, session.issued)
+pub(super) fn seal_group(key: &TokenKey, session: GroupSession) -> [u8; DURATION_TEXT_LEN] {
+    seal_id(GROUP_VERSION, key, TokenKey::group_tag, session.group, session.issued)
 }
 
 /// The session in the value of a group cookie.
 pub(super) fn open_group(ring: &Keyring, text: &[u8]) -> Result<GroupSession, Flaw> {
     let bytes = decoded(text)?;
     let (signed, tag) = bytes.split_at(DURATION_SIGNED_LEN);
-    let (group, issued) = opened(GROUP_VERSION, ring, Key::group_tag, signed, tag)?;
+    let (group, issued) = opened(GROUP_VERSION, ring, TokenKey::group_tag, signed, tag)?;
     Ok(GroupSession { group, issued })
 }
 
 /// How a kind of value is tagged.
-type Tag = fn(&Key, &[u8]) -> [u8; TAG_LEN];
+type Tag = fn(&TokenKey, &[u8]) -> [u8; TAG_LEN];
 
 /// A value that names one thing and when that was said.
-fn seal_id(version: u8, key: &Key, tag_of: Tag, id: u64, issued: UnixSeconds) -> [u8; DURATION_TEXT_LEN] {
+fn seal_id(
+    version: u8,
+    key: &TokenKey,
+    tag_of: Tag,
+    id: u64,
+    issued: UnixSeconds,
+) -> [u8; DURATION_TEXT_LEN] {
     let mut bytes = [0; DURATION_LEN];
     let [i0, i1, i2, i3] = issued.0.to_be_bytes();
     let [t0, t1, t2, t3, t4, t5, t6, t7] = id.to_be_bytes();
@@ -206,7 +212,7 @@ fn opened(
 
 /// The value of a duration cookie that also tells when the session started. Its tag has the key of duration cookies:
 /// the version in the first byte, and the length, keep the two forms apart.
-pub(super) fn seal_dated(key: &Key, session: Session, nonce: u16) -> [u8; DATED_TEXT_LEN] {
+pub(super) fn seal_dated(key: &TokenKey, session: Session, nonce: u16) -> [u8; DATED_TEXT_LEN] {
     let [i0, i1, i2, i3] = session.issued.0.to_be_bytes();
     let [t0, t1, t2, t3, t4, t5, t6, t7] = session.target.0.to_be_bytes();
     let [s0, s1, s2, s3] = session.started.0.to_be_bytes();
@@ -232,7 +238,7 @@ pub(super) fn open_either(ring: &Keyring, text: &[u8]) -> Result<Session, Flaw> 
         _ => (DATED_VERSION, DATED_SIGNED_LEN),
     };
     let (signed, tag) = bytes.split_at_checked(signed_len).ok_or(Flaw::Malformed)?;
-    let (target, issued) = opened(version, ring, Key::duration_tag, signed, tag)?;
+    let (target, issued) = opened(version, ring, TokenKey::duration_tag, signed, tag)?;
     let Some(&[s0, s1, s2, s3]) = signed.get(DURATION_SIGNED_LEN..DATED_SIGNED_LEN) else {
         return Err(Flaw::Malformed);
     };
@@ -242,7 +248,7 @@ pub(super) fn open_either(ring: &Keyring, text: &[u8]) -> Result<Session, Flaw> 
 
 /// Writes the text of an application map into `text`, which it empties first: a dated one where one of the sessions
 /// started at another time than it was issued. At most [`MAP_ENTRIES_MAX`] entries are taken, fewer when dated.
-pub(super) fn seal_map(key: &Key, entries: impl Iterator<Item = MapEntry> + Clone, text: &mut Vec<u8>) {
+pub(super) fn seal_map(key: &TokenKey, entries: impl Iterator<Item = MapEntry> + Clone, text: &mut Vec<u8>) {
     let is_dated = entries.clone().any(|MapEntry { session, .. }| session.started != session.issued);
     let (version, most) = match is_dated {
         true => (DATED_MAP_VERSION, DATED_ENTRIES_MAX),

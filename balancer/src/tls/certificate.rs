@@ -126,7 +126,7 @@ impl CertificateFault {
 
 /// A certificate that can be shown to clients.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct LoadedCertificate {
     /// The certificate and its chain.
     pub chain: Vec<CertificateDer<'static>>,
     /// Its key.
@@ -146,7 +146,7 @@ pub(super) fn read(path: &Path, most: u64) -> Result<(Vec<u8>, Metadata), Certif
 ///
 /// # Errors
 /// What is wrong with which file.
-pub fn load(certificate: &Path, key: &Path) -> Result<Loaded, CertificateFault> {
+pub fn load(certificate: &Path, key: &Path) -> Result<LoadedCertificate, CertificateFault> {
     let (text, _) = read(certificate, MAX_FILE)?;
     let malformed = || CertificateFault::Malformed { path: certificate.to_owned() };
     let chain =
@@ -179,7 +179,7 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Loaded, CertificateFault> 
         Err(_) => return Err(CertificateFault::KeyKind { path: key.to_owned() }),
     }
     let key_is_public = metadata.permissions().mode() & 0o004 != 0;
-    Ok(Loaded { chain, key: private, key_is_public, facts })
+    Ok(LoadedCertificate { chain, key: private, key_is_public, facts })
 }
 
 /// Whether there is a key that needs a passphrase: of PKCS #8 (RFC 5958), or of the form before it (RFC 1421).

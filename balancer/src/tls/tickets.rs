@@ -23,20 +23,20 @@ use crate::clock::monotonic_now;
 const SEALS_FOR: Duration = Duration::from_secs(6 * 3600);
 const NAME_LEN: usize = 16;
 const SECRET_LEN: usize = 32;
-/// Version of [`Known`].
+/// Version of [`TicketMemory`].
 const VERSION: u32 = 1;
 
 /// The keys of all workers.
 pub(super) struct TicketKeys(RwLock<Ring>);
 
 struct Ring {
-    present: Key,
-    before: Option<Key>,
+    present: TicketKey,
+    before: Option<TicketKey>,
     /// When the present one began to seal.
     since: Instant,
 }
 
-struct Key {
+struct TicketKey {
     name: [u8; NAME_LEN],
     secret: [u8; SECRET_LEN],
     key: LessSafeKey,
@@ -44,7 +44,7 @@ struct Key {
 
 /// What another process is told.
 #[derive(Default, Serialize, Deserialize)]
-struct Known {
+struct TicketMemory {
     version: u32,
     /// Name and secret of the present one, and of the one before.
     keys: Vec<String>,
@@ -58,7 +58,7 @@ impl fmt::Debug for TicketKeys {
     }
 }
 
-impl Key {
+impl TicketKey {
     fn new(name: [u8; NAME_LEN], secret: [u8; SECRET_LEN]) -> Result<Self, Unspecified> {
         let key = LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, &secret)?);
         Ok(Self { name, secret, key })
@@ -108,7 +108,7 @@ impl Ring {
             return;
         }
         // Without randomness there are no tickets, rather than such of an old key: see `encrypt`.
-        let Ok(next) = Key::random() else { return };
+        let Ok(next) = TicketKey::random() else { return };
         let before = std::mem::replace(&mut self.present, next);
         self.before = (age < 2 * SEALS_FOR).then_some(before);
         self.since = now;
@@ -121,17 +121,17 @@ impl TicketKeys {
     /// # Errors
     /// No randomness was to be had.
     pub(super) fn random() -> Result<Self, Unspecified> {
-        let ring = Ring { present: Key::random()?, before: None, since: monotonic_now() };
+        let ring = Ring { present: TicketKey::random()?, before: None, since: monotonic_now() };
         Ok(Self(RwLock::new(ring)))
     }
 
     /// Those that another process has told; nothing where that is of another version, or none.
     pub(super) fn recall(known: serde_json::Value) -> Option<Self> {
-        let known: Known = serde_json::from_value(known).ok()?;
+        let known: TicketMemory = serde_json::from_value(known).ok()?;
         if known.version != VERSION {
             return None;
         }
-        let mut keys = known.keys.iter().map(|text| Key::told(text));
+        let mut keys = known.keys.iter().map(|text| TicketKey::told(text));
         let present = keys.next()??;
         let before = keys.next().flatten();
         let since = monotonic_now().checked_sub(known.age)?;
@@ -141,9 +141,9 @@ impl TicketKeys {
     /// For another process.
     pub(super) fn remember(&self) -> serde_json::Value {
         let ring = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let keys = std::iter::once(&ring.present).chain(&ring.before).map(Key::tell).collect();
+        let keys = std::iter::once(&ring.present).chain(&ring.before).map(TicketKey::tell).collect();
         let age = monotonic_now().saturating_duration_since(ring.since);
-        serde_json::to_value(Known { version: VERSION, keys, age }).unwrap_or_default()
+        serde_json::to_value(TicketMemory { version: VERSION, keys, age }).unwrap_or_default()
     }
 
     fn seal_at(&self, plain: &[u8], now: Instant) -> Option<Vec<u8>> {

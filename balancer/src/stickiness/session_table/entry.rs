@@ -96,7 +96,7 @@ pub(super) fn is_abandoned(stamp: u64, now: UnixSeconds) -> bool {
 
 /// One entry's words.
 #[derive(Clone, Copy)]
-pub(super) struct Entry<'t> {
+pub(super) struct SessionEntry<'t> {
     pub(super) stamp: &'t AtomicU64,
     pub(super) target: &'t AtomicU64,
     pub(super) low: &'t AtomicU64,
@@ -105,7 +105,7 @@ pub(super) struct Entry<'t> {
 
 /// What a reader sees of an entry.
 #[derive(Debug)]
-pub(super) enum Seen {
+pub(super) enum EntryRead {
     /// Empty, or another key's.
     Other,
     /// A writer is at work.
@@ -135,31 +135,31 @@ impl Whole {
     }
 }
 
-impl Entry<'_> {
-    pub(super) fn read(&self, key: u128, now: UnixSeconds) -> Seen {
+impl SessionEntry<'_> {
+    pub(super) fn read(&self, key: u128, now: UnixSeconds) -> EntryRead {
         match self.read_whole(now) {
             Ok(whole) if whole.is_of(key) && whole.is_checked(key) => {
-                Seen::Mine { stamp: whole.stamp, target: whole.target }
+                EntryRead::Mine { stamp: whole.stamp, target: whole.target }
             }
-            Ok(_) => Seen::Other,
+            Ok(_) => EntryRead::Other,
             Err(seen) => seen,
         }
     }
 
     /// The words between two looks at the stamp that saw the same.
-    pub(super) fn read_whole(&self, now: UnixSeconds) -> Result<Whole, Seen> {
+    pub(super) fn read_whole(&self, now: UnixSeconds) -> Result<Whole, EntryRead> {
         let before = self.stamp.load(Acquire);
         if before == 0 || is_abandoned(before, now) {
-            return Err(Seen::Other);
+            return Err(EntryRead::Other);
         }
         if is_claim(before) {
-            return Err(Seen::Changing);
+            return Err(EntryRead::Changing);
         }
         let target = self.target.load(Relaxed);
         let (low, high) = (self.low.load(Relaxed), self.high.load(Relaxed));
         fence(Acquire);
         if self.stamp.load(Relaxed) != before {
-            return Err(Seen::Changing);
+            return Err(EntryRead::Changing);
         }
         Ok(Whole { stamp: before, target, low, high })
     }

@@ -75,10 +75,10 @@ fn readers_wait_for_no_writer_that_died() {
     let table = SessionTable::new(words(1));
     let entry = table.bucket(key(1)).next().unwrap();
     entry.stamp.store(claim(NOW), Relaxed);
-    assert!(matches!(entry.read(key(1), NOW.plus(PATIENCE)), Seen::Changing));
-    assert!(matches!(entry.read(key(1), NOW.plus(PATIENCE + 1)), Seen::Other));
+    assert!(matches!(entry.read(key(1), NOW.plus(PATIENCE)), EntryRead::Changing));
+    assert!(matches!(entry.read(key(1), NOW.plus(PATIENCE + 1)), EntryRead::Other));
     entry.stamp.store(claim(NOW.plus(1000)), Relaxed);
-    assert!(matches!(entry.read(key(1), NOW), Seen::Other), "a claim of the future");
+    assert!(matches!(entry.read(key(1), NOW), EntryRead::Other), "a claim of the future");
 }
 
 /// Two entries of one key, as two writers leave them that begin a session at the same moment.

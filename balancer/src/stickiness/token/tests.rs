@@ -68,7 +68,8 @@ fn a_nonce_makes_another_text_of_the_same_session() {
 #[test]
 fn values_without_a_nonce_are_read() {
     let ring = ring(&[1, 2]);
-    let text = seal_id(DURATION_VERSION, ring.signing(), Key::duration_tag, SESSION.target.0, SESSION.issued);
+    let text =
+        seal_id(DURATION_VERSION, ring.signing(), TokenKey::duration_tag, SESSION.target.0, SESSION.issued);
     assert_eq!(open(&ring, &text), Ok(SESSION));
     assert_eq!(open_either(&ring, &text), Ok(SESSION));
     assert_eq!(open(&super::tests::ring(&[3]), &text), Err(Flaw::Forged));

@@ -12,7 +12,7 @@ use crate::model::ResponseFields;
 const LONGEST: usize = 1024;
 
 /// An attribute and its field.
-struct Known {
+struct FieldAttribute {
     attribute: &'static str,
     field: &'static str,
     is_valid: fn(&str) -> bool,
@@ -21,53 +21,53 @@ struct Known {
 const TEXT: &str = "1 to 1024 visible ASCII characters and spaces";
 const NAMES: &str = "\"*\", or names with commas between them";
 
-static KNOWN: [Known; 10] = [
-    Known {
+static KNOWN: [FieldAttribute; 10] = [
+    FieldAttribute {
         attribute: "routing_http_response_strict_transport_security_header_value",
         field: "Strict-Transport-Security",
         is_valid: is_transport_security,
     },
-    Known {
+    FieldAttribute {
         attribute: "routing_http_response_access_control_allow_origin_header_value",
         field: "Access-Control-Allow-Origin",
         is_valid: is_origin,
     },
-    Known {
+    FieldAttribute {
         attribute: "routing_http_response_access_control_allow_methods_header_value",
         field: "Access-Control-Allow-Methods",
         is_valid: are_names,
     },
-    Known {
+    FieldAttribute {
         attribute: "routing_http_response_access_control_allow_headers_header_value",
         field: "Access-Control-Allow-Headers",
         is_valid: are_names,
     },
-    Known {
+    FieldAttribute {
         attribute: "routing_http_response_access_control_allow_credentials_header_value",
         field: "Access-Control-Allow-Credentials",
         is_valid: |value| value == "true",
     },
-    Known {
+    FieldAttribute {
         attribute: "routing_http_response_access_control_expose_headers_header_value",
         field: "Access-Control-Expose-Headers",
         is_valid: are_names,
     },
-    Known {
+    FieldAttribute {
         attribute: "routing_http_response_access_control_max_age_header_value",
         field: "Access-Control-Max-Age",
         is_valid: are_digits,
     },
-    Known {
+    FieldAttribute {
         attribute: "routing_http_response_content_security_policy_header_value",
         field: "Content-Security-Policy",
         is_valid: |_| true,
     },
-    Known {
+    FieldAttribute {
         attribute: "routing_http_response_x_content_type_options_header_value",
         field: "X-Content-Type-Options",
         is_valid: |value| value == "nosniff",
     },
-    Known {
+    FieldAttribute {
         attribute: "routing_http_response_x_frame_options_header_value",
         field: "X-Frame-Options",
         is_valid: is_frame_option,

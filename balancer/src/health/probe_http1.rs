@@ -46,20 +46,20 @@ pub(super) async fn exchange(
     };
     // However it ended: the answer may have come before.
     let sent = sent.await;
-    let mut answer = Answer::default();
+    let mut response = ProbeResponse::default();
     let (status, framing) = loop {
-        if let Some(head) = answer.head()? {
+        if let Some(head) = response.head()? {
             break head;
         }
-        let read = stream.read_buf(&mut answer.bytes).await;
+        let read = stream.read_buf(&mut response.bytes).await;
         if !matches!(read, Ok(1..)) {
             let error = read.err().or(sent.err());
-            return Err(ProbeError::Target(Failure::of_ended(error.as_ref(), !answer.bytes.is_empty())));
+            return Err(ProbeError::Target(Failure::of_ended(error.as_ref(), !response.bytes.is_empty())));
         }
     };
     let left = match framing {
         Framing::Empty => 0,
-        Framing::Length(length) => length.saturating_sub(answer.bytes.len() as u64),
+        Framing::Length(length) => length.saturating_sub(response.bytes.len() as u64),
         Framing::Chunked | Framing::UntilClose => u64::MAX,
     };
     if left > 0 {
@@ -68,16 +68,16 @@ pub(super) async fn exchange(
     Ok(status)
 }
 
-/// What has come of an answer.
+/// What has come of a target's response.
 #[derive(Default)]
-struct Answer {
+struct ProbeResponse {
     /// What is not read yet.
     bytes: Vec<u8>,
     pieces: HeadInPieces,
     interim: Interim,
 }
 
-impl Answer {
+impl ProbeResponse {
     /// Status and framing of the response; what is left is of its body. None: more has to come.
     fn head(&mut self) -> Result<Option<(u16, Framing)>, ProbeError> {
         while !self.bytes.is_empty() && self.pieces.is_worth_parsing(&self.bytes) {

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     digits::{decimal, ip},
-    logs::access_log::{Ends, TlsFacts, escape},
+    logs::access_log::{ConnectionEnds, TlsFacts, escape},
     model::{MutualAuthentication, TlsFact},
     snapshot::ListenerView,
     tls::{ClientCertificate, cipher_name, protocol_name},
@@ -44,7 +44,7 @@ pub(super) struct Connected {
     pub(super) tls: Option<Rc<TlsFacts>>,
     /// How the client has authenticated itself.
     pub(super) authentication: ClientAuthentication,
-    ends: OnceCell<Rc<Ends>>,
+    ends: OnceCell<Rc<ConnectionEnds>>,
     origin: OnceCell<Origin>,
 }
 
@@ -126,10 +126,10 @@ impl Connected {
     }
 
     /// What lines of the log say of it, made when it is first asked for.
-    pub(super) fn ends(&self, ids: &ConnectionIds) -> Rc<Ends> {
+    pub(super) fn ends(&self, ids: &ConnectionIds) -> Rc<ConnectionEnds> {
         let make = || {
             let client = SocketAddr::new(self.peer.ip().to_canonical(), self.peer.port());
-            Rc::new(Ends::new(client, self.local.ip().to_canonical(), ids.draw()))
+            Rc::new(ConnectionEnds::new(client, self.local.ip().to_canonical(), ids.draw()))
         };
         Rc::clone(self.ends.get_or_init(make))
     }

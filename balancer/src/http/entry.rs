@@ -24,10 +24,10 @@ use crate::{
 
 /// One request's entry; nothing where nothing is logged.
 #[derive(Debug, Default)]
-pub(super) struct AccessEntry(Option<Facts>);
+pub(super) struct AccessEntry(Option<LoggedRequest>);
 
 #[derive(Debug)]
-struct Facts {
+struct LoggedRequest {
     context: Rc<Context>,
     log: Arc<AccessLog>,
     record: Box<Record>,
@@ -52,7 +52,7 @@ impl AccessEntry {
             None => Box::new(Record::new(created, ends)),
         };
         record.tls.clone_from(&connected.tls);
-        Self(Some(Facts {
+        Self(Some(LoggedRequest {
             context: Rc::clone(context),
             log: Arc::clone(log),
             record,
@@ -77,7 +77,7 @@ impl AccessEntry {
 
     /// The request was read.
     pub(super) fn request(&mut self, request: &Request<'_>, route: &Route<'_>) {
-        let Some(Facts { record, here, .. }) = &mut self.0 else { return };
+        let Some(LoggedRequest { record, here, .. }) = &mut self.0 else { return };
         record.version = Some(request.version);
         record.is_grpc = request.view().is_grpc();
         request_line(request, route.secure, *here, &mut record.request);
@@ -221,7 +221,8 @@ impl AccessEntry {
 
 impl Drop for AccessEntry {
     fn drop(&mut self) {
-        let Some(Facts { context, log, mut record, here, began, sent, answered }) = self.0.take() else {
+        let Some(LoggedRequest { context, log, mut record, here, began, sent, answered }) = self.0.take()
+        else {
             return;
         };
         if record.request.is_empty() {

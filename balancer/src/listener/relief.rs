@@ -47,12 +47,12 @@ pub struct Post {
 /// The thread, which ends with this.
 #[derive(Debug)]
 pub struct Relief {
-    shared: Arc<Shared>,
+    shared: Arc<ReliefState>,
     thread: JoinHandle<()>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct ReliefState {
     /// By the number of the worker.
     posts: Mutex<Vec<Post>>,
     is_over: AtomicBool,
@@ -64,12 +64,12 @@ impl Relief {
     /// # Errors
     /// The system's, when there is no thread to be had.
     pub fn begin(loads: WorkerLoads, most_clients: usize) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(ReliefState::default());
         let watched = Arc::clone(&shared);
         let most_clients = u64::try_from(most_clients).unwrap_or(u64::MAX);
         let thread = thread::Builder::new()
             .name("relief".to_owned())
-            .spawn(move || Watch { loads, most_clients, seen: Vec::new() }.go_on(&watched))?;
+            .spawn(move || Watchdog { loads, most_clients, seen: Vec::new() }.go_on(&watched))?;
         Ok(Self { shared, thread })
     }
 
@@ -87,22 +87,22 @@ impl Drop for Relief {
     }
 }
 
-impl Shared {
+impl ReliefState {
     fn posts(&self) -> std::sync::MutexGuard<'_, Vec<Post>> {
         self.posts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What is known of the workers.
-struct Watch {
+struct Watchdog {
     loads: WorkerLoads,
     most_clients: u64,
-    seen: Vec<Seen>,
+    seen: Vec<WorkerProgress>,
 }
 
 /// What a worker was found at.
 #[derive(Clone, Copy, Default)]
-struct Seen {
+struct WorkerProgress {
     moves: u64,
     /// How many looks in a row after the first.
     looks: u32,
@@ -110,8 +110,8 @@ struct Seen {
     given: u64,
 }
 
-impl Watch {
-    fn go_on(mut self, shared: &Shared) {
+impl Watchdog {
+    fn go_on(mut self, shared: &ReliefState) {
         while !shared.is_over.load(Relaxed) {
             if self.look(shared) {
                 thread::sleep(LOOK);
@@ -122,9 +122,9 @@ impl Watch {
     }
 
     /// Whether any worker is at work.
-    fn look(&mut self, shared: &Shared) -> bool {
+    fn look(&mut self, shared: &ReliefState) -> bool {
         let posts = shared.posts();
-        self.seen.resize(posts.len(), Seen::default());
+        self.seen.resize(posts.len(), WorkerProgress::default());
         let mut is_any_at_work = false;
         for (worker, seen) in self.seen.iter_mut().enumerate() {
             let moves = self.loads.moves(worker);
@@ -134,7 +134,7 @@ impl Watch {
             if is_at_work && moves == seen.moves {
                 seen.looks = seen.looks.saturating_add(1);
             } else {
-                *seen = Seen { moves, ..Seen::default() };
+                *seen = WorkerProgress { moves, ..WorkerProgress::default() };
             }
         }
         for worker in self.to_be_told(&posts) {
@@ -222,8 +222,8 @@ mod tests {
 
     struct Bed {
         loads: WorkerLoads,
-        watch: Watch,
-        shared: Shared,
+        watch: Watchdog,
+        shared: ReliefState,
         heard: Vec<UnboundedReceiver<WorkerMessage>>,
         addresses: Vec<SocketAddr>,
     }
@@ -242,8 +242,8 @@ mod tests {
             posts.push(Post { worker, sockets: vec![(LISTENER, Arc::new(socket))] });
             heard.push(hears);
         }
-        let watch = Watch { loads: loads.clone(), most_clients: 3, seen: Vec::new() };
-        let shared = Shared { posts: Mutex::new(posts), ..Shared::default() };
+        let watch = Watchdog { loads: loads.clone(), most_clients: 3, seen: Vec::new() };
+        let shared = ReliefState { posts: Mutex::new(posts), ..ReliefState::default() };
         Bed { loads, watch, shared, heard, addresses }
     }
 

@@ -13,7 +13,7 @@ use crate::model::LineFormat;
 
 pub use self::{
     escape::escape,
-    record::{Ends, Executed, Record, TlsFacts},
+    record::{ConnectionEnds, Executed, Record, TlsFacts},
 };
 
 /// Where the requests of a load balancer are logged.

@@ -7,7 +7,7 @@ use super::{
     host,
     path::{UriParts, normalised},
     pattern::{Case, Pattern, Wildcard, is_matchable},
-    probe::{Ends, Probe},
+    probe::{Probe, TextEnds},
 };
 use crate::{
     internal_errors::Part as _,
@@ -41,8 +41,8 @@ impl<'a> Subject<'a> {
 
 impl Subject<'_> {
     /// The ends of the host and of the path.
-    pub(super) fn ends(&self) -> (Ends, Ends) {
-        let ends = |text: &Option<Cow<'_, [u8]>>| Ends::of(text.as_deref().unwrap_or_default());
+    pub(super) fn ends(&self) -> (TextEnds, TextEnds) {
+        let ends = |text: &Option<Cow<'_, [u8]>>| TextEnds::of(text.as_deref().unwrap_or_default());
         (ends(&self.host), ends(&self.path))
     }
 }

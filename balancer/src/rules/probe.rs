@@ -10,12 +10,12 @@ const WIDTH: usize = 16;
 
 /// The first and the last bytes of a text; where it is shorter, zero, which no pattern has.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Ends {
+pub(super) struct TextEnds {
     first: u128,
     last: u128,
 }
 
-impl Ends {
+impl TextEnds {
     pub(super) fn of(text: &[u8]) -> Self {
         let (mut first, mut last) = ([0; WIDTH], [0; WIDTH]);
         first.iter_mut().zip(text).for_each(|(slot, byte)| *slot = *byte);
@@ -27,8 +27,8 @@ impl Ends {
 /// What the ends of a text must be like: those bits that every value of a condition agrees on.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Probe {
-    wanted: Ends,
-    mask: Ends,
+    wanted: TextEnds,
+    mask: TextEnds,
 }
 
 impl Probe {
@@ -38,11 +38,11 @@ impl Probe {
         let Some(first) = probes.next() else { return Self::default() };
         probes.fold(first, |one, other| {
             let agreed = |one: (u128, u128), other: (u128, u128)| one.1 & other.1 & !(one.0 ^ other.0);
-            let mask = Ends {
+            let mask = TextEnds {
                 first: agreed((one.wanted.first, one.mask.first), (other.wanted.first, other.mask.first)),
                 last: agreed((one.wanted.last, one.mask.last), (other.wanted.last, other.mask.last)),
             };
-            let wanted = Ends { first: one.wanted.first & mask.first, last: one.wanted.last & mask.last };
+            let wanted = TextEnds { first: one.wanted.first & mask.first, last: one.wanted.last & mask.last };
             Self { wanted, mask }
         })
     }
@@ -53,13 +53,13 @@ impl Probe {
         let (wanted_first, mask_first) = word(first.iter());
         let (wanted_last, mask_last) = word(last.iter().rev());
         Self {
-            wanted: Ends { first: wanted_first, last: wanted_last },
-            mask: Ends { first: mask_first, last: mask_last },
+            wanted: TextEnds { first: wanted_first, last: wanted_last },
+            mask: TextEnds { first: mask_first, last: mask_last },
         }
     }
 
     /// Whether a text with these ends may match.
-    pub(super) fn admits(&self, text: Ends) -> bool {
+    pub(super) fn admits(&self, text: TextEnds) -> bool {
         ((text.first & self.mask.first) ^ self.wanted.first)
             | ((text.last & self.mask.last) ^ self.wanted.last)
             == 0
@@ -86,8 +86,9 @@ impl Sieve {
     /// Of rules with these probes of host and path.
     pub(super) fn of(probes: &[(Probe, Probe)]) -> Self {
         let leads = |place: usize| {
-            let word =
-                |of: fn(&Probe) -> Ends, (host, path): &(Probe, Probe)| word_at(place, of(host), of(path));
+            let word = |of: fn(&Probe) -> TextEnds, (host, path): &(Probe, Probe)| {
+                word_at(place, of(host), of(path))
+            };
             let lead =
                 |it| Lead { wanted: word(|probe| probe.wanted, it), mask: word(|probe| probe.mask, it) };
             probes.iter().map(lead).collect::<Vec<_>>()
@@ -100,7 +101,7 @@ impl Sieve {
 
     /// The rules, in their order, that a request with these ends is not passed over by.
     #[inline]
-    pub(super) fn admitted(&self, host: Ends, path: Ends) -> impl Iterator<Item = usize> {
+    pub(super) fn admitted(&self, host: TextEnds, path: TextEnds) -> impl Iterator<Item = usize> {
         let word = word_at(self.place, host, path);
         let leads = self.leads.iter().enumerate();
         leads.filter(move |(_, lead)| word & lead.mask == lead.wanted).map(|(rule, _)| rule)
@@ -111,7 +112,7 @@ impl Sieve {
 const WORDS: usize = 8;
 
 #[allow(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
-fn word_at(place: usize, host: Ends, path: Ends) -> u64 {
+fn word_at(place: usize, host: TextEnds, path: TextEnds) -> u64 {
     let words = [host.first, host.last, path.first, path.last].map(|end| [end as u64, (end >> 64) as u64]);
     words.as_flattened().get(place).copied().unwrap_or_default()
 }
@@ -143,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_begins_or_ends_otherwise_is_passed_over() {
-        let admits = |values: &[&str], text: &str| probe(values).admits(Ends::of(text.as_bytes()));
+        let admits = |values: &[&str], text: &str| probe(values).admits(TextEnds::of(text.as_bytes()));
         assert!(
             admits(&["/api/*"], "/api/x") && !admits(&["/api/*"], "/ap") && !admits(&["/api/*"], "/apx/")
         );
@@ -159,7 +160,7 @@ mod tests {
     #[test]
     fn a_sieve_goes_by_what_its_rules_differ_in() {
         let admitted = |sieve: &Sieve, host: &str, path: &str| {
-            sieve.admitted(Ends::of(host.as_bytes()), Ends::of(path.as_bytes())).collect::<Vec<_>>()
+            sieve.admitted(TextEnds::of(host.as_bytes()), TextEnds::of(path.as_bytes())).collect::<Vec<_>>()
         };
         // Alike in the first eight bytes of the path.
         let by_path = sieve(&[("", "/api/v1/a*"), ("", "/api/v1/b*"), ("", "/api/v1/c*"), ("x.org", "")]);
@@ -180,7 +181,7 @@ mod tests {
         ) {
             let of = |pattern: &str| if pattern.is_empty() { Probe::default() } else { probe(&[pattern]) };
             let probes: Vec<_> = rules.iter().map(|(host, path)| (of(host), of(path))).collect();
-            let (host, path) = (Ends::of(host.as_bytes()), Ends::of(path.as_bytes()));
+            let (host, path) = (TextEnds::of(host.as_bytes()), TextEnds::of(path.as_bytes()));
             let admitted: Vec<_> = Sieve::of(&probes).admitted(host, path).collect();
             for (rule, (host_probe, path_probe)) in probes.iter().enumerate() {
                 let may_match = host_probe.admits(host) && path_probe.admits(path);
@@ -196,7 +197,7 @@ mod tests {
             let compile = |text: &String| Pattern::compile(&TextPattern::Wildcard(text.clone()), Case::Exact);
             let patterns: Vec<Pattern> = values.iter().filter_map(compile).collect();
             if patterns.iter().any(|pattern| pattern.matches(text.as_bytes())) {
-                prop_assert!(Probe::of(&patterns).admits(Ends::of(text.as_bytes())));
+                prop_assert!(Probe::of(&patterns).admits(TextEnds::of(text.as_bytes())));
             }
         }
     }

@@ -29,12 +29,12 @@ struct Figures {
 
 /// A target as it was at the last look, and what was concluded.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Observed {
+pub(super) struct TargetAssessment {
     pub(super) watch: AnomalyState,
     last: Option<Figures>,
 }
 
-impl Observed {
+impl TargetAssessment {
     /// What happened since the last look; nothing at the first one.
     pub(super) fn round(&mut self, runtime: &TargetRuntime, slot: Slot, slots: &SlotRound<'_>) -> Round {
         let now = Figures {

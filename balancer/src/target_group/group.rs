@@ -10,7 +10,7 @@ use std::{
 use super::{
     CheckHistory, CheckOrigin, CheckResult, GroupRuntime, GroupView, HealthReason, TargetRuntime,
     TargetState, TargetView,
-    assessment::{Observed, SlotRound},
+    assessment::{SlotRound, TargetAssessment},
     memory::{KnownLife, KnownTarget, span},
 };
 use crate::{
@@ -76,7 +76,7 @@ pub(super) struct RegisteredTarget {
     registration: u64,
     runtime: Arc<TargetRuntime>,
     life: Life,
-    observed: Observed,
+    assessment: TargetAssessment,
 }
 
 impl RegisteredTarget {
@@ -253,7 +253,7 @@ impl Group {
                     registration: next_registration(),
                     runtime: Arc::new(TargetRuntime::new(workers)),
                     life: fresh(false),
-                    observed: Observed::default(),
+                    assessment: TargetAssessment::default(),
                 },
             });
         }
@@ -438,13 +438,13 @@ impl Group {
         let mut watched = Vec::new();
         let mut changed = false;
         for (target, healthy) in self.targets.iter_mut().zip(states) {
-            let round = target.observed.round(&target.runtime, target.slot, round);
+            let round = target.assessment.round(&target.runtime, target.slot, round);
             if healthy {
-                let before = target.observed.watch.is_anomalous();
-                watched.push((target.registration, before, &mut target.observed.watch, round));
+                let before = target.assessment.watch.is_anomalous();
+                watched.push((target.registration, before, &mut target.assessment.watch, round));
             } else {
-                changed |= target.observed.watch != AnomalyState::default();
-                target.observed.watch = AnomalyState::default();
+                changed |= target.assessment.watch != AnomalyState::default();
+                target.assessment.watch = AnomalyState::default();
             }
         }
         let mitigate =
@@ -520,7 +520,7 @@ impl Group {
                 routable: false,
                 keeps_sessions,
                 slow_since: target.slow_since(),
-                watch: target.observed.watch,
+                watch: target.assessment.watch,
                 runtime: Arc::clone(&target.runtime),
             });
         }

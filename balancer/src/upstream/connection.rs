@@ -98,13 +98,13 @@ impl Drop for Announced<'_> {
 }
 
 /// Has the target looked at unless the handshake ends well.
-struct Suspicion<'a> {
+struct HandshakeGuard<'a> {
     counting: &'a Counting,
     slot: Slot,
     founded: bool,
 }
 
-impl Drop for Suspicion<'_> {
+impl Drop for HandshakeGuard<'_> {
     fn drop(&mut self) {
         if self.founded {
             let event = TargetEvent { slot: self.slot, kind: TargetEventKind::ConnectFailed };
@@ -174,7 +174,7 @@ impl Connection {
         let (Some(tls), Layer::Plain(stream)) = (&destination.tls, self.layer) else {
             return Err(HandshakeError::Nameless);
         };
-        let mut suspicion = Suspicion { counting, slot: self.slot, founded: true };
+        let mut guard = HandshakeGuard { counting, slot: self.slot, founded: true };
         let address = match &destination.endpoint {
             Endpoint::Tcp(address) => Some(address.ip()),
             Endpoint::Unix(_) => None,
@@ -184,7 +184,7 @@ impl Connection {
         if !tls.suits(stream.get_ref().1.alpn_protocol()) {
             return Err(HandshakeError::Protocol);
         }
-        suspicion.founded = false;
+        guard.founded = false;
         Ok(Self { layer: Layer::Tls(Box::new(stream)), slot: self.slot })
     }
 

@@ -25,7 +25,7 @@ pub enum Scan {
 pub struct BadChunk;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum ChunkState {
     Size { digits: u8 },
     Extension,
     SizeLf,
@@ -38,14 +38,14 @@ enum State {
 /// Follows one message body.
 #[derive(Clone, Copy, Debug)]
 pub struct ChunkedScanner {
-    state: State,
+    state: ChunkState,
     size: u64,
     line: u32,
 }
 
 impl Default for ChunkedScanner {
     fn default() -> Self {
-        Self { state: State::Size { digits: 0 }, size: 0, line: 0 }
+        Self { state: ChunkState::Size { digits: 0 }, size: 0, line: 0 }
     }
 }
 
@@ -55,17 +55,17 @@ impl ChunkedScanner {
     /// # Errors
     /// The input violates the coding; the scanner is of no further use.
     pub fn scan(&mut self, input: &[u8]) -> Result<Scan, BadChunk> {
-        if self.state == State::Trailers {
+        if self.state == ChunkState::Trailers {
             return Ok(Scan::Trailers);
         }
-        if self.state == State::Data {
+        if self.state == ChunkState::Data {
             return Ok(Scan::Data(self.take_data(input.len())));
         }
         let mut seen = 0;
         for byte in input {
             seen += 1;
             self.step(*byte)?;
-            if matches!(self.state, State::Data | State::Trailers) {
+            if matches!(self.state, ChunkState::Data | ChunkState::Trailers) {
                 break;
             }
         }
@@ -75,14 +75,14 @@ impl ChunkedScanner {
     /// Whether the next byte is content.
     #[must_use]
     pub fn is_in_data(&self) -> bool {
-        self.state == State::Data
+        self.state == ChunkState::Data
     }
 
     fn take_data(&mut self, available: usize) -> usize {
         let wanted = usize::try_from(self.size).unwrap_or(usize::MAX).min(available);
         self.size -= wanted as u64;
         if self.size == 0 {
-            self.state = State::DataCr;
+            self.state = ChunkState::DataCr;
         }
         wanted
     }
@@ -93,20 +93,20 @@ impl ChunkedScanner {
             return Err(BadChunk);
         }
         self.state = match (self.state, byte) {
-            (State::Size { digits }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') if digits < MAX_DIGITS => {
+            (ChunkState::Size { digits }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') if digits < MAX_DIGITS => {
                 let digit = char::from(byte).to_digit(16).ok_or(BadChunk)?;
                 self.size = (self.size << 4) | u64::from(digit);
-                State::Size { digits: digits + 1 }
+                ChunkState::Size { digits: digits + 1 }
             }
-            (State::Size { digits: 1.. }, b';') => State::Extension,
-            (State::Size { digits: 1.. } | State::Extension, b'\r') => State::SizeLf,
-            (State::Extension, b'\t' | b' '..=b'~' | 0x80..) => State::Extension,
-            (State::SizeLf, b'\n') if self.size == 0 => State::Trailers,
-            (State::SizeLf, b'\n') => State::Data,
-            (State::DataCr, b'\r') => State::DataLf,
-            (State::DataLf, b'\n') => {
+            (ChunkState::Size { digits: 1.. }, b';') => ChunkState::Extension,
+            (ChunkState::Size { digits: 1.. } | ChunkState::Extension, b'\r') => ChunkState::SizeLf,
+            (ChunkState::Extension, b'\t' | b' '..=b'~' | 0x80..) => ChunkState::Extension,
+            (ChunkState::SizeLf, b'\n') if self.size == 0 => ChunkState::Trailers,
+            (ChunkState::SizeLf, b'\n') => ChunkState::Data,
+            (ChunkState::DataCr, b'\r') => ChunkState::DataLf,
+            (ChunkState::DataLf, b'\n') => {
                 self.line = 0;
-                State::Size { digits: 0 }
+                ChunkState::Size { digits: 0 }
             }
             _ => return Err(BadChunk),
         };
@@ -138,7 +138,7 @@ mod tests {
                 rest = &rest[taken..];
             }
         }
-        (scanner.state == State::Trailers).then_some(content)
+        (scanner.state == ChunkState::Trailers).then_some(content)
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl<S: Source> Source for Observed<'_, S> {
         cx: &mut Context<'_>,
         sink: &mut impl Sink,
     ) -> Poll<Result<(), BodyError<S::Error>>> {
-        let mut seen = Seen { sink, piped: false };
+        let mut seen = PipeTracker { sink, piped: false };
         let read = self.source.poll_read(cx, &mut seen);
         if seen.piped && read.is_ready() {
             self.frames.lose();
@@ -89,12 +89,12 @@ impl<S: Source> Source for Observed<'_, S> {
 }
 
 /// A sink that is seen to be asked for its pipe.
-struct Seen<'a, K> {
+struct PipeTracker<'a, K> {
     sink: &'a mut K,
     piped: bool,
 }
 
-impl<K: Sink> Sink for Seen<'_, K> {
+impl<K: Sink> Sink for PipeTracker<'_, K> {
     fn is_chunked(&self) -> bool {
         self.sink.is_chunked()
     }

@@ -54,7 +54,7 @@ pub struct TlsFacts {
 
 /// The ends of a client's connection and its name, as all lines of its requests have them.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Ends {
+pub struct ConnectionEnds {
     /// `client:port`.
     pub client: Box<str>,
     /// `ip_address`: the one that the client connected to.
@@ -63,7 +63,7 @@ pub struct Ends {
     pub name: Box<str>,
 }
 
-impl Ends {
+impl ConnectionEnds {
     /// Of the connection of `client` to `node` that has this number.
     #[must_use]
     pub fn new(client: SocketAddr, node: IpAddr, number: u128) -> Self {
@@ -78,7 +78,7 @@ pub struct Record {
     /// When it came.
     pub created: UnixMicros,
     /// Whom it came from, and where.
-    pub ends: Rc<Ends>,
+    pub ends: Rc<ConnectionEnds>,
     /// The version it came in, where that is known.
     pub version: Option<Version>,
     /// TLS, when the client's connection has it.
@@ -138,7 +138,7 @@ pub struct Record {
 impl Record {
     /// Of a request that came just now.
     #[must_use]
-    pub fn new(created: UnixMicros, ends: Rc<Ends>) -> Self {
+    pub fn new(created: UnixMicros, ends: Rc<ConnectionEnds>) -> Self {
         Self {
             created,
             ends,
@@ -173,7 +173,7 @@ impl Record {
     }
 
     /// Makes this the record of another request, and keeps its memory.
-    pub fn renew(&mut self, created: UnixMicros, ends: Rc<Ends>) {
+    pub fn renew(&mut self, created: UnixMicros, ends: Rc<ConnectionEnds>) {
         let mut fresh = Self::new(created, ends);
         for (memory, old) in [
             (&mut fresh.request, &mut self.request),

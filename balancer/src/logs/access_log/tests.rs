@@ -19,8 +19,8 @@ fn line(format: LineFormat, record: &Record) -> String {
     text.trim_end().to_owned()
 }
 
-fn ends(number: u128) -> Rc<Ends> {
-    Rc::new(Ends::new("192.168.131.39:2817".parse().unwrap(), [10, 0, 0, 1].into(), number))
+fn ends(number: u128) -> Rc<ConnectionEnds> {
+    Rc::new(ConnectionEnds::new("192.168.131.39:2817".parse().unwrap(), [10, 0, 0, 1].into(), number))
 }
 
 fn empty() -> Record {

@@ -1,12 +1,14 @@
 //! `cargo xtask house`: holds the source of the balancer to what ARCHITECTURE.md says of it. No ring of files that import
 //! each other, no import from a room further up in the table of rooms, `unsafe` in `kernel` alone, no file that is too
-//! long. What it reads are the imports and paths that are written down, outside tests.
+//! long, no name that is that of types in two files. What it reads are the declarations, imports and paths that are written
+//! down, outside tests.
 
 mod imports;
 mod modules;
 mod paths;
 mod rings;
 mod rooms;
+mod types;
 
 use std::{fs, path::Path};
 
@@ -55,6 +57,10 @@ fn inspect(source: &Path, architecture: &str) -> Result<(usize, Vec<String>)> {
         }
     }
     faults.extend(rooms.upward(&imports));
+    let modules = tree.modules.values();
+    let types =
+        modules.flat_map(|module| module.types.iter().map(|declared| (module.file.as_str(), declared)));
+    faults.extend(types::in_several_files(types));
     faults.extend(rings::among(&imports).iter().map(ToString::to_string));
     Ok((tree.files().count(), faults))
 }

@@ -10,7 +10,10 @@ use anyhow::{Context, Result};
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{Attribute, Item, ItemMod, UseTree, Visibility, spanned::Spanned, visit::Visit};
 
-use super::paths::{Mentions, is_test};
+use super::{
+    paths::{Mentions, is_test},
+    types::{self, Declared},
+};
 
 /// A module's path from the root of its crate: empty for the root.
 pub(super) type ModulePath = Vec<String>;
@@ -43,6 +46,7 @@ pub(super) struct Module {
     pub(super) file: String,
     pub(super) children: BTreeSet<String>,
     pub(super) defined: BTreeSet<String>,
+    pub(super) types: Vec<Declared>,
     pub(super) imports: Vec<Import>,
     pub(super) mentions: Mentions,
 }
@@ -101,6 +105,7 @@ impl Tree {
                 Item::Use(item) => module.add_use(item),
                 _ => {
                     module.defined.extend(name(item));
+                    module.types.extend(types::declared_by(item));
                     module.mentions.visit_item(item);
                 }
             }

@@ -130,6 +130,48 @@ fn a_file_has_600_lines_at_most() {
 }
 
 #[test]
+fn a_name_is_that_of_a_type_in_one_file() {
+    let files = [
+        ("model.rs", "pub struct Seen;\nmod inner {\n    pub(super) trait Told {}\n}\n"),
+        ("rules.rs", "\n\nenum Seen {}\n"),
+        ("http.rs", "type Told = u8;\nlabels! {\n    /// Why.\n    pub enum Cause by \"cause\" {}\n}\n"),
+        ("app.rs", "union Cause { a: u8 }\n"),
+    ];
+    assert_eq!(
+        faults(&files),
+        [
+            "`Cause` is the name of several types: app.rs:1, http.rs:4",
+            "`Seen` is the name of several types: model.rs:1, rules.rs:3",
+            "`Told` is the name of several types: http.rs:1, model.rs:3",
+        ]
+    );
+}
+
+#[test]
+fn names_of_tests_functions_and_traits_are_their_own() {
+    let files = [
+        (
+            "model.rs",
+            "pub struct Seen;\n#[cfg(unix)]\nstruct Told(u8);\n#[cfg(not(unix))]\nstruct Told(u16);\n",
+        ),
+        ("rules.rs", "#[cfg(test)]\nmod tests {\n    struct Seen;\n}\n#[cfg(test)]\nstruct Told;\n"),
+        (
+            "http.rs",
+            "fn look() {\n    struct Seen;\n    impl Iterator for Seen {\n        type Item = u8;\n    }\n}\n",
+        ),
+        (
+            "app.rs",
+            "trait Look {\n    type Seen;\n}\nimpl Look for u8 {\n    type Seen = Self;\n}\nuse crate::model::Seen;\n",
+        ),
+        (
+            "kernel.rs",
+            "macro_rules! seen {\n    () => {\n        struct Seen;\n    };\n}\nlabels! { fn of() { struct Told; } }\n",
+        ),
+    ];
+    assert_eq!(faults(&files), Vec::<String>::new());
+}
+
+#[test]
 fn the_table_has_every_room_once() {
     let files = [("http.rs", "pub mod quick;\n"), ("quick.rs", "")];
     assert_eq!(faults(&files[1..]), ["quick.rs: in no room; ARCHITECTURE.md has them in its table"]);

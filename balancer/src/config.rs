@@ -10,6 +10,7 @@ mod balancer;
 mod blocks;
 mod certificate;
 mod condition;
+mod conversion;
 mod error;
 mod exclusions;
 mod fault;

@@ -2,6 +2,8 @@
 
 mod former;
 
+use std::collections::HashSet;
+
 use super::{
     fields::BlockFields,
     schema::{Attribute, AttributeKind, Child, Table},
@@ -178,7 +180,11 @@ pub(super) fn build_all(rule: &BlockFields<'_>) -> Vec<Condition> {
 
 fn condition(block: &BlockFields<'_>, kind: &'static Table) -> Condition {
     if kind.name == QUERY_STRING.name {
-        return Condition::QueryString(block.open_children(kind).iter().map(parameter).collect());
+        // They are a set.
+        let mut parameters: Vec<_> = block.open_children(kind).iter().map(parameter).collect();
+        let mut seen = HashSet::new();
+        parameters.retain(|QueryPattern { key, value }| seen.insert((key.clone(), value.clone())));
+        return Condition::QueryString(parameters);
     }
     let fields = block.open_child(kind);
     match kind.name {
@@ -272,6 +278,9 @@ fn entries(
             texts.push((text, position));
         }
     }
+    // It is a set.
+    let mut seen = HashSet::new();
+    texts.retain(|(text, _)| seen.insert(text.clone()));
     texts
 }
 

@@ -1,5 +1,6 @@
 //! What the type of a variable adds to its value: attributes of objects that may be left out (`optional(TYPE, DEFAULT)`),
-//! as Terraform fills them in. Must not know: what a variable is for. Whether a value is of its type is not looked at.
+//! as Terraform fills them in. Must not know: what a variable is for, or what becomes of a value that is not of its type
+//! ([`super::conversion`]).
 
 use std::collections::HashMap;
 
@@ -7,12 +8,6 @@ use super::raw::{RawExpression, RawValue};
 
 /// Most parts that are looked at or filled in for one variable: each element of a list gets all of them.
 const MAX_FILLED: usize = 100_000;
-
-/// Whether anything may be left out of values of a type.
-pub(super) fn has_optional(kind: &RawExpression) -> bool {
-    matches!(kind, RawExpression::Call(name, _) if name == "optional")
-        || kind.inner().into_iter().any(has_optional)
-}
 
 /// The value with what its type adds to it.
 ///
@@ -57,13 +52,19 @@ fn fill_object(
     room: &mut usize,
 ) -> Option<()> {
     let RawExpression::Object(members) = &mut value.expression else { return Some(()) };
+    // What is worked out is told of elsewhere.
+    if members.iter().any(|(key, _)| key_text(key).is_none()) {
+        return Some(());
+    }
     // Of equal keys the last one counts.
     let mut given: HashMap<String, RawValue> =
         members.drain(..).filter_map(|(key, member)| Some((key_text(&key)?, member))).collect();
     let mut whole = Vec::new();
     for (name, RawValue { expression: kind, .. }) in attributes {
-        *room = room.checked_sub(1)?;
         let given = key_text(name).and_then(|name| given.remove(&name));
+        if given.is_none() {
+            *room = room.checked_sub(1)?;
+        }
         let optional = match kind {
             RawExpression::Call(call, arguments) if call == "optional" => Some(arguments),
             _ => None,
@@ -86,7 +87,8 @@ fn fill_object(
     Some(())
 }
 
-fn key_text(key: &RawExpression) -> Option<String> {
+/// The key of a member, where it is written out.
+pub(super) fn key_text(key: &RawExpression) -> Option<String> {
     match key {
         RawExpression::Text(text) => Some(text.clone()),
         RawExpression::Number(number) => Some(number.to_string()),

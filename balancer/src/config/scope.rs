@@ -5,6 +5,7 @@
 use std::{borrow::Cow, cell::Cell, collections::HashMap};
 
 use super::{
+    conversion::{self, Mismatch},
     fault::Faults,
     json,
     kinds::{NATIVE, native_kind},
@@ -30,7 +31,9 @@ const MAX_TEXT: usize = 4096;
 /// A `variable` block.
 struct Variable<'a> {
     value: Option<Cow<'a, RawValue>>,
-    /// Its type, where something may be left out of values of it.
+    /// What it has unless a file says something else.
+    default: Option<&'a RawValue>,
+    /// Its type.
     kind: Option<Cow<'a, RawExpression>>,
     /// Whether `null` in the place of a value is one.
     is_nullable: bool,
@@ -92,9 +95,10 @@ impl<'a> Scope<'a> {
                     let is_nullable = attribute("nullable").is_none_or(|nullable| {
                         !matches!(nullable.value.expression, RawExpression::Bool(false))
                     });
-                    let value = attribute("default").map(|default| Cow::Borrowed(&default.value));
+                    let default = attribute("default").map(|default| &default.value);
                     let kind = attribute("type").and_then(|kind| type_of(&kind.value));
-                    let variable = Variable { value, kind, is_nullable, position: block.position };
+                    let value = default.map(Cow::Borrowed);
+                    let variable = Variable { value, default, kind, is_nullable, position: block.position };
                     if let Some(first) = scope.variables.get(name.as_str()) {
                         scope.note_second("variable", name, first.position, block.position);
                     } else {
@@ -137,15 +141,19 @@ impl<'a> Scope<'a> {
         true
     }
 
-    /// Fills in what the types of variables say of attributes that are left out, once all have their values.
+    /// Makes values what the types of their variables say, once all have theirs. A default has to be of the type also where
+    /// another value counts.
     pub(super) fn fill_in(&mut self) {
         for variable in self.variables.values_mut() {
             let Some((kind, value)) = variable.kind.as_ref().zip(variable.value.as_ref()) else { continue };
-            let filled = optional::filled(value, kind).unwrap_or_else(|wrong| {
-                self.faults.add(value.position, wrong);
-                RawValue { position: value.position, expression: RawExpression::Unread }
-            });
-            variable.value = Some(Cow::Owned(filled));
+            let typed = |value: &RawValue| {
+                typed(value, kind).unwrap_or_else(|(position, wrong)| {
+                    self.faults.add(position, wrong);
+                    RawValue { position, expression: RawExpression::Unread }
+                })
+            };
+            variable.default.filter(|default| !std::ptr::eq(*default, &**value)).map(typed);
+            variable.value = Some(Cow::Owned(typed(value)));
         }
     }
 
@@ -232,13 +240,19 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// The type of a variable, where something may be left out of its values. In JSON it is a text.
+/// The type of a variable. In JSON, and in old files, it is a text.
 fn type_of(value: &RawValue) -> Option<Cow<'_, RawExpression>> {
-    let kind = match &value.expression {
-        RawExpression::Text(text) => Cow::Owned(raw::expression(text, value.position)?),
-        kind => Cow::Borrowed(kind),
-    };
-    optional::has_optional(&kind).then_some(kind)
+    match &value.expression {
+        RawExpression::Text(text) => raw::expression(text, value.position).map(Cow::Owned),
+        kind => Some(Cow::Borrowed(kind)),
+    }
+}
+
+/// What a value is as one of a type.
+fn typed(value: &RawValue, kind: &RawExpression) -> Result<RawValue, Mismatch> {
+    let mut typed = optional::filled(value, kind).map_err(|wrong| (value.position, wrong))?;
+    conversion::convert(&mut typed, kind)?;
+    Ok(typed)
 }
 
 /// The members of a map that is written as such.

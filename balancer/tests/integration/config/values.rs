@@ -82,6 +82,122 @@ fn a_type_that_fills_in_too_much_is_a_fault() {
     assert_eq!(fault.lines().count(), 1, "{fault}");
 }
 
+/// What a response says that shows a variable of this type.
+fn shown(kind: &str, files: &[(&str, &str)], shown: &str) -> Result<String, String> {
+    let main = format!(
+        "variable \"x\" {{\n  type = {kind}\n}}\nlistener \"web\" {{\n  port = 8080\n  default_action {{\n    type = \
+         \"fixed-response\"\n    fixed_response {{\n      content_type = \"text/plain\"\n      status_code = 200\n      \
+         message_body = {shown}\n    }}\n  }}\n}}\n"
+    );
+    let files: Vec<_> = std::iter::once(("main.tf", main.as_str())).chain(files.iter().copied()).collect();
+    read(&files).map(|read| match &read.listeners[0].default_action {
+        Action::FixedResponse(fixed) => fixed.body.clone(),
+        action => panic!("{action:?}"),
+    })
+}
+
+#[test]
+fn a_value_becomes_what_the_type_of_its_variable_says() {
+    for (kind, value, expected) in [
+        ("number", "\"12\"", "12"),
+        ("number", "\"007.50\"", "7.5"),
+        ("number", "\"-3\"", "-3"),
+        ("number", "\"1e3\"", "1000"),
+        ("number", "null", "null"),
+        ("string", "true", "\"true\""),
+        ("string", "1.10", "\"1.1\""),
+        ("\"string\"", "80", "\"80\""),
+        ("bool", "\"1\"", "true"),
+        ("bool", "\"false\"", "false"),
+        ("any", "\"12\"", "\"12\""),
+        ("map(string)", "{ x = 1 }", "{\"x\":\"1\"}"),
+        ("list(number)", "[\"1\", \"2\"]", "[1,2]"),
+        ("list(any)", "[\"a\", 2, true]", "[\"a\",\"2\",\"true\"]"),
+        ("list", "[\"a\", 2]", "[\"a\",\"2\"]"),
+        ("set(string)", "[\"b\", 1, \"a\", \"b\", \"1\"]", "[\"1\",\"a\",\"b\"]"),
+        ("set(number)", "[\"10\", 9, 10]", "[9,10]"),
+        ("tuple([number, string])", "[\"1\", 2]", "[1,\"2\"]"),
+        (
+            "object({ a = bool, b = optional(number, \"5\") })",
+            "{ a = \"true\", c = 1 }",
+            "{\"a\":true,\"b\":5}",
+        ),
+        ("map(object({ p = list(string) }))", "{ k = { p = [1] } }", "{\"k\":{\"p\":[\"1\"]}}"),
+    ] {
+        let default = format!("x = {value}\n");
+        let body = shown(kind, &[("terraform.tfvars", &default)], "jsonencode(var.x)");
+        assert_eq!(body.as_deref(), Ok(expected), "{kind} {value}");
+    }
+    assert_eq!(
+        shown("bool", &[("a.auto.tfvars", "x = \"1\"\n")], "\"is ${var.x}\"").as_deref(),
+        Ok("is true")
+    );
+    let json = shown("number", &[("a.auto.tfvars.json", "{\"x\": \"12\"}")], "jsonencode(var.x)");
+    assert_eq!(json.as_deref(), Ok("12"));
+    let default = "variable \"p\" {\n  type = list(number)\n  default = [\"81\"]\n}\n";
+    assert_eq!(shown("any", &[("p.tf", default)], "jsonencode(var.p)").as_deref(), Ok("[81]"));
+}
+
+#[test]
+fn a_value_that_does_not_become_what_its_type_says_is_a_fault() {
+    for (kind, value, wrong) in [
+        ("number", "\"x\"", "a text that is no number stands where the type of the variable says number"),
+        ("number", "\"0x10\"", "a text that is no number stands"),
+        ("number", "\"inf\"", "a text that is no number stands"),
+        ("number", "true", "a truth value stands where the type of the variable says number"),
+        ("bool", "\"yes\"", "a text that is no truth value stands where the type of the variable says bool"),
+        ("bool", "1", "a number stands where the type of the variable says bool"),
+        ("string", "[\"a\"]", "a list stands where the type of the variable says string"),
+        ("list(string)", "\"a\"", "a text stands where the type of the variable says list"),
+        ("list(number)", "[1, \"b\"]", "a text that is no number stands"),
+        ("set(string)", "{ a = 1 }", "a map stands where the type of the variable says set"),
+        ("map(string)", "[1]", "a list stands where the type of the variable says map"),
+        ("tuple([number])", "[1, 2]", "a list stands where the type of the variable says tuple"),
+        ("object({ a = number })", "{}", "an object lacks `a`, which the type of the variable says"),
+        ("object({ a = number })", "[]", "a list stands where the type of the variable says object"),
+    ] {
+        let default = format!("x = {value}\n");
+        let fault = shown(kind, &[("terraform.tfvars", &default)], "jsonencode(var.x)").unwrap_err();
+        assert!(fault.starts_with("terraform.tfvars:1:") && fault.contains(wrong), "{kind} {value}: {fault}");
+        assert!(fault.contains("; allowed: ") && fault.lines().count() == 1, "{kind} {value}: {fault}");
+    }
+    // A default is looked at also where another value counts.
+    let files = [
+        ("p.tf", "variable \"p\" {\n  type = number\n  default = \"x\"\n}\n"),
+        ("a.auto.tfvars", "x = 1\np = 2\n"),
+    ];
+    let fault = shown("any", &files, "\"${var.p}\"").unwrap_err();
+    assert!(
+        fault.starts_with("p.tf:3:13: a text that is no number") && fault.lines().count() == 1,
+        "{fault}"
+    );
+}
+
+#[test]
+fn equal_values_of_a_condition_count_once() {
+    let rule = |condition: &str| {
+        let from = "path_pattern {\n      values = [\"/a\"]\n    }";
+        with(from, condition, "").map(|read| read.listeners[0].rules[0].conditions.clone())
+    };
+    let once = rule("path_pattern {\n      values = [\"/b\"]\n    }").unwrap();
+    let often = "path_pattern {\n      values = [\"/b\", \"/b\", \"/b\", \"/b\", \"/b\", \"/b\"]\n    }";
+    assert_eq!(rule(often), Ok(once));
+    let query = "query_string {\n      value = \"x\"\n    }\n";
+    assert_eq!(rule(&query.repeat(6)), rule(query));
+    for (kind, more, value) in [
+        ("host_header", "", "a.example"),
+        ("http_request_method", "", "GET"),
+        ("source_ip", "", "192.0.2.0/24"),
+        ("http_header", "http_header_name = \"X-A\"\n", "v"),
+    ] {
+        let of = |times: usize| {
+            let values = format!("\"{value}\", ").repeat(times);
+            rule(&format!("{kind} {{\n{more}values = [{values}]\n}}"))
+        };
+        assert_eq!(of(6), of(1), "{kind}");
+    }
+}
+
 const WAY_OUT: &str = "under `terraform_values` of the `balancer` block";
 
 /// What is configured with one part of a whole in the place of another.

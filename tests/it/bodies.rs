@@ -170,6 +170,43 @@ fn a_response_before_the_body_is_passed_on() {
     assert_eq!(connection.response().status, 413);
 }
 
+/// Whoever is told that the connection stays can ask again behind its body, however early the answer came.
+#[test]
+fn an_answer_before_the_body_is_whole_keeps_the_connection_or_says_close() {
+    let target = Target::heads(|exchange| {
+        let status = exchange.request.target.rsplit('/').next().unwrap().to_owned();
+        let length = if ["204", "304"].contains(&status.as_str()) { "" } else { "Content-Length: 2\r\n" };
+        let body = if length.is_empty() { "" } else { "ok" };
+        exchange.send(format!("HTTP/1.1 {status} Early\r\nLocation: /\r\n{length}\r\n{body}"));
+        Answer::Close
+    });
+    let balancer = before(&target);
+    let small = "x".repeat(1000);
+    let framings = [
+        ("Content-Length: 1000", small.clone(), true),
+        ("Transfer-Encoding: chunked", format!("3E8\r\n{small}\r\n0\r\nA: b\r\n\r\n"), true),
+        ("Content-Length: 900000", small.repeat(900), true),
+        ("Content-Length: 2000000", small.repeat(2000), false),
+    ];
+    for status in [200, 201, 204, 302, 304, 400, 413, 500] {
+        for (framing, body, is_small) in &framings {
+            let case = format!("{status}, {framing}");
+            let mut connection = balancer.connect();
+            connection.send(format!("POST /{status} HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n"));
+            let response = connection.response();
+            assert_eq!(response.status, status, "{case}");
+            let says_close = response.headers.get("connection") == Some("close");
+            assert_eq!(says_close, status >= 400 || !is_small, "{case}");
+            if says_close {
+                continue;
+            }
+            connection.send(body);
+            connection.send("GET /201 HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(connection.response().status, 201, "{case}: the next request");
+        }
+    }
+}
+
 #[test]
 fn a_real_server_serves_files_and_ranges() {
     let nginx = Nginx::start("");

@@ -146,6 +146,64 @@ pub trait Sink {
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
+/// Takes a body that nobody wants, up to a bound.
+#[derive(Debug)]
+pub struct Discard {
+    left: usize,
+}
+
+impl Discard {
+    /// For no more than `most` bytes of content.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self { left: most }
+    }
+}
+
+impl Sink for Discard {
+    fn is_chunked(&self) -> bool {
+        false
+    }
+
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    fn poll_room(&mut self, _: &mut Context<'_>, wanted: usize) -> Poll<Result<usize, Untaken>> {
+        Poll::Ready(Ok(wanted))
+    }
+
+    fn begin(&mut self, _: usize, _: bool) {}
+
+    fn poll_take(&mut self, _: &mut Context<'_>, source: &mut impl Source) -> Poll<Result<(), Untaken>> {
+        let length = source.given().len();
+        let Some(left) = self.left.checked_sub(length) else { return Poll::Ready(Err(Untaken::Closed)) };
+        self.left = left;
+        source.consume(length);
+        Poll::Ready(Ok(()))
+    }
+
+    fn end(&mut self, _: Trailers<'_>, _: bool) -> Result<(), Untaken> {
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Untaken>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn is_clear(&self) -> bool {
+        true
+    }
+
+    fn progress(&self) -> u64 {
+        0
+    }
+
+    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
 /// Moves on as far as source and sink allow; ready when all is out.
 ///
 /// # Errors

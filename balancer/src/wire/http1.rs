@@ -129,6 +129,12 @@ impl<S> Http1<S> {
         self.incoming.taken
     }
 
+    /// Whether more than `most` bytes of the body that comes in are still to come, as far as that is known.
+    #[must_use]
+    pub fn lacks_more_than(&self, most: usize) -> bool {
+        matches!(self.incoming.mode, Mode::Length(left) if left > most as u64)
+    }
+
     /// Bytes written of the message that goes out.
     #[must_use]
     pub fn moved(&self) -> u64 {

@@ -111,7 +111,7 @@ pub async fn ask_to_deny(folder: &Path, request: &DenyRequest) -> io::Result<Den
     answer(folder, Ask::Deny(request.clone())).await
 }
 
-/// Asks it what it was started with, and waits no longer than for [`A_LOOK`]. Must not be called within a runtime.
+/// Asks it what it was started with, and waits no longer than for `A_LOOK`. Must not be called within a runtime.
 ///
 /// # Errors
 /// As with [`ask`], and that there was no answer.

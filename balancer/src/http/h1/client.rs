@@ -23,6 +23,8 @@ use crate::{
 pub(super) enum After {
     /// It serves the next request.
     Reuse,
+    /// The same, behind the rest of this one, which nobody wants.
+    Unread,
     /// It is closed after what was sent is read.
     Close,
     /// It is over.

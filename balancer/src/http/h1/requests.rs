@@ -18,6 +18,7 @@ use crate::{
     internal_errors::Part as _,
     response::answer::Answer,
     wire::{
+        body::{Discard, poll_move},
         buffer::BUFFER_SIZE,
         deadline::Interrupt,
         head::{Framing, HeadError, HeadScanner, MAX_REQUEST_HEAD},
@@ -28,7 +29,7 @@ use crate::{
 /// How long a connection that was ended after an answer may still send, so that the answer is not lost
 /// (RFC 9112, section 9.6), and how much.
 const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 1 << 20;
+pub(super) const LINGER_BYTES: usize = 1 << 20;
 
 /// What reading a head came to.
 enum Reading {
@@ -76,7 +77,8 @@ impl Http1Client {
             self.state.end();
             match after {
                 After::Reuse => {}
-                After::Close => return self.linger().await,
+                After::Unread if Box::pin(self.drop_rest()).await => {}
+                After::Unread | After::Close => return self.linger().await,
                 After::Gone => return,
             }
         }
@@ -202,6 +204,19 @@ impl Http1Client {
         while self.http1.buffer.bytes().starts_with(b"\r\n") {
             self.http1.buffer.consume(2);
         }
+    }
+
+    /// The whole response is out before the whole request has come, and says that the connection stays: what is left is taken
+    /// and dropped, for the next request stands behind it. Whether there can be one.
+    #[cold]
+    async fn drop_rest(&mut self) -> bool {
+        self.state.arm_idle();
+        let watch = Rc::clone(self.state.watch());
+        let (before, mut rest) = (self.http1.taken(), Discard::new(LINGER_BYTES));
+        let dropped = watch.within(poll_fn(|cx| poll_move(cx, &mut self.http1, &mut rest))).await;
+        self.count_moved(self.http1.taken() - before, 0);
+        self.state.has_waited();
+        matches!(dropped, Ok(Ok(())))
     }
 
     /// Says that nothing more comes, and reads what the client still sends, so that closing does not

@@ -5,7 +5,10 @@ use std::{
     task::{Context as TaskContext, Poll},
 };
 
-use super::client::{After, Http1Client};
+use super::{
+    client::{After, Http1Client},
+    requests::LINGER_BYTES,
+};
 use crate::{
     counters::{Cause, Failure},
     http::{
@@ -113,7 +116,9 @@ impl ClientSide for Http1Client {
 
     fn respond(&mut self, plan: &Plan, response: &Response<'_>, edits: &HeaderEdits) -> Result<(), Failure> {
         let version = plan.request.version;
-        let early_refusal = response.status >= 400 && !self.http1.is_read();
+        // Who is refused may stop sending what is not wanted, and is told so; so is who would have much to send.
+        let is_refusal = response.status >= 400 || self.http1.lacks_more_than(LINGER_BYTES);
+        let early_refusal = is_refusal && !self.http1.is_read();
         self.stays = plan.request.keep_alive
             && compose::is_delimited(response.framing, version)
             && !early_refusal
@@ -156,7 +161,11 @@ impl ClientSide for Http1Client {
     }
 
     fn after(&self, uploaded: bool) -> After {
-        if self.stays && uploaded { After::Reuse } else { After::Close }
+        match self.stays {
+            true if uploaded => After::Reuse,
+            true => After::Unread,
+            false => After::Close,
+        }
     }
 
     async fn cut_short(&mut self) {

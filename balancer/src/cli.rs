@@ -173,7 +173,14 @@ mod tests {
 
     #[test]
     fn wrong_usage_has_code_2_and_help_has_code_0() {
-        for line in ["balancer", "balancer bogus", "balancer status --bogus", "balancer status --admin"] {
+        for line in [
+            "balancer",
+            "balancer bogus",
+            "balancer status --bogus",
+            "balancer status --admin",
+            "balancer status --admin foo",
+            "balancer maps --admin 127.0.0.1:99999",
+        ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
         for line in ["balancer --version", "balancer --help", "balancer status --help"] {

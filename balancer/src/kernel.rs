@@ -59,7 +59,7 @@ pub use self::{
     events::{EventSender, Events, TargetEvent, TargetEventKind},
     generation::Generations,
     heap::give_back,
-    instance::{InstanceFolder, Locks},
+    instance::{InstanceFolder, Locks, check_name},
     late_words::LateWords,
     load::{LoadValues, WorkerLoad, WorkerLoads},
     open_bytes::ReportedBytes,

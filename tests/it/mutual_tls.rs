@@ -135,6 +135,20 @@ fn who_shows_nothing_or_something_else_is_refused_in_the_handshake() {
     world.ask(&balancer, Some(&expired), &[]).unwrap();
     world.ask(&balancer, Some(&early), &[]).unwrap_err();
     world.ask(&balancer, Some(&stranger), &[]).unwrap_err();
+    // One that vouches for itself, and by openssl's defaults for others, too.
+    let [certificate, key] = ["own.pem", "own.key"].map(|name| path.join(name));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
+        .args(["-subj", "/CN=own", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    wait_refused(&balancer, "ClientCertUntrusted", 3);
+    world.ask(&balancer, Some(&Certificate { certificate, key }), &[]).unwrap_err();
+    wait_refused(&balancer, "ClientCertUntrusted", 4);
 }
 
 #[test]

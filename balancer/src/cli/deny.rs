@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
-use super::told::{CommandFailure, print};
+use super::told::{CommandFailure, check_instance, print};
 use crate::{
     control::upgrade::{DenyAnswer, DenyRequest, ask_to_deny},
     model::IpPrefix,
@@ -69,6 +69,7 @@ fn span(text: &str) -> Result<Duration, String> {
 
 /// Runs the command.
 pub(super) fn run(arguments: &DenyArguments) -> Result<(), CommandFailure> {
+    check_instance(&arguments.instance)?;
     match &arguments.action {
         DenyCommand::Add { prefixes, span } => {
             let seconds = span.map(|span| span.as_secs());
@@ -120,6 +121,7 @@ fn ask(arguments: &DenyArguments, request: &DenyRequest) -> Result<DenyAnswer, C
         )
     })?;
     match answer.refused {
+        Some(why) if matches!(request, DenyRequest::List) => Err(anyhow::anyhow!("{why}").into()),
         Some(why) => Err(anyhow::anyhow!("nothing was changed: {why}").into()),
         None => Ok(answer),
     }

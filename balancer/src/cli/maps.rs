@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     status,
-    told::{CommandFailure, print},
+    told::{CommandFailure, admin_endpoint, print},
 };
 use crate::{
     id::Slot,
@@ -29,7 +29,7 @@ pub(super) struct MapsArguments {
     #[arg(long)]
     json: bool,
     /// Admin endpoint of the balancer, which is asked for the names of target groups: its `admin_address`
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9900")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9900", value_parser = admin_endpoint)]
     admin: String,
 }
 
@@ -132,7 +132,6 @@ struct SlotName {
 
 /// The names of slots, where the balancer of this instance says them.
 fn names(admin: &str, instance: &str) -> BTreeMap<u16, SlotName> {
-    let admin = admin.trim_start_matches("http://").trim_end_matches('/');
     let Ok((_, status)) = status::ask(admin) else { return BTreeMap::new() };
     if status.instance == instance { names_of(&status) } else { BTreeMap::new() }
 }

@@ -8,7 +8,7 @@ use hyper::{Request, body::Bytes, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::told::{CommandFailure, print};
+use super::told::{CommandFailure, admin_endpoint, print};
 use crate::telemetry::{inspect::VERSION, status::Status, status_text::StatusText};
 
 /// How long the whole exchange may take.
@@ -25,7 +25,7 @@ pub(super) struct StatusArguments {
     #[arg(long)]
     json: bool,
     /// Admin endpoint of the balancer: its admin_address, with or without http://
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9900")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9900", value_parser = admin_endpoint)]
     admin: String,
 }
 
@@ -35,9 +35,7 @@ pub(super) fn run(arguments: &StatusArguments) -> Result<(), CommandFailure> {
 }
 
 fn report(arguments: &StatusArguments) -> anyhow::Result<String> {
-    // As `check` and browsers write it.
-    let admin = arguments.admin.trim_start_matches("http://").trim_end_matches('/');
-    let (document, status) = ask(admin)?;
+    let (document, status) = ask(&arguments.admin)?;
     Ok(if arguments.json { document } else { StatusText(&status).to_string() })
 }
 

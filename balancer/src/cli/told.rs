@@ -6,6 +6,8 @@ use std::{
     process::ExitCode,
 };
 
+use crate::kernel;
+
 /// Where `run` and `check` look for a configuration.
 pub(super) const CONFIG: &str = "/etc/balancer";
 
@@ -42,6 +44,32 @@ impl From<anyhow::Error> for CommandFailure {
     }
 }
 
+/// Refuses what no instance can be called.
+///
+/// # Errors
+/// It is a wrong argument.
+pub(super) fn check_instance(name: &str) -> Result<(), CommandFailure> {
+    kernel::check_name(name).map_err(|error| CommandFailure::BadConfiguration(format!("balancer: {error}")))
+}
+
+/// An admin endpoint as it is given: as `check` and browsers write it, or without what they put around it.
+///
+/// # Errors
+/// What is allowed, where it is none.
+pub(super) fn admin_endpoint(text: &str) -> Result<String, String> {
+    let address = text.trim_start_matches("http://").trim_end_matches('/');
+    let (host, port) = address.rsplit_once(':').unwrap_or_default();
+    let is_host = if host.contains(':') {
+        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).is_some_and(|host| !host.is_empty())
+    } else {
+        !host.is_empty() && !host.contains(['/', '@', ' ', '[', ']'])
+    };
+    if is_host && port.parse::<u16>().is_ok_and(|port| port > 0) {
+        return Ok(address.to_owned());
+    }
+    Err("allowed: HOST:PORT, such as 127.0.0.1:9900 or [::1]:9900, with or without http://".to_owned())
+}
+
 /// Writes to standard output. A reader that went away (`balancer status | head`) is no failure.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
@@ -69,6 +97,42 @@ fn in_one_line(error: &anyhow::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_admin_endpoint_is_a_host_and_a_port() {
+        for (text, address) in [
+            ("127.0.0.1:9900", "127.0.0.1:9900"),
+            ("http://127.0.0.1:1/", "127.0.0.1:1"),
+            ("localhost:65535", "localhost:65535"),
+            ("[::1]:9900", "[::1]:9900"),
+        ] {
+            assert_eq!(admin_endpoint(text).as_deref(), Ok(address), "{text}");
+        }
+        for text in [
+            "",
+            "foo",
+            "127.0.0.1",
+            ":9900",
+            "a:",
+            "a:0",
+            "a:99999",
+            "::1:9900",
+            "[]:1",
+            "a:1/status",
+            "a/b:1",
+        ] {
+            assert!(admin_endpoint(text).unwrap_err().contains("HOST:PORT"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_no_instance_can_be_called_is_a_wrong_argument() {
+        assert!(check_instance("default").is_ok());
+        for name in ["Bad_Name", "", "../x"] {
+            let Err(CommandFailure::BadConfiguration(text)) = check_instance(name) else { panic!("{name}") };
+            assert!(text.contains("1 to 32 lower-case letters"), "{text}");
+        }
+    }
 
     #[test]
     fn what_the_system_says_is_told_once() {

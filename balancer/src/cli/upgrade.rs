@@ -5,7 +5,7 @@ use std::{io::ErrorKind, path::PathBuf};
 
 use anyhow::Context as _;
 
-use super::told::{CommandFailure, print};
+use super::told::{CommandFailure, check_instance, print};
 use crate::control::upgrade::{UpgradeReply, ask};
 
 #[derive(Debug, clap::Args)]
@@ -21,6 +21,7 @@ pub(super) struct UpgradeArguments {
 /// Upgrades a running balancer.
 pub(super) fn run(arguments: &UpgradeArguments) -> Result<(), CommandFailure> {
     let UpgradeArguments { instance, runtime_dir } = arguments;
+    check_instance(instance)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -272,7 +272,10 @@ fn is_own(name: &OsStr) -> bool {
 }
 
 /// Refuses names that are not one harmless path component.
-pub(super) fn check_name(instance: &str) -> Result<(), KernelError> {
+///
+/// # Errors
+/// [`KernelError::InstanceName`].
+pub fn check_name(instance: &str) -> Result<(), KernelError> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if (1..=32).contains(&instance.len()) && instance.bytes().all(allowed) {
         Ok(())

@@ -91,7 +91,15 @@ impl ClientCertVerifier for Verify {
             Some(last) if self.ignore_expiry && last.as_secs() < now.as_secs() => last,
             _ => now,
         };
-        self.inner.verify_client_cert(end_entity, intermediates, now)
+        let verified = self.inner.verify_client_cert(end_entity, intermediates, now);
+        // One that vouches for itself is often an authority's, by the defaults of openssl, and is refused as that before it is
+        // looked at whose it is. What matters is that nobody here trusts it.
+        match &verified {
+            Err(Error::InvalidCertificate(CertificateError::Other(_))) if self.is_strangers(end_entity) => {
+                Err(CertificateError::UnknownIssuer.into())
+            }
+            _ => verified,
+        }
     }
 
     fn verify_tls12_signature(
@@ -114,6 +122,17 @@ impl ClientCertVerifier for Verify {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.inner.supported_verify_schemes()
+    }
+}
+
+impl Verify {
+    /// Whether a certificate vouches for itself and is none of the authorities.
+    #[cold]
+    fn is_strangers(&self, certificate: &CertificateDer<'_>) -> bool {
+        let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return false };
+        let subject = parsed.subject().as_raw();
+        let is_named = |name: &DistinguishedName| name.as_ref() == subject;
+        parsed.issuer().as_raw() == subject && !self.inner.root_hint_subjects().iter().any(is_named)
     }
 }
 

@@ -33,7 +33,8 @@ impl Controller {
         let dry_run = shield.is_dry_run();
         let interface = shield.interface_name(sample.interface).unwrap_or_default();
         let ShieldSample { source, port, action, .. } = sample;
-        tracing::info!(%source, port, action, interface, dry_run, "the shield drops packets");
+        let what = if dry_run { "the shield would drop packets" } else { "the shield drops packets" };
+        tracing::info!(%source, port, action, interface, dry_run, "{what}");
     }
 
     /// Denies sources, or the like.

@@ -208,12 +208,14 @@ mod tests {
 
     #[test]
     fn workers_count_exactly() {
+        // What interprets each instruction takes a minute for a few hundred.
+        const ROUNDS: u64 = if cfg!(miri) { 100 } else { 10_000 };
         let table = Outstanding::in_memory().unwrap();
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 let table = table.clone();
                 scope.spawn(move || {
-                    for _ in 0..10_000 {
+                    for _ in 0..ROUNDS {
                         let in_flight = table.begin(Slot(3));
                         forget(table.begin(Slot(4)));
                         drop(in_flight);
@@ -221,6 +223,6 @@ mod tests {
                 });
             }
         });
-        assert_eq!((table.get(Slot(3)), table.get(Slot(4))), (0, 40_000));
+        assert_eq!((table.get(Slot(3)), table.get(Slot(4))), (0, 4 * ROUNDS));
     }
 }

@@ -16,7 +16,7 @@ mod predecessor;
 mod workers;
 
 use self::{
-    predecessor::{Claims, claim, kernel_options, sockets},
+    predecessor::{Claims, LEFT_BEHIND, claim, kernel_options, sockets},
     workers::Workers,
 };
 use crate::{
@@ -123,7 +123,8 @@ fn prepare(
     let owner = account.as_ref().and_then(Account::owner);
     let keyring = key_file::load(&settings, owner)?;
     let workers = settings.workers;
-    let sockets = sockets(&configuration, workers, &mut inherited_sockets)?;
+    let patience = if predecessor.is_some() { LEFT_BEHIND } else { Duration::ZERO };
+    let sockets = sockets(&configuration, workers, &mut inherited_sockets, patience)?;
     // What is left of these the process before ends itself, if there is one.
     let gone = inherited_sockets.into_keys().collect();
     let admin = match (settings.admin_address, admin_socket) {
@@ -286,11 +287,14 @@ async fn serve(
                 ready = inheritance.ready(controller.addresses()) => ready?,
             }
             panics::provoke(b"taking over");
+            // From the next word on the process before stands aside for them.
+            controller.open_sockets();
             inheritance.take(VERSION).await?;
             // There is no way back.
             controller.begin();
             if let Some(inheritance) = predecessor.take() {
                 let meanwhile = inheritance.released().await;
+                controller.expect_closing(&gone, LEFT_BEHIND);
                 controller.take_up(meanwhile.reload);
                 if meanwhile.end {
                     tracing::info!("the process before was asked to end, and so this one ends");

@@ -70,7 +70,7 @@ pub use self::{
     shield::{
         DenyError, InterfaceReport, Shield, ShieldLink, ShieldReport, ShieldSample, ShieldSamples, ShieldView,
     },
-    sys::unacknowledged,
+    sys::{pass_over, unacknowledged},
     words::Words,
 };
 use crate::{

@@ -9,7 +9,7 @@ mod rest;
 mod worker;
 
 pub use self::{
-    bind::{admit_again, bind, bind_beside_own, bind_more, explain, look_at},
+    bind::{admit_again, bind, bind_beside_own, bind_more, explain, look_at, open},
     listening::may_listen,
     relief::{Post, Relief},
     worker::{Worker, spawn},

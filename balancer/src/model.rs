@@ -25,7 +25,7 @@ pub use self::{
     balancer::{BalancerSettings, KernelAssist, LogFormat, LogLevel},
     desync::{Classification, DesyncMode},
     header_edits::{EditOp, HeaderEdit, HeaderEdits},
-    listener::{Listener, LoadBalancer, XffMode},
+    listener::{Listener, LoadBalancer, XffMode, addresses_meet},
     logs::{LineFormat, LogDestination, LogOutput},
     request_head::{HeaderField, RequestHead, ResponseHead, Version},
     response_fields::ResponseFields,

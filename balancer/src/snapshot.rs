@@ -2,7 +2,7 @@
 //! A request keeps the snapshot it started with.
 
 use std::{
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
     sync::Arc,
     time::Duration,
 };
@@ -21,6 +21,41 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListenerId(pub u32);
 
+/// Listeners that go on where another one has listened: from one address of its port to all of them, or back.
+#[derive(Clone, Debug)]
+pub struct Heirs(Arc<[(IpAddr, ListenerId)]>);
+
+impl Heirs {
+    /// These, by where they listen.
+    #[must_use]
+    pub fn new(heirs: impl IntoIterator<Item = (IpAddr, ListenerId)>) -> Self {
+        Self(heirs.into_iter().collect())
+    }
+
+    /// Nobody in this process.
+    #[must_use]
+    pub fn elsewhere() -> Self {
+        Self::new([])
+    }
+
+    /// The one that takes who has connected to `local`.
+    #[must_use]
+    pub fn of(&self, local: IpAddr) -> Option<ListenerId> {
+        self.0.iter().find(|(ip, _)| takes(*ip, local)).map(|(_, id)| *id)
+    }
+
+    /// Whether there is none in this process.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Whether who listens at `ip` takes who has connected to `local`.
+fn takes(ip: IpAddr, local: IpAddr) -> bool {
+    ip.is_unspecified() || ip == local
+}
+
 /// One listener as workers see it.
 #[derive(Debug)]
 pub struct ListenerView {
@@ -30,6 +65,8 @@ pub struct ListenerView {
     pub name: String,
     /// Port it was configured with: what X-Forwarded-Port says.
     pub port: u16,
+    /// Where it listens.
+    pub ip: IpAddr,
     /// Settings of its load balancer.
     pub load_balancer: Arc<LoadBalancer>,
     /// Whether clients may begin with HTTP/2 without TLS.
@@ -50,6 +87,14 @@ pub struct ListenerView {
     pub access_log: Option<Arc<AccessLog>>,
     /// What to do with a request; a group index is one of [`Snapshot::groups`].
     pub rules: Arc<RuleTable>,
+}
+
+impl ListenerView {
+    /// Whether it takes who has connected to `local`. It may have gone from all addresses to one since.
+    #[must_use]
+    pub fn takes(&self, local: IpAddr) -> bool {
+        takes(self.ip, local)
+    }
 }
 
 /// Everything a request needs to be decided.
@@ -78,8 +123,12 @@ pub enum WorkerMessage {
     Listen(ListenerId, TcpListener),
     /// Serve who has connected to this listener from there, and waited for a worker that stands still.
     TakeOver(ListenerId, TcpStream, SocketAddr),
-    /// Stop accepting for this listener, which is in the snapshot no more: who has connected is served as it was last.
-    Unlisten(ListenerId),
+    /// Stop accepting for this listener, which is in the snapshot no more: who has connected is served as it was last. The second
+    /// is held until its sockets are closed.
+    Unlisten(ListenerId, Arc<()>),
+    /// Others listen in the place of this listener, and nobody new comes to the sockets that it has had so far: take in who has
+    /// connected there, and who is about to, for its heirs, and close them then.
+    StepAside(ListenerId, Heirs),
     /// The deregistration delay of this registration is over: end what still runs on it.
     Cut(u64),
     /// The target of this registration takes no connections any more: requests that are not sent yet go elsewhere. Where it

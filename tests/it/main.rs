@@ -57,6 +57,7 @@ mod listener_changes;
 mod lost_targets;
 mod many_dead_targets;
 mod memory;
+mod moving_listeners;
 mod mutual_tls;
 mod one_owner;
 mod panics;

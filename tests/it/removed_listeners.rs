@@ -185,3 +185,30 @@ fn a_listener_that_comes_back_at_once_is_taken_up() {
     }
     assert_eq!(house.balancer.status().0["reload_failures"], 0);
 }
+
+#[test]
+fn a_reload_that_waits_for_sockets_to_be_closed_says_so() {
+    let house = House::new(2, second());
+    let target = second();
+    let with = House::with_second(&house.config, house.address, &target);
+    until("one has to wait, and is overtaken", 60.0, || {
+        house.balancer.reload(&house.config);
+        let before = house.balancer.status().0["reloads"].as_u64();
+        let waited = house.balancer.log().matches("waits until the sockets of a listener").count();
+        house.balancer.write(&with);
+        house.balancer.signal(Signal::HUP);
+        let is_in_force = || house.balancer.status().0["reloads"].as_u64() > before;
+        until("it waits, or is in force", 20.0, || {
+            let waits =
+                house.balancer.log().matches("waits until the sockets of a listener").count() > waited;
+            (waits || is_in_force()).then_some(())
+        });
+        house.balancer.signal(Signal::HUP);
+        until("it is in force", 20.0, || is_in_force().then_some(()));
+        let log = house.balancer.log();
+        log.contains("takes the place of the one that waits for sockets to be closed").then_some(())
+    });
+    let line = house.balancer.wait_log_line(&["waits until the sockets of a listener"]);
+    assert!(line.contains(&format!("address={}", house.address)), "{line}");
+    assert_eq!(house.balancer.status().0["reload_failures"], 0);
+}

@@ -2,13 +2,17 @@
 
 use std::{
     collections::HashMap,
+    io,
     net::{SocketAddr, TcpListener},
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
 use rustix::net::sockopt;
 
 use crate::{
+    clock::monotonic_now,
     control::upgrade::{Door, HandoverFacts, Inherited},
     kernel::{InstanceFolder, KernelError, KernelOptions, ShieldLink, take_passed},
     listener,
@@ -91,15 +95,33 @@ pub(super) fn kernel_options(
     })
 }
 
-/// The sockets of all listeners, in their order: those that were handed over, and new ones.
+/// How long sockets may be in the way that the process before does not listen at any more and is about to close.
+pub(super) const LEFT_BEHIND: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_millis(20);
+
+fn bind_until<T>(most: Instant, bind: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match bind() {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && monotonic_now() < most => {
+                thread::sleep(AGAIN);
+            }
+            bound => return bound,
+        }
+    }
+}
+
+/// The sockets of all listeners, in their order: those that were handed over, and new ones. `patience`: how long an address may
+/// still be in use.
 pub(super) fn sockets(
     configuration: &Configuration,
     workers: usize,
     inherited: &mut HashMap<SocketAddr, Vec<TcpListener>>,
+    patience: Duration,
 ) -> anyhow::Result<Vec<Vec<TcpListener>>> {
+    let most = monotonic_now() + patience;
     let each = |listener: &Listener| match inherited.remove(&listener.address) {
         Some(sockets) => Ok(sockets),
-        None => listener::bind_beside_own(listener, workers)
+        None => bind_until(most, || listener::bind_beside_own(listener, workers))
             .with_context(|| format!("cannot listen on {} (listener {:?})", listener.address, listener.name)),
     };
     configuration.listeners.iter().map(each).collect()

@@ -19,7 +19,7 @@ use super::{
     source::Position,
     value::shown,
 };
-use crate::model::Listener;
+use crate::model::{Listener, addresses_meet};
 
 /// Most listeners (ALB: quotas).
 const MAX_LISTENERS: usize = 50;
@@ -103,12 +103,6 @@ fn address(fields: &BlockFields<'_>) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip?, port?))
 }
 
-/// Two listeners at one port conflict when their addresses are the same or one of them is every address.
-fn conflicts(one: SocketAddr, other: SocketAddr) -> bool {
-    let covers = |one: IpAddr, other: IpAddr| one == other || one.is_unspecified() || other.is_unspecified();
-    one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && covers(one.ip(), other.ip())
-}
-
 /// Where a listener listens, where that is written, and whose it is.
 struct ListenAddress {
     address: SocketAddr,
@@ -124,7 +118,7 @@ fn check_free(
     settings: &Settings,
 ) {
     let &ListenAddress { address, position, .. } = wanted;
-    if let Some(first) = taken.iter().find(|first| conflicts(address, first.address)) {
+    if let Some(first) = taken.iter().find(|first| addresses_meet(address, first.address)) {
         let message = format!(
             "{address} is taken by the listener on {} at {}{}; allowed: {}",
             first.address,
@@ -134,7 +128,7 @@ fn check_free(
         );
         context.faults.add(position, message);
     }
-    if let Some(admin) = settings.settings.admin_address.filter(|admin| conflicts(address, *admin)) {
+    if let Some(admin) = settings.settings.admin_address.filter(|admin| addresses_meet(address, *admin)) {
         let whose = settings
             .admin_position
             .map_or("by default".to_owned(), |at| format!("at {}", context.faults.show(at)));

@@ -19,6 +19,7 @@ use tokio::{
 mod addresses;
 mod changes;
 mod checks;
+mod closing;
 mod endpoints;
 mod events;
 mod loopback;
@@ -29,6 +30,7 @@ mod succession;
 mod succession_step;
 
 use self::{
+    closing::Closing,
     endpoints::host_names,
     events::{next_event, next_sample},
     loopback::Loopback,
@@ -47,7 +49,7 @@ use crate::{
     health::{HealthChecks, Prober},
     id::{Slot, TargetId},
     kernel::{Events, Kernel, KernelError, ShieldSamples},
-    listener::Relief,
+    listener::{self, Relief},
     logs::{quiet, sink::Batches},
     model::{
         Action, BalancerSettings, Certificate, Configuration, Endpoint, Listener, LoadBalancer, TargetGroup,
@@ -191,8 +193,8 @@ pub struct Controller {
     current: Arc<CurrentSnapshot>,
     listeners: Vec<(SocketAddr, ListenerId)>,
     next_listener: u32,
-    /// Ports of listeners that were removed, and until when their sockets may not be closed yet.
-    closing: Vec<(u16, Instant)>,
+    /// Listeners that were removed.
+    closing: Vec<Closing>,
     /// When the configuration is read again.
     again_at: Option<Instant>,
     publish_at: Option<Instant>,
@@ -328,7 +330,7 @@ impl Controller {
                 finished = self.checks.next() => self.take_check(&finished),
                 host = self.resolver.next(), if !self.succession.is_frozen() => self.readdress(&host),
                 () = until(publish_at) => self.publish(),
-                () = until(again_at) => self.reload(),
+                () = until(again_at) => self.reload_again(),
                 () = until(expiry), if !self.succession.holds_slots() => self.expire(),
                 _ = reap.tick() => {
                     self.hand_over_check_lines();
@@ -430,6 +432,7 @@ impl Controller {
                 id,
                 name: listener.name.clone(),
                 port: listener.address.port(),
+                ip: listener.address.ip(),
                 tls: self.tls.get(&listener.address).cloned(),
                 runtime: self.runtimes.of(&listener.name, self.crew.len()),
                 access_log: self.logs.access(&balancer.name),
@@ -487,6 +490,17 @@ impl Controller {
     fn number(&mut self, address: SocketAddr) {
         self.listeners.push((address, ListenerId(self.next_listener)));
         self.next_listener += 1;
+    }
+
+    /// Lets clients connect to the sockets that listeners of other addresses stood in the way of.
+    fn open(address: SocketAddr, sockets: &mut Vec<TcpListener>) {
+        sockets.retain(|socket| {
+            let opened = listener::open(socket);
+            if let Err(error) = &opened {
+                tracing::error!(%address, %error, "a socket cannot be listened on");
+            }
+            opened.is_ok()
+        });
     }
 
     fn listen(&mut self, address: SocketAddr, sockets: Vec<TcpListener>) {

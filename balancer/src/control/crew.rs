@@ -6,16 +6,17 @@ use std::{
     collections::HashMap,
     io,
     net::{SocketAddr, TcpListener},
-    os::fd::OwnedFd,
-    sync::Arc,
+    os::fd::{AsFd as _, OwnedFd},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
+    kernel::pass_over,
     listener::{Post, Relief},
-    snapshot::{ListenerId, Snapshot, WorkerMessage},
+    snapshot::{Heirs, ListenerId, Snapshot, WorkerMessage},
 };
 
 /// Longest time that requests in flight may take when the process ends: the longest that ALB's
@@ -93,20 +94,42 @@ impl Crew {
         self.sockets.get(&id)?.first()?.local_addr().ok()
     }
 
-    /// Another process accepts for these listeners from here on, and this one has so long to finish what it has.
-    pub(super) fn hand_over(&mut self, listeners: &Arc<[ListenerId]>, most: Duration) {
+    /// Another process accepts for these listeners from here on, and others of it listen in the place of those `aside`; this one
+    /// has so long to finish what it has.
+    pub(super) fn hand_over(&mut self, listeners: &Arc<[ListenerId]>, aside: &[ListenerId], most: Duration) {
         self.ending = true;
+        for id in aside {
+            // Or else it is closed as one that nobody goes on with.
+            let _ = self.step_aside(*id, &Heirs::elsewhere());
+        }
         self.sockets.clear();
         self.tell_relief();
         self.tell(|| WorkerMessage::HandOver(Arc::clone(listeners), most));
     }
 
     /// Has all stop accepting for this listener, once they have a snapshot without it. Their hold on its sockets is the last
-    /// one, so that none closes with somebody waiting at it.
-    pub(super) fn unlisten(&mut self, id: ListenerId) {
+    /// one, so that none closes with somebody waiting at it. What is returned is held until they are closed.
+    pub(super) fn unlisten(&mut self, id: ListenerId) -> Weak<()> {
+        let held = Arc::new(());
         self.sockets.remove(&id);
         self.tell_relief();
-        self.tell(|| WorkerMessage::Unlisten(id));
+        self.tell(|| WorkerMessage::Unlisten(id, Arc::clone(&held)));
+        Arc::downgrade(&held)
+    }
+
+    /// Others listen in the place of this listener, whose sockets the system passes over from now on: nobody new comes to them, and
+    /// none of those who have come, or are about to, is turned away. False, with nothing done, where the system does not do that.
+    #[must_use]
+    pub(super) fn step_aside(&mut self, id: ListenerId, heirs: &Heirs) -> bool {
+        let mut sockets = self.sockets.get(&id).into_iter().flatten();
+        if let Err(error) = sockets.try_for_each(|socket| pass_over(socket.as_fd())) {
+            tracing::debug!(%error, "new connections go on coming to a socket that others take the place of");
+            return false;
+        }
+        self.sockets.remove(&id);
+        self.tell_relief();
+        self.tell(|| WorkerMessage::StepAside(id, heirs.clone()));
+        true
     }
 
     /// The process ends: nothing is accepted any more. A worker's hold on its sockets is the last one, so that none closes

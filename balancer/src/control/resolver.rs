@@ -28,6 +28,9 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How many names a line of the log has.
+const MOST_TOLD: usize = 10;
+
 /// What asking for one name came to.
 #[derive(Debug)]
 struct LookedUp {
@@ -176,6 +179,17 @@ impl Resolver {
     /// Whether every name was asked for once, whatever came of it.
     pub(super) fn is_settled(&self) -> bool {
         self.known.values().all(Option::is_some)
+    }
+
+    /// The names that were not, the first of them.
+    pub(super) fn unsettled(&self) -> String {
+        let mut names = self.known.iter().filter(|(_, known)| known.is_none()).map(|(name, _)| name.as_str());
+        let mut text = names.by_ref().take(MOST_TOLD).collect::<Vec<_>>().join(", ");
+        let more = names.count();
+        if more > 0 {
+            text.push_str(&format!(" and {more} more"));
+        }
+        text
     }
 
     /// Waits until every name was asked for once, or a question took too long.

@@ -89,7 +89,7 @@ impl ClientConnection {
 }
 
 /// Whether a connection of `listener`, accepted at `born_millis`, may serve another request: its age allows it (ALB: client
-/// keep-alive duration), its listener is there and asks for nothing else, and the process is not ending.
+/// keep-alive duration), its listener is there, asks for nothing else and takes who connects to its address, and the process is not ending.
 pub(super) fn may_stay(
     context: &Context,
     listener: &ListenerView,
@@ -99,5 +99,5 @@ pub(super) fn may_stay(
     let age = context.clock.millis().saturating_sub(born_millis);
     u128::from(age) < listener.load_balancer.client_keep_alive.as_millis()
         && !context.draining.get()
-        && context.snapshot().listener(listener.id).is_some_and(|now| connected.suits(now))
+        && context.snapshot().listener(listener.id).is_some_and(|now| connected.may_stay(now))
 }

@@ -95,6 +95,11 @@ impl Connected {
         listener.tls.is_some() == self.tls.is_some() && listener.asked == self.authentication.asked
     }
 
+    /// Whether it is one that its listener would take now.
+    pub(super) fn may_stay(&self, listener: &ListenerView) -> bool {
+        self.suits(listener) && listener.takes(self.local.ip())
+    }
+
     /// What a target can be told of its TLS; none without it, or of a certificate that was not shown.
     pub(super) fn fact(&self, fact: TlsFact) -> Option<&str> {
         let text = match fact {

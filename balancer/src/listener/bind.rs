@@ -85,15 +85,16 @@ pub fn bind(listener: &Listener, sockets: usize) -> io::Result<Vec<TcpListener>>
 }
 
 /// Binds `sockets` sockets for `listener`, where sockets that this process has listen in the way of them and nobody else's
-/// do: those of a listener that has another address of the port. Until they are closed they get what is meant for
-/// their own address.
+/// do: those of a listener that has another address of the port. Nobody can connect to what is bound there before it is
+/// [opened](open): whoever listens now goes on until then.
 ///
 /// # Errors
 /// Those of [`bind`].
 pub fn bind_beside_own(listener: &Listener, sockets: usize) -> io::Result<Vec<TcpListener>> {
     match bind(listener, sockets) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && only_own_listen(listener.address) => {
-            bind_more(listener.address, sockets).map_err(|error| match error.kind() {
+            let bound = (0..sockets).map(|_| bound(listener.address)).collect::<io::Result<_>>();
+            bound.map_err(|error| match error.kind() {
                 io::ErrorKind::AddrInUse => io::Error::new(error.kind(), OTHER_USER),
                 _ => error,
             })
@@ -111,10 +112,24 @@ pub fn bind_more(address: SocketAddr, sockets: usize) -> io::Result<Vec<TcpListe
 }
 
 fn listening(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = bound(address)?;
+    open(&socket)?;
+    Ok(socket)
+}
+
+/// A socket that nobody can connect to yet.
+fn bound(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket(address, true)?;
-    socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
+}
+
+/// Lets clients connect; nothing where they can already.
+///
+/// # Errors
+/// The system's.
+pub fn open(socket: &TcpListener) -> io::Result<()> {
+    SockRef::from(socket).listen(BACKLOG)
 }
 
 /// Has `listener` drop what new connections begin with, and complete those that have begun.
@@ -203,9 +218,19 @@ mod tests {
         let everywhere = Listener { address: ([0, 0, 0, 0], port).into(), ..listener(port) };
         assert_eq!(bind(&everywhere, 2).expect_err("in the way").kind(), io::ErrorKind::AddrInUse);
         let wide = bind_beside_own(&everywhere, 2).expect("its own are in the way alone");
+        let elsewhere = std::net::TcpStream::connect(("127.0.0.2", port)).expect_err("it is not open");
+        assert_eq!(elsewhere.kind(), io::ErrorKind::ConnectionRefused);
+        wide.iter().for_each(|socket| open(socket).expect("its own are in the way alone"));
         drop(narrow);
         std::net::TcpStream::connect(("127.0.0.1", port)).expect("taken over");
-        drop(wide);
+        // And back: who connects meanwhile is still taken by those that listen.
+        let narrow = bind_beside_own(&listener(port), 2).expect("its own are in the way alone");
+        let waiting = std::net::TcpStream::connect(("127.0.0.1", port)).expect("taken by those that listen");
+        let is_there = |socket: &TcpListener| {
+            socket.accept().is_ok_and(|(_, peer)| Some(peer) == waiting.local_addr().ok())
+        };
+        eventually(|| wide.iter().any(is_there).then_some(()).ok_or("it waits at another one"));
+        drop((narrow, wide));
         until_refused(([127, 0, 0, 1], port).into());
         // Those of a stranger are respected, also of one that would share.
         let mut stranger = std::process::Command::new("python3")

@@ -2,13 +2,15 @@
 
 use std::{
     collections::HashSet,
-    fs, io,
+    fs,
+    io::{self, BufRead, BufReader},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::Path,
 };
 
 /// State of a socket that listens, from net/tcp_states.h.
 const LISTEN: &str = "0A";
+const CLOSED: &str = "07";
 
 /// Whether one of these processes listens where nobody else could at `address`. So it is said of one whose sockets cannot be
 /// seen from here.
@@ -21,13 +23,33 @@ pub fn may_listen(processes: &[u32], address: SocketAddr) -> bool {
 /// Whether all sockets that listen in the way of `address` are this process's. Not where there are none.
 #[must_use]
 pub(super) fn only_own_listen(address: SocketAddr) -> bool {
-    let in_the_way = listening(&of_system(), address);
+    // First of all: one that is being closed is in the table then only if it is among these.
     let own = open_sockets(std::process::id());
+    let in_the_way = listening(&of_system(), address);
     !in_the_way.is_empty() && own.is_ok_and(|own| in_the_way.is_subset(&own))
 }
 
 fn of_system() -> String {
-    ["/proc/net/tcp", "/proc/net/tcp6"].iter().filter_map(|path| fs::read_to_string(path).ok()).collect()
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].iter().filter_map(|path| fs::File::open(path).ok());
+    tables.map(|table| beginning(BufReader::new(table))).collect()
+}
+
+/// What listens comes first, and no more is read: a host may have very many connections, and making the table then takes seconds.
+fn beginning(table: impl BufRead) -> String {
+    let may_listen = |line: &String| {
+        let state = line.split_whitespace().nth(3);
+        // Before the first one stands what the columns are; one that is being closed may stand among the others.
+        state.is_none_or(|state| [LISTEN, CLOSED].contains(&state) || state.len() != LISTEN.len())
+    };
+    let mut text = String::new();
+    for (at, line) in table.lines().map_while(Result::ok).enumerate() {
+        if at > 0 && !may_listen(&line) {
+            break;
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
 }
 
 /// The sockets of this table that listen in the way of `address`.
@@ -113,6 +135,18 @@ mod tests {
             assert_eq!(found("10.0.0.1:80"), [4713], "it may take IPv4 as well");
             assert_eq!(found("[::1]:81"), [4714]);
         }
+    }
+
+    #[test]
+    fn of_a_host_with_many_connections_no_more_is_read_than_what_listens() {
+        let line = |state: &str| format!("   0: 0100007F:1F90 00000000:0000 {state} 00000000:00000000\n");
+        let head = "  sl  local_address rem_address   st tx_queue\n";
+        let (listens, closed, open) = (line("0A"), line("07"), line("01"));
+        let table = [head, &listens, &closed, &listens, &open, &listens].concat();
+        let read = beginning(table.as_bytes());
+        assert_eq!(read, [head, &listens, &closed, &listens].concat());
+        assert_eq!(beginning([head, &line("06")].concat().as_bytes()), head);
+        assert_eq!(beginning(&b""[..]), "");
     }
 
     #[test]

@@ -30,7 +30,7 @@ use crate::{
     counters::WorkerCounters,
     http::Context,
     kernel::{EventSender, Tables},
-    snapshot::{ListenerId, WorkerMessage},
+    snapshot::{Heirs, ListenerId, WorkerMessage},
 };
 
 /// How many idle connections are closed in a tick to make room for others.
@@ -135,6 +135,9 @@ const NEW: Duration = Duration::from_secs(1);
 /// How long tunnels may take to be told that their time is over.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// How long a handshake that had begun when others took the place of a socket is waited for there.
+const HANDSHAKE_ENDS: Duration = Duration::from_millis(500);
+
 /// A socket that is listened on, and the task that accepts.
 struct Acceptor {
     socket: Rc<tokio::net::TcpListener>,
@@ -160,14 +163,28 @@ impl Acceptors {
     }
 
     /// Closes the sockets of one listener, or of all, in such a way that nobody is turned away who has connected.
-    fn close(&self, context: &Rc<Context>, only: Option<ListenerId>) {
+    fn close(&self, context: &Rc<Context>, only: Option<ListenerId>, held: Option<&Arc<()>>) {
         let is_meant = |id: &ListenerId, _: &mut Vec<Acceptor>| only.is_none_or(|only| *id == only);
         for (id, acceptors) in self.open.borrow_mut().extract_if(is_meant) {
             for Acceptor { socket, task } in acceptors {
                 task.abort();
                 self.closing.set(self.closing.get() + 1);
-                spawn_local(close(Rc::clone(context), id, socket, Rc::clone(&self.closing)));
+                let (context, closing, held) = (Rc::clone(context), Rc::clone(&self.closing), held.cloned());
+                spawn_local(async move {
+                    close(context, id, socket, closing).await;
+                    drop(held);
+                });
             }
+        }
+    }
+
+    /// Goes on accepting for a moment at the sockets of a listener that nobody new comes to, for its heirs, and closes them then.
+    fn step_aside(&self, context: &Rc<Context>, id: ListenerId, heirs: &Heirs) {
+        for Acceptor { socket, task } in self.open.borrow_mut().remove(&id).unwrap_or_default() {
+            task.abort();
+            self.closing.set(self.closing.get() + 1);
+            let closing = Rc::clone(&self.closing);
+            spawn_local(finish(Rc::clone(context), id, heirs.clone(), socket, closing));
         }
     }
 
@@ -212,7 +229,7 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
                 Some(WorkerMessage::Drain(most)) => {
                     let began = Instant::now();
                     context.draining.set(true);
-                    acceptors.close(&context, None);
+                    acceptors.close(&context, None, None);
                     context.watches.close_idle(None, true);
                     // Who has less time already gets no more.
                     let most = ending.as_ref().map_or(began + most, |ending| ending.most.min(began + most));
@@ -223,7 +240,7 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
                     let began = Instant::now();
                     context.draining.set(true);
                     acceptors.let_go(&kept);
-                    acceptors.close(&context, None);
+                    acceptors.close(&context, None, None);
                     context.watches.close_graceful();
                     ending = Some(Ending { began, most: began + most, in_haste: false, is_over: false });
                 }
@@ -315,6 +332,37 @@ async fn close(
     closing.set(closing.get().saturating_sub(1));
 }
 
+/// Takes in whoever has begun to connect to a socket that nobody new comes to, and closes it.
+async fn finish(
+    context: Rc<Context>,
+    id: ListenerId,
+    heirs: Heirs,
+    socket: Rc<tokio::net::TcpListener>,
+    closing: Rc<Cell<usize>>,
+) {
+    let take = |(stream, peer): (TcpStream, SocketAddr)| {
+        let heir = stream.local_addr().ok().and_then(|local| heirs.of(local.ip()));
+        admit(&context, stream, peer, heir.unwrap_or(id));
+    };
+    let over = Instant::now() + HANDSHAKE_ENDS;
+    loop {
+        tokio::select! {
+            biased;
+            accepted = socket.accept() => match accepted {
+                Ok(accepted) => take(accepted),
+                Err(error) if is_shortage(&error) => sleep(TICK).await,
+                Err(_) => {}
+            },
+            () = sleep_until(over) => break,
+        }
+    }
+    while let Some(accepted) = accept_waiting(&socket) {
+        take(accepted);
+    }
+    drop(socket);
+    closing.set(closing.get().saturating_sub(1));
+}
+
 fn obey(context: &Rc<Context>, acceptors: &Acceptors, most_clients: usize, message: WorkerMessage) {
     match message {
         WorkerMessage::Snapshot(snapshot) => context.publish(snapshot),
@@ -333,7 +381,8 @@ fn obey(context: &Rc<Context>, acceptors: &Acceptors, most_clients: usize, messa
             acceptors.add(id, Acceptor { socket, task });
         }
         WorkerMessage::TakeOver(id, stream, peer) => take_over(context, id, stream, peer),
-        WorkerMessage::Unlisten(id) => acceptors.close(context, Some(id)),
+        WorkerMessage::StepAside(id, heirs) => acceptors.step_aside(context, id, &heirs),
+        WorkerMessage::Unlisten(id, held) => acceptors.close(context, Some(id), Some(&held)),
         WorkerMessage::Cut(registration) => context.watches.cut(registration),
         WorkerMessage::MoveAway { registration, sent } => context.watches.move_away(registration, sent),
         WorkerMessage::Drain(_) | WorkerMessage::HandOver(..) | WorkerMessage::Stop => {}

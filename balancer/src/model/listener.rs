@@ -1,6 +1,9 @@
 //! Load balancers and listeners.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use super::{Action, DesyncMode, ListenerRule, ResponseFields};
 
@@ -80,4 +83,11 @@ impl Listener {
     pub fn actions(&self) -> impl Iterator<Item = &Action> {
         self.rules.iter().map(|rule| &rule.action).chain([&self.default_action])
     }
+}
+
+/// Whether a client can connect to both: the port is the same, and the address, or one of them is every address.
+#[must_use]
+pub fn addresses_meet(one: SocketAddr, other: SocketAddr) -> bool {
+    let covers = |one: IpAddr, other: IpAddr| one == other || one.is_unspecified() || other.is_unspecified();
+    one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && covers(one.ip(), other.ip())
 }

@@ -158,6 +158,7 @@ impl Balancer {
             id: ListenerId(0),
             name: "web".into(),
             port: address.port(),
+            ip: address.ip(),
             load_balancer: Arc::new(load_balancer),
             http2_prior_knowledge: true,
             asked: None,

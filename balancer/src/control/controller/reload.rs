@@ -2,10 +2,16 @@
 //! are waited for while the rest of the control side goes on.
 //! Must not know: how a configuration is read.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     Controller, TargetNaming, changes,
+    closing::Closing,
     endpoints::host_names,
     pending::{Pending, server_configs, target_tls},
 };
@@ -14,12 +20,11 @@ use crate::{
     config,
     control::{log_files::Outputs, notify},
     listener, logs,
-    model::{BalancerSettings, Configuration, Listener},
+    model::{BalancerSettings, Configuration, Listener, addresses_meet},
+    snapshot::{Heirs, ListenerId},
     stickiness::Keyring,
 };
 
-/// How long the sockets of a listener that was removed may take to close: workers take everybody in before.
-const CLOSING: Duration = Duration::from_secs(5);
 /// When a configuration that has to wait for that is read again.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -28,7 +33,31 @@ enum Obstacle {
     /// What is wrong with it.
     Faults(Vec<String>),
     /// It has a listener where another one is being closed.
-    Closing,
+    Closing {
+        /// Its name.
+        listener: String,
+        /// Where.
+        address: SocketAddr,
+    },
+}
+
+/// The number of the listener that has gone to `address` from one of these that it has in common with that: its connections
+/// go on.
+fn moved(
+    before: &Configuration,
+    now: &Configuration,
+    gone: &[(SocketAddr, ListenerId)],
+    address: SocketAddr,
+) -> Option<ListenerId> {
+    let name_at = |configuration: &Configuration, address: SocketAddr| {
+        let listener = configuration.listeners.iter().find(|listener| listener.address == address);
+        listener.map(|listener| listener.name.clone())
+    };
+    let name = name_at(now, address)?;
+    let is_it = |(old, _): &&(SocketAddr, ListenerId)| {
+        addresses_meet(*old, address) && name_at(before, *old).is_some_and(|old| old == name)
+    };
+    gone.iter().find(is_it).map(|(_, id)| *id)
 }
 
 impl Controller {
@@ -36,10 +65,25 @@ impl Controller {
     /// it was, is logged and counted. One that is in order takes effect as soon as its host names have been
     /// asked for; see [`Self::go_on_with_reload`]. One that waits for that is overtaken by another one in order.
     pub(super) fn reload(&mut self) {
+        if self.again_at.take().is_some() {
+            tracing::info!(
+                "a newer configuration takes the place of the one that waits for sockets to be closed"
+            );
+        }
+        self.read_again(false);
+    }
+
+    /// What has waited for sockets to be closed may find them so.
+    pub(super) fn reload_again(&mut self) {
+        self.again_at = None;
+        self.read_again(true);
+    }
+
+    /// `waited`: that it waits has been told.
+    fn read_again(&mut self, waited: bool) {
         if self.crew.is_ending() {
             return self.refuse(vec!["the process is ending".to_owned()]);
         }
-        self.again_at = None;
         if self.postpone_reload() {
             return;
         }
@@ -55,16 +99,52 @@ impl Controller {
                 names.extend(host_names(&self.configuration));
                 self.resolver.sync(names, monotonic_now());
                 self.pending = Some(pending);
+                if !self.resolver.is_settled() {
+                    let hosts = self.resolver.unsettled();
+                    tracing::info!(hosts, "the configuration is in order and waits for host names");
+                }
             }
-            Err(Obstacle::Closing) => self.again_at = Some(monotonic_now() + AGAIN),
+            Err(Obstacle::Closing { listener, address }) => {
+                self.again_at = Some(monotonic_now() + AGAIN);
+                if !waited {
+                    tracing::info!(
+                        listener,
+                        %address,
+                        "the configuration waits until the sockets of a listener that was there before are closed"
+                    );
+                }
+            }
             Err(Obstacle::Faults(faults)) => self.refuse(faults),
         }
     }
 
-    /// Whether a socket of a listener that was removed may not be closed yet at this port.
-    fn is_closing(&self, port: u16) -> bool {
-        let now = monotonic_now();
-        self.closing.iter().any(|(closing, until)| *closing == port && now < *until)
+    /// Sockets for a listener that is new.
+    fn bind_new(&self, listener: &Listener) -> Result<Vec<TcpListener>, Obstacle> {
+        let Listener { address, name, .. } = listener;
+        let (in_use, now) = (|error: &io::Error| error.kind() == io::ErrorKind::AddrInUse, monotonic_now());
+        let closing = || Obstacle::Closing { listener: name.clone(), address: *address };
+        let bound = match (self.bind)(listener) {
+            Err(error) if in_use(&error) => {
+                // Beside these it would lose clients.
+                if self.closing.iter().any(|closing| closing.turns_away_from(*address, now)) {
+                    return Err(closing());
+                }
+                // It may be a listener of this process that has another address of the port until then.
+                match listener::bind_beside_own(listener, self.crew.len()) {
+                    Err(error)
+                        if in_use(&error)
+                            && self.closing.iter().any(|closing| closing.is_in_the_way_of(*address, now)) =>
+                    {
+                        return Err(closing());
+                    }
+                    bound => bound,
+                }
+            }
+            bound => bound,
+        };
+        bound.map_err(|error| {
+            Obstacle::Faults(vec![format!("cannot listen on {address} (listener {name:?}): {error}")])
+        })
     }
 
     /// Puts a configuration that waits into force once nothing is left to wait for.
@@ -134,20 +214,7 @@ impl Controller {
             let is_bound = self.listeners.iter().any(|(address, _)| *address == listener.address)
                 || self.pending.as_ref().is_some_and(|waiting| waiting.has_bound(listener.address));
             if !is_bound {
-                let Listener { address, name, .. } = listener;
-                let in_use = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
-                let sockets = match (self.bind)(listener) {
-                    Err(error) if in_use(&error) && self.is_closing(address.port()) => {
-                        return Err(Obstacle::Closing);
-                    }
-                    // It may be a listener of this process that has another address of the port until then.
-                    Err(error) if in_use(&error) => listener::bind_beside_own(listener, self.crew.len()),
-                    bound => bound,
-                };
-                let sockets = sockets.map_err(|error| {
-                    one(format!("cannot listen on {address} (listener {name:?}): {error}"))
-                })?;
-                bound.push((listener.address, sockets));
+                bound.push((listener.address, self.bind_new(listener)?));
             }
         }
         Ok(Pending { configuration, keyring, bound, tls, target_tls, logs, newer_refused: false })
@@ -172,36 +239,51 @@ impl Controller {
         self.warn_of_restarts(&configuration);
         logs::own::set_level(configuration.balancer.log_level);
         changes::tell(&self.configuration, &configuration, keys_differ);
-        self.configuration = configuration;
+        let before = std::mem::replace(&mut self.configuration, configuration);
         self.compile_rules();
+        self.turn_to_listeners(&before, bound);
+        self.sync_checks();
+        self.note_certificates();
+        self.configure_shield();
+        Ok(())
+    }
+
+    /// Listens at the sockets that were bound for the configuration in force, and no more at those that it has not.
+    fn turn_to_listeners(&mut self, before: &Configuration, mut bound: Vec<(SocketAddr, Vec<TcpListener>)>) {
         let is_kept =
             |address: SocketAddr| self.configuration.listeners.iter().any(|now| now.address == address);
         let (kept, gone): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.listeners).into_iter().partition(|(address, _)| is_kept(*address));
         self.listeners = kept;
         for (address, _) in &bound {
-            self.number(*address);
+            match moved(before, &self.configuration, &gone, *address) {
+                Some(id) => self.listeners.push((*address, id)),
+                None => self.number(*address),
+            }
         }
         self.publish();
-        let now = monotonic_now();
-        self.closing.retain(|(_, until)| now < *until);
-        for (address, id) in gone {
-            if let Some(bound) = self.crew.bound(id) {
-                self.kernel.unsteer(bound);
-            }
-            self.crew.unlisten(id);
-            notify::forget(address);
-            self.closing.push((address.port(), now + CLOSING));
-        }
+        // Before others step aside for them.
+        bound.iter_mut().for_each(|(address, sockets)| Self::open(*address, sockets));
+        gone.into_iter().for_each(|(address, id)| self.leave(address, id));
         for (address, sockets) in bound {
             self.listen(address, sockets);
             let id = self.listeners.iter().find(|(known, _)| *known == address).map(|(_, id)| *id);
             id.into_iter().for_each(|id| self.store_sockets(address, id));
         }
-        self.sync_checks();
-        self.note_certificates();
-        self.configure_shield();
-        Ok(())
+    }
+
+    /// A listener is at this address no more.
+    fn leave(&mut self, address: SocketAddr, id: ListenerId) {
+        let steered = self.crew.bound(id);
+        let meets = |(other, _): &&(SocketAddr, ListenerId)| addresses_meet(*other, address);
+        let heirs = Heirs::new(self.listeners.iter().filter(meets).map(|(address, id)| (address.ip(), *id)));
+        if heirs.is_empty() || !self.crew.step_aside(id, &heirs) {
+            let (held, now) = (self.crew.unlisten(id), monotonic_now());
+            self.closing.retain(|closing| closing.is_open(now));
+            self.closing.push(Closing::here(address, held, now));
+        }
+        steered.into_iter().for_each(|bound| self.kernel.unsteer(bound));
+        notify::forget(address);
     }
 
     /// Names the settings that need a restart and differ from those that run, which are those of the start however

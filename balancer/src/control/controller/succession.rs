@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     Controller,
+    closing::Closing,
     succession_step::{Step, Succession},
 };
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     },
     kernel::{Assist, GENERATIONS},
     listener,
-    model::BalancerSettings,
+    model::{BalancerSettings, addresses_meet},
     snapshot::ListenerId,
     target_group::{TargetMemory, TargetState, WantedGroup},
 };
@@ -28,11 +29,17 @@ use crate::{
 const FIRST_CHECKS: Duration = Duration::from_secs(10);
 
 impl Controller {
+    /// Lets clients connect everywhere. Who does waits until this process serves.
+    pub fn open_sockets(&mut self) {
+        self.sockets.iter_mut().for_each(|(address, sockets)| Self::open(*address, sockets));
+    }
+
     /// Has the workers accept. From here on the process serves.
     pub fn begin(&mut self) {
         self.kernel.release_unclaimed();
         self.kernel.shield().begin_alone();
         for (address, mut sockets) in std::mem::take(&mut self.sockets) {
+            Self::open(address, &mut sockets);
             // The process before may have been asked to end, too.
             sockets.iter().for_each(listener::admit_again);
             let fewer = self.crew.len().saturating_sub(sockets.len());
@@ -94,6 +101,12 @@ impl Controller {
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.iter().map(|(address, _)| *address).collect()
+    }
+
+    /// The process before has listened at these addresses, too, and has closed its sockets after `most`.
+    pub fn expect_closing(&mut self, addresses: &[SocketAddr], most: Duration) {
+        let until = monotonic_now() + most;
+        self.closing.extend(addresses.iter().map(|address| Closing::elsewhere(*address, until)));
     }
 
     /// This process, which has inherited the instance, has it from here on. `reload`: the configuration may have changed
@@ -201,6 +214,11 @@ impl Controller {
         let taken: Arc<[ListenerId]> = taken.map(|(_, id)| *id).collect();
         let most = self.configuration.balancer.upgrade_drain;
         self.counters.succeeded(monotonic_now() + most);
-        self.crew.hand_over(&taken, most);
+        let is_aside = |address: SocketAddr| {
+            !listeners.contains(&address) && listeners.iter().any(|other| addresses_meet(*other, address))
+        };
+        let aside: Vec<_> =
+            self.listeners.iter().filter(|(address, _)| is_aside(*address)).map(|(_, id)| *id).collect();
+        self.crew.hand_over(&taken, &aside, most);
     }
 }

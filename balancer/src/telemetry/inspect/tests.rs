@@ -104,6 +104,7 @@ pub(in crate::telemetry) fn inspector() -> Inspector {
             id: ListenerId(0),
             name: WEB.into(),
             port: 8080,
+            ip: std::net::Ipv4Addr::UNSPECIFIED.into(),
             load_balancer,
             http2_prior_knowledge: false,
             tls: None,

@@ -10,5 +10,6 @@ mod entry;
 mod exchange;
 mod h1;
 mod h2;
+mod task_store;
 
 pub use self::{accepted::Accepted, connection::serve, context::Context, entry::log_unread};

@@ -8,7 +8,7 @@ use super::{
     context::Context,
     h1, h2,
 };
-use crate::wire::{buffer::BUFFER_SIZE, deadline::Interrupt, meter::PREFACE};
+use crate::wire::{buffer::BUFFER_SIZE, deadline::Interrupt, http2::PREFACE};
 
 /// What a connection begins with.
 enum Begins {

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{connected::ConnectionIds, decide::trace::TraceIds};
+use super::{connected::ConnectionIds, decide::trace::TraceIds, task_store::TaskStore};
 use crate::{
     balance::Random,
     clock::CoarseClock,
@@ -152,6 +152,8 @@ pub struct Context {
     pub buffers: BufferStore,
     /// Spare memory for heads.
     pub heads: HeadStore,
+    /// Spare memory for tasks of requests.
+    pub(super) tasks: Rc<TaskStore>,
     /// Userspace counting of connections.
     pub counting: Counting,
     /// Random numbers for picks.
@@ -202,6 +204,7 @@ impl Context {
             connections: Cell::new(0),
             buffers: BufferStore::default(),
             heads: HeadStore::default(),
+            tasks: Rc::default(),
             random: RefCell::new(Random::new(RandomState::new().hash_one(worker))),
             trace_ids: RefCell::default(),
             logs: RefCell::new(Batches::new(worker)),

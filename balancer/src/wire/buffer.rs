@@ -49,6 +49,12 @@ impl Buffer {
         self.end - self.start
     }
 
+    /// Whether it has memory, and so can be given back.
+    #[must_use]
+    pub fn has_memory(&self) -> bool {
+        !self.data.is_empty()
+    }
+
     /// Whether nothing is waiting.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -217,7 +217,12 @@ pub struct Watches {
     entries: RefCell<Vec<Option<Rc<Watch>>>>,
     free: RefCell<Vec<usize>>,
     live: Cell<usize>,
+    /// Memory of some that are over: each request over HTTP/2 has one.
+    spare: RefCell<Vec<Rc<Watch>>>,
 }
+
+/// Most watches whose memory is kept.
+const MOST_SPARE: usize = 256;
 
 /// Keeps a [`Watch`] registered; dropping it ends that.
 #[derive(Debug)]
@@ -242,6 +247,12 @@ impl Drop for Watched {
         }
         self.owner.free.borrow_mut().push(self.index);
         self.owner.live.set(self.owner.live.get().saturating_sub(1));
+        let mut spare = self.owner.spare.borrow_mut();
+        if spare.len() < MOST_SPARE {
+            // What it would wake is over.
+            self.watch.waker.replace(None);
+            spare.push(Rc::clone(&self.watch));
+        }
     }
 }
 
@@ -249,8 +260,16 @@ impl Watches {
     /// A new registered watch whose deadline is far away.
     #[must_use]
     pub fn register(self: &Rc<Self>) -> Watched {
-        let watch =
-            Rc::new(Watch { deadline: Cell::new(u64::MAX), new: Cell::new(true), ..Watch::default() });
+        let new = Watch { deadline: Cell::new(u64::MAX), new: Cell::new(true), ..Watch::default() };
+        let mut spare = self.spare.borrow_mut().pop();
+        let watch = match spare.as_mut().and_then(Rc::get_mut) {
+            Some(watch) => {
+                *watch = new;
+                spare.unwrap_or_default()
+            }
+            // Somebody has it still.
+            None => Rc::new(new),
+        };
         let mut entries = self.entries.borrow_mut();
         let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
             entries.push(None);

@@ -1,18 +1,21 @@
-//! Header blocks of HTTP/2 (RFC 7541), looked at before the engine does: it takes a field that is ill-formed for the
-//! end of the connection, passes over pseudo-fields in trailers, and does not tell every path as it came. A block with
-//! one of these is written anew, so that the engine resets the one stream, and keeps its own table right. So is the head of
+//! Header blocks of HTTP/2 (RFC 7541) from targets, looked at before the `h2` crate does, which is the engine towards them: it
+//! takes a field that is ill-formed for the end of the connection, and passes over pseudo-fields in trailers. A block with one
+//! of these is written anew, so that the engine resets the one stream, and keeps its own table right. So is the head of
 //! a response whose length the engine would take for something else: it holds the body to the length of an interim
-//! response, and takes no list of equal lengths. And so is the head of a request that is far too large, which the engine would
-//! answer itself, or of a response: it gets enough of it for whoever reads it to see that.
+//! response, and takes no list of equal lengths. And so is the head of a response that is far too large, which the engine
+//! would answer itself: it gets enough of it for whoever reads it to see that. The code of strings and numbers is what
+//! `http2` reads with, too.
 //! Must not know: frames.
 
 mod field;
 pub mod huffman;
+pub mod integer;
 mod table;
 
-pub use self::field::Unreadable;
+pub use self::integer::Unreadable;
 use self::{
     field::{Name, StringLiteral},
+    integer::integer,
     table::{DynamicTable, TableField},
 };
 
@@ -22,8 +25,6 @@ use crate::internal_errors::Part as _;
 /// What a block is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
-    /// The head of a request.
-    Request,
     /// The head of a response.
     Response,
     /// Trailers.
@@ -35,8 +36,6 @@ pub enum Section {
 pub struct Looked {
     /// What the engine is to get in its place.
     pub instead: Option<Vec<u8>>,
-    /// The path of the request, where the engine does not tell it.
-    pub path: Option<Box<[u8]>>,
     /// Bytes of names and values of a head that the engine does not get: it is far too large.
     pub left_out: usize,
     /// Whether it is the head of an interim response.
@@ -46,15 +45,11 @@ pub struct Looked {
 /// A field that makes the engine reset the stream, and enters no table: `te: x` (RFC 9113, section 8.2.2).
 pub const MALFORMED: &[u8] = b"\x00\x02te\x01x";
 
-/// What the engine gets of the head of a request, in bytes as it counts them (RFC 9113, section 6.5.2), before fields are
+/// What the engine gets of the head of a response, in bytes as it counts them (RFC 9113, section 6.5.2), before fields are
 /// left out. A head of as many bytes is refused in any case: it has more fields or more bytes than it may have.
-const MOST_OF_REQUEST: usize = 96 * 1024;
-/// The same of a response.
 const MOST_OF_RESPONSE: usize = 60 * 1024;
 /// As much again may enter tables, and is not left out: what is said later may mean it.
 const MOST_MORE: usize = 96 * 1024;
-/// A path from here on is one that is too long, whatever it says; the engine takes none from 64 KiB on.
-const LONG_PATH: usize = 48 * 1024;
 /// Trailers above this are malformed. The engine would leave fields out.
 const MOST_OF_TRAILERS: usize = 60 * 1024;
 /// Of blocks up to this size it does not matter much how many bytes a string in code has: fewer than 8 for 5
@@ -88,7 +83,6 @@ struct Rewriting<'b> {
 impl<'b> Rewriting<'b> {
     fn new(block: &'b [u8], section: Section) -> Self {
         let most = match section {
-            Section::Request => MOST_OF_REQUEST,
             Section::Response => MOST_OF_RESPONSE,
             Section::Trailers => usize::MAX,
         };
@@ -109,11 +103,11 @@ impl<'b> Rewriting<'b> {
     /// In the place of a string of `length` bytes, which follows what is written from `start` to `end`, the engine gets one
     /// that is too long for its field. Gives back how many bytes it does not get.
     #[cold]
-    fn shorten(&mut self, start: usize, end: usize, filler: u8, length: usize) -> usize {
+    fn shorten(&mut self, start: usize, end: usize, length: usize) -> usize {
         let head = self.block.part(start..end);
         let out = self.out(start);
         out.extend_from_slice(head);
-        field::write_filler(out, filler, MAX_LINE + 1);
+        field::write_filler(out, b'x', MAX_LINE + 1);
         length.saturating_sub(MAX_LINE + 1)
     }
 
@@ -160,11 +154,11 @@ impl HeaderBlocks {
             let start = block.len() - rest.len();
             match *first {
                 0x80.. => {
-                    let index = field::integer(&mut rest, 7)?;
+                    let index = integer(&mut rest, 7)?;
                     let entry = self.table.get(index)?;
                     rewriting.malformed |=
                         entry.is_bad || (section == Section::Trailers && entry.name.is_pseudo());
-                    note(&mut looked, entry, section);
+                    looked.is_interim |= entry.is_interim;
                     if rewriting.is_over(entry.size()) && !entry.name.is_pseudo() {
                         looked.left_out += entry.length();
                         rewriting.leave_out(start);
@@ -175,7 +169,7 @@ impl HeaderBlocks {
                     }
                 }
                 0x20..=0x3f => {
-                    let size = field::integer(&mut rest, 5)?;
+                    let size = integer(&mut rest, 5)?;
                     self.table.resize(size)?;
                     rewriting.keep(start, block.len() - rest.len());
                 }
@@ -215,7 +209,7 @@ impl HeaderBlocks {
         let enters = first & 0x40 != 0;
         // Whether it enters tables, or must never: the other bits are of the name.
         let mode = if enters { 0x40 } else { first & 0x10 };
-        let index = field::integer(rest, if enters { 6 } else { 4 })?;
+        let index = integer(rest, if enters { 6 } else { 4 })?;
         let (name, name_length, is_known) = match index {
             0 => {
                 let text = StringLiteral::read(rest)?;
@@ -233,8 +227,7 @@ impl HeaderBlocks {
         let is_sound = name.suits(&value)?;
         let value_length = if enters || !is_sound { value.length()? } else { rewriting.measure(&value)? };
         let meant = match name {
-            Name::Path if is_sound => value.odd_path()?,
-            Name::Length if is_sound && section != Section::Request => match value.listed_length()? {
+            Name::Length if is_sound => match value.listed_length()? {
                 None if looked.is_interim || !is_known => Some(value.bytes()?),
                 listed => listed,
             },
@@ -262,12 +255,8 @@ impl HeaderBlocks {
             let out = rewriting.out(start);
             out.extend_from_slice(head);
             field::write_filler(out, b'x', value_length);
-        } else if section == Section::Request && name == Name::Path && value_length > LONG_PATH {
-            entry.meant = None;
-            looked.left_out += rewriting.shorten(start, value_start, b'/', value_length);
         } else if is_over && name.is_pseudo() && value_length > MAX_LINE + 1 {
-            entry.meant = None;
-            looked.left_out += rewriting.shorten(start, value_start, b'x', value_length);
+            looked.left_out += rewriting.shorten(start, value_start, value_length);
         } else if is_over && !name.is_pseudo() && !(enters && entry.size() <= table::MOST) {
             looked.left_out += entry.length();
             rewriting.leave_out(start);
@@ -277,26 +266,14 @@ impl HeaderBlocks {
                 field::write_field(rewriting.out(start), mode, IN_ITS_PLACE, &filler);
             }
             rewriting.length(start, Some(&**length).filter(|_| !looked.is_interim));
-        } else if let Some(path) = &entry.meant {
-            let head = block.part(start..value_start);
-            let out = rewriting.out(start);
-            out.extend_from_slice(head);
-            field::write_filler(out, b'/', path.len());
         } else {
             rewriting.keep(start, end);
         }
         rewriting.more += if is_over && enters && entry.size() <= table::MOST { entry.size() } else { 0 };
         rewriting.malformed |= entry.is_bad || (section == Section::Trailers && name.is_pseudo());
-        note(looked, &entry, section);
+        looked.is_interim |= entry.is_interim;
         Ok(enters.then_some(entry))
     }
-}
-
-fn note(looked: &mut Looked, entry: &TableField, section: Section) {
-    if section == Section::Request && entry.name == Name::Path && entry.meant.is_some() {
-        looked.path.clone_from(&entry.meant);
-    }
-    looked.is_interim |= entry.is_interim;
 }
 
 #[cfg(test)]

@@ -1,13 +1,11 @@
-//! A byte stream whose header blocks are looked at on their way to the HTTP/2 engine: see [`super::hpack`]. A block is
+//! A byte stream from a target whose header blocks are looked at on their way to the HTTP/2 engine: see [`super::hpack`]. A block is
 //! handed on when it is there whole, as it came or written anew; so is what the peer says of the table that header blocks
 //! for it may use; all else is handed on as it comes.
-//! Must not know: what a request is for.
+//! Must not know: what a response is for.
 
 use std::{
-    cell::RefCell,
     io,
     pin::Pin,
-    rc::Rc,
     task::{Context, Poll, ready},
 };
 
@@ -16,7 +14,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{
     head::MAX_INTERIM,
     hpack::{HeaderBlocks, MALFORMED, Section},
-    meter::PREFACE,
 };
 use crate::internal_errors::Part as _;
 
@@ -31,8 +28,6 @@ const MOST_BLOCK: usize = 25 * (FRAME_HEAD + MOST_PAYLOAD);
 const AS_THEY_CAME: usize = 4;
 /// Bytes read at once while a block is not there whole.
 const PIECE: usize = 4096;
-/// Requests of which something waits; of those that the engine refuses it is never asked for.
-const MOST_ASIDES: usize = 256;
 /// Responses under way that are kept in mind; a connection carries half as many requests.
 const MOST_ANSWERED: usize = 256;
 
@@ -54,49 +49,13 @@ const END_HEADERS: u8 = 0x4;
 const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
 
-/// What the engine does not tell of a request's head.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Aside {
-    /// The path, where that is not told as it came.
-    pub path: Option<Box<[u8]>>,
-    /// Bytes of names and values that are left out: the head is far too large.
-    pub left_out: usize,
-}
-
-/// What the engine does not tell, by the stream of the request.
-#[derive(Debug, Default)]
-pub struct Asides(RefCell<Vec<(u32, Aside)>>);
-
-impl Asides {
-    /// That of the request on this stream, if there is some. Requests are asked for once and in order: earlier ones that
-    /// are here were refused.
-    #[must_use]
-    pub fn take(&self, stream: u32) -> Aside {
-        let mut asides = self.0.borrow_mut();
-        let passed = asides.partition_point(|(of, _)| *of < stream);
-        let is_here = asides.get(passed).is_some_and(|(of, _)| *of == stream);
-        let last = asides.drain(..passed + usize::from(is_here)).next_back();
-        last.filter(|_| is_here).map(|(_, aside)| aside).unwrap_or_default()
-    }
-
-    /// False: there is no room for it.
-    fn put(&self, stream: u32, aside: Aside) -> bool {
-        let mut asides = self.0.borrow_mut();
-        let has_room = asides.len() < MOST_ASIDES;
-        if has_room {
-            asides.push((stream, aside));
-        }
-        has_room
-    }
-}
-
 /// What tells heads from trailers.
-#[derive(Debug)]
-enum Peer {
-    /// Clients open streams in order.
-    Client { opened: u32, asides: Rc<Asides> },
-    /// Of these streams the final head has come, and not the end; of those, so many interim ones.
-    Target { answered: Vec<u32>, interim: Vec<(u32, usize)> },
+#[derive(Debug, Default)]
+struct Responses {
+    /// Of these streams the final head has come, and not the end.
+    answered: Vec<u32>,
+    /// Of these, so many interim ones.
+    interim: Vec<(u32, usize)>,
 }
 
 /// The head of a frame.
@@ -146,12 +105,10 @@ enum Front {
     Fatal,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Screen {
     blocks: HeaderBlocks,
-    peer: Peer,
-    /// Bytes of the preface that are still to come.
-    preface: usize,
+    responses: Responses,
     /// Bytes of a frame's payload that are handed on as they come.
     left: usize,
     /// How far the frames of a block have been looked at that is not there whole.
@@ -169,10 +126,9 @@ struct Seen {
 
 impl Screen {
     fn front(&mut self, bytes: &[u8]) -> Front {
-        let through = if self.preface > 0 { &mut self.preface } else { &mut self.left };
-        if *through > 0 {
-            let step = bytes.len().min(*through);
-            *through -= step;
+        if self.left > 0 {
+            let step = bytes.len().min(self.left);
+            self.left -= step;
             return Front::Sound(step);
         }
         let Some(frame) = Frame::read(bytes) else { return Front::Part };
@@ -186,12 +142,9 @@ impl Screen {
         if frame.kind == DATA && frame.length == 0 && frame.flags == 0 && frame.stream != 0 {
             return Front::Instead(FRAME_HEAD, Vec::new());
         }
-        if let Peer::Target { answered, interim } = &mut self.peer {
-            let ends = frame.kind == RST_STREAM || (frame.kind == DATA && frame.flags & END_STREAM != 0);
-            if ends {
-                forget(answered, frame.stream);
-                interim.retain(|(of, _)| *of != frame.stream);
-            }
+        if frame.kind == RST_STREAM || (frame.kind == DATA && frame.flags & END_STREAM != 0) {
+            forget(&mut self.responses.answered, frame.stream);
+            self.responses.interim.retain(|(of, _)| *of != frame.stream);
         }
         self.left = frame.length;
         Front::Sound(FRAME_HEAD)
@@ -234,14 +187,9 @@ impl Screen {
 
     /// A whole block, which came in the first `length` bytes.
     fn block(&mut self, head: Frame, block: &[u8], length: usize) -> Front {
-        let section = match &mut self.peer {
-            Peer::Client { opened, .. } if head.stream > *opened => {
-                *opened = head.stream;
-                Section::Request
-            }
-            Peer::Target { answered, .. } if !answered.contains(&head.stream) => Section::Response,
-            _ => Section::Trailers,
-        };
+        let Responses { answered, interim } = &mut self.responses;
+        let is_head = !answered.contains(&head.stream);
+        let section = if is_head { Section::Response } else { Section::Trailers };
         let Ok(mut looked) = self.blocks.look(block, section) else {
             // What nobody can read, the engine must not read either: the first index is 1.
             let mut out = Vec::new();
@@ -249,29 +197,18 @@ impl Screen {
             self.is_over = true;
             return Front::Instead(length, out);
         };
-        match &mut self.peer {
-            Peer::Client { asides, .. } => {
-                let aside = Aside { path: looked.path.take(), left_out: looked.left_out };
-                // One too many is refused for itself, as the engine refuses what is over its bound.
-                if aside != Aside::default() && !asides.put(head.stream, aside) {
-                    looked.instead.get_or_insert_with(|| block.to_vec()).extend_from_slice(MALFORMED);
-                }
+        if looked.is_interim && is_too_many(interim, head.stream) {
+            looked.instead.get_or_insert_with(|| block.to_vec()).extend_from_slice(MALFORMED);
+        } else if !looked.is_interim {
+            interim.retain(|(of, _)| *of != head.stream);
+        }
+        if head.flags & END_STREAM != 0 {
+            forget(answered, head.stream);
+        } else if is_head && !looked.is_interim {
+            if answered.len() >= MOST_ANSWERED {
+                answered.remove(0);
             }
-            Peer::Target { answered, interim } => {
-                if looked.is_interim && is_too_many(interim, head.stream) {
-                    looked.instead.get_or_insert_with(|| block.to_vec()).extend_from_slice(MALFORMED);
-                } else if !looked.is_interim {
-                    interim.retain(|(of, _)| *of != head.stream);
-                }
-                if head.flags & END_STREAM != 0 {
-                    forget(answered, head.stream);
-                } else if section == Section::Response && !looked.is_interim {
-                    if answered.len() >= MOST_ANSWERED {
-                        answered.remove(0);
-                    }
-                    answered.push(head.stream);
-                }
-            }
+            answered.push(head.stream);
         }
         match looked.instead {
             None => Front::Sound(length),
@@ -364,28 +301,10 @@ pub struct Screened<S> {
 }
 
 impl<S> Screened<S> {
-    fn new(stream: S, peer: Peer, preface: usize) -> Self {
-        let screen = Screen {
-            blocks: HeaderBlocks::default(),
-            peer,
-            preface,
-            left: 0,
-            seen: Seen::default(),
-            is_over: false,
-        };
-        Self { stream, screen, held: Vec::new(), out: Vec::new(), handed: 0 }
-    }
-
-    /// What a client sends, from its preface on. What the engine does not tell goes to `asides`.
-    #[must_use]
-    pub fn of_client(stream: S, asides: Rc<Asides>) -> Self {
-        Self::new(stream, Peer::Client { opened: 0, asides }, PREFACE.len())
-    }
-
     /// What a target sends.
     #[must_use]
     pub fn of_target(stream: S) -> Self {
-        Self::new(stream, Peer::Target { answered: Vec::new(), interim: Vec::new() }, 0)
+        Self { stream, screen: Screen::default(), held: Vec::new(), out: Vec::new(), handed: 0 }
     }
 
     /// Looks through `bytes`, which come next. Gives back how many of them can be handed on as they are; the rest is

@@ -1,10 +1,7 @@
-//! One stream of an HTTP/2 connection, whichever side of it: a body comes in and one goes out, as frames. Window is given
-//! back to the sender as its bytes are taken. Must not know: what heads say.
+//! One stream of an HTTP/2 connection to a target: a body comes in and one goes out, as frames. Window is given back to the
+//! sender as its bytes are taken. Must not know: what heads say.
 
-use std::{
-    sync::Arc,
-    task::{Context, Poll, Waker, ready},
-};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use h2::{RecvStream, SendStream};
@@ -14,7 +11,7 @@ use super::head;
 use crate::internal_errors::Part as _;
 use crate::wire::{
     body::{BodyError, Sink, Source, Trailers, Untaken},
-    trailers::{TrailerFilter, may_travel},
+    trailers::may_travel,
 };
 
 /// A stream. What does not come or cannot go out yet is not there.
@@ -28,8 +25,6 @@ pub(super) struct Http2 {
     pending: Bytes,
     given: usize,
     read: bool,
-    filter: Option<Arc<TrailerFilter>>,
-    taken: u64,
     begun: bool,
     /// Why there is no more than what was read ahead.
     failed: Option<h2::Error>,
@@ -45,57 +40,11 @@ impl Http2 {
         (self.incoming, self.read) = (Some(incoming), bodiless);
     }
 
-    /// Of its trailers those go on that keep to `filter`; without one those that may travel at all.
-    pub(super) fn filter(&mut self, filter: &Arc<TrailerFilter>) {
-        if !self.read {
-            self.filter = Some(Arc::clone(filter));
-        }
-    }
-
-    /// Bytes of the body that came in.
-    pub(super) fn taken(&self) -> u64 {
-        self.taken
-    }
-
-    /// Bytes of the body that went out.
-    pub(super) fn moved(&self) -> u64 {
-        self.moved
-    }
-
-    /// Whether there may be more of the body that comes in than was wanted.
-    pub(super) fn is_unread(&self) -> bool {
-        self.incoming.as_ref().is_some_and(|incoming| !incoming.is_end_stream())
-    }
-
-    /// The engine's verdict on a stream that it has reset itself; what is left of the body goes with it.
-    #[cold]
-    pub(super) fn verdict(&mut self) -> Option<h2::Error> {
-        let mut cx = Context::from_waker(Waker::noop());
-        let incoming = self.incoming.as_mut()?;
-        loop {
-            let error = match incoming.poll_data(&mut cx) {
-                Poll::Ready(Some(Ok(_))) => continue,
-                Poll::Ready(Some(Err(error))) => error,
-                Poll::Ready(None) => match incoming.poll_trailers(&mut cx) {
-                    Poll::Ready(Err(error)) => error,
-                    _ => return None,
-                },
-                Poll::Pending => return None,
-            };
-            return Some(error).filter(is_verdict);
-        }
-    }
-
     fn release(&mut self, length: usize) {
         if let Some(incoming) = &mut self.incoming {
             let _ = incoming.flow_control().release_capacity(length);
         }
     }
-}
-
-/// Whether the engine has reset the stream itself: its body has not the length that was said, or its trailers a pseudo-field.
-pub(super) fn is_verdict(error: &h2::Error) -> bool {
-    error.is_reset() && error.is_library()
 }
 
 /// The same bytes where more can be put behind them; a copy, unless they were that before.
@@ -141,7 +90,6 @@ impl Source for Http2 {
         let Some(incoming) = &mut self.incoming else { return Poll::Pending };
         match ready!(incoming.poll_data(cx)) {
             Some(Ok(data)) => {
-                self.taken += data.len() as u64;
                 self.pending = data;
             }
             Some(Err(error)) => return Poll::Ready(Err(BodyError::Source(error))),
@@ -149,10 +97,7 @@ impl Source for Http2 {
                 let trailers = ready!(incoming.poll_trailers(cx)).map_err(BodyError::Source)?;
                 self.read = true;
                 let trailers = trailers.map_or(Trailers::None, |mut map| {
-                    match &self.filter {
-                        Some(filter) => head::filter_trailers(&mut map, |name| filter.keeps(name)),
-                        None => head::filter_trailers(&mut map, may_travel),
-                    }
+                    head::filter_trailers(&mut map, may_travel);
                     Trailers::Map(map)
                 });
                 sink.end(trailers, false)?;
@@ -173,7 +118,6 @@ impl Source for Http2 {
         loop {
             match incoming.poll_data(cx) {
                 Poll::Ready(Some(Ok(data))) => {
-                    self.taken += data.len() as u64;
                     let pending = &mut self.pending;
                     ahead.get_or_insert_with(|| growing(pending)).extend_from_slice(&data);
                 }
@@ -259,7 +203,6 @@ impl Sink for Http2 {
             Trailers::Map(map) => map,
         };
         self.ended = true;
-        self.moved += head::size(&map);
         self.send(|outgoing| match map.is_empty() {
             true => outgoing.send_data(Bytes::new(), true),
             false => outgoing.send_trailers(map),

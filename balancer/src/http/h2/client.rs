@@ -1,20 +1,13 @@
 //! The client of one request over HTTP/2: its state, and what it is sent that needs no target. Must not know: what is done
 //! with the request.
 
-use std::{
-    future::poll_fn,
-    rc::Rc,
-    task::{Poll, ready},
-};
+use std::future::poll_fn;
 
-use bytes::Bytes;
-use h2::{Reason, server::SendResponse};
-
-use super::{body::Http2, head, session::LINGER, websocket_key::WebSocketKey};
+use super::{session::LINGER, websocket_key::WebSocketKey};
 use crate::{
     http::exchange::RequestState,
     response::answer::{Answer, AnswerKind},
-    wire::meter::Meter,
+    wire::http2::{ErrorCode, ServerStream},
 };
 
 /// How much of a body that nobody wants is taken.
@@ -22,90 +15,66 @@ const LINGER_BYTES: usize = 1 << 20;
 
 /// One request.
 pub(super) struct Http2Client {
-    pub(super) http2: Http2,
+    pub(super) stream: ServerStream,
     pub(super) state: RequestState,
-    pub(super) respond: SendResponse<Bytes>,
     /// The key of the handshake, of a request for a WebSocket.
     pub(super) key: Option<WebSocketKey>,
     /// Whether it was asked for its body.
     pub(super) invited: bool,
-    pub(super) meter: Rc<Meter>,
 }
 
 impl Http2Client {
-    /// What there is of a response goes out, and then the client is told that this is not the whole of it: a reset would
-    /// destroy what still waits to be written, the head along with it.
-    pub(super) async fn break_off(&mut self) {
-        self.state.arm(LINGER);
-        let _ = self.state.watch().within(self.meter.written()).await;
+    /// The client is told that what it has got is not the whole response, behind all of it that there is.
+    pub(super) fn break_off(&mut self) {
         // Not by the code that the target gave: some of them have clients take what they have for the whole.
-        self.reset(Reason::INTERNAL_ERROR);
-    }
-
-    pub(super) fn reset(&mut self, reason: Reason) {
-        if let Some(outgoing) = &mut self.http2.outgoing {
-            outgoing.send_reset(reason);
-        }
+        self.stream.reset(ErrorCode::Internal);
     }
 
     /// Takes what the client still sends of its body once it has its answer, for a while and up to a bound, as with
     /// HTTP/1.1. Then the stream is reset without an error (RFC 9113, section 8.1), which some clients take for a failure
     /// of what they have received whole.
     pub(super) async fn linger(&mut self) {
-        let Some(body) = &mut self.http2.incoming else { return };
         self.state.arm(LINGER);
-        let mut taken = 0;
-        let drain = poll_fn(|cx| {
-            loop {
-                match ready!(body.poll_data(cx)) {
-                    Some(Ok(data)) if taken < LINGER_BYTES => {
-                        taken += data.len();
-                        let _ = body.flow_control().release_capacity(data.len());
-                    }
-                    _ => return Poll::Ready(()),
-                }
-            }
-        });
-        let _ = self.state.watched.watch().within(drain).await;
+        let Self { stream, state, .. } = self;
+        let mut most = LINGER_BYTES;
+        let _ = state.watched.watch().within(poll_fn(|cx| stream.poll_drop_content(cx, &mut most))).await;
     }
 
-    /// Notes the size of a head that is sent, where that is logged.
-    pub(super) fn count_head(&mut self, fields: &http::HeaderMap) {
-        if self.state.entry.is_open() {
-            self.state.entry.returned(head::response_size(fields));
-        }
+    /// Sends the head of an interim response that has no fields. Whether the client is there.
+    pub(super) fn send_interim_head(&mut self, status: u16) -> bool {
+        let sent = self.stream.send_head(status, false, |_| {});
+        self.state.entry.returned(sent.unwrap_or_default());
+        sent.is_ok()
     }
 
-    /// Sends the head of an interim response. Whether the client is there.
-    pub(super) fn send_interim_head(&mut self, head: http::Response<()>) -> bool {
-        self.count_head(head.headers());
-        self.respond.send_informational(head).is_ok()
-    }
-
-    /// Sends an answer of the balancer's own and counts it. It is short: the engine holds it until the client
-    /// takes it. To a stream that the engine has reset already nothing is sent.
-    pub(super) fn answer(&mut self, answer: &Answer, to_head: bool) {
+    /// Sends an answer of the balancer's own and counts it. On a stream that has been reset already nothing is sent.
+    pub(super) async fn answer(&mut self, answer: &Answer, to_head: bool) {
         let RequestState { context, listener, entry, .. } = &mut self.state;
         let to_head = to_head || answer.body.is_empty();
         let fields = &listener.response_fields;
-        let (head, body) = context.clock.with_date(|date| head::own(answer, fields, date)).into_parts();
-        let length = if to_head { 0 } else { body.len() as u64 };
-        let size = head::response_size(&head.headers) + length;
-        match self.respond.send_response(http::Response::from_parts(head, ()), to_head) {
-            Ok(mut sending) => {
-                context.count_answer(listener, answer);
-                entry.own(answer);
-                entry.returned(size);
-                if !to_head {
-                    let _ = sending.send_data(body, true);
-                }
+        let sent = context.clock.with_date(|date| {
+            self.stream.send_head(answer.status, to_head, |head| {
+                answer.fields(fields, date, |name, value| head.field(name.as_bytes(), value));
+            })
+        });
+        let Ok(size) = sent else {
+            if let AnswerKind::Error(cause) = answer.reason {
+                context.listener_shard(listener).errors.count(cause);
+                entry.failed(cause);
             }
-            Err(_) => {
-                if let AnswerKind::Error(cause) = answer.reason {
-                    context.listener_shard(listener).errors.count(cause);
-                    entry.failed(cause);
-                }
-            }
+            return;
+        };
+        context.count_answer(listener, answer);
+        entry.own(answer);
+        let length = if to_head { 0 } else { answer.body.len() as u64 };
+        entry.returned(size + length);
+        if to_head {
+            return;
         }
+        // The client may have left no room for it.
+        self.state.arm_idle();
+        let Self { stream, state, .. } = self;
+        let mut rest = answer.body.as_bytes();
+        let _ = state.watched.watch().within(poll_fn(|cx| stream.poll_send_rest(cx, &mut rest))).await;
     }
 }

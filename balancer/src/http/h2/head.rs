@@ -3,66 +3,51 @@
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
-use h2::{RecvStream, ext::Protocol};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
 use super::websocket_key::WebSocketKey;
 use crate::{
-    clock::CoarseClock,
-    model::{EditOp, HeaderEdits, HeaderField},
-    response::{answer::Answer, compose, listener_fields::ListenerFields},
+    model::HeaderField,
     wire::{
         fields::{Kind, kind},
-        head::{HeadError, MAX_FIELDS, MAX_LINE, Request, Response},
-        screen::Aside,
+        head::{HeadError, MAX_FIELDS, MAX_LINE, Request},
+        http2::Block,
     },
 };
 
 /// Fields that are added to those of a request at most: Host, what tells of the client and of its TLS, what tells requests apart.
 const MOST_ADDED: usize = 32;
 
-/// Bytes of a date (RFC 9110, section 5.6.7).
-const DATE_LENGTH: usize = 29;
-
-/// What has to be held while a request is looked at: the cookies of all its fields as one (RFC 9113,
-/// section 8.2.3), where there are several.
+/// What has to be held while a request is looked at.
 #[derive(Debug)]
 pub(super) struct Head {
-    parts: Parts,
-    cookies: Option<Vec<u8>>,
+    block: Block,
     bodiless: bool,
-    /// What the engine does not tell.
-    aside: Aside,
+    size: u64,
     protocol: Option<Result<WebSocketKey, HeadError>>,
 }
 
 impl Head {
-    pub(super) fn new(request: http::Request<RecvStream>, aside: Aside) -> (Self, RecvStream) {
-        let (parts, body) = request.into_parts();
-        let crumbs = || parts.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
-        let cookies = crumbs().nth(1).map(|_| crumbs().collect::<Vec<_>>().join(&b"; "[..]));
-        let bodiless = body.is_end_stream();
-        let protocol = parts.extensions.get::<Protocol>().map(|protocol| {
-            let key = (protocol.as_str() == "websocket").then(WebSocketKey::random).flatten();
+    /// `bodiless`: the head was all of it.
+    pub(super) fn new(mut block: Block, bodiless: bool) -> Self {
+        let size = block.length();
+        block.join_cookies();
+        let protocol = block.protocol().map(|protocol| {
+            let key = (protocol == b"websocket").then(WebSocketKey::random).flatten();
             key.ok_or(HeadError::TransferCoding)
         });
-        (Self { parts, cookies, bodiless, aside, protocol }, body)
+        Self { block, bodiless, size, protocol }
     }
 
-    /// Bytes of the names and values of the head; how few of them it took to say it is the engine's secret.
+    /// The memory of it.
+    pub(super) fn into_block(self) -> Block {
+        self.block
+    }
+
+    /// Bytes of what the head says; how few of them it took to say it, it does not tell.
     pub(super) fn size(&self) -> u64 {
-        let uri = &self.parts.uri;
-        let protocol = self.parts.extensions.get::<Protocol>().map(|protocol| protocol.as_str().len());
-        let pseudo = [
-            (":method", Some(self.parts.method.as_str().len())),
-            (":scheme", uri.scheme_str().map(str::len)),
-            (":path", uri.path_and_query().map(|path| path.as_str().len())),
-            (":authority", uri.authority().map(|authority| authority.as_str().len())),
-            (":protocol", protocol),
-        ];
-        let line: usize = pseudo.iter().filter_map(|(name, value)| Some(name.len() + (*value)?)).sum();
-        (line + self.aside.left_out) as u64 + size(&self.parts.headers)
+        self.size
     }
 
     /// The key of the handshake, when the request is for a WebSocket (RFC 8441).
@@ -75,52 +60,28 @@ impl Head {
     /// # Errors
     /// Why it is none that can be forwarded.
     pub(super) fn request(&self) -> Result<Request<'_>, HeadError> {
-        let uri = &self.parts.uri;
-        let target = uri.path_and_query().map_or("", |path| path.as_str()).as_bytes();
-        let target = self.aside.path.as_deref().unwrap_or(target);
-        if self.aside.left_out > 0 {
+        let block = &self.block;
+        // A CONNECT names no path (RFC 9113, section 8.5); it is refused whatever it names.
+        let target = block.path().unwrap_or(b"/");
+        if block.left_out() > 0 {
             let is_line = target.len() > MAX_LINE;
             return Err(if is_line { HeadError::LineTooLong } else { HeadError::TooLarge });
         }
-        let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
-        let joined =
-            self.cookies.as_ref().map(|value| HeaderField { name: &b"cookie"[..], value: value.as_slice() });
-        let key = self.protocol.as_ref().map(Result::as_ref).transpose().map_err(|error| *error)?;
-        let handshake = key.map(|key| HeaderField { name: &b"Sec-WebSocket-Key"[..], value: key.as_bytes() });
-        let lines = self
-            .parts
-            .headers
-            .iter()
-            .filter(|(name, _)| joined.is_none() || *name != header::COOKIE)
-            .map(|(name, value)| HeaderField { name: name.as_str().as_bytes(), value: value.as_bytes() })
-            .filter(|field| key.is_none() || field.name != b"sec-websocket-key")
-            .chain(joined)
-            .chain(handshake);
-        let method = self.parts.method.as_str().as_bytes();
-        // A CONNECT names no path (RFC 9113, section 8.5); it is refused whatever it names.
-        let target = if target.is_empty() { b"/" } else { target };
-        let well_formed = target.starts_with(b"/") || (target == b"*" && method == b"OPTIONS");
-        if !well_formed {
+        let method = block.method();
+        if !target.starts_with(b"/") && (target != b"*" || method != b"OPTIONS") {
             return Err(HeadError::Malformed);
         }
-        if key.is_some() {
-            // What follows is no body of the request but what the other protocol says.
-            let request = Request::of_fields(b"GET", target, authority, lines, true)?;
-            return Ok(Request { upgrade: Some(b"websocket".into()), ..request });
-        }
-        Request::of_fields(method, target, authority, lines, self.bodiless)
+        let (authority, lines) = (block.authority(), block.lines());
+        let Some(protocol) = &self.protocol else {
+            return Request::of_fields(method, target, authority, lines, self.bodiless);
+        };
+        let key = protocol.as_ref().map_err(|error| *error)?;
+        let handshake = HeaderField { name: &b"Sec-WebSocket-Key"[..], value: key.as_bytes() };
+        let lines = lines.filter(|field| field.name != b"sec-websocket-key").chain([handshake]);
+        // What follows is no body of the request but what the other protocol says.
+        let request = Request::of_fields(b"GET", target, authority, lines, true)?;
+        Ok(Request { upgrade: Some(b"websocket".into()), ..request })
     }
-}
-
-/// Bytes of the names and values of a response's head.
-pub(super) fn response_size(fields: &HeaderMap) -> u64 {
-    const STATUS: u64 = ":status".len() as u64 + 3;
-    STATUS + size(fields)
-}
-
-/// Bytes of names and values.
-pub(super) fn size(fields: &HeaderMap) -> u64 {
-    fields.iter().map(|(name, value)| (name.as_str().len() + value.len()) as u64).sum()
 }
 
 /// Takes out the trailer fields whose names do not go on.
@@ -190,27 +151,6 @@ fn is_ever_new(name: &HeaderName) -> bool {
     }
 }
 
-/// The response head for the client: connection-specific fields left out, edits applied; none when it has no
-/// form in HTTP/2.
-pub(super) fn response(
-    response: &Response<'_>,
-    edits: &HeaderEdits,
-    clock: &CoarseClock,
-) -> Option<http::Response<()>> {
-    let values = response.fields.lines().iter().map(|field| field.value.len()).sum::<usize>();
-    let edited = edits.iter().map(|edit| edit.value.len()).sum::<usize>();
-    let mut filling = Filling::new(values + edited + DATE_LENGTH);
-    let put = |name: &[u8], value: &[u8]| filling.append(name, value).ok_or(());
-    compose::fields(response, edits, clock, false, put).ok()?;
-    for edit in edits.iter().filter(|edit| edit.op != EditOp::Remove) {
-        filling.append(edit.name.as_bytes(), edit.value)?;
-    }
-    let mut head = http::Response::new(());
-    *head.status_mut() = StatusCode::from_u16(response.status).ok()?;
-    *head.headers_mut() = filling.map()?;
-    Some(head)
-}
-
 /// The request for an HTTP/2 target, made of the head that an HTTP/1.1 target would get. `secure`: its connection is
 /// inside TLS.
 pub(super) fn request_of(head: &[u8], secure: bool) -> Option<http::Request<()>> {
@@ -241,15 +181,4 @@ pub(super) fn request_of(head: &[u8], secure: bool) -> Option<http::Request<()>>
     }
     *out.headers_mut() = filling.map()?;
     Some(out)
-}
-
-/// An answer of the balancer's own.
-pub(super) fn own(answer: &Answer, fields: &ListenerFields, date: &str) -> http::Response<Bytes> {
-    let mut head = http::Response::new(Bytes::copy_from_slice(answer.body.as_bytes()));
-    *head.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    // What a configuration allows has a form in HTTP/2.
-    let mut filling = Filling::new(0);
-    answer.fields(fields, date, |name, value| _ = filling.append(name.as_bytes(), value));
-    *head.headers_mut() = filling.map().unwrap_or_default();
-    head
 }

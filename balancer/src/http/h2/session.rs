@@ -18,7 +18,7 @@ use crate::{
     },
     logs::quiet::LineKind,
     snapshot::ListenerView,
-    wire::{deadline::Watch, meter::Meter, screen::Asides},
+    wire::{deadline::Watch, http2::Server},
 };
 
 /// How long a connection that is told to end may take once nothing is under way.
@@ -35,8 +35,6 @@ pub(super) struct SharedState {
     /// The listener, and the snapshot it is of: what the one names by number is in the other.
     pub(super) view: RefCell<(Rc<WorkerSnapshot>, Arc<ListenerView>)>,
     pub(super) watch: Rc<Watch>,
-    pub(super) meter: Rc<Meter>,
-    pub(super) asides: Rc<Asides>,
     pub(super) born_millis: u64,
     pub(super) open: Cell<u32>,
     pub(super) ending: Cell<bool>,
@@ -46,10 +44,10 @@ pub(super) struct SharedState {
 
 impl SharedState {
     /// Counts what has gone over the wire.
-    pub(super) fn count(&self, meter: &Meter) {
+    pub(super) fn count(&self, server: &mut Server) {
         let watch = &self.watch;
-        watch.received().add(meter.take_received());
-        watch.sent().add(meter.take_sent());
+        watch.received().add(server.take_received());
+        watch.sent().add(server.take_sent());
         let (received, sent) = (watch.received().settle(None), watch.sent().settle(None));
         self.figures(|shard| {
             shard.bytes_received.add(received);

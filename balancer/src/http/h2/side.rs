@@ -1,35 +1,32 @@
 //! A client of HTTP/2 as one side of an exchange. Must not know: which version of HTTP the target speaks, but that there are
 //! two.
 
-use std::task::{Context as TaskContext, Poll};
-
-use h2::Reason;
-
-use super::{
-    body::{Http2, is_verdict},
-    client::Http2Client,
-    head,
-    target::Http2Target,
+use std::{
+    convert::Infallible,
+    task::{Context as TaskContext, Poll},
 };
+
+use super::{client::Http2Client, target::Http2Target};
 use crate::{
     counters::{Cause, Failure},
     http::{
         decide::plan::Plan,
         exchange::{ClientSide, Http1Target, RequestState, attempt},
     },
-    model::{HeaderEdits, ProtocolVersion},
-    response::answer::Answer,
+    model::{EditOp, HeaderEdits, ProtocolVersion},
+    response::{answer::Answer, compose},
     upstream::{Connection, Destination},
     wire::{
-        body::{BodyError, Source as _},
+        body::{BodyError, Source as _, Untaken},
         head::{Framing, Response},
+        http2::{ErrorCode, HeadWriter, ServerStream, StreamFault},
     },
 };
 
 impl ClientSide for Http2Client {
     type After = ();
     const OVER: () = ();
-    type Body = Http2;
+    type Body = ServerStream;
 
     fn state(&self) -> &RequestState {
         &self.state
@@ -39,8 +36,8 @@ impl ClientSide for Http2Client {
         &mut self.state
     }
 
-    fn body(&mut self) -> &mut Http2 {
-        &mut self.http2
+    fn body(&mut self) -> &mut ServerStream {
+        &mut self.stream
     }
 
     async fn attempt(&mut self, plan: &mut Plan, fresh: bool) -> Result<(), Failure> {
@@ -56,23 +53,20 @@ impl ClientSide for Http2Client {
 
     /// Whether the client reset the request.
     fn poll_gone(&mut self, cx: &mut TaskContext<'_>, _: bool) -> Poll<()> {
-        match &mut self.http2.outgoing {
-            Some(outgoing) => outgoing.poll_reset(cx).map(|_| ()),
-            None => self.respond.poll_reset(cx).map(|_| ()),
-        }
+        self.stream.poll_fault(cx).map(|_| ())
     }
 
     fn gone(&mut self) -> Failure {
-        match self.http2.verdict() {
-            Some(error) => invalid(&error),
-            None => Failure::gone(self.http2.is_read()),
+        match self.stream.fault() {
+            Some(fault @ StreamFault::Malformed) => invalid(fault),
+            _ => Failure::gone(self.stream.is_read()),
         }
     }
 
     #[cold]
-    fn body_failed(error: &BodyError<h2::Error>) -> Failure {
+    fn body_failed(error: &BodyError<StreamFault>) -> Failure {
         match error {
-            BodyError::Source(error) if is_verdict(error) => invalid(error),
+            BodyError::Source(fault @ StreamFault::Malformed) => invalid(*fault),
             _ => Failure::gone(false),
         }
     }
@@ -81,9 +75,7 @@ impl ClientSide for Http2Client {
         if std::mem::replace(&mut self.invited, true) {
             return true;
         }
-        let mut invitation = http::Response::new(());
-        *invitation.status_mut() = http::StatusCode::CONTINUE;
-        self.send_interim_head(invitation)
+        self.send_interim_head(100)
     }
 
     fn check(&self, _: &Plan, response: &Response<'_>, _: bool) -> Result<(), Cause> {
@@ -97,11 +89,10 @@ impl ClientSide for Http2Client {
     }
 
     fn interim(&mut self, _: &Plan, response: &Response<'_>) -> Result<Vec<u8>, Failure> {
-        let interim = head::response(response, &HeaderEdits::new(), &self.state.context.clock)
-            .ok_or(Cause::TargetHeaderInvalid)?;
         // A 100 was said already.
-        if response.status != 100 && !self.send_interim_head(interim) {
-            return Err(Failure::gone(self.http2.is_read()));
+        if response.status != 100 {
+            let size = self.head(response, &HeaderEdits::new(), response.status, false)?;
+            self.state.entry.returned(size);
         }
         Ok(Vec::new())
     }
@@ -111,24 +102,12 @@ impl ClientSide for Http2Client {
     }
 
     fn respond(&mut self, _: &Plan, response: &Response<'_>, edits: &HeaderEdits) -> Result<(), Failure> {
-        let mut head =
-            head::response(response, edits, &self.state.context.clock).ok_or(Cause::TargetHeaderInvalid)?;
         let switching = response.status == 101;
-        if switching {
-            *head.status_mut() = http::StatusCode::OK;
-            head.headers_mut().remove("sec-websocket-accept");
-            // A 101 needs none, and a 200 does.
-            let date = self.state.context.clock.with_date(http::HeaderValue::from_str);
-            if let (Ok(date), false) = (date, head.headers().contains_key("date")) {
-                head.headers_mut().insert("date", date);
-            }
-        }
-        self.state.entry.responding(head.status().as_u16());
-        self.count_head(head.headers());
+        let status = if switching { 200 } else { response.status };
+        self.state.entry.responding(status);
         let ends = response.framing == Framing::Empty && !switching;
-        let outgoing =
-            self.respond.send_response(head, ends).map_err(|_| Failure::gone(self.http2.is_read()))?;
-        self.http2.outgoing = Some(outgoing);
+        let size = self.head(response, edits, status, ends)?;
+        self.state.entry.returned(size);
         Ok(())
     }
 
@@ -144,31 +123,68 @@ impl ClientSide for Http2Client {
     }
 
     fn settle_received(&mut self) {
-        self.state.entry.received(self.http2.taken());
+        self.state.entry.received(self.stream.taken());
     }
 
     fn settle_returned(&mut self) {
-        self.state.entry.returned(self.http2.moved());
+        self.state.entry.returned(self.stream.moved());
     }
 
     fn after(&self, _: bool) {}
 
     async fn cut_short(&mut self) {
-        self.break_off().await;
+        self.break_off();
     }
 
     fn end_tunnel(&mut self, is_whole: bool) {
         if !is_whole {
             // A connection that broke is told as RFC 8441, section 5.2, has it.
-            self.reset(Reason::CANCEL);
+            self.stream.reset(ErrorCode::Cancel);
         }
     }
 
     async fn answer_error(&mut self, plan: &Plan, cause: Cause) {
-        self.answer(&Answer::error(cause), plan.request.to_head);
+        self.answer(&Answer::error(cause), plan.request.to_head).await;
     }
 }
 
-fn invalid(error: &h2::Error) -> Failure {
-    Failure::with(Cause::RequestBodyInvalid, error)
+impl Http2Client {
+    /// Sends the head of a response: fields of a connection left out, edits applied. Gives back the bytes of its names and
+    /// values.
+    fn head(
+        &mut self,
+        response: &Response<'_>,
+        edits: &HeaderEdits,
+        status: u16,
+        ends: bool,
+    ) -> Result<u64, Failure> {
+        let clock = &self.state.context.clock;
+        let switching = response.status == 101;
+        let fields = |head: &mut HeadWriter<'_>| {
+            // A 101 needs no date, and a 200 does.
+            let mut has_date = !switching;
+            let put = |name: &[u8], value: &[u8]| -> Result<(), Infallible> {
+                if !(switching && name.eq_ignore_ascii_case(b"sec-websocket-accept")) {
+                    head.field(name, value);
+                    has_date |= switching && name.eq_ignore_ascii_case(b"date");
+                }
+                Ok(())
+            };
+            let Ok(()) = compose::fields(response, edits, clock, false, put);
+            if !has_date {
+                clock.with_date(|date| head.field(b"date", date.as_bytes()));
+            }
+            for edit in edits.iter().filter(|edit| edit.op != EditOp::Remove) {
+                head.field(edit.name.as_bytes(), edit.value);
+            }
+        };
+        self.stream.send_head(status, ends, fields).map_err(|why| match why {
+            Untaken::Malformed => Cause::TargetHeaderInvalid.into(),
+            Untaken::Closed => Failure::gone(self.stream.is_read()),
+        })
+    }
+}
+
+fn invalid(fault: StreamFault) -> Failure {
+    Failure::with(Cause::RequestBodyInvalid, &fault)
 }

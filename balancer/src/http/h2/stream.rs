@@ -3,11 +3,7 @@
 
 use std::rc::Rc;
 
-use bytes::Bytes;
-use h2::{Reason, RecvStream, server::SendResponse};
-
 use super::{
-    body::Http2,
     client::Http2Client,
     head::Head,
     session::{Open, SharedState},
@@ -20,15 +16,14 @@ use crate::{
         exchange::{RequestState, exchange},
     },
     model::Version,
-    wire::head::Framing,
+    wire::{
+        head::Framing,
+        http2::{Block, ErrorCode, ServerStream},
+    },
 };
 
 /// Serves one request to its end.
-pub(super) async fn serve(
-    session: Rc<SharedState>,
-    request: http::Request<RecvStream>,
-    mut respond: SendResponse<Bytes>,
-) {
+pub(super) async fn serve(session: Rc<SharedState>, mut stream: ServerStream, head: Block) {
     let _open = Open::begin(&session);
     let context = Rc::clone(&session.context);
     let began = monotonic_now();
@@ -36,12 +31,11 @@ pub(super) async fn serve(
     let (snapshot, listener) = session.view();
     // Who has not shown what is asked for now has to come again, with this request too.
     if !session.connected.suits(&listener) {
-        return respond.send_reset(Reason::REFUSED_STREAM);
+        return stream.reset(ErrorCode::Refused);
     }
     let mut entry = AccessEntry::begin(&context, &listener, &session.connected);
     entry.note(|record| record.version = Some(Version::Http2));
-    let aside = session.asides.take(respond.stream_id().into());
-    let (head, body) = Head::new(request, aside);
+    let head = Head::new(head, stream.is_whole());
     if entry.is_open() {
         entry.received(head.size());
     }
@@ -57,15 +51,13 @@ pub(super) async fn serve(
         Plan::decide(&context, &snapshot, &listener, &route, &mut request, context.heads.take(), &mut entry)
     });
     let key = head.key();
-    drop(head);
+    stream.recycle(head.into_block());
     let watched = context.watches.register();
     watched.watch().set_listener(listener.id.0);
     let framing = planned.as_ref().map_or(Framing::Empty, |plan| plan.request.framing);
-    let mut http2 = Http2::default();
-    http2.expect(body, framing == Framing::Empty);
-    http2.filter(&listener.trailers);
+    stream.expect(framing == Framing::Empty, &listener.trailers);
     let mut client = Http2Client {
-        http2,
+        stream,
         state: RequestState {
             context,
             listener,
@@ -75,10 +67,8 @@ pub(super) async fn serve(
             now: Some(began),
             watched,
         },
-        respond,
         key,
         invited: false,
-        meter: Rc::clone(&session.meter),
     };
     match planned {
         Ok(mut plan) => {
@@ -86,11 +76,11 @@ pub(super) async fn serve(
             client.state.context.heads.give(plan.head);
         }
         Err(Refusal { answer, traits }) => {
-            client.answer(&answer, traits.is_some_and(|traits| traits.to_head));
+            client.answer(&answer, traits.is_some_and(|traits| traits.to_head)).await;
         }
     }
     client.state.end();
-    if client.http2.is_unread() {
+    if client.stream.is_unread() {
         Box::pin(client.linger()).await;
     }
 }

@@ -1,51 +1,11 @@
-//! Names, values and numbers as header blocks have them (RFC 7541, section 5), and whether they are well-formed
+//! Names and values as header blocks have them (RFC 7541, section 5), and whether they are well-formed
 //! (RFC 9113, section 8.2.1).
 
-use super::huffman;
+use super::{
+    huffman,
+    integer::{Unreadable, integer, write_integer},
+};
 use crate::wire::head::{content_length, is_token_byte};
-
-/// Largest number of bytes that a number is written in.
-const MOST_BYTES: u32 = 4;
-
-/// A block that cannot be read: the connection is over (RFC 7541, section 2.3.3 and others).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a header block cannot be read")]
-pub struct Unreadable;
-
-/// A number at the front of `rest` whose first byte has `prefix` bits of it (RFC 7541, section 5.1).
-pub(super) fn integer(rest: &mut &[u8], prefix: u32) -> Result<usize, Unreadable> {
-    let (first, more) = rest.split_first().ok_or(Unreadable)?;
-    *rest = more;
-    let most = (1_usize << prefix) - 1;
-    let mut number = usize::from(*first) & most;
-    if number < most {
-        return Ok(number);
-    }
-    for index in 0..MOST_BYTES {
-        let (byte, more) = rest.split_first().ok_or(Unreadable)?;
-        *rest = more;
-        number += usize::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            return Ok(number);
-        }
-    }
-    Err(Unreadable)
-}
-
-/// Writes a number that goes behind the bits of `mode`.
-pub(super) fn write_integer(out: &mut Vec<u8>, mode: u8, prefix: u32, mut number: usize) {
-    let most = (1_usize << prefix) - 1;
-    if number < most {
-        return out.push(mode | u8::try_from(number).unwrap_or_default());
-    }
-    out.push(mode | u8::try_from(most).unwrap_or_default());
-    number -= most;
-    while number >= 128 {
-        out.push(u8::try_from(number % 128).unwrap_or_default() | 0x80);
-        number /= 128;
-    }
-    out.push(u8::try_from(number).unwrap_or_default());
-}
 
 /// A string of one byte, over and over.
 pub(super) fn write_filler(out: &mut Vec<u8>, byte: u8, length: usize) {
@@ -121,19 +81,6 @@ impl<'b> StringLiteral<'b> {
             return Ok(true);
         }
         self.with(|bytes| bytes.iter().all(|byte| sound(*byte)))
-    }
-
-    /// The path that it is, where that has visible bytes which the engine does not take or does not tell.
-    pub(super) fn odd_path(&self) -> Result<Option<Box<[u8]>>, Unreadable> {
-        let is_odd = |byte: u8| b"\"#<>`".contains(&byte);
-        if self.is_all(7, |byte| !is_odd(byte))? {
-            return Ok(None);
-        }
-        // What the engine refuses in any case, it refuses as it is.
-        self.with(|bytes| {
-            let is_path = bytes.starts_with(b"/") || bytes.contains(&b'#');
-            (is_path && bytes.iter().all(u8::is_ascii_graphic)).then(|| bytes.into())
-        })
     }
 
     /// The one length that it says several times in a list (RFC 9110, section 8.6).

@@ -74,10 +74,35 @@ fn word(window: u32) -> Option<(usize, u16)> {
     Some((length, *CODE.symbols.get(index)?))
 }
 
-/// The string that `coded` stands for; none when it stands for none (RFC 7541, section 5.2).
+/// Bits that are looked up at once: words of all visible ASCII but a few are no longer.
+const AT_ONCE: usize = 10;
+
+/// The symbol that begins with so many bits, and the length of its word; 0 where that is longer.
+static BEGINNINGS: [(u8, u8); 1 << AT_ONCE] = beginnings();
+
+#[allow(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "worked out while compiling")]
+const fn beginnings() -> [(u8, u8); 1 << AT_ONCE] {
+    let (code, mut beginnings, mut length) = (code(), [(0, 0); 1 << AT_ONCE], SHORTEST);
+    while length <= AT_ONCE {
+        let (mut index, mut word) = (code.index[length] as usize, code.first[length] as usize);
+        while index < code.index[length + 1] as usize {
+            let (mut place, end) = (word << (AT_ONCE - length), (word + 1) << (AT_ONCE - length));
+            while place < end {
+                beginnings[place] = (code.symbols[index] as u8, length as u8);
+                place += 1;
+            }
+            (index, word) = (index + 1, word + 1);
+        }
+        length += 1;
+    }
+    beginnings
+}
+
+/// Appends the string that `coded` stands for; none when it stands for none (RFC 7541, section 5.2), and then what was
+/// appended means nothing.
 #[must_use]
-pub fn decode(coded: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(coded.len() * 8 / SHORTEST);
+pub fn decode_into(coded: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    out.reserve(coded.len() * 8 / SHORTEST);
     let mut rest = coded.iter();
     // The bits to come, from the highest on, and how many they are.
     let (mut bits, mut count) = (0_u64, 0_usize);
@@ -88,15 +113,31 @@ pub fn decode(coded: &[u8]) -> Option<Vec<u8>> {
             bits |= u64::from(*byte) << (56 - count);
             count += 8;
         }
-        let (length, symbol) = word(u32::try_from(bits >> (64 - LONGEST)).ok()?)?;
+        let place = usize::try_from(bits >> (64 - AT_ONCE)).ok()?;
+        let (length, symbol) = match BEGINNINGS.get(place) {
+            Some((symbol, length @ 1..)) => (usize::from(*length), *symbol),
+            _ => {
+                let (length, symbol) = word(u32::try_from(bits >> (64 - LONGEST)).ok()?)?;
+                // The end of a string is longer than what may be left of it.
+                if length > count { (length, 0) } else { (length, u8::try_from(symbol).ok()?) }
+            }
+        };
         if length > count {
             // What is left has to be the beginning of the end, and shorter than a byte.
-            return (count < 8 && bits.leading_ones() as usize == count).then_some(out);
+            return (count < 8 && bits.leading_ones() as usize == count).then_some(());
         }
-        out.push(u8::try_from(symbol).ok()?);
+        out.push(symbol);
         bits <<= length;
         count -= length;
     }
+}
+
+/// The string that `coded` stands for; none when it stands for none (RFC 7541, section 5.2).
+#[must_use]
+pub fn decode(coded: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    decode_into(coded, &mut out)?;
+    Some(out)
 }
 
 /// Whether no word of `coded` begins with so many ones, which long words do: of 9 are `#`, `<`, `>`, `` ` `` and all that
@@ -134,6 +175,14 @@ pub fn is_of_digits(coded: &[u8]) -> bool {
 }
 
 const _: () = assert!(END == SYMBOLS - 1);
+
+/// The symbol of a word of so many bits.
+#[cfg(test)]
+pub(in crate::wire) fn symbol(word: u32, length: usize) -> Option<u16> {
+    let step = word.checked_sub(CODE.first[length])?;
+    (step < CODE.index[length + 1] - CODE.index[length])
+        .then(|| CODE.symbols[(CODE.index[length] + step) as usize])
+}
 
 #[cfg(test)]
 mod tests {

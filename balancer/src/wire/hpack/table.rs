@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, sync::LazyLock};
 
-use super::field::{Name, Unreadable};
+use super::{field::Name, integer::Unreadable};
 
 /// What an entry counts more than its name and value (RFC 7541, section 4.1).
 const EXTRA: usize = 32;
@@ -49,8 +49,8 @@ pub(super) struct TableField {
     pub(super) is_bad: bool,
     /// Whether it is the status of an interim response.
     pub(super) is_interim: bool,
-    /// What it says, where the engine has another in its place: a path, or a length, there under the name of a field that
-    /// goes no further.
+    /// What it says, where the engine has another in its place: a length, there under the name of a field that goes no
+    /// further.
     pub(super) meant: Option<Box<[u8]>>,
 }
 

@@ -4,7 +4,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use super::*;
 
 const PING: u8 = 6;
-const GOAWAY: u8 = 7;
 const END_BOTH: u8 = END_STREAM | END_HEADERS;
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -18,211 +17,12 @@ fn literal(mode: u8, name: &[u8], value: &[u8]) -> Vec<u8> {
         .concat()
 }
 
-fn request(stream: u32, more: &[u8]) -> Vec<u8> {
-    frame(HEADERS, END_BOTH, stream, &[b"\x82\x86\x84\x01\x01a", more].concat())
-}
-
-/// What the engine makes of `bytes`, which come in pieces of `piece` bytes: the streams of the requests that it
-/// hands over, those that it resets with PROTOCOL_ERROR, and whether it ends the connection.
-async fn engine(bytes: Vec<u8>, piece: usize, screened: bool) -> (Vec<u32>, Vec<u32>, bool) {
-    let (mut client, server) = duplex(1 << 20);
-    let (mut taken, mut reset) = (Vec::new(), Vec::new());
-    let serve = async {
-        let stream: Box<dyn Both> = match screened {
-            true => Box::new(Screened::of_client(server, Rc::default())),
-            false => Box::new(server),
-        };
-        let Ok(mut connection) = h2::server::handshake(stream).await else { return };
-        while let Some(Ok((_request, respond))) = connection.accept().await {
-            taken.push(u32::from(respond.stream_id()));
-            // Kept: what is dropped is reset.
-            std::mem::forget(respond);
-        }
-    };
-    let send = async {
-        let preface = [&PREFACE[..], &frame(4, 0, 0, &[])].concat();
-        for part in [preface, bytes].concat().chunks(piece) {
-            let _ = client.write_all(part).await;
-            tokio::task::yield_now().await;
-        }
-        let mut ended = false;
-        // The first answer may overtake what was said before it, the second cannot.
-        for _ in 0..2 {
-            let _ = client.write_all(&frame(PING, 0, 0, &[7; 8])).await;
-            loop {
-                let mut head = [0; FRAME_HEAD];
-                if client.read_exact(&mut head).await.is_err() {
-                    return ended;
-                }
-                let frame = Frame::read(&head).unwrap();
-                let mut payload = vec![0; frame.length];
-                client.read_exact(&mut payload).await.unwrap();
-                match frame.kind {
-                    RST_STREAM if payload == 1_u32.to_be_bytes() => reset.push(frame.stream),
-                    GOAWAY => ended |= payload[7] != 0,
-                    PING if frame.flags & ACK != 0 => break,
-                    _ => {}
-                }
-            }
-        }
-        drop(client);
-        ended
-    };
-    let ((), ended) = tokio::join!(serve, send);
-    (taken, reset, ended)
-}
-
-trait Both: AsyncRead + AsyncWrite + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Unpin> Both for S {}
-
-#[tokio::test]
-async fn an_ill_formed_field_resets_its_stream_and_no_other() {
-    for (name, value) in [
-        (&b"X-Upper"[..], &b"v"[..]),
-        (b"name", b"a\nb"),
-        (b":what", b"v"),
-        (b":method", b"A B"),
-        (b"", b"x"),
-    ] {
-        let bytes = [
-            request(1, &literal(0x40, b"first", b"1")),
-            request(3, &literal(0x40, name, value)),
-            // Of the table: the first field of the first request, which is there for as long as both tables agree.
-            request(5, b"\xbf"),
-            request(7, b"\xbe"),
-            request(9, &literal(0x40, b"last", b"1")),
-        ]
-        .concat();
-        for piece in [1, 7, 1000] {
-            let came = engine(bytes.clone(), piece, true).await;
-            assert_eq!(came, (vec![1, 5, 9], vec![3, 7], false), "{name:?} in pieces of {piece}");
-        }
-        assert!(engine(bytes, 1000, false).await.2, "without, the engine ends the connection");
-    }
-}
-
-#[tokio::test]
-async fn blocks_in_several_frames_are_looked_at_as_one() {
-    let block = [&b"\x82\x86\x84\x01\x01a"[..], &literal(0x40, b"X-Upper", b"value")].concat();
-    let padded = [&[3][..], &block, &[0; 3]].concat();
-    let weighed = [&[0, 0, 0, 0, 9][..], &block].concat();
-    let ways = [
-        [frame(HEADERS, END_STREAM, 1, &block[..4]), frame(CONTINUATION, END_HEADERS, 1, &block[4..])]
-            .concat(),
-        [
-            frame(HEADERS, END_STREAM, 1, &block[..9]),
-            frame(CONTINUATION, 0, 1, &[]),
-            frame(CONTINUATION, 0, 1, &block[9..11]),
-            frame(CONTINUATION, END_HEADERS, 1, &block[11..]),
-        ]
-        .concat(),
-        frame(HEADERS, END_BOTH | PADDED, 1, &padded),
-        frame(HEADERS, END_BOTH | PRIORITY, 1, &weighed),
-    ];
-    for (way, bytes) in ways.iter().enumerate() {
-        for piece in [1, 3, 1000] {
-            let bytes = [&bytes[..], &request(3, b"")].concat();
-            assert_eq!(engine(bytes, piece, true).await, (vec![3], vec![1], false), "{way} {piece}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_block_may_come_in_any_number_of_frames() {
-    let block = [&b"\x82\x86\x84\x01\x01a"[..], &literal(0x40, b"name", b"value")].concat();
-    for (frames, size) in [(3, 6), (40, 1), (5000, 0)] {
-        let mut bytes = frame(HEADERS, END_STREAM, 1, &block[..3]);
-        bytes.extend(frame(CONTINUATION, 0, 1, &[]).repeat(if size == 0 { frames } else { 0 }));
-        bytes.extend(block[3..].chunks(size.max(1)).flat_map(|part| frame(CONTINUATION, 0, 1, part)));
-        bytes.extend(frame(CONTINUATION, END_HEADERS, 1, &[]));
-        bytes.extend(request(3, b"\xbe"));
-        for piece in [7, 10_000] {
-            assert_eq!(engine(bytes.clone(), piece, true).await, (vec![1, 3], vec![], false), "{frames}");
-        }
-        let head = [frame(HEADERS, 0, 1, b"\x88"), frame(CONTINUATION, 0, 1, &[]).repeat(frames)].concat();
-        let last = frame(CONTINUATION, END_HEADERS, 1, &literal(0, b"a", b"b"));
-        let end = [frame(DATA, END_STREAM, 1, b"x"), frame(HEADERS, END_BOTH, 3, b"\x88")].concat();
-        assert_eq!(responses([head, last, end].concat()).await, [Ok(None), Ok(None)], "{frames}");
-    }
-}
-
-#[tokio::test]
-async fn what_the_engine_ends_a_connection_for_it_still_does() {
-    let long = vec![0; MOST_PAYLOAD + 1];
-    for bytes in [
-        frame(HEADERS, END_BOTH, 1, b"\x80"),
-        frame(HEADERS, END_BOTH, 1, b"\xc0"),
-        frame(HEADERS, END_BOTH, 0, b"\x82"),
-        frame(HEADERS, END_BOTH, 1, &long),
-        frame(HEADERS, END_BOTH | PADDED, 1, b"\x09\x82"),
-        [frame(HEADERS, END_STREAM, 1, b"\x82"), frame(DATA, 0, 1, b"x")].concat(),
-        [frame(HEADERS, END_STREAM, 1, b"\x82"), frame(CONTINUATION, 0, 1, &long[1..]).repeat(40)].concat(),
-    ] {
-        let (taken, _, ended) = engine(bytes.clone(), 1000, true).await;
-        assert!(ended && taken.is_empty(), "{:x?}", &bytes[..20.min(bytes.len())]);
-    }
-}
-
-#[tokio::test]
-async fn trailers_with_pseudo_fields_reset_their_stream() {
-    let bytes = [
-        frame(HEADERS, END_HEADERS, 1, b"\x83\x86\x84\x01\x01a"),
-        frame(DATA, 0, 1, b"body"),
-        frame(HEADERS, END_BOTH, 1, b"\x84"),
-        frame(HEADERS, END_HEADERS, 3, b"\x83\x86\x84\x01\x01a"),
-        frame(HEADERS, END_BOTH, 3, &literal(0, b"sum", b"1")),
-    ]
-    .concat();
-    for piece in [1, 1000] {
-        assert_eq!(engine(bytes.clone(), piece, true).await, (vec![1, 3], vec![1], false));
-    }
-}
-
-#[tokio::test]
-async fn odd_paths_are_put_aside() {
-    let (mut client, server) = duplex(1 << 16);
-    let asides = Rc::new(Asides::default());
-    let mut screened = Screened::of_client(server, Rc::clone(&asides));
-    let bytes = [&PREFACE[..], &frame(HEADERS, END_BOTH, 5, &literal(0, b":path", b"/a#b"))].concat();
-    client.write_all(&bytes).await.unwrap();
-    drop(client);
-    let mut came = Vec::new();
-    screened.read_to_end(&mut came).await.unwrap();
-    assert!(came.ends_with(b"\x05:path\x04////"));
-    assert_eq!((asides.take(3).path, asides.take(5).path.as_deref()), (None, Some(&b"/a#b"[..])));
-    assert_eq!(asides.take(5), Aside::default());
-}
-
-#[tokio::test]
-async fn an_odd_path_too_many_is_refused_and_pushes_none_out() {
-    let (mut client, server) = duplex(1 << 16);
-    let asides = Rc::new(Asides::default());
-    let mut screened = Screened::of_client(server, Rc::clone(&asides));
-    let stream = |index: usize| u32::try_from(2 * index + 1).unwrap();
-    let mut bytes = PREFACE.to_vec();
-    for index in 0..=MOST_ASIDES {
-        let path = format!("/a#{index:05}");
-        bytes.extend(frame(HEADERS, END_BOTH, stream(index), &literal(0, b":path", path.as_bytes())));
-    }
-    client.write_all(&bytes).await.unwrap();
-    drop(client);
-    let mut came = Vec::new();
-    screened.read_to_end(&mut came).await.unwrap();
-    assert!(came.ends_with(MALFORMED), "the last one is refused");
-    assert_eq!(asides.take(stream(0)).path.as_deref(), Some(&b"/a#00000"[..]));
-    // Who is asked for later has passed those between, which makes room.
-    assert_eq!(asides.take(stream(100)).path.as_deref(), Some(&b"/a#00100"[..]));
-    assert_eq!((asides.take(stream(50)).path, asides.0.borrow().len()), (None, MOST_ASIDES - 101));
-    assert_eq!(asides.take(stream(MOST_ASIDES)), Aside::default());
-    assert!(asides.put(stream(MOST_ASIDES), Aside { path: Some(b"/"[..].into()), left_out: 0 }));
-}
-
 /// What a client's engine makes of the frames of a target: of the first response, and of one on stream 3.
 async fn responses(bytes: Vec<u8>) -> [Result<Option<String>, Option<Reason>>; 2] {
     async fn serve(mut server: DuplexStream, bytes: Vec<u8>) {
         server.write_all(&frame(4, 0, 0, &[])).await.unwrap();
         // The requests, of which nothing else matters, come first.
-        let mut preface = PREFACE.to_vec();
+        let mut preface = vec![0; 24];
         server.read_exact(&mut preface).await.unwrap();
         let mut requests = 0;
         while requests < 2 {
@@ -334,11 +134,77 @@ async fn of_interim_responses_the_engine_gets_no_more_than_are_asked_for() {
     // Those of an exchange that is over count no more.
     let bytes = interim(1).repeat(3 * MAX_INTERIM);
     let mut screened = Screened::of_target(&bytes[..]);
-    let Peer::Target { interim, .. } = &mut screened.screen.peer else { panic!("a target's") };
+    let interim = &mut screened.screen.responses.interim;
     assert!(!(0..=MAX_INTERIM).any(|_| is_too_many(interim, 1)) && is_too_many(interim, 1));
     assert!(!is_too_many(interim, 1), "it is reset once");
     assert!(!(3..2 * u32::try_from(MOST_ANSWERED).unwrap()).any(|stream| is_too_many(interim, stream)));
     assert!(interim.len() <= MOST_ANSWERED);
+}
+
+#[tokio::test]
+async fn blocks_in_several_frames_are_looked_at_as_one() {
+    let block = [&b"\x88"[..], &literal(0x40, b"X-Upper", b"value")].concat();
+    let padded = [&[3][..], &block, &[0; 3]].concat();
+    let weighed = [&[0, 0, 0, 0, 9][..], &block].concat();
+    let instead = [&b"\x88"[..], &literal(0x40, b"xxxxxxx", b"xxxxx"), MALFORMED].concat();
+    let behind = frame(PING, 0, 0, &[7; 8]);
+    let wanted = [frame(HEADERS, END_BOTH, 1, &instead), behind.clone()].concat();
+    for (way, bytes) in [
+        [frame(HEADERS, END_STREAM, 1, &block[..4]), frame(CONTINUATION, END_HEADERS, 1, &block[4..])]
+            .concat(),
+        [
+            frame(HEADERS, END_STREAM, 1, &block[..5]),
+            frame(CONTINUATION, 0, 1, &[]),
+            frame(CONTINUATION, 0, 1, &block[5..9]),
+            frame(CONTINUATION, END_HEADERS, 1, &block[9..]),
+        ]
+        .concat(),
+        frame(HEADERS, END_BOTH | PADDED, 1, &padded),
+        frame(HEADERS, END_BOTH | PRIORITY, 1, &weighed),
+    ]
+    .iter()
+    .enumerate()
+    {
+        for piece in [1, 3, 1000] {
+            let bytes = [&bytes[..], &behind].concat();
+            assert_eq!(handed_on(&bytes, piece).await, wanted, "{way} in pieces of {piece}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_engine_ends_a_connection_for_it_is_to_see() {
+    for bytes in [
+        frame(HEADERS, END_BOTH, 0, b"\x88"),
+        frame(HEADERS, END_BOTH, 1, &vec![0; MOST_PAYLOAD + 1]),
+        frame(HEADERS, END_BOTH | PADDED, 1, b"\x09\x88"),
+        [frame(HEADERS, END_STREAM, 1, b"\x88"), frame(DATA, 0, 1, b"x")].concat(),
+        [
+            frame(HEADERS, END_STREAM, 1, b"\x88"),
+            frame(CONTINUATION, 0, 1, &vec![0; MOST_PAYLOAD]).repeat(40),
+        ]
+        .concat(),
+    ] {
+        assert_eq!(handed_on(&bytes, 1000).await, bytes, "{:x?}", &bytes[..20.min(bytes.len())]);
+    }
+    for block in [b"\x80", b"\xc0"] {
+        let bytes = frame(HEADERS, END_BOTH, 1, block);
+        assert_eq!(
+            handed_on(&bytes, 1000).await,
+            frame(HEADERS, END_HEADERS, 1, b"\x80"),
+            "no field has this index"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_block_may_come_in_any_number_of_frames() {
+    for frames in [3, 40, 5000] {
+        let head = [frame(HEADERS, 0, 1, b"\x88"), frame(CONTINUATION, 0, 1, &[]).repeat(frames)].concat();
+        let last = frame(CONTINUATION, END_HEADERS, 1, &literal(0, b"a", b"b"));
+        let end = [frame(DATA, END_STREAM, 1, b"x"), frame(HEADERS, END_BOTH, 3, b"\x88")].concat();
+        assert_eq!(responses([head, last, end].concat()).await, [Ok(None), Ok(None)], "{frames}");
+    }
 }
 
 /// What is handed on of `bytes`, which come in pieces of `piece` bytes.

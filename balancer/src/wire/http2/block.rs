@@ -1,0 +1,268 @@
+//! What a header block says, in one piece of memory, and whether it is a request's head or its trailers (RFC 9113, section 8).
+//! Of a head that is far too large there is enough for whoever reads it to see that. Must not know: how blocks are coded.
+
+use super::hpack::{EXTRA, FieldClass, FieldName};
+use crate::{
+    internal_errors::Part as _,
+    model::HeaderField,
+    wire::head::{MAX_LINE, content_length},
+};
+
+/// What is kept of the head of a request, in bytes as tables count them (RFC 9113, section 6.5.2). A head of as many bytes is
+/// refused in any case: it has more fields or more bytes than it may have.
+const MOST_OF_HEAD: usize = 96 * 1024;
+/// Trailers above this are malformed.
+const MOST_OF_TRAILERS: usize = 60 * 1024;
+/// Most memory that is kept for another block, and as much for where its fields are.
+const MOST_KEPT: usize = 4 * 1024;
+
+/// What a block is read as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum BlockSection {
+    /// The head of a request.
+    #[default]
+    Request,
+    /// Trailers.
+    Trailers,
+}
+
+/// A part of the memory.
+#[derive(Clone, Copy, Debug)]
+struct BlockSpan {
+    start: u32,
+    end: u32,
+}
+
+impl BlockSpan {
+    fn new(start: usize, end: usize) -> Self {
+        // Blocks are far smaller than that.
+        let number = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
+        Self { start: number(start), end: number(end) }
+    }
+
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes.part(self.start as usize..self.end as usize)
+    }
+}
+
+/// A field: its value follows its name.
+#[derive(Clone, Copy, Debug)]
+struct BlockField {
+    field: BlockSpan,
+    middle: u32,
+    is_cookie: bool,
+}
+
+/// The pseudo-fields of a request (RFC 9113, section 8.3.1; RFC 8441, section 4).
+#[derive(Clone, Copy, Debug, Default)]
+struct Pseudo {
+    method: Option<BlockSpan>,
+    path: Option<BlockSpan>,
+    scheme: Option<BlockSpan>,
+    authority: Option<BlockSpan>,
+    protocol: Option<BlockSpan>,
+}
+
+/// A header block that was read.
+#[derive(Debug, Default)]
+pub struct Block {
+    section: BlockSection,
+    bytes: Vec<u8>,
+    lines: Vec<BlockField>,
+    pseudo: Pseudo,
+    has_fields: bool,
+    cookies: u32,
+    length: Option<u64>,
+    /// As tables count it.
+    size: usize,
+    left_out: usize,
+    is_malformed: bool,
+}
+
+impl Block {
+    /// Nothing, to be read as `section`.
+    pub(super) fn begin(&mut self, section: BlockSection) {
+        self.bytes.clear();
+        self.lines.clear();
+        let (bytes, lines) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.lines));
+        *self = Self { section, bytes, lines, ..Self::default() };
+    }
+
+    /// Whether its memory may be kept for another.
+    pub(super) fn is_small(&self) -> bool {
+        self.bytes.capacity() <= MOST_KEPT && self.lines.capacity() * size_of::<BlockField>() <= MOST_KEPT
+    }
+
+    /// Where strings are appended, to be made a field with [`Self::close`].
+    pub(super) fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Takes a field of a table, which is of these parts; so many bytes are its name.
+    #[inline]
+    pub(super) fn copy(&mut self, parts: &[&[u8]], name: usize, class: FieldClass) {
+        if self.size > MOST_OF_HEAD && !class.name.is_pseudo() {
+            return self.count(parts.iter().map(|part| part.len()).sum(), class);
+        }
+        let start = self.bytes.len();
+        parts.iter().for_each(|part| self.bytes.extend_from_slice(part));
+        self.close(start, start + name, class);
+    }
+
+    /// Nothing of the field is kept.
+    #[cold]
+    fn count(&mut self, length: usize, class: FieldClass) {
+        self.size = self.size.saturating_add(length + EXTRA);
+        self.left_out = self.left_out.saturating_add(length);
+        self.is_malformed |= !class.is_sound;
+    }
+
+    /// What was appended from `start` on is a field, whose value begins at `middle`.
+    #[inline]
+    pub(super) fn close(&mut self, start: usize, middle: usize, class: FieldClass) {
+        let end = self.bytes.len();
+        self.size = self.size.saturating_add(end - start + EXTRA);
+        if !class.is_sound {
+            self.is_malformed = true;
+            return self.bytes.truncate(start);
+        }
+        if class.name.is_pseudo() {
+            return self.pseudo(middle, end, class.name);
+        }
+        self.has_fields = true;
+        if self.size > MOST_OF_HEAD {
+            self.left_out = self.left_out.saturating_add(end - start);
+            return self.bytes.truncate(start);
+        }
+        match class.name {
+            FieldName::Length => {
+                let length = content_length(self.bytes.part(middle..end)).ok();
+                self.is_malformed |= length.is_none() || self.length.is_some();
+                self.length = length;
+            }
+            FieldName::Cookie => self.cookies += 1,
+            _ => {}
+        }
+        let middle = u32::try_from(middle).unwrap_or(u32::MAX);
+        let is_cookie = class.name == FieldName::Cookie;
+        self.lines.push(BlockField { field: BlockSpan::new(start, end), middle, is_cookie });
+    }
+
+    fn pseudo(&mut self, middle: usize, end: usize, name: FieldName) {
+        // One that is too long is so whatever it says.
+        let most = middle + MAX_LINE + 1;
+        if end > most {
+            self.left_out = self.left_out.saturating_add(end - most);
+            self.bytes.truncate(most);
+        }
+        let place = match name {
+            FieldName::Method => &mut self.pseudo.method,
+            FieldName::Path => &mut self.pseudo.path,
+            FieldName::Scheme => &mut self.pseudo.scheme,
+            FieldName::Authority => &mut self.pseudo.authority,
+            _ => &mut self.pseudo.protocol,
+        };
+        let is_another = place.replace(BlockSpan::new(middle, end.min(most))).is_some();
+        self.is_malformed |= is_another || self.has_fields || self.section == BlockSection::Trailers;
+    }
+
+    /// Whether it is what it was read as (RFC 9113, sections 8.1 and 8.3.1; RFC 8441, section 4).
+    pub(super) fn is_well_formed(&self) -> bool {
+        if self.is_malformed {
+            return false;
+        }
+        if self.section == BlockSection::Trailers {
+            return self.size <= MOST_OF_TRAILERS;
+        }
+        let Pseudo { path, scheme, protocol, .. } = &self.pseudo;
+        match (self.method(), protocol) {
+            (b"", _) => false,
+            (b"CONNECT", None) => path.is_none() && scheme.is_none(),
+            (b"CONNECT", Some(_)) | (_, None) => path.is_some() && scheme.is_some(),
+            (_, Some(_)) => false,
+        }
+    }
+
+    /// The length that the head says the body to have.
+    pub(super) fn content_length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// Makes one field of all cookies (RFC 9113, section 8.2.3).
+    pub fn join_cookies(&mut self) {
+        if self.cookies < 2 {
+            return;
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(b"cookie");
+        let middle = self.bytes.len();
+        for line in self.lines.iter().filter(|line| line.is_cookie) {
+            if self.bytes.len() > middle {
+                self.bytes.extend_from_slice(b"; ");
+            }
+            self.bytes.extend_from_within(line.middle as usize..line.field.end as usize);
+        }
+        self.lines.retain(|line| !line.is_cookie);
+        let field = BlockSpan::new(start, self.bytes.len());
+        self.lines.push(BlockField { field, middle: BlockSpan::new(middle, middle).start, is_cookie: true });
+    }
+
+    fn text(&self, span: Option<BlockSpan>) -> Option<&[u8]> {
+        span.map(|span| span.of(&self.bytes))
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &[u8] {
+        self.text(self.pseudo.method).unwrap_or_default()
+    }
+
+    /// The path, of most requests.
+    #[must_use]
+    pub fn path(&self) -> Option<&[u8]> {
+        self.text(self.pseudo.path)
+    }
+
+    /// The authority.
+    #[must_use]
+    pub fn authority(&self) -> Option<&[u8]> {
+        self.text(self.pseudo.authority)
+    }
+
+    /// The protocol that is asked for (RFC 8441).
+    #[must_use]
+    pub fn protocol(&self) -> Option<&[u8]> {
+        self.text(self.pseudo.protocol)
+    }
+
+    /// The fields; cookies are one.
+    pub fn lines(&self) -> impl Iterator<Item = HeaderField<'_>> + Clone {
+        self.lines.iter().map(|line| HeaderField {
+            name: self.bytes.part(line.field.start as usize..line.middle as usize),
+            value: self.bytes.part(line.middle as usize..line.field.end as usize),
+        })
+    }
+
+    /// Bytes of its names and values, however few of them it took to say it.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        let Pseudo { method, path, scheme, authority, protocol } = &self.pseudo;
+        let pseudo = [
+            (":method", method),
+            (":path", path),
+            (":scheme", scheme),
+            (":authority", authority),
+            (":protocol", protocol),
+        ];
+        let length = |span: &BlockSpan| (span.end - span.start) as usize;
+        let pseudo = pseudo.iter().filter_map(|(name, value)| Some(name.len() + length((*value).as_ref()?)));
+        let fields = self.lines.iter().map(|line| length(&line.field));
+        (pseudo.sum::<usize>() + fields.sum::<usize>() + self.left_out) as u64
+    }
+
+    /// Bytes of names and values that are left out: the head is far too large.
+    #[must_use]
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+}

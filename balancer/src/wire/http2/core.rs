@@ -1,0 +1,390 @@
+//! One connection of a client: what all its streams have in common, and what is done with each. Must not know: how bytes come
+//! and go, nor what frames look like (`frames` reads them, `outgoing` writes what streams say).
+
+use std::{
+    collections::VecDeque,
+    task::{Context, Poll, Waker},
+};
+
+use super::{
+    CONNECTION_WINDOW, HEAD_LIST, MOST_STREAMS, PREFACE, STREAM_WINDOW,
+    block::Block,
+    credit::Credit,
+    fault::{ErrorCode, StreamFault, Violation},
+    flow::{INITIAL, ReceiveWindow, SendWindow},
+    frame::{self, MOST_PAYLOAD, Pieces, kind, setting},
+    hpack::{Decoder, Encoder},
+    streams::{StreamState, Streams},
+};
+use crate::internal_errors::Part as _;
+
+/// How much may wait to be written before streams add no more content.
+const MOST_AHEAD: usize = 64 * 1024;
+/// How much may wait to be written before nothing is read any more: what is read makes more to be written.
+const MOST_WAITING: usize = 256 * 1024;
+/// What may be written and not be cleared away.
+const MOST_WRITTEN: usize = 32 * 1024;
+/// Memory for what is to be written that a connection at rest keeps.
+const MOST_KEPT: usize = 4096;
+/// Streams that are woken at once when there is room.
+const WOKEN_AT_ONCE: usize = 4;
+/// Blocks whose memory is kept, and by a connection at rest.
+const MOST_BLOCKS: usize = 16;
+const BLOCKS_AT_REST: usize = 1;
+/// A number above those of all streams (RFC 9113, section 6.8).
+const NO_STREAM_YET: u32 = 0x7fff_ffff;
+/// What the PING carries whose answer says that the client knows that it is to go.
+pub(super) const FAREWELL: &[u8; 8] = b"farewell";
+
+/// How far this side is with ending the connection (RFC 9113, section 6.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leaving {
+    No,
+    /// The client is told to open no more streams, and that those are served which it has opened meanwhile.
+    Told,
+    /// Streams above this one are not.
+    Above(u32),
+}
+
+/// A request that nobody has taken yet.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    pub(super) place: usize,
+    pub(super) head: Block,
+}
+
+/// What has come of a body.
+#[derive(Debug)]
+pub(super) enum Come {
+    /// More of it, so many bytes.
+    Content(usize),
+    /// Its end.
+    End(Option<Block>),
+}
+
+/// The connection.
+#[derive(Debug)]
+pub(super) struct Core {
+    /// Bytes of the preface that are still to come.
+    pub(super) preface: usize,
+    pub(super) has_settings: bool,
+    /// A header block that goes on.
+    pub(super) pieces: Option<Pieces>,
+    pub(super) decoder: Decoder,
+    pub(super) encoder: Encoder,
+    pub(super) streams: Streams,
+    pub(super) accepted: VecDeque<Arrived>,
+    pub(super) credit: Credit,
+    /// The highest stream that the client has opened, and that was taken.
+    pub(super) opened: u32,
+    pub(super) taken: u32,
+    pub(super) window: SendWindow,
+    pub(super) receive_window: ReceiveWindow,
+    /// What the client allows.
+    pub(super) initial_window: u32,
+    pub(super) most_payload: usize,
+    pub(super) leaving: Leaving,
+    /// Whether the client opens no more streams.
+    pub(super) client_leaves: bool,
+    /// Why nothing is read any more.
+    pub(super) violation: Option<Violation>,
+    is_lost: bool,
+    /// What is to be written, from an index on.
+    pub(super) out: Vec<u8>,
+    written: usize,
+    /// Whoever writes, while it sleeps.
+    writer: Option<Waker>,
+    is_asleep: bool,
+    /// Places of streams that wait for room.
+    waiting: VecDeque<usize>,
+    blocks: Vec<Block>,
+}
+
+impl Core {
+    pub(super) fn new(now_millis: u64) -> Self {
+        let mut out = Vec::new();
+        let settings = [
+            (setting::MAX_CONCURRENT_STREAMS, MOST_STREAMS),
+            (setting::INITIAL_WINDOW_SIZE, STREAM_WINDOW),
+            (setting::MAX_HEADER_LIST_SIZE, HEAD_LIST),
+            (setting::ENABLE_CONNECT_PROTOCOL, 1),
+        ];
+        frame::write_settings(&mut out, &settings);
+        frame::write(&mut out, kind::WINDOW_UPDATE, 0, 0, &(CONNECTION_WINDOW - INITIAL).to_be_bytes());
+        Self {
+            preface: PREFACE.len(),
+            has_settings: false,
+            pieces: None,
+            decoder: Decoder::new(),
+            encoder: Encoder::new(),
+            streams: Streams::default(),
+            accepted: VecDeque::new(),
+            credit: Credit::new(now_millis),
+            opened: 0,
+            taken: 0,
+            window: SendWindow::new(INITIAL),
+            receive_window: ReceiveWindow::new(CONNECTION_WINDOW),
+            initial_window: INITIAL,
+            most_payload: MOST_PAYLOAD,
+            leaving: Leaving::No,
+            client_leaves: false,
+            violation: None,
+            is_lost: false,
+            out,
+            written: 0,
+            writer: None,
+            is_asleep: false,
+            waiting: VecDeque::new(),
+            blocks: Vec::new(),
+        }
+    }
+
+    /// Whether the client has begun as it has to.
+    pub(super) fn has_begun(&self) -> bool {
+        self.preface == 0
+    }
+
+    /// What is to be written.
+    pub(super) fn output(&self) -> &[u8] {
+        self.out.part(self.written..)
+    }
+
+    /// So much of it is written.
+    pub(super) fn wrote(&mut self, length: usize) {
+        self.written = self.written.saturating_add(length).min(self.out.len());
+        self.credit.wrote(length);
+        if self.written == self.out.len() {
+            self.out.clear();
+            self.written = 0;
+            if self.streams.open() == 0 {
+                self.rest();
+            }
+        } else if self.written >= MOST_WRITTEN {
+            self.out.drain(..self.written);
+            self.written = 0;
+        }
+    }
+
+    /// Nothing is under way: memory that others can use is let go.
+    fn rest(&mut self) {
+        if self.out.capacity() > MOST_KEPT {
+            self.out = Vec::new();
+        }
+        self.blocks.truncate(BLOCKS_AT_REST);
+    }
+
+    /// Whether more may be read.
+    pub(super) fn may_read(&self) -> bool {
+        self.violation.is_none() && !self.is_lost && self.out.len() - self.written < MOST_WAITING
+    }
+
+    /// Has whoever writes be woken when there is something to be written.
+    pub(super) fn sleep(&mut self, cx: &Context<'_>) {
+        self.is_asleep = true;
+        if !self.writer.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.writer = Some(cx.waker().clone());
+        }
+    }
+
+    /// There is something to be written.
+    #[inline]
+    pub(super) fn stir(&mut self) {
+        if std::mem::take(&mut self.is_asleep)
+            && let Some(writer) = &self.writer
+        {
+            writer.wake_by_ref();
+        }
+    }
+
+    /// Whether nothing more is to come of the connection once all is written.
+    pub(super) fn is_done(&self) -> bool {
+        let is_leaving = self.client_leaves || matches!(self.leaving, Leaving::Above(_));
+        let is_over = self.violation.is_some() || (is_leaving && self.streams.open() == 0);
+        is_over && self.accepted.is_empty()
+    }
+
+    /// Tells the client to open no more streams.
+    pub(super) fn leave(&mut self) {
+        if self.leaving == Leaving::No && self.violation.is_none() {
+            self.leaving = Leaving::Told;
+            self.goaway(NO_STREAM_YET, ErrorCode::NoError);
+            frame::write(&mut self.out, kind::PING, 0, 0, FAREWELL);
+            self.stir();
+        }
+    }
+
+    pub(super) fn goaway(&mut self, last: u32, code: ErrorCode) {
+        let ([a, b, c, d], [e, f, g, h]) = (last.to_be_bytes(), (code as u32).to_be_bytes());
+        frame::write(&mut self.out, kind::GOAWAY, 0, 0, &[a, b, c, d, e, f, g, h]);
+    }
+
+    /// The client has violated HTTP/2: it is told, and that is the end.
+    #[cold]
+    pub(super) fn fail(&mut self, violation: Violation) {
+        if self.violation.is_none() {
+            self.violation = Some(violation);
+            self.goaway(self.taken, violation.code());
+            self.lose();
+        }
+    }
+
+    /// The connection is over.
+    #[cold]
+    pub(super) fn lose(&mut self) {
+        self.is_lost = true;
+        for accepted in std::mem::take(&mut self.accepted) {
+            self.streams.remove(accepted.place);
+        }
+        for stream in self.streams.each() {
+            (stream.is_receiving, stream.is_sending) = (false, false);
+            stream.fault.get_or_insert(StreamFault::Lost);
+            stream.wake();
+        }
+        self.streams.forget_open();
+    }
+
+    /// Wakes those first that have waited longest for room. Whether there is room for more of them.
+    pub(super) fn wake_waiting(&mut self) -> bool {
+        for _ in 0..WOKEN_AT_ONCE {
+            if !self.has_room() {
+                return false;
+            }
+            let Some(place) = self.waiting.pop_front() else { return false };
+            if let Some(stream) = self.streams.get_mut(place) {
+                stream.is_queued = false;
+                stream.wake();
+            }
+        }
+        self.has_room() && !self.waiting.is_empty()
+    }
+
+    fn has_room(&self) -> bool {
+        self.window.room() > 0 && self.out.len() - self.written < MOST_AHEAD
+    }
+
+    /// How much of `wanted` bytes may be sent on a stream now.
+    #[inline]
+    pub(super) fn poll_room(&mut self, place: usize, cx: &Context<'_>, wanted: usize) -> Poll<Option<usize>> {
+        let has_room = self.has_room();
+        let Some(stream) = self.streams.get_mut(place).filter(|stream| stream.is_sending) else {
+            return Poll::Ready(None);
+        };
+        let room = stream.window.room().min(wanted).min(MOST_AHEAD);
+        if room > 0 && has_room {
+            return Poll::Ready(Some(room.min(self.window.room())));
+        }
+        stream.wait(cx);
+        // Who waits for its own window alone is woken by that.
+        if room > 0 && !std::mem::replace(&mut stream.is_queued, true) {
+            self.waiting.push_back(place);
+        }
+        Poll::Pending
+    }
+
+    /// What has come of the body of a stream; content goes into `into`, behind what is there.
+    pub(super) fn poll_come(
+        &mut self,
+        place: usize,
+        cx: &Context<'_>,
+        into: &mut Vec<u8>,
+    ) -> Poll<Result<Come, StreamFault>> {
+        let Some(stream) = self.streams.get_mut(place) else { return Poll::Ready(Err(StreamFault::Lost)) };
+        if let Some(fault) = stream.fault {
+            return Poll::Ready(Err(fault));
+        }
+        if !stream.content.is_empty() {
+            let length = stream.content.len();
+            if into.is_empty() {
+                std::mem::swap(into, &mut stream.content);
+            } else {
+                into.append(&mut stream.content);
+            }
+            return Poll::Ready(Ok(Come::Content(length)));
+        }
+        if !stream.is_receiving {
+            return Poll::Ready(Ok(Come::End(stream.trailers.take())));
+        }
+        stream.wait(cx);
+        Poll::Pending
+    }
+
+    /// Ready when a stream has ended early.
+    pub(super) fn poll_fault(&mut self, place: usize, cx: &Context<'_>) -> Poll<StreamFault> {
+        let Some(stream) = self.streams.get_mut(place) else { return Poll::Ready(StreamFault::Lost) };
+        if let Some(fault) = stream.fault {
+            return Poll::Ready(fault);
+        }
+        stream.wait(cx);
+        Poll::Pending
+    }
+
+    pub(super) fn stream(&self, place: usize) -> Option<&StreamState> {
+        self.streams.get(place)
+    }
+
+    /// So much of what came on a stream is used up.
+    pub(super) fn release(&mut self, place: usize, length: usize) {
+        let Some(stream) = self.streams.get_mut(place) else { return };
+        let length = u32::try_from(length).unwrap_or(u32::MAX).min(stream.unreleased);
+        stream.unreleased -= length;
+        if stream.is_receiving
+            && let Some(more) = stream.receive_window.release(length)
+        {
+            let id = stream.id;
+            frame::write(&mut self.out, kind::WINDOW_UPDATE, 0, id, &more.to_be_bytes());
+            self.stir();
+        }
+        self.release_connection(length);
+    }
+
+    /// The same for what came on no stream that there is.
+    pub(super) fn release_connection(&mut self, length: u32) {
+        if let Some(more) = self.receive_window.release(length) {
+            frame::write(&mut self.out, kind::WINDOW_UPDATE, 0, 0, &more.to_be_bytes());
+            self.stir();
+        }
+    }
+
+    /// Resets a stream that is not over.
+    #[cold]
+    pub(super) fn reset(&mut self, place: usize, code: ErrorCode, fault: StreamFault) {
+        let Some(stream) = self.streams.get(place).filter(|stream| !stream.is_over()) else { return };
+        let id = stream.id;
+        if stream.is_receiving {
+            self.streams.keep_in_mind(id);
+        }
+        self.write_reset(id, code);
+        let unreleased = self.streams.end(place, fault);
+        self.release_connection(unreleased);
+    }
+
+    pub(super) fn write_reset(&mut self, id: u32, code: ErrorCode) {
+        frame::write(&mut self.out, kind::RST_STREAM, 0, id, &(code as u32).to_be_bytes());
+        self.stir();
+    }
+
+    /// Nobody holds the stream any more.
+    pub(super) fn close(&mut self, place: usize) {
+        let Some(stream) = self.streams.get(place) else { return };
+        if !stream.is_over() {
+            // A whole response needs no more of the request (RFC 9113, section 8.1).
+            let code = if stream.is_sending { ErrorCode::Cancel } else { ErrorCode::NoError };
+            self.reset(place, code, StreamFault::Given);
+        }
+        let unreleased = self.streams.get(place).map_or(0, |stream| stream.unreleased);
+        self.streams.remove(place);
+        self.release_connection(unreleased);
+    }
+
+    /// A block with memory that was used before.
+    pub(super) fn block(&mut self) -> Block {
+        self.blocks.pop().unwrap_or_default()
+    }
+
+    /// Keeps the memory of a block.
+    pub(super) fn recycle(&mut self, block: Block) {
+        if block.is_small() && self.blocks.len() < MOST_BLOCKS {
+            self.blocks.push(block);
+        }
+    }
+}

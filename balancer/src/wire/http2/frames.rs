@@ -1,0 +1,346 @@
+//! What comes, frame by frame (RFC 9113, sections 4 to 6).
+
+use super::{
+    MOST_STREAMS, PREFACE,
+    block::{Block, BlockSection},
+    core::{Arrived, Core, FAREWELL, Leaving},
+    credit::OF_RESET,
+    fault::{ErrorCode, StreamFault, Violation},
+    frame::{self, FrameHead, HEAD, LARGEST_PAYLOAD, MOST_PAYLOAD, Pieces, flag, kind, setting},
+};
+use crate::internal_errors::Part as _;
+
+/// Bytes that a header block may come in, heads of frames among them, in any number of frames (RFC 9113, section 6.10).
+const MOST_BLOCK: usize = 25 * (HEAD + MOST_PAYLOAD);
+
+type Handled = Result<(), Violation>;
+
+fn misplaced(what: &'static str) -> Violation {
+    Violation::Protocol(what)
+}
+
+impl Core {
+    /// Takes in what has come. Gives back how much of it needs no more to come.
+    pub(super) fn receive(&mut self, input: &[u8]) -> usize {
+        let mut at = 0;
+        while self.violation.is_none() {
+            let rest = input.part(at..);
+            let taken = if self.preface > 0 { self.take_preface(rest) } else { self.take_frame(rest) };
+            match taken {
+                Ok(0) => break,
+                Ok(taken) => at += taken,
+                Err(violation) => self.fail(violation),
+            }
+        }
+        if self.violation.is_some() { input.len() } else { at }
+    }
+
+    fn take_preface(&mut self, input: &[u8]) -> Result<usize, Violation> {
+        let wanted = PREFACE.part(PREFACE.len() - self.preface..);
+        let length = wanted.len().min(input.len());
+        if input.get(..length) != wanted.get(..length) {
+            return Err(Violation::Preface);
+        }
+        self.preface -= length;
+        Ok(length)
+    }
+
+    /// Takes the frame at the front of `input`: 0 when it is not there whole.
+    fn take_frame(&mut self, input: &[u8]) -> Result<usize, Violation> {
+        let Some(head) = FrameHead::read(input) else { return Ok(0) };
+        if !self.has_settings {
+            if head.kind != kind::SETTINGS || head.has(flag::ACK) {
+                return Err(Violation::NoSettings);
+            }
+            self.has_settings = true;
+        }
+        if head.length > MOST_PAYLOAD {
+            return Err(Violation::FrameSize);
+        }
+        let end = HEAD + head.length;
+        let Some(payload) = input.get(HEAD..end) else { return Ok(0) };
+        if !self.credit.charge(head) {
+            return Err(Violation::Flood);
+        }
+        self.frame(head, payload)?;
+        Ok(end)
+    }
+
+    fn frame(&mut self, head: FrameHead, payload: &[u8]) -> Handled {
+        if self.pieces.is_some() && head.kind != kind::CONTINUATION {
+            return Err(misplaced("a header block is interrupted"));
+        }
+        match (head.kind, head.stream) {
+            (kind::DATA, 1..) => self.data(head, payload),
+            (kind::HEADERS, 1..) => self.headers(head, payload),
+            (kind::CONTINUATION, 1..) => self.continuation(head, payload),
+            (kind::PRIORITY, 1..) if payload.len() == 5 => Ok(()),
+            (kind::RST_STREAM, 1..) => self.rst_stream(head, payload),
+            (kind::WINDOW_UPDATE, _) => self.window_update(head, payload),
+            (kind::SETTINGS, 0) => self.settings(head, payload),
+            (kind::PING, 0) => self.ping(head, payload),
+            (kind::GOAWAY, 0) if payload.len() >= 8 => {
+                self.client_leaves = true;
+                Ok(())
+            }
+            (kind::PRIORITY, 1..) | (kind::GOAWAY, 0) => Err(Violation::FrameSize),
+            (kind::PUSH_PROMISE, _) => Err(misplaced("a client promises nothing")),
+            (..=kind::CONTINUATION, _) => Err(misplaced("a frame is on a stream that it cannot be on")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether nobody has opened this stream.
+    fn is_idle(&self, id: u32) -> bool {
+        id > self.opened || id.is_multiple_of(2)
+    }
+
+    fn data(&mut self, head: FrameHead, payload: &[u8]) -> Handled {
+        let content = head.content(payload).ok_or(misplaced("padding is larger than its frame"))?;
+        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        if !self.receive_window.take(length) {
+            return Err(Violation::FlowControl);
+        }
+        let place = self.streams.find(head.stream);
+        let Some(stream) = place.and_then(|place| self.streams.get_mut(place)) else {
+            if self.is_idle(head.stream) {
+                return Err(misplaced("content comes on a stream that was not opened"));
+            }
+            return self.late(head.stream, length);
+        };
+        if !stream.is_receiving {
+            return self.late(head.stream, length);
+        }
+        let place = place.unwrap_or_default();
+        let has_room = stream.receive_window.take(length);
+        stream.unreleased += length;
+        let ends = head.has(flag::END_STREAM);
+        let is_as_said =
+            stream.expected.is_none_or(|expected| match expected.checked_sub(content.len() as u64) {
+                None => false,
+                Some(left) => {
+                    stream.expected = Some(left);
+                    left == 0 || !ends
+                }
+            });
+        if !has_room {
+            return self.stream_error(place, ErrorCode::FlowControl);
+        }
+        if !is_as_said {
+            return self.stream_error(place, ErrorCode::Protocol);
+        }
+        stream.content.extend_from_slice(content);
+        if !content.is_empty() || ends {
+            stream.wake();
+        }
+        if ends {
+            self.streams.end_receiving(place);
+        }
+        if payload.len() > content.len() {
+            self.release(place, payload.len() - content.len());
+        }
+        Ok(())
+    }
+
+    /// Something came behind the end of a stream, where it means nothing if this side has ended it.
+    #[cold]
+    fn late(&mut self, id: u32, length: u32) -> Handled {
+        if !self.streams.was_reset(id) && !self.is_beyond(id) {
+            return Err(Violation::StreamClosed);
+        }
+        self.release_connection(length);
+        Ok(())
+    }
+
+    /// Whether the stream came too late for the connection.
+    fn is_beyond(&self, id: u32) -> bool {
+        matches!(self.leaving, Leaving::Above(last) if id > last)
+    }
+
+    /// Ends a stream for what the client has done on it; that costs it something.
+    #[cold]
+    fn stream_error(&mut self, place: usize, code: ErrorCode) -> Handled {
+        if !self.credit.spend(OF_RESET) {
+            return Err(Violation::Flood);
+        }
+        self.reset(place, code, StreamFault::Malformed);
+        Ok(())
+    }
+
+    fn headers(&mut self, head: FrameHead, payload: &[u8]) -> Handled {
+        let fragment = head.content(payload).ok_or(misplaced("padding is larger than its frame"))?;
+        if head.stream.is_multiple_of(2) {
+            return Err(misplaced("clients open streams of odd numbers"));
+        }
+        if head.has(flag::END_HEADERS) {
+            return self.header_block(head, fragment);
+        }
+        self.pieces = Some(Pieces { head, length: HEAD + payload.len(), bytes: fragment.to_vec() });
+        Ok(())
+    }
+
+    fn continuation(&mut self, head: FrameHead, payload: &[u8]) -> Handled {
+        let pieces = self.pieces.as_mut().filter(|pieces| pieces.head.stream == head.stream);
+        let pieces = pieces.ok_or(misplaced("CONTINUATION continues nothing"))?;
+        pieces.length += HEAD + payload.len();
+        if pieces.length > MOST_BLOCK {
+            return Err(Violation::HeadTooLarge);
+        }
+        pieces.bytes.extend_from_slice(payload);
+        if head.has(flag::END_HEADERS)
+            && let Some(pieces) = self.pieces.take()
+        {
+            return self.header_block(pieces.head, &pieces.bytes);
+        }
+        Ok(())
+    }
+
+    fn header_block(&mut self, head: FrameHead, bytes: &[u8]) -> Handled {
+        let is_new = head.stream > self.opened;
+        let mut block = self.block();
+        block.begin(if is_new { BlockSection::Request } else { BlockSection::Trailers });
+        // Also of those that mean nothing: later ones are coded after them.
+        self.decoder.read(bytes, &mut block).map_err(|_| Violation::Compression)?;
+        if is_new { self.request(head, block) } else { self.trailers(head, block) }
+    }
+
+    fn request(&mut self, head: FrameHead, block: Block) -> Handled {
+        self.opened = head.stream;
+        let ends = head.has(flag::END_STREAM);
+        let expected = block.content_length();
+        if self.is_beyond(head.stream) {
+            self.recycle(block);
+            return Ok(());
+        }
+        let is_well_formed = block.is_well_formed() && !(ends && expected.is_some_and(|length| length > 0));
+        if !is_well_formed || self.streams.open() >= MOST_STREAMS {
+            self.recycle(block);
+            if !ends {
+                self.streams.keep_in_mind(head.stream);
+            }
+            self.write_reset(
+                head.stream,
+                if is_well_formed { ErrorCode::Refused } else { ErrorCode::Protocol },
+            );
+            return Ok(());
+        }
+        self.taken = head.stream;
+        let place = self.streams.begin(head.stream, self.initial_window, !ends, expected);
+        self.accepted.push_back(Arrived { place, head: block });
+        Ok(())
+    }
+
+    fn trailers(&mut self, head: FrameHead, block: Block) -> Handled {
+        let place = self.streams.find(head.stream);
+        let stream = place.and_then(|place| self.streams.get_mut(place)).filter(|stream| stream.is_receiving);
+        let (Some(place), Some(stream)) = (place, stream) else {
+            self.recycle(block);
+            return self.late(head.stream, 0);
+        };
+        if !head.has(flag::END_STREAM) {
+            return Err(misplaced("trailers are not the end of their stream"));
+        }
+        if !block.is_well_formed() || stream.expected.is_some_and(|left| left > 0) {
+            self.recycle(block);
+            return self.stream_error(place, ErrorCode::Protocol);
+        }
+        stream.trailers = Some(block);
+        stream.wake();
+        self.streams.end_receiving(place);
+        Ok(())
+    }
+
+    fn rst_stream(&mut self, head: FrameHead, payload: &[u8]) -> Handled {
+        if payload.len() != 4 {
+            return Err(Violation::FrameSize);
+        }
+        if self.is_idle(head.stream) {
+            return Err(misplaced("a stream is reset that was not opened"));
+        }
+        let Some(place) = self.streams.find(head.stream) else { return Ok(()) };
+        let unreleased = self.streams.end(place, StreamFault::Reset);
+        self.release_connection(unreleased);
+        // Nobody has looked at it yet, and nobody needs to.
+        if let Some(index) = self.accepted.iter().position(|accepted| accepted.place == place)
+            && let Some(accepted) = self.accepted.remove(index)
+        {
+            self.streams.remove(place);
+            self.recycle(accepted.head);
+        }
+        Ok(())
+    }
+
+    fn window_update(&mut self, head: FrameHead, payload: &[u8]) -> Handled {
+        let more = frame::number(payload).ok_or(Violation::FrameSize)? & 0x7fff_ffff;
+        if head.stream == 0 {
+            if more == 0 {
+                return Err(misplaced("a window grows by nothing"));
+            }
+            self.window.shift(more.into()).map_err(|_| Violation::FlowControl)?;
+            return Ok(());
+        }
+        if self.is_idle(head.stream) {
+            return Err(misplaced("window comes for a stream that was not opened"));
+        }
+        let place = self.streams.find(head.stream);
+        let stream = place.and_then(|place| self.streams.get_mut(place)).filter(|stream| !stream.is_over());
+        let (Some(place), Some(stream)) = (place, stream) else { return Ok(()) };
+        if more == 0 {
+            return self.stream_error(place, ErrorCode::Protocol);
+        }
+        if stream.window.shift(more.into()).is_err() {
+            return self.stream_error(place, ErrorCode::FlowControl);
+        }
+        stream.wake_for_room();
+        Ok(())
+    }
+
+    fn settings(&mut self, head: FrameHead, payload: &[u8]) -> Handled {
+        if head.has(flag::ACK) {
+            return if payload.is_empty() { Ok(()) } else { Err(Violation::FrameSize) };
+        }
+        for (name, value) in frame::settings(payload).ok_or(Violation::FrameSize)? {
+            match name {
+                setting::HEADER_TABLE_SIZE => self.encoder.allow(value),
+                setting::ENABLE_PUSH if value > 1 => return Err(misplaced("ENABLE_PUSH is neither 0 nor 1")),
+                setting::INITIAL_WINDOW_SIZE => self.initial_window(value)?,
+                setting::MAX_FRAME_SIZE => {
+                    let size = usize::try_from(value).unwrap_or(usize::MAX);
+                    if size < MOST_PAYLOAD || value > LARGEST_PAYLOAD {
+                        return Err(misplaced("MAX_FRAME_SIZE is none that there may be"));
+                    }
+                    self.most_payload = size;
+                }
+                _ => {}
+            }
+        }
+        frame::write(&mut self.out, kind::SETTINGS, flag::ACK, 0, &[]);
+        Ok(())
+    }
+
+    /// Windows of streams that are open change with it (RFC 9113, section 6.9.2).
+    fn initial_window(&mut self, size: u32) -> Handled {
+        if size > 0x7fff_ffff {
+            return Err(Violation::FlowControl);
+        }
+        let change = i64::from(size) - i64::from(std::mem::replace(&mut self.initial_window, size));
+        for stream in self.streams.each() {
+            stream.window.shift(change).map_err(|_| Violation::FlowControl)?;
+            stream.wake_for_room();
+        }
+        Ok(())
+    }
+
+    fn ping(&mut self, head: FrameHead, payload: &[u8]) -> Handled {
+        if payload.len() != 8 {
+            return Err(Violation::FrameSize);
+        }
+        if !head.has(flag::ACK) {
+            frame::write(&mut self.out, kind::PING, flag::ACK, 0, payload);
+        } else if payload == FAREWELL && self.leaving == Leaving::Told {
+            self.leaving = Leaving::Above(self.opened);
+            self.goaway(self.opened, ErrorCode::NoError);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! Reads header blocks (RFC 7541, section 6).
+
+use super::{
+    TABLE,
+    names::{FieldClass, FieldName},
+    static_table::{self, StaticField},
+    table::{Field, FieldTable},
+};
+use crate::{
+    internal_errors::Part as _,
+    wire::{
+        hpack::{Unreadable, huffman, integer::integer},
+        http2::block::Block,
+    },
+};
+
+/// Reads the blocks of one connection.
+#[derive(Debug)]
+pub(in crate::wire::http2) struct Decoder {
+    table: FieldTable,
+}
+
+/// A field of either table.
+enum Found<'t> {
+    Static(&'static StaticField),
+    Dynamic(Field<'t>),
+}
+
+impl Decoder {
+    pub(in crate::wire::http2) fn new() -> Self {
+        Self { table: FieldTable::new() }
+    }
+
+    /// Reads the next block.
+    ///
+    /// # Errors
+    /// It cannot be read, and no other after it.
+    pub(in crate::wire::http2) fn read(&mut self, block: &[u8], into: &mut Block) -> Result<(), Unreadable> {
+        let mut rest = block;
+        let mut has_begun = false;
+        while let Some(first) = rest.first() {
+            match *first {
+                0x80.. => match self.find(integer(&mut rest, 7)?)? {
+                    Found::Static(field) => {
+                        into.copy(&[field.name, field.value], field.name.len(), field.class);
+                    }
+                    Found::Dynamic(field) => {
+                        into.copy(&[field.bytes], field.name.len(), FieldClass::noted(field.note));
+                    }
+                },
+                0x40..=0x7f => self.literal(&mut rest, 6, true, into)?,
+                0x20..=0x3f => {
+                    let size = integer(&mut rest, 5)?;
+                    // Only in front of a block, and no larger than this side allows (RFC 7541, section 4.2).
+                    if has_begun || size > TABLE {
+                        return Err(Unreadable);
+                    }
+                    self.table.resize(size);
+                    continue;
+                }
+                _ => self.literal(&mut rest, 4, false, into)?,
+            }
+            has_begun = true;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn find(&self, index: usize) -> Result<Found<'_>, Unreadable> {
+        match index.checked_sub(static_table::LENGTH + 1) {
+            Some(newer) => self.table.get(newer).map(Found::Dynamic),
+            None => static_table::get(index).map(Found::Static),
+        }
+        .ok_or(Unreadable)
+    }
+
+    /// A field that is written out, at the front of `rest`.
+    fn literal(
+        &mut self,
+        rest: &mut &[u8],
+        prefix: u32,
+        enters: bool,
+        into: &mut Block,
+    ) -> Result<(), Unreadable> {
+        let start = into.bytes().len();
+        let name = match integer(rest, prefix)? {
+            0 => {
+                string(rest, into.bytes())?;
+                FieldName::of(into.bytes().part(start..))
+            }
+            index => match self.find(index)? {
+                Found::Static(field) => {
+                    into.bytes().extend_from_slice(field.name);
+                    field.class.name
+                }
+                Found::Dynamic(field) => {
+                    into.bytes().extend_from_slice(field.name);
+                    FieldClass::noted(field.note).name
+                }
+            },
+        };
+        let middle = into.bytes().len();
+        string(rest, into.bytes())?;
+        let (before, value) = into.bytes().split_at_checked(middle).ok_or(Unreadable)?;
+        let class = FieldClass::of(name, value);
+        if enters {
+            self.table.insert(before.part(start..), value, class.note());
+        }
+        into.close(start, middle, class);
+        Ok(())
+    }
+}
+
+/// Appends the string at the front of `rest` (RFC 7541, section 5.2).
+#[inline]
+fn string(rest: &mut &[u8], out: &mut Vec<u8>) -> Result<(), Unreadable> {
+    let is_coded = rest.first().ok_or(Unreadable)? & 0x80 != 0;
+    let length = integer(rest, 7)?;
+    let (bytes, more) = rest.split_at_checked(length).ok_or(Unreadable)?;
+    *rest = more;
+    if is_coded {
+        return huffman::decode_into(bytes, out).ok_or(Unreadable);
+    }
+    out.extend_from_slice(bytes);
+    Ok(())
+}

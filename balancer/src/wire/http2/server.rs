@@ -1,0 +1,191 @@
+//! The core of a connection and its byte stream: what comes goes in, what it has to say goes out, all that streams said
+//! meanwhile in one piece. Must not know: what is done with requests.
+
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::AsyncWrite as _;
+
+use super::{block::Block, core::Core, fault::Violation, stream::ServerStream};
+use crate::wire::{
+    buffer::{BUFFER_SIZE, Buffer, BufferStore},
+    client_stream::ClientStream,
+};
+
+/// What happens on a connection.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
+pub enum Event {
+    /// A request comes.
+    Request(ServerStream, Block),
+    /// The client has violated HTTP/2. It is told; that goes out as the connection is polled on.
+    Violated(Violation),
+    /// The connection is over.
+    Over,
+}
+
+/// A connection of a client.
+#[derive(Debug)]
+pub struct Server {
+    stream: ClientStream,
+    /// What has come and is not taken in.
+    buffer: Buffer,
+    core: Rc<RefCell<Core>>,
+    is_told: bool,
+    /// Whether all that was written went out.
+    is_flushed: bool,
+    received: u64,
+    sent: u64,
+}
+
+impl Server {
+    /// `before` is what was already read of `stream`.
+    #[must_use]
+    pub fn new(stream: ClientStream, before: Buffer, now_millis: u64) -> Self {
+        let core = Rc::new(RefCell::new(Core::new(now_millis)));
+        let received = before.len() as u64;
+        Self { stream, buffer: before, core, is_told: false, is_flushed: false, received, sent: 0 }
+    }
+
+    /// Whether the client has begun as it has to.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.core.borrow().has_begun()
+    }
+
+    /// Bytes read since the last call.
+    pub fn take_received(&mut self) -> u64 {
+        std::mem::take(&mut self.received)
+    }
+
+    /// Bytes written since the last call.
+    pub fn take_sent(&mut self) -> u64 {
+        std::mem::take(&mut self.sent)
+    }
+
+    /// Whether nothing waits to be written.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.is_flushed && self.core.borrow().output().is_empty()
+    }
+
+    /// Tells the client to open no more streams; those that it has opened are served.
+    pub fn leave(&mut self) {
+        self.core.borrow_mut().leave();
+    }
+
+    /// The next thing that happens. `buffers` has memory for what comes: a connection at rest has none.
+    pub fn poll_event(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &BufferStore,
+        now_millis: u64,
+    ) -> Poll<Event> {
+        loop {
+            let mut core = self.core.borrow_mut();
+            core.credit.pass_time(now_millis);
+            let length = core.receive(self.buffer.bytes());
+            self.buffer.consume(length);
+            if let Some(accepted) = core.accepted.pop_front() {
+                drop(core);
+                let stream = ServerStream::new(&self.core, accepted.place);
+                return Poll::Ready(Event::Request(stream, accepted.head));
+            }
+            if let (Some(violation), false) = (core.violation, self.is_told) {
+                self.is_told = true;
+                return Poll::Ready(Event::Violated(violation));
+            }
+            let may_read = core.may_read();
+            drop(core);
+            if may_read {
+                match self.poll_fill(cx, buffers) {
+                    Poll::Ready(Ok(1..)) => continue,
+                    Poll::Ready(_) => {
+                        self.core.borrow_mut().lose();
+                        return Poll::Ready(Event::Over);
+                    }
+                    Poll::Pending => {}
+                }
+            }
+            return self.poll_write_all(cx, buffers);
+        }
+    }
+
+    /// Reads once. A connection without anything to be read has no memory for it.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, buffers: &BufferStore) -> Poll<io::Result<usize>> {
+        if self.buffer.is_empty() {
+            match self.stream.poll_read_ready(cx) {
+                Poll::Pending => {
+                    buffers.give(std::mem::take(&mut self.buffer));
+                    return Poll::Pending;
+                }
+                Poll::Ready(ready) => ready?,
+            }
+            if !self.buffer.has_memory() {
+                self.buffer = buffers.take();
+            }
+        }
+        let filled = ready!(self.buffer.poll_fill(cx, &mut self.stream, BUFFER_SIZE));
+        if let Ok(read) = &filled {
+            self.received += *read as u64;
+        }
+        Poll::Ready(filled)
+    }
+
+    /// Writes all that there is. Ready when that is the end of the connection.
+    fn poll_write_all(&mut self, cx: &mut Context<'_>, buffers: &BufferStore) -> Poll<Event> {
+        let could_not_read = !self.core.borrow().may_read();
+        if let Poll::Ready(Err(_)) = self.poll_write(cx) {
+            self.core.borrow_mut().lose();
+            return Poll::Ready(Event::Over);
+        }
+        let mut core = self.core.borrow_mut();
+        core.sleep(cx);
+        if core.wake_waiting() {
+            cx.waker().wake_by_ref();
+        }
+        if could_not_read && core.may_read() {
+            // What comes is looked at again.
+            cx.waker().wake_by_ref();
+        }
+        let is_over = core.is_done() && core.output().is_empty() && self.is_flushed;
+        drop(core);
+        if !is_over {
+            return Poll::Pending;
+        }
+        let _ = ready!(Pin::new(&mut self.stream).poll_shutdown(cx));
+        buffers.give(std::mem::take(&mut self.buffer));
+        self.core.borrow_mut().lose();
+        Poll::Ready(Event::Over)
+    }
+
+    /// Writes what there is.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut core = self.core.borrow_mut();
+        while !core.output().is_empty() {
+            self.is_flushed = false;
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, core.output()))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.sent += written as u64;
+            core.wrote(written);
+        }
+        if !self.is_flushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.is_flushed = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.core.borrow_mut().lose();
+    }
+}

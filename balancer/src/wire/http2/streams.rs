@@ -1,0 +1,220 @@
+//! The streams of a connection: which there are, how far each is (RFC 9113, section 5.1), and which were reset not long ago.
+//! Must not know: frames.
+
+use std::{
+    collections::VecDeque,
+    task::{Context, Waker},
+};
+
+use super::{
+    STREAM_WINDOW,
+    block::Block,
+    fault::StreamFault,
+    flow::{ReceiveWindow, SendWindow},
+};
+
+/// Streams that were reset here and are kept in mind, for as long as something of them may be on its way.
+const MOST_RESET: usize = 1024;
+/// Most memory for what comes that is kept for another stream.
+const MOST_KEPT: usize = 2048;
+
+/// One stream. It has its place for as long as somebody holds it, or waits to.
+#[derive(Debug)]
+pub(super) struct StreamState {
+    pub(super) id: u32,
+    /// Whether the client may send more of its message.
+    pub(super) is_receiving: bool,
+    /// Whether this side may.
+    pub(super) is_sending: bool,
+    /// Why it ended early.
+    pub(super) fault: Option<StreamFault>,
+    /// What may be sent.
+    pub(super) window: SendWindow,
+    /// What may come.
+    pub(super) receive_window: ReceiveWindow,
+    /// What has come and was not taken.
+    pub(super) content: Vec<u8>,
+    pub(super) trailers: Option<Block>,
+    /// Bytes of the body that are still to come, where the head says how many they are.
+    pub(super) expected: Option<u64>,
+    /// Bytes that came and were not given back to windows.
+    pub(super) unreleased: u32,
+    /// Whoever holds it, when it waits.
+    waker: Option<Waker>,
+    is_waiting: bool,
+    /// Whether it is among those that wait for room on the connection.
+    pub(super) is_queued: bool,
+}
+
+impl StreamState {
+    /// Has whoever holds it be woken by [`Self::wake`].
+    pub(super) fn wait(&mut self, cx: &Context<'_>) {
+        self.is_waiting = true;
+        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+        }
+    }
+
+    pub(super) fn wake(&mut self) {
+        if std::mem::take(&mut self.is_waiting)
+            && let Some(waker) = &self.waker
+        {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Wakes whoever holds it if there is room now.
+    pub(super) fn wake_for_room(&mut self) {
+        if self.window.room() > 0 {
+            self.wake();
+        }
+    }
+
+    /// Whether neither side may send.
+    pub(super) fn is_over(&self) -> bool {
+        !self.is_receiving && !self.is_sending
+    }
+}
+
+/// The streams.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    slots: Vec<Option<StreamState>>,
+    free: Vec<usize>,
+    /// By number, which rises, the places of those that there are.
+    places: Vec<(u32, usize)>,
+    /// How many are not over.
+    open: u32,
+    reset: VecDeque<u32>,
+    /// Memory for what comes.
+    spare: Vec<Vec<u8>>,
+}
+
+impl Streams {
+    /// How many are not over.
+    pub(super) fn open(&self) -> u32 {
+        self.open
+    }
+
+    /// A stream whose number is above all others.
+    pub(super) fn begin(&mut self, id: u32, window: u32, is_receiving: bool, expected: Option<u64>) -> usize {
+        let state = StreamState {
+            id,
+            is_receiving,
+            is_sending: true,
+            fault: None,
+            window: SendWindow::new(window),
+            receive_window: ReceiveWindow::new(STREAM_WINDOW),
+            content: if is_receiving { self.spare.pop().unwrap_or_default() } else { Vec::new() },
+            trailers: None,
+            expected,
+            unreleased: 0,
+            waker: None,
+            is_waiting: false,
+            is_queued: false,
+        };
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        if let Some(slot) = self.slots.get_mut(place) {
+            *slot = Some(state);
+        }
+        self.places.push((id, place));
+        self.open += 1;
+        place
+    }
+
+    /// Where the stream of this number is.
+    #[inline]
+    pub(super) fn find(&self, id: u32) -> Option<usize> {
+        let index = self.places.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        self.places.get(index).map(|(_, place)| *place)
+    }
+
+    #[inline]
+    pub(super) fn get(&self, place: usize) -> Option<&StreamState> {
+        self.slots.get(place)?.as_ref()
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut StreamState> {
+        self.slots.get_mut(place)?.as_mut()
+    }
+
+    /// All of them.
+    pub(super) fn each(&mut self) -> impl Iterator<Item = &mut StreamState> {
+        self.slots.iter_mut().flatten()
+    }
+
+    /// The client sends no more on it.
+    pub(super) fn end_receiving(&mut self, place: usize) {
+        let Some(stream) = self.get_mut(place) else { return };
+        let was_over = stream.is_over();
+        stream.is_receiving = false;
+        if !was_over && stream.is_over() {
+            self.open -= 1;
+        }
+    }
+
+    /// This side sends no more on it.
+    pub(super) fn end_sending(&mut self, place: usize) {
+        let Some(stream) = self.get_mut(place) else { return };
+        let was_over = stream.is_over();
+        stream.is_sending = false;
+        if !was_over && stream.is_over() {
+            self.open -= 1;
+        }
+    }
+
+    /// It ends early. Gives back how much of what came was not given back to windows; whoever holds it is woken.
+    pub(super) fn end(&mut self, place: usize, fault: StreamFault) -> u32 {
+        let Some(stream) = self.get_mut(place) else { return 0 };
+        let was_over = stream.is_over();
+        (stream.is_receiving, stream.is_sending) = (false, false);
+        stream.fault.get_or_insert(fault);
+        stream.content = Vec::new();
+        stream.trailers = None;
+        let unreleased = std::mem::take(&mut stream.unreleased);
+        stream.wake();
+        if !was_over {
+            self.open -= 1;
+        }
+        unreleased
+    }
+
+    /// All of them are over.
+    pub(super) fn forget_open(&mut self) {
+        self.open = 0;
+    }
+
+    /// Nobody holds it any more.
+    pub(super) fn remove(&mut self, place: usize) {
+        let Some(mut stream) = self.slots.get_mut(place).and_then(Option::take) else { return };
+        if !stream.is_over() {
+            self.open -= 1;
+        }
+        self.free.push(place);
+        if let Ok(index) = self.places.binary_search_by_key(&stream.id, |(id, _)| *id) {
+            self.places.remove(index);
+        }
+        let kept = 1..=MOST_KEPT;
+        if kept.contains(&stream.content.capacity()) && self.spare.is_empty() {
+            stream.content.clear();
+            self.spare.push(stream.content);
+        }
+    }
+
+    /// What still comes on the stream of this number means nothing.
+    pub(super) fn keep_in_mind(&mut self, id: u32) {
+        if self.reset.len() >= MOST_RESET {
+            self.reset.pop_front();
+        }
+        self.reset.push_back(id);
+    }
+
+    /// Whether it was reset here, not long ago.
+    pub(super) fn was_reset(&self, id: u32) -> bool {
+        self.reset.contains(&id)
+    }
+}

@@ -1,0 +1,178 @@
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    task::{Context, Waker},
+};
+
+use super::mutations::block;
+use crate::wire::{
+    body::{Sink as _, Source as _},
+    http2::{
+        ErrorCode, MOST_STREAMS, PREFACE, ServerStream, StreamFault, Violation,
+        core::{Core, FAREWELL},
+        frame::{self, FrameHead, HEAD, flag, kind},
+    },
+};
+
+/// A connection that has begun.
+struct Peer {
+    core: Rc<RefCell<Core>>,
+}
+
+impl Peer {
+    fn new() -> Self {
+        let peer = Self { core: Rc::new(RefCell::new(Core::new(0))) };
+        peer.core.borrow_mut().receive(PREFACE);
+        peer.send(kind::SETTINGS, 0, 0, &[]);
+        peer.said();
+        peer
+    }
+
+    fn send(&self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        let mut bytes = Vec::new();
+        frame::write(&mut bytes, kind, flags, stream, payload);
+        let mut core = self.core.borrow_mut();
+        assert_eq!(core.receive(&bytes), bytes.len());
+    }
+
+    fn ask(&self, stream: u32, ends: bool) {
+        let head = block(&[(":authority", "a.test")], &[0x82, 0x86, 0x84]);
+        let flags = flag::END_HEADERS | if ends { flag::END_STREAM } else { 0 };
+        self.send(kind::HEADERS, flags, stream, &head);
+    }
+
+    fn take(&self) -> Option<ServerStream> {
+        let accepted = self.core.borrow_mut().accepted.pop_front()?;
+        Some(ServerStream::new(&self.core, accepted.place))
+    }
+
+    /// What the other side is told: types, streams and payloads.
+    fn said(&self) -> Vec<(u8, u32, Vec<u8>)> {
+        let mut core = self.core.borrow_mut();
+        let (mut rest, mut said) = (core.output(), Vec::new());
+        while let Some(head) = FrameHead::read(rest) {
+            said.push((head.kind, head.stream, rest[HEAD..HEAD + head.length].to_vec()));
+            rest = &rest[HEAD + head.length..];
+        }
+        let length = core.output().len();
+        core.wrote(length);
+        said
+    }
+
+    fn violation(&self) -> Option<Violation> {
+        self.core.borrow().violation
+    }
+}
+
+fn reset(stream: u32, code: ErrorCode) -> (u8, u32, Vec<u8>) {
+    (kind::RST_STREAM, stream, (code as u32).to_be_bytes().to_vec())
+}
+
+fn goaway(last: u32) -> (u8, u32, Vec<u8>) {
+    (kind::GOAWAY, 0, [last.to_be_bytes(), [0; 4]].concat())
+}
+
+#[test]
+fn a_request_that_was_taken_back_before_anybody_looked_is_not_whole() {
+    let peer = Peer::new();
+    peer.ask(1, false);
+    let stream = peer.take().unwrap();
+    peer.send(kind::RST_STREAM, 0, 1, &[0, 0, 0, 8]);
+    assert!(!stream.is_whole() && stream.is_unread());
+    assert_eq!(stream.fault(), Some(StreamFault::Reset));
+    peer.ask(3, false);
+    peer.send(kind::RST_STREAM, 0, 3, &[0, 0, 0, 8]);
+    assert!(peer.take().is_none(), "nobody needs to look at all");
+    drop(stream);
+    assert_eq!((peer.said(), peer.core.borrow().streams.open()), (Vec::new(), 0));
+}
+
+#[test]
+fn who_lets_go_of_a_stream_tells_why() {
+    let peer = Peer::new();
+    [1, 3, 5, 7].iter().for_each(|stream| peer.ask(*stream, *stream == 7));
+    let mut streams: Vec<_> = (0..4).map(|_| peer.take().unwrap()).collect();
+    streams[1].send_head(200, true, |_| {}).unwrap();
+    streams[2].reset(ErrorCode::Internal);
+    streams[3].send_head(200, true, |_| {}).unwrap();
+    streams.into_iter().for_each(drop);
+    let resets: Vec<_> = peer.said().into_iter().filter(|said| said.0 == kind::RST_STREAM).collect();
+    assert_eq!(
+        resets,
+        [reset(5, ErrorCode::Internal), reset(1, ErrorCode::Cancel), reset(3, ErrorCode::NoError)]
+    );
+}
+
+#[test]
+fn what_comes_late_means_nothing_after_a_reset_and_is_a_violation_after_an_end() {
+    let peer = Peer::new();
+    peer.ask(1, false);
+    drop(peer.take());
+    peer.said();
+    peer.send(kind::DATA, 0, 1, &[7; 100]);
+    peer.send(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 1, &block(&[("x-sum", "1")], &[]));
+    peer.send(kind::WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1]);
+    assert_eq!((peer.said(), peer.violation()), (Vec::new(), None));
+    peer.ask(3, true);
+    peer.send(kind::DATA, 0, 3, b"x");
+    assert_eq!(peer.violation(), Some(Violation::StreamClosed));
+}
+
+#[test]
+fn the_client_is_told_to_go_in_two_steps() {
+    let peer = Peer::new();
+    peer.ask(1, true);
+    let mut first = peer.take().unwrap();
+    peer.core.borrow_mut().leave();
+    assert_eq!(peer.said(), [goaway(0x7fff_ffff), (kind::PING, 0, FAREWELL.to_vec())]);
+    peer.ask(3, true);
+    let mut second = peer.take().expect("it was on its way");
+    peer.send(kind::PING, flag::ACK, 0, FAREWELL);
+    assert_eq!(peer.said(), [goaway(3)]);
+    peer.ask(5, true);
+    peer.send(kind::RST_STREAM, 0, 5, &[0, 0, 0, 8]);
+    peer.ask(7, false);
+    peer.send(kind::DATA, 0, 7, b"x");
+    assert!(peer.take().is_none() && peer.violation().is_none(), "these come too late");
+    for stream in [&mut first, &mut second] {
+        assert!(!peer.core.borrow().is_done());
+        stream.send_head(200, true, |_| {}).unwrap();
+    }
+    assert!(peer.core.borrow().is_done());
+}
+
+#[test]
+fn one_stream_too_many_is_refused_and_one_that_is_over_makes_room() {
+    let peer = Peer::new();
+    let most = 2 * MOST_STREAMS;
+    (1..most).step_by(2).for_each(|stream| peer.ask(stream, true));
+    peer.ask(most + 1, true);
+    assert_eq!(peer.said(), [reset(most + 1, ErrorCode::Refused)]);
+    drop(peer.take());
+    peer.said();
+    peer.ask(most + 3, true);
+    assert_eq!(peer.said(), []);
+}
+
+#[test]
+fn room_is_given_in_turn_and_no_more_than_there_is() {
+    let peer = Peer::new();
+    let mut cx = Context::from_waker(Waker::noop());
+    [1, 3].iter().for_each(|stream| peer.ask(*stream, true));
+    let mut streams: Vec<_> = (0..2).map(|_| peer.take().unwrap()).collect();
+    let body = vec![7; 200_000];
+    let mut rests = [&body[..], &body[..]];
+    let mut send = |number: usize| {
+        let is_over = streams[number].poll_send_rest(&mut cx, &mut rests[number]).is_ready();
+        assert!(!is_over);
+        body.len() - rests[number].len()
+    };
+    assert_eq!((send(0), send(1)), (65_535, 0), "the window of the connection");
+    peer.send(kind::WINDOW_UPDATE, 0, 0, &[0, 1, 0, 0]);
+    assert_eq!((send(0), send(1)), (65_535, 0), "what was said has not gone out");
+    let sent: usize = peer.said().iter().map(|said| said.2.len()).sum();
+    assert_eq!(sent, 65_535);
+    assert!(!peer.core.borrow_mut().wake_waiting());
+    assert_eq!((send(0), send(1)), (65_535, 65_535), "the window of the stream");
+    assert!(!streams[0].is_held_up() && streams[0].is_clear());
+}

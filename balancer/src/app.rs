@@ -388,8 +388,11 @@ async fn serve(
             }
         }
     }
-    // An upgrade that is under way waits for nobody any more.
-    let _ = end.send(true);
+    // An upgrade that is under way waits for nobody any more. One that is done says so to its end: that this process had nothing
+    // left to finish is no order to end for the one that serves.
+    if !counters.is_succeeded() {
+        let _ = end.send(true);
+    }
     drop((steps, receiver));
     for worker in &pool.workers {
         let _ = worker.messages.send(WorkerMessage::Stop);

@@ -395,3 +395,52 @@ fn nobody_to_upgrade_is_told() {
         told(&done)
     );
 }
+
+/// The newest process is killed while the one before has a client still: that one serves nobody new, and keeps nobody from it.
+#[test]
+fn a_start_beside_a_process_that_only_finishes_what_it_has_serves() {
+    for assist in ["off", "auto"] {
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let wait = std::sync::Mutex::new(wait);
+        let target = Target::start(move |exchange| {
+            if exchange.request.target == "/wait" {
+                let _ = wait.lock().unwrap().recv();
+            }
+            exchange.ok("", "")
+        });
+        let mut balancer = Balancer::start(&Config::new(&[&target]).kernel_assist(assist));
+        let mut waiting = balancer.connect();
+        waiting.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+        until("the request is there", 10.0, || (target.count() == 1).then_some(()));
+        let finishes = balancer.pid();
+        let newest = balancer.upgraded();
+        balancer.signal_newest(Signal::KILL);
+        balancer.wait_gone(&[newest], 20.0);
+        let mut before = balancer.run_beside().unwrap();
+        balancer.wait_until_settled();
+        assert_eq!(balancer.connect().get("/", "").status, 200);
+        // The killed one is seen to be gone within a second.
+        let both = [balancer.pid(), finishes];
+        let status = balancer.wait_status("who serves and who finishes", 20.0, |status| {
+            let generations = status.0["generations"].as_array().unwrap();
+            generations.iter().map(|it| &it["pid"]).eq(&both)
+        });
+        assert_eq!(status.target(&target.address)["outstanding_requests"], 1, "of the one that finishes");
+        // Beside one that serves there is none.
+        let mut second = Command::new(binary());
+        let second = second.args(["run", "-c"]).arg(balancer.config_path()).output().unwrap();
+        assert_eq!(second.status.code(), Some(1));
+        let named = format!("already running as process {}", balancer.pid());
+        assert!(told(&second).contains(&named), "{}", told(&second));
+        go.send(()).unwrap();
+        assert_eq!(waiting.response().status, 200);
+        drop(waiting);
+        assert!(before.wait().unwrap().success());
+        balancer.wait_status("one process", 20.0, |status| {
+            status.0["generations"].as_array().unwrap().len() == 1
+        });
+        // And it can be upgraded.
+        balancer.upgraded();
+        assert_eq!(balancer.connect().get("/", "").status, 200);
+    }
+}

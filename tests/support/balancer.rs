@@ -257,6 +257,13 @@ impl Balancer {
         });
     }
 
+    /// As [`run`](Self::run), beside the process that was started before, which is returned and ends by itself.
+    pub fn run_beside(&mut self) -> Option<Child> {
+        let before = self.child.take();
+        self.run();
+        before
+    }
+
     /// Starts it and waits until it answers, or has ended by itself.
     ///
     /// # Panics

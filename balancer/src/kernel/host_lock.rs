@@ -87,7 +87,7 @@ impl HostLock {
     /// Another process has it from here on.
     pub(super) fn give_up(&mut self) {
         self.name = None;
-        if let Some(held) = &self.held {
+        if let Some(held) = self.held.take() {
             held.lock.give_up();
         }
     }

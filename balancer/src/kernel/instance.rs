@@ -33,7 +33,8 @@ pub(super) const CGROUP: &str = "cgroup";
 #[derive(Debug)]
 pub struct InstanceFolder {
     folder: Folder,
-    lock: FileLock,
+    /// Nothing once another process has it. What this one has open would lock the folder even when that one is gone.
+    lock: Option<FileLock>,
     host: HostLock,
     /// What locks the kernel's tables, where they are another process's still.
     tables: Option<File>,
@@ -98,6 +99,7 @@ impl InstanceFolder {
             };
             if folder.holds(LOCK, &file).map_err(|source| failed(&lock_path, source))? {
                 write_pid(&file).map_err(|source| failed(&lock_path, source))?;
+                let lock = Some(lock);
                 return Ok(Self { folder, lock, host, tables: None, inherited: false });
             }
         }
@@ -118,7 +120,7 @@ impl InstanceFolder {
         if !folder.holds(LOCK, &file).map_err(refused)? {
             return Err(foreign());
         }
-        let lock = FileLock::inherit(&file).map_err(refused)?.ok_or_else(foreign)?;
+        let lock = Some(FileLock::inherit(&file).map_err(refused)?.ok_or_else(foreign)?);
         let host = HostLock::inherit(instance, locks.host.map(File::from), locks.name).map_err(refused)?;
         Ok(Self { folder, lock, host, tables: locks.tables.map(File::from), inherited: true })
     }
@@ -126,7 +128,9 @@ impl InstanceFolder {
     /// What another process inherits the folder by.
     pub(super) fn lend(&self, tables: Option<OwnedFd>) -> io::Result<Locks> {
         let (host, name) = self.host.lend()?;
-        Ok(Locks { folder: self.lock.lend()?, host, name, tables })
+        let given_up = || io::Error::other("another process has the instance");
+        let lock = self.lock.as_ref().ok_or_else(given_up)?;
+        Ok(Locks { folder: lock.lend()?, host, name, tables })
     }
 
     /// Whether it is another process's still, or was.
@@ -139,16 +143,20 @@ impl InstanceFolder {
         self.tables.take()
     }
 
-    /// Another process has the instance from here on.
+    /// Another process has the instance from here on. When that one is gone it is free, whether or not this one is there still.
     pub(super) fn give_up(&mut self) {
-        self.lock.give_up();
+        if let Some(lock) = self.lock.take() {
+            lock.give_up();
+        }
         self.host.give_up();
     }
 
     /// This process has the instance from here on.
     pub(super) fn take_up(&self) {
-        self.lock.take_up();
-        say_pid(self.lock.file());
+        if let Some(lock) = &self.lock {
+            lock.take_up();
+            say_pid(lock.file());
+        }
         self.host.take_up();
     }
 

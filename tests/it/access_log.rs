@@ -356,6 +356,46 @@ fn clients_that_go_away_are_told_as_460() {
     balancer.wait_status("it is counted", 20.0, |status| status.own(400) == 1);
 }
 
+/// Whatever of it is read together: a request that its client takes back at once is one that was told of.
+#[test]
+fn requests_that_are_taken_back_at_once_are_told_as_460() {
+    let target = Target::plain();
+    let (balancer, path) = logging(&Config::new(&[&target]).workers(1).http2());
+    let mut connection = Connection::open(balancer.address);
+    let get = http2::block(&[
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":path", "/back"),
+        (":authority", "a.test"),
+    ]);
+    let mut bytes = Vec::new();
+    for stream in [1, 3, 5] {
+        bytes.extend(http2::frame(kind::HEADERS, 5, stream, &get));
+        bytes.extend(http2::frame(kind::RST_STREAM, 0, stream, &[0, 0, 0, 8]));
+    }
+    connection.send(bytes);
+    let violated = [
+        http2::frame(kind::HEADERS, 5, 7, &get),
+        http2::frame(kind::DATA, 0, 9, b"on a stream that nobody has opened"),
+    ];
+    let told = wait_for(&path, 3);
+    connection.send(violated.concat());
+    let told = [told, wait_for(&path, 4).split_off(3)].concat();
+    for line in &told {
+        line.expect(&[
+            ("type", "h2"),
+            ("elb_status_code", "460"),
+            ("error_reason", "ClientClosed"),
+            ("classification", "-"),
+            ("target_status_code", "-"),
+            ("sent_bytes", "0"),
+        ]);
+        assert!(line["request"].contains("/back"), "{line}");
+    }
+    assert_eq!(target.count(), 0, "no target needs to hear of it");
+    balancer.wait_status("they are counted", 20.0, |status| status.own(460) == 4);
+}
+
 #[test]
 fn who_speaks_http_to_a_port_of_tls_is_told_with_what_it_has_sent() {
     let folder = tempfile::tempdir().unwrap();

@@ -13,12 +13,12 @@ use crate::{
     http::{
         decide::{forward::Route, plan::Plan, refusal::Refusal},
         entry::AccessEntry,
-        exchange::{RequestState, exchange},
+        exchange::{ClientSide as _, RequestState, exchange},
     },
     model::Version,
     wire::{
         head::Framing,
-        http2::{Block, ErrorCode, ServerStream},
+        http2::{Block, ErrorCode, ServerStream, StreamFault},
     },
 };
 
@@ -35,7 +35,8 @@ pub(super) async fn serve(session: Rc<SharedState>, mut stream: ServerStream, he
     }
     let mut entry = AccessEntry::begin(&context, &listener, &session.connected);
     entry.note(|record| record.version = Some(Version::Http2));
-    let head = Head::new(head, stream.is_whole());
+    let is_bodiless = head.is_all() || stream.is_whole();
+    let head = Head::new(head, is_bodiless);
     if entry.is_open() {
         entry.received(head.size());
     }
@@ -72,7 +73,14 @@ pub(super) async fn serve(session: Rc<SharedState>, mut stream: ServerStream, he
     };
     match planned {
         Ok(mut plan) => {
-            exchange(&mut client, &mut plan).await;
+            match client.stream.fault() {
+                // Its client is gone already: no target needs to hear of it.
+                Some(StreamFault::Reset | StreamFault::Lost) => {
+                    let failure = client.gone();
+                    client.state.client_gone(failure.cause);
+                }
+                _ => exchange(&mut client, &mut plan).await,
+            }
             client.state.context.heads.give(plan.head);
         }
         Err(Refusal { answer, traits }) => {

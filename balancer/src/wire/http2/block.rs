@@ -63,6 +63,28 @@ struct Pseudo {
     protocol: Option<BlockSpan>,
 }
 
+impl Pseudo {
+    fn of(&self, name: FieldName) -> Option<BlockSpan> {
+        match name {
+            FieldName::Method => self.method,
+            FieldName::Path => self.path,
+            FieldName::Scheme => self.scheme,
+            FieldName::Authority => self.authority,
+            _ => self.protocol,
+        }
+    }
+
+    fn of_mut(&mut self, name: FieldName) -> &mut Option<BlockSpan> {
+        match name {
+            FieldName::Method => &mut self.method,
+            FieldName::Path => &mut self.path,
+            FieldName::Scheme => &mut self.scheme,
+            FieldName::Authority => &mut self.authority,
+            _ => &mut self.protocol,
+        }
+    }
+}
+
 /// A header block that was read.
 #[derive(Debug, Default)]
 pub struct Block {
@@ -77,6 +99,8 @@ pub struct Block {
     size: usize,
     left_out: usize,
     is_malformed: bool,
+    /// Whether it is all of its message.
+    is_all: bool,
 }
 
 impl Block {
@@ -93,6 +117,12 @@ impl Block {
         self.bytes.capacity() <= MOST_KEPT && self.lines.capacity() * size_of::<BlockField>() <= MOST_KEPT
     }
 
+    /// Bytes of memory that it holds for names and values.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Where strings are appended, to be made a field with [`Self::close`].
     pub(super) fn bytes(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
@@ -101,7 +131,9 @@ impl Block {
     /// Takes a field of a table, which is of these parts; so many bytes are its name.
     #[inline]
     pub(super) fn copy(&mut self, parts: &[&[u8]], name: usize, class: FieldClass) {
-        if self.size > MOST_OF_HEAD && !class.name.is_pseudo() {
+        // What is small on the wire can be large here: nothing is copied that is of no use.
+        let is_over = self.size > MOST_OF_HEAD && !class.name.is_pseudo();
+        if is_over || self.is_misplaced(class.name) {
             return self.count(parts.iter().map(|part| part.len()).sum(), class);
         }
         let start = self.bytes.len();
@@ -114,7 +146,14 @@ impl Block {
     fn count(&mut self, length: usize, class: FieldClass) {
         self.size = self.size.saturating_add(length + EXTRA);
         self.left_out = self.left_out.saturating_add(length);
-        self.is_malformed |= !class.is_sound;
+        self.is_malformed |= !class.is_sound || self.is_misplaced(class.name);
+    }
+
+    /// Whether it is a pseudo-field that is there already, or where there can be none.
+    #[inline]
+    fn is_misplaced(&self, name: FieldName) -> bool {
+        name.is_pseudo()
+            && (self.has_fields || self.section == BlockSection::Trailers || self.pseudo.of(name).is_some())
     }
 
     /// What was appended from `start` on is a field, whose value begins at `middle`.
@@ -122,7 +161,7 @@ impl Block {
     pub(super) fn close(&mut self, start: usize, middle: usize, class: FieldClass) {
         let end = self.bytes.len();
         self.size = self.size.saturating_add(end - start + EXTRA);
-        if !class.is_sound {
+        if !class.is_sound || self.is_misplaced(class.name) {
             self.is_malformed = true;
             return self.bytes.truncate(start);
         }
@@ -135,9 +174,10 @@ impl Block {
             return self.bytes.truncate(start);
         }
         match class.name {
-            FieldName::Length => {
+            // Of one that says nothing, and of several that say the same, whoever reads the head says what is wrong.
+            FieldName::Length if self.section == BlockSection::Request && end > middle => {
                 let length = content_length(self.bytes.part(middle..end)).ok();
-                self.is_malformed |= length.is_none() || self.length.is_some();
+                self.is_malformed |= length.is_none() || self.length.is_some_and(|said| Some(said) != length);
                 self.length = length;
             }
             FieldName::Cookie => self.cookies += 1,
@@ -155,15 +195,7 @@ impl Block {
             self.left_out = self.left_out.saturating_add(end - most);
             self.bytes.truncate(most);
         }
-        let place = match name {
-            FieldName::Method => &mut self.pseudo.method,
-            FieldName::Path => &mut self.pseudo.path,
-            FieldName::Scheme => &mut self.pseudo.scheme,
-            FieldName::Authority => &mut self.pseudo.authority,
-            _ => &mut self.pseudo.protocol,
-        };
-        let is_another = place.replace(BlockSpan::new(middle, end.min(most))).is_some();
-        self.is_malformed |= is_another || self.has_fields || self.section == BlockSection::Trailers;
+        *self.pseudo.of_mut(name) = Some(BlockSpan::new(middle, end.min(most)));
     }
 
     /// Whether it is what it was read as (RFC 9113, sections 8.1 and 8.3.1; RFC 8441, section 4).
@@ -181,6 +213,17 @@ impl Block {
             (b"CONNECT", Some(_)) | (_, None) => path.is_some() && scheme.is_some(),
             (_, Some(_)) => false,
         }
+    }
+
+    /// It is all of its message.
+    pub(super) fn end(&mut self) {
+        self.is_all = true;
+    }
+
+    /// Whether it is all of its message: no body comes, whatever becomes of the stream.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.is_all
     }
 
     /// The length that the head says the body to have.

@@ -97,7 +97,7 @@ pub(super) struct Core {
     is_asleep: bool,
     /// Places of streams that wait for room.
     waiting: VecDeque<usize>,
-    blocks: Vec<Block>,
+    pub(super) blocks: Vec<Block>,
 }
 
 impl Core {
@@ -203,6 +203,16 @@ impl Core {
         is_over && self.accepted.is_empty()
     }
 
+    /// A client that leaves is told up to which stream it was served (RFC 9113, section 6.8), once. Whether it is to be told.
+    pub(super) fn says_farewell(&mut self) -> bool {
+        let is_told = self.violation.is_some() || matches!(self.leaving, Leaving::Above(_));
+        if !is_told {
+            self.leaving = Leaving::Above(self.opened);
+            self.goaway(self.taken, ErrorCode::NoError);
+        }
+        !is_told
+    }
+
     /// Tells the client to open no more streams.
     pub(super) fn leave(&mut self) {
         if self.leaving == Leaving::No && self.violation.is_none() {
@@ -232,9 +242,6 @@ impl Core {
     #[cold]
     pub(super) fn lose(&mut self) {
         self.is_lost = true;
-        for accepted in std::mem::take(&mut self.accepted) {
-            self.streams.remove(accepted.place);
-        }
         for stream in self.streams.each() {
             (stream.is_receiving, stream.is_sending) = (false, false);
             stream.fault.get_or_insert(StreamFault::Lost);

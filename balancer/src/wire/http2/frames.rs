@@ -204,15 +204,22 @@ impl Core {
         if is_new { self.request(head, block) } else { self.trailers(head, block) }
     }
 
-    fn request(&mut self, head: FrameHead, block: Block) -> Handled {
+    fn request(&mut self, head: FrameHead, mut block: Block) -> Handled {
+        self.streams.skip_to(self.opened, head.stream);
         self.opened = head.stream;
         let ends = head.has(flag::END_STREAM);
+        if ends {
+            block.end();
+        }
         let expected = block.content_length();
         if self.is_beyond(head.stream) {
             self.recycle(block);
             return Ok(());
         }
         let is_well_formed = block.is_well_formed() && !(ends && expected.is_some_and(|length| length > 0));
+        if !is_well_formed && !self.credit.spend(OF_RESET) {
+            return Err(Violation::Flood);
+        }
         if !is_well_formed || self.streams.open() >= MOST_STREAMS {
             self.recycle(block);
             if !ends {
@@ -235,12 +242,15 @@ impl Core {
         let stream = place.and_then(|place| self.streams.get_mut(place)).filter(|stream| stream.is_receiving);
         let (Some(place), Some(stream)) = (place, stream) else {
             self.recycle(block);
+            if self.streams.was_skipped(head.stream) {
+                return Err(misplaced("a stream is opened below another one"));
+            }
             return self.late(head.stream, 0);
         };
-        if !head.has(flag::END_STREAM) {
-            return Err(misplaced("trailers are not the end of their stream"));
-        }
-        if !block.is_well_formed() || stream.expected.is_some_and(|left| left > 0) {
+        if !head.has(flag::END_STREAM)
+            || !block.is_well_formed()
+            || stream.expected.is_some_and(|left| left > 0)
+        {
             self.recycle(block);
             return self.stream_error(place, ErrorCode::Protocol);
         }
@@ -260,13 +270,6 @@ impl Core {
         let Some(place) = self.streams.find(head.stream) else { return Ok(()) };
         let unreleased = self.streams.end(place, StreamFault::Reset);
         self.release_connection(unreleased);
-        // Nobody has looked at it yet, and nobody needs to.
-        if let Some(index) = self.accepted.iter().position(|accepted| accepted.place == place)
-            && let Some(accepted) = self.accepted.remove(index)
-        {
-            self.streams.remove(place);
-            self.recycle(accepted.head);
-        }
         Ok(())
     }
 
@@ -324,7 +327,7 @@ impl Core {
             return Err(Violation::FlowControl);
         }
         let change = i64::from(size) - i64::from(std::mem::replace(&mut self.initial_window, size));
-        for stream in self.streams.each() {
+        for stream in self.streams.each().filter(|stream| !stream.is_over()) {
             stream.window.shift(change).map_err(|_| Violation::FlowControl)?;
             stream.wake_for_room();
         }

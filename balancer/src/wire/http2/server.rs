@@ -154,6 +154,10 @@ impl Server {
             cx.waker().wake_by_ref();
         }
         let is_over = core.is_done() && core.output().is_empty() && self.is_flushed;
+        if is_over && core.says_farewell() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         drop(core);
         if !is_over {
             return Poll::Pending;

@@ -15,6 +15,8 @@ use super::{
 
 /// Streams that were reset here and are kept in mind, for as long as something of them may be on its way.
 const MOST_RESET: usize = 1024;
+/// Gaps between numbers of streams that are kept in mind: clients leave none.
+const MOST_SKIPPED: usize = 32;
 /// Most memory for what comes that is kept for another stream.
 const MOST_KEPT: usize = 2048;
 
@@ -86,6 +88,8 @@ pub(super) struct Streams {
     /// How many are not over.
     open: u32,
     reset: VecDeque<u32>,
+    /// Numbers that were passed over: from one on, and below another one.
+    skipped: VecDeque<(u32, u32)>,
     /// Memory for what comes.
     spare: Vec<Vec<u8>>,
 }
@@ -203,6 +207,23 @@ impl Streams {
             stream.content.clear();
             self.spare.push(stream.content);
         }
+    }
+
+    /// Streams between these two are not opened any more (RFC 9113, section 5.1.1).
+    #[inline]
+    pub(super) fn skip_to(&mut self, last: u32, next: u32) {
+        let first = if last == 0 { 1 } else { last + 2 };
+        if first < next {
+            if self.skipped.len() >= MOST_SKIPPED {
+                self.skipped.pop_front();
+            }
+            self.skipped.push_back((first, next));
+        }
+    }
+
+    /// Whether the stream of this number was passed over, not long ago.
+    pub(super) fn was_skipped(&self, id: u32) -> bool {
+        self.skipped.iter().any(|(first, next)| (*first..*next).contains(&id))
     }
 
     /// What still comes on the stream of this number means nothing.

@@ -80,11 +80,118 @@ fn a_request_that_was_taken_back_before_anybody_looked_is_not_whole() {
     peer.send(kind::RST_STREAM, 0, 1, &[0, 0, 0, 8]);
     assert!(!stream.is_whole() && stream.is_unread());
     assert_eq!(stream.fault(), Some(StreamFault::Reset));
+    // One that nobody has looked at yet is a request all the same: somebody has to tell of it.
     peer.ask(3, false);
     peer.send(kind::RST_STREAM, 0, 3, &[0, 0, 0, 8]);
-    assert!(peer.take().is_none(), "nobody needs to look at all");
+    assert_eq!(peer.take().and_then(|stream| stream.fault()), Some(StreamFault::Reset));
     drop(stream);
     assert_eq!((peer.said(), peer.core.borrow().streams.open()), (Vec::new(), 0));
+}
+
+#[test]
+fn what_has_come_before_a_violation_is_told_of() {
+    let peer = Peer::new();
+    peer.ask(1, true);
+    peer.send(kind::DATA, 0, 3, b"x");
+    assert!(peer.violation().is_some());
+    assert_eq!(peer.take().and_then(|stream| stream.fault()), Some(StreamFault::Lost));
+}
+
+#[test]
+fn whether_a_head_is_all_does_not_change_with_what_becomes_of_the_stream() {
+    let peer = Peer::new();
+    for (stream, ends) in [(1, true), (3, false)] {
+        peer.ask(stream, ends);
+        peer.send(kind::RST_STREAM, 0, stream, &[0, 0, 0, 8]);
+        assert_eq!(peer.core.borrow_mut().accepted.pop_front().unwrap().head.is_all(), ends);
+    }
+}
+
+#[test]
+fn trailers_that_are_no_end_reset_their_stream_alone() {
+    let peer = Peer::new();
+    peer.ask(1, true);
+    peer.ask(3, false);
+    let [_other, stream] = [(); 2].map(|()| peer.take().unwrap());
+    peer.said();
+    peer.send(kind::HEADERS, flag::END_HEADERS, 3, &block(&[("x-sum", "1")], &[]));
+    assert_eq!((peer.said(), peer.violation()), (vec![reset(3, ErrorCode::Protocol)], None));
+    assert_eq!(stream.fault(), Some(StreamFault::Malformed));
+}
+
+#[test]
+fn lengths_in_trailers_mean_nothing() {
+    let peer = Peer::new();
+    for (stream, fields) in [(1, &[("content-length", "none")][..]), (3, &[("content-length", "1"); 2])] {
+        peer.ask(stream, false);
+        let taken = peer.take().unwrap();
+        let ends = flag::END_HEADERS | flag::END_STREAM;
+        peer.send(kind::HEADERS, ends, stream, &block(fields, &[]));
+        assert_eq!((taken.fault(), peer.violation()), (None, None));
+    }
+}
+
+#[test]
+fn settings_change_windows_of_streams_that_are_there_alone() {
+    let peer = Peer::new();
+    peer.ask(1, true);
+    peer.ask(3, true);
+    let _streams = [(); 2].map(|()| peer.take().unwrap());
+    peer.send(kind::WINDOW_UPDATE, 0, 3, &(0x7fff_ffff_u32 - 65_535).to_be_bytes());
+    peer.send(kind::RST_STREAM, 0, 3, &[0, 0, 0, 8]);
+    peer.send(kind::SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0]);
+    assert_eq!(peer.violation(), None);
+    peer.send(kind::WINDOW_UPDATE, 0, 1, &(0x7fff_ffff_u32 - 65_536).to_be_bytes());
+    peer.send(kind::SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 1]);
+    assert_eq!(peer.violation(), Some(Violation::FlowControl), "one that is there");
+}
+
+#[test]
+fn a_stream_that_was_passed_over_cannot_be_opened() {
+    let peer = Peer::new();
+    peer.ask(5, true);
+    peer.ask(7, true);
+    peer.ask(3, true);
+    assert!(matches!(peer.violation(), Some(Violation::Protocol(_))), "{:?}", peer.violation());
+    let peer = Peer::new();
+    peer.ask(1, true);
+    peer.take().unwrap().send_head(200, true, |_| {}).unwrap();
+    peer.ask(1, true);
+    assert_eq!(peer.violation(), Some(Violation::StreamClosed), "one that is over");
+}
+
+#[test]
+fn a_client_that_leaves_is_told_up_to_where_it_was_served() {
+    let peer = Peer::new();
+    peer.ask(1, true);
+    peer.take().unwrap().send_head(200, true, |_| {}).unwrap();
+    peer.send(kind::GOAWAY, 0, 0, &[0; 8]);
+    peer.said();
+    let mut core = peer.core.borrow_mut();
+    assert!(core.is_done() && core.says_farewell() && !core.says_farewell());
+    drop(core);
+    assert_eq!(peer.said(), [goaway(1)]);
+}
+
+#[test]
+fn little_that_stands_for_much_takes_no_memory() {
+    let long = "/".repeat(3900);
+    for name in [":path", "cookie", "x"] {
+        let peer = Peer::new();
+        let mut bomb = block(&[(":authority", "a.test")], &[0x82, 0x86]);
+        bomb.extend([0x40, u8::try_from(name.len()).unwrap()]);
+        bomb.extend(name.bytes());
+        // 3,900 in a prefix of 7 bits.
+        bomb.extend([0x7f, 0xbd, 0x1d]);
+        bomb.extend(long.bytes());
+        bomb.extend([0xbe; 12_000]);
+        peer.send(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 1, &bomb);
+        let core = peer.core.borrow();
+        assert_eq!(core.violation, None, "{name}");
+        let held = core.accepted.front().map_or(0, |accepted| accepted.head.capacity());
+        let spare: usize = core.blocks.iter().map(|block| block.capacity()).sum();
+        assert!(held + spare < 300 << 10, "{name}: {held} and {spare}");
+    }
 }
 
 #[test]

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# hyper 1.12.0 with h2 0.4.20 (crates.io), HTTP/2 server with its defaults: CONTINUATION frames of one head are counted, whatever
+# Versions: hyper 1.12.0 with h2 0.4.20 (crates.io), Rust 1.95. HTTP/2 server with its defaults: CONTINUATION frames of one head are counted, whatever
 # is in them, against a number that comes from the largest head that is taken (16 KiB by default: five frames that do not end the
 # head). A head of 3 KB that comes in eight pieces of 376 bytes is legal (RFC 9113, section 6.10: any number may follow) and far
 # below every limit in bytes: it ends the connection, with all requests on it, by ENHANCE_YOUR_CALM, and is not answered 431.
 # The same head in fewer, larger frames is answered 200.
 # For a load balancer: whoever passes heads on may cut them where it likes, and some cut small. One that does ends
 # connections to servers of hyper (and of what is built on it), of which others are served by the same connection.
-# Seen 2026-11-29 with Rust 1.95:
+# Seen 2026-11-29:
 #   1 + 6 frames of 430 bytes: 200
 #   1 + 7 frames of 376 bytes: goaway 11
 set -euo pipefail
@@ -86,7 +86,7 @@ while True:
         break
 PYTHON
 cargo build --quiet 2>build.log || { tail -n 3 build.log; exit 77; }
-target/debug/seen >port &
+"$folder/target/debug/seen" >port &
 server=$!
 for _ in $(seq 100); do [ -s port ] && break; sleep 0.05; done
 few=$(python3 client.py "$(cat port)" 6)

@@ -85,8 +85,8 @@ while True:
         print(f"1 + {frames} frames of {len(parts[0])} bytes: goaway", int.from_bytes(payload[4:8], "big"))
         break
 PYTHON
-cargo build --quiet 2>build.log || { tail -n 3 build.log; exit 77; }
-"$folder/target/debug/seen" >port &
+cargo build --quiet --target-dir built 2>build.log || { tail -n 3 build.log; exit 77; }
+built/debug/seen >port &
 server=$!
 for _ in $(seq 100); do [ -s port ] && break; sleep 0.05; done
 few=$(python3 client.py "$(cat port)" 6)

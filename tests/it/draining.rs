@@ -1,25 +1,8 @@
 //! Deregistration: no new request, requests in flight finish, and are cut when the delay is over.
 
-use std::sync::{Mutex, mpsc};
+use std::sync::mpsc;
 
-use support::{Answer, Balancer, Client, Config, Group, Target};
-
-/// A target that answers when told to.
-fn gated() -> (Target, mpsc::Sender<()>, mpsc::Receiver<()>) {
-    let (go, wait) = mpsc::channel::<()>();
-    let (arrived, has_arrived) = mpsc::channel();
-    let wait = Mutex::new(wait);
-    let target = Target::start(move |exchange| {
-        if exchange.request.target == "/slow" {
-            arrived.send(()).unwrap();
-            if wait.lock().unwrap().recv().is_err() {
-                return Answer::Close;
-            }
-        }
-        exchange.ok("X-Target: leaving\r\n", "finished")
-    });
-    (target, go, has_arrived)
-}
+use support::{Balancer, Client, Config, Group, Target};
 
 /// Two targets of which a sticky client lives on the one that is about to leave.
 struct Leaving {
@@ -32,7 +15,7 @@ struct Leaving {
 }
 
 fn start(delay: u32) -> (Leaving, Config) {
-    let (leaving, go, arrived) = gated();
+    let (leaving, go, arrived) = Target::gated("X-Target: leaving\r\n");
     let staying = Target::plain();
     let group = |targets: &[&Target]| {
         Group::new("app", targets).algorithm("round_robin").lb_cookie().deregistration_delay(delay)

@@ -1,37 +1,15 @@
 //! Listeners that change while clients are connected: one that gets TLS, and the end of the process.
 
-use std::{
-    fs,
-    io::Write as _,
-    net::TcpStream,
-    sync::{Mutex, mpsc},
-};
+use std::{fs, io::Write as _, net::TcpStream};
 
 use rustix::process::Signal;
 use support::{
-    Answer, Balancer, Config, Target, ports,
+    Balancer, Config, Target, ports,
     tls::{Certificate, curl},
     until,
 };
 
 use crate::tls::https;
-
-/// A target that answers when it is told to, and says when it was asked.
-fn slow_target() -> (Target, mpsc::Sender<()>, mpsc::Receiver<()>) {
-    let (go, wait) = mpsc::channel::<()>();
-    let (arrived, has_arrived) = mpsc::channel();
-    let wait = Mutex::new(wait);
-    let target = Target::start(move |exchange| {
-        if exchange.request.target == "/slow" {
-            arrived.send(()).unwrap();
-            if wait.lock().unwrap().recv().is_err() {
-                return Answer::Close;
-            }
-        }
-        exchange.ok("", "finished")
-    });
-    (target, go, has_arrived)
-}
 
 #[test]
 fn what_listens_may_come_later_and_does_not_go_altogether() {
@@ -106,7 +84,7 @@ fn a_listener_goes_to_another_address_of_its_port() {
 fn a_listener_that_gets_tls_serves_no_plain_connection_on() {
     let folder = tempfile::tempdir().unwrap();
     let certificate = Certificate::make(folder.path(), "main", &["example.test"]);
-    let (target, go, has_arrived) = slow_target();
+    let (target, go, has_arrived) = Target::gated("");
     let plain = Config::new(&[&target]);
     let secure = https(plain.clone(), &certificate);
     let balancer = Balancer::start(&plain);
@@ -133,7 +111,7 @@ fn a_listener_that_gets_tls_serves_no_plain_connection_on() {
 
 #[test]
 fn a_reload_while_the_process_ends_opens_nothing() {
-    let (target, go, has_arrived) = slow_target();
+    let (target, go, has_arrived) = Target::gated("");
     let config = Config::new(&[&target]);
     let mut balancer = Balancer::start(&config);
     let mut busy = balancer.connect();
@@ -164,7 +142,7 @@ fn a_reload_while_the_process_ends_opens_nothing() {
 fn sockets_that_wait_when_the_process_ends_have_not_failed_to_negotiate() {
     let folder = tempfile::tempdir().unwrap();
     let certificate = Certificate::make(folder.path(), "main", &["example.test"]);
-    let (target, go, has_arrived) = slow_target();
+    let (target, go, has_arrived) = Target::gated("");
     let mut balancer = Balancer::start(&https(Config::new(&[&target]), &certificate));
     let mut busy = support::tls::Session::open(balancer.address, &[]);
     busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");

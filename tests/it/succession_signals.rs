@@ -1,35 +1,16 @@
 //! Signals to end while one process takes the place of another: they are meant for the instance, and whoever asked for the
 //! upgrade is told what came of it.
 
-use std::{
-    fs,
-    sync::{Mutex, mpsc},
-};
+use std::fs;
 
 use rustix::process::Signal;
-use support::{Answer, Balancer, Config, Target, until};
-
-/// A target of which `/slow` is told to have come, and answered when that is said.
-fn slow_target() -> (Target, mpsc::Receiver<()>, mpsc::Sender<()>) {
-    let ((go, wait), (arrived, has_arrived)) = (mpsc::channel::<()>(), mpsc::channel());
-    let wait = Mutex::new(wait);
-    let target = Target::start(move |exchange| {
-        if exchange.request.target == "/slow" {
-            arrived.send(()).unwrap();
-            if wait.lock().unwrap().recv().is_err() {
-                return Answer::Close;
-            }
-        }
-        exchange.ok("", "finished")
-    });
-    (target, has_arrived, go)
-}
+use support::{Balancer, Config, Target, until};
 
 /// The new process has been given the word, and stands still before it says that it has taken over.
 #[test]
 fn who_was_asked_to_end_when_the_new_one_had_the_word_passes_it_on() {
     for assist in ["off", "auto"] {
-        let (target, arrived, go) = slow_target();
+        let (target, go, arrived) = Target::gated("");
         let mut balancer = Balancer::prepare(&Config::new(&[&target]).kernel_assist(assist));
         let goes_on = balancer.folder().join("goes-on");
         balancer.environment.push(("BALANCER_TEST_STALL", "taking over".to_owned()));
@@ -64,7 +45,7 @@ fn who_was_asked_to_end_when_the_new_one_had_the_word_passes_it_on() {
 
 #[test]
 fn who_asks_for_an_upgrade_while_the_process_ends_is_answered() {
-    let (target, arrived, go) = slow_target();
+    let (target, go, arrived) = Target::gated("");
     let mut balancer = Balancer::start(&Config::new(&[&target]));
     let mut slow = balancer.connect();
     slow.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");

@@ -9,6 +9,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        mpsc,
     },
     thread,
 };
@@ -104,6 +105,24 @@ pub struct Target {
 type Handler = dyn Fn(&mut Exchange) -> Answer + Send + Sync;
 
 impl Target {
+    /// A target that says when `/slow` was asked for, and answers that once it is told to; all else it answers at once.
+    /// `fields` are field lines of its answers (each ending in CR LF).
+    #[must_use]
+    pub fn gated(fields: &'static str) -> (Self, mpsc::Sender<()>, mpsc::Receiver<()>) {
+        let ((go, wait), (arrived, has_arrived)) = (mpsc::channel::<()>(), mpsc::channel());
+        let wait = Mutex::new(wait);
+        let target = Self::start(move |exchange| {
+            if exchange.request.target == "/slow" {
+                arrived.send(()).unwrap();
+                if wait.lock().unwrap().recv().is_err() {
+                    return Answer::Close;
+                }
+            }
+            exchange.ok(fields, "finished")
+        });
+        (target, go, has_arrived)
+    }
+
     /// A target that answers with its own address in `X-Target` and as the body.
     #[must_use]
     pub fn plain() -> Self {

@@ -14,7 +14,7 @@ use tokio::task::spawn_local;
 /// Most memory of requests that a worker keeps.
 const MOST_SPARE: usize = 64;
 
-/// RequestMemory of requests that are over.
+/// Memory of requests that are over.
 #[derive(Debug, Default)]
 pub(super) struct TaskStore(RefCell<Vec<Box<dyn Any>>>);
 

@@ -112,6 +112,14 @@ fn decode(bytes: &[u8], piece: usize) -> (Vec<u8>, Option<usize>, bool) {
     (content, None, false)
 }
 
+/// What a client of HTTP/2 may send, in pieces; after its first bytes, which all send.
+#[cfg(fuzzing)]
+pub(crate) fn http2(data: &[u8]) {
+    let [piece, deed, bytes @ ..] = data else { return };
+    let sent = [&balancer::wire::http2::PREFACE[..], bytes].concat();
+    balancer::wire::http2::play::play(&sent, usize::from(*piece) + 1, *deed);
+}
+
 const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
 const HOME: TargetId = TargetId(0x1234_5678_9ABC_DEF0);
 

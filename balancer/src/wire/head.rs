@@ -5,18 +5,22 @@ mod error;
 mod lines;
 mod nominated;
 mod options;
+mod plain;
 mod scanner;
+mod syntax;
 
 use std::{borrow::Cow, mem::MaybeUninit};
 
 use arrayvec::ArrayVec;
 use memchr::memchr_iter;
 
+use self::plain::{RequestStart, ResponseStart};
 pub use self::{
     error::HeadError,
     lines::{Fields, MAX_FIELDS},
     nominated::Nominated,
     scanner::HeadScanner,
+    syntax::{MAX_LINE, is_token_byte},
 };
 use super::{
     authority::is_authority,
@@ -28,8 +32,6 @@ use crate::{
     model::{HeaderField, RequestHead, ResponseHead, Version},
 };
 
-/// Longest request line, and longest field line (ALB: quotas, 16 K each).
-pub const MAX_LINE: usize = 16 * 1024;
 /// Longest request head (ALB: quotas, 64 K).
 pub const MAX_REQUEST_HEAD: usize = 64 * 1024;
 /// Longest response head (ALB: quotas, 32 K).
@@ -52,12 +54,6 @@ pub enum Framing {
     Chunked,
     /// The end of the connection (responses only).
     UntilClose,
-}
-
-/// Whether `byte` may stand in a token (RFC 9110, section 5.6.2).
-#[must_use]
-pub fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// Reads a Content-Length value: digits alone (RFC 9110, section 8.6), no list.
@@ -111,6 +107,25 @@ impl<'a> Request<'a> {
     /// # Errors
     /// As with [`Self::parse`]; what it is then means nothing.
     pub fn read(&mut self, bytes: &'a [u8]) -> Result<(), HeadError> {
+        let line = match plain::request(bytes, &mut self.fields) {
+            Some(line) => line,
+            None => Self::parse_any(bytes, &mut self.fields)?,
+        };
+        let version = line.version;
+        (self.method, self.target, self.version) = (line.method, line.target, version);
+        let fields = &mut self.fields;
+        self.framing = request_framing(fields, version)?;
+        self.host = single_host(fields, version)?;
+        let options = fields.options();
+        self.keep_alive = !options.close && (options.keep_alive || version != Version::Http10);
+        self.expects_continue = version == Version::Http11 && asks_to_continue(fields);
+        self.upgrade = if version == Version::Http11 && options.upgrade { fields.upgrade() } else { None };
+        Ok(())
+    }
+
+    /// What the parser makes of any head.
+    #[inline(never)]
+    fn parse_any(bytes: &'a [u8], fields: &mut Fields<'a>) -> Result<RequestStart<'a>, HeadError> {
         let mut headers = [MaybeUninit::uninit(); MAX_FIELDS];
         let mut parsed = httparse::Request::new(&mut []);
         match parsed.parse_with_uninit_headers(bytes, &mut headers) {
@@ -126,17 +141,9 @@ impl<'a> Request<'a> {
         if !target.is_ascii() {
             return Err(HeadError::Malformed);
         }
-        let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
-        (self.method, self.target, self.version) = (method.as_bytes(), target.as_bytes(), version);
-        let fields = &mut self.fields;
         fields.fill(parsed.headers);
-        self.framing = request_framing(fields, version)?;
-        self.host = single_host(fields, version)?;
-        let options = fields.options();
-        self.keep_alive = !options.close && (options.keep_alive || version != Version::Http10);
-        self.expects_continue = version == Version::Http11 && asks_to_continue(fields);
-        self.upgrade = if version == Version::Http11 && options.upgrade { fields.upgrade() } else { None };
-        Ok(())
+        let (method, target) = (method.as_bytes(), target.as_bytes());
+        Ok(RequestStart { method, target, version: version(minor) })
     }
 
     /// A request of an engine that has no bytes of an HTTP/1.1 head (RFC 9113, section 8.3). `authority` is
@@ -218,6 +225,11 @@ impl<'a> Request<'a> {
             headers: self.fields.lines(),
         }
     }
+}
+
+/// The version that the parser names by its second number.
+fn version(minor: u8) -> Version {
+    if minor == 0 { Version::Http10 } else { Version::Http11 }
 }
 
 /// Whether the request line has three parts and the last one is a version, though not one spoken here.
@@ -302,36 +314,28 @@ impl<'a> Response<'a> {
     /// # Errors
     /// As with [`Self::parse`].
     pub fn read(&mut self, bytes: &'a [u8], to_head: bool) -> Result<bool, HeadError> {
-        let mut headers = [MaybeUninit::uninit(); MAX_FIELDS];
-        let mut parsed = httparse::Response::new(&mut []);
-        let config = httparse::ParserConfig::default();
-        let length = match config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut headers) {
-            Ok(httparse::Status::Complete(length)) => length,
-            Ok(httparse::Status::Partial) if bytes.len() <= MAX_RESPONSE_HEAD => return Ok(false),
-            Ok(httparse::Status::Partial) => return Err(HeadError::TooLarge),
-            Err(error) => return Err(broken_rule(error)),
+        let line = match plain::response(bytes, &mut self.fields) {
+            Some(line) => line,
+            None => match Self::parse_any(bytes, &mut self.fields)? {
+                Some(line) => line,
+                None => return Ok(false),
+            },
         };
+        let ResponseStart { status, version, reason, length } = line;
         if length > MAX_RESPONSE_HEAD {
             return Err(HeadError::TooLarge);
         }
-        let head = bytes.part(..length);
-        if !are_line_ends_whole(head, &parsed) {
-            return Err(HeadError::LineEnd);
-        }
-        let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
-            return Err(HeadError::StatusLine);
-        };
+        let is_old = version == Version::Http10;
         // HTTP/1.0 cannot change to another protocol (RFC 9110, section 7.8).
-        if status < 100 || status == 101 && minor == 0 {
+        if status < 100 || status == 101 && is_old {
             return Err(HeadError::StatusLine);
         }
         let fields = &mut self.fields;
-        fields.fill(parsed.headers);
         let coded = fields.transfer_coding().map_err(|_| HeadError::TransferCoding)?;
         let length_given = response_length(fields)?;
         let framing = response_framing(coded, length_given, status, to_head);
         // Who says how a body is framed that there is none of, or says it twice, may send one all the same.
-        let doubtful = coded && (length_given.is_some() || minor == 0 || status == 204)
+        let doubtful = coded && (length_given.is_some() || is_old || status == 204)
             || status == 204 && length_given.is_some_and(|length| length > 0);
         let options = fields.options();
         if fields.nominate() {
@@ -339,10 +343,35 @@ impl<'a> Response<'a> {
         }
         self.keep_alive = framing != Framing::UntilClose
             && !doubtful
-            && if minor == 0 { options.keep_alive } else { !options.close };
-        self.reason = parsed.reason.unwrap_or_default().as_bytes();
-        (self.status, self.framing, self.length) = (status, framing, length);
+            && if is_old { options.keep_alive } else { !options.close };
+        (self.status, self.reason, self.framing, self.length) = (status, reason, framing, length);
         Ok(true)
+    }
+
+    /// What the parser makes of any head; `None` if it is not all there.
+    #[inline(never)]
+    fn parse_any(bytes: &'a [u8], fields: &mut Fields<'a>) -> Result<Option<ResponseStart<'a>>, HeadError> {
+        let mut headers = [MaybeUninit::uninit(); MAX_FIELDS];
+        let mut parsed = httparse::Response::new(&mut []);
+        let config = httparse::ParserConfig::default();
+        let length = match config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut headers) {
+            Ok(httparse::Status::Complete(length)) => length,
+            Ok(httparse::Status::Partial) if bytes.len() <= MAX_RESPONSE_HEAD => return Ok(None),
+            Ok(httparse::Status::Partial) => return Err(HeadError::TooLarge),
+            Err(error) => return Err(broken_rule(error)),
+        };
+        if length > MAX_RESPONSE_HEAD {
+            return Err(HeadError::TooLarge);
+        }
+        if !are_line_ends_whole(bytes.part(..length), &parsed) {
+            return Err(HeadError::LineEnd);
+        }
+        let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
+            return Err(HeadError::StatusLine);
+        };
+        fields.fill(parsed.headers);
+        let reason = parsed.reason.unwrap_or_default().as_bytes();
+        Ok(Some(ResponseStart { status, version: version(minor), reason, length }))
     }
 
     /// A response of an engine that has no bytes of an HTTP/1.1 head; see [`Request::of_fields`].

@@ -11,6 +11,8 @@ mod frame;
 mod frames;
 mod hpack;
 mod outgoing;
+#[cfg(any(test, fuzzing))]
+pub mod play;
 mod server;
 mod stream;
 mod streams;

@@ -28,8 +28,17 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Takes in the lines that were parsed; there are none yet. Filled where they stand: they are large.
+    /// Forgets all lines.
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.lines.clear();
+        self.kinds.clear();
+        (self.present, self.nominates) = (0, false);
+    }
+
+    /// Takes in the lines that were parsed, in place of those that there are. Filled where they stand: they are large.
     pub(super) fn fill(&mut self, parsed: &[httparse::Header<'a>]) {
+        self.clear();
         // The parser has room for no more than MAX_FIELDS, and leaves no white space around a value.
         let line =
             |header: &httparse::Header<'a>| HeaderField { name: header.name.as_bytes(), value: header.value };
@@ -41,6 +50,19 @@ impl<'a> Fields<'a> {
             kind
         }));
         self.present = present;
+    }
+
+    /// Adds a line whose value has no white space around it, as long as there are no more than usual. Whether it was added.
+    #[inline]
+    pub(super) fn put(&mut self, name: &'a [u8], value: &'a [u8]) -> bool {
+        let kind = kind(name);
+        let has_room = self.lines.len() < USUAL_FIELDS;
+        if has_room {
+            self.lines.push(HeaderField { name, value });
+            self.kinds.push(kind);
+            self.present |= 1 << kind as u32;
+        }
+        has_room
     }
 
     /// Adds a line; what is over [`MAX_FIELDS`] is dropped.

@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use super::{HeadError, MAX_LINE, MAX_REQUEST_HEAD, is_token_byte};
+use super::{HeadError, MAX_LINE, MAX_REQUEST_HEAD, is_token_byte, plain::is_one_head};
 use crate::internal_errors::Part as _;
 
 /// Finds the end of a request head in a growing buffer, looking at each byte once.
@@ -21,6 +21,15 @@ impl HeadScanner {
     /// A line end without CR, a limit passed, or a first byte that no method starts with.
     #[inline]
     pub fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadError> {
+        if self.line_start == 0 && self.searched == 0 && is_one_head(bytes) {
+            self.line_start = bytes.len();
+            return Ok(Some(bytes.len()));
+        }
+        self.find_end_by_lines(bytes)
+    }
+
+    /// As [`Self::find_end`], line by line.
+    pub(super) fn find_end_by_lines(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadError> {
         let mut searched = std::mem::take(&mut self.searched);
         loop {
             let rest = bytes.part(self.line_start..);

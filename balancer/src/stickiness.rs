@@ -16,13 +16,14 @@ mod keyed_hash;
 mod keyring;
 mod ledger;
 mod mix;
+mod session_id;
 mod session_start;
 mod session_table;
 mod token;
 
 use std::{fmt, ops::Deref, sync::Arc, sync::atomic::AtomicU64};
 
-use self::{application_cookie::ApplicationCookie, duration_cookie::DurationCookie};
+use self::{application_cookie::ApplicationCookie, duration_cookie::DurationCookie, session_id::SessionId};
 pub use self::{
     decision::{Answered, Decision, Renewal, Standing, TargetLookup},
     group_cookie::{GroupCookie, GroupDecision},
@@ -34,7 +35,7 @@ pub use self::{
 pub use crate::counters::{GroupOutcome, Outcome};
 use crate::{
     clock::UnixSeconds,
-    model::{HeaderEdits, RequestHead, ResponseHead, StickinessKind, StickinessSettings},
+    model::{HeaderEdits, RequestHead, ResponseHead, StickinessSettings},
     response::cookies::keep_private,
 };
 
@@ -50,7 +51,7 @@ impl fmt::Debug for GroupStickiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             CookieKind::Duration(_) => "GroupStickiness(lb_cookie)",
-            CookieKind::Application(_) => "GroupStickiness(app_cookie)",
+            CookieKind::Application(_) => "GroupStickiness(application)",
         })
     }
 }
@@ -59,13 +60,11 @@ impl GroupStickiness {
     /// The stickiness of the group of this name under `settings`; values are made and read with `ring`.
     #[must_use]
     pub fn compile(group_name: &str, settings: &StickinessSettings, ring: Arc<Keyring>) -> Self {
-        Self(match &settings.kind {
-            StickinessKind::LoadBalancerCookie => {
-                CookieKind::Duration(Box::new(DurationCookie::new(settings, ring)))
+        Self(match SessionId::of(&settings.kind) {
+            None => CookieKind::Duration(Box::new(DurationCookie::new(settings, ring))),
+            Some(id) => {
+                CookieKind::Application(Box::new(ApplicationCookie::new(group_name, id, settings, ring)))
             }
-            StickinessKind::ApplicationCookie { cookie_name } => CookieKind::Application(Box::new(
-                ApplicationCookie::new(group_name, cookie_name, settings, ring),
-            )),
         })
     }
 

@@ -2,9 +2,10 @@
 
 use std::{
     env,
+    io::{BufRead as _, BufReader, Write as _},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
 use crate::{ports, skip, tls::Certificate, until};
@@ -24,6 +25,12 @@ pub enum App {
     Hypercorn,
     /// Jetty, which does so too and takes clients that begin with HTTP/2; it has no client of its own.
     Jetty,
+    /// A server of the Model Context Protocol and its client, by the first SDK for Python.
+    McpPython1,
+    /// The same by the second, in the mode of 2025-11-25.
+    McpPython2,
+    /// The same by the SDK for Node.js, whose client keeps no cookies.
+    McpNode,
     /// A small site of Node's with pages, assets and a WebSocket, which has no client of its own.
     Page,
 }
@@ -96,6 +103,13 @@ pub fn has_java() -> bool {
     is_there
 }
 
+/// How many sessions a client says were lost.
+fn lost_of(output: &Output) -> usize {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lost = text.trim().strip_prefix("lost ").and_then(|rest| rest.split(' ').next()?.parse().ok());
+    lost.unwrap_or_else(|| panic!("it said {text:?} {}", String::from_utf8_lossy(&output.stderr)))
+}
+
 /// One process of an application; ended when dropped.
 #[derive(Debug)]
 pub struct Running {
@@ -130,6 +144,9 @@ impl App {
             Self::WebSocket => ("clients", installed().join("clients/bin/python"), "py"),
             Self::Hypercorn => ("hypercorn", installed().join("hypercorn/bin/python"), "py"),
             Self::Jetty => ("jetty", PathBuf::from("java"), "java"),
+            Self::McpPython1 => ("mcp1", installed().join("mcp1/bin/python"), "py"),
+            Self::McpPython2 => ("mcp2", installed().join("mcp2/bin/python"), "py"),
+            Self::McpNode => ("mcpnode", PathBuf::from("node"), "js"),
             Self::Page => ("page", PathBuf::from("node"), "js"),
         };
         let script = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -142,7 +159,7 @@ impl App {
             command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]);
             command.arg("-cp").arg(env::join_paths(jetty()).unwrap());
         }
-        command.arg(script).env("NODE_PATH", installed().join("socketio/node_modules"));
+        command.arg(script).env("NODE_PATH", installed().join(folder).join("node_modules"));
         command
     }
 
@@ -186,6 +203,9 @@ impl App {
             Self::Grpc => installed().join("grpc/made-from").is_file(),
             Self::WebSocket => installed().join("clients/made-from").is_file(),
             Self::Hypercorn => installed().join("hypercorn/made-from").is_file(),
+            Self::McpPython1 => installed().join("mcp1/made-from").is_file(),
+            Self::McpPython2 => installed().join("mcp2/made-from").is_file(),
+            Self::McpNode => installed().join("mcpnode/made-from").is_file(),
             Self::Jetty => jetty().iter().all(|jar| jar.is_file()) && has_java(),
             Self::CherryPy | Self::SocketIo | Self::Page => true,
         };
@@ -221,19 +241,44 @@ impl App {
         last
     }
 
+    fn sessions(self, at: SocketAddr, sessions: usize, steps: usize) -> Command {
+        let mut command = self.command("client");
+        command.args([format!("http://{at}/"), sessions.to_string(), steps.to_string()]);
+        command
+    }
+
     /// Runs the application's client: `sessions` sessions of `steps` steps each. Gives back how many were lost.
     ///
     /// # Panics
     /// When the client fails as a whole.
     #[must_use]
     pub fn lost(self, at: SocketAddr, sessions: usize, steps: usize) -> usize {
-        let mut command = self.command("client");
-        command.args([format!("http://{at}/"), sessions.to_string(), steps.to_string()]);
-        let output = command.stdin(Stdio::null()).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let lost = text.trim().strip_prefix("lost ").and_then(|rest| rest.split(' ').next()?.parse().ok());
-        lost.unwrap_or_else(|| {
-            panic!("{command:?} said {text:?} {}", String::from_utf8_lossy(&output.stderr))
-        })
+        let output = self.sessions(at, sessions, steps).stdin(Stdio::null()).output().unwrap();
+        lost_of(&output)
+    }
+
+    /// The same, with something done when all sessions have made their first step and wait for it. Of the Model Context Protocol
+    /// alone.
+    ///
+    /// # Panics
+    /// When the client fails as a whole.
+    #[must_use]
+    pub fn lost_around(
+        self,
+        at: SocketAddr,
+        (sessions, steps): (usize, usize),
+        between: impl FnOnce(),
+    ) -> usize {
+        let mut command = self.sessions(at, sessions, steps);
+        command.arg("wait").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut client = command.spawn().unwrap();
+        let mut said = String::new();
+        // Unbuffered but for this line: nothing else is said before it is answered.
+        BufReader::with_capacity(1, client.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+        if said == "begun\n" {
+            between();
+            client.stdin.take().unwrap().write_all(b"go on\n").unwrap();
+        }
+        lost_of(&client.wait_with_output().unwrap())
     }
 }

@@ -239,6 +239,12 @@ impl Group {
         self.stickiness(&format!("type = \"app_cookie\"\ncookie_name = \"{name}\""))
     }
 
+    /// With stickiness by a header field that the application gives out.
+    #[must_use]
+    pub fn app_header(self, name: &str) -> Self {
+        self.stickiness(&format!("type = \"app_header\"\nheader_name = \"{name}\""))
+    }
+
     /// With one more line in the `stickiness` block.
     #[must_use]
     pub fn stickiness(mut self, line: &str) -> Self {

@@ -86,7 +86,10 @@ pub(crate) fn for_tests() -> Result<()> {
     python_source("gunicorn")?;
     python_application("clients")?;
     python_application("hypercorn")?;
-    node_application()
+    python_application("mcp1")?;
+    python_application("mcp2")?;
+    node_application("socketio")?;
+    node_application("mcpnode")
 }
 
 /// Mounts the BPF file system where no service manager has, as in a container. Where that fails, the kernel's tests
@@ -207,10 +210,10 @@ fn python_in(folder: &Path) -> Result<Command> {
     Ok(Command::new(folder.join("bin/python")))
 }
 
-fn node_application() -> Result<()> {
-    let source = sources().join("socketio");
+fn node_application(name: &str) -> Result<()> {
+    let source = sources().join(name);
     let lock = source.join("package-lock.json");
-    let folder = applications_dir().join("socketio");
+    let folder = applications_dir().join(name);
     if up_to_date(&folder, &lock) {
         return Ok(());
     }

@@ -177,11 +177,12 @@ fn group_row(group: &TargetGroup) -> Vec<String> {
 }
 
 fn stickiness(stickiness: &StickinessSettings) -> String {
-    let kind = match &stickiness.kind {
-        StickinessKind::LoadBalancerCookie => format!("lb_cookie {}", stickiness.attributes.prefix),
-        StickinessKind::ApplicationCookie { cookie_name } => format!("app_cookie {cookie_name}"),
+    let name = match &stickiness.kind {
+        StickinessKind::LoadBalancerCookie => &stickiness.attributes.prefix,
+        StickinessKind::ApplicationCookie { cookie_name } => cookie_name,
+        StickinessKind::ApplicationHeader { header_name } => header_name,
     };
-    format!("{kind}, {} s", stickiness.duration_seconds)
+    format!("{} {name}, {} s", stickiness.kind.as_str(), stickiness.duration_seconds)
 }
 
 fn health_check(check: &HealthCheck) -> String {

@@ -15,6 +15,36 @@ const RESERVED_PREFIX: &str = "AWSALB";
 const MAX_PREFIX: usize = 32;
 const MAX_COOKIE_NAME: usize = 256;
 
+const ALLOWED_HEADER: &str = "1 to 256 token characters, and no field that cookies, proxies or connections go by (`Cookie`, `Host`, …)";
+
+/// Fields that do not come back as they were given out, or that mean something of their own (RFC 9110, section 7.6.1).
+const OTHER_FIELDS: [&str; 24] = [
+    "accept",
+    "age",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "date",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "server",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-amzn-trace-id",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+];
+
 pub(super) static STICKINESS: Table = Table {
     name: "stickiness",
     top: false,
@@ -26,13 +56,18 @@ pub(super) static STICKINESS: Table = Table {
         ),
         Attribute::new(
             "type",
-            AttributeKind::Choice { allowed: &["lb_cookie", "app_cookie"], default: "lb_cookie", later: &[] },
-            "By the balancer's own cookie, or bound to a cookie of the application.",
+            AttributeKind::Choice {
+                allowed: &["lb_cookie", "app_cookie", "app_header"],
+                default: "lb_cookie",
+                later: &[],
+            },
+            "By the balancer's own cookie, or bound to a cookie of the application, or to a header field that it gives out \
+             (that one not on ALB).",
         ),
         Attribute::new(
             "cookie_duration",
             AttributeKind::Whole { min: 1, max: MAX_COOKIE_DURATION as u64, default: Some(86_400) },
-            "Seconds without a request after which a client is no longer bound to its target. For both types.",
+            "Seconds without a request after which a client is no longer bound to its target. For all types.",
         ),
         Attribute::new(
             "cookie_name",
@@ -41,6 +76,12 @@ pub(super) static STICKINESS: Table = Table {
                 default: "none",
             },
             "Name of the application's cookie: needed for `app_cookie`, without meaning for `lb_cookie`.",
+        ),
+        Attribute::new(
+            "header_name",
+            AttributeKind::Text { allowed: ALLOWED_HEADER, default: "none" },
+            "Name of the header field that the application gives out with a session and that clients return, as \
+             `Mcp-Session-Id`: needed for `app_header`, without meaning for the other types. Not on ALB.",
         ),
         Attribute::new(
             "cookie_secure",
@@ -137,9 +178,11 @@ fn cookie_pick(fields: &BlockFields<'_>) -> CookiePick {
     if fields.choice("cookie_pick") != "last" {
         return CookiePick::First;
     }
-    if fields.choice("type") == "lb_cookie" {
-        let message = "`cookie_pick` = \"last\" has no meaning for `lb_cookie`; allowed: \"first\", or `type` = \
-                       \"app_cookie\"";
+    if fields.choice("type") != "app_cookie" {
+        let message = format!(
+            "`cookie_pick` = \"last\" has no meaning for `{}`; allowed: \"first\", or `type` = \"app_cookie\"",
+            fields.choice("type")
+        );
         fields.fault_at("cookie_pick", message);
     }
     CookiePick::Last
@@ -159,9 +202,20 @@ fn kind(fields: &BlockFields<'_>, enabled: bool, prefix: &str) -> StickinessKind
         fields.fault_at("type", message);
         return StickinessKind::LoadBalancerCookie;
     }
+    let kind = fields.choice("type");
+    let header_name = header_name(fields, enabled, kind);
     // An empty name is what Terraform writes for none.
     let cookie_name = fields.text("cookie_name").filter(|name| !name.is_empty());
-    match (fields.choice("type"), cookie_name) {
+    if kind == "app_header" {
+        if cookie_name.is_some() && enabled && !fields.is_wrong("type") {
+            fields.note_at(
+                "cookie_name",
+                "`cookie_name` counts for nothing: with `app_header` clients stick by a header field",
+            );
+        }
+        return StickinessKind::ApplicationHeader { header_name: header_name.unwrap_or_default() };
+    }
+    match (kind, cookie_name) {
         ("app_cookie", Some(cookie_name)) => {
             check_cookie_name(fields, &cookie_name, prefix);
             StickinessKind::ApplicationCookie { cookie_name }
@@ -191,6 +245,40 @@ fn kind(fields: &BlockFields<'_>, enabled: bool, prefix: &str) -> StickinessKind
         }
         (_, None) => StickinessKind::LoadBalancerCookie,
     }
+}
+
+/// The field of `app_header`; of other types none.
+fn header_name(fields: &BlockFields<'_>, enabled: bool, kind: &str) -> Option<String> {
+    let name = fields.text("header_name").filter(|name| !name.is_empty());
+    let is_meant = kind == "app_header";
+    match &name {
+        Some(name) if is_meant => {
+            let is_other = OTHER_FIELDS.iter().any(|other| name.eq_ignore_ascii_case(other));
+            if is_other || name.len() > MAX_COOKIE_NAME || !name.bytes().all(is_token) {
+                let message = format!(
+                    "`header_name` = {} cannot name sessions; allowed: {}",
+                    shown(name),
+                    fields.allowed("header_name")
+                );
+                fields.fault_at("header_name", message);
+            }
+        }
+        Some(name) if enabled && !fields.is_wrong("type") => {
+            let message = format!(
+                "`header_name` = {} counts for nothing: only with `type` = \"app_header\" clients stick by it",
+                shown(name)
+            );
+            fields.note_at("header_name", message);
+        }
+        None if is_meant && enabled && (fields.is_unset("header_name") || fields.is_given("header_name")) => {
+            let at = if fields.is_given("header_name") { "header_name" } else { "type" };
+            let message = "You must set a header name to enable stickiness of type 'app_header'; allowed: `header_name` \
+                           = the field that the application gives out with a session, as \"Mcp-Session-Id\"";
+            fields.fault_at(at, message);
+        }
+        _ => {}
+    }
+    name.filter(|_| is_meant)
 }
 
 fn check_cookie_name(fields: &BlockFields<'_>, name: &str, prefix: &str) {

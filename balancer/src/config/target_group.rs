@@ -14,8 +14,8 @@ use super::{
     value::shown,
 };
 use crate::model::{
-    Algorithm, MAX_TARGETS, MinimumHealthy, ProtocolVersion, StickinessExtras, StickinessSettings,
-    TargetAddress, TargetGroup, TargetSpec,
+    Algorithm, MAX_TARGETS, MinimumHealthy, ProtocolVersion, StickinessExtras, StickinessKind,
+    StickinessSettings, TargetAddress, TargetGroup, TargetSpec,
 };
 
 /// Most groups (ALB: quotas).
@@ -51,8 +51,8 @@ pub(super) static TARGET_GROUP: Table = Table {
         Attribute::new(
             "deregistration_stickiness",
             AttributeKind::Choice { allowed: &["move", "keep"], default: "move", later: &[] },
-            "Whether the sessions of a target that is taken out move at once, as on ALB, or stay until the delay ends. \
-             Only with stickiness. Not on ALB.",
+            "Whether the sessions of a target that is taken out move at once, as on ALB, or stay until the delay ends \
+             (\"keep\", which is the default with `app_header`). Only with stickiness. Not on ALB.",
         ),
         Attribute::new(
             "stickiness_failover",
@@ -264,8 +264,13 @@ impl GroupDraft {
 
 fn sticky(fields: &BlockFields<'_>) -> Option<StickinessSettings> {
     let fails_when_unhealthy = fields.choice("stickiness_failover") == "fail";
-    let keeps_draining = fields.choice("deregistration_stickiness") == "keep";
     let mut settings = stickiness::build(&fields.open_child(&STICKINESS))?;
+    // No client that goes by such a field begins anew when its session is lost.
+    let is_by_header = matches!(settings.kind, StickinessKind::ApplicationHeader { .. });
+    let keeps_draining = match fields.is_given("deregistration_stickiness") {
+        true => fields.choice("deregistration_stickiness") == "keep",
+        false => is_by_header,
+    };
     settings.extras = StickinessExtras { fails_when_unhealthy, keeps_draining, ..settings.extras };
     Some(settings)
 }

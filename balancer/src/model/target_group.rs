@@ -264,6 +264,24 @@ pub enum StickinessKind {
         /// `cookie_name`.
         cookie_name: String,
     },
+    /// `app_header`: bound to the value of a header field that the application gives out and that comes back; AWSALBAPP-0 to -3
+    /// beside it, for clients that keep cookies.
+    ApplicationHeader {
+        /// `header_name`.
+        header_name: String,
+    },
+}
+
+impl StickinessKind {
+    /// `type`.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::LoadBalancerCookie => "lb_cookie",
+            Self::ApplicationCookie { .. } => "app_cookie",
+            Self::ApplicationHeader { .. } => "app_header",
+        }
+    }
 }
 
 /// Attributes of the balancer's cookies; by default as ALB's are, and `Max-Age` beside `Expires`.

@@ -1,5 +1,5 @@
-//! `app_cookie` stickiness (ALB: application-based stickiness): bound to the life of the application's own
-//! cookie. `<prefix>APP-0` to `-3` carry one map of group → session for all such groups of a host; where a
+//! `app_cookie` stickiness (ALB: application-based stickiness), bound to the life of the application's own cookie, and
+//! `app_header`, the same by a header field that the application gives out. `<prefix>APP-0` to `-3` carry one map of group → session for all such groups of a host; where a
 //! client returns the application's cookie alone, its hashed value is looked up in the session table.
 //! Into the table get the values that targets issue and no others: what a client makes up, with a valid map or
 //! without, binds nothing and pushes nobody out.
@@ -13,8 +13,9 @@ use super::{
     application_memo::ApplicationMemo,
     cookie_scan::CookieScan,
     decision::{Answered, Decision, Renewal, SessionVerdict, TargetLookup, Window, is_preflight},
-    issued_cookie::{IssuedCookie, PathMark},
+    issued_cookie::PathMark,
     keyring::{Keyring, SessionHasher},
+    session_id::SessionId,
     session_start,
     session_table::{Class, Expected, KnownSession, SessionTable},
     token::{self, Flaw, MapEntry, Session},
@@ -74,9 +75,8 @@ pub(super) struct ApplicationCookie {
     duration: u32,
     /// Whether cookies are set where they are due and nowhere else.
     waits: bool,
-    issued: IssuedCookie,
     own: CookieScan,
-    application: CookieScan,
+    id: SessionId,
     pick: CookiePick,
     /// The group's id under every accepted key, the signing one first.
     group_ids: Vec<u64>,
@@ -86,13 +86,9 @@ pub(super) struct ApplicationCookie {
 }
 
 impl ApplicationCookie {
-    pub(super) fn new(
-        group: &str,
-        cookie_name: &str,
-        settings: &StickinessSettings,
-        ring: Arc<Keyring>,
-    ) -> Self {
+    pub(super) fn new(group: &str, id: SessionId, settings: &StickinessSettings, ring: Arc<Keyring>) -> Self {
         let attributes = &settings.attributes;
+        let name = id.hashed_name();
         let form = |shard: usize| {
             CookieForm::new(&format!("{}APP-{shard}", attributes.prefix), Audience::SameSite, attributes)
         };
@@ -100,12 +96,11 @@ impl ApplicationCookie {
             window: Window::of_cookies(settings),
             duration: settings.duration_seconds,
             waits: settings.renewal == CookieRenewal::WhenDue,
-            issued: IssuedCookie::new(cookie_name),
             own: CookieScan::new(&format!("{}APP-", attributes.prefix)),
-            application: CookieScan::new(cookie_name),
+            id,
             pick: settings.pick,
             group_ids: ring.keys().map(|key| key.group_id(group)).collect(),
-            hashers: ring.keys().map(|key| key.session_hasher(group, cookie_name)).collect(),
+            hashers: ring.keys().map(|key| key.session_hasher(group, &name)).collect(),
             forms: [form(0), form(1), form(2), form(3)],
             ring,
         }
@@ -143,6 +138,10 @@ impl ApplicationCookie {
         });
         memo.key = self.hashers.first().map(|hasher| hasher.key(value));
         memo.known = from_table;
+        let from_map = match from_table {
+            Some(_) if self.id.goes_before_cookies() => Err(Outcome::Absent),
+            _ => from_map,
+        };
         let verdict = match from_map {
             Ok(session) => SessionVerdict::on(session, &self.window, targets, now),
             Err(outcome) => SessionVerdict::none(outcome),
@@ -196,7 +195,7 @@ impl ApplicationCookie {
 
     /// The values of the application's cookie that are looked at, in the order in which they are preferred.
     fn candidates<'h>(&'h self, head: &RequestHead<'h>) -> ArrayVec<&'h [u8], CANDIDATES> {
-        let mut values = self.application.values(head);
+        let mut values = self.id.values(head);
         let mut candidates: ArrayVec<_, CANDIDATES> = values.by_ref().take(CANDIDATES).collect();
         if self.pick == CookiePick::Last {
             for value in values {
@@ -378,7 +377,7 @@ impl ApplicationCookie {
     ) -> Issued {
         let memo = &decision.application;
         let mut issued = Issued::Nothing;
-        for value in self.issued.live_values(response, decision.application.path, mine.issued) {
+        for value in self.id.live_values(response, decision.application.path, mine.issued) {
             issued = issued.max(Issued::SameValue);
             let Some(hasher) = self.hashers.first().filter(|_| !value.is_empty()) else { continue };
             let key = hasher.key(value);
@@ -468,6 +467,8 @@ impl ApplicationCookie {
     }
 }
 
+#[cfg(test)]
+mod header_tests;
 #[cfg(test)]
 mod lifetime_tests;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     id::TargetId,
-    model::{CookiePick, GroupStickinessSettings, HeaderField, Version},
+    model::{CookiePick, GroupStickinessSettings, HeaderField, StickinessKind, Version},
     response::cookies::keep_private,
 };
 

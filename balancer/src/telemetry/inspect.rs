@@ -398,19 +398,19 @@ fn listener_status(listener: &ListenerView, snapshot: &Snapshot) -> ListenerStat
 }
 
 fn stickiness_status(settings: Option<&StickinessSettings>) -> StickinessStatus {
-    let (kind, cookie_name) = match settings.map(|settings| (&settings.kind, &settings.attributes)) {
-        None => (None, None),
-        Some((StickinessKind::LoadBalancerCookie, attributes)) => {
-            (Some("lb_cookie"), Some(attributes.prefix.clone()))
+    let (mut cookie_name, mut header_name) = (None, None);
+    if let Some(settings) = settings {
+        match &settings.kind {
+            StickinessKind::LoadBalancerCookie => cookie_name = Some(settings.attributes.prefix.clone()),
+            StickinessKind::ApplicationCookie { cookie_name: name } => cookie_name = Some(name.clone()),
+            StickinessKind::ApplicationHeader { header_name: name } => header_name = Some(name.clone()),
         }
-        Some((StickinessKind::ApplicationCookie { cookie_name }, _)) => {
-            (Some("app_cookie"), Some(cookie_name.clone()))
-        }
-    };
+    }
     StickinessStatus {
         enabled: settings.is_some(),
-        kind: kind.map(str::to_owned),
+        kind: settings.map(|settings| settings.kind.as_str().to_owned()),
         cookie_name,
+        header_name,
         duration_seconds: settings.map(|settings| settings.duration_seconds),
         ..StickinessStatus::default()
     }

@@ -240,11 +240,14 @@ pub struct GroupStatus {
 pub struct StickinessStatus {
     /// Whether it is on.
     pub enabled: bool,
-    /// `lb_cookie` or `app_cookie`; none when off.
+    /// `lb_cookie`, `app_cookie` or `app_header`; none when off.
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// The application's cookie of `app_cookie`, the balancer's of `lb_cookie`; none when off.
     pub cookie_name: Option<String>,
+    /// The application's header field of `app_header`; none otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header_name: Option<String>,
     /// How long a session sticks, in seconds; none when off.
     pub duration_seconds: Option<u32>,
     /// What came of its sessions.

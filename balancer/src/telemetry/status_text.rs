@@ -246,8 +246,8 @@ fn group_text(group: &GroupStatus, f: &mut Formatter<'_>) -> fmt::Result {
     let stickiness = &group.stickiness;
     if let (true, Some(kind)) = (stickiness.enabled, &stickiness.kind) {
         write!(f, ", {}", Plain(kind))?;
-        if let Some(cookie) = &stickiness.cookie_name {
-            write!(f, " {}", Plain(cookie))?;
+        if let Some(name) = stickiness.cookie_name.as_ref().or(stickiness.header_name.as_ref()) {
+            write!(f, " {}", Plain(name))?;
         }
         if let Some(seconds) = stickiness.duration_seconds {
             write!(f, " for {}", Span(u64::from(seconds)))?;
@@ -488,6 +488,7 @@ mod tests {
                     enabled: true,
                     kind: Some("lb_cookie".into()),
                     cookie_name: Some("AWSALB".into()),
+                    header_name: None,
                     duration_seconds: Some(86_400),
                     figures: Stickiness {
                         decisions: [

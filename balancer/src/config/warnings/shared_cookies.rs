@@ -154,10 +154,12 @@ fn cookies<'c>(configuration: &'c Configuration, action: &'c Action) -> Vec<Cook
             Some((StickinessKind::LoadBalancerCookie, attributes)) => {
                 add(&attributes.prefix, &["", "CORS"], &CookieOwner::Group(index), attributes);
             }
-            Some((StickinessKind::ApplicationCookie { cookie_name }, attributes)) => {
+            Some((kind, attributes)) => {
                 let shards = ["APP-0", "APP-1", "APP-2", "APP-3"];
                 add(&attributes.prefix, &shards, &CookieOwner::Map, attributes);
-                add(cookie_name, &[""], &CookieOwner::Application(index), attributes);
+                if let StickinessKind::ApplicationCookie { cookie_name } = kind {
+                    add(cookie_name, &[""], &CookieOwner::Application(index), attributes);
+                }
             }
         }
     }
@@ -180,7 +182,9 @@ fn described(configuration: &Configuration, cookie: &Cookie<'_>) -> String {
         CookieOwner::Application(index) => {
             format!("the application of target group {} ({position})", name(index))
         }
-        CookieOwner::Map => format!("target groups with application cookies ({position})"),
+        CookieOwner::Map => {
+            format!("target groups with cookies or header fields of their applications ({position})")
+        }
         CookieOwner::Draw(groups) => {
             let groups: Vec<&str> = groups.iter().map(name).collect();
             format!("the action that draws one of {} ({position})", groups.join(", "))

@@ -31,10 +31,18 @@ pub(crate) fn client_mark<'h>(
     peer: IpAddr,
 ) -> u64 {
     let mut mark = group.runtime.keyed_hash();
+    let sticky = group.settings.stickiness.as_ref();
+    let by_header = sticky.and_then(|sticky| match &sticky.kind {
+        StickinessKind::ApplicationHeader { header_name } => Some(header_name.as_bytes()),
+        _ => None,
+    });
     for field in fields {
+        if by_header.is_some_and(|name| field.name.eq_ignore_ascii_case(name)) {
+            mark.add(field.value);
+        }
         match field.name.len() {
-            6 if field.name.eq_ignore_ascii_case(b"cookie") => {
-                let sticky = group.settings.stickiness.as_ref();
+            // What stands in a jar beside such a field changes with the jar's other sessions.
+            6 if by_header.is_none() && field.name.eq_ignore_ascii_case(b"cookie") => {
                 cookies_of(field.value)
                     .filter(|cookie| sticky.is_some_and(|sticky| is_of_a_session(cookie, sticky)))
                     .for_each(|cookie| mark.add(cookie));

@@ -1,4 +1,6 @@
 //! Every fault of a configuration: one at a time, with its place, what is wrong and what is allowed.
+use balancer::model::StickinessKind;
+
 use super::one_fault::{assert_one_fault, parse};
 
 /// One fault each: what stands in a `target_group`, where the fault is, how its message begins, what is allowed.
@@ -150,7 +152,7 @@ fn faults_in_stickiness() {
             "type = \"source_ip\"",
             "3:8",
             "Stickiness type 'source_ip' is not supported for target groups with the HTTP protocol",
-            "\"lb_cookie\" or \"app_cookie\"",
+            "\"lb_cookie\", \"app_cookie\" or \"app_header\"",
         ),
         ("type = \"lb_cooky\"", "3:8", "`type` = \"lb_cooky\" (did you mean `lb_cookie`?)", "\"lb_cookie\""),
         (
@@ -182,6 +184,36 @@ fn faults_in_stickiness() {
             "4:15",
             "`cookie_name` = \"a b\" is no name",
             "token",
+        ),
+        (
+            "type = \"app_header\"",
+            "3:8",
+            "You must set a header name to enable stickiness of type 'app_header'",
+            "`header_name`",
+        ),
+        (
+            "type = \"app_header\"\nheader_name = \"\"",
+            "4:15",
+            "You must set a header name to enable stickiness of type 'app_header'",
+            "as \"Mcp-Session-Id\"",
+        ),
+        (
+            "type = \"app_header\"\nheader_name = \"a b\"",
+            "4:15",
+            "`header_name` = \"a b\" cannot name sessions",
+            "token",
+        ),
+        (
+            "type = \"app_header\"\nheader_name = \"Set-Cookie\"",
+            "4:15",
+            "`header_name` = \"Set-Cookie\" cannot name sessions",
+            "no field that cookies",
+        ),
+        (
+            "type = \"app_header\"\nheader_name = \"X-Id\"\ncookie_pick = \"last\"",
+            "5:15",
+            "`cookie_pick` = \"last\" has no meaning for `app_header`",
+            "`type` = \"app_cookie\"",
         ),
         ("cookie_duration = 0", "3:19", "`cookie_duration` = 0 is out of range", "from 1 to 604800"),
         ("cookie_duration = 604801", "3:19", "", "from 1 to 604800"),
@@ -565,4 +597,23 @@ fn what_is_written_wrong_is_not_missing_as_well() {
         let found = parse(&format!("{rule}{condition}\n}}\n")).unwrap_err();
         assert_eq!(found.lines().count(), faults, "{condition}\n{found}");
     }
+}
+
+#[test]
+fn a_field_of_the_application_in_place_of_its_cookie() {
+    let group = |lines: &str| {
+        let text = format!(
+            "target_group \"app\" {{\n{lines}\nstickiness {{\ntype = \"app_header\"\nheader_name = \"Mcp-Session-Id\"\n}}\n}}\n"
+        );
+        parse(&text).expect("taken").target_groups[0].stickiness.clone().expect("on")
+    };
+    let sticky = group("");
+    assert_eq!(sticky.kind, StickinessKind::ApplicationHeader { header_name: "Mcp-Session-Id".to_owned() });
+    assert!(sticky.extras.keeps_draining, "nobody begins anew");
+    assert!(group("deregistration_stickiness = \"keep\"").extras.keeps_draining);
+    assert!(!group("deregistration_stickiness = \"move\"").extras.keeps_draining);
+    let other = "target_group \"app\" {\nstickiness {\ntype = \"app_cookie\"\ncookie_name = \"SID\"\n}\n}\n";
+    assert!(
+        !parse(other).expect("taken").target_groups[0].stickiness.clone().expect("on").extras.keeps_draining
+    );
 }

@@ -160,6 +160,8 @@ impl App {
             command.arg("-cp").arg(env::join_paths(jetty()).unwrap());
         }
         command.arg(script).env("NODE_PATH", installed().join(folder).join("node_modules"));
+        // Nothing is left beside the sources.
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }
 

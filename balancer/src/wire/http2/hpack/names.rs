@@ -40,24 +40,7 @@ static STRICT: [u8; 256] = small(false);
 const fn small(takes_capitals: bool) -> [u8; 256] {
     let (mut small, mut byte) = ([0; 256], 0_u8);
     while byte < 128 {
-        let is_other = matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        );
-        if byte.is_ascii_alphanumeric() || is_other {
+        if is_token_byte(byte) {
             small[byte as usize] = byte.to_ascii_lowercase();
         }
         if byte.is_ascii_uppercase() && !takes_capitals {

@@ -9,6 +9,7 @@ mod ledgers;
 pub mod multiplex;
 mod pool;
 mod sessions;
+mod silence;
 
 pub use self::{
     bound::Bound,

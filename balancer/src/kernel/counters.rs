@@ -14,6 +14,7 @@ use balancer_common::{COUNTER_WORDS, MAX_SLOTS, TargetCounters as Layout};
 
 use super::{
     Words,
+    delivery::{Delivery, SeenDelivery},
     open_bytes::{OpenBytes, ReportedBytes},
 };
 use crate::id::Slot;
@@ -48,11 +49,11 @@ pub struct CounterValues {
     pub resets: u64,
     /// Connections that ended without a FIN of either side.
     pub aborted: u64,
-    /// Segments sent again; 0 without the kernel side.
+    /// Segments sent again; without the kernel side those that looks at open connections found.
     pub retransmits: u64,
-    /// Times that nothing was answered for as long as an answer may take; 0 without the kernel side.
+    /// Times that nothing was answered for as long as an answer may take; without the kernel side found in the same way.
     pub timeouts: u64,
-    /// Smoothed round-trip time in microseconds; 0 without the kernel side.
+    /// Smoothed round-trip time in microseconds; 0: none is known.
     pub srtt_us: u64,
     /// Payload bytes received from the endpoint.
     pub bytes_in: u64,
@@ -213,6 +214,21 @@ impl TargetCounters {
         let (received, acknowledged) = now.since(before);
         self.moved(slot, received, acknowledged);
         Some(now)
+    }
+
+    /// Counts what a look at a TCP connection, which the kernel does not count, has found since `seen` was known of it.
+    pub fn count_look(&self, slot: Slot, delivery: &Delivery, seen: SeenDelivery) {
+        let (retransmits, timeouts) = delivery.since(seen);
+        self.add(slot, word!(retransmits), retransmits);
+        self.add(slot, word!(timeouts), timeouts);
+        let sample = delivery.srtt_us();
+        if sample != 0
+            && let Some(word) = self.row(slot).get(word!(srtt_us))
+        {
+            // 7 parts old, 1 part new, as the kernel program has it. Of two workers at once one may lose its sample.
+            let old = word.load(Relaxed);
+            word.store(if old == 0 { sample } else { (old * 7 + sample) >> 3 }, Relaxed);
+        }
     }
 
     /// The connection is closed, after so many more payload bytes from and to the endpoint; `reset`: by the endpoint's
@@ -404,6 +420,23 @@ mod tests {
         assert_eq!((seen.connects, seen.connecting, seen.failed, seen.opened), (2, 0, 1, 1));
         assert_eq!((seen.open, seen.closed, seen.resets, seen.live()), (0, 1, 1, 0));
         assert_eq!((seen.bytes_in, seen.bytes_out), (3, 4));
+    }
+
+    #[test]
+    fn round_trip_times_that_looks_find_are_smoothed() {
+        let (counters, slot) = (TargetCounters::in_memory().unwrap(), Slot(2));
+        let look = |srtt_us, seen| {
+            counters.count_look(slot, &Delivery::of_round_trip_for_tests(srtt_us), seen);
+            counters.read(slot).srtt_us
+        };
+        assert_eq!(look(0, SeenDelivery::default()), 0, "none is known");
+        assert_eq!(look(800, SeenDelivery::default()), 800);
+        assert_eq!(look(1600, SeenDelivery::default()), 900);
+        assert_eq!(look(0, SeenDelivery::default()), 900);
+        let silent = Delivery::silent_for_tests(false);
+        counters.count_look(slot, &silent, SeenDelivery::default());
+        counters.count_look(slot, &silent, silent.seen());
+        assert_eq!(counters.read(slot).timeouts, 1, "each is counted once");
     }
 
     #[test]

@@ -17,20 +17,20 @@ use crate::id::Slot;
 const QUEUE: usize = 1024;
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TargetEventKind {
     /// A connection attempt failed.
     ConnectFailed,
     /// An established connection was reset by the endpoint.
     Reset,
-    /// What it was sent on an established connection is not answered, by any sign of life. Told by the kernel alone.
+    /// What it was sent on an established connection is not answered, by any sign of life.
     DataUnanswered,
-    /// An attempt to connect is not answered. Told by the kernel alone.
+    /// An attempt to connect is not answered.
     ConnectUnanswered,
 }
 
 /// Something happened to a connection to the endpoint of this slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TargetEvent {
     /// Whose.
     pub slot: Slot,

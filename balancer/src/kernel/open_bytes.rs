@@ -6,7 +6,7 @@ use std::{fmt, os::fd::RawFd, sync::Mutex};
 use aya::maps::{MapData, SkStorage};
 use balancer_common::CountedBytes;
 
-use super::sys::{self, TcpBytes};
+use super::sys::{self, ESTABLISHED, TcpInfo};
 
 /// Flag of an update: what it changes has to be there (linux/bpf.h).
 const BPF_EXIST: u64 = 2;
@@ -62,7 +62,8 @@ impl OpenBytes {
 
 /// What has moved on a connection that neither side has begun to close.
 fn moved(socket: RawFd) -> Option<ReportedBytes> {
-    let TcpBytes { received, acknowledged } = sys::established(socket)?;
+    let info = sys::tcp_info(socket).filter(|info| info.state == ESTABLISHED)?;
+    let TcpInfo { received, acknowledged, .. } = info;
     // The SYN takes a number as if it were a byte (RFC 9293, section 3.4).
     Some(ReportedBytes { received, acknowledged: acknowledged.saturating_sub(1) })
 }

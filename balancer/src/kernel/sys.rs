@@ -203,32 +203,58 @@ pub(super) fn replace_program(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> 
     unsafe { bpf(BPF_LINK_UPDATE, &mut arguments) }.map(drop)
 }
 
-/// Bytes of a TCP connection, with the SYN among those that are acknowledged.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TcpBytes {
-    pub(super) received: u64,
+/// What the kernel knows of a TCP connection: `struct tcp_info` of linux/tcp.h, as far as it is read here.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TcpInfo {
+    pub(super) state: u8,
+    congestion: u8,
+    /// Retransmission timeouts since something was acknowledged.
+    pub(super) timeouts: u8,
+    flags: [u8; 5],
+    timing: [u32; 4],
+    /// Segments that are not acknowledged.
+    pub(super) unacknowledged: u32,
+    /// Those of them that are acknowledged out of their order.
+    pub(super) selectively: u32,
+    lost: u32,
+    /// Those of them that are on their way for another time.
+    pub(super) again: u32,
+    rest: [u32; 7],
+    /// Smoothed round-trip time in microseconds.
+    pub(super) srtt_us: u32,
+    windows: [u32; 7],
+    /// Segments that were sent again so far.
+    pub(super) retransmits: u32,
+    pacing: [u64; 2],
+    /// Bytes that are acknowledged, with the SYN among them.
     pub(super) acknowledged: u64,
+    /// Bytes that were received.
+    pub(super) received: u64,
 }
 
-/// What has moved on a TCP connection that is established, and no more or less; else nothing.
-pub(super) fn established(socket: RawFd) -> Option<TcpBytes> {
-    /// `struct tcp_info` of linux/tcp.h up to `tcpi_bytes_received`, in words.
-    const WORDS: usize = 17;
-    const ACKNOWLEDGED: usize = 15;
-    const RECEIVED: usize = 16;
-    const ESTABLISHED: u8 = 1;
-    let mut info = [0_u64; WORDS];
+const _: () = {
+    assert!(size_of::<TcpInfo>() == 136);
+    assert!(core::mem::offset_of!(TcpInfo, unacknowledged) == 24);
+    assert!(core::mem::offset_of!(TcpInfo, srtt_us) == 68);
+    assert!(core::mem::offset_of!(TcpInfo, retransmits) == 100);
+};
+
+/// [`TcpInfo::state`]: it is established.
+pub(super) const ESTABLISHED: u8 = 1;
+/// [`TcpInfo::state`]: a SYN is sent.
+pub(super) const SYN_SENT: u8 = 2;
+
+/// What the kernel knows of a TCP connection; none of what is no TCP socket.
+pub(super) fn tcp_info(socket: RawFd) -> Option<TcpInfo> {
+    let mut info = TcpInfo::default();
     let mut length = libc::socklen_t::try_from(size_of_val(&info)).ok()?;
     let whole = length;
-    // SAFETY: the kernel writes at most `length` bytes to `info`, whatever the descriptor is.
+    // SAFETY: the kernel writes at most `length` bytes to `info`, which are numbers, whatever the descriptor is.
     let result = unsafe {
-        libc::getsockopt(socket, libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &raw mut length)
+        libc::getsockopt(socket, libc::IPPROTO_TCP, libc::TCP_INFO, (&raw mut info).cast(), &raw mut length)
     };
-    let state = info.first()?.to_ne_bytes()[0];
-    if result != 0 || length < whole || state != ESTABLISHED {
-        return None;
-    }
-    Some(TcpBytes { received: *info.get(RECEIVED)?, acknowledged: *info.get(ACKNOWLEDGED)? })
+    (result == 0 && length >= whole).then_some(info)
 }
 
 /// Bytes that were written to a TCP socket and that its peer has not acknowledged; none when it is no such socket.

@@ -44,6 +44,7 @@ impl Bound {
         if self.0.len() >= MOST_BOUND {
             self.0.remove(0);
         }
+        connection.rest();
         self.0.push((destination.clone(), connection));
     }
 }

@@ -1,10 +1,16 @@
 //! One connection to a target, counted from the attempt to the close; plain, or inside TLS.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    os::fd::{AsRawFd as _, RawFd},
+    sync::Arc,
+    time::Duration,
+};
 
 use rustls::HandshakeKind;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::counted::{Counted, Counting};
@@ -113,6 +119,13 @@ impl Drop for HandshakeGuard<'_> {
     }
 }
 
+/// A connection to an address, of whose socket `begin` hears before the first word goes to it.
+async fn connect(address: SocketAddr, begin: impl FnOnce(Option<RawFd>)) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    begin(Some(socket.as_raw_fd()));
+    socket.connect(address).await
+}
+
 /// In boxes: connections are moved from the pool and back with every request.
 #[derive(Debug)]
 enum Layer {
@@ -147,17 +160,26 @@ impl Connection {
         let Destination { slot, endpoint, .. } = destination;
         let slot = *slot;
         let attempt = counting.applies(endpoint).then(|| counting.counters.attempt(slot));
+        let is_ours = attempt.is_some();
         let mut told = Announced { attempt, counting, slot };
+        let mut moved = None;
+        let mut begin = |socket| moved = is_ours.then(|| counting.begin(slot, socket));
         let connected = match endpoint {
-            Endpoint::Tcp(address) => TcpStream::connect(address).await.map(Stream::Tcp),
-            Endpoint::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
+            Endpoint::Tcp(address) => connect(*address, begin).await.map(Stream::Tcp),
+            Endpoint::Unix(path) => {
+                begin(None);
+                UnixStream::connect(path).await.map(Stream::Unix)
+            }
         };
         let stream = connected.inspect_err(|error| told.is_over(error))?;
         if let Stream::Tcp(stream) = &stream {
             stream.set_nodelay(true)?;
         }
-        let open = told.attempt.take().map(Attempt::opened);
-        Ok(Self { layer: Layer::Plain(Box::new(Counted::new(stream, slot, counting, open))), slot })
+        let counted = match told.attempt.take().zip(moved) {
+            Some((attempt, moved)) => Counted::here(stream, counting, moved, attempt.opened()),
+            None => Counted::by_kernel(stream, slot, counting),
+        };
+        Ok(Self { layer: Layer::Plain(Box::new(counted)), slot })
     }
 
     /// Shakes hands, when `destination` has TLS. `connector` is made of it. A handshake that fails, or is given up by
@@ -203,17 +225,22 @@ impl Connection {
         }
     }
 
-    fn socket(&self) -> &Stream {
+    fn counted(&self) -> &Counted {
         match &self.layer {
-            Layer::Plain(counted) => counted.stream(),
-            Layer::Tls(stream) => stream.get_ref().0.stream(),
+            Layer::Plain(counted) => counted,
+            Layer::Tls(stream) => stream.get_ref().0,
         }
+    }
+
+    /// Nobody waits for anything from the target until something is sent.
+    pub(super) fn rest(&self) {
+        self.counted().rest();
     }
 
     /// Has the kernel find out whether the target's host is still there: by probes when nothing moves, and by
     /// what stays without an answer. For connections that are not watched by who waits for one response.
     pub fn probe_when_silent(&self) {
-        if let Stream::Tcp(stream) = self.socket() {
+        if let Stream::Tcp(stream) = self.counted().stream() {
             let probes =
                 TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_INTERVAL).with_retries(PROBES);
             let socket = SockRef::from(stream);

@@ -3,7 +3,7 @@
 
 use std::{
     io::{self, Read},
-    os::fd::AsRawFd as _,
+    os::fd::{AsRawFd as _, RawFd},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::ledgers::{LedgerHandle, Ledgers};
 use crate::{
     id::Slot,
-    kernel::{EventSender, OpenConnection, TargetCounters, TargetEvent, TargetEventKind},
+    kernel::{Delivery, EventSender, OpenConnection, TargetCounters, TargetEvent, TargetEventKind},
     model::Endpoint,
     wire::stream::Stream,
 };
@@ -34,10 +34,21 @@ impl Counting {
         Self { counters, events, open: Rc::default() }
     }
 
-    /// Counts what has moved on connections that are open.
+    /// Counts what has moved on connections that are open, and tells of targets that leave what they were sent without an answer.
     pub fn count_moved(&self) {
         self.open.count_moved(|slot, received, sent| self.counters.moved(slot, received, sent));
         self.open.tell(|slot, socket, told| self.counters.count_open(slot, socket, told));
+        let look = |slot, socket, seen| {
+            let delivery = Delivery::of(socket)?;
+            self.counters.count_look(slot, &delivery, seen);
+            Some(delivery)
+        };
+        self.open.look(look, |event| self.events.send(event));
+    }
+
+    /// A connection is about to be made that is counted here: by this socket, if that is one of TCP.
+    pub(super) fn begin(&self, slot: Slot, socket: Option<RawFd>) -> LedgerHandle {
+        Ledgers::begin(&self.open, slot, socket)
     }
 
     pub(super) fn applies(&self, endpoint: &Endpoint) -> bool {
@@ -64,27 +75,38 @@ impl Drop for Ledger {
 /// The stream and its ledger, if it has one.
 #[derive(Debug)]
 pub(super) struct Counted {
-    /// Of one that the kernel counts: nobody looks at its socket once that is closed.
+    // Both before the stream: nobody looks at its socket once that is closed.
+    /// Of one that the kernel counts.
     _open: Option<LedgerHandle>,
-    stream: Stream,
     ledger: Option<Ledger>,
+    stream: Stream,
 }
 
 impl Counted {
-    /// A stream that has just been connected, counted here as `connection`, else by the kernel.
-    pub(super) fn new(
+    /// A stream that has just been connected, which the kernel counts.
+    pub(super) fn by_kernel(stream: Stream, slot: Slot, counting: &Counting) -> Self {
+        let open = Ledgers::begin_counted(&counting.open, slot, stream.as_raw_fd());
+        Self { _open: Some(open), ledger: None, stream }
+    }
+
+    /// One that is counted here.
+    pub(super) fn here(
         stream: Stream,
-        slot: Slot,
         counting: &Counting,
-        connection: Option<OpenConnection>,
+        moved: LedgerHandle,
+        connection: OpenConnection,
     ) -> Self {
-        let Some(connection) = connection else {
-            let open = Ledgers::begin_counted(&counting.open, slot, stream.as_raw_fd());
-            return Self { _open: Some(open), stream, ledger: None };
-        };
-        let moved = Ledgers::begin(&counting.open, slot);
+        // It has taken the connection.
+        moved.add_received(0);
         let ledger = Ledger { events: counting.events.clone(), moved, connection };
-        Self { _open: None, stream, ledger: Some(ledger) }
+        Self { _open: None, ledger: Some(ledger), stream }
+    }
+
+    /// Nobody waits for anything from its target.
+    pub(super) fn rest(&self) {
+        if let Some(ledger) = &self.ledger {
+            ledger.moved.rest();
+        }
     }
 
     pub(super) fn stream(&self) -> &Stream {

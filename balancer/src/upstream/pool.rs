@@ -61,6 +61,7 @@ impl Pool {
             *shelf = empty();
         }
         if shelf.idle.len() < MOST_IDLE {
+            connection.rest();
             shelf.idle.push(Idle { connection, since_millis: now_millis });
         }
     }

@@ -88,7 +88,7 @@ async fn news_after(last: Say) -> bool {
     let mut connection = connect(&destination).await;
     say.send(Say::Nothing).unwrap();
     told.recv().unwrap();
-    assert!(connection.socket().has_news_now(), "tickets wait to be read");
+    assert!(connection.counted().stream().has_news_now(), "tickets wait to be read");
     assert!(!connection.has_news(true), "and are no reason to drop it");
     assert!(!connection.has_news(false));
     say.send(last).unwrap();

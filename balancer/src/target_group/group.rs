@@ -420,6 +420,12 @@ impl Group {
         self.targets.get(target).map(|target| self.state_of(target))
     }
 
+    /// Whether a target besides that one is healthy.
+    pub(super) fn has_healthy_peer(&self, target: usize) -> bool {
+        let is_healthy = |target: &RegisteredTarget| self.state_of(target).0 == TargetState::Healthy;
+        self.targets.iter().enumerate().any(|(index, peer)| index != target && is_healthy(peer))
+    }
+
     fn state_of(&self, target: &RegisteredTarget) -> (TargetState, Option<HealthReason>) {
         match &target.life {
             Life::Draining { .. } => (TargetState::Draining, Some(HealthReason::DeregistrationInProgress)),

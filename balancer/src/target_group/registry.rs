@@ -306,6 +306,13 @@ impl Registry {
         self.groups.get(group)?.state(target)
     }
 
+    /// Whether another target of its group is healthy.
+    #[must_use]
+    pub fn has_healthy_peer(&self, registration: u64) -> bool {
+        let Some(&(group, target)) = self.indices.get(&registration) else { return false };
+        self.groups.get(group).is_some_and(|group| group.has_healthy_peer(target))
+    }
+
     /// Group and endpoint of a registration, for the log.
     #[must_use]
     pub fn describe(&self, registration: u64) -> Option<(&str, &Endpoint)> {

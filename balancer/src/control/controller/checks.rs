@@ -90,8 +90,11 @@ impl Controller {
         match urgency {
             Urgency::None => {}
             Urgency::Soon => self.publish_soon(),
-            // Who is to go elsewhere has to know first that it is not this target.
-            Urgency::Now if takes_no_connections(finished) => {
+            // Who is to go elsewhere has to know first that it is not this target. Where nobody else is there, waiting is better than
+            // an error: its host may come back, or take the connection when it gets to it.
+            Urgency::Now
+                if takes_no_connections(finished) && self.registry.has_healthy_peer(registration) =>
+            {
                 self.publish();
                 let sent = finished.unheard;
                 self.tell(|| WorkerMessage::MoveAway { registration, sent });

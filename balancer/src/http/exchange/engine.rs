@@ -82,7 +82,8 @@ pub(crate) async fn attempt<C: ClientSide, T: TargetSide<C>>(
     target.send(client, plan, &destination)?;
     plan.count_sending(&context, client.state_mut().now());
     client.state_mut().entry.sent();
-    if plan.request.is_repeatable() {
+    // One that has lost a target already is not tried again: there it waits.
+    if plan.request.is_repeatable() && !fresh {
         client.state().watch().set_repeatable();
     } else {
         client.state().watch().stay();

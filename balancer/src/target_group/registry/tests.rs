@@ -116,6 +116,21 @@ fn a_group_whose_last_healthy_target_fails_fails_open() {
 }
 
 #[test]
+fn who_has_a_healthy_peer_is_known() {
+    let mut book = Book::new(vec![app(&[1, 2])]);
+    let [one, two] = [1, 2].map(|port| book.registration("app", port));
+    let peers = |book: &Book| [one, two].map(|registration| book.registry.has_healthy_peer(registration));
+    assert_eq!(peers(&book), [false, false], "nobody was checked");
+    book.record(2, CheckResult::Pass);
+    assert_eq!(peers(&book), [true, false], "nobody is a peer of itself");
+    book.record(1, CheckResult::Pass);
+    assert_eq!(peers(&book), [true, true]);
+    book.apply(vec![app(&[1])]);
+    assert_eq!(peers(&book), [false, true], "who drains is none");
+    assert!(!book.registry.has_healthy_peer(99));
+}
+
+#[test]
 fn a_group_without_targets_or_listeners_routes_nowhere() {
     let mut book = Book::new(vec![app(&[])]);
     assert!(book.routable().is_empty() && !book.view("app").failing_open);

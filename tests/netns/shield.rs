@@ -1,6 +1,6 @@
 //! The shield before a balancer whose clients are on another host: who is denied, who is limited, and who is neither.
 
-use std::process::Command;
+use std::{net::Ipv4Addr, process::Command};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -16,15 +16,16 @@ fn interface(host: &Host) -> String {
     format!("{}h", host.name)
 }
 
-/// A host that speaks from this many addresses besides its own, and what they are.
-fn host_with(addresses: usize) -> (Host, Vec<String>) {
+/// A host that speaks from this many addresses besides its own, three at the most, and what they are: of a network of four.
+fn host_with(addresses: u32) -> (Host, Vec<String>) {
     let host = Host::new();
-    let third = host.near.split('.').nth(2).unwrap();
-    let more: Vec<String> = (0..addresses).map(|last| format!("198.19.{third}.{}", last + 1)).collect();
+    let first = u32::from(host.near.replace("198.18.", "198.19.").parse::<Ipv4Addr>().unwrap());
+    let more: Vec<String> =
+        (first..).take(addresses as usize).map(|it| Ipv4Addr::from(it).to_string()).collect();
     for address in &more {
         run(&format!("ip -n {} addr add {address}/32 dev eth0", host.name));
     }
-    run(&format!("ip route add 198.19.{third}.0/24 via {}", host.far));
+    run(&format!("ip route add {}/30 via {}", Ipv4Addr::from(first - 1), host.far));
     (host, more)
 }
 

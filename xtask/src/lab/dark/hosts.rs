@@ -36,6 +36,8 @@ struct Namespace<'a>(Option<&'a str>);
 impl Drop for Namespace<'_> {
     fn drop(&mut self) {
         if let Some(name) = self.0 {
+            // Connections that nobody answers keep the namespace for as long as the kernel tries.
+            run(&format!("link del {name}h")).unwrap_or_default();
             run(&format!("netns del {name}")).unwrap_or_default();
         }
     }

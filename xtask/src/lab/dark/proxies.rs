@@ -1,4 +1,5 @@
-//! The proxies before the hosts: connections to targets are kept, each is checked every two seconds where there are checks, and
+//! The proxies before the hosts: requests go to them in turns (the least outstanding ones would keep most from the host that
+//! vanished, whoever knows of that), connections to targets are kept, each is checked every two seconds where there are checks, and
 //! a request that can go elsewhere may. Must not know: hosts, clients.
 
 use std::{fs, net::SocketAddr, path::Path, process::Command};
@@ -104,9 +105,8 @@ listener "lab" {{
   }}
 }}
 target_group "lab" {{
-  port                          = 8000
-  protocol                      = "HTTP"
-  load_balancing_algorithm_type = "least_outstanding_requests"
+  port     = 8000
+  protocol = "HTTP"
   health_check {{
     path                = "{CHECK}"
     interval            = 5
@@ -143,7 +143,7 @@ frontend lab
   bind {address}
   default_backend targets
 backend targets
-  balance leastconn
+  balance roundrobin
   option httpchk GET {CHECK}
 {servers}"
     )
@@ -162,7 +162,7 @@ fn nginx_text(folder: &Path, address: SocketAddr, targets: &[SocketAddr]) -> Str
         "daemon off; worker_processes 2; pid {home}/pid; error_log {home}/log;
          events {{ worker_connections 4096; }}
          http {{ {temporary} access_log off;
-         upstream targets {{ zone targets 64k; least_conn; {servers} keepalive 128; }}
+         upstream targets {{ zone targets 64k; {servers} keepalive 128; }}
          server {{ listen {address}; keepalive_requests 1000000000;
          location / {{ proxy_pass http://targets; proxy_http_version 1.1; proxy_set_header Connection \"\";
          proxy_connect_timeout 2s; proxy_read_timeout 2s; proxy_next_upstream error timeout; }} }} }}\n"

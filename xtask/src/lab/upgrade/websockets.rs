@@ -10,11 +10,13 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use super::http1::connect;
+use super::http1::{PATIENCE, connect};
 use crate::lab::application::WEBSOCKET;
 
 /// Between two messages of one.
 const PAUSE: Duration = Duration::from_millis(500);
+/// What each has when that is over.
+const LEAST: Duration = Duration::from_millis(1);
 /// How much sooner than at its time one may be closed: the time is counted from when a proxy hands over, and that is before
 /// it says so.
 const SLACK: Duration = Duration::from_secs(2);
@@ -50,11 +52,20 @@ impl WebSockets {
 
     /// Has them speak until `over`, or until all have ended.
     pub(super) fn keep(&mut self, over: &AtomicBool) {
+        self.keep_for(over, PATIENCE);
+    }
+
+    /// All of them have this long for an answer each time, and not each of them: a proxy that stands still holds nobody up for hours.
+    fn keep_for(&mut self, over: &AtomicBool, patience: Duration) {
         let mut number = 0_u32;
         while !over.load(SeqCst) && !self.open.is_empty() {
             number = number.wrapping_add(1);
             let open = std::mem::take(&mut self.open);
+            let deadline = Instant::now() + patience;
             for mut socket in open {
+                let left = deadline.saturating_duration_since(Instant::now()).max(LEAST);
+                // One that cannot be given a deadline has ended.
+                socket.get_ref().set_read_timeout(Some(left)).unwrap_or_default();
                 match speaks(&mut socket, number) {
                     Ok(()) => self.open.push(socket),
                     Err(told) => self.ended.push(End { at: Instant::now(), told }),
@@ -114,5 +125,34 @@ fn speaks(socket: &mut BufReader<TcpStream>, number: u32) -> Result<(), bool> {
             2 => {}
             _ => return Err(false),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn those_that_are_not_answered_have_one_deadline_between_them() {
+        const COUNT: usize = 100;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let silent = thread::spawn(move || {
+            let accepted = listener.incoming().take(COUNT).map(|socket| {
+                let mut socket = socket.unwrap();
+                socket.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n").unwrap();
+                socket
+            });
+            accepted.collect::<Vec<_>>()
+        });
+        let mut websockets = WebSockets::open(address, COUNT).unwrap();
+        let held = silent.join().unwrap();
+        let (begun, patience) = (Instant::now(), Duration::from_millis(500));
+        websockets.keep_for(&AtomicBool::new(false), patience);
+        assert!(begun.elapsed() < patience * 40, "{:?}", begun.elapsed());
+        assert_eq!(websockets.ended.len(), COUNT);
+        drop(held);
     }
 }

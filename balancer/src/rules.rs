@@ -4,6 +4,8 @@
 mod condition;
 mod forward;
 mod host;
+mod index;
+mod keys;
 mod path;
 mod pattern;
 mod probe;

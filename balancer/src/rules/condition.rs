@@ -5,24 +5,21 @@ use std::{borrow::Cow, net::IpAddr};
 
 use super::{
     host,
-    path::{UriParts, normalised},
+    path::{UriParts, normalised, pairs},
     pattern::{Case, Pattern, Wildcard, is_matchable},
-    probe::{Probe, TextEnds},
+    probe::Probe,
 };
-use crate::{
-    internal_errors::Part as _,
-    model::{Condition, IpRange, RequestHead, TextPattern},
-};
+use crate::model::{Condition, IpRange, RequestHead, TextPattern};
 
 /// What conditions look at, taken out of the request once.
 #[derive(Debug)]
 pub(super) struct Subject<'a> {
-    head: &'a RequestHead<'a>,
+    pub(super) head: &'a RequestHead<'a>,
     /// In the one form of [`host`]. This, and what follows, is nothing where no pattern may be tried.
-    host: Option<Cow<'a, [u8]>>,
-    path: Option<Cow<'a, [u8]>>,
-    query: Option<&'a [u8]>,
-    peer: IpAddr,
+    pub(super) host: Option<Cow<'a, [u8]>>,
+    pub(super) path: Option<Cow<'a, [u8]>>,
+    pub(super) query: Option<&'a [u8]>,
+    pub(super) peer: IpAddr,
 }
 
 impl<'a> Subject<'a> {
@@ -36,14 +33,6 @@ impl<'a> Subject<'a> {
             query: Some(parts.query).filter(|query| is_matchable(query)),
             peer,
         }
-    }
-}
-
-impl Subject<'_> {
-    /// The ends of the host and of the path.
-    pub(super) fn ends(&self) -> (TextEnds, TextEnds) {
-        let ends = |text: &Option<Cow<'_, [u8]>>| TextEnds::of(text.as_deref().unwrap_or_default());
-        (ends(&self.host), ends(&self.path))
     }
 }
 
@@ -138,19 +127,16 @@ impl Test {
 }
 
 impl Parameter {
+    /// Name and value where they are texts without wildcards; no name at all: any does.
+    pub(super) fn literals(&self) -> (Option<Option<&[u8]>>, Option<&[u8]>) {
+        (self.key.as_ref().map(Wildcard::literal), self.value.literal())
+    }
+
     /// Whether the query has such a parameter. Without a key, what stands alone (`?debug`) is a value too.
     fn is_in(&self, query: &[u8]) -> bool {
-        query.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).any(|pair| {
-            let equals = memchr::memchr(b'=', pair);
-            let (key, value) = match equals.and_then(|equals| pair.split_at_checked(equals)) {
-                Some((key, value)) => (key, value.part(1..)),
-                None => (pair, &[][..]),
-            };
-            match &self.key {
-                Some(wanted) => wanted.matches(key) && self.value.matches(value),
-                None if equals.is_none() => self.value.matches(key),
-                None => self.value.matches(value),
-            }
+        pairs(query).any(|(key, value)| match &self.key {
+            Some(wanted) => wanted.matches(key) && self.value.matches(value.unwrap_or_default()),
+            None => self.value.matches(value.unwrap_or(key)),
         })
     }
 }

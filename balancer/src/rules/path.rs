@@ -17,14 +17,16 @@ pub(super) struct UriParts<'a> {
 
 impl<'a> UriParts<'a> {
     pub(super) fn of(target: &'a [u8]) -> Self {
-        let (authority, rest) = match memchr::memmem::find(target, b"://") {
-            Some(index) if !target.starts_with(b"/") => {
+        // Nearly all begin with a slash, and need not be searched.
+        let scheme = if target.starts_with(b"/") { None } else { memchr::memmem::find(target, b"://") };
+        let (authority, rest) = match scheme {
+            Some(index) => {
                 let rest = target.part(index + 3..);
                 let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
                 let (authority, rest) = rest.split_at_checked(end.unwrap_or(rest.len())).unwrap_or_default();
                 (Some(authority), rest)
             }
-            _ => (None, target),
+            None => (None, target),
         };
         let rest = memchr::memchr(b'#', rest).and_then(|end| rest.get(..end)).unwrap_or(rest);
         let (path, query) = match memchr::memchr(b'?', rest) {
@@ -35,9 +37,21 @@ impl<'a> UriParts<'a> {
     }
 }
 
+/// The parameters of a query, name and value; one that stands alone has none.
+pub(super) fn pairs(query: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    query.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let equals = memchr::memchr(b'=', pair);
+        match equals.and_then(|equals| pair.split_at_checked(equals)) {
+            Some((name, value)) => (name, value.get(1..)),
+            None => (pair, None),
+        }
+    })
+}
+
 /// The path as rules match it. Costs no allocation where it is in that form already.
 pub(super) fn normalised(path: &[u8]) -> Cow<'_, [u8]> {
-    let has_dots = memchr::memmem::find(path, b"/.").is_some();
+    let is_behind_slash = |dot: usize| dot.checked_sub(1).and_then(|slash| path.get(slash)) == Some(&b'/');
+    let has_dots = memchr::memchr_iter(b'.', path).any(is_behind_slash);
     if memchr::memchr(b'%', path).is_none() {
         return if has_dots { Cow::Owned(without_dots(path)) } else { Cow::Borrowed(path) };
     }

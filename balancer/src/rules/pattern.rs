@@ -34,6 +34,14 @@ impl Pattern {
         }
     }
 
+    /// The one text that is like it, whatever its case; none: there may be others.
+    pub(super) fn literal(&self) -> Option<&[u8]> {
+        match self {
+            Self::Wildcard(wildcard) => wildcard.literal(),
+            Self::Regex(_) => None,
+        }
+    }
+
     /// Whether the text is like it.
     pub(super) fn matches(&self, text: &[u8]) -> bool {
         match self {
@@ -46,7 +54,8 @@ impl Pattern {
 /// Whether patterns are tried on the text at all: control characters are like nothing (ALB: only visible ASCII
 /// is matched).
 pub(super) fn is_matchable(text: &[u8]) -> bool {
-    !text.iter().any(u8::is_ascii_control)
+    // Without a branch, so that many are looked at at once.
+    !text.iter().fold(false, |odd, byte| odd | byte.is_ascii_control())
 }
 
 pub(super) fn regex(text: &str, case: Case) -> Result<Regex, regex::Error> {
@@ -217,6 +226,16 @@ impl Wildcard {
         let last = pieces.next_back();
         let middle = pieces.filter(|piece| piece.len() > 0).map(|piece| Search::new(piece, case)).collect();
         Self { case, first, middle, last }
+    }
+
+    /// The one text that is like it, whatever its case; none: there may be others.
+    pub(super) fn literal(&self) -> Option<&[u8]> {
+        self.first.literal.as_deref().filter(|_| self.is_whole())
+    }
+
+    /// Whether it has no star, so that only texts of its length are like it.
+    pub(super) fn is_whole(&self) -> bool {
+        self.last.is_none()
     }
 
     /// What a text that is like it begins and ends with; nothing stands for any letter.

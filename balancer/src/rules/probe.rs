@@ -1,12 +1,13 @@
 //! What a rule's host and path must at least begin and end with, in words that are compared at once: most rules of
 //! a long list are passed over so, without a look at their patterns. Must not know: what else a rule demands.
 
-use std::collections::HashSet;
-
 use super::pattern::Pattern;
 
 /// Bytes that a probe looks at from each end.
 const WIDTH: usize = 16;
+
+/// Places of eight bytes in these.
+pub(super) const PLACES: usize = 4;
 
 /// The first and the last bytes of a text; where it is shorter, zero, which no pattern has.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,11 +17,27 @@ pub(super) struct TextEnds {
 }
 
 impl TextEnds {
+    #[inline]
     pub(super) fn of(text: &[u8]) -> Self {
-        let (mut first, mut last) = ([0; WIDTH], [0; WIDTH]);
-        first.iter_mut().zip(text).for_each(|(slot, byte)| *slot = *byte);
-        last.iter_mut().zip(text.iter().rev()).for_each(|(slot, byte)| *slot = *byte);
-        Self { first: u128::from_le_bytes(first), last: u128::from_le_bytes(last) }
+        if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+            return Self { first: u128::from_le_bytes(*first), last: u128::from_be_bytes(*last) };
+        }
+        // A short one is in the first bytes of the one word and the last ones of the other.
+        let mut whole = [0; 2 * WIDTH];
+        if let Some(middle) = whole.get_mut(WIDTH..WIDTH + text.len()) {
+            middle.copy_from_slice(text);
+        }
+        let first = whole.last_chunk().map_or(0, |bytes| u128::from_le_bytes(*bytes));
+        let last = whole.get(text.len()..).and_then(<[u8]>::first_chunk);
+        Self { first, last: last.map_or(0, |bytes| u128::from_be_bytes(*bytes)) }
+    }
+
+    /// The eight bytes at a place: from the beginning, behind these, and the same from the end.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
+    pub(super) fn at(&self, place: usize) -> u64 {
+        let end = if place < 2 { self.first } else { self.last };
+        if place.is_multiple_of(2) { end as u64 } else { (end >> 64) as u64 }
     }
 }
 
@@ -50,12 +67,19 @@ impl Probe {
     fn of_one(pattern: &Pattern) -> Self {
         let Pattern::Wildcard(wildcard) = pattern else { return Self::default() };
         let (first, last) = wildcard.ends();
-        let (wanted_first, mask_first) = word(first.iter());
-        let (wanted_last, mask_last) = word(last.iter().rev());
+        // Where the pattern is all of the text nothing comes behind it.
+        let beyond = if wildcard.is_whole() { u8::MAX } else { 0 };
+        let (wanted_first, mask_first) = word(first.iter(), beyond);
+        let (wanted_last, mask_last) = word(last.iter().rev(), beyond);
         Self {
             wanted: TextEnds { first: wanted_first, last: wanted_last },
             mask: TextEnds { first: mask_first, last: mask_last },
         }
+    }
+
+    /// What the eight bytes at a place have to be, and which bits of them count.
+    pub(super) fn at(&self, place: usize) -> (u64, u64) {
+        (self.wanted.at(place), self.mask.at(place))
     }
 
     /// Whether a text with these ends may match.
@@ -66,64 +90,11 @@ impl Probe {
     }
 }
 
-/// Eight bytes at an end of a host or path.
-#[derive(Clone, Copy, Debug)]
-struct Lead {
-    wanted: u64,
-    mask: u64,
-}
-
-/// Passes over most rules of a table at a glance: by the eight bytes, of those that probes look at, in which its rules differ most.
-#[derive(Debug)]
-pub(super) struct Sieve {
-    /// Which of the [`words`] of host and path.
-    place: usize,
-    /// What each rule wants there.
-    leads: Vec<Lead>,
-}
-
-impl Sieve {
-    /// Of rules with these probes of host and path.
-    pub(super) fn of(probes: &[(Probe, Probe)]) -> Self {
-        let leads = |place: usize| {
-            let word = |of: fn(&Probe) -> TextEnds, (host, path): &(Probe, Probe)| {
-                word_at(place, of(host), of(path))
-            };
-            let lead =
-                |it| Lead { wanted: word(|probe| probe.wanted, it), mask: word(|probe| probe.mask, it) };
-            probes.iter().map(lead).collect::<Vec<_>>()
-        };
-        let wants =
-            |place: &usize| leads(*place).iter().map(|lead| lead.wanted).collect::<HashSet<_>>().len();
-        let place = (0..WORDS).max_by_key(wants).unwrap_or(0);
-        Self { place, leads: leads(place) }
-    }
-
-    /// The rules, in their order, that a request with these ends is not passed over by.
-    #[inline]
-    pub(super) fn admitted(&self, host: TextEnds, path: TextEnds) -> impl Iterator<Item = usize> {
-        let word = word_at(self.place, host, path);
-        let leads = self.leads.iter().enumerate();
-        leads.filter(move |(_, lead)| word & lead.mask == lead.wanted).map(|(rule, _)| rule)
-    }
-}
-
-/// Words of eight bytes in the ends of host and path.
-const WORDS: usize = 8;
-
-#[allow(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
-fn word_at(place: usize, host: TextEnds, path: TextEnds) -> u64 {
-    let words = [host.first, host.last, path.first, path.last].map(|end| [end as u64, (end >> 64) as u64]);
-    words.as_flattened().get(place).copied().unwrap_or_default()
-}
-
-/// The letters that are known, and a mask of them.
-fn word<'a>(letters: impl Iterator<Item = &'a Option<u8>>) -> (u128, u128) {
-    let (mut wanted, mut mask) = ([0; WIDTH], [0; WIDTH]);
+/// The letters that are known, and a mask of them, in which `beyond` stands for what comes behind them.
+fn word<'a>(letters: impl Iterator<Item = &'a Option<u8>>, beyond: u8) -> (u128, u128) {
+    let (mut wanted, mut mask) = ([0; WIDTH], [beyond; WIDTH]);
     for ((wanted, mask), letter) in wanted.iter_mut().zip(&mut mask).zip(letters) {
-        if let Some(letter) = letter {
-            (*wanted, *mask) = (*letter, u8::MAX);
-        }
+        (*wanted, *mask) = letter.map_or((0, 0), |letter| (letter, u8::MAX));
     }
     (u128::from_le_bytes(wanted), u128::from_le_bytes(mask))
 }
@@ -152,40 +123,16 @@ mod tests {
         assert!(!admits(&["/a/*", "/b/*"], "x/") && admits(&["/a/*", "/b/*"], "/b/"));
     }
 
-    fn sieve(rules: &[(&str, &str)]) -> Sieve {
-        let of = |pattern: &str| if pattern.is_empty() { Probe::default() } else { probe(&[pattern]) };
-        Sieve::of(&rules.iter().map(|(host, path)| (of(host), of(path))).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn a_sieve_goes_by_what_its_rules_differ_in() {
-        let admitted = |sieve: &Sieve, host: &str, path: &str| {
-            sieve.admitted(TextEnds::of(host.as_bytes()), TextEnds::of(path.as_bytes())).collect::<Vec<_>>()
-        };
-        // Alike in the first eight bytes of the path.
-        let by_path = sieve(&[("", "/api/v1/a*"), ("", "/api/v1/b*"), ("", "/api/v1/c*"), ("x.org", "")]);
-        assert_eq!(admitted(&by_path, "x.org", "/api/v1/bc"), [1, 3]);
-        assert_eq!(admitted(&by_path, "", "/"), [3]);
-        let by_host = sieve(&[("a.*.org", "/*"), ("b.*.org", "/*"), ("*.com", "/*")]);
-        assert_eq!(admitted(&by_host, "b.x.org", "/"), [1, 2]);
-        assert_eq!(admitted(&sieve(&[("", ""), ("", "")]), "a", "/"), [0, 1]);
-        assert!(admitted(&sieve(&[]), "a", "/").is_empty());
-    }
-
     proptest! {
         #[test]
-        fn no_match_falls_through_a_sieve(
-            rules in proptest::collection::vec(("[ab*?]{0,20}", "/[ab*?]{0,20}"), 0..6),
-            host in "[ab]{0,24}",
-            path in "/[ab]{0,24}",
-        ) {
-            let of = |pattern: &str| if pattern.is_empty() { Probe::default() } else { probe(&[pattern]) };
-            let probes: Vec<_> = rules.iter().map(|(host, path)| (of(host), of(path))).collect();
-            let (host, path) = (TextEnds::of(host.as_bytes()), TextEnds::of(path.as_bytes()));
-            let admitted: Vec<_> = Sieve::of(&probes).admitted(host, path).collect();
-            for (rule, (host_probe, path_probe)) in probes.iter().enumerate() {
-                let may_match = host_probe.admits(host) && path_probe.admits(path);
-                prop_assert!(!may_match || admitted.contains(&rule));
+        fn ends_are_the_first_and_the_last_bytes(text in proptest::collection::vec(1..=u8::MAX, 0..40)) {
+            let ends = TextEnds::of(&text);
+            for (at, (first, last)) in text.iter().zip(text.iter().rev()).enumerate().take(WIDTH) {
+                let byte = |place: usize| ends.at(place + at / 8).to_le_bytes()[at % 8];
+                prop_assert_eq!((byte(0), byte(2)), (*first, *last));
+            }
+            for at in text.len()..WIDTH {
+                prop_assert_eq!((ends.first.to_le_bytes()[at], ends.last.to_le_bytes()[at]), (0, 0));
             }
         }
 

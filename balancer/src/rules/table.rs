@@ -5,7 +5,9 @@ use std::{net::IpAddr, sync::Arc};
 use super::{
     condition::{Subject, Test},
     forward::{CompiledForward, GroupKeys},
-    probe::{Probe, Sieve},
+    index::RuleIndex,
+    keys::RequestKeys,
+    probe::Probe,
     redirect::CompiledRedirect,
     rewrite::CompiledTransforms,
 };
@@ -80,7 +82,7 @@ pub struct Chosen<'a> {
 pub struct RuleTable {
     rules: Vec<Rule>,
     /// Which rules are worth a look.
-    sieve: Sieve,
+    index: RuleIndex,
     /// What host and path must be like at least, rule by rule.
     probes: Vec<(Probe, Probe)>,
     default_action: Action,
@@ -108,7 +110,7 @@ impl RuleTable {
         rules.sort_by_key(|rule| rule.priority);
         let probes: Vec<_> = rules.iter().map(Rule::probes).collect();
         Self {
-            sieve: Sieve::of(&probes),
+            index: RuleIndex::of(rules.iter().map(|rule| &*rule.tests)),
             probes,
             rules,
             default_act: Act::compile(default_action, keys),
@@ -123,12 +125,13 @@ impl RuleTable {
             return self.default_chosen();
         }
         let subject = Subject::new(head, peer);
-        let (host, path) = subject.ends();
-        let met = self.sieve.admitted(host, path).find_map(|index| {
+        let keys = RequestKeys::of(&subject);
+        let candidates = self.index.candidates(&subject, &keys);
+        let met = candidates.iter().find_map(|index| {
             let (host_probe, path_probe) = self.probes.get(index)?;
             let rule = self.rules.get(index)?;
-            let is_met = host_probe.admits(host)
-                && path_probe.admits(path)
+            let is_met = host_probe.admits(keys.host)
+                && path_probe.admits(keys.path)
                 && rule.tests.iter().all(|test| test.is_met(&subject));
             is_met.then_some((index, rule))
         });

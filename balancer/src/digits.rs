@@ -18,12 +18,57 @@ pub fn decimal(number: impl itoa::Integer, out: &mut Vec<u8>) {
 #[allow(clippy::cast_possible_truncation, reason = "a digit")]
 pub fn padded<const N: usize>(mut number: u64) -> [u8; N] {
     let mut digits = [b'0'; N];
-    for digit in digits.iter_mut().rev() {
-        *digit += (number % 10) as u8;
-        number /= 10;
+    let mut pairs = digits.rchunks_exact_mut(2);
+    for pair in &mut pairs {
+        pair.copy_from_slice(PAIRS.get((number % 100) as usize).unwrap_or(b"00"));
+        number /= 100;
+    }
+    if let [first] = pairs.into_remainder() {
+        *first += (number % 10) as u8;
     }
     digits
 }
+
+/// The numbers below a hundred.
+static PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number = 0;
+    while number < 100_u8 {
+        // A constant cannot ask for what may be missing.
+        #[allow(clippy::indexing_slicing, reason = "the index is below a hundred")]
+        {
+            pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        }
+        number += 1;
+    }
+    pairs
+};
+
+/// The numbers of a byte with a dot behind, the first letter in the lowest byte; and how many letters that is.
+static OCTETS: [(u32, u8); 256] = {
+    let mut octets = [(0, 0); 256];
+    let mut number = 0_u32;
+    while number < 256 {
+        let [hundreds, tens, ones] = [number / 100, number / 10 % 10, number % 10];
+        let (mut text, mut length) = (0, 0);
+        if hundreds > 0 {
+            text = b'0' as u32 + hundreds;
+            length = 1;
+        }
+        if hundreds > 0 || tens > 0 {
+            text |= (b'0' as u32 + tens) << (8 * length);
+            length += 1;
+        }
+        text |= ((b'0' as u32 + ones) | ((b'.' as u32) << 8)) << (8 * length);
+        // A constant cannot ask for what may be missing.
+        #[allow(clippy::indexing_slicing, reason = "the index is below 256")]
+        {
+            octets[number as usize] = (text, length + 2);
+        }
+        number += 1;
+    }
+    octets
+};
 
 /// The eight hexadecimal digits of a number, in lower case, all at once.
 #[inline]
@@ -62,13 +107,24 @@ pub fn socket_address(address: SocketAddr, out: &mut Vec<u8>) {
     }
 }
 
+/// Its halves are put together in a number each, the first letter in the lowest byte, and appended at once.
 fn ipv4(address: Ipv4Addr, out: &mut Vec<u8>) {
-    let [first, rest @ ..] = address.octets();
-    decimal(first, out);
-    for octet in rest {
-        out.push(b'.');
-        decimal(octet, out);
+    let [a, b, c, d] =
+        address.octets().map(|octet| OCTETS.get(usize::from(octet)).copied().unwrap_or_default());
+    let half = |(first, length): (u32, u8), (second, more): (u32, u8)| {
+        let text = u64::from(first) | u64::from(second) << (8 * length);
+        (text.to_le_bytes(), usize::from(length + more))
+    };
+    let ((front, front_length), (back, back_length)) = (half(a, b), half(c, d));
+    let mut text = [0; 16];
+    if let Some(place) = text.first_chunk_mut() {
+        *place = front;
     }
+    if let Some(place) = text.get_mut(front_length..).and_then(<[u8]>::first_chunk_mut) {
+        *place = back;
+    }
+    // Without the last dot.
+    out.extend_from_slice(text.get(..(front_length + back_length).saturating_sub(1)).unwrap_or_default());
 }
 
 #[cfg(test)]

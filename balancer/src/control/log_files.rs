@@ -136,7 +136,7 @@ impl LogFiles {
             let load_balancer = format!("app/{}/{}", balancer.name, self.instance);
             if let Some(LogOutput { destination, format }) = &balancer.access_logs {
                 let sink = self.sink(destination, &mut logs.sinks, &mut outputs)?;
-                let log = AccessLog { sink, format: *format, load_balancer: load_balancer.clone() };
+                let log = AccessLog::new(sink, *format, &load_balancer);
                 logs.access.insert(balancer.name.clone(), Arc::new(log));
             }
             if let Some(LogOutput { destination, format }) = &balancer.health_check_logs {

@@ -2,7 +2,9 @@
 //! written when the entry goes. Without a log all of this is a test of one pointer.
 //! Must not know: what a line looks like.
 
-use std::{io::Write as _, net::SocketAddr, rc::Rc, sync::Arc, time::Instant};
+use std::{io::Write as _, net::SocketAddr, rc::Rc, sync::Arc};
+
+use memchr::memchr;
 
 use super::{
     connected::Connected,
@@ -10,10 +12,10 @@ use super::{
     decide::forward::{self, Route, TargetUri},
 };
 use crate::{
-    clock::{monotonic_now, unix_micros_now},
+    clock::{Nanos, unix_micros_now},
     counters::Cause,
     digits::{decimal, socket_address},
-    logs::access_log::{AccessLog, Executed, Record, escape},
+    logs::access_log::{AccessLog, Executed, Record, RecordText},
     model::{Endpoint, Version},
     response::answer::{Answer, AnswerKind},
     rules::{Act, Chosen, CompiledTransforms},
@@ -31,35 +33,36 @@ struct LoggedRequest {
     context: Rc<Context>,
     log: Arc<AccessLog>,
     record: Box<Record>,
+    /// Of the listener.
+    port: u16,
+}
+
+impl LoggedRequest {
     /// Stands for what the request does not name.
-    here: SocketAddr,
-    began: Instant,
-    sent: Option<Instant>,
-    answered: Option<Instant>,
+    fn here(&self) -> SocketAddr {
+        SocketAddr::new(self.record.ends.address, self.port)
+    }
 }
 
 impl AccessEntry {
     /// Of a request whose first bytes have come.
     pub(super) fn begin(context: &Rc<Context>, listener: &ListenerView, connected: &Connected) -> Self {
         let Some(log) = &listener.access_log else { return Self(None) };
-        let created = unix_micros_now();
+        let (created, began) = (unix_micros_now(), Nanos::now());
         let ends = connected.ends(&context.connection_ids);
         let mut record = match context.spare_records.borrow_mut().pop() {
             Some(mut record) => {
-                record.renew(created, ends);
+                record.renew(created, began, ends);
                 record
             }
-            None => Box::new(Record::new(created, ends)),
+            None => Box::new(Record::new(created, began, ends)),
         };
         record.tls.clone_from(&connected.tls);
         Self(Some(LoggedRequest {
             context: Rc::clone(context),
             log: Arc::clone(log),
             record,
-            here: SocketAddr::new(connected.local.ip().to_canonical(), listener.port),
-            began: monotonic_now(),
-            sent: None,
-            answered: None,
+            port: listener.port,
         }))
     }
 
@@ -77,10 +80,12 @@ impl AccessEntry {
 
     /// The request was read.
     pub(super) fn request(&mut self, request: &Request<'_>, route: &Route<'_>) {
-        let Some(LoggedRequest { record, here, .. }) = &mut self.0 else { return };
+        let Some(facts) = &mut self.0 else { return };
+        let (here, record) = (facts.here(), &mut facts.record);
         record.version = Some(request.version);
-        record.is_grpc = request.view().is_grpc();
-        request_line(request, route.secure, *here, &mut record.request);
+        // Lines tell calls of gRPC apart over HTTP/2 alone.
+        record.is_grpc = request.version == Version::Http2 && request.view().is_grpc();
+        record.write(RecordText::Request, |out| request_line(request, route.secure, here, out));
         if let Some(agent) = request.view().values("user-agent").next() {
             record.set_user_agent(agent);
         }
@@ -93,10 +98,7 @@ impl AccessEntry {
 
     /// It is to have this value of X-Amzn-Trace-Id.
     pub(super) fn trace(&mut self, value: &[u8]) {
-        self.note(|record| {
-            record.trace_id.clear();
-            escape(value, &mut record.trace_id);
-        });
+        self.note(|record| record.set(RecordText::TraceId, value));
     }
 
     /// A rule took it, or the default action.
@@ -121,10 +123,10 @@ impl AccessEntry {
             record.transform_status =
                 if target.is_some() { "TransformSuccess" } else { "TransformReplaceError" };
             if let (Some(target), true) = (target, transforms.host.is_some()) {
-                escape(target.authority().unwrap_or_default(), &mut record.transformed_host);
+                record.set(RecordText::TransformedHost, target.authority().unwrap_or_default());
             }
             if let (Some(target), true) = (target, transforms.url.is_some()) {
-                escape(target.path(), &mut record.transformed_uri);
+                record.set(RecordText::TransformedUri, target.path());
             }
         });
     }
@@ -143,37 +145,28 @@ impl AccessEntry {
 
     /// It is tried with this target.
     pub(super) fn target(&mut self, endpoint: &Endpoint) {
-        let Some(facts) = &mut self.0 else { return };
-        facts.sent = None;
-        facts.record.target.clear();
-        match endpoint {
-            Endpoint::Tcp(address) => socket_address(*address, &mut facts.record.target),
-            unix @ Endpoint::Unix(_) => escape(unix.to_string().as_bytes(), &mut facts.record.target),
-        }
+        self.note(|record| record.set_target(endpoint));
     }
 
     /// The target is being sent the request.
     pub(super) fn sent(&mut self) {
-        if let Some(facts) = &mut self.0 {
-            facts.sent = Some(monotonic_now());
-        }
+        self.note(|record| record.sent = Some(Nanos::now()));
     }
 
     /// The head of the target's response is here.
     pub(super) fn answered(&mut self, status: u16) {
-        if let Some(facts) = &mut self.0 {
-            facts.answered = Some(monotonic_now());
-            facts.record.target_status = Some(status);
-        }
+        self.note(|record| {
+            record.answered = Some(Nanos::now());
+            record.target_status = Some(status);
+        });
     }
 
     /// The client is being sent a head of this status: the target's, or the balancer's own.
     pub(super) fn responding(&mut self, status: u16) {
-        let Some(facts) = &mut self.0 else { return };
-        let now = monotonic_now();
-        facts.record.elb_status = Some(status);
-        facts.record.answered_after = Some(now.saturating_duration_since(facts.began));
-        facts.record.response_time = facts.answered.map(|answered| now.saturating_duration_since(answered));
+        self.note(|record| {
+            record.elb_status = Some(status);
+            record.responded = Some(Nanos::now());
+        });
     }
 
     /// It was not answered as it should have been.
@@ -188,7 +181,7 @@ impl AccessEntry {
             self.failed(cause);
         }
         if let Some(location) = answer.location() {
-            self.note(|record| escape(location, &mut record.redirect_url));
+            self.note(|record| record.set(RecordText::RedirectUrl, location));
         }
     }
 
@@ -221,20 +214,18 @@ impl AccessEntry {
 
 impl Drop for AccessEntry {
     fn drop(&mut self) {
-        let Some(LoggedRequest { context, log, mut record, here, began, sent, answered }) = self.0.take()
-        else {
-            return;
-        };
-        if record.request.is_empty() {
+        let Some(facts) = self.0.take() else { return };
+        let here = facts.here();
+        let LoggedRequest { context, log, mut record, .. } = facts;
+        if record.text(RecordText::Request).is_empty() {
             // It could not be read (ALB does the same).
             let scheme = if record.tls.is_some() { "https" } else { "http" };
             // Writing to a vector does not fail.
-            let _ = write!(record.request, "- {scheme}://{here}- -");
+            record.write(RecordText::Request, |out| _ = write!(out, "- {scheme}://{here}- -"));
         }
-        record.whole_time = monotonic_now().saturating_duration_since(began);
-        record.request_time = sent.map(|sent| sent.saturating_duration_since(began));
-        record.target_time =
-            sent.and_then(|sent| answered.map(|answered| answered.saturating_duration_since(sent)));
+        if record.tells_end() {
+            record.ended = Some(Nanos::now());
+        }
         let dropped = context.logs.borrow_mut().add(&log.sink, |out| log.line(&record, out));
         context.counters.log_lines_dropped.add(dropped);
         let mut spare = context.spare_records.borrow_mut();
@@ -265,22 +256,22 @@ const SPARE_RECORDS: usize = 64;
 /// `METHOD protocol://host:port/uri HTTP/version`, with the host and the URI as they came.
 /// `here` stands for what the request does not name.
 fn request_line(request: &Request<'_>, secure: bool, here: SocketAddr, out: &mut Vec<u8>) {
-    out.clear();
-    escape(request.method, out);
+    out.extend_from_slice(request.method);
     out.extend_from_slice(if secure { b" https://" } else { b" http://" });
     let target = TargetUri::of(request).ok();
     let path = target.as_ref().map_or(request.target, TargetUri::path);
     match target.as_ref().map_or(request.host, TargetUri::authority) {
         Some(authority) => {
-            escape(authority, out);
-            if !forward::has_port(authority) {
+            out.extend_from_slice(authority);
+            // Most have no colon, which is seen at once.
+            if memchr(b':', authority).is_none() || !forward::has_port(authority) {
                 out.push(b':');
                 decimal(here.port(), out);
             }
         }
         None => socket_address(here, out),
     }
-    escape(path, out);
+    out.extend_from_slice(path);
     out.extend_from_slice(match request.version {
         Version::Http10 => b" HTTP/1.0",
         Version::Http11 => b" HTTP/1.1",

@@ -5,6 +5,7 @@ mod alb;
 mod escape;
 mod json;
 mod record;
+mod texts;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use crate::model::LineFormat;
 pub use self::{
     escape::escape,
     record::{ConnectionEnds, Executed, Record, TlsFacts},
+    texts::RecordText,
 };
 
 /// Where the requests of a load balancer are logged.
@@ -22,17 +24,27 @@ pub struct AccessLog {
     /// The file.
     pub sink: Arc<LogSink>,
     /// The form of a line.
-    pub format: LineFormat,
-    /// What `elb` says: `app/`, the load balancer's name, `/`, the name of the instance.
-    pub load_balancer: String,
+    format: LineFormat,
+    /// What `elb` says, as that form has it.
+    elb: Vec<u8>,
 }
 
 impl AccessLog {
+    /// A log to this file. `load_balancer`: `app/`, the load balancer's name, `/`, the name of the instance.
+    #[must_use]
+    pub fn new(sink: Arc<LogSink>, format: LineFormat, load_balancer: &str) -> Self {
+        let elb = match format {
+            LineFormat::Alb => alb::elb(load_balancer),
+            LineFormat::Json => json::elb(load_balancer),
+        };
+        Self { sink, format, elb }
+    }
+
     /// Appends the line of `record`.
     pub fn line(&self, record: &Record, out: &mut Vec<u8>) {
         match self.format {
-            LineFormat::Alb => alb::line(&self.load_balancer, record, out),
-            LineFormat::Json => json::line(&self.load_balancer, record, out),
+            LineFormat::Alb => alb::line(&self.elb, record, out),
+            LineFormat::Json => json::line(&self.elb, record, out),
         }
     }
 }

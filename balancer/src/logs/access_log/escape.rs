@@ -1,22 +1,30 @@
 //! Text from outside, made fit for a line of a log: nothing in it can end a field or a line.
 
-use memchr::memchr;
-
 /// Whether `byte` stands for itself everywhere in a line. Without a branch, so that many are looked at at once.
 const fn is_plain(byte: u8) -> bool {
     (byte.wrapping_sub(b' ') <= b'~' - b' ') & (byte != b'"') & (byte != b'\\')
 }
 
-/// Whether all of `text` is plain, as nearly all is. Looks at sixteen bytes at a time, without a branch for each.
+/// Whether all of `text` is plain, as nearly all is. Looks at many bytes at a time, without a branch for each.
 pub(super) fn are_plain(text: &[u8]) -> bool {
-    let are = |piece: &[u8; 16]| piece.iter().fold(0, |odd, byte| odd | u8::from(!is_plain(*byte))) == 0;
-    let (pieces, rest) = text.as_chunks();
-    pieces.iter().all(are)
-        // Where there were sixteen the last ones are looked at again, with some of those before them.
-        && match text.last_chunk() {
-            Some(last) => are(last),
-            None => rest.iter().all(|byte| is_plain(*byte)),
-        }
+    match text.len() {
+        64.. => are_plain_by::<64>(text),
+        16.. => are_plain_by::<16>(text),
+        _ => are(text),
+    }
+}
+
+#[inline]
+fn are(text: &[u8]) -> bool {
+    text.iter().fold(0, |odd, byte| odd | u8::from(!is_plain(*byte))) == 0
+}
+
+/// Of at least `N` bytes: where pieces do not come out even the last ones are looked at again, with some of those before them.
+#[inline]
+fn are_plain_by<const N: usize>(text: &[u8]) -> bool {
+    let (pieces, rest) = text.as_chunks::<N>();
+    let last = text.last_chunk::<N>().filter(|_| !rest.is_empty());
+    pieces.iter().chain(last).all(|piece| are(piece))
 }
 
 /// Appends `text` with quotes, backslashes and all that is not visible ASCII or a space as `\xHH`, as ALB writes
@@ -38,18 +46,14 @@ pub fn escape(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// Appends escaped text to a field without quotes, where a space would end it.
+/// Appends text to a field without quotes, where a space would end it.
 pub(super) fn bare(text: &[u8], out: &mut Vec<u8>) {
-    if text.is_empty() {
-        out.push(b'-');
+    for (index, word) in text.split(|byte| *byte == b' ').enumerate() {
+        if index > 0 {
+            out.extend_from_slice(b"\\x20");
+        }
+        escape(word, out);
     }
-    let mut rest = text;
-    while let Some((word, after)) = memchr(b' ', rest).and_then(|space| rest.split_at_checked(space)) {
-        out.extend_from_slice(word);
-        out.extend_from_slice(b"\\x20");
-        rest = after.get(1..).unwrap_or_default();
-    }
-    out.extend_from_slice(rest);
 }
 
 #[cfg(test)]

@@ -2,14 +2,18 @@
 //! Must not know: the form of a line.
 
 use std::{
+    io::Write as _,
     net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::Arc,
-    time::Duration,
 };
 
-use super::escape::escape;
-use crate::{clock::UnixMicros, model::Version};
+use super::texts::{RecordText, Texts};
+use crate::{
+    clock::{Nanos, UnixMicros},
+    digits::socket_address,
+    model::{Endpoint, Version},
+};
 
 /// What of User-Agent is logged (ALB: 8 KB).
 pub(super) const MOST_USER_AGENT: usize = 8 * 1024;
@@ -53,7 +57,7 @@ pub struct TlsFacts {
 }
 
 /// The ends of a client's connection and its name, as all lines of its requests have them.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct ConnectionEnds {
     /// `client:port`.
     pub client: Box<str>,
@@ -61,6 +65,8 @@ pub struct ConnectionEnds {
     pub node: Box<str>,
     /// `conn_trace_id`.
     pub name: Box<str>,
+    /// The address that the client connected to.
+    pub address: IpAddr,
 }
 
 impl ConnectionEnds {
@@ -68,15 +74,22 @@ impl ConnectionEnds {
     #[must_use]
     pub fn new(client: SocketAddr, node: IpAddr, number: u128) -> Self {
         let name = format!("TID_{number:032x}");
-        Self { client: client.to_string().into(), node: node.to_string().into(), name: name.into() }
+        Self {
+            client: client.to_string().into(),
+            node: node.to_string().into(),
+            name: name.into(),
+            address: node,
+        }
     }
 }
 
-/// The facts of one request. Text is held escaped. Each field is `-` until somebody sets it.
+/// The facts of one request. Each field is `-` until somebody sets it.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// When it came.
     pub created: UnixMicros,
+    /// When that was by the clock that the times below are by.
+    pub began: Nanos,
     /// Whom it came from, and where.
     pub ends: Rc<ConnectionEnds>,
     /// The version it came in, where that is known.
@@ -87,22 +100,14 @@ pub struct Record {
     pub is_grpc: bool,
     /// Whether it became a tunnel.
     pub is_tunnel: bool,
-    /// `METHOD protocol://host:port/uri HTTP/version`.
-    pub request: Vec<u8>,
-    /// User-Agent.
-    pub user_agent: Vec<u8>,
-    /// The target that it was sent to last.
-    pub target: Vec<u8>,
-    /// From its first byte to the first byte sent to that target; none: nothing was sent to it.
-    pub request_time: Option<Duration>,
-    /// From there to the head of the target's response; none: there was none.
-    pub target_time: Option<Duration>,
-    /// From there to the first byte sent to the client; none: nothing was sent.
-    pub response_time: Option<Duration>,
-    /// From its first byte to the end.
-    pub whole_time: Duration,
-    /// From its first byte to the response; none: there was none.
-    pub answered_after: Option<Duration>,
+    /// When the target that it was sent to last was sent its first byte; none: nothing was sent to it.
+    pub sent: Option<Nanos>,
+    /// When the head of the target's response was here; none: there was none.
+    pub answered: Option<Nanos>,
+    /// When the client was sent the first byte of a response; none: nothing was sent.
+    pub responded: Option<Nanos>,
+    /// When it was over.
+    pub ended: Option<Nanos>,
     /// The status that the client was sent; 460 for one that was gone.
     pub elb_status: Option<u16>,
     /// The status of the target's response.
@@ -111,88 +116,124 @@ pub struct Record {
     pub received_bytes: u64,
     /// Bytes to the client.
     pub sent_bytes: u64,
-    /// The group.
+    /// The group. Its name has nothing to be escaped.
     pub target_group: String,
-    /// The value of X-Amzn-Trace-Id as the target gets it.
-    pub trace_id: Vec<u8>,
     /// The priority of the rule that took it; 0: the default action; -1: a rule could not be followed.
     pub rule_priority: Option<i32>,
     /// What was done with it.
     pub action: Option<Executed>,
     /// Whether its rule has transforms, which come before the action.
     pub is_rewritten: bool,
-    /// Where it was redirected to.
-    pub redirect_url: Vec<u8>,
     /// Why it failed, by ALB's codes.
     pub error_reason: &'static str,
     /// How far it could be misunderstood: ALB's class and reason.
     pub classification: (&'static str, &'static str),
-    /// The host that it was rewritten to.
-    pub transformed_host: Vec<u8>,
-    /// The target that it was rewritten to.
-    pub transformed_uri: Vec<u8>,
     /// How rewriting went.
     pub transform_status: &'static str,
+    pub(super) texts: Texts,
+    /// Whether the target is at a path, which may have spaces.
+    pub(super) target_is_path: bool,
 }
 
 impl Record {
     /// Of a request that came just now.
     #[must_use]
-    pub fn new(created: UnixMicros, ends: Rc<ConnectionEnds>) -> Self {
+    pub fn new(created: UnixMicros, began: Nanos, ends: Rc<ConnectionEnds>) -> Self {
         Self {
             created,
+            began,
             ends,
             version: None,
             tls: None,
             is_grpc: false,
             is_tunnel: false,
-            request: Vec::new(),
-            user_agent: Vec::new(),
-            target: Vec::new(),
-            request_time: None,
-            target_time: None,
-            response_time: None,
-            whole_time: Duration::ZERO,
-            answered_after: None,
+            sent: None,
+            answered: None,
+            responded: None,
+            ended: None,
             elb_status: None,
             target_status: None,
             received_bytes: 0,
             sent_bytes: 0,
             target_group: String::new(),
-            trace_id: Vec::new(),
             rule_priority: None,
             action: None,
             is_rewritten: false,
-            redirect_url: Vec::new(),
             error_reason: "",
             classification: ("", ""),
-            transformed_host: Vec::new(),
-            transformed_uri: Vec::new(),
             transform_status: "",
+            texts: Texts::default(),
+            target_is_path: false,
         }
     }
 
     /// Makes this the record of another request, and keeps its memory.
-    pub fn renew(&mut self, created: UnixMicros, ends: Rc<ConnectionEnds>) {
-        let mut fresh = Self::new(created, ends);
-        for (memory, old) in [
-            (&mut fresh.request, &mut self.request),
-            (&mut fresh.user_agent, &mut self.user_agent),
-            (&mut fresh.target, &mut self.target),
-            (&mut fresh.trace_id, &mut self.trace_id),
-        ] {
-            old.clear();
-            std::mem::swap(memory, old);
-        }
-        self.target_group.clear();
-        std::mem::swap(&mut fresh.target_group, &mut self.target_group);
-        *self = fresh;
+    pub fn renew(&mut self, created: UnixMicros, began: Nanos, ends: Rc<ConnectionEnds>) {
+        let (mut texts, mut target_group) =
+            (std::mem::take(&mut self.texts), std::mem::take(&mut self.target_group));
+        texts.clear();
+        target_group.clear();
+        *self = Self { texts, target_group, ..Self::new(created, began, ends) };
+    }
+
+    /// Sets one of its texts, as it came.
+    #[inline]
+    pub fn set(&mut self, text: RecordText, bytes: &[u8]) {
+        self.write(text, |out| out.extend_from_slice(bytes));
+    }
+
+    /// Sets one of its texts to what `write` appends.
+    #[inline]
+    pub fn write(&mut self, text: RecordText, write: impl FnOnce(&mut Vec<u8>)) {
+        self.texts.set(text, write);
     }
 
     /// Takes User-Agent, as far as it is logged.
     pub fn set_user_agent(&mut self, value: &[u8]) {
-        self.user_agent.clear();
-        escape(value.get(..MOST_USER_AGENT).unwrap_or(value), &mut self.user_agent);
+        self.set(RecordText::UserAgent, value.get(..MOST_USER_AGENT).unwrap_or(value));
+    }
+
+    /// It is tried with the target at `endpoint`, which is sent nothing yet.
+    pub fn set_target(&mut self, endpoint: &Endpoint) {
+        self.sent = None;
+        self.target_is_path = matches!(endpoint, Endpoint::Unix(_));
+        self.write(RecordText::Target, |out| match endpoint {
+            Endpoint::Tcp(address) => socket_address(*address, out),
+            // Writing to a vector does not fail.
+            unix @ Endpoint::Unix(_) => _ = write!(out, "{unix}"),
+        });
+    }
+
+    /// One of its texts; empty: nobody has set it.
+    #[inline]
+    #[must_use]
+    pub fn text(&self, text: RecordText) -> &[u8] {
+        self.texts.get(text)
+    }
+
+    /// Whether the target has no space.
+    pub(super) fn target_is_word(&self) -> bool {
+        !self.target_is_path
+    }
+
+    /// Whether none of its texts has anything to be escaped.
+    pub(super) fn is_plain(&self) -> bool {
+        self.texts.are_plain()
+    }
+
+    /// From its first byte to the first byte sent to the target.
+    pub(super) fn request_time(&self) -> Option<Nanos> {
+        Some(self.sent?.since(self.began))
+    }
+
+    /// From there to the head of the target's response.
+    pub(super) fn target_time(&self) -> Option<Nanos> {
+        Some(self.answered?.since(self.sent?))
+    }
+
+    /// From there to the first byte sent to the client.
+    pub(super) fn response_time(&self) -> Option<Nanos> {
+        Some(self.responded?.since(self.answered?))
     }
 
     /// `type`.
@@ -207,10 +248,16 @@ impl Record {
         }
     }
 
+    /// Whether a line tells when it was over.
+    #[must_use]
+    pub fn tells_end(&self) -> bool {
+        self.is_tunnel || self.responded.is_none()
+    }
+
     /// `time`: that of the response; of a tunnel its end, as where there was no response.
     pub(super) fn time(&self) -> UnixMicros {
-        let after = self.answered_after.filter(|_| !self.is_tunnel).unwrap_or(self.whole_time);
-        self.created.plus(after)
+        let then = self.responded.filter(|_| !self.is_tunnel).or(self.ended).unwrap_or(self.began);
+        self.created.plus(then.since(self.began))
     }
 
     /// `actions_executed`, in the order in which they were.

@@ -24,6 +24,8 @@ pub struct Accepted {
     pub stream: ClientStream,
     /// The client.
     pub peer: SocketAddr,
+    /// The address that it connected to, where that is known without asking for it.
+    pub local: Option<SocketAddr>,
     /// The listener that accepted it.
     pub listener: ListenerId,
     /// The certificate that the client was shown.
@@ -59,8 +61,10 @@ impl ClientConnection {
     /// None: its listener is gone, or the client.
     pub(super) fn new(context: &Context, accepted: Accepted) -> Option<Self> {
         let (snapshot, listener) = context.view(accepted.listener)?;
-        let local = accepted.stream.socket().local_addr().ok()?;
-        accepted.stream.socket().set_nodelay(true).ok()?;
+        let local = match accepted.local {
+            Some(local) => local,
+            None => accepted.stream.socket().local_addr().ok()?,
+        };
         let connected = Connected::new(
             &accepted.stream,
             accepted.peer,

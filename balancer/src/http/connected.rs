@@ -52,9 +52,9 @@ pub(super) struct Connected {
 #[derive(Debug)]
 pub(super) struct Origin {
     /// The client's address.
-    pub(super) address: Box<[u8]>,
+    pub(super) address: Vec<u8>,
     /// The lines of X-Forwarded-Proto and X-Forwarded-Port.
-    pub(super) lines: Box<[u8]>,
+    pub(super) lines: Vec<u8>,
 }
 
 /// What the lines of an [`Origin`] and its address take at most, that of IPv4.
@@ -126,7 +126,7 @@ impl Connected {
             lines.extend_from_slice(b"\r\n");
             let mut address = Vec::with_capacity(USUAL_ADDRESS);
             ip(self.peer.ip().to_canonical(), &mut address);
-            Origin { address: address.into(), lines: lines.into() }
+            Origin { address, lines }
         })
     }
 

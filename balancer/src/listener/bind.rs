@@ -121,7 +121,14 @@ fn listening(address: SocketAddr) -> io::Result<TcpListener> {
 fn bound(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket(address, true)?;
     socket.set_nonblocking(true)?;
+    send_at_once(&SockRef::from(&socket))?;
     Ok(socket.into())
+}
+
+/// Has what is written to connections that are accepted here leave at once: they inherit it (tcp(7), `TCP_NODELAY`), which saves a
+/// system call for each.
+fn send_at_once(socket: &SockRef<'_>) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)
 }
 
 /// Lets clients connect; nothing where they can already.
@@ -153,10 +160,14 @@ pub(super) fn admit_nobody(listener: &tokio::net::TcpListener) -> io::Result<()>
     ])
 }
 
-/// Undoes what an ending process that had the same socket did with `admit_nobody`, if it did.
+/// Undoes what an ending process that had the same socket did with `admit_nobody`, if it did, and makes it one of those that this
+/// process binds.
 pub fn admit_again(listener: &TcpListener) {
+    let socket = SockRef::from(listener);
     // There is no filter as a rule.
-    let _ = SockRef::from(listener).detach_filter();
+    let _ = socket.detach_filter();
+    // Without it connections go on as well.
+    let _ = send_at_once(&socket);
 }
 
 /// Accepts a connection that waits, if one does. The runtime may not have heard of it yet.
@@ -254,6 +265,19 @@ mod tests {
                             print('x', flush=True)\n\
                             time.sleep(600)\n";
 
+    #[test]
+    fn what_is_written_leaves_at_once_also_where_another_process_has_bound_the_socket() {
+        let socket = TcpListener::bind("127.0.0.1:0").expect("free port");
+        admit_again(&socket);
+        for socket in [socket, bind(&listener(0), 1).expect("free port").remove(0)] {
+            socket.set_nonblocking(false).expect("a socket");
+            let _client =
+                std::net::TcpStream::connect(socket.local_addr().expect("bound")).expect("admitted");
+            let (accepted, _) = socket.accept().expect("one waits");
+            assert!(accepted.nodelay().expect("a socket"));
+        }
+    }
+
     #[tokio::test]
     async fn who_has_connected_is_accepted_and_nobody_else_is_admitted() {
         let std = bind(&listener(0), 1).expect("free port").remove(0);
@@ -264,8 +288,9 @@ mod tests {
         let shortly = std::time::Duration::from_millis(200);
         let late = std::net::TcpStream::connect_timeout(&address, shortly).expect_err("not admitted");
         assert_eq!(late.kind(), io::ErrorKind::TimedOut, "it would ask again");
-        let (_stream, peer) = accept_waiting(&socket).expect("one waits");
+        let (stream, peer) = accept_waiting(&socket).expect("one waits");
         assert_eq!(Some(peer), connected.local_addr().ok());
+        assert!(stream.nodelay().expect("a socket"), "it has that from who accepted it");
         assert!(accept_waiting(&socket).is_none());
     }
 }

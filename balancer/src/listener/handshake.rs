@@ -27,12 +27,28 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Serves an accepted socket to its end, in a task of its own. From here on the worker has the connection, also while that task
 /// waits for its turn.
-pub(super) fn admit(context: &Rc<Context>, socket: TcpStream, peer: SocketAddr, listener: ListenerId) {
-    // In a box: a task moves its future several times, and this one is large.
-    spawn_local(Box::pin(begin(Present::new(context), socket, peer, listener)));
+/// `local`: the address that it connected to, where that is known without asking for it.
+pub(super) fn admit(
+    context: &Rc<Context>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    local: Option<SocketAddr>,
+    listener: ListenerId,
+) {
+    let present = Present::new(context);
+    // In a box: a task moves its future several times, and this one is large. The memory is there first, so that it is made in its
+    // place and not copied there.
+    let memory = Box::new_uninit();
+    spawn_local(Box::into_pin(Box::write(memory, begin(present, socket, peer, local, listener))));
 }
 
-async fn begin(present: Present, socket: TcpStream, peer: SocketAddr, listener: ListenerId) {
+async fn begin(
+    present: Present,
+    socket: TcpStream,
+    peer: SocketAddr,
+    local: Option<SocketAddr>,
+    listener: ListenerId,
+) {
     let context = &present.0;
     let Some((_, view)) = context.view(listener) else { return };
     // Kept apart: the settings of the view do not have to last as long as the connection.
@@ -41,6 +57,7 @@ async fn begin(present: Present, socket: TcpStream, peer: SocketAddr, listener: 
         None => Some(Accepted {
             stream: ClientStream::Plain(socket),
             peer,
+            local,
             listener,
             certificate: None,
             identity: None,
@@ -52,6 +69,7 @@ async fn begin(present: Present, socket: TcpStream, peer: SocketAddr, listener: 
             secured.map(|Secured { stream, certificate, identity }| Accepted {
                 stream: ClientStream::Tls(Box::new(stream)),
                 peer,
+                local,
                 listener,
                 certificate,
                 identity,
@@ -113,7 +131,6 @@ async fn secure(
     peer: SocketAddr,
     listener: &ListenerView,
 ) -> Option<Secured> {
-    socket.set_nodelay(true).ok()?;
     let shard = context.listener_shard(listener);
     let watched = context.watches.register();
     let watch = watched.watch();

@@ -5,6 +5,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     fmt::Display,
+    future::poll_fn,
     io,
     net::SocketAddr,
     rc::Rc,
@@ -324,7 +325,7 @@ async fn close(
     // Twice: whose handshake was under way has ended it by then.
     for pause in [TICK, Duration::ZERO] {
         while let Some((stream, peer)) = accept_waiting(&socket) {
-            admit(&context, stream, peer, id);
+            admit(&context, stream, peer, None, id);
         }
         sleep(pause).await;
     }
@@ -342,7 +343,7 @@ async fn finish(
 ) {
     let take = |(stream, peer): (TcpStream, SocketAddr)| {
         let heir = stream.local_addr().ok().and_then(|local| heirs.of(local.ip()));
-        admit(&context, stream, peer, heir.unwrap_or(id));
+        admit(&context, stream, peer, None, heir.unwrap_or(id));
     };
     let over = Instant::now() + HANDSHAKE_ENDS;
     loop {
@@ -394,7 +395,7 @@ fn take_over(context: &Rc<Context>, id: ListenerId, stream: std::net::TcpStream,
     match TcpStream::from_std(stream) {
         Ok(stream) => {
             context.counters.connections_taken_over.inc();
-            admit(context, stream, peer, id);
+            admit(context, stream, peer, None, id);
         }
         Err(error) => tracing::error!(%error, "a connection that was taken over cannot be used"),
     }
@@ -407,6 +408,8 @@ async fn accept(
     most_clients: usize,
 ) {
     let mut shortage = Shortage::default();
+    // Where all connect to one address nobody has to be asked for it.
+    let here = listener.local_addr().ok().filter(|here| !here.ip().is_unspecified());
     loop {
         // What is left of the file descriptors is for connections to targets, and for the control side.
         if context.watches.len() >= most_clients {
@@ -415,10 +418,11 @@ async fn accept(
             sleep(TICK).await;
             continue;
         }
-        match listener.accept().await {
+        // Nobody else waits at this socket, for which this costs less than what lets many do so.
+        match poll_fn(|cx| listener.poll_accept(cx)).await {
             Ok((stream, peer)) => {
                 shortage.is_over();
-                admit(&context, stream, peer, id);
+                admit(&context, stream, peer, here, id);
             }
             Err(error) if is_shortage(&error) => {
                 shortage.tell(&context, &error);

@@ -15,9 +15,12 @@ use x509_parser::{
 
 use crate::model::TlsFact;
 
-/// The texts of one.
+/// One. Small, since every connection has room for it, with TLS or without.
 #[derive(Debug)]
-pub struct ClientCertificate {
+pub struct ClientCertificate(Box<CertificateTexts>);
+
+#[derive(Debug)]
+struct CertificateTexts {
     serial_number: String,
     issuer: String,
     subject: String,
@@ -34,7 +37,7 @@ impl ClientCertificate {
         let first = chain.first()?;
         let (_, parsed) = X509Certificate::from_der(first).ok()?;
         let validity = parsed.validity();
-        Some(Self {
+        Some(Self(Box::new(CertificateTexts {
             serial_number: hex(significant(parsed.raw_serial())),
             issuer: distinguished_name(parsed.issuer()),
             subject: distinguished_name(parsed.subject()),
@@ -46,7 +49,7 @@ impl ClientCertificate {
             leaf: escaped_pem(first),
             chain: chain.iter().map(|certificate| escaped_pem(certificate)).collect(),
             not_after: validity.not_after.timestamp(),
-        })
+        })))
     }
 
     /// One of the texts; empty for what is of no certificate.
@@ -54,19 +57,19 @@ impl ClientCertificate {
     pub fn get(&self, fact: TlsFact) -> &str {
         match fact {
             TlsFact::Version | TlsFact::CipherSuite => "",
-            TlsFact::SerialNumber => &self.serial_number,
-            TlsFact::Issuer => &self.issuer,
-            TlsFact::Subject => &self.subject,
-            TlsFact::Validity => &self.validity,
-            TlsFact::Leaf => &self.leaf,
-            TlsFact::Chain => &self.chain,
+            TlsFact::SerialNumber => &self.0.serial_number,
+            TlsFact::Issuer => &self.0.issuer,
+            TlsFact::Subject => &self.0.subject,
+            TlsFact::Validity => &self.0.validity,
+            TlsFact::Leaf => &self.0.leaf,
+            TlsFact::Chain => &self.0.chain,
         }
     }
 
     /// Seconds since 1970 after which it is not valid.
     #[must_use]
     pub fn not_after(&self) -> i64 {
-        self.not_after
+        self.0.not_after
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Http1Client {
     pub(super) state: RequestState,
     /// Whether the connection stays after its response.
     pub(super) stays: bool,
+    /// Whether the client has said that it sends nothing behind the request.
+    pub(super) is_last: bool,
     /// Connections to targets that are its alone.
     pub(super) bound: Bound,
     pub(super) connected: Rc<Connected>,
@@ -58,6 +60,7 @@ impl Http1Client {
             http1: Http1::new(stream, buffer),
             state: RequestState { context, listener, secure, entry, began: None, now: None, watched },
             stays: false,
+            is_last: false,
             bound: Bound::default(),
             connected,
             snapshot,

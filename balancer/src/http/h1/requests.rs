@@ -18,7 +18,7 @@ use crate::{
     internal_errors::Part as _,
     response::answer::Answer,
     wire::{
-        body::{Discard, poll_move},
+        body::{Discard, Source as _, poll_move},
         buffer::BUFFER_SIZE,
         deadline::Interrupt,
         head::{Framing, HeadError, HeadScanner, MAX_REQUEST_HEAD},
@@ -78,6 +78,7 @@ impl Http1Client {
             match after {
                 After::Reuse => {}
                 After::Unread if Box::pin(self.drop_rest()).await => {}
+                After::Close if self.is_done().await => return,
                 After::Unread | After::Close => return self.linger().await,
                 After::Gone => return,
             }
@@ -115,6 +116,8 @@ impl Http1Client {
         if !self.bound.is_empty() {
             plan.prefer(|slot| self.bound.is_to(slot));
         }
+        // One that may be misunderstood is not taken at its word.
+        self.is_last = !plan.request.keep_alive && !plan.request.isolated;
         let after = exchange(self, plan).await;
         let heads = &self.state.context.heads;
         heads.give(std::mem::take(&mut plan.head));
@@ -217,6 +220,17 @@ impl Http1Client {
         self.count_moved(self.http1.taken() - before, 0);
         self.state.has_waited();
         matches!(dropped, Ok(Ok(())))
+    }
+
+    /// Whether nothing of the client is under way that could destroy the answer on its way: it has sent all of its last request, and
+    /// nothing else.
+    async fn is_done(&mut self) -> bool {
+        if !self.is_last || self.state.secure || !self.http1.is_read() || !self.http1.buffer.is_empty() {
+            return false;
+        }
+        // What the runtime has not heard of can still come: a request behind the last one, which nobody may send (RFC 9112, 9.6).
+        let stream = &mut self.http1.stream;
+        poll_fn(|cx| Poll::Ready(stream.poll_read_ready(cx).is_pending())).await
     }
 
     /// Says that nothing more comes, and reads what the client still sends, so that closing does not

@@ -143,11 +143,14 @@ impl HealthChecks {
         let prober = Arc::clone(&self.prober);
         let target = order.target.clone();
         let patience = order.suspicion.map(|suspicion| suspicion.patience);
-        let handle = self.running.spawn(async move {
+        // In a box, made in its place: a task moves its future several times, and this one is very large.
+        let memory = Box::new_uninit();
+        let check = Box::write(memory, async move {
             let began = monotonic_now();
             let outcome = prober.check(&target, patience).await;
             (outcome, monotonic_now().saturating_duration_since(began))
         });
+        let handle = self.running.spawn(Box::into_pin(check));
         self.orders.insert(handle.id(), order);
     }
 }

@@ -1,5 +1,5 @@
-//! The library from outside: configurations, one worker behind real sockets, the kernel side. One program, for each links
-//! all that the library stands on.
+//! The library from outside: configurations, one worker behind real sockets, what it allocates, the kernel side. One program,
+//! for each links all that the library stands on.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,6 +9,8 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
+mod allocations;
+mod bed;
 mod config;
 mod fuzz;
 mod kernel;

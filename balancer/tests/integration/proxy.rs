@@ -1,180 +1,25 @@
-//! One worker behind real sockets, without the control side: the engine's conduct towards clients and targets.
+//! The engine's conduct towards clients and targets.
 
 use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
-    },
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 use balancer::{
-    counters::{ListenerRuntime, OwnStatus},
-    id::{Slot, TargetId},
-    kernel::{Kernel, KernelOptions},
-    listener::{Worker, bind, spawn},
-    model::{
-        Action, Algorithm, DesyncMode, Endpoint, HealthCheck, HealthCheckPort, KernelAssist, Listener,
-        LoadBalancer, Matcher, ProbeProtocol, ResponseFields, TargetGroup, XffMode,
-    },
-    response::listener_fields::ListenerFields,
-    rules::RuleTable,
-    snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
-    target_group::{GroupRuntime, GroupView, TargetRuntime, TargetState, TargetView},
+    counters::OwnStatus,
+    id::Slot,
+    snapshot::{ListenerId, WorkerMessage},
 };
 
-static INSTANCES: AtomicU32 = AtomicU32::new(0);
-
-struct Balancer {
-    address: SocketAddr,
-    worker: Worker,
-    kernel: Kernel,
-    figures: Arc<ListenerRuntime>,
-    /// A second handle of what the worker listens on; does not wait.
-    socket: TcpListener,
-    _dir: tempfile::TempDir,
-}
-
-fn group() -> TargetGroup {
-    TargetGroup {
-        name: "app".into(),
-        port: 80,
-        protocol_version: balancer::model::ProtocolVersion::Http1,
-        tls: None,
-        algorithm: Algorithm::RoundRobin,
-        anomaly_mitigation: false,
-        slow_start: None,
-        minimum_healthy: Default::default(),
-        deregistration_delay: Duration::from_secs(1),
-        stickiness: None,
-        health_check: HealthCheck {
-            enabled: false,
-            protocol: ProbeProtocol::Http,
-            protocol_version: balancer::model::ProtocolVersion::Http1,
-            port: HealthCheckPort::Traffic,
-            path: "/".into(),
-            interval: Duration::from_secs(30),
-            timeout: Duration::from_secs(5),
-            healthy_threshold: 2,
-            unhealthy_threshold: 2,
-            matcher: Matcher(vec![(200, 200)]),
-        },
-        targets: Vec::new(),
-    }
-}
+use crate::bed::{Balancer, Conduct};
 
 impl Balancer {
-    fn start(targets: &[SocketAddr], idle: Duration) -> Self {
-        Self::aged(targets, idle, Duration::from_secs(3600))
-    }
-
-    /// One whose client connections end at this age; clients may begin with HTTP/2.
+    /// One whose client connections end at this age.
     fn aged(targets: &[SocketAddr], idle: Duration, client_keep_alive: Duration) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let mut kernel = Kernel::open(&KernelOptions {
-            // Names are the host's.
-            instance: format!("proxy-{}-{}", std::process::id(), INSTANCES.fetch_add(1, Relaxed)),
-            runtime_dir: dir.path().to_owned(),
-            assist: KernelAssist::Off,
-            session_table_size: 1024,
-            shield: None,
-        })
-        .unwrap();
-        let listener = Listener {
-            name: "web".into(),
-            address: ([127, 0, 0, 1], 0).into(),
-            load_balancer: 0,
-            http2_prior_knowledge: false,
-            tls: None,
-            tls_field_names: Default::default(),
-            response_fields: ResponseFields::default(),
-            rules: Vec::new(),
-            default_action: Action::forward_to(0),
-        };
-        let socket = bind(&listener, 1).unwrap().pop().unwrap();
-        let address = socket.local_addr().unwrap();
-        let worker = spawn(
-            0,
-            kernel.tables(),
-            kernel.event_sender(),
-            Arc::default(),
-            1024,
-            tokio::sync::mpsc::unbounded_channel().0,
-        )
-        .unwrap();
-        let views: Vec<TargetView> = targets
-            .iter()
-            .enumerate()
-            .map(|(place, address)| {
-                let endpoint = Endpoint::Tcp(*address);
-                TargetView {
-                    slot: kernel.claim_slot(&endpoint).unwrap(),
-                    endpoint,
-                    id: TargetId(place as u64),
-                    registration: place as u64,
-                    state: TargetState::Healthy,
-                    reason: None,
-                    routable: true,
-                    keeps_sessions: false,
-                    slow_since: None,
-                    watch: Default::default(),
-                    runtime: Arc::new(TargetRuntime::new(1)),
-                }
-            })
-            .collect();
-        let routable = (0..u32::try_from(views.len()).unwrap()).collect();
-        let group = GroupView::new(
-            Arc::new(group()),
-            views,
-            routable,
-            false,
-            Vec::new(),
-            None,
-            Arc::new(GroupRuntime::new(1)),
-        );
-        let load_balancer = LoadBalancer {
-            name: "default".into(),
-            idle_timeout: idle,
-            client_keep_alive,
-            connect_timeout: Duration::from_secs(2),
-            xff_mode: XffMode::Append,
-            xff_client_port: false,
-            enable_http2: true,
-            tls_version_and_cipher_suite: false,
-            preserve_host_header: false,
-            drop_invalid_header_fields: false,
-            desync_mitigation_mode: DesyncMode::Defensive,
-            upgrade_protocols: vec!["echo".to_owned()],
-            access_logs: None,
-            health_check_logs: None,
-        };
-        let ring = balancer::stickiness::Keyring::from_bytes(&[1; 32]).unwrap();
-        let keys = balancer::rules::GroupKeys { ring: Arc::new(ring), names: vec!["app".into()], turn: 0 };
-        let figures = Arc::new(ListenerRuntime::new(1));
-        let view = ListenerView {
-            id: ListenerId(0),
-            name: "web".into(),
-            port: address.port(),
-            ip: address.ip(),
-            load_balancer: Arc::new(load_balancer),
-            http2_prior_knowledge: true,
-            asked: None,
-            tls_fields: Default::default(),
-            trailers: Arc::default(),
-            tls: None,
-            response_fields: ListenerFields::default(),
-            runtime: Arc::clone(&figures),
-            access_log: None,
-            rules: Arc::new(RuleTable::compile(&[], &Action::forward_to(0), &keys)),
-        };
-        let snapshot = Snapshot { listeners: vec![Arc::new(view)], groups: vec![Arc::new(group)] };
-        worker.messages.send(WorkerMessage::Snapshot(Arc::new(snapshot))).unwrap();
-        let held = socket.try_clone().unwrap();
-        worker.messages.send(WorkerMessage::Listen(ListenerId(0), socket)).unwrap();
-        Self { address, worker, kernel, figures, socket: held, _dir: dir }
+        Self::made(targets, idle, Conduct { client_keep_alive, ..Conduct::default() })
     }
 
     fn ask(&self, request: &[u8]) -> String {
@@ -553,4 +398,30 @@ fn who_was_accepted_as_a_worker_hands_over_is_served() {
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     assert_eq!(lost, 0, "of {}", THREADS * ROUNDS);
+}
+
+#[test]
+fn who_says_that_nothing_follows_is_not_waited_for() {
+    let balancer = Balancer::start(&[echo()], IDLE);
+    // Whether what is sent behind the answer is still taken: a socket that is closed resets the connection.
+    let is_waited_for = |request: &[u8]| {
+        let mut stream = TcpStream::connect(balancer.address).unwrap();
+        stream.write_all(request).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+        (0..10_000).all(|_| {
+            thread::yield_now();
+            stream.write_all(b"x").is_ok()
+        })
+    };
+    assert!(!is_waited_for(GET));
+    assert!(!is_waited_for(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n"));
+    let more = [GET, b"GET /more"].concat();
+    assert!(is_waited_for(&more), "more has come, and closing would destroy the answer");
+    assert!(
+        balancer
+            .ask(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc")
+            .contains("POST /")
+    );
 }

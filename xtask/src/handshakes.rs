@@ -100,13 +100,18 @@ impl Client {
         Ok(took)
     }
 
+    /// TLS over a connection; the handshake is made when something is sent.
+    pub(crate) fn wrap(&self, stream: TcpStream) -> Result<StreamOwned<ClientConnection, TcpStream>> {
+        let name = ServerName::try_from("bench.test")?;
+        Ok(StreamOwned::new(ClientConnection::new(Arc::clone(&self.0), name)?, stream))
+    }
+
     /// One new connection and one GET; the whole response.
     pub(crate) fn get(&self, address: SocketAddr, cookie: &str) -> Result<String> {
-        let name = ServerName::try_from("bench.test")?;
         let stream = TcpStream::connect(address).context("cannot connect")?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        let mut stream = StreamOwned::new(ClientConnection::new(Arc::clone(&self.0), name)?, stream);
+        let mut stream = self.wrap(stream)?;
         let cookie = if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") };
         let request = format!("GET / HTTP/1.1\r\nHost: bench.test\r\n{cookie}Connection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).context("cannot send")?;

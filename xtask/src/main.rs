@@ -13,6 +13,7 @@ mod dist;
 mod fuzz;
 mod handshakes;
 mod house;
+mod instructions;
 mod lab;
 mod prove;
 mod relay;
@@ -53,6 +54,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Measures balancer beside HAProxy, nginx and a relay that does nothing, and prints a table of ratios.
     Bench(bench::Options),
+    /// Counts the instructions of a request under callgrind, and fails where there are more than were committed.
+    Instructions(instructions::Options),
     /// Puts balancer into a situation, beside its peers, prints what came of it, and fails below the mark.
     Lab(lab::Options),
     /// The byte relay that `bench` takes as its floor.
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::Prove(options) => prove::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Instructions(options) => instructions::run(&options),
         Command::Lab(options) => lab::run(&options),
         Command::Relay(options) => relay::run(&options),
         Command::Handshakes(options) => handshakes::run(&options),

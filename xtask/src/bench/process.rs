@@ -50,11 +50,17 @@ pub(crate) fn stay_on(core: usize) -> Result<()> {
 
 impl Process {
     /// Starts `command` and waits until `address` accepts connections.
-    pub(crate) fn start(
+    pub(crate) fn start(name: &str, folder: &Path, command: Command, address: SocketAddr) -> Result<Self> {
+        Self::start_within(name, folder, command, address, Duration::from_secs(10))
+    }
+
+    /// The same for one that may take so long.
+    pub(crate) fn start_within(
         name: &str,
         folder: &Path,
         mut command: Command,
         address: SocketAddr,
+        limit: Duration,
     ) -> Result<Self> {
         let log = folder.join(format!("{name}.log"));
         let file = fs::File::create(&log).with_context(|| log.display().to_string())?;
@@ -65,7 +71,7 @@ impl Process {
             .spawn()
             .with_context(|| format!("cannot run `{}`", shell::show(&command)))?;
         let mut process = Self { name: name.to_owned(), child, log };
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + limit;
         while TcpStream::connect(address).is_err() {
             if process.child.try_wait()?.is_some() || Instant::now() > deadline {
                 bail!("{} did not start; it said:\n{}", process.name, process.said());

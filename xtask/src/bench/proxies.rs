@@ -61,6 +61,13 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
+    /// A configuration's block of it.
+    pub(crate) fn block(&self, label: &str) -> String {
+        let (certificate, key) = (self.certificate.display(), self.key.display());
+        let lines = format!("  certificate_file = \"{certificate}\"\n  private_key_file = \"{key}\"\n");
+        format!("certificate \"{label}\" {{\n{lines}}}\n")
+    }
+
     /// Makes an ECDSA one on the curve P-256.
     pub(crate) fn make(folder: &Path) -> Result<Self> {
         let path = |file: &str| folder.join(file);

@@ -49,12 +49,7 @@ fn text(
     let [one, two] = setting.backends;
     let (protocol, certificate, tls) = match setting.certificate {
         None => ("HTTP", "", String::new()),
-        Some(made) => {
-            let (certificate, key) = (made.certificate.display(), made.key.display());
-            let lines = format!("  certificate_file = \"{certificate}\"\n  private_key_file = \"{key}\"\n");
-            let block = format!("certificate \"bench\" {{\n{lines}}}\n");
-            ("HTTPS", "certificate_arn = certificate.bench.arn", block)
-        }
+        Some(made) => ("HTTPS", "certificate_arn = certificate.bench.arn", made.block("bench")),
     };
     Ok(format!(
         r#"balancer {{

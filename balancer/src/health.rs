@@ -8,7 +8,6 @@ mod probe;
 mod probe_error;
 mod probe_http1;
 mod probe_http2;
-mod probe_stream;
 mod schedule;
 
 use std::{

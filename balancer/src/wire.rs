@@ -1,4 +1,4 @@
-//! HTTP/1.1 on the wire, and HTTP/2 towards clients: buffers, heads, framing, pumps and deadlines, used towards clients and towards
+//! HTTP/1.1 and HTTP/2 on the wire: buffers, heads, framing, pumps and deadlines, used towards clients and towards
 //! targets alike. Must not know: listeners, groups, cookies, which side it works for.
 
 pub mod authentication;
@@ -15,12 +15,10 @@ pub(crate) mod doubling;
 pub mod fields;
 pub mod head;
 pub mod head_in_pieces;
-pub mod hpack;
 pub mod http1;
 pub mod http2;
 pub mod interim;
 pub mod observed;
-pub mod screen;
 pub mod splice;
 pub mod stream;
 pub mod trailers;

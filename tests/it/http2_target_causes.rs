@@ -149,14 +149,14 @@ fn without_a_response() -> Vec<Fault> {
             frames(|stream| frame(kind::RST_STREAM, 0, stream, &7_u32.to_be_bytes())),
             502,
             "TargetRefusedStream",
-            "refused stream",
+            "REFUSED_STREAM",
         ),
         fault(
             "goaway-unseen",
             frames(|_| goaway(0, 11, b"too many")),
             502,
             "TargetHttp2Ended",
-            "detected excessive load generating behavior (b\"too many\")",
+            "GOAWAY, ENHANCE_YOUR_CALM (\"too many\")",
         ),
         fault(
             "goaway-seen",
@@ -171,21 +171,21 @@ fn without_a_response() -> Vec<Fault> {
         fault("busy", answering(&[(3, 0)], |_, _| true), 503, "TargetBusy", ""),
     ];
     for (code, says) in [
-        (0, "not a result of an error"),
-        (1, "unspecific protocol error"),
-        (2, "unexpected internal error"),
-        (5, "received frame when stream half-closed"),
-        (8, "stream no longer needed"),
-        (11, "excessive load"),
-        (13, "HTTP/1.1 or greater required"),
-        (0xbad, "unknown reason"),
+        (0, "NO_ERROR"),
+        (1, "PROTOCOL_ERROR"),
+        (2, "INTERNAL_ERROR"),
+        (5, "STREAM_CLOSED"),
+        (8, "CANCEL"),
+        (11, "ENHANCE_YOUR_CALM"),
+        (13, "HTTP_1_1_REQUIRED"),
+        (0xbad, "code 0xbad"),
     ] {
         faults.push(fault(
             &format!("rst-{code}"),
             frames(move |stream| frame(kind::RST_STREAM, 0, stream, &u32::to_be_bytes(code))),
             502,
             "TargetResetStream",
-            if code == 13 { "" } else { says },
+            says,
         ));
     }
     faults
@@ -255,7 +255,7 @@ fn within_the_body() -> Vec<Fault> {
             }),
             200,
             "TargetResetInBody",
-            "unexpected internal error",
+            "INTERNAL_ERROR",
         ),
         fault(
             "body-long",

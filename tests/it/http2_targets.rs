@@ -418,3 +418,127 @@ fn a_client_that_stops_reading_costs_little_and_holds_up_no_other() {
     let grown = balancer.memory().saturating_sub(memory);
     assert!(grown < 16 * 1024 * 1024, "grew by {grown} bytes");
 }
+
+/// Three clients share one connection to their target, and the answer of one of them is ill-formed.
+#[test]
+fn an_answer_that_is_ill_formed_ends_its_request_and_no_other() {
+    let head = |fields: &[(&str, &str)]| [&[0x88][..], &block(fields)].concat();
+    let end = flag::END_HEADERS | flag::END_STREAM;
+    type Frames = Vec<(u8, u8, Vec<u8>)>;
+    let faults: Vec<(u16, Frames)> = vec![
+        (502, vec![(kind::HEADERS, end, head(&[("X-Upper", "1")]))]),
+        (502, vec![(kind::HEADERS, end, head(&[("x", "a\r\nb")]))]),
+        (502, vec![(kind::HEADERS, end, head(&[(":other", "1")]))]),
+        (502, vec![(kind::HEADERS, end, head(&[("connection", "close")]))]),
+        (502, vec![(kind::HEADERS, end, head(&[("content-length", "x")]))]),
+        (502, vec![(kind::HEADERS, end, block(&[("x", "1")]))]),
+        (502, vec![(kind::DATA, 0, b"early".to_vec())]),
+        (502, vec![(kind::RST_STREAM, 0, vec![0, 0, 0, 2])]),
+        (
+            200,
+            vec![
+                (kind::HEADERS, flag::END_HEADERS, head(&[("content-length", "2")])),
+                (kind::DATA, 1, b"three".to_vec()),
+            ],
+        ),
+        (
+            200,
+            vec![
+                (kind::HEADERS, flag::END_HEADERS, head(&[])),
+                (kind::HEADERS, end, block(&[(":path", "/")])),
+            ],
+        ),
+    ];
+    for (status, frames) in faults {
+        let resets = Arc::new(Mutex::new(Vec::new()));
+        let (seen, said) = (Arc::clone(&resets), format!("{frames:?}"));
+        let met = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&met);
+        let target = raw(&[], move |number, connection, frame| {
+            count.fetch_max(number + 1, Relaxed);
+            if frame.kind == kind::RST_STREAM {
+                seen.lock().unwrap().push((frame.stream, frame.payload[3]));
+            }
+            // All three are there when the one in the middle gets its answer, and the others theirs around it.
+            if frame.kind == kind::HEADERS && frame.stream == 5 {
+                connection.frame(kind::HEADERS, flag::END_HEADERS, 1, [0x88]);
+                for (kind, flags, payload) in &frames {
+                    connection.frame(*kind, *flags, 3, payload);
+                }
+                connection.data(1, b"one", true);
+                ok(connection, 5);
+            }
+            true
+        });
+        let balancer =
+            Balancer::start(&Config::with(group(std::slice::from_ref(&target))).workers(1).http2());
+        let mut clients: Vec<_> = (0..3).map(|_| Connection::open(balancer.address)).collect();
+        let mut streams = Vec::new();
+        for (asked, client) in clients.iter_mut().enumerate() {
+            streams.push(client.get("/", &[]));
+            if asked < 2 {
+                balancer.wait_status("it is with the target", 10.0, |status| {
+                    status.target(&target)["requests"] == asked as u64 + 1
+                });
+            }
+        }
+        assert_eq!(clients[0].outcome(streams[0]), Outcome::Answer(200, b"one".to_vec()), "{said}");
+        assert_eq!(clients[2].outcome(streams[2]), Outcome::Answer(200, Vec::new()), "{said}");
+        match clients[1].outcome(streams[1]) {
+            Outcome::Answer(answered, _) => assert_eq!((answered, status), (502, 502), "{said}"),
+            other => assert_eq!((other, status), (Outcome::Reset(2), 200), "{said}"),
+        }
+        if !said.starts_with("[(3,") {
+            until("the target is told", 10.0, || (!resets.lock().unwrap().is_empty()).then_some(()));
+            assert_eq!(*resets.lock().unwrap(), [(3, 1)], "PROTOCOL_ERROR: {said}");
+        }
+        assert_eq!(met.load(Relaxed), 1, "one connection: {said}");
+    }
+}
+
+#[test]
+fn a_target_gets_paths_as_they_came_and_no_head_that_is_too_large_for_it() {
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&heads);
+    // SETTINGS_MAX_HEADER_LIST_SIZE.
+    let target = raw(&[(6, 2000)], move |_, connection, frame| {
+        if frame.kind == kind::HEADERS {
+            seen.lock().unwrap().push(frame.payload.clone());
+            ok(connection, frame.stream);
+        }
+        true
+    });
+    let balancer = before(&[target]);
+    let mut connection = Connection::open(balancer.address);
+    let path = "/a<b>`\"c?d=<\"e";
+    assert_eq!(connection.status_of(&format!("{path}#f"), &[]), 200);
+    let head = heads.lock().unwrap().pop().unwrap();
+    assert!(head.windows(path.len()).any(|part| part == path.as_bytes()), "{}", head.escape_ascii());
+    assert!(!head.contains(&b'#'), "{}", head.escape_ascii());
+    let long = "v".repeat(1500);
+    assert_eq!(connection.status_of("/", &[("x-long", &long), ("x-longer", &long)]), 400);
+    assert!(heads.lock().unwrap().is_empty(), "it is not asked");
+    assert_eq!(connection.status_of("/", &[("x-long", "v")]), 200);
+    assert_eq!(balancer.status().total("target_connects"), 1);
+}
+
+#[test]
+fn an_answer_that_its_connection_ends_right_behind_is_whole() {
+    let target = raw(&[], |_, connection, frame| {
+        if frame.kind == kind::HEADERS {
+            connection.frame(kind::HEADERS, flag::END_HEADERS, frame.stream, [0x88]);
+            connection.data(frame.stream, b"whole", true);
+        }
+        frame.kind != kind::HEADERS
+    });
+    let balancer = before(&[target]);
+    let mut connection = Connection::open(balancer.address);
+    // What it still sends finds nobody.
+    let stream = connection.post("/", &[]);
+    connection.data(stream, &[7; 16_000], false);
+    assert_eq!(connection.outcome(stream), Outcome::Answer(200, b"whole".to_vec()));
+    for _ in 0..20 {
+        let stream = connection.get("/", &[]);
+        assert_eq!(connection.outcome(stream), Outcome::Answer(200, b"whole".to_vec()));
+    }
+}

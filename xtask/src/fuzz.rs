@@ -12,7 +12,7 @@ use clap::Args;
 use crate::shell;
 
 /// Names of the targets, in `balancer/fuzz/fuzz_targets`.
-const TARGETS: [&str; 6] = ["head", "chunked", "token", "cookies", "http2", "config"];
+const TARGETS: [&str; 7] = ["head", "chunked", "token", "cookies", "http2", "http2_answers", "config"];
 
 /// What cargo-fuzz sets, too.
 const INSTRUMENTED: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

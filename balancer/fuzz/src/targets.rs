@@ -120,6 +120,13 @@ pub(crate) fn http2(data: &[u8]) {
     balancer::wire::http2::play::play(&sent, usize::from(*piece) + 1, *deed);
 }
 
+/// The same of what a target says.
+#[cfg(fuzzing)]
+pub(crate) fn http2_answers(data: &[u8]) {
+    let [piece, deed, bytes @ ..] = data else { return };
+    balancer::wire::http2::play::play_answers(bytes, usize::from(*piece) + 1, *deed);
+}
+
 const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
 const HOME: TargetId = TargetId(0x1234_5678_9ABC_DEF0);
 

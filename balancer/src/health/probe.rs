@@ -249,13 +249,9 @@ async fn speak(
         ProtocolVersion::Http2 => false,
         ProtocolVersion::Grpc => true,
     };
-    let scheme = match settings.protocol {
-        ProbeProtocol::Http => "http",
-        ProbeProtocol::Https => "https",
-    };
-    let uri = format!("{scheme}://{host}{}", settings.path);
-    let request = probe_http2::request(&uri, is_grpc).ok_or_else(invalid_path)?;
-    probe_http2::exchange(stream, request, is_grpc).await
+    let secure = settings.protocol == ProbeProtocol::Https;
+    let request = probe_http2::CheckRequest { secure, host: &host, path: &settings.path, is_grpc };
+    probe_http2::exchange(stream, request).await?.ok_or_else(invalid_path)
 }
 
 fn invalid_path() -> ProbeError {

@@ -6,6 +6,7 @@ use std::{io, time::Duration};
 use crate::{
     counters::{Cause, Failure, is_own_shortage},
     upstream::http2_failure,
+    wire::http2::StreamEnd,
 };
 
 /// As ALB's `ELB-HealthChecker/2.0`, under our own name.
@@ -30,9 +31,15 @@ impl From<io::Error> for ProbeError {
     }
 }
 
-impl From<h2::Error> for ProbeError {
-    fn from(error: h2::Error) -> Self {
-        Self::Target(http2_failure::of_head(&error, Cause::TargetHttp2Failed))
+impl From<Failure> for ProbeError {
+    fn from(failure: Failure) -> Self {
+        Self::Target(failure)
+    }
+}
+
+impl From<StreamEnd> for ProbeError {
+    fn from(ending: StreamEnd) -> Self {
+        Self::Target(http2_failure::of_head(&ending, Cause::TargetHttp2Failed))
     }
 }
 

@@ -1,115 +1,87 @@
 //! A check over HTTP/2: one request, and what its answer says: the status, or for gRPC the status of the call
 //! (ALB: target group health checks, gRPC). Must not know: connecting, thresholds.
 
-use std::{
-    future::{Future as _, poll_fn},
-    pin::{Pin, pin},
-    task::Poll,
-};
-
-use h2::client;
-use http::{HeaderMap, Method, Request, header};
-use hyper::body::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{
-    probe_error::{POLITE_BYTES, ProbeError, USER_AGENT},
-    probe_stream::Remembering,
-};
+use super::probe_error::{POLITE_BYTES, ProbeError, USER_AGENT};
 use crate::{
     counters::{Cause, Failure, causes_of},
-    wire::{head::Response, interim::Interim},
+    wire::{
+        head::{HeadError, Response},
+        http2::{Block, HeadWriter, Single, Unsent},
+        interim::Interim,
+    },
 };
-
-/// Longest head of an answer that is read: ALB's limit for responses is 32 K.
-const MAX_HEAD: u32 = 32 * 1024;
 
 /// A message of gRPC that says nothing: not compressed, of length 0.
 const EMPTY_MESSAGE: &[u8] = &[0; 5];
 
-/// The request of a check; `uri` is absolute.
-pub(super) fn request(uri: &str, is_grpc: bool) -> Option<Request<()>> {
-    let request = Request::builder().uri(uri).header(header::USER_AGENT, USER_AGENT);
-    let request = if is_grpc {
-        request
-            .method(Method::POST)
-            .header(header::CONTENT_TYPE, "application/grpc")
-            .header(header::TE, "trailers")
-    } else {
-        request.method(Method::GET)
-    };
-    request.body(()).ok()
+/// The request of a check.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CheckRequest<'a> {
+    pub(super) secure: bool,
+    pub(super) host: &'a str,
+    pub(super) path: &'a str,
+    /// Whether it is an empty call of gRPC.
+    pub(super) is_grpc: bool,
 }
 
-/// Asks, and gives back the code that the matcher is for.
+impl CheckRequest<'_> {
+    fn write(&self, head: &mut HeadWriter<'_>) {
+        let path = self.path.split('#').next().unwrap_or_default();
+        let method: &[u8] = if self.is_grpc { b"POST" } else { b"GET" };
+        head.request(method, self.secure, self.host.as_bytes(), path.as_bytes());
+        head.field(b"user-agent", USER_AGENT.as_bytes());
+        if self.is_grpc {
+            head.field(b"content-type", b"application/grpc");
+            head.field(b"te", b"trailers");
+        }
+    }
+}
+
+/// Asks, and gives back the code that the matcher is for. Nothing: the request has no form.
 pub(super) async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    request: Request<()>,
-    is_grpc: bool,
-) -> Result<u16, ProbeError> {
-    let (stream, broken) = Remembering::new(stream);
-    let answer = ask(stream, request, is_grpc).await;
-    match (answer, broken.get()) {
-        (Err(ProbeError::Target(failure)), Some(error)) if failure.cause == Cause::TargetClosedBeforeHead => {
-            Err(ProbeError::Target(Failure::of_ended(Some(error), false)))
-        }
-        (answer, _) => answer,
+    request: CheckRequest<'_>,
+) -> Result<Option<u16>, ProbeError> {
+    let mut asked = Single::new(stream);
+    let content = if request.is_grpc { EMPTY_MESSAGE } else { b"" };
+    match asked.send(content, |head| request.write(head)) {
+        Ok(()) => {}
+        Err(Unsent::Malformed | Unsent::TooLarge) => return Ok(None),
+        Err(Unsent::Ended | Unsent::Full) => return Err(Failure::from(Cause::TargetHttp2Failed).into()),
     }
-}
-
-async fn ask(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    request: Request<()>,
-    is_grpc: bool,
-) -> Result<u16, ProbeError> {
-    let (sender, connection) = client::Builder::new()
-        .enable_push(false)
-        .max_header_list_size(MAX_HEAD)
-        .handshake::<_, Bytes>(stream)
-        .await?;
-    let asking = async move {
-        let mut sender = sender.ready().await?;
-        let (mut response, mut body) = sender.send_request(request, !is_grpc)?;
-        if is_grpc {
-            body.send_data(Bytes::from_static(EMPTY_MESSAGE), true)?;
+    let mut interim = Interim::default();
+    let head = loop {
+        let head = asked.answer().await?;
+        if !matches!(head.status(), 100 | 102..200) {
+            break head;
         }
-        let mut interim = Interim::default();
-        let response = poll_fn(|cx| {
-            while let Poll::Ready(Some(Ok(informational))) = response.poll_informational(cx) {
-                if !interim.admits(&view(&informational, true)?) {
-                    return Poll::Ready(Err(ProbeError::Target(Cause::TargetInterimTooLarge.into())));
-                }
-            }
-            Pin::new(&mut response).poll(cx).map_err(ProbeError::from)
-        })
-        .await?;
-        let bodiless = matches!(response.status().as_u16(), 204 | 304) || response.body().is_end_stream();
-        view(&response, bodiless)?;
-        if !is_grpc {
-            return Ok(response.status().as_u16());
-        }
-        if response.status() != http::StatusCode::OK {
-            return Err(invalid(&format!("status {}", response.status().as_u16())));
-        }
-        match grpc_status(response.headers()) {
-            Some(status) => Ok(status),
-            None => grpc_status(&trailers(response.into_body()).await?)
-                .ok_or_else(|| invalid(&"there is no grpc-status")),
+        if !interim.admits(&view(&head, true)?) {
+            return Err(Failure::from(Cause::TargetInterimTooLarge).into());
         }
     };
-    let mut asking = pin!(asking);
-    tokio::select! {
-        biased;
-        answer = &mut asking => return answer,
-        // Over: what it brought at the last, or why it did not, the request is told.
-        _ended = connection => {}
+    view(&head, matches!(head.status(), 204 | 304) || asked.is_whole())?;
+    if !request.is_grpc {
+        return Ok(Some(head.status()));
     }
-    asking.await
+    if head.status() != 200 {
+        return Err(invalid(&format!("status {}", head.status())));
+    }
+    let status = match grpc_status(&head) {
+        Some(status) => Some(status),
+        None => asked.trailers(POLITE_BYTES).await?.as_ref().and_then(grpc_status),
+    };
+    status.map(Some).ok_or_else(|| invalid(&"there is no grpc-status"))
 }
 
 /// The head of a response, held to the rules that those of answers to requests are held to.
-fn view<B>(response: &http::Response<B>, bodiless: bool) -> Result<Response<'_>, ProbeError> {
-    Response::of_http2(response, bodiless).map_err(|error| ProbeError::Target(causes_of(error).1.into()))
+fn view(head: &Block, bodiless: bool) -> Result<Response<'_>, ProbeError> {
+    let of_target = |error: HeadError| ProbeError::from(Failure::from(causes_of(error).1));
+    if head.left_out() > 0 {
+        return Err(of_target(HeadError::TooLarge));
+    }
+    Response::of_fields(head.status(), head.lines(), bodiless).map_err(of_target)
 }
 
 /// An answer to a call of gRPC that says nothing of the call.
@@ -117,18 +89,9 @@ fn invalid(why: &dyn std::fmt::Display) -> ProbeError {
     ProbeError::Target(Failure::with(Cause::TargetResponseInvalid, why))
 }
 
-fn grpc_status(fields: &HeaderMap) -> Option<u16> {
-    fields.get("grpc-status")?.to_str().ok()?.parse().ok()
-}
-
-async fn trailers(mut body: h2::RecvStream) -> Result<HeaderMap, ProbeError> {
-    let mut left = POLITE_BYTES;
-    while let Some(data) = body.data().await {
-        let data = data?;
-        left = left.checked_sub(data.len()).ok_or_else(|| invalid(&"its body is too long"))?;
-        body.flow_control().release_capacity(data.len())?;
-    }
-    body.trailers().await?.ok_or_else(|| invalid(&"there is no grpc-status"))
+fn grpc_status(fields: &Block) -> Option<u16> {
+    let field = fields.lines().find(|field| field.name == b"grpc-status")?;
+    std::str::from_utf8(field.value).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -153,13 +116,14 @@ mod tests {
             let _ = respond.send_response(response.body(()).unwrap(), true);
             while connection.accept().await.is_some() {}
         };
-        let asking = exchange(near, request("http://a/", false).unwrap(), false);
+        let request = CheckRequest { secure: false, host: "a", path: "/", is_grpc: false };
+        let asking = exchange(near, request);
         let checked = tokio::select! {
             checked = asking => checked,
             () = target => panic!("the check ends first"),
         };
         match checked {
-            Ok(status) => Ok(status),
+            Ok(status) => Ok(status.unwrap()),
             Err(ProbeError::Target(failure)) => Err(failure.cause),
             Err(error) => panic!("{error:?}"),
         }

@@ -1,10 +1,10 @@
 //! HTTP/2 with clients (RFC 9113): an accepted byte stream is served as a connection whose requests run side
-//! by side, each as a task of its own that is decided as HTTP/1.1's are. The engine's types stay in here.
+//! by side, each as a task of its own that is decided as HTTP/1.1's are.
 //! Must not know: how the bytes came (TLS or not).
 
-mod body;
 mod client;
 mod connection;
+mod forwarded;
 mod head;
 mod lease;
 mod session;

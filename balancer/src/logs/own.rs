@@ -153,7 +153,7 @@ static INSTALLED: OnceLock<Installed> = OnceLock::new();
 /// What a level lets through. Of libraries warnings alone are let through, and nothing of those that tell what a client
 /// did without telling which one: what is worth telling of that is told by who knows the client.
 fn directives(level: LogLevel) -> String {
-    const SILENT: &str = "h2=off,rustls=off,tokio_rustls=off";
+    const SILENT: &str = "rustls=off,tokio_rustls=off";
     let of = |least: &str| format!("{least},aya=warn,hickory=warn,hyper=warn,{SILENT}");
     match level {
         LogLevel::Error => format!("error,{SILENT}"),
@@ -357,7 +357,7 @@ mod tests {
         log_through(&queue, LogFormat::Text, LogLevel::Info, || {
             for _ in 0..50 {
                 tracing::warn!(target: "hickory_proto", "library");
-                tracing::warn!(target: "h2::codec", "silent");
+                tracing::warn!(target: "rustls::conn", "silent");
                 tracing::warn!("own");
             }
         });

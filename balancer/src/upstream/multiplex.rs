@@ -12,7 +12,7 @@ use std::{
 
 use self::shared::Shared;
 pub use self::{
-    open::{OpenedConnection, Opener, Opening, Patience, open},
+    open::{Driver, OpenedConnection, Opener, Opening, Patience, open},
     shared::{Lease, Room},
 };
 use super::connection::Destination;

@@ -3,9 +3,6 @@
 
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use http::HeaderMap;
-
 use super::splice::Pipe;
 use crate::model::HeaderField;
 
@@ -51,8 +48,6 @@ pub enum Trailers<'a> {
     None,
     /// Field lines.
     Fields(&'a [HeaderField<'a>]),
-    /// Fields of HTTP/2.
-    Map(HeaderMap),
 }
 
 /// Where a body comes from. What it gives out waits at its front until the sink has taken it.
@@ -94,9 +89,6 @@ pub trait Source {
 
     /// So much of what is given out is taken.
     fn consume(&mut self, length: usize);
-
-    /// Takes all that is given out.
-    fn take(&mut self) -> Bytes;
 
     /// Whether there is something that the sink has not taken.
     fn is_held_up(&self) -> bool;

@@ -404,18 +404,6 @@ impl<'a> Response<'a> {
         Ok(Self { status, reason: b"", fields, framing, keep_alive: true, length: 0 })
     }
 
-    /// The response of an HTTP/2 target; see [`Self::of_fields`].
-    ///
-    /// # Errors
-    /// As with [`Self::of_fields`].
-    pub fn of_http2<B>(response: &'a http::Response<B>, bodiless: bool) -> Result<Self, HeadError> {
-        let lines = response
-            .headers()
-            .iter()
-            .map(|(name, value)| HeaderField { name: name.as_str().as_bytes(), value: value.as_bytes() });
-        Self::of_fields(response.status().as_u16(), lines, bodiless)
-    }
-
     /// Whether its Content-Length, if it has one, goes on: not where there can be no content (RFC 9110, section 8.6),
     /// nor where a transfer coding says how long it is.
     #[must_use]

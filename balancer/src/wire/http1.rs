@@ -8,7 +8,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
@@ -324,12 +323,6 @@ impl<S: AsyncRead + Bare + Unpin> Source for Http1<S> {
         self.consume_input(length);
     }
 
-    fn take(&mut self) -> Bytes {
-        let taken = Bytes::copy_from_slice(self.given());
-        self.consume(taken.len());
-        taken
-    }
-
     fn is_held_up(&self) -> bool {
         self.incoming.given > 0
     }
@@ -423,9 +416,6 @@ impl<S: AsyncWrite + Bare + Unpin> Sink for Http1<S> {
                 Trailers::None => {}
                 Trailers::Fields(fields) => {
                     fields.iter().for_each(|field| line(framing, field.name, field.value));
-                }
-                Trailers::Map(map) => {
-                    map.iter().for_each(|(name, value)| line(framing, name.as_ref(), value.as_bytes()));
                 }
             }
             framing.extend_from_slice(b"\r\n");

@@ -1,8 +1,11 @@
-//! HTTP/2 towards clients (RFC 9113): frames, header blocks, streams and windows. The core takes bytes and has bytes to send,
-//! and knows no socket; requests and their streams come out of it. What a stream has to say is written at once, behind all
-//! that was said before, and goes out with it. Must not know: what is done with requests.
+//! HTTP/2 (RFC 9113), towards clients and towards targets: frames, header blocks, streams and windows. The core takes bytes and
+//! has bytes to send, and knows no socket; requests and their streams come out of it, or go into it. What a stream has to say
+//! is written at once, behind all that was said before, and goes out with it. Must not know: what is done with requests.
 
+mod answers;
+mod asking;
 mod block;
+mod client;
 mod core;
 mod credit;
 mod fault;
@@ -14,17 +17,22 @@ mod outgoing;
 #[cfg(any(test, fuzzing))]
 pub mod play;
 mod server;
+mod single;
 mod stream;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod transport;
 
 pub use self::{
+    answers::{GoAway, StreamEnd, Unsent},
     block::Block,
+    client::{Client, Requester},
     fault::{ErrorCode, StreamFault, Violation},
     outgoing::HeadWriter,
     server::{Event, Server},
-    stream::ServerStream,
+    single::Single,
+    stream::Http2Stream,
 };
 
 /// What every client sends first (RFC 9113, section 3.4).
@@ -32,9 +40,9 @@ pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Requests of one connection at a time (ALB: HTTP/2, 128 streams).
 pub const MOST_STREAMS: u32 = 128;
-/// What the body of a request may be ahead of its target.
+/// What a body may be ahead of who it is for.
 pub const STREAM_WINDOW: u32 = 64 * 1024;
 /// As much for each request at once, so that one whose target does not read holds up no other.
 const CONNECTION_WINDOW: u32 = MOST_STREAMS * STREAM_WINDOW;
-/// What clients are told of how large a head may be (RFC 9113, section 6.5.2). Larger ones are answered in ALB's way.
+/// What the other side is told of how large a head may be (RFC 9113, section 6.5.2). Larger ones are answered in ALB's way.
 const HEAD_LIST: u32 = 256 * 1024;

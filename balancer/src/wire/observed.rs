@@ -6,8 +6,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
-
 use super::{
     body::{BodyError, Sink, Source, Trailers, Untaken},
     splice::Pipe,
@@ -71,12 +69,6 @@ impl<S: Source> Source for Observed<'_, S> {
     fn consume(&mut self, length: usize) {
         self.frames.pass(self.source.given().part(..length));
         self.source.consume(length);
-    }
-
-    fn take(&mut self) -> Bytes {
-        let taken = self.source.take();
-        self.frames.pass(&taken);
-        taken
     }
 
     fn is_held_up(&self) -> bool {
@@ -199,10 +191,6 @@ impl Source for Last {
 
     fn consume(&mut self, length: usize) {
         self.bytes.drain(..length.min(self.bytes.len()));
-    }
-
-    fn take(&mut self) -> Bytes {
-        std::mem::take(&mut self.bytes).into()
     }
 
     fn is_held_up(&self) -> bool {

@@ -139,7 +139,7 @@ impl<C: ClientSide> TargetSide<C> for Http1Target {
         Ok(Some(looked))
     }
 
-    fn body_failed(error: std::io::Error) -> Failure {
+    fn body_failed(&self, error: std::io::Error) -> Failure {
         Failure::of_read(&error)
     }
 

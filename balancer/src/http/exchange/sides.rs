@@ -124,7 +124,7 @@ pub(crate) trait TargetSide<C: ClientSide>: Sized {
     ) -> Result<Option<R>, Failure>;
 
     /// What it means that the response's body could not be read.
-    fn body_failed(error: <Self::Body as Source>::Error) -> Failure;
+    fn body_failed(&self, error: <Self::Body as Source>::Error) -> Failure;
 
     /// Puts away what was used; `is_whole`: request and response have moved to their ends.
     fn finish(self, client: &mut C, plan: &mut Plan, destination: &Destination, is_whole: bool);

@@ -185,7 +185,7 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
             BodyError::Sink => None,
             BodyError::Truncated => Some(Cause::TargetClosedInBody.into()),
             BodyError::Malformed => Some(Cause::TargetBodyInvalid.into()),
-            BodyError::Source(error) => Some(T::body_failed(error)),
+            BodyError::Source(error) => Some(self.target.body_failed(error)),
         })
     }
 

@@ -7,7 +7,7 @@ use super::{session::LINGER, websocket_key::WebSocketKey};
 use crate::{
     http::exchange::RequestState,
     response::answer::{Answer, AnswerKind},
-    wire::http2::{ErrorCode, ServerStream},
+    wire::http2::{ErrorCode, Http2Stream},
 };
 
 /// How much of a body that nobody wants is taken.
@@ -15,7 +15,7 @@ const LINGER_BYTES: usize = 1 << 20;
 
 /// One request.
 pub(super) struct Http2Client {
-    pub(super) stream: ServerStream,
+    pub(super) stream: Http2Stream,
     pub(super) state: RequestState,
     /// The key of the handshake, of a request for a WebSocket.
     pub(super) key: Option<WebSocketKey>,

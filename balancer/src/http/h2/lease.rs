@@ -1,7 +1,7 @@
 //! Getting a lease of a connection that requests share: one that is there, one that is opened for all who wait for
 //! one, or what becomes free where no more may be opened. Must not know: what is asked.
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{cell::Cell, future::poll_fn, rc::Rc, time::Duration};
 
 use tokio::task::spawn_local;
 
@@ -14,7 +14,7 @@ use crate::{
     },
     upstream::{
         Destination,
-        multiplex::{self, Availability, Lease, Opener, Opening, Patience},
+        multiplex::{self, Availability, Driver, Lease, Opener, Opening, Patience},
     },
     wire::deadline::{Interrupt, Watch},
 };
@@ -128,9 +128,14 @@ impl Leasing<'_> {
         spawn_local(async move {
             let connector = connector(&context, &destination);
             let connected = || context.counters.target_connects.inc();
-            let outcome =
-                multiplex::open(patience, &destination, connector, &context.counting, &opener, connected)
-                    .await;
+            let means = (&context.buffers, || context.clock.millis());
+            let counting = &context.counting;
+            let opened =
+                multiplex::open(patience, &destination, connector, counting, &opener, means, connected).await;
+            let (outcome, driver) = match opened {
+                Ok((opened, driver)) => (Ok(opened), Some(driver)),
+                Err(failure) => (Err(failure), None),
+            };
             if let (Ok(opened), true) = (&outcome, destination.tls.is_some()) {
                 context.counters.target_tls_handshakes.inc();
                 if opened.resumed {
@@ -139,6 +144,16 @@ impl Leasing<'_> {
             }
             let now = context.clock.millis();
             context.multiplexed.borrow_mut().opened(destination.slot, opener, outcome, now);
+            if let Some(driver) = driver {
+                drive(Rc::clone(&context), driver);
+            }
         });
     }
+}
+
+/// Has the connection move for as long as it is there, in a task of its own, which carries nothing of how it was opened.
+fn drive(context: Rc<Context>, mut driver: Driver) {
+    spawn_local(async move {
+        poll_fn(|cx| driver.poll(cx, &context.buffers, context.clock.millis())).await;
+    });
 }

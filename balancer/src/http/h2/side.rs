@@ -19,14 +19,14 @@ use crate::{
     wire::{
         body::{BodyError, Source as _, Untaken},
         head::{Framing, Response},
-        http2::{ErrorCode, HeadWriter, ServerStream, StreamFault},
+        http2::{ErrorCode, HeadWriter, Http2Stream, StreamFault},
     },
 };
 
 impl ClientSide for Http2Client {
     type After = ();
     const OVER: () = ();
-    type Body = ServerStream;
+    type Body = Http2Stream;
 
     fn state(&self) -> &RequestState {
         &self.state
@@ -36,7 +36,7 @@ impl ClientSide for Http2Client {
         &mut self.state
     }
 
-    fn body(&mut self) -> &mut ServerStream {
+    fn body(&mut self) -> &mut Http2Stream {
         &mut self.stream
     }
 

@@ -18,12 +18,12 @@ use crate::{
     model::Version,
     wire::{
         head::Framing,
-        http2::{Block, ErrorCode, ServerStream, StreamFault},
+        http2::{Block, ErrorCode, Http2Stream, StreamFault},
     },
 };
 
 /// Serves one request to its end.
-pub(super) async fn serve(session: Rc<SharedState>, mut stream: ServerStream, head: Block) {
+pub(super) async fn serve(session: Rc<SharedState>, mut stream: Http2Stream, head: Block) {
     let _open = Open::begin(&session);
     let context = Rc::clone(&session.context);
     let began = monotonic_now();
@@ -75,7 +75,7 @@ pub(super) async fn serve(session: Rc<SharedState>, mut stream: ServerStream, he
         Ok(mut plan) => {
             match client.stream.fault() {
                 // Its client is gone already: no target needs to hear of it.
-                Some(StreamFault::Reset | StreamFault::Lost) => {
+                Some(StreamFault::Reset(_) | StreamFault::Lost) => {
                     let failure = client.gone();
                     client.state.client_gone(failure.cause);
                 }

@@ -1,14 +1,11 @@
 //! A target of HTTP/2: on a lease of a connection that requests share. Must not know: how leases are found.
 
 use std::{
-    pin::Pin,
     rc::Rc,
     task::{Context as TaskContext, Poll, ready},
 };
 
-use h2::{Reason, RecvStream, client::ResponseFuture};
-
-use super::{body::Http2, client::Http2Client, head, lease::Leasing};
+use super::{client::Http2Client, forwarded::Forwarded, lease::Leasing};
 use crate::{
     counters::{Cause, Failure, Retry, causes_of},
     http::{
@@ -21,53 +18,90 @@ use crate::{
     },
     wire::{
         authentication::is_challenge,
-        head::{Framing, Response},
+        head::{Framing, HeadError, Response},
+        http2::{Block, ErrorCode, Http2Stream, StreamEnd, StreamFault, Unsent},
     },
 };
-
-/// What has come of a response.
-#[derive(Debug)]
-enum ReceivedHead {
-    Interim(http::Response<()>),
-    Final(http::Response<RecvStream>),
-}
 
 /// One request on one stream.
 #[derive(Debug)]
 pub(super) struct Http2Target {
     lease: Lease,
-    response: Option<ResponseFuture>,
-    http2: Http2,
-    heard: Option<ReceivedHead>,
+    /// Whether anything came back.
+    is_heard: bool,
     /// Whether the request can be sent once more where nothing came back.
     repeatable: bool,
 }
 
 impl Http2Target {
     #[cold]
-    fn failed(&self, error: &h2::Error) -> Failure {
-        let failure = http2_failure::of_head(error, Cause::TargetHttp2Invalid);
-        let retry = if error.is_reset() && error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM)
-        {
+    fn failed(&self, fault: StreamFault) -> Failure {
+        let ending = self.lease.stream.ending(fault);
+        let failure = http2_failure::of_head(&ending, Cause::TargetHttp2Invalid);
+        let retry = match ending {
+            _ if self.is_heard => Retry::Never,
             // The target refused the request without looking at it (RFC 9113, section 8.7).
-            Retry::Elsewhere
-        } else if error.is_go_away() && error.is_remote() {
+            StreamEnd::Reset(code) if code == ErrorCode::Refused as u32 => Retry::Elsewhere,
             // Requests that the target's GOAWAY (RFC 9113, section 6.8) counts as seen go on until they are answered or
             // the connection ends.
-            self.lease.retire();
-            Retry::Unseen
-        } else if self.repeatable && (error.is_io() || error.is_go_away()) {
-            self.lease.retire();
-            Retry::Ended { reused: self.lease.reused }
-        } else {
-            Retry::Never
+            StreamEnd::Unseen(_) => {
+                self.lease.retire();
+                Retry::Unseen
+            }
+            StreamEnd::Closed | StreamEnd::Broken(_) | StreamEnd::Violated(_) if self.repeatable => {
+                self.lease.retire();
+                Retry::Ended { reused: self.lease.reused }
+            }
+            _ => Retry::Never,
         };
         failure.retried(retry)
+    }
+
+    /// A request that did not go out: nothing of it was seen.
+    #[cold]
+    fn unsent(&self, why: Unsent) -> Failure {
+        match why {
+            Unsent::Ended => {
+                self.lease.retire();
+                Failure::from(Cause::TargetHttp2Ended).retried(Retry::Unseen)
+            }
+            Unsent::Full => Failure::from(Cause::TargetBusy).retried(Retry::Unseen),
+            Unsent::Malformed => Cause::RequestInvalid.into(),
+            Unsent::TooLarge => Cause::RequestHeadTooLarge.into(),
+        }
+    }
+
+    fn look<R>(
+        &mut self,
+        head: &Block,
+        look: impl FnOnce(&Response<'_>) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        let of_target = |error: HeadError| Failure::from(causes_of(error).1);
+        if head.left_out() > 0 {
+            return Err(of_target(HeadError::TooLarge));
+        }
+        let status = head.status();
+        // Content that comes where there is none is not read (RFC 9110, sections 15.3.5 and 15.4.5): its stream is reset.
+        let is_bodiless = matches!(status, ..200 | 204 | 304) || self.lease.stream.is_whole();
+        let response = Response::of_fields(status, head.lines(), is_bodiless).map_err(of_target)?;
+        if is_challenge(&response) {
+            self.lease.close_to_others();
+        }
+        let looked = look(&response).inspect_err(|failure| {
+            // What it still sends on its stream would be in the way of others.
+            if failure.cause == Cause::TargetInterimTooLarge {
+                self.lease.retire();
+            }
+        })?;
+        if status >= 200 {
+            self.lease.stream.expect_answer(is_bodiless);
+        }
+        Ok(looked)
     }
 }
 
 impl TargetSide<Http2Client> for Http2Target {
-    type Body = Http2;
+    type Body = Http2Stream;
 
     async fn reach(
         client: &mut Http2Client,
@@ -89,36 +123,28 @@ impl TargetSide<Http2Client> for Http2Target {
             lease.close_to_others();
         }
         let repeatable = plan.request.is_repeatable();
-        Ok(Self { lease, response: None, http2: Http2::default(), heard: None, repeatable })
+        Ok(Self { lease, is_heard: false, repeatable })
     }
 
     fn send(&mut self, _: &Http2Client, plan: &mut Plan, destination: &Destination) -> Result<(), Failure> {
-        let request = head::request_of(&plan.head, destination.tls.is_some()).ok_or(Cause::RequestInvalid)?;
-        let bodiless = plan.request.framing == Framing::Empty;
-        let Ok((response, outgoing)) = self.lease.sender.send_request(request, bodiless) else {
-            // The target let the connection end; nothing was sent.
-            self.lease.retire();
-            return Err(Failure::from(Cause::TargetHttp2Ended).retried(Retry::Unseen));
-        };
-        (self.response, self.http2.outgoing) = (Some(response), Some(outgoing));
-        Ok(())
+        let forwarded = Forwarded::of(&plan.head).ok_or(Cause::RequestInvalid)?;
+        let is_all = plan.request.framing == Framing::Empty;
+        let secure = destination.tls.is_some();
+        let sent = self
+            .lease
+            .stream
+            .send_request(is_all, plan.request.to_head, |writer| forwarded.write(secure, writer));
+        sent.map(|_| ()).map_err(|why| self.unsent(why))
     }
 
-    fn body(&mut self) -> &mut Http2 {
-        &mut self.http2
+    fn body(&mut self) -> &mut Http2Stream {
+        &mut self.lease.stream
     }
 
     fn poll_heard(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
-        let Some(response) = &mut self.response else { return Poll::Pending };
-        if let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
-            self.heard = Some(ReceivedHead::Interim(interim));
-            return Poll::Ready(Ok(()));
-        }
-        match ready!(Pin::new(response).poll(cx)) {
-            Ok(response) => self.heard = Some(ReceivedHead::Final(response)),
-            Err(error) => return Poll::Ready(Err(self.failed(&error))),
-        }
-        Poll::Ready(Ok(()))
+        let heard = ready!(self.lease.stream.poll_answer(cx)).map_err(|fault| self.failed(fault));
+        self.is_heard = true;
+        Poll::Ready(heard)
     }
 
     fn take_head<R>(
@@ -126,35 +152,14 @@ impl TargetSide<Http2Client> for Http2Target {
         _: &Plan,
         look: impl FnOnce(&Response<'_>) -> Result<R, Failure>,
     ) -> Result<Option<R>, Failure> {
-        let (head, body) = match self.heard.take() {
-            None => return Ok(None),
-            Some(ReceivedHead::Interim(interim)) => (interim, None),
-            Some(ReceivedHead::Final(response)) => {
-                let (parts, body) = response.into_parts();
-                (http::Response::from_parts(parts, ()), Some(body))
-            }
-        };
-        // Content that comes where there is none is not read (RFC 9110, sections 15.3.5 and 15.4.5): its stream is reset.
-        let bodiless = matches!(head.status().as_u16(), 204 | 304)
-            || body.as_ref().is_none_or(RecvStream::is_end_stream);
-        let response = Response::of_http2(&head, bodiless).map_err(|error| causes_of(error).1)?;
-        if is_challenge(&response) {
-            self.lease.close_to_others();
-        }
-        let looked = look(&response).inspect_err(|failure| {
-            // What it still sends on its stream would be in the way of others.
-            if failure.cause == Cause::TargetInterimTooLarge {
-                self.lease.retire();
-            }
-        })?;
-        if let Some(body) = body {
-            self.http2.expect(body, bodiless);
-        }
-        Ok(Some(looked))
+        let Some(head) = self.lease.stream.take_answer() else { return Ok(None) };
+        let looked = self.look(&head, look);
+        self.lease.stream.recycle(head);
+        looked.map(Some)
     }
 
-    fn body_failed(error: h2::Error) -> Failure {
-        http2_failure::of_body(&error)
+    fn body_failed(&self, fault: StreamFault) -> Failure {
+        http2_failure::of_body(&self.lease.stream.ending(fault))
     }
 
     fn finish(self, client: &mut Http2Client, _: &mut Plan, _: &Destination, _: bool) {

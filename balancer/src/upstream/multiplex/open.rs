@@ -3,16 +3,13 @@
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
-    pin::pin,
     rc::{Rc, Weak},
+    task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
-use h2::{Ping, client};
 use tokio::{
     sync::Notify,
-    task::spawn_local,
     time::{Instant, timeout_at},
 };
 use tokio_rustls::TlsConnector;
@@ -21,18 +18,12 @@ use super::shared::{Room, Shared};
 use crate::{
     counters::{Cause, Failure},
     panics,
-    upstream::http2_failure::is_closed,
     upstream::{Connection, Counting, Destination},
-    wire::screen::Screened,
+    wire::{
+        buffer::BufferStore,
+        http2::{Client, StreamEnd},
+    },
 };
-
-/// What a response may be ahead of its client; and as much for each at once.
-const STREAM_WINDOW: u32 = 64 * 1024;
-const CONNECTION_WINDOW: u32 = 128 * STREAM_WINDOW;
-/// What a request's body may be ahead of the target's connection.
-const SEND_BUFFER: usize = 64 * 1024;
-/// Largest response head as the engine counts it: more than [`Screened`] gives it of any. The exact limit is for who reads it.
-const HEAD_LIST: u32 = 192 * 1024;
 
 /// A connection that is being opened, awaited by all requests that need it.
 #[derive(Debug, Default)]
@@ -118,6 +109,7 @@ pub struct OpenedConnection {
 
 /// Has a connection end for those who use it however its task does. The task does not keep it: a connection that
 /// nobody holds is closed.
+#[derive(Debug)]
 struct EndsConnection(Weak<Shared>);
 
 impl Drop for EndsConnection {
@@ -128,72 +120,57 @@ impl Drop for EndsConnection {
     }
 }
 
-/// The target does not speak HTTP/2, by an error or by closing the connection, which is a broken pipe to the engine at
-/// times.
-#[cold]
-fn unspoken(error: Option<&h2::Error>) -> Failure {
-    match error {
-        Some(error) if !error.get_io().is_some_and(is_closed) => {
-            Failure::with(Cause::TargetHttp2Failed, error)
+/// What an opened connection is driven by: it has to be polled for anything to move.
+#[derive(Debug)]
+pub struct Driver {
+    client: Client<Connection>,
+    ending: EndsConnection,
+    room: Rc<Room>,
+}
+
+impl Driver {
+    /// Moves what there is. Ready when the connection is over.
+    pub fn poll(&mut self, cx: &mut Context<'_>, buffers: &BufferStore, now_millis: u64) -> Poll<()> {
+        let polled = self.client.poll(cx, buffers, now_millis);
+        // The target may allow more than it did.
+        if self.room.is_awaited()
+            && let Some(shared) = self.ending.0.upgrade()
+        {
+            shared.look_for_room();
         }
-        _ => Failure::with(Cause::TargetHttp2Failed, &"it closed the connection"),
+        polled
     }
 }
 
-/// Streams that were reset here and are kept in mind, for as long as something of them may be on its way.
-const MOST_RESET_STREAMS: usize = 8192;
-
-/// What small DATA frames may cost that nobody has looked at yet, as the engine reckons: up to 256 bytes each.
-const SMALL_FRAMES: usize = 16 << 20;
+/// The target does not speak HTTP/2, by an error or by closing the connection.
+#[cold]
+fn unspoken(ending: &StreamEnd) -> Failure {
+    match ending {
+        StreamEnd::Closed => Failure::with(Cause::TargetHttp2Failed, &"it closed the connection"),
+        other => Failure::with(Cause::TargetHttp2Failed, other),
+    }
+}
 
 /// Begins with HTTP/2 on a connection. It is there when the target has told its settings and answered a PING: it
-/// speaks HTTP/2, and its limit is known before the first request. Runs in tasks of its own from then on.
-async fn begin(stream: Connection, room: &Rc<Room>) -> Result<OpenedConnection, Failure> {
+/// speaks HTTP/2, and its limit is known before the first request.
+async fn begin(
+    stream: Connection,
+    room: &Rc<Room>,
+    buffers: &BufferStore,
+    now_millis: u64,
+) -> Result<(OpenedConnection, Driver), Failure> {
     stream.probe_when_silent();
     let resumed = stream.is_resumed();
-    let (sender, mut connection) = client::Builder::new()
-        .enable_push(false)
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buffer_size(SEND_BUFFER)
-        .max_header_list_size(HEAD_LIST)
-        // What was sent for a stream before its reset was heard of is no fault of anybody's, however many were reset.
-        .max_concurrent_reset_streams(MOST_RESET_STREAMS)
-        .max_local_error_reset_streams(None)
-        .data_frame_budget(SMALL_FRAMES)
-        .handshake::<_, Bytes>(Screened::of_target(stream))
-        .await
-        .map_err(|error| unspoken(Some(&error)))?;
-    let mut pings = connection.ping_pong().ok_or(Cause::TargetHttp2Failed)?;
-    {
-        let pong = pin!(pings.ping(Ping::opaque()));
-        tokio::select! {
-            biased;
-            answered = pong => {
-                answered.map_err(|error| unspoken(Some(&error)))?;
-            }
-            ended = &mut connection => {
-                return Err(unspoken(ended.err().as_ref()));
-            }
-        }
-    }
-    let shared = Rc::new(Shared::new(sender, Rc::clone(room)));
-    let (ending, room) = (EndsConnection(Rc::downgrade(&shared)), Rc::clone(room));
-    spawn_local(async move {
-        let mut connection = pin!(connection);
-        let _ = poll_fn(|cx| {
-            let polled = connection.as_mut().poll(cx);
-            // The target may allow more than it did.
-            if room.is_awaited()
-                && let Some(shared) = ending.0.upgrade()
-            {
-                shared.look_for_room();
-            }
-            polled
-        })
-        .await;
-    });
-    Ok(OpenedConnection { shared, resumed })
+    let (mut client, requester) = Client::new(stream, now_millis);
+    poll_fn(|cx| match client.poll(cx, buffers, now_millis) {
+        Poll::Ready(()) => Poll::Ready(Err(unspoken(&client.ending()))),
+        Poll::Pending if client.is_greeted() => Poll::Ready(Ok(())),
+        Poll::Pending => Poll::Pending,
+    })
+    .await?;
+    let shared = Rc::new(Shared::new(requester, Rc::clone(room)));
+    let ending = EndsConnection(Rc::downgrade(&shared));
+    Ok((OpenedConnection { shared, resumed }, Driver { client, ending, room: Rc::clone(room) }))
 }
 
 /// How long opening a connection may take.
@@ -205,7 +182,8 @@ pub struct Patience {
     pub handshake: Duration,
 }
 
-/// Opens a connection for `opener`, by `connector` where the destination has TLS.
+/// Opens a connection for `opener`, by `connector` where the destination has TLS. `buffers` has memory for what comes, and `now`
+/// tells the time.
 ///
 /// # Errors
 /// It cannot be had.
@@ -215,8 +193,9 @@ pub async fn open(
     connector: Option<TlsConnector>,
     counting: &Counting,
     opener: &Opener,
+    (buffers, now): (&BufferStore, impl Fn() -> u64),
     connected: impl FnOnce(),
-) -> Result<OpenedConnection, Failure> {
+) -> Result<(OpenedConnection, Driver), Failure> {
     panics::provoke(b"open-http2");
     let mut end = Instant::now() + patience.connect;
     let mut connection = timeout_at(end, Connection::open(destination, counting))
@@ -232,5 +211,7 @@ pub async fn open(
             .map_err(|error| Failure::with(Cause::TargetTlsFailed, &error))?;
         end = Instant::now() + patience.handshake;
     }
-    timeout_at(end, begin(connection, &opener.room)).await.map_err(|_| Cause::TargetHttp2TimedOut)?
+    timeout_at(end, begin(connection, &opener.room, buffers, now()))
+        .await
+        .map_err(|_| Cause::TargetHttp2TimedOut)?
 }

@@ -1,17 +1,10 @@
 //! One connection that requests share, and the leases of it. Must not know: how it was opened, where it leads.
 
-use std::{
-    cell::Cell,
-    rc::Rc,
-    task::{Context, Poll, Waker},
-};
+use std::{cell::Cell, rc::Rc};
 
-use bytes::Bytes;
-use h2::client::SendRequest;
 use tokio::sync::Notify;
 
-/// Most requests at a time on one connection, whatever the target allows.
-const MOST_STREAMS: usize = 128;
+use crate::wire::http2::{Http2Stream, Requester};
 
 /// Where requests wait for a lease at a target whose connections are all full. First come is first told.
 #[derive(Debug, Default)]
@@ -51,7 +44,7 @@ impl Room {
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Shared {
-    sender: SendRequest<Bytes>,
+    requester: Requester,
     active: Cell<usize>,
     over: Cell<bool>,
     /// Whether it takes no more requests once those that are on it are over.
@@ -63,9 +56,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(sender: SendRequest<Bytes>, room: Rc<Room>) -> Self {
+    pub(super) fn new(requester: Requester, room: Rc<Room>) -> Self {
         Self {
-            sender,
+            requester,
             active: Cell::new(0),
             over: Cell::new(false),
             private: Cell::new(false),
@@ -87,11 +80,11 @@ impl Shared {
         if self.over.get() || self.private.get() {
             return 0;
         }
-        self.sender.current_max_send_streams().min(MOST_STREAMS).saturating_sub(self.active.get())
+        self.requester.most_requests().saturating_sub(self.active.get())
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.over.get()
+        self.over.get() || !self.requester.is_open()
     }
 
     /// Whether no request is on it.
@@ -116,37 +109,35 @@ impl Shared {
 
     /// Looks whether the target allows more than it did, where anybody waits for that.
     pub(super) fn look_for_room(&self) {
-        if self.room.is_awaited() {
+        if !self.room.is_awaited() {
+            return;
+        }
+        if self.requester.is_open() {
             self.room.tell(self.free());
+        } else {
+            self.end();
         }
     }
 
     /// A lease, if there is room for a stream and the target has not said that it ends it.
     pub(super) fn lease(self: &Rc<Self>) -> Option<Lease> {
         if self.free() == 0 {
+            if !self.requester.is_open() {
+                self.end();
+            }
             return None;
         }
-        let mut sender = self.sender.clone();
-        // Of a sender that has sent nothing this says at once whether the connection is at its end.
-        match sender.poll_ready(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(_)) => {
-                self.end();
-                return None;
-            }
-            Poll::Pending => return None,
-        }
         self.active.set(self.active.get() + 1);
-        Some(Lease { shared: Rc::clone(self), sender, reused: true })
+        Some(Lease { stream: self.requester.reserve(), shared: Rc::clone(self), reused: true })
     }
 }
 
 /// A stream's place on a connection, for one request.
 #[derive(Debug)]
 pub struct Lease {
+    /// The stream, on which nothing was sent yet.
+    pub stream: Http2Stream,
     shared: Rc<Shared>,
-    /// What the request is sent with.
-    pub sender: SendRequest<Bytes>,
     /// Whether the connection was there before the request.
     pub reused: bool,
 }

@@ -1,4 +1,4 @@
-//! What a header block says, in one piece of memory, and whether it is a request's head or its trailers (RFC 9113, section 8).
+//! What a header block says, in one piece of memory, and whether it is the head of a message or its trailers (RFC 9113, section 8).
 //! Of a head that is far too large there is enough for whoever reads it to see that. Must not know: how blocks are coded.
 
 use super::hpack::{EXTRA, FieldClass, FieldName};
@@ -8,7 +8,7 @@ use crate::{
     wire::head::{MAX_LINE, content_length},
 };
 
-/// What is kept of the head of a request, in bytes as tables count them (RFC 9113, section 6.5.2). A head of as many bytes is
+/// What is kept of a head, in bytes as tables count them (RFC 9113, section 6.5.2). A head of as many bytes is
 /// refused in any case: it has more fields or more bytes than it may have.
 const MOST_OF_HEAD: usize = 96 * 1024;
 /// Trailers above this are malformed.
@@ -22,6 +22,8 @@ pub(super) enum BlockSection {
     /// The head of a request.
     #[default]
     Request,
+    /// The head of a response.
+    Response,
     /// Trailers.
     Trailers,
 }
@@ -85,6 +87,11 @@ impl Pseudo {
     }
 }
 
+/// The number that so few digits are.
+fn number(digits: &[u8]) -> u16 {
+    digits.iter().fold(0, |number, digit| number * 10 + u16::from(digit.wrapping_sub(b'0')))
+}
+
 /// A header block that was read.
 #[derive(Debug, Default)]
 pub struct Block {
@@ -92,6 +99,8 @@ pub struct Block {
     bytes: Vec<u8>,
     lines: Vec<BlockField>,
     pseudo: Pseudo,
+    /// Of a response; 0: none has come.
+    status: u16,
     has_fields: bool,
     cookies: u32,
     length: Option<u64>,
@@ -153,7 +162,12 @@ impl Block {
     #[inline]
     fn is_misplaced(&self, name: FieldName) -> bool {
         name.is_pseudo()
-            && (self.has_fields || self.section == BlockSection::Trailers || self.pseudo.of(name).is_some())
+            && (self.has_fields
+                || match self.section {
+                    BlockSection::Request => name == FieldName::Status || self.pseudo.of(name).is_some(),
+                    BlockSection::Response => name != FieldName::Status || self.status != 0,
+                    BlockSection::Trailers => true,
+                })
     }
 
     /// What was appended from `start` on is a field, whose value begins at `middle`.
@@ -163,6 +177,10 @@ impl Block {
         self.size = self.size.saturating_add(end - start + EXTRA);
         if !class.is_sound || self.is_misplaced(class.name) {
             self.is_malformed = true;
+            return self.bytes.truncate(start);
+        }
+        if class.name == FieldName::Status {
+            self.status = number(self.bytes.part(middle..));
             return self.bytes.truncate(start);
         }
         if class.name.is_pseudo() {
@@ -180,12 +198,28 @@ impl Block {
                 self.is_malformed |= length.is_none() || self.length.is_some_and(|said| Some(said) != length);
                 self.length = length;
             }
+            FieldName::Length if self.section == BlockSection::Response && end > middle => {
+                self.response_length(middle);
+            }
             FieldName::Cookie => self.cookies += 1,
             _ => {}
         }
         let middle = u32::try_from(middle).unwrap_or(u32::MAX);
         let is_cookie = class.name == FieldName::Cookie;
         self.lines.push(BlockField { field: BlockSpan::new(start, end), middle, is_cookie });
+    }
+
+    /// Takes note of a length that a response says, in a list it may be several times (RFC 9110, section 8.6). Of an interim one
+    /// it means nothing.
+    fn response_length(&mut self, middle: usize) {
+        if self.status < 200 {
+            return;
+        }
+        for member in self.bytes.part(middle..).split(|byte| *byte == b',') {
+            let length = content_length(member.trim_ascii()).ok();
+            self.is_malformed |= length.is_none() || self.length.is_some_and(|said| Some(said) != length);
+            self.length = length;
+        }
     }
 
     fn pseudo(&mut self, middle: usize, end: usize, name: FieldName) {
@@ -203,8 +237,10 @@ impl Block {
         if self.is_malformed {
             return false;
         }
-        if self.section == BlockSection::Trailers {
-            return self.size <= MOST_OF_TRAILERS;
+        match self.section {
+            BlockSection::Request => {}
+            BlockSection::Response => return self.status != 0,
+            BlockSection::Trailers => return self.size <= MOST_OF_TRAILERS,
         }
         let Pseudo { path, scheme, protocol, .. } = &self.pseudo;
         match (self.method(), protocol) {
@@ -252,6 +288,17 @@ impl Block {
 
     fn text(&self, span: Option<BlockSpan>) -> Option<&[u8]> {
         span.map(|span| span.of(&self.bytes))
+    }
+
+    /// The status of a response.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Bytes of its fields as tables count them.
+    pub(super) fn size(&self) -> usize {
+        self.size
     }
 
     /// The method.

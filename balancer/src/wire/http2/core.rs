@@ -1,5 +1,5 @@
-//! One connection of a client: what all its streams have in common, and what is done with each. Must not know: how bytes come
-//! and go, nor what frames look like (`frames` reads them, `outgoing` writes what streams say).
+//! One connection, of a client or to a target: what all its streams have in common, and what is done with each. Must not know:
+//! how bytes come and go, nor what frames look like (`frames` reads them, `outgoing` writes what streams say).
 
 use std::{
     collections::VecDeque,
@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     CONNECTION_WINDOW, HEAD_LIST, MOST_STREAMS, PREFACE, STREAM_WINDOW,
+    answers::Asking,
     block::Block,
     credit::Credit,
     fault::{ErrorCode, StreamFault, Violation},
@@ -75,20 +76,22 @@ pub(super) struct Core {
     pub(super) streams: Streams,
     pub(super) accepted: VecDeque<Arrived>,
     pub(super) credit: Credit,
-    /// The highest stream that the client has opened, and that was taken.
+    /// What there is of a connection to a target alone.
+    pub(super) asking: Option<Box<Asking>>,
+    /// The highest stream that was opened, and that was taken.
     pub(super) opened: u32,
     pub(super) taken: u32,
     pub(super) window: SendWindow,
     pub(super) receive_window: ReceiveWindow,
-    /// What the client allows.
+    /// What the other side allows.
     pub(super) initial_window: u32,
     pub(super) most_payload: usize,
     pub(super) leaving: Leaving,
-    /// Whether the client opens no more streams.
-    pub(super) client_leaves: bool,
+    /// Whether no more streams are opened.
+    pub(super) is_leaving: bool,
     /// Why nothing is read any more.
     pub(super) violation: Option<Violation>,
-    is_lost: bool,
+    pub(super) is_lost: bool,
     /// What is to be written, from an index on.
     pub(super) out: Vec<u8>,
     written: usize,
@@ -101,18 +104,23 @@ pub(super) struct Core {
 }
 
 impl Core {
+    /// That of a client.
     pub(super) fn new(now_millis: u64) -> Self {
-        let mut out = Vec::new();
         let settings = [
             (setting::MAX_CONCURRENT_STREAMS, MOST_STREAMS),
             (setting::INITIAL_WINDOW_SIZE, STREAM_WINDOW),
             (setting::MAX_HEADER_LIST_SIZE, HEAD_LIST),
             (setting::ENABLE_CONNECT_PROTOCOL, 1),
         ];
-        frame::write_settings(&mut out, &settings);
+        Self { preface: PREFACE.len(), ..Self::saying(Vec::new(), &settings, now_millis) }
+    }
+
+    /// One that says these settings behind what is in `out`.
+    pub(super) fn saying(mut out: Vec<u8>, settings: &[(u16, u32)], now_millis: u64) -> Self {
+        frame::write_settings(&mut out, settings);
         frame::write(&mut out, kind::WINDOW_UPDATE, 0, 0, &(CONNECTION_WINDOW - INITIAL).to_be_bytes());
         Self {
-            preface: PREFACE.len(),
+            preface: 0,
             has_settings: false,
             pieces: None,
             decoder: Decoder::new(),
@@ -120,6 +128,7 @@ impl Core {
             streams: Streams::default(),
             accepted: VecDeque::new(),
             credit: Credit::new(now_millis),
+            asking: None,
             opened: 0,
             taken: 0,
             window: SendWindow::new(INITIAL),
@@ -127,7 +136,7 @@ impl Core {
             initial_window: INITIAL,
             most_payload: MOST_PAYLOAD,
             leaving: Leaving::No,
-            client_leaves: false,
+            is_leaving: false,
             violation: None,
             is_lost: false,
             out,
@@ -165,12 +174,20 @@ impl Core {
         }
     }
 
+    /// What is to be written cannot be, and no more of it.
+    #[cold]
+    pub(super) fn drop_output(&mut self) {
+        self.is_leaving = true;
+        (self.out, self.written) = (Vec::new(), 0);
+    }
+
     /// Nothing is under way: memory that others can use is let go.
     fn rest(&mut self) {
         if self.out.capacity() > MOST_KEPT {
             self.out = Vec::new();
         }
         self.blocks.truncate(BLOCKS_AT_REST);
+        self.streams.rest();
     }
 
     /// Whether more may be read.
@@ -198,7 +215,7 @@ impl Core {
 
     /// Whether nothing more is to come of the connection once all is written.
     pub(super) fn is_done(&self) -> bool {
-        let is_leaving = self.client_leaves || matches!(self.leaving, Leaving::Above(_));
+        let is_leaving = self.is_leaving || matches!(self.leaving, Leaving::Above(_));
         let is_over = self.violation.is_some() || (is_leaving && self.streams.open() == 0);
         is_over && self.accepted.is_empty()
     }
@@ -228,7 +245,7 @@ impl Core {
         frame::write(&mut self.out, kind::GOAWAY, 0, 0, &[a, b, c, d, e, f, g, h]);
     }
 
-    /// The client has violated HTTP/2: it is told, and that is the end.
+    /// The other side has violated HTTP/2: it is told, and that is the end.
     #[cold]
     pub(super) fn fail(&mut self, violation: Violation) {
         if self.violation.is_none() {
@@ -242,9 +259,13 @@ impl Core {
     #[cold]
     pub(super) fn lose(&mut self) {
         self.is_lost = true;
+        let is_answered = self.asking.is_some();
         for stream in self.streams.each() {
+            // An answer that has come whole is one.
+            if stream.is_receiving || !is_answered {
+                stream.fault.get_or_insert(StreamFault::Lost);
+            }
             (stream.is_receiving, stream.is_sending) = (false, false);
-            stream.fault.get_or_insert(StreamFault::Lost);
             stream.wake();
         }
         self.streams.forget_open();
@@ -296,7 +317,9 @@ impl Core {
         into: &mut Vec<u8>,
     ) -> Poll<Result<Come, StreamFault>> {
         let Some(stream) = self.streams.get_mut(place) else { return Poll::Ready(Err(StreamFault::Lost)) };
-        if let Some(fault) = stream.fault {
+        // Of an answer all goes on that has come.
+        let ends_at_once = self.asking.is_none() || stream.content.is_empty();
+        if let Some(fault) = stream.fault.filter(|_| ends_at_once) {
             return Poll::Ready(Err(fault));
         }
         if !stream.content.is_empty() {
@@ -357,7 +380,7 @@ impl Core {
     pub(super) fn reset(&mut self, place: usize, code: ErrorCode, fault: StreamFault) {
         let Some(stream) = self.streams.get(place).filter(|stream| !stream.is_over()) else { return };
         let id = stream.id;
-        if stream.is_receiving {
+        if stream.is_receiving && self.asking.is_none() {
             self.streams.keep_in_mind(id);
         }
         self.write_reset(id, code);
@@ -375,11 +398,13 @@ impl Core {
         let Some(stream) = self.streams.get(place) else { return };
         if !stream.is_over() {
             // A whole response needs no more of the request (RFC 9113, section 8.1).
-            let code = if stream.is_sending { ErrorCode::Cancel } else { ErrorCode::NoError };
+            let is_answered = !stream.is_sending && self.asking.is_none();
+            let code = if is_answered { ErrorCode::NoError } else { ErrorCode::Cancel };
             self.reset(place, code, StreamFault::Given);
         }
         let unreleased = self.streams.get(place).map_or(0, |stream| stream.unreleased);
         self.streams.remove(place);
+        self.forget_answer(place);
         self.release_connection(unreleased);
     }
 

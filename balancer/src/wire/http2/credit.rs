@@ -1,4 +1,4 @@
-//! What a client may send of frames that make work and carry nothing: at a rate, and then no more. Must not know: what frames
+//! What the other side may send of frames that make work and carry nothing: at a rate, and then no more. Must not know: what frames
 //! mean beyond that.
 
 use super::frame::{FrameHead, flag, kind};
@@ -11,7 +11,7 @@ const BYTES_EACH: u64 = 128;
 /// Work is begun for a request before it is reset, or before what it sends makes this side reset it.
 pub(super) const OF_RESET: u64 = 10;
 
-/// What a client has left.
+/// What the other side has left.
 #[derive(Debug)]
 pub(super) struct Credit {
     left: u64,
@@ -41,7 +41,7 @@ impl Credit {
     }
 
     #[inline]
-    fn earn(&mut self, credit: u64) {
+    pub(super) fn earn(&mut self, credit: u64) {
         self.left = self.left.saturating_add(credit).min(MOST);
     }
 

@@ -26,7 +26,29 @@ pub enum ErrorCode {
     EnhanceYourCalm = 11,
 }
 
-/// What a client has done that ends its connection.
+/// The name of a code (RFC 9113, section 7), as whoever looks for it writes it.
+pub(super) fn name_of(code: u32) -> String {
+    const NAMES: [&str; 14] = [
+        "NO_ERROR",
+        "PROTOCOL_ERROR",
+        "INTERNAL_ERROR",
+        "FLOW_CONTROL_ERROR",
+        "SETTINGS_TIMEOUT",
+        "STREAM_CLOSED",
+        "FRAME_SIZE_ERROR",
+        "REFUSED_STREAM",
+        "CANCEL",
+        "COMPRESSION_ERROR",
+        "CONNECT_ERROR",
+        "ENHANCE_YOUR_CALM",
+        "INADEQUATE_SECURITY",
+        "HTTP_1_1_REQUIRED",
+    ];
+    let name = usize::try_from(code).ok().and_then(|code| NAMES.get(code));
+    name.map_or_else(|| format!("code {code:#x}"), |name| (*name).to_owned())
+}
+
+/// What the other side has done that ends the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// It does not begin as it has to.
@@ -59,7 +81,7 @@ pub enum Violation {
 }
 
 impl Violation {
-    /// How the client is told.
+    /// How it is told.
     #[must_use]
     pub fn code(self) -> ErrorCode {
         match self {
@@ -76,10 +98,13 @@ impl Violation {
 /// Why a stream ended before both sides had said all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StreamFault {
-    /// The client has reset it.
-    #[error("the client has reset the stream")]
-    Reset,
-    /// It violates HTTP/2: its body has not the length that was said, or its trailers are malformed.
+    /// The other side has reset it, with this code.
+    #[error("the stream was reset by the other side")]
+    Reset(u32),
+    /// The other side ends the connection, and has done nothing about it (RFC 9113, section 6.8).
+    #[error("the connection ends, and the stream was not looked at")]
+    Unseen,
+    /// It violates HTTP/2: its head or its trailers are malformed, or its body has not the length that was said.
     #[error("the stream is malformed")]
     Malformed,
     /// This side has reset it.

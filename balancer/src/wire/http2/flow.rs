@@ -59,6 +59,12 @@ impl ReceiveWindow {
         Self { size, left: size, owed: 0 }
     }
 
+    /// What was taken and is not given back yet.
+    #[cfg(test)]
+    pub(super) fn owed(self) -> u32 {
+        self.owed
+    }
+
     /// So much has come. False: more than may.
     #[must_use]
     #[inline]

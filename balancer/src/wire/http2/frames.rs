@@ -2,6 +2,7 @@
 
 use super::{
     MOST_STREAMS, PREFACE,
+    answers::GREETING,
     block::{Block, BlockSection},
     core::{Arrived, Core, FAREWELL, Leaving},
     credit::OF_RESET,
@@ -13,9 +14,9 @@ use crate::internal_errors::Part as _;
 /// Bytes that a header block may come in, heads of frames among them, in any number of frames (RFC 9113, section 6.10).
 const MOST_BLOCK: usize = 25 * (HEAD + MOST_PAYLOAD);
 
-type Handled = Result<(), Violation>;
+pub(super) type Handled = Result<(), Violation>;
 
-fn misplaced(what: &'static str) -> Violation {
+pub(super) fn misplaced(what: &'static str) -> Violation {
     Violation::Protocol(what)
 }
 
@@ -80,11 +81,12 @@ impl Core {
             (kind::SETTINGS, 0) => self.settings(head, payload),
             (kind::PING, 0) => self.ping(head, payload),
             (kind::GOAWAY, 0) if payload.len() >= 8 => {
-                self.client_leaves = true;
+                self.is_leaving = true;
+                self.goes_away(payload);
                 Ok(())
             }
             (kind::PRIORITY, 1..) | (kind::GOAWAY, 0) => Err(Violation::FrameSize),
-            (kind::PUSH_PROMISE, _) => Err(misplaced("a client promises nothing")),
+            (kind::PUSH_PROMISE, _) => Err(misplaced("nothing may be promised")),
             (..=kind::CONTINUATION, _) => Err(misplaced("a frame is on a stream that it cannot be on")),
             _ => Ok(()),
         }
@@ -102,6 +104,7 @@ impl Core {
             return Err(Violation::FlowControl);
         }
         let place = self.streams.find(head.stream);
+        let is_early = place.is_some_and(|place| self.awaits_head(place));
         let Some(stream) = place.and_then(|place| self.streams.get_mut(place)) else {
             if self.is_idle(head.stream) {
                 return Err(misplaced("content comes on a stream that was not opened"));
@@ -126,7 +129,7 @@ impl Core {
         if !has_room {
             return self.stream_error(place, ErrorCode::FlowControl);
         }
-        if !is_as_said {
+        if !is_as_said || is_early {
             return self.stream_error(place, ErrorCode::Protocol);
         }
         stream.content.extend_from_slice(content);
@@ -145,7 +148,8 @@ impl Core {
     /// Something came behind the end of a stream, where it means nothing if this side has ended it.
     #[cold]
     fn late(&mut self, id: u32, length: u32) -> Handled {
-        if !self.streams.was_reset(id) && !self.is_beyond(id) {
+        // Of what this side has opened it cannot be kept in mind how it ended, so many may have been taken back.
+        if self.asking.is_none() && !self.streams.was_reset(id) && !self.is_beyond(id) {
             return Err(Violation::StreamClosed);
         }
         self.release_connection(length);
@@ -159,7 +163,7 @@ impl Core {
 
     /// Ends a stream for what the client has done on it; that costs it something.
     #[cold]
-    fn stream_error(&mut self, place: usize, code: ErrorCode) -> Handled {
+    pub(super) fn stream_error(&mut self, place: usize, code: ErrorCode) -> Handled {
         if !self.credit.spend(OF_RESET) {
             return Err(Violation::Flood);
         }
@@ -196,6 +200,9 @@ impl Core {
     }
 
     fn header_block(&mut self, head: FrameHead, bytes: &[u8]) -> Handled {
+        if self.asking.is_some() {
+            return self.answer_block(head, bytes);
+        }
         let is_new = head.stream > self.opened;
         let mut block = self.block();
         block.begin(if is_new { BlockSection::Request } else { BlockSection::Trailers });
@@ -237,7 +244,7 @@ impl Core {
         Ok(())
     }
 
-    fn trailers(&mut self, head: FrameHead, block: Block) -> Handled {
+    pub(super) fn trailers(&mut self, head: FrameHead, block: Block) -> Handled {
         let place = self.streams.find(head.stream);
         let stream = place.and_then(|place| self.streams.get_mut(place)).filter(|stream| stream.is_receiving);
         let (Some(place), Some(stream)) = (place, stream) else {
@@ -261,14 +268,16 @@ impl Core {
     }
 
     fn rst_stream(&mut self, head: FrameHead, payload: &[u8]) -> Handled {
-        if payload.len() != 4 {
-            return Err(Violation::FrameSize);
-        }
+        let code = frame::number(payload).ok_or(Violation::FrameSize)?;
         if self.is_idle(head.stream) {
             return Err(misplaced("a stream is reset that was not opened"));
         }
         let Some(place) = self.streams.find(head.stream) else { return Ok(()) };
-        let unreleased = self.streams.end(place, StreamFault::Reset);
+        if self.asking.is_some() {
+            self.reset_by_target(place, code);
+            return Ok(());
+        }
+        let unreleased = self.streams.end(place, StreamFault::Reset(code));
         self.release_connection(unreleased);
         Ok(())
     }
@@ -305,7 +314,9 @@ impl Core {
         for (name, value) in frame::settings(payload).ok_or(Violation::FrameSize)? {
             match name {
                 setting::HEADER_TABLE_SIZE => self.encoder.allow(value),
-                setting::ENABLE_PUSH if value > 1 => return Err(misplaced("ENABLE_PUSH is neither 0 nor 1")),
+                setting::ENABLE_PUSH if value > u32::from(self.asking.is_none()) => {
+                    return Err(misplaced("ENABLE_PUSH is none that there may be"));
+                }
                 setting::INITIAL_WINDOW_SIZE => self.initial_window(value)?,
                 setting::MAX_FRAME_SIZE => {
                     let size = usize::try_from(value).unwrap_or(usize::MAX);
@@ -314,7 +325,7 @@ impl Core {
                     }
                     self.most_payload = size;
                 }
-                _ => {}
+                _ => self.setting_of_target(name, value),
             }
         }
         frame::write(&mut self.out, kind::SETTINGS, flag::ACK, 0, &[]);
@@ -340,6 +351,8 @@ impl Core {
         }
         if !head.has(flag::ACK) {
             frame::write(&mut self.out, kind::PING, flag::ACK, 0, payload);
+        } else if let Some(asking) = &mut self.asking {
+            asking.is_greeted |= payload == GREETING;
         } else if payload == FAREWELL && self.leaving == Leaving::Told {
             self.leaving = Leaving::Above(self.opened);
             self.goaway(self.opened, ErrorCode::NoError);

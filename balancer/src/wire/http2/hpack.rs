@@ -3,6 +3,8 @@
 
 mod decoder;
 mod encoder;
+mod huffman;
+mod integer;
 mod names;
 mod static_table;
 mod table;

@@ -3,12 +3,14 @@
 use super::{
     core::Core,
     frame::{self, FrameHead, HEAD, flag, kind},
-    hpack::Encoder,
+    hpack::{EXTRA, Encoder},
 };
 use crate::wire::body::Untaken;
 
 /// Bytes of the name and the value of a status.
 const STATUS: u64 = ":status".len() as u64 + 3;
+/// Bytes of the names that a request begins with, and of its scheme.
+const REQUEST: usize = ":method:scheme:authority:pathhttps".len();
 
 /// Takes the fields of a header block.
 #[derive(Debug)]
@@ -16,6 +18,7 @@ pub struct HeadWriter<'c> {
     encoder: &'c mut Encoder,
     out: &'c mut Vec<u8>,
     size: u64,
+    fields: usize,
     is_formless: bool,
 }
 
@@ -24,8 +27,28 @@ impl HeadWriter<'_> {
     #[inline]
     pub fn field(&mut self, name: &[u8], value: &[u8]) {
         self.size += (name.len() + value.len()) as u64;
+        self.fields += 1;
         self.is_formless |= self.encoder.field(name, value, self.out).is_err();
     }
+
+    /// What a request begins with (RFC 9113, section 8.3.1).
+    pub fn request(&mut self, method: &[u8], is_secure: bool, authority: &[u8], path: &[u8]) {
+        self.size += (REQUEST + method.len() + authority.len() + path.len()) as u64;
+        self.fields += 4;
+        self.is_formless |= Encoder::method(method, self.out).is_err();
+        Encoder::scheme(is_secure, self.out);
+        self.is_formless |= self.encoder.authority(authority, self.out).is_err();
+        self.is_formless |= Encoder::path(path, self.out).is_err();
+    }
+}
+
+/// Bytes of a header block that was written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WrittenBlock {
+    /// Those of names and values.
+    pub(super) size: u64,
+    /// As the other side counts them (RFC 9113, section 6.5.2).
+    pub(super) list: usize,
 }
 
 impl Core {
@@ -41,6 +64,23 @@ impl Core {
         let stream = self.streams.get(place).filter(|stream| stream.is_sending).ok_or(Untaken::Closed)?;
         let id = stream.id;
         let start = self.out.len();
+        let written = self.write_block(status, fields)?;
+        self.close_block(start, id, ends);
+        if ends {
+            self.streams.end_sending(place);
+        }
+        self.stir();
+        Ok(written.size)
+    }
+
+    /// Writes a header block behind room for the head of its frame; see [`Self::close_block`].
+    #[inline]
+    pub(super) fn write_block(
+        &mut self,
+        status: Option<u16>,
+        fields: impl FnOnce(&mut HeadWriter<'_>),
+    ) -> Result<WrittenBlock, Untaken> {
+        let start = self.out.len();
         self.out.extend_from_slice(&[0; HEAD]);
         self.encoder.begin(&mut self.out);
         if let Some(status) = status {
@@ -48,14 +88,27 @@ impl Core {
         }
         let Self { encoder, out, .. } = self;
         let size = status.map_or(0, |_| STATUS);
-        let mut writer = HeadWriter { encoder, out, size, is_formless: false };
+        let mut writer = HeadWriter { encoder, out, size, fields: 0, is_formless: false };
         fields(&mut writer);
-        let HeadWriter { size, is_formless, .. } = writer;
+        let HeadWriter { size, fields, is_formless, .. } = writer;
         if is_formless {
-            self.out.truncate(start);
-            self.encoder.abandon();
+            self.unwrite(start);
             return Err(Untaken::Malformed);
         }
+        let list = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(fields.saturating_mul(EXTRA));
+        Ok(WrittenBlock { size, list })
+    }
+
+    /// The block that was begun at `start` is not sent.
+    #[cold]
+    pub(super) fn unwrite(&mut self, start: usize) {
+        self.out.truncate(start);
+        self.encoder.abandon();
+    }
+
+    /// Makes frames of the block that was begun at `start`.
+    #[inline]
+    pub(super) fn close_block(&mut self, start: usize, id: u32, ends: bool) {
         let length = frame::payload_since(&self.out, start);
         let flags = flag::END_HEADERS | if ends { flag::END_STREAM } else { 0 };
         let head = FrameHead { length, kind: kind::HEADERS, flags, stream: id };
@@ -64,11 +117,6 @@ impl Core {
         } else {
             frame::close(&mut self.out, start, head);
         }
-        if ends {
-            self.streams.end_sending(place);
-        }
-        self.stir();
-        Ok(size)
     }
 
     /// Sends content, no more than there is room for; `ends`: and that is all.

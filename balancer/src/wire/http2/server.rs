@@ -11,7 +11,7 @@ use std::{
 
 use tokio::io::AsyncWrite as _;
 
-use super::{block::Block, core::Core, fault::Violation, stream::ServerStream};
+use super::{block::Block, core::Core, fault::Violation, stream::Http2Stream};
 use crate::wire::{
     buffer::{BUFFER_SIZE, Buffer, BufferStore},
     client_stream::ClientStream,
@@ -22,7 +22,7 @@ use crate::wire::{
 #[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub enum Event {
     /// A request comes.
-    Request(ServerStream, Block),
+    Request(Http2Stream, Block),
     /// The client has violated HTTP/2. It is told; that goes out as the connection is polled on.
     Violated(Violation),
     /// The connection is over.
@@ -93,7 +93,7 @@ impl Server {
             self.buffer.consume(length);
             if let Some(accepted) = core.accepted.pop_front() {
                 drop(core);
-                let stream = ServerStream::new(&self.core, accepted.place);
+                let stream = Http2Stream::new(&self.core, accepted.place);
                 return Poll::Ready(Event::Request(stream, accepted.head));
             }
             if let (Some(violation), false) = (core.violation, self.is_told) {

@@ -1,5 +1,5 @@
-//! One stream, as whoever serves its request holds it: the request's body comes out of it, and the response goes in. Once it
-//! is dropped the stream is over. Must not know: what heads say.
+//! One stream, as whoever serves its request holds it: the request's body comes out of it, and the response goes in; or as who
+//! asks a target: the other way round. Once it is dropped the stream is over. Must not know: what heads say.
 
 use std::{
     cell::RefCell,
@@ -8,9 +8,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
-
 use super::{
+    answers::{StreamEnd, Unsent},
     block::Block,
     core::{Come, Core},
     fault::{ErrorCode, StreamFault},
@@ -30,7 +29,7 @@ const MOST_KEPT: usize = 4096;
 
 /// A stream.
 #[derive(Debug)]
-pub struct ServerStream {
+pub struct Http2Stream {
     core: Rc<RefCell<Core>>,
     place: usize,
     /// What came and was taken out of the connection, of which the part from `start` on waits, and so much is given out.
@@ -47,7 +46,7 @@ pub struct ServerStream {
     moved: u64,
 }
 
-impl ServerStream {
+impl Http2Stream {
     pub(super) fn new(core: &Rc<RefCell<Core>>, place: usize) -> Self {
         Self {
             core: Rc::clone(core),
@@ -86,6 +85,46 @@ impl ServerStream {
         if !bodiless {
             self.filter = Some(Arc::clone(filter));
         }
+    }
+
+    /// The body of an answer comes in, unless the head was all (`bodiless`).
+    pub fn expect_answer(&mut self, bodiless: bool) {
+        self.is_read = bodiless;
+    }
+
+    /// Sends the head of a request to a target, on a stream that was reserved for it. `ends`: and that is all of it; `is_head`: its
+    /// method is HEAD.
+    ///
+    /// # Errors
+    /// Nothing is sent.
+    pub fn send_request(
+        &mut self,
+        ends: bool,
+        is_head: bool,
+        head: impl FnOnce(&mut HeadWriter<'_>),
+    ) -> Result<u64, Unsent> {
+        self.is_ended = ends;
+        self.core.borrow_mut().send_request(self.place, (ends, is_head), head)
+    }
+
+    /// Ready when the head of an answer is there, or of an interim one.
+    ///
+    /// # Errors
+    /// None comes.
+    pub fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamFault>> {
+        self.core.borrow_mut().poll_answer(self.place, cx)
+    }
+
+    /// Takes it.
+    pub fn take_answer(&mut self) -> Option<Block> {
+        self.core.borrow_mut().take_answer(self.place)
+    }
+
+    /// What it means that a stream to a target ended early.
+    #[must_use]
+    #[cold]
+    pub fn ending(&self, fault: StreamFault) -> StreamEnd {
+        self.core.borrow().ending(fault)
     }
 
     /// Bytes of the body that came in.
@@ -199,13 +238,15 @@ impl ServerStream {
     }
 }
 
-impl Drop for ServerStream {
+impl Drop for Http2Stream {
     fn drop(&mut self) {
-        self.core.borrow_mut().close(self.place);
+        let mut core = self.core.borrow_mut();
+        core.close(self.place);
+        core.streams.keep(std::mem::take(&mut self.content));
     }
 }
 
-impl Source for ServerStream {
+impl Source for Http2Stream {
     type Error = StreamFault;
 
     #[inline]
@@ -269,19 +310,6 @@ impl Source for ServerStream {
         self.release(length);
     }
 
-    fn take(&mut self) -> Bytes {
-        let length = self.given;
-        if self.start == 0 && length == self.content.len() {
-            self.given = 0;
-            let taken = Bytes::from(std::mem::take(&mut self.content));
-            self.release(length);
-            return taken;
-        }
-        let taken = Bytes::copy_from_slice(self.given());
-        self.consume(length);
-        taken
-    }
-
     fn is_held_up(&self) -> bool {
         self.content() > 0
     }
@@ -291,7 +319,7 @@ impl Source for ServerStream {
     }
 }
 
-impl Sink for ServerStream {
+impl Sink for Http2Stream {
     #[inline]
     fn is_chunked(&self) -> bool {
         false
@@ -330,10 +358,6 @@ impl Sink for ServerStream {
             Trailers::Fields([]) | Trailers::None => self.core.borrow_mut().send_data(self.place, b"", true),
             Trailers::Fields(fields) => self.end_with(|writer| {
                 fields.iter().for_each(|field| writer.field(field.name, field.value));
-            }),
-            Trailers::Map(map) if map.is_empty() => self.core.borrow_mut().send_data(self.place, b"", true),
-            Trailers::Map(map) => self.end_with(|writer| {
-                map.iter().for_each(|(name, value)| writer.field(name.as_ref(), value.as_bytes()));
             }),
         }
     }

@@ -17,14 +17,15 @@ use super::{
 const MOST_RESET: usize = 1024;
 /// Gaps between numbers of streams that are kept in mind: clients leave none.
 const MOST_SKIPPED: usize = 32;
-/// Most memory for what comes that is kept for another stream.
+/// Most memory for what comes that is kept for another stream, and for how many.
 const MOST_KEPT: usize = 2048;
+const MOST_SPARE: usize = 4;
 
 /// One stream. It has its place for as long as somebody holds it, or waits to.
 #[derive(Debug)]
 pub(super) struct StreamState {
     pub(super) id: u32,
-    /// Whether the client may send more of its message.
+    /// Whether the other side may send more of its message.
     pub(super) is_receiving: bool,
     /// Whether this side may.
     pub(super) is_sending: bool,
@@ -102,21 +103,58 @@ impl Streams {
 
     /// A stream whose number is above all others.
     pub(super) fn begin(&mut self, id: u32, window: u32, is_receiving: bool, expected: Option<u64>) -> usize {
-        let state = StreamState {
+        let content = if is_receiving { self.spare.pop().unwrap_or_default() } else { Vec::new() };
+        let place = self.put(StreamState {
             id,
             is_receiving,
             is_sending: true,
             fault: None,
             window: SendWindow::new(window),
             receive_window: ReceiveWindow::new(STREAM_WINDOW),
-            content: if is_receiving { self.spare.pop().unwrap_or_default() } else { Vec::new() },
+            content,
             trailers: None,
             expected,
             unreleased: 0,
             waker: None,
             is_waiting: false,
             is_queued: false,
-        };
+        });
+        self.places.push((id, place));
+        self.open += 1;
+        place
+    }
+
+    /// A place for a stream that has no number yet: it is nothing to the other side.
+    pub(super) fn reserve(&mut self) -> usize {
+        self.put(StreamState {
+            id: 0,
+            is_receiving: false,
+            is_sending: false,
+            fault: None,
+            window: SendWindow::new(0),
+            receive_window: ReceiveWindow::new(STREAM_WINDOW),
+            content: Vec::new(),
+            trailers: None,
+            expected: None,
+            unreleased: 0,
+            waker: None,
+            is_waiting: false,
+            is_queued: false,
+        })
+    }
+
+    /// The stream at `place` gets a number above all others.
+    pub(super) fn open_at(&mut self, place: usize, id: u32, window: u32, is_sending: bool) {
+        let spare = self.spare.pop();
+        let Some(stream) = self.get_mut(place) else { return };
+        (stream.id, stream.is_receiving, stream.is_sending) = (id, true, is_sending);
+        stream.window = SendWindow::new(window);
+        stream.content = spare.unwrap_or_default();
+        self.places.push((id, place));
+        self.open += 1;
+    }
+
+    fn put(&mut self, state: StreamState) -> usize {
         let place = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
@@ -124,9 +162,12 @@ impl Streams {
         if let Some(slot) = self.slots.get_mut(place) {
             *slot = Some(state);
         }
-        self.places.push((id, place));
-        self.open += 1;
         place
+    }
+
+    /// Where those are whose numbers are above this one.
+    pub(super) fn above(&self, id: u32) -> Vec<usize> {
+        self.places.iter().filter(|(of, _)| *of > id).map(|(_, place)| *place).collect()
     }
 
     /// Where the stream of this number is.
@@ -151,7 +192,7 @@ impl Streams {
         self.slots.iter_mut().flatten()
     }
 
-    /// The client sends no more on it.
+    /// The other side sends no more on it.
     pub(super) fn end_receiving(&mut self, place: usize) {
         let Some(stream) = self.get_mut(place) else { return };
         let was_over = stream.is_over();
@@ -187,6 +228,18 @@ impl Streams {
         unreleased
     }
 
+    /// It ends early, and what has come of it stands.
+    pub(super) fn break_off(&mut self, place: usize, fault: StreamFault) {
+        let Some(stream) = self.get_mut(place) else { return };
+        let was_over = stream.is_over();
+        (stream.is_receiving, stream.is_sending) = (false, false);
+        stream.fault.get_or_insert(fault);
+        stream.wake();
+        if !was_over {
+            self.open -= 1;
+        }
+    }
+
     /// All of them are over.
     pub(super) fn forget_open(&mut self) {
         self.open = 0;
@@ -202,10 +255,20 @@ impl Streams {
         if let Ok(index) = self.places.binary_search_by_key(&stream.id, |(id, _)| *id) {
             self.places.remove(index);
         }
-        let kept = 1..=MOST_KEPT;
-        if kept.contains(&stream.content.capacity()) && self.spare.is_empty() {
-            stream.content.clear();
-            self.spare.push(stream.content);
+        self.keep(std::mem::take(&mut stream.content));
+    }
+
+    /// Nothing is under way: memory for one of the next is enough.
+    pub(super) fn rest(&mut self) {
+        self.spare.truncate(1);
+    }
+
+    /// Keeps memory for what comes, unless there is much of it.
+    #[inline]
+    pub(super) fn keep(&mut self, mut content: Vec<u8>) {
+        if (1..=MOST_KEPT).contains(&content.capacity()) && self.spare.len() < MOST_SPARE {
+            content.clear();
+            self.spare.push(content);
         }
     }
 

@@ -1,5 +1,7 @@
-//! Whole conversations: with the `h2` crate's client at the other end, and with bytes of such conversations that were changed.
+//! Whole conversations: with the `h2` crate at the other end, and with bytes of such conversations that were changed.
 
+mod answers;
+mod asking;
 mod conversations;
 mod harness;
 mod mutations;

@@ -1,18 +1,13 @@
 //! Reads header blocks (RFC 7541, section 6).
 
 use super::{
-    TABLE,
+    TABLE, huffman,
+    integer::{Unreadable, integer},
     names::{FieldClass, FieldName},
     static_table::{self, StaticField},
     table::{Field, FieldTable},
 };
-use crate::{
-    internal_errors::Part as _,
-    wire::{
-        hpack::{Unreadable, huffman, integer::integer},
-        http2::block::Block,
-    },
-};
+use crate::{internal_errors::Part as _, wire::http2::block::Block};
 
 /// Reads the blocks of one connection.
 #[derive(Debug)]

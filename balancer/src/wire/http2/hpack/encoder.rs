@@ -3,12 +3,12 @@
 
 use super::{
     TABLE,
+    integer::write_integer,
     names::SMALL,
     static_table::{self, LENGTH},
     table::FieldTable,
     text::{hash, is_same, is_value},
 };
-use crate::wire::hpack::integer::write_integer;
 
 /// Places where fields of the table are looked for.
 const PLACES: usize = 64;
@@ -87,6 +87,55 @@ impl Encoder {
         out.push(0x80 | index);
     }
 
+    /// Writes the method of a request.
+    ///
+    /// # Errors
+    /// It has no form: nothing is written.
+    #[inline]
+    pub(in crate::wire::http2) fn method(method: &[u8], out: &mut Vec<u8>) -> Result<(), Formless> {
+        match method {
+            b"GET" => out.push(0x82),
+            b"POST" => out.push(0x83),
+            _ => return literal(0, 4, Some(2), b":method", method, out),
+        }
+        Ok(())
+    }
+
+    /// Writes the scheme of a request.
+    #[inline]
+    pub(in crate::wire::http2) fn scheme(is_secure: bool, out: &mut Vec<u8>) {
+        out.push(if is_secure { 0x87 } else { 0x86 });
+    }
+
+    /// Writes the path of a request, which is another most times.
+    ///
+    /// # Errors
+    /// It has no form: nothing is written.
+    #[inline]
+    pub(in crate::wire::http2) fn path(path: &[u8], out: &mut Vec<u8>) -> Result<(), Formless> {
+        if path == b"/" {
+            out.push(0x84);
+            return Ok(());
+        }
+        literal(0, 4, Some(4), b":path", path, out)
+    }
+
+    /// Writes the authority of a request.
+    ///
+    /// # Errors
+    /// It has no form: nothing is written.
+    #[inline]
+    pub(in crate::wire::http2) fn authority(
+        &mut self,
+        authority: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Formless> {
+        if self.table.limit() == 0 {
+            return literal(0, 4, Some(1), b":authority", authority, out);
+        }
+        self.indexed(Some(1), b":authority", authority, out)
+    }
+
     /// Writes a field; its name may be in any case.
     ///
     /// # Errors
@@ -102,6 +151,18 @@ impl Encoder {
         if index.is_some_and(is_ever_new) || is_ever_new_name(name) || self.table.limit() == 0 {
             return literal(0, 4, index, name, value, out);
         }
+        self.indexed(index, name, value, out)
+    }
+
+    /// Writes a field by its index, or so that it gets one.
+    #[inline]
+    fn indexed(
+        &mut self,
+        index: Option<u8>,
+        name: &[u8],
+        value: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Formless> {
         let hash = hash(name, value);
         let number = self.places.get(hash as usize % PLACES).copied().unwrap_or_default();
         if let Some((field, newer)) = number.checked_sub(1).and_then(|number| self.table.numbered(number))

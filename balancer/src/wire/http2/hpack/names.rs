@@ -14,12 +14,13 @@ pub(in crate::wire::http2) enum FieldName {
     Path,
     Protocol,
     Scheme,
+    Status,
     /// Of Content-Length.
     Length,
     Cookie,
     /// Of TE, which may ask for trailers.
     Te,
-    /// None that a request may have.
+    /// None that a message may have.
     Bad,
 }
 
@@ -65,6 +66,7 @@ impl FieldName {
                 b":path" => Self::Path,
                 b":protocol" => Self::Protocol,
                 b":scheme" => Self::Scheme,
+                b":status" => Self::Status,
                 _ => Self::Bad,
             },
             b"content-length" => Self::Length,
@@ -81,7 +83,10 @@ impl FieldName {
 
     /// Whether the field is one of those that come first (RFC 9113, section 8.3).
     pub(in crate::wire::http2) fn is_pseudo(self) -> bool {
-        matches!(self, Self::Authority | Self::Method | Self::Path | Self::Protocol | Self::Scheme)
+        matches!(
+            self,
+            Self::Authority | Self::Method | Self::Path | Self::Protocol | Self::Scheme | Self::Status
+        )
     }
 
     /// Whether `value` is one for a field of this name.
@@ -97,6 +102,7 @@ impl FieldName {
                 value.first().is_some_and(u8::is_ascii_alphabetic)
                     && value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte))
             }
+            Self::Status => matches!(value, [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9']),
             Self::Te => value == b"trailers",
             Self::Bad => false,
         }
@@ -119,13 +125,14 @@ impl FieldClass {
 
     /// The class that is kept as this number.
     pub(super) fn noted(note: u32) -> Self {
-        const NAMES: [FieldName; 10] = [
+        const NAMES: [FieldName; 11] = [
             FieldName::Regular,
             FieldName::Authority,
             FieldName::Method,
             FieldName::Path,
             FieldName::Protocol,
             FieldName::Scheme,
+            FieldName::Status,
             FieldName::Length,
             FieldName::Cookie,
             FieldName::Te,
@@ -149,6 +156,7 @@ mod tests {
             ":path",
             ":protocol",
             ":scheme",
+            ":status",
             "content-length",
             "cookie",
             "te",
@@ -176,16 +184,8 @@ mod tests {
             assert_eq!(FieldName::Path.suits(&[b'/', byte]), byte > b' ' && byte != 0x7f, "{byte}");
             assert_eq!(FieldName::Authority.suits(&[byte]), byte.is_ascii_graphic(), "{byte}");
         }
-        for name in [
-            "",
-            ":status",
-            ":x",
-            "connection",
-            "transfer-encoding",
-            "upgrade",
-            "keep-alive",
-            "proxy-connection",
-        ] {
+        for name in ["", ":x", "connection", "transfer-encoding", "upgrade", "keep-alive", "proxy-connection"]
+        {
             assert_eq!(FieldName::of(name.as_bytes()), FieldName::Bad, "{name}");
         }
         assert!(

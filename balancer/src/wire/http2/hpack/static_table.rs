@@ -19,7 +19,7 @@ pub(super) const LENGTH: usize = 61;
 const fn field(name: &'static str, value: &'static str, kind: FieldName) -> StaticField {
     // Names that need a value have a sound one here, or none that is one.
     let is_sound = match kind {
-        FieldName::Method | FieldName::Path | FieldName::Scheme => true,
+        FieldName::Method | FieldName::Path | FieldName::Scheme | FieldName::Status => true,
         FieldName::Regular | FieldName::Length | FieldName::Cookie => true,
         FieldName::Authority | FieldName::Protocol | FieldName::Te | FieldName::Bad => false,
     };
@@ -39,13 +39,13 @@ static FIELDS: [StaticField; LENGTH] = [
     field(":path", "/index.html", FieldName::Path),
     field(":scheme", "http", FieldName::Scheme),
     field(":scheme", "https", FieldName::Scheme),
-    field(":status", "200", FieldName::Bad),
-    field(":status", "204", FieldName::Bad),
-    field(":status", "206", FieldName::Bad),
-    field(":status", "304", FieldName::Bad),
-    field(":status", "400", FieldName::Bad),
-    field(":status", "404", FieldName::Bad),
-    field(":status", "500", FieldName::Bad),
+    field(":status", "200", FieldName::Status),
+    field(":status", "204", FieldName::Status),
+    field(":status", "206", FieldName::Status),
+    field(":status", "304", FieldName::Status),
+    field(":status", "400", FieldName::Status),
+    field(":status", "404", FieldName::Status),
+    field(":status", "500", FieldName::Status),
     plain("accept-charset"),
     field("accept-encoding", "gzip, deflate", FieldName::Regular),
     plain("accept-language"),

@@ -1,13 +1,12 @@
 use proptest::prelude::*;
 
-use super::{encoder::Encoder, *};
-use crate::wire::{
-    hpack::{
-        huffman,
-        integer::{integer, write_integer},
-    },
-    http2::block::{Block, BlockSection},
+use super::{
+    encoder::Encoder,
+    huffman,
+    integer::{integer, write_integer},
+    *,
 };
+use crate::wire::http2::block::{Block, BlockSection};
 
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();

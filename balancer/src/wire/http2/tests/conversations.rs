@@ -31,7 +31,7 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(length, seed)| (0..length).map(|at| u8::try_from(at / 7 % 256).unwrap() ^ seed).collect())
 }
 
-fn message(line: impl Strategy<Value = String>) -> impl Strategy<Value = Message> {
+pub(super) fn message(line: impl Strategy<Value = String>) -> impl Strategy<Value = Message> {
     let ends = (proptest::option::of(fields()), proptest::bool::weighted(0.1));
     (line, fields(), body(), ends).prop_map(|(line, fields, body, (trailers, breaks_off))| Message {
         line,
@@ -55,23 +55,23 @@ fn client() -> impl Strategy<Value = Client> {
     )
 }
 
-fn exchanges() -> impl Strategy<Value = Vec<(Message, Message)>> {
+pub(super) fn exchanges() -> impl Strategy<Value = Vec<(Message, Message)>> {
     let status = prop_oneof![Just(200_u16), Just(404), Just(299), 200..600_u16].prop_map(|s| s.to_string());
     let method = prop_oneof![Just("GET".to_owned()), Just("POST".to_owned())];
     proptest::collection::vec((message(method), message(status)), 1..12)
 }
 
-fn sorted(mut fields: Fields) -> Fields {
+pub(super) fn sorted(mut fields: Fields) -> Fields {
     // Of fields of one name the order counts.
     fields.sort_by(|one, other| one.0.cmp(&other.0));
     fields
 }
 
-fn of_map(map: &http::HeaderMap) -> Fields {
+pub(super) fn of_map(map: &http::HeaderMap) -> Fields {
     sorted(map.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect())
 }
 
-fn map(fields: &Fields) -> http::HeaderMap {
+pub(super) fn map(fields: &Fields) -> http::HeaderMap {
     let name = |name: &str| http::HeaderName::from_bytes(name.as_bytes()).unwrap();
     fields.iter().map(|(of, value)| (name(of), http::HeaderValue::from_bytes(value).unwrap())).fold(
         http::HeaderMap::new(),
@@ -82,7 +82,7 @@ fn map(fields: &Fields) -> http::HeaderMap {
     )
 }
 
-async fn send_body(
+pub(super) async fn send_body(
     mut sending: h2::SendStream<Bytes>,
     message: &Message,
     piece: usize,
@@ -141,7 +141,7 @@ async fn ask(
     tokio::join!(sent, taken).1
 }
 
-fn as_it_comes(message: &Message, line: String) -> Message {
+pub(super) fn as_it_comes(message: &Message, line: String) -> Message {
     let (fields, trailers) = (sorted(message.fields.clone()), sorted(message.trailers.clone()));
     Message { line, fields, trailers, ..message.clone() }
 }
@@ -199,5 +199,5 @@ proptest! {
 
 #[test]
 fn a_fault_says_what_it_is() {
-    assert_eq!(StreamFault::Reset.to_string(), "the client has reset the stream");
+    assert_eq!(StreamFault::Reset(8).to_string(), "the stream was reset by the other side");
 }

@@ -10,7 +10,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
         body::{BodyError, Sink, Source, Trailers, Untaken, poll_move},
         buffer::{Buffer, BufferStore},
         client_stream::ClientStream,
-        http2::{Block, Event, Server, ServerStream, StreamFault, Violation},
+        http2::{Block, Event, Http2Stream, Server, StreamFault, Violation},
         splice::Pipe,
         trailers::TrailerFilter,
     },
@@ -72,16 +71,16 @@ pub(super) async fn serve(stream: TcpStream, answers: Rc<HashMap<String, Message
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn owned<'a>(fields: impl Iterator<Item = HeaderField<'a>>) -> Fields {
+pub(super) fn owned<'a>(fields: impl Iterator<Item = HeaderField<'a>>) -> Fields {
     fields.map(|field| (text(field.name), field.value.to_vec())).collect()
 }
 
 async fn exchange(
-    mut stream: ServerStream,
+    mut stream: Http2Stream,
     head: Block,
     answer: Option<&Message>,
 ) -> Result<Message, StreamFault> {
@@ -101,7 +100,7 @@ async fn exchange(
         answer.fields.iter().for_each(|(name, value)| head.field(name.as_bytes(), value));
     });
     if sent.is_ok() && !ends {
-        let mut given = Given { message: answer.clone(), at: 0, given: 0, is_over: false };
+        let mut given = Given::new(answer);
         let _ = poll_fn(|cx| poll_move(cx, &mut given, &mut stream)).await;
     }
     if answer.breaks_off {
@@ -112,9 +111,9 @@ async fn exchange(
 
 /// Takes a body.
 #[derive(Debug, Default)]
-struct Taken {
-    content: Vec<u8>,
-    trailers: Fields,
+pub(super) struct Taken {
+    pub(super) content: Vec<u8>,
+    pub(super) trailers: Fields,
 }
 
 impl Sink for Taken {
@@ -134,12 +133,8 @@ impl Sink for Taken {
     fn begin(&mut self, _: usize, _: bool) {}
 
     fn poll_take(&mut self, _: &mut Context<'_>, source: &mut impl Source) -> Poll<Result<(), Untaken>> {
-        if self.content.len().is_multiple_of(2) {
-            self.content.extend_from_slice(&source.take());
-        } else {
-            self.content.extend_from_slice(source.given());
-            source.consume(source.given().len());
-        }
+        self.content.extend_from_slice(source.given());
+        source.consume(source.given().len());
         Poll::Ready(Ok(()))
     }
 
@@ -172,11 +167,17 @@ impl Sink for Taken {
 }
 
 /// Gives a body.
-struct Given {
+pub(super) struct Given {
     message: Message,
     at: usize,
     given: usize,
     is_over: bool,
+}
+
+impl Given {
+    pub(super) fn new(message: &Message) -> Self {
+        Self { message: message.clone(), at: 0, given: 0, is_over: false }
+    }
 }
 
 impl Source for Given {
@@ -228,12 +229,6 @@ impl Source for Given {
     fn consume(&mut self, length: usize) {
         self.at += length;
         self.given -= length;
-    }
-
-    fn take(&mut self) -> Bytes {
-        let taken = Bytes::copy_from_slice(self.given());
-        self.consume(taken.len());
-        taken
     }
 
     fn is_held_up(&self) -> bool {

@@ -58,7 +58,7 @@ fn conversation() -> Vec<u8> {
 }
 
 #[derive(Clone, Debug)]
-enum Change {
+pub(super) enum Change {
     Byte(usize, u8),
     Drop(usize, usize),
     Repeat(usize, usize),
@@ -66,9 +66,8 @@ enum Change {
     Cut(usize),
 }
 
-fn change() -> impl Strategy<Value = Change> {
-    let length = conversation().len();
-    let place = move || 20..length;
+pub(super) fn change(length: usize, from: usize) -> impl Strategy<Value = Change> {
+    let place = move || from..length;
     prop_oneof![
         4 => (place(), any::<u8>()).prop_map(|(place, byte)| Change::Byte(place, byte)),
         1 => (place(), 1..40_usize).prop_map(|(place, length)| Change::Drop(place, length)),
@@ -78,7 +77,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-fn changed(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
+pub(super) fn changed(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
     for change in changes {
         let within = |place: usize| place.min(bytes.len());
         match change {
@@ -109,7 +108,7 @@ fn the_conversation_is_a_valid_one() {
     let bytes = conversation();
     let mut core = core.borrow_mut();
     assert_eq!(core.receive(&bytes), bytes.len());
-    assert_eq!((core.violation, core.accepted.len(), core.client_leaves), (None, 3, true));
+    assert_eq!((core.violation, core.accepted.len(), core.is_leaving), (None, 3, true));
 }
 
 proptest! {
@@ -117,7 +116,7 @@ proptest! {
 
     #[test]
     fn nothing_that_is_changed_panics_or_grows(
-        changes in proptest::collection::vec(change(), 0..6), piece in 1..300_usize, deed in any::<u8>(),
+        changes in proptest::collection::vec(change(conversation().len(), 20), 0..6), piece in 1..300_usize, deed in any::<u8>(),
     ) {
         play(&changed(conversation(), &changes), piece, deed);
     }

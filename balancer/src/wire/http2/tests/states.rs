@@ -8,15 +8,15 @@ use super::mutations::block;
 use crate::wire::{
     body::{Sink as _, Source as _},
     http2::{
-        ErrorCode, MOST_STREAMS, PREFACE, ServerStream, StreamFault, Violation,
+        ErrorCode, Http2Stream, MOST_STREAMS, PREFACE, StreamFault, Violation,
         core::{Core, FAREWELL},
         frame::{self, FrameHead, HEAD, flag, kind},
     },
 };
 
 /// A connection that has begun.
-struct Peer {
-    core: Rc<RefCell<Core>>,
+pub(super) struct Peer {
+    pub(super) core: Rc<RefCell<Core>>,
 }
 
 impl Peer {
@@ -28,11 +28,20 @@ impl Peer {
         peer
     }
 
-    fn send(&self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+    pub(super) fn send(&self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let mut bytes = Vec::new();
         frame::write(&mut bytes, kind, flags, stream, payload);
         let mut core = self.core.borrow_mut();
         assert_eq!(core.receive(&bytes), bytes.len());
+    }
+
+    /// One to a target.
+    pub(super) fn of_target() -> Self {
+        let peer = Self { core: Rc::new(RefCell::new(Core::to_target(0))) };
+        peer.send(kind::SETTINGS, 0, 0, &[]);
+        peer.core.borrow_mut().drop_output();
+        peer.core.borrow_mut().is_leaving = false;
+        peer
     }
 
     fn ask(&self, stream: u32, ends: bool) {
@@ -41,13 +50,13 @@ impl Peer {
         self.send(kind::HEADERS, flags, stream, &head);
     }
 
-    fn take(&self) -> Option<ServerStream> {
+    fn take(&self) -> Option<Http2Stream> {
         let accepted = self.core.borrow_mut().accepted.pop_front()?;
-        Some(ServerStream::new(&self.core, accepted.place))
+        Some(Http2Stream::new(&self.core, accepted.place))
     }
 
     /// What the other side is told: types, streams and payloads.
-    fn said(&self) -> Vec<(u8, u32, Vec<u8>)> {
+    pub(super) fn said(&self) -> Vec<(u8, u32, Vec<u8>)> {
         let mut core = self.core.borrow_mut();
         let (mut rest, mut said) = (core.output(), Vec::new());
         while let Some(head) = FrameHead::read(rest) {
@@ -59,12 +68,12 @@ impl Peer {
         said
     }
 
-    fn violation(&self) -> Option<Violation> {
+    pub(super) fn violation(&self) -> Option<Violation> {
         self.core.borrow().violation
     }
 }
 
-fn reset(stream: u32, code: ErrorCode) -> (u8, u32, Vec<u8>) {
+pub(super) fn reset(stream: u32, code: ErrorCode) -> (u8, u32, Vec<u8>) {
     (kind::RST_STREAM, stream, (code as u32).to_be_bytes().to_vec())
 }
 
@@ -79,11 +88,11 @@ fn a_request_that_was_taken_back_before_anybody_looked_is_not_whole() {
     let stream = peer.take().unwrap();
     peer.send(kind::RST_STREAM, 0, 1, &[0, 0, 0, 8]);
     assert!(!stream.is_whole() && stream.is_unread());
-    assert_eq!(stream.fault(), Some(StreamFault::Reset));
+    assert_eq!(stream.fault(), Some(StreamFault::Reset(8)));
     // One that nobody has looked at yet is a request all the same: somebody has to tell of it.
     peer.ask(3, false);
     peer.send(kind::RST_STREAM, 0, 3, &[0, 0, 0, 8]);
-    assert_eq!(peer.take().and_then(|stream| stream.fault()), Some(StreamFault::Reset));
+    assert_eq!(peer.take().and_then(|stream| stream.fault()), Some(StreamFault::Reset(8)));
     drop(stream);
     assert_eq!((peer.said(), peer.core.borrow().streams.open()), (Vec::new(), 0));
 }

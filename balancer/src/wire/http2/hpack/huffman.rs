@@ -101,7 +101,7 @@ const fn beginnings() -> [(u8, u8); 1 << AT_ONCE] {
 /// Appends the string that `coded` stands for; none when it stands for none (RFC 7541, section 5.2), and then what was
 /// appended means nothing.
 #[must_use]
-pub fn decode_into(coded: &[u8], out: &mut Vec<u8>) -> Option<()> {
+pub(super) fn decode_into(coded: &[u8], out: &mut Vec<u8>) -> Option<()> {
     out.reserve(coded.len() * 8 / SHORTEST);
     let mut rest = coded.iter();
     // The bits to come, from the highest on, and how many they are.
@@ -132,53 +132,11 @@ pub fn decode_into(coded: &[u8], out: &mut Vec<u8>) -> Option<()> {
     }
 }
 
-/// The string that `coded` stands for; none when it stands for none (RFC 7541, section 5.2).
-#[must_use]
-pub fn decode(coded: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    decode_into(coded, &mut out)?;
-    Some(out)
-}
-
-/// Whether no word of `coded` begins with so many ones, which long words do: of 9 are `#`, `<`, `>`, `` ` `` and all that
-/// is no visible ASCII, of 7 are `"` and others as well. It may be said of none that one does.
-#[must_use]
-pub fn has_no_words_of(ones: u32, coded: &[u8]) -> bool {
-    let mut before = 0;
-    for byte in coded {
-        if before + byte.leading_ones() >= ones {
-            return false;
-        }
-        before = byte.trailing_ones();
-    }
-    true
-}
-
-/// Whether `coded` stands for digits and nothing else; of long strings it is not found out.
-#[must_use]
-pub fn is_of_digits(coded: &[u8]) -> bool {
-    let mut front = [0; 8];
-    let Some(room) = front.get_mut(..coded.len()) else { return false };
-    room.copy_from_slice(coded);
-    let (mut bits, mut count) = (u64::from_be_bytes(front), coded.len() * 8);
-    // What is left may be the beginning of the end.
-    while count >= 8 || (bits.leading_ones() as usize) < count {
-        let length = match (bits >> 59, bits >> 58) {
-            (0..=2, _) => 5,
-            (_, 0x19..=0x1f) => 6,
-            _ => return false,
-        };
-        let Some(left) = count.checked_sub(length) else { return false };
-        (bits, count) = (bits << length, left);
-    }
-    true
-}
-
 const _: () = assert!(END == SYMBOLS - 1);
 
 /// The symbol of a word of so many bits.
 #[cfg(test)]
-pub(in crate::wire) fn symbol(word: u32, length: usize) -> Option<u16> {
+pub(super) fn symbol(word: u32, length: usize) -> Option<u16> {
     let step = word.checked_sub(CODE.first[length])?;
     (step < CODE.index[length + 1] - CODE.index[length])
         .then(|| CODE.symbols[(CODE.index[length] + step) as usize])
@@ -189,6 +147,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn decode(coded: &[u8]) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        decode_into(coded, &mut out)?;
+        Some(out)
+    }
 
     fn encode(text: &[u8]) -> Vec<u8> {
         let mut bits = Vec::new();
@@ -202,18 +166,6 @@ mod tests {
             bits.push(1);
         }
         bits.chunks(8).map(|byte| byte.iter().fold(0, |sum, bit| sum << 1 | bit)).collect()
-    }
-
-    #[test]
-    fn digits_are_told_from_all_else_in_short_strings() {
-        for text in ["", "0", "9", "99", "12", "1234567890", "999999", "2222222222"] {
-            assert!(is_of_digits(&encode(text.as_bytes())), "{text}");
-        }
-        for text in ["2,2", "a", "1 ", "-1", "19,", ",", "99,99", "1/2", "0:", "%9", "1.5", "c1", "1e3"] {
-            assert!(!is_of_digits(&encode(text.as_bytes())), "{text}");
-        }
-        assert!(!is_of_digits(&encode(b"99999999999")), "long");
-        assert!(!is_of_digits(&[0xff]) && !is_of_digits(&[0x07, 0xff]));
     }
 
     #[test]
@@ -240,17 +192,6 @@ mod tests {
         assert_eq!(decode(&[]).unwrap(), b"");
     }
 
-    #[test]
-    fn bytes_that_matter_are_not_plain() {
-        for byte in (0..=u8::MAX).filter(|byte| !byte.is_ascii_graphic() && *byte != b' ').chain(*b"#<>`") {
-            assert!(!has_no_words_of(9, &encode(&[b'a', byte, b'a'])), "{byte}");
-        }
-        assert!(!has_no_words_of(7, &encode(b"a\"a")));
-        for byte in b'a'..=b'z' {
-            assert!(has_no_words_of(7, &encode(&[byte; 20])), "{byte}");
-        }
-    }
-
     proptest! {
         #[test]
         fn every_string_comes_back(text in proptest::collection::vec(any::<u8>(), 0..100)) {
@@ -259,7 +200,7 @@ mod tests {
 
         #[test]
         fn nothing_panics(coded in proptest::collection::vec(any::<u8>(), 0..100)) {
-            let _ = (decode(&coded), has_no_words_of(9, &coded));
+            let _ = decode(&coded);
         }
     }
 }

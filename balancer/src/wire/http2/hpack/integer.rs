@@ -4,13 +4,12 @@
 const MOST_BYTES: u32 = 4;
 
 /// A block that cannot be read: the connection is over (RFC 7541, section 2.3.3 and others).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a header block cannot be read")]
-pub struct Unreadable;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::wire::http2) struct Unreadable;
 
 /// A number at the front of `rest` whose first byte has `prefix` bits of it (RFC 7541, section 5.1).
 #[inline]
-pub(in crate::wire) fn integer(rest: &mut &[u8], prefix: u32) -> Result<usize, Unreadable> {
+pub(super) fn integer(rest: &mut &[u8], prefix: u32) -> Result<usize, Unreadable> {
     let (first, more) = rest.split_first().ok_or(Unreadable)?;
     *rest = more;
     let most = (1_usize << prefix) - 1;
@@ -31,7 +30,7 @@ pub(in crate::wire) fn integer(rest: &mut &[u8], prefix: u32) -> Result<usize, U
 
 /// Writes a number that goes behind the bits of `mode`.
 #[inline]
-pub(in crate::wire) fn write_integer(out: &mut Vec<u8>, mode: u8, prefix: u32, mut number: usize) {
+pub(super) fn write_integer(out: &mut Vec<u8>, mode: u8, prefix: u32, mut number: usize) {
     let most = (1_usize << prefix) - 1;
     if number < most {
         return out.push(mode | u8::try_from(number).unwrap_or_default());

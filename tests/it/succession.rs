@@ -87,6 +87,39 @@ fn the_old_process_finishes_what_it_has_and_is_shown() {
     }
 }
 
+/// Each of these connections is good for one more request, which the old process sends to who is healthy by then.
+#[test]
+fn who_has_kept_a_connection_is_not_sent_to_a_target_that_has_failed_since() {
+    stays_with_the_old_process("auto");
+}
+
+#[test]
+fn who_has_kept_a_connection_is_not_sent_to_one_that_has_failed_without_the_kernel_side() {
+    stays_with_the_old_process("off");
+}
+
+fn stays_with_the_old_process(assist: &str) {
+    let (sick, well) = (Target::plain(), Target::plain());
+    let balancer = Balancer::start(&config(&[&sick, &well], assist).workers(1));
+    balancer.wait_status("it is healthy", 60.0, |status| status.state(&sick.address) == "healthy");
+    let mut clients: Vec<_> = (0..10).map(|_| balancer.connect()).collect();
+    clients.iter_mut().for_each(|client| assert_eq!(client.get("/", "").status, 200));
+    let old = balancer.pid();
+    balancer.upgraded();
+    sick.set_healthy(false);
+    let before = sick.checks();
+    balancer.wait_status("it is unhealthy", 60.0, |status| status.state(&sick.address) == "unhealthy");
+    // Both check in turns: each has found it unhealthy by its second, and the old one has told its worker by the next.
+    until("it was checked by both", 90.0, || (sick.checks() >= before + 7).then_some(()));
+    for mut client in clients {
+        let response = client.get("/", "");
+        assert_eq!((response.header("connection"), response.text()), ("close", well.address.clone()));
+    }
+    let log = balancer.log();
+    assert_eq!(log.matches("to=\"unhealthy\"").count(), 1, "one process tells: {log}");
+    balancer.wait_gone(&[old], 60.0);
+}
+
 /// Sessions, counters and logs go on where they were.
 #[test]
 fn sessions_counters_and_log_lines_are_there_once() {

@@ -61,6 +61,7 @@ struct Shared {
     heads_only: bool,
     requests: Mutex<Vec<Request>>,
     count: AtomicUsize,
+    checks: AtomicUsize,
     connections: AtomicUsize,
     /// A second handle to every open connection, by its number.
     open: Mutex<HashMap<usize, Stream>>,
@@ -240,6 +241,12 @@ impl Target {
         self.shared.count.load(SeqCst)
     }
 
+    /// How many health checks came.
+    #[must_use]
+    pub fn checks(&self) -> usize {
+        self.shared.checks.load(SeqCst)
+    }
+
     /// How many connections came on which something else than a health check was asked.
     #[must_use]
     pub fn connections(&self) -> usize {
@@ -304,6 +311,7 @@ fn serve_connection(stream: Stream, number: usize, shared: &Shared, handler: &Ha
             break;
         }
         if is_probe {
+            shared.checks.fetch_add(1, SeqCst);
             let status = if shared.healthy.load(SeqCst) { "200 OK" } else { "500 Internal Server Error" };
             let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
             reader.stream().write_all(answer.as_bytes()).unwrap_or_default();

@@ -334,6 +334,7 @@ impl Controller {
                 () = until(expiry), if !self.succession.holds_slots() => self.expire(),
                 _ = reap.tick() => {
                     self.hand_over_check_lines();
+                    self.end_checks();
                     if !self.succession.holds_slots() {
                         self.kernel.reap();
                     }

@@ -106,6 +106,11 @@ impl Events {
         }
     }
 
+    /// Reads what the kernel tells no more, as another process does; what workers send goes on.
+    pub fn leave_to_another(&mut self) {
+        (self.waiting, self.ring, self.log) = (None, None, None);
+    }
+
     /// Hands the kernel's ends to the runtime, which must be there by now.
     fn register(&mut self) {
         let Some(sources) = self.waiting.take() else { return };
@@ -188,6 +193,14 @@ mod tests {
         assert_eq!(events.next().await, Some(failed));
         assert_eq!(events.next().await, Some(RESET));
         assert_eq!(events.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn what_workers_send_is_heard_where_another_process_reads_what_the_kernel_tells() {
+        let (sender, mut events) = channel(None);
+        events.leave_to_another();
+        sender.send(RESET);
+        assert_eq!(events.next().await, Some(RESET));
     }
 
     #[tokio::test]

@@ -50,12 +50,16 @@ impl Controller {
         if !self.checks.ended(finished) {
             return;
         }
-        self.log_check(&finished.target, finished.outcome.as_ref().ok(), finished.latency);
+        // What it finds is told by the process that runs the instance alone.
+        let is_told = !self.succession.is_over();
+        if is_told {
+            self.log_check(&finished.target, finished.outcome.as_ref().ok(), finished.latency);
+        }
         let registration = finished.registration;
         let result = match &finished.outcome {
             Ok(checked) => checked.result,
             Err(error) => {
-                if LineKind::HealthCheck.admits() {
+                if is_told && LineKind::HealthCheck.admits() {
                     let (group, target) = (&finished.target.settings.name, &finished.target.endpoint);
                     tracing::warn!(group, %target, %error, "a health check could not be made");
                 }
@@ -76,6 +80,7 @@ impl Controller {
             }
         }
         if let (Some((old, _)), Some((new, reason))) = (before, after)
+            && is_told
             && old != new
             && let Some((group, endpoint)) = self.registry.describe(registration)
         {

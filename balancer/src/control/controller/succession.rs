@@ -18,7 +18,7 @@ use crate::{
         notify,
         upgrade::{Estate, Handover, HandoverFacts, Label, Memory, StartedWith},
     },
-    kernel::{Assist, GENERATIONS},
+    kernel::{Assist, Events, GENERATIONS},
     listener,
     model::{BalancerSettings, addresses_meet},
     snapshot::ListenerId,
@@ -207,9 +207,9 @@ impl Controller {
     fn release(&mut self, listeners: &[SocketAddr]) {
         self.succession.step = Step::Over;
         // Two that read would take events from each other.
-        (self.events, self.samples) = (None, None);
+        self.events.iter_mut().for_each(Events::leave_to_another);
+        self.samples = None;
         self.kernel.give_up();
-        self.checks.sync(std::iter::empty(), monotonic_now());
         let taken = self.listeners.iter().filter(|(address, _)| listeners.contains(address));
         let taken: Arc<[ListenerId]> = taken.map(|(_, id)| *id).collect();
         let most = self.configuration.balancer.upgrade_drain;
@@ -220,5 +220,20 @@ impl Controller {
         let aside: Vec<_> =
             self.listeners.iter().filter(|(address, _)| is_aside(*address)).map(|(_, id)| *id).collect();
         self.crew.hand_over(&taken, &aside, most);
+    }
+
+    /// Where another process runs the instance, targets are checked for as long as a client may ask something of this one, which a
+    /// target that has failed since is not to get. Those that are left with WebSockets ask for nothing.
+    pub(super) fn end_checks(&mut self) {
+        if !self.succession.is_over() {
+            return;
+        }
+        let runtimes = self.runtimes.all();
+        let shards = || runtimes.iter().flat_map(|runtime| runtime.shards());
+        let open: u64 = shards().map(|shard| shard.connections_active.get()).sum();
+        let tunnels: u64 = shards().map(|shard| shard.tunnels_active.get()).sum();
+        if open <= tunnels {
+            self.checks.sync(std::iter::empty(), monotonic_now());
+        }
     }
 }

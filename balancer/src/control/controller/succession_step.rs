@@ -25,6 +25,11 @@ impl Succession {
         self.step != Step::Alone
     }
 
+    /// Whether another process runs the instance.
+    pub(super) fn is_over(&self) -> bool {
+        self.step == Step::Over
+    }
+
     /// Whether slots stay as they are.
     pub(super) fn holds_slots(&self) -> bool {
         self.step == Step::Lent

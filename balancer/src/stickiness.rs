@@ -102,6 +102,20 @@ impl GroupStickiness {
         }
     }
 
+    /// Whether the session table knows the application's name of a session that a request comes with.
+    #[must_use]
+    pub fn knows<W: Deref<Target = [AtomicU64]>>(
+        &self,
+        head: &RequestHead<'_>,
+        table: &SessionTable<W>,
+        now: UnixSeconds,
+    ) -> bool {
+        match &self.0 {
+            CookieKind::Duration(_) => false,
+            CookieKind::Application(cookie) => cookie.knows(head, table, now),
+        }
+    }
+
     /// Adds what a response of a target has to carry: cookies, and a guard against shared caches where there are
     /// any. Not to be called for responses that the balancer makes itself.
     #[allow(clippy::too_many_arguments, reason = "each is a fact of its own about one response")]

@@ -166,3 +166,23 @@ fn a_target_that_drains_keeps_its_sessions_by_default() {
         assert!(begun(&balancer, 4).iter().all(|id| home(id) == "staying"), "and gets no new ones");
     }
 }
+
+/// The group is drawn by a cookie, which these clients do not return.
+#[test]
+fn a_dialogue_stays_with_its_group() {
+    let targets = [application("a"), application("b"), application("c"), application("d")];
+    let [a, b, c, d] = targets.each_ref();
+    let group = |name: &str, targets: &[&Target]| {
+        Group::new(name, targets).algorithm("round_robin").app_header("Mcp-Session-Id")
+    };
+    let forward = "type = \"forward\"\nforward {\ntarget_group {\narn = target_group.app.arn\nweight = 50\n}\ntarget_group {\narn \
+                   = target_group.new.arn\nweight = 50\n}\nstickiness {\nenabled = true\nduration = 3600\n}\n}";
+    let config = Config::with(group("app", &[a, b])).group(group("new", &[c, d])).default_action(forward);
+    let balancer = Balancer::start(&config);
+    let ids = begun(&balancer, 12);
+    assert!(ids.iter().map(|id| home(id)).collect::<HashSet<_>>().len() > 2, "{ids:?}");
+    for id in ids.iter().chain(&ids) {
+        let response = ask(&balancer, "/who", id, "");
+        assert_eq!((response.status, response.text().as_str()), (200, home(id)));
+    }
+}

@@ -159,7 +159,9 @@ impl App {
             command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]);
             command.arg("-cp").arg(env::join_paths(jetty()).unwrap());
         }
-        command.arg(script).env("NODE_PATH", installed().join(folder).join("node_modules"));
+        // What the site of pages requires is among what socket.io does.
+        let packages = if matches!(self, Self::McpNode) { folder } else { "socketio" };
+        command.arg(script).env("NODE_PATH", installed().join(packages).join("node_modules"));
         // Nothing is left beside the sources.
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         command

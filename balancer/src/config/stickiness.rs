@@ -17,33 +17,61 @@ const MAX_COOKIE_NAME: usize = 256;
 
 const ALLOWED_HEADER: &str = "1 to 256 token characters, and no field that cookies, proxies or connections go by (`Cookie`, `Host`, …)";
 
-/// Fields that do not come back as they were given out, or that mean something of their own (RFC 9110, section 7.6.1).
-const OTHER_FIELDS: [&str; 24] = [
+/// Fields that do not come back as they were given out, or that mean something of their own (RFC 9110; Fetch standard).
+const OTHER_FIELDS: [&str; 42] = [
     "accept",
+    "accept-encoding",
+    "accept-language",
+    "accept-ranges",
     "age",
+    "allow",
+    "alt-svc",
     "authorization",
+    "cache-control",
     "connection",
-    "content-length",
-    "content-type",
     "cookie",
     "date",
+    "etag",
     "expect",
+    "expires",
+    "forwarded",
+    "from",
     "host",
+    "http2-settings",
     "keep-alive",
-    "proxy-authorization",
-    "proxy-connection",
+    "last-modified",
+    "link",
+    "location",
+    "max-forwards",
+    "origin",
+    "pragma",
+    "range",
+    "referer",
+    "retry-after",
     "server",
     "set-cookie",
+    "strict-transport-security",
     "te",
     "trailer",
     "transfer-encoding",
     "upgrade",
-    "x-amzn-trace-id",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
+    "user-agent",
+    "vary",
+    "via",
+    "warning",
+    "www-authenticate",
+    "x-real-ip",
 ];
+
+/// What names of such fields begin with.
+const OTHER_BEGINNINGS: [&str; 8] =
+    ["access-control-", "content-", "if-", "proxy-", "sec-", "x-amzn-", "x-forwarded-", "grpc-"];
+
+fn is_other_field(name: &str) -> bool {
+    let begins =
+        |start: &&str| name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start));
+    OTHER_FIELDS.iter().any(|other| name.eq_ignore_ascii_case(other)) || OTHER_BEGINNINGS.iter().any(begins)
+}
 
 pub(super) static STICKINESS: Table = Table {
     name: "stickiness",
@@ -252,17 +280,18 @@ fn header_name(fields: &BlockFields<'_>, enabled: bool, kind: &str) -> Option<St
     let name = fields.text("header_name").filter(|name| !name.is_empty());
     let is_meant = kind == "app_header";
     match &name {
-        Some(name) if is_meant => {
-            let is_other = OTHER_FIELDS.iter().any(|other| name.eq_ignore_ascii_case(other));
-            if is_other || name.len() > MAX_COOKIE_NAME || !name.bytes().all(is_token) {
-                let message = format!(
-                    "`header_name` = {} cannot name sessions; allowed: {}",
-                    shown(name),
-                    fields.allowed("header_name")
-                );
-                fields.fault_at("header_name", message);
-            }
+        Some(name)
+            if is_meant
+                && (is_other_field(name) || name.len() > MAX_COOKIE_NAME || !name.bytes().all(is_token)) =>
+        {
+            let message = format!(
+                "`header_name` = {} cannot name sessions; allowed: {}",
+                shown(name),
+                fields.allowed("header_name")
+            );
+            fields.fault_at("header_name", message);
         }
+        Some(_) if is_meant => {}
         Some(name) if enabled && !fields.is_wrong("type") => {
             let message = format!(
                 "`header_name` = {} counts for nothing: only with `type` = \"app_header\" clients stick by it",

@@ -7,8 +7,9 @@ mod shared_cookies;
 use crate::{
     clock::unix_now,
     model::{
-        AlpnPolicy, Authorities, Certificate, Configuration, HealthCheckPort, KernelAssist, ListenerTls,
-        MutualAuthentication, ProbeProtocol, ProtocolVersion, RevocationList, TrustStore,
+        AlpnPolicy, Authorities, Certificate, Configuration, HealthCheckPort, KernelAssist, Listener,
+        ListenerTls, MutualAuthentication, ProbeProtocol, ProtocolVersion, RevocationList, StickinessKind,
+        TargetGroup, TrustStore,
     },
 };
 
@@ -52,6 +53,7 @@ pub fn warnings(configuration: &Configuration) -> Vec<String> {
                 ));
             }
         }
+        warn_of_dropped_field(configuration, index, group, &mut warnings);
         let check = &group.health_check;
         if group.tls.is_some()
             && check.enabled
@@ -86,6 +88,32 @@ pub fn warnings(configuration: &Configuration) -> Vec<String> {
         }
     }
     warnings
+}
+
+/// A header field that names sessions and that a load balancer takes off the requests.
+fn warn_of_dropped_field(
+    configuration: &Configuration,
+    index: usize,
+    group: &TargetGroup,
+    warnings: &mut Vec<String>,
+) {
+    let kind = group.stickiness.as_ref().map(|sticky| &sticky.kind);
+    let Some(StickinessKind::ApplicationHeader { header_name }) = kind else { return };
+    if header_name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return;
+    }
+    let drops = |listener: &&Listener| {
+        let balancer = configuration.load_balancers.get(listener.load_balancer);
+        balancer.is_some_and(|balancer| balancer.drop_invalid_header_fields)
+            && listener.actions().any(|action| action.groups().any(|group| group == index))
+    };
+    if let Some(listener) = configuration.listeners.iter().find(drops) {
+        warnings.push(format!(
+            "target group {}: targets never see {header_name}, which sessions go by: the load balancer of listener {} drops \
+             fields whose names have other characters than letters, digits and hyphens",
+            group.name, listener.name
+        ));
+    }
 }
 
 fn warn_of_tls(listener: &str, tls: &ListenerTls, now: i64, warnings: &mut Vec<String>) {

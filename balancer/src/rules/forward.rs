@@ -84,6 +84,13 @@ impl CompiledForward {
         })
     }
 
+    /// How many groups there are.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty, reason = "there is one at least")]
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
     /// The group at an index of the action, as an index into the groups of the snapshot.
     #[must_use]
     pub fn group(&self, index: usize) -> Option<usize> {

@@ -128,18 +128,22 @@ impl ApplicationCookie {
             let outcome = if preflight { Outcome::Preflight } else { Outcome::Absent };
             return Self::decision(SessionVerdict::none(outcome), preflight, memo);
         };
+        // What a jar says may be of another session of its client.
+        let of_client = from_map.ok().filter(|_| !self.id.goes_before_cookies());
         // A browser sends a cookie of one name twice when it was set for two paths: the one that is known counts.
         let mut all = values.iter().copied();
-        let known =
-            all.find_map(|value| Some((value, self.session_in_table(value, from_map.ok(), table, now)?)));
+        let known = all.find_map(|value| Some((value, self.session_in_table(value, of_client, table, now)?)));
         let (value, from_table) = known.map_or((first, None), |(value, (session, class))| {
             memo.class = class;
             (value, Some(session))
         });
         memo.key = self.hashers.first().map(|hasher| hasher.key(value));
         memo.known = from_table;
-        let from_map = match from_table {
-            Some(_) if self.id.goes_before_cookies() => Err(Outcome::Absent),
+        let from_map = match (from_table, from_map) {
+            (Some(known), Ok(mapped)) if self.id.goes_before_cookies() => {
+                memo.fresh_cookie = mapped.target == known.target && !self.window.is_due(mapped.issued, now);
+                Err(Outcome::Absent)
+            }
             _ => from_map,
         };
         let verdict = match from_map {
@@ -150,9 +154,8 @@ impl ApplicationCookie {
         let verdict = match from_table {
             // Also when the map's target is gone and another request of the session has found it a new one.
             Some(session) if verdict.target.is_none() => {
-                let others = all.filter_map(|value| {
-                    Some((value, self.session_in_table(value, from_map.ok(), table, now)?))
-                });
+                let others = all
+                    .filter_map(|value| Some((value, self.session_in_table(value, of_client, table, now)?)));
                 let session = self.one_that_goes_on(session, others, &mut memo, now);
                 let found = SessionVerdict::on(session, &self.window, targets, now);
                 let has_ended = found.ended.is_some() && verdict.ended.is_none();
@@ -168,6 +171,20 @@ impl ApplicationCookie {
             _ => verdict,
         };
         Self::decision(verdict, preflight, memo)
+    }
+
+    /// Whether the table has a session that goes on under a value which the request comes with.
+    pub(super) fn knows<W: Deref<Target = [AtomicU64]>>(
+        &self,
+        head: &RequestHead<'_>,
+        table: &SessionTable<W>,
+        now: UnixSeconds,
+    ) -> bool {
+        let known = |value: &&[u8]| {
+            let session = self.session_in_table(value, None, table, now);
+            session.is_some_and(|(session, _)| self.window.admits(session.issued, now))
+        };
+        self.candidates(head).iter().any(known)
     }
 
     /// Of several sessions that the table knows a request by, one that is over must not stand before one that goes on: the
@@ -315,10 +332,12 @@ impl ApplicationCookie {
         let memo = &decision.application;
         let live = issued != Issued::Nothing || decision.session.is_some() || decision.ended.is_some();
         let fresh_enough = |session: &Session| {
-            session.target == mine.target
-                && !answered.uncounted
-                && !self.window.is_due(session.issued, now)
-                && memo.own_cookie
+            let is_fresh = match memo.own_cookie {
+                true => !self.window.is_due(session.issued, now),
+                // What the table is told anew is counted with the cookies that say so.
+                false => memo.fresh_cookie && !renewed,
+            };
+            is_fresh && session.target == mine.target && !answered.uncounted
         };
         let is_due = match live {
             true => !decision.session.as_ref().is_some_and(fresh_enough),

@@ -13,6 +13,8 @@ pub(super) struct ApplicationMemo {
     pub(super) key: Option<u128>,
     /// Whether the session was proved by the balancer's own cookie.
     pub(super) own_cookie: bool,
+    /// Whether a cookie of the balancer beside it names the same target and need not be set anew.
+    pub(super) fresh_cookie: bool,
     /// What the table knew of it.
     pub(super) known: Option<Session>,
     /// Whether the table knew that its client comes back.

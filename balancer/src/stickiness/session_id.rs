@@ -83,7 +83,7 @@ impl SessionId {
             Bearer::Header if (200..300).contains(&response.status) => (None, response.headers),
             Bearer::Header => (None, &[][..]),
         };
-        let fields = lines.iter().rev().filter(|field| self.is_field(field.name));
+        let fields = lines.iter().rev().filter(|field| self.is_field(field.name) && !field.value.is_empty());
         cookies.into_iter().flatten().chain(fields.map(|field| field.value))
     }
 }

@@ -40,7 +40,12 @@ async def main(session):
     url, sessions, steps = sys.argv[1] + "mcp", int(sys.argv[2]), int(sys.argv[3])
     pause = Pause(sessions)
     all_sessions = asyncio.gather(*(session(url, steps, pause) for _ in range(sessions)), return_exceptions=True)
-    await pause.hold()
+    try:
+        await pause.hold()
+    except TimeoutError:
+        # Who has failed by then says why, and keeps nobody waiting.
+        pause.over.set()
+        await pause.begun.abort()
     lost = [end for end in await all_sessions if end is not None]
     for end in lost:
         print(repr(end), file=sys.stderr)

@@ -84,6 +84,21 @@ fn go_together(head: &RequestHead<'_>, targets: ProtocolVersion) -> bool {
     }
 }
 
+/// The group that knows the session of a client which returns no cookie of its group's: index in the action.
+fn home_of(
+    context: &Context,
+    snapshot: &WorkerSnapshot,
+    forward: &CompiledForward,
+    view: &RequestHead<'_>,
+) -> Option<usize> {
+    let knows = |index: &usize| {
+        let group = forward.group(*index).and_then(|index| snapshot.group(index));
+        let sticky = group.and_then(|group| group.stickiness.as_ref());
+        sticky.is_some_and(|sticky| sticky.knows(view, &context.sessions, context.clock.unix()))
+    };
+    (0..forward.len()).find(knows)
+}
+
 impl Plan {
     /// Decides over the request whose HTTP/1.1 head is `bytes`. `memory` becomes the head for the target.
     ///
@@ -179,8 +194,10 @@ impl Plan {
             entry.group_decision(decision.outcome);
             context.listener_shard(listener).group_stickiness.count(decision.outcome);
         }
+        let is_drawn = routed.decision.as_ref().is_some_and(|decision| decision.index.is_none());
+        let home = if is_drawn { home_of(context, snapshot, forward, view) } else { None };
         // No client has a group yet, and none has a weight: nobody is there.
-        let index = routed.index.ok_or_else(|| {
+        let index = home.or(routed.index).ok_or_else(|| {
             tell_refusal_by_weight(&listener.name);
             refuse(Cause::NoTargetGroup)
         })?;

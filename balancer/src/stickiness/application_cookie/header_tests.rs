@@ -6,34 +6,59 @@ use super::{
 };
 use crate::{
     id::TargetId,
-    model::{CookieAttributes, CookieRenewal, HeaderField, StickinessKind, Version},
+    model::{CookieAttributes, CookieRenewal, HeaderField, StickinessExtras, StickinessKind, Version},
     stickiness::{GroupStickiness, Standing},
 };
 
 fn group() -> GroupStickiness {
+    group_with(CookieRenewal::Always, None)
+}
+
+fn group_with(renewal: CookieRenewal, max_lifetime: Option<u32>) -> GroupStickiness {
     let settings = StickinessSettings {
         kind: StickinessKind::ApplicationHeader { header_name: "Mcp-Session-Id".into() },
         duration_seconds: 1000,
         attributes: CookieAttributes::default(),
-        renewal: CookieRenewal::Always,
+        renewal,
         pick: Default::default(),
-        extras: Default::default(),
+        extras: StickinessExtras { max_lifetime, ..Default::default() },
     };
     GroupStickiness::compile("app", &settings, Arc::new(Keyring::from_bytes(&[7; 32]).unwrap()))
 }
 
 /// Decides over a request with these fields.
 fn decide(fields: &[(&str, &str)], fleet: &Fleet, table: &Table, now: UnixSeconds) -> Decision {
+    decide_by(&group(), fields, fleet, table, now)
+}
+
+fn decide_by(
+    group: &GroupStickiness,
+    fields: &[(&str, &str)],
+    fleet: &Fleet,
+    table: &Table,
+    now: UnixSeconds,
+) -> Decision {
     let headers: Vec<_> = fields
         .iter()
         .map(|(name, value)| HeaderField { name: name.as_bytes(), value: value.as_bytes() })
         .collect();
     let head = RequestHead { method: b"POST", target: b"/mcp", version: Version::Http11, headers: &headers };
-    group().decide(&head, fleet, table, now)
+    group.decide(&head, fleet, table, now)
 }
 
 /// The cookies that the client has after a response of `target`.
 fn respond(
+    decision: &Decision,
+    answer: (TargetId, u16),
+    fields: &[(&str, &str)],
+    table: &Table,
+    now: UnixSeconds,
+) -> String {
+    respond_by(&group(), decision, answer, fields, table, now)
+}
+
+fn respond_by(
+    group: &GroupStickiness,
     decision: &Decision,
     (target, status): (TargetId, u16),
     fields: &[(&str, &str)],
@@ -46,7 +71,7 @@ fn respond(
         .collect();
     let response = ResponseHead { status, headers: &headers };
     let mut edits = HeaderEdits::new();
-    group().respond(decision, Answered::at_home(target), &response, false, table, now, &mut edits);
+    group.respond(decision, Answered::at_home(target), &response, false, table, now, &mut edits);
     let set = edits.iter().filter(|edit| edit.name == "Set-Cookie");
     let pairs: Vec<_> = set
         .map(|edit| {
@@ -151,4 +176,60 @@ fn it_ends_when_it_was_not_used_for_its_duration() {
     assert_eq!(decide(&[("Mcp-Session-Id", "one")], &fleet, &table, NOW.plus(1000)).target, Some(0));
     let over = decide(&[("Mcp-Session-Id", "one")], &fleet, &table, NOW.plus(1001));
     assert_eq!((over.target, over.outcome), (None, Outcome::Expired));
+}
+
+#[test]
+fn a_field_without_a_value_begins_nothing() {
+    let (table, fleet) = (table(), fleet(Standing::Routable));
+    let first = decide(&[], &fleet, &table, NOW);
+    let cookies = respond(&first, (A, 200), &[("Mcp-Session-Id", "")], &table, NOW);
+    assert!(cookies.starts_with("AWSALBAPP-0=_remove_;"), "{cookies}");
+    assert_eq!(table.occupied().entries, 0);
+}
+
+/// Cookies that are set when due are set when the session starts, when the table is told of it anew, and not in between.
+#[test]
+fn cookies_of_who_keeps_them_are_set_when_due() {
+    let (table, fleet) = (table(), fleet(Standing::Routable));
+    let group = group_with(CookieRenewal::WhenDue, None);
+    let first = decide_by(&group, &[], &fleet, &table, NOW);
+    let jar = respond_by(&group, &first, (A, 200), &[("Mcp-Session-Id", "one")], &table, NOW);
+    let fields = [("Mcp-Session-Id", "one"), ("Cookie", jar.as_str())];
+    let set = |now: UnixSeconds, fields: &[(&str, &str)]| {
+        let known = decide_by(&group, fields, &fleet, &table, now);
+        assert_eq!(known.target, Some(0));
+        !respond_by(&group, &known, (A, 200), &[], &table, now).is_empty()
+    };
+    // The first that comes back is noted.
+    assert!(set(NOW, &fields) && !set(NOW, &fields) && !set(NOW.plus(10), &fields));
+    assert!(set(NOW.plus(20), &fields) && !set(NOW.plus(30), &fields));
+    assert!(set(NOW.plus(30), &fields[..1]), "who keeps none is given them");
+}
+
+#[test]
+fn a_dialogue_does_not_take_the_age_of_another_in_its_jar() {
+    let (table, fleet) = (table(), fleet(Standing::Routable));
+    let (group, endless) =
+        (group_with(CookieRenewal::Always, Some(100)), group_with(CookieRenewal::Always, None));
+    let first = decide_by(&group, &[], &fleet, &table, NOW);
+    let jar = respond_by(&group, &first, (A, 200), &[("Mcp-Session-Id", "old")], &table, NOW);
+    // Nobody noted when this one began.
+    let second = decide_by(&endless, &[], &fleet, &table, NOW.plus(90));
+    respond_by(&endless, &second, (A, 200), &[("Mcp-Session-Id", "young")], &table, NOW.plus(90));
+    let both = [("Mcp-Session-Id", "young"), ("Cookie", jar.as_str())];
+    let known = decide_by(&group, &both, &fleet, &table, NOW.plus(120));
+    assert_eq!((known.target, known.outcome), (Some(0), Outcome::Pinned));
+}
+
+#[test]
+fn a_group_knows_the_sessions_that_its_table_has() {
+    let (table, group) = (table(), group());
+    begin("one", A, &table);
+    let knows = |id: &str, now| {
+        let headers = [HeaderField { name: b"mcp-session-id", value: id.as_bytes() }];
+        let head = RequestHead { method: b"POST", target: b"/", version: Version::Http11, headers: &headers };
+        group.knows(&head, &table, now)
+    };
+    assert!(knows("one", NOW) && knows("one", NOW.plus(1000)));
+    assert!(!knows("two", NOW) && !knows("", NOW) && !knows("one", NOW.plus(1001)));
 }

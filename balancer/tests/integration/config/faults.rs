@@ -600,6 +600,24 @@ fn what_is_written_wrong_is_not_missing_as_well() {
 }
 
 #[test]
+fn fields_with_a_meaning_of_their_own_name_no_sessions() {
+    for name in [
+        "via",
+        "Forwarded",
+        "X-Forwarded-For",
+        "Sec-WebSocket-Key",
+        "X-Amzn-Trace-Id",
+        "HTTP2-Settings",
+        "content-type",
+    ] {
+        let text = format!(
+            "target_group \"app\" {{\nstickiness {{\ntype = \"app_header\"\nheader_name = \"{name}\"\n}}\n}}\n"
+        );
+        assert_one_fault(&text, "4:15", &format!("`header_name` = \"{name}\" cannot name sessions"), "token");
+    }
+}
+
+#[test]
 fn a_field_of_the_application_in_place_of_its_cookie() {
     let group = |lines: &str| {
         let text = format!(

@@ -244,3 +244,18 @@ fn an_action_that_draws_may_get_into_the_way_of_its_own_groups() {
     assert_eq!(of("X", &app("Y"), &lb("Y")), Vec::<String>::new());
     assert_eq!(of("X", &app("SID"), &lb("FOOAPP-0")), Vec::<String>::new());
 }
+
+#[test]
+fn a_field_that_names_sessions_and_is_dropped_is_warned_of() {
+    let of = |name: &str, drops: bool| {
+        let text = format!(
+            "load_balancer \"main\" {{\ndrop_invalid_header_fields = {drops}\n}}\nlistener \"web\" {{\nport = 80\ndefault_action \
+             {{\ntype = \"forward\"\ntarget_group_arn = target_group.app.arn\n}}\n}}\ntarget_group \"app\" {{\ntargets = \
+             [\"127.0.0.1:1\"]\nstickiness {{\ntype = \"app_header\"\nheader_name = \"{name}\"\n}}\n}}\n"
+        );
+        let read = config::parse(&[(PathBuf::from("x.hcl"), text)]).map_err(|error| error.to_string());
+        let warnings = config::warnings(&read.unwrap());
+        warnings.iter().filter(|warning| warning.contains("targets never see")).count()
+    };
+    assert_eq!((of("Mcp_Session", true), of("Mcp_Session", false), of("Mcp-Session", true)), (1, 0, 0));
+}

@@ -16,6 +16,7 @@ mod application_lines;
 mod application_session_extras;
 mod applications;
 mod bad_requests;
+mod behind_haproxy;
 mod bodies;
 mod bulk;
 mod byte_counts;

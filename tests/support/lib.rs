@@ -19,6 +19,7 @@ pub mod client;
 pub mod config;
 pub mod corpus;
 pub mod freshness;
+pub mod haproxy;
 pub mod http;
 pub mod http2;
 pub mod http2_target;

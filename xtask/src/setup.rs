@@ -27,6 +27,7 @@ const fn tool(program: &'static str, package: &'static str) -> Tool {
 /// What the end-to-end tests run.
 pub(crate) const TEST_TOOLS: &[Tool] = &[
     tool("nginx", "nginx"),
+    tool("haproxy", "haproxy"),
     tool("curl", "curl"),
     tool("h2load", "nghttp2-client"),
     tool("openssl", "openssl"),

@@ -69,6 +69,12 @@ impl Answer {
         }
     }
 
+    /// The same without a body.
+    #[must_use]
+    pub fn without_body(self) -> Self {
+        Self { body: "".into(), ..self }
+    }
+
     /// The reason phrase; empty for a status that has none.
     #[must_use]
     pub fn phrase(&self) -> &'static str {

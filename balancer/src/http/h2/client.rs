@@ -49,11 +49,32 @@ impl Http2Client {
 
     /// Sends an answer of the balancer's own and counts it. On a stream that has been reset already nothing is sent.
     pub(super) async fn answer(&mut self, answer: &Answer, to_head: bool) {
-        let RequestState { context, listener, entry, .. } = &mut self.state;
         let to_head = to_head || answer.body.is_empty();
+        if !self.send_answer_head(answer, to_head) || to_head {
+            return;
+        }
+        self.state.entry.returned(answer.body.len() as u64);
+        // The client may have left no room for it.
+        self.state.arm_idle();
+        let Self { stream, state, .. } = self;
+        let mut rest = answer.body.as_bytes();
+        let _ = state.watched.watch().within(poll_fn(|cx| stream.poll_send_rest(cx, &mut rest))).await;
+    }
+
+    /// Resets the stream of what is no request, as has to be done (RFC 9113, section 8.1.1), behind an answer for whoever reads that
+    /// far: proxies pass it on to their own clients.
+    pub(super) fn refuse(&mut self, answer: Answer) {
+        // The end of a body would be that of the stream.
+        self.send_answer_head(&answer.without_body(), false);
+        self.stream.reset(ErrorCode::Protocol);
+    }
+
+    /// Whether it was sent; `ends`: nothing comes after it.
+    fn send_answer_head(&mut self, answer: &Answer, ends: bool) -> bool {
+        let RequestState { context, listener, entry, .. } = &mut self.state;
         let fields = &listener.response_fields;
         let sent = context.clock.with_date(|date| {
-            self.stream.send_head(answer.status, to_head, |head| {
+            self.stream.send_head(answer.status, ends, |head| {
                 answer.fields(fields, date, |name, value| head.field(name.as_bytes(), value));
             })
         });
@@ -62,19 +83,11 @@ impl Http2Client {
                 context.listener_shard(listener).errors.count(cause);
                 entry.failed(cause);
             }
-            return;
+            return false;
         };
         context.count_answer(listener, answer);
         entry.own(answer);
-        let length = if to_head { 0 } else { answer.body.len() as u64 };
-        entry.returned(size + length);
-        if to_head {
-            return;
-        }
-        // The client may have left no room for it.
-        self.state.arm_idle();
-        let Self { stream, state, .. } = self;
-        let mut rest = answer.body.as_bytes();
-        let _ = state.watched.watch().within(poll_fn(|cx| stream.poll_send_rest(cx, &mut rest))).await;
+        entry.returned(size);
+        true
     }
 }

@@ -40,6 +40,11 @@ impl Head {
         self.size
     }
 
+    /// Whether it is no request at all (RFC 9113, section 8.1.1).
+    pub(super) fn is_malformed(&self) -> bool {
+        self.block.is_malformed()
+    }
+
     /// The key of the handshake, when the request is for a WebSocket (RFC 8441).
     pub(super) fn key(&self) -> Option<WebSocketKey> {
         self.protocol.as_ref()?.as_ref().ok().cloned()
@@ -51,6 +56,9 @@ impl Head {
     /// Why it is none that can be forwarded.
     pub(super) fn request(&self) -> Result<Request<'_>, HeadError> {
         let block = &self.block;
+        if block.is_malformed() {
+            return Err(HeadError::Malformed);
+        }
         // A CONNECT names no path (RFC 9113, section 8.5); it is refused whatever it names.
         let target = block.path().unwrap_or(b"/");
         if block.left_out() > 0 {

@@ -51,7 +51,7 @@ pub(super) async fn serve(session: Rc<SharedState>, mut stream: Http2Stream, hea
     let planned = head.request().map_err(Refusal::from).and_then(|mut request| {
         Plan::decide(&context, &snapshot, &listener, &route, &mut request, context.heads.take(), &mut entry)
     });
-    let key = head.key();
+    let (key, is_malformed) = (head.key(), head.is_malformed());
     stream.recycle(head.into_block());
     let watched = context.watches.register();
     watched.watch().set_listener(listener.id.0);
@@ -83,6 +83,7 @@ pub(super) async fn serve(session: Rc<SharedState>, mut stream: Http2Stream, hea
             }
             client.state.context.heads.give(plan.head);
         }
+        Err(Refusal { answer, .. }) if is_malformed => client.refuse(answer),
         Err(Refusal { answer, traits }) => {
             client.answer(&answer, traits.is_some_and(|traits| traits.to_head)).await;
         }

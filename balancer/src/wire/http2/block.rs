@@ -251,6 +251,17 @@ impl Block {
         }
     }
 
+    /// It is malformed for what stands around it.
+    pub(super) fn spoil(&mut self) {
+        self.is_malformed = true;
+    }
+
+    /// Whether it is no request (RFC 9113, section 8.1.1): what it says is not to be gone by.
+    #[must_use]
+    pub fn is_malformed(&self) -> bool {
+        self.is_malformed
+    }
+
     /// It is all of its message.
     pub(super) fn end(&mut self) {
         self.is_all = true;

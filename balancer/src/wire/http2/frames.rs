@@ -223,21 +223,22 @@ impl Core {
             self.recycle(block);
             return Ok(());
         }
-        let is_well_formed = block.is_well_formed() && !(ends && expected.is_some_and(|length| length > 0));
-        if !is_well_formed && !self.credit.spend(OF_RESET) {
-            return Err(Violation::Flood);
+        if !block.is_well_formed() || ends && expected.is_some_and(|length| length > 0) {
+            if !self.credit.spend(OF_RESET) {
+                return Err(Violation::Flood);
+            }
+            block.spoil();
         }
-        if !is_well_formed || self.streams.open() >= MOST_STREAMS {
+        if self.streams.open() >= MOST_STREAMS {
             self.recycle(block);
             if !ends {
                 self.streams.keep_in_mind(head.stream);
             }
-            self.write_reset(
-                head.stream,
-                if is_well_formed { ErrorCode::Refused } else { ErrorCode::Protocol },
-            );
+            self.write_reset(head.stream, ErrorCode::Refused);
             return Ok(());
         }
+        // How long it was to be means nothing where all of it is refused.
+        let expected = expected.filter(|_| !block.is_malformed());
         self.taken = head.stream;
         let place = self.streams.begin(head.stream, self.initial_window, !ends, expected);
         self.accepted.push_back(Arrived { place, head: block });

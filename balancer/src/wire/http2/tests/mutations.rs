@@ -108,7 +108,9 @@ fn the_conversation_is_a_valid_one() {
     let bytes = conversation();
     let mut core = core.borrow_mut();
     assert_eq!(core.receive(&bytes), bytes.len());
-    assert_eq!((core.violation, core.accepted.len(), core.is_leaving), (None, 3, true));
+    let are_malformed: Vec<_> = core.accepted.iter().map(|accepted| accepted.head.is_malformed()).collect();
+    assert_eq!((core.violation, core.is_leaving), (None, true));
+    assert_eq!(are_malformed, [false, false, false, true]);
 }
 
 proptest! {

@@ -10,6 +10,14 @@ mod entry;
 mod exchange;
 mod h1;
 mod h2;
+mod parked;
+mod presence;
 mod task_store;
 
-pub use self::{accepted::Accepted, connection::serve, context::Context, entry::log_unread};
+pub use self::{
+    accepted::Accepted,
+    connection::{serve, wake_parked},
+    context::Context,
+    entry::log_unread,
+    presence::Present,
+};

@@ -72,7 +72,7 @@ pub use self::{
     shield::{
         DenyError, InterfaceReport, Shield, ShieldLink, ShieldReport, ShieldSample, ShieldSamples, ShieldView,
     },
-    sys::{pass_over, unacknowledged},
+    sys::{Timer, pass_over, readable, unacknowledged},
     words::Words,
 };
 use crate::{

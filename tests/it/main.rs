@@ -64,6 +64,7 @@ mod moving_listeners;
 mod mutual_tls;
 mod one_owner;
 mod panics;
+mod parked;
 mod pinned_maps;
 mod planted_links;
 mod preflight;

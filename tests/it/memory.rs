@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use support::{Answer, Balancer, Config, Target};
+use support::{Answer, Balancer, Config, Group, Target, until};
 
 const OFFERED: usize = 256 * 1024 * 1024;
 const BOUND: u64 = 16 * 1024 * 1024;
@@ -49,6 +49,34 @@ fn a_client_that_stops_reading_costs_little() {
     let grown = balancer.memory().saturating_sub(before);
     assert!(grown < BOUND, "grew by {grown} bytes");
     assert_eq!(balancer.connect().get("/small", "").text(), "small", "others are served");
+}
+
+/// Of each the balancer has a buffer, and more of them than it keeps for those who come.
+#[test]
+fn what_a_peak_of_responses_took_is_given_back() {
+    const CLIENTS: usize = 300;
+    let (done, sent) = mpsc::channel();
+    let target = Target::start(move |exchange| {
+        exchange.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {OFFERED}\r\n\r\n"));
+        exchange.reader.stream().set_write_timeout(Some(Duration::from_secs(1)));
+        done.send(fill(exchange.reader.stream(), OFFERED)).unwrap_or_default();
+        Answer::Close
+    });
+    let balancer = Balancer::start(&Config::with(Group::new("app", &[&target]).unchecked()));
+    let before = balancer.memory();
+    let mut stalled: Vec<_> = (0..CLIENTS).map(|_| balancer.connect()).collect();
+    for connection in &mut stalled {
+        connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    for _ in 0..CLIENTS {
+        sent.recv_timeout(Duration::from_secs(60)).unwrap();
+    }
+    let peak = balancer.memory().saturating_sub(before);
+    assert!(peak > CLIENTS as u64 * 16 * 1024, "{peak} bytes are no peak");
+    drop(stalled);
+    until("four fifths are given back", 60.0, || {
+        (balancer.memory().saturating_sub(before) < peak / 5).then_some(())
+    });
 }
 
 #[test]

@@ -11,10 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{
-    sync::mpsc::{UnboundedReceiver, UnboundedSender},
-    time::{MissedTickBehavior, interval},
-};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 mod addresses;
 mod changes;
@@ -28,6 +25,7 @@ mod reload;
 mod shield;
 mod succession;
 mod succession_step;
+mod upkeep;
 
 use self::{
     closing::Closing,
@@ -36,6 +34,7 @@ use self::{
     loopback::Loopback,
     pending::{Pending, ServerConfigs, TargetTlss, server_configs, target_tls},
     succession_step::Succession,
+    upkeep::UpkeepPace,
 };
 use super::{
     crew::Crew,
@@ -59,7 +58,7 @@ use crate::{
     rules::{GroupKeys, RuleTable},
     snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
     stickiness::{GroupStickiness, Keyring},
-    target_group::{ASSESSMENT, Registry, SlotAllocator, TargetNames, WantedGroup},
+    target_group::{Registry, SlotAllocator, TargetNames, WantedGroup},
     telemetry::inspect::CurrentSnapshot,
     tls::{ServerError, Servers},
     wire::trailers::TrailerFilter,
@@ -67,9 +66,6 @@ use crate::{
 
 /// How long changes are collected before workers hear of them, unless one is urgent.
 const COALESCE: Duration = Duration::from_millis(20);
-
-/// How often the kernel room's book-keeping is done.
-const REAP: Duration = Duration::from_secs(1);
 
 /// Why the control side cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -307,10 +303,7 @@ impl Controller {
 
     /// Runs until the sender of `commands` is gone.
     pub async fn run(&mut self, commands: &mut UnboundedReceiver<ControlCommand>) {
-        let mut reap = interval(REAP);
-        reap.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut assess = interval(ASSESSMENT);
-        assess.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut upkeep = UpkeepPace::new();
         loop {
             let (publish_at, again_at) = (self.publish_at, self.again_at);
             let expiry = self.registry.next_expiry();
@@ -332,7 +325,7 @@ impl Controller {
                 () = until(publish_at) => self.publish(),
                 () = until(again_at) => self.reload_again(),
                 () = until(expiry), if !self.succession.holds_slots() => self.expire(),
-                _ = reap.tick() => {
+                assess = upkeep.due() => {
                     self.hand_over_check_lines();
                     self.end_checks();
                     if !self.succession.holds_slots() {
@@ -343,8 +336,10 @@ impl Controller {
                     if !self.succession.is_frozen() {
                         self.resolver.look_for_changes(monotonic_now());
                     }
+                    if assess {
+                        self.assess();
+                    }
                 }
-                _ = assess.tick() => self.assess(),
             }
             self.go_on_with_reload();
         }

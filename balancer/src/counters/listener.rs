@@ -17,6 +17,8 @@ figures! {
     Traffic {
         connections_accepted: Counter => "balancer_connections_accepted_total", "Client connections accepted.";
         connections_active: Gauge => "balancer_connections_active", "Client connections open now.";
+        connections_parked: Gauge => "balancer_connections_parked",
+            "Client connections that have been idle for a while, of which no more is kept than it takes to go on.";
         tunnels_opened: Counter => "balancer_tunnels_opened_total", "Tunnels begun (an Upgrade answered with 101).";
         tunnels_active: Gauge => "balancer_tunnels_active", "Tunnels open now.";
         requests: Counter => "balancer_requests_total", "Requests whose head was read whole.";
@@ -120,14 +122,18 @@ pub enum Openable {
     Tunnel,
     /// A client's connection that speaks HTTP/2.
     Http2Connection,
+    /// A client's connection that has been idle for a while.
+    Parked,
 }
 
 impl Openable {
-    fn figures(self, shard: &ListenerShard) -> (&Counter, &Gauge) {
+    /// How many there have been, where that is counted, and how many there are.
+    fn figures(self, shard: &ListenerShard) -> (Option<&Counter>, &Gauge) {
         match self {
-            Self::Connection => (&shard.connections_accepted, &shard.connections_active),
-            Self::Tunnel => (&shard.tunnels_opened, &shard.tunnels_active),
-            Self::Http2Connection => (&shard.http2_connections_opened, &shard.http2_connections_active),
+            Self::Connection => (Some(&shard.connections_accepted), &shard.connections_active),
+            Self::Tunnel => (Some(&shard.tunnels_opened), &shard.tunnels_active),
+            Self::Http2Connection => (Some(&shard.http2_connections_opened), &shard.http2_connections_active),
+            Self::Parked => (None, &shard.connections_parked),
         }
     }
 }
@@ -155,8 +161,16 @@ impl OpenNow {
     /// Counts it as opened by worker number `worker`, which alone may call this.
     #[must_use]
     pub fn begin(runtime: &Arc<ListenerRuntime>, worker: usize, what: Openable) -> Self {
-        what.figures(runtime.shard(worker)).0.inc();
+        what.figures(runtime.shard(worker)).0.into_iter().for_each(Counter::inc);
         Self::new(CountedOpen { runtime: Arc::clone(runtime), worker, what, _stays: PhantomData })
+    }
+}
+
+impl CountedOpen {
+    /// Something else of the same listener and worker that is open.
+    #[must_use]
+    pub fn along(&self, what: Openable) -> OpenNow {
+        OpenNow::begin(&self.runtime, self.worker, what)
     }
 }
 
@@ -223,7 +237,7 @@ mod tests {
     #[test]
     fn what_is_open_is_closed_by_whatever_ends_it() {
         let runtime = Arc::new(ListenerRuntime::new(1));
-        for what in [Openable::Connection, Openable::Tunnel, Openable::Http2Connection] {
+        for what in [Openable::Connection, Openable::Tunnel, Openable::Http2Connection, Openable::Parked] {
             let inner = Arc::clone(&runtime);
             let ended = std::panic::catch_unwind(move || {
                 let _open = OpenNow::begin(&inner, 0, what);
@@ -231,7 +245,7 @@ mod tests {
             });
             assert!(ended.is_err());
             let (opened, open) = what.figures(runtime.shard(0));
-            assert_eq!((opened.get(), open.get()), (1, 0));
+            assert_eq!((opened.map_or(1, Counter::get), open.get()), (1, 0));
         }
     }
 

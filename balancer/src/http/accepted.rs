@@ -5,8 +5,10 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc};
 use super::{
     connected::{ClientAuthentication, Connected},
     context::{Context, WorkerSnapshot},
+    parked::ParkedClient,
 };
 use crate::{
+    counters::{OpenNow, Openable},
     model::MutualAuthentication,
     snapshot::{ListenerId, ListenerView},
     tls::ClientCertificate,
@@ -63,7 +65,7 @@ impl ClientConnection {
         let (snapshot, listener) = context.view(accepted.listener)?;
         let local = match accepted.local {
             Some(local) => local,
-            None => accepted.stream.socket().local_addr().ok()?,
+            None => accepted.stream.socket()?.local_addr().ok()?.as_socket()?,
         };
         let connected = Connected::new(
             &accepted.stream,
@@ -72,9 +74,7 @@ impl ClientConnection {
             accepted.certificate,
             ClientAuthentication { certificate: accepted.identity, asked: accepted.asked },
         );
-        let watched = context.watches.register();
-        watched.watch().set_listener(accepted.listener.0);
-        watched.watch().set_ipv6(connected.is_ipv6());
+        let watched = watched(context, accepted.listener, &connected);
         Some(Self {
             stream: accepted.stream,
             buffer: Buffer::default(),
@@ -87,9 +87,41 @@ impl ClientConnection {
         })
     }
 
+    /// One that was parked and goes on. None: its listener is gone, or it is lost.
+    pub(super) fn unpark(context: &Context, parked: ParkedClient) -> Option<(Self, OpenNow)> {
+        let ParkedClient { stream, connected, open, listener: id, born_millis, wait, .. } = parked;
+        let (snapshot, listener) = context.view(id)?;
+        let stream = stream.unpark().ok()?;
+        let watched = watched(context, id, &connected);
+        watched.watch().resume(wait);
+        let (buffer, armed) = (Buffer::default(), true);
+        let connection = Self { stream, buffer, connected, snapshot, listener, watched, born_millis, armed };
+        Some((connection, open))
+    }
+
+    /// What is left of it when it is parked. None: it is lost.
+    pub(super) fn park(self, open: OpenNow) -> Option<ParkedClient> {
+        let Self { stream, mut connected, listener, watched, born_millis, .. } = self;
+        // Nobody else has it between requests.
+        if let Some(connected) = Rc::get_mut(&mut connected) {
+            connected.forget_origin();
+        }
+        let (listener, wait) = (listener.id, watched.watch().wait());
+        let (stream, _parked) = (stream.park().ok()?, open.along(Openable::Parked));
+        Some(ParkedClient { stream, connected, open, _parked, listener, born_millis, wait })
+    }
+
     pub(super) fn watch(&self) -> &Rc<Watch> {
         self.watched.watch()
     }
+}
+
+/// A watch of a connection of this listener.
+fn watched(context: &Context, listener: ListenerId, connected: &Connected) -> Watched {
+    let watched = context.watches.register();
+    watched.watch().set_listener(listener.0);
+    watched.watch().set_ipv6(connected.is_ipv6());
+    watched
 }
 
 /// Whether a connection of `listener`, accepted at `born_millis`, may serve another request: its age allows it (ALB: client

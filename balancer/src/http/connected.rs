@@ -130,6 +130,11 @@ impl Connected {
         })
     }
 
+    /// What targets are told of it is made anew when it is needed again.
+    pub(super) fn forget_origin(&mut self) {
+        self.origin.take();
+    }
+
     /// What lines of the log say of it, made when it is first asked for.
     pub(super) fn ends(&self, ids: &ConnectionIds) -> Rc<ConnectionEnds> {
         let make = || {
@@ -141,8 +146,7 @@ impl Connected {
 }
 
 fn tls_facts(stream: &ClientStream, certificate: Option<Arc<str>>) -> Option<TlsFacts> {
-    let ClientStream::Tls(stream) = stream else { return None };
-    let session = stream.get_ref().1;
+    let session = stream.session()?;
     let server_name = session.server_name().map(|name| {
         let mut text = Vec::new();
         escape(name.as_bytes(), &mut text);

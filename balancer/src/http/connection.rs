@@ -1,14 +1,25 @@
 //! The one door for connections of clients: which version of HTTP a connection speaks, and who serves it then.
 //! Must not know: requests.
 
-use std::{future::poll_fn, rc::Rc, time::Duration};
+use std::{
+    future::{pending, poll_fn},
+    rc::Rc,
+    task::Poll,
+    time::Duration,
+};
+
+use tokio::task::spawn_local;
 
 use super::{
     accepted::{Accepted, ClientConnection},
     context::Context,
     h1, h2,
+    presence::Present,
 };
-use crate::wire::{buffer::BUFFER_SIZE, deadline::Interrupt, http2::PREFACE};
+use crate::{
+    counters::OpenNow,
+    wire::{buffer::BUFFER_SIZE, deadline::Interrupt, http2::PREFACE},
+};
 
 /// What a connection begins with.
 enum Begins {
@@ -16,24 +27,71 @@ enum Begins {
     Http2,
     /// Nothing came, or the client is gone.
     Nothing,
+    /// Nothing has come for a while.
+    Parks,
 }
 
-/// Serves the connection to its end.
-pub async fn serve(context: Rc<Context>, accepted: Accepted) {
-    let Some(mut connection) = ClientConnection::new(&context, accepted) else { return };
+/// Serves the connection to its end, or until it is parked.
+pub async fn serve(present: Present, open: OpenNow, accepted: Accepted) {
+    let connection = ClientConnection::new(present.context(), accepted);
+    go_on(present, open, connection).await;
+}
+
+/// Has connections that are parked go on when something comes. Never ends.
+pub async fn wake_parked(context: Rc<Context>) {
+    let alarm = match context.parked.lot.open() {
+        Ok(alarm) => alarm,
+        Err(error) => {
+            tracing::warn!(%error, "idle connections cost more memory than they have to");
+            return pending().await;
+        }
+    };
+    let mut woken = Vec::new();
+    loop {
+        context.parked.lot.woken(&alarm, &mut woken).await;
+        for parked in woken.drain(..) {
+            let present = Present::again(&context);
+            if let Some((connection, open)) = ClientConnection::unpark(&context, parked) {
+                // In a box: a task moves its future several times, and this one is large.
+                spawn_local(Box::pin(go_on(present, open, Some(connection))));
+            }
+        }
+    }
+}
+
+async fn go_on(present: Present, mut open: OpenNow, mut connection: Option<ClientConnection>) {
+    loop {
+        until_idle(present.context(), &mut connection).await;
+        let Some(parked) = connection.take().and_then(|idle| idle.park(open)) else { return };
+        let Err(parked) = present.context().parked.park(parked) else { return present.park() };
+        let Some((back, counted)) = ClientConnection::unpark(present.context(), parked) else { return };
+        (connection, open) = (Some(back), counted);
+    }
+}
+
+/// Serves the connection in `slot` to its end, or until it has been idle for a while: then it is there again. It is large, and goes
+/// from hand to hand in its place.
+async fn until_idle(context: &Rc<Context>, slot: &mut Option<ClientConnection>) {
+    let Some(connection) = slot else { return };
     let may_be_http2 = !connection.stream.is_secure()
         && connection.listener.http2_prior_knowledge
-        && connection.listener.load_balancer.enable_http2;
+        && connection.listener.load_balancer.enable_http2
+        && connection.watch().is_new();
     let begins = match (connection.stream.is_http2(), may_be_http2) {
         (true, _) => Begins::Http2,
-        (false, true) => begins(&context, &mut connection).await,
+        (false, true) => begins(context, connection).await,
         (false, false) => Begins::Http1,
     };
     match begins {
-        Begins::Http1 => h1::serve(context, connection).await,
+        Begins::Http1 => h1::serve(context, slot).await,
         // Apart, so that connections of HTTP/1.1 do not carry its state.
-        Begins::Http2 => Box::pin(h2::serve(context, connection)).await,
-        Begins::Nothing => context.buffers.give(connection.buffer),
+        Begins::Http2 => {
+            if let Some(connection) = slot.take() {
+                Box::pin(h2::serve(Rc::clone(context), connection)).await;
+            }
+        }
+        Begins::Nothing => slot.take().into_iter().for_each(|it| context.buffers.give(it.buffer)),
+        Begins::Parks => {}
     }
 }
 
@@ -41,32 +99,44 @@ pub async fn serve(context: Rc<Context>, accepted: Accepted) {
 /// of that for a first head of HTTP/1.1.
 async fn begins(context: &Context, connection: &mut ClientConnection) -> Begins {
     let watch = Rc::clone(connection.watch());
-    watch.arm(context.clock.millis(), connection.listener.load_balancer.idle_timeout);
-    connection.armed = true;
-    let ClientConnection { stream, buffer, .. } = connection;
-    watch.set_idle(true);
-    let readable = watch.within(poll_fn(|cx| stream.poll_read_ready(cx))).await;
-    match readable {
-        Ok(Ok(())) => {}
-        // Its first bytes have come, of which the runtime has not heard yet.
-        Err(Interrupt::Closing) if stream.has_input_now() => {}
-        _ => return Begins::Nothing,
+    if !std::mem::replace(&mut connection.armed, true) {
+        watch.arm(context.clock.millis(), connection.listener.load_balancer.idle_timeout);
     }
-    *buffer = context.buffers.take();
+    let ClientConnection { stream, buffer, .. } = connection;
     loop {
-        // Readiness can be announced in error: idle is who has sent nothing.
-        watch.set_idle(buffer.is_empty());
-        let filled = watch.within(poll_fn(|cx| buffer.poll_fill(cx, stream, BUFFER_SIZE))).await;
-        if buffer.is_empty() && matches!(filled, Err(Interrupt::Closing)) && stream.has_input_now() {
-            continue;
+        context.buffers.give(std::mem::take(buffer));
+        watch.set_idle(true);
+        let readable = poll_fn(|cx| stream.poll_read_ready(cx));
+        let readable = match context.parked.lot.is_open() {
+            true => watch.within_or_park(readable).await,
+            false => watch.within(readable).await,
+        };
+        match readable {
+            Ok(Ok(())) => {}
+            Err(Interrupt::Park) => return Begins::Parks,
+            // Its first bytes have come, of which the runtime has not heard yet.
+            Err(Interrupt::Closing) if stream.has_input_now() => {}
+            _ => return Begins::Nothing,
         }
-        watch.set_idle(false);
+        *buffer = context.buffers.take();
+        match poll_fn(|cx| Poll::Ready(buffer.poll_fill(cx, stream, BUFFER_SIZE))).await {
+            Poll::Ready(Ok(1..)) => break,
+            Poll::Ready(_) => return Begins::Nothing,
+            // It was announced in error.
+            Poll::Pending => {}
+        }
+    }
+    watch.set_idle(false);
+    loop {
         let bytes = buffer.bytes();
-        match filled {
-            Ok(Ok(1..)) if bytes.starts_with(PREFACE) => return Begins::Http2,
-            Ok(Ok(1..)) if PREFACE.starts_with(bytes) => {}
-            Ok(Ok(1..)) => return Begins::Http1,
-            _ if bytes.is_empty() => return Begins::Nothing,
+        if bytes.starts_with(PREFACE) {
+            return Begins::Http2;
+        }
+        if !PREFACE.starts_with(bytes) {
+            return Begins::Http1;
+        }
+        match watch.within(poll_fn(|cx| buffer.poll_fill(cx, stream, BUFFER_SIZE))).await {
+            Ok(Ok(1..)) => {}
             // What there is may be the beginning of a head of HTTP/1.1, which has taken its time.
             Err(Interrupt::TimedOut) => {
                 watch.arm(context.clock.millis(), Duration::ZERO);

@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use super::{connected::ConnectionIds, decide::trace::TraceIds, task_store::TaskStore};
+use super::{
+    connected::ConnectionIds, decide::trace::TraceIds, parked::ParkedClients, task_store::TaskStore,
+};
 use crate::{
     balance::Random,
     clock::CoarseClock,
@@ -30,6 +32,9 @@ use crate::{
         deadline::Watches,
     },
 };
+
+/// Most entries of log lines whose memory a worker keeps at rest.
+const SPARE_AT_REST: usize = 8;
 
 /// A snapshot as one worker holds it: counting who uses it, or one of its groups, touches no memory that other workers do.
 #[derive(Debug)]
@@ -146,6 +151,8 @@ pub struct Context {
     pub tls_sessions: RefCell<TlsSessions>,
     /// Deadlines of its connections.
     pub watches: Rc<Watches>,
+    /// Connections that have been idle for a while.
+    pub parked: ParkedClients,
     /// How many connections of clients there are, with those that are accepted and have had no turn yet.
     pub connections: Cell<usize>,
     /// Spare buffers.
@@ -201,6 +208,7 @@ impl Context {
             multiplexed: RefCell::default(),
             tls_sessions: RefCell::default(),
             watches: Rc::default(),
+            parked: ParkedClients::default(),
             connections: Cell::new(0),
             buffers: BufferStore::default(),
             heads: HeadStore::default(),
@@ -241,6 +249,50 @@ impl Context {
         Some((Rc::clone(snapshot), Arc::clone(snapshot.listener(id)?)))
     }
 
+    /// How many requests and connections of clients are held.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.watches.len() + self.parked.len()
+    }
+
+    /// A connection of a client is gone.
+    pub(super) fn is_gone(&self) {
+        self.load.went();
+        self.connections.set(self.connections.get().saturating_sub(1));
+    }
+
+    /// Those whose time is over end, or are told so.
+    pub fn sweep(&self) {
+        let now = self.clock.millis();
+        self.watches.sweep(now);
+        (0..self.parked.sweep(now)).for_each(|_| self.is_gone());
+    }
+
+    /// When a connection has to be looked at next.
+    #[must_use]
+    pub fn next_due(&self) -> u64 {
+        self.watches.next_due().min(self.parked.next_due())
+    }
+
+    /// Ends idle connections: all, or those of one listener. `spare_new`: not those that nothing was heard of, whose first
+    /// request may be under way.
+    pub fn close_idle(&self, listener: Option<ListenerId>, spare_new: bool) {
+        self.watches.close_idle(listener.map(|listener| listener.0), spare_new);
+        (0..self.parked.close_idle(listener, spare_new)).for_each(|_| self.is_gone());
+    }
+
+    /// Ends so many connections that were idle for a moment: those first that nothing was ever heard of, and of each kind those
+    /// that were idle for longest.
+    pub fn close_longest_idle(&self, count: usize) {
+        let closed = self.parked.close_longest_idle(&self.watches, count, self.clock.millis());
+        (0..closed).for_each(|_| self.is_gone());
+    }
+
+    /// Ends all that are parked: the worker ends.
+    pub fn close_parked(&self) {
+        (0..self.parked.close_all()).for_each(|_| self.is_gone());
+    }
+
     /// Requests under way, tunnels included.
     #[must_use]
     pub fn under_way(&self) -> u64 {
@@ -271,8 +323,8 @@ impl Context {
         let now = self.clock.millis();
         left.retain(|Left { id, since_millis, .. }| {
             let is_new = u128::from(now.saturating_sub(*since_millis)) < moment.as_millis();
-            self.watches.close_idle(Some(id.0), is_new);
-            is_new || closing || self.watches.has(id.0)
+            self.close_idle(Some(*id), is_new);
+            is_new || closing || self.watches.has(id.0) || self.parked.has(*id)
         });
     }
 
@@ -298,15 +350,26 @@ impl Context {
                 now.asked != listener.asked || now.tls.is_some() != listener.tls.is_some()
             };
             match now.listener(listener.id) {
-                Some(now) if differs(now) => self.watches.close_idle(Some(listener.id.0), false),
+                Some(now) if differs(now) => self.close_idle(Some(listener.id), false),
                 Some(_) => {}
                 None => {
                     let (id, since_millis) = (listener.id, self.clock.millis());
                     self.left.borrow_mut().push(Left { id, since_millis, snapshot: Rc::clone(&before) });
-                    self.watches.close_idle(Some(id.0), true);
+                    self.close_idle(Some(id), true);
                 }
             }
         }
+    }
+
+    /// Lets go of spare memory but for what a few requests take.
+    pub fn shrink(&self) {
+        self.buffers.shrink();
+        self.heads.shrink();
+        self.tasks.shrink();
+        self.watches.shrink();
+        let mut records = self.spare_records.borrow_mut();
+        records.truncate(SPARE_AT_REST);
+        records.shrink_to_fit();
     }
 
     /// Counts an answer of the balancer's own.

@@ -28,6 +28,11 @@ struct Task<F: 'static> {
 }
 
 impl TaskStore {
+    /// Lets go of spare memory.
+    pub(super) fn shrink(&self) {
+        self.0.take();
+    }
+
     /// Has `request` be carried out.
     pub(super) fn spawn<F: Future<Output = ()> + 'static>(self: &Rc<Self>, request: F) {
         let spare = self.0.borrow_mut().pop().and_then(|spare| spare.downcast::<RequestMemory<F>>().ok());
@@ -91,5 +96,7 @@ mod tests {
         let seen = seen.borrow();
         assert!(seen.len() == 3 && seen[0] == seen[1] && seen[1] == seen[2], "{seen:x?}");
         assert_eq!(store.0.borrow().len(), 1);
+        store.shrink();
+        assert_eq!(store.0.borrow().capacity(), 0);
     }
 }

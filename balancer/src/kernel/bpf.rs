@@ -6,6 +6,7 @@
 //! step: at every moment there is one program that counts. Must not know: slots, requests.
 
 mod error;
+mod loader;
 mod look;
 mod pins;
 mod steering;
@@ -20,14 +21,14 @@ use std::{
 };
 
 use aya::{
-    Ebpf, EbpfLoader, include_bytes_aligned,
+    Ebpf, include_bytes_aligned,
     maps::{HashMap, Map, MapData, MapError, SkStorage},
     programs::{BtfTracePoint, CgroupAttachMode, SockOps, links::FdLink},
 };
 use aya_log::EbpfLogger;
 use balancer_common::{COUNTER_WORDS, STICKY_BUCKET_WORDS, TargetKey, map, program};
 
-pub(super) use self::error::BpfError;
+pub(super) use self::{error::BpfError, loader::loader};
 use self::{
     pins::PinFolder,
     steering::Steering,
@@ -99,7 +100,7 @@ impl Programs {
             None => PinFolder::open(instance)?,
         };
         let kept = if inherited { pins.demand_fitting(buckets)? } else { pins.keep_fitting(buckets)? };
-        let mut loader = EbpfLoader::new();
+        let mut loader = loader();
         loader.map_max_entries(map::STICKY, buckets);
         // What is below the log's level costs the programs nothing: the kernel leaves it out.
         let level = log::max_level() as u8;
@@ -159,7 +160,7 @@ impl Programs {
     /// afterwards, and makes nothing.
     pub(super) fn look(instance: &str) -> Result<(), BpfError> {
         pins::look(instance)?;
-        let mut loader = EbpfLoader::new();
+        let mut loader = loader();
         loader.map_max_entries(map::STICKY, 1);
         counter_of(&mut loader.load(OBJECT)?)?;
         Ok(cgroup::look(instance)?)

@@ -1,5 +1,8 @@
 //! The few system calls that neither aya nor rustix makes. Must not know: what they are made for.
 
+mod files;
+mod runtime;
+
 use std::{
     ffi::{CStr, CString},
     io,
@@ -9,6 +12,9 @@ use std::{
     },
     path::Path,
 };
+
+pub(super) use self::files::{read_no_files, with_text};
+pub use self::runtime::{Timer, readable};
 
 /// Commands of bpf(2), from linux/bpf.h.
 const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;

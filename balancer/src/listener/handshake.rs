@@ -10,14 +10,14 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use crate::{
     clock::unix_now,
     counters::{Cause, ClientCertRefusal, OpenNow, Openable},
-    http::{Accepted, Context, log_unread, serve},
+    http::{Accepted, Context, Present, log_unread, serve},
     logs::quiet::LineKind,
     model::MutualAuthentication,
     response::answer::Answer,
     snapshot::{ListenerId, ListenerView},
     tls::{ClientCertificate, refusal, take_chosen},
     wire::{
-        client_stream::ClientStream,
+        client_stream::{ClientStream, TlsSocket},
         deadline::{Interrupt, Watched},
     },
 };
@@ -49,10 +49,10 @@ async fn begin(
     local: Option<SocketAddr>,
     listener: ListenerId,
 ) {
-    let context = &present.0;
+    let context = present.context();
     let Some((_, view)) = context.view(listener) else { return };
     // Kept apart: the settings of the view do not have to last as long as the connection.
-    let _open = OpenNow::begin(&view.runtime, context.worker, Openable::Connection);
+    let open = OpenNow::begin(&view.runtime, context.worker, Openable::Connection);
     let accepted = match view.tls.clone() {
         None => Some(Accepted {
             stream: ClientStream::Plain(socket),
@@ -79,31 +79,13 @@ async fn begin(
     };
     drop(view);
     if let Some(accepted) = accepted {
-        serve(Rc::clone(context), accepted).await;
-    }
-}
-
-/// A connection among those that its worker has.
-struct Present(Rc<Context>);
-
-impl Present {
-    fn new(context: &Rc<Context>) -> Self {
-        context.load.came();
-        context.connections.set(context.connections.get() + 1);
-        Self(Rc::clone(context))
-    }
-}
-
-impl Drop for Present {
-    fn drop(&mut self) {
-        self.0.load.went();
-        self.0.connections.set(self.0.connections.get().saturating_sub(1));
+        serve(present, open, accepted).await;
     }
 }
 
 /// What came of a handshake.
 struct Secured {
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<TlsSocket>,
     /// The name of the certificate that the client was shown.
     certificate: Option<Arc<str>>,
     /// The certificate that it has shown.
@@ -113,7 +95,7 @@ struct Secured {
 /// Whether a session was taken up whose certificate has expired since it was begun: taking one up verifies nothing
 /// anew.
 fn is_outlived(
-    stream: &TlsStream<TcpStream>,
+    stream: &TlsStream<TlsSocket>,
     identity: Option<&ClientCertificate>,
     asked: Option<&MutualAuthentication>,
 ) -> bool {
@@ -157,7 +139,7 @@ async fn secure(
         }
     }
     let mut certificate = None;
-    let mut accepting = pin!(TlsAcceptor::from(config).accept(socket).into_fallible());
+    let mut accepting = pin!(TlsAcceptor::from(config).accept(TlsSocket::Served(socket)).into_fallible());
     let accepted = poll_fn(|cx| {
         let step = accepting.as_mut().poll(cx);
         certificate = take_chosen().or_else(|| certificate.take());

@@ -1,6 +1,6 @@
-//! The pace of a worker's ticks: ten a second while there is something to do, and one when there was nothing for a while, or as
-//! its first deadline asks for. Whatever wakes a resting worker brings its clock up to date before anything else of it runs.
-//! Deadlines are set for a second or more, so that one that is set meanwhile does not pass before the next tick.
+//! The pace of a worker's ticks: ten a second while there is something to do, and one in some seconds when there was nothing for
+//! a while, or as its first deadline asks for. Whatever else wakes a resting worker brings its clock up to date before anything of
+//! it runs, and has it tick again soon: a deadline may have been set.
 //! Must not know: what a tick does.
 
 use std::{
@@ -18,30 +18,33 @@ use tokio::{
 
 use crate::{
     http::Context,
-    kernel::{WorkerLoad, give_back},
+    kernel::{Timer, WorkerLoad, give_back},
 };
 
 /// How often deadlines are looked at: their precision.
 pub(super) const TICK: Duration = Duration::from_millis(100);
 
-/// Longest time between two ticks. Idle connections to targets are looked at so often, and no deadline is set for less.
-const MOST: Duration = Duration::from_secs(1);
+/// Longest time between two ticks of a worker that rests. Idle connections to targets are looked at so often.
+const MOST: Duration = Duration::from_secs(5);
 
 /// Ticks with nothing between them after which a worker rests. By then everything that has moved is counted.
 const QUIET: u32 = 10;
 
+/// Ticks before it rests again when something has happened to one that rested: in the first what has moved is counted.
+const AFTERWARDS: u32 = 2;
+
 /// How often a worker wakes up for a tick alone: the runtime's timers wake it when they are set, and on the way.
-const WAKES: u32 = 4;
+const WAKES: u64 = 4;
 
 /// What a tick is at most, in moves of the worker: it wakes up, looks who else was woken, and gets on.
-const OF_A_TICK: u64 = 2 * (WAKES as u64 + 1) + 2;
+const OF_A_TICK: u64 = 2 * (WAKES + 1) + 2;
 
 /// So many connections that are gone took memory worth giving back.
 const MANY: usize = 64;
 
 thread_local! {
-    /// How often the worker of this thread may still wake up until it does not rest any more.
-    static RESTS: Cell<u32> = const { Cell::new(0) };
+    /// Whether the worker of this thread rests.
+    static RESTS: Cell<bool> = const { Cell::new(false) };
     /// The worker that rests.
     static WHO: RefCell<Option<Rc<Context>>> = const { RefCell::new(None) };
     /// Who is to know that it does not.
@@ -52,19 +55,16 @@ thread_local! {
 #[inline]
 pub(super) fn woken(load: &WorkerLoad) {
     load.wakes();
-    let rests = RESTS.get();
-    if rests > 0 {
-        rouse(rests - 1);
+    if RESTS.get() {
+        rouse();
     }
 }
 
 #[cold]
-fn rouse(rests: u32) {
-    RESTS.set(rests);
+fn rouse() {
+    RESTS.set(false);
     WHO.with_borrow(|who| who.iter().for_each(|context| context.clock.tick()));
-    if rests == 0 {
-        TICKER.take().into_iter().for_each(Waker::wake);
-    }
+    TICKER.take().into_iter().for_each(Waker::wake);
 }
 
 /// When the next tick is due.
@@ -72,24 +72,34 @@ pub(super) struct Pace {
     next: Instant,
     quiet: u32,
     moves: u64,
-    /// How many connections there were at the most since memory was given back.
+    /// How many connections that are not parked there were at the most since memory was given back.
     most: usize,
+    /// Whether memory was given back since there was something to do.
+    has_given: bool,
+    /// What wakes the worker from its rest.
+    timer: Option<Timer>,
 }
 
 impl Pace {
     pub(super) fn of(context: &Rc<Context>) -> Self {
         WHO.set(Some(Rc::clone(context)));
-        Self { next: Instant::now(), quiet: 0, moves: 0, most: 0 }
+        let timer = Timer::new()
+            .inspect_err(|error| tracing::warn!(%error, "workers with nothing to do wake up more often"))
+            .ok();
+        Self { next: Instant::now(), quiet: 0, moves: 0, most: 0, has_given: false, timer }
     }
 
     /// Waits for the next tick, which comes earlier when a worker that rests gets something to do. Dropping the future loses
     /// nothing.
     pub(super) async fn due(&mut self) {
-        if RESTS.get() > 0 {
+        if RESTS.get() {
             tokio::select! {
-                () = sleep_until(self.next) => return,
-                () = roused() => self.next = self.next.min(Instant::now() + TICK),
+                biased;
+                () = Timer::sleep_until(self.timer.as_ref(), self.next) => return,
+                () = roused() => {}
             }
+            self.next = self.next.min(Instant::now() + TICK);
+            self.quiet = self.quiet.min(QUIET - AFTERWARDS);
         }
         sleep_until(self.next).await;
     }
@@ -99,13 +109,13 @@ impl Pace {
         self.quiet >= QUIET
     }
 
-    /// Whether the worker has come to rest, or many connections have gone since it gave memory back, which may take no more than a
-    /// moment or two: nobody waits now. `connections`: those that there are.
-    fn is_peak_over(&mut self, was_quiet: bool, connections: usize) -> bool {
+    /// Whether the worker has come to rest, or many connections have gone or were parked since it gave memory back, which may take
+    /// no more than a moment or two: nobody waits now. `connections`: those that there are and that are not parked.
+    fn is_peak_over(&mut self, connections: usize) -> bool {
         self.most = self.most.max(connections);
-        let is_over = self.is_quiet() && (!was_quiet || self.most - connections >= MANY);
+        let is_over = self.is_quiet() && (!self.has_given || self.most - connections >= MANY);
         if is_over {
-            self.most = connections;
+            (self.most, self.has_given) = (connections, true);
         }
         is_over
     }
@@ -114,27 +124,33 @@ impl Pace {
     pub(super) async fn ticked(&mut self, context: &Context, may_rest: bool) {
         let moves = context.load.moves();
         let is_quiet = moves.wrapping_sub(self.moves) <= OF_A_TICK;
-        let was_quiet = self.is_quiet();
         self.quiet = if is_quiet && may_rest { (self.quiet + 1).min(QUIET) } else { 0 };
-        if self.is_peak_over(was_quiet, context.connections.get()) {
+        self.has_given &= self.quiet > 0;
+        self.moves = moves;
+        if self.is_quiet() {
+            // Who was woken along with this tick may set a deadline, or be about to be parked, as many may be.
+            yield_now().await;
+            if context.next_due() <= context.clock.millis() {
+                self.quiet = QUIET - 1;
+            }
+        }
+        if self.is_peak_over(context.connections.get().saturating_sub(context.parked.len())) {
+            context.shrink();
             give_back();
         }
-        self.moves = moves;
         self.next = Instant::now() + TICK;
-        RESTS.set(0);
+        RESTS.set(false);
         if self.is_quiet() {
-            // Who was woken along with this tick may set a deadline.
-            yield_now().await;
-            let left = context.watches.next_deadline().saturating_sub(context.clock.millis());
+            let left = context.next_due().saturating_sub(context.clock.millis());
             self.next = Instant::now() + Duration::from_millis(left).clamp(TICK, MOST);
-            RESTS.set(WAKES);
+            RESTS.set(true);
         }
     }
 }
 
 impl Drop for Pace {
     fn drop(&mut self) {
-        RESTS.set(0);
+        RESTS.set(false);
         WHO.set(None);
         TICKER.set(None);
     }
@@ -143,7 +159,7 @@ impl Drop for Pace {
 /// Waits until the worker does not rest any more.
 async fn roused() {
     poll_fn(|cx| {
-        if RESTS.get() == 0 {
+        if !RESTS.get() {
             return Poll::Ready(());
         }
         TICKER.set(Some(cx.waker().clone()));
@@ -158,14 +174,34 @@ mod tests {
 
     #[test]
     fn memory_is_given_back_at_rest_and_when_many_have_gone() {
-        let mut pace = Pace { next: Instant::now(), quiet: QUIET, moves: 0, most: 0 };
-        assert!(pace.is_peak_over(false, 0), "it has come to rest");
-        assert!(!pace.is_peak_over(true, 0), "and rests");
+        let mut pace =
+            Pace { next: Instant::now(), quiet: QUIET, moves: 0, most: 0, has_given: false, timer: None };
+        assert!(pace.is_peak_over(0), "it has come to rest");
+        assert!(!pace.is_peak_over(0), "and rests");
         // They come and go without keeping it awake for a whole tick.
-        assert!(!pace.is_peak_over(true, 1000));
-        assert!(!pace.is_peak_over(true, 1001 - MANY));
-        assert!(pace.is_peak_over(true, 1000 - MANY) && !pace.is_peak_over(true, 1000 - MANY));
+        assert!(!pace.is_peak_over(1000));
+        assert!(!pace.is_peak_over(1001 - MANY));
+        assert!(pace.is_peak_over(1000 - MANY) && !pace.is_peak_over(1000 - MANY));
         pace.quiet = QUIET - 1;
-        assert!(!pace.is_peak_over(false, 0), "somebody may wait");
+        pace.has_given = false;
+        assert!(!pace.is_peak_over(0), "somebody may wait");
+    }
+
+    #[tokio::test]
+    async fn a_timer_wakes_once_when_it_is_time_and_can_be_set_anew() {
+        let timer = Timer::new().unwrap();
+        let began = Instant::now();
+        for span in [50, 0, 20] {
+            timer.wait(Duration::from_millis(span)).await.unwrap();
+        }
+        assert!(began.elapsed() >= Duration::from_millis(70));
+        // One that was not waited for to its end.
+        let long = Duration::from_secs(3600);
+        assert!(tokio::time::timeout(Duration::from_millis(10), timer.wait(long)).await.is_err());
+        timer.wait(Duration::from_millis(1)).await.unwrap();
+        assert!(
+            tokio::time::timeout(Duration::from_millis(10), timer.wait(long)).await.is_err(),
+            "it passed once"
+        );
     }
 }

@@ -8,6 +8,7 @@ use std::{
     future::poll_fn,
     io,
     net::SocketAddr,
+    pin::pin,
     rc::Rc,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -29,7 +30,7 @@ use super::{
 };
 use crate::{
     counters::WorkerCounters,
-    http::Context,
+    http::{Context, wake_parked},
     kernel::{EventSender, Tables},
     snapshot::{Heirs, ListenerId, WorkerMessage},
 };
@@ -70,6 +71,15 @@ impl Drop for Farewell {
     }
 }
 
+/// Ends what is parked when the worker does, however it came to that: no task has it.
+struct Parked(Rc<Context>);
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        self.0.close_parked();
+    }
+}
+
 /// Starts worker number `index`, which counts on in `counters`, has no more than `most_clients` requests and connections of
 /// clients open, and is told of in `ended` when its thread is over.
 ///
@@ -103,6 +113,7 @@ pub fn spawn(
         };
         let _ = ready.send(Ok(()));
         let context = Rc::new(Context::new(index, tables, events, runtime_counters));
+        let _parked = Parked(Rc::clone(&context));
         runtime.block_on(async {
             // As a task like the others: waking the outermost future takes system calls.
             if let Err(error) = spawn_local(run(context, receiver, most_clients)).await
@@ -213,6 +224,7 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
     let acceptors = Acceptors::default();
     let (mut pace, mut upkeep) = (Pace::of(&context), Upkeep::default());
     let mut ending: Option<Ending> = None;
+    let mut waking = pin!(wake_parked(Rc::clone(&context)));
     loop {
         if ending.is_some() && !acceptors.are_closing() && !context.has_clients() {
             return;
@@ -231,7 +243,7 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
                     let began = Instant::now();
                     context.draining.set(true);
                     acceptors.close(&context, None, None);
-                    context.watches.close_idle(None, true);
+                    context.close_idle(None, true);
                     // Who has less time already gets no more.
                     let most = ending.as_ref().map_or(began + most, |ending| ending.most.min(began + most));
                     let is_over = ending.as_ref().is_some_and(|ending| ending.is_over);
@@ -247,6 +259,7 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
                 }
                 Some(message) => obey(&context, &acceptors, most_clients, message),
             },
+            () = &mut waking => {}
             () = pace.due() => {
                 tick(&context, &mut upkeep, pace.is_quiet(), ending.as_ref());
                 context.close_left(NEW, acceptors.are_closing());
@@ -293,7 +306,7 @@ fn tick(context: &Context, upkeep: &mut Upkeep, is_quiet: bool, ending: Option<&
     context.load.moves_on();
     upkeep.tell(context);
     let now = context.clock.millis();
-    context.watches.sweep(now);
+    context.sweep();
     context.count_moved();
     if !is_quiet {
         context.counting.count_moved();
@@ -302,7 +315,7 @@ fn tick(context: &Context, upkeep: &mut Upkeep, is_quiet: bool, ending: Option<&
     if let Some(ending) = ending
         && ending.in_haste
     {
-        context.watches.close_idle(None, ending.began.elapsed() < NEW);
+        context.close_idle(None, ending.began.elapsed() < NEW);
     }
     if now >= upkeep.pools_at {
         upkeep.pools_at = now + POOL_MILLIS;
@@ -412,9 +425,9 @@ async fn accept(
     let here = listener.local_addr().ok().filter(|here| !here.ip().is_unspecified());
     loop {
         // What is left of the file descriptors is for connections to targets, and for the control side.
-        if context.watches.len() >= most_clients {
+        if context.held() >= most_clients {
             shortage.tell(&context, &"the file descriptors allowed are for no more clients");
-            context.watches.close_longest_idle(CLOSED_FOR_ROOM, context.clock.millis());
+            context.close_longest_idle(CLOSED_FOR_ROOM);
             sleep(TICK).await;
             continue;
         }

@@ -23,6 +23,9 @@ const PLACES: usize = 64;
 /// Most spare buffers a worker keeps.
 const SPARE_BUFFERS: usize = 256;
 
+/// Most that it keeps when it comes to rest: what a few requests take.
+const AT_REST: usize = 8;
+
 /// Bytes read and not consumed yet. Without capacity until first filled.
 #[derive(Debug, Default)]
 pub struct Buffer {
@@ -141,6 +144,16 @@ impl BufferStore {
             spare.push(buffer.data);
         }
     }
+
+    /// Lets go of all but a few: nobody is going to ask for so many.
+    pub fn shrink(&self) {
+        shrink(&mut self.spare.borrow_mut());
+    }
+}
+
+fn shrink(spare: &mut Vec<Vec<u8>>) {
+    spare.truncate(AT_REST);
+    spare.shrink_to_fit();
 }
 
 /// What a head usually takes, with what is added to it.
@@ -170,6 +183,11 @@ impl HeadStore {
             spare.push(head);
         }
     }
+
+    /// As [`BufferStore::shrink`].
+    pub fn shrink(&self) {
+        shrink(&mut self.0.borrow_mut());
+    }
 }
 
 #[cfg(test)]
@@ -196,6 +214,19 @@ mod tests {
         assert!(store.take().capacity() < 3000, "that was the only one");
         (0..=SPARE_BUFFERS).for_each(|_| store.give(Vec::with_capacity(1)));
         assert_eq!(store.0.borrow().len(), SPARE_BUFFERS);
+    }
+
+    #[test]
+    fn what_a_peak_took_is_let_go_at_rest() {
+        let (buffers, heads) = (BufferStore::default(), HeadStore::default());
+        let taken: Vec<Buffer> = (0..3 * AT_REST).map(|_| buffers.take()).collect();
+        taken.into_iter().for_each(|buffer| buffers.give(buffer));
+        (0..3 * AT_REST).for_each(|_| heads.give(Vec::with_capacity(1)));
+        for _ in 0..2 {
+            buffers.shrink();
+            heads.shrink();
+            assert_eq!((buffers.spare.borrow().len(), heads.0.borrow().len()), (AT_REST, AT_REST));
+        }
     }
 
     #[test]

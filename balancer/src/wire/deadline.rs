@@ -25,6 +25,22 @@ pub enum Interrupt {
     Silent,
     /// The connection is idle and not wanted any more.
     Closing,
+    /// The connection is idle for a while and can be waited for in a cheaper way.
+    Park,
+}
+
+/// How long a connection is idle before it is parked, in milliseconds: between the requests of one that is in use there is less.
+const PARK_MILLIS: u64 = 1000;
+
+/// What a parked connection has of its watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// When it began, by its worker's clock.
+    pub since_millis: u64,
+    /// When it is over.
+    pub until_millis: u64,
+    /// Whether nothing was heard of who has connected.
+    pub is_new: bool,
 }
 
 /// What a target may have of a request.
@@ -81,6 +97,8 @@ pub struct Watch {
     interrupt: Cell<Option<Interrupt>>,
     waker: RefCell<Option<Waker>>,
     idle: Cell<bool>,
+    /// Whether it waits in such a way that it can be parked.
+    parks: Cell<bool>,
     /// Whether it carries another protocol.
     tunnel: Cell<bool>,
     /// Whether it can be told to end without losing anything, at any time.
@@ -181,6 +199,25 @@ impl Watch {
         self.listener.set(listener);
     }
 
+    /// What it waits for, and since when.
+    #[must_use]
+    pub fn wait(&self) -> Wait {
+        Wait { since_millis: self.armed.get(), until_millis: self.deadline.get(), is_new: self.new.get() }
+    }
+
+    /// Goes on with a wait that had begun.
+    pub fn resume(&self, wait: Wait) {
+        self.armed.set(wait.since_millis);
+        self.deadline.set(wait.until_millis);
+        self.new.set(wait.is_new);
+    }
+
+    /// When the worker has to look at it: it is to be parked, or its deadline passes.
+    fn due(&self) -> u64 {
+        let park = if self.parks.get() { self.armed.get().saturating_add(PARK_MILLIS) } else { u64::MAX };
+        self.deadline.get().min(park)
+    }
+
     fn interrupt(&self, why: Interrupt) {
         self.interrupt.set(Some(why));
         if let Some(waker) = self.waker.borrow_mut().take() {
@@ -188,10 +225,24 @@ impl Watch {
         }
     }
 
+    /// As [`within`](Self::within), and ends with [`Interrupt::Park`] when it takes a while.
+    ///
+    /// # Errors
+    /// The interrupt.
+    pub async fn within_or_park<F: Future>(&self, future: F) -> Result<F::Output, Interrupt> {
+        self.parks.set(true);
+        let outcome = self.within(future).await;
+        self.parks.set(false);
+        // It may have come along with what was waited for.
+        self.interrupt.set(self.interrupt.get().filter(|why| *why != Interrupt::Park));
+        outcome
+    }
+
     /// Awaits `future` until it is ready or the wait is interrupted.
     ///
     /// # Errors
     /// The interrupt.
+    #[inline]
     pub async fn within<F: Future>(&self, future: F) -> Result<F::Output, Interrupt> {
         let mut future = pin!(future);
         std::future::poll_fn(|cx| {
@@ -282,6 +333,15 @@ impl Watches {
         Watched { owner: Rc::clone(self), watch, index }
     }
 
+    /// Lets go of what those that are gone had, as far as nothing else has it.
+    pub fn shrink(&self) {
+        self.spare.take();
+        if self.is_empty() {
+            self.entries.take();
+            self.free.take();
+        }
+    }
+
     /// How many are registered.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -306,20 +366,25 @@ impl Watches {
         }
     }
 
-    /// Interrupts every wait whose deadline has passed.
+    /// Interrupts every wait whose deadline has passed, and those that have taken a while and need not be waited for in a task.
     pub fn sweep(&self, now_millis: u64) {
         self.each(|watch| {
+            if watch.due() > now_millis {
+                return;
+            }
             if watch.deadline.get() <= now_millis {
                 watch.deadline.set(u64::MAX);
                 watch.interrupt(Interrupt::TimedOut);
+            } else {
+                watch.interrupt(Interrupt::Park);
             }
         });
     }
 
-    /// The first deadline that has not passed.
+    /// When one of them has to be looked at next.
     #[must_use]
-    pub fn next_deadline(&self) -> u64 {
-        self.entries.borrow().iter().flatten().map(|watch| watch.deadline.get()).min().unwrap_or(u64::MAX)
+    pub fn next_due(&self) -> u64 {
+        self.entries.borrow().iter().flatten().map(|watch| watch.due()).min().unwrap_or(u64::MAX)
     }
 
     /// How many are not idle.
@@ -364,18 +429,23 @@ impl Watches {
         });
     }
 
-    /// Interrupts so many connections that were idle for a moment: those first that nothing was ever heard of, and of each
-    /// kind those that were idle for longest.
-    pub fn close_longest_idle(&self, count: usize, now_millis: u64) {
+    /// The places of those that were idle for a moment, with what is known of that.
+    pub fn idle(&self, now_millis: u64) -> impl Iterator<Item = (usize, Wait)> {
         let entries = self.entries.borrow();
-        let is_idle = |watch: &&Rc<Watch>| {
-            watch.idle.get() && now_millis.saturating_sub(watch.armed.get()) >= MOMENT_MILLIS
-        };
-        let mut idle: Vec<&Rc<Watch>> = entries.iter().flatten().filter(is_idle).collect();
-        if idle.len() > count && count > 0 {
-            idle.select_nth_unstable_by_key(count - 1, |watch| (!watch.new.get(), watch.armed.get()));
-        }
-        for watch in idle.into_iter().take(count) {
+        let is_idle =
+            |watch: &Watch| watch.idle.get() && now_millis.saturating_sub(watch.armed.get()) >= MOMENT_MILLIS;
+        let places = entries.iter().enumerate().filter_map(|(place, watch)| {
+            let watch = watch.as_ref().filter(|watch| is_idle(watch))?;
+            Some((place, watch.wait()))
+        });
+        places.collect::<Vec<_>>().into_iter()
+    }
+
+    /// Interrupts the connection in this place, where it is idle.
+    pub fn close_at(&self, place: usize) {
+        if let Some(Some(watch)) = self.entries.borrow().get(place)
+            && watch.idle.get()
+        {
             watch.interrupt(Interrupt::Closing);
         }
     }
@@ -411,168 +481,4 @@ impl Watches {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        future::{pending, ready},
-        task::Context,
-    };
-
-    use super::*;
-
-    fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
-        pin!(future).poll(&mut Context::from_waker(Waker::noop()))
-    }
-
-    #[test]
-    fn a_passed_deadline_interrupts_once() {
-        let watches = Rc::new(Watches::default());
-        let watched = watches.register();
-        let watch = watched.watch();
-        watch.arm(1_000, Duration::from_millis(500));
-        watches.sweep(1_499);
-        assert!(poll_once(watch.within(pending::<()>())).is_pending());
-        watches.sweep(1_500);
-        assert_eq!(poll_once(watch.within(pending::<()>())), Poll::Ready(Err(Interrupt::TimedOut)));
-        watches.sweep(10_000);
-        assert!(poll_once(watch.within(pending::<()>())).is_pending(), "one deadline interrupts one wait");
-        assert_eq!(poll_once(watch.within(ready(3))), Poll::Ready(Ok(3)));
-    }
-
-    #[test]
-    fn the_first_deadline_is_known_and_who_is_not_idle() {
-        let watches = Rc::new(Watches::default());
-        assert_eq!((watches.next_deadline(), watches.under_way()), (u64::MAX, 0));
-        let (a, b) = (watches.register(), watches.register());
-        assert_eq!(watches.next_deadline(), u64::MAX);
-        a.watch().arm(1_000, Duration::from_millis(500));
-        b.watch().arm(1_000, Duration::from_millis(300));
-        b.watch().set_idle(true);
-        assert_eq!((watches.next_deadline(), watches.under_way()), (1_300, 1));
-        watches.sweep(1_300);
-        assert_eq!(watches.next_deadline(), 1_500);
-        drop(a);
-        assert_eq!((watches.next_deadline(), watches.under_way()), (u64::MAX, 0));
-    }
-
-    #[test]
-    fn what_moves_is_counted_once() {
-        let watches = Rc::new(Watches::default());
-        let watched = watches.register();
-        let watch = watched.watch();
-        let counted = Cell::new((0, 0));
-        let tick = |takes: bool| {
-            watches.count_moved(|_, _, received, sent| {
-                if takes {
-                    counted.set((counted.get().0 + received, counted.get().1 + sent));
-                }
-                takes
-            });
-        };
-        watch.received().show(10);
-        watch.sent().show(100);
-        tick(false);
-        tick(true);
-        tick(true);
-        assert_eq!(counted.get(), (10, 100));
-        watch.sent().show(150);
-        tick(true);
-        assert_eq!(counted.get(), (10, 150));
-        assert_eq!((watch.received().settle(Some(15)), watch.sent().settle(Some(150))), (5, 0));
-        tick(true);
-        assert_eq!((counted.get(), watch.sent().settle(Some(7))), ((10, 150), 7));
-        watch.sent().add(3);
-        watch.sent().add(4);
-        assert_eq!(watch.sent().settle(None), 7);
-    }
-
-    #[test]
-    fn room_is_made_by_those_that_are_idle_for_longest() {
-        let watches = Rc::new(Watches::default());
-        let all: Vec<_> = (0..7).map(|_| watches.register()).collect();
-        for (watched, (armed, idle, heard)) in all.iter().zip([
-            (900, true, false),
-            (300, true, false),
-            (100, false, false),
-            (100, true, true),
-            (500, true, false),
-            (200, true, true),
-            (9_500, true, false),
-        ]) {
-            watched.watch().arm(armed, Duration::from_secs(60));
-            watched.watch().set_idle(idle);
-            if heard {
-                watched.watch().set_heard();
-            }
-        }
-        let closing = || {
-            let closes = |watched: &Watched| poll_once(watched.watch().within(pending::<()>())).is_ready();
-            all.iter().map(closes).collect::<Vec<_>>()
-        };
-        watches.close_longest_idle(2, 10_000);
-        assert_eq!(closing(), [false, true, false, false, true, false, false]);
-        watches.close_longest_idle(4, 10_000);
-        assert_eq!(closing(), [true, true, false, true, true, false, false], "heard of, and for longest");
-        watches.close_longest_idle(0, 10_000);
-        assert_eq!(closing(), [false; 7]);
-        watches.close_longest_idle(9, 10_000);
-        assert_eq!(closing(), [true, true, false, true, true, true, false], "the last has had no time yet");
-    }
-
-    #[test]
-    fn only_what_can_go_elsewhere_moves_away() {
-        let watches = Rc::new(Watches::default());
-        let all: Vec<Watched> = (0..5).map(|_| watches.register()).collect();
-        for (watched, registration) in all.iter().zip([Some(7), Some(7), Some(8), None, Some(7)]) {
-            watched.watch().set_registration(registration);
-        }
-        all[1].watch().stay();
-        all[4].watch().set_repeatable();
-        watches.move_away(7, false);
-        let interrupted = |watched: &Watched| match poll_once(watched.watch().within(pending::<()>())) {
-            Poll::Ready(Err(why)) => Some(why),
-            _ => None,
-        };
-        let seen: Vec<_> = all.iter().map(interrupted).collect();
-        assert_eq!(seen, [Some(Interrupt::Silent), None, None, None, None]);
-        watches.move_away(7, true);
-        let seen: Vec<_> = all.iter().map(interrupted).collect();
-        let silent = Some(Interrupt::Silent);
-        assert_eq!(seen, [silent, None, None, None, silent], "what does no harm twice as well");
-        // What comes too late is nothing to the next wait.
-        watches.move_away(7, true);
-        all[0].watch().stay();
-        assert_eq!(interrupted(&all[0]), None);
-        watches.move_away(7, true);
-        assert_eq!(interrupted(&all[0]), None, "it stays");
-        all[0].watch().set_registration(Some(7));
-        watches.move_away(7, true);
-        all[0].watch().set_registration(Some(9));
-        assert_eq!(interrupted(&all[0]), None, "it is for another one already");
-    }
-
-    #[test]
-    fn cuts_and_closings_reach_only_whom_they_mean() {
-        let watches = Rc::new(Watches::default());
-        let (a, b) = (watches.register(), watches.register());
-        a.watch().set_registration(Some(7));
-        b.watch().set_idle(true);
-        watches.cut(7);
-        watches.close_idle(None, true);
-        assert!(poll_once(b.watch().within(pending::<()>())).is_pending(), "its request may be under way");
-        watches.close_idle(None, false);
-        assert_eq!(poll_once(a.watch().within(pending::<()>())), Poll::Ready(Err(Interrupt::Cut)));
-        assert_eq!(poll_once(b.watch().within(pending::<()>())), Poll::Ready(Err(Interrupt::Closing)));
-        let heard = watches.register();
-        heard.watch().set_idle(true);
-        heard.watch().set_heard();
-        watches.close_idle(None, true);
-        assert_eq!(poll_once(heard.watch().within(pending::<()>())), Poll::Ready(Err(Interrupt::Closing)));
-        drop(heard);
-        watches.cut(8);
-        assert!(poll_once(a.watch().within(pending::<()>())).is_pending());
-        drop(a);
-        assert_eq!(watches.len(), 1);
-        let again = watches.register();
-        assert_eq!(again.index, 0, "places are used again");
-    }
-}
+mod tests;

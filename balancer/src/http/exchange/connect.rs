@@ -79,6 +79,6 @@ pub(crate) fn of_interrupt(interrupt: Interrupt, timed_out: Cause) -> Failure {
     Failure::from(match interrupt {
         Interrupt::TimedOut | Interrupt::Silent => timed_out,
         Interrupt::Cut => Cause::TargetDeregistered,
-        Interrupt::Closing => Cause::Draining,
+        Interrupt::Closing | Interrupt::Park => Cause::Draining,
     })
 }

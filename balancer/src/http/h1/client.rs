@@ -69,6 +69,19 @@ impl Http1Client {
         }
     }
 
+    /// Whether nothing of the connection is lost when its stream and a few words are kept. To be asked between requests.
+    pub(super) fn can_park(&mut self) -> bool {
+        self.bound.is_empty() && self.state.context.parked.lot.is_open() && self.http1.stream.is_still()
+    }
+
+    /// What it was made of.
+    pub(super) fn into_connection(self) -> ClientConnection {
+        let Self { http1, state, connected, snapshot, born_millis, armed, .. } = self;
+        let RequestState { listener, watched, .. } = state;
+        let Http1 { stream, buffer, .. } = http1;
+        ClientConnection { stream, buffer, connected, snapshot, listener, watched, born_millis, armed }
+    }
+
     /// Whether the connection may serve another request.
     pub(super) fn may_stay(&self) -> bool {
         may_stay(&self.state.context, &self.state.listener, &self.connected, self.born_millis)

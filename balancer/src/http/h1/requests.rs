@@ -20,7 +20,7 @@ use crate::{
     wire::{
         body::{Discard, Source as _, poll_move},
         buffer::BUFFER_SIZE,
-        deadline::Interrupt,
+        deadline::{Interrupt, Watch},
         head::{Framing, HeadError, HeadScanner, MAX_REQUEST_HEAD},
         http1::Http1,
     },
@@ -31,34 +31,53 @@ use crate::{
 const LINGER: Duration = Duration::from_secs(2);
 pub(super) const LINGER_BYTES: usize = 1 << 20;
 
+/// Most that is read of a head, and with it.
+const MOST_READ: usize = MAX_REQUEST_HEAD + BUFFER_SIZE;
+
 /// What reading a head came to.
 enum Reading {
     Head(usize),
     Nothing,
     Refused(Cause),
+    /// Nothing has come for a while.
+    Parks,
 }
 
-/// Serves a connection to its end.
-pub(crate) async fn serve(context: Rc<Context>, connection: ClientConnection) {
-    let mut client = Http1Client::new(Rc::clone(&context), connection);
-    client.run().await;
+/// How serving a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Over,
+    /// It has been idle for a while.
+    Parks,
+}
+
+/// Serves the connection in `slot` to its end, or until it has been idle for a while: then it is there again.
+pub(crate) async fn serve(context: &Rc<Context>, slot: &mut Option<ClientConnection>) {
+    let Some(connection) = slot.take() else { return };
+    let mut client = Http1Client::new(Rc::clone(context), connection);
+    let ended = client.run().await;
     context.buffers.give(std::mem::take(&mut client.http1.buffer));
+    if ended == Ended::Parks {
+        *slot = Some(client.into_connection());
+    }
 }
 
 impl Http1Client {
-    async fn run(&mut self) {
+    async fn run(&mut self) -> Ended {
         loop {
             let length = match self.read_head().await {
                 Reading::Head(length) => length,
                 Reading::Nothing => {
                     self.state.entry.forget();
-                    return;
+                    return Ended::Over;
                 }
+                Reading::Parks => return Ended::Parks,
                 Reading::Refused(cause) => {
                     self.count_received(self.http1.buffer.len() as u64);
                     self.answer(&Answer::error(cause), false, false).await;
                     self.state.end();
-                    return self.linger().await;
+                    self.linger().await;
+                    return Ended::Over;
                 }
             };
             if let Some(view) = self.state.context.view(self.state.listener.id) {
@@ -66,7 +85,7 @@ impl Http1Client {
             }
             // Who has not shown what is asked for now has to come again.
             if !self.connected.suits(&self.state.listener) {
-                return;
+                return Ended::Over;
             }
             // Stays where it was made: it is large.
             let after = match &mut self.plan(length) {
@@ -78,9 +97,12 @@ impl Http1Client {
             match after {
                 After::Reuse => {}
                 After::Unread if Box::pin(self.drop_rest()).await => {}
-                After::Close if self.is_done().await => return,
-                After::Unread | After::Close => return self.linger().await,
-                After::Gone => return,
+                After::Close if self.is_done().await => return Ended::Over,
+                After::Unread | After::Close => {
+                    self.linger().await;
+                    return Ended::Over;
+                }
+                After::Gone => return Ended::Over,
             }
         }
     }
@@ -139,28 +161,22 @@ impl Http1Client {
         if !std::mem::take(&mut self.armed) {
             self.state.arm_idle();
         }
-        if self.http1.buffer.is_empty() {
-            // What has come in the meantime was sent because the last response promised that more may; a first request may
-            // be under way.
-            if !self.may_stay() && !watch.is_new() && !self.http1.stream.has_input_now() {
-                return Reading::Nothing;
-            }
-            self.state.context.buffers.give(std::mem::take(&mut self.http1.buffer));
-            watch.set_idle(true);
-            let readable = watch.within(poll_fn(|cx| self.http1.stream.poll_read_ready(cx))).await;
-            match readable {
-                Ok(Ok(())) => {}
-                // Its next request has come, of which the runtime has not heard yet.
-                Err(Interrupt::Closing) if self.http1.stream.has_input_now() => {}
-                _ => return Reading::Nothing,
-            }
-            self.http1.buffer = self.state.context.buffers.take();
+        // What has come in the meantime was sent because the last response promised that more may; a first request may be under
+        // way.
+        let is_asked = self.may_stay() || watch.is_new() || !self.http1.buffer.is_empty();
+        if !is_asked && !self.http1.stream.has_input_now() {
+            return Reading::Nothing;
         }
         loop {
             self.skip_empty_lines();
-            // Readiness can be announced in error: idle is who has sent nothing.
-            watch.set_idle(self.http1.buffer.is_empty());
-            if !self.http1.buffer.is_empty() && !std::mem::replace(&mut begun, true) {
+            if self.http1.buffer.is_empty() {
+                match self.wait_idle(&watch).await {
+                    None => continue,
+                    Some(ended) => return ended,
+                }
+            }
+            watch.set_idle(false);
+            if !std::mem::replace(&mut begun, true) {
                 self.begin_entry();
             }
             match scanner.find_end(self.http1.buffer.bytes()) {
@@ -172,15 +188,39 @@ impl Http1Client {
             }
             self.state.has_waited();
             let Http1 { buffer, stream, .. } = &mut self.http1;
-            let limit = MAX_REQUEST_HEAD + BUFFER_SIZE;
-            match watch.within(poll_fn(|cx| buffer.poll_fill(cx, stream, limit))).await {
+            match watch.within(poll_fn(|cx| buffer.poll_fill(cx, stream, MOST_READ))).await {
                 Ok(Ok(1..)) => {}
-                Ok(_) => return Reading::Nothing,
-                Err(Interrupt::TimedOut) if !self.http1.buffer.is_empty() => {
-                    return Reading::Refused(Cause::RequestTimedOut);
-                }
+                Err(Interrupt::TimedOut) => return Reading::Refused(Cause::RequestTimedOut),
+                _ => return Reading::Nothing,
+            }
+        }
+    }
+
+    /// Waits for the first bytes of a head, without memory for them until they are there. Something: none came.
+    async fn wait_idle(&mut self, watch: &Watch) -> Option<Reading> {
+        loop {
+            self.state.context.buffers.give(std::mem::take(&mut self.http1.buffer));
+            watch.set_idle(true);
+            let parks = self.can_park();
+            let readable = poll_fn(|cx| self.http1.stream.poll_read_ready(cx));
+            let readable = match parks {
+                true => watch.within_or_park(readable).await,
+                false => watch.within(readable).await,
+            };
+            match readable {
+                Ok(Ok(())) => {}
+                Err(Interrupt::Park) => return Some(Reading::Parks),
+                // Its next request has come, of which the runtime has not heard yet.
                 Err(Interrupt::Closing) if self.http1.stream.has_input_now() => {}
-                Err(_) => return Reading::Nothing,
+                _ => return Some(Reading::Nothing),
+            }
+            self.http1.buffer = self.state.context.buffers.take();
+            let Http1 { buffer, stream, .. } = &mut self.http1;
+            match poll_fn(|cx| Poll::Ready(buffer.poll_fill(cx, stream, MOST_READ))).await {
+                Poll::Ready(Ok(1..)) => return None,
+                Poll::Ready(_) => return Some(Reading::Nothing),
+                // It was announced in error, or is not enough to be read.
+                Poll::Pending => {}
             }
         }
     }

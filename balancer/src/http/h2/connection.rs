@@ -32,7 +32,7 @@ pub(crate) async fn serve(context: Rc<Context>, connection: ClientConnection) {
     let ClientConnection { stream, buffer, connected, snapshot, listener, watched, born_millis, .. } =
         connection;
     let secure = stream.is_secure();
-    let socket = stream.socket().as_raw_fd();
+    let socket = stream.socket().map_or(-1, |socket| socket.as_raw_fd());
     let mut server = Server::new(stream, buffer, context.clock.millis());
     let watch = Rc::clone(watched.watch());
     let session = Rc::new(SharedState {
@@ -127,7 +127,7 @@ async fn run(session: &Rc<SharedState>, server: &mut Server) {
                 session.watch.arm(session.context.clock.millis(), LINGER);
             }
             Err(Interrupt::TimedOut | Interrupt::Closing) => session.end(|| server.leave()),
-            Err(Interrupt::Cut | Interrupt::Silent) => {}
+            Err(Interrupt::Cut | Interrupt::Silent | Interrupt::Park) => {}
         }
         session.count(server);
     }

@@ -1,9 +1,11 @@
 //! Types of the kernel that runs, by their names. The kernel tells of a hundred thousand; who needs the number of one reads the text
 //! over once, which takes a tenth of the time and of the memory that a picture of all of them does. Must not know: programs.
 
-use std::fs;
+use std::path::Path;
 
 use aya::{Btf, BtfError, Endianness};
+
+use crate::kernel::sys;
 
 const KERNEL: &str = "/sys/kernel/btf/vmlinux";
 
@@ -17,11 +19,14 @@ const TYPEDEF: u32 = 8;
 
 /// Types among which that of the arguments of this tracepoint has the kernel's number.
 pub(super) fn of_tracepoint(name: &str) -> Result<Btf, BtfError> {
-    let text = fs::read(KERNEL).map_err(|error| BtfError::FileError { path: KERNEL.into(), error })?;
     let name = format!("btf_trace_{name}");
     // What is written otherwise than known here, the library may know.
-    let one = number_of(&text, name.as_bytes()).map(|number| alone(number, name.as_bytes()));
-    Btf::parse(one.as_deref().unwrap_or(&text), Endianness::default())
+    let parsed = |text: &[u8]| {
+        let one = number_of(text, name.as_bytes()).map(|number| alone(number, name.as_bytes()));
+        Btf::parse(one.as_deref().unwrap_or(text), Endianness::default())
+    };
+    sys::with_text(Path::new(KERNEL), parsed)
+        .map_err(|error| BtfError::FileError { path: KERNEL.into(), error })?
 }
 
 /// The number of the first name for a type (`typedef`) that is this one; none also where the text is not understood.

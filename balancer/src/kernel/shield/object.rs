@@ -30,7 +30,7 @@ use super::{
     view::ShieldView,
 };
 use crate::{
-    kernel::bpf::{BpfError, pin_root},
+    kernel::bpf::{BpfError, loader, pin_root},
     model::IpPrefix,
 };
 
@@ -104,7 +104,7 @@ impl Object {
     /// Loads it over what is pinned in the folder, or new tables. `inherited`: another process uses those. Packets are counted
     /// where `view` sees them; samples come from the ring that is given along.
     pub(super) fn load(folder: &Path, inherited: bool, view: &ShieldView) -> Result<(Self, Map), BpfError> {
-        let mut loader = EbpfLoader::new();
+        let mut loader = loader();
         for pinned in PINNED {
             let path = folder.join(pinned.0);
             if !fits(&path, &pinned)? {

@@ -1,5 +1,6 @@
 //! Framing, versions and methods: what arrives is what was sent.
 
+use rustix::net::{AddressFamily, SocketType, sockopt};
 use support::{Answer, Balancer, Config, Target, nginx::Nginx};
 
 fn before(target: &Target) -> Balancer {
@@ -204,6 +205,35 @@ fn an_answer_before_the_body_is_whole_keeps_the_connection_or_says_close() {
             connection.send("GET /201 HTTP/1.1\r\nHost: a\r\n\r\n");
             assert_eq!(connection.response().status, 201, "{case}: the next request");
         }
+    }
+}
+
+/// Closing a socket destroys what waits to be sent as soon as anything comes for it, a line end behind a body for instance.
+#[test]
+fn what_a_slow_reader_sends_behind_its_last_request_destroys_no_answer() {
+    use std::io::{Read as _, Write as _};
+
+    const SIZE: usize = 400_000;
+    let target = Target::start(|exchange| exchange.ok("", &"x".repeat(SIZE)));
+    let balancer = before(&target);
+    let requests = [
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "GET / HTTP/1.0\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 3\r\n\r\na=b",
+    ];
+    for (number, request) in (1..).zip(requests) {
+        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        sockopt::set_socket_recv_buffer_size(&socket, 4096).unwrap();
+        rustix::net::connect(&socket, &balancer.address).unwrap();
+        let mut stream = std::net::TcpStream::from(socket);
+        stream.write_all(request.as_bytes()).unwrap();
+        // To the balancer the request is over: what is left of the answer is the kernel's.
+        let over = "balancer_request_duration_seconds_count{load_balancer=\"main\",listener=\"web\"}";
+        balancer.wait_metric(over, f64::from(number));
+        stream.write_all(b"\r\n").unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert!(answer.len() > SIZE && answer.ends_with(b"xx"), "{} bytes of {request:?}", answer.len());
     }
 }
 

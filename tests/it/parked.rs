@@ -68,6 +68,27 @@ fn one_that_is_parked_goes_on_as_the_connection_that_it_was() {
     open(&balancer, 0);
 }
 
+/// What comes before a request line is no request, in however many pieces it comes.
+#[test]
+fn an_empty_line_in_pieces_is_no_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = Target::plain();
+    let balancer = Balancer::start(&logged(Config::new(&[&target]), folder.path()));
+    let mut connection = balancer.connect();
+    for round in 1..4 {
+        connection.send("\r");
+        // It is there, and is not known to be an empty line.
+        open(&balancer, 1);
+        parked(&balancer, 0);
+        connection.send("\n");
+        parked(&balancer, 1);
+        assert_eq!(connection.get("/", "").status, 200);
+        let lines = wait_for(&folder.path().join("access.log"), round);
+        assert!(lines.iter().all(|line| &line["elb_status_code"] == "200"), "{lines:?}");
+        parked(&balancer, 1);
+    }
+}
+
 #[test]
 fn one_with_tls_goes_on_in_its_session() {
     let folder = tempfile::tempdir().unwrap();

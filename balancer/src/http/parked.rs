@@ -131,7 +131,7 @@ impl ParkedClients {
     }
 
     /// Closes so many idle connections, parked or not: those first that nothing was ever heard of, and of each kind those that
-    /// were idle for longest. Gives back how many of them were parked.
+    /// were idle for longest. Who has sent something that nobody has read yet is not idle. Gives back how many of them were parked.
     #[must_use]
     pub(super) fn close_longest_idle(&self, watches: &Watches, count: usize, now_millis: u64) -> usize {
         let key = |wait: Wait| (!wait.is_new, wait.since_millis);
@@ -144,7 +144,8 @@ impl ParkedClients {
         let mut closed = 0;
         for (_, is_parked, place) in idle.into_iter().take(count) {
             if is_parked {
-                closed += usize::from(self.lot.remove(place).is_some());
+                let is_silent = |client: &ParkedClient| !client.stream.has_input_now();
+                closed += usize::from(self.lot.remove_if(place, is_silent).is_some());
             } else {
                 watches.close_at(place);
             }

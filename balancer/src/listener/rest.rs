@@ -71,6 +71,8 @@ fn rouse() {
 pub(super) struct Pace {
     next: Instant,
     quiet: u32,
+    /// Whether it went to rest, and has not seen yet that it does not any more.
+    rests: bool,
     moves: u64,
     /// How many connections that are not parked there were at the most since memory was given back.
     most: usize,
@@ -86,18 +88,20 @@ impl Pace {
         let timer = Timer::new()
             .inspect_err(|error| tracing::warn!(%error, "workers with nothing to do wake up more often"))
             .ok();
-        Self { next: Instant::now(), quiet: 0, moves: 0, most: 0, has_given: false, timer }
+        Self { next: Instant::now(), quiet: 0, rests: false, moves: 0, most: 0, has_given: false, timer }
     }
 
     /// Waits for the next tick, which comes earlier when a worker that rests gets something to do. Dropping the future loses
     /// nothing.
     pub(super) async fn due(&mut self) {
-        if RESTS.get() {
+        if self.rests {
             tokio::select! {
                 biased;
-                () = Timer::sleep_until(self.timer.as_ref(), self.next) => return,
+                // Who was roused and dropped before it could see that sees it now.
                 () = roused() => {}
+                () = Timer::sleep_until(self.timer.as_ref(), self.next) => return,
             }
+            self.rests = false;
             self.next = self.next.min(Instant::now() + TICK);
             self.quiet = self.quiet.min(QUIET - AFTERWARDS);
         }
@@ -139,11 +143,11 @@ impl Pace {
             give_back();
         }
         self.next = Instant::now() + TICK;
-        RESTS.set(false);
-        if self.is_quiet() {
+        self.rests = self.is_quiet();
+        RESTS.set(self.rests);
+        if self.rests {
             let left = context.next_due().saturating_sub(context.clock.millis());
             self.next = Instant::now() + Duration::from_millis(left).clamp(TICK, MOST);
-            RESTS.set(true);
         }
     }
 }
@@ -172,10 +176,25 @@ async fn roused() {
 mod tests {
     use super::*;
 
+    fn resting(next: Instant) -> Pace {
+        Pace { next, quiet: QUIET, rests: true, moves: 0, most: 0, has_given: false, timer: None }
+    }
+
+    /// What wakes the worker may be served first, by who drops the wait for its next tick.
+    #[tokio::test]
+    async fn who_is_roused_ticks_soon_also_where_nobody_waited_to_the_end() {
+        let (soon, long) = (Duration::from_millis(10), Duration::from_secs(3600));
+        let mut pace = resting(Instant::now() + long);
+        RESTS.set(true);
+        assert!(tokio::time::timeout(soon, pace.due()).await.is_err(), "it rests");
+        rouse();
+        assert!(tokio::time::timeout(long / 60, pace.due()).await.is_ok());
+        assert!(pace.next < Instant::now() + long / 60);
+    }
+
     #[test]
     fn memory_is_given_back_at_rest_and_when_many_have_gone() {
-        let mut pace =
-            Pace { next: Instant::now(), quiet: QUIET, moves: 0, most: 0, has_given: false, timer: None };
+        let mut pace = resting(Instant::now());
         assert!(pace.is_peak_over(0), "it has come to rest");
         assert!(!pace.is_peak_over(0), "and rests");
         // They come and go without keeping it awake for a whole tick.

@@ -1,7 +1,7 @@
 //! The requests of one HTTP/1.1 connection, one after the other: reads heads, has each request carried out, and ends the
 //! connection in a way that lets the client read what it was sent.
 
-use std::{future::poll_fn, rc::Rc, task::Poll, time::Duration};
+use std::{future::poll_fn, os::fd::AsRawFd as _, rc::Rc, task::Poll, time::Duration};
 
 use tokio::io::AsyncWriteExt as _;
 
@@ -16,6 +16,7 @@ use crate::{
         exchange::exchange,
     },
     internal_errors::Part as _,
+    kernel::unacknowledged,
     response::answer::Answer,
     wire::{
         body::{Discard, Source as _, poll_move},
@@ -71,7 +72,11 @@ impl Http1Client {
                     self.state.entry.forget();
                     return Ended::Over;
                 }
-                Reading::Parks => return Ended::Parks,
+                Reading::Parks => {
+                    // Of what began as a request nothing but an empty line came.
+                    self.state.entry.forget();
+                    return Ended::Parks;
+                }
                 Reading::Refused(cause) => {
                     self.count_received(self.http1.buffer.len() as u64);
                     self.answer(&Answer::error(cause), false, false).await;
@@ -139,7 +144,9 @@ impl Http1Client {
             plan.prefer(|slot| self.bound.is_to(slot));
         }
         // One that may be misunderstood is not taken at its word.
-        self.is_last = !plan.request.keep_alive && !plan.request.isolated;
+        // Behind a body some send a line end that is none of it.
+        let is_bare = plan.request.framing == Framing::Empty;
+        self.is_last = is_bare && !plan.request.keep_alive && !plan.request.isolated;
         let after = exchange(self, plan).await;
         let heads = &self.state.context.heads;
         heads.give(std::mem::take(&mut plan.head));
@@ -262,10 +269,14 @@ impl Http1Client {
         matches!(dropped, Ok(Ok(())))
     }
 
-    /// Whether nothing of the client is under way that could destroy the answer on its way: it has sent all of its last request, and
-    /// nothing else.
+    /// Whether nothing can destroy the answer on its way any more: it has arrived, and the client has sent all of its last request
+    /// and nothing else. Whatever comes for a socket that is closed resets the connection, and what waits to be sent is gone.
     async fn is_done(&mut self) -> bool {
         if !self.is_last || self.state.secure || !self.http1.is_read() || !self.http1.buffer.is_empty() {
+            return false;
+        }
+        let socket = self.http1.stream.socket().map(|socket| socket.as_raw_fd());
+        if socket.and_then(unacknowledged) != Some(0) {
             return false;
         }
         // What the runtime has not heard of can still come: a request behind the last one, which nobody may send (RFC 9112, 9.6).

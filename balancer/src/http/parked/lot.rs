@@ -132,8 +132,9 @@ impl<T> Lot<T> {
         places.into_iter().filter_map(|place| table.take(place)).collect()
     }
 
-    /// Takes out what is in this place, for good.
-    pub(in crate::http) fn remove(&self, place: usize) -> Option<T> {
-        self.table.borrow_mut().take(place)
+    /// Takes out what is in this place, for good, if it `is_over`.
+    pub(in crate::http) fn remove_if(&self, place: usize, is_over: impl FnOnce(&T) -> bool) -> Option<T> {
+        let mut table = self.table.borrow_mut();
+        if table.get(place).is_some_and(is_over) { table.take(place) } else { None }
     }
 }

@@ -154,6 +154,14 @@ async fn room_is_made_by_those_that_are_idle_for_longest_parked_or_not() {
         left
     };
     assert_eq!((bed.parked.close_longest_idle(&watches, 0, 10_000), left().len()), (0, 4));
+    let mut asks = bed.park(1, new(10));
+    asks.write_all(b"x").unwrap();
+    assert_eq!(
+        (bed.parked.close_longest_idle(&watches, 1, 10_000), left().len()),
+        (0, 5),
+        "its request has come"
+    );
+    drop(bed.parked.lot.extract(|client| client.wait.since_millis == 10));
     assert_eq!((bed.parked.close_longest_idle(&watches, 1, 10_000), left()), (1, vec![900, 100, 200]));
     live[0].watch().arm(950, Duration::from_secs(60));
     assert_eq!(

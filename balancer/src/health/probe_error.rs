@@ -39,13 +39,30 @@ impl From<Failure> for ProbeError {
 
 impl From<StreamEnd> for ProbeError {
     fn from(ending: StreamEnd) -> Self {
-        Self::Target(http2_failure::of_head(&ending, Cause::TargetHttp2Failed))
+        // Whose answer can be read, and is ill-formed, speaks HTTP/2; what cannot be read may be anything.
+        let otherwise = match ending {
+            StreamEnd::Malformed => Cause::TargetHttp2Invalid,
+            _ => Cause::TargetHttp2Failed,
+        };
+        Self::Target(http2_failure::of_head(&ending, otherwise))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::http2::Violation;
+
+    #[test]
+    fn an_ill_formed_answer_is_one_of_http_2() {
+        for (ending, wanted) in [
+            (StreamEnd::Malformed, Cause::TargetHttp2Invalid),
+            (StreamEnd::Violated(Violation::Compression), Cause::TargetHttp2Failed),
+        ] {
+            let ProbeError::Target(failure) = ProbeError::from(ending) else { panic!("of the target") };
+            assert_eq!(failure.cause, wanted);
+        }
+    }
 
     #[test]
     fn what_this_host_is_short_of_says_nothing_about_a_target() {

@@ -371,10 +371,7 @@ impl Balancer {
     /// # Panics
     /// When they do not go.
     pub fn wait_gone(&self, pids: &[u32], seconds: f64) {
-        until("processes are gone", seconds, || {
-            let left = self.processes();
-            (!pids.iter().any(|pid| left.contains(pid))).then_some(())
-        });
+        until("processes are gone", seconds, || pids.iter().all(|pid| is_over(*pid)).then_some(()));
     }
 
     /// Sends it a signal.
@@ -559,4 +556,15 @@ impl Drop for Balancer {
             tail.iter().rev().for_each(|line| eprintln!("{line}"));
         }
     }
+}
+
+/// Whether a process is over with all its threads. What it had open it has until then, its locks among it, while its words
+/// are gone before.
+fn is_over(pid: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    threads.filter_map(Result::ok).all(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // Behind the name, which may have anything in it.
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+    })
 }

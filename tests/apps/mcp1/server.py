@@ -11,7 +11,7 @@ carts = {}
 
 @server.tool()
 async def add(item: str, context: Context) -> str:
-    """Puts something into the cart of this session; says which process has it and how much there is in it."""
+    """Puts something into the cart of its client; says which process has it and how much there is in it."""
     cart = carts.setdefault(context.request_context.request.headers["mcp-session-id"], [])
     cart.append(item)
     return f"{os.getpid()} {len(cart)}"

@@ -1,7 +1,7 @@
 //! The command line: arguments, dispatch, exit codes. One file a command beneath `cli/`.
 //!
 //! Exit codes: 0 done; 1 a command could not start or do its work, one line on standard error says why;
-//! 2 the configuration or the arguments are wrong, nothing was started or changed.
+//! 2 the configuration or the arguments are wrong, nothing was started or changed; 3 `doctor` has complaints.
 
 use std::{
     ffi::OsString,
@@ -17,6 +17,7 @@ mod check;
 mod cleanup;
 mod demo;
 mod deny;
+mod doctor;
 mod maps;
 mod status;
 mod told;
@@ -89,6 +90,12 @@ enum Command {
     Deny(deny::DenyArguments),
     /// Show listeners, groups and targets of a running balancer
     Status(status::StatusArguments),
+    /// Look at a running balancer for a while and say what is wrong, most severe first, and what to do
+    ///
+    /// What stickiness costs (uneven targets, sessions that were lost and what would have kept them, clients that keep
+    /// no cookies), targets that fail, health checks that hide it, certificates that end, and more: each with the figure
+    /// it was seen by. With --explain it reads a configuration instead.
+    Doctor(doctor::DoctorArguments),
 }
 
 #[derive(Debug, Args)]
@@ -134,6 +141,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             }),
         Command::Maps(arguments) => maps::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Upgrade(arguments) => upgrade::run(&arguments),
         Command::Deny(arguments) => deny::run(&arguments),
         Command::Starter { words } => crate::control::upgrade::serve_as_starter(&words)

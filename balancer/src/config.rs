@@ -5,6 +5,7 @@
 //! Must not know: sockets, the kernel, what is running; it reads files and nothing else.
 
 mod action;
+mod advice;
 mod attachment;
 mod balancer;
 mod blocks;
@@ -54,6 +55,12 @@ mod warnings;
 
 use std::path::{Path, PathBuf};
 
+pub use self::{
+    advice::{Advice, advice},
+    error::{ConfigError, ConfigErrors},
+    manual::manual,
+    warnings::warnings,
+};
 use self::{
     blocks::Blocks,
     certificate::{CERTIFICATE, MAX_CERTIFICATES},
@@ -70,11 +77,6 @@ use self::{
     source::SourceFile,
     target_group::{MAX_GROUPS, TARGET_GROUP},
     trust_store::{MAX_TRUST_STORES, TRUST_STORE},
-};
-pub use self::{
-    error::{ConfigError, ConfigErrors},
-    manual::manual,
-    warnings::warnings,
 };
 use crate::model::Configuration;
 

@@ -31,6 +31,7 @@ mod cookies;
 mod counted_failures;
 mod demo;
 mod desync;
+mod doctor;
 mod draining;
 mod failover;
 mod grpc;

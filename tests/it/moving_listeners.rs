@@ -79,7 +79,10 @@ fn troubles_while(at: SocketAddr, calm: SocketAddr, change: impl FnOnce()) -> Ve
         drop(ends);
         let mut met: Vec<String> = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
         let stood_still = watched.join().unwrap() > AT_ONCE / 4;
-        met.retain(|trouble| !stood_still || !trouble.starts_with("took"));
+        let late = met.iter().filter(|trouble| trouble.starts_with("took")).count();
+        // Linux looks a listening socket up and only then at its state: a SYN that comes in between when it is closed is dropped
+        // without an answer and sent again. That is one client now and then; where something is wrong it is many, or some are refused.
+        met.retain(|trouble| !(stood_still || late == 1) || !trouble.starts_with("took"));
         met
     })
 }

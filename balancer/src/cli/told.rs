@@ -18,6 +18,8 @@ pub enum CommandFailure {
     CannotStart(anyhow::Error),
     /// Exit code 2, told as it stands: every fault of the configuration, a line each.
     BadConfiguration(String),
+    /// Exit code 3, told already: `doctor` has found something that costs clients something.
+    Complaints,
 }
 
 impl CommandFailure {
@@ -34,6 +36,7 @@ impl CommandFailure {
                 let _ = writeln!(stderr, "{}", text.trim_end());
                 ExitCode::from(2)
             }
+            Self::Complaints => ExitCode::from(3),
         }
     }
 }

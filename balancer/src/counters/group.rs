@@ -104,6 +104,8 @@ figures! {
             "Connections to the target whose TLS handshake failed.";
         unanswered: Counter => "balancer_target_unanswered_requests_total",
             "Requests that the target was sent on a connection that was there and did not answer with a response; connections on which it did not begin with HTTP/2.";
+        stale_connections: Counter => "balancer_target_stale_connections_total",
+            "Kept connections to the target that turned out to be at their end when a request was sent, which might be sent again.";
         broken_responses: Counter => "balancer_target_broken_responses_total",
             "Responses of the target that broke off behind their heads.";
         weight: Set<f64> => "balancer_target_weight",

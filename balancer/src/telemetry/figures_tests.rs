@@ -124,6 +124,7 @@ fn count_everywhere(inspector: &Inspector) -> Vec<Raised<Open>> {
             &shard.connection_errors,
             &shard.tls_negotiation_errors,
             &shard.unanswered,
+            &shard.stale_connections,
             &shard.broken_responses,
         ]);
         numbers.each(&shard.responses);

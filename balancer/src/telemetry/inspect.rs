@@ -234,6 +234,8 @@ impl Inspector {
             name: group.settings.name.clone(),
             algorithm: group.settings.algorithm.as_str().to_owned(),
             anomaly_mitigation: group.settings.anomaly_mitigation,
+            health_checks: group.settings.health_check.enabled,
+            deregistration_delay_seconds: group.settings.deregistration_delay.as_secs(),
             routing: Routing {
                 failing_open: group.failing_open,
                 anomalous_hosts: count(group, |target| target.watch.is_anomalous()),
@@ -412,6 +414,8 @@ fn stickiness_status(settings: Option<&StickinessSettings>) -> StickinessStatus 
         cookie_name,
         header_name,
         duration_seconds: settings.map(|settings| settings.duration_seconds),
+        cookie_secure: settings.map(|settings| settings.attributes.secure),
+        keeps_draining: settings.map(|settings| settings.extras.keeps_draining),
         ..StickinessStatus::default()
     }
 }

@@ -222,6 +222,10 @@ pub struct GroupStatus {
     pub algorithm: String,
     /// Whether targets that fail more than others get less.
     pub anomaly_mitigation: bool,
+    /// Whether its targets are checked.
+    pub health_checks: bool,
+    /// How long a target that leaves it may finish what it has, in seconds.
+    pub deregistration_delay_seconds: u64,
     /// Where its requests go.
     #[serde(flatten)]
     pub routing: Routing,
@@ -250,6 +254,10 @@ pub struct StickinessStatus {
     pub header_name: Option<String>,
     /// How long a session sticks, in seconds; none when off.
     pub duration_seconds: Option<u32>,
+    /// Whether the balancer's cookies are `Secure`; none when off.
+    pub cookie_secure: Option<bool>,
+    /// Whether sessions stay with a target that drains; none when off.
+    pub keeps_draining: Option<bool>,
     /// What came of its sessions.
     #[serde(flatten)]
     pub figures: Stickiness,

@@ -490,6 +490,8 @@ mod tests {
                     cookie_name: Some("AWSALB".into()),
                     header_name: None,
                     duration_seconds: Some(86_400),
+                    cookie_secure: Some(false),
+                    keeps_draining: Some(false),
                     figures: Stickiness {
                         decisions: [
                             (PINNED.to_owned(), 999),

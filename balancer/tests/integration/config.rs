@@ -1,6 +1,7 @@
 //! The configuration language from outside: files in, model or messages out.
 
 mod actions;
+mod advice;
 mod app_header;
 mod certificates;
 mod faults;

@@ -4,7 +4,7 @@
 use super::{plan::Plan, refusal::tell_refusal};
 use crate::{
     clock::monotonic_now,
-    counters::{Cause, ConnectErrno, Failure, Phase, Side},
+    counters::{Cause, ConnectErrno, Failure, Phase, Retry, Side},
     http::{context::Context, entry::AccessEntry},
     logs::quiet::LineKind,
 };
@@ -51,6 +51,14 @@ impl Plan {
             _ => {}
         }
         self.tell_failure(failure);
+    }
+
+    /// A connection that was kept has ended when it was needed: the target's time for idle ones may be shorter than ours.
+    #[cold]
+    pub(crate) fn connection_ended(&self, context: &Context, failure: &Failure) {
+        if failure.retry == (Retry::Ended { reused: true }) {
+            context.target_shard(self.target()).inspect(|shard| shard.stale_connections.inc());
+        }
     }
 
     /// Shows what a target failed by.

@@ -43,7 +43,7 @@ fn goes_on<C: ClientSide>(client: &C, plan: &mut Plan, retries: &mut Retries, fa
     }
     match failure.blame() {
         Blame::Now => plan.target_failed(&state.context, failure),
-        Blame::InTheEnd => {}
+        Blame::InTheEnd => plan.connection_ended(&state.context, failure),
         Blame::Nobody => tell_shortage(failure),
     }
     let most = state.listener.load_balancer.connect_timeout;

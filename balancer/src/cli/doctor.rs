@@ -1,0 +1,141 @@
+//! `balancer doctor`: looks at a running balancer for a while, or at a configuration, and says what is wrong.
+//! Must not know: what is wrong with what (see `telemetry::doctor` and `config::advice`).
+
+use std::{
+    fmt::Write as _,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use serde::Serialize;
+
+use super::{
+    status::ask,
+    told::{CommandFailure, admin_endpoint, print},
+};
+use crate::{
+    config,
+    telemetry::{
+        doctor::{Complaint, Observation, Severity, examine},
+        status::Status,
+    },
+};
+
+/// How far looks are apart: what is in flight changes faster than that, and asking costs the balancer a little.
+const BETWEEN: Duration = Duration::from_millis(500);
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing, or notices alone; 1 it could not look; 2 wrong configuration or arguments; 3 complaints.\n\n\
+                        Examples:\n  balancer doctor\n  balancer doctor --seconds 60 --json | jq -r '.complaints[].code'\n  \
+                        balancer doctor --explain /etc/balancer"
+)]
+pub(super) struct DoctorArguments {
+    /// How long to look, in seconds: 1 to 3600
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+    /// Print a JSON document
+    #[arg(long)]
+    json: bool,
+    /// Say what is unwise in a configuration instead: a file, or a folder with *.hcl and *.tf files
+    #[arg(long, value_name = "FILE_OR_DIR")]
+    explain: Option<PathBuf>,
+    /// Admin endpoint of the balancer: its admin_address, with or without http://
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9900", value_parser = admin_endpoint)]
+    admin: String,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct DoctorReport<'r> {
+    /// The instance; none of a configuration.
+    instance: Option<&'r str>,
+    /// For how long it was looked at.
+    seconds: u64,
+    complaints: &'r [Complaint],
+}
+
+/// Prints the complaints.
+///
+/// # Errors
+/// [`CommandFailure::Complaints`] where there is more than notices.
+pub(super) fn run(arguments: &DoctorArguments) -> Result<(), CommandFailure> {
+    let (instance, complaints) = match &arguments.explain {
+        Some(path) => {
+            let configuration =
+                config::load(path).map_err(|errors| CommandFailure::BadConfiguration(errors.to_string()))?;
+            let warnings = config::warnings(&configuration).into_iter().map(of_configuration);
+            let advice = config::advice(&configuration).into_iter().map(|advice| Complaint {
+                severity: Severity::Notice,
+                code: advice.code,
+                about: advice.about,
+                seen: advice.seen,
+                advice: advice.what_to_do,
+            });
+            (None, warnings.chain(advice).collect())
+        }
+        None => {
+            let observation = observe(arguments)?;
+            (Some(observation.last.instance.clone()), examine(&observation))
+        }
+    };
+    let seconds = if instance.is_some() { arguments.seconds } else { 0 };
+    let report = DoctorReport { instance: instance.as_deref(), seconds, complaints: &complaints };
+    print(&if arguments.json { json(&report)? } else { text(&report) })?;
+    let is_bad = complaints.iter().any(|complaint| complaint.severity < Severity::Notice);
+    if is_bad { Err(CommandFailure::Complaints) } else { Ok(()) }
+}
+
+/// A warning is a line that says what it is about and what to do.
+fn of_configuration(warning: String) -> Complaint {
+    let (about, seen) = match warning.split_once(": ") {
+        Some((about, seen)) if about.len() < 80 => (about.to_owned(), seen.to_owned()),
+        _ => ("the configuration".to_owned(), warning),
+    };
+    Complaint { severity: Severity::Warning, code: "configuration", about, seen, advice: String::new() }
+}
+
+fn observe(arguments: &DoctorArguments) -> anyhow::Result<Observation> {
+    let until = Instant::now() + Duration::from_secs(arguments.seconds);
+    let mut looks: Vec<Status> = vec![ask(&arguments.admin)?.1];
+    loop {
+        let now = Instant::now();
+        if now >= until {
+            break;
+        }
+        std::thread::sleep(BETWEEN.min(until.saturating_duration_since(now)));
+        looks.push(ask(&arguments.admin)?.1);
+    }
+    Observation::new(looks).context("there was nothing to look at")
+}
+
+fn json(report: &DoctorReport<'_>) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(report).context("cannot write JSON")? + "\n")
+}
+
+fn text(report: &DoctorReport<'_>) -> String {
+    let mut text = String::new();
+    if report.complaints.is_empty() {
+        let about = report.instance.map_or_else(
+            || "the configuration".to_owned(),
+            |instance| format!("instance {instance}, looked at for {} s", report.seconds),
+        );
+        let _ = writeln!(text, "Nothing to complain of: {about}.");
+        return text;
+    }
+    for (number, complaint) in report.complaints.iter().enumerate() {
+        let Complaint { severity, code, about, seen, advice } = complaint;
+        let _ = writeln!(
+            text,
+            "{}. {} [{code}] {about}:\n   {seen}.",
+            number + 1,
+            severity.as_str().to_uppercase()
+        );
+        if !advice.is_empty() {
+            let _ = writeln!(text, "   To do: {advice}");
+        }
+        text.push('\n');
+    }
+    text
+}

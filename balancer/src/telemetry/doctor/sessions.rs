@@ -1,0 +1,163 @@
+//! What clients lose, or cost, for their sessions. Must not know: how load is spread.
+
+use super::{
+    complaint::{Complaint, Severity, percent, told},
+    observation::{Observation, ObservedGroup},
+};
+
+/// Decisions below which parts of them say nothing.
+const FEW_DECISIONS: u64 = 100;
+/// Part of the requests without a session from which on its clients seem to keep no cookies. Of those who do each comes once so.
+const MOST_ABSENT_PERCENT: f64 = 60.0;
+/// Cookies that nobody here has made, from which on it is no single odd client.
+const FEW_FOREIGN: u64 = 10;
+const FEW_FOREIGN_PERCENT: f64 = 1.0;
+
+pub(super) fn examine(observation: &Observation, complaints: &mut Vec<Complaint>) {
+    for group in observation.groups().filter(|group| group.now.stickiness.enabled) {
+        lost(&group, complaints);
+        not_returned(&group, complaints);
+        foreign(&group, complaints);
+        insecure(observation, &group, complaints);
+    }
+    table(observation, complaints);
+}
+
+fn total(group: &ObservedGroup<'_>, outcome: &str) -> u64 {
+    group.now.stickiness.figures.decisions.get(outcome).copied().unwrap_or(0)
+}
+
+/// Sessions that found their target gone, by what would have kept them.
+fn lost(group: &ObservedGroup<'_>, complaints: &mut Vec<Complaint>) {
+    let (died, drained, left) =
+        (total(group, "unhealthy"), total(group, "draining"), total(group, "unknown_target"));
+    let refused = group.now.stickiness.figures.refused_requests;
+    let all = died + drained + left;
+    if all == 0 {
+        return;
+    }
+    let mut advice = Vec::new();
+    if drained > 0 {
+        advice.push(if group.now.stickiness.keeps_draining == Some(true) {
+            format!("{drained} were moved before deregistration_stickiness was \"keep\"")
+        } else {
+            format!("setting deregistration_stickiness to \"keep\" would have kept {drained} on their draining target")
+        });
+    }
+    if left > 0 {
+        advice.push(format!(
+            "a deregistration_delay longer than {} s, with \"keep\", would have let some of {left} end by themselves",
+            group.now.deregistration_delay_seconds
+        ));
+    }
+    if died > 0 {
+        advice.push(format!(
+            "{died} were on targets that failed: only state outside of the process (Redis or Valkey, DynamoDB, a signed token) keeps those"
+        ));
+    }
+    let refusals =
+        if refused > 0 { format!("; {refused} requests were refused for it") } else { String::new() };
+    let severity = if group.rise(|group| group.stickiness.figures.decisions.values().sum()) > 0
+        && group.decisions("unhealthy") + group.decisions("draining") + group.decisions("unknown_target") > 0
+    {
+        Severity::Warning
+    } else {
+        Severity::Notice
+    };
+    complaints.push(Complaint::new(
+        severity,
+        "sessions_lost",
+        group.about(),
+        format!(
+            "{all} requests found the target of their session gone since the start: {died} failed its checks, {drained} drained, \
+             {left} had left{refusals}"
+        ),
+        &format!("{}.", sentence(&advice.join("; "))),
+    ));
+}
+
+/// Begins with a capital letter.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// Clients that begin a session with every request.
+fn not_returned(group: &ObservedGroup<'_>, complaints: &mut Vec<Complaint>) {
+    let (absent, all) = (group.decisions("absent"), group.all_decisions());
+    if all < FEW_DECISIONS || percent(absent, all) < MOST_ABSENT_PERCENT {
+        return;
+    }
+    complaints.push(Complaint::new(
+        Severity::Warning,
+        "cookies_not_returned",
+        group.about(),
+        format!("{} of its requests brought no session ({absent} of {all}), and each began one", told(percent(absent, all))),
+        "These clients keep no cookies (API clients, checks, benchmarks, a cache in front that strips them), so stickiness does \
+         nothing for them. Lead them to a group without stickiness, or use app_cookie or app_header if they send an id of the \
+         application.",
+    ));
+}
+
+/// Cookies of our name that are not ours.
+fn foreign(group: &ObservedGroup<'_>, complaints: &mut Vec<Complaint>) {
+    let (malformed, forged, all) =
+        (group.decisions("malformed"), group.decisions("forged"), group.all_decisions());
+    let foreign = malformed + forged;
+    if foreign < FEW_FOREIGN || percent(foreign, all) < FEW_FOREIGN_PERCENT {
+        return;
+    }
+    let name = group.now.stickiness.cookie_name.as_deref().unwrap_or("the stickiness cookie");
+    complaints.push(Complaint::new(
+        Severity::Warning,
+        "cookie_conflict",
+        group.about(),
+        format!(
+            "{foreign} of {all} requests brought stickiness cookies that this balancer has not made ({malformed} of another form, \
+             {forged} by another key)"
+        ),
+        &format!(
+            "Somebody else sets them: another balancer in front or behind with the same names (give this one another \
+             cookie_prefix), another node with another key file (share it), or the application itself ({name})."
+        ),
+    ));
+}
+
+/// Cookies that are sent in the clear although there is HTTPS.
+fn insecure(observation: &Observation, group: &ObservedGroup<'_>, complaints: &mut Vec<Complaint>) {
+    if group.now.stickiness.cookie_secure != Some(false) {
+        return;
+    }
+    let leads_here = |groups: &[crate::telemetry::status::WeightStatus]| {
+        groups.iter().any(|weight| weight.target_group == group.now.name)
+    };
+    let listener = observation.last.listeners.iter().find(|listener| {
+        listener.protocol == "HTTPS"
+            && (leads_here(&listener.target_groups)
+                || listener.rules.iter().any(|rule| leads_here(&rule.target_groups)))
+    });
+    let Some(listener) = listener else { return };
+    complaints.push(Complaint::new(
+        Severity::Notice,
+        "cookie_not_secure",
+        group.about(),
+        format!("its stickiness cookies lack Secure, and HTTPS listener {} leads to it", listener.name),
+        "Set cookie_secure = true in its stickiness block unless the same clients also come over plain HTTP.",
+    ));
+}
+
+/// Entries that clients who came back have lost.
+fn table(observation: &Observation, complaints: &mut Vec<Complaint>) {
+    let Some(table) = &observation.last.session_table else { return };
+    let returned = table.evicted.get("returned").copied().unwrap_or(0);
+    if returned == 0 {
+        return;
+    }
+    complaints.push(Complaint::new(
+        Severity::Warning,
+        "session_table_small",
+        "the session table",
+        format!("{returned} sessions of clients that had come back gave way to others ({} of {} entries are in use)", table.entries, table.capacity),
+        "Raise session_table_size in the balancer block, or shorten cookie_duration.",
+    ));
+}

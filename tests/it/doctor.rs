@@ -1,0 +1,221 @@
+//! `balancer doctor` beside a running balancer under real requests: what was planted is named first, and of what is sound
+//! nothing is said.
+
+use std::{
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    thread,
+};
+
+use serde_json::Value;
+use support::{
+    Balancer, Client, Config, Connection, Group, Target, balancer::binary, target::Answer, tls::Certificate,
+};
+
+/// What it says of a balancer while `requests` go on, and its exit code.
+fn doctor(balancer: &Balancer, requests: impl Fn() + Sync) -> (Value, i32) {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(SeqCst) {
+                requests();
+            }
+        });
+        let admin = balancer.admin.to_string();
+        let output = Command::new(binary())
+            .args(["doctor", "--json", "--seconds", "2", "--admin", &admin])
+            .output()
+            .unwrap();
+        over.store(true, SeqCst);
+        let told = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+        (told, output.status.code().unwrap())
+    })
+}
+
+#[track_caller]
+fn named_first(told: (Value, i32), code: &str, words: &[&str]) {
+    let (report, exit) = told;
+    let first = &report["complaints"][0];
+    assert_eq!((first["code"].as_str(), exit), (Some(code), 3), "{report:#}");
+    let text = first.to_string();
+    for word in words {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+}
+
+fn sticky(targets: &[&Target]) -> Balancer {
+    Balancer::start(&Config::with(Group::new("app", targets).lb_cookie()))
+}
+
+/// Twenty clients that keep their cookies, each with `visits` requests.
+fn visitors(balancer: &Balancer, visits: usize) {
+    for _ in 0..20 {
+        let mut client = balancer.client();
+        for _ in 0..visits {
+            assert_eq!(client.get("/").status, 200);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_said_of_a_sound_balancer() {
+    let [one, two] = [Target::plain(), Target::plain()];
+    let balancer = sticky(&[&one, &two]);
+    let (report, exit) = doctor(&balancer, || visitors(&balancer, 20));
+    assert_eq!(exit, 0, "{report:#}");
+    assert_eq!(report["instance"], balancer.instance());
+    let complaints = report["complaints"].as_array().unwrap();
+    // Where the kernel side cannot be had that is said.
+    assert!(complaints.iter().all(|one| one["code"] == "kernel_side_off"), "{report:#}");
+    let text = Command::new(binary())
+        .args(["doctor", "--seconds", "1", "--admin", &balancer.admin.to_string()])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(
+        text.contains("Nothing to complain of") || text.contains("1. NOTICE [kernel_side_off]"),
+        "{text}"
+    );
+}
+
+#[test]
+fn clients_without_cookies_are_named() {
+    let [one, two] = [Target::plain(), Target::plain()];
+    let balancer = sticky(&[&one, &two]);
+    let told = doctor(&balancer, || {
+        let mut connection = balancer.connect();
+        for _ in 0..50 {
+            assert_eq!(connection.get("/", "").status, 200);
+        }
+    });
+    named_first(told, "cookies_not_returned", &["target group app", "100 %"]);
+}
+
+#[test]
+fn one_busy_session_is_named_with_the_target_it_is_bound_to() {
+    let [one, two] = [Target::plain(), Target::plain()];
+    let balancer = sticky(&[&one, &two]);
+    visitors(&balancer, 1);
+    let mut busy = balancer.client();
+    busy.get("/");
+    let at = busy.get("/").header("x-target").to_owned();
+    let line = busy.cookie_line();
+    let told = doctor(&balancer, || {
+        let mut connection = Connection::open(balancer.address);
+        for _ in 0..100 {
+            assert_eq!(connection.get("/", &line).header("x-target"), at);
+        }
+    });
+    named_first(told, "busy_sessions", &[&at, "one API client"]);
+}
+
+#[test]
+fn sessions_lost_with_a_target_are_named_with_what_would_have_kept_them() {
+    let [one, two] = [Target::plain(), Target::plain()];
+    let balancer = sticky(&[&one, &two]);
+    let mut clients: Vec<Client> = (0..20).map(|_| balancer.client()).collect();
+    for client in &mut clients {
+        client.get("/");
+    }
+    // They find the group without the target of theirs while the doctor looks.
+    balancer.reload(&Config::with(Group::new("app", &[&one]).lb_cookie()));
+    let clients = std::sync::Mutex::new(clients);
+    let told = doctor(&balancer, || {
+        for client in clients.lock().unwrap().iter_mut() {
+            assert_eq!(client.get("/").header("x-target"), one.address);
+        }
+    });
+    named_first(told, "sessions_lost", &["drained", "deregistration_stickiness"]);
+}
+
+#[test]
+fn failures_that_health_checks_do_not_see_are_named() {
+    let failing = Target::start(|exchange| {
+        exchange.send("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n");
+        Answer::KeepAlive
+    });
+    let sound = Target::plain();
+    let balancer = Balancer::start(&Config::with(Group::new("app", &[&failing, &sound])));
+    let told = doctor(&balancer, || {
+        let mut connection = balancer.connect();
+        for _ in 0..50 {
+            connection.get("/", "");
+        }
+    });
+    named_first(told, "failures_hidden", &[&failing.address, "100 %", "health checks pass"]);
+}
+
+#[test]
+fn a_target_that_closes_kept_connections_is_named() {
+    let hasty =
+        Target::start(|exchange| if exchange.earlier % 3 == 2 { Answer::Close } else { exchange.ok("", "") });
+    let balancer = Balancer::start(&Config::with(Group::new("app", &[&hasty])));
+    let told = doctor(&balancer, || assert_eq!(balancer.connect().get("/", "").status, 200));
+    named_first(told, "keep_alive_race", &[&hasty.address, "keep-alive timeout"]);
+}
+
+#[test]
+fn cookies_of_somebody_else_are_named() {
+    let target = Target::plain();
+    let balancer = sticky(&[&target]);
+    let told = doctor(&balancer, || {
+        let mut connection = balancer.connect();
+        for _ in 0..50 {
+            connection.get("/", "Cookie: AWSALB=of-another-balancer\r\n");
+        }
+    });
+    named_first(told, "cookie_conflict", &["of another form", "cookie_prefix"]);
+}
+
+#[test]
+fn an_unhealthy_target_and_a_refused_configuration_are_named() {
+    let [sound, dying] = [Target::plain(), Target::plain()];
+    let balancer = sticky(&[&sound, &dying]);
+    dying.set_healthy(false);
+    balancer.wait_status("it is unhealthy", 60.0, |status| status.state(&dying.address) == "unhealthy");
+    named_first(doctor(&balancer, thread::yield_now), "unhealthy_target", &[&dying.address, "health checks"]);
+    balancer.write_text("nonsense \"x\" {}\n");
+    balancer.signal(rustix::process::Signal::HUP);
+    balancer.wait_status("it is told", 10.0, |status| !status.0["refused_reload"].is_null());
+    let (report, _) = doctor(&balancer, thread::yield_now);
+    let codes: Vec<_> = report["complaints"].as_array().unwrap().iter().map(|one| &one["code"]).collect();
+    assert!(codes.iter().any(|code| *code == "reload_refused"), "{codes:?}");
+}
+
+#[test]
+fn a_certificate_and_cookies_without_secure_are_named() {
+    let target = Target::plain();
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::until(folder.path(), "web", &["example.test"], 2020);
+    let config = Config::with(Group::new("app", &[&target]).lb_cookie()).https(&certificate);
+    let mut balancer = Balancer::prepare(&config);
+    balancer.run();
+    let (report, exit) = doctor(&balancer, thread::yield_now);
+    let codes: Vec<_> =
+        report["complaints"].as_array().unwrap().iter().map(|one| one["code"].clone()).collect();
+    assert_eq!((codes[0].as_str(), exit), (Some("certificate_expired"), 3), "{report:#}");
+    assert!(codes.contains(&"cookie_not_secure".into()), "{report:#}");
+}
+
+#[test]
+fn a_balancer_that_is_not_there_is_told_and_a_configuration_is_explained() {
+    let output = Command::new(binary())
+        .args(["doctor", "--seconds", "1", "--admin", &format!("127.0.0.1:{}", support::ports::free())])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot reach the admin endpoint"));
+
+    let target = Target::plain();
+    let prepared = Balancer::prepare(&Config::with(Group::new("app", &[&target]).lb_cookie().unchecked()));
+    let explain = |path: &std::path::Path| {
+        let output = Command::new(binary()).args(["doctor", "--explain"]).arg(path).output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), output.status.code())
+    };
+    let (text, exit) = explain(&prepared.config_path());
+    assert!(text.contains("health checks are off") && text.contains("WARNING"), "{text}");
+    assert_eq!(exit, Some(3));
+    prepared.write_text("nonsense \"x\" {}\n");
+    assert_eq!(explain(&prepared.config_path()).1, Some(2));
+}

@@ -25,7 +25,7 @@ pub use self::{
         AnomalyStatus, Answers, AnswersShard, Connections, GroupShard, LoadSkew, Micros, Routing,
         RoutingShard, Stickiness, StickinessShard, TargetFigures, TargetShard,
     },
-    histogram::Histogram,
+    histogram::{Histogram, Spent},
     keys::{
         ClientCertRefusal, ConnectErrno, Evicted, FixedClass, GroupOutcome, Outcome, OwnStatus, ResponseClass,
     },

@@ -8,3 +8,4 @@ pub mod inspect;
 pub mod metrics;
 pub mod status;
 pub mod status_text;
+pub mod summary;

@@ -29,6 +29,7 @@ mod configuration;
 mod connection_authentication;
 mod cookies;
 mod counted_failures;
+mod dashboard;
 mod demo;
 mod desync;
 mod doctor;

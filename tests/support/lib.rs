@@ -15,6 +15,7 @@ pub mod access_log;
 pub mod apps;
 pub mod authority;
 pub mod balancer;
+pub mod browser;
 pub mod client;
 pub mod config;
 pub mod corpus;

@@ -90,7 +90,8 @@ pub(crate) fn for_tests() -> Result<()> {
     python_application("mcp1")?;
     python_application("mcp2")?;
     node_application("socketio")?;
-    node_application("mcpnode")
+    node_application("mcpnode")?;
+    node_application("browser")
 }
 
 /// Mounts the BPF file system where no service manager has, as in a container. Where that fails, the kernel's tests

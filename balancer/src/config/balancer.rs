@@ -58,7 +58,7 @@ pub(super) static BALANCER: Table = Table {
         Attribute::new(
             "admin_address",
             AttributeKind::Text { allowed: "\"ADDRESS:PORT\" or \"off\"", default: "\"127.0.0.1:9900\"" },
-            "Where /metrics, /status and /healthz are served. Port 0 takes any free one.",
+            "Where the dashboard (/), /metrics, /status and /healthz are served. Port 0 takes any free one.",
         ),
         Attribute::new(
             "admin_hosts",

@@ -1,10 +1,13 @@
-//! The admin endpoint: `GET /metrics`, `GET /status`, `GET /healthz` over HTTP/1.1, on the control thread.
+//! The admin endpoint: `GET /metrics`, `GET /status`, `GET /healthz` and the dashboard over HTTP/1.1, on the control thread.
 //!
 //! Bounded by construction: a number of connections, a time for the request head and one for the whole
-//! connection, one request each. Nothing a client sends can do more than be answered.
+//! connection, one request each; who looks at the dashboard has its connection for as long as it takes what it is told.
 //! Must not know: where figures come from; workers, targets.
 
 mod hosts;
+mod page;
+mod reply;
+mod viewers;
 
 use std::{
     collections::VecDeque,
@@ -18,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
@@ -27,16 +30,21 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::AbortHandle,
 };
 
-use self::hosts::Hosts;
+use self::{
+    hosts::Hosts,
+    reply::{AdminReply, body, text},
+    viewers::{MOST_VIEWERS, PACE, Viewers},
+};
 use crate::{
     listener::explain,
     logs::quiet::LineKind,
-    telemetry::{inspect::Inspector, metrics, status::Status},
+    telemetry::{inspect::Inspector, metrics, status::Status, summary::Summary},
 };
 
 /// Connections served at a time; one more takes the place of one that asks for nothing.
@@ -81,6 +89,8 @@ struct Limits {
     connections: usize,
     head: Duration,
     connection: Duration,
+    /// How often the dashboard is told.
+    pace: Duration,
 }
 
 /// A connection that is being served.
@@ -110,7 +120,8 @@ impl Admin {
         hosts: &[String],
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        let limits = Limits { connections: CONNECTIONS, head: HEAD_LIMIT, connection: CONNECTION_LIMIT };
+        let limits =
+            Limits { connections: CONNECTIONS, head: HEAD_LIMIT, connection: CONNECTION_LIMIT, pace: PACE };
         Ok(Self { listener, hosts: Hosts::new(address.ip(), hosts), limits })
     }
 
@@ -136,22 +147,42 @@ impl Admin {
     /// When the socket cannot be handed to the runtime; never once serving.
     pub async fn serve(self, inspect: Arc<dyn Inspect>) -> io::Result<()> {
         let listener = TcpListener::from_std(self.listener)?;
-        let hosts = Arc::new(self.hosts);
-        let mut connections = VecDeque::new();
-        loop {
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    make_room(&mut connections, self.limits.connections);
-                    let asked = Arc::new(AtomicBool::new(false));
-                    let (inspect, hosts) = (Arc::clone(&inspect), Arc::clone(&hosts));
-                    let serving = serve_connection(stream, inspect, hosts, Arc::clone(&asked), self.limits);
-                    connections
-                        .push_back(AdminConnection { task: tokio::spawn(serving).abort_handle(), asked });
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "the admin endpoint cannot accept a connection");
-                    tokio::time::sleep(PAUSE).await;
-                }
+        let (hosts, viewers) = (self.hosts, Viewers::new(self.limits.pace));
+        let desk = Arc::new(Desk { inspect, hosts, viewers });
+        tokio::select! {
+            () = accept(listener, &desk, self.limits) => {}
+            () = desk.viewers.run(|| desk.summary()) => {}
+        }
+        Ok(())
+    }
+}
+
+/// What all connections are answered from.
+struct Desk {
+    inspect: Arc<dyn Inspect>,
+    hosts: Hosts,
+    viewers: Viewers,
+}
+
+impl Desk {
+    fn summary(&self) -> Option<String> {
+        serde_json::to_string(&Summary::of(&self.inspect.status())).ok()
+    }
+}
+
+async fn accept(listener: TcpListener, desk: &Arc<Desk>, limits: Limits) {
+    let mut connections = VecDeque::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                make_room(&mut connections, limits.connections);
+                let asked = Arc::new(AtomicBool::new(false));
+                let serving = serve_connection(stream, Arc::clone(desk), Arc::clone(&asked), limits);
+                connections.push_back(AdminConnection { task: tokio::spawn(serving).abort_handle(), asked });
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the admin endpoint cannot accept a connection");
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }
@@ -169,24 +200,22 @@ fn make_room(connections: &mut VecDeque<AdminConnection>, most: usize) {
     }
 }
 
-async fn serve_connection(
-    stream: TcpStream,
-    inspect: Arc<dyn Inspect>,
-    hosts: Arc<Hosts>,
-    asked: Arc<AtomicBool>,
-    limits: Limits,
-) {
+async fn serve_connection(stream: TcpStream, desk: Arc<Desk>, asked: Arc<AtomicBool>, limits: Limits) {
     let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return };
+    // Who looks at the dashboard may vanish without a word.
+    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(limits.connection));
+    let looks = Arc::new(AtomicBool::new(false));
+    let viewer = Arc::clone(&looks);
     let service = service_fn(move |request| {
         asked.store(true, Relaxed);
-        let response = match hosts.refuses(&request, local.ip()) {
+        let response = match desk.hosts.refuses(&request, local.ip()) {
             Some(host) => {
                 if LineKind::Admin.admits() {
                     tracing::warn!(client = %peer, host, "the admin endpoint is asked by a name that is not its own");
                 }
-                misdirected()
+                misdirected().map(Either::Left)
             }
-            None => answer(&request, &*inspect),
+            None => answer(&request, &desk, &viewer),
         };
         async move { Ok::<_, std::convert::Infallible>(response) }
     });
@@ -197,7 +226,20 @@ async fn serve_connection(
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
     // Garbage, slowness and an early end concern the client alone.
-    let _ = tokio::time::timeout(limits.connection, connection).await;
+    tokio::select! {
+        _ = connection => {}
+        () = time_is_up(limits.connection, &looks) => {}
+    }
+}
+
+/// Waits until a connection has had its time: more of it while somebody looks at the dashboard there.
+async fn time_is_up(limit: Duration, looks: &AtomicBool) {
+    loop {
+        tokio::time::sleep(limit).await;
+        if !looks.load(Relaxed) {
+            return;
+        }
+    }
 }
 
 /// A page of another site that had its name resolve to this host must learn nothing (DNS rebinding).
@@ -209,17 +251,27 @@ fn misdirected() -> Response<Full<Bytes>> {
     )
 }
 
-fn answer(request: &Request<Incoming>, inspect: &dyn Inspect) -> Response<Full<Bytes>> {
+fn answer(request: &Request<Incoming>, desk: &Desk, looks: &Arc<AtomicBool>) -> AdminReply {
     let path = request.uri().path();
-    if !matches!(path, "/metrics" | "/status" | "/healthz") {
-        return text(StatusCode::NOT_FOUND, "not found: there are /metrics, /status and /healthz\n");
+    let file = page::file(path);
+    if file.is_none() && !matches!(path, "/metrics" | "/status" | "/healthz" | "/events") {
+        let there = "not found: there are /, /metrics, /status and /healthz\n";
+        return text(StatusCode::NOT_FOUND, there).map(Either::Left);
     }
     // HEAD is answered like GET; the engine leaves the body out.
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are allowed\n");
         refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return refused;
+        return refused.map(Either::Left);
     }
+    match (file, path) {
+        (Some(file), _) => file,
+        (None, "/events") => events(request, desk, looks),
+        (None, path) => page_of_figures(request, path, &*desk.inspect).map(Either::Left),
+    }
+}
+
+fn page_of_figures(request: &Request<Incoming>, path: &str, inspect: &dyn Inspect) -> Response<Full<Bytes>> {
     match path {
         "/metrics" => metrics_page(request, &inspect.status()),
         "/status" => match serde_json::to_string(&inspect.status()) {
@@ -234,6 +286,31 @@ fn answer(request: &Request<Incoming>, inspect: &dyn Inspect) -> Response<Full<B
     }
 }
 
+/// What the dashboard shows, for as long as somebody looks.
+fn events(request: &Request<Incoming>, desk: &Desk, looks: &Arc<AtomicBool>) -> AdminReply {
+    if is_from_elsewhere(request) {
+        let words = "what the dashboard shows is for the dashboard's own page\n";
+        return text(StatusCode::FORBIDDEN, words).map(Either::Left);
+    }
+    if *request.method() == Method::HEAD {
+        return body(StatusCode::OK, "text/event-stream", String::new()).map(Either::Left);
+    }
+    let Some(stream) = desk.viewers.add(looks) else {
+        let words = format!("{MOST_VIEWERS} others look at the dashboard: close one of them, or wait\n");
+        let plain = "text/plain; charset=utf-8";
+        return body(StatusCode::SERVICE_UNAVAILABLE, plain, words).map(Either::Left);
+    };
+    let mut answer = body(StatusCode::OK, "text/event-stream", String::new()).map(|_| Either::Right(stream));
+    page::protect(&mut answer);
+    answer
+}
+
+/// Whether a browser says that a page of another site asks.
+fn is_from_elsewhere(request: &Request<Incoming>) -> bool {
+    let sites = request.headers().get_all("sec-fetch-site");
+    sites.iter().any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"))
+}
+
 /// In the format that is asked for.
 fn metrics_page(request: &Request<Incoming>, status: &Status) -> Response<Full<Bytes>> {
     let accepted: Vec<&str> =
@@ -245,19 +322,6 @@ fn metrics_page(request: &Request<Incoming>, status: &Status) -> Response<Full<B
     };
     page.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
     page
-}
-
-fn text(status: StatusCode, words: &'static str) -> Response<Full<Bytes>> {
-    body(status, "text/plain; charset=utf-8", words.to_owned())
-}
-
-fn body(status: StatusCode, content_type: &'static str, content: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(content)));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 #[cfg(test)]

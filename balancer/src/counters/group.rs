@@ -1,7 +1,7 @@
 //! What is counted for a group and for a target. Must not know: which there are.
 
 use super::{
-    By, Cause, ConnectErrno, Counter, Histogram, Outcome, ResponseClass,
+    By, Cause, ConnectErrno, Counter, Histogram, Outcome, ResponseClass, Spent,
     figures::{FigureValue, Sample, Set, Settable, figures},
     histogram::seconds,
 };
@@ -96,6 +96,8 @@ figures! {
         requests: Counter => "balancer_target_requests_total", "Requests sent to the target.";
         responses: By<ResponseClass> => "balancer_target_responses_total",
             "Responses of the target by class; 1xx counts 101 alone.";
+        response_seconds: Spent => "balancer_target_response_seconds_total",
+            "From requests that are sent to the target to the heads of their responses, all together: divided by the responses, what one takes on average.";
         connection_errors: Counter => "balancer_target_connection_errors_total",
             "Connections that could not be made, but for want of something on this host.";
         connect_failures: By<ConnectErrno> => "balancer_target_connect_failures_total",

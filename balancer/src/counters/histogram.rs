@@ -34,6 +34,29 @@ impl Histogram {
     }
 }
 
+/// Time spent, all together, counted by a single thread.
+#[derive(Debug, Default)]
+pub struct Spent(Counter);
+
+impl Spent {
+    /// Adds a span. Only the owning worker may call this.
+    pub fn add(&self, span: Duration) {
+        self.0.add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX));
+    }
+}
+
+impl Figure for Spent {
+    type Told = f64;
+
+    fn sum<'a>(shards: impl Iterator<Item = &'a Self>) -> f64 {
+        seconds(Counter::sum(shards.map(|shard| &shard.0)))
+    }
+
+    fn tell(told: &f64, sample: &mut Sample<'_>) {
+        sample(None, FigureValue::Fraction(*told));
+    }
+}
+
 impl Figure for Histogram {
     type Told = HistogramStatus;
     const IS_HISTOGRAM: bool = true;

@@ -40,7 +40,12 @@ fn start(limits: Limits) -> (SocketAddr, Arc<Figures>) {
 }
 
 fn limits() -> Limits {
-    Limits { connections: CONNECTIONS, head: HEAD_LIMIT, connection: CONNECTION_LIMIT }
+    Limits {
+        connections: CONNECTIONS,
+        head: HEAD_LIMIT,
+        connection: CONNECTION_LIMIT,
+        pace: Duration::from_millis(50),
+    }
 }
 
 /// Sends `bytes` and reads until the server ends the connection. A reset after the answer is no matter.
@@ -99,9 +104,11 @@ async fn head_has_the_length_and_no_body_and_the_rest_is_refused() {
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("content-length: 3\r\n"), "{head}");
     assert!(head.ends_with("\r\n\r\n"), "{head}");
     for (request, code) in [
-        ("GET /", "404"),
         ("GET /metrics/", "404"),
-        ("POST /", "404"),
+        ("GET /dashboard/", "404"),
+        ("GET /index.html", "404"),
+        ("POST /", "405"),
+        ("POST /events", "405"),
         ("POST /status", "405"),
         ("DELETE /metrics", "405"),
         ("BREW /healthz", "405"),
@@ -113,6 +120,77 @@ async fn head_has_the_length_and_no_body_and_the_rest_is_refused() {
     }
     let with_body = b"POST /status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nabc";
     assert!(exchange(address, with_body).await.starts_with("HTTP/1.1 405 "));
+}
+
+#[tokio::test]
+async fn the_dashboard_is_a_page_that_may_do_nothing_but_ask_here() {
+    let (address, _) = start(limits());
+    let page = get(address, "GET /").await;
+    let (head, _) = page.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("content-type: text/html"), "{head}");
+    assert!(head.contains("default-src 'none'; script-src 'self'") && !head.contains("unsafe"), "{head}");
+    for field in ["x-content-type-options: nosniff", "frame-ancestors 'none'", "referrer-policy: no-referrer"]
+    {
+        assert!(head.contains(field), "{head}");
+    }
+    assert!(get(address, "GET /dashboard/main.js").await.contains("content-type: text/javascript"));
+}
+
+/// Begins to look at the dashboard, up to the first piece of what is shown.
+async fn look(address: SocketAddr, field: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET /events HTTP/1.1\r\nHost: localhost\r\n{field}\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut told = Vec::new();
+    tokio::time::timeout(PATIENCE, async {
+        let mut chunk = [0; 4096];
+        while !told.ends_with(b"\n\n\r\n") {
+            match stream.read(&mut chunk).await {
+                Ok(read @ 1..) => told.extend_from_slice(&chunk[..read]),
+                _ => break,
+            }
+        }
+    })
+    .await
+    .expect("something is told");
+    (stream, String::from_utf8(told).unwrap())
+}
+
+#[tokio::test]
+async fn who_looks_is_told_for_as_long_as_it_looks() {
+    let (address, _) = start(Limits { connection: Duration::from_millis(100), ..limits() });
+    let (mut stream, told) = look(address, "Sec-Fetch-Site: same-origin\r\n").await;
+    assert!(told.contains("content-type: text/event-stream\r\n"), "{told}");
+    assert!(told.contains("\r\ndata: {") && told.contains("\"version\":\"1.2.3\""), "{told}");
+    // Longer than any other connection may take.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(1) {
+        let read = tokio::time::timeout(PATIENCE, stream.read(&mut [0; 65536])).await;
+        assert!(read.expect("it is told").unwrap() > 0, "it ended after {:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn so_many_may_look_and_no_more_and_none_from_a_page_of_somebody_else() {
+    let (address, _) = start(limits());
+    let mut looking = Vec::new();
+    for _ in 0..MOST_VIEWERS {
+        let (stream, told) = look(address, "").await;
+        assert!(told.starts_with("HTTP/1.1 200 "), "{told}");
+        looking.push(stream);
+    }
+    let refused = get(address, "GET /events").await;
+    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("16 others look"), "{refused}");
+    assert!(get(address, "GET /status").await.starts_with("HTTP/1.1 200 "));
+    looking.clear();
+    let begun = Instant::now();
+    while !look(address, "").await.1.starts_with("HTTP/1.1 200 ") {
+        assert!(begun.elapsed() < PATIENCE, "the places are free again");
+    }
+    for site in ["cross-site", "same-site"] {
+        let elsewhere = format!("GET /events HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: {site}\r\n\r\n");
+        assert!(exchange(address, elsewhere.as_bytes()).await.starts_with("HTTP/1.1 403 "));
+    }
 }
 
 #[tokio::test]

@@ -50,15 +50,21 @@ impl Plan {
     fn count_response(&self, context: &Context, at: Instant, status: u16) {
         let (group, target) = (self.group(), self.target());
         let class = usize::from(status / 100).saturating_sub(1);
-        if let Some(counter) = context.target_shard(target).and_then(|shard| shard.responses.get(class)) {
-            counter.inc();
+        let span = self.sent.get().map(|sent| at.saturating_duration_since(sent));
+        if let Some(shard) = context.target_shard(target) {
+            if let Some(counter) = shard.responses.get(class) {
+                counter.inc();
+            }
+            if let Some(span) = span {
+                shard.response_seconds.add(span);
+            }
         }
         let Some(shard) = context.group_shard(group) else { return };
         if let Some(counter) = shard.answers.responses.get(class) {
             counter.inc();
         }
-        if let Some(sent) = self.sent.get() {
-            shard.answers.response_time.observe(at.saturating_duration_since(sent));
+        if let Some(span) = span {
+            shard.answers.response_time.observe(span);
         }
     }
 

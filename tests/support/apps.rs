@@ -134,6 +134,35 @@ pub(crate) fn installed() -> PathBuf {
     folder
 }
 
+/// A process of the shop of `examples/sessions`, with these arguments besides its port; says so where what it needs is not
+/// installed, unless it has to be (`BALANCER_REQUIRE_APPS`).
+///
+/// # Panics
+/// When it does not start.
+#[must_use]
+pub fn shop(arguments: &[&str]) -> Option<Running> {
+    let python = installed().join("sessions/bin/python");
+    if !python.is_file() && env::var_os("BALANCER_REQUIRE_APPS").is_none() {
+        skip(&format_args!("the shop's packages are not installed, `cargo xtask test` does that"));
+        return None;
+    }
+    let mut command = Command::new(python);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples/sessions");
+    command.arg(folder.join("shop.py")).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");
+    Some(run_at_free_port(|port| command.args(["--port", port])))
+}
+
+/// Starts what `command` makes of a port that nobody has.
+fn run_at_free_port<'c>(command: impl FnOnce(&str) -> &'c mut Command) -> Running {
+    let address = format!("127.0.0.1:{}", ports::free());
+    let port = address.rsplit(':').next().unwrap();
+    let child =
+        command(port).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let running = Running { child, address };
+    until("the application answers", 90.0, || TcpStream::connect(&running.address).ok());
+    running
+}
+
 impl App {
     /// Its interpreter with a script of ours.
     fn command(self, script: &str) -> Command {
@@ -183,21 +212,9 @@ impl App {
     }
 
     fn start_with(self, files: &[&Path]) -> Running {
-        let address = format!("127.0.0.1:{}", ports::free());
-        let port = address.rsplit(':').next().unwrap();
         // A source of Java's bears the name of a class.
         let mut command = self.command(if matches!(self, Self::Jetty) { "Server" } else { "server" });
-        let child = command
-            .arg(port)
-            .args(files)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let running = Running { child, address };
-        until("the application answers", 90.0, || TcpStream::connect(&running.address).ok());
-        running
+        run_at_free_port(|port| command.arg(port).args(files))
     }
 
     /// Starts it where it is installed; says so where it is not, unless it has to be (`BALANCER_REQUIRE_APPS`).

@@ -195,6 +195,21 @@ impl Client {
         self.try_get(path).unwrap_or_else(|error| panic!("GET {path}: {error}"))
     }
 
+    /// POST without a body, on a connection of its own.
+    ///
+    /// # Panics
+    /// When no whole response comes.
+    pub fn post(&mut self, path: &str) -> Response {
+        let cookies = self.cookie_line();
+        let mut connection = Connection::open(self.address);
+        let host = self.host;
+        connection
+            .send(format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n{cookies}\r\n"));
+        let response = connection.response();
+        self.store(&response);
+        response
+    }
+
     /// Ends the connection and keeps the cookies.
     pub fn disconnect(&mut self) {
         self.connection = None;

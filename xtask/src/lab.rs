@@ -7,6 +7,7 @@ mod bed;
 mod bulk;
 mod dark;
 mod flood;
+mod sessions;
 mod table;
 mod upgrade;
 mod workers;
@@ -29,6 +30,9 @@ enum Scenario {
     Dark(dark::Options),
     /// SYNs fall on a listener: what is left to clients, and what the shield takes for a packet.
     Flood(flood::Options),
+    /// A shop whose sessions are in five places, with stickiness and without, while targets are replaced, killed and added: who is
+    /// logged out, and what it costs.
+    Sessions(sessions::Options),
     /// Upgrades in a row under load, and such that fail: what clients notice.
     Upgrade(upgrade::Options),
     /// Which worker gets whom, how long clients wait for one, and what idle ones cost.
@@ -44,6 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Scenario::Bulk(options) => bulk::run(options),
         Scenario::Dark(options) => dark::run(options),
         Scenario::Flood(options) => flood::run(options),
+        Scenario::Sessions(options) => sessions::run(options),
         Scenario::Upgrade(options) => upgrade::run(options),
         Scenario::Workers(options) => workers::run(options),
     }

@@ -39,6 +39,7 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
     tool("npm", "npm"),
     tool("chromium", "chromium"),
     tool("promtool", "prometheus"),
+    tool("tmux", "tmux"),
     // With the compiler: programs are run from their source.
     tool("javac", "default-jdk-headless"),
 ];
@@ -89,9 +90,30 @@ pub(crate) fn for_tests() -> Result<()> {
     python_application("hypercorn")?;
     python_application("mcp1")?;
     python_application("mcp2")?;
+    python_environment("sessions", &shell::workspace_root().join("examples/sessions/requirements.txt"))?;
     node_application("socketio")?;
     node_application("mcpnode")?;
     node_application("browser")
+}
+
+/// What the shop of `examples/sessions` is run with, in all its forms.
+const SHOP_TOOLS: &[Tool] = &[
+    tool("python3", "python3"),
+    tool("php", "php-cli"),
+    tool("redis-server", "redis-server"),
+    tool("node", "nodejs"),
+    tool("npm", "npm"),
+];
+
+/// Installs what the shop of `examples/sessions` needs.
+///
+/// # Errors
+/// When something is missing and cannot be installed; the message says what to install.
+pub(crate) fn for_shops() -> Result<()> {
+    apt_install(&missing(SHOP_TOOLS))?;
+    let source = shell::workspace_root().join("examples/sessions");
+    python_environment("sessions", &source.join("requirements.txt"))?;
+    node_packages("dynalite", &source.join("dynalite"))
 }
 
 /// Mounts the BPF file system where no service manager has, as in a container. Where that fails, the kernel's tests
@@ -176,13 +198,17 @@ fn mark(folder: &Path, list: &Path) -> Result<()> {
 }
 
 fn python_application(name: &str) -> Result<()> {
-    let list = sources().join(name).join("requirements.txt");
+    python_environment(name, &sources().join(name).join("requirements.txt"))
+}
+
+/// The packages of `list` in an environment of this name.
+fn python_environment(name: &str, list: &Path) -> Result<()> {
     let folder = applications_dir().join(name);
-    if up_to_date(&folder, &list) {
+    if up_to_date(&folder, list) {
         return Ok(());
     }
-    shell::run(python_in(&folder)?.args(PIP).args(["install", "--no-deps", "-r"]).arg(&list))?;
-    mark(&folder, &list)
+    shell::run(python_in(&folder)?.args(PIP).args(["install", "--no-deps", "-r"]).arg(list))?;
+    mark(&folder, list)
 }
 
 /// The sources of a package, for the tests that come with them: unpacked into the folder `sources`.
@@ -213,7 +239,11 @@ fn python_in(folder: &Path) -> Result<Command> {
 }
 
 fn node_application(name: &str) -> Result<()> {
-    let source = sources().join(name);
+    node_packages(name, &sources().join(name))
+}
+
+/// The packages of the lock file in `source` in a folder of this name.
+fn node_packages(name: &str, source: &Path) -> Result<()> {
     let lock = source.join("package-lock.json");
     let folder = applications_dir().join(name);
     if up_to_date(&folder, &lock) {

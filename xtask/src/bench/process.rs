@@ -96,6 +96,12 @@ impl Process {
         drop(self.child.wait());
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: libc::c_int) {
+        // SAFETY: the pid is our own child's, which is waited for when this is dropped and not before.
+        unsafe { libc::kill(self.child.id().cast_signed(), signal) };
+    }
+
     /// What it printed.
     pub(crate) fn said(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
@@ -139,10 +145,15 @@ pub(crate) fn free_address() -> Result<SocketAddr> {
 
 /// Sends one GET and gives back the head of the response and its body, once it has ended.
 pub(crate) fn get(address: SocketAddr, cookie: &str) -> Result<String> {
+    get_page(address, "/", cookie)
+}
+
+/// The same of this page.
+pub(crate) fn get_page(address: SocketAddr, path: &str, cookie: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     let cookie = if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") };
-    write!(stream, "GET / HTTP/1.1\r\nHost: {address}\r\n{cookie}Connection: close\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n{cookie}Connection: close\r\n\r\n")?;
     let mut response = Vec::new();
     stream.read_to_end(&mut response)?;
     Ok(String::from_utf8_lossy(&response).into_owned())

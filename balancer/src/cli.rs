@@ -21,6 +21,7 @@ mod doctor;
 mod maps;
 mod status;
 mod told;
+mod top;
 mod upgrade;
 
 use self::told::CONFIG;
@@ -90,6 +91,8 @@ enum Command {
     Deny(deny::DenyArguments),
     /// Show listeners, groups and targets of a running balancer
     Status(status::StatusArguments),
+    /// Watch a running balancer: requests, targets, sessions, failures, once a second
+    Top(top::TopArguments),
     /// Look at a running balancer for a while and say what is wrong, most severe first, and what to do
     ///
     /// What stickiness costs (uneven targets, sessions that were lost and what would have kept them, clients that keep
@@ -142,6 +145,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Maps(arguments) => maps::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
         Command::Upgrade(arguments) => upgrade::run(&arguments),
         Command::Deny(arguments) => deny::run(&arguments),
         Command::Starter { words } => crate::control::upgrade::serve_as_starter(&words)

@@ -97,6 +97,7 @@ mod targets;
 mod telemetry;
 mod tls;
 mod tls_headers;
+mod top;
 mod truncated_tables;
 mod tunnels;
 mod unread_bodies;

@@ -393,7 +393,7 @@ target_group "shop" {{
     fn figure(&self, name: &str) -> Result<u64> {
         let page = get_page(self.admin, "/metrics", "")?;
         let line = page.lines().find(|line| line.starts_with(name)).unwrap_or_default();
-        Ok(line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok()).unwrap_or(0.0) as u64)
+        Ok(line.rsplit(' ').next().and_then(|value| value.parse().ok()).unwrap_or(0))
     }
 }
 

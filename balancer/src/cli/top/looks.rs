@@ -1,0 +1,236 @@
+//! What two looks at a balancer say of the time between them. Must not know: screens.
+
+use std::cmp::Ordering;
+
+use crate::telemetry::status::{HistogramStatus, Status, TargetStatus};
+
+/// Upper bounds of the buckets of histograms, in seconds.
+const BOUNDS: [f64; 15] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// What targets are sorted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum SortColumn {
+    /// Group and address
+    #[default]
+    Name,
+    /// Requests a second
+    Rate,
+    /// Requests in flight
+    Outstanding,
+    /// Sessions bound to it
+    Sessions,
+    /// Failures a second
+    Failures,
+    /// State, the worst first
+    State,
+}
+
+impl SortColumn {
+    const ALL: [Self; 6] =
+        [Self::Name, Self::Rate, Self::Outstanding, Self::Sessions, Self::Failures, Self::State];
+
+    /// The one behind it.
+    pub(super) fn next(self) -> Self {
+        let at = Self::ALL.iter().position(|order| *order == self).unwrap_or(0);
+        Self::ALL.get(at + 1).copied().unwrap_or(Self::Name)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Rate => "requests/s",
+            Self::Outstanding => "in flight",
+            Self::Sessions => "sessions",
+            Self::Failures => "failures/s",
+            Self::State => "state",
+        }
+    }
+}
+
+/// A target, as it is shown.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct TargetLine {
+    pub(super) group: String,
+    pub(super) target: String,
+    pub(super) state: String,
+    pub(super) sessions: Option<u64>,
+    pub(super) outstanding: u64,
+    pub(super) rate: f64,
+    /// Of the requests to its group, 0 to 1.
+    pub(super) share: f64,
+    pub(super) failures: f64,
+    pub(super) round_trip_micros: u64,
+    /// What went wrong last, and how long ago.
+    pub(super) error: String,
+}
+
+/// All listeners together.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Sum {
+    pub(super) rate: f64,
+    pub(super) connections: u64,
+    pub(super) own_answers: f64,
+    /// Upper bounds, in seconds: half of the requests took at most so long, and 99 of 100.
+    pub(super) middle: Option<f64>,
+    pub(super) p99: Option<f64>,
+}
+
+/// The last two.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    before: Option<Status>,
+    now: Status,
+    count: usize,
+}
+
+impl Looks {
+    pub(super) fn add(&mut self, status: Status) {
+        let before = std::mem::replace(&mut self.now, status);
+        // Of another process the counters begin anew.
+        let is_one_process = before.uptime_seconds <= self.now.uptime_seconds;
+        self.before = (self.count > 0 && is_one_process).then_some(before);
+        self.count += 1;
+    }
+
+    pub(super) fn now(&self) -> &Status {
+        &self.now
+    }
+
+    /// How long the last two are apart; the document tells whole seconds.
+    #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
+    fn seconds(&self) -> f64 {
+        let before = self.before.as_ref().map_or(0, |before| before.uptime_seconds);
+        self.now.uptime_seconds.saturating_sub(before).max(1) as f64
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
+    fn rate(&self, counter: impl Fn(&Status) -> u64) -> f64 {
+        let before = self.before.as_ref().map_or(0, &counter);
+        counter(&self.now).saturating_sub(before) as f64 / self.seconds()
+    }
+
+    pub(super) fn sum(&self) -> Sum {
+        let mut counts = Vec::new();
+        for (status, sign) in [(Some(&self.now), 1_i64), (self.before.as_ref(), -1)] {
+            for listener in status.into_iter().flat_map(|status| &status.listeners) {
+                add(&mut counts, &listener.traffic.request_duration, sign);
+            }
+        }
+        Sum {
+            rate: self.rate(|status| status.totals.traffic.requests),
+            connections: self.now.totals.traffic.connections_active,
+            own_answers: self.rate(|status| status.totals.traffic.own_responses.values().sum()),
+            middle: quantile(&counts, 0.5),
+            p99: quantile(&counts, 0.99),
+        }
+    }
+
+    /// Targets whose group, name or state has `filter` in it, in this order.
+    pub(super) fn lines(&self, order: SortColumn, is_reversed: bool, filter: &str) -> Vec<TargetLine> {
+        let filter = filter.to_lowercase();
+        let mut lines: Vec<TargetLine> =
+            (0..self.now.target_groups.len()).flat_map(|at| self.of_group(at)).collect();
+        lines.retain(|line| {
+            [&line.group, &line.target, &line.state].iter().any(|text| text.to_lowercase().contains(&filter))
+        });
+        lines.sort_by(|one, other| {
+            let most = |ordering: Ordering| ordering.reverse();
+            let by = match order {
+                SortColumn::Name => Ordering::Equal,
+                SortColumn::Rate => most(one.rate.total_cmp(&other.rate)),
+                SortColumn::Outstanding => most(one.outstanding.cmp(&other.outstanding)),
+                SortColumn::Sessions => most(one.sessions.cmp(&other.sessions)),
+                SortColumn::Failures => most(one.failures.total_cmp(&other.failures)),
+                SortColumn::State => badness(&one.state).cmp(&badness(&other.state)),
+            };
+            let by = by.then_with(|| one.group.cmp(&other.group)).then_with(|| one.target.cmp(&other.target));
+            if is_reversed { by.reverse() } else { by }
+        });
+        lines
+    }
+
+    fn of_group(&self, at: usize) -> Vec<TargetLine> {
+        let Some(group) = self.now.target_groups.get(at) else { return Vec::new() };
+        let before =
+            self.before.iter().flat_map(|status| &status.target_groups).find(|of| of.name == group.name);
+        #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
+        let rate = |target: &TargetStatus, counter: fn(&TargetStatus) -> u64| {
+            let label = target.label();
+            let before = before.and_then(|group| group.targets.iter().find(|target| target.label() == label));
+            // A target that came meanwhile has counted since; of a first look it is not known.
+            let before = match (&self.before, before) {
+                (None, _) => return 0.0,
+                (Some(_), before) => before.map_or(0, counter),
+            };
+            counter(target).saturating_sub(before) as f64 / self.seconds()
+        };
+        let requests = |target: &TargetStatus| rate(target, |target| target.figures.requests);
+        let all: f64 = group.targets.iter().map(requests).sum();
+        group
+            .targets
+            .iter()
+            .map(|target| TargetLine {
+                group: group.name.clone(),
+                target: target.label(),
+                state: target.state.clone(),
+                sessions: target.figures.sessions,
+                outstanding: target.figures.outstanding_requests,
+                rate: requests(target),
+                share: if all > 0.0 { requests(target) / all } else { 0.0 },
+                failures: rate(target, failures),
+                round_trip_micros: target.connections.srtt_us.0,
+                error: target
+                    .check_error
+                    .as_ref()
+                    .or(target.last_error.as_ref())
+                    .map_or_else(String::new, |error| {
+                        format!("{} ({} s ago)", error.error, error.age_seconds)
+                    }),
+            })
+            .collect()
+    }
+}
+
+/// Requests that a target failed: by its answers, or by none.
+fn failures(target: &TargetStatus) -> u64 {
+    let figures = &target.figures;
+    figures.responses.get("5xx").copied().unwrap_or(0)
+        + figures.connection_errors
+        + figures.tls_negotiation_errors
+        + figures.unanswered
+        + figures.broken_responses
+}
+
+fn badness(state: &str) -> u8 {
+    match state {
+        "unhealthy" => 0,
+        "unavailable" => 1,
+        "draining" => 2,
+        "initial" => 3,
+        "unused" => 4,
+        _ => 5,
+    }
+}
+
+/// Adds the counts of a histogram, or takes them away.
+fn add(counts: &mut Vec<i64>, histogram: &HistogramStatus, sign: i64) {
+    counts.resize(counts.len().max(histogram.counts.len()), 0);
+    for (sum, count) in counts.iter_mut().zip(&histogram.counts) {
+        *sum += sign * i64::try_from(*count).unwrap_or(i64::MAX);
+    }
+}
+
+/// The bound below which this part of what was counted lies; none: nothing was, or it took longer than all bounds.
+#[allow(clippy::cast_precision_loss, reason = "a figure for people")]
+fn quantile(counts: &[i64], part: f64) -> Option<f64> {
+    let all: i64 = counts.iter().map(|count| (*count).max(0)).sum();
+    let (mut seen, wanted) = (0, (all as f64 * part).ceil());
+    for (count, bound) in counts.iter().zip(BOUNDS) {
+        seen += (*count).max(0);
+        if all > 0 && seen as f64 >= wanted {
+            return Some(bound);
+        }
+    }
+    None
+}

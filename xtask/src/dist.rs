@@ -28,6 +28,13 @@ pub(crate) struct Options {
     to: Option<PathBuf>,
 }
 
+impl Options {
+    /// To be laid out there, with the program below this prefix.
+    pub(crate) fn of(prefix: &Path, binary: Option<&Path>, to: &Path) -> Self {
+        Self { prefix: prefix.to_owned(), binary: binary.map(Path::to_owned), to: Some(to.to_owned()) }
+    }
+}
+
 /// Files of `dist/` and where they go; those of the prefix have no slash in front.
 const FILES: [(&str, &str); 4] = [
     ("balancer.service", "lib/systemd/system/balancer.service"),
@@ -36,7 +43,20 @@ const FILES: [(&str, &str); 4] = [
     ("balancer.hcl", "/etc/balancer/balancer.hcl"),
 ];
 
+/// Runs the command.
+///
+/// # Errors
+/// Something cannot be built or written.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    let root = lay_out(options)?;
+    list(&root, &root)
+}
+
+/// Lays it out, and says where.
+///
+/// # Errors
+/// Something cannot be built or written.
+pub(crate) fn lay_out(options: &Options) -> Result<PathBuf> {
     let built = match &options.binary {
         Some(binary) => binary.clone(),
         None => {
@@ -76,7 +96,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut pages = shell::cargo();
     pages.args(["run", "--quiet", "--locked", "--package", "balancer", "--example", "pages", "--"]);
     shell::run(pages.arg(below.join("share")))?;
-    list(&root, &root)
+    Ok(root)
 }
 
 /// Takes the program apart: names of functions stay in it, all else that only debuggers and profilers read goes into

@@ -15,6 +15,7 @@ mod handshakes;
 mod house;
 mod instructions;
 mod lab;
+mod package;
 mod prove;
 mod relay;
 mod setup;
@@ -44,6 +45,8 @@ enum Command {
     House,
     /// Builds the program and lays it out in `target/dist` with all that a package has.
     Dist(dist::Options),
+    /// Makes what is handed out in `target/package`: a Debian package, a tarball, a bill of materials, checksums.
+    Package(package::Options),
     /// Installs what the tests need and is missing, and nothing else.
     Setup,
     /// Sets up what the tests need and is missing, then runs every test of the workspace.
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::CheckAdvisories => check_advisories::run(),
         Command::House => house::run(),
         Command::Dist(options) => dist::run(&options),
+        Command::Package(options) => package::run(&options),
         Command::Setup => setup::for_tests(),
         Command::Test(options) => test::run(&options),
         Command::Prove(options) => prove::run(&options),

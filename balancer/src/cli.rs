@@ -23,6 +23,7 @@ mod status;
 mod told;
 mod top;
 mod upgrade;
+mod variables;
 
 use self::told::CONFIG;
 pub use self::told::CommandFailure;
@@ -106,6 +107,8 @@ struct RunArguments {
     /// Configuration: a file, or a folder of .hcl and .tf files
     #[arg(short, long, value_name = "FILE_OR_DIR", default_value = CONFIG)]
     config: PathBuf,
+    #[command(flatten)]
+    variables: variables::VariableArguments,
 }
 
 #[derive(Debug, Args)]
@@ -125,7 +128,8 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let arguments = match Arguments::try_parse_from(arguments.into_iter().map(variables::as_with_two_hyphens))
+    {
         Ok(arguments) => arguments,
         Err(told) => {
             // `--help` and `--version` come this way as well, with code 0. Nobody may be reading.
@@ -134,7 +138,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let outcome = match arguments.command {
-        Command::Check(arguments) => check::run(&arguments),
+        Command::Check(arguments) => check::run(arguments),
         Command::Cleanup(CleanupArguments { instance, runtime_dir }) => cleanup::run(&instance, &runtime_dir)
             .map_err(|error| match error.downcast_ref() {
                 Some(KernelError::InstanceName(_)) => {
@@ -150,7 +154,10 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Deny(arguments) => deny::run(&arguments),
         Command::Starter { words } => crate::control::upgrade::serve_as_starter(&words)
             .map_err(|error| anyhow::Error::new(error).into()),
-        Command::Run(RunArguments { config }) => balance(&config, true),
+        Command::Run(RunArguments { config, variables }) => {
+            variables.give();
+            balance(&config, true)
+        }
         Command::Demo(arguments) => demo::run(&arguments, |path| balance(path, false)),
     };
     crate::logs::own::flush();

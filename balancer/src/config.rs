@@ -2,22 +2,28 @@
 //!
 //! Owns the language: block and attribute names, ranges, defaults, references, and every message about
 //! what a user wrote. All faults of all files are found in one go, each with file, line and column.
-//! Must not know: sockets, the kernel, what is running; it reads files and nothing else.
+//! Must not know: sockets, the kernel, what is running; it reads files, and of the environment what Terraform takes from it.
 
 mod action;
 mod advice;
 mod attachment;
 mod balancer;
+mod bindings;
 mod blocks;
 mod certificate;
 mod condition;
 mod conversion;
+mod decimal;
 mod error;
+mod eval;
 mod exclusions;
+mod expand;
 mod fault;
 mod fields;
 mod foreign;
+mod given;
 mod health_check;
+mod instances;
 mod json;
 mod json_blocks;
 mod kinds;
@@ -34,7 +40,6 @@ mod overrides;
 mod own_places;
 mod raw;
 mod redirect;
-mod repetition;
 mod response_fields;
 mod roles;
 mod schema;
@@ -58,6 +63,7 @@ use std::path::{Path, PathBuf};
 pub use self::{
     advice::{Advice, advice},
     error::{ConfigError, ConfigErrors},
+    given::{GivenVariables, give_variables},
     manual::manual,
     warnings::warnings,
 };
@@ -86,8 +92,22 @@ use crate::model::Configuration;
 /// # Errors
 /// Every fault found: a file that cannot be read, text that is no HCL, and whatever the model does not allow.
 pub fn load(path: &Path) -> Result<Configuration, ConfigErrors> {
-    let source::Read { files, errors, remarks, is_folder } = source::read(path);
-    let roles = if is_folder { roles::in_one_folder(&files) } else { roles::given(&files) };
+    let source::Read { mut files, mut errors, remarks, is_folder } = source::read(path);
+    let mut roles = if is_folder { roles::in_one_folder(&files) } else { roles::given(&files) };
+    for file in given::files() {
+        match source::read_file(&file) {
+            Ok(text) => {
+                let is_json = file.extension().is_some_and(|extension| extension == "json");
+                let syntax = if is_json { Syntax::Json } else { Syntax::Hcl };
+                roles.push((Role::Variables { rank: given::RANK_OF_COMMAND_LINE }, syntax));
+                files.push((file, text));
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    let given = given::values();
+    roles.extend(given.iter().map(|given| (Role::Given(given.giver), Syntax::Hcl)));
+    files.extend(given.into_iter().map(|given| (given.path(), given.text)));
     if errors.is_empty() {
         let mut configuration = examine(&files, roles, false)?;
         let told = remarks.iter().map(ToString::to_string);
@@ -124,8 +144,12 @@ fn examine(
     let sources: Vec<SourceFile> = files.iter().map(|(path, text)| SourceFile::new(path, text)).collect();
     let faults = Faults::new(&sources, partial);
     let mut bodies: Vec<RawBody> = Vec::new();
-    let (mut overrides, mut values) = (Vec::new(), Vec::new());
+    let (mut overrides, mut values, mut given) = (Vec::new(), Vec::new(), Vec::new());
     for (file, (source, (role, syntax))) in sources.iter().zip(roles).enumerate() {
+        if let Role::Given(giver) = role {
+            given.push((file, given::Given::of_file(giver, source.path(), source.text())));
+            continue;
+        }
         let body = match (syntax, role) {
             (Syntax::Hcl, _) => syntax::parse(file, source.text(), &faults),
             (Syntax::Json, Role::Variables { .. }) => json_blocks::parse_values(file, source.text(), &faults),
@@ -138,13 +162,15 @@ fn examine(
         }
     }
     overrides::put_over(&mut bodies, overrides, &faults);
+    values.extend(given.iter().map(|(file, given)| (given.rank(), given.body(*file, &bodies, &faults))));
     let values = variables::sorted(values, &faults);
     let mut scope = Scope::collect(&bodies, &faults);
     variables::assign_all(&mut scope, &values, &faults);
     scope.fill_in();
-    let context = BlockContext { faults: &faults, scope: &scope, in_several: false };
+    let context = BlockContext { faults: &faults, scope: &scope };
     foreign::note_all(&context, &bodies);
-    let blocks = Blocks::sort(&bodies, &faults);
+    let expanded = expand::expand(&bodies, &scope, &faults);
+    let blocks = Blocks::sort(&expanded, &faults);
     blocks.demand_something(&context);
 
     let groups = Names::collect(&context, &TARGET_GROUP, &blocks.target_groups, MAX_GROUPS);

@@ -130,3 +130,48 @@ fn terraforms_own_words_load_as_they_stand() {
         assert!(said.contains("app-tg"), "it says what would run: {said}");
     }
 }
+
+#[test]
+fn variables_come_from_the_command_line_files_and_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let main = "variable \"port\" {\n  type = number\n}\nvariable \"hosts\" {\n  type    = list(string)\n  default = []\n}\n\
+                resource \"aws_lb_target_group\" \"app\" {\n  count = length(var.hosts) + 1\n  port  = var.port + count.index\n}\n\
+                resource \"aws_lb_listener\" \"web\" {\n  port = 8080\n  default_action {\n    type             = \"forward\"\n    \
+                target_group_arn = aws_lb_target_group.app[0].arn\n  }\n}\n\
+                resource \"aws_lb_target_group_attachment\" \"a\" {\n  target_group_arn = aws_lb_target_group.app[0].arn\n  \
+                target_id        = \"127.0.0.1\"\n}\n";
+    fs::write(folder.path().join("main.tf"), main).unwrap();
+    fs::write(folder.path().join("prod.tfvars"), "port = 7003\n").unwrap();
+    let file = folder.path().join("prod.tfvars");
+    let run = |arguments: &[&str], environment: &[(&str, &str)]| {
+        let mut command = Command::new(binary());
+        command.arg("check").arg("-c").arg(folder.path()).args(arguments).envs(environment.iter().copied());
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let (code, said) = run(&[], &[]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("`var.port` has no default and no value"), "{said}");
+    let file = file.to_str().unwrap();
+    for (arguments, environment, port) in [
+        (vec![], vec![("TF_VAR_port", "7001")], "7001"),
+        (vec!["-var", "port=7002"], vec![("TF_VAR_port", "7001")], "7002"),
+        (vec!["-var=port=7002", "-var-file", file], vec![], "7002"),
+        (vec!["--var-file", file], vec![("TF_VAR_hosts", "[\"a\", \"b\"]"), ("TF_VAR_other", "x")], "7003"),
+    ] {
+        let (code, said) = run(&arguments, &environment);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains(port), "{port}: {said}");
+    }
+    for (argument, wrong) in [
+        ("prt=1", "-var prt:1:1: there is no such variable"),
+        ("port=x", "-var port:1:1: a text that is no number stands where"),
+        ("hosts=[", "-var hosts:1:1: the value is no expression"),
+        ("port", "NAME=VALUE"),
+    ] {
+        let (code, said) = run(&["-var", argument], &[]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(wrong), "{argument}: {said}");
+    }
+}

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use super::told::{CONFIG, CommandFailure, print};
+use super::{
+    told::{CONFIG, CommandFailure, print},
+    variables::VariableArguments,
+};
 use crate::{
     config,
     control::preflight,
@@ -24,13 +27,16 @@ pub(super) struct CheckArguments {
     /// The configuration: a file, or a folder with *.hcl and *.tf files
     #[arg(short, long, value_name = "FILE_OR_DIR", default_value = CONFIG)]
     config: PathBuf,
+    #[command(flatten)]
+    variables: VariableArguments,
 }
 
 /// Prints what would run, and to standard error what is valid and yet hardly meant.
 ///
 /// # Errors
 /// Every fault of the configuration.
-pub(super) fn run(arguments: &CheckArguments) -> Result<(), CommandFailure> {
+pub(super) fn run(arguments: CheckArguments) -> Result<(), CommandFailure> {
+    arguments.variables.give();
     let configuration = config::load(&arguments.config)
         .map_err(|errors| CommandFailure::BadConfiguration(errors.to_string()))?;
     let findings = preflight::look(&configuration, &arguments.config);

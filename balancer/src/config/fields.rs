@@ -9,9 +9,10 @@ mod together;
 use std::{collections::HashMap, path::PathBuf};
 
 use super::{
+    bindings::Env,
+    eval,
     fault::Faults,
     raw::{RawAttribute, RawBlock, RawExpression, RawValue},
-    repetition::{REPEATING, repeating},
     schema::{Attribute, AttributeKind, Child, EVERYWHERE_IGNORED, Table},
     scope::{Scope, Unknown},
     source::Position,
@@ -27,8 +28,6 @@ const OTHER_BALANCERS: [&str; 7] = ["TCP", "UDP", "TLS", "TCP_UDP", "QUIC", "TCP
 pub(super) struct BlockContext<'a> {
     pub(super) faults: &'a Faults<'a>,
     pub(super) scope: &'a Scope<'a>,
-    /// Whether what is read stands in a block that is several, which is a fault already noted.
-    pub(super) in_several: bool,
 }
 
 /// A block being read, or an absent one: then every value is the default.
@@ -46,13 +45,8 @@ impl<'a> BlockFields<'a> {
         table: &'static Table,
         block: Option<&'a RawBlock>,
     ) -> Self {
-        let mut fields = Self { context: *context, table, block };
+        let fields = Self { context: *context, table, block };
         if let Some(block) = block {
-            // Where they mean something here, whoever reads the block looks at them.
-            let is_several = |by: &RawAttribute| table.attribute(&by.name).is_none() && !fields.is_null(by);
-            if table.top && repeating(block).is_some_and(is_several) {
-                fields.context.in_several = true;
-            }
             let (child, misplaced) = fields.misplaced().unwrap_or_default();
             fields.note_misplaced(child, &misplaced);
             let is_told = |attribute: &RawAttribute| misplaced.iter().any(|it| std::ptr::eq(*it, attribute));
@@ -87,13 +81,6 @@ impl<'a> BlockFields<'a> {
             Some(Child::Block(_) | Child::Repeated(_)) => {
                 format!("`{name}` is a block, not an attribute; allowed: `{name} {{ … }}`")
             }
-            // Put over it by an override file.
-            None if self.table.top && REPEATING.contains(&name) && self.is_null(attribute) => {
-                return;
-            }
-            None if self.table.top && REPEATING.contains(&name) => {
-                format!("`{name}` is not supported; allowed: one block for each {}", words(self.table.name))
-            }
             None => format!(
                 "unknown attribute `{name}`{} in {}; allowed: {}",
                 self.hint(name),
@@ -104,17 +91,9 @@ impl<'a> BlockFields<'a> {
         self.context.faults.add(attribute.position, message);
     }
 
-    /// The same block, of which it is noted that it is several.
-    pub(super) fn in_several(self) -> Self {
-        Self { context: BlockContext { in_several: true, ..self.context }, ..self }
-    }
-
     fn resolve(&self, value: &RawValue) -> Result<Value, Unknown> {
-        self.context.scope.resolve(value, self.context.in_several)
-    }
-
-    fn is_null(&self, attribute: &RawAttribute) -> bool {
-        matches!(self.resolve(&attribute.value), Ok(Value::Null))
+        let nothing = Env::default();
+        eval::resolve(self.context.scope, value, self.block.map_or(&nothing, |block| &block.env))
     }
 
     fn check_child(&self, child: &RawBlock, earlier: Option<&RawBlock>) {
@@ -138,9 +117,10 @@ impl<'a> BlockFields<'a> {
                 Some(Attribute { kind: AttributeKind::Ignored, .. }) => return,
                 Some(_) => format!("`{name}` is an attribute, not a block; allowed: `{name} = …`"),
                 None if name == "dynamic" && self.makes_ignored(child) => return,
-                None if name == "dynamic" => {
-                    "`dynamic` blocks are not supported; allowed: the block itself".to_owned()
-                }
+                None if name == "dynamic" => match self.wrong_with_dynamic(child) {
+                    Some((position, message)) => return self.context.faults.add(position, message),
+                    None => return,
+                },
                 None => self.unknown_block(name),
             },
         };
@@ -339,8 +319,8 @@ impl<'a> BlockFields<'a> {
                 None
             }
             Ok(value) => Some((value, attribute.value.position)),
-            Err(Unknown::Told) => None,
-            Err(Unknown::Wrong(message)) => {
+            Err(unknown) => {
+                let message = unknown.message()?;
                 let block = self.position().unwrap_or(attribute.position);
                 self.context.faults.add_of_value(block, name, attribute.value.position, message);
                 None

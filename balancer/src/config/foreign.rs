@@ -5,9 +5,13 @@
 use std::{cell::RefCell, collections::HashMap};
 
 use super::{
+    bindings::Env,
+    eval,
     fields::BlockContext,
+    instances::{self, Instances},
     kinds::{CLASSIC, is_ours, native_kind},
     raw::{RawBlock, RawBody, RawExpression, path_text},
+    scope::Scope,
 };
 
 /// How often a local may lead to another.
@@ -178,7 +182,7 @@ pub(super) fn note_all(context: &BlockContext<'_>, bodies: &[RawBody]) {
     for block in blocks() {
         let labels: Vec<&str> = block.labels.iter().map(|(label, _)| label.as_str()).collect();
         match (block.kind.as_str(), labels.as_slice()) {
-            _ if is_counted_out(block) => {}
+            _ if is_counted_out(block, context.scope) => {}
             ("module", [name, ..]) => references.note_module(block, name),
             ("resource", [kind, name, ..]) if is_ours(kind) && !CLASSIC.contains(kind) => {
                 references.note_ignored_changes(block, &format!("{kind}.{name}"));
@@ -194,12 +198,15 @@ pub(super) fn note_all(context: &BlockContext<'_>, bodies: &[RawBody]) {
     }
 }
 
-/// `count = 0`: the block makes nothing.
-fn is_counted_out(block: &RawBlock) -> bool {
-    let count = block.body.attributes.iter().find(|attribute| attribute.name == "count");
-    count.is_some_and(
-        |count| matches!(count.value.expression, RawExpression::Number(number) if number.as_u64() == Some(0)),
-    )
+/// `count = 0`, or a `for_each` of nothing: the block makes nothing.
+fn is_counted_out(block: &RawBlock, scope: &Scope<'_>) -> bool {
+    let Some(by) = instances::repeating(block) else { return false };
+    let value = eval::evaluate(scope, &by.value, &Env::default());
+    match value.and_then(|value| instances::of(&by.name, &value)) {
+        Ok(Instances::Counted(count)) => count == 0,
+        Ok(Instances::Keyed(members)) => members.is_empty(),
+        _ => false,
+    }
 }
 
 /// The first reference to a block of ours: any, and one that can lead to a change of it.

@@ -1,12 +1,9 @@
-//! JSON: text → values with their positions, and values → text as Terraform's `jsonencode` writes it.
+//! JSON: text → values with their positions, and texts as Terraform's `jsonencode` writes them.
 //! Must not know what any name means.
 
 use std::fmt::Write;
 
-use super::{
-    raw::Number,
-    value::{Value, WAY_OUT, number_text},
-};
+use super::raw::Number;
 
 /// Deepest nesting, as in HCL.
 const MAX_DEPTH: usize = 64;
@@ -236,59 +233,13 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// A value as `jsonencode` of Terraform writes it: no blanks, members sorted by name, `<`, `>` and `&` escaped.
-///
-/// # Errors
-/// What in it has no value here.
-pub(super) fn encode(value: &Value) -> Result<String, String> {
-    let mut text = String::new();
-    write_value(value, &mut text)?;
-    Ok(text)
-}
-
-fn write_value(value: &Value, text: &mut String) -> Result<(), String> {
-    match value {
-        Value::Null => text.push_str("null"),
-        Value::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
-        Value::Number(number) => text.push_str(
-            &number_text(*number)
-                .ok_or_else(|| format!("{value} cannot be written; allowed: a number below 2^64"))?,
-        ),
-        Value::Text(content) => write_text(content, text),
-        Value::List(items) => {
-            text.push('[');
-            for (index, (item, _)) in items.iter().enumerate() {
-                text.push_str(if index > 0 { "," } else { "" });
-                write_value(item, text)?;
-            }
-            text.push(']');
-        }
-        Value::Object(members) => {
-            let mut members: Vec<&(String, Value)> = members.iter().collect();
-            members.sort_by(|one, other| one.0.cmp(&other.0));
-            text.push('{');
-            for (index, (name, member)) in members.into_iter().enumerate() {
-                text.push_str(if index > 0 { "," } else { "" });
-                write_text(name, text);
-                text.push(':');
-                write_value(member, text)?;
-            }
-            text.push('}');
-        }
-        Value::Reference(_) => {
-            let way_out = if value.is_foreign() { WAY_OUT } else { "" };
-            return Err(format!("{value} is not known here; allowed: a value in its place{way_out}"));
-        }
-    }
-    Ok(())
-}
-
 fn write_display(number: std::fmt::Arguments<'_>, text: &mut String) {
     // Writing to a String cannot fail.
     let _ = text.write_fmt(number);
 }
 
-fn write_text(content: &str, text: &mut String) {
+/// A text as JSON of Terraform has it: `<`, `>` and `&` escaped.
+pub(super) fn write_text(content: &str, text: &mut String) {
     text.push('"');
     for letter in content.chars() {
         match letter {
@@ -366,26 +317,6 @@ mod tests {
         assert!(parse(&format!("{}1{}", "[".repeat(60), "]".repeat(60))).is_ok());
     }
 
-    #[test]
-    fn values_are_written_as_terraform_writes_them() {
-        let number = |number: f64| Value::Number(Number::from_f64(number).unwrap());
-        let value = Value::Object(vec![
-            ("b".into(), number(1.0)),
-            ("a".into(), Value::Text("<é>&\"\\\n\u{1}".into())),
-            ("c".into(), Value::Object(vec![("d".into(), Value::Null), ("D".into(), number(2.5))])),
-        ]);
-        let written = encode(&value).unwrap();
-        assert_eq!(written, r#"{"a":"\u003cé\u003e\u0026\"\\\n\u0001","b":1,"c":{"D":2.5,"d":null}}"#);
-        assert!(encode(&Value::Reference(vec!["aws_lb".into(), "a".into()])).is_err());
-        for (float, text) in
-            [(1e20, "100000000000000000000"), (-1e3, "-1000"), (0.1, "0.1"), (1e-7, "0.0000001")]
-        {
-            assert_eq!(encode(&number(float)).as_deref(), Ok(text));
-        }
-        assert_eq!(encode(&Value::Number(Number::from(u64::MAX))).as_deref(), Ok("18446744073709551615"));
-        assert!(encode(&number(1e300)).unwrap_err().contains("too large"));
-    }
-
     proptest! {
         #[test]
         fn any_text_gets_an_answer(text in "(?s).{0,80}") {
@@ -402,7 +333,8 @@ mod tests {
 
         #[test]
         fn what_is_written_is_read_as_it_was(content in "(?s).{0,40}") {
-            let written = encode(&Value::Text(content.clone())).unwrap();
+            let mut written = String::new();
+            write_text(&content, &mut written);
             prop_assert_eq!(text(&written), Some(content));
         }
     }

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use super::{
+    bindings::Env,
     fault::Faults,
     json::{self, Json, Member, Node},
     raw::{self, RawAttribute, RawBlock, RawBody, RawExpression, RawValue},
@@ -132,7 +133,13 @@ impl BlockReader<'_, '_> {
                 let is_flat =
                     matches!(kind, "locals" | "variable" | "module" | "output" | "balancer" | "shield");
                 let body = if is_flat { self.flat(members) } else { self.body(members) };
-                found.push(RawBlock { kind: kind.to_owned(), position, labels: labels.clone(), body });
+                found.push(RawBlock {
+                    kind: kind.to_owned(),
+                    position,
+                    labels: labels.clone(),
+                    body,
+                    env: Env::default(),
+                });
             }
         }
     }
@@ -159,7 +166,13 @@ impl BlockReader<'_, '_> {
                     let position = self.position_of_item(self.position(member.offset), index, item);
                     let inner = self.body(self.object(item, "an object"));
                     let kind = member.name.clone();
-                    body.blocks.push(RawBlock { kind, position, labels: Vec::new(), body: inner });
+                    body.blocks.push(RawBlock {
+                        kind,
+                        position,
+                        labels: Vec::new(),
+                        body: inner,
+                        env: Env::default(),
+                    });
                 }
             } else if let Some(first) = positions.insert(&member.name, self.position(member.offset)) {
                 let first = self.faults.show(first);
@@ -211,7 +224,7 @@ impl BlockReader<'_, '_> {
         if !self.has_templates || !(text.contains("${") || text.contains("%{")) {
             return RawExpression::Text(text.to_owned());
         }
-        raw::template(text, position).unwrap_or_else(|wrong| {
+        raw::convert::template(text, position).unwrap_or_else(|wrong| {
             self.faults.note_unread_text();
             self.faults.add(position, format!("syntax error in the text: {wrong}"));
             RawExpression::Unread

@@ -1,6 +1,9 @@
 //! `listener_rule` blocks (`aws_lb_listener_rule`): which listener, which priority, and what is done with a request.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use super::{
     action::{self, Groups},
@@ -8,6 +11,7 @@ use super::{
     condition::{self, CONDITION},
     fields::{BlockContext, BlockFields},
     kinds::{is_ours, spellings},
+    names::block_of,
     redirect::RequestOrigin,
     schema::{Attribute, AttributeKind, Child, Table},
     source::Position,
@@ -157,19 +161,15 @@ fn resolve(
     position: Position,
     listeners: &[FoundBlock<'_>],
 ) -> Option<usize> {
-    let label = match value {
-        Value::Text(text) => Some(text.as_str()),
-        Value::Reference(path) => match path.as_slice() {
-            [kind, label] if spellings("listener").contains(kind) => Some(label.as_str()),
-            [kind, label, attribute]
-                if spellings("listener").contains(kind) && matches!(attribute.as_str(), "arn" | "id") =>
-            {
-                Some(label.as_str())
-            }
-            _ => None,
-        },
+    let label: Option<Cow<'_, str>> = match value {
+        Value::Text(text) => Some(text.as_str().into()),
+        Value::Reference(path) => block_of(path).and_then(|(kind, label, attribute)| {
+            let is_listener = spellings("listener").iter().any(|spelling| spelling == kind);
+            (is_listener && matches!(attribute, None | Some("arn" | "id"))).then_some(label)
+        }),
         _ => None,
     };
+    let label = label.as_deref();
     let found = label.and_then(|label| listeners.iter().position(|listener| listener.label == label));
     if found.is_none() && !context.faults.is_partial() {
         let labels: Vec<&str> = listeners.iter().map(|listener| listener.label).collect();

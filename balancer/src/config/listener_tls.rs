@@ -1,13 +1,13 @@
 //! What a listener says of TLS, and the `listener_certificate` blocks that add to it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use super::{
     blocks::FoundBlock,
     fields::{BlockContext, BlockFields},
     listener_table::LISTENER,
     mutual_authentication::{self, TrustStores},
-    names::Names,
+    names::{Names, block_of},
     schema::{Attribute, AttributeKind, Table},
     suggest,
     value::{Value, WAY_OUT_OF_BLOCKS, shown},
@@ -69,18 +69,15 @@ impl<'n, 'a> Certificates<'n, 'a> {
         fields.require("certificate_arn");
         let certificate = self.resolve(context, &fields);
         let Some((value, position)) = fields.value("listener_arn") else { return };
-        let label = match &value {
-            Value::Text(label) => Some(label.as_str()),
-            Value::Reference(path) => match path.as_slice() {
-                [kind, label] | [kind, label, _]
-                    if matches!(kind.as_str(), "listener" | "aws_lb_listener" | "aws_alb_listener") =>
-                {
-                    Some(label.as_str())
-                }
-                _ => None,
-            },
+        let label: Option<Cow<'_, str>> = match &value {
+            Value::Text(label) => Some(label.as_str().into()),
+            Value::Reference(path) => {
+                let kinds = ["listener", "aws_lb_listener", "aws_alb_listener"];
+                block_of(path).filter(|(kind, ..)| kinds.contains(kind)).map(|(_, label, _)| label)
+            }
             _ => None,
         };
+        let label = label.as_deref();
         let Some(listener) = listeners.iter().find(|listener| Some(listener.label) == label) else {
             if !context.faults.is_partial() {
                 let hint =

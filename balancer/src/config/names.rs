@@ -1,7 +1,7 @@
 //! Names of blocks that others refer to, and the references: `target_group.app.arn`,
 //! `aws_lb_target_group.app.arn`, "app".
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use super::{
     blocks::FoundBlock,
@@ -29,8 +29,12 @@ pub(super) const NAME: Attribute = Attribute::new(
 /// that any label of theirs will do; one that is no name is made one, and has a number that is always the same. Sessions are
 /// bound to it: no other block changes it.
 fn made_name(found: &FoundBlock<'_>) -> String {
-    let name = found.label.replace('_', "-");
-    if is_name(&name) || !found.is_resource {
+    // One of several has its index behind it.
+    let (label, index) = found.label.split_once('[').unwrap_or((found.label, ""));
+    let index = index.trim_end_matches(']').trim_matches('"');
+    let hyphen = if index.is_empty() { "" } else { "-" };
+    let name = format!("{label}{hyphen}{index}").replace('_', "-");
+    if is_name(&name) || !(found.is_resource || found.label.contains('[')) {
         return name;
     }
     // FNV-1a.
@@ -41,6 +45,23 @@ fn made_name(found: &FoundBlock<'_>) -> String {
     let is_plain = |letter: &char| letter.is_ascii_alphanumeric() || *letter == '-';
     let start: String = name.chars().filter(is_plain).take(MAX_NAME - 9).collect();
     format!("{}-{number:08x}", start.trim_matches('-')).trim_matches('-').to_owned()
+}
+
+/// Kind and label of the block that a reference leads to, an index of one of several as a part of the label, and which
+/// attribute of it.
+pub(super) fn block_of(path: &[String]) -> Option<(&str, Cow<'_, str>, Option<&str>)> {
+    let (kind, label, rest) = match path {
+        [kind, label, index, rest @ ..] if index.starts_with('[') => {
+            (kind, Cow::Owned(format!("{label}{index}")), rest)
+        }
+        [kind, label, rest @ ..] => (kind, Cow::Borrowed(label.as_str()), rest),
+        _ => return None,
+    };
+    match rest {
+        [] => Some((kind, label, None)),
+        [attribute] => Some((kind, label, Some(attribute))),
+        _ => None,
+    }
 }
 
 /// The steps of a reference that stands in a text.
@@ -88,15 +109,22 @@ impl<'a> Names<'a> {
 
     fn add(&mut self, context: &BlockContext<'a>, found: FoundBlock<'a>) {
         let fields = BlockFields::open(context, self.table, Some(found.block));
-        let given = fields.text("name").zip(fields.value("name"));
+        let is_elsewhere = found.is_resource && fields.known("name").is_some_and(|name| name.is_foreign());
+        let given = if is_elsewhere { None } else { fields.text("name").zip(fields.value("name")) };
         // One that is a fault might be any.
-        let is_unknown = given.is_none() && !fields.is_unset("name");
+        let is_unknown = given.is_none() && !is_elsewhere && !fields.is_unset("name");
+        let is_given = given.is_some();
         let (name, position) = match given {
             Some((name, (_, position))) => (name, position),
             None => (made_name(&found), found.label_position),
         };
+        if let Some(elsewhere) = fields.known("name").filter(|_| is_elsewhere) {
+            let message =
+                format!("`name` = {elsewhere} is not known here: it is called {} here", shown(&name));
+            fields.note_at("name", message);
+        }
         // ALB: CreateLoadBalancer. A name made from a label is ours alone.
-        if self.table.name == "load_balancer" && fields.is_given("name") && name.starts_with("internal-") {
+        if self.table.name == "load_balancer" && is_given && name.starts_with("internal-") {
             let message = format!(
                 "{} is no name: those of internal load balancers begin with `internal-` on AWS; \
                  allowed: a `name` that begins otherwise",
@@ -125,7 +153,7 @@ impl<'a> Names<'a> {
             );
             context.faults.add(found.label_position, message);
         } else if let Some(&first) = self.by_name.get(&name).filter(|_| !name.is_empty() && !is_unknown) {
-            let allowed = if fields.is_given("name") { "names that differ" } else { "a `name` of its own" };
+            let allowed = if is_given { "names that differ" } else { "a `name` of its own" };
             let message = format!(
                 "the name {} is taken by the {kind} at {}; allowed: {allowed}",
                 shown(&name),
@@ -186,23 +214,23 @@ impl<'a> Names<'a> {
         // What is of a kind that there is here is meant to stand here, and only written wrong.
         let is_ours = path.first().is_some_and(|root| is_ours(root));
         let way_out = if written.is_foreign() && !is_ours { WAY_OUT_OF_BLOCKS } else { "" };
-        let (kind, label) = match path {
-            [kind, label] => (kind, label),
-            [kind, label, attribute] if matches!(attribute.as_str(), "arn" | "id" | "name") => (kind, label),
+        let (kind, label) = match block_of(path) {
+            Some((kind, label, None)) => (kind, label),
+            Some((kind, label, Some("arn" | "id" | "name"))) => (kind, label),
             _ => {
                 let kind = words(self.table.name);
                 return Err(format!("{written} is no reference to a {kind}{way_out}"));
             }
         };
-        if !spellings.contains(kind) {
+        if !spellings.iter().any(|spelling| spelling == kind) {
             let hint = suggest::hint(kind, spellings.iter().map(String::as_str));
             let way_out = if hint.is_empty() { way_out } else { "" };
             let kind = words(self.table.name);
             return Err(format!("{written} is no reference to a {kind}{hint}{way_out}"));
         }
-        self.by_label.get(label.as_str()).copied().ok_or_else(|| {
-            let hint = suggest::hint(label, self.by_label.keys().copied());
-            format!("there is no {} {}{hint}", words(self.table.name), shown(label))
+        self.by_label.get(&*label).copied().ok_or_else(|| {
+            let hint = suggest::hint(&label, self.by_label.keys().copied());
+            format!("there is no {} {}{hint}", words(self.table.name), shown(&label))
         })
     }
 

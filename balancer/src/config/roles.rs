@@ -3,6 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+/// Where the value of a variable comes from that stands in no file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Giver {
+    Environment,
+    CommandLine,
+}
+
 /// What a file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -12,6 +19,8 @@ pub(super) enum Role {
     Override,
     /// Values of variables. Of several files the one with the highest rank counts, and of those the last.
     Variables { rank: u8 },
+    /// The value of a variable from outside of the folder.
+    Given(Giver),
     /// Values of variables that Terraform takes only where it is told to.
     NamedVariables,
     /// What sets variables or replaces files by rules of its own.
@@ -43,9 +52,9 @@ pub(super) fn in_folder(file: &Path) -> Option<(Role, Syntax)> {
     let (stem, extension) = stem.rsplit_once('.')?;
     let role = match extension {
         "tofu" => Role::OtherTool("OpenTofu"),
-        "tfvars" if stem == "terraform" && syntax == Syntax::Hcl => Role::Variables { rank: 0 },
-        "tfvars" if stem == "terraform" => Role::Variables { rank: 1 },
-        "tfvars" if stem.ends_with(".auto") => Role::Variables { rank: 2 },
+        "tfvars" if stem == "terraform" && syntax == Syntax::Hcl => Role::Variables { rank: 1 },
+        "tfvars" if stem == "terraform" => Role::Variables { rank: 2 },
+        "tfvars" if stem.ends_with(".auto") => Role::Variables { rank: 3 },
         "tfvars" => Role::NamedVariables,
         // Tests, their stand-ins, and queries of Terraform.
         "hcl" if [".tftest", ".tfmock", ".tfquery"].iter().any(|kind| stem.ends_with(kind)) => return None,
@@ -87,13 +96,13 @@ mod tests {
             ("local_override.hcl", Some((Override, Hcl))),
             ("x_override.tf.json", Some((Override, Json))),
             ("my-override.tf", Some((Blocks, Hcl))),
-            ("terraform.tfvars", Some((Variables { rank: 0 }, Hcl))),
-            ("terraform.tfvars.json", Some((Variables { rank: 1 }, Json))),
-            ("a.auto.tfvars", Some((Variables { rank: 2 }, Hcl))),
-            ("a.auto.tfvars.json", Some((Variables { rank: 2 }, Json))),
-            (".auto.tfvars", Some((Variables { rank: 2 }, Hcl))),
-            (".auto.tfvars.json", Some((Variables { rank: 2 }, Json))),
-            (".prod.auto.tfvars", Some((Variables { rank: 2 }, Hcl))),
+            ("terraform.tfvars", Some((Variables { rank: 1 }, Hcl))),
+            ("terraform.tfvars.json", Some((Variables { rank: 2 }, Json))),
+            ("a.auto.tfvars", Some((Variables { rank: 3 }, Hcl))),
+            ("a.auto.tfvars.json", Some((Variables { rank: 3 }, Json))),
+            (".auto.tfvars", Some((Variables { rank: 3 }, Hcl))),
+            (".auto.tfvars.json", Some((Variables { rank: 3 }, Json))),
+            (".prod.auto.tfvars", Some((Variables { rank: 3 }, Hcl))),
             (".auto.tfvars~", None),
             (".terraform.tfvars", None),
             ("prod.tfvars", Some((NamedVariables, Hcl))),

@@ -1,32 +1,28 @@
-//! What values come to: `var.x` from `*.tfvars` files and the defaults of `variable` blocks, `local.x` from `locals`, and
-//! text put together from them. References to blocks are passed on as they are, unless `terraform_values` says what they
-//! are. Must not know which attribute a value is for.
+//! What expressions may lead to: variables with their values, locals, blocks, and what the user says that references of
+//! Terraform's are. Must not know: how an expression is worked out.
 
-use std::{borrow::Cow, cell::Cell, collections::HashMap};
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+    collections::HashMap,
+};
 
 use super::{
+    bindings::Val,
     conversion::{self, Mismatch},
     fault::Faults,
-    json,
-    kinds::{NATIVE, native_kind},
+    kinds::native_kind,
     optional,
-    raw::{self, RawAttribute, RawBody, RawExpression, RawValue, path_text},
-    repetition::{Referred, has_path, is_of_each, referred, referred_by, repeating},
+    raw::{self, RawAttribute, RawBlock, RawBody, RawExpression, RawValue, path_text},
     source::Position,
     suggest,
-    value::{Value, WAY_OUT, shortened, shown},
+    value::shown,
 };
 
 /// The attribute of the `balancer` block that says what references of Terraform's are.
 pub(super) const TERRAFORM_VALUES: &str = "terraform_values";
-/// How often a variable may lead to another.
-const MAX_DEPTH: usize = 16;
-/// Most values one attribute may be made of; stops text that doubles itself by references.
-const MAX_PARTS: usize = 10_000;
 /// Most hints at near names that are given.
 const MAX_HINTS: usize = 500;
-/// Longest text a value may be.
-const MAX_TEXT: usize = 4096;
 
 /// A `variable` block.
 struct Variable<'a> {
@@ -40,31 +36,52 @@ struct Variable<'a> {
     position: Position,
 }
 
-/// What makes several blocks of one, and whether it does, once that was found out: an override may have taken it back.
-struct Repeating<'a> {
-    by: &'a RawValue,
-    does: Cell<Option<bool>>,
-}
+/// Kind and label of a block: those of ours in their own spelling, data sources with `data.` before their kind.
+pub(super) type BlockName = (String, String);
 
-/// The variables and locals of all files, and what the user says that Terraform's values are.
+/// The variables, locals and blocks of all files, and what the user says that Terraform's values are.
 pub(super) struct Scope<'a> {
     variables: HashMap<&'a str, Variable<'a>>,
     locals: HashMap<&'a str, &'a RawAttribute>,
     known: HashMap<&'a str, &'a RawValue>,
-    /// What makes several blocks of one, by that block.
-    repeating: HashMap<Referred<'a>, Repeating<'a>>,
+    blocks: HashMap<BlockName, &'a RawBlock>,
+    /// What was worked out before, by name; nothing while it is under way.
+    memory: RefCell<HashMap<String, Option<Val>>>,
+    /// How many parts were worked out for all values together.
+    parts: Cell<usize>,
+    /// Whether blocks of ours were made as many as they are, so that what keeps them from it was told.
+    expanded: Cell<bool>,
     /// How many names were looked for that are near to one that is not there.
     hints: Cell<usize>,
     faults: &'a Faults<'a>,
 }
 
 /// Why a value cannot be known.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Unknown {
-    /// What is wrong, for whoever wrote it.
+    /// What is wrong, for whoever wrote it. Terraform would say so, too.
     Wrong(String),
+    /// What cannot be worked out here, whatever Terraform would make of it.
+    NotHere(String),
+    /// A step into a part that is not there.
+    NoPart,
+    /// It is too much to be worked out.
+    TooMuch(String),
     /// What would have said it could not be read, which is a fault already noted.
     Told,
+}
+
+impl Unknown {
+    /// What there is to say of it; nothing where it was said already.
+    pub(super) fn message(self) -> Option<String> {
+        match self {
+            Self::Wrong(message) | Self::NotHere(message) | Self::TooMuch(message) => Some(message),
+            Self::NoPart => {
+                Some("what is asked for is not there; allowed: a part of what there is".to_owned())
+            }
+            Self::Told => None,
+        }
+    }
 }
 
 impl From<String> for Unknown {
@@ -73,38 +90,41 @@ impl From<String> for Unknown {
     }
 }
 
+/// A variable or a local that a name leads to.
+pub(super) struct NamedValue<'s> {
+    pub(super) value: &'s RawValue,
+    /// The type of a variable.
+    pub(super) kind: Option<&'s RawExpression>,
+}
+
+/// Whether something is being worked out, or was.
+pub(super) enum Remembered {
+    Never,
+    UnderWay,
+    Worked(Val),
+}
+
 impl<'a> Scope<'a> {
-    /// Gathers `variable` and `locals` blocks, and the `terraform_values` of the `balancer` block.
+    /// Gathers `variable` and `locals` blocks, all that others may refer to, and the `terraform_values` of the `balancer`
+    /// block.
     pub(super) fn collect(bodies: &'a [RawBody], faults: &'a Faults<'a>) -> Self {
         let mut scope = Self {
             faults,
             variables: HashMap::new(),
             locals: HashMap::new(),
             known: HashMap::new(),
-            repeating: HashMap::new(),
+            blocks: HashMap::new(),
+            memory: RefCell::default(),
+            parts: Cell::new(0),
+            expanded: Cell::new(false),
             hints: Cell::new(0),
         };
         for block in bodies.iter().flat_map(|body| &body.blocks) {
-            if let Some((name, by)) = referred(block).zip(repeating(block)) {
-                scope.repeating.insert(name, Repeating { by: &by.value, does: Cell::new(None) });
+            if let Some(name) = name_of(block) {
+                scope.blocks.entry(name).or_insert(block);
             }
-            let attribute =
-                |name: &str| block.body.attributes.iter().find(|attribute| attribute.name == name);
             match (block.kind.as_str(), block.labels.first()) {
-                ("variable", Some((name, _))) => {
-                    let is_nullable = attribute("nullable").is_none_or(|nullable| {
-                        !matches!(nullable.value.expression, RawExpression::Bool(false))
-                    });
-                    let default = attribute("default").map(|default| &default.value);
-                    let kind = attribute("type").and_then(|kind| type_of(&kind.value));
-                    let value = default.map(Cow::Borrowed);
-                    let variable = Variable { value, default, kind, is_nullable, position: block.position };
-                    if let Some(first) = scope.variables.get(name.as_str()) {
-                        scope.note_second("variable", name, first.position, block.position);
-                    } else {
-                        scope.variables.insert(name, variable);
-                    }
-                }
+                ("variable", Some((name, _))) => scope.add_variable(block, name),
                 ("locals", _) => {
                     for local in &block.body.attributes {
                         match scope.locals.get(&*local.name) {
@@ -116,12 +136,29 @@ impl<'a> Scope<'a> {
                     }
                 }
                 ("balancer", _) => {
-                    scope.known.extend(attribute(TERRAFORM_VALUES).into_iter().flat_map(items))
+                    let known =
+                        block.body.attributes.iter().find(|attribute| attribute.name == TERRAFORM_VALUES);
+                    scope.known.extend(known.into_iter().flat_map(items));
                 }
                 _ => {}
             }
         }
         scope
+    }
+
+    fn add_variable(&mut self, block: &'a RawBlock, name: &'a str) {
+        let attribute = |name: &str| block.body.attributes.iter().find(|attribute| attribute.name == name);
+        let is_nullable = attribute("nullable")
+            .is_none_or(|nullable| !matches!(nullable.value.expression, RawExpression::Bool(false)));
+        let default = attribute("default").map(|default| &default.value);
+        let kind = attribute("type").and_then(|kind| type_of(&kind.value));
+        let value = default.map(Cow::Borrowed);
+        let variable = Variable { value, default, kind, is_nullable, position: block.position };
+        if let Some(first) = self.variables.get(name) {
+            self.note_second("variable", name, first.position, block.position);
+        } else {
+            self.variables.insert(name, variable);
+        }
     }
 
     /// As Terraform does, no one of them is taken for the one that is meant.
@@ -162,28 +199,14 @@ impl<'a> Scope<'a> {
         self.locals.get(name).map(|local| &local.value.expression)
     }
 
-    /// Whether a reference leads to a block that is several, which is that block's fault.
-    fn is_to_several(&self, path: &[String]) -> bool {
-        let repeating = referred_by(path).and_then(|name| self.repeating.get(&name));
-        repeating.is_some_and(|Repeating { by, does }| {
-            does.get().unwrap_or_else(|| {
-                // What it goes by may lead to the block itself.
-                does.set(Some(true));
-                let several = !matches!(self.resolve(by, false), Ok(Value::Null));
-                does.set(Some(several));
-                several
-            })
-        })
+    /// The block of that name.
+    pub(super) fn block(&self, name: &BlockName) -> Option<&'a RawBlock> {
+        self.blocks.get(name).copied()
     }
 
-    /// What a value is. `in_several`: it stands in a block that is several, which is a fault already noted.
-    ///
-    /// # Errors
-    /// Says why it cannot be known.
-    pub(super) fn resolve(&self, value: &RawValue, in_several: bool) -> Result<Value, Unknown> {
-        let resolution = Resolution { scope: self, in_several, parts: Cell::new(0) };
-        let written = resolution.value(&value.expression, 0)?;
-        resolution.known(written)
+    /// Where the files are.
+    pub(super) fn faults(&self) -> &'a Faults<'a> {
+        self.faults
     }
 
     /// "Did you mean", as often as it can be of use: looking for a near name takes long.
@@ -192,40 +215,109 @@ impl<'a> Scope<'a> {
         if self.hints.get() > MAX_HINTS { String::new() } else { suggest::hint(name, known) }
     }
 
-    /// The value of a variable or local, and the steps into it.
-    fn lookup<'s, 'p>(&'s self, path: &'p [String]) -> Result<(&'s RawExpression, &'p [String]), Unknown> {
-        self.find(path).map_err(|wrong| match path {
-            // It may stand in what could not be read.
-            [_, _, ..] if self.faults.is_partial() => Unknown::Told,
-            _ => Unknown::Wrong(wrong),
+    /// The variable of that name.
+    ///
+    /// # Errors
+    /// Says that there is none, or none with a value.
+    pub(super) fn variable(&self, name: &str) -> Result<NamedValue<'_>, Unknown> {
+        let wrong = match self.variables.get(name) {
+            Some(Variable { value: Some(value), kind, .. }) => {
+                return Ok(NamedValue { value, kind: kind.as_deref() });
+            }
+            Some(_) => format!(
+                "`var.{name}` has no default and no value; allowed: a default, a value in terraform.tfvars or with `-var \
+                 '{name}=…'`, or a value in its place"
+            ),
+            None => format!(
+                "there is no variable `{name}`{}; allowed: a variable with a default, or a value",
+                self.hint(name, self.variables.keys().copied())
+            ),
+        };
+        Err(self.missing(wrong))
+    }
+
+    /// The local of that name.
+    ///
+    /// # Errors
+    /// Says that there is none.
+    pub(super) fn local_value(&self, name: &str) -> Result<NamedValue<'_>, Unknown> {
+        self.locals.get(name).map(|local| NamedValue { value: &local.value, kind: None }).ok_or_else(|| {
+            let hint = self.hint(name, self.locals.keys().copied());
+            self.missing(format!(
+                "there is no local `{name}`{hint}; allowed: a local that is given, or a value"
+            ))
         })
     }
 
-    fn find<'s, 'p>(&'s self, path: &'p [String]) -> Result<(&'s RawExpression, &'p [String]), String> {
-        match path {
-            [kind, name, steps @ ..] if kind == "var" => match self.variables.get(name.as_str()) {
-                Some(Variable { value: Some(value), .. }) => Ok((&value.expression, steps)),
-                Some(_) => Err(format!(
-                    "`var.{name}` has no default; allowed: a variable with a default, or a value"
-                )),
-                None => Err(format!(
-                    "there is no variable `{name}`{}; allowed: a variable with a default, or a value",
-                    self.hint(name, self.variables.keys().copied())
-                )),
-            },
-            [kind, name, steps @ ..] if kind == "local" => {
-                self.local(name).map(|local| (local, steps)).ok_or_else(|| {
-                    let hint = self.hint(name, self.locals.keys().copied());
-                    format!("there is no local `{name}`{hint}; allowed: a local that is given, or a value")
-                })
-            }
-            _ => Err(no_part(path)),
+    /// It may stand in what could not be read. Terraform lets nobody try it.
+    fn missing(&self, wrong: String) -> Unknown {
+        if self.faults.is_partial() { Unknown::Told } else { Unknown::NotHere(wrong) }
+    }
+
+    /// How many a block of Terraform's is, which stands in no file, by what the user says of it or of a part of it.
+    pub(super) fn known_several(&self, path: &[String]) -> Option<&'a RawValue> {
+        let name = path_text(path);
+        let is_of = |known: &&str| {
+            let rest = known.strip_prefix(name.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || (rest.starts_with('.') && !rest.contains('[')))
+        };
+        let several = self.known.iter().filter(|(known, _)| is_of(known)).map(|(_, value)| *value);
+        let mut several = several
+            .filter(|value| matches!(value.expression, RawExpression::List(_) | RawExpression::Object(_)));
+        several.next()
+    }
+
+    /// What was worked out under this name before.
+    pub(super) fn remembered(&self, name: &str) -> Remembered {
+        match self.memory.borrow().get(name) {
+            None => Remembered::Never,
+            Some(None) => Remembered::UnderWay,
+            Some(Some(value)) => Remembered::Worked(value.clone()),
         }
+    }
+
+    /// Notes that it is being worked out.
+    pub(super) fn begin(&self, name: &str) {
+        self.memory.borrow_mut().insert(name.to_owned(), None);
+    }
+
+    /// Notes what it came to; nothing where that may be otherwise another time.
+    pub(super) fn end(&self, name: &str, value: Option<&Val>) {
+        let mut memory = self.memory.borrow_mut();
+        match value {
+            Some(value) => drop(memory.insert(name.to_owned(), Some(value.clone()))),
+            None => drop(memory.remove(name)),
+        }
+    }
+
+    /// Notes that blocks of ours were made as many as they are.
+    pub(super) fn note_expanded(&self) {
+        self.expanded.set(true);
+    }
+
+    /// Whether it was told why it is not known how many a block is.
+    pub(super) fn has_told_of(&self, block: &RawBlock) -> bool {
+        let is_ours = match block.labels.first() {
+            Some((kind, _)) if block.kind == "resource" => native_kind(kind).is_some(),
+            _ => block.kind != "data",
+        };
+        self.expanded.get() && is_ours
+    }
+
+    /// Counts what is worked out for all values together.
+    pub(super) fn count(&self, parts: usize) -> usize {
+        self.parts.set(self.parts.get().saturating_add(parts));
+        self.parts.get()
+    }
+
+    /// What the user says that a text is: ARNs and ids are texts.
+    pub(super) fn known_text(&self, text: &str) -> Option<&'a RawValue> {
+        self.known.get(text).copied()
     }
 
     /// What the user says that a reference of Terraform's is: under its own name, or under that of the block as a
     /// whole; an index may be left out. With the indices that were left out, which go into a list or a map.
-    fn known(&self, path: &[String]) -> Option<(&'a RawExpression, Vec<String>)> {
+    pub(super) fn known(&self, path: &[String]) -> Option<(&'a RawValue, Vec<String>)> {
         if self.known.is_empty() {
             return None;
         }
@@ -234,16 +326,29 @@ impl<'a> Scope<'a> {
         let find = |path: &[String]| {
             let block = path.split_last().filter(|(last, _)| !last.starts_with('[')).map(|(_, block)| block);
             let mut names = [Some(path), block].into_iter().flatten().map(path_text);
-            names.find_map(|name| self.known.get(name.as_str())).map(|value| &value.expression)
+            names.find_map(|name| self.known.get(name.as_str())).copied()
         };
         find(path).map(|known| (known, Vec::new())).or_else(|| find(&without).map(|known| (known, indices)))
+    }
+}
+
+/// How others refer to a block.
+pub(super) fn name_of(block: &RawBlock) -> Option<BlockName> {
+    match (block.kind.as_str(), block.labels.as_slice()) {
+        ("resource", [(kind, _), (label, _)]) => {
+            Some((native_kind(kind).unwrap_or(kind).to_owned(), label.clone()))
+        }
+        ("data", [(kind, _), (label, _)]) => Some((format!("data.{kind}"), label.clone())),
+        ("variable" | "locals" | "module" | "output" | "provider", _) => None,
+        (kind, [(label, _)]) => Some((kind.to_owned(), label.clone())),
+        _ => None,
     }
 }
 
 /// The type of a variable. In JSON, and in old files, it is a text.
 fn type_of(value: &RawValue) -> Option<Cow<'_, RawExpression>> {
     match &value.expression {
-        RawExpression::Text(text) => raw::expression(text, value.position).map(Cow::Owned),
+        RawExpression::Text(text) => raw::convert::expression(text, value.position).map(Cow::Owned),
         kind => Some(Cow::Borrowed(kind)),
     }
 }
@@ -263,227 +368,4 @@ fn items<'a>(attribute: &'a RawAttribute) -> Vec<(&'a str, &'a RawValue)> {
         _ => None,
     };
     items.iter().filter_map(|(key, value)| Some((name(key)?, value))).collect()
-}
-
-/// Whether the step is an index that is neither a number nor a text.
-fn is_worked_out(step: &str) -> bool {
-    let index = step.strip_prefix('[').and_then(|step| step.strip_suffix(']'));
-    index.is_some_and(|index| !index.starts_with('"') && index.parse::<usize>().is_err())
-}
-
-fn no_part(path: &[String]) -> String {
-    // It stands between backquotes.
-    let written = shortened(&path_text(path)).replace("\\\"", "\"");
-    if path.iter().any(|step| is_worked_out(step)) {
-        return format!(
-            "`{written}` goes by an index that has to be worked out, which is not understood here; allowed: an index \
-             that is written out, var.NAME, local.NAME or a value"
-        );
-    }
-    let whose = match path.first().map(String::as_str) {
-        Some("var" | "local") | None => "a variable",
-        Some(_) => "what `terraform_values` says",
-    };
-    format!(
-        "`{written}` goes into a part of {whose} that is not there; allowed: var.NAME, local.NAME or a value"
-    )
-}
-
-/// The resolution of one attribute's value, with a bound on its size.
-struct Resolution<'s, 'a> {
-    scope: &'s Scope<'a>,
-    in_several: bool,
-    parts: Cell<usize>,
-}
-
-impl Resolution<'_, '_> {
-    fn value(&self, expression: &RawExpression, depth: usize) -> Result<Value, Unknown> {
-        self.parts.set(self.parts.get() + 1);
-        if depth > MAX_DEPTH || self.parts.get() > MAX_PARTS {
-            let wrong = format!(
-                "the value leads through too many variables or parts; allowed: {MAX_DEPTH} levels, {MAX_PARTS} parts"
-            );
-            return Err(Unknown::Wrong(wrong));
-        }
-        match expression {
-            RawExpression::Null => Ok(Value::Null),
-            RawExpression::Bool(value) => Ok(Value::Bool(*value)),
-            RawExpression::Number(number) => Ok(Value::Number(*number)),
-            RawExpression::Text(text) => text_value(text.clone()),
-            RawExpression::Template(pieces) => self.template(pieces, depth),
-            RawExpression::List(items) => items
-                .iter()
-                .map(|item| Ok((self.value(&item.expression, depth)?, item.position)))
-                .collect::<Result<_, Unknown>>()
-                .map(Value::List),
-            RawExpression::Object(items) => self.object(items, depth),
-            RawExpression::Path(_, indices) if self.in_several && indices.iter().any(has_each) => {
-                Err(Unknown::Told)
-            }
-            RawExpression::Path(path, _) => self.path(path, depth),
-            RawExpression::Call(name, arguments) => match (name.as_str(), arguments.as_slice()) {
-                ("jsonencode", [argument]) => text_value(json::encode(&self.value(argument, depth)?)?),
-                _ => Err(self.not_understood("a function call", expression)),
-            },
-            RawExpression::Other(what, _) => Err(self.not_understood(what, expression)),
-            RawExpression::Unread => Err(Unknown::Told),
-        }
-    }
-
-    /// What is worked out from blocks that are several, or in one of them, goes with what makes them several.
-    fn not_understood(&self, what: &str, expression: &RawExpression) -> Unknown {
-        let is_of_several =
-            |path: &[String]| (self.in_several && is_of_each(path)) || self.scope.is_to_several(path);
-        if has_path(expression, &is_of_several) {
-            return Unknown::Told;
-        }
-        Unknown::Wrong(format!(
-            "{what} is not understood here; allowed: a value, var.NAME, local.NAME, a reference to a block, or text of these"
-        ))
-    }
-
-    fn path(&self, path: &[String], depth: usize) -> Result<Value, Unknown> {
-        if matches!(path.first().map(String::as_str), Some("var" | "local")) {
-            let (expression, steps) = self.scope.lookup(path)?;
-            return self.follow(expression, steps, path, depth + 1);
-        }
-        let Some((known, indices)) = self.scope.known(path) else {
-            let is_one_of_several =
-                path.get(2).is_some_and(|step| step.starts_with('[')) && self.scope.is_to_several(path);
-            if is_one_of_several || (self.in_several && is_of_each(path)) {
-                return Err(Unknown::Told);
-            }
-            return Ok(Value::Reference(plain(path)));
-        };
-        // All that a splat or a counted block makes is the list as a whole. What is one value needs no index.
-        let is_one = |index: &String| index != "[*]" && !is_worked_out(index);
-        if matches!(known, RawExpression::List(_) | RawExpression::Object(_)) && indices.iter().all(is_one) {
-            return self.follow(known, &indices, path, depth + 1);
-        }
-        self.value(known, depth + 1)
-    }
-
-    /// Goes into the parts of a value without a look at the others, which may be beyond what is understood.
-    fn follow(
-        &self,
-        expression: &RawExpression,
-        steps: &[String],
-        path: &[String],
-        depth: usize,
-    ) -> Result<Value, Unknown> {
-        let Some((step, rest)) = steps.split_first() else { return self.value(expression, depth) };
-        let bare = step.strip_prefix('[').and_then(|step| step.strip_suffix(']'));
-        let name = bare.map_or(step.as_str(), |index| index.trim_matches('"'));
-        let part = match expression {
-            RawExpression::Object(items) => self.member(items, name, depth),
-            RawExpression::List(items) => bare.and_then(|_| items.get(name.parse::<usize>().ok()?)),
-            RawExpression::Path(base, _) => {
-                let whole: Vec<String> = base.iter().chain(steps).cloned().collect();
-                return if depth > MAX_DEPTH { Err(no_part(path).into()) } else { self.path(&whole, depth) };
-            }
-            RawExpression::Unread => return Err(Unknown::Told),
-            // What is worked out has no parts here; why is told.
-            RawExpression::Call(..) | RawExpression::Other(..) => {
-                self.value(expression, depth)?;
-                None
-            }
-            _ => None,
-        };
-        self.follow(&part.ok_or_else(|| no_part(path))?.expression, rest, path, depth)
-    }
-
-    /// The last member of that name. A key whose value cannot be known is another one.
-    fn member<'e>(
-        &self,
-        items: &'e [(RawExpression, RawValue)],
-        name: &str,
-        depth: usize,
-    ) -> Option<&'e RawValue> {
-        let is_named = |key: &RawExpression| match key {
-            RawExpression::Text(key) => key == name,
-            key => self.value(key, depth).is_ok_and(|key| key.as_text().as_deref() == Some(name)),
-        };
-        items.iter().rev().find(|(key, _)| is_named(key)).map(|(_, value)| value)
-    }
-
-    fn object(&self, items: &[(RawExpression, RawValue)], depth: usize) -> Result<Value, Unknown> {
-        let mut members: Vec<(String, Value)> = Vec::new();
-        let mut indices: HashMap<String, usize> = HashMap::new();
-        for (key, value) in items {
-            let key = self.value(key, depth)?;
-            let name = key.as_text().ok_or_else(|| format!("{key} cannot be a key; allowed: text"))?;
-            let member = (name.clone(), self.value(&value.expression, depth)?);
-            match indices.get(&name).and_then(|index| members.get_mut(*index)) {
-                Some(earlier) => *earlier = member,
-                None => {
-                    indices.insert(name, members.len());
-                    members.push(member);
-                }
-            }
-        }
-        Ok(Value::Object(members))
-    }
-
-    /// The same value, with what the user says that its texts are: ARNs and ids are texts.
-    fn known(&self, value: Value) -> Result<Value, Unknown> {
-        match value {
-            Value::Text(text) => match self.scope.known.get(text.as_str()) {
-                Some(known) => self.value(&known.expression, 1),
-                None => Ok(Value::Text(text)),
-            },
-            Value::List(items) if !self.scope.known.is_empty() => items
-                .into_iter()
-                .map(|(item, position)| Ok((self.known(item)?, position)))
-                .collect::<Result<_, Unknown>>()
-                .map(Value::List),
-            _ => Ok(value),
-        }
-    }
-
-    fn template(&self, pieces: &[RawExpression], depth: usize) -> Result<Value, Unknown> {
-        if let [single] = pieces {
-            // "${x}" is x, whatever x is.
-            return self.value(single, depth);
-        }
-        let mut text = String::new();
-        for piece in pieces {
-            let value = self.value(piece, depth)?;
-            let piece = value.as_text().ok_or_else(|| {
-                let (wrong, or) = if value.is_foreign() {
-                    ("is not known here", WAY_OUT)
-                } else {
-                    ("cannot be a part of a text", "")
-                };
-                format!("{value} {wrong}; allowed: text, numbers, and variables that are these{or}")
-            })?;
-            text.push_str(&piece);
-            if text.len() > MAX_TEXT {
-                break;
-            }
-        }
-        text_value(text)
-    }
-}
-
-/// A reference to a block of ours, where `["arn"]` is `.arn`.
-fn plain(path: &[String]) -> Vec<String> {
-    let mut plain = path.to_vec();
-    if let [kind, _, part] = plain.as_mut_slice()
-        && native_kind(kind).is_some_and(|kind| NATIVE.contains(&kind)) | NATIVE.contains(&kind.as_str())
-        && let Some(name) = part.strip_prefix("[\"").and_then(|part| part.strip_suffix("\"]"))
-    {
-        *part = name.to_owned();
-    }
-    plain
-}
-
-fn has_each(expression: &RawExpression) -> bool {
-    has_path(expression, &is_of_each)
-}
-
-fn text_value(text: String) -> Result<Value, Unknown> {
-    if text.len() > MAX_TEXT {
-        return Err(format!("the text is too long; allowed: at most {MAX_TEXT} bytes").into());
-    }
-    Ok(Value::Text(text))
 }

@@ -182,7 +182,7 @@ fn beside(path: &Path) -> Option<ConfigError> {
     Some(whole_file(path, message))
 }
 
-fn read_file(path: &Path) -> Result<String, ConfigError> {
+pub(super) fn read_file(path: &Path) -> Result<String, ConfigError> {
     let (bytes, _) = regular_file::read(path, MAX_FILE_BYTES).map_err(|fault| {
         let message = match fault {
             // What a shell gives for `<(…)`, and a pipe at /dev/stdin, can be read once; a reload reads again.

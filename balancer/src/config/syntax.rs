@@ -28,7 +28,10 @@ pub(super) fn parse(file: usize, text: &str, faults: &Faults<'_>) -> RawBody {
     for _ in 0..MAX_SYNTAX_FAULTS {
         let error = match given.parse(start) {
             Ok(body) => {
-                append(&mut whole, raw::convert(&body, text.get(start..).unwrap_or_default(), file, start));
+                append(
+                    &mut whole,
+                    raw::convert::convert(&body, text.get(start..).unwrap_or_default(), file, start),
+                );
                 break;
             }
             Err(error) => error,
@@ -44,7 +47,10 @@ pub(super) fn parse(file: usize, text: &str, faults: &Faults<'_>) -> RawBody {
         if faulty > start
             && let Some(Ok(body)) = given.as_str().get(start..faulty).map(parse_body)
         {
-            append(&mut whole, raw::convert(&body, text.get(start..).unwrap_or_default(), file, start));
+            append(
+                &mut whole,
+                raw::convert::convert(&body, text.get(start..).unwrap_or_default(), file, start),
+            );
         }
         let Some(next) = resume.or_else(|| next_header(text, at)) else { break };
         start = next;

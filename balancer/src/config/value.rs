@@ -27,10 +27,12 @@ pub(super) enum Value {
     Number(Number),
     Text(String),
     List(Vec<(Value, Position)>),
-    /// `{ key = value }`, each key once.
-    Object(Vec<(String, Value)>),
+    /// `{ key = value }`, which no attribute is looked at for its members.
+    Object,
     /// `a.b.c`: a reference to a block.
     Reference(Vec<String>),
+    /// What is worked out from something that is not known here, and from what.
+    Unknown(String),
 }
 
 impl Value {
@@ -65,7 +67,11 @@ impl Value {
     /// Whether it is what Terraform or AWS knows and this host does not: a reference, but for those to blocks of our own
     /// spelling, and to what there is only where a block is several.
     pub(super) fn is_foreign(&self) -> bool {
-        let Self::Reference(path) = self else { return false };
+        let path = match self {
+            Self::Reference(path) => path,
+            Self::Unknown(_) => return true,
+            _ => return false,
+        };
         let root = path.first().map_or("", String::as_str);
         path.len() > 1 && !NATIVE.contains(&root) && !matches!(root, "each" | "count" | "self")
     }
@@ -91,8 +97,9 @@ impl fmt::Display for Value {
             Self::Number(number) => number.fmt(f),
             Self::Text(text) => f.write_str(&shown(text)),
             Self::List(_) => f.write_str("a list"),
-            Self::Object(_) => f.write_str("a map"),
+            Self::Object => f.write_str("a map"),
             Self::Reference(path) => f.write_str(&shortened(&path_text(path))),
+            Self::Unknown(by) => write!(f, "what is made of {}", shortened(by)),
         }
     }
 }

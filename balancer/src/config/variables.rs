@@ -57,6 +57,6 @@ fn is_literal(expression: &RawExpression) -> bool {
         RawExpression::Object(items) => {
             items.iter().all(|(key, value)| is_literal(key) && is_literal(&value.expression))
         }
-        RawExpression::Path(..) | RawExpression::Call(..) | RawExpression::Other(..) => false,
+        RawExpression::Path(..) | RawExpression::Call(..) | RawExpression::Computed(..) => false,
     }
 }

@@ -4,6 +4,7 @@ mod actions;
 mod advice;
 mod app_header;
 mod certificates;
+pub(crate) mod corpus;
 mod faults;
 mod folders;
 mod headers;

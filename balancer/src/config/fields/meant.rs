@@ -2,9 +2,11 @@
 
 use super::{BlockFields, suggest};
 use crate::config::{
+    eval,
     kinds::{NATIVE, UNLABELLED},
     raw::RawBlock,
     schema::{Attribute, AttributeKind, Child, EVERYWHERE_IGNORED},
+    source::Position,
 };
 
 /// Most attributes and blocks that are looked at for what they may be meant to be.
@@ -42,6 +44,36 @@ impl BlockFields<'_> {
         let Some((made, _)) = dynamic.labels.first() else { return false };
         matches!(self.table.child(made), Some(Child::Ignored(_)))
             || (self.table.top && EVERYWHERE_IGNORED.contains(&made.as_str()))
+    }
+
+    /// What is wrong with a `dynamic` block that could not be made into what it stands for.
+    pub(super) fn wrong_with_dynamic(&self, dynamic: &RawBlock) -> Option<(Position, String)> {
+        let made = dynamic.labels.first().map_or("", |(label, _)| label.as_str());
+        let by = dynamic.body.attributes.iter().find(|attribute| attribute.name == "for_each");
+        let has_content = dynamic.body.blocks.iter().filter(|inner| inner.kind == "content").count() == 1;
+        let (Some(by), true) = (by, has_content) else {
+            let message = "a `dynamic` block needs a label, `for_each` and one `content` block; allowed: dynamic \
+                           \"NAME\" { for_each = …, content { … } }, or the block itself";
+            return Some((dynamic.position, message.to_owned()));
+        };
+        match eval::resolve(self.context.scope, &by.value, &dynamic.env) {
+            Err(unknown) => {
+                unknown.message().map(|wrong| (by.value.position, format!("`for_each`: {wrong}")))
+            }
+            Ok(value) if value.is_foreign() => {
+                let message = format!(
+                    "`for_each` = {value} is not known here, so that it is not known how many `{made}` blocks there are; \
+                     allowed: what is known, what it is here under `terraform_values` of the `balancer` block, or \
+                     `balancer import --plan`"
+                );
+                Some((by.value.position, message))
+            }
+            Ok(value) => {
+                let message =
+                    format!("`for_each` = {value} has no elements; allowed: a list, a set or a map");
+                Some((by.value.position, message))
+            }
+        }
     }
 
     /// Whether the block's type is written as the name of that block in it, but for hyphens.

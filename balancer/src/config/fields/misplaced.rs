@@ -2,8 +2,8 @@
 
 use super::BlockFields;
 use crate::config::{
+    instances::REPEATING,
     raw::RawAttribute,
-    repetition::REPEATING,
     schema::{Child, EVERYWHERE_IGNORED, Table},
 };
 

@@ -31,150 +31,54 @@ fn assert_one(changes: &[(&str, &str)], told: &str) {
 }
 
 #[test]
-fn what_goes_by_several_blocks_is_told_where_they_are_several() {
+fn what_makes_several_blocks_and_is_not_known_is_one_mistake() {
     read(&[("main.tf", &whole(&[])), ("z.tf", "")]).unwrap();
     let each = "for_each = var.apps\n  ";
-    for (block, said) in [
-        ("\"app\" {\n  port = 80", "`for_each` is not supported; allowed: one block for each target group"),
-        ("\"web\" {\n  port = 8080", "`for_each` is not supported; allowed: one block for each listener"),
-    ] {
+    let said = "`for_each`: there is no variable `apps`";
+    for block in ["\"app\" {\n  port = 80", "\"web\" {\n  port = 8080"] {
         let (label, port) = block.split_once("port = ").unwrap();
         for value in [
             "each.value.port",
-            "each.value[\"port\"]",
             "\"${each.value.port}\"",
             "local.ports[each.key]",
-            "lookup(each.value, \"port\", 80)",
             "each.value.tls ? 443 : 80",
-            "each.value.port + 1",
         ] {
             assert_one(&[(block, &format!("{label}{each}port = {value}"))], said);
         }
-        // What has nothing to do with it is a mistake of its own.
-        let changes = [(block, &*format!("{label}{each}port = module.x.port + {port}"))];
-        let two = read(&[("main.tf", &whole(&changes)), ("z.tf", "")]).unwrap_err();
-        assert_eq!(two.lines().count(), 2, "{two}");
         // Without `for_each` there is no each.
         let changes = [(block, &*format!("{label}port = each.value.port"))];
+        let fault = read(&[("main.tf", &whole(&changes)), ("z.tf", "")]).unwrap_err();
         assert!(
-            read(&[("main.tf", &whole(&changes)), ("z.tf", "")]).unwrap_err().contains("each.value.port")
+            fault.contains("`each.value.port` is known in blocks with `for_each` alone"),
+            "{fault}{port}"
         );
     }
-    let rule = "`for_each` is not supported; allowed: one block for each listener rule";
-    assert_one(
-        &[
-            ("\"r\" {\n", "\"r\" {\n  for_each = local.rules\n"),
-            ("priority = 1", "priority = each.value.priority"),
-            ("[\"/a\"]", "each.value.paths"),
-            (
-                "condition {",
-                "condition {\n    host_header {\n      values = [each.key, \"${each.key}.example.com\"]\n    }\n  }\n  condition {",
-            ),
-            ("listener_arn = aws_lb_listener.web.arn", "listener_arn = aws_lb_listener.web[each.key].arn"),
-        ],
-        rule,
-    );
-    for value in ["each.value", "each.value.ip", "\"${each.value}\"", "\"10.0.0.${count.index}\""] {
-        for name in ["count", "for_each"] {
-            let told =
-                format!("`{name}` is not supported; allowed: one block for each target group attachment");
-            let repeated = format!("\"t\" {{\n  {name} = var.x\n  ");
-            assert_one(
-                &[
-                    ("\"t\" {\n  ", &repeated),
-                    ("\"10.0.0.1\"", value),
-                    ("port = 81", "port = each.value.port"),
-                ],
-                &told,
-            );
-        }
-    }
-}
-
-#[test]
-fn what_differs_among_targets_that_are_not_known_is_not_told() {
-    let each = [
-        ("\"t\" {\n  ", "\"t\" {\n  for_each = var.x\n  "),
-        ("\"10.0.0.1\"", "aws_instance.web[each.key].id"),
-        ("port = 81", "port = each.value.port"),
-    ];
-    assert_one(&each, "`target_id` = aws_instance.web[each.key].id is not known here");
-    // Where they are, it is.
-    let known = "balancer {\n  terraform_values = {\n    \"aws_instance.web.id\" = [\"10.0.0.1\"]\n  }\n}\n";
-    let fault = read(&[("main.tf", &whole(&each)), ("z.hcl", known)]).unwrap_err();
-    assert!(
-        fault.contains("`port` = each.value.port is no whole number") && fault.lines().count() == 1,
-        "{fault}"
-    );
-    let none = each.map(|(from, to)| (from, to.replace("for_each = var.x", "count = 0")));
-    let none = none.each_ref().map(|(from, to)| (*from, to.as_str()));
-    read(&[("main.tf", &whole(&none)), ("z.hcl", known)]).unwrap();
-}
-
-#[test]
-fn what_leads_to_several_blocks_is_told_where_they_are_several() {
-    let (counted, group) = ("\"app\" {\n  port", "target_group_arn = aws_lb_target_group.app.arn");
-    for (by, way) in [
-        ("count = 2", "aws_lb_target_group.app[0].arn"),
-        ("count = 2", "aws_lb_target_group.app.0.arn"),
-        ("count = var.n ? 1 : 0", "one(aws_lb_target_group.app[*].arn)"),
-        ("count = 1", "element(aws_lb_target_group.app.*.arn, 0)"),
-        ("count = length(aws_lb_target_group.app)", "join(\"\", aws_lb_target_group.app[*].arn)"),
-        ("for_each = var.apps", "aws_lb_target_group.app[\"a\"].arn"),
-        ("for_each = var.apps", "values(aws_lb_target_group.app)[0].arn"),
-        ("for_each = var.apps", "local.groups[\"a\"]"),
-        ("for_each = var.apps", "local.one"),
+    // What leads to them is no mistake of its own.
+    let group = "target_group_arn = aws_lb_target_group.app.arn";
+    for (by, way, said) in [
+        (
+            "count = data.x.y.z",
+            "aws_lb_target_group.app[0].arn",
+            "`count` goes by data.x.y.z, which is not known here",
+        ),
+        ("count = var.n ? 1 : 0", "one(aws_lb_target_group.app[*].arn)", "`count`: there is no variable `n`"),
+        ("for_each = var.apps", "values(aws_lb_target_group.app)[0].arn", said),
+        ("for_each = var.apps", "local.groups[\"a\"]", said),
+        (
+            "count = length(aws_lb_target_group.app)",
+            "join(\"\", aws_lb_target_group.app[*].arn)",
+            "`count`: `count` leads to itself",
+        ),
     ] {
-        let (by_name, _) = by.split_once(" =").unwrap();
-        let more = "locals {\n  groups = { for name, group in aws_lb_target_group.app : name => group.arn }\n  one = \
-                    aws_lb_target_group.app[\"a\"].arn\n}\nresource \"aws_lb_target_group\" ";
-        assert_one(
-            &[
-                ("resource \"aws_lb_target_group\" ", more),
-                (counted, &format!("\"app\" {{\n  {by}\n  port")),
-                (group, &format!("target_group_arn = {way}")),
-            ],
-            &format!("`{by_name}` is not supported; allowed: one block for each target group"),
-        );
-    }
-    let listener = "`count` is not supported; allowed: one block for each listener";
-    assert_one(
-        &[
-            ("\"web\" {\n", "\"web\" {\n  count = 1\n"),
-            ("aws_lb_listener.web.arn", "aws_lb_listener.web[0].arn"),
-        ],
-        listener,
-    );
-    let balancer = "resource \"aws_lb\" \"lb\" {\n  count = 1\n}\n";
-    let more = format!(
-        "{balancer}resource \"aws_lb_listener\" \"web\" {{\n  load_balancer_arn = aws_lb.lb[0].arn\n"
-    );
-    assert_one(
-        &[("resource \"aws_lb_listener\" \"web\" {\n", &more)],
-        "`count` is not supported; allowed: one block for each load balancer",
-    );
-    // Taken back by an override, it is one block, which has no index.
-    let main = whole(&[(counted, "\"app\" {\n  count = 2\n  port")]);
-    let back = "resource \"aws_lb_target_group\" \"app\" {\n  count = null\n}\n";
-    read(&[("main.tf", &main), ("x_override.tf", back)]).unwrap();
-    let index = main.replace("aws_lb_target_group.app.arn", "aws_lb_target_group.app[0].arn");
-    let fault = read(&[("main.tf", &index), ("x_override.tf", back)]).unwrap_err();
-    assert!(fault.contains("aws_lb_target_group.app[0].arn is no reference to a target group"), "{fault}");
-    // What is several and none of ours is looked up as before.
-    for other in ["module.app[0].arn", "data.aws_lb_target_group.app[0].arn", "aws_x.app[0].arn"] {
-        let more = "module \"app\" {\n  source = \"./x\"\n  count = 2\n}\nresource \"aws_x\" \"app\" {\n  count = 2\n}\n\
+        let more = "locals {\n  groups = { for name, group in aws_lb_target_group.app : name => group.arn }\n}\n\
                     resource \"aws_lb_target_group\" ";
         assert_one(
             &[
                 ("resource \"aws_lb_target_group\" ", more),
-                (
-                    "web\" {\n  port = 8080\n  default_action {\n    type = \"forward\"\n    target_group_arn = aws_lb_target_group.app.arn",
-                    &format!(
-                        "web\" {{\n  port = 8080\n  default_action {{\n    type = \"forward\"\n    target_group_arn = {other}"
-                    ),
-                ),
+                ("\"app\" {\n  port", &format!("\"app\" {{\n  {by}\n  port")),
+                (group, &format!("target_group_arn = {way}")),
             ],
-            "is no reference to a target group",
+            said,
         );
     }
 }

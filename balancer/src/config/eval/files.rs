@@ -1,0 +1,115 @@
+//! Functions that read files: of the folder of the configuration, regular ones, within a size.
+//! Must not know: what is in them.
+
+use std::path::PathBuf;
+
+use super::{Evaluated, Evaluator};
+use crate::{
+    config::{
+        bindings::{Env, Val},
+        raw::{self, RawExpression},
+        scope::Unknown,
+        value::shown,
+    },
+    regular_file,
+};
+
+/// Most bytes of such a file.
+const MAX_FILE: u64 = 262_144;
+/// The names that templates are given are names.
+const MAX_NAMES: usize = 1000;
+
+impl Evaluator<'_, '_> {
+    /// `file`, `filebase64` and `fileexists`.
+    pub(super) fn of_file(&self, name: &str, arguments: &[RawExpression], env: &Env) -> Evaluated {
+        let [path] = arguments else {
+            let wrong = format!("`{name}` has {} arguments; allowed: 1 of them", arguments.len());
+            return Err(match name {
+                "fileset" => Unknown::NotHere("`fileset` is not worked out here; allowed: a list".to_owned()),
+                _ => Unknown::Wrong(wrong),
+            });
+        };
+        let path = match self.path_of(name, path, env)? {
+            Ok(path) => path,
+            Err(unknown) => return Ok(unknown),
+        };
+        if name == "fileexists" {
+            return Ok(Val::Bool(path.is_file()));
+        }
+        let bytes = self.read(name, &path)?;
+        if name == "filebase64" {
+            use base64::Engine as _;
+            let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+            return self.weighed(Val::text(text));
+        }
+        self.weighed(Val::text(self.text_of(name, &path, bytes)?))
+    }
+
+    /// `templatefile`: a file, and what the names in it stand for.
+    pub(super) fn template_file(&self, arguments: &[RawExpression], env: &Env) -> Evaluated {
+        const NAME: &str = "templatefile";
+        let [path, names] = arguments else {
+            let wrong = format!("`{NAME}` has {} arguments; allowed: 2 of them", arguments.len());
+            return Err(Unknown::Wrong(wrong));
+        };
+        let path = match self.path_of(NAME, path, env)? {
+            Ok(path) => path,
+            Err(unknown) => return Ok(unknown),
+        };
+        let names = match self.value(names, env)? {
+            Val::Object(members) if members.len() <= MAX_NAMES => members,
+            unknown if unknown.unknown().is_some() => {
+                return Ok(Val::Unknown(unknown.unknown().unwrap_or_default()));
+            }
+            other => {
+                let wrong = format!("`{NAME}` is given {}; allowed: a map of names", other.kind());
+                return Err(Unknown::Wrong(wrong));
+            }
+        };
+        let text = self.text_of(NAME, &path, self.read(NAME, &path)?)?;
+        let template = raw::convert::file_template(&text, self.position).map_err(|wrong| {
+            Unknown::Wrong(format!(
+                "{} is no template: {}; allowed: text with ${{…}} and %{{…}}",
+                shown(&path.to_string_lossy()),
+                shown(wrong.lines().next().unwrap_or_default())
+            ))
+        })?;
+        // Nothing but these names is known in it.
+        let inner = names.iter().fold(Env::default(), |inner, (name, value)| inner.with(name, value.clone()));
+        self.value(&template, &inner)
+    }
+
+    fn path_of(&self, name: &str, path: &RawExpression, env: &Env) -> Result<Result<PathBuf, Val>, Unknown> {
+        match self.value(path, env)? {
+            Val::Text(path) if !path.contains('\0') => {
+                let folder = self.scope.faults().folder(self.position).unwrap_or_default();
+                Ok(Ok(folder.join(&*path)))
+            }
+            unknown if unknown.unknown().is_some() => {
+                Ok(Err(Val::Unknown(unknown.unknown().unwrap_or_default())))
+            }
+            other => {
+                let wrong = format!("`{name}` is given {}; allowed: the path of a file", other.kind());
+                Err(Unknown::Wrong(wrong))
+            }
+        }
+    }
+
+    fn read(&self, name: &str, path: &std::path::Path) -> Result<Vec<u8>, Unknown> {
+        self.charge(1000)?;
+        regular_file::read(path, MAX_FILE).map(|(bytes, _)| bytes).map_err(|fault| {
+            let path = shown(&path.to_string_lossy());
+            Unknown::Wrong(format!(
+                "`{name}` cannot read {path}: {fault}; allowed: a regular file of at most {MAX_FILE} bytes"
+            ))
+        })
+    }
+
+    fn text_of(&self, name: &str, path: &std::path::Path, bytes: Vec<u8>) -> Result<String, Unknown> {
+        self.charge(bytes.len() / 64)?;
+        String::from_utf8(bytes).map_err(|_| {
+            let path = shown(&path.to_string_lossy());
+            Unknown::Wrong(format!("`{name}`: {path} is no text; allowed: text in UTF-8"))
+        })
+    }
+}

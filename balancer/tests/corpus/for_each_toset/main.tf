@@ -1,0 +1,40 @@
+variable "vpc_id" {}
+variable "subnets" {
+  type = list(string)
+}
+locals {
+  hosts = ["b.example.com", "a.example.com", "b.example.com"]
+}
+resource "aws_lb" "main" {
+  name               = "main"
+  load_balancer_type = "application"
+  subnets            = var.subnets
+}
+resource "aws_lb_target_group" "app" {
+  port     = 80
+  protocol = "HTTP"
+  vpc_id   = var.vpc_id
+}
+resource "aws_lb_listener" "http" {
+  load_balancer_arn = aws_lb.main.arn
+  port              = 80
+  protocol          = "HTTP"
+  default_action {
+    type             = "forward"
+    target_group_arn = aws_lb_target_group.app.arn
+  }
+}
+
+resource "aws_lb_listener_rule" "host" {
+  for_each     = toset(local.hosts)
+  listener_arn = aws_lb_listener.http.arn
+  action {
+    type             = "forward"
+    target_group_arn = aws_lb_target_group.app.id
+  }
+  condition {
+    host_header {
+      values = [each.value]
+    }
+  }
+}

@@ -1,0 +1,3 @@
+resource "aws_lb_listener" "http" {
+  port = 8080 + 1
+}

@@ -1,0 +1,4 @@
+<h1>${title}</h1>
+%{ for link in links ~}
+<a href="/${link}">${upper(link)}</a>
+%{ endfor ~}

@@ -18,6 +18,7 @@ mod cleanup;
 mod demo;
 mod deny;
 mod doctor;
+mod import;
 mod maps;
 mod status;
 mod told;
@@ -62,6 +63,8 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Validate a configuration and print what would run
     Check(check::CheckArguments),
+    /// Make a configuration of an existing ALB, of what Terraform or AWS knows of it
+    Import(import::ImportArguments),
     /// Remove what a balancer left behind: pinned tables and links, its cgroup, its runtime folder
     ///
     /// Counters and application sessions outlive a balancer on purpose, so that a restart keeps them.
@@ -146,6 +149,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 }
                 _ => CommandFailure::from(error),
             }),
+        Command::Import(arguments) => import::run(&arguments),
         Command::Maps(arguments) => maps::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

@@ -23,6 +23,7 @@ mod fields;
 mod foreign;
 mod given;
 mod health_check;
+mod import;
 mod instances;
 mod json;
 mod json_blocks;
@@ -64,6 +65,7 @@ pub use self::{
     advice::{Advice, advice},
     error::{ConfigError, ConfigErrors},
     given::{GivenVariables, give_variables},
+    import::{ImportFrom, Imported, import},
     manual::manual,
     warnings::warnings,
 };

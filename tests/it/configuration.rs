@@ -175,3 +175,37 @@ fn variables_come_from_the_command_line_files_and_the_environment() {
         assert!(said.contains(wrong), "{argument}: {said}");
     }
 }
+
+#[test]
+fn an_import_is_printed_and_says_what_it_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state.json");
+    let group = "{\"address\": \"aws_lb_target_group.a\", \"type\": \"aws_lb_target_group\", \"values\": {\"name\": \"a\", \"port\": 80}}";
+    let firewall = "{\"address\": \"aws_wafv2_web_acl_association.w\", \"type\": \"aws_wafv2_web_acl_association\", \"values\": {}}";
+    fs::write(
+        &state,
+        format!("{{\"values\": {{\"root_module\": {{\"resources\": [{group}, {firewall}]}}}}}}"),
+    )
+    .unwrap();
+    let run = |arguments: &[&str]| Command::new(binary()).arg("import").args(arguments).output().unwrap();
+    let output = run(&["--state", state.to_str().unwrap()]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(
+        text.contains("target_group \"a\" {")
+            && text.contains("NOT TAKEN ALONG: aws_wafv2_web_acl_association.w"),
+        "{text}"
+    );
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("warning: not taken along: aws_wafv2_web_acl_association.w"), "{told}");
+    fs::write(folder.path().join("a.hcl"), text).unwrap();
+    let (code, said) = check(&folder.path().join("a.hcl"));
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(run(&["--plan", state.to_str().unwrap()]).status.code(), Some(2));
+    assert_eq!(run(&[]).status.code(), Some(2));
+    let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
+    assert!(
+        help.contains("describe-target-health") && help.contains("describe-load-balancer-attributes"),
+        "{help}"
+    );
+}

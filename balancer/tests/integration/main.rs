@@ -13,5 +13,6 @@ mod allocations;
 mod bed;
 mod config;
 mod fuzz;
+mod import;
 mod kernel;
 mod proxy;

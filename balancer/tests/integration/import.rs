@@ -1,0 +1,510 @@
+//! `balancer import`: a plan, a state and what AWS describes of one configuration, and the folder itself, come to one model.
+
+use std::{fs, path::Path};
+
+use balancer::config::{self, ImportFrom, Imported, import};
+use serde_json::{Value, json};
+
+use super::config::corpus::summary;
+
+/// The configuration that all of them are of.
+const FOLDER: &str = r#"
+variable "weights" {
+  type    = map(number)
+  default = { green = 10, blue = 90 }
+}
+variable "hosts" { default = ["a.example.com", "b.example.com"] }
+variable "sticky" { default = { duration = 3600 } }
+resource "aws_lb" "main" {
+  name         = "main"
+  idle_timeout = 30 * 2 + 40
+}
+resource "aws_lb_target_group" "color" {
+  for_each             = var.weights
+  name                 = "app-${each.key}"
+  port                 = 8080
+  deregistration_delay = 60
+  dynamic "stickiness" {
+    for_each = [var.sticky]
+    content {
+      type            = "lb_cookie"
+      cookie_duration = stickiness.value.duration
+    }
+  }
+  health_check {
+    path = "/up"
+  }
+}
+resource "aws_lb_listener" "http" {
+  load_balancer_arn = aws_lb.main.arn
+  port              = 80
+  default_action {
+    type = "forward"
+    forward {
+      target_group {
+        arn    = aws_lb_target_group.color["blue"].arn
+        weight = 90
+      }
+      target_group {
+        arn    = aws_lb_target_group.color["green"].arn
+        weight = 10
+      }
+      stickiness {
+        enabled  = true
+        duration = 600
+      }
+    }
+  }
+}
+resource "aws_lb_listener_rule" "host" {
+  count        = length(var.hosts)
+  listener_arn = aws_lb_listener.http.arn
+  priority     = count.index + 1
+  action {
+    type             = "forward"
+    target_group_arn = aws_lb_target_group.color["green"].arn
+  }
+  condition {
+    host_header {
+      values = [var.hosts[count.index]]
+    }
+  }
+}
+resource "aws_instance" "web" {}
+resource "aws_lb_target_group_attachment" "web" {
+  for_each         = aws_lb_target_group.color
+  target_group_arn = each.value.arn
+  target_id        = aws_instance.web.id
+}
+"#;
+
+const OF_HOST: &str = "balancer {\n  terraform_values = {\n    \"aws_instance.web\" = \"10.0.0.5\"\n  }\n}\n";
+const ARN: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:";
+
+fn balancer_arn() -> String {
+    format!("{ARN}loadbalancer/app/main/50dc6c495c0c9188")
+}
+
+fn group_arn(color: &str) -> String {
+    format!("{ARN}targetgroup/app-{color}/73e2d6bc24d8a067")
+}
+
+fn listener_arn() -> String {
+    format!("{ARN}listener/app/main/50dc6c495c0c9188/f2f7dc8efc522ab2")
+}
+
+fn health_check() -> Value {
+    json!([{
+        "enabled": true, "healthy_threshold": 3, "unhealthy_threshold": 3, "interval": 30, "timeout": 5, "path": "/up",
+        "port": "traffic-port", "protocol": "HTTP", "matcher": "200",
+    }])
+}
+
+fn group(color: &str) -> Value {
+    json!({
+        "name": format!("app-{color}"), "port": 8080, "protocol": "HTTP", "deregistration_delay": "60", "slow_start": 0,
+        "load_balancing_cross_zone_enabled": "use_load_balancer_configuration", "target_type": "instance",
+        "stickiness": [{ "enabled": true, "type": "lb_cookie", "cookie_duration": 3600, "cookie_name": "" }],
+        "health_check": health_check(), "target_failover": [{ "on_deregistration": null }], "tags": null,
+        "proxy_protocol_v2": false, "vpc_id": "vpc-1",
+    })
+}
+
+/// The resources of a plan; with ARNs those of a state.
+fn resources(known: bool) -> Vec<Value> {
+    let mut all = vec![
+        json!({ "address": "aws_lb.main", "mode": "managed", "type": "aws_lb", "name": "main", "values": {
+            "name": "main", "idle_timeout": 100, "internal": null, "load_balancer_type": "application", "subnets": ["subnet-1"],
+            "access_logs": [{ "bucket": "", "enabled": false, "prefix": null }],
+        } }),
+        json!({ "address": "aws_instance.web", "mode": "managed", "type": "aws_instance", "name": "web", "values": {
+            "id": "i-0123456789abcdef0", "private_ip": "10.0.0.5",
+        } }),
+        json!({ "address": "aws_lb_listener.http", "mode": "managed", "type": "aws_lb_listener", "name": "http", "values": {
+            "port": 80, "protocol": "HTTP", "certificate_arn": null, "mutual_authentication": [],
+            // The order of a set is its own.
+            "default_action": [{ "type": "forward", "order": null, "redirect": [], "fixed_response": [], "forward": [{
+                "target_group": [{ "weight": 10 }, { "weight": 90 }],
+                "stickiness": [{ "enabled": true, "duration": 600 }],
+            }] }],
+        } }),
+    ];
+    for color in ["blue", "green"] {
+        let address = format!("aws_lb_target_group.color[\"{color}\"]");
+        let mut values = group(color);
+        if known {
+            values["arn"] = group_arn(color).into();
+            values["id"] = group_arn(color).into();
+        }
+        all.push(json!({
+            "address": address, "mode": "managed", "type": "aws_lb_target_group", "name": "color", "index": color,
+            "values": values,
+        }));
+        let mut values = json!({ "target_id": "i-0123456789abcdef0", "port": null });
+        if known {
+            values["target_group_arn"] = group_arn(color).into();
+        }
+        all.push(json!({
+            "address": format!("aws_lb_target_group_attachment.web[\"{color}\"]"), "mode": "managed",
+            "type": "aws_lb_target_group_attachment", "name": "web", "index": color, "values": values,
+        }));
+    }
+    for (index, host) in ["a.example.com", "b.example.com"].iter().enumerate() {
+        let mut action = json!({ "type": "forward", "order": null, "forward": [], "redirect": [] });
+        let mut values = json!({
+            "priority": index + 1,
+            "condition": [{ "host_header": [{ "values": [host], "regex_values": null }], "path_pattern": [], "query_string": [] }],
+        });
+        if known {
+            action["target_group_arn"] = group_arn("green").into();
+            values["listener_arn"] = listener_arn().into();
+        }
+        values["action"] = json!([action]);
+        all.push(json!({
+            "address": format!("aws_lb_listener_rule.host[{index}]"), "mode": "managed", "type": "aws_lb_listener_rule",
+            "name": "host", "index": index, "values": values,
+        }));
+    }
+    if known {
+        all[0]["values"]["arn"] = balancer_arn().into();
+        let listener = &mut all[2]["values"];
+        listener["arn"] = listener_arn().into();
+        listener["load_balancer_arn"] = balancer_arn().into();
+        let groups = &mut listener["default_action"][0]["forward"][0]["target_group"];
+        groups[0]["arn"] = group_arn("green").into();
+        groups[1]["arn"] = group_arn("blue").into();
+    }
+    all
+}
+
+fn references(names: &[&str]) -> Value {
+    json!({ "references": names })
+}
+
+fn plan() -> Value {
+    let color = |color: &str| {
+        let (one, all) = (format!("aws_lb_target_group.color[\"{color}\"]"), "aws_lb_target_group.color");
+        references(&[&format!("{one}.arn"), &one, all])
+    };
+    let weight = |weight: u32| json!({ "constant_value": weight });
+    let balancer = references(&["aws_lb.main.arn", "aws_lb.main"]);
+    json!({
+        "format_version": "1.2",
+        "planned_values": { "root_module": { "resources": resources(false) } },
+        "configuration": { "root_module": { "resources": [
+            { "address": "aws_lb_listener.http", "expressions": {
+                "load_balancer_arn": balancer, "port": { "constant_value": 80 },
+                "default_action": [{ "type": { "constant_value": "forward" }, "forward": [{
+                    "target_group": [
+                        { "arn": color("blue"), "weight": weight(90) },
+                        { "arn": color("green"), "weight": weight(10) },
+                    ],
+                    "stickiness": [{ "enabled": { "constant_value": true }, "duration": { "constant_value": 600 } }],
+                }] }],
+            } },
+            { "address": "aws_lb_listener_rule.host", "count_expression": references(&["var.hosts"]), "expressions": {
+                "listener_arn": references(&["aws_lb_listener.http.arn", "aws_lb_listener.http"]),
+                "priority": references(&["count.index"]),
+                "action": [{ "type": { "constant_value": "forward" }, "target_group_arn": color("green") }],
+                "condition": [{ "host_header": [{ "values": references(&["var.hosts", "count.index"]) }] }],
+            } },
+            { "address": "aws_lb_target_group_attachment.web", "expressions": {
+                "target_group_arn": references(&["aws_lb_target_group.color", "each.key"]),
+                "target_id": references(&["aws_instance.web.id", "aws_instance.web"]),
+            } },
+        ] } },
+    })
+}
+
+fn write(folder: &Path, name: &str, value: &Value) {
+    fs::write(folder.join(name), value.to_string()).unwrap();
+}
+
+/// The outputs of `aws elbv2 describe-*`, as the script names their files.
+fn describe(folder: &Path) {
+    let name = |arn: &str| arn.replace([':', '/'], "_");
+    let attributes = |pairs: &[(&str, &str)]| json!({ "Attributes": pairs.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect::<Vec<_>>() });
+    write(
+        folder,
+        "load-balancers.json",
+        &json!({ "LoadBalancers": [{
+        "LoadBalancerArn": balancer_arn(), "LoadBalancerName": "main", "Type": "application", "Scheme": "internet-facing",
+    }] }),
+    );
+    let of = |kind: &str, arn: &str| format!("{kind}.{}.json", name(arn));
+    let timeout = [("idle_timeout.timeout_seconds", "100"), ("access_logs.s3.enabled", "false")];
+    write(folder, &of("balancer-attributes", &balancer_arn()), &attributes(&timeout));
+    write(
+        folder,
+        "instances.json",
+        &json!({ "Reservations": [{ "Instances": [{
+        "InstanceId": "i-0123456789abcdef0", "PrivateIpAddress": "10.0.0.5",
+    }] }] }),
+    );
+    let group = |color: &str| {
+        json!({
+            "TargetGroupArn": group_arn(color), "TargetGroupName": format!("app-{color}"), "Protocol": "HTTP", "Port": 8080,
+            "ProtocolVersion": "HTTP1", "TargetType": "instance", "HealthCheckEnabled": true, "HealthCheckProtocol": "HTTP",
+            "HealthCheckPort": "traffic-port", "HealthCheckPath": "/up", "HealthCheckIntervalSeconds": 30,
+            "HealthCheckTimeoutSeconds": 5, "HealthyThresholdCount": 3, "UnhealthyThresholdCount": 3,
+            "Matcher": { "HttpCode": "200" },
+        })
+    };
+    write(folder, "target-groups.json", &json!({ "TargetGroups": [group("blue"), group("green")] }));
+    for color in ["blue", "green"] {
+        let pairs = [
+            ("stickiness.enabled", "true"),
+            ("stickiness.type", "lb_cookie"),
+            ("stickiness.lb_cookie.duration_seconds", "3600"),
+            ("stickiness.app_cookie.duration_seconds", "86400"),
+            ("stickiness.app_cookie.cookie_name", ""),
+            ("deregistration_delay.timeout_seconds", "60"),
+            ("load_balancing.algorithm.type", "round_robin"),
+            ("slow_start.duration_seconds", "0"),
+            ("target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1"),
+            ("target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off"),
+        ];
+        write(folder, &of("group-attributes", &group_arn(color)), &attributes(&pairs));
+        write(
+            folder,
+            &of("targets", &group_arn(color)),
+            &json!({ "TargetHealthDescriptions": [
+            { "Target": { "Id": "i-0123456789abcdef0", "Port": 8080 }, "TargetHealth": { "State": "healthy" } },
+            { "Target": { "Id": "i-0123456789abcdef1", "Port": 8080 }, "TargetHealth": { "State": "draining" } },
+        ] }),
+        );
+    }
+    let forward = json!([{ "Type": "forward", "ForwardConfig": {
+        "TargetGroups": [
+            { "TargetGroupArn": group_arn("blue"), "Weight": 90 }, { "TargetGroupArn": group_arn("green"), "Weight": 10 },
+        ],
+        "TargetGroupStickinessConfig": { "Enabled": true, "DurationSeconds": 600 },
+    } }]);
+    write(
+        folder,
+        &of("listeners", &balancer_arn()),
+        &json!({ "Listeners": [{
+        "ListenerArn": listener_arn(), "LoadBalancerArn": balancer_arn(), "Port": 80, "Protocol": "HTTP",
+        "DefaultActions": forward,
+    }] }),
+    );
+    let rule = |priority: &str, host: &str| {
+        json!({
+            "RuleArn": format!("{}/{priority}", listener_arn().replace(":listener/", ":listener-rule/")),
+            "Priority": priority, "IsDefault": false,
+            "Conditions": [{ "Field": "host-header", "Values": [host], "HostHeaderConfig": { "Values": [host] } }],
+            "Actions": [{ "Type": "forward", "TargetGroupArn": group_arn("green"), "ForwardConfig": {
+                "TargetGroups": [{ "TargetGroupArn": group_arn("green"), "Weight": 1 }],
+                "TargetGroupStickinessConfig": { "Enabled": false },
+            } }],
+        })
+    };
+    write(
+        folder,
+        &of("rules", &listener_arn()),
+        &json!({ "Rules": [
+        rule("1", "a.example.com"), rule("2", "b.example.com"),
+        { "RuleArn": "x", "Priority": "default", "IsDefault": true, "Conditions": [], "Actions": forward },
+    ] }),
+    );
+}
+
+/// A line of a summary without what its block is called; the groups of an action have no order.
+fn unlabelled(line: &str) -> String {
+    let words: Vec<&str> = line.split(' ').collect();
+    match words.as_slice() {
+        ["listener", _, rest @ ..] => {
+            let rest = rest.join(" ");
+            let (listener, action) = rest.rsplit_once(": ").unwrap();
+            let mut groups: Vec<&str> = action.split(", ").collect();
+            groups.sort_unstable();
+            format!("listener {listener}: {}", groups.join(", "))
+        }
+        ["", "", "rule", priority, _, rest @ ..] => format!("rule {priority} {}", rest.join(" ")),
+        _ => line.to_owned(),
+    }
+}
+
+/// What text comes to, without what blocks are called.
+fn model(text: &str) -> String {
+    let read = config::parse(&[("main.hcl".into(), text.to_owned())])
+        .unwrap_or_else(|fault| panic!("{fault}\n{text}"));
+    let mut lines: Vec<String> = summary(&read).lines().map(unlabelled).collect();
+    lines.push(format!("{:?}", read.load_balancers[0].idle_timeout));
+    lines.push(format!(
+        "{:?}",
+        read.target_groups.iter().map(|group| group.deregistration_delay).collect::<Vec<_>>()
+    ));
+    lines.join("\n")
+}
+
+fn of_plan(plan: &Value) -> Imported {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), plan.to_string()).unwrap();
+    import(ImportFrom::Plan(file.path())).unwrap()
+}
+
+#[test]
+fn plan_state_and_descriptions_of_one_configuration_are_one_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = of_plan(&plan());
+    assert_eq!(plan.left, Vec::<String>::new());
+    write(
+        folder.path(),
+        "state.json",
+        &json!({ "values": { "root_module": { "resources": resources(true) } } }),
+    );
+    let state = import(ImportFrom::State(&folder.path().join("state.json"))).unwrap();
+    assert_eq!(state.left, Vec::<String>::new());
+    let described = tempfile::tempdir().unwrap();
+    describe(described.path());
+    let aws = import(ImportFrom::Aws(described.path())).unwrap();
+    assert_eq!(aws.left, Vec::<String>::new());
+    let (plan, state, aws) = (model(&plan.text), model(&state.text), model(&aws.text));
+    assert_eq!(plan, state);
+    assert_eq!(plan, aws);
+    // And the folder itself, whose text says the same.
+    let terraform = tempfile::tempdir().unwrap();
+    fs::write(terraform.path().join("main.tf"), FOLDER).unwrap();
+    fs::write(terraform.path().join("local.hcl"), OF_HOST).unwrap();
+    let read = config::load(terraform.path()).unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!(read.target_groups.iter().map(|group| group.targets.len()).collect::<Vec<_>>(), [1, 1]);
+    let of_folder: Vec<String> = summary(&read).lines().map(unlabelled).collect();
+    let of_plan: Vec<&str> = plan.lines().collect();
+    assert!(of_plan[0].contains("app-blue 90") && of_plan[0].contains("app-green 10"), "{plan}");
+    assert_eq!(of_folder, of_plan[..of_folder.len()], "{plan}");
+}
+
+#[test]
+fn shares_are_joined_by_what_is_known_or_not_at_all() {
+    let text = of_plan(&plan()).text;
+    let share = |color: &str| {
+        let group = text.find(&format!(" arn = target_group.color_{color}.arn")).unwrap();
+        text[group..].lines().nth(1).unwrap().trim().to_owned()
+    };
+    assert_eq!((share("blue").as_str(), share("green").as_str()), ("weight = 90", "weight = 10"), "{text}");
+    let groups = "/configuration/root_module/resources/0/expressions/default_action/0/forward/0/target_group";
+    // What is worked out is not known on both sides; of `dynamic` blocks nothing is written at all.
+    let worked_out = references(&["var.weights"]);
+    let mut by_variable = plan();
+    let written = by_variable.pointer_mut(groups).unwrap();
+    written[0]["weight"] = worked_out.clone();
+    written[1]["weight"] = worked_out;
+    let mut dynamic = plan();
+    dynamic
+        .pointer_mut(groups.trim_end_matches("/target_group"))
+        .unwrap()
+        .as_object_mut()
+        .unwrap()
+        .remove("target_group");
+    for plan in [by_variable, dynamic] {
+        let imported = of_plan(&plan);
+        assert!(
+            imported
+                .left
+                .iter()
+                .any(|left| left.contains("aws_lb_listener.http") && left.contains("--state")),
+            "{:?}",
+            imported.left
+        );
+        // Refused, and never run with another share.
+        let fault = config::parse(&[("main.hcl".into(), imported.text.clone())]).unwrap_err().to_string();
+        assert!(fault.contains("target_group needs `arn`"), "{fault}\n{}", imported.text);
+    }
+}
+
+#[test]
+fn which_instance_is_meant_is_said_or_refused() {
+    let action = "/configuration/root_module/resources/1/expressions/action/0/target_group_arn";
+    for (names, wrong) in [
+        (
+            vec!["aws_lb_target_group.color"],
+            "which of aws_lb_target_group.color is meant is not said in a plan",
+        ),
+        (
+            vec![
+                "aws_lb_target_group.color[\"blue\"].arn",
+                "aws_lb_target_group.color[\"blue\"]",
+                "aws_lb_listener.http.arn",
+            ],
+            "and which is meant is not said",
+        ),
+        (vec!["module.x.arn"], "module.x.arn is not known before it is applied"),
+    ] {
+        let mut plan = plan();
+        *plan.pointer_mut(action).unwrap() = references(&names);
+        let imported = of_plan(&plan);
+        assert!(imported.left.iter().any(|left| left.contains(wrong)), "{:?}", imported.left);
+        assert!(config::parse(&[("main.hcl".into(), imported.text)]).is_err());
+    }
+}
+
+#[test]
+fn what_cannot_be_taken_along_is_told_with_its_place() {
+    let resource = |kind: &str, name: &str, values: Value| json!({ "address": format!("module.m.{kind}.{name}"), "mode": "managed", "type": kind, "name": name, "values": values });
+    let inner = vec![
+        resource("aws_lb", "a", json!({ "arn": "arn:lb", "name": "a", "load_balancer_type": "application" })),
+        resource("aws_lb", "n", json!({ "arn": "arn:nlb", "name": "n", "load_balancer_type": "network" })),
+        resource("aws_wafv2_web_acl_association", "w", json!({ "resource_arn": "arn:lb" })),
+        resource("aws_lb_target_group", "t", json!({ "arn": "arn:tg", "port": 80, "protocol": "HTTP" })),
+        resource(
+            "aws_lb_target_group_attachment",
+            "t",
+            json!({ "target_group_arn": "arn:tg", "target_id": "i-0123456789abcdef0" }),
+        ),
+        resource(
+            "aws_lb_listener",
+            "l",
+            json!({
+                "arn": "arn:l", "load_balancer_arn": "arn:lb", "port": 443, "protocol": "HTTPS",
+                "certificate_arn": "arn:aws:acm:eu-west-1:1:certificate/0a1b",
+                "default_action": [
+                    { "type": "authenticate-oidc", "authenticate_oidc": [{ "client_secret": "geheim" }] },
+                    { "type": "forward", "target_group_arn": "arn:elsewhere" },
+                ],
+            }),
+        ),
+    ];
+    let state = json!({ "values": { "root_module": { "child_modules": [{ "resources": inner }] } } });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), state.to_string()).unwrap();
+    let imported = import(ImportFrom::State(file.path())).unwrap();
+    for left in [
+        "module.m.aws_lb.n is a load balancer of type network",
+        "module.m.aws_wafv2_web_acl_association.w: a firewall (WAF)",
+        "the address of i-0123456789abcdef0 is not known here",
+        "`authenticate_oidc` is not done here",
+        "leads to arn:elsewhere, which is not among what is imported",
+    ] {
+        assert!(imported.left.iter().any(|told| told.contains(left)), "{left}: {:?}", imported.left);
+        assert!(imported.text.contains(left), "{}", imported.text);
+    }
+    assert!(!imported.text.contains("geheim"), "{}", imported.text);
+    assert!(imported.text.contains("certificate \"c_0a1b\" {"), "{}", imported.text);
+    // It does not run with less than there was.
+    let fault = config::parse(&[("main.hcl".into(), imported.text)]).unwrap_err().to_string();
+    assert!(fault.contains("authenticate-oidc") && fault.contains("EC2 instance id"), "{fault}");
+}
+
+#[test]
+fn what_is_none_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for (text, wrong) in [
+        ("{", "no JSON"),
+        ("[]", "is no state"),
+        ("{\"planned_values\": {}}", "is a plan; allowed: --plan"),
+        ("{\"values\": {}}", "is no state"),
+    ] {
+        fs::write(folder.path().join("state.json"), text).unwrap();
+        let fault = import(ImportFrom::State(&folder.path().join("state.json"))).unwrap_err();
+        assert!(fault.contains(wrong) && fault.contains("state.json"), "{fault}");
+    }
+    let fault = import(ImportFrom::Plan(&folder.path().join("state.json"))).unwrap_err();
+    assert!(fault.contains("is a state; allowed: --state"), "{fault}");
+    assert!(import(ImportFrom::Aws(&folder.path().join("none"))).is_err());
+    let fault = import(ImportFrom::Aws(folder.path())).unwrap_err();
+    assert!(fault.contains("holds no output of describe-load-balancers"), "{fault}");
+    // An empty state has nothing in it, which is no fault.
+    fs::write(folder.path().join("state.json"), "{\"values\": {\"root_module\": {}}}").unwrap();
+    assert_eq!(import(ImportFrom::State(&folder.path().join("state.json"))).unwrap().blocks, 0);
+}

@@ -62,6 +62,7 @@ mod lost_targets;
 mod many_dead_targets;
 mod mcp;
 mod memory;
+mod monitoring;
 mod moving_listeners;
 mod mutual_tls;
 mod one_owner;

@@ -234,6 +234,8 @@ fn describe(folder: &Path) {
     let of = |kind: &str, arn: &str| format!("{kind}.{}.json", name(arn));
     let timeout = [("idle_timeout.timeout_seconds", "100"), ("access_logs.s3.enabled", "false")];
     write(folder, &of("balancer-attributes", &balancer_arn()), &attributes(&timeout));
+    let server = [("routing.http.response.server.enabled", "true")];
+    write(folder, &of("listener-attributes", &listener_arn()), &attributes(&server));
     write(
         folder,
         "instances.json",
@@ -376,6 +378,29 @@ fn plan_state_and_descriptions_of_one_configuration_are_one_model() {
 }
 
 #[test]
+fn what_was_not_collected_is_told() {
+    let described = tempfile::tempdir().unwrap();
+    describe(described.path());
+    for file in fs::read_dir(described.path()).unwrap() {
+        let file = file.unwrap().path();
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        if ["balancer-attributes.", "group-attributes.", "targets.", "rules."]
+            .iter()
+            .any(|start| name.starts_with(start))
+        {
+            fs::remove_file(file).unwrap();
+        }
+    }
+    let left = import(ImportFrom::Aws(described.path())).unwrap().left;
+    let told = |arn: &str, what: &str| {
+        left.iter().any(|left| left.starts_with(&format!("{arn}: its {what} are in no file")))
+    };
+    assert!(told(&balancer_arn(), "attributes") && told(&listener_arn(), "rules"), "{left:?}");
+    assert!(told(&group_arn("blue"), "attributes") && told(&group_arn("green"), "targets"), "{left:?}");
+    assert_eq!(left.len(), 6, "{left:?}");
+}
+
+#[test]
 fn shares_are_joined_by_what_is_known_or_not_at_all() {
     let text = of_plan(&plan()).text;
     let share = |color: &str| {
@@ -416,18 +441,22 @@ fn shares_are_joined_by_what_is_known_or_not_at_all() {
 #[test]
 fn which_instance_is_meant_is_said_or_refused() {
     let action = "/configuration/root_module/resources/1/expressions/action/0/target_group_arn";
+    const GROUP: &str = "aws_lb_target_group.color";
+    const BLUE: &str = "aws_lb_target_group.color[\"blue\"]";
+    const GREEN: &str = "aws_lb_target_group.color[\"green\"]";
+    let which = "which of aws_lb_target_group.color is meant is not said in a plan";
     for (names, wrong) in [
+        (vec![GROUP], which),
+        // It may be `[count.index]` and it may be `[2 - count.index]`; what else there is may lead anywhere.
+        (vec![GROUP, "each.key", "var.names"], which),
+        (vec![GROUP, "each.value.color"], "it goes by aws_lb_target_group.color and each.value.color"),
+        (vec![GROUP, "each.key", "local.names"], "it goes by aws_lb_target_group.color and local.names"),
+        (vec![BLUE, GREEN, GROUP, "var.green"], "and which is meant is not said"),
+        (vec![BLUE, GROUP, "aws_lb_listener.http.arn"], "and which is meant is not said"),
+        (vec![BLUE, GROUP, "module.x.arn"], "it goes by aws_lb_target_group.color and module.x.arn"),
         (
-            vec!["aws_lb_target_group.color"],
-            "which of aws_lb_target_group.color is meant is not said in a plan",
-        ),
-        (
-            vec![
-                "aws_lb_target_group.color[\"blue\"].arn",
-                "aws_lb_target_group.color[\"blue\"]",
-                "aws_lb_listener.http.arn",
-            ],
-            "and which is meant is not said",
+            vec!["aws_lb_target_group.none.arn", "aws_lb_target_group.none"],
+            "aws_lb_target_group.none is not known",
         ),
         (vec!["module.x.arn"], "module.x.arn is not known before it is applied"),
     ] {
@@ -437,6 +466,51 @@ fn which_instance_is_meant_is_said_or_refused() {
         assert!(imported.left.iter().any(|left| left.contains(wrong)), "{:?}", imported.left);
         assert!(config::parse(&[("main.hcl".into(), imported.text)]).is_err());
     }
+    // As many rules as groups go by their index; one rule less may be anything.
+    let mut counted = plan();
+    let values = "/planned_values/root_module/resources";
+    for resource in counted.pointer_mut(values).unwrap().as_array_mut().unwrap() {
+        for (key, index) in [("[\"blue\"]", "[0]"), ("[\"green\"]", "[1]")] {
+            let address = resource["address"].as_str().unwrap().replace(key, index);
+            resource["address"] = address.into();
+        }
+    }
+    let forward =
+        "/configuration/root_module/resources/0/expressions/default_action/0/forward/0/target_group";
+    for (index, weight) in [(0, 90), (1, 10)] {
+        let one = format!("aws_lb_target_group.color[{index}]");
+        counted.pointer_mut(forward).unwrap()[index] =
+            json!({ "arn": references(&[&one, GROUP]), "weight": { "constant_value": weight } });
+    }
+    *counted.pointer_mut(action).unwrap() = references(&[GROUP, "count.index"]);
+    *counted.pointer_mut("/configuration/root_module/resources/2/expressions/target_group_arn").unwrap() =
+        references(&[GROUP, "count.index"]);
+    let imported = of_plan(&counted);
+    assert_eq!(imported.left, Vec::<String>::new());
+    assert!(imported.text.contains("listener_rule \"host_1\""), "{}", imported.text);
+    let resources = counted.pointer_mut(values).unwrap().as_array_mut().unwrap();
+    resources.retain(|resource| resource["address"] != "aws_lb_listener_rule.host[1]");
+    let imported = of_plan(&counted);
+    assert!(imported.left.len() == 1 && imported.left[0].contains(which), "{:?}", imported.left);
+}
+
+#[test]
+fn what_is_planned_as_null_leads_nowhere() {
+    let mut plan = plan();
+    let listener =
+        plan.pointer_mut("/planned_values/root_module/resources/2/values/default_action/0").unwrap();
+    *listener = json!({
+        "type": "redirect", "target_group_arn": null, "forward": [], "fixed_response": [],
+        "redirect": [{ "port": "443", "protocol": "HTTPS", "status_code": "HTTP_301", "query": "#{query}" }],
+    });
+    let written = "/configuration/root_module/resources/0/expressions/default_action/0";
+    *plan.pointer_mut(written).unwrap() = json!({
+        "type": references(&["var.https"]),
+        "target_group_arn": references(&["var.https", "aws_lb_target_group.color[\"blue\"].arn", "aws_lb_target_group.color[\"blue\"]"]),
+    });
+    let imported = of_plan(&plan);
+    assert_eq!(imported.left, Vec::<String>::new());
+    assert!(model(&imported.text).contains("redirect 301 https://#{host}:443"), "{}", imported.text);
 }
 
 #[test]

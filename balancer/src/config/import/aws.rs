@@ -144,6 +144,9 @@ impl Descriptions {
                     .left
                     .push(format!("{arn}: a firewall (WAF) stands before it on AWS, which is not here"));
             }
+            if !self.attributes.contains_key(&as_name(arn)) {
+                found.left.push(missing(arn, "attributes"));
+            }
             ours.push(arn.to_owned());
             let values = balancer_values(balancer, &self.attributes_of(arn));
             found.resources.push(resource("load_balancer", arn, name, values));
@@ -159,6 +162,12 @@ impl Descriptions {
                 text(listener, "LoadBalancerArn").rsplit('/').nth(1).unwrap_or_default(),
                 listener.get("Port").map(Value::to_string).unwrap_or_default()
             );
+            if !self.rules.iter().any(|rule| aws_rules::listener_of(text(rule, "RuleArn")) == arn) {
+                found.left.push(missing(arn, "rules"));
+            }
+            if !self.attributes.contains_key(&as_name(arn)) {
+                found.left.push(missing(arn, "attributes"));
+            }
             let values = listener_values(listener, &self.attributes_of(arn));
             found.resources.push(resource("listener", arn, &label, values));
             let more = self.certificates.get(&as_name(arn));
@@ -189,6 +198,14 @@ impl Descriptions {
             found.left.push(format!("{arn} is a target group of {protocol}"));
             return;
         }
+        for (what, is_there) in [
+            ("attributes", self.attributes.contains_key(&as_name(arn))),
+            ("targets", self.targets.contains_key(&as_name(arn))),
+        ] {
+            if !is_there {
+                found.left.push(missing(arn, what));
+            }
+        }
         found.resources.push(resource(
             "target_group",
             arn,
@@ -209,6 +226,11 @@ impl Descriptions {
             found.resources.push(resource("target_group_attachment", &place, &label, object(values)));
         }
     }
+}
+
+/// What is said of an output that is not there.
+fn missing(arn: &str, what: &str) -> String {
+    format!("{arn}: its {what} are in no file of the folder; here it has none, or the defaults")
 }
 
 fn resource(kind: &str, place: &str, label: &str, values: Map<String, Value>) -> Resource {

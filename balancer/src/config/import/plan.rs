@@ -3,7 +3,7 @@
 //! sides, and where that does not tell, the reference is lost: a share of traffic at the wrong group would be worse.
 //! Must not know: how a configuration is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -89,7 +89,8 @@ impl<'p> PlannedReferences<'p> {
         leads: &mut BTreeMap<String, Lead>,
     ) {
         for name in LEADING {
-            let is_known = values.get(name).is_some_and(|value| !value.is_null());
+            // What is not known yet is left out; null is known.
+            let is_known = values.contains_key(name);
             let expression = written.and_then(|written| written.get(name));
             if let Some(expression) = expression.filter(|_| !is_known) {
                 leads.insert(format!("{path}{name}"), self.lead(place, expression));
@@ -116,61 +117,88 @@ impl<'p> PlannedReferences<'p> {
         }
     }
 
-    /// The resource that an expression leads to.
+    /// The resource that an expression leads to: the only one that it refers to, where nothing else that it goes by could be
+    /// unknown as well.
     fn lead(&self, place: &str, expression: &Value) -> Lead {
-        let references: Vec<&str> =
-            array(expression, "references").iter().filter_map(Value::as_str).collect();
-        let module = place.rfind("module.").map_or("", |_| module_of(place));
-        let bare_module = without_indices(module);
-        // The longest of each comes first: `x.y[0].arn`, `x.y[0]`, `x.y`.
-        let mut found: Vec<String> = Vec::new();
-        for reference in &references {
-            let Some((block, index)) = block_and_index(reference) else { continue };
-            let block = format!("{bare_module}{block}");
-            let Some(instances) = self.instances.get(&block) else { continue };
-            if found.iter().any(|found| without_indices(found) == block) {
-                continue;
+        let lost = |why: String| Lead::Lost(format!("{why}; {USE_THE_STATE}"));
+        let references = array(expression, "references").iter().filter_map(Value::as_str);
+        let (others, blocks): (Vec<&str>, Vec<&str>) = references.partition(|name| is_of_no_block(name));
+        let named: BTreeSet<(String, Option<&str>)> =
+            blocks.iter().filter_map(|name| block_and_index(name)).collect();
+        // `x.y["a"].arn` comes with `x.y["a"]` and `x.y`, which are the same.
+        let has_index = |block: &String| named.iter().any(|(other, index)| other == block && index.is_some());
+        let meant: Vec<_> =
+            named.iter().filter(|(block, index)| index.is_some() || !has_index(block)).collect();
+        let (block, index) = match meant.as_slice() {
+            [(block, index)] => (block, *index),
+            [] => {
+                let first = others.first().map_or("it", |first| first);
+                return lost(format!("{first} is not known before it is applied"));
             }
-            let own = index_of(place);
-            let by_own =
-                references.iter().any(|name| name.starts_with("each.") || name.starts_with("count."));
-            let in_module: Vec<&String> =
-                instances.iter().filter(|instance| module_of(instance) == module).collect();
-            let wanted = match (&index, in_module.as_slice()) {
-                (Some(index), all) => all.iter().find(|instance| index_of(instance) == *index).copied(),
-                (None, [one]) if index_of(one).is_empty() => Some(*one),
-                (None, all) if by_own => all.iter().find(|instance| index_of(instance) == own).copied(),
-                _ => None,
-            };
-            match wanted {
-                Some(wanted) => found.push(wanted.clone()),
-                None => {
-                    return Lead::Lost(format!(
-                        "which of {block} is meant is not said in a plan; {USE_THE_STATE}"
-                    ));
-                }
+            several => {
+                let several: Vec<String> = several
+                    .iter()
+                    .map(|(block, index)| format!("{block}{}", index.unwrap_or_default()))
+                    .collect();
+                return lost(format!("it goes by {}, and which is meant is not said", several.join(" and ")));
             }
+        };
+        let module = module_of(place);
+        // Variables of a module may be anything.
+        let is_known = |name: &&&str| {
+            matches!(**name, "each.key" | "count.index") || (module.is_empty() && name.starts_with("var."))
+        };
+        if let Some(other) = others.iter().find(|name| !is_known(name)) {
+            return lost(format!("it goes by {block} and {other}, and which is meant is not said"));
         }
-        match found.as_slice() {
-            [one] => Lead::To(one.clone()),
-            [] => match references.first() {
-                Some(first) => {
-                    Lead::Lost(format!("{first} is not known before it is applied; {USE_THE_STATE}"))
-                }
-                None => Lead::Lost(format!("it is not known before it is applied; {USE_THE_STATE}")),
-            },
-            several => Lead::Lost(format!(
-                "it goes by {}, and which is meant is not said; {USE_THE_STATE}",
-                several.join(" and ")
-            )),
+        let all = self.instances.get(&format!("{}{block}", without_indices(module)));
+        let all: Vec<&String> = all.into_iter().flatten().filter(|one| module_of(one) == module).collect();
+        let wanted = match (index, all.as_slice()) {
+            (_, []) => return lost(format!("{block} is not known before it is applied")),
+            (Some(index), all) => all.iter().find(|instance| index_of(instance) == index).copied(),
+            (None, [one]) => Some(*one),
+            (None, all) => self.of_same_index(place, &others, all),
+        };
+        match wanted {
+            Some(wanted) => Lead::To(wanted.clone()),
+            None => lost(format!("which of {block} is meant is not said in a plan")),
         }
     }
+
+    /// The instance that has the index of the one that refers to it. `x[each.key]` says nothing but the block and `each.key`,
+    /// and so does whatever else is made of these: a key that both have is the same one. An index that is counted may be one
+    /// more or less, so there have to be as many on both sides.
+    fn of_same_index<'i>(
+        &self,
+        place: &str,
+        others: &[&str],
+        instances: &[&'i String],
+    ) -> Option<&'i String> {
+        let as_many = || {
+            let own = self.instances.get(&without_indices(place));
+            let own = own.into_iter().flatten().filter(|own| module_of(own) == module_of(place));
+            own.count() == instances.len()
+        };
+        let is_joined = match others {
+            ["each.key"] => true,
+            ["count.index"] => as_many(),
+            _ => false,
+        };
+        let mut same = instances.iter().filter(|instance| index_of(instance) == index_of(place));
+        same.next().copied().filter(|_| is_joined)
+    }
+}
+
+/// Whether a reference leads to no resource.
+fn is_of_no_block(name: &str) -> bool {
+    let root = name.split(['.', '[']).next().unwrap_or_default();
+    matches!(root, "var" | "local" | "each" | "count" | "path" | "terraform" | "module" | "data" | "self")
 }
 
 /// All leading attributes of a block are lost.
 fn lose(block: &Map<String, Value>, why: &str, path: &str, leads: &mut BTreeMap<String, Lead>) {
     for name in LEADING {
-        if block.get(name).is_none_or(Value::is_null) {
+        if !block.contains_key(name) {
             leads.insert(format!("{path}{name}"), Lead::Lost(why.to_owned()));
         }
     }

@@ -5,6 +5,7 @@
 pub mod anomaly;
 mod bounded_load;
 mod least_outstanding;
+mod parts;
 mod round_robin;
 mod slow_start;
 mod weighted_random;
@@ -12,6 +13,7 @@ mod weighted_random;
 pub use self::{
     bounded_load::is_too_busy,
     least_outstanding::least_outstanding,
+    parts::{TargetParts, at_turn},
     round_robin::round_robin,
     slow_start::{SlowStart, share_in_thousandths},
     weighted_random::{PARITY, Random, WeightedTargets},

@@ -52,6 +52,7 @@ mod suggest;
 mod syntax;
 mod target_address;
 mod target_group;
+mod target_source;
 mod target_tls;
 mod transform;
 mod trust_store;
@@ -67,6 +68,7 @@ pub use self::{
     given::{GivenVariables, give_variables},
     import::{ImportFrom, Imported, import},
     manual::manual,
+    target_address::parse as parse_target,
     warnings::warnings,
 };
 use self::{

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod controller;
 mod crew;
 pub mod descriptors;
+mod discovery;
 pub mod key_file;
 pub mod log_files;
 pub mod notify;

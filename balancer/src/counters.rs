@@ -11,8 +11,10 @@ mod figures;
 mod group;
 mod histogram;
 mod keys;
+mod last_error;
 mod listener;
 mod notes;
+mod sources;
 mod worker;
 
 pub use self::{
@@ -29,7 +31,9 @@ pub use self::{
     keys::{
         ClientCertRefusal, ConnectErrno, Evicted, FixedClass, GroupOutcome, Outcome, OwnStatus, ResponseClass,
     },
+    last_error::{LastError, LastErrorNote},
     listener::{CountedOpen, ListenerRuntime, ListenerRuntimes, ListenerShard, OpenNow, Openable, Traffic},
-    notes::{CertificateNote, LastError, LastErrorNote, Notes},
+    notes::{CertificateNote, Notes},
+    sources::{SourceFigures, SourceNews, SourceNote},
     worker::{ControlCounters, SessionTable, SessionTableShard, Upkeep, Work, WorkerCounters, WorkerFigures},
 };

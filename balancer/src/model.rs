@@ -5,6 +5,8 @@
 mod action;
 mod balancer;
 mod desync;
+mod discovery;
+mod endpoint;
 mod header_edits;
 mod listener;
 mod logs;
@@ -24,6 +26,8 @@ pub use self::{
     },
     balancer::{BalancerSettings, KernelAssist, LogFormat, LogLevel},
     desync::{Classification, DesyncMode},
+    discovery::{FoundTarget, HttpPlace, KubernetesPlace, SourcePlace, TargetShare, TargetSource},
+    endpoint::{Endpoint, TargetAddress, TargetSpec, address_of_host},
     header_edits::{EditOp, HeaderEdit, HeaderEdits},
     listener::{Listener, LoadBalancer, XffMode, addresses_meet},
     logs::{LineFormat, LogDestination, LogOutput},
@@ -32,10 +36,9 @@ pub use self::{
     rule::{Condition, IpRange, ListenerRule, QueryPattern, TextPattern},
     shield::{IpPrefix, PrefixError, ShieldMode, ShieldSettings},
     target_group::{
-        Algorithm, CookieAttributes, CookiePick, CookieRenewal, Endpoint, HealthCheck, HealthCheckPort,
+        Algorithm, CookieAttributes, CookiePick, CookieRenewal, HealthCheck, HealthCheckPort,
         MAX_COOKIE_DURATION, MAX_TARGETS, Matcher, MinimumHealthy, ProbeProtocol, ProtocolVersion,
-        StickinessExtras, StickinessKind, StickinessSettings, TargetAddress, TargetGroup, TargetSpec,
-        address_of_host,
+        StickinessExtras, StickinessKind, StickinessSettings, TargetGroup,
     },
     tls::{
         AlpnPolicy, Authorities, Certificate, CertificateFacts, ListenerTls, MutualAuthentication,

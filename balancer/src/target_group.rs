@@ -4,6 +4,7 @@
 
 mod assessment;
 mod checks;
+mod eligible;
 mod group;
 mod memory;
 mod registry;
@@ -12,6 +13,7 @@ mod state;
 #[cfg(test)]
 pub(crate) mod test_support;
 mod view;
+mod wanted;
 
 pub use self::{
     checks::{CheckHistory, CheckOrigin, CheckResult},
@@ -21,4 +23,5 @@ pub use self::{
     runtime::{GroupRuntime, TargetRuntime},
     state::{HealthReason, TargetState},
     view::{GroupView, TargetView},
+    wanted::WantedTarget,
 };

@@ -4,15 +4,16 @@
 /// With fewer requests in flight than this a target is never too busy: shares of small numbers say nothing.
 const FEW: u64 = 8;
 
-/// Whether one more request would take a target beyond `percent` of the mean load. `own` requests are in flight to
-/// it, `total` to all `count` targets.
+/// Whether one more request would take a target beyond `percent` of the load that is due to it. `own` requests are in flight
+/// to it, `total` to all targets, of which it is to have `part` of `all` (one of so many where each gets as much).
 #[must_use]
-pub fn is_too_busy(own: u64, total: u64, count: usize, percent: u16) -> bool {
+pub fn is_too_busy(own: u64, total: u64, (part, all): (u64, u64), percent: u16) -> bool {
     if own < FEW {
         return false;
     }
-    let mean_times_count = u128::from(total) + 1;
-    (u128::from(own) + 1) * 100 * (count as u128) > u128::from(percent) * mean_times_count
+    // Beyond 2^100 nothing has to be exact.
+    let weighed = (u128::from(own) + 1).saturating_mul(100).saturating_mul(all.into());
+    weighed > u128::from(percent).saturating_mul(part.into()).saturating_mul(u128::from(total) + 1)
 }
 
 #[cfg(test)]
@@ -34,7 +35,7 @@ mod tests {
             (u64::MAX, u64::MAX, 1000, 1000, true),
         ] {
             assert_eq!(
-                is_too_busy(own, total, count, percent),
+                is_too_busy(own, total, (1, count), percent),
                 busy,
                 "{own} of {total} on {count}, {percent} %"
             );
@@ -49,7 +50,7 @@ mod tests {
         ) {
             let total = loads.iter().sum();
             let least = loads.iter().copied().min().unwrap();
-            prop_assert!(!is_too_busy(least, total, loads.len(), percent) || least * loads.len() as u64 > total);
+            prop_assert!(!is_too_busy(least, total, (1, loads.len() as u64), percent) || least * loads.len() as u64 > total);
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::round_robin;
+use super::{WeightedTargets, at_turn, round_robin};
 
 /// The candidates of a group of which some are in slow start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +51,30 @@ impl SlowStart {
         let offset = u32::try_from(found).ok()?;
         round_robin(&self.full, round.wrapping_add(offset), excluded)
             .or_else(|| round_robin(candidates, turn, excluded))
+    }
+
+    /// The same where the candidates have weights of their own: a turn that a candidate in slow start does not take yet goes to
+    /// another one by the weights.
+    #[must_use]
+    pub fn pick_by_weight(
+        &self,
+        weights: &WeightedTargets,
+        turn: u32,
+        now: Instant,
+        excluded: &[usize],
+    ) -> Option<usize> {
+        let chosen = weights.pick(at_turn(turn), excluded)?;
+        let is_it = |(slow, _): &&(u32, Instant)| *slow as usize == chosen;
+        let Some((_, since)) = self.slow.iter().find(is_it) else { return Some(chosen) };
+        // Other steps than those by which the candidate was chosen, or turns of one would be alike in both.
+        let place = u64::from(turn.wrapping_mul(0x6A09_E667));
+        if place < progress(now.saturating_duration_since(*since), self.duration) {
+            return Some(chosen);
+        }
+        let mut others: Vec<usize> = excluded.to_vec();
+        others.extend(self.slow.iter().map(|(slow, _)| *slow as usize));
+        others.sort_unstable();
+        weights.pick(at_turn(turn.rotate_left(16)), &others).or(Some(chosen))
     }
 }
 
@@ -157,6 +181,21 @@ mod tests {
             assert_eq!(share_in_thousandths(begun, begun + Duration::from_secs(elapsed), DURATION), share);
         }
         assert_eq!(share_in_thousandths(begun + DURATION, begun, DURATION), 0, "a clock that is behind");
+    }
+
+    #[test]
+    fn beside_weights_a_share_rises_to_what_its_weight_is() {
+        let begun = Instant::now();
+        let slow =
+            SlowStart::new(&[0, 1, 2], |candidate| (candidate == 2).then_some(begun), DURATION).unwrap();
+        let weights = WeightedTargets::new([(0, 1_u16), (1, 1), (2, 2)]);
+        for elapsed in [0, 50, 100] {
+            let now = begun + Duration::from_secs(elapsed);
+            let picks =
+                (0..4_000).filter(|turn| slow.pick_by_weight(&weights, *turn, now, &[]) == Some(2)).count();
+            let due = 20 * usize::try_from(elapsed).unwrap();
+            assert!(picks.abs_diff(due) < 60, "after {elapsed} s: {picks} of 4,000, due {due}");
+        }
     }
 
     proptest! {

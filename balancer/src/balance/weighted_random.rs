@@ -16,12 +16,12 @@ pub struct WeightedTargets {
 impl WeightedTargets {
     /// Candidates (indices of targets in their group) with their weights. A weight of 0 is never picked.
     #[must_use]
-    pub fn new(weighted: impl IntoIterator<Item = (u32, u16)>) -> Self {
+    pub fn new<W: Into<u64>>(weighted: impl IntoIterator<Item = (u32, W)>) -> Self {
         let mut total = 0;
         let (candidates, totals): (Vec<u32>, Vec<u64>) = weighted
             .into_iter()
             .map(|(candidate, weight)| {
-                total += u64::from(weight);
+                total += weight.into();
                 (candidate, total)
             })
             .unzip();
@@ -132,11 +132,11 @@ mod tests {
     #[test]
     fn nothing_to_pick_from_is_none() {
         for random in [0, 1, u64::MAX] {
-            assert_eq!(WeightedTargets::new([]).pick(random, &[]), None);
-            assert_eq!(WeightedTargets::new([(3, 0)]).pick(random, &[]), None);
-            assert_eq!(WeightedTargets::new([(3, 5)]).pick(random, &[3]), None);
-            assert_eq!(WeightedTargets::new([(3, 5), (4, 0)]).pick(random, &[3]), None);
-            assert_eq!(WeightedTargets::new([(3, 5)]).pick(random, &[4]), Some(3));
+            assert_eq!(WeightedTargets::new::<u16>([]).pick(random, &[]), None);
+            assert_eq!(WeightedTargets::new([(3, 0_u16)]).pick(random, &[]), None);
+            assert_eq!(WeightedTargets::new([(3, 5_u16)]).pick(random, &[3]), None);
+            assert_eq!(WeightedTargets::new([(3, 5_u16), (4, 0)]).pick(random, &[3]), None);
+            assert_eq!(WeightedTargets::new([(3, 5_u16)]).pick(random, &[4]), Some(3));
         }
     }
 

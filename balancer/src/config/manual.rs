@@ -6,11 +6,11 @@ use super::{
     action, attachment, balancer, certificate, condition, health_check, listener_rule, listener_table,
     listener_tls, load_balancer, mutual_authentication, redirect,
     schema::{Attribute, AttributeKind, Child, EVERYWHERE_IGNORED, Table},
-    shield, stickiness, target_group, transform, trust_store,
+    shield, stickiness, target_group, target_source, transform, trust_store,
 };
 
 /// Every kind of block with its heading, in the order of the manual.
-const TABLES: [(&str, &Table); 37] = [
+const TABLES: [(&str, &Table); 38] = [
     ("balancer", &balancer::BALANCER),
     ("shield", &shield::SHIELD),
     ("load_balancer", &load_balancer::LOAD_BALANCER),
@@ -47,6 +47,7 @@ const TABLES: [(&str, &Table); 37] = [
     ("target_group / health_check", &health_check::HEALTH_CHECK),
     ("target_group / target_group_health", &target_group::TARGET_GROUP_HEALTH),
     ("target_group / target_group_health / unhealthy_state_routing", &target_group::UNHEALTHY_STATE_ROUTING),
+    ("target_group / target_discovery", &target_source::TARGET_DISCOVERY),
     ("target_group_attachment", &attachment::TARGET_GROUP_ATTACHMENT),
 ];
 

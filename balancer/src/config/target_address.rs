@@ -17,7 +17,7 @@ const MAX_HOST_LABEL: usize = 63;
 ///
 /// # Errors
 /// What is wrong; what is allowed.
-pub(super) fn parse(text: &str) -> Result<(TargetAddress, Option<u16>), String> {
+pub fn parse(text: &str) -> Result<(TargetAddress, Option<u16>), String> {
     if let Some(path) = text.strip_prefix("unix:") {
         return parse_unix(path).map(|address| (address, None));
     }

@@ -10,7 +10,7 @@ use super::{
     schema::{Attribute, AttributeKind, Child, Table},
     source::Position,
     stickiness::{self, STICKINESS},
-    target_address, target_tls,
+    target_address, target_source, target_tls,
     value::shown,
 };
 use crate::model::{
@@ -64,6 +64,11 @@ pub(super) static TARGET_GROUP: Table = Table {
             "targets",
             AttributeKind::List { allowed: target_address::ALLOWED },
             "The targets; short for a `target_group_attachment` block each. Not on ALB.",
+        ),
+        Attribute::new(
+            target_source::TARGETS_FROM,
+            AttributeKind::Text { allowed: target_source::ALLOWED, default: "none" },
+            "Where the group learns of further targets, which come and go without a reload. Not on ALB.",
         ),
         Attribute::new(
             "slow_start",
@@ -145,6 +150,7 @@ pub(super) static TARGET_GROUP: Table = Table {
         Child::Block(&STICKINESS),
         Child::Block(&HEALTH_CHECK),
         Child::Block(&TARGET_GROUP_HEALTH),
+        Child::Block(&target_source::TARGET_DISCOVERY),
         // Of Gateway and Network Load Balancers: Terraform's provider passes over them for groups of HTTP.
         Child::Ignored("target_failover"),
         Child::Ignored("target_health_state"),
@@ -318,6 +324,7 @@ fn build(context: &BlockContext<'_>, named: &Named<'_>) -> GroupDraft {
             protocol_version,
         ),
         targets: Vec::new(),
+        source: target_source::build(fields, port),
     };
     exclusions::check(fields, &group);
     // A port that is a fault is not missing too.

@@ -68,7 +68,7 @@ pub fn warnings(configuration: &Configuration) -> Vec<String> {
         if let Some(expired) = authorities.and_then(|known| expired(known, i64::from(unix_now().0))) {
             warnings.push(format!("target group {}: {expired}", group.name));
         }
-        if group.targets.is_empty() {
+        if group.targets.is_empty() && group.source.is_none() {
             warnings
                 .push(format!("target group {}: no targets, requests to it are answered 503", group.name));
         }

@@ -29,7 +29,6 @@ mod upkeep;
 
 use self::{
     closing::Closing,
-    endpoints::host_names,
     events::{next_event, next_sample},
     loopback::Loopback,
     pending::{Pending, ServerConfigs, TargetTlss, server_configs, target_tls},
@@ -38,6 +37,7 @@ use self::{
 };
 use super::{
     crew::Crew,
+    discovery::Discovery,
     log_files::LogFiles,
     resolver::Resolver,
     upgrade::{Handover, Memory},
@@ -176,6 +176,7 @@ pub struct Controller {
     kernel: Kernel,
     names: TargetNaming,
     registry: Registry,
+    discovery: Discovery,
     resolver: Resolver,
     loopback: Loopback,
     checks: HealthChecks,
@@ -265,6 +266,7 @@ impl Controller {
             succession: Succession::default(),
             kernel,
             names: TargetNaming(Arc::new(parts.keyring)),
+            discovery: Discovery::new(Arc::clone(&parts.counters)),
             resolver: Resolver::new(),
             loopback: Loopback::default(),
             checks: HealthChecks::new(Prober::new(exempt)?, seed),
@@ -285,8 +287,7 @@ impl Controller {
             runtimes: parts.runtimes,
             rules: HashMap::new(),
         };
-        controller.resolver.sync(host_names(&controller.configuration), monotonic_now());
-        controller.resolver.settle().await;
+        controller.find_targets(&parts.memory.targets).await;
         controller.compile_rules();
         let wanted = controller.wanted(&controller.configuration, &target_tls(&controller.configuration)?);
         controller.recall(parts.memory.targets, &wanted);
@@ -322,6 +323,7 @@ impl Controller {
                 sample = next_sample(&mut self.samples) => self.tell_of_packet(sample),
                 finished = self.checks.next() => self.take_check(&finished),
                 host = self.resolver.next(), if !self.succession.is_frozen() => self.readdress(&host),
+                group = self.discovery.next(), if !self.succession.is_frozen() => self.rediscover(&group),
                 () = until(publish_at) => self.publish(),
                 () = until(again_at) => self.reload_again(),
                 () = until(expiry), if !self.succession.holds_slots() => self.expire(),
@@ -515,7 +517,7 @@ impl Controller {
                 settings: Arc::new(group.clone()),
                 in_use: used.contains(&index),
                 tls: tls.get(&group.name).cloned(),
-                endpoints: self.endpoints(group),
+                targets: self.endpoints(group),
             })
             .collect()
     }

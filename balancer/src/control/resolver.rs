@@ -11,8 +11,13 @@ use std::{
 use tokio::task::JoinSet;
 
 mod name_service;
+mod services;
 
-use self::name_service::{LookupOutcome, NameService, Stamps, stamps};
+use self::name_service::{Stamps, stamps};
+pub(super) use self::{
+    name_service::{LookupOutcome, NameService},
+    services::ServiceRecord,
+};
 use crate::{
     clock::{monotonic_now, until},
     logs::quiet::LineKind,

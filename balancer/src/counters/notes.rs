@@ -4,57 +4,14 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{Mutex, PoisonError},
+    time::Instant,
 };
 
-use crate::clock::monotonic_now;
-
-/// How long a target has to fail in the same way until that is logged again.
-const AGAIN: Duration = Duration::from_secs(10);
-
-/// An error and when it was.
-#[derive(Clone, Debug)]
-pub struct LastError {
-    /// A word for it: that of the access log, or ALB's reason code.
-    pub cause: &'static str,
-    /// For a person to read.
-    pub text: Arc<str>,
-    /// When it was last.
-    pub at: Instant,
-    /// When it was last worth a line in the log.
-    told: Instant,
-}
-
-/// Place for the last error of something; nothing until there is one.
-#[derive(Debug, Default)]
-pub struct LastErrorNote(Mutex<Option<LastError>>);
-
-impl LastErrorNote {
-    /// Notes an error. Returns whether it is worth a line in the log: it is another one than before, or the same for
-    /// long enough. Does not wait: who is in the way of another writer has nothing new to say.
-    pub fn set(&self, cause: &'static str, text: Arc<str>) -> bool {
-        let Ok(mut last) = self.0.try_lock() else { return false };
-        let now = monotonic_now();
-        let told = last
-            .as_ref()
-            .filter(|last| last.cause == cause && now.saturating_duration_since(last.told) < AGAIN)
-            .map(|last| last.told);
-        *last = Some(LastError { cause, text, at: now, told: told.unwrap_or(now) });
-        told.is_none()
-    }
-
-    /// It is over.
-    pub fn clear(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    /// The last one.
-    #[must_use]
-    pub fn get(&self) -> Option<LastError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
+use super::{
+    last_error::{LastError, LastErrorNote},
+    sources::{SourceNews, SourceNote, SourceNotes},
+};
 
 /// A certificate in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +31,7 @@ pub struct Notes {
     upgrades: LastErrorNote,
     names: Mutex<BTreeMap<String, LastError>>,
     certificates: Mutex<Vec<CertificateNote>>,
+    sources: SourceNotes,
 }
 
 impl Notes {
@@ -111,7 +69,7 @@ impl Notes {
         names: impl Iterator<Item = (&'a String, &'static str, &'a String, Instant)>,
     ) {
         let names = names.map(|(name, cause, why, at)| {
-            let error = LastError { cause, text: why.as_str().into(), at, told: at };
+            let error = LastError::new(cause, why.as_str().into(), at);
             (name.clone(), error)
         });
         *self.names.lock().unwrap_or_else(PoisonError::into_inner) = names.collect();
@@ -123,6 +81,27 @@ impl Notes {
         self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The targets of this group have a source now: in words for people, and a word for its kind.
+    pub fn begin_source(&self, group: &str, source: String, kind: &'static str) {
+        self.sources.begin(group, source, kind);
+    }
+
+    /// They have none any more.
+    pub fn forget_source(&self, group: &str) {
+        self.sources.forget(group);
+    }
+
+    /// What the source of a group's targets says. Returns whether that is worth a line in the log.
+    pub fn tell_of_source(&self, group: &str, news: &SourceNews<'_>) -> bool {
+        self.sources.tell(group, news)
+    }
+
+    /// What is known of the source of a group's targets; none where it has none.
+    #[must_use]
+    pub fn source(&self, group: &str) -> Option<SourceNote> {
+        self.sources.get(group)
+    }
+
     /// These are the certificates in use.
     pub fn set_certificates(&self, certificates: Vec<CertificateNote>) {
         *self.certificates.lock().unwrap_or_else(PoisonError::into_inner) = certificates;
@@ -132,22 +111,5 @@ impl Notes {
     #[must_use]
     pub fn certificates(&self) -> Vec<CertificateNote> {
         self.certificates.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_same_error_is_told_once_and_another_at_once() {
-        let note = LastErrorNote::default();
-        assert!(note.get().is_none());
-        assert!(note.set("Refused", "no".into()));
-        assert!(!note.set("Refused", "no".into()));
-        assert!(note.set("TimedOut", "late".into()));
-        assert_eq!(note.get().unwrap().cause, "TimedOut");
-        note.clear();
-        assert!(note.get().is_none());
     }
 }

@@ -40,13 +40,15 @@ pub enum LineKind {
     Admin,
     /// The shield drops packets.
     Shield,
+    /// A source of targets fails, or is there again.
+    TargetSource,
 }
 
 static SHARES: [LineShare; LineKind::ALL.len()] = [const { LineShare::new() }; LineKind::ALL.len()];
 
 impl LineKind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::TargetFailure,
         Self::NoTarget,
         Self::ClientTls,
@@ -57,6 +59,7 @@ impl LineKind {
         Self::HealthCheck,
         Self::Admin,
         Self::Shield,
+        Self::TargetSource,
     ];
 
     /// Its name, in log and metrics.
@@ -73,6 +76,7 @@ impl LineKind {
             Self::HealthCheck => "health_check",
             Self::Admin => "admin",
             Self::Shield => "shield",
+            Self::TargetSource => "target_source",
         }
     }
 

@@ -11,13 +11,15 @@ use super::{
     CheckHistory, CheckOrigin, CheckResult, GroupRuntime, GroupView, HealthReason, TargetRuntime,
     TargetState, TargetView,
     assessment::{SlotRound, TargetAssessment},
+    eligible::{self, RoutingCandidate},
     memory::{KnownLife, KnownTarget, span},
+    wanted::WantedTarget,
 };
 use crate::{
     balance::anomaly::{self, AnomalyState},
     clock::unix_now,
     id::{Slot, TargetId},
-    model::{Algorithm, Endpoint, TargetGroup},
+    model::{Algorithm, Endpoint, TargetGroup, TargetShare},
     stickiness::GroupStickiness,
     tls::TargetTls,
 };
@@ -76,6 +78,7 @@ pub(super) struct RegisteredTarget {
     registration: u64,
     runtime: Arc<TargetRuntime>,
     life: Life,
+    share: TargetShare,
     assessment: TargetAssessment,
 }
 
@@ -123,6 +126,15 @@ impl RegisteredTarget {
     /// What it served and what went wrong so far.
     pub(super) fn runtime(&self) -> &TargetRuntime {
         &self.runtime
+    }
+
+    /// Whether it counts although it has not been checked, being in this state. A balancer that was just started knows
+    /// nothing of any target. Were the first one to pass its check to get everything, each restart would move the sessions
+    /// of all others; so the others count until they have been checked once, and keep their sessions until they have
+    /// failed as often as makes a target unhealthy. One that joins healthy targets has to pass first.
+    fn is_unproven(&self, state: TargetState) -> bool {
+        let Life::Registered { history, founder: true, .. } = &self.life else { return false };
+        state == TargetState::Initial && !history.checked()
     }
 
     /// Whether it is taken to be as good as it was, while its checks have not come to a result yet.
@@ -213,7 +225,7 @@ impl Group {
     /// whether anything changed.
     pub(super) fn set_targets(
         &mut self,
-        endpoints: impl Iterator<Item = (Endpoint, Slot)>,
+        wanted: impl Iterator<Item = (WantedTarget, Slot)>,
         names: &impl TargetNames,
         now: Instant,
         workers: usize,
@@ -233,7 +245,7 @@ impl Group {
             self.targets.drain(..).map(|target| (target.endpoint.clone(), target)).collect();
         let mut registered: HashSet<Endpoint> = HashSet::new();
         let mut targets = Vec::new();
-        for (endpoint, slot) in endpoints {
+        for (WantedTarget { endpoint, share }, slot) in wanted {
             if !registered.insert(endpoint.clone()) {
                 continue;
             }
@@ -243,6 +255,7 @@ impl Group {
                         target.life = fresh(target.is_trusted());
                         changed = true;
                     }
+                    changed |= std::mem::replace(&mut target.share, share) != share;
                     target
                 }
                 None => RegisteredTarget {
@@ -253,6 +266,7 @@ impl Group {
                     registration: next_registration(),
                     runtime: Arc::new(TargetRuntime::new(workers)),
                     life: fresh(false),
+                    share,
                     assessment: TargetAssessment::default(),
                 },
             });
@@ -260,7 +274,7 @@ impl Group {
         let mut gone: Vec<RegisteredTarget> = old.into_values().collect();
         gone.sort_by_key(RegisteredTarget::registration);
         for mut target in gone {
-            let sound = match self.state_of(&target).0 {
+            let sound = match self.health_of(&target).0 {
                 TargetState::Healthy | TargetState::Unavailable => true,
                 TargetState::Initial => target.is_trusted(),
                 _ => false,
@@ -427,6 +441,17 @@ impl Group {
     }
 
     fn state_of(&self, target: &RegisteredTarget) -> (TargetState, Option<HealthReason>) {
+        match self.health_of(target) {
+            // By its source it is about to go; its checks go on meanwhile.
+            (TargetState::Healthy | TargetState::Unavailable, _) if target.share.leaving => {
+                (TargetState::Draining, Some(HealthReason::DeregistrationInProgress))
+            }
+            found => found,
+        }
+    }
+
+    /// Its state, whatever its source says of it.
+    fn health_of(&self, target: &RegisteredTarget) -> (TargetState, Option<HealthReason>) {
         match &target.life {
             Life::Draining { .. } => (TargetState::Draining, Some(HealthReason::DeregistrationInProgress)),
             Life::Registered { .. } if !self.in_use => (TargetState::Unused, Some(HealthReason::NotInUse)),
@@ -488,32 +513,20 @@ impl Group {
             }
         }
         let mut views = Vec::with_capacity(self.targets.len());
-        let mut good = Vec::new();
-        let mut unproven = Vec::new();
-        let mut registered = Vec::new();
+        let mut candidates = Vec::new();
         for (index, target) in (0_u32..).zip(&self.targets) {
             let (state, reason) = self.state_of(target);
-            match state {
-                TargetState::Healthy | TargetState::Unavailable => good.push(index),
-                _ => {}
-            }
-            // A balancer that was just started knows nothing of any target. Were the first one to pass its
-            // check to get everything, each restart would move the sessions of all others; so the others
-            // count until they have been checked once, and keep their sessions until they have failed as often as
-            // makes a target unhealthy. One that joins healthy targets has to pass first.
-            if let Life::Registered { history, founder: true, .. } = &target.life
-                && state == TargetState::Initial
-                && !history.checked()
-            {
-                unproven.push(index);
-            }
+            let (health, _) = self.health_of(target);
+            let is_good = matches!(health, TargetState::Healthy | TargetState::Unavailable);
             if target.is_registered() && state != TargetState::Unused {
-                registered.push(index);
+                let is_unproven = target.is_unproven(health);
+                candidates.push(RoutingCandidate { index, is_good, is_unproven, share: target.share });
             }
             let keeps_sessions = match target.life {
                 Life::Draining { sound, .. } => keeps_draining && sound,
+                // Where others come first, by what its source says, it gets nobody new and loses nobody.
                 Life::Registered { founder, returned, .. } => {
-                    state == TargetState::Initial && (founder || returned && keeps_draining)
+                    is_good || health == TargetState::Initial && (founder || returned && keeps_draining)
                 }
             };
             views.push(TargetView {
@@ -527,18 +540,11 @@ impl Group {
                 keeps_sessions,
                 slow_since: target.slow_since(),
                 watch: target.assessment.watch,
+                share: target.share,
                 runtime: Arc::clone(&target.runtime),
             });
         }
-        let too_few = self.settings.minimum_healthy.is_breached(good.len(), registered.len());
-        let failing_open = too_few && !registered.is_empty();
-        let routable = if failing_open {
-            registered
-        } else {
-            good.append(&mut unproven);
-            good.sort_unstable();
-            good
-        };
+        let (routable, failing_open) = eligible::routable(&candidates, self.settings.minimum_healthy);
         let ids = (0_u32..)
             .zip(&self.targets)
             .flat_map(|(index, target)| target.accepted.iter().map(move |id| (*id, index)));

@@ -112,6 +112,15 @@ impl TargetMemory {
     }
 }
 
+impl TargetMemory {
+    /// Where those targets of a group are that did not drain.
+    pub fn registered<'a>(&'a self, group: &'a str) -> impl Iterator<Item = Endpoint> + 'a {
+        let is_registered = |known: &&KnownTarget| matches!(known.life, KnownLife::Registered { .. });
+        let ours = self.targets.iter().filter(move |target| target.group == group);
+        ours.filter(is_registered).map(KnownTarget::endpoint)
+    }
+}
+
 impl KnownTarget {
     pub(super) fn new(group: &str, endpoint: &Endpoint, life: KnownLife) -> Self {
         let place = match endpoint {

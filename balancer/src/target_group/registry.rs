@@ -15,6 +15,7 @@ use super::{
     assessment::{self, SlotRound},
     group::{Group, RegisteredTarget, TargetNames, Urgency},
     memory::TargetMemory,
+    wanted::WantedTarget,
 };
 use crate::{
     id::Slot,
@@ -49,8 +50,8 @@ pub struct WantedGroup {
     pub in_use: bool,
     /// TLS to its targets, made of its settings; none when they speak plain HTTP.
     pub tls: Option<Arc<TargetTls>>,
-    /// What its targets resolved to; an endpoint named twice is one target.
-    pub endpoints: Vec<Endpoint>,
+    /// What its targets resolved to; an endpoint named twice is one target, with what is said of it first.
+    pub targets: Vec<WantedTarget>,
 }
 
 /// A target to be checked.
@@ -111,7 +112,7 @@ impl Registry {
         slots: &mut S,
         now: Instant,
     ) -> Result<(), S::Error> {
-        self.claim_all(wanted.iter().flat_map(|group| &group.endpoints), slots)?;
+        self.claim_all(wanted.iter().flat_map(|group| &group.targets), slots)?;
         let mut known: HashMap<String, Group> = self
             .groups
             .drain(..)
@@ -127,7 +128,7 @@ impl Registry {
                 None => Group::new(group.settings, group.in_use, self.workers),
             };
             updated.set_tls(group.tls);
-            self.set_targets(&mut updated, group.endpoints, names, now);
+            self.set_targets(&mut updated, group.targets, names, now);
             updated.rename(names);
             self.groups.push(updated);
         }
@@ -168,7 +169,7 @@ impl Registry {
             settings: Arc::clone(&group.settings),
             in_use: group.in_use,
             tls: group.tls.clone(),
-            endpoints: memory.endpoints(&group.settings.name).collect(),
+            targets: memory.endpoints(&group.settings.name).map(Into::into).collect(),
         };
         self.apply(wanted.iter().map(before).collect(), names, slots, now)?;
         for known in &memory.targets {
@@ -179,15 +180,15 @@ impl Registry {
         Ok(())
     }
 
-    /// Sets what the targets of one group resolve to now. Returns whether anything changed. A group that
+    /// Sets what the targets of one group are now. Returns whether anything changed. A group that
     /// is not there is left alone.
     ///
     /// # Errors
     /// A slot could not be had; nothing is changed then.
-    pub fn set_endpoints<S: SlotAllocator>(
+    pub fn set_targets_of<S: SlotAllocator>(
         &mut self,
         group: &str,
-        endpoints: Vec<Endpoint>,
+        targets: Vec<WantedTarget>,
         names: &impl TargetNames,
         slots: &mut S,
         now: Instant,
@@ -195,9 +196,9 @@ impl Registry {
         let Some(index) = self.groups.iter().position(|known| known.name() == group) else {
             return Ok(false);
         };
-        self.claim_all(endpoints.iter(), slots)?;
+        self.claim_all(targets.iter(), slots)?;
         let mut group = self.groups.remove(index);
-        let changed = self.set_targets(&mut group, endpoints, names, now);
+        let changed = self.set_targets(&mut group, targets, names, now);
         self.groups.insert(index, group);
         self.reindex();
         self.release_unheld(slots);
@@ -330,11 +331,11 @@ impl Registry {
 
     fn claim_all<'a, S: SlotAllocator>(
         &mut self,
-        endpoints: impl Iterator<Item = &'a Endpoint>,
+        targets: impl Iterator<Item = &'a WantedTarget>,
         slots: &mut S,
     ) -> Result<(), S::Error> {
         let mut claimed: Vec<(Endpoint, Slot)> = Vec::new();
-        for endpoint in endpoints {
+        for WantedTarget { endpoint, .. } in targets {
             if self.slots.contains_key(endpoint) {
                 continue;
             }
@@ -359,15 +360,15 @@ impl Registry {
     fn set_targets(
         &mut self,
         group: &mut Group,
-        endpoints: Vec<Endpoint>,
+        targets: Vec<WantedTarget>,
         names: &impl TargetNames,
         now: Instant,
     ) -> bool {
         let slots = &self.slots;
         let next_registration = &mut self.next_registration;
-        let placed = endpoints.into_iter().filter_map(|endpoint| {
-            let slot = *slots.get(&endpoint)?;
-            Some((endpoint, slot))
+        let placed = targets.into_iter().filter_map(|target| {
+            let slot = *slots.get(&target.endpoint)?;
+            Some((target, slot))
         });
         group.set_targets(placed, names, now, self.workers, || {
             let registration = *next_registration;

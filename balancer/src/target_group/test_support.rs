@@ -56,6 +56,7 @@ pub(crate) fn group(name: &str, endpoints: &[Endpoint]) -> TargetGroup {
                 Endpoint::Unix(path) => TargetSpec { address: TargetAddress::Unix(path.clone()), port: 0 },
             })
             .collect(),
+        source: None,
     }
 }
 
@@ -65,7 +66,7 @@ pub(crate) fn wanted(name: &str, endpoints: &[Endpoint]) -> WantedGroup {
         settings: Arc::new(group(name, endpoints)),
         in_use: true,
         tls: None,
-        endpoints: endpoints.to_vec(),
+        targets: endpoints.iter().cloned().map(Into::into).collect(),
     }
 }
 

@@ -9,9 +9,9 @@ use std::{
 
 use super::{GroupRuntime, HealthReason, TargetRuntime, TargetState};
 use crate::{
-    balance::{SlowStart, WeightedTargets, anomaly::AnomalyState},
+    balance::{PARITY, SlowStart, TargetParts, WeightedTargets, anomaly::AnomalyState},
     id::{Slot, TargetId},
-    model::{Algorithm, Endpoint, TargetGroup},
+    model::{Algorithm, Endpoint, TargetGroup, TargetShare},
     stickiness::{GroupStickiness, Standing, TargetLookup},
     tls::TargetTls,
 };
@@ -40,6 +40,8 @@ pub struct TargetView {
     pub slow_since: Option<Instant>,
     /// Whether it fails more than its peers, and what it gets for that.
     pub watch: AnomalyState,
+    /// What it gets by its source.
+    pub share: TargetShare,
     /// Figures that outlive reloads.
     pub runtime: Arc<TargetRuntime>,
 }
@@ -59,8 +61,10 @@ pub struct GroupView {
     pub failing_open: bool,
     /// How turns are taken while some of `routable` are in slow start; none: in turn.
     pub slow_start: Option<SlowStart>,
-    /// The weights of `routable`; none unless the algorithm goes by weights.
+    /// The weights of `routable`; none unless the algorithm goes by weights, or a source gives some targets more than others.
     pub weights: Option<WeightedTargets>,
+    /// What of all requests each target gets by its source; none where that is as much for each of `routable`.
+    pub parts: Option<TargetParts>,
     /// TLS to its targets; none when they speak plain HTTP.
     pub tls: Option<Arc<TargetTls>>,
     /// How its cookies are read and made; none when it is not sticky.
@@ -98,8 +102,14 @@ impl GroupView {
         let slow_start = settings.slow_start.filter(|_| in_turn && !failing_open).and_then(|duration| {
             SlowStart::new(&routable, |index| target(index).and_then(|target| target.slow_since), duration)
         });
-        let weights = (settings.algorithm == Algorithm::WeightedRandom).then(|| {
-            let weight = |index| target(index).map_or(0, |target| target.watch.weight());
+        let own_weight = |index: u32| target(index).map_or(1, |target| target.share.weight.max(1));
+        let parts = TargetParts::new(targets.len(), &routable, own_weight);
+        let weights = (settings.algorithm == Algorithm::WeightedRandom || parts.is_some()).then(|| {
+            let watched = |index| target(index).map_or(0, |target| u64::from(target.watch.weight()));
+            let weight = |index: u32| match &parts {
+                None => watched(index),
+                Some(parts) => (watched(index) * parts.share(index as usize) / u64::from(PARITY)).max(1),
+            };
             WeightedTargets::new(routable.iter().map(|&index| (index, weight(index))))
         });
         let tls = None;
@@ -110,6 +120,7 @@ impl GroupView {
             failing_open,
             slow_start,
             weights,
+            parts,
             tls,
             stickiness,
             runtime,

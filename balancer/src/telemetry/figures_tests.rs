@@ -9,7 +9,7 @@ use super::{
     status::GenerationStatus,
 };
 use crate::counters::{
-    Cause, ClientCertRefusal, Counter, Gauge, Holder, ListenerRuntime, ListenerShard, Raised,
+    Cause, ClientCertRefusal, Counter, Gauge, Holder, ListenerRuntime, ListenerShard, Raised, SourceNews,
 };
 
 /// Numbers that are all different.
@@ -44,6 +44,10 @@ fn count_everywhere(inspector: &Inspector) -> Vec<Raised<Open>> {
     let mut open = Vec::new();
     let mut numbers = Numbers(100);
     let control = &inspector.control;
+    control.notes.begin_source("app", "file:/targets.json".into(), "file");
+    let news = |fault| SourceNews { targets: 3, fault, left_out: "" };
+    control.notes.tell_of_source("app", &news(None));
+    control.notes.tell_of_source("app", &news(Some(("empty", "it lists no targets"))));
     numbers.count(&[
         &control.reloads,
         &control.reload_failures,

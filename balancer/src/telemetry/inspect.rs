@@ -15,16 +15,16 @@ use std::{
 pub use self::session_count::SessionCount;
 use super::status::{
     AnomalyStatus, CertificateStatus, Connections, ErrorStatus, GroupStatus, HistogramStatus, ListenerStatus,
-    LoadSkew, Micros, Routing, RuleStatus, SessionTable, Status, Stickiness, StickinessStatus, TargetFigures,
-    TargetStatus, Totals, Traffic, WeightStatus, Work, WorkerFigures,
+    LoadSkew, Micros, Routing, RuleStatus, SessionTable, SourceStatus, Status, Stickiness, StickinessStatus,
+    TargetFigures, TargetStatus, Totals, Traffic, WeightStatus, Work, WorkerFigures,
 };
 use crate::{
     balance::{PARITY, share_in_thousandths},
     clock::{self, UnixMicros},
     counters::{
         AnswersShard, CertificateNote, ControlCounters, Counter, Figure as _, LastError, ListenerRuntimes,
-        ListenerShard, Notes, Outcome, RoutingShard, SessionTableShard, StickinessShard, TargetShard,
-        WorkerCounters,
+        ListenerShard, Notes, Outcome, RoutingShard, SessionTableShard, SourceNote, StickinessShard,
+        TargetShard, WorkerCounters,
     },
     id::Slot,
     internal_errors,
@@ -228,7 +228,8 @@ impl Inspector {
 
     fn group_status(&self, group: &GroupView) -> GroupStatus {
         let shards = group.runtime.shards();
-        let targets: Vec<_> = group.targets.iter().map(|target| self.target_status(group, target)).collect();
+        let targets: Vec<_> =
+            group.targets.iter().enumerate().map(|target| self.target_status(group, target)).collect();
         let stickiness = StickinessShard::sum(shards.iter().map(|shard| &shard.stickiness));
         GroupStatus {
             name: group.settings.name.clone(),
@@ -243,6 +244,7 @@ impl Inspector {
                 load_skew: load_skew(group, &targets),
                 ..RoutingShard::sum(shards.iter().map(|shard| &shard.routing))
             },
+            source: self.control.notes.source(&group.settings.name).map(source_status),
             answers: AnswersShard::sum(shards.iter().map(|shard| &shard.answers)),
             stickiness: StickinessStatus {
                 figures: Stickiness { pinned_share: pinned_share(&stickiness), ..stickiness },
@@ -252,7 +254,7 @@ impl Inspector {
         }
     }
 
-    fn target_status(&self, group: &GroupView, target: &TargetView) -> TargetStatus {
+    fn target_status(&self, group: &GroupView, (index, target): (usize, &TargetView)) -> TargetStatus {
         TargetStatus {
             id: target.endpoint.id(),
             port: target.endpoint.port(),
@@ -261,7 +263,7 @@ impl Inspector {
             reason: target.reason.map(|reason| reason.code().to_owned()),
             description: target.reason.map(|reason| reason.description()),
             figures: TargetFigures {
-                weight: weight(group, target),
+                weight: weight(group, index, target),
                 anomaly: anomaly_status(target),
                 sessions: group.stickiness.as_ref().map(|_| target.runtime.sessions.count(clock::unix_now())),
                 outstanding_requests: self.slots.outstanding(target.slot),
@@ -291,6 +293,16 @@ fn error_status(error: &LastError) -> ErrorStatus {
         cause: error.cause.to_owned(),
         error: error.text.as_ref().to_owned(),
         age_seconds: clock::monotonic_now().saturating_duration_since(error.at).as_secs(),
+    }
+}
+
+fn source_status(note: SourceNote) -> SourceStatus {
+    SourceStatus {
+        figures: note.figures(clock::monotonic_now()),
+        error: note.error.as_ref().map(error_status),
+        left_out: (!note.left_out.is_empty()).then_some(note.left_out),
+        kind: note.kind.to_owned(),
+        source: note.source,
     }
 }
 
@@ -343,7 +355,7 @@ fn count(group: &GroupView, what: impl Fn(&TargetView) -> bool) -> u64 {
 
 /// What the target gets beside the others of its group, of requests that are bound to none; the picks themselves go by the
 /// group's compiled state.
-fn weight(group: &GroupView, target: &TargetView) -> f64 {
+fn weight(group: &GroupView, index: usize, target: &TargetView) -> f64 {
     if !target.routable {
         return 0.0;
     }
@@ -354,7 +366,8 @@ fn weight(group: &GroupView, target: &TargetView) -> f64 {
         _ if group.weights.is_some() => target.watch.weight(),
         _ => PARITY,
     };
-    f64::from(thousandths) / f64::from(PARITY)
+    let part = group.parts.as_ref().map_or(1.0, |parts| parts.of_the_most(index));
+    part * f64::from(thousandths) / f64::from(PARITY)
 }
 
 fn anomaly_status(target: &TargetView) -> AnomalyStatus {

@@ -14,8 +14,8 @@ pub use self::{
     text::{CONTENT_TYPE, PLAIN_CONTENT_TYPE},
 };
 use super::status::{
-    Answers, Connections, GroupStatus, Routing, SessionTable, ShieldStatus, Status, Stickiness,
-    TargetFigures, TargetStatus, Totals, Traffic, Upkeep, Work, WorkerFigures,
+    Answers, Connections, GroupStatus, Routing, SessionTable, ShieldStatus, SourceFigures, Status,
+    Stickiness, TargetFigures, TargetStatus, Totals, Traffic, Upkeep, Work, WorkerFigures,
 };
 use crate::counters::{Family, FigureValue};
 
@@ -203,6 +203,8 @@ fn groups(text: &mut Text, groups: &[GroupStatus]) {
     text.families(Stickiness::FAMILIES, &sticky);
     text.families(Answers::FAMILIES, &each(groups, |group| Some(&group.answers)));
     text.families(HOSTS, &each(groups, Some));
+    let sources = each(groups, |group| group.source.as_ref().map(|source| &source.figures));
+    text.families(SourceFigures::FAMILIES, &sources);
 }
 
 const STATE: &[Family<TargetStatus>] = &[Family::new(

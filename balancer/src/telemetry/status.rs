@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::counters::{
     AnomalyStatus, Answers, Connections, Counts, HistogramStatus, LoadSkew, Micros, Routing, SessionTable,
-    Stickiness, TargetFigures, Traffic, Upkeep, Work, WorkerFigures,
+    SourceFigures, Stickiness, TargetFigures, Traffic, Upkeep, Work, WorkerFigures,
 };
 
 /// The whole document.
@@ -232,10 +232,30 @@ pub struct GroupStatus {
     /// What came of them.
     #[serde(flatten)]
     pub answers: Answers,
+    /// Where it learns of targets that the configuration does not list; none where it lists all.
+    pub source: Option<SourceStatus>,
     /// Its stickiness.
     pub stickiness: StickinessStatus,
     /// Its targets, draining ones included.
     pub targets: Vec<TargetStatus>,
+}
+
+/// The source of a group's targets.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SourceStatus {
+    /// What it is, for people, without anything secret.
+    pub source: String,
+    /// A word for its kind.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What came of asking it.
+    #[serde(flatten)]
+    pub figures: SourceFigures,
+    /// What of its last list cannot be used; none: nothing.
+    pub left_out: Option<String>,
+    /// What is wrong with it now, and for how long that has been so; none: nothing. Its last targets stay meanwhile.
+    pub error: Option<ErrorStatus>,
 }
 
 /// Stickiness of a group.

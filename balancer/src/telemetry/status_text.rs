@@ -1,8 +1,12 @@
 //! The status document as a table that a person can read (`balancer status`).
 //! Must not know: where the document came from.
 
+mod sources;
+mod words;
+
 use std::fmt::{self, Display, Formatter};
 
+use self::words::{Plain, Share, Span};
 use super::status::{
     CertificateStatus, GenerationStatus, GroupStatus, SessionTable, ShieldStatus, Status, TargetStatus,
     WorkerFigures,
@@ -54,17 +58,6 @@ fn arrow(target_group: &str, action: &str) -> String {
         format!("target group {target_group}")
     } else {
         action.to_owned()
-    }
-}
-
-/// Text from elsewhere without what would move a terminal's cursor.
-struct Plain<'a>(&'a str);
-
-impl Display for Plain<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let clean: String =
-            self.0.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
-        f.pad(&clean)
     }
 }
 
@@ -289,6 +282,9 @@ fn group_text(group: &GroupStatus, f: &mut Formatter<'_>) -> fmt::Result {
         }
         writeln!(f)?;
     }
+    if let Some(source) = &group.source {
+        sources::write(source, f)?;
+    }
     if group.targets.is_empty() {
         return writeln!(f, "  no targets");
     }
@@ -371,42 +367,6 @@ fn weight_text(target: &TargetStatus) -> String {
         (_, true) => format!("recovering: {weight}"),
         _ if target.figures.weight < 1.0 && target.state == "healthy" => format!("slow start: {weight}"),
         _ => String::new(),
-    }
-}
-
-/// A span in its two largest units.
-struct Span(u64);
-
-impl Display for Span {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
-        let mut rest = self.0;
-        let mut told = 0;
-        for (seconds, unit) in units {
-            let count = rest / seconds;
-            rest %= seconds;
-            if count > 0 && told < 2 {
-                write!(f, "{}{count} {unit}", if told > 0 { " " } else { "" })?;
-                told += 1;
-            } else if told > 0 {
-                break;
-            }
-        }
-        if told == 0 { write!(f, "0 s") } else { Ok(()) }
-    }
-}
-
-/// A part of a whole in percent, with one decimal; never rounded up to 100 % or down to 0 %.
-struct Share(u64, u64);
-
-impl Display for Share {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let (part, whole) = (u128::from(self.0), u128::from(self.1.max(1)));
-        let thousandths = part * 1000 / whole;
-        if thousandths == 0 && part > 0 {
-            return write!(f, "under 0.1 %");
-        }
-        write!(f, "{}.{} %", thousandths / 10, thousandths % 10)
     }
 }
 

@@ -77,6 +77,7 @@ fn group() -> TargetGroup {
             matcher: Matcher(vec![(200, 200)]),
         },
         targets: Vec::new(),
+        source: None,
     }
 }
 
@@ -137,6 +138,7 @@ impl Balancer {
                     keeps_sessions: false,
                     slow_since: None,
                     watch: Default::default(),
+                    share: Default::default(),
                     runtime: Arc::new(TargetRuntime::new(1)),
                 }
             })

@@ -5,6 +5,7 @@ mod advice;
 mod app_header;
 mod certificates;
 pub(crate) mod corpus;
+mod discovery;
 mod faults;
 mod folders;
 mod headers;

@@ -200,6 +200,7 @@ fn group_settings(old: &TargetGroup, new: &TargetGroup) -> String {
         ("deregistration_delay", old.deregistration_delay != new.deregistration_delay),
         ("stickiness", old.stickiness != new.stickiness),
         ("health_check", old.health_check != new.health_check),
+        ("targets_from", old.source != new.source),
     ])
 }
 

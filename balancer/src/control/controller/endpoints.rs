@@ -6,42 +6,54 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use crate::model::{Configuration, Endpoint, MAX_TARGETS, TargetAddress, TargetGroup};
+use crate::{
+    model::{
+        Configuration, Endpoint, FoundTarget, MAX_TARGETS, TargetAddress, TargetGroup, TargetShare,
+        TargetSpec,
+    },
+    target_group::WantedTarget,
+};
 
 /// The endpoints of a group.
 #[derive(Debug)]
 pub(super) struct Endpoints {
     /// Each once, [`MAX_TARGETS`] at most.
-    pub(super) kept: Vec<Endpoint>,
+    pub(super) kept: Vec<WantedTarget>,
     /// How many more there would be.
     pub(super) left_out: usize,
 }
 
-/// The endpoints of `group`, in the order of its targets. Those that are written down have their place before
-/// any address of a name. `addresses`: those of a name at a port.
+/// The endpoints of `group`, in the order of its targets, then of those that were `found`. Those that are written down have
+/// their place before any address of a name, and before what was found. `addresses`: those of a name at a port.
 pub(super) fn of<I: Iterator<Item = IpAddr>>(
     group: &TargetGroup,
+    found: &[FoundTarget],
     addresses: impl Fn(&str, u16) -> I,
 ) -> Endpoints {
-    let written =
-        group.targets.iter().filter(|target| !matches!(target.address, TargetAddress::Host(_))).count();
+    let is_written = |target: &&TargetSpec| !matches!(target.address, TargetAddress::Host(_));
+    let written = group.targets.iter().filter(is_written).count();
     let mut room = MAX_TARGETS.saturating_sub(written);
     let mut seen = HashSet::new();
     let mut endpoints = Endpoints { kept: Vec::new(), left_out: 0 };
-    for target in &group.targets {
-        match &target.address {
-            TargetAddress::Ip(ip) => endpoints.kept.push(Endpoint::Tcp(SocketAddr::new(*ip, target.port))),
-            TargetAddress::Unix(path) => endpoints.kept.push(Endpoint::Unix(path.clone())),
+    let listed = group.targets.iter().map(|spec| (spec, TargetShare::default(), is_written(&spec)));
+    for (spec, share, has_place) in listed.chain(found.iter().map(|found| (&found.spec, found.share, false)))
+    {
+        let mut at = |endpoint: Endpoint| {
+            if !seen.insert(endpoint.clone()) {
+            } else if has_place {
+                endpoints.kept.push(WantedTarget { endpoint, share });
+            } else if room == 0 {
+                endpoints.left_out += 1;
+            } else {
+                room -= 1;
+                endpoints.kept.push(WantedTarget { endpoint, share });
+            }
+        };
+        match &spec.address {
+            TargetAddress::Ip(ip) => at(Endpoint::Tcp(SocketAddr::new(*ip, spec.port))),
+            TargetAddress::Unix(path) => at(Endpoint::Unix(path.clone())),
             TargetAddress::Host(name) => {
-                let named = addresses(name, target.port).map(|ip| SocketAddr::new(ip, target.port));
-                for address in named.filter(|address| seen.insert(*address)) {
-                    if room == 0 {
-                        endpoints.left_out += 1;
-                    } else {
-                        room -= 1;
-                        endpoints.kept.push(Endpoint::Tcp(address));
-                    }
-                }
+                addresses(name, spec.port).for_each(|ip| at(Endpoint::Tcp(SocketAddr::new(ip, spec.port))))
             }
         }
     }
@@ -79,7 +91,7 @@ mod tests {
     fn a_name_of_many_addresses_is_held_to_the_limit_of_targets() {
         for (count, kept, left_out) in [(0, 0, 0), (999, 999, 0), (1000, 1000, 0), (3000, 1000, 2000)] {
             let found = many(count);
-            let endpoints = of(&group("\"app.test:80\""), |_, _| found.iter().copied());
+            let endpoints = of(&group("\"app.test:80\""), &[], |_, _| found.iter().copied());
             assert_eq!((endpoints.kept.len(), endpoints.left_out), (kept, left_out), "{count}");
         }
     }
@@ -87,19 +99,20 @@ mod tests {
     #[test]
     fn targets_that_are_written_down_come_before_addresses_of_names() {
         let found = many(1000);
-        let endpoints =
-            of(&group("\"a.test:80\", \"127.0.0.1:81\", \"b.test:80\", \"unix:/run/app\""), |name, _| {
-                found.iter().copied().take(if name == "a.test" { 1000 } else { 0 })
-            });
+        let endpoints = of(
+            &group("\"a.test:80\", \"127.0.0.1:81\", \"b.test:80\", \"unix:/run/app\""),
+            &[],
+            |name, _| found.iter().copied().take(if name == "a.test" { 1000 } else { 0 }),
+        );
         assert_eq!((endpoints.kept.len(), endpoints.left_out), (1000, 2));
-        assert!(endpoints.kept.contains(&Endpoint::Tcp("127.0.0.1:81".parse().unwrap())));
-        assert!(endpoints.kept.contains(&Endpoint::Unix("/run/app".into())));
+        assert!(endpoints.kept.contains(&Endpoint::Tcp("127.0.0.1:81".parse().unwrap()).into()));
+        assert!(endpoints.kept.contains(&Endpoint::Unix("/run/app".into()).into()));
     }
 
     #[test]
     fn names_that_share_addresses_share_their_room() {
         let found = many(900);
-        let endpoints = of(&group("\"a.test:80\", \"b.test:80\""), |_, _| found.iter().copied());
+        let endpoints = of(&group("\"a.test:80\", \"b.test:80\""), &[], |_, _| found.iter().copied());
         assert_eq!((endpoints.kept.len(), endpoints.left_out), (900, 0));
     }
 }

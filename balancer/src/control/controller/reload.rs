@@ -12,7 +12,6 @@ use std::{
 use super::{
     Controller, TargetNaming, changes,
     closing::Closing,
-    endpoints::host_names,
     pending::{Pending, server_configs, target_tls},
 };
 use crate::{
@@ -95,11 +94,13 @@ impl Controller {
                     );
                     pending.take_sockets(overtaken);
                 }
-                let mut names = host_names(&pending.configuration);
-                names.extend(host_names(&self.configuration));
+                self.discovery.sync([&self.configuration, &pending.configuration]);
+                let names = self.host_names([&pending.configuration, &self.configuration]);
                 self.resolver.sync(names, monotonic_now());
                 self.pending = Some(pending);
-                if !self.resolver.is_settled() {
+                if !self.discovery.is_settled() {
+                    tracing::info!("the configuration is in order and waits for sources of targets");
+                } else if !self.resolver.is_settled() {
                     let hosts = self.resolver.unsettled();
                     tracing::info!(hosts, "the configuration is in order and waits for host names");
                 }
@@ -149,6 +150,13 @@ impl Controller {
 
     /// Puts a configuration that waits into force once nothing is left to wait for.
     pub(super) fn go_on_with_reload(&mut self) {
+        let Some(pending) = &self.pending else { return };
+        if !self.discovery.is_settled() {
+            return;
+        }
+        // Sources may have told of more.
+        let names = self.host_names([&pending.configuration, &self.configuration]);
+        self.resolver.sync(names, monotonic_now());
         if !self.resolver.is_settled() {
             return;
         }
@@ -164,7 +172,8 @@ impl Controller {
             }
             Err(fault) => self.refuse(vec![fault]),
         }
-        self.resolver.sync(host_names(&self.configuration), monotonic_now());
+        self.discovery.sync([&self.configuration]);
+        self.resolver.sync(self.host_names([&self.configuration]), monotonic_now());
     }
 
     fn refuse(&mut self, faults: Vec<String>) {

@@ -20,7 +20,7 @@ use crate::{
     },
     kernel::{Assist, Events, GENERATIONS},
     listener,
-    model::{BalancerSettings, addresses_meet},
+    model::{BalancerSettings, FoundTarget, addresses_meet},
     snapshot::ListenerId,
     target_group::{TargetMemory, TargetState, WantedGroup},
 };
@@ -64,6 +64,20 @@ impl Controller {
             Ok(sockets) => notify::store(address, &sockets),
             Err(error) => tracing::debug!(%error, %address, "the service manager is given no sockets"),
         }
+    }
+
+    /// Finds out where targets are: what sources tell of, and what host names come to. `before`: what the process before knew of
+    /// targets, with which sources that are away begin.
+    pub(super) async fn find_targets(&mut self, before: &serde_json::Value) {
+        self.discovery.sync([&self.configuration]);
+        self.discovery.settle().await;
+        let memory = TargetMemory::read(before.clone());
+        for group in self.configuration.target_groups.iter().filter(|group| group.source.is_some()) {
+            self.discovery.seed(group, memory.registered(&group.name).map(FoundTarget::from));
+        }
+        let names = self.host_names([&self.configuration]);
+        self.resolver.sync(names, monotonic_now());
+        self.resolver.settle().await;
     }
 
     /// Begins with what the process before knew.

@@ -45,7 +45,7 @@ pub(super) type Stamps = [Stamp; 2];
 
 /// What a question for the addresses of one family came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum LookupOutcome {
+pub(in crate::control) enum LookupOutcome {
     /// There are addresses.
     Found {
         /// Sorted, as they are written (an IPv4 address mapped into IPv6 is the IPv4 address).
@@ -71,10 +71,10 @@ pub(super) fn stamps() -> Stamps {
 
 /// The system's files, as they were read.
 #[derive(Debug)]
-pub(super) struct NameService {
+pub(in crate::control) struct NameService {
     hosts: Hosts,
     /// Nothing where the library refuses to make one.
-    dns: Option<TokioResolver>,
+    pub(super) dns: Option<TokioResolver>,
     /// What may follow a name that is not given in full.
     search: Vec<Name>,
     /// How many dots a name has that is tried as it is first.
@@ -83,7 +83,7 @@ pub(super) struct NameService {
 
 impl NameService {
     /// By the system's files as they are now. One that is not there or cannot be used counts as empty.
-    pub(super) fn of_system() -> Self {
+    pub(in crate::control) fn of_system() -> Self {
         let (config, options) = system_file(RESOLV_CONF)
             .and_then(|text| system_conf::parse_resolv_conf(text).ok())
             .unwrap_or_else(|| (ResolverConfig::from_name_servers(Vec::new()), ResolverOpts::default()));
@@ -108,7 +108,12 @@ impl NameService {
     }
 
     /// The addresses of `name`, IPv4 and IPv6, each within `patience`. `most`: how long what a file says holds.
-    pub(super) async fn look_up(&self, name: &str, patience: Duration, most: Duration) -> [LookupOutcome; 2] {
+    pub(in crate::control) async fn look_up(
+        &self,
+        name: &str,
+        patience: Duration,
+        most: Duration,
+    ) -> [LookupOutcome; 2] {
         let name = match Name::from_str(name) {
             Ok(name) => name,
             Err(error) => return FAMILIES.map(|_| LookupOutcome::Failed(error.to_string())),
@@ -138,7 +143,7 @@ impl NameService {
     }
 
     /// The full names that `name` may stand for, in the order in which they are tried (resolv.conf(5)).
-    fn candidates(&self, name: &Name) -> Vec<Name> {
+    pub(super) fn candidates(&self, name: &Name) -> Vec<Name> {
         let mut full = name.clone();
         full.set_fqdn(true);
         if name.is_fqdn() {
@@ -164,7 +169,7 @@ impl NameService {
 }
 
 /// Whether it was answered that there is no such name, or that the name has no such records.
-fn has_no_records(error: &NetError) -> bool {
+pub(super) fn has_no_records(error: &NetError) -> bool {
     error.is_no_records_found() || error.is_nx_domain()
 }
 

@@ -1,7 +1,7 @@
 //! The target of a request that is bound to none: asks the algorithm of its group.
 
 use crate::{
-    balance::{is_too_busy, least_outstanding, round_robin},
+    balance::{at_turn, is_too_busy, least_outstanding, round_robin},
     http::context::Context,
     model::Algorithm,
     target_group::GroupView,
@@ -11,9 +11,13 @@ use crate::{
 /// one.
 pub(crate) fn pick(context: &Context, group: &GroupView, turn: u32, excluded: &[usize]) -> Option<usize> {
     match (group.settings.algorithm, &group.slow_start, &group.weights) {
-        (Algorithm::RoundRobin, Some(slow_start), _) => {
+        (Algorithm::RoundRobin, Some(slow_start), Some(weights)) => {
+            slow_start.pick_by_weight(weights, turn, context.clock.instant(), excluded)
+        }
+        (Algorithm::RoundRobin, Some(slow_start), None) => {
             slow_start.pick(&group.routable, turn, context.clock.instant(), excluded)
         }
+        (Algorithm::RoundRobin, None, Some(weights)) => weights.pick(at_turn(turn), excluded),
         (Algorithm::WeightedRandom, _, Some(weights)) => {
             weights.pick(context.random.borrow_mut().draw(), excluded)
         }
@@ -25,7 +29,13 @@ pub(crate) fn pick(context: &Context, group: &GroupView, turn: u32, excluded: &[
             let load = |index: usize| {
                 group.targets.get(index).map_or(u64::MAX, |target| outstanding.get(target.slot))
             };
-            least_outstanding(&group.routable, load, turn, excluded)
+            match &group.parts {
+                None => least_outstanding(&group.routable, load, turn, excluded),
+                Some(parts) => {
+                    let burden = |index: usize| parts.burden(index, load(index));
+                    least_outstanding(&group.routable, burden, turn, excluded)
+                }
+            }
         }
     }
 }
@@ -42,10 +52,13 @@ pub(crate) fn spill(context: &Context, group: &GroupView, home: usize) -> Option
     group.targets.get(home).filter(|target| target.routable)?;
     let own = load(home);
     let total = || group.routable.iter().map(|&index| load(index as usize)).sum();
-    if !is_too_busy(own, own, group.routable.len(), percent)
-        || !is_too_busy(own, total(), group.routable.len(), percent)
-    {
+    let even = || (1, u64::try_from(group.routable.len()).unwrap_or(u64::MAX));
+    let part = group.parts.as_ref().map_or_else(even, |parts| parts.of_all(home));
+    if !is_too_busy(own, own, part, percent) || !is_too_busy(own, total(), part, percent) {
         return None;
     }
-    least_outstanding(&group.routable, load, group.runtime.next_turn(), &[home])
+    let burden = |index: usize| {
+        group.parts.as_ref().map_or_else(|| load(index), |parts| parts.burden(index, load(index)))
+    };
+    least_outstanding(&group.routable, burden, group.runtime.next_turn(), &[home])
 }

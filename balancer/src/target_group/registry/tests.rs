@@ -8,6 +8,7 @@ use crate::target_group::test_support::{TestNames, TestSlots, group, local, want
 mod balance;
 mod memory;
 mod sessions;
+mod shares;
 
 const FAIL: CheckResult = CheckResult::Fail(HealthReason::FailedHealthChecks);
 
@@ -291,7 +292,13 @@ fn without_slots_nothing_changes() {
     assert_eq!(book.slots.held.values().collect::<Vec<_>>(), [&local(1), &local(2)]);
     assert!(
         book.registry
-            .set_endpoints("app", vec![local(3), local(4)], &book.names, &mut book.slots, book.now)
+            .set_targets_of(
+                "app",
+                vec![local(3).into(), local(4).into()],
+                &book.names,
+                &mut book.slots,
+                book.now
+            )
             .is_err()
     );
     assert!(Arc::ptr_eq(&before, &book.view("app")));
@@ -305,7 +312,15 @@ fn resolved_endpoints_come_and_go_within_a_group() {
     let other = book.view("other");
     let resolved = |book: &mut Book, endpoints: Vec<Endpoint>| {
         let names = TestNames(vec![1]);
-        book.registry.set_endpoints("app", endpoints, &names, &mut book.slots, book.now).unwrap()
+        book.registry
+            .set_targets_of(
+                "app",
+                endpoints.into_iter().map(Into::into).collect(),
+                &names,
+                &mut book.slots,
+                book.now,
+            )
+            .unwrap()
     };
     assert!(!resolved(&mut book, vec![local(1), local(2)]));
     assert!(resolved(&mut book, vec![local(1), local(3)]));
@@ -315,7 +330,7 @@ fn resolved_endpoints_come_and_go_within_a_group() {
     );
     assert!(Arc::ptr_eq(&other, &book.view("other")), "only the group that changed gets a new view");
     assert!(
-        !book.registry.set_endpoints("none", vec![], &book.names, &mut book.slots, book.now).unwrap(),
+        !book.registry.set_targets_of("none", vec![], &book.names, &mut book.slots, book.now).unwrap(),
         "a group that a reload removed meanwhile"
     );
 }

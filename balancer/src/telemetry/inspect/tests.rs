@@ -63,6 +63,7 @@ fn group(stickiness: Option<StickinessKind>) -> TargetGroup {
             matcher: Matcher(vec![(200, 200)]),
         },
         targets: Vec::new(),
+        source: None,
     }
 }
 
@@ -89,6 +90,7 @@ pub(in crate::telemetry) fn inspector() -> Inspector {
         slot: Slot(4),
         id: TargetId(1),
         registration: 1,
+        share: Default::default(),
         state: TargetState::Unhealthy,
         reason: Some(HealthReason::ResponseCodeMismatch(503)),
         routable: true,

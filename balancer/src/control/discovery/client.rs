@@ -1,0 +1,162 @@
+//! Asks a server of HTTP/1.1 for a list, over TLS where that is wanted. Every answer is bounded in size and time by who asks.
+//! Nothing that it says of a fault has a path, a query or a token in it. Must not know: what is in an answer.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use http_body_util::Empty;
+use hyper::{
+    Request, Response,
+    body::{Bytes, Incoming},
+    header::{self, HeaderMap, HeaderValue},
+};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, task::JoinSet};
+use tokio_rustls::TlsConnector;
+
+use super::lister::SourceFault;
+use crate::{
+    control::resolver::{LookupOutcome, NameService},
+    model::{HttpPlace, ProtocolVersion, TargetTlsSettings},
+    regular_file,
+    tls::{TargetTls, load_authorities},
+};
+
+/// Most bytes of a token.
+const MAX_TOKEN: u64 = 64 * 1024;
+/// Where systems keep the authorities that they trust: Debian, Fedora, openSUSE, Alpine.
+const SYSTEM_AUTHORITIES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// An answer whose body is still to come, and the connection that it comes on.
+pub(super) struct SourceAnswer {
+    pub(super) response: Response<Incoming>,
+    _connection: JoinSet<()>,
+}
+
+trait ByteStream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send {}
+
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> ByteStream for T {}
+
+/// Sends a GET for `path` and gives the answer, once its head is there. To be given up by who waits for it.
+pub(super) async fn get(
+    place: &HttpPlace,
+    path: &str,
+    fields: HeaderMap,
+) -> Result<SourceAnswer, SourceFault> {
+    let stream = connect(place).await?;
+    let stream: Box<dyn ByteStream> =
+        if place.tls { Box::new(secure(stream, place).await?) } else { Box::new(stream) };
+    let broken = |error: hyper::Error| SourceFault::away(format!("{}: {error}", place.authority()));
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let mut connections = JoinSet::new();
+    connections.spawn(async move {
+        let _ = connection.await;
+    });
+    let mut request = Request::get(path)
+        .body(Empty::<Bytes>::new())
+        .map_err(|_| SourceFault::away("its path cannot be asked for"))?;
+    *request.headers_mut() = fields;
+    let host = HeaderValue::from_str(&place.authority())
+        .map_err(|_| SourceFault::away("its name cannot be asked for"))?;
+    request.headers_mut().insert(header::HOST, host);
+    request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    request.headers_mut().insert(
+        header::USER_AGENT,
+        HeaderValue::from_static(concat!("balancer/", env!("CARGO_PKG_VERSION"))),
+    );
+    if let Some(file) = &place.token_file {
+        request.headers_mut().insert(header::AUTHORIZATION, authorization(file.clone()).await?);
+    }
+    let response = sender.send_request(request).await.map_err(broken)?;
+    Ok(SourceAnswer { response, _connection: connections })
+}
+
+/// The token, which others may have written anew since it was read last.
+async fn authorization(file: PathBuf) -> Result<HeaderValue, SourceFault> {
+    let shown = file.display().to_string();
+    let wrong = |what: &str| SourceFault { cause: "token", why: format!("token_file {shown} {what}") };
+    let read = tokio::task::spawn_blocking(move || regular_file::read(&file, MAX_TOKEN)).await;
+    let (bytes, _) = read.map_err(|_| wrong("cannot be read"))?.map_err(|fault| wrong(&fault.to_string()))?;
+    let token = String::from_utf8(bytes).map_err(|_| wrong("is no text"))?;
+    let mut value =
+        HeaderValue::from_str(&format!("Bearer {}", token.trim())).map_err(|_| wrong("is no token"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+async fn connect(place: &HttpPlace) -> Result<TcpStream, SourceFault> {
+    let addresses = match place.host.parse::<IpAddr>() {
+        Ok(address) => vec![address],
+        Err(_) => addresses(&place.host).await?,
+    };
+    let mut last = None;
+    for address in addresses {
+        match TcpStream::connect(SocketAddr::new(address, place.port)).await {
+            Ok(stream) => {
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Err(error) => last = Some(error),
+        }
+    }
+    let why = last.map_or_else(|| "has no address".to_owned(), |error| plain(&error));
+    Err(SourceFault::away(format!("{}: {why}", place.authority())))
+}
+
+async fn addresses(host: &str) -> Result<Vec<IpAddr>, SourceFault> {
+    let most = Duration::from_secs(300);
+    let answers = NameService::of_system().look_up(host, Duration::from_secs(5), most).await;
+    let (mut found, mut faults) = (Vec::new(), Vec::new());
+    for answer in answers {
+        match answer {
+            LookupOutcome::Found { addresses, .. } => found.extend(addresses),
+            LookupOutcome::Nothing => {}
+            LookupOutcome::Failed(why) => faults.push(why),
+        }
+    }
+    if found.is_empty() {
+        let why = if faults.is_empty() { "it has no addresses".to_owned() } else { faults.join("; ") };
+        return Err(SourceFault::away(format!("{host}: {why}")));
+    }
+    Ok(found)
+}
+
+async fn secure(
+    stream: TcpStream,
+    place: &HttpPlace,
+) -> Result<tokio_rustls::client::TlsStream<TcpStream>, SourceFault> {
+    let file = place.ca_file.clone();
+    let authorities = tokio::task::spawn_blocking(move || {
+        let file =
+            file.or_else(|| SYSTEM_AUTHORITIES.map(PathBuf::from).into_iter().find(|file| file.is_file()));
+        let file =
+            file.ok_or_else(|| "the system has no list of authorities; allowed: `ca_file`".to_owned())?;
+        load_authorities(Path::new(&file)).map_err(|fault| fault.to_string())
+    });
+    let failed = |why: String| SourceFault { cause: "tls", why: format!("{}: {why}", place.authority()) };
+    let authorities = authorities.await.map_err(|error| failed(error.to_string()))?.map_err(failed)?;
+    let address: Option<IpAddr> = place.host.parse().ok();
+    let server_name = address.is_none().then(|| place.host.clone());
+    let settings = TargetTlsSettings { server_name, authorities: Some(authorities) };
+    let tls = TargetTls::new(&settings, ProtocolVersion::Http1).map_err(|error| failed(error.to_string()))?;
+    let name = tls.name(address).ok_or_else(|| failed("its name is none of TLS".to_owned()))?;
+    let connector = TlsConnector::from(std::sync::Arc::clone(tls.config()));
+    connector.connect(name, stream).await.map_err(|error| failed(error.to_string()))
+}
+
+fn plain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "the connection is refused".to_owned(),
+        _ => error.to_string(),
+    }
+}

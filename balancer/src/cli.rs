@@ -18,8 +18,11 @@ mod cleanup;
 mod demo;
 mod deny;
 mod doctor;
+mod endpoint;
+mod healthz;
 mod import;
 mod maps;
+mod nodes;
 mod status;
 mod told;
 mod top;
@@ -93,7 +96,11 @@ enum Command {
     /// What is denied so outlives the process: it is there after a restart and an upgrade, until its time is over or
     /// it is taken back. What the configuration allows cannot be denied.
     Deny(deny::DenyArguments),
-    /// Show listeners, groups and targets of a running balancer
+    /// Say whether a balancer takes new work: exit code 0 when it does, 1 when it does not or does not answer
+    ///
+    /// For check scripts of whatever moves clients from one balancer to another, such as keepalived.
+    Healthz(healthz::HealthzArguments),
+    /// Show listeners, groups and targets of a running balancer, or of several
     Status(status::StatusArguments),
     /// Watch a running balancer: requests, targets, sessions, failures, once a second
     Top(top::TopArguments),
@@ -151,6 +158,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             }),
         Command::Import(arguments) => import::run(&arguments),
         Command::Maps(arguments) => maps::run(&arguments),
+        Command::Healthz(arguments) => healthz::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
@@ -202,6 +210,9 @@ mod tests {
             "balancer status --bogus",
             "balancer status --admin",
             "balancer status --admin foo",
+            "balancer status --all foo",
+            "balancer status --all 127.0.0.1:1 --admin 127.0.0.1:2",
+            "balancer healthz --timeout 0",
             "balancer maps --admin 127.0.0.1:99999",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");

@@ -29,6 +29,8 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
     tool("nginx", "nginx"),
     tool("haproxy", "haproxy"),
     tool("curl", "curl"),
+    tool("keepalived", "keepalived"),
+    tool("bird", "bird2"),
     tool("h2load", "nghttp2-client"),
     tool("openssl", "openssl"),
     tool("ss", "iproute2"),

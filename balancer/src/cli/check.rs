@@ -157,6 +157,9 @@ fn describe(configuration: &Configuration) -> String {
     for group in &configuration.target_groups {
         groups.push(group_row(group));
         targets.extend(group.targets.iter().map(|target| target_row(group, target)));
+        if let Some(source) = &group.source {
+            targets.push(vec![group.name.clone(), format!("those of {}", source.place), String::new()]);
+        }
     }
     let admin = configuration.balancer.admin_address;
     format!(

@@ -17,7 +17,7 @@ use std::{
 use anyhow::Context;
 
 use super::{
-    status,
+    endpoint,
     told::{CommandFailure, print},
 };
 use crate::{kernel, telemetry::status::Status};
@@ -141,7 +141,7 @@ fn quoted_for_shell(word: &str) -> String {
 fn announce(plan: &DemoPlan<'_>, ended: &Receiver<Infallible>) {
     let admin = plan.admin.to_string();
     while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(LOOK_AGAIN) {
-        if let Ok((_, status)) = status::ask(&admin) {
+        if let Ok((_, status)) = endpoint::ask(&admin) {
             // Nobody may be reading; the balancer runs all the same.
             let _ = print(&plan.screen(&kernel_side(&status)));
             return;
@@ -240,7 +240,7 @@ mod tests {
                 let admin = eventually(|| Admin::bind(address, &[]));
                 let asked = tokio::task::spawn_blocking({
                     let address = admin.address().unwrap().to_string();
-                    move || status::ask(&address).unwrap()
+                    move || endpoint::ask(&address).unwrap()
                 });
                 tokio::select! {
                     _ = admin.serve(Arc::new(Figures)) => unreachable!(),

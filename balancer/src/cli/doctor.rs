@@ -11,7 +11,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::{
-    status::ask,
+    endpoint::ask,
     told::{CommandFailure, admin_endpoint, print},
 };
 use crate::{

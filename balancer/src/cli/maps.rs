@@ -7,7 +7,7 @@ use anyhow::bail;
 use serde::Serialize;
 
 use super::{
-    status,
+    endpoint,
     told::{CommandFailure, admin_endpoint, print},
 };
 use crate::{
@@ -132,7 +132,7 @@ struct SlotName {
 
 /// The names of slots, where the balancer of this instance says them.
 fn names(admin: &str, instance: &str) -> BTreeMap<u16, SlotName> {
-    let Ok((_, status)) = status::ask(admin) else { return BTreeMap::new() };
+    let Ok((_, status)) = endpoint::ask(admin) else { return BTreeMap::new() };
     if status.instance == instance { names_of(&status) } else { BTreeMap::new() }
 }
 

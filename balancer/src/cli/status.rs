@@ -1,24 +1,16 @@
 //! `balancer status`: asks the admin endpoint of a running balancer and prints the answer.
 
-use std::time::Duration;
-
-use anyhow::{Context, bail};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::{Request, body::Bytes, header};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-
-use super::told::{CommandFailure, admin_endpoint, print};
-use crate::telemetry::{inspect::VERSION, status::Status, status_text::StatusText};
-
-/// How long the whole exchange may take.
-const LIMIT: Duration = Duration::from_secs(10);
-/// Most that is read of an answer: some 60,000 targets.
-const MOST: usize = 64 * 1024 * 1024;
+use super::{
+    endpoint::ask,
+    nodes,
+    told::{CommandFailure, admin_endpoint, print},
+};
+use crate::telemetry::status_text::StatusText;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  balancer status\n  balancer status --json | jq '.target_groups[].targets[]'"
+    after_help = "Examples:\n  balancer status\n  balancer status --json | jq '.target_groups[].targets[]'\n  \
+                  balancer status --all 10.0.0.1:9900,10.0.0.2:9900"
 )]
 pub(super) struct StatusArguments {
     /// Print the JSON document of the endpoint's /status as it is
@@ -27,73 +19,26 @@ pub(super) struct StatusArguments {
     /// Admin endpoint of the balancer: its admin_address, with or without http://
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9900", value_parser = admin_endpoint)]
     admin: String,
+    /// Ask all balancers that act together, at their admin endpoints, and print them in one table
+    ///
+    /// One that is away is named, and holds up no other; the exit code is 1 then.
+    #[arg(long, value_name = "ADDR,ADDR…", value_delimiter = ',', num_args = 1.., conflicts_with = "admin", value_parser = admin_endpoint)]
+    all: Vec<String>,
 }
 
 /// Prints the state of a running balancer.
 pub(super) fn run(arguments: &StatusArguments) -> Result<(), CommandFailure> {
-    Ok(print(&report(arguments)?)?)
+    if arguments.all.is_empty() {
+        return Ok(print(&report(arguments)?)?);
+    }
+    let nodes = nodes::ask_all(&arguments.all)?;
+    print(&if arguments.json { nodes.json()? } else { nodes.to_string() })?;
+    Ok(nodes.away()?)
 }
 
 fn report(arguments: &StatusArguments) -> anyhow::Result<String> {
     let (document, status) = ask(&arguments.admin)?;
     Ok(if arguments.json { document } else { StatusText(&status).to_string() })
-}
-
-/// The status document of the balancer whose admin endpoint this is, as it came and as it was understood.
-pub(super) fn ask(admin: &str) -> anyhow::Result<(String, Status)> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start an I/O runtime")?;
-    let answer = runtime.block_on(async { tokio::time::timeout(LIMIT, fetch(admin)).await });
-    // A name still being looked up must not hold up the exit.
-    runtime.shutdown_background();
-    let Ok(body) = answer else {
-        bail!("no answer from the admin endpoint {admin} within {} s", LIMIT.as_secs());
-    };
-    let document = String::from_utf8_lossy(&body?).into_owned();
-    // What the reader of JSON has to say of a document that is something else helps nobody.
-    let Ok(status) = serde_json::from_str(&document) else {
-        bail!(
-            "what answers at {admin} is not a balancer's admin endpoint, or one of another version than this ({VERSION})"
-        );
-    };
-    Ok((document, status))
-}
-
-async fn fetch(admin: &str) -> anyhow::Result<Bytes> {
-    let stream = TcpStream::connect(admin)
-        .await
-        .with_context(|| format!("cannot reach the admin endpoint {admin} (is a balancer running there?)"))?;
-    let garbled = || format!("what answers at {admin} is not a balancer's admin endpoint");
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.with_context(garbled)?;
-    let request = Request::get("/status")
-        // Whatever name it was reached by: that of the host is not one that the endpoint has to know.
-        .header(header::HOST, "localhost")
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .with_context(|| format!("{admin} is not an address"))?;
-    let exchange = async {
-        let response = sender.send_request(request).await.with_context(garbled)?;
-        if response.status() != hyper::StatusCode::OK {
-            bail!("the admin endpoint {admin} answered {}", response.status());
-        }
-        match Limited::new(response.into_body(), MOST).collect().await {
-            Ok(body) => Ok(body.to_bytes()),
-            Err(error) => bail!("the answer of the admin endpoint {admin} broke off: {error}"),
-        }
-    };
-    tokio::pin!(exchange);
-    tokio::select! {
-        // Polled first, so that an answer that is there is taken even when the connection has ended, too.
-        biased;
-        answer = &mut exchange => answer,
-        ended = connection => match ended {
-            Ok(()) => exchange.await,
-            Err(error) => Err(anyhow::Error::new(error).context(garbled())),
-        },
-    }
 }
 
 #[cfg(test)]
@@ -105,6 +50,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::telemetry::status::Status;
 
     /// Answers one connection with `bytes`.
     fn endpoint(bytes: Vec<u8>) -> String {
@@ -127,7 +73,7 @@ mod tests {
     }
 
     fn failure(admin: String) -> String {
-        format!("{:#}", report(&StatusArguments { json: true, admin }).unwrap_err())
+        format!("{:#}", report(&StatusArguments { json: true, admin, all: Vec::new() }).unwrap_err())
     }
 
     #[test]
@@ -136,8 +82,10 @@ mod tests {
         let good = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         let until_close = format!("HTTP/1.0 200 OK\r\n\r\n{body}");
         for answer in [&good, &until_close] {
-            let told =
-                |json| report(&StatusArguments { json, admin: endpoint(answer.clone().into()) }).unwrap();
+            let told = |json| {
+                report(&StatusArguments { json, admin: endpoint(answer.clone().into()), all: Vec::new() })
+                    .unwrap()
+            };
             assert_eq!(told(true), body);
             assert_eq!(told(false), StatusText(&Status::default()).to_string());
         }

@@ -23,7 +23,7 @@ use self::{
     view::{Screen, draw},
 };
 use super::{
-    status::ask,
+    endpoint::ask,
     told::{CommandFailure, admin_endpoint, print},
 };
 use crate::telemetry::status::Status;

@@ -17,6 +17,7 @@ mod application_session_extras;
 mod applications;
 mod bad_requests;
 mod behind_haproxy;
+mod bench;
 mod bodies;
 mod bulk;
 mod byte_counts;

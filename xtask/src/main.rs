@@ -11,8 +11,10 @@ mod check_advisories;
 mod check_ebpf;
 mod dist;
 mod fuzz;
+mod grpc_target;
 mod handshakes;
 mod house;
+mod hyper_proxy;
 mod instructions;
 mod lab;
 mod package;
@@ -25,6 +27,10 @@ mod test;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+/// As balancer has it: the proxy of hyper is measured beside it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Build, check, test and measure balancer")]
@@ -55,7 +61,7 @@ enum Command {
     Prove(prove::Options),
     /// Runs what reads bytes of strangers under libFuzzer.
     Fuzz(fuzz::Options),
-    /// Measures balancer beside HAProxy, nginx and a relay that does nothing, and prints a table of ratios.
+    /// Measures balancer beside its peers and relays that do nothing, and writes tables of figures and ratios.
     Bench(bench::Options),
     /// Counts the instructions of a request under callgrind, and fails where there are more than were committed.
     Instructions(instructions::Options),
@@ -64,9 +70,12 @@ enum Command {
     /// The byte relay that `bench` takes as its floor.
     #[command(hide = true)]
     Relay(relay::Options),
-    /// The load of new TLS connections that `bench` makes.
+    /// The proxy of hyper's server and client that `bench` measures.
     #[command(hide = true)]
-    Handshakes(handshakes::Options),
+    HyperProxy(hyper_proxy::Options),
+    /// What `bench` has as a target of gRPC.
+    #[command(hide = true)]
+    GrpcTarget(grpc_target::Options),
 }
 
 fn main() -> ExitCode {
@@ -85,7 +94,8 @@ fn main() -> ExitCode {
         Command::Instructions(options) => instructions::run(&options),
         Command::Lab(options) => lab::run(&options),
         Command::Relay(options) => relay::run(&options),
-        Command::Handshakes(options) => handshakes::run(&options),
+        Command::HyperProxy(options) => hyper_proxy::run(&options),
+        Command::GrpcTarget(options) => grpc_target::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,7 @@
-//! A byte relay over epoll: accepts, connects to one address, copies both ways, and parses nothing.
+//! A byte relay, over epoll or io_uring: accepts, connects to one address, copies both ways, and parses nothing.
 //! What it costs is the floor that no proxy in userspace gets below; it is a yardstick, not a product.
+
+mod uring;
 
 use std::{
     collections::HashMap,
@@ -20,6 +22,9 @@ pub(crate) struct Options {
     /// Where every connection is relayed to.
     #[arg(long)]
     to: SocketAddr,
+    /// Over io_uring.
+    #[arg(long)]
+    uring: bool,
 }
 
 struct Epoll(OwnedFd);
@@ -71,6 +76,9 @@ struct Side {
 /// When it cannot listen or wait.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let listener = TcpListener::bind(options.listen)?;
+    if options.uring {
+        return uring::run(&listener, options.to);
+    }
     listener.set_nonblocking(true)?;
     let epoll = Epoll::new()?;
     let listener_fd = listener.as_raw_fd();

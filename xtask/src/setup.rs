@@ -20,7 +20,7 @@ pub(crate) struct Tool {
     pub(crate) package: &'static str,
 }
 
-const fn tool(program: &'static str, package: &'static str) -> Tool {
+pub(crate) const fn tool(program: &'static str, package: &'static str) -> Tool {
     Tool { program, package }
 }
 
@@ -42,6 +42,8 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
     tool("chromium", "chromium"),
     tool("promtool", "prometheus"),
     tool("tmux", "tmux"),
+    // It loads what `cargo xtask bench` measures, of which there is a test.
+    tool("wrk", "wrk"),
     // With the compiler: programs are run from their source.
     tool("javac", "default-jdk-headless"),
 ];
@@ -52,10 +54,10 @@ const JETTY: (&str, &str) = ("/usr/share/java/jetty9-http2-server.jar", "libjett
 /// What the measurements run.
 pub(crate) const BENCH_TOOLS: &[Tool] = &[
     tool("wrk", "wrk"),
+    tool("curl", "curl"),
     tool("h2load", "nghttp2-client"),
     tool("openssl", "openssl"),
     tool("nginx", "nginx"),
-    tool("haproxy", "haproxy"),
     tool("taskset", "util-linux"),
 ];
 
@@ -129,7 +131,7 @@ fn mount_bpf() {
     }
 }
 
-fn apt_install(packages: &[&str]) -> Result<()> {
+pub(crate) fn apt_install(packages: &[&str]) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
     }

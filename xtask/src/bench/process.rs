@@ -18,6 +18,8 @@ use crate::shell;
 pub(crate) struct Process {
     name: String,
     child: Child,
+    /// Those whose place it has taken.
+    before: Vec<Child>,
     log: std::path::PathBuf,
 }
 
@@ -30,8 +32,15 @@ pub(crate) struct CpuTime {
 
 /// `command` on `core` alone.
 pub(crate) fn pinned(core: usize, program: &Path) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["--cpu-list", &core.to_string()]).arg(program);
+    let mut command = alone(core);
+    command.arg(program);
+    command
+}
+
+/// What comes before a command that is to be on `core` alone, and to end when we do, however that is.
+pub(crate) fn alone(core: usize) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "taskset", "--cpu-list", &core.to_string()]);
     command
 }
 
@@ -44,6 +53,21 @@ pub(crate) fn stay_on(core: usize) -> Result<()> {
     // SAFETY: the set is ours, and as long as is said.
     if unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) } != 0 {
         return Err(std::io::Error::last_os_error()).context("sched_setaffinity");
+    }
+    Ok(())
+}
+
+/// As many descriptors as this process may have, for itself and those that it starts.
+pub(crate) fn raise_limit_of_descriptors() -> Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limit is ours for the length of the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(std::io::Error::last_os_error()).context("getrlimit");
+    }
+    limit.rlim_cur = limit.rlim_max.min(65_536);
+    // SAFETY: as above.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
+        return Err(std::io::Error::last_os_error()).context("setrlimit");
     }
     Ok(())
 }
@@ -70,7 +94,7 @@ impl Process {
             .stderr(file)
             .spawn()
             .with_context(|| format!("cannot run `{}`", shell::show(&command)))?;
-        let mut process = Self { name: name.to_owned(), child, log };
+        let mut process = Self { name: name.to_owned(), child, before: Vec::new(), log };
         let deadline = Instant::now() + limit;
         while TcpStream::connect(address).is_err() {
             if process.child.try_wait()?.is_some() || Instant::now() > deadline {
@@ -94,6 +118,47 @@ impl Process {
         // An error here means that it has ended already.
         self.child.kill().unwrap_or_default();
         drop(self.child.wait());
+        for child in &mut self.before {
+            child.kill().unwrap_or_default();
+            drop(child.wait());
+        }
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal that it lives with.
+    pub(crate) fn tell(&mut self, signal: i32) -> Result<()> {
+        if self.child.try_wait()?.is_some() {
+            bail!("{} has ended; it said:\n{}", self.name, self.said());
+        }
+        // SAFETY: the pid is our own child's, and it has not been waited for.
+        unsafe { libc::kill(self.child.id().cast_signed(), signal) };
+        Ok(())
+    }
+
+    /// Starts the process that takes the place of this one, and makes this one end by itself.
+    pub(crate) fn succeed(&mut self, mut command: Command) -> Result<()> {
+        let file = fs::OpenOptions::new().append(true).open(&self.log)?;
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        let child = command.spawn().with_context(|| format!("cannot run `{}`", shell::show(&command)))?;
+        self.before.push(std::mem::replace(&mut self.child, child));
+        Ok(())
+    }
+
+    /// Bytes of memory that it and its children have.
+    pub(crate) fn resident(&self) -> Result<u64> {
+        let mut pages = 0;
+        for pid in family(self.child.id()) {
+            let text = fs::read_to_string(format!("/proc/{pid}/statm"))?;
+            let resident = text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+            pages += resident.context("/proc/PID/statm")?;
+        }
+        // SAFETY: sysconf has no preconditions.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        Ok(pages * u64::try_from(page).unwrap_or(4096))
     }
 
     /// Sends it a signal.
@@ -118,18 +183,39 @@ impl Process {
         Ok(sum)
     }
 
-    /// Processor time of the whole process, all its threads.
+    /// Processor time of the whole process, all its threads, and of its children.
     pub(crate) fn cpu_time(&self) -> Result<CpuTime> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))
-            .with_context(|| format!("{} has ended", self.name))?;
-        // The second field is the name in brackets and may hold anything; fields 14 and 15 are user and system ticks.
-        let (_, fields) = stat.rsplit_once(") ").context("/proc/PID/stat")?;
-        let mut ticks = fields.split(' ').skip(11).map(str::parse::<f64>);
-        // SAFETY: sysconf has no preconditions.
-        let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64;
-        let mut next = || ticks.next().context("/proc/PID/stat is short")?.context("/proc/PID/stat");
-        Ok(CpuTime { user: next()? / per_second, system: next()? / per_second })
+        let mut sum = CpuTime { user: 0.0, system: 0.0 };
+        for pid in family(self.child.id()) {
+            let CpuTime { user, system } =
+                cpu_time(pid).with_context(|| format!("{} has ended", self.name))?;
+            sum = CpuTime { user: sum.user + user, system: sum.system + system };
+        }
+        Ok(sum)
     }
+}
+
+/// A process and those that it and they have started.
+fn family(pid: u32) -> Vec<u32> {
+    let mut all = vec![pid];
+    let mut next = 0;
+    while let Some(pid) = all.get(next) {
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        all.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+        next += 1;
+    }
+    all
+}
+
+fn cpu_time(pid: u32) -> Result<CpuTime> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The second field is the name in brackets and may hold anything; fields 14 and 15 are user and system ticks.
+    let (_, fields) = stat.rsplit_once(") ").context("/proc/PID/stat")?;
+    let mut ticks = fields.split(' ').skip(11).map(str::parse::<f64>);
+    // SAFETY: sysconf has no preconditions.
+    let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64;
+    let mut next = || ticks.next().context("/proc/PID/stat is short")?.context("/proc/PID/stat");
+    Ok(CpuTime { user: next()? / per_second, system: next()? / per_second })
 }
 
 impl Drop for Process {

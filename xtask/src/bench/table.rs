@@ -1,34 +1,51 @@
-//! The table of figures and ratios.
+//! Figures, their medians and ratios, and tables of them. Must not know: what was measured.
 
 use std::fmt::Write;
 
-/// What one proxy used and gave in one round.
-#[derive(Clone, Copy)]
-pub(crate) struct Sample {
-    pub(crate) user_us: f64,
-    pub(crate) system_us: f64,
-    pub(crate) per_second: f64,
-    pub(crate) p50_ms: f64,
-    pub(crate) p99_ms: f64,
+/// A figure that a measurement has: the first one is what it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Column {
+    pub(crate) head: &'static str,
+    /// Digits behind the point.
+    pub(crate) digits: usize,
 }
 
+/// What one proxy showed in one round: a figure a column.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Sample(pub(crate) Vec<f64>);
+
 impl Sample {
-    /// Processor time per request, microseconds.
-    pub(crate) fn cpu_us(&self) -> f64 {
-        self.user_us + self.system_us
+    pub(crate) fn at(&self, column: usize) -> f64 {
+        self.0.get(column).copied().unwrap_or(f64::NAN)
     }
 }
 
 /// A proxy and its samples, one a round.
+#[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) version: String,
+    /// What it does not do of the work that the others do.
+    pub(crate) mark: Option<&'static str>,
     pub(crate) samples: Vec<Sample>,
 }
 
 impl Row {
-    fn median(&self, figure: impl Fn(&Sample) -> f64) -> f64 {
-        median(self.samples.iter().map(figure).collect())
+    pub(crate) fn median(&self, column: usize) -> f64 {
+        median(self.samples.iter().map(|sample| sample.at(column)).collect())
+    }
+
+    /// The least and the greatest of the main figure.
+    pub(crate) fn spread(&self) -> (f64, f64) {
+        let figures = || self.samples.iter().map(|sample| sample.at(0));
+        (figures().fold(f64::INFINITY, f64::min), figures().fold(f64::NEG_INFINITY, f64::max))
+    }
+
+    /// Its name, and what there is to say of it.
+    pub(crate) fn title(&self) -> String {
+        let mark = self.mark.map(|mark| format!("({mark})")).unwrap_or_default();
+        let words = [self.name, &self.version, &mark];
+        words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -43,39 +60,40 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-/// The median over the rounds of how `row` compares with `base` in the same round.
-fn ratio(row: &Row, base: &Row) -> f64 {
-    median(row.samples.iter().zip(&base.samples).map(|(a, b)| a.cpu_us() / b.cpu_us()).collect())
+/// The value that so many of a thousand are not above, of values in order.
+pub(crate) fn permille(sorted: &[f64], permille: usize) -> f64 {
+    let place = (sorted.len() * permille / 1000).min(sorted.len().saturating_sub(1));
+    sorted.get(place).copied().unwrap_or(f64::NAN)
 }
 
-/// Renders the table: medians, the spread of the main figure, and ratios of processor time to the peers named in `bases`.
-pub(crate) fn render(rows: &[Row], bases: &[&str], markdown: bool) -> String {
+/// The median over the rounds of how the main figure of `row` compares with that of `base` in the same round.
+pub(crate) fn ratio(row: &Row, base: &Row) -> f64 {
+    median(row.samples.iter().zip(&base.samples).map(|(a, b)| a.at(0) / b.at(0)).collect())
+}
+
+/// Renders the table: medians, the spread of the main figure, and its ratios to those named in `bases`.
+pub(crate) fn render(columns: &[Column], rows: &[Row], bases: &[&str], markdown: bool) -> String {
     let bases: Vec<&Row> =
         bases.iter().filter_map(|name| rows.iter().find(|row| row.name == *name)).collect();
-    let mut header: Vec<String> =
-        ["proxy, one worker", "CPU µs/request", "[min-max]", "user", "system", "requests/s"]
-            .iter()
-            .chain(&["p50 ms", "p99 ms"])
-            .map(ToString::to_string)
-            .collect();
-    header.extend(bases.iter().map(|base| format!("CPU : {}", base.name)));
+    let mut header = vec!["one worker".to_owned()];
+    for (number, column) in columns.iter().enumerate() {
+        header.push(column.head.to_owned());
+        if number == 0 {
+            header.push("[min-max]".to_owned());
+        }
+    }
+    header.extend(bases.iter().map(|base| format!(": {}", base.name)));
     let mut lines = vec![header];
     for row in rows {
-        let cpu = || row.samples.iter().map(Sample::cpu_us);
-        let mut line = vec![
-            if row.version.is_empty() {
-                row.name.to_owned()
-            } else {
-                format!("{} {}", row.name, row.version)
-            },
-            format!("{:.1}", row.median(Sample::cpu_us)),
-            format!("[{:.1}-{:.1}]", cpu().fold(f64::INFINITY, f64::min), cpu().fold(0.0, f64::max)),
-            format!("{:.1}", row.median(|sample| sample.user_us)),
-            format!("{:.1}", row.median(|sample| sample.system_us)),
-            format!("{:.0}", row.median(|sample| sample.per_second)),
-            format!("{:.2}", row.median(|sample| sample.p50_ms)),
-            format!("{:.2}", row.median(|sample| sample.p99_ms)),
-        ];
+        let mut line = vec![row.title()];
+        for (number, column) in columns.iter().enumerate() {
+            let digits = column.digits;
+            line.push(format!("{:.digits$}", row.median(number)));
+            if number == 0 {
+                let (least, most) = row.spread();
+                line.push(format!("[{least:.digits$}-{most:.digits$}]"));
+            }
+        }
         line.extend(bases.iter().map(|base| format!("{:.2}", ratio(row, base))));
         lines.push(line);
     }
@@ -86,19 +104,15 @@ pub(crate) fn render(rows: &[Row], bases: &[&str], markdown: bool) -> String {
 pub(crate) fn difference(rows: &[Row], one: &str, base: &str) -> Option<String> {
     let find = |name: &str| rows.iter().find(|row| row.name == name);
     let (one, base) = (find(one)?, find(base)?);
-    let more = |figure: fn(&Sample) -> f64| {
-        median(one.samples.iter().zip(&base.samples).map(|(a, b)| figure(a) - figure(b)).collect())
-    };
+    let more = median(one.samples.iter().zip(&base.samples).map(|(a, b)| a.at(0) - b.at(0)).collect());
     Some(format!(
-        "{} {} cost {:+.2} µs/request, of it user {:+.2} µs (medians of the differences, round by round)",
-        one.name,
-        one.version,
-        more(Sample::cpu_us),
-        more(|sample| sample.user_us)
+        "{} cost {more:+.2} µs/request more than {} (median of the differences, round by round)",
+        one.name, base.name
     ))
 }
 
-fn layout(lines: &[Vec<String>], markdown: bool) -> String {
+/// Lines of cells under the first one, the header.
+pub(crate) fn layout(lines: &[Vec<String>], markdown: bool) -> String {
     let columns = lines.first().map_or(0, Vec::len);
     let width = |column: usize| {
         lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max()
@@ -112,12 +126,8 @@ fn layout(lines: &[Vec<String>], markdown: bool) -> String {
         if markdown {
             writeln!(text, "| {} |", cells.join(" | ")).unwrap_or_default();
             if number == 0 {
-                writeln!(
-                    text,
-                    "|{}|",
-                    widths.iter().map(|width| "-".repeat(width + 2)).collect::<Vec<_>>().join("|")
-                )
-                .unwrap_or_default();
+                let rule = widths.iter().map(|width| "-".repeat(width + 2)).collect::<Vec<_>>().join("|");
+                writeln!(text, "|{rule}|").unwrap_or_default();
             }
         } else {
             writeln!(text, "{}", cells.join("  ").trim_end()).unwrap_or_default();
@@ -130,15 +140,12 @@ fn layout(lines: &[Vec<String>], markdown: bool) -> String {
 mod tests {
     use super::*;
 
+    const COLUMNS: [Column; 2] =
+        [Column { head: "CPU µs", digits: 1 }, Column { head: "requests/s", digits: 0 }];
+
     fn row(name: &'static str, cpu: &[f64]) -> Row {
-        let sample = |&cpu_us| Sample {
-            user_us: cpu_us / 4.0,
-            system_us: cpu_us * 0.75,
-            per_second: 1.0,
-            p50_ms: 1.0,
-            p99_ms: 2.0,
-        };
-        Row { name, version: String::new(), samples: cpu.iter().map(sample).collect() }
+        let samples = cpu.iter().map(|&cpu| Sample(vec![cpu, 1000.0])).collect();
+        Row { name, version: String::new(), mark: None, samples }
     }
 
     #[test]
@@ -146,20 +153,20 @@ mod tests {
         // Round by round always half, though the machine was slow in the second round.
         let (ours, theirs) = (row("balancer", &[8.0, 40.0, 9.0]), row("haproxy", &[16.0, 80.0, 18.0]));
         assert!((ratio(&ours, &theirs) - 0.5).abs() < 1e-9);
-        let text = render(&[ours, theirs], &["haproxy", "nginx"], true);
-        assert!(text.contains("CPU : haproxy") && !text.contains("CPU : nginx"), "{text}");
+        let text = render(&COLUMNS, &[ours, theirs], &["haproxy", "nginx"], true);
+        assert!(text.contains(": haproxy") && !text.contains(": nginx"), "{text}");
+        let line = text.lines().nth(2).unwrap();
         assert!(
-            text.lines().nth(2).is_some_and(|line| line.contains("| 9.0 ") && line.contains("| 0.50")),
+            line.contains("| 9.0 ") && line.contains("| [8.0-40.0] ") && line.contains("| 0.50"),
             "{text}"
         );
     }
 
     #[test]
     fn differences_compare_rounds_not_medians() {
-        let (ours, plain) = (row("rules", &[8.4, 40.4, 9.4]), row("balancer", &[8.0, 40.0, 9.0]));
-        let rows = [plain, ours];
+        let rows = [row("balancer", &[8.0, 40.0, 9.0]), row("rules", &[8.4, 40.4, 9.4])];
         let line = difference(&rows, "rules", "balancer").unwrap();
-        assert!(line.contains("+0.40 µs/request, of it user +0.10 µs"), "{line}");
+        assert!(line.contains("+0.40 µs/request"), "{line}");
         assert!(difference(&rows, "rules", "nginx").is_none());
     }
 
@@ -167,5 +174,20 @@ mod tests {
     fn medians_of_even_counts_lie_between() {
         assert!((median(vec![4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
         assert!(median(Vec::new()).is_nan());
+    }
+
+    #[test]
+    fn a_thousandth_of_a_thousand_is_one() {
+        let values: Vec<f64> = (0..1000).map(f64::from).collect();
+        assert_eq!([500, 990, 999, 1000].map(|part| permille(&values, part)), [500.0, 990.0, 999.0, 999.0]);
+        assert!(permille(&[], 500).is_nan());
+    }
+
+    #[test]
+    fn rows_say_what_they_leave_out() {
+        let mut row = row("nginx", &[1.0]);
+        row.version = "1.22.1".to_owned();
+        row.mark = Some("no stickiness");
+        assert_eq!(row.title(), "nginx 1.22.1 (no stickiness)");
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::handshakes;
+use crate::handshakes::{self, Handshake};
 
 /// Bytes of a response body.
 pub(crate) const BODY: usize = 1024;
@@ -33,7 +33,11 @@ fn stream(address: SocketAddr) -> Result<TcpStream> {
 impl Client {
     pub(crate) fn connect(address: SocketAddr, secure: bool) -> Result<Self> {
         let stream = stream(address)?;
-        Ok(Self(if secure { Box::new(handshakes::Client::new()?.wrap(stream)?) } else { Box::new(stream) }))
+        Ok(Self(if secure {
+            Box::new(handshakes::Client::new(Handshake::FULL)?.wrap(stream)?)
+        } else {
+            Box::new(stream)
+        }))
     }
 
     /// Asks, and takes the whole response.

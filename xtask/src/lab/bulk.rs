@@ -4,9 +4,6 @@
 //! HAProxy takes part twice: with `option splice-auto`, as people run it, which begins to move a body through a pipe when it
 //! thinks that it pays (version 2.6 does not here), and with pipes for all bodies.
 
-mod backend;
-mod client;
-
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -17,11 +14,12 @@ use super::{
     table::{Marks, Table},
 };
 use crate::bench::{
-    self, process,
-    proxies::{self, Proxy, Setting},
+    self,
+    load::bulk::{backend, client::Work},
+    process,
+    proxies::{self, Proxy, Setting, Shape},
     table::median,
 };
-use client::Work;
 
 const MIB: u64 = 1 << 20;
 
@@ -66,15 +64,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 fn measure(options: &Options, bed: &Bed) -> Result<(Table, Marks)> {
     process::stay_on(bench::LOAD_CORE)?;
-    let backends = [backend::start()?, backend::start()?];
+    let targets = vec![backend::start()?, backend::start()?];
+    let shape = Shape { websocket: true, ..Shape::STICKY };
     let setting = Setting {
         folder: &bed.folder("proxies")?,
         core: bench::PROXY_CORE,
-        backends,
+        targets,
         balancer: bed.balancer.clone(),
         baseline: options.baseline.as_deref(),
         kernel_assist: "off",
         certificate: None,
+        shape,
     };
     let names = ["balancer", "baseline", "haproxy", "haproxy-splice"];
     let proxies: Vec<Proxy> = names

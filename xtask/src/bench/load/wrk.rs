@@ -1,26 +1,43 @@
 //! One run of wrk and what it says.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path};
 
 use anyhow::{Context, Result, bail};
 
 use super::{Load, said};
 use crate::{bench::process::pinned, shell};
 
-/// Loads `address` from `core` for `seconds` over `connections` kept-alive connections.
-pub(crate) fn run(
-    core: usize,
-    address: SocketAddr,
-    cookie: &str,
-    connections: u32,
-    seconds: u32,
-) -> Result<Load> {
+/// Requests over HTTP/1.1.
+#[derive(Clone, Copy)]
+pub(crate) struct Requests<'a> {
+    pub(crate) address: SocketAddr,
+    pub(crate) cookie: &'a str,
+    pub(crate) connections: u32,
+    pub(crate) seconds: u32,
+    /// Each on a new connection.
+    pub(crate) close: bool,
+    /// What makes the requests instead, in Lua.
+    pub(crate) script: Option<&'a Path>,
+}
+
+/// Loads a proxy from `core`.
+pub(crate) fn run(core: usize, requests: Requests<'_>) -> Result<Load> {
     let wrk = shell::find_program("wrk").context("wrk is missing")?;
     let mut command = pinned(core, &wrk);
-    command
-        .args(["--threads", "1", "--latency", "--connections", &connections.to_string()])
-        .args(["--duration", &format!("{seconds}s"), "--header", &format!("Cookie: {cookie}")])
-        .arg(format!("http://{address}/"));
+    command.args(["--threads", "1", "--latency", "--connections", &requests.connections.to_string()]).args([
+        "--duration",
+        &format!("{}s", requests.seconds),
+        "--timeout",
+        "10s",
+    ]);
+    match requests.script {
+        Some(script) => drop(command.arg("--script").arg(script)),
+        None => drop(command.args(["--header", &format!("Cookie: {}", requests.cookie)])),
+    }
+    if requests.close {
+        command.args(["--header", "Connection: close"]);
+    }
+    command.arg(format!("http://{}/", requests.address));
     let text = said(&mut command)?;
     parse(&text).with_context(|| format!("cannot read what wrk says:\n{text}"))
 }

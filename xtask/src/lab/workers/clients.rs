@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::handshakes::Client;
+use crate::handshakes::{Client, Handshake};
 
 /// Thousands of threads have to have room.
 const STACK: usize = 128 * 1024;
@@ -151,7 +151,7 @@ pub(super) fn handshakes(
     per_second: Option<f64>,
     length: Duration,
 ) -> Result<f64> {
-    let client = Client::new()?;
+    let client = Client::new(Handshake::FULL)?;
     let began = Instant::now();
     let done = AtomicU64::new(0);
     paced(threads, per_second, length, &|_| {

@@ -1,4 +1,4 @@
-//! The target of the scenario: it gives out and takes in as many bytes as it is asked to, each connection on a thread.
+//! The target of what moves much: it gives out and takes in as many bytes as it is asked to, each connection on a thread.
 
 use std::{
     io::{Read, Write},
@@ -15,7 +15,7 @@ const SWITCH: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\
     Sec-WebSocket-Accept: BACScCJPNqyz+UBoqMH89VmURoA=\r\n\r\n";
 
 /// Listens on a free port of loopback until the process ends.
-pub(super) fn start() -> Result<SocketAddr> {
+pub(crate) fn start() -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     thread::spawn(move || {
@@ -27,15 +27,20 @@ pub(super) fn start() -> Result<SocketAddr> {
     Ok(address)
 }
 
-/// `GET /down/N`, `PUT /up`, and WebSockets at `/tunnel/down/N` and `/tunnel/up/N`.
+/// `GET /down/N`, `PUT /up`, and WebSockets at `/tunnel/down/N`, `/tunnel/up/N` and
+/// `/tunnel/echo`.
 fn serve(mut stream: TcpStream) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = vec![0; UNIT];
     while let Some(head) = Head::read(&mut stream)? {
         let path = head.text.split(' ').nth(1).unwrap_or("/").to_owned();
+        let is_last = head.field("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let size = || path.rsplit('/').next().and_then(|size| size.parse::<u64>().ok()).context("a size");
         if path.starts_with("/tunnel/") {
             stream.write_all(SWITCH)?;
+            if path == "/tunnel/echo" {
+                return echo(&mut stream, &mut buffer);
+            }
             return if path.starts_with("/tunnel/down/") {
                 give(&mut stream, size()?, &unit(None))
             } else {
@@ -56,12 +61,26 @@ fn serve(mut stream: TcpStream) -> Result<()> {
         let size = if path == "/" { 2 } else { size()? };
         write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n")?;
         give(&mut stream, size, &buffer)?;
+        if is_last {
+            break;
+        }
     }
     Ok(())
 }
 
+/// Sends back what comes, frames as they are: proxies look at no frame.
+fn echo(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<()> {
+    loop {
+        let read = stream.read(buffer)?;
+        if read == 0 {
+            return Ok(());
+        }
+        stream.write_all(buffer.get(..read).context("a part")?)?;
+    }
+}
+
 /// Writes `size` bytes, over and over those of `bytes`.
-pub(super) fn give(stream: &mut TcpStream, mut size: u64, bytes: &[u8]) -> Result<()> {
+pub(crate) fn give(stream: &mut TcpStream, mut size: u64, bytes: &[u8]) -> Result<()> {
     while size > 0 {
         let here = bytes.get(..usize::try_from(size)?.min(bytes.len())).context("a part")?;
         stream.write_all(here)?;
@@ -71,7 +90,7 @@ pub(super) fn give(stream: &mut TcpStream, mut size: u64, bytes: &[u8]) -> Resul
 }
 
 /// Reads `size` bytes.
-pub(super) fn take(stream: &mut TcpStream, mut size: u64, buffer: &mut [u8]) -> Result<()> {
+pub(crate) fn take(stream: &mut TcpStream, mut size: u64, buffer: &mut [u8]) -> Result<()> {
     while size > 0 {
         let most = usize::try_from(size)?.min(buffer.len());
         let read = stream.read(buffer.get_mut(..most).context("a part")?)?;

@@ -12,14 +12,14 @@ use anyhow::{Context, Result, ensure};
 use super::backend::{give, take};
 
 /// Bytes of a WebSocket's frame with its head, and of a write.
-pub(super) const UNIT: usize = 1 << 20;
+pub(crate) const UNIT: usize = 1 << 20;
 
 /// Of clients' frames.
-pub(super) const MASK: [u8; 4] = [1, 2, 3, 4];
+pub(crate) const MASK: [u8; 4] = [1, 2, 3, 4];
 
 /// A kind of work; all on one connection at a time.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Work {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
     /// Responses of this many bytes.
     Down { size: u64 },
     /// Requests of this many bytes.
@@ -32,10 +32,10 @@ pub(super) enum Work {
 
 impl Work {
     /// At most this much of the processor time of HAProxy with `splice-auto`.
-    pub(super) const MARK_TO_HAPROXY: f64 = 0.90;
+    pub(crate) const MARK_TO_HAPROXY: f64 = 0.90;
 
     /// At most this much of a build that copies. A body of 64 KiB has gone before a pipe pays.
-    pub(super) fn mark_to_copying(self) -> Option<f64> {
+    pub(crate) fn mark_to_copying(self) -> Option<f64> {
         match self {
             Self::Down { size } if size < UNIT as u64 => Some(1.03),
             Self::Down { size } if size > UNIT as u64 => Some(0.40),
@@ -47,7 +47,7 @@ impl Work {
     ///
     /// # Errors
     /// When some are missing, or the proxy answers something else.
-    pub(super) fn run(self, address: SocketAddr, cookie: &str, amount: u64) -> Result<()> {
+    pub(crate) fn run(self, address: SocketAddr, cookie: &str, amount: u64) -> Result<()> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
@@ -99,7 +99,7 @@ impl fmt::Display for Work {
 }
 
 /// One frame of a message of its own, with its head.
-pub(super) fn unit(mask: Option<[u8; 4]>) -> Vec<u8> {
+pub(crate) fn unit(mask: Option<[u8; 4]>) -> Vec<u8> {
     let head = 10 + mask.map_or(0, |mask| mask.len());
     let mut frame = vec![0x82, if mask.is_some() { 0xff } else { 0x7f }];
     frame.extend_from_slice(&((UNIT - head) as u64).to_be_bytes());
@@ -120,6 +120,18 @@ fn upgrade(stream: &mut TcpStream, request: &str, cookie: &str) -> Result<Head> 
     answer(stream, "101")
 }
 
+/// A WebSocket whose other end sends back what it gets.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn tunnel(address: SocketAddr, cookie: &str) -> Result<TcpStream> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    upgrade(&mut stream, "GET /tunnel/echo", cookie)?;
+    Ok(stream)
+}
+
 fn answer(stream: &mut TcpStream, status: &str) -> Result<Head> {
     let head = Head::read(stream)?.context("no answer")?;
     ensure!(head.text.split(' ').nth(1) == Some(status), "{}", head.text.lines().next().unwrap_or_default());
@@ -127,14 +139,14 @@ fn answer(stream: &mut TcpStream, status: &str) -> Result<Head> {
 }
 
 /// The head of a message, and what came with it.
-pub(super) struct Head {
-    pub(super) text: String,
-    pub(super) more: Vec<u8>,
+pub(crate) struct Head {
+    pub(crate) text: String,
+    pub(crate) more: Vec<u8>,
 }
 
 impl Head {
     /// Reads one; none where the connection has ended.
-    pub(super) fn read(stream: &mut TcpStream) -> Result<Option<Self>> {
+    pub(crate) fn read(stream: &mut TcpStream) -> Result<Option<Self>> {
         let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
         loop {
             let read = stream.read(&mut piece)?;
@@ -151,7 +163,7 @@ impl Head {
     }
 
     /// The value of the first field of this name in lower case.
-    pub(super) fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.text.lines().find_map(|line| {
             let (field, value) = line.split_once(':')?;
             field.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -175,7 +187,7 @@ mod tests {
 
     #[test]
     fn works_arrive_whole() {
-        let address = crate::lab::bulk::backend::start().expect("a port");
+        let address = super::super::backend::start().expect("a port");
         for work in
             [Work::Down { size: 100_000 }, Work::Up { size: 100_000 }, Work::TunnelDown, Work::TunnelUp]
         {

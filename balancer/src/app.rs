@@ -24,7 +24,7 @@ use crate::{
     config,
     control::{
         admin::Admin,
-        controller::{ControlCommand, Controller, Parts},
+        controller::{ControlCommand, Controller, Parts, SharedTable},
         descriptors, key_file,
         log_files::{LogFiles, Outputs},
         notify,
@@ -39,6 +39,7 @@ use crate::{
     logs,
     model::Configuration,
     panics,
+    session_store::Sharing,
     snapshot::{Snapshot, WorkerMessage},
     telemetry::inspect::{CurrentSnapshot, Inspector, KernelSide, SessionCount, VERSION},
 };
@@ -163,6 +164,7 @@ fn prepare(
     let runtimes = Arc::new(ListenerRuntimes::default());
     let empty = Snapshot { listeners: Vec::new(), groups: Vec::new() };
     let current = Arc::new(CurrentSnapshot::new(Arc::new(empty)));
+    let sharing = Sharing::off(Box::new(SharedTable::new(kernel.tables().sticky, Arc::clone(&current))));
     let kernel_side = KernelSide::from(kernel.assist());
     let inspector = Inspector {
         instance: settings.instance,
@@ -178,6 +180,7 @@ fn prepare(
         session_count: SessionCount::default(),
         generations: Some(kernel.generations()),
         shield: kernel.shield().view(),
+        session_store: Arc::clone(sharing.port()),
     };
     tell_start(path, &configuration, admin.as_ref(), &inspector.kernel);
     let parts = Parts {
@@ -194,6 +197,7 @@ fn prepare(
         counters: Arc::clone(&counters),
         runtimes,
         current,
+        sharing,
         memory,
     };
     Ok(Prepared { parts, admin, inspector: Arc::new(inspector), pool, counters, upgrades, gone })
@@ -402,6 +406,7 @@ async fn serve(
             tracing::error!("a worker ended by a bug of its own");
         }
     }
+    controller.end_sharing();
     controller.flush_logs();
     // Who asked for it is told.
     if let Some(upgrading) = upgrading {

@@ -45,6 +45,7 @@ mod response_fields;
 mod roles;
 mod schema;
 mod scope;
+mod session_store;
 mod shield;
 mod source;
 mod stickiness;
@@ -184,6 +185,7 @@ fn examine(
     let own_places =
         OwnPlaces::of(&settings.settings).with_files(files.iter().map(|(path, _)| path.as_path()));
     let shield = shield::build(&context, &blocks.shield);
+    let session_store = session_store::build(&context, &blocks.session_store);
     let mut drafts = target_group::build_all(&context, &groups);
     attachment::add_all(&context, &blocks.attachments, &groups, &mut drafts);
     let certificates = Names::collect(&context, &CERTIFICATE, &blocks.certificates, MAX_CERTIFICATES);
@@ -217,6 +219,7 @@ fn examine(
     let configuration = Configuration {
         balancer: settings.settings,
         shield,
+        session_store,
         load_balancers,
         listeners,
         target_groups: drafts.into_iter().map(|draft| draft.into_group(&context)).collect(),

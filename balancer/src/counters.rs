@@ -14,6 +14,7 @@ mod keys;
 mod last_error;
 mod listener;
 mod notes;
+mod session_store;
 mod sources;
 mod worker;
 
@@ -34,6 +35,7 @@ pub use self::{
     last_error::{LastError, LastErrorNote},
     listener::{CountedOpen, ListenerRuntime, ListenerRuntimes, ListenerShard, OpenNow, Openable, Traffic},
     notes::{CertificateNote, Notes},
+    session_store::{Lookup, SessionStore, SessionStoreShard, StoreCause, StoreWrite},
     sources::{SourceFigures, SourceNews, SourceNote},
     worker::{ControlCounters, SessionTable, SessionTableShard, Upkeep, Work, WorkerCounters, WorkerFigures},
 };

@@ -24,6 +24,7 @@ pub mod regular_file;
 pub mod response;
 pub mod rules;
 pub mod safe_file;
+pub mod session_store;
 pub mod snapshot;
 pub mod stickiness;
 pub mod target_group;

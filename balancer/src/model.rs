@@ -13,6 +13,7 @@ mod logs;
 mod request_head;
 mod response_fields;
 mod rule;
+mod session_store;
 mod shield;
 mod target_group;
 mod tls;
@@ -34,6 +35,7 @@ pub use self::{
     request_head::{HeaderField, RequestHead, ResponseHead, Version},
     response_fields::ResponseFields,
     rule::{Condition, IpRange, ListenerRule, QueryPattern, TextPattern},
+    session_store::{SessionStoreSettings, StoreHost, StoreMode, StorePassword, StoreTlsSettings},
     shield::{IpPrefix, PrefixError, ShieldMode, ShieldSettings},
     target_group::{
         Algorithm, CookieAttributes, CookiePick, CookieRenewal, HealthCheck, HealthCheckPort,
@@ -55,6 +57,8 @@ pub struct Configuration {
     pub balancer: BalancerSettings,
     /// Who may speak to listeners at all (`shield` block); nothing where everybody may.
     pub shield: Option<ShieldSettings>,
+    /// Where sessions are shared with other balancers (`session_store` block); nothing where they are not.
+    pub session_store: Option<SessionStoreSettings>,
     /// Load balancers; the first is the implicit default one when a listener names none and none is given.
     pub load_balancers: Vec<LoadBalancer>,
     /// Listeners, each with a distinct address and port.

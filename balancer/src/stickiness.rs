@@ -19,6 +19,7 @@ mod mix;
 mod session_id;
 mod session_start;
 mod session_table;
+mod shared_session;
 mod token;
 
 use std::{fmt, ops::Deref, sync::Arc, sync::atomic::AtomicU64};
@@ -31,12 +32,15 @@ pub use self::{
     keyring::{KeyFileFault, Keyring, KeyringError, MAX_SECRETS, SECRET_LEN},
     ledger::{Before, Done, Mark, Marks, SessionLedger},
     session_table::{Occupancy, SessionTable},
+    shared_session::{adopt, follow, page},
 };
 pub use crate::counters::{GroupOutcome, Outcome};
 use crate::{
     clock::UnixSeconds,
+    id::TargetId,
     model::{HeaderEdits, RequestHead, ResponseHead, StickinessSettings},
     response::cookies::keep_private,
+    session_store::{Keys, SessionWrite, StorePort, StoredSession},
 };
 
 /// The stickiness of one group, made ready for requests.
@@ -66,6 +70,56 @@ impl GroupStickiness {
                 CookieKind::Application(Box::new(ApplicationCookie::new(group_name, id, settings, ring)))
             }
         })
+    }
+
+    /// The same, its sessions shared with other balancers through `port`, where they are in the session table.
+    #[must_use]
+    pub fn shared_through(self, port: &Arc<StorePort>) -> Self {
+        Self(match self.0 {
+            CookieKind::Duration(cookie) => CookieKind::Duration(cookie),
+            CookieKind::Application(cookie) => {
+                CookieKind::Application(Box::new(cookie.shared_through(Arc::clone(port))))
+            }
+        })
+    }
+
+    /// What other balancers are to be asked for before a request is balanced; nothing: there is no need.
+    #[must_use]
+    pub fn question(&self, head: &RequestHead<'_>, decision: &Decision) -> Option<(&StorePort, Keys)> {
+        match &self.0 {
+            CookieKind::Duration(_) => None,
+            CookieKind::Application(cookie) => cookie.question(head, decision),
+        }
+    }
+
+    /// Other balancers know the session that `key` names: what comes of that. False: they know no better.
+    pub fn answered(
+        &self,
+        decision: &mut Decision,
+        (keys, key): (&Keys, u128),
+        session: StoredSession,
+        targets: &impl TargetLookup,
+        now: UnixSeconds,
+    ) -> bool {
+        match &self.0 {
+            CookieKind::Duration(_) => false,
+            CookieKind::Application(cookie) => cookie.answered(decision, (keys, key), session, targets, now),
+        }
+    }
+
+    /// A session of the table as the store is told of it again.
+    #[must_use]
+    pub fn told_again<W: Deref<Target = [AtomicU64]>>(
+        &self,
+        key: u128,
+        (target, issued): (TargetId, UnixSeconds),
+        table: &SessionTable<W>,
+        now: UnixSeconds,
+    ) -> Option<SessionWrite> {
+        match &self.0 {
+            CookieKind::Duration(_) => None,
+            CookieKind::Application(cookie) => cookie.told_again(key, (target, issued), table, now),
+        }
     }
 
     /// For how many seconds a session counts after a response that renewed it.

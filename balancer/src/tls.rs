@@ -10,6 +10,7 @@ mod names;
 mod policy;
 mod selection;
 mod server;
+mod store;
 mod target;
 mod tickets;
 
@@ -23,5 +24,6 @@ pub use self::{
     policy::{DEFAULT_POLICY, POLICIES, policy},
     selection::take_chosen,
     server::Servers,
+    store::store_client,
     target::TargetTls,
 };

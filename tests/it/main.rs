@@ -85,6 +85,7 @@ mod service_restart;
 mod session_counts;
 mod session_flood;
 mod sessions;
+mod shared_sessions;
 mod shop;
 mod special_files;
 mod start_memory;

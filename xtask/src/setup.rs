@@ -44,6 +44,9 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
     tool("tmux", "tmux"),
     // It loads what `cargo xtask bench` measures, of which there is a test.
     tool("wrk", "wrk"),
+    tool("redis-server", "redis-server"),
+    tool("redis-sentinel", "redis-sentinel"),
+    tool("redis-cli", "redis-tools"),
     // With the compiler: programs are run from their source.
     tool("javac", "default-jdk-headless"),
 ];

@@ -33,6 +33,7 @@ impl FoundBlock<'_> {
 pub(super) struct Blocks<'a> {
     pub(super) balancer: Vec<&'a RawBlock>,
     pub(super) shield: Vec<&'a RawBlock>,
+    pub(super) session_store: Vec<&'a RawBlock>,
     pub(super) load_balancers: Vec<FoundBlock<'a>>,
     pub(super) listeners: Vec<FoundBlock<'a>>,
     pub(super) rules: Vec<FoundBlock<'a>>,
@@ -76,7 +77,11 @@ impl<'a> Blocks<'a> {
             if let Some((_, position)) = block.labels.first() {
                 faults.add(*position, format!("`{kind}` takes no label; allowed: `{kind} {{ … }}`"));
             }
-            if kind == "shield" { self.shield.push(block) } else { self.balancer.push(block) }
+            match kind {
+                "shield" => self.shield.push(block),
+                "session_store" => self.session_store.push(block),
+                _ => self.balancer.push(block),
+            }
         } else if kind == "module" {
             self.module.get_or_insert(block.position);
         } else if kind == "action" && block.labels.len() == 2 {

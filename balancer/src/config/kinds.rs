@@ -4,6 +4,7 @@
 pub(super) const NATIVE: &[&str] = &[
     "balancer",
     "shield",
+    "session_store",
     "load_balancer",
     "listener",
     "listener_rule",
@@ -16,9 +17,9 @@ pub(super) const NATIVE: &[&str] = &[
 ];
 /// Those whose Terraform resources have no files: in AWS they lie with ACM and S3.
 pub(super) const NATIVE_ALONE: &[&str] =
-    &["balancer", "shield", "certificate", "trust_store", "trust_store_revocation"];
+    &["balancer", "shield", "session_store", "certificate", "trust_store", "trust_store_revocation"];
 /// Those of a whole process, which take no label.
-pub(super) const UNLABELLED: [&str; 2] = ["balancer", "shield"];
+pub(super) const UNLABELLED: [&str; 3] = ["balancer", "shield", "session_store"];
 /// Terraform's own top-level blocks: accepted, so that a folder of Terraform loads.
 pub(super) const TERRAFORM: &[&str] = &[
     "provider",
@@ -44,7 +45,7 @@ pub(super) fn begins_a_block(line: &str) -> bool {
     let after = line.get(kind.len()..).unwrap_or_default().trim();
     // Some of these are names within blocks as well, and have no label there.
     let labelled = NATIVE.contains(&kind) || kind == "resource";
-    let is_ours = if matches!(kind, "balancer" | "shield") {
+    let is_ours = if UNLABELLED.contains(&kind) {
         true
     } else if labelled {
         after.starts_with('"')

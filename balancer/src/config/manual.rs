@@ -6,13 +6,14 @@ use super::{
     action, attachment, balancer, certificate, condition, health_check, listener_rule, listener_table,
     listener_tls, load_balancer, mutual_authentication, redirect,
     schema::{Attribute, AttributeKind, Child, EVERYWHERE_IGNORED, Table},
-    shield, stickiness, target_group, target_source, transform, trust_store,
+    session_store, shield, stickiness, target_group, target_source, transform, trust_store,
 };
 
 /// Every kind of block with its heading, in the order of the manual.
-const TABLES: [(&str, &Table); 38] = [
+const TABLES: [(&str, &Table); 39] = [
     ("balancer", &balancer::BALANCER),
     ("shield", &shield::SHIELD),
+    ("session_store", &session_store::SESSION_STORE),
     ("load_balancer", &load_balancer::LOAD_BALANCER),
     ("load_balancer / access_logs", &load_balancer::ACCESS_LOGS),
     ("load_balancer / connection_logs", &load_balancer::CONNECTION_LOGS),

@@ -22,11 +22,13 @@ mod events;
 mod loopback;
 mod pending;
 mod reload;
+mod sharing;
 mod shield;
 mod succession;
 mod succession_step;
 mod upkeep;
 
+pub use self::sharing::SharedTable;
 use self::{
     closing::Closing,
     events::{next_event, next_sample},
@@ -56,6 +58,7 @@ use crate::{
     },
     response::listener_fields::ListenerFields,
     rules::{GroupKeys, RuleTable},
+    session_store::{Sharing, StorePort},
     snapshot::{ListenerId, ListenerView, Snapshot, WorkerMessage},
     stickiness::{GroupStickiness, Keyring},
     target_group::{Registry, SlotAllocator, TargetNames, WantedGroup},
@@ -66,6 +69,9 @@ use crate::{
 
 /// How long changes are collected before workers hear of them, unless one is urgent.
 const COALESCE: Duration = Duration::from_millis(20);
+
+/// How long a start waits for the session store.
+const FIRST_LOOK: Duration = Duration::from_millis(500);
 
 /// Why the control side cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +121,8 @@ pub struct Parts {
     pub runtimes: Arc<ListenerRuntimes>,
     /// What status and metrics look at.
     pub current: Arc<CurrentSnapshot>,
+    /// Sessions that are shared with other balancers.
+    pub sharing: Sharing,
     /// What the process before knew.
     pub memory: Memory,
 }
@@ -135,7 +143,7 @@ pub enum ControlCommand {
 }
 
 /// The keys, as the book of targets uses them.
-struct TargetNaming(Arc<Keyring>);
+struct TargetNaming(Arc<Keyring>, Arc<StorePort>);
 
 impl TargetNames for TargetNaming {
     fn issued(&self, group: &str, endpoint: &Endpoint) -> TargetId {
@@ -148,7 +156,8 @@ impl TargetNames for TargetNaming {
 
     fn stickiness(&self, settings: &TargetGroup) -> Option<Arc<GroupStickiness>> {
         let sticky = settings.stickiness.as_ref()?;
-        Some(Arc::new(GroupStickiness::compile(&settings.name, sticky, Arc::clone(&self.0))))
+        let compiled = GroupStickiness::compile(&settings.name, sticky, Arc::clone(&self.0));
+        Some(Arc::new(compiled.shared_through(&self.1)))
     }
 }
 
@@ -175,6 +184,7 @@ pub struct Controller {
     succession: Succession,
     kernel: Kernel,
     names: TargetNaming,
+    sharing: Option<Sharing>,
     registry: Registry,
     discovery: Discovery,
     resolver: Resolver,
@@ -265,8 +275,9 @@ impl Controller {
             sockets,
             succession: Succession::default(),
             kernel,
-            names: TargetNaming(Arc::new(parts.keyring)),
+            names: TargetNaming(Arc::new(parts.keyring), Arc::clone(parts.sharing.port())),
             discovery: Discovery::new(Arc::clone(&parts.counters)),
+            sharing: Some(parts.sharing),
             resolver: Resolver::new(),
             loopback: Loopback::default(),
             checks: HealthChecks::new(Prober::new(exempt)?, seed),
@@ -299,6 +310,11 @@ impl Controller {
         controller.sync_checks();
         controller.note_certificates();
         controller.configure_shield();
+        controller.share_sessions();
+        if let Some(sharing) = &controller.sharing {
+            // Clients of other balancers may come at once.
+            sharing.tried(FIRST_LOOK).await;
+        }
         Ok(controller)
     }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    By, Counter, Evicted, Notes,
+    By, Counter, Evicted, Notes, SessionStoreShard,
     figures::{Set, figures},
 };
 
@@ -42,6 +42,8 @@ figures! {
         sessions_begun: Counter,
         /// The session table.
         session_table: SessionTableShard,
+        /// Sessions that are shared with other balancers.
+        session_store: SessionStoreShard,
     }
 }
 

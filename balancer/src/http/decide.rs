@@ -2,6 +2,7 @@
 //! what of its answer the client is told. The same for every version of HTTP. Must not know: how it is sent.
 
 pub(crate) mod admission;
+mod asking;
 pub(crate) mod failed;
 pub(crate) mod forward;
 mod pick;
@@ -10,5 +11,6 @@ pub(crate) mod refusal;
 pub(crate) mod request_traits;
 mod respond;
 mod session_moves;
+mod settle;
 pub(crate) mod trace;
 pub(crate) mod tried;

@@ -139,7 +139,7 @@ impl AccessEntry {
     }
 
     /// It is for a target of this group.
-    pub(super) fn group(&mut self, name: &str) {
+    pub(crate) fn group(&mut self, name: &str) {
         self.note(|record| name.clone_into(&mut record.target_group));
     }
 

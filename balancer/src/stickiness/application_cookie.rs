@@ -18,6 +18,7 @@ use super::{
     session_id::SessionId,
     session_start,
     session_table::{Class, Expected, KnownSession, SessionTable},
+    shared_session::SharedSessions,
     token::{self, Flaw, MapEntry, Session},
 };
 use crate::{
@@ -83,6 +84,8 @@ pub(super) struct ApplicationCookie {
     /// One for every accepted key, the signing one first.
     hashers: Vec<SessionHasher>,
     forms: [CookieForm; SHARDS],
+    /// Where its sessions are shared with other balancers.
+    shared: Option<SharedSessions>,
 }
 
 impl ApplicationCookie {
@@ -102,6 +105,7 @@ impl ApplicationCookie {
             group_ids: ring.keys().map(|key| key.group_id(group)).collect(),
             hashers: ring.keys().map(|key| key.session_hasher(group, &name)).collect(),
             forms: [form(0), form(1), form(2), form(3)],
+            shared: None,
             ring,
         }
     }
@@ -406,7 +410,7 @@ impl ApplicationCookie {
                     // A value that nobody has heard of has come back to nobody.
                     let class = memo.known.map_or(Class::New, |_| Class::Returned);
                     let home = Session { target: answered.home, ..*mine };
-                    self.bind(home, key, seen(decision), class, table);
+                    self.bind(home, key, (memo.known, seen(decision)), class, table);
                 }
             } else {
                 issued = Issued::OtherValue;
@@ -416,7 +420,7 @@ impl ApplicationCookie {
                     (Some(_), Class::New | Class::Returned) => Class::Returned,
                     (Some(_), Class::Spent) | (None, _) => Class::New,
                 };
-                self.bind(*mine, key, Expected::Anything, class, table);
+                self.bind(*mine, key, (None, Expected::Anything), class, table);
             }
         }
         issued
@@ -449,7 +453,7 @@ impl ApplicationCookie {
         let due = due && !self.window.outlived(session.started, now);
         if due {
             let class = if is_other { Class::New } else { Class::Returned };
-            self.bind(session, key, expected, class, table);
+            self.bind(session, key, (Some(known), expected), class, table);
         }
         if is_other {
             self.spend(key, now, table);
@@ -458,12 +462,12 @@ impl ApplicationCookie {
     }
 
     /// Writes the session into the table, if what is there is as expected, and first its start where sessions have a
-    /// lifetime.
+    /// lifetime. `known`: what the table knew when the request came. Other balancers hear of it behind the request's back.
     fn bind<W: Deref<Target = [AtomicU64]>>(
         &self,
         session: Session,
         key: u128,
-        expected: Expected,
+        (known, expected): (Option<Session>, Expected),
         class: Class,
         table: &SessionTable<W>,
     ) {
@@ -476,6 +480,10 @@ impl ApplicationCookie {
             session_start::keep(table, key, started, issued, class);
         }
         table.put(key, expected, KnownSession { target, issued, class });
+        // Last: what others say of it may be here before the next line is.
+        if let Some(shared) = &self.shared {
+            shared.tell(session, key, (known, expected));
+        }
     }
 
     fn spend<W: Deref<Target = [AtomicU64]>>(&self, key: u128, now: UnixSeconds, table: &SessionTable<W>) {
@@ -486,12 +494,16 @@ impl ApplicationCookie {
     }
 }
 
+mod sharing;
+
 #[cfg(test)]
 mod header_tests;
 #[cfg(test)]
 mod lifetime_tests;
 #[cfg(test)]
 mod renewal_tests;
+#[cfg(test)]
+mod sharing_tests;
 #[cfg(test)]
 mod spill_tests;
 #[cfg(test)]

@@ -327,6 +327,26 @@ impl<W: Deref<Target = [AtomicU64]>> SessionTable<W> {
         }
     }
 
+    /// The sessions of so many buckets from the one of number `from` on, with their keys; none: there are no such buckets.
+    pub(super) fn page(
+        &self,
+        from: usize,
+        buckets: usize,
+        now: UnixSeconds,
+    ) -> Option<Vec<(u128, KnownSession)>> {
+        let start = from.checked_mul(BUCKET_WORDS).filter(|start| *start < self.words.len())?;
+        let end = start.saturating_add(buckets.saturating_mul(BUCKET_WORDS)).min(self.words.len());
+        let entries = Self::entries(self.words.get(start..end)?);
+        Some(
+            entries
+                .filter_map(|entry| {
+                    let (key, stamp, target) = entry.read_any(now)?;
+                    Some((key, SeenEntry { entry, stamp, target }.held()))
+                })
+                .collect(),
+        )
+    }
+
     /// How many entries are in use, expired ones included. A table beyond the default size is not counted but judged by
     /// as many of its buckets, spread over it. Not for the request path.
     pub fn occupied(&self) -> Occupancy {

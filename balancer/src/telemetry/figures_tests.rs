@@ -108,6 +108,7 @@ fn count_everywhere(inspector: &Inspector) -> Vec<Raised<Open>> {
         }
         shard.client_certificate_refusals.count(ClientCertRefusal::Expired);
         shard.request_duration.observe(std::time::Duration::from_micros(1_500));
+        numbers.each(&inspector.workers[worker].session_store.lookups);
         let shard = snapshot.groups[0].runtime.shard(worker).unwrap();
         numbers.count(&[
             &shard.routing.requests,
@@ -170,6 +171,10 @@ fn figures_are_told_as_they_were_promised() {
         tunnels_active: 65,
         requests_in_flight: 66,
     }];
+    status.session_store.iter_mut().for_each(|store| {
+        store.figures.failures = [("loading".to_owned(), 79)].into();
+        (store.figures.told_again, store.figures.writes_dropped, store.figures.writes_waiting) = (80, 81, 82);
+    });
     compare("status.json", &serde_json::to_string_pretty(&status).unwrap());
     compare("metrics.txt", &metrics::render(&status));
 }

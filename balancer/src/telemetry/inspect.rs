@@ -4,6 +4,7 @@
 
 mod generations;
 mod session_count;
+mod session_store;
 mod shield;
 
 use std::{
@@ -32,6 +33,7 @@ use crate::{
     logs::{quiet, sink::WrittenLines},
     model::{Action, StickinessKind, StickinessSettings},
     panics,
+    session_store::StorePort,
     snapshot::{ListenerView, Snapshot},
     stickiness::Occupancy,
     target_group::{GroupView, TargetView},
@@ -160,6 +162,8 @@ pub struct Inspector {
     pub generations: Option<Generations>,
     /// What is told of the shield.
     pub shield: ShieldView,
+    /// Sessions that are shared with other balancers.
+    pub session_store: Arc<StorePort>,
 }
 
 impl Inspector {
@@ -186,6 +190,7 @@ impl Inspector {
                 .map(|kind| (kind.as_str().to_owned(), kind.left_out()))
                 .collect(),
             shield: shield::status(&self.shield),
+            session_store: self.session_store(),
             totals: self.totals(),
             session_table: self.session_table(),
             worker_loads: (0..self.workers.len()).map(|worker| worker_load(&self.loads, worker)).collect(),

@@ -14,8 +14,8 @@ pub use self::{
     text::{CONTENT_TYPE, PLAIN_CONTENT_TYPE},
 };
 use super::status::{
-    Answers, Connections, GroupStatus, Routing, SessionTable, ShieldStatus, SourceFigures, Status,
-    Stickiness, TargetFigures, TargetStatus, Totals, Traffic, Upkeep, Work, WorkerFigures,
+    Answers, Connections, GroupStatus, Routing, SessionStore, SessionTable, ShieldStatus, SourceFigures,
+    Status, Stickiness, TargetFigures, TargetStatus, Totals, Traffic, Upkeep, Work, WorkerFigures,
 };
 use crate::counters::{Family, FigureValue};
 
@@ -141,6 +141,9 @@ fn process(text: &mut Text, status: &Status) {
     text.families(&[ends], &certificates.collect::<Vec<_>>());
     if let Some(shield) = &status.shield {
         text.families(SHIELD, &[(Labels::new(), shield)]);
+    }
+    if let Some(store) = &status.session_store {
+        text.families(SessionStore::FAMILIES, &[(Labels::new(), &store.figures)]);
     }
     if let Some(table) = &status.session_table {
         text.families(SessionTable::FAMILIES, &[(Labels::new(), table)]);

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::counters::{
-    AnomalyStatus, Answers, Connections, Counts, HistogramStatus, LoadSkew, Micros, Routing, SessionTable,
-    SourceFigures, Stickiness, TargetFigures, Traffic, Upkeep, Work, WorkerFigures,
+    AnomalyStatus, Answers, Connections, Counts, HistogramStatus, LoadSkew, Micros, Routing, SessionStore,
+    SessionTable, SourceFigures, Stickiness, TargetFigures, Traffic, Upkeep, Work, WorkerFigures,
 };
 
 /// The whole document.
@@ -47,6 +47,8 @@ pub struct Status {
     pub log_lines_left_out: Counts,
     /// The shield; none where none is configured.
     pub shield: Option<ShieldStatus>,
+    /// Sessions shared with other balancers; none where they are not.
+    pub session_store: Option<SessionStoreStatus>,
     /// Figures over all listeners and workers.
     pub totals: Totals,
     /// The table of application sessions; none where no group uses it.
@@ -113,6 +115,23 @@ pub struct ShieldInterfaceStatus {
     pub mode: String,
     /// Why it is off, or why not native; none where there is nothing to say.
     pub detail: Option<String>,
+}
+
+/// Where sessions are shared with other balancers, and how that goes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionStoreStatus {
+    /// Where the store is.
+    pub store: String,
+    /// `up` or `away`.
+    pub state: String,
+    /// Seconds since it is so.
+    pub since_seconds: u64,
+    /// How it failed last; none since it is there and takes what it is told.
+    pub last_error: Option<ErrorStatus>,
+    /// What came of it.
+    #[serde(flatten)]
+    pub figures: SessionStore,
 }
 
 /// An error and how long ago it was.

@@ -8,8 +8,8 @@ use std::fmt::{self, Display, Formatter};
 
 use self::words::{Plain, Share, Span};
 use super::status::{
-    CertificateStatus, GenerationStatus, GroupStatus, SessionTable, ShieldStatus, Status, TargetStatus,
-    WorkerFigures,
+    CertificateStatus, GenerationStatus, GroupStatus, SessionStoreStatus, SessionTable, ShieldStatus, Status,
+    TargetStatus, WorkerFigures,
 };
 
 /// Outcome under which stickiness counts requests that went back to their target.
@@ -178,7 +178,24 @@ fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
     if let Some(table) = &status.session_table {
         session_table(table, f)?;
     }
+    if let Some(store) = &status.session_store {
+        session_store(store, f)?;
+    }
     Ok(())
+}
+
+fn session_store(store: &SessionStoreStatus, f: &mut Formatter<'_>) -> fmt::Result {
+    let (place, since, figures) = (Plain(&store.store), Span(store.since_seconds), &store.figures);
+    match figures.up {
+        true => write!(f, "session store {place}: up for {since}")?,
+        false => write!(f, "SESSION STORE {place} AWAY for {since}")?,
+    }
+    if let Some(error) = &store.last_error {
+        write!(f, " ({}: {})", Plain(&error.cause), Plain(&error.error))?;
+    }
+    let asked: Vec<String> = figures.lookups.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    write!(f, "; asked: {}; told: {}", asked.join(", "), figures.writes.get("written").unwrap_or(&0))?;
+    writeln!(f, ", {} waiting, {} dropped", figures.writes_waiting, figures.writes_dropped)
 }
 
 /// One line for all: who looks for more has the document.

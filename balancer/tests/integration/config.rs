@@ -19,6 +19,7 @@ mod one_fault;
 mod one_mistake;
 mod passed_over;
 mod rules;
+mod session_store;
 mod shield;
 mod support;
 mod syntax;

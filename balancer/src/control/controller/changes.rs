@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use crate::model::{
-    Action, Configuration, Listener, ListenerRule, LoadBalancer, ShieldSettings, TargetAddress, TargetGroup,
-    TargetSpec,
+    Action, Configuration, Listener, ListenerRule, LoadBalancer, SessionStoreSettings, ShieldSettings,
+    TargetAddress, TargetGroup, TargetSpec,
 };
 
 /// Most lines that a reload writes; beyond them it is told how many more there are.
@@ -41,6 +41,9 @@ fn between(old: &Configuration, new: &Configuration) -> Vec<String> {
     out.extend(own.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()));
     if old.shield != new.shield {
         out.push(shield_difference(old.shield.as_ref(), new.shield.as_ref()));
+    }
+    if old.session_store != new.session_store {
+        out.push(store_difference(old.session_store.as_ref(), new.session_store.as_ref()));
     }
     let balancers = |of: &Configuration| {
         by(of.load_balancers.iter().map(|balancer| (balancer.name.clone(), balancer.clone())))
@@ -166,6 +169,24 @@ fn shield_difference(old: Option<&ShieldSettings>, new: Option<&ShieldSettings>)
         ("burst", old.burst != new.burst),
     ];
     format!("shield: {}", settings(&differ))
+}
+
+fn store_difference(old: Option<&SessionStoreSettings>, new: Option<&SessionStoreSettings>) -> String {
+    let (Some(old), Some(new)) = (old, new) else {
+        return format!("session store {}", if new.is_some() { "added" } else { "removed" });
+    };
+    let differ = [
+        (
+            "url",
+            old.hosts != new.hosts || old.database != new.database || old.tls.is_some() != new.tls.is_some(),
+        ),
+        ("mode", old.mode != new.mode),
+        ("username", old.username != new.username),
+        ("password_file", old.password != new.password),
+        ("TLS", old.tls != new.tls),
+        ("lookup_timeout", old.lookup_timeout != new.lookup_timeout),
+    ];
+    format!("session store: {}", settings(&differ))
 }
 
 fn balancer_difference(old: &LoadBalancer, new: &LoadBalancer) -> String {

@@ -231,7 +231,7 @@ impl Controller {
 
     fn put_into_force(&mut self, pending: Pending) -> Result<(), String> {
         let Pending { configuration, keyring, bound, tls, target_tls, logs, newer_refused: _ } = pending;
-        let ring = TargetNaming(Arc::new(keyring));
+        let ring = TargetNaming(Arc::new(keyring), Arc::clone(&self.names.1));
         let wanted = self.wanted(&configuration, &target_tls);
         self.registry
             .apply(wanted, &ring, &mut self.kernel, monotonic_now())
@@ -254,6 +254,7 @@ impl Controller {
         self.sync_checks();
         self.note_certificates();
         self.configure_shield();
+        self.share_sessions();
         Ok(())
     }
 

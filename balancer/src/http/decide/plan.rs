@@ -5,6 +5,7 @@ use std::{cell::Cell, net::IpAddr, rc::Rc, time::Instant};
 
 use super::{
     admission::{admit, unreadable},
+    asking::{SessionQuestions, ask},
     forward::{self, Route, TargetUri},
     pick::{pick, spill},
     refusal::{Refusal, tell_refusal, tell_refusal_by_weight},
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::monotonic_now,
-    counters::Cause,
+    counters::{Cause, GroupShard},
     http::{
         context::{Context, WorkerSnapshot, WorkerTarget},
         entry::AccessEntry,
@@ -66,6 +67,8 @@ pub(crate) struct Plan {
     pub(super) client: u64,
     /// The protocols that the target is offered.
     upgrade: Option<Box<[u8]>>,
+    /// What has to be waited for before it is sent: what others know of its session.
+    pub(super) asking: Option<Box<SessionQuestions>>,
     /// When it was sent to the target, as soon as it was.
     pub(super) sent: Cell<Option<Instant>>,
     /// What is still needed of the request.
@@ -223,23 +226,31 @@ impl Plan {
         if !go_together(view, group.settings.protocol_version) {
             return Err(refuse(Cause::ProtocolsIncompatible));
         }
-        shard.inspect(|shard| shard.routing.requests.inc());
-        if view.version == Version::Http2 && view.is_grpc() {
+        let is_grpc = view.version == Version::Http2 && view.is_grpc();
+        if is_grpc {
             context.listener_shard(listener).grpc_requests.inc();
-            shard.inspect(|shard| shard.answers.grpc_requests.inc());
         }
         let decision = group
             .stickiness
             .as_ref()
             .map(|sticky| sticky.decide(view, group, &context.sessions, context.clock.unix()));
-        if let (Some(decision), Some(shard)) = (&decision, shard) {
-            shard.stickiness.decisions.count(decision.outcome);
+        let pinned = decision.as_ref().and_then(|decision| decision.target);
+        let is_drawn = is_drawn && home.is_none();
+        let asking = if pinned.is_none() && (decision.is_some() || is_drawn) && !group.routable.is_empty() {
+            let protocols = |group: &GroupView| go_together(view, group.settings.protocol_version);
+            ask(context, snapshot, forward, view, (index, is_drawn, decision.as_ref()), (is_grpc, &protocols))
+        } else {
+            None
+        };
+        // Else it is known by then which group it is.
+        if asking.is_none() {
+            count_routed(shard, decision.as_ref(), is_grpc);
         }
-        if decision.as_ref().is_some_and(|decision| decision.outcome == Outcome::Unhealthy) && fails(group) {
+        let has_to_fail = decision.as_ref().is_some_and(|decision| decision.outcome == Outcome::Unhealthy);
+        if has_to_fail && asking.is_none() && fails(group) {
             shard.inspect(|shard| shard.stickiness.refused_requests.inc());
             return Err(refuse(Cause::StickyTargetUnhealthy));
         }
-        let pinned = decision.as_ref().and_then(|decision| decision.target);
         let elsewhere = pinned.and_then(|home| spill(context, group, home));
         if let (Some(_), Some(shard)) = (elsewhere, shard) {
             shard.stickiness.spilled_requests.inc();
@@ -250,7 +261,9 @@ impl Plan {
             .or_else(|| pick(context, group, turn?, &[]))
             .and_then(|index| WorkerTarget::new(held, index))
             .ok_or_else(|| refuse(Cause::NoTarget))?;
-        shard.inspect(|shard| shard.answers.requests_with_target.inc());
+        if asking.is_none() {
+            shard.inspect(|shard| shard.answers.requests_with_target.inc());
+        }
         Ok(Self {
             client: match elsewhere.is_some() || moves(group, decision.as_ref(), context.clock.unix()) {
                 true => client_mark(group, view.headers.iter().copied(), peer),
@@ -258,6 +271,7 @@ impl Plan {
             },
             peer,
             upgrade,
+            asking,
             sent: Cell::new(None),
             target,
             tried: None,
@@ -291,6 +305,21 @@ impl Plan {
             |index: &usize| group.targets.get(*index).is_some_and(|target| is_preferred(target.slot));
         if let Some(index) = group.routable.iter().map(|index| *index as usize).find(preferred) {
             self.target.turn_to(index);
+        }
+    }
+
+    /// Where its client is.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    /// Goes to `target`, where its session is, in the group with this index in the action.
+    #[cold]
+    pub(super) fn bind_to(&mut self, target: WorkerTarget, index: usize) {
+        self.target = target;
+        self.turn = None;
+        if let Some(choice) = &mut self.group_choice {
+            choice.index = index;
         }
     }
 
@@ -350,7 +379,19 @@ fn forward_of<'c>(
     Err(Refusal { answer, traits: Some(traits) })
 }
 
+/// Counts a request of a group, and what its cookies say.
+pub(super) fn count_routed(shard: Option<&GroupShard>, decision: Option<&Decision>, is_grpc: bool) {
+    let Some(shard) = shard else { return };
+    shard.routing.requests.inc();
+    if is_grpc {
+        shard.answers.grpc_requests.inc();
+    }
+    if let Some(decision) = decision {
+        shard.stickiness.decisions.count(decision.outcome);
+    }
+}
+
 /// Whether sessions of the group would rather fail than move from a target that is not there for them.
-fn fails(group: &GroupView) -> bool {
+pub(super) fn fails(group: &GroupView) -> bool {
     group.settings.stickiness.as_ref().is_some_and(|sticky| sticky.extras.fails_when_unhealthy)
 }

@@ -8,13 +8,18 @@ use super::{
     transfer::{Transfer, Upload},
 };
 use crate::{
-    counters::{Blame, Failure, Retry},
+    counters::{Blame, Cause, Failure, Retry},
     http::decide::{failed::tell_shortage, plan::Plan},
     wire::{body::Source as _, interim::Interim},
 };
 
 /// Carries the request out.
 pub(crate) async fn exchange<C: ClientSide>(client: &mut C, plan: &mut Plan) -> C::After {
+    if plan.is_asking()
+        && let Err(cause) = Box::pin(settle_session(client, plan)).await
+    {
+        return client.answer_error(plan, cause).await;
+    }
     let mut retries = Retries::default();
     loop {
         let failure = match client.attempt(plan, retries.is_fresh()).await {
@@ -30,6 +35,17 @@ pub(crate) async fn exchange<C: ClientSide>(client: &mut C, plan: &mut Plan) -> 
         }
         return client.answer_error(plan, failure.cause).await;
     }
+}
+
+/// Waits for what other balancers know of the request's session.
+#[cold]
+async fn settle_session<C: ClientSide>(client: &mut C, plan: &mut Plan) -> Result<(), Cause> {
+    let context = Rc::clone(&client.state().context);
+    let settled = plan.ask(&context).await;
+    let state = client.state_mut();
+    state.has_waited();
+    state.entry.group(&plan.group().settings.name);
+    settled
 }
 
 /// Takes note of a failure. Whether the request is tried again.

@@ -146,6 +146,14 @@ impl SessionEntry<'_> {
         }
     }
 
+    /// The session of whichever key is there: key, stamp and target.
+    pub(super) fn read_any(&self, now: UnixSeconds) -> Option<(u128, u64, u64)> {
+        let whole = self.read_whole(now).ok()?;
+        let (low, high) = (whole.low ^ veil_low(whole.target), whole.high ^ veil_high(whole.target));
+        let key = u128::from(high) << 64 | u128::from(low);
+        whole.is_checked(key).then_some((key, whole.stamp, whole.target))
+    }
+
     /// The words between two looks at the stamp that saw the same.
     pub(super) fn read_whole(&self, now: UnixSeconds) -> Result<Whole, EntryRead> {
         let before = self.stamp.load(Acquire);

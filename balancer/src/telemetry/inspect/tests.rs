@@ -141,6 +141,7 @@ pub(in crate::telemetry) fn inspector() -> Inspector {
         loads: WorkerLoads::in_memory().unwrap(),
         session_count: SessionCount::default(),
         generations: None,
+        session_store: StorePort::on_for_tests().0,
         shield: ShieldView::of(ShieldReport {
             off: None,
             dry_run: true,

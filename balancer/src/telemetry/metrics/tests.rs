@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::telemetry::status::{
-    HistogramStatus, ListenerStatus, Micros, ShieldInterfaceStatus, StickinessStatus,
+    HistogramStatus, ListenerStatus, Micros, SessionStoreStatus, ShieldInterfaceStatus, StickinessStatus,
 };
 
 #[derive(Debug)]
@@ -155,6 +155,16 @@ fn status() -> Status {
             interfaces: vec![ShieldInterfaceStatus { name: "eth0".into(), ..Default::default() }],
             packets: [("deny".to_owned(), 8)].into(),
             ..ShieldStatus::default()
+        }),
+        session_store: Some(SessionStoreStatus {
+            figures: SessionStore {
+                up: true,
+                lookups: [("found".to_owned(), 12)].into(),
+                writes: [("written".to_owned(), 13)].into(),
+                failures: [("timed_out".to_owned(), 1)].into(),
+                ..SessionStore::default()
+            },
+            ..SessionStoreStatus::default()
         }),
         session_table: Some(SessionTable {
             capacity: 1024,

@@ -1,0 +1,410 @@
+//! The thread that speaks to the store: takes what workers leave, asks and tells in batches, and goes on without the store
+//! while it is away. Must not know: what a session means to who serves.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{sleep, timeout},
+};
+
+use super::{
+    fault::StoreFault,
+    link::{CONNECT, Link, News},
+    pending::{PendingWrites, SessionWrite, StoredSession},
+    port::{Asked, Keys, Orders, StoreOrder, StorePort, StoreState},
+};
+use crate::{
+    clock::monotonic_now,
+    counters::{Lookup, StoreWrite},
+    model::SessionStoreSettings,
+};
+
+mod round;
+
+use self::round::{Rounds, StoreRound};
+
+/// Most orders that are taken from the queue at once, and most that go to the store in one piece.
+const BATCH: usize = 1024;
+
+/// Most requests that wait for answers of the store.
+const MOST_WAITING: usize = 16_384;
+
+/// Least and most time between two attempts to connect.
+const PAUSE: Duration = Duration::from_millis(50);
+const MOST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often it is looked at what is left to do, and after how long without a word the store is asked for one.
+const TICK: Duration = Duration::from_millis(100);
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Most sessions of the table that the store is told of again in one tick, and most buckets that are looked at for that.
+const TOLD_AGAIN: usize = 2048;
+const BUCKETS: usize = 8192;
+
+/// How long the end waits for what is still to be told.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// What the host itself knows of sessions.
+pub trait LocalSessions: Send {
+    /// The store has this session: it is so here, too, from now on. `is_returned`: its client has just come with it.
+    fn adopt(&self, key: u128, session: StoredSession, is_returned: bool);
+
+    /// Another balancer has moved this session, which is only of interest where it is known.
+    fn moved(&self, key: u128, session: StoredSession);
+
+    /// Takes sessions of so many buckets of the table from `from` on, to be told to the store. None: there are no more buckets.
+    fn page(&self, from: usize, buckets: usize) -> Option<Vec<SessionWrite>>;
+}
+
+/// Why a connection was given up.
+enum LinkEnd {
+    /// There are other settings, or it is the end.
+    Settings,
+    Fault(StoreFault),
+}
+
+pub(super) struct StoreThread {
+    pub(super) port: Arc<StorePort>,
+    pub(super) orders: Orders,
+    pub(super) settings: watch::Receiver<Option<SessionStoreSettings>>,
+    pub(super) local: Box<dyn LocalSessions>,
+    pub(super) pending: PendingWrites,
+}
+
+impl StoreThread {
+    /// Until nobody has settings for it any more.
+    pub(super) async fn run(mut self) {
+        loop {
+            let settings = self.settings.borrow_and_update().clone();
+            match settings {
+                Some(settings) => self.serve(&settings).await,
+                None => {
+                    self.pending.clear();
+                    self.port.set_waiting(0, 0);
+                    self.idle(None).await;
+                }
+            }
+            if self.settings.has_changed().is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Keeps what has to be told later while there is no store, for as long as it says or until there are other settings.
+    /// True: there are, or it is the end.
+    async fn idle(&mut self, most: Option<Duration>) -> bool {
+        let Self { port, orders, settings, pending, .. } = self;
+        let over = async {
+            match most {
+                Some(most) => sleep(most).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = settings.changed() => true,
+            () = over => false,
+            () = keep(port, orders, pending) => false,
+        }
+    }
+
+    async fn serve(&mut self, settings: &SessionStoreSettings) {
+        let mut pause = PAUSE;
+        let mut is_told = false;
+        loop {
+            let opened = {
+                let Self { port, orders, settings: changes, pending, .. } = &mut *self;
+                tokio::select! {
+                    _ = changes.changed() => return,
+                    opened = timeout(CONNECT, Link::open(settings)) => opened,
+                    () = keep(port, orders, pending) => return,
+                }
+            };
+            let fault = match opened.unwrap_or_else(|_| Err(StoreFault::timed_out())) {
+                Ok((link, news)) => {
+                    let began = monotonic_now();
+                    self.is_back(is_told);
+                    is_told = false;
+                    let left = self.work(link, news).await;
+                    if began.elapsed() > MOST_PAUSE {
+                        pause = PAUSE;
+                    }
+                    match left {
+                        LinkEnd::Settings => return,
+                        LinkEnd::Fault(fault) => fault,
+                    }
+                }
+                Err(fault) => fault,
+            };
+            self.is_away(&fault, &mut is_told);
+            if self.idle(Some(pause)).await {
+                return;
+            }
+            pause = (pause * 2).min(MOST_PAUSE);
+        }
+    }
+
+    fn is_back(&self, was_away: bool) {
+        let (store, since) = self.port.place();
+        self.port.turn(StoreState::Up);
+        self.port.note.clear();
+        if was_away {
+            let away = since.elapsed();
+            tracing::info!(store, away_ms = away.as_millis(), "the session store is back");
+        } else {
+            tracing::info!(store, "the session store is there");
+        }
+    }
+
+    /// Notes why; one line tells it until the store is back.
+    fn is_away(&self, fault: &StoreFault, is_told: &mut bool) {
+        self.note(fault);
+        self.port.turn(StoreState::Away);
+        if !std::mem::replace(is_told, true) {
+            let (store, _) = self.port.place();
+            tracing::warn!(
+                store,
+                cause = fault.cause.as_str(),
+                error = fault.text,
+                "the session store is away: each balancer goes by the sessions that it knows itself"
+            );
+        }
+    }
+
+    fn note(&self, fault: &StoreFault) -> bool {
+        self.port.shard.failures.count(fault.cause);
+        self.port.note.set(fault.cause.as_str(), fault.text.as_str().into())
+    }
+
+    async fn work(&mut self, link: Link, mut news: mpsc::Receiver<News>) -> LinkEnd {
+        let mut rounds = Rounds::new(link);
+        let left = self.turn_by_turn(&mut rounds, &mut news).await;
+        // Who waits is told at once that there is no answer; what was not told waits again.
+        let untold = rounds.give_up();
+        for write in untold.into_iter().rev() {
+            if !self.pending.add_back(write) {
+                self.port.drop_write();
+            }
+        }
+        self.port.set_waiting(self.pending.len(), 0);
+        left
+    }
+
+    async fn turn_by_turn(&mut self, rounds: &mut Rounds, news: &mut mpsc::Receiver<News>) -> LinkEnd {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut tick = tokio::time::interval(TICK);
+        // All that is here may be news to it: it may have lost what it had.
+        let mut next_bucket = Some(0);
+        loop {
+            if !rounds.is_telling() && self.pending.len() > 0 {
+                rounds.tell(self.pending.take(BATCH));
+            }
+            self.port.set_waiting(self.pending.len() + rounds.telling(), 0);
+            let done = tokio::select! {
+                biased;
+                _ = self.settings.changed() => {
+                    self.say_farewell(rounds).await;
+                    return LinkEnd::Settings;
+                }
+                taken = self.orders.recv_many(&mut batch, BATCH) => {
+                    if taken == 0 {
+                        return LinkEnd::Settings;
+                    }
+                    self.take(rounds, &mut batch);
+                    // However much they leave, answers are not kept waiting.
+                    match rounds.ready() {
+                        Some(done) => done,
+                        None => continue,
+                    }
+                }
+                done = rounds.next() => done,
+                said = news.recv() => match said {
+                    Some(News::Moved(key, session)) => {
+                        if !self.pending.has(key) {
+                            self.local.moved(key, session);
+                        }
+                        continue;
+                    }
+                    Some(News::Gone) | None => {
+                        let text = "the connection ended";
+                        return LinkEnd::Fault(StoreFault::new(crate::counters::StoreCause::Closed, text));
+                    }
+                },
+                _ = tick.tick() => {
+                    self.tell_again(&mut next_bucket);
+                    if rounds.quiet_for() >= QUIET {
+                        rounds.ping();
+                    }
+                    continue;
+                }
+            };
+            if let Err(fault) = self.settle(rounds, done) {
+                return LinkEnd::Fault(fault);
+            }
+        }
+    }
+
+    /// Sorts what workers have left.
+    fn take(&mut self, rounds: &mut Rounds, batch: &mut Vec<StoreOrder>) {
+        let (mut questions, mut taken) = (Vec::new(), 0);
+        for order in batch.drain(..) {
+            match order {
+                StoreOrder::Tell(write) => {
+                    taken += 1;
+                    if !self.pending.add(write) {
+                        self.port.drop_write();
+                    }
+                }
+                StoreOrder::Ask(_, answer) if rounds.waiting() >= MOST_WAITING => {
+                    let _ = answer.send(Asked::Nothing(Lookup::TooMany));
+                }
+                // What is asked for already is not asked for again.
+                StoreOrder::Ask(keys, answer) => {
+                    if rounds.wait(&keys, answer) {
+                        questions.push(keys);
+                    }
+                }
+            }
+        }
+        self.port.set_waiting(self.pending.len() + rounds.telling(), taken);
+        if !questions.is_empty() {
+            rounds.ask(questions);
+        }
+    }
+
+    /// Does what answers say.
+    ///
+    /// # Errors
+    /// The connection will do no longer.
+    fn settle(&mut self, rounds: &mut Rounds, done: StoreRound) -> Result<(), StoreFault> {
+        match done {
+            StoreRound::Asked(answers) => {
+                for (keys, answer) in answers? {
+                    let asked = self.hear(rounds, &keys, answer)?;
+                    rounds.answer(&keys, asked);
+                }
+            }
+            StoreRound::Told(answers) => {
+                for (write, answer) in answers? {
+                    match answer {
+                        Ok(None) => self.port.shard.writes.count(StoreWrite::Written),
+                        Ok(Some(session)) => {
+                            self.port.shard.writes.count(StoreWrite::Lost);
+                            if !self.pending.has(write.key) {
+                                self.local.adopt(write.key, session, false);
+                            }
+                        }
+                        Err(fault) if fault.is_of_connection() => return Err(fault),
+                        Err(fault) => {
+                            self.port.shard.writes.count(StoreWrite::Failed);
+                            self.refused(&fault);
+                        }
+                    }
+                    rounds.told(write.key);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(
+        &self,
+        rounds: &Rounds,
+        keys: &Keys,
+        answer: Result<Option<(u128, StoredSession)>, StoreFault>,
+    ) -> Result<Asked, StoreFault> {
+        match answer {
+            Ok(Some((key, session))) => {
+                // What was said of it here meanwhile is newer.
+                if !self.pending.has(key) && !rounds.tells(key) {
+                    self.local.adopt(key, session, true);
+                }
+                Ok(Asked::Found(key, session))
+            }
+            Ok(None) => {
+                self.port.note_absent(keys);
+                Ok(Asked::Nothing(Lookup::Absent))
+            }
+            Err(fault) if fault.is_of_connection() => Err(fault),
+            Err(fault) => {
+                self.refused(&fault);
+                Ok(Asked::Nothing(Lookup::Absent))
+            }
+        }
+    }
+
+    /// It is there and does not do what it is told. Told now and then.
+    fn refused(&self, fault: &StoreFault) {
+        if self.note(fault) {
+            let (store, _) = self.port.place();
+            let (cause, error) = (fault.cause.as_str(), &fault.text);
+            tracing::warn!(store, cause, error, "the session store does not take what it is told");
+        }
+    }
+
+    /// The store may not have what was said while it was away, or nothing any more: a part of the table, until all was told.
+    fn tell_again(&mut self, next_bucket: &mut Option<usize>) {
+        let Some(from) = *next_bucket else { return };
+        if self.pending.len() > TOLD_AGAIN {
+            return;
+        }
+        let (mut at, mut told) = (from, 0);
+        while told < TOLD_AGAIN && at < from + BUCKETS {
+            let Some(writes) = self.local.page(at, 64) else {
+                *next_bucket = None;
+                return;
+            };
+            at += 64;
+            for write in writes {
+                told += 1;
+                // What waits says more.
+                if !self.pending.has(write.key) && self.pending.add(write) {
+                    self.port.shard.told_again.inc();
+                }
+            }
+        }
+        *next_bucket = Some(at);
+    }
+
+    /// Tells what is still to be told, for a moment.
+    async fn say_farewell(&mut self, rounds: &mut Rounds) {
+        let until = Instant::now() + FAREWELL;
+        let mut batch = Vec::new();
+        while let Ok(order) = self.orders.try_recv() {
+            batch.push(order);
+        }
+        self.take(rounds, &mut batch);
+        while rounds.is_telling() || self.pending.len() > 0 {
+            if !rounds.is_telling() {
+                rounds.tell(self.pending.take(BATCH));
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            let Ok(done) = timeout(left, rounds.next()).await else { return };
+            if self.settle(rounds, done).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Keeps writes and answers questions while there is no store.
+async fn keep(port: &StorePort, orders: &mut Orders, pending: &mut PendingWrites) {
+    while let Some(order) = orders.recv().await {
+        match order {
+            StoreOrder::Tell(write) => {
+                if port.is_on() && !pending.add(write) {
+                    port.drop_write();
+                }
+                port.set_waiting(pending.len(), 1);
+            }
+            StoreOrder::Ask(_, answer) => away(answer),
+        }
+    }
+}
+
+fn away(answer: oneshot::Sender<Asked>) {
+    let _ = answer.send(Asked::Nothing(Lookup::Away));
+}

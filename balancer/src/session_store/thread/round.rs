@@ -1,0 +1,235 @@
+//! What is under way to the store and back: questions with who waits for each, and writes, one batch at a time so that they
+//! keep their order. Must not know: what is done with answers.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use redis::{Cmd, Value};
+use tokio::{
+    sync::oneshot,
+    task::{JoinError, JoinSet},
+    time::timeout,
+};
+
+use super::super::{
+    fault::StoreFault,
+    link::Link,
+    pending::{SessionWrite, StoredSession},
+    port::{Asked, Keys},
+    wording,
+};
+use crate::clock::monotonic_now;
+
+/// How long the store may take for an answer until it is held to be away: much longer than a request waits, since one slow moment
+/// is no reason to go without it.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The same for a batch of writes, for which nobody waits.
+const PATIENCE_OF_WRITES: Duration = Duration::from_secs(1);
+
+/// A session with the key that it was found by, if it was.
+type FoundSession = Result<Option<(u128, StoredSession)>, StoreFault>;
+
+/// What a write met: nothing that was in its way, or another session.
+type Met = Result<Option<StoredSession>, StoreFault>;
+
+/// Who waits for the answer to a question.
+type Waiting = HashMap<Keys, Vec<oneshot::Sender<Asked>>>;
+
+/// One way to the store and back.
+pub(super) enum StoreRound {
+    Asked(Result<Vec<(Keys, FoundSession)>, StoreFault>),
+    Told(Result<Vec<(SessionWrite, Met)>, StoreFault>),
+}
+
+pub(super) struct Rounds {
+    link: Link,
+    running: JoinSet<StoreRound>,
+    waiting: Waiting,
+    waiters: usize,
+    /// The batch that is under way.
+    telling: HashMap<u128, SessionWrite>,
+    is_telling: bool,
+    last: Instant,
+}
+
+impl Rounds {
+    pub(super) fn new(link: Link) -> Self {
+        Self {
+            link,
+            running: JoinSet::new(),
+            waiting: Waiting::new(),
+            waiters: 0,
+            telling: HashMap::new(),
+            is_telling: false,
+            last: monotonic_now(),
+        }
+    }
+
+    /// Somebody waits for the answer to a question. Whether nobody did yet.
+    pub(super) fn wait(&mut self, keys: &Keys, answer: oneshot::Sender<Asked>) -> bool {
+        self.waiters += 1;
+        let waiting = self.waiting.entry(keys.clone()).or_default();
+        waiting.push(answer);
+        waiting.len() == 1
+    }
+
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiters
+    }
+
+    /// The answer, for all who wait for it.
+    pub(super) fn answer(&mut self, keys: &Keys, asked: Asked) {
+        for waiting in self.waiting.remove(keys).unwrap_or_default() {
+            self.waiters = self.waiters.saturating_sub(1);
+            // Who has waited for too long is gone.
+            let _ = waiting.send(asked);
+        }
+    }
+
+    pub(super) fn is_telling(&self) -> bool {
+        self.is_telling
+    }
+
+    pub(super) fn telling(&self) -> usize {
+        self.telling.len()
+    }
+
+    /// Whether this session is being told.
+    pub(super) fn tells(&self, key: u128) -> bool {
+        self.telling.contains_key(&key)
+    }
+
+    /// It was.
+    pub(super) fn told(&mut self, key: u128) {
+        self.telling.remove(&key);
+    }
+
+    /// For how long nothing was sent.
+    pub(super) fn quiet_for(&self) -> Duration {
+        if self.running.is_empty() { self.last.elapsed() } else { Duration::ZERO }
+    }
+
+    /// Asks for what belongs to nobody: whether it is there.
+    pub(super) fn ping(&mut self) {
+        self.ask(Vec::new());
+    }
+
+    pub(super) fn ask(&mut self, questions: Vec<Keys>) {
+        let link = self.link.clone();
+        self.begin(async move { StoreRound::Asked(within(PATIENCE, ask(link, questions)).await) });
+    }
+
+    pub(super) fn tell(&mut self, writes: Vec<SessionWrite>) {
+        self.telling = writes.iter().map(|write| (write.key, *write)).collect();
+        self.is_telling = true;
+        let link = self.link.clone();
+        self.begin(async move { StoreRound::Told(within(PATIENCE_OF_WRITES, tell(link, writes)).await) });
+    }
+
+    fn begin(&mut self, round: impl Future<Output = StoreRound> + Send + 'static) {
+        self.last = monotonic_now();
+        self.running.spawn(round);
+    }
+
+    /// The next one that is back. For ever, where nothing is under way.
+    pub(super) async fn next(&mut self) -> StoreRound {
+        match self.running.join_next().await {
+            Some(back) => self.back(back),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// One that is back already.
+    pub(super) fn ready(&mut self) -> Option<StoreRound> {
+        let back = self.running.try_join_next()?;
+        Some(self.back(back))
+    }
+
+    fn back(&mut self, back: Result<StoreRound, JoinError>) -> StoreRound {
+        // One that a bug has ended says nothing.
+        let round = back.unwrap_or_else(|_| StoreRound::Asked(Err(StoreFault::garbage())));
+        if matches!(round, StoreRound::Told(_)) {
+            self.is_telling = false;
+        }
+        round
+    }
+
+    /// What may not have been told. Who waits for an answer hears that there will be none.
+    pub(super) fn give_up(self) -> Vec<SessionWrite> {
+        self.telling.into_values().collect()
+    }
+}
+
+async fn within<T>(
+    most: Duration,
+    round: impl Future<Output = Result<T, StoreFault>>,
+) -> Result<T, StoreFault> {
+    timeout(most, round).await.unwrap_or_else(|_| Err(StoreFault::timed_out()))
+}
+
+async fn ask(mut link: Link, questions: Vec<Keys>) -> Result<Vec<(Keys, FoundSession)>, StoreFault> {
+    let mut cmds: Vec<Cmd> = questions.iter().flatten().map(|key| wording::ask(*key)).collect();
+    if cmds.is_empty() {
+        cmds.push(wording::ask_probe());
+    }
+    let mut answers = link.run(&cmds).await?.into_iter();
+    let found = |keys: Keys| {
+        let mut found = Ok(None);
+        // Each answer belongs to one key, whether it is needed or not.
+        for (key, answer) in keys.iter().zip(answers.by_ref().take(keys.len())) {
+            let read = answer.and_then(|answer| session(&answer));
+            found = match (found, read) {
+                (Ok(None), Ok(Some(session))) => Ok(Some((*key, session))),
+                (Ok(None), Err(fault)) => Err(fault),
+                (found, _) => found,
+            };
+        }
+        (keys, found)
+    };
+    Ok(questions.into_iter().map(found).collect())
+}
+
+async fn tell(mut link: Link, writes: Vec<SessionWrite>) -> Result<Vec<(SessionWrite, Met)>, StoreFault> {
+    let hash = link.script().map(str::to_owned);
+    let cmds: Vec<Cmd> = writes.iter().map(|write| wording::tell(write, hash.as_deref())).collect();
+    let mut answers = link.run(&cmds).await?;
+    // A server that has taken the place of another one does not know the script.
+    let unknown =
+        |answer: &Result<Value, StoreFault>| matches!(answer, Err(fault) if fault.is_unknown_script());
+    if answers.iter().any(unknown) {
+        let again: Vec<usize> = answers
+            .iter()
+            .enumerate()
+            .filter(|(_, answer)| unknown(answer))
+            .map(|(index, _)| index)
+            .collect();
+        let cmds: Vec<Cmd> = again
+            .iter()
+            .filter_map(|index| writes.get(*index))
+            .map(|write| wording::tell(write, None))
+            .collect();
+        for (index, answer) in again.into_iter().zip(link.run(&cmds).await?) {
+            if let Some(place) = answers.get_mut(index) {
+                *place = answer;
+            }
+        }
+    }
+    Ok(writes.into_iter().zip(answers.into_iter().map(|answer| session(&answer?))).collect())
+}
+
+/// The session that an answer tells, if it tells one.
+fn session(answer: &Value) -> Result<Option<StoredSession>, StoreFault> {
+    match answer {
+        Value::Nil => Ok(None),
+        answer => match wording::text(answer) {
+            // Somebody else's: what is asked for is not there.
+            Some(text) => wording::read(text).map(Some).ok_or_else(StoreFault::not_ours),
+            None => Err(StoreFault::garbage()),
+        },
+    }
+}

@@ -1,0 +1,109 @@
+//! Stores of other kinds than one plain server: TLS, sentinels with a primary that dies, a cluster.
+
+use support::{Balancer, Redis, tls::Certificate, until};
+
+use super::{Nodes, all, begun, figure, lost, targets, wait_up};
+
+#[test]
+fn over_tls_and_not_to_a_store_of_another_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::make(folder.path(), "store", &["store.test"]);
+    let port = support::ports::free();
+    let redis = Redis::begin(&format!(
+        "tls-port {port}\ntls-cert-file {0}\ntls-key-file {1}\ntls-ca-cert-file {0}\ntls-auth-clients no",
+        certificate.certificate.display(),
+        certificate.key.display()
+    ));
+    redis.wait_until_up();
+    let authority = certificate.certificate.display();
+    let lines = |name: &str| {
+        format!(
+            "url = \"rediss://127.0.0.1:{port}\"\ntls_ca_file = \"{authority}\"\ntls_server_name = \"{name}\""
+        )
+    };
+    let nodes = Nodes::start(2, targets(2), &lines("store.test"));
+    let mut clients = begun(&nodes, 10);
+    assert_eq!(lost(&all(&nodes), &mut clients, 4), 0);
+    let sticky = |group: support::Group| group.app_cookie("SESSIONID");
+    nodes.balancers[0].reload(&nodes.config(&lines("other.test"), sticky));
+    let status = nodes.balancers[0].wait_status("it is another one", 20.0, |status| {
+        status.0["session_store"]["last_error"]["cause"] == "tls"
+    });
+    let told = status.0["session_store"]["last_error"]["error"].as_str().unwrap().to_owned();
+    assert!(told.contains("certificate"), "{told}");
+}
+
+#[test]
+fn a_primary_that_dies_is_followed_by_what_sentinels_say() {
+    let mut primary = Redis::start("");
+    let replica = Redis::start(&format!("replicaof 127.0.0.1 {}", primary.address.port()));
+    until("the replica follows", 20.0, || {
+        replica.cli(&["INFO", "replication"]).contains("master_link_status:up").then_some(())
+    });
+    let sentinel = Redis::sentinel(&primary, 1);
+    until("the sentinel knows both", 30.0, || {
+        sentinel
+            .cli(&["SENTINEL", "REPLICAS", "main"])
+            .contains(&replica.address.port().to_string())
+            .then_some(())
+    });
+    // One of them is nobody: the next one is asked.
+    let nobody = support::ports::free();
+    let lines = |service: &str| {
+        format!(
+            "url = \"redis://127.0.0.1:{nobody},{}\"\nmode = \"sentinel\"\nsentinel_service = \"{service}\"",
+            sentinel.address
+        )
+    };
+    let nodes = Nodes::start(2, targets(3), &lines("main"));
+    let mut clients = begun(&nodes, 40);
+    until("the replica has them", 20.0, || (replica.sessions().len() == 40).then_some(()));
+    primary.kill();
+    for balancer in &nodes.balancers {
+        balancer.wait_log("the session store is away");
+    }
+    nodes.wait_up();
+    assert!(replica.cli(&["ROLE"]).starts_with("master"), "it was promoted");
+    assert_eq!(lost(&all(&nodes), &mut clients, 4), 0);
+    let mut later = begun(&nodes, 10);
+    let sticky = |group: support::Group| group.app_cookie("SESSIONID");
+    let fresh = Balancer::start(&nodes.config(&lines("main"), sticky));
+    wait_up(&fresh);
+    assert_eq!(lost(&[&fresh], &mut clients, 1) + lost(&[&fresh], &mut later, 1), 0);
+
+    fresh.reload(&nodes.config(&lines("other"), sticky));
+    let status = fresh.wait_status("nobody knows it", 20.0, |status| {
+        status.0["session_store"]["last_error"]["cause"] == "no_primary"
+    });
+    assert!(status.0["session_store"]["last_error"]["error"].as_str().unwrap().contains("other"));
+}
+
+#[test]
+fn sessions_are_spread_over_a_cluster() {
+    let servers: Vec<Redis> =
+        (0..3).map(|_| Redis::start("cluster-enabled yes\ncluster-node-timeout 2000")).collect();
+    let addresses: Vec<String> = servers.iter().map(|server| server.address.to_string()).collect();
+    let mut words = vec!["--cluster", "create"];
+    words.extend(addresses.iter().map(String::as_str));
+    words.push("--cluster-yes");
+    let said = servers[0].cli(&words);
+    assert!(said.contains("All 16384 slots covered"), "{said}");
+    until("the cluster is whole", 30.0, || {
+        let whole = |server: &Redis| server.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok");
+        servers.iter().all(whole).then_some(())
+    });
+    let lines = format!("url = \"redis://{},{}\"\nmode = \"cluster\"", addresses[0], addresses[1]);
+    let nodes = Nodes::start(2, targets(3), &lines);
+    let mut clients = begun(&nodes, 60);
+    assert_eq!(lost(&all(&nodes), &mut clients, 4), 0);
+    let held: Vec<usize> = servers.iter().map(|server| server.sessions().len()).collect();
+    assert_eq!(held.iter().sum::<usize>(), 60);
+    assert!(held.iter().all(|held| *held > 0), "{held:?}");
+    assert!(figure(&nodes.balancers[0], "lookups", "found") > 0);
+    // Every one is asked for by who has no table, and knows no script.
+    for server in &servers {
+        assert_eq!(server.cli(&["SCRIPT", "FLUSH"]), "OK");
+    }
+    let mut later = begun(&nodes, 20);
+    assert_eq!(lost(&all(&nodes), &mut later, 2), 0);
+}

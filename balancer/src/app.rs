@@ -3,12 +3,12 @@
 //! `balance` picks one, `upstream` connects, `http` moves both bodies, `response` composes what goes back.
 //! The control side (configuration, health, kernel events, admin) stands beside it and publishes snapshots.
 
-use std::{io, net::SocketAddr, path::Path, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use tokio::{
     runtime::Runtime,
-    sync::{mpsc::unbounded_channel, oneshot, watch},
+    sync::{Notify, mpsc::unbounded_channel, oneshot, watch},
     time::{Duration, sleep, timeout},
 };
 
@@ -24,6 +24,7 @@ use crate::{
     config,
     control::{
         admin::Admin,
+        cluster::{ConfigOrigin, ConfigSource, First, Follower, first},
         controller::{ControlCommand, Controller, Parts, SharedTable},
         descriptors, key_file,
         log_files::{LogFiles, Outputs},
@@ -50,13 +51,13 @@ const NOTE: Duration = Duration::from_secs(1);
 /// How long the last words may take to whoever asked for an upgrade.
 const FAREWELL: Duration = Duration::from_secs(10);
 
-/// Runs a balancer from the configuration at `path`, in this thread, until a signal ends it. `upgradable`: whether the program,
+/// Runs a balancer with the configuration from `source`, in this thread, until a signal ends it. `upgradable`: whether the program,
 /// started anew with the same arguments, does the same.
 ///
 /// # Errors
 /// [`config::ConfigErrors`] when the configuration is wrong; anything else that keeps it from starting, named
 /// in one line. Nothing runs half-started.
-pub fn run(path: &Path, upgradable: bool) -> anyhow::Result<()> {
+pub fn run(source: &ConfigSource, upgradable: bool) -> anyhow::Result<()> {
     // Without a thread of its own: those that are made have the rights that are left by then.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -74,7 +75,7 @@ pub fn run(path: &Path, upgradable: bool) -> anyhow::Result<()> {
         ),
         _ => None,
     };
-    let result = prepare(path, upgradable, &runtime, &mut predecessor)
+    let result = prepare(source, upgradable, &runtime, &mut predecessor)
         .and_then(|prepared| runtime.block_on(serve(prepared, signals, &mut predecessor)));
     if let (Err(error), Some(predecessor)) = (&result, &mut predecessor) {
         let configuration = error.downcast_ref::<config::ConfigErrors>();
@@ -94,18 +95,20 @@ struct Prepared {
     upgrades: Option<(Door, Starter, Option<StartAgain>)>,
     /// Listeners of the process before that this one does not have.
     gone: Vec<SocketAddr>,
+    /// Who looks for other configurations, where they come from etcd.
+    follower: Option<Follower>,
 }
 
 fn prepare(
-    path: &Path,
+    source: &ConfigSource,
     upgradable: bool,
     runtime: &Runtime,
     predecessor: &mut Option<Inheritance>,
 ) -> anyhow::Result<Prepared> {
-    let configuration = config::load(path)?;
+    let First { configuration, origin, follower, warnings } = first(source, runtime)?;
     let settings = configuration.balancer.clone();
     logs::own::init(settings.log_format, settings.log_level)?;
-    for warning in config::warnings(&configuration) {
+    for warning in warnings.iter().chain(&config::warnings(&configuration)) {
         tracing::warn!("{warning}");
     }
     let account = settings.user.as_deref().map(Account::find).transpose()?;
@@ -182,9 +185,9 @@ fn prepare(
         shield: kernel.shield().view(),
         session_store: Arc::clone(sharing.port()),
     };
-    tell_start(path, &configuration, admin.as_ref(), &inspector.kernel);
+    tell_start(&origin, &configuration, admin.as_ref(), &inspector.kernel);
     let parts = Parts {
-        config_path: path.to_owned(),
+        origin,
         configuration,
         sockets,
         bind: Box::new(move |listener| listener::bind(listener, workers)),
@@ -200,7 +203,7 @@ fn prepare(
         sharing,
         memory,
     };
-    Ok(Prepared { parts, admin, inspector: Arc::new(inspector), pool, counters, upgrades, gone })
+    Ok(Prepared { parts, admin, inspector: Arc::new(inspector), pool, counters, upgrades, gone, follower })
 }
 
 /// What makes upgrades possible. Without it the balancer serves all the same.
@@ -244,11 +247,16 @@ fn start_workers(kernel: &Kernel, workers: usize) -> anyhow::Result<(Workers, Op
 }
 
 /// What an operator looks for when something is not as expected: which build runs what, and where.
-fn tell_start(path: &Path, configuration: &Configuration, admin: Option<&Admin>, kernel: &KernelSide) {
+fn tell_start(
+    origin: &ConfigOrigin,
+    configuration: &Configuration,
+    admin: Option<&Admin>,
+    kernel: &KernelSide,
+) {
     let settings = &configuration.balancer;
     tracing::info!(
         version = VERSION,
-        config = %path.display(),
+        config = %origin,
         instance = settings.instance,
         workers = settings.workers,
         listeners = configuration.listeners.len(),
@@ -273,7 +281,7 @@ async fn serve(
     signals: EarlySignals,
     predecessor: &mut Option<Inheritance>,
 ) -> anyhow::Result<()> {
-    let Prepared { parts, admin, inspector, mut pool, counters, upgrades, gone } = prepared;
+    let Prepared { parts, admin, inspector, mut pool, counters, upgrades, gone, follower } = prepared;
     let mut signals = Signals::new(signals).context("cannot take over signals")?;
     let admin_address = parts.configuration.balancer.admin_address;
     let mut controller = Controller::start(parts).await?;
@@ -321,6 +329,11 @@ async fn serve(
         upgrading = Some(tokio::spawn(upgrades.serve(upgrades_wanted, end_wanted)));
     }
     let admin = admin.map(|admin| tokio::spawn(admin.serve(Arc::clone(&inspector) as _)));
+    let (again, (asked, mut followed)) = (Arc::new(Notify::new()), unbounded_channel());
+    let follow = |follower: Follower| {
+        tokio::spawn(follower.run(asked.clone(), Arc::clone(&counters), Arc::clone(&again)))
+    };
+    let following = follower.map(follow);
     tracing::info!("serving");
     notify::tell("READY=1");
     // What it takes to read the types of the kernel, above all.
@@ -329,6 +342,7 @@ async fn serve(
     let (mut draining, mut is_ending) = (false, false);
     let mut result = Ok(());
     let begin_to_end = || {
+        following.iter().for_each(tokio::task::JoinHandle::abort);
         tracing::info!("ending: requests in flight are finished, a second signal ends at once");
         if !counters.is_succeeded() {
             notify::tell("STOPPING=1");
@@ -343,7 +357,10 @@ async fn serve(
             tokio::select! {
                 () = &mut control => break,
                 signal = signals.next() => match signal {
-                    Signal::Reload => { let _ = commands.send(ControlCommand::Reload); }
+                    Signal::Reload => {
+                        let _ = commands.send(ControlCommand::Reload);
+                        again.notify_one();
+                    }
                     Signal::Reopen => {
                         let _ = commands.send(ControlCommand::ReopenLogs);
                         if !draining {
@@ -375,11 +392,16 @@ async fn serve(
                             draining = true;
                             // Another process answers there.
                             admin.iter().for_each(tokio::task::JoinHandle::abort);
+                            // And speaks for this node.
+                            following.iter().for_each(tokio::task::JoinHandle::abort);
                             Handover::Release { listeners, done: note_first(Arc::clone(&inspector), done) }
                         }
                         step => step,
                     };
                     let _ = commands.send(ControlCommand::Succession(step));
+                }
+                Some(what) = followed.recv() => {
+                    let _ = commands.send(ControlCommand::Follow(what));
                 }
                 watched = pool.watch(draining, &counters) => match watched {
                     Ok(Some(command)) => { let _ = commands.send(command); }

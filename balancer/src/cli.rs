@@ -3,15 +3,15 @@
 //! Exit codes: 0 done; 1 a command could not start or do its work, one line on standard error says why;
 //! 2 the configuration or the arguments are wrong, nothing was started or changed; 3 `doctor` has complaints.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{config::ConfigErrors, kernel::KernelError};
+use crate::{
+    config::ConfigErrors,
+    control::cluster::{ClusterSettings, ConfigSource},
+    kernel::KernelError,
+};
 
 mod check;
 mod cleanup;
@@ -19,6 +19,7 @@ mod demo;
 mod deny;
 mod doctor;
 mod endpoint;
+mod etcd;
 mod healthz;
 mod import;
 mod maps;
@@ -96,6 +97,11 @@ enum Command {
     /// What is denied so outlives the process: it is there after a restart and an upgrade, until its time is over or
     /// it is taken back. What the configuration allows cannot be denied.
     Deny(deny::DenyArguments),
+    /// Keep the configuration of several balancers in etcd: write it there, read it, compare it, see what was there before
+    ///
+    /// What is written takes effect at every balancer that runs with --etcd and the same prefix, or at none: each validates it,
+    /// and `balancer etcd nodes` and `balancer status` say which has what in force, and who refuses what for what reason.
+    Etcd(etcd::EtcdArguments),
     /// Say whether a balancer takes new work: exit code 0 when it does, 1 when it does not or does not answer
     ///
     /// For check scripts of whatever moves clients from one balancer to another, such as keepalived.
@@ -114,11 +120,37 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct RunArguments {
-    /// Configuration: a file, or a folder of .hcl and .tf files
-    #[arg(short, long, value_name = "FILE_OR_DIR", default_value = CONFIG)]
-    config: PathBuf,
+    /// Configuration: a file, or a folder of .hcl and .tf files; /etc/balancer by default. With --etcd: what is this node's
+    /// own, read together with what stands there; nothing by default
+    #[arg(short, long, value_name = "FILE_OR_DIR")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     variables: variables::VariableArguments,
+    #[command(flatten)]
+    etcd: etcd::EtcdOptions,
+    /// What this node is called in etcd; the host's name by default
+    #[arg(long, value_name = "NAME", requires = "etcd", value_parser = etcd::node_name)]
+    node: Option<String>,
+    /// File that keeps the configuration in force, for starts with etcd away
+    #[arg(long, value_name = "FILE", requires = "etcd", default_value = "/var/lib/balancer/etcd.json")]
+    etcd_cache: PathBuf,
+}
+
+impl RunArguments {
+    fn source(self) -> Result<ConfigSource, CommandFailure> {
+        let Self { config, variables, etcd, node, etcd_cache } = self;
+        variables.give();
+        match etcd.access() {
+            None => Ok(ConfigSource::Files(config.unwrap_or_else(|| CONFIG.into()))),
+            Some(access) => Ok(ConfigSource::Cluster(Box::new(ClusterSettings {
+                access,
+                layout: etcd.layout(),
+                node: node.map_or_else(etcd::host_name, Ok)?,
+                cache: etcd_cache,
+                own: config,
+            }))),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -166,11 +198,11 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Deny(arguments) => deny::run(&arguments),
         Command::Starter { words } => crate::control::upgrade::serve_as_starter(&words)
             .map_err(|error| anyhow::Error::new(error).into()),
-        Command::Run(RunArguments { config, variables }) => {
-            variables.give();
-            balance(&config, true)
+        Command::Run(arguments) => arguments.source().and_then(|source| balance(&source, true)),
+        Command::Etcd(arguments) => etcd::run(&arguments),
+        Command::Demo(arguments) => {
+            demo::run(&arguments, |path| balance(&ConfigSource::Files(path.to_owned()), false))
         }
-        Command::Demo(arguments) => demo::run(&arguments, |path| balance(path, false)),
     };
     crate::logs::own::flush();
     match outcome {
@@ -180,8 +212,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Runs a balancer until it is told to end.
-fn balance(path: &Path, upgradable: bool) -> Result<(), CommandFailure> {
-    crate::app::run(path, upgradable).map_err(|error| match error.downcast::<ConfigErrors>() {
+fn balance(source: &ConfigSource, upgradable: bool) -> Result<(), CommandFailure> {
+    crate::app::run(source, upgradable).map_err(|error| match error.downcast::<ConfigErrors>() {
         Ok(errors) => CommandFailure::BadConfiguration(errors.to_string()),
         Err(other) => CommandFailure::CannotStart(other),
     })

@@ -14,6 +14,7 @@ mod certificate;
 mod condition;
 mod conversion;
 mod decimal;
+mod documents;
 mod error;
 mod eval;
 mod exclusions;
@@ -65,6 +66,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::{
     advice::{Advice, advice},
+    documents::{Document, MAX_DOCUMENTS, is_document, load_documents, read_documents},
     error::{ConfigError, ConfigErrors},
     given::{GivenVariables, give_variables},
     import::{ImportFrom, Imported, import},
@@ -99,6 +101,25 @@ use crate::model::Configuration;
 pub fn load(path: &Path) -> Result<Configuration, ConfigErrors> {
     let source::Read { mut files, mut errors, remarks, is_folder } = source::read(path);
     let mut roles = if is_folder { roles::in_one_folder(&files) } else { roles::given(&files) };
+    add_given(&mut files, &mut roles, &mut errors);
+    if errors.is_empty() {
+        let mut configuration = examine(&files, roles, false)?;
+        let told = remarks.iter().map(ToString::to_string);
+        configuration.remarks = told.chain(std::mem::take(&mut configuration.remarks)).collect();
+        return Ok(configuration);
+    }
+    // What could be read is still checked, but a reference may lead into what could not: those are not judged.
+    let mut all = errors;
+    all.extend(examine(&files, roles, true).err().map(|errors| errors.0).unwrap_or_default());
+    Err(ConfigErrors::sorted(all))
+}
+
+/// Adds the values of variables that the command line and the environment give.
+fn add_given(
+    files: &mut Vec<(PathBuf, String)>,
+    roles: &mut Vec<(Role, Syntax)>,
+    errors: &mut Vec<ConfigError>,
+) {
     for file in given::files() {
         match source::read_file(&file) {
             Ok(text) => {
@@ -113,16 +134,6 @@ pub fn load(path: &Path) -> Result<Configuration, ConfigErrors> {
     let given = given::values();
     roles.extend(given.iter().map(|given| (Role::Given(given.giver), Syntax::Hcl)));
     files.extend(given.into_iter().map(|given| (given.path(), given.text)));
-    if errors.is_empty() {
-        let mut configuration = examine(&files, roles, false)?;
-        let told = remarks.iter().map(ToString::to_string);
-        configuration.remarks = told.chain(std::mem::take(&mut configuration.remarks)).collect();
-        return Ok(configuration);
-    }
-    // What could be read is still checked, but a reference may lead into what could not: those are not judged.
-    let mut all = errors;
-    all.extend(examine(&files, roles, true).err().map(|errors| errors.0).unwrap_or_default());
-    Err(ConfigErrors::sorted(all))
 }
 
 /// The files that [`load`] reads at `path`; none where it cannot be looked at.

@@ -2,6 +2,7 @@
 //! Must not know: how a request is decided.
 
 pub mod admin;
+pub mod cluster;
 pub mod controller;
 mod crew;
 pub mod descriptors;

@@ -5,6 +5,7 @@
 
 mod by;
 mod cause;
+mod cluster;
 mod counter;
 mod failure;
 mod figures;
@@ -21,6 +22,7 @@ mod worker;
 pub use self::{
     by::{By, LabelValue},
     cause::{Cause, Phase, Side, causes_of},
+    cluster::ClusterNote,
     counter::{Counter, Gauge, Holder, Raised},
     failure::{Blame, Failure, Retry, is_own_shortage},
     figures::{Counts, Family, Figure, FigureValue, HistogramStatus, Sample, Set, Settable},

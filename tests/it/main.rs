@@ -36,6 +36,7 @@ mod desync;
 mod discovery;
 mod doctor;
 mod draining;
+mod etcd;
 mod failover;
 mod grpc;
 mod harness;

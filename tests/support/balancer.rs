@@ -50,6 +50,8 @@ pub struct Balancer {
     pub program: Option<PathBuf>,
     /// Variables of the environment of the next start.
     pub environment: Vec<(&'static str, String)>,
+    /// More words for the next start.
+    pub arguments: Vec<String>,
     /// Where it accepts.
     pub address: SocketAddr,
     /// Its admin endpoint.
@@ -102,6 +104,7 @@ impl Balancer {
             name_server: None,
             program: None,
             environment: Vec::new(),
+            arguments: Vec::new(),
             address,
             admin,
         };
@@ -222,7 +225,7 @@ impl Balancer {
         words.push(self.program.clone().unwrap_or_else(binary).into());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
-        command.arg("run").arg("-c").arg(self.config_path());
+        command.arg("run").arg("-c").arg(self.config_path()).args(&self.arguments);
         command
     }
 
@@ -432,9 +435,22 @@ impl Balancer {
         self.try_status().unwrap_or_else(|| panic!("no status; log:\n{}", self.log()))
     }
 
-    fn try_status(&self) -> Option<Status> {
+    /// The status document, if it comes.
+    #[must_use]
+    pub fn try_status(&self) -> Option<Status> {
         let response = Client::asking("localhost", self.admin).try_get("/status").ok()?;
         Some(Status(serde_json::from_slice(&response.body).ok()?))
+    }
+
+    /// What `balancer status` prints.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    #[must_use]
+    pub fn status_text(&self) -> String {
+        let output =
+            Command::new(binary()).args(["status", "--admin", &self.admin.to_string()]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Waits until the status is as wanted.

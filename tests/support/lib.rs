@@ -19,6 +19,7 @@ pub mod browser;
 pub mod client;
 pub mod config;
 pub mod corpus;
+pub mod etcd;
 pub mod freshness;
 pub mod haproxy;
 pub mod http;

@@ -47,6 +47,8 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
     tool("redis-server", "redis-server"),
     tool("redis-sentinel", "redis-sentinel"),
     tool("redis-cli", "redis-tools"),
+    tool("etcd", "etcd-server"),
+    tool("etcdctl", "etcd-client"),
     // With the compiler: programs are run from their source.
     tool("javac", "default-jdk-headless"),
 ];

@@ -2,14 +2,13 @@
 //! Must not know what is running: it reads files and prints.
 
 use std::{
-    fmt::Write as _,
     io::{self, Write as _},
     path::PathBuf,
     time::Duration,
 };
 
 use super::{
-    told::{CONFIG, CommandFailure, print},
+    told::{CONFIG, CommandFailure, columns, print},
     variables::VariableArguments,
 };
 use crate::{
@@ -109,7 +108,7 @@ fn describe_more(configuration: &Configuration) -> String {
         ]);
     }
     let some =
-        |rows: Vec<Vec<String>>| if rows.len() > 1 { format!("{}\n", table(&rows)) } else { String::new() };
+        |rows: Vec<Vec<String>>| if rows.len() > 1 { format!("{}\n", columns(&rows)) } else { String::new() };
     format!("{}{}{}{}", some(policies), some(certificates), some(logs), some(shields))
 }
 
@@ -151,7 +150,7 @@ fn describe(configuration: &Configuration) -> String {
             action(&listener.default_action),
         ]);
     }
-    let rules = if rules.len() > 1 { format!("{}\n", table(&rules)) } else { String::new() };
+    let rules = if rules.len() > 1 { format!("{}\n", columns(&rules)) } else { String::new() };
     let mut groups = vec![row(["TARGET GROUP", "ALGORITHM", "STICKINESS", "HEALTH CHECK", "DRAINING"])];
     let mut targets = vec![row(["TARGET GROUP", "TARGET", "PORT"])];
     for group in &configuration.target_groups {
@@ -164,10 +163,10 @@ fn describe(configuration: &Configuration) -> String {
     let admin = configuration.balancer.admin_address;
     format!(
         "{}\n{rules}{}{}\n{}\ninstance {}, {} worker{}, admin {}\n",
-        table(&listeners),
+        columns(&listeners),
         describe_more(configuration),
-        table(&groups),
-        table(&targets),
+        columns(&groups),
+        columns(&targets),
         configuration.balancer.instance,
         configuration.balancer.workers,
         if configuration.balancer.workers == 1 { "" } else { "s" },
@@ -224,30 +223,6 @@ fn target_row(group: &TargetGroup, target: &TargetSpec) -> Vec<String> {
 
 fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.map(str::to_owned).to_vec()
-}
-
-/// Rows in columns as wide as their widest cell, two spaces apart.
-fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or_default()
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            // Writing to a String cannot fail.
-            let _ = write!(line, "{cell:width$}  ");
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! Must not know: commands.
 
 use std::{
+    fmt::Write as _,
     io::{self, Write},
     process::ExitCode,
 };
@@ -20,6 +21,8 @@ pub enum CommandFailure {
     BadConfiguration(String),
     /// Exit code 3, told already: `doctor` has found something that costs clients something.
     Complaints,
+    /// Exit code 1, and it is told already: what was compared differs.
+    Differs,
 }
 
 impl CommandFailure {
@@ -37,6 +40,7 @@ impl CommandFailure {
                 ExitCode::from(2)
             }
             Self::Complaints => ExitCode::from(3),
+            Self::Differs => ExitCode::from(1),
         }
     }
 }
@@ -71,6 +75,30 @@ pub(super) fn admin_endpoint(text: &str) -> Result<String, String> {
         return Ok(address.to_owned());
     }
     Err("allowed: HOST:PORT, such as 127.0.0.1:9900 or [::1]:9900, with or without http://".to_owned())
+}
+
+/// Rows in columns as wide as their widest cell, two spaces apart.
+pub(super) fn columns(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            // Writing to a String cannot fail.
+            let _ = write!(line, "{cell:width$}  ");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 /// Writes to standard output. A reader that went away (`balancer status | head`) is no failure.

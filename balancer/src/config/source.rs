@@ -13,11 +13,11 @@ use super::{
 use crate::regular_file::{self, FileFault};
 
 /// Most bytes a configuration file may have. A thousand targets take some 30 KB.
-const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+pub(super) const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 /// Most files that are read from a folder.
-const MAX_FILES: usize = 1000;
+pub(super) const MAX_FILES: usize = 1000;
 /// Most bytes that the files of a folder may have together.
-const MAX_FOLDER_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const MAX_FOLDER_BYTES: usize = 16 * 1024 * 1024;
 /// Most entries of a folder that are looked at: those of other names count here as well.
 const MAX_ENTRIES: usize = 100_000;
 
@@ -194,6 +194,11 @@ pub(super) fn read_file(path: &Path) -> Result<String, ConfigError> {
         };
         whole_file(path, message)
     })?;
+    decode(path, bytes)
+}
+
+/// The text of a file.
+pub(super) fn decode(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
     let language = language(path);
     if let Some(encoding) = other_encoding(&bytes) {
         return Err(whole_file(path, format!("is text in {encoding}; allowed: {language} in UTF-8")));
@@ -246,7 +251,7 @@ pub(super) fn control_character(character: char, language: &str) -> String {
 }
 
 /// A fault of the file as such, which has no line.
-fn whole_file(path: &Path, message: impl Into<String>) -> ConfigError {
+pub(super) fn whole_file(path: &Path, message: impl Into<String>) -> ConfigError {
     ConfigError { file: path.to_owned(), line: 0, column: 0, message: message.into() }
 }
 

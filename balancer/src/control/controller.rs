@@ -6,7 +6,6 @@ use std::{
     collections::{HashMap, HashSet},
     io,
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -38,6 +37,7 @@ use self::{
     upkeep::UpkeepPace,
 };
 use super::{
+    cluster::{ConfigOrigin, Following, Proposal},
     crew::Crew,
     discovery::Discovery,
     log_files::LogFiles,
@@ -95,8 +95,8 @@ pub type BindMore = Box<dyn Fn(SocketAddr, usize) -> io::Result<Vec<TcpListener>
 
 /// What a controller is made of.
 pub struct Parts {
-    /// Where the configuration is read from again.
-    pub config_path: PathBuf,
+    /// What the configuration is read from again.
+    pub origin: ConfigOrigin,
     /// The configuration to start with.
     pub configuration: Configuration,
     /// Its listeners' sockets, in the same order.
@@ -132,6 +132,8 @@ pub struct Parts {
 pub enum ControlCommand {
     /// Read the configuration again.
     Reload,
+    /// See to documents that several nodes share.
+    Follow(Following),
     /// The process ends: begin nothing new.
     Drain,
     /// The worker of this number has ended, and another one that hears there is in its place.
@@ -175,7 +177,9 @@ impl SlotAllocator for Kernel {
 
 /// The controller.
 pub struct Controller {
-    config_path: PathBuf,
+    origin: ConfigOrigin,
+    /// Documents that are to take the place of those in force, until they are read.
+    candidate: Option<Proposal>,
     configuration: Configuration,
     bind: Bind,
     bind_more: BindMore,
@@ -266,7 +270,8 @@ impl Controller {
         let mut controller = Self {
             servers,
             tls,
-            config_path: parts.config_path,
+            origin: parts.origin,
+            candidate: None,
             started_with: parts.configuration.balancer.clone(),
             registry: Registry::new(parts.workers.len()),
             configuration: parts.configuration,
@@ -327,6 +332,7 @@ impl Controller {
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(ControlCommand::Reload) => self.reload(),
+                    Some(ControlCommand::Follow(what)) => self.follow(what),
                     Some(ControlCommand::ReopenLogs) => self.logs.reopen(),
                     Some(ControlCommand::Drain) => self.drain(),
                     Some(ControlCommand::Succession(step)) => self.succeed(step),

@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    cluster::ClusterNote,
     last_error::{LastError, LastErrorNote},
     sources::{SourceNews, SourceNote, SourceNotes},
 };
@@ -32,6 +33,7 @@ pub struct Notes {
     names: Mutex<BTreeMap<String, LastError>>,
     certificates: Mutex<Vec<CertificateNote>>,
     sources: SourceNotes,
+    cluster: Mutex<Option<ClusterNote>>,
 }
 
 impl Notes {
@@ -100,6 +102,17 @@ impl Notes {
     #[must_use]
     pub fn source(&self, group: &str) -> Option<SourceNote> {
         self.sources.get(group)
+    }
+
+    /// That is the state of the configuration that nodes share.
+    pub fn set_cluster(&self, note: ClusterNote) {
+        *self.cluster.lock().unwrap_or_else(PoisonError::into_inner) = Some(note);
+    }
+
+    /// The state of the configuration that nodes share; none where it is this one's alone.
+    #[must_use]
+    pub fn cluster(&self) -> Option<ClusterNote> {
+        self.cluster.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// These are the certificates in use.

@@ -14,8 +14,8 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, fchmod, fstat, linkat, openat, renameat_with,
-        statat, unlinkat,
+        AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, fchmod, fstat, linkat, openat, renameat,
+        renameat_with, statat, unlinkat,
     },
     io::Errno,
 };
@@ -225,6 +225,14 @@ impl Folder {
             }
             result => Ok(result?),
         }
+    }
+
+    /// Gives a file the name of another one, which is gone from then on; at any time there is one of both.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn rename_over(&self, from: &str, to: &OsStr) -> io::Result<()> {
+        Ok(renameat(self.0.fd(), from, self.0.fd(), to)?)
     }
 
     /// Has the system write down which files are in it.

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::counters::{
-    AnomalyStatus, Answers, Connections, Counts, HistogramStatus, LoadSkew, Micros, Routing, SessionStore,
-    SessionTable, SourceFigures, Stickiness, TargetFigures, Traffic, Upkeep, Work, WorkerFigures,
+    AnomalyStatus, Answers, ClusterNote, Connections, Counts, HistogramStatus, LoadSkew, Micros, Routing,
+    SessionStore, SessionTable, SourceFigures, Stickiness, TargetFigures, Traffic, Upkeep, Work,
+    WorkerFigures,
 };
 
 /// The whole document.
@@ -37,6 +38,9 @@ pub struct Status {
     pub upkeep: Upkeep,
     /// Why the last reload was refused; none when one was taken up since.
     pub refused_reload: Option<ErrorStatus>,
+    /// The configuration that nodes share through etcd; none where it is this one's alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterNote>,
     /// Why the process cannot be upgraded; none: it can.
     pub no_upgrades: Option<ErrorStatus>,
     /// Host names of targets that cannot be resolved, or not in full.

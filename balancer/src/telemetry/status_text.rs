@@ -1,12 +1,16 @@
 //! The status document as a table that a person can read (`balancer status`).
 //! Must not know: where the document came from.
 
+mod cluster;
 mod sources;
 mod words;
 
 use std::fmt::{self, Display, Formatter};
 
-use self::words::{Plain, Share, Span};
+use self::{
+    cluster::cluster_text,
+    words::{Plain, Share, Span},
+};
 use super::status::{
     CertificateStatus, GenerationStatus, GroupStatus, SessionStoreStatus, SessionTable, ShieldStatus, Status,
     TargetStatus, WorkerFigures,
@@ -159,6 +163,9 @@ fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
     if let Some(refused) = &status.refused_reload {
         let age = Span(refused.age_seconds);
         writeln!(f, "LAST RELOAD REFUSED {age} ago: {}", Plain(&refused.error))?;
+    }
+    if let Some(cluster) = &status.cluster {
+        cluster_text(cluster, f)?;
     }
     if let Some(why) = &status.no_upgrades {
         let age = Span(why.age_seconds);

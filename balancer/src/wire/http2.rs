@@ -31,7 +31,7 @@ pub use self::{
     fault::{ErrorCode, StreamFault, Violation},
     outgoing::HeadWriter,
     server::{Event, Server},
-    single::Single,
+    single::{AnswerPart, Single},
     stream::Http2Stream,
 };
 

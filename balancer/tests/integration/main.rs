@@ -12,6 +12,7 @@
 mod allocations;
 mod bed;
 mod config;
+mod etcd;
 mod fuzz;
 mod import;
 mod kernel;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    control::log_files::OpenedLogs,
+    control::{cluster::Proposal, log_files::OpenedLogs},
     model::{Configuration, Listener, TargetGroup},
     stickiness::Keyring,
     tls::{ServerError, Servers, TargetTls},
@@ -27,6 +27,8 @@ pub(super) struct Pending {
     pub(super) logs: OpenedLogs,
     /// Whether one that was read later was refused.
     pub(super) newer_refused: bool,
+    /// The documents that it was read from, and who waits for what becomes of them.
+    pub(super) candidate: Option<Proposal>,
 }
 
 impl Pending {

@@ -17,7 +17,11 @@ use super::{
 use crate::{
     clock::monotonic_now,
     config,
-    control::{log_files::Outputs, notify},
+    control::{
+        cluster::{ConfigOrigin, Following},
+        log_files::Outputs,
+        notify,
+    },
     listener, logs,
     model::{BalancerSettings, Configuration, Listener, addresses_meet},
     snapshot::{Heirs, ListenerId},
@@ -86,8 +90,9 @@ impl Controller {
         if self.postpone_reload() {
             return;
         }
-        match self.prepare() {
+        match self.prepare(&self.wanted_origin()) {
             Ok(mut pending) => {
+                pending.candidate = self.candidate.take();
                 if let Some(overtaken) = self.pending.take() {
                     tracing::info!(
                         "a newer configuration takes the place of the one that waits for host names"
@@ -115,7 +120,38 @@ impl Controller {
                     );
                 }
             }
-            Err(Obstacle::Faults(faults)) => self.refuse(faults),
+            Err(Obstacle::Faults(faults)) => {
+                if let Some(candidate) = self.candidate.take() {
+                    candidate.tell(Err(faults.clone()));
+                }
+                self.refuse(faults);
+            }
+        }
+    }
+
+    /// What is to be read: what is to take effect if there is something, or else what is in force, again.
+    fn wanted_origin(&self) -> ConfigOrigin {
+        self.candidate.as_ref().map_or_else(|| self.origin.clone(), |next| self.origin.with(&next.documents))
+    }
+
+    /// Sees to documents that several nodes share. One that it cannot see to now is dropped, which tells that.
+    pub(super) fn follow(&mut self, what: Following) {
+        if self.crew.is_ending() || self.succession.is_frozen() {
+            return;
+        }
+        match what {
+            Following::Examine(candidate) => {
+                let examined = self.prepare(&self.origin.with(&candidate.documents));
+                candidate.tell(match examined {
+                    Err(Obstacle::Faults(faults)) => Err(faults),
+                    // It would wait for a moment.
+                    Ok(_) | Err(Obstacle::Closing { .. }) => Ok(()),
+                });
+            }
+            Following::TakeUp(candidate) => {
+                self.candidate = Some(candidate);
+                self.reload();
+            }
         }
     }
 
@@ -160,17 +196,24 @@ impl Controller {
         if !self.resolver.is_settled() {
             return;
         }
-        let Some(pending) = self.pending.take() else { return };
-        let newer_refused = pending.newer_refused;
-        match self.put_into_force(pending) {
+        let Some(mut pending) = self.pending.take() else { return };
+        let (newer_refused, candidate) = (pending.newer_refused, pending.candidate.take());
+        let outcome = self.put_into_force(pending);
+        match &outcome {
             Ok(()) => {
+                if let Some(candidate) = &candidate {
+                    self.origin = self.origin.with(&candidate.documents);
+                }
                 self.counters.reloads.inc();
                 if !newer_refused {
                     self.counters.notes.reloaded();
                 }
-                tracing::info!(config = %self.config_path.display(), "configuration reloaded");
+                tracing::info!(config = %self.origin, "configuration reloaded");
             }
-            Err(fault) => self.refuse(vec![fault]),
+            Err(fault) => self.refuse(vec![fault.clone()]),
+        }
+        if let Some(candidate) = candidate {
+            candidate.tell(outcome.map_err(|fault| vec![fault]));
         }
         self.discovery.sync([&self.configuration]);
         self.resolver.sync(self.host_names([&self.configuration]), monotonic_now());
@@ -190,15 +233,15 @@ impl Controller {
         }
     }
 
-    fn prepare(&self) -> Result<Pending, Obstacle> {
+    fn prepare(&self, origin: &ConfigOrigin) -> Result<Pending, Obstacle> {
         let one = |fault: String| Obstacle::Faults(vec![fault]);
-        let configuration = config::load(&self.config_path)
+        let configuration = origin
+            .load()
             .map_err(|errors| Obstacle::Faults(errors.0.iter().map(ToString::to_string).collect()))?;
         // More likely a file that was cut short than what anybody means.
         if configuration.listeners.is_empty() && !self.listeners.is_empty() {
             return Err(one(format!(
-                "{}: no listener is left, so that nobody would be served; to end that, end the process",
-                self.config_path.display()
+                "{origin}: no listener is left, so that nobody would be served; to end that, end the process"
             )));
         }
         let state_dir = self.started_with.state_dir.clone();
@@ -226,11 +269,20 @@ impl Controller {
                 bound.push((listener.address, self.bind_new(listener)?));
             }
         }
-        Ok(Pending { configuration, keyring, bound, tls, target_tls, logs, newer_refused: false })
+        Ok(Pending {
+            configuration,
+            keyring,
+            bound,
+            tls,
+            target_tls,
+            logs,
+            newer_refused: false,
+            candidate: None,
+        })
     }
 
     fn put_into_force(&mut self, pending: Pending) -> Result<(), String> {
-        let Pending { configuration, keyring, bound, tls, target_tls, logs, newer_refused: _ } = pending;
+        let Pending { configuration, keyring, bound, tls, target_tls, logs, .. } = pending;
         let ring = TargetNaming(Arc::new(keyring), Arc::clone(&self.names.1));
         let wanted = self.wanted(&configuration, &target_tls);
         self.registry

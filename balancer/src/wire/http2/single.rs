@@ -3,6 +3,7 @@
 use std::{
     future::poll_fn,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -15,7 +16,7 @@ use super::{
     outgoing::HeadWriter,
     transport::Transport,
 };
-use crate::wire::buffer::BufferStore;
+use crate::{clock::monotonic_now, wire::buffer::BufferStore};
 
 /// The connection.
 #[derive(Debug)]
@@ -25,6 +26,17 @@ pub struct Single<S> {
     buffers: BufferStore,
     place: usize,
     is_over: bool,
+    /// A long one gets what comes with time.
+    began: Instant,
+}
+
+/// What has come of the body of an answer.
+#[derive(Debug)]
+pub enum AnswerPart {
+    /// More of it.
+    Content,
+    /// Its end, and its trailers.
+    End(Option<Block>),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Single<S> {
@@ -39,6 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Single<S> {
             buffers: BufferStore::default(),
             place,
             is_over: false,
+            began: monotonic_now(),
         }
     }
 
@@ -52,6 +65,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Single<S> {
             self.core.send_data(self.place, content, true).map_err(|_| Unsent::Ended)?;
         }
         Ok(())
+    }
+
+    /// Has a request go out whose body goes on.
+    ///
+    /// # Errors
+    /// It has no form in HTTP/2.
+    pub fn begin(&mut self, head: impl FnOnce(&mut HeadWriter<'_>)) -> Result<(), Unsent> {
+        self.core.send_request(self.place, (false, false), head).map(|_| ())
+    }
+
+    /// Sends more of the body as there is room for it; `ends`: and that is all. An answer that comes before it is all out ends it.
+    pub async fn say(&mut self, content: &[u8], ends: bool) {
+        let mut rest = content;
+        loop {
+            let wanted = rest.len().max(1);
+            let room = self.until(|core, place, cx| core.poll_room(place, cx, wanted).map(Ok)).await;
+            let Ok(Some(room)) = room else { return };
+            let (part, more) = rest.split_at_checked(room).unwrap_or((rest, &[]));
+            if self.core.send_data(self.place, part, ends && more.is_empty()).is_err() || more.is_empty() {
+                return;
+            }
+            rest = more;
+        }
+    }
+
+    /// Appends what comes next of the body of the answer. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// It does not come whole.
+    pub async fn content(&mut self, into: &mut Vec<u8>) -> Result<AnswerPart, StreamEnd> {
+        match self.until(|core, place, cx| core.poll_come(place, cx, into)).await {
+            Ok(Come::Content(length)) => {
+                self.core.release(self.place, length);
+                Ok(AnswerPart::Content)
+            }
+            Ok(Come::End(trailers)) => Ok(AnswerPart::End(trailers)),
+            Err(fault) => Err(self.core.ending(fault)),
+        }
     }
 
     /// The head of the next answer: of interim ones, and of the last.
@@ -99,9 +150,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Single<S> {
         mut poll: impl FnMut(&mut Core, usize, &mut Context<'_>) -> Poll<Result<T, StreamFault>>,
     ) -> Result<T, StreamFault> {
         poll_fn(|cx| {
-            let Self { core, transport, buffers, place, is_over } = self;
+            let Self { core, transport, buffers, place, is_over, began } = self;
             if !*is_over {
-                *is_over = transport.poll(cx, core, buffers, 0).is_ready();
+                let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                *is_over = transport.poll(cx, core, buffers, millis).is_ready();
             }
             poll(core, *place, cx)
         })

@@ -5,6 +5,7 @@
 mod application;
 mod bed;
 mod bulk;
+mod cluster;
 mod dark;
 mod flood;
 mod sessions;
@@ -26,6 +27,8 @@ pub(crate) struct Options {
 enum Scenario {
     /// Large bodies and WebSockets: what a GiB costs.
     Bulk(bulk::Options),
+    /// Three balancers that are one, with their store and etcd: it says what to kill, and who is logged out by it.
+    Cluster(cluster::Options),
     /// A target's host vanishes under load: for how long requests are sent to it, and how many fail.
     Dark(dark::Options),
     /// SYNs fall on a listener: what is left to clients, and what the shield takes for a packet.
@@ -46,6 +49,7 @@ enum Scenario {
 pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.scenario {
         Scenario::Bulk(options) => bulk::run(options),
+        Scenario::Cluster(options) => cluster::run(options),
         Scenario::Dark(options) => dark::run(options),
         Scenario::Flood(options) => flood::run(options),
         Scenario::Sessions(options) => sessions::run(options),

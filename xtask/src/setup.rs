@@ -114,6 +114,19 @@ const SHOP_TOOLS: &[Tool] = &[
     tool("npm", "npm"),
 ];
 
+/// What several balancers share, besides.
+const CLUSTER_TOOLS: &[Tool] =
+    &[tool("python3", "python3"), tool("redis-server", "redis-server"), tool("etcd", "etcd-server")];
+
+/// Installs what several balancers share, and what they lead to.
+///
+/// # Errors
+/// When something is missing and cannot be installed; the message says what to install.
+pub(crate) fn for_clusters() -> Result<()> {
+    apt_install(&missing(CLUSTER_TOOLS))?;
+    python_environment("sessions", &shell::workspace_root().join("examples/sessions/requirements.txt"))
+}
+
 /// Installs what the shop of `examples/sessions` needs.
 ///
 /// # Errors

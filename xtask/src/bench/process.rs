@@ -167,6 +167,11 @@ impl Process {
         unsafe { libc::kill(self.child.id().cast_signed(), signal) };
     }
 
+    /// Its number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it printed.
     pub(crate) fn said(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()

@@ -112,18 +112,17 @@ fn one_busy_session_is_named_with_the_target_it_is_bound_to() {
 
 #[test]
 fn sessions_lost_with_a_target_are_named_with_what_would_have_kept_them() {
-    let [one, two] = [Target::plain(), Target::plain()];
-    let balancer = sticky(&[&one, &two]);
-    let mut clients: Vec<Client> = (0..20).map(|_| balancer.client()).collect();
-    for client in &mut clients {
-        client.get("/");
-    }
-    // They find the group without the target of theirs while the doctor looks.
-    balancer.reload(&Config::with(Group::new("app", &[&one]).lb_cookie()));
+    let targets = [Target::plain(), Target::plain()];
+    let balancer = sticky(&targets.each_ref());
+    let clients: Vec<Client> = (0..20).map(|_| balancer.client()).collect();
     let clients = std::sync::Mutex::new(clients);
+    // While the doctor looks one target takes the place of the other, again and again.
     let told = doctor(&balancer, || {
-        for client in clients.lock().unwrap().iter_mut() {
-            assert_eq!(client.get("/").header("x-target"), one.address);
+        for target in &targets {
+            balancer.reload(&Config::with(Group::new("app", &[target]).lb_cookie()));
+            for client in clients.lock().unwrap().iter_mut() {
+                assert_eq!(client.get("/").header("x-target"), target.address);
+            }
         }
     });
     named_first(told, "sessions_lost", &["drained", "deregistration_stickiness"]);

@@ -22,6 +22,8 @@ pub struct Redis {
     pub login: Vec<String>,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it hears from the others of its cluster, if it is of one.
+    bus: Option<u16>,
 }
 
 impl Redis {
@@ -42,9 +44,13 @@ impl Redis {
         } else {
             ""
         };
-        let text = format!("bind 127.0.0.1\nport {port}\ndir {}\n{own}{lines}\n", folder.path().display());
+        // By itself it takes the port 10,000 above, which may be somebody else's, and ends where it is.
+        let bus = lines.contains("cluster-enabled yes").then(ports::free);
+        let more = bus.map(|bus| format!("cluster-port {bus}\n")).unwrap_or_default();
+        let text =
+            format!("bind 127.0.0.1\nport {port}\ndir {}\n{own}{more}{lines}\n", folder.path().display());
         fs::write(folder.path().join("redis.conf"), text).unwrap();
-        let mut server = Self { folder, child: None, program, login: Vec::new(), address };
+        let mut server = Self { folder, child: None, program, login: Vec::new(), address, bus };
         server.spawn();
         server
     }
@@ -94,6 +100,12 @@ impl Redis {
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://{}", self.address)
+    }
+
+    /// As `redis-cli --cluster` wants the nodes of a cluster.
+    #[must_use]
+    pub fn member(&self) -> String {
+        self.bus.map_or_else(|| self.address.to_string(), |bus| format!("{}@{bus}", self.address))
     }
 
     fn signal(&self, signal: Signal) {

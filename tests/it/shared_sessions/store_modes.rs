@@ -84,7 +84,8 @@ fn sessions_are_spread_over_a_cluster() {
         (0..3).map(|_| Redis::start("cluster-enabled yes\ncluster-node-timeout 2000")).collect();
     let addresses: Vec<String> = servers.iter().map(|server| server.address.to_string()).collect();
     let mut words = vec!["--cluster", "create"];
-    words.extend(addresses.iter().map(String::as_str));
+    let members: Vec<String> = servers.iter().map(Redis::member).collect();
+    words.extend(members.iter().map(String::as_str));
     words.push("--cluster-yes");
     let said = servers[0].cli(&words);
     assert!(said.contains("All 16384 slots covered"), "{said}");

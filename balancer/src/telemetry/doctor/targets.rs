@@ -4,6 +4,7 @@ use super::{
     complaint::{Complaint, Severity, age, percent, told},
     observation::{Observation, ObservedGroup, ObservedTarget},
 };
+use crate::telemetry::status::TargetStatus;
 
 /// Server errors that a healthy target may have given before it is spoken of: as many, and this part of its responses.
 const FEW_ERRORS: u64 = 20;
@@ -43,7 +44,9 @@ pub(super) fn examine(observation: &Observation, complaints: &mut Vec<Complaint>
 
 /// Targets that get no requests for their health, and groups that cannot tell.
 fn health(group: &ObservedGroup<'_>, complaints: &mut Vec<Complaint>) {
-    if group.now.routing.failing_open {
+    // One that has just come and was not checked yet is no trouble.
+    let is_unhealthy = |target: &TargetStatus| target.state == "unhealthy";
+    if group.now.routing.failing_open && group.now.targets.iter().any(is_unhealthy) {
         complaints.push(Complaint::new(
             Severity::Critical,
             "failing_open",
@@ -62,7 +65,7 @@ fn health(group: &ObservedGroup<'_>, complaints: &mut Vec<Complaint>) {
             "Set health_check.enabled to true with a path that tells whether the application can work.",
         ));
     }
-    for target in group.now.targets.iter().filter(|target| target.state == "unhealthy") {
+    for target in group.now.targets.iter().filter(|target| is_unhealthy(target)) {
         let why = match &target.check_error {
             Some(error) => format!("{} ({} ago)", error.error, age(error.age_seconds)),
             None => target.description.clone().unwrap_or_else(|| "its checks fail".to_owned()),

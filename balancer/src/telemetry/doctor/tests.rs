@@ -230,7 +230,12 @@ fn targets_in_trouble_are_told() {
     first("lossy_network", &["80 TCP segments"], |status| {
         app(status).targets[0].connections.retransmits = 80
     });
-    first("failing_open", &["none of its 2 targets"], |status| app(status).routing.failing_open = true);
+    first("failing_open", &["none of its 2 targets"], |status| {
+        app(status).routing.failing_open = true;
+        for target in &mut app(status).targets {
+            target.state = "unhealthy".into();
+        }
+    });
     first("health_checks_off", &["not checked"], |status| app(status).health_checks = false);
     first("no_targets", &["503"], |status| app(status).targets.clear());
 }

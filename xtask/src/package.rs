@@ -39,8 +39,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         bail!("dpkg-deb is missing: it is part of Debian's dpkg");
     }
     let folder = options.to.clone().unwrap_or_else(|| shell::target_dir().join("package"));
-    let tree = folder.join("tree");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    // dpkg runs scripts from another folder.
+    let folder = folder.canonicalize().with_context(|| folder.display().to_string())?;
+    let tree = folder.join("tree");
     dist::lay_out(&dist::Options::of(Path::new("/usr"), options.binary.as_deref(), &tree))?;
     let version = version()?;
     let architecture = said(Command::new("dpkg").arg("--print-architecture"))?;

@@ -19,6 +19,7 @@ use crate::{
     telemetry::{
         doctor::{Complaint, Observation, Severity, examine},
         status::Status,
+        status_text::Plain,
     },
 };
 
@@ -128,9 +129,11 @@ fn text(report: &DoctorReport<'_>) -> String {
         let Complaint { severity, code, about, seen, advice } = complaint;
         let _ = writeln!(
             text,
-            "{}. {} [{code}] {about}:\n   {seen}.",
+            "{}. {} [{code}] {}:\n   {}.",
             number + 1,
-            severity.as_str().to_uppercase()
+            severity.as_str().to_uppercase(),
+            Plain(about),
+            Plain(seen)
         );
         if !advice.is_empty() {
             let _ = writeln!(text, "   To do: {advice}");
@@ -138,4 +141,23 @@ fn text(report: &DoctorReport<'_>) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_targets_say_moves_no_cursor() {
+        let complaint = Complaint {
+            severity: Severity::Warning,
+            code: "unhealthy_target",
+            about: "target group app".into(),
+            seen: "it said \x1b[2J\r\nnothing".into(),
+            advice: String::new(),
+        };
+        let told = text(&DoctorReport { instance: Some("shop"), seconds: 1, complaints: &[complaint] });
+        assert!(told.contains("it said \u{fffd}[2J\u{fffd}\u{fffd}nothing."), "{told:?}");
+        assert_eq!(told.lines().count(), 3, "{told:?}");
+    }
 }

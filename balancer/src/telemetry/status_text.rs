@@ -7,10 +7,8 @@ mod words;
 
 use std::fmt::{self, Display, Formatter};
 
-use self::{
-    cluster::cluster_text,
-    words::{Plain, Share, Span},
-};
+pub(crate) use self::words::{Plain, Span};
+use self::{cluster::cluster_text, words::Share};
 use super::status::{
     CertificateStatus, GenerationStatus, GroupStatus, SessionStoreStatus, SessionTable, ShieldStatus, Status,
     TargetStatus, WorkerFigures,

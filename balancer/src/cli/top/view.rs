@@ -4,11 +4,12 @@ use ratatui::{
     Frame,
     layout::{Constraint, Layout, Rect},
     style::{Color, Modifier, Style},
-    text::{Line as TextLine, Span},
+    text::{Line as TextLine, Span as TextSpan},
     widgets::{Cell, Paragraph, Row, Table},
 };
 
 use super::looks::{Looks, SortColumn, TargetLine};
+use crate::telemetry::status_text::Span;
 
 /// What is shown, and how.
 #[derive(Debug, Default)]
@@ -83,11 +84,11 @@ fn head_lines(looks: &Looks, screen: &Screen) -> Vec<TextLine<'static>> {
     let kernel = if status.kernel_assist { "on" } else { "off" };
     let mut lines = vec![
         TextLine::from(vec![
-            Span::styled(format!("balancer {} {}", status.version, status.instance), bold),
-            Span::raw(format!(
+            TextSpan::styled(format!("balancer {} {}", status.version, status.instance), bold),
+            TextSpan::raw(format!(
                 " at {}, up {}{state}, {} workers, kernel side {kernel}",
                 screen.admin,
-                span(status.uptime_seconds),
+                Span(status.uptime_seconds),
                 status.workers
             )),
         ]),
@@ -103,7 +104,7 @@ fn head_lines(looks: &Looks, screen: &Screen) -> Vec<TextLine<'static>> {
     let trouble = screen.trouble.clone().map(|trouble| format!("NO NEWER LOOK: {trouble}"));
     let refused = status.refused_reload.as_ref().map(|refused| format!("RELOAD REFUSED: {}", refused.error));
     let warning = trouble.or(refused).unwrap_or_default().replace(['\n', '\r'], " ");
-    lines.push(TextLine::from(Span::styled(warning, screen.style(Color::Red))));
+    lines.push(TextLine::from(TextSpan::styled(warning, screen.style(Color::Red))));
     lines
 }
 
@@ -162,7 +163,7 @@ fn row(line: &TargetLine, peers: usize, is_wide: bool, screen: &Screen) -> Row<'
         Cell::from(line.group.clone()),
         Cell::from(line.target.clone()),
         // The word says it; the colour is beside it.
-        Cell::from(Span::styled(line.state.clone(), screen.style(colour))),
+        Cell::from(TextSpan::styled(line.state.clone(), screen.style(colour))),
         Cell::from(line.sessions.map_or_else(|| "-".to_owned(), |sessions| sessions.to_string())),
         Cell::from(line.outstanding.to_string()),
         Cell::from(format!("{:.1}", line.rate)),
@@ -188,15 +189,5 @@ fn duration(seconds: f64) -> String {
         format!("{} ms", (seconds * 1e4).round() / 10.0)
     } else {
         format!("{seconds} s")
-    }
-}
-
-/// A time that goes on.
-fn span(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 /// Text from elsewhere without what would move a terminal's cursor.
-pub(super) struct Plain<'a>(pub(super) &'a str);
+pub(crate) struct Plain<'a>(pub(crate) &'a str);
 
 impl Display for Plain<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -14,7 +14,7 @@ impl Display for Plain<'_> {
 }
 
 /// A span in its two largest units.
-pub(super) struct Span(pub(super) u64);
+pub(crate) struct Span(pub(crate) u64);
 
 impl Display for Span {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

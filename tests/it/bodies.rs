@@ -179,7 +179,9 @@ fn an_answer_before_the_body_is_whole_keeps_the_connection_or_says_close() {
         let length = if ["204", "304"].contains(&status.as_str()) { "" } else { "Content-Length: 2\r\n" };
         let body = if length.is_empty() { "" } else { "ok" };
         // A target that closes says so: who does not may get the next request while it closes, and no POST is sent twice.
-        exchange.send(format!("HTTP/1.1 {status} Early\r\nConnection: close\r\nLocation: /\r\n{length}\r\n{body}"));
+        exchange.send(format!(
+            "HTTP/1.1 {status} Early\r\nConnection: close\r\nLocation: /\r\n{length}\r\n{body}"
+        ));
         Answer::Close
     });
     let balancer = before(&target);

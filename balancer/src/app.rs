@@ -23,7 +23,7 @@ use crate::{
     clock::monotonic_now,
     config,
     control::{
-        admin::Admin,
+        admin::{Admin, AdminToken},
         cluster::{ConfigOrigin, ConfigSource, First, Follower, first},
         controller::{ControlCommand, Controller, Parts, SharedTable},
         descriptors, key_file,
@@ -89,6 +89,7 @@ pub fn run(source: &ConfigSource, upgradable: bool) -> anyhow::Result<()> {
 struct Prepared {
     parts: Parts,
     admin: Option<Admin>,
+    token: Option<AdminToken>,
     inspector: Arc<Inspector>,
     pool: Workers,
     counters: Arc<ControlCounters>,
@@ -131,6 +132,9 @@ fn prepare(
     let sockets = sockets(&configuration, workers, &mut inherited_sockets, patience)?;
     // What is left of these the process before ends itself, if there is one.
     let gone = inherited_sockets.into_keys().collect();
+    // While it may be read: the user that the process becomes need not be able to.
+    let token = settings.admin_token_file.as_deref().filter(|_| settings.admin_address.is_some());
+    let token = token.map(|path| AdminToken::load(path, owner)).transpose()?;
     let admin = match (settings.admin_address, admin_socket) {
         (Some(address), Some((inherited, socket))) if address == inherited => {
             Some(Admin::inherit(socket, address, &settings.admin_hosts).context("the admin endpoint")?)
@@ -203,7 +207,17 @@ fn prepare(
         sharing,
         memory,
     };
-    Ok(Prepared { parts, admin, inspector: Arc::new(inspector), pool, counters, upgrades, gone, follower })
+    Ok(Prepared {
+        parts,
+        admin,
+        token,
+        inspector: Arc::new(inspector),
+        pool,
+        counters,
+        upgrades,
+        gone,
+        follower,
+    })
 }
 
 /// What makes upgrades possible. Without it the balancer serves all the same.
@@ -281,7 +295,7 @@ async fn serve(
     signals: EarlySignals,
     predecessor: &mut Option<Inheritance>,
 ) -> anyhow::Result<()> {
-    let Prepared { parts, admin, inspector, mut pool, counters, upgrades, gone, follower } = prepared;
+    let Prepared { parts, admin, token, inspector, mut pool, counters, upgrades, gone, follower } = prepared;
     let mut signals = Signals::new(signals).context("cannot take over signals")?;
     let admin_address = parts.configuration.balancer.admin_address;
     let mut controller = Controller::start(parts).await?;
@@ -328,7 +342,16 @@ async fn serve(
             .context("cannot prepare for upgrades")?;
         upgrading = Some(tokio::spawn(upgrades.serve(upgrades_wanted, end_wanted)));
     }
-    let admin = admin.map(|admin| tokio::spawn(admin.serve(Arc::clone(&inspector) as _)));
+    let (commands, mut receiver) = unbounded_channel();
+    let admin = admin.map(|admin| {
+        let commands = commands.clone();
+        let act = Box::new(move |request| _ = commands.send(ControlCommand::Act(request)));
+        let admin = match token {
+            Some(token) => admin.with_actions(token, act),
+            None => admin,
+        };
+        tokio::spawn(admin.serve(Arc::clone(&inspector) as _))
+    });
     let (again, (asked, mut followed)) = (Arc::new(Notify::new()), unbounded_channel());
     let follow = |follower: Follower| {
         tokio::spawn(follower.run(asked.clone(), Arc::clone(&counters), Arc::clone(&again)))
@@ -338,7 +361,6 @@ async fn serve(
     notify::tell("READY=1");
     // What it takes to read the types of the kernel, above all.
     give_back();
-    let (commands, mut receiver) = unbounded_channel();
     let (mut draining, mut is_ending) = (false, false);
     let mut result = Ok(());
     let begin_to_end = || {

@@ -6,6 +6,7 @@ mod assessment;
 mod checks;
 mod eligible;
 mod group;
+mod hold;
 mod memory;
 mod registry;
 mod runtime;
@@ -18,6 +19,7 @@ mod wanted;
 pub use self::{
     checks::{CheckHistory, CheckOrigin, CheckResult},
     group::{TargetNames, Urgency},
+    hold::{Hold, HoldChange, HoldError},
     memory::TargetMemory,
     registry::{ASSESSMENT, CheckTarget, Registry, SlotAllocator, WantedGroup},
     runtime::{GroupRuntime, TargetRuntime},

@@ -16,7 +16,7 @@ use support::{Balancer, Client, Config, Group, Target, browser::Browser, tls::Ce
 
 /// What the page shows of a target's state.
 fn state(target: &Target) -> String {
-    format!("document.querySelector('[data-target=\"{}\"] .state')?.textContent ?? ''", target.address)
+    format!("(document.querySelector('[data-target=\"{}\"] .state')?.textContent ?? '')", target.address)
 }
 
 fn page(balancer: &Balancer) -> String {
@@ -102,6 +102,72 @@ fn it_follows_a_target_that_is_killed_within_two_seconds() {
     browser.wait("document.querySelector('.moved').innerText.includes('moved: target unhealthy')", 10.0);
     stop.store(true, Relaxed);
     clients.into_iter().for_each(|client| client.join().unwrap());
+}
+
+const TOKEN: &str = "a-token-of-some-length";
+
+/// A balancer that takes actions; its token lies in its folder.
+fn with_token(config: &Config) -> Balancer {
+    let mut balancer = Balancer::prepare(config);
+    let path = balancer.folder().join("token");
+    fs::write(&path, TOKEN).unwrap();
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let text = fs::read_to_string(balancer.config_path()).unwrap();
+    let line = format!("balancer {{\nadmin_token_file = {:?}\n", path.display().to_string());
+    balancer.write_text(&text.replacen("balancer {\n", &line, 1));
+    balancer.run();
+    balancer.wait_until_settled();
+    balancer
+}
+
+#[test]
+fn a_target_is_drained_by_a_button_with_the_token_and_not_without() {
+    let Some(mut browser) = Browser::start_if_installed() else { return };
+    let targets = [Target::plain(), Target::plain()];
+    let balancer = with_token(&Config::with(Group::new("app", &targets.each_ref()).lb_cookie()));
+    let mut bound: Vec<Client> = (0..6).map(|_| Client::new(balancer.address)).collect();
+    bound.iter_mut().for_each(|client| _ = client.get("/"));
+    let counts = || targets.each_ref().map(Target::count);
+    let own = counts();
+    browser.open(&page(&balancer), 1280, "light");
+    browser.wait(DRAWN, 20.0);
+    assert_eq!(browser.eval("document.querySelectorAll('.tools button').length"), 0, "no token yet");
+    let unlock = |browser: &mut Browser, token: &str| {
+        browser.click("#unlock");
+        browser.fill("#token-field", token);
+        browser.click("#token-use");
+    };
+    let drain = format!("[data-target=\"{}\"] button.drain", targets[0].address);
+    let drained = |status: &support::Status| status.target(&targets[0].address)["drained"] == true;
+    unlock(&mut browser, "a-token-of-nobody-here");
+    browser.click(&drain);
+    browser.wait("document.querySelector('#done').innerText.includes('not the balancer')", 10.0);
+    assert!(!drained(&balancer.status()));
+    balancer.wait_log_line(&["refused", "401"]);
+    unlock(&mut browser, TOKEN);
+    browser.click(&drain);
+    browser.wait(&format!("{}.includes('drained')", state(&targets[0])), 5.0);
+    assert!(drained(&balancer.status()));
+    browser.keep_picture("drained");
+    assert_eq!(browser.barriers(), [""; 0]);
+    // Who is bound to it stays; nobody new comes, also after a reload and an upgrade.
+    bound.iter_mut().for_each(|client| _ = client.get("/"));
+    assert_eq!(counts(), own.map(|count| 2 * count));
+    let newcomers = || (0..6).for_each(|_| _ = Client::new(balancer.address).get("/"));
+    let before = counts();
+    newcomers();
+    balancer.signal(rustix::process::Signal::HUP);
+    balancer.wait_status("it is reloaded", 20.0, |status| status.0["reloads"] == 1);
+    newcomers();
+    let _ = balancer.upgraded();
+    newcomers();
+    assert_eq!(counts(), [before[0], before[1] + 18]);
+    assert!(drained(&balancer.status()));
+    browser.wait("document.querySelector('#live').textContent.includes('live')", 20.0);
+    browser.click(&drain);
+    browser.wait(&format!("!{}.includes('drained')", state(&targets[0])), 10.0);
+    balancer.wait_status("it is taken back", 10.0, |status| !drained(status));
+    assert!(!balancer.log().contains(TOKEN) && !balancer.log().contains("nobody-here"));
 }
 
 #[test]

@@ -68,6 +68,14 @@ pub(super) static BALANCER: Table = Table {
             "Names by which the admin endpoint may be asked, besides localhost, loopback addresses and its own.",
         ),
         Attribute::new(
+            "admin_token_file",
+            AttributeKind::Text {
+                allowed: "an absolute path",
+                default: "none: nothing can be changed there",
+            },
+            "File of the token by which targets can be drained and sources denied over the admin endpoint: one line of 16 to 512 visible characters, readable by its owner alone.",
+        ),
+        Attribute::new(
             "user",
             AttributeKind::Text { allowed: "the name of a user", default: "none: stay who one is" },
             "The user to become once sockets are bound and the kernel side is loaded.",
@@ -177,6 +185,7 @@ fn read(fields: &BlockFields<'_>) -> BalancerSettings {
         },
         admin_address: admin_address(fields),
         admin_hosts: admin_hosts(fields),
+        admin_token_file: path(fields, "admin_token_file"),
         user: user(fields),
         seccomp: fields.choice("seccomp") == "on",
         key_file: path(fields, "key_file"),

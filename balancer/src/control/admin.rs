@@ -4,15 +4,17 @@
 //! connection, one request each; who looks at the dashboard has its connection for as long as it takes what it is told.
 //! Must not know: where figures come from; workers, targets.
 
+mod actions;
 mod hosts;
 mod page;
 mod reply;
+mod token;
 mod viewers;
 
 use std::{
     collections::VecDeque,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::fd::OwnedFd,
     sync::{
         Arc,
@@ -36,7 +38,12 @@ use tokio::{
     task::AbortHandle,
 };
 
+pub use self::{
+    actions::{ActionTaker, AdminAction, AdminRequest},
+    token::{AdminToken, TokenError},
+};
 use self::{
+    actions::{Actions, is_from_elsewhere},
     hosts::Hosts,
     reply::{AdminReply, body, text},
     viewers::{MOST_VIEWERS, PACE, Viewers},
@@ -62,6 +69,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub trait Inspect: Send + Sync + 'static {
     /// Everything as it is now.
     fn status(&self) -> Status;
+    /// The same for who looks on, every second.
+    fn glance(&self) -> Status {
+        self.status()
+    }
     /// Whether new work is still taken.
     fn serving(&self) -> bool;
 }
@@ -69,6 +80,10 @@ pub trait Inspect: Send + Sync + 'static {
 impl Inspect for Inspector {
     fn status(&self) -> Status {
         Inspector::status(self)
+    }
+
+    fn glance(&self) -> Status {
+        Inspector::glance(self)
     }
 
     fn serving(&self) -> bool {
@@ -81,6 +96,7 @@ impl Inspect for Inspector {
 pub struct Admin {
     listener: std::net::TcpListener,
     hosts: Hosts,
+    actions: Option<Actions>,
     limits: Limits,
 }
 
@@ -122,7 +138,13 @@ impl Admin {
         listener.set_nonblocking(true)?;
         let limits =
             Limits { connections: CONNECTIONS, head: HEAD_LIMIT, connection: CONNECTION_LIMIT, pace: PACE };
-        Ok(Self { listener, hosts: Hosts::new(address.ip(), hosts), limits })
+        Ok(Self { listener, hosts: Hosts::new(address.ip(), hosts), actions: None, limits })
+    }
+
+    /// The same, where whoever has the token may have `act` do something.
+    #[must_use]
+    pub fn with_actions(self, token: AdminToken, act: ActionTaker) -> Self {
+        Self { actions: Some(Actions { token, act }), ..self }
     }
 
     /// Its socket, for another process.
@@ -147,8 +169,8 @@ impl Admin {
     /// When the socket cannot be handed to the runtime; never once serving.
     pub async fn serve(self, inspect: Arc<dyn Inspect>) -> io::Result<()> {
         let listener = TcpListener::from_std(self.listener)?;
-        let (hosts, viewers) = (self.hosts, Viewers::new(self.limits.pace));
-        let desk = Arc::new(Desk { inspect, hosts, viewers });
+        let (hosts, actions, viewers) = (self.hosts, self.actions, Viewers::new(self.limits.pace));
+        let desk = Arc::new(Desk { inspect, hosts, actions, viewers });
         tokio::select! {
             () = accept(listener, &desk, self.limits) => {}
             () = desk.viewers.run(|| desk.summary()) => {}
@@ -161,12 +183,13 @@ impl Admin {
 struct Desk {
     inspect: Arc<dyn Inspect>,
     hosts: Hosts,
+    actions: Option<Actions>,
     viewers: Viewers,
 }
 
 impl Desk {
     fn summary(&self) -> Option<String> {
-        serde_json::to_string(&Summary::of(&self.inspect.status())).ok()
+        serde_json::to_string(&Summary::of(&self.inspect.glance(), self.actions.is_some())).ok()
     }
 }
 
@@ -208,16 +231,8 @@ async fn serve_connection(stream: TcpStream, desk: Arc<Desk>, asked: Arc<AtomicB
     let viewer = Arc::clone(&looks);
     let service = service_fn(move |request| {
         asked.store(true, Relaxed);
-        let response = match desk.hosts.refuses(&request, local.ip()) {
-            Some(host) => {
-                if LineKind::Admin.admits() {
-                    tracing::warn!(client = %peer, host, "the admin endpoint is asked by a name that is not its own");
-                }
-                misdirected().map(Either::Left)
-            }
-            None => answer(&request, &desk, &viewer),
-        };
-        async move { Ok::<_, std::convert::Infallible>(response) }
+        let (desk, viewer) = (Arc::clone(&desk), Arc::clone(&viewer));
+        async move { Ok::<_, std::convert::Infallible>(respond(request, &desk, &viewer, peer, local.ip()).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -230,6 +245,25 @@ async fn serve_connection(stream: TcpStream, desk: Arc<Desk>, asked: Arc<AtomicB
         _ = connection => {}
         () = time_is_up(limits.connection, &looks) => {}
     }
+}
+
+async fn respond(
+    request: Request<Incoming>,
+    desk: &Desk,
+    looks: &Arc<AtomicBool>,
+    peer: SocketAddr,
+    local: IpAddr,
+) -> AdminReply {
+    if let Some(host) = desk.hosts.refuses(&request, local) {
+        if LineKind::Admin.admits() {
+            tracing::warn!(client = %peer, host, "the admin endpoint is asked by a name that is not its own");
+        }
+        return misdirected().map(Either::Left);
+    }
+    if request.uri().path() == "/actions" && *request.method() == Method::POST {
+        return actions::take(request, desk.actions.as_ref(), peer).await;
+    }
+    answer(&request, desk, looks)
 }
 
 /// Waits until a connection has had its time: more of it while somebody looks at the dashboard there.
@@ -254,9 +288,14 @@ fn misdirected() -> Response<Full<Bytes>> {
 fn answer(request: &Request<Incoming>, desk: &Desk, looks: &Arc<AtomicBool>) -> AdminReply {
     let path = request.uri().path();
     let file = page::file(path);
-    if file.is_none() && !matches!(path, "/metrics" | "/status" | "/healthz" | "/events") {
+    if file.is_none() && !matches!(path, "/metrics" | "/status" | "/healthz" | "/events" | "/actions") {
         let there = "not found: there are /, /metrics, /status and /healthz\n";
         return text(StatusCode::NOT_FOUND, there).map(Either::Left);
+    }
+    if path == "/actions" {
+        let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only POST is allowed\n");
+        refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+        return refused.map(Either::Left);
     }
     // HEAD is answered like GET; the engine leaves the body out.
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -303,12 +342,6 @@ fn events(request: &Request<Incoming>, desk: &Desk, looks: &Arc<AtomicBool>) -> 
     let mut answer = body(StatusCode::OK, "text/event-stream", String::new()).map(|_| Either::Right(stream));
     page::protect(&mut answer);
     answer
-}
-
-/// Whether a browser says that a page of another site asks.
-fn is_from_elsewhere(request: &Request<Incoming>) -> bool {
-    let sites = request.headers().get_all("sec-fetch-site");
-    sites.iter().any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"))
 }
 
 /// In the format that is asked for.

@@ -12,6 +12,7 @@ use std::{
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
+mod acts;
 mod addresses;
 mod changes;
 mod checks;
@@ -37,6 +38,7 @@ use self::{
     upkeep::UpkeepPace,
 };
 use super::{
+    admin::AdminRequest,
     cluster::{ConfigOrigin, Following, Proposal},
     crew::Crew,
     discovery::Discovery,
@@ -140,6 +142,8 @@ pub enum ControlCommand {
     Replace(usize, UnboundedSender<WorkerMessage>),
     /// Open log files anew.
     ReopenLogs,
+    /// Do what an operator asks for over the admin endpoint.
+    Act(AdminRequest),
     /// Another process is to take over, or has.
     Succession(Handover),
 }
@@ -334,6 +338,7 @@ impl Controller {
                     Some(ControlCommand::Reload) => self.reload(),
                     Some(ControlCommand::Follow(what)) => self.follow(what),
                     Some(ControlCommand::ReopenLogs) => self.logs.reopen(),
+                    Some(ControlCommand::Act(request)) => self.act(request),
                     Some(ControlCommand::Drain) => self.drain(),
                     Some(ControlCommand::Succession(step)) => self.succeed(step),
                     Some(ControlCommand::Replace(index, messages)) => {

@@ -11,7 +11,7 @@ use std::{
 
 use rustix::process::geteuid;
 
-use super::{key_file, log_files, privileges::Account};
+use super::{admin::AdminToken, key_file, log_files, privileges::Account};
 use crate::{
     config,
     kernel::{InstanceFolder, Kernel, Shield, owners},
@@ -53,6 +53,11 @@ pub fn look(configuration: &Configuration, path: &Path) -> Findings {
             made.extend(folder.map(|folder| folder.path()));
         }
         Err(error) => findings.note(error.to_string(), error.is_denial()),
+    }
+    if let (Some(path), Some(_)) = (&settings.admin_token_file, settings.admin_address)
+        && let Err(error) = AdminToken::load(path, owner)
+    {
+        findings.note(error.to_string(), error.is_denial());
     }
     for destination in log_files::destinations(configuration) {
         look_at_log(destination, owner, &made, &mut findings);

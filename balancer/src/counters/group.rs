@@ -112,6 +112,9 @@ figures! {
             "Responses of the target that broke off behind their heads.";
         weight: Set<f64> => "balancer_target_weight",
             "What the target gets of the requests that are bound to none: 1, less in slow start and while an anomaly is mitigated, 0 when it gets none.";
+        drained: Set<bool> => "balancer_target_drained", "1 while an operator keeps new sessions from the target.";
+        set_weight: Set<Option<f64>> => "balancer_target_set_weight",
+            "Part of its weight that an operator has given the target; of those alone that have been given one.";
         anomaly: Set<AnomalyStatus> => "balancer_target_anomalous", "1 while the target fails more than its peers.";
         sessions: Set<Option<u64>> => "balancer_target_sessions",
             "Sessions of clients that are bound to the target, of groups that are sticky.";

@@ -19,6 +19,8 @@ pub struct BalancerSettings {
     pub admin_address: Option<SocketAddr>,
     /// Names, in lower case, by which that may be asked, besides its own and those of loopback; `*`: any. Default none.
     pub admin_hosts: Vec<String>,
+    /// The file of the token by which something may be changed there; none: nothing may.
+    pub admin_token_file: Option<PathBuf>,
     /// The user to become once sockets are bound and the kernel side is loaded; default none: stay who one is.
     pub user: Option<String>,
     /// Whether system calls that are never made are taken away; default no.

@@ -12,6 +12,8 @@ pub(super) struct RoutingCandidate {
     pub(super) is_good: bool,
     /// Whether it counts as good although it has not been checked yet.
     pub(super) is_unproven: bool,
+    /// Whether an operator drains it: it is as healthy as it was, and gets requests for want of others alone.
+    pub(super) is_drained: bool,
     /// What it gets by its source.
     pub(super) share: TargetShare,
 }
@@ -27,17 +29,15 @@ pub(super) fn routable(candidates: &[RoutingCandidate], minimum: MinimumHealthy)
     // A last resort that is healthy is better than nobody healthy at all.
     let is_eligible = |candidate: &&RoutingCandidate| candidate.is_good || candidate.is_unproven;
     if failing_open && (good > 0 || !candidates.iter().any(|candidate| candidate.is_good)) {
-        return (counted().map(|candidate| candidate.index).collect(), true);
+        let takes = |candidate: &&RoutingCandidate| {
+            !candidate.is_drained || !counted().any(|other| !other.is_drained)
+        };
+        return (counted().filter(takes).map(|candidate| candidate.index).collect(), true);
     }
-    let lowest = candidates.iter().filter(is_eligible).map(|candidate| candidate.share.rank()).min();
-    let chosen = candidates.iter().filter(is_eligible);
-    (
-        chosen
-            .filter(|candidate| Some(candidate.share.rank()) == lowest)
-            .map(|candidate| candidate.index)
-            .collect(),
-        false,
-    )
+    let first = |candidate: &RoutingCandidate| (candidate.is_drained, candidate.share.rank());
+    let lowest = candidates.iter().filter(is_eligible).map(first).min();
+    let chosen = candidates.iter().filter(is_eligible).filter(|candidate| Some(first(candidate)) == lowest);
+    (chosen.map(|candidate| candidate.index).collect(), false)
 }
 
 #[cfg(test)]
@@ -51,6 +51,7 @@ mod tests {
                 index,
                 is_good,
                 is_unproven: false,
+                is_drained: false,
                 share: TargetShare { priority, weight, leaving },
             }
         };
@@ -84,6 +85,7 @@ mod tests {
             index,
             is_good,
             is_unproven: false,
+            is_drained: false,
             share: TargetShare { leaving, ..TargetShare::default() },
         };
         assert_eq!(routable(&[one(0, true, false), one(1, false, true)], minimum), (vec![0], false));

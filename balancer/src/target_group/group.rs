@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    CheckHistory, CheckOrigin, CheckResult, GroupRuntime, GroupView, HealthReason, TargetRuntime,
-    TargetState, TargetView,
+    CheckHistory, CheckOrigin, CheckResult, GroupRuntime, GroupView, HealthReason, Hold, HoldChange,
+    HoldError, TargetRuntime, TargetState, TargetView,
     assessment::{SlotRound, TargetAssessment},
     eligible::{self, RoutingCandidate},
     memory::{KnownLife, KnownTarget, span},
@@ -79,6 +79,7 @@ pub(super) struct RegisteredTarget {
     runtime: Arc<TargetRuntime>,
     life: Life,
     share: TargetShare,
+    hold: Hold,
     assessment: TargetAssessment,
 }
 
@@ -148,6 +149,7 @@ impl RegisteredTarget {
     fn drain(&mut self, now: Instant, delay: Duration, sound: bool) -> bool {
         if self.is_registered() {
             self.life = Life::Draining { until: now + delay, sound };
+            self.hold = Hold::default();
             return true;
         }
         false
@@ -208,7 +210,9 @@ impl Group {
         self.in_use = in_use;
         self.view = None;
         let checks_changed = self.is_checked() != was_checked;
+        let has_weights = self.settings.algorithm == Algorithm::WeightedRandom;
         for target in &mut self.targets {
+            target.hold.percent = target.hold.percent.filter(|_| has_weights);
             let Life::Registered { history, founder, exempt, slow_since, .. } = &mut target.life else {
                 continue;
             };
@@ -267,6 +271,7 @@ impl Group {
                     runtime: Arc::new(TargetRuntime::new(workers)),
                     life: fresh(false),
                     share,
+                    hold: Hold::default(),
                     assessment: TargetAssessment::default(),
                 },
             });
@@ -308,7 +313,7 @@ impl Group {
                     KnownLife::Draining { left: until.saturating_duration_since(now), sound: *sound }
                 }
             };
-            into.push(KnownTarget::new(self.name(), &target.endpoint, life));
+            into.push(KnownTarget::new(self.name(), &target.endpoint, life, target.hold));
         }
     }
 
@@ -317,6 +322,8 @@ impl Group {
         let endpoint = known.endpoint();
         let (is_checked, has_slow_start) = (self.is_checked(), self.settings.slow_start.is_some());
         let Some(target) = self.targets.iter_mut().find(|target| target.endpoint == endpoint) else { return };
+        target.hold = known.hold;
+        self.view = None;
         target.life = match &known.life {
             KnownLife::Draining { left, sound } => Life::Draining { until: now + *left, sound: *sound },
             KnownLife::Registered { checked, history, founder, returned, exempt, slow }
@@ -333,7 +340,19 @@ impl Group {
             // As after a reload that begins or ends checks: see `reconfigure`.
             KnownLife::Registered { .. } => return,
         };
+    }
+
+    /// Takes in what an operator says of a target, which is named as people name it.
+    pub(super) fn hold(&mut self, named: &str, change: HoldChange) -> Result<(), HoldError> {
+        let settings = &self.settings;
+        let target = self.targets.iter_mut().find(|target| target.endpoint.to_string() == named);
+        let target = target.ok_or_else(|| HoldError::target(settings, named))?;
+        if !target.is_registered() {
+            return Err(HoldError::Leaving(named.to_owned()));
+        }
+        target.hold.change(change, settings)?;
         self.view = None;
+        Ok(())
     }
 
     /// The whole group goes: every target drains.
@@ -520,11 +539,18 @@ impl Group {
             let is_good = matches!(health, TargetState::Healthy | TargetState::Unavailable);
             if target.is_registered() && state != TargetState::Unused {
                 let is_unproven = target.is_unproven(health);
-                candidates.push(RoutingCandidate { index, is_good, is_unproven, share: target.share });
+                let is_drained = target.hold.drained;
+                candidates.push(RoutingCandidate {
+                    index,
+                    is_good,
+                    is_unproven,
+                    is_drained,
+                    share: target.share,
+                });
             }
             let keeps_sessions = match target.life {
                 Life::Draining { sound, .. } => keeps_draining && sound,
-                // Where others come first, by what its source says, it gets nobody new and loses nobody.
+                // Where others come first, by what its source or an operator says, it gets nobody new and loses nobody.
                 Life::Registered { founder, returned, .. } => {
                     is_good || health == TargetState::Initial && (founder || returned && keeps_draining)
                 }
@@ -541,6 +567,7 @@ impl Group {
                 slow_since: target.slow_since(),
                 watch: target.assessment.watch,
                 share: target.share,
+                hold: target.hold,
                 runtime: Arc::clone(&target.runtime),
             });
         }

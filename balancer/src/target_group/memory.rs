@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::HealthReason;
+use super::{HealthReason, Hold};
 use crate::model::Endpoint;
 
 /// Version of all that is written here.
@@ -30,6 +30,9 @@ pub(super) struct KnownTarget {
     pub(super) group: String,
     place: Place,
     pub(super) life: KnownLife,
+    /// What an operator has said of it.
+    #[serde(default)]
+    pub(super) hold: Hold,
 }
 
 /// An endpoint.
@@ -122,12 +125,12 @@ impl TargetMemory {
 }
 
 impl KnownTarget {
-    pub(super) fn new(group: &str, endpoint: &Endpoint, life: KnownLife) -> Self {
+    pub(super) fn new(group: &str, endpoint: &Endpoint, life: KnownLife, hold: Hold) -> Self {
         let place = match endpoint {
             Endpoint::Tcp(address) => Place::Tcp(*address),
             Endpoint::Unix(path) => Place::Unix(path.clone()),
         };
-        Self { group: group.to_owned(), place, life }
+        Self { group: group.to_owned(), place, life, hold }
     }
 
     pub(super) fn endpoint(&self) -> Endpoint {
@@ -172,7 +175,7 @@ mod tests {
     fn what_is_no_memory_of_this_version_is_none() {
         let endpoint = Endpoint::Tcp(([127, 0, 0, 1], 80).into());
         let life = KnownLife::Draining { left: Duration::from_secs(3), sound: true };
-        let memory = TargetMemory::new(vec![KnownTarget::new("app", &endpoint, life)]);
+        let memory = TargetMemory::new(vec![KnownTarget::new("app", &endpoint, life, Hold::default())]);
         let text = memory.write();
         let endpoints = |text| TargetMemory::read(text).endpoints("app").collect::<Vec<_>>();
         assert_eq!(endpoints(text.clone()), [endpoint]);

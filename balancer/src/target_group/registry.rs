@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    CheckOrigin, CheckResult, GroupView, HealthReason, TargetRuntime, TargetState,
+    CheckOrigin, CheckResult, GroupView, HealthReason, HoldChange, HoldError, TargetRuntime, TargetState,
     assessment::{self, SlotRound},
     group::{Group, RegisteredTarget, TargetNames, Urgency},
     memory::TargetMemory,
@@ -226,6 +226,16 @@ impl Registry {
             Some(urgency) => urgency,
             None => Urgency::None,
         }
+    }
+
+    /// Takes in what an operator says of a target of a group, both named as people name them. It holds until it is taken back or
+    /// the target is taken out.
+    ///
+    /// # Errors
+    /// [`HoldError`]; nothing is changed then.
+    pub fn hold(&mut self, group: &str, target: &str, change: HoldChange) -> Result<(), HoldError> {
+        let found = self.groups.iter_mut().find(|known| known.name() == group);
+        found.ok_or_else(|| HoldError::Group(group.to_owned()))?.hold(target, change)
     }
 
     /// Whether a target is unhealthy by what triggered checks found alone.

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use super::{GroupRuntime, HealthReason, TargetRuntime, TargetState};
+use super::{GroupRuntime, HealthReason, Hold, TargetRuntime, TargetState};
 use crate::{
     balance::{PARITY, SlowStart, TargetParts, WeightedTargets, anomaly::AnomalyState},
     id::{Slot, TargetId},
@@ -42,6 +42,8 @@ pub struct TargetView {
     pub watch: AnomalyState,
     /// What it gets by its source.
     pub share: TargetShare,
+    /// What an operator has said of it.
+    pub hold: Hold,
     /// Figures that outlive reloads.
     pub runtime: Arc<TargetRuntime>,
 }
@@ -105,7 +107,8 @@ impl GroupView {
         let own_weight = |index: u32| target(index).map_or(1, |target| target.share.weight.max(1));
         let parts = TargetParts::new(targets.len(), &routable, own_weight);
         let weights = (settings.algorithm == Algorithm::WeightedRandom || parts.is_some()).then(|| {
-            let watched = |index| target(index).map_or(0, |target| u64::from(target.watch.weight()));
+            let watched =
+                |index| target(index).map_or(0, |target| u64::from(target.hold.of(target.watch.weight())));
             let weight = |index: u32| match &parts {
                 None => watched(index),
                 Some(parts) => (watched(index) * parts.share(index as usize) / u64::from(PARITY)).max(1),

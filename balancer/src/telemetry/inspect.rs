@@ -170,6 +170,16 @@ impl Inspector {
     /// Everything as it is now. Counters are read one after the other, without stopping anyone.
     #[must_use]
     pub fn status(&self) -> Status {
+        Status { session_table: self.session_table(false), ..self.without_session_table() }
+    }
+
+    /// The same for who looks on: how full the session table is may be half a minute old.
+    #[must_use]
+    pub fn glance(&self) -> Status {
+        Status { session_table: self.session_table(true), ..self.without_session_table() }
+    }
+
+    fn without_session_table(&self) -> Status {
         let snapshot = self.snapshot.get();
         Status {
             version: VERSION.to_owned(),
@@ -193,7 +203,7 @@ impl Inspector {
             shield: shield::status(&self.shield),
             session_store: self.session_store(),
             totals: self.totals(),
-            session_table: self.session_table(),
+            session_table: None,
             worker_loads: (0..self.workers.len()).map(|worker| worker_load(&self.loads, worker)).collect(),
             listeners: snapshot
                 .listeners
@@ -224,10 +234,15 @@ impl Inspector {
         }
     }
 
-    fn session_table(&self) -> Option<SessionTable> {
+    /// `glance`: it may be some time old.
+    fn session_table(&self, glance: bool) -> Option<SessionTable> {
         let begun = Counter::sum(self.workers.iter().map(|worker| &worker.sessions_begun));
-        let count = || self.slots.session_table();
-        let table = self.session_count.at(begun, clock::monotonic_now(), count)?;
+        let (now, count) = (clock::monotonic_now(), || self.slots.session_table());
+        let table = if glance {
+            self.session_count.lately(begun, now, count)?
+        } else {
+            self.session_count.at(begun, now, count)?
+        };
         let counted = SessionTableShard::sum(self.workers.iter().map(|worker| &worker.session_table));
         Some(SessionTable { evicted: counted.evicted, ..table })
     }
@@ -270,6 +285,8 @@ impl Inspector {
             description: target.reason.map(|reason| reason.description()),
             figures: TargetFigures {
                 weight: weight(group, index, target),
+                drained: target.hold.drained,
+                set_weight: target.hold.percent.map(|percent| f64::from(percent) / 100.0),
                 anomaly: anomaly_status(target),
                 sessions: group.stickiness.as_ref().map(|_| target.runtime.sessions.count(clock::unix_now())),
                 outstanding_requests: self.slots.outstanding(target.slot),
@@ -369,7 +386,7 @@ fn weight(group: &GroupView, index: usize, target: &TargetView) -> f64 {
         (Some(_), Some(duration), Some(since)) => {
             share_in_thousandths(since, clock::monotonic_now(), duration)
         }
-        _ if group.weights.is_some() => target.watch.weight(),
+        _ if group.weights.is_some() => target.hold.of(target.watch.weight()),
         _ => PARITY,
     };
     let part = group.parts.as_ref().map_or(1.0, |parts| parts.of_the_most(index));

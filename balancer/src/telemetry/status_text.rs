@@ -387,6 +387,8 @@ fn weight_text(target: &TargetStatus) -> String {
         ("anomalous", false) => "anomalous".to_owned(),
         ("anomalous", true) => format!("anomalous, mitigated: {weight}"),
         (_, true) => format!("recovering: {weight}"),
+        _ if target.figures.drained => "drained by an operator".to_owned(),
+        _ if target.figures.set_weight.is_some() => format!("{weight} by an operator"),
         _ if target.figures.weight < 1.0 && target.state == "healthy" => format!("slow start: {weight}"),
         _ => String::new(),
     }

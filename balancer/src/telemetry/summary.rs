@@ -35,6 +35,8 @@ pub struct Summary<'a> {
     bounds: Vec<f64>,
     listeners: Vec<ListenerSummary<'a>>,
     target_groups: Vec<GroupSummary<'a>>,
+    /// Whether somebody with the token may change something.
+    actions: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -114,6 +116,8 @@ struct TargetSummary<'a> {
     connection_errors: u64,
     weight: f64,
     anomalous: bool,
+    drained: bool,
+    set_weight: Option<f64>,
     sessions: Option<u64>,
     outstanding_requests: u64,
     last_error: Option<&'a ErrorStatus>,
@@ -126,9 +130,9 @@ struct TargetSummary<'a> {
 }
 
 impl<'a> Summary<'a> {
-    /// Of all that there is.
+    /// Of all that there is; `actions`: see there.
     #[must_use]
-    pub fn of(status: &'a Status) -> Self {
+    pub fn of(status: &'a Status, actions: bool) -> Self {
         Self {
             version: &status.version,
             instance: &status.instance,
@@ -149,6 +153,7 @@ impl<'a> Summary<'a> {
             bounds: bounds(),
             listeners: status.listeners.iter().map(listener).collect(),
             target_groups: status.target_groups.iter().map(group).collect(),
+            actions,
         }
     }
 }
@@ -234,6 +239,8 @@ fn target(told: &TargetStatus) -> TargetSummary<'_> {
         unanswered: figures.unanswered.saturating_add(figures.broken_responses),
         connection_errors: figures.connection_errors,
         weight: figures.weight,
+        drained: figures.drained,
+        set_weight: figures.set_weight,
         anomalous: figures.anomaly.result == "anomalous",
         sessions: figures.sessions,
         outstanding_requests: figures.outstanding_requests,
@@ -256,7 +263,7 @@ mod tests {
     fn what_is_shown_is_what_the_status_says() {
         let status = inspector().status();
         let told = serde_json::to_value(&status).unwrap();
-        let shown = serde_json::to_value(Summary::of(&status)).unwrap();
+        let shown = serde_json::to_value(Summary::of(&status, false)).unwrap();
         for path in [
             "/version",
             "/reloads",

@@ -128,6 +128,7 @@ impl Balancer {
             .map(|(place, address)| {
                 let endpoint = Endpoint::Tcp(*address);
                 TargetView {
+                    hold: balancer::target_group::Hold::default(),
                     slot: kernel.claim_slot(&endpoint).unwrap(),
                     id: ring.target_id("app", &endpoint),
                     endpoint,

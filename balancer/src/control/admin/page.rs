@@ -15,11 +15,12 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// Path, type and content of each file.
-const FILES: [(&str, &str, &str); 9] = [
+const FILES: [(&str, &str, &str); 10] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     ("/dashboard/style.css", "text/css; charset=utf-8", include_str!("page/style.css")),
     ("/dashboard/icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
     ("/dashboard/main.js", SCRIPT, include_str!("page/main.js")),
+    ("/dashboard/actions.js", SCRIPT, include_str!("page/actions.js")),
     ("/dashboard/history.js", SCRIPT, include_str!("page/history.js")),
     ("/dashboard/charts.js", SCRIPT, include_str!("page/charts.js")),
     ("/dashboard/dom.js", SCRIPT, include_str!("page/dom.js")),

@@ -193,6 +193,100 @@ async fn so_many_may_look_and_no_more_and_none_from_a_page_of_somebody_else() {
     }
 }
 
+/// Posts an action with these fields, and gives the answer and what was asked for.
+async fn post(address: SocketAddr, fields: &str, asked: &str) -> String {
+    let length = asked.len();
+    let request = format!(
+        "POST /actions HTTP/1.1\r\nHost: localhost\r\n{fields}Content-Length: {length}\r\n\r\n{asked}"
+    );
+    exchange(address, request.as_bytes()).await
+}
+
+/// An endpoint that notes what it is to do, and does it but for the group `none`.
+fn start_with_actions() -> (SocketAddr, Arc<std::sync::Mutex<Vec<AdminAction>>>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "correct-horse-battery\n").unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let token = AdminToken::load(&path, None).unwrap();
+    let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = Arc::clone(&asked);
+    let act = move |request: AdminRequest| {
+        let refused = matches!(&request.action, AdminAction::Drain { group, .. } if group == "none");
+        noted.lock().unwrap().push(request.action);
+        let answer = if refused { Err("no such group".to_owned()) } else { Ok("done".to_owned()) };
+        request.answer.send(answer).unwrap();
+    };
+    let admin = Admin::bind("127.0.0.1:0".parse().unwrap(), &[]).unwrap().with_actions(token, Box::new(act));
+    let address = admin.address().unwrap();
+    let figures = Arc::new(Figures { serving: AtomicBool::new(true) });
+    tokio::spawn(admin.serve(figures as Arc<dyn Inspect>));
+    (address, asked)
+}
+
+const JSON: &str = "Content-Type: application/json\r\n";
+const TOKEN: &str = "Authorization: Bearer correct-horse-battery\r\n";
+const DRAIN: &str = r#"{"action":"drain","group":"app","target":"127.0.0.1:80"}"#;
+
+#[tokio::test]
+async fn who_has_the_token_may_have_something_done_and_nobody_else() {
+    let (address, asked) = start_with_actions();
+    let good = format!("{JSON}{TOKEN}");
+    for (fields, code) in [
+        (JSON.to_owned(), "401"),
+        (format!("{JSON}Authorization: Bearer wrong-horse-battery\r\n"), "401"),
+        (format!("{JSON}Authorization: Bearer \r\n"), "401"),
+        (format!("{JSON}Authorization: Basic correct-horse-battery\r\n"), "401"),
+        (TOKEN.to_owned(), "415"),
+        (format!("{TOKEN}Content-Type: application/x-www-form-urlencoded\r\n"), "415"),
+        (format!("{TOKEN}Content-Type: text/plain\r\n"), "415"),
+        (format!("{good}Origin: http://evil.example\r\n"), "403"),
+        (format!("{good}Origin: null\r\n"), "403"),
+        (format!("{good}Sec-Fetch-Site: cross-site\r\n"), "403"),
+        (format!("{good}Sec-Fetch-Site: same-site\r\n"), "403"),
+    ] {
+        let answer = post(address, &fields, DRAIN).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {code} ")), "{fields}: {answer}");
+        assert!(!answer.contains("horse"), "{answer}");
+    }
+    let foreign = format!("POST /actions HTTP/1.1\r\nHost: evil.example\r\n{good}Content-Length: 0\r\n\r\n");
+    assert!(exchange(address, foreign.as_bytes()).await.starts_with("HTTP/1.1 421 "));
+    assert!(asked.lock().unwrap().is_empty(), "nothing was done");
+    for origin in ["", "Origin: http://localhost\r\n", "Sec-Fetch-Site: same-origin\r\n"] {
+        let answer = post(address, &format!("{good}{origin}"), DRAIN).await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("done\n"), "{answer}");
+    }
+    let action = AdminAction::Drain { group: "app".into(), target: "127.0.0.1:80".into() };
+    assert_eq!(*asked.lock().unwrap(), vec![action; 3]);
+}
+
+#[tokio::test]
+async fn what_is_no_action_is_refused_in_words() {
+    let (address, asked) = start_with_actions();
+    let good = format!("{JSON}{TOKEN}");
+    for (wrong, code, words) in [
+        ("", "400", "not an action"),
+        ("{}", "400", "action"),
+        (r#"{"action":"explode"}"#, "400", "explode"),
+        (r#"{"action":"drain","group":"app"}"#, "400", "target"),
+        (r#"{"action":"weight","group":"a","target":"b","percent":300}"#, "400", "300"),
+        (&format!("{{\"action\":\"{}\"}}", "a".repeat(5000)), "413", "4096"),
+    ] {
+        let answer = post(address, &good, wrong).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {code} ")) && answer.contains(words),
+            "{wrong}: {answer}"
+        );
+    }
+    assert!(asked.lock().unwrap().is_empty());
+    let refused = post(address, &good, r#"{"action":"drain","group":"none","target":"x"}"#).await;
+    assert!(refused.starts_with("HTTP/1.1 409 ") && refused.contains("no such group"), "{refused}");
+    assert!(get(address, "GET /actions").await.starts_with("HTTP/1.1 405 "));
+    let (read_only, _) = start(limits());
+    let answer = post(read_only, &good, DRAIN).await;
+    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("admin_token_file"), "{answer}");
+}
+
 #[tokio::test]
 async fn garbage_is_refused_and_the_endpoint_goes_on() {
     let (address, _) = start(limits());

@@ -361,6 +361,7 @@ impl Controller {
             ("kernel_assist", old.kernel_assist != new.kernel_assist),
             ("admin_address", old.admin_address != new.admin_address),
             ("admin_hosts", old.admin_hosts != new.admin_hosts),
+            ("admin_token_file", old.admin_token_file != new.admin_token_file),
             ("user", old.user != new.user),
             ("seccomp", old.seccomp != new.seccomp),
             ("session_table_size", old.session_table_size != new.session_table_size),

@@ -6,6 +6,7 @@ use super::*;
 use crate::target_group::test_support::{TestNames, TestSlots, group, local, wanted};
 
 mod balance;
+mod hold;
 mod memory;
 mod sessions;
 mod shares;

@@ -12,6 +12,9 @@ use super::SessionTable;
 /// or emptied something since.
 const COUNT_SERVES: Duration = Duration::from_secs(1);
 
+/// How long one serves who looks on.
+const GLANCE_SERVES: Duration = Duration::from_secs(30);
+
 /// The last count.
 #[derive(Debug, Default)]
 pub struct SessionCount(Mutex<Option<CountedSessions>>);
@@ -25,6 +28,21 @@ struct CountedSessions {
 }
 
 impl SessionCount {
+    /// The table as it was counted in the last half minute, or counted anew: to look at all of it every second, for who just looks on,
+    /// took most of what that cost.
+    pub(super) fn lately(
+        &self,
+        begun: u64,
+        now: Instant,
+        count: impl FnOnce() -> Option<SessionTable>,
+    ) -> Option<SessionTable> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let serves = |counted: &&CountedSessions| now.saturating_duration_since(counted.at) < GLANCE_SERVES;
+        let found = last.as_ref().filter(serves).map(|counted| counted.table.clone());
+        drop(last);
+        found.or_else(|| self.at(begun, now, count))
+    }
+
     /// The table as it is when workers have `begun` so many entries: as it was counted last, or counted anew.
     pub(super) fn at(
         &self,
@@ -67,6 +85,9 @@ mod tests {
         assert_eq!(ask(3, COUNT_SERVES / 2), (Some(3), 2));
         assert_eq!(ask(3, COUNT_SERVES), (Some(3), 2));
         assert_eq!(ask(3, COUNT_SERVES * 2), (Some(3), 3));
+        let glance = |begun, later| sessions.lately(begun, start + later, || None).map(|table| table.entries);
+        assert_eq!(glance(9, COUNT_SERVES * 20), Some(3), "it serves for half a minute, whatever has begun");
+        assert_eq!(glance(9, COUNT_SERVES * 40), None, "it is counted anew");
         assert_eq!(SessionCount::default().at(0, start, || None), None);
     }
 }

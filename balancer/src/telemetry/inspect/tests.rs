@@ -86,6 +86,7 @@ pub(in crate::telemetry) fn inspector() -> Inspector {
         health_check_logs: None,
     });
     let target = TargetView {
+        hold: crate::target_group::Hold::default(),
         endpoint: Endpoint::Tcp("[::1]:9001".parse().unwrap()),
         slot: Slot(4),
         id: TargetId(1),

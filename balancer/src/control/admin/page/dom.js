@@ -41,7 +41,10 @@ export function each(parent, items, key, make, update) {
     if (view.node === at) at = at.nextSibling;
     else parent.insertBefore(view.node, at);
   }
-  for (const [name, view] of before) if (!now.has(name)) view.node.remove();
+  for (const [name, view] of before) if (!now.has(name)) {
+    view.node.remove();
+    view.end?.();
+  }
   kept.set(parent, now);
 }
 

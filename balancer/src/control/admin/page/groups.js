@@ -116,6 +116,10 @@ class GroupView {
       this.body);
   }
 
+  end() {
+    each(this.rows, [], () => "");
+  }
+
   draw(group, history, baseline) {
     const of = (name) => `${group.name} ${name}`;
     const sticky = group.stickiness;
@@ -217,7 +221,7 @@ class TargetRow {
   constructor(group, target, actions) {
     const cell = (index, ...children) => el("div", { role: "cell", "data-label": COLUMNS[index] }, ...children);
     this.name = el("span", { class: "name" });
-    this.tools = actions.forTarget(group.name, target.name);
+    this.tools = actions.forTarget(group, target.name);
     this.state = el("span", { class: "state" });
     this.sessions = el("span");
     this.outstanding = el("span");
@@ -233,11 +237,15 @@ class TargetRow {
       cell(7, this.error));
   }
 
+  end() {
+    this.tools.end();
+  }
+
   draw(group, { target, share, most }, history) {
     const of = (name) => `${group.name} ${name} ${target.name}`;
     say(this.name, target.name);
     const words = [`${SIGNS[target.state] ?? "?"} ${target.state}`];
-    if (target.drained) words.push("held out");
+    if (target.drained) words.push("drained");
     if (target.anomalous) words.push("fails more than others");
     if (target.weight > 0 && target.weight < 1) words.push(`weight ${target.weight.toFixed(2)}`);
     say(this.state, words.join(" · "));

@@ -234,7 +234,7 @@ function noteGroup(group, old, add) {
       const why = target.check_error && target.state === "unhealthy" ? `: ${target.check_error.error}` : "";
       add(kinds[target.state] ?? "deployment", `${where} is ${target.state}${why}`);
     } else if (was.drained !== target.drained) {
-      add("deployment", `${where} ${target.drained ? "is held out: no new sessions" : "takes new sessions again"}`);
+      add("deployment", `${where} ${target.drained ? "is drained: no new sessions" : "takes new sessions again"}`);
     }
   }
   for (const name of targets.keys()) add("deployment", `${name} of ${group.name} is gone`);

@@ -1,5 +1,6 @@
 // Listens to the balancer, remembers, and has it all drawn. Must not know: how any part is drawn.
 
+import { Actions } from "./actions.js";
 import { TimeLine } from "./charts.js";
 import { say, set } from "./dom.js";
 import { Groups } from "./groups.js";
@@ -11,11 +12,11 @@ const LATE = 4000;
 const at = (id) => document.getElementById(id);
 
 const history = new History();
-const actions = { forTarget: () => ({ node: null, draw() {} }) };
+const actions = new Actions(at("token"), at("done"));
 const views = {
   line: new TimeLine(at("chart")),
   groups: new Groups(at("group-list"), actions),
-  kernel: new Kernel(at("kernel")),
+  kernel: new Kernel(at("kernel"), actions),
   process: new Process(at("process")),
 };
 let told = null;
@@ -28,6 +29,7 @@ function draw() {
   say(at("instance"), told.instance);
   document.title = `balancer · ${told.instance}`;
   drawFacts(at("facts"), told, history);
+  actions.draw(told);
   drawAttention(at("alerts"), told);
   drawTiles(at("tiles"), told, history);
   const minutes = views.line.draw(history, now);

@@ -111,13 +111,13 @@ export function drawListeners(parent, told, history) {
 }
 
 export class Kernel {
-  constructor(parent) {
+  constructor(parent, actions) {
     this.detail = el("p", { class: "muted" });
     this.facts = el("dl", { class: "facts" });
     this.workers = el("ol", { class: "workers" });
     this.shield = el("dl", { class: "facts" });
     this.off = el("p", { class: "muted" });
-    this.shieldBox = el("section", {}, el("h3", {}, "Shield (XDP)"), this.off, this.shield);
+    this.shieldBox = el("section", {}, el("h3", {}, "Shield (XDP)"), this.off, this.shield, actions.forShield());
     parent.append(this.detail, this.facts, el("h3", {}, "Workers"), this.workers, this.shieldBox);
   }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::target_group::TargetMemory;
 
 /// Another process, which wants this and was handed what `book` knows.
-fn succeed(book: &Book, wanted: impl Fn() -> WantedGroup) -> Book {
+pub(super) fn succeed(book: &Book, wanted: impl Fn() -> WantedGroup) -> Book {
     let text = book.registry.remember(book.now).write();
     let mut next = Book {
         registry: Registry::new(2),

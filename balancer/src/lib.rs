@@ -21,6 +21,7 @@ pub mod listener;
 pub mod logs;
 pub mod model;
 pub mod panics;
+pub mod random;
 pub mod regular_file;
 pub mod response;
 pub mod rules;

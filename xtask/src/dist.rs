@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use crate::shell;
 
 /// The profile that keeps what [`split`] takes apart.
-const PROFILE: &str = "symbols";
+pub(crate) const PROFILE: &str = "symbols";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -97,6 +97,14 @@ pub(crate) fn lay_out(options: &Options) -> Result<PathBuf> {
     pages.args(["run", "--quiet", "--locked", "--package", "balancer", "--example", "pages", "--"]);
     shell::run(pages.arg(below.join("share")))?;
     Ok(root)
+}
+
+/// Puts another program, with what debuggers read of it, in the place of the one that is laid out below `/usr` there.
+///
+/// # Errors
+/// Something cannot be written.
+pub(crate) fn put(program: &Path, tree: &Path) -> Result<()> {
+    split(program, &tree.join("usr/bin/balancer"), &tree.join("usr/lib/debug/usr/bin/balancer.debug"))
 }
 
 /// Takes the program apart: names of functions stay in it, all else that only debuggers and profilers read goes into

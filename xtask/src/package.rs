@@ -1,5 +1,7 @@
 //! `cargo xtask package`: what is handed out, in `target/package`: a package for Debian and its relatives, a tarball, what it is
-//! made of (CycloneDX), and checksums.
+//! made of (CycloneDX), an image for containers, and checksums.
+
+mod image;
 
 use std::{
     fmt::Write as _,
@@ -19,10 +21,15 @@ pub(crate) struct Options {
     /// Packs this program instead of building one.
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
+    /// The same program, linked so that it needs no library: packs it into the image and the tarball instead of building one.
+    /// Without it and with `--binary` there is no image, and the tarball has that one.
+    #[arg(long, value_name = "FILE")]
+    static_binary: Option<PathBuf>,
     /// Writes it here.
     #[arg(long, value_name = "FOLDER")]
     to: Option<PathBuf>,
-    /// Installs, upgrades and purges the package in an empty root as well, and fails where that leaves something out or behind.
+    /// Installs, upgrades and purges the package in an empty root as well, and starts what the image has in another; fails where
+    /// that leaves something out or behind.
     #[arg(long)]
     check: bool,
 }
@@ -43,6 +50,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     // dpkg runs scripts from another folder.
     let folder = folder.canonicalize().with_context(|| folder.display().to_string())?;
     let tree = folder.join("tree");
+    let without_libraries = match (&options.static_binary, &options.binary) {
+        (Some(program), _) => Some(program.clone()),
+        (None, Some(_)) => None,
+        (None, None) => Some(linked_statically(&folder)?),
+    };
     dist::lay_out(&dist::Options::of(Path::new("/usr"), options.binary.as_deref(), &tree))?;
     let version = version()?;
     let architecture = said(Command::new("dpkg").arg("--print-architecture"))?;
@@ -50,7 +62,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.check {
         installed_and_purged(&folder.join(&package), &folder.join("root"))?;
     }
-    let mut made = vec![package, tarball(&tree, &folder, &version, &architecture)?, bill(&folder, &version)?];
+    let mut made = vec![package, bill(&folder, &version)?];
+    if let Some(program) = &without_libraries {
+        let image = image::image(program, &folder, &version, &architecture)?;
+        if options.check {
+            image::serves_in_an_empty_root(&folder.join(&image), &folder)?;
+        }
+        made.push(image);
+        dist::put(program, &tree)?;
+    }
+    made.push(tarball(&tree, &folder, &version, &architecture)?);
     made.sort();
     let sums = said(Command::new("sha256sum").args(&made).current_dir(&folder))?;
     fs::write(folder.join("SHA256SUMS"), format!("{sums}\n")).context("SHA256SUMS")?;
@@ -59,6 +80,21 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("{}", folder.join(name).display());
     }
     Ok(())
+}
+
+/// The program for systems with another C library, or none: what it consists of is built once for both, and linked a second time.
+/// Cargo puts it where the other one goes, which is built behind this.
+fn linked_statically(folder: &Path) -> Result<PathBuf> {
+    let profile = dist::PROFILE;
+    shell::run(
+        shell::cargo()
+            .args(["rustc", "--locked", "--profile", profile, "--package", "balancer", "--bin", "balancer"])
+            .args(["--", "-C", "target-feature=+crt-static"]),
+    )?;
+    let to = folder.join("balancer-static");
+    fs::copy(shell::target_dir().join(profile).join("balancer"), &to)
+        .with_context(|| to.display().to_string())?;
+    Ok(to)
 }
 
 /// What a command prints.

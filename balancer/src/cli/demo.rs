@@ -102,9 +102,9 @@ struct DemoFolder(PathBuf);
 
 impl DemoFolder {
     fn new() -> io::Result<Self> {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random)?;
-        let path = std::env::temp_dir().join(format!("balancer-demo-{:016x}", u64::from_ne_bytes(random)));
+        let mut bytes = [0; 8];
+        crate::random::fill(&mut bytes)?;
+        let path = std::env::temp_dir().join(format!("balancer-demo-{:016x}", u64::from_ne_bytes(bytes)));
         // What is there already, whatever it is, is not taken.
         fs::DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))

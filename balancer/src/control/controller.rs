@@ -553,5 +553,5 @@ impl Controller {
 fn random_turn() -> u32 {
     let mut bytes = [0; 4];
     // Without randomness draws begin with the first group.
-    getrandom::fill(&mut bytes).map_or(0, |()| u32::from_ne_bytes(bytes))
+    crate::random::fill(&mut bytes).map_or(0, |()| u32::from_ne_bytes(bytes))
 }

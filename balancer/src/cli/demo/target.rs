@@ -175,10 +175,10 @@ fn session_cookie(request: &Request<Incoming>) -> Option<&str> {
         .map(|(_, value)| value)
 }
 
-fn new_session() -> Result<String, getrandom::Error> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random)?;
-    Ok(random.iter().fold(String::with_capacity(32), |mut session, byte| {
+fn new_session() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    crate::random::fill(&mut bytes)?;
+    Ok(bytes.iter().fold(String::with_capacity(32), |mut session, byte| {
         // Writing to a String cannot fail.
         let _ = write!(session, "{byte:02x}");
         session

@@ -92,8 +92,8 @@ impl Follower {
         in_force: Arc<Documents>,
         is_from_disk: bool,
     ) -> Self {
-        let mut random = [0; 8];
-        let run = getrandom::fill(&mut random).map_or(0, |()| u64::from_ne_bytes(random));
+        let mut bytes = [0; 8];
+        let run = crate::random::fill(&mut bytes).map_or(0, |()| u64::from_ne_bytes(bytes));
         let note = ClusterNote {
             prefix: settings.layout.to_string(),
             node: settings.node.clone(),

@@ -17,7 +17,7 @@ impl WebSocketKey {
     /// A new one; none when the system has no random bytes.
     pub(super) fn random() -> Option<Self> {
         let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).ok()?;
+        crate::random::fill(&mut bytes).ok()?;
         Some(Self(STANDARD.encode(bytes)))
     }
 

@@ -139,9 +139,7 @@ fn is_guessable(secret: &[u8]) -> bool {
 fn create(path: &Path, owner: Option<Owner>) -> Result<bool, KeyFileFault> {
     let (folder, made) = Folder::make(folder_of(path), 0o700).map_err(tried("cannot make its directory"))?;
     folder.demand_private(owner).map_err(tried("cannot make it"))?;
-    let random = |bytes: &mut [u8]| {
-        getrandom::fill(bytes).map_err(|error| tried("cannot get random bytes")(error.into()))
-    };
+    let random = |bytes: &mut [u8]| crate::random::fill(bytes).map_err(tried("cannot get random bytes"));
     let mut secret = [0; SECRET_LEN];
     random(&mut secret)?;
     let mut label = [0; 8];
@@ -291,7 +289,7 @@ mod tests {
         Keyring::load_or_create(&path, None).unwrap();
         for _ in 0..10_000 {
             let mut secret = [0; SECRET_LEN];
-            getrandom::fill(&mut secret).unwrap();
+            crate::random::fill(&mut secret).unwrap();
             assert!(!is_guessable(&secret), "{secret:?}");
         }
     }

@@ -22,6 +22,7 @@ mod prove;
 mod relay;
 mod setup;
 mod shell;
+mod site;
 mod test;
 
 use std::process::ExitCode;
@@ -53,6 +54,8 @@ enum Command {
     Dist(dist::Options),
     /// Makes what is handed out in `target/package`: a Debian package, a tarball, a bill of materials, checksums.
     Package(package::Options),
+    /// Builds the documentation as a site in `target/site`, and fails on a link that leads nowhere.
+    Site(site::Options),
     /// Installs what the tests need and is missing, and nothing else.
     Setup,
     /// Sets up what the tests need and is missing, then runs every test of the workspace.
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         Command::House => house::run(),
         Command::Dist(options) => dist::run(&options),
         Command::Package(options) => package::run(&options),
+        Command::Site(options) => site::run(&options),
         Command::Setup => setup::for_tests(),
         Command::Test(options) => test::run(&options),
         Command::Prove(options) => prove::run(&options),

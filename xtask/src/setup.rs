@@ -84,9 +84,7 @@ pub(crate) fn missing(tools: &[Tool]) -> Vec<&'static str> {
 /// When something is missing and cannot be installed; the message says what to install.
 pub(crate) fn for_tests() -> Result<()> {
     let mut packages = missing(TEST_TOOLS);
-    if !shell::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
-        packages.push("python3-venv");
-    }
+    packages.extend(missing_venv());
     if !Path::new(JETTY.0).exists() {
         packages.push(JETTY.1);
     }
@@ -100,9 +98,31 @@ pub(crate) fn for_tests() -> Result<()> {
     python_application("mcp1")?;
     python_application("mcp2")?;
     python_environment("sessions", &shell::workspace_root().join("examples/sessions/requirements.txt"))?;
+    site_environment()?;
     node_application("socketio")?;
     node_application("mcpnode")?;
     node_application("browser")
+}
+
+/// The package that has Python's environments, where they are missing.
+fn missing_venv() -> Option<&'static str> {
+    let there = shell::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"]));
+    (!there).then_some("python3-venv")
+}
+
+/// Installs what makes a site of the documentation.
+///
+/// # Errors
+/// When something is missing and cannot be installed; the message says what to install.
+pub(crate) fn for_site() -> Result<()> {
+    let mut packages = missing(&[tool("python3", "python3")]);
+    packages.extend(missing_venv());
+    apt_install(&packages)?;
+    site_environment()
+}
+
+fn site_environment() -> Result<()> {
+    python_environment("site", &shell::workspace_root().join("xtask/site/requirements.txt"))
 }
 
 /// What the shop of `examples/sessions` is run with, in all its forms.

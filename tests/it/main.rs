@@ -35,6 +35,7 @@ mod demo;
 mod desync;
 mod discovery;
 mod doctor;
+mod documents;
 mod draining;
 mod etcd;
 mod failover;

@@ -9,12 +9,12 @@ use std::{
 
 use support::skip::skip;
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
 /// Whatever in `text` is called as metrics of balancer are.
-fn names(text: &str) -> BTreeSet<String> {
+pub(crate) fn names(text: &str) -> BTreeSet<String> {
     let letters = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
     text.match_indices("balancer_")
         .filter(|(at, _)| !text[..*at].ends_with(letters))

@@ -37,9 +37,19 @@ fn every_metric_that_a_page_names_exists() {
 }
 
 #[test]
-fn every_alert_that_the_runbooks_name_is_one() {
+fn alerts_and_runbooks_name_each_other() {
     let (runbooks, rules) =
         (page("runbooks.md"), fs::read_to_string(root().join("dist/prometheus/balancer.rules.yml")).unwrap());
+    let headings = runbooks.lines().filter_map(|line| line.strip_prefix("## "));
+    let anchors: Vec<String> = headings.map(|words| words.to_lowercase().replace(' ', "-")).collect();
+    for alert in rules.split("- alert: ").skip(1) {
+        let name = alert.lines().next().unwrap();
+        assert!(runbooks.contains(&format!("`{name}`")), "no runbook is for {name}");
+        let anchor =
+            alert.split_once("runbook: docs/runbooks.md#").unwrap_or_else(|| panic!("{name}: none")).1;
+        let anchor = anchor.lines().next().unwrap();
+        assert!(anchors.iter().any(|there| there == anchor), "{name}: there is no {anchor}");
+    }
     let named: Vec<&str> = runbooks.split('`').filter(|word| word.starts_with("Balancer")).collect();
     assert!(named.len() > 10, "{named:?}");
     for alert in named {

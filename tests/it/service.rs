@@ -71,8 +71,8 @@ fn the_unit_starts_reloads_and_stops_with_the_sample() {
     fs::write(config.join("balancer.hcl"), &sample).unwrap();
 
     let settings = unit();
-    let before = as_unit(&settings["ExecStartPre"][0], &config).output().unwrap();
-    assert_eq!(before.status.code(), Some(0), "{}", String::from_utf8_lossy(&before.stderr));
+    // It would find the ports taken by the sockets that systemd keeps over a restart, and the service would not start again.
+    assert!(!settings.contains_key("ExecStartPre"));
     let log = fs::File::create(folder.path().join("journal")).unwrap();
     let mut child = as_unit(&settings["ExecStart"][0], &config)
         .stdout(log.try_clone().unwrap())
@@ -100,7 +100,7 @@ fn the_unit_starts_reloads_and_stops_with_the_sample() {
     // `systemctl reload`: what comes first keeps what comes next from a bad file.
     let [check, signal] = &settings["ExecReload"][..] else { panic!("{:?}", settings["ExecReload"]) };
     // With all of root's rights: the process is another user's by then.
-    assert_eq!(signal, "+kill -HUP $MAINPID");
+    assert_eq!(signal, "+sh -c \"kill -HUP $MAINPID\"");
     fs::write(config.join("more.hcl"), "listener \"web\" {\n").unwrap();
     assert_eq!(as_unit(check, &config).output().unwrap().status.code(), Some(2));
     fs::remove_file(config.join("more.hcl")).unwrap();

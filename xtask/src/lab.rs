@@ -9,6 +9,7 @@ mod cluster;
 mod dark;
 mod flood;
 mod sessions;
+mod system;
 mod table;
 mod upgrade;
 mod workers;
@@ -36,6 +37,8 @@ enum Scenario {
     /// A shop whose sessions are in five places, with stickiness and without, while targets are replaced, killed and added: who is
     /// logged out, and what it costs.
     Sessions(sessions::Options),
+    /// The package in a Debian that systemd runs: installed, upgraded and restarted under load, purged.
+    System(system::Options),
     /// Upgrades in a row under load, and such that fail: what clients notice.
     Upgrade(upgrade::Options),
     /// Which worker gets whom, how long clients wait for one, and what idle ones cost.
@@ -53,6 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Scenario::Dark(options) => dark::run(options),
         Scenario::Flood(options) => flood::run(options),
         Scenario::Sessions(options) => sessions::run(options),
+        Scenario::System(options) => system::run(options),
         Scenario::Upgrade(options) => upgrade::run(options),
         Scenario::Workers(options) => workers::run(options),
     }

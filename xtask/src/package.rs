@@ -58,7 +58,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     dist::lay_out(&dist::Options::of(Path::new("/usr"), options.binary.as_deref(), &tree))?;
     let version = version()?;
     let architecture = said(Command::new("dpkg").arg("--print-architecture"))?;
-    let package = debian(&tree, &folder, &version, &architecture)?;
+    let package = debian(&tree, &folder, &format!("{version}-1"), &architecture)?;
     if options.check {
         installed_and_purged(&folder.join(&package), &folder.join("root"))?;
     }
@@ -80,6 +80,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("{}", folder.join(name).display());
     }
     Ok(())
+}
+
+/// Packages of this program of which the second is newer, in `folder`.
+///
+/// # Errors
+/// Something is missing or fails.
+pub(crate) fn revisions(program: &Path, folder: &Path) -> Result<[PathBuf; 2]> {
+    let tree = folder.join("tree");
+    dist::lay_out(&dist::Options::of(Path::new("/usr"), Some(program), &tree))?;
+    let (version, architecture) = (version()?, said(Command::new("dpkg").arg("--print-architecture"))?);
+    let of = |revision: &str| debian(&tree, folder, &format!("{version}-{revision}"), &architecture);
+    Ok([folder.join(of("1")?), folder.join(of("2")?)])
 }
 
 /// The program for systems with another C library, or none: what it consists of is built once for both, and linked a second time.
@@ -136,7 +148,7 @@ fn debian(tree: &Path, folder: &Path, version: &str, architecture: &str) -> Resu
         fs::copy(shell::workspace_root().join("dist/deb").join(script), &to).context(script)?;
         fs::set_permissions(&to, fs::Permissions::from_mode(0o755))?;
     }
-    let name = format!("balancer_{version}-1_{architecture}.deb");
+    let name = format!("balancer_{version}_{architecture}.deb");
     // Whoever builds it: its files are root's.
     shell::run(
         Command::new("dpkg-deb")
@@ -211,7 +223,7 @@ fn licence(name: &str) -> Result<String> {
 fn fields(version: &str, architecture: &str, size: &str) -> String {
     format!(
         "Package: balancer\n\
-         Version: {version}-1\n\
+         Version: {version}\n\
          Architecture: {architecture}\n\
          Maintainer: The balancer authors <balancer@localhost>\n\
          Installed-Size: {size}\n\
@@ -330,7 +342,7 @@ mod tests {
 
     #[test]
     fn the_fields_of_a_package_are_lines_of_their_own() {
-        let fields = fields("0.1.0", "amd64", "9000");
+        let fields = fields("0.1.0-1", "amd64", "9000");
         assert!(fields.lines().all(|line| line.starts_with(' ') || line.contains(": ")), "{fields}");
         assert!(fields.contains("\nVersion: 0.1.0-1\n") && fields.ends_with(".\n"), "{fields}");
     }

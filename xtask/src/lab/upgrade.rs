@@ -4,10 +4,10 @@
 //! the peers.
 
 mod faults;
-mod http1;
+pub(super) mod http1;
 mod http2;
 mod proxies;
-mod tally;
+pub(super) mod tally;
 mod websockets;
 mod wrk;
 

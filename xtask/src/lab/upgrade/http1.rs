@@ -39,7 +39,7 @@ struct Answer {
 }
 
 /// Sends requests with the application's cookie alone until the end.
-pub(super) fn session(address: SocketAddr, tally: &Tally) {
+pub(in crate::lab) fn session(address: SocketAddr, tally: &Tally) {
     let mut client = Client { address, connection: None, session: None, home: None };
     while !tally.is_over() {
         let outcome = client.turn("GET", true);
@@ -50,7 +50,7 @@ pub(super) fn session(address: SocketAddr, tally: &Tally) {
 }
 
 /// Sends requests as fast as they are answered until the end, all on one connection, or on one each.
-pub(super) fn load(address: SocketAddr, keeps: bool, tally: &Tally) {
+pub(in crate::lab) fn load(address: SocketAddr, keeps: bool, tally: &Tally) {
     let mut client = Client { address, connection: None, session: None, home: None };
     while !tally.is_over() {
         let outcome = client.turn("GET", keeps);

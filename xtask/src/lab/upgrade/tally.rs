@@ -13,7 +13,7 @@ use std::{
 
 /// Why a request has no answer that it should have.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(in crate::lab) enum Fault {
     /// Nobody took the connection.
     Refused(String),
     /// It was cut off, or answered with an error.
@@ -22,9 +22,18 @@ pub(super) enum Fault {
     Lost(String),
 }
 
+/// What is counted.
+#[derive(Clone, Copy)]
+pub(in crate::lab) enum Count {
+    Requests,
+    Refused,
+    Failed,
+    Lost,
+}
+
 /// Sums over all clients.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(in crate::lab) struct Tally {
     over: AtomicBool,
     pub(super) requests: AtomicU64,
     pub(super) refused: AtomicU64,
@@ -35,7 +44,7 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Clients stop.
-    pub(super) fn end(&self) {
+    pub(in crate::lab) fn end(&self) {
         self.over.store(true, SeqCst);
     }
 
@@ -61,8 +70,19 @@ impl Tally {
         *self.said.lock().unwrap_or_else(PoisonError::into_inner).entry(text).or_default() += 1;
     }
 
+    /// How many there were of these.
+    pub(in crate::lab) fn of(&self, count: Count) -> u64 {
+        let count = match count {
+            Count::Requests => &self.requests,
+            Count::Refused => &self.refused,
+            Count::Failed => &self.failed,
+            Count::Lost => &self.lost,
+        };
+        count.load(Relaxed)
+    }
+
     /// What was said of faults, and how often.
-    pub(super) fn said(&self) -> Vec<String> {
+    pub(in crate::lab) fn said(&self) -> Vec<String> {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         said.iter().map(|(text, count)| format!("{count} x {text}")).collect()
     }

@@ -7,7 +7,8 @@ use std::{
     process::Command,
 };
 
-use support::{authority::Authority, skip::skip};
+use rustix::process::Signal;
+use support::{Balancer, Config, Group, apps, authority::Authority, balancer::binary, skip::skip};
 
 use crate::monitoring::{names, root};
 
@@ -55,6 +56,79 @@ fn alerts_and_runbooks_name_each_other() {
     for alert in named {
         assert!(rules.contains(&format!("- alert: {alert}\n")), "there is no alert {alert}");
     }
+}
+
+/// The blocks of a page in this language; without one, what commands print.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let fenced = text.split("\n```").skip(1).step_by(2);
+    let of = fenced.filter_map(|block| block.split_once('\n')).filter(|(named, _)| *named == language);
+    of.map(|(_, block)| format!("{block}\n")).collect()
+}
+
+/// What an application answers four visits of a client with.
+fn visits(balancer: &Balancer) -> Vec<String> {
+    let mut client = balancer.client();
+    (0..4).map(|_| String::from_utf8(client.get("/").body).unwrap()).collect()
+}
+
+#[test]
+fn the_first_ten_minutes_show_what_they_say() {
+    let text = page("first-ten-minutes.md");
+    let (hcl, printed) = (blocks(&text, "hcl"), blocks(&text, ""));
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("app.py");
+    fs::write(&script, &blocks(&text, "python")[0]).unwrap();
+    let [first, second] = [apps::python(&script), apps::python(&script)];
+    let mut balancer = Balancer::prepare(&Config::with(Group::of("app", &[])));
+    let own = balancer.text(&Config::with(Group::of("app", &[])));
+    let own = own.split_once("load_balancer").unwrap().0;
+    let place = |text: &str| {
+        let placed = text.replace("port = 8080", &format!("port = {}", balancer.address.port()));
+        placed.replace("127.0.0.1:9001", &first.address).replace("127.0.0.1:9002", &second.address)
+    };
+    let alone = place(&hcl[0]);
+    let (listener, _) = alone.split_once("target_group \"app\"").unwrap();
+    let sticky = format!("{own}{listener}{}", place(&hcl[2]));
+    let counts = |lines: &[String]| -> Vec<String> {
+        lines.iter().map(|line| line.split_once(": ").unwrap().1.trim().to_owned()).collect()
+    };
+    let told = |block: &str| counts(&block.lines().map(str::to_owned).collect::<Vec<_>>());
+
+    balancer.write_text(&format!("{own}{alone}"));
+    balancer.run();
+    balancer.wait_until_settled();
+    let answers = visits(&balancer);
+    assert_eq!(counts(&answers), told(&printed[0]), "{answers:?}");
+
+    balancer.write_text(&sticky);
+    balancer.signal(Signal::HUP);
+    balancer.wait_status("the reload", 30.0, |status| status.0["reloads"] == 1);
+    let mut client = balancer.client();
+    let answers: Vec<String> = (0..4).map(|_| String::from_utf8(client.get("/").body).unwrap()).collect();
+    assert_eq!(counts(&answers), told(&printed[1]), "{answers:?}");
+
+    let (home, other) = if answers[0].contains(first.address.rsplit(':').next().unwrap()) {
+        (first, second)
+    } else {
+        (second, first)
+    };
+    let gone = home.address.clone();
+    drop(home);
+    let response = client.get("/");
+    assert_eq!(response.status, 200);
+    let answer = String::from_utf8(response.body).unwrap();
+    assert!(answer.contains(other.address.rsplit(':').next().unwrap()), "{answer}");
+    assert_eq!(counts(&[answer]), told(&printed[2]));
+
+    balancer.wait_status("the dead target is known", 10.0, |status| {
+        status.0.to_string().contains("Target.FailedHealthChecks")
+    });
+    let admin = balancer.admin.to_string();
+    let mut doctor = Command::new(binary());
+    let doctor = doctor.args(["doctor", "--seconds", "1", "--admin", &admin]).output().unwrap();
+    let report = String::from_utf8(doctor.stdout).unwrap();
+    let wanted = printed[4].lines().next().unwrap().replace("127.0.0.1:9001", &gone);
+    assert_eq!((report.lines().next(), doctor.status.code()), (Some(wanted.as_str()), Some(3)), "{report}");
 }
 
 /// The example of a page in the language of another balancer, with files in `folder` in place of those it names.

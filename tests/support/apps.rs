@@ -152,6 +152,17 @@ pub fn shop(arguments: &[&str]) -> Option<Running> {
     Some(run_at_free_port(|port| command.args(["--port", port])))
 }
 
+/// A process of a script of Python that takes its port, and needs nothing else.
+///
+/// # Panics
+/// When it does not start.
+#[must_use]
+pub fn python(script: &Path) -> Running {
+    let mut command = Command::new("python3");
+    command.arg(script).env("PYTHONDONTWRITEBYTECODE", "1");
+    run_at_free_port(|port| command.arg(port))
+}
+
 /// Starts what `command` makes of a port that nobody has.
 fn run_at_free_port<'c>(command: impl FnOnce(&str) -> &'c mut Command) -> Running {
     let address = format!("127.0.0.1:{}", ports::free());

@@ -27,7 +27,7 @@ pub use self::{
     },
     balancer::{BalancerSettings, KernelAssist, LogFormat, LogLevel},
     desync::{Classification, DesyncMode},
-    discovery::{FoundTarget, HttpPlace, KubernetesPlace, SourcePlace, TargetShare, TargetSource},
+    discovery::{EtcdPlace, FoundTarget, HttpPlace, KubernetesPlace, SourcePlace, TargetShare, TargetSource},
     endpoint::{Endpoint, TargetAddress, TargetSpec, address_of_host},
     header_edits::{EditOp, HeaderEdit, HeaderEdits},
     listener::{Listener, LoadBalancer, XffMode, addresses_meet},

@@ -2,6 +2,7 @@
 //! is away, mistaken or hostile changes, namely nothing.
 
 mod dns;
+mod etcd;
 mod files;
 mod http;
 mod kubernetes;

@@ -11,13 +11,17 @@ use super::{
     target_address,
     value::shown,
 };
-use crate::model::{HttpPlace, KubernetesPlace, SourcePlace, TargetAddress, TargetSource};
+use crate::etcd::Url;
+use crate::model::{EtcdPlace, HttpPlace, KubernetesPlace, SourcePlace, TargetAddress, TargetSource};
 
 pub(super) const TARGETS_FROM: &str = "targets_from";
 pub(super) const ALLOWED: &str = "\"file:PATH\" of a .json, .yaml or .yml file, \"dns+srv:_http._tcp.NAME\", \"http://…\", \
-                                  \"https://…\", or \"kubernetes:NAMESPACE/SERVICE\" with \":PORT\" where there are several";
+                                  \"https://…\", \"etcd:/PREFIX/\", or \"kubernetes:NAMESPACE/SERVICE\" with \":PORT\" where there are several";
 /// Longest label of Kubernetes, and longest name of a port, both of RFC 1123's letters.
 const MAX_LABEL: usize = 63;
+/// Longest text that keys of etcd may begin with, and most members of a cluster.
+const MAX_PREFIX: usize = 512;
+const MAX_SERVERS: usize = 20;
 
 pub(super) static TARGET_DISCOVERY: Table = Table {
     name: "target_discovery",
@@ -44,7 +48,7 @@ pub(super) static TARGET_DISCOVERY: Table = Table {
                 allowed: "\"https://HOST:PORT\" or \"http://HOST:PORT\"",
                 default: "of the cluster",
             },
-            "The API server of `kubernetes:`. By default that of the cluster that the balancer is a pod of, with the pod's own token.",
+            "The API server of `kubernetes:`, by default that of the cluster that the balancer is a pod of, with the pod's own token; or the members of `etcd:`, separated by commas, which have to be said.",
         ),
         Attribute::new(
             "ca_file",
@@ -55,6 +59,26 @@ pub(super) static TARGET_DISCOVERY: Table = Table {
             "token_file",
             AttributeKind::Text { allowed: "the path of a file", default: "none" },
             "What is sent to an HTTP source as a bearer token. Read again for each question.",
+        ),
+        Attribute::new(
+            "user",
+            AttributeKind::Text { allowed: "the name of a user", default: "none" },
+            "Who asks `etcd:`. With `password_file`.",
+        ),
+        Attribute::new(
+            "password_file",
+            AttributeKind::Text { allowed: "the path of a file", default: "none" },
+            "The password of `user`. Read again when etcd has been away.",
+        ),
+        Attribute::new(
+            "certificate_file",
+            AttributeKind::Text { allowed: "the path of a file in PEM form", default: "none" },
+            "What is shown to an `etcd:` that wants a certificate. With `private_key_file`.",
+        ),
+        Attribute::new(
+            "private_key_file",
+            AttributeKind::Text { allowed: "the path of a file in PEM form", default: "none" },
+            "The key of `certificate_file`.",
         ),
     ],
     blocks: &[],
@@ -106,13 +130,19 @@ impl SourceReader<'_, '_> {
             "dns+srv" => SourcePlace::DnsService(service_name(rest)?),
             "http" | "https" => SourcePlace::Http(self.http(text)?),
             "kubernetes" => SourcePlace::Kubernetes(self.kubernetes(rest)?),
+            "etcd" => SourcePlace::Etcd(self.etcd(rest)?),
             _ => return Err(" is of no kind that is known"),
         };
+        let is_etcd = matches!(place, SourcePlace::Etcd(_));
         let is_asked = matches!(place, SourcePlace::Http(_) | SourcePlace::Kubernetes(_));
         for (name, is_meant) in [
-            ("server", matches!(place, SourcePlace::Kubernetes(_))),
-            ("ca_file", is_asked),
+            ("server", is_etcd || matches!(place, SourcePlace::Kubernetes(_))),
+            ("ca_file", is_etcd || is_asked),
             ("token_file", is_asked),
+            ("user", is_etcd),
+            ("password_file", is_etcd),
+            ("certificate_file", is_etcd),
+            ("private_key_file", is_etcd),
         ] {
             if self.settings.is_given(name) && !is_meant {
                 self.settings.fault_at(
@@ -178,6 +208,51 @@ impl SourceReader<'_, '_> {
             path: uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
             ca_file: self.file_of("ca_file"),
             token_file: self.file_of("token_file"),
+        })
+    }
+
+    fn etcd(&self, prefix: &str) -> Result<EtcdPlace, &'static str> {
+        let is_prefix = prefix.starts_with('/') && prefix.ends_with('/') && prefix.len() > 2;
+        if !is_prefix || prefix.len() > MAX_PREFIX || prefix.chars().any(char::is_control) {
+            return Err(" names no keys that targets could be below");
+        }
+        let told = |name: &str, what: &str| self.settings.fault_at(name, format!("`{name}` {what}"));
+        let text = self.settings.text("server").unwrap_or_default();
+        let servers: Vec<String> = text.split(',').map(|url| url.trim().to_owned()).collect();
+        if self.settings.is_unset("server") {
+            let allowed = Url::ALLOWED;
+            self.group.fault_at(
+                TARGETS_FROM,
+                format!("`{TARGETS_FROM}` = \"etcd:…\" stands without `server` of `target_discovery`; allowed: {allowed}"),
+            );
+        } else if let Some(wrong) = servers.iter().find_map(|url| Url::parse(url).err()) {
+            told("server", &format!("is no URL of etcd, or several with commas between them; {wrong}"));
+        } else if servers.len() > MAX_SERVERS {
+            told("server", &format!("names {} members; allowed: 1 to {MAX_SERVERS}", servers.len()));
+        }
+        let is_secure = servers.iter().any(|url| url.starts_with("https:"));
+        let ca_file = self.file_of("ca_file");
+        if is_secure && ca_file.is_none() {
+            told("server", "is asked over TLS, and there is no `ca_file`; allowed: both");
+        }
+        for name in ["ca_file", "certificate_file"] {
+            if self.settings.is_given(name) && !is_secure {
+                told(name, "has no meaning without TLS; allowed: `server` with https://");
+            }
+        }
+        for (one, other) in [("user", "password_file"), ("certificate_file", "private_key_file")] {
+            for (one, other) in [(one, other), (other, one)] {
+                if self.settings.is_given(one) && self.settings.is_unset(other) {
+                    told(one, &format!("stands without `{other}`; allowed: both, or neither of them"));
+                }
+            }
+        }
+        Ok(EtcdPlace {
+            prefix: prefix.to_owned(),
+            servers,
+            ca_file,
+            user: self.settings.text("user").zip(self.file_of("password_file")),
+            certificate: self.file_of("certificate_file").zip(self.file_of("private_key_file")),
         })
     }
 

@@ -15,6 +15,7 @@ use tokio::{
 mod client;
 mod dns_service;
 mod document;
+mod etcd;
 mod file;
 mod http;
 mod judgement;

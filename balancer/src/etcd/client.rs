@@ -214,7 +214,7 @@ impl Etcd {
             Err(EtcdError::Refused { code: FAILED_PRECONDITION, why, .. }) if why.contains("not enabled") => {
             }
             Err(EtcdError::Refused { endpoint, code, why }) => {
-                let why = format!("{why} (user {user:?}, password of --etcd-password-file)");
+                let why = format!("{why} (user {user:?}, with the password of its file)");
                 return Err(EtcdError::Refused { endpoint, code, why });
             }
             Err(error) => return Err(error),

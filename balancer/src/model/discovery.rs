@@ -82,6 +82,8 @@ pub enum SourcePlace {
     Http(HttpPlace),
     /// The EndpointSlices of a Service of Kubernetes.
     Kubernetes(KubernetesPlace),
+    /// Keys of etcd, which targets keep there themselves.
+    Etcd(EtcdPlace),
 }
 
 /// A place that is asked over HTTP.
@@ -123,6 +125,21 @@ pub struct KubernetesPlace {
     pub port: Option<String>,
 }
 
+/// Keys of etcd.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EtcdPlace {
+    /// What the keys begin with.
+    pub prefix: String,
+    /// `server`: URLs of one cluster; at least one.
+    pub servers: Vec<String>,
+    /// `ca_file`: the authorities that their certificates are held against.
+    pub ca_file: Option<PathBuf>,
+    /// `user` and `password_file`.
+    pub user: Option<(String, PathBuf)>,
+    /// `certificate_file` and `private_key_file`: what is shown to them.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+}
+
 impl SourcePlace {
     /// A word for its kind.
     #[must_use]
@@ -132,6 +149,7 @@ impl SourcePlace {
             Self::DnsService(_) => "dns",
             Self::Http(_) => "http",
             Self::Kubernetes(_) => "kubernetes",
+            Self::Etcd(_) => "etcd",
         }
     }
 }
@@ -150,6 +168,7 @@ impl fmt::Display for SourcePlace {
                 write!(f, "kubernetes:{namespace}/{service}")?;
                 port.iter().try_for_each(|port| write!(f, ":{port}"))
             }
+            Self::Etcd(place) => write!(f, "etcd:{}", place.prefix),
         }
     }
 }

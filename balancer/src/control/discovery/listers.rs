@@ -2,6 +2,7 @@
 
 use super::{
     dns_service::DnsServiceLister,
+    etcd::EtcdLister,
     file::FileLister,
     http::HttpLister,
     judgement::{Judgement, SourceVerdict},
@@ -16,6 +17,7 @@ pub(super) async fn listen(source: &TargetSource, tell: impl FnMut(SourceVerdict
         SourcePlace::File(path) => follow(FileLister::new(path, source), source, tell).await,
         SourcePlace::DnsService(name) => follow(DnsServiceLister::new(name, source), source, tell).await,
         SourcePlace::Http(place) => follow(HttpLister::new(place, source), source, tell).await,
+        SourcePlace::Etcd(place) => follow(EtcdLister::new(place, source), source, tell).await,
         SourcePlace::Kubernetes(place) => follow(KubernetesLister::new(place, source), source, tell).await,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use balancer::model::{HttpPlace, KubernetesPlace, SourcePlace, TargetSource};
+use balancer::model::{EtcdPlace, HttpPlace, KubernetesPlace, SourcePlace, TargetSource};
 
 use super::support::{assert_one_fault, parse};
 
@@ -73,6 +73,44 @@ fn every_kind_of_source_is_read() {
         ..http(true, "10.0.0.1", 6443, "/")
     };
     assert_eq!((place.server, place.port.as_deref()), (Some(server), Some("http")));
+    let lines = "targets_from = \"etcd:/targets/shop/\"\ntarget_discovery {\nserver = \"https://a.test:2379, https://b.test\"\n\
+                 ca_file = \"ca.pem\"\nuser = \"lb\"\npassword_file = \"/p\"\n}";
+    let expected = EtcdPlace {
+        prefix: "/targets/shop/".into(),
+        servers: vec!["https://a.test:2379".into(), "https://b.test".into()],
+        ca_file: Some(here("ca.pem")),
+        user: Some(("lb".into(), "/p".into())),
+        certificate: None,
+    };
+    assert_eq!(source(lines).place, SourcePlace::Etcd(expected));
+}
+
+#[test]
+fn what_etcd_takes_is_given_together() {
+    let of = |settings: &str| {
+        format!(
+            "target_group \"app\" {{\n  targets_from = \"etcd:/t/\"\n  target_discovery {{\n{settings}\n  }}\n}}"
+        )
+    };
+    let plain = "server = \"http://a.test\"";
+    let secure = "server = \"https://a.test\"\nca_file = \"/ca\"";
+    for (settings, place, wrong, allowed) in [
+        ("interval = 9", "2:18", "stands without `server`", "http://HOST:PORT"),
+        ("server = \"http://a.test/x\"", "4:10", "is no URL of etcd", "without a path"),
+        ("server = \"http://u:secret@a.test\"", "4:10", "is no URL of etcd", "http://HOST:PORT"),
+        ("server = \"https://a.test\"", "4:10", "there is no `ca_file`", "both"),
+        (&format!("{plain}\nca_file = \"/ca\""), "5:11", "has no meaning without TLS", "https://"),
+        (&format!("{plain}\nuser = \"u\""), "5:8", "stands without `password_file`", "both"),
+        (
+            &format!("{secure}\nprivate_key_file = \"/k\""),
+            "6:20",
+            "stands without `certificate_file`",
+            "both",
+        ),
+        (&format!("{plain}\ntoken_file = \"/t\""), "5:14", "`token_file` has no meaning", "leave it out"),
+    ] {
+        assert_one_fault(&of(settings), place, wrong, allowed);
+    }
 }
 
 #[test]
@@ -90,6 +128,9 @@ fn each_fault_is_told_with_its_place() {
         ("http://user:secret@a.test/", "has a password in it"),
         ("http://a.test:0/", "has a port that is none"),
         ("https://-a.test/", "has a host that is neither"),
+        ("etcd:targets/", "names no keys"),
+        ("etcd:/", "names no keys"),
+        ("etcd:/targets", "names no keys"),
         ("kubernetes:web", "names no service"),
         ("kubernetes:shop/Web", "names no service"),
         ("kubernetes:shop/web:", "names no service"),

@@ -1,5 +1,5 @@
-//! The clients that people use, over TLS, before real servers: curl, h2load, nghttp, httpx, Node's HTTP/2 module and
-//! Chromium.
+//! The clients that people use, over TLS, before real servers: curl, h2load, nghttp, httpx, Node's HTTP/2 module, undici, Go's and
+//! Java's own, Chromium and Firefox.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 
 use support::{
     Balancer, Config, Group,
-    apps::{App, Running, chromium, client},
+    apps::{App, Running, chromium, client, has, has_java},
     nginx::Nginx,
     tls::{Certificate, curl},
 };
@@ -154,6 +154,52 @@ fn node_keeps_its_session_over_http2() {
     let said = client("http2.js", &[&site.url(""), certificate]);
     assert_eq!(said.trim(), "h2 110 1");
     assert_eq!(site.requests(), [0, 0, 110]);
+}
+
+#[test]
+fn undici_keeps_its_session_over_http2() {
+    let Some(site) = of_pages() else { return };
+    let certificate = site.certificate.certificate.to_str().unwrap();
+    assert_eq!(client("undici.js", &[&site.url(""), certificate]).trim(), "110 1");
+    assert_eq!(site.requests(), [0, 0, 110]);
+    assert_eq!(site.balancer.status().total("http2_streams_opened"), 110);
+}
+
+#[test]
+fn gos_client_keeps_its_session_over_http2() {
+    if !has("/usr/bin/go") {
+        return;
+    }
+    let Some(site) = of_pages() else { return };
+    let certificate = site.certificate.certificate.to_str().unwrap();
+    assert_eq!(client("http2.go", &[&site.url(""), certificate]).trim(), "HTTP/2.0 110 1");
+    assert_eq!(site.requests(), [0, 0, 110]);
+}
+
+#[test]
+fn javas_client_keeps_its_session_over_http2() {
+    if !has_java() {
+        return;
+    }
+    let Some(site) = of_pages() else { return };
+    let certificate = site.certificate.certificate.to_str().unwrap();
+    assert_eq!(client("Http2.java", &[&site.url(""), certificate]).trim(), "HTTP_2 110 1");
+    assert_eq!(site.requests(), [0, 0, 110]);
+}
+
+#[test]
+fn firefox_stays_with_one_target_for_a_page_and_all_that_it_loads() {
+    if !has("/usr/bin/firefox-esr") {
+        return;
+    }
+    let Some(site) = of_pages() else { return };
+    let profile = site.folder.path().join("profile");
+    let said = client("firefox.py", &[&site.url("/"), profile.to_str().unwrap()]);
+    let (servers, rest) = said.trim().split_once("; ").unwrap_or_else(|| panic!("{said}"));
+    assert!(servers.starts_with("servers ") && !servers.contains(','), "one server: {said}");
+    assert_eq!(rest, "protocols h2; socket answer to question; echoed 300000; scripts 6");
+    assert_eq!(site.requests()[..2], [0, 0]);
+    assert!(site.requests()[2] >= 30, "{:?}", site.requests());
 }
 
 #[test]

@@ -41,9 +41,20 @@ pub enum App {
 /// When it cannot be run or fails.
 #[must_use]
 pub fn client(script: &str, arguments: &[&str]) -> String {
-    let python = script.ends_with(".py");
-    let interpreter = if python { installed().join("clients/bin/python") } else { PathBuf::from("node") };
-    let mut command = Command::new(interpreter);
+    let mut command = match Path::new(script).extension().and_then(|extension| extension.to_str()) {
+        Some("py") => Command::new(installed().join("clients/bin/python")),
+        Some("java") => Command::new("java"),
+        Some("go") => {
+            let mut command = Command::new("go");
+            command.arg("run");
+            command
+        }
+        _ => {
+            let mut command = Command::new("node");
+            command.env("NODE_PATH", installed().join("socketio/node_modules"));
+            command
+        }
+    };
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("apps/clients").join(script)).args(arguments);
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -94,7 +105,16 @@ fn jetty() -> Vec<PathBuf> {
 /// When they have to be and cannot.
 #[must_use]
 pub fn has_java() -> bool {
-    let path = Path::new("/usr/bin/javac");
+    has("/usr/bin/javac")
+}
+
+/// Whether a program is installed; says so where it is not, unless it has to be (`BALANCER_REQUIRE_APPS`).
+///
+/// # Panics
+/// When it has to be and is not.
+#[must_use]
+pub fn has(program: &str) -> bool {
+    let path = Path::new(program);
     let is_there = path.exists();
     assert!(is_there || env::var_os("BALANCER_REQUIRE_APPS").is_none(), "{} is missing", path.display());
     if !is_there {

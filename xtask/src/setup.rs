@@ -51,6 +51,8 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
     tool("etcdctl", "etcd-client"),
     // With the compiler: programs are run from their source.
     tool("javac", "default-jdk-headless"),
+    tool("go", "golang-go"),
+    tool("firefox-esr", "firefox-esr"),
 ];
 
 /// A library of Java's that the tests run a server of, and the package that has it.

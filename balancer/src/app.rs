@@ -43,6 +43,7 @@ use crate::{
     session_store::Sharing,
     snapshot::{Snapshot, WorkerMessage},
     telemetry::inspect::{CurrentSnapshot, Inspector, KernelSide, SessionCount, VERSION},
+    wire::http2,
 };
 
 /// How often a process that another has taken the place of tells what it has still.
@@ -109,6 +110,7 @@ fn prepare(
     let First { configuration, origin, follower, warnings } = first(source, runtime)?;
     let settings = configuration.balancer.clone();
     logs::own::init(settings.log_format, settings.log_level)?;
+    http2::BUDGET.limit_to(settings.http2_buffer_limit);
     for warning in warnings.iter().chain(&config::warnings(&configuration)) {
         tracing::warn!("{warning}");
     }

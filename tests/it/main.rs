@@ -49,6 +49,7 @@ mod http2;
 mod http2_broken_bodies;
 mod http2_conformance;
 mod http2_floods;
+mod http2_memory;
 mod http2_neighbours;
 mod http2_request_targets;
 mod http2_target_bounds;

@@ -96,6 +96,11 @@ pub(super) static BALANCER: Table = Table {
             "How many application sessions the session table is sized for; one with a `max_lifetime` counts twice.",
         ),
         Attribute::new(
+            "http2_buffer_limit",
+            AttributeKind::Whole { min: 16, max: 65_536, default: Some(256) },
+            "MiB that all connections of HTTP/2, of clients and to targets, may hold of bodies that somebody does not read as fast as they come. From half of it on windows stay small and clients are offered fewer requests at a time, from three quarters on those that hold some of it are told to go, and close to it requests are refused.",
+        ),
+        Attribute::new(
             "upgrade_drain",
             AttributeKind::Whole { min: 1, max: 86_400, default: Some(3600) },
             "Seconds that a process has to finish what it has once `balancer upgrade` has put another in its place.",
@@ -190,6 +195,7 @@ fn read(fields: &BlockFields<'_>) -> BalancerSettings {
         seccomp: fields.choice("seccomp") == "on",
         key_file: path(fields, "key_file"),
         session_table_size: u32::try_from(fields.whole("session_table_size")).unwrap_or(u32::MAX),
+        http2_buffer_limit: fields.whole("http2_buffer_limit") << 20,
         upgrade_drain: Duration::from_secs(fields.whole("upgrade_drain")),
         log_format: match fields.choice("log_format") {
             "json" => LogFormat::Json,

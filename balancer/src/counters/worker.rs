@@ -33,6 +33,14 @@ figures! {
             "TLS handshakes with targets that ended well.";
         target_tls_resumptions: Counter => "balancer_target_tls_resumptions_total",
             "TLS handshakes with targets that resumed a session.";
+        http2_buffer_bytes: Set<u64> => "balancer_http2_buffer_bytes",
+            "Bytes that connections of HTTP/2 hold now of what came and is not used up, and of what is to go out.";
+        http2_buffer_limit_bytes: Set<u64> => "balancer_http2_buffer_limit_bytes",
+            "Bytes that connections of HTTP/2 may hold.";
+        http2_connections_sent_away: Set<u64> => "balancer_http2_connections_sent_away_total",
+            "Client connections that were told to go since all connections of HTTP/2 held more than three quarters of what they may.";
+        http2_streams_refused: Set<u64> => "balancer_http2_streams_refused_total",
+            "Requests over HTTP/2 that were refused, or whose content was, since all connections of HTTP/2 held what they may.";
         log_lines_written: Set<u64> => "balancer_log_lines_total", "Lines written into log files.";
     }
     and {

@@ -70,7 +70,7 @@ pub(super) async fn exchange(
     }
     let status = match grpc_status(&head) {
         Some(status) => Some(status),
-        None => asked.trailers(POLITE_BYTES).await?.as_ref().and_then(grpc_status),
+        None => asked.trailers(POLITE_BYTES).await?.as_ref().and_then(|fields| grpc_status(fields)),
     };
     status.map(Some).ok_or_else(|| invalid(&"there is no grpc-status"))
 }

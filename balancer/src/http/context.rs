@@ -30,6 +30,7 @@ use crate::{
     wire::{
         buffer::{BufferStore, HeadStore},
         deadline::Watches,
+        http2,
     },
 };
 
@@ -265,6 +266,9 @@ impl Context {
     pub fn sweep(&self) {
         let now = self.clock.millis();
         self.watches.sweep(now);
+        if http2::BUDGET.sends_away() {
+            self.watches.wake_graceful();
+        }
         (0..self.parked.sweep(now)).for_each(|_| self.is_gone());
     }
 
@@ -367,6 +371,7 @@ impl Context {
         self.heads.shrink();
         self.tasks.shrink();
         self.watches.shrink();
+        self.multiplexed.borrow().rest();
         let mut records = self.spare_records.borrow_mut();
         records.truncate(SPARE_AT_REST);
         records.shrink_to_fit();

@@ -29,6 +29,8 @@ pub struct BalancerSettings {
     pub key_file: Option<PathBuf>,
     /// How many application sessions the session table is sized for; 1,024 to 67,108,864, default 1,048,576.
     pub session_table_size: u32,
+    /// What connections of HTTP/2 may hold together, in bytes; 16 to 65,536 MiB, default 256.
+    pub http2_buffer_limit: u64,
     /// How long a process that another has taken the place of may finish what it has; 1 to 86,400 s, default 3,600.
     pub upgrade_drain: Duration,
     /// Form of the log on standard error; default text.

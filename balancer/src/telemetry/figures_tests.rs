@@ -158,6 +158,7 @@ fn figures_are_told_as_they_were_promised() {
     // What other tests of this process have counted, and what every version says anew.
     (status.version, status.uptime_seconds) = ("1.2.3".to_owned(), 1);
     (status.totals.work.panics, status.totals.work.internal_errors) = (51, 52);
+    (status.totals.work.http2_buffer_bytes, status.totals.work.http2_buffer_limit_bytes) = (54, 55);
     status.log_lines_left_out.values_mut().for_each(|count| *count = 53);
     let packets = status.shield.iter_mut().flat_map(|shield| shield.packets.values_mut());
     packets.zip(74..).for_each(|(count, number)| *count = number);

@@ -37,6 +37,7 @@ use crate::{
     snapshot::{ListenerView, Snapshot},
     stickiness::Occupancy,
     target_group::{GroupView, TargetView},
+    wire::http2::BUDGET,
 };
 
 /// Version of this build.
@@ -226,6 +227,10 @@ impl Inspector {
             work: Work {
                 panics: panics::count(),
                 internal_errors: internal_errors::count(),
+                http2_buffer_bytes: BUDGET.held(),
+                http2_buffer_limit_bytes: BUDGET.limit(),
+                http2_connections_sent_away: BUDGET.sent_away(),
+                http2_streams_refused: BUDGET.refused(),
                 log_lines_written: self.log_files.lines(),
                 ..WorkerCounters::sum(self.workers.iter().map(|worker| &**worker))
             },

@@ -145,6 +145,11 @@ impl Multiplexed {
         opener.end(failed);
     }
 
+    /// What many requests took is let go on connections that none is on.
+    pub fn rest(&self) {
+        self.shelves.values().flat_map(|shelf| &shelf.connections).for_each(|shared| shared.rest());
+    }
+
     /// Drops connections that are over or were idle for `most`.
     pub fn sweep(&mut self, now_millis: u64, most: Duration) {
         let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);

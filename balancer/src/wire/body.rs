@@ -80,9 +80,9 @@ pub trait Source {
         sink: &mut impl Sink,
     ) -> Poll<Result<(), BodyError<Self::Error>>>;
 
-    /// The sink takes nothing now: what is cheaper to keep here than where it comes from may be read.
+    /// Nothing moves now: memory that others can use may be let go.
     #[inline]
-    fn read_ahead(&mut self, _: &mut Context<'_>) {}
+    fn rest(&mut self) {}
 
     /// What is given out and not taken.
     fn given(&self) -> &[u8];
@@ -107,6 +107,24 @@ pub trait Sink {
 
     /// How much of `wanted` bytes of content (not 0) there is room for: at least one.
     fn poll_room(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<Result<usize, Untaken>>;
+
+    /// Ready when it is worth reading: not while what it took before waits to go out.
+    #[inline]
+    fn poll_space(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    /// How much content there is room for now. What is read beyond that waits in the source.
+    #[inline]
+    fn room_now(&self) -> usize {
+        usize::MAX
+    }
+
+    /// How far the source may be ahead, where what it comes from has to be told that before it comes.
+    #[inline]
+    fn room_ahead(&self) -> usize {
+        usize::MAX
+    }
 
     /// So much content is given out next; `last`: and that is the end of the body.
     fn begin(&mut self, length: usize, last: bool);
@@ -207,7 +225,7 @@ pub fn poll_move<S: Source>(
 ) -> Poll<Result<(), BodyError<S::Error>>> {
     let moved = poll_through(cx, source, sink);
     if moved.is_pending() {
-        source.read_ahead(cx);
+        source.rest();
     }
     moved
 }

@@ -26,6 +26,19 @@ const SPARE_BUFFERS: usize = 256;
 /// Most that it keeps when it comes to rest: what a few requests take.
 const AT_REST: usize = 8;
 
+/// What may be in a buffer for its memory to be let go: it is copied.
+const LITTLE: usize = 4096;
+
+/// Most memory of buffers that were let go which a thread keeps.
+const MOST_LET_GO: usize = 64;
+
+thread_local! {
+    /// Memory of buffers that were let go, for those that go on.
+    static LET_GO: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    /// How many buffers it has made.
+    static MADE: Cell<usize> = const { Cell::new(0) };
+}
+
 /// Bytes read and not consumed yet. Without capacity until first filled.
 #[derive(Debug, Default)]
 pub struct Buffer {
@@ -72,8 +85,46 @@ impl Buffer {
         }
     }
 
+    /// Nothing moves now: as long as little is waiting it takes no more memory than it has to.
+    pub fn let_go(&mut self) {
+        if self.data.len() < BUFFER_SIZE || self.len() > LITTLE {
+            return;
+        }
+        let waiting = if self.is_empty() { Vec::new() } else { self.bytes().to_vec() };
+        (self.start, self.end) = (0, waiting.len());
+        let memory = std::mem::replace(&mut self.data, waiting);
+        if memory.len() < BUFFER_SIZE + PLACES * SHIFT {
+            LET_GO.with_borrow_mut(|kept| {
+                if kept.len() < MOST_LET_GO {
+                    kept.push(memory);
+                }
+            });
+        }
+    }
+
+    /// Nobody needs it any more, nor what is in it.
+    pub fn discard(mut self) {
+        (self.start, self.end) = (0, 0);
+        self.let_go();
+    }
+
+    /// Has room for a whole read again.
+    fn regain(&mut self) {
+        let mut memory = LET_GO.with_borrow_mut(Vec::pop).unwrap_or_else(make);
+        let (front, length) = (memory.len() - BUFFER_SIZE, self.len());
+        if length > 0
+            && let Some(room) = memory.get_mut(front..front + length)
+        {
+            room.copy_from_slice(self.bytes());
+        }
+        (self.data, self.start, self.end) = (memory, front, front + length);
+    }
+
     /// Moves what is waiting to the front and makes sure that a read finds room, growing up to `limit` bytes.
     fn make_room(&mut self, limit: usize) {
+        if self.data.len() < BUFFER_SIZE {
+            self.regain();
+        }
         if self.end < self.data.len() {
             return;
         }
@@ -97,8 +148,21 @@ impl Buffer {
         source: &mut (impl AsyncRead + Unpin),
         limit: usize,
     ) -> Poll<std::io::Result<usize>> {
+        self.poll_fill_part(cx, source, limit, usize::MAX)
+    }
+
+    /// The same, no more than `most` bytes (not 0).
+    #[inline]
+    pub fn poll_fill_part(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut (impl AsyncRead + Unpin),
+        limit: usize,
+        most: usize,
+    ) -> Poll<std::io::Result<usize>> {
         self.make_room(limit);
-        let Some(room) = self.data.get_mut(self.end..).filter(|room| !room.is_empty()) else {
+        let last = self.data.len().min(self.end.saturating_add(most));
+        let Some(room) = self.data.get_mut(self.end..last).filter(|room| !room.is_empty()) else {
             return Poll::Pending;
         };
         let mut read = ReadBuf::new(room);
@@ -118,22 +182,22 @@ impl Buffer {
 #[derive(Debug, Default)]
 pub struct BufferStore {
     spare: RefCell<Vec<Vec<u8>>>,
-    made: Cell<usize>,
+}
+
+#[cold]
+fn make() -> Vec<u8> {
+    let number = MADE.replace(MADE.get().wrapping_add(1));
+    vec![0; BUFFER_SIZE + number % PLACES * SHIFT]
 }
 
 impl BufferStore {
     /// An empty buffer with memory.
     #[must_use]
     pub fn take(&self) -> Buffer {
-        let data = self.spare.borrow_mut().pop().unwrap_or_else(|| self.make());
+        let spare = self.spare.borrow_mut().pop();
+        let data = spare.or_else(|| LET_GO.with_borrow_mut(Vec::pop)).unwrap_or_else(make);
         let front = data.len() - BUFFER_SIZE;
         Buffer { data, start: front, end: front }
-    }
-
-    #[cold]
-    fn make(&self) -> Vec<u8> {
-        let number = self.made.replace(self.made.get().wrapping_add(1));
-        vec![0; BUFFER_SIZE + number % PLACES * SHIFT]
     }
 
     /// Gives `buffer`'s memory back if it has the usual size; what it held is dropped.
@@ -147,12 +211,14 @@ impl BufferStore {
 
     /// Lets go of all but a few: nobody is going to ask for so many.
     pub fn shrink(&self) {
-        shrink(&mut self.spare.borrow_mut());
+        let mut spare = self.spare.borrow_mut();
+        shrink(&mut spare, AT_REST);
+        LET_GO.with_borrow_mut(|kept| shrink(kept, AT_REST.saturating_sub(spare.len())));
     }
 }
 
-fn shrink(spare: &mut Vec<Vec<u8>>) {
-    spare.truncate(AT_REST);
+fn shrink(spare: &mut Vec<Vec<u8>>, most: usize) {
+    spare.truncate(most);
     spare.shrink_to_fit();
 }
 
@@ -186,7 +252,7 @@ impl HeadStore {
 
     /// As [`BufferStore::shrink`].
     pub fn shrink(&self) {
-        shrink(&mut self.0.borrow_mut());
+        shrink(&mut self.0.borrow_mut(), AT_REST);
     }
 }
 
@@ -264,6 +330,40 @@ mod tests {
         }
         held.into_iter().for_each(|buffer| store.give(buffer));
         assert_eq!(store.spare.borrow().len(), 0, "none has the usual size any more");
+    }
+
+    #[test]
+    fn what_moves_no_more_takes_no_more_memory_than_it_has_to() {
+        let load = vec![7_u8; BUFFER_SIZE];
+        let mut buffer = BufferStore::default().take();
+        assert!(matches!(fill(&mut buffer, &load[..100], BUFFER_SIZE), Poll::Ready(Ok(100))));
+        buffer.consume(40);
+        buffer.let_go();
+        assert_eq!((buffer.bytes(), buffer.data.len()), (&load[..60], 60));
+        let kept = || LET_GO.with_borrow(Vec::len);
+        assert_eq!(kept(), 1);
+        buffer.let_go();
+        assert_eq!(kept(), 1, "once");
+        assert!(
+            matches!(fill(&mut buffer, &load, BUFFER_SIZE), Poll::Ready(Ok(length)) if length == BUFFER_SIZE - 60)
+        );
+        assert_eq!((kept(), buffer.len()), (0, BUFFER_SIZE));
+        // Much is not copied.
+        buffer.let_go();
+        assert!(buffer.bytes() == load && kept() == 0);
+        buffer.consume(BUFFER_SIZE);
+        buffer.let_go();
+        assert_eq!((buffer.has_memory(), kept()), (false, 1));
+        let many: Vec<Buffer> = (0..2 * MOST_LET_GO).map(|_| BufferStore::default().take()).collect();
+        assert_eq!(kept(), 0, "it is used first");
+        many.into_iter().for_each(Buffer::discard);
+        assert_eq!(kept(), MOST_LET_GO);
+        BufferStore::default().shrink();
+        assert_eq!(kept(), AT_REST);
+        // No more is read at a time than is wanted.
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let read = buffer.poll_fill_part(&mut cx, &mut load.as_slice(), BUFFER_SIZE, 9);
+        assert!(matches!(read, Poll::Ready(Ok(9))) && buffer.bytes() == &load[..9]);
     }
 
     #[test]

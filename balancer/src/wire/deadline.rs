@@ -220,6 +220,10 @@ impl Watch {
 
     fn interrupt(&self, why: Interrupt) {
         self.interrupt.set(Some(why));
+        self.wake();
+    }
+
+    fn wake(&self) {
         if let Some(waker) = self.waker.borrow_mut().take() {
             waker.wake();
         }
@@ -455,6 +459,15 @@ impl Watches {
         self.each(|watch| {
             if watch.tunnel.get() {
                 watch.interrupt(Interrupt::Closing);
+            }
+        });
+    }
+
+    /// Has connections that end in their own way look whether they should.
+    pub fn wake_graceful(&self) {
+        self.each(|watch| {
+            if watch.graceful.get() {
+                watch.wake();
             }
         });
     }

@@ -31,6 +31,9 @@ const LEAST_LEFT: u64 = 64 * 1024;
 /// What comes at once when a pipe pays no more, in bytes.
 const LITTLE: usize = 4096;
 
+/// What is read at least where the other side has less room, or none: who does not read costs no more than that.
+pub const LEAST_READ: usize = 1024;
+
 /// What is read next of a body.
 #[derive(Debug)]
 enum Mode {
@@ -296,7 +299,9 @@ impl<S: AsyncRead + Bare + Unpin> Source for Http1<S> {
         let read = match self.incoming.is_bulk.then(|| self.poll_fill_pipe(cx, sink)).flatten() {
             Some(filled) => ready!(filled),
             None => {
-                let read = ready!(self.buffer.poll_fill(cx, &mut self.stream, BUFFER_SIZE));
+                ready!(sink.poll_space(cx));
+                let most = sink.room_now().max(LEAST_READ);
+                let read = ready!(self.buffer.poll_fill_part(cx, &mut self.stream, BUFFER_SIZE, most));
                 self.incoming.is_bulk = self.buffer.len() == BUFFER_SIZE;
                 read.map_err(BodyError::Source)
             }
@@ -310,6 +315,10 @@ impl<S: AsyncRead + Bare + Unpin> Source for Http1<S> {
             Ok(0) => Poll::Ready(Err(BodyError::Truncated)),
             Err(error) => Poll::Ready(Err(error)),
         }
+    }
+
+    fn rest(&mut self) {
+        self.buffer.let_go();
     }
 
     #[inline]

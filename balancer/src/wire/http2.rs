@@ -5,6 +5,7 @@
 mod answers;
 mod asking;
 mod block;
+mod budget;
 mod client;
 mod core;
 mod credit;
@@ -16,6 +17,7 @@ mod hpack;
 mod outgoing;
 #[cfg(any(test, fuzzing))]
 pub mod play;
+mod room;
 mod server;
 mod single;
 mod stream;
@@ -27,6 +29,7 @@ mod transport;
 pub use self::{
     answers::{GoAway, StreamEnd, Unsent},
     block::Block,
+    budget::{BUDGET, Budget},
     client::{Client, Requester},
     fault::{ErrorCode, StreamFault, Violation},
     outgoing::HeadWriter,
@@ -40,9 +43,15 @@ pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Requests of one connection at a time (ALB: HTTP/2, 128 streams).
 pub const MOST_STREAMS: u32 = 128;
+/// How many are offered while connections hold much.
+const FEW_STREAMS: u32 = 8;
 /// What a body may be ahead of who it is for.
 pub const STREAM_WINDOW: u32 = 64 * 1024;
-/// As much for each request at once, so that one whose target does not read holds up no other.
+/// What an answer of a target may be ahead of who it is for, where that has no room for it.
+const LEAST_WINDOW: u32 = 1024;
+/// What a body may be ahead while connections hold much.
+const TIGHT_WINDOW: u32 = 4 * 1024;
+/// As much as [`STREAM_WINDOW`] for each request at once, so that one whose target does not read holds up no other.
 const CONNECTION_WINDOW: u32 = MOST_STREAMS * STREAM_WINDOW;
 /// What the other side is told of how large a head may be (RFC 9113, section 6.5.2). Larger ones are answered in ALB's way.
 const HEAD_LIST: u32 = 256 * 1024;

@@ -58,8 +58,8 @@ impl<S: Source> Source for Observed<'_, S> {
         read
     }
 
-    fn read_ahead(&mut self, cx: &mut Context<'_>) {
-        self.source.read_ahead(cx);
+    fn rest(&mut self) {
+        self.source.rest();
     }
 
     fn given(&self) -> &[u8] {
@@ -97,6 +97,18 @@ impl<K: Sink> Sink for PipeTracker<'_, K> {
 
     fn poll_room(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<Result<usize, Untaken>> {
         self.sink.poll_room(cx, wanted)
+    }
+
+    fn poll_space(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.sink.poll_space(cx)
+    }
+
+    fn room_now(&self) -> usize {
+        self.sink.room_now()
+    }
+
+    fn room_ahead(&self) -> usize {
+        self.sink.room_ahead()
     }
 
     fn begin(&mut self, length: usize, last: bool) {

@@ -55,6 +55,7 @@ fn every_block_of_the_native_spelling_is_read() {
     assert_eq!(read.balancer.admin_address, Some("127.0.0.1:9901".parse().unwrap()));
     assert_eq!(read.balancer.key_path(), PathBuf::from("/etc/balancer/stickiness.key"));
     assert_eq!(read.balancer.session_table_size, 4096);
+    assert_eq!(read.balancer.http2_buffer_limit, 64 << 20);
 
     let [main] = &read.load_balancers[..] else { panic!("{:?}", read.load_balancers) };
     assert_eq!(main.idle_timeout, Duration::from_secs(120));
@@ -292,6 +293,7 @@ fn defaults_are_albs() {
     assert_eq!(read.balancer.admin_address, Some("127.0.0.1:9900".parse().unwrap()));
     assert_eq!(read.balancer.key_path(), PathBuf::from("/var/lib/balancer/stickiness.key"));
     assert_eq!(read.balancer.session_table_size, 1_048_576);
+    assert_eq!(read.balancer.http2_buffer_limit, 256 << 20);
     assert!((1..=256).contains(&read.balancer.workers));
 }
 

@@ -36,6 +36,7 @@ fn between(old: &Configuration, new: &Configuration) -> Vec<String> {
     // Of the others of this block a change takes effect at the next start.
     let own = [
         ("log_level", old.balancer.log_level != new.balancer.log_level),
+        ("http2_buffer_limit", old.balancer.http2_buffer_limit != new.balancer.http2_buffer_limit),
         ("upgrade_drain", old.balancer.upgrade_drain != new.balancer.upgrade_drain),
     ];
     out.extend(own.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()));

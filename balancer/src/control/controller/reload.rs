@@ -26,6 +26,7 @@ use crate::{
     model::{BalancerSettings, Configuration, Listener, addresses_meet},
     snapshot::{Heirs, ListenerId},
     stickiness::Keyring,
+    wire::http2,
 };
 
 /// When a configuration that has to wait for that is read again.
@@ -299,6 +300,7 @@ impl Controller {
         }
         self.warn_of_restarts(&configuration);
         logs::own::set_level(configuration.balancer.log_level);
+        http2::BUDGET.limit_to(configuration.balancer.http2_buffer_limit);
         changes::tell(&self.configuration, &configuration, keys_differ);
         let before = std::mem::replace(&mut self.configuration, configuration);
         self.compile_rules();

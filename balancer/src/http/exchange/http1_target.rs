@@ -19,7 +19,8 @@ use crate::{
         chunked_body::has_bare_line_end,
         head::{Framing, MAX_RESPONSE_HEAD, Response},
         head_in_pieces::HeadInPieces,
-        http1::Http1,
+        http1::{Http1, LEAST_READ},
+        splice::Bare as _,
     },
 };
 
@@ -77,8 +78,7 @@ impl<C: ClientSide> TargetSide<C> for Http1Target {
         Ok(Self { http1, pieces, reused, private, repeatable, heard: false, keep_alive: false })
     }
 
-    fn send(&mut self, client: &C, plan: &mut Plan, _: &Destination) -> Result<(), Failure> {
-        self.http1.buffer = client.state().context.buffers.take();
+    fn send(&mut self, _: &C, plan: &mut Plan, _: &Destination) -> Result<(), Failure> {
         self.http1.begin(std::mem::take(&mut plan.head), plan.request.framing == Framing::Chunked);
         Ok(())
     }
@@ -87,10 +87,21 @@ impl<C: ClientSide> TargetSide<C> for Http1Target {
         &mut self.http1
     }
 
-    fn poll_heard(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
-        let limit = MAX_RESPONSE_HEAD + BUFFER_SIZE;
-        match self.http1.buffer.poll_fill(cx, &mut self.http1.stream, limit) {
-            Poll::Pending => Poll::Pending,
+    fn poll_heard(&mut self, cx: &mut TaskContext<'_>, room: usize) -> Poll<Result<(), Failure>> {
+        let Http1 { buffer, stream, .. } = &mut self.http1;
+        // Who waits for an answer needs no room for it before it comes.
+        if !buffer.has_memory()
+            && let Some(socket) = stream.bare()
+            && socket.poll_read_ready(cx).is_pending()
+        {
+            return Poll::Pending;
+        }
+        let (limit, most) = (MAX_RESPONSE_HEAD + BUFFER_SIZE, room.max(LEAST_READ));
+        match buffer.poll_fill_part(cx, stream, limit, most) {
+            Poll::Pending => {
+                buffer.let_go();
+                Poll::Pending
+            }
             Poll::Ready(Ok(1..)) => {
                 self.heard = true;
                 Poll::Ready(Ok(()))
@@ -148,7 +159,7 @@ impl<C: ClientSide> TargetSide<C> for Http1Target {
         let context = &client.state().context;
         plan.head = http1.take_memory();
         let is_clean = http1.buffer.is_empty();
-        context.buffers.give(http1.buffer);
+        http1.buffer.discard();
         if is_whole && is_clean && keep_alive && !plan.request.isolated && !context.draining.get() {
             if private {
                 client.bind(destination, http1.stream);

@@ -112,8 +112,8 @@ pub(crate) trait TargetSide<C: ClientSide>: Sized {
     /// Its bodies.
     fn body(&mut self) -> &mut Self::Body;
 
-    /// Ready when there is more of a head.
-    fn poll_heard(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Failure>>;
+    /// Ready when there is more of a head. There is room for so much of what is behind it.
+    fn poll_heard(&mut self, cx: &mut TaskContext<'_>, room: usize) -> Poll<Result<(), Failure>>;
 
     /// Takes the head that has come, if one has: what `look` makes of it. It is looked at where it stands: with room for all
     /// its fields it is too large to be moved about.

@@ -47,7 +47,7 @@ enum PassedHead {
 pub(super) struct Transfer<'a, C, T> {
     pub(super) client: &'a mut C,
     pub(super) target: &'a mut T,
-    pub(super) plan: &'a Plan,
+    pub(super) plan: &'a mut Plan,
     pub(super) upload: Upload,
     pub(super) interim: Interim,
 }
@@ -67,7 +67,12 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
                 let uploaded = *upload == Upload::Done;
                 match target.take_head(plan, |response| hear(*client, plan, response, uploaded, interim))? {
                     None => break,
-                    Some(PassedHead::Final) => return Ok(self.relay().await),
+                    Some(PassedHead::Final) => {
+                        // Nobody else is asked: its memory is for others, however long this takes.
+                        let head = std::mem::take(&mut self.plan.head);
+                        self.client.state().context.heads.give(head);
+                        return Ok(self.relay().await);
+                    }
                     // The next head may be there already.
                     Some(PassedHead::Interim(interim)) => {
                         self.client.state_mut().has_waited();
@@ -117,7 +122,7 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
         if self.target.body().progress() != before {
             self.client.progressed();
         }
-        let heard = self.target.poll_heard(cx);
+        let heard = self.target.poll_heard(cx, self.client.body().room_now());
         // Who hears something is told; where there is nothing to tell it matters whether the client is there.
         if !matches!(heard, Poll::Ready(Ok(()))) {
             self.client.state_mut().has_waited();

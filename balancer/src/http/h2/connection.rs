@@ -97,6 +97,9 @@ async fn run(session: &Rc<SharedState>, server: &mut Server) {
                 is_heard = true;
                 session.watch.set_heard();
             }
+            if polled.is_pending() && !session.ending.get() && server.has_to_go() {
+                session.end(|| server.leave());
+            }
             polled
         });
         match session.watch.within(next).await {

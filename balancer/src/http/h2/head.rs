@@ -12,7 +12,7 @@ use crate::{
 /// What has to be held while a request is looked at.
 #[derive(Debug)]
 pub(super) struct Head {
-    block: Block,
+    block: Box<Block>,
     bodiless: bool,
     size: u64,
     protocol: Option<Result<WebSocketKey, HeadError>>,
@@ -20,7 +20,7 @@ pub(super) struct Head {
 
 impl Head {
     /// `bodiless`: the head was all of it.
-    pub(super) fn new(mut block: Block, bodiless: bool) -> Self {
+    pub(super) fn new(mut block: Box<Block>, bodiless: bool) -> Self {
         let size = block.length();
         block.join_cookies();
         let protocol = block.protocol().map(|protocol| {
@@ -31,7 +31,7 @@ impl Head {
     }
 
     /// The memory of it.
-    pub(super) fn into_block(self) -> Block {
+    pub(super) fn into_block(self) -> Box<Block> {
         self.block
     }
 

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Serves one request to its end.
-pub(super) async fn serve(session: Rc<SharedState>, mut stream: Http2Stream, head: Block) {
+pub(super) async fn serve(session: Rc<SharedState>, mut stream: Http2Stream, head: Box<Block>) {
     let _open = Open::begin(&session);
     let context = Rc::clone(&session.context);
     let began = monotonic_now();

@@ -18,6 +18,7 @@ use crate::{
     },
     wire::{
         authentication::is_challenge,
+        body::Sink as _,
         head::{Framing, HeadError, Response},
         http2::{Block, ErrorCode, Http2Stream, StreamEnd, StreamFault, Unsent},
     },
@@ -126,14 +127,17 @@ impl TargetSide<Http2Client> for Http2Target {
         Ok(Self { lease, is_heard: false, repeatable })
     }
 
-    fn send(&mut self, _: &Http2Client, plan: &mut Plan, destination: &Destination) -> Result<(), Failure> {
+    fn send(
+        &mut self,
+        client: &Http2Client,
+        plan: &mut Plan,
+        destination: &Destination,
+    ) -> Result<(), Failure> {
         let forwarded = Forwarded::of(&plan.head).ok_or(Cause::RequestInvalid)?;
         let is_all = plan.request.framing == Framing::Empty;
         let secure = destination.tls.is_some();
-        let sent = self
-            .lease
-            .stream
-            .send_request(is_all, plan.request.to_head, |writer| forwarded.write(secure, writer));
+        let how = (is_all, plan.request.to_head, client.stream.room_ahead());
+        let sent = self.lease.stream.send_request(how, |writer| forwarded.write(secure, writer));
         sent.map(|_| ()).map_err(|why| self.unsent(why))
     }
 
@@ -141,7 +145,7 @@ impl TargetSide<Http2Client> for Http2Target {
         &mut self.lease.stream
     }
 
-    fn poll_heard(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Failure>> {
+    fn poll_heard(&mut self, cx: &mut TaskContext<'_>, _: usize) -> Poll<Result<(), Failure>> {
         let heard = ready!(self.lease.stream.poll_answer(cx)).map_err(|fault| self.failed(fault));
         self.is_heard = true;
         Poll::Ready(heard)

@@ -92,6 +92,13 @@ impl Shared {
         self.active.get() == 0
     }
 
+    /// What many requests took is let go, where none is on it.
+    pub(super) fn rest(&self) {
+        if self.is_unused() {
+            self.requester.rest();
+        }
+    }
+
     pub(super) fn idle_since(&self) -> u64 {
         self.idle_since.get()
     }

@@ -1,5 +1,6 @@
 use std::{
     future::{pending, ready},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     task::Context,
 };
 
@@ -208,4 +209,30 @@ fn cuts_and_closings_reach_only_whom_they_mean() {
     watches.shrink();
     assert!(watches.is_empty() && watches.entries.borrow().capacity() == 0);
     assert_eq!(watches.register().index, 0, "it begins anew");
+}
+
+#[test]
+fn who_ends_in_its_own_way_is_woken_to_look_and_is_not_interrupted() {
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+    impl std::task::Wake for Woken {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.store(true, Relaxed);
+        }
+    }
+    let watches = Rc::new(Watches::default());
+    for graceful in [true, false] {
+        let watched = watches.register();
+        if graceful {
+            watched.watch().set_graceful();
+        }
+        let mut wait = pin!(watched.watch().within(pending::<()>()));
+        let woken = std::sync::Arc::new(Woken::default());
+        let waker = Waker::from(std::sync::Arc::clone(&woken));
+        let mut cx = Context::from_waker(&waker);
+        assert!(wait.as_mut().poll(&mut cx).is_pending());
+        watches.wake_graceful();
+        assert_eq!(woken.0.load(Relaxed), graceful);
+        assert!(wait.poll(&mut cx).is_pending());
+    }
 }

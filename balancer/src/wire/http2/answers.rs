@@ -68,8 +68,8 @@ pub(super) struct Awaited {
     pub(super) is_of_head: bool,
     /// Whether the head of the answer has come.
     pub(super) has_begun: bool,
-    pub(super) head: Option<Block>,
-    pub(super) early: VecDeque<Block>,
+    pub(super) head: Option<Box<Block>>,
+    pub(super) early: VecDeque<Box<Block>>,
     /// What they took so far.
     pub(super) early_size: usize,
 }

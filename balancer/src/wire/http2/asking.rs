@@ -7,9 +7,10 @@ use std::{
 };
 
 use super::{
-    HEAD_LIST, MOST_STREAMS, PREFACE, STREAM_WINDOW,
+    HEAD_LIST, LEAST_WINDOW, MOST_STREAMS, PREFACE, STREAM_WINDOW, TIGHT_WINDOW,
     answers::{Asking, Awaited, GREETING, GoAway, StreamEnd, Unsent},
     block::{Block, BlockSection},
+    budget::Pressure,
     core::Core,
     fault::{ErrorCode, StreamFault, Violation},
     frame::{self, FrameHead, flag, kind, setting},
@@ -39,7 +40,7 @@ impl Core {
     pub(super) fn to_target(now_millis: u64) -> Self {
         let settings = [
             (setting::ENABLE_PUSH, 0),
-            (setting::INITIAL_WINDOW_SIZE, STREAM_WINDOW),
+            (setting::INITIAL_WINDOW_SIZE, LEAST_WINDOW),
             (setting::MAX_HEADER_LIST_SIZE, HEAD_LIST),
         ];
         let mut core = Self::saying(PREFACE.to_vec(), &settings, now_millis);
@@ -96,12 +97,24 @@ impl Core {
         place
     }
 
-    /// Sends the head of a request on the stream at `place`; `ends`: and that is all of it. `is_head`: its method is HEAD. Gives
-    /// back the bytes of names and values of its fields.
+    /// The target may be so far ahead with the answer on the stream at `place` as there is `room` for it.
+    #[inline]
+    pub(super) fn let_ahead(&mut self, place: usize, room: usize) {
+        let is_tight = self.account.budget.pressure() >= Pressure::Tight;
+        let most = if is_tight { TIGHT_WINDOW } else { STREAM_WINDOW };
+        let room = u32::try_from(room).unwrap_or(u32::MAX).clamp(LEAST_WINDOW, most);
+        if let Some(stream) = self.streams.get_mut(place) {
+            stream.receive_window.resize(room);
+        }
+        self.grant(place);
+    }
+
+    /// Sends the head of a request on the stream at `place`; `ends`: and that is all of it. `is_head`: its method is HEAD. There is
+    /// `room` for so much of the answer. Gives back the bytes of names and values of its fields.
     pub(super) fn send_request(
         &mut self,
         place: usize,
-        (ends, is_head): (bool, bool),
+        (ends, is_head, room): (bool, bool, usize),
         fields: impl FnOnce(&mut HeadWriter<'_>),
     ) -> Result<u64, Unsent> {
         if !self.is_open() {
@@ -127,6 +140,7 @@ impl Core {
         if let Some(asking) = &mut self.asking {
             asking.late = 0;
         }
+        self.let_ahead(place, room);
         self.stir();
         Ok(written.size)
     }
@@ -168,7 +182,7 @@ impl Core {
     }
 
     /// Takes it. Nothing: there is none.
-    pub(super) fn take_answer(&mut self, place: usize) -> Option<Block> {
+    pub(super) fn take_answer(&mut self, place: usize) -> Option<Box<Block>> {
         let answer = self.answer_mut(place)?;
         answer.early.pop_front().or_else(|| answer.head.take())
     }
@@ -202,7 +216,7 @@ impl Core {
         if asking.late < MOST_LATE { Ok(()) } else { Err(Violation::Flood) }
     }
 
-    fn answer(&mut self, place: usize, ends: bool, block: Block) -> Handled {
+    fn answer(&mut self, place: usize, ends: bool, block: Box<Block>) -> Handled {
         let status = block.status();
         // There is no 101 in HTTP/2 (RFC 9113, section 8.6): nothing that counts follows it.
         let is_interim = (100..200).contains(&status) && status != 101;
@@ -242,7 +256,7 @@ impl Core {
 
     /// No window holds these back. Where there are too many the stream ends; whoever takes those that are there sees why.
     #[cold]
-    fn interim_answer(&mut self, place: usize, block: Block) {
+    fn interim_answer(&mut self, place: usize, block: Box<Block>) {
         let Some(answer) = self.answer_mut(place) else { return };
         answer.early_size += block.size();
         answer.early.push_back(block);

@@ -71,6 +71,11 @@ impl Requester {
         self.core.borrow().most_requests()
     }
 
+    /// It is not used now: memory that many requests took is let go.
+    pub fn rest(&self) {
+        self.core.borrow_mut().shrink();
+    }
+
     /// A stream for a request, which is nothing to the target until it is sent.
     #[must_use]
     pub fn reserve(&self) -> Http2Stream {

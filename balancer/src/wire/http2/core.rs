@@ -7,9 +7,10 @@ use std::{
 };
 
 use super::{
-    CONNECTION_WINDOW, HEAD_LIST, MOST_STREAMS, PREFACE, STREAM_WINDOW,
+    CONNECTION_WINDOW, FEW_STREAMS, HEAD_LIST, MOST_STREAMS, PREFACE, STREAM_WINDOW, TIGHT_WINDOW,
     answers::Asking,
     block::Block,
+    budget::{BUDGET, Budget, BudgetShare, Pressure},
     credit::Credit,
     fault::{ErrorCode, StreamFault, Violation},
     flow::{INITIAL, ReceiveWindow, SendWindow},
@@ -19,16 +20,12 @@ use super::{
 };
 use crate::internal_errors::Part as _;
 
-/// How much may wait to be written before streams add no more content.
-const MOST_AHEAD: usize = 64 * 1024;
 /// How much may wait to be written before nothing is read any more: what is read makes more to be written.
 const MOST_WAITING: usize = 256 * 1024;
 /// What may be written and not be cleared away.
 const MOST_WRITTEN: usize = 32 * 1024;
 /// Memory for what is to be written that a connection at rest keeps.
 const MOST_KEPT: usize = 4096;
-/// Streams that are woken at once when there is room.
-const WOKEN_AT_ONCE: usize = 4;
 /// Blocks whose memory is kept, and by a connection at rest.
 const MOST_BLOCKS: usize = 16;
 const BLOCKS_AT_REST: usize = 1;
@@ -51,7 +48,7 @@ pub(super) enum Leaving {
 #[derive(Debug)]
 pub(super) struct Arrived {
     pub(super) place: usize,
-    pub(super) head: Block,
+    pub(super) head: Box<Block>,
 }
 
 /// What has come of a body.
@@ -60,7 +57,7 @@ pub(super) enum Come {
     /// More of it, so many bytes.
     Content(usize),
     /// Its end.
-    End(Option<Block>),
+    End(Option<Box<Block>>),
 }
 
 /// The connection.
@@ -94,25 +91,43 @@ pub(super) struct Core {
     pub(super) is_lost: bool,
     /// What is to be written, from an index on.
     pub(super) out: Vec<u8>,
-    written: usize,
+    pub(super) written: usize,
     /// Whoever writes, while it sleeps.
     writer: Option<Waker>,
     is_asleep: bool,
     /// Places of streams that wait for room.
-    waiting: VecDeque<usize>,
-    pub(super) blocks: Vec<Block>,
+    pub(super) waiting: VecDeque<usize>,
+    /// How far all streams may be ahead where what goes out on them comes from.
+    pub(super) ahead: usize,
+    #[allow(clippy::vec_box, reason = "what waits for somebody moves about, and has to be small")]
+    pub(super) blocks: Vec<Box<Block>>,
+    /// What it holds of what the process may.
+    pub(super) account: BudgetShare,
+    /// How many requests at a time the client is offered, and what window each begins with.
+    pub(super) offered: u32,
+    pub(super) stream_window: u32,
 }
 
 impl Core {
     /// That of a client.
     pub(super) fn new(now_millis: u64) -> Self {
+        Self::within(&BUDGET, now_millis)
+    }
+
+    /// The same within this budget.
+    pub(super) fn within(budget: &'static Budget, now_millis: u64) -> Self {
+        let is_tight = budget.pressure() >= Pressure::Tight;
+        let (offered, stream_window) =
+            if is_tight { (FEW_STREAMS, TIGHT_WINDOW) } else { (MOST_STREAMS, STREAM_WINDOW) };
         let settings = [
-            (setting::MAX_CONCURRENT_STREAMS, MOST_STREAMS),
-            (setting::INITIAL_WINDOW_SIZE, STREAM_WINDOW),
+            (setting::MAX_CONCURRENT_STREAMS, offered),
+            (setting::INITIAL_WINDOW_SIZE, stream_window),
             (setting::MAX_HEADER_LIST_SIZE, HEAD_LIST),
             (setting::ENABLE_CONNECT_PROTOCOL, 1),
         ];
-        Self { preface: PREFACE.len(), ..Self::saying(Vec::new(), &settings, now_millis) }
+        let account = BudgetShare::new(budget);
+        let saying = Self::saying(Vec::new(), &settings, now_millis);
+        Self { preface: PREFACE.len(), account, offered, stream_window, ..saying }
     }
 
     /// One that says these settings behind what is in `out`.
@@ -144,7 +159,11 @@ impl Core {
             writer: None,
             is_asleep: false,
             waiting: VecDeque::new(),
+            ahead: 0,
             blocks: Vec::new(),
+            account: BudgetShare::new(&BUDGET),
+            offered: MOST_STREAMS,
+            stream_window: STREAM_WINDOW,
         }
     }
 
@@ -188,6 +207,15 @@ impl Core {
         }
         self.blocks.truncate(BLOCKS_AT_REST);
         self.streams.rest();
+    }
+
+    /// As above, when nothing is expected either: little pieces in the midst of what others took would keep all of that.
+    pub(super) fn shrink(&mut self) {
+        self.blocks = Vec::new();
+        self.streams.shrink();
+        if let Some(asking) = self.asking.as_mut().filter(|_| self.streams.is_bare()) {
+            asking.answers = Vec::new();
+        }
     }
 
     /// Whether more may be read.
@@ -271,50 +299,14 @@ impl Core {
         self.streams.forget_open();
     }
 
-    /// Wakes those first that have waited longest for room. Whether there is room for more of them.
-    pub(super) fn wake_waiting(&mut self) -> bool {
-        for _ in 0..WOKEN_AT_ONCE {
-            if !self.has_room() {
-                return false;
-            }
-            let Some(place) = self.waiting.pop_front() else { return false };
-            if let Some(stream) = self.streams.get_mut(place) {
-                stream.is_queued = false;
-                stream.wake();
-            }
-        }
-        self.has_room() && !self.waiting.is_empty()
-    }
-
-    fn has_room(&self) -> bool {
-        self.window.room() > 0 && self.out.len() - self.written < MOST_AHEAD
-    }
-
-    /// How much of `wanted` bytes may be sent on a stream now.
-    #[inline]
-    pub(super) fn poll_room(&mut self, place: usize, cx: &Context<'_>, wanted: usize) -> Poll<Option<usize>> {
-        let has_room = self.has_room();
-        let Some(stream) = self.streams.get_mut(place).filter(|stream| stream.is_sending) else {
-            return Poll::Ready(None);
-        };
-        let room = stream.window.room().min(wanted).min(MOST_AHEAD);
-        if room > 0 && has_room {
-            return Poll::Ready(Some(room.min(self.window.room())));
-        }
-        stream.wait(cx);
-        // Who waits for its own window alone is woken by that.
-        if room > 0 && !std::mem::replace(&mut stream.is_queued, true) {
-            self.waiting.push_back(place);
-        }
-        Poll::Pending
-    }
-
-    /// What has come of the body of a stream; content goes into `into`, behind what is there.
+    /// What has come of the body of a stream; content goes into `into`, behind what is there. Where nothing has, a target may be as
+    /// far ahead as there is `room`.
     pub(super) fn poll_come(
         &mut self,
         place: usize,
         cx: &Context<'_>,
         into: &mut Vec<u8>,
+        room: usize,
     ) -> Poll<Result<Come, StreamFault>> {
         let Some(stream) = self.streams.get_mut(place) else { return Poll::Ready(Err(StreamFault::Lost)) };
         // Of an answer all goes on that has come.
@@ -335,6 +327,9 @@ impl Core {
             return Poll::Ready(Ok(Come::End(stream.trailers.take())));
         }
         stream.wait(cx);
+        if self.asking.is_some() {
+            self.let_ahead(place, room);
+        }
         Poll::Pending
     }
 
@@ -350,29 +345,6 @@ impl Core {
 
     pub(super) fn stream(&self, place: usize) -> Option<&StreamState> {
         self.streams.get(place)
-    }
-
-    /// So much of what came on a stream is used up.
-    pub(super) fn release(&mut self, place: usize, length: usize) {
-        let Some(stream) = self.streams.get_mut(place) else { return };
-        let length = u32::try_from(length).unwrap_or(u32::MAX).min(stream.unreleased);
-        stream.unreleased -= length;
-        if stream.is_receiving
-            && let Some(more) = stream.receive_window.release(length)
-        {
-            let id = stream.id;
-            frame::write(&mut self.out, kind::WINDOW_UPDATE, 0, id, &more.to_be_bytes());
-            self.stir();
-        }
-        self.release_connection(length);
-    }
-
-    /// The same for what came on no stream that there is.
-    pub(super) fn release_connection(&mut self, length: u32) {
-        if let Some(more) = self.receive_window.release(length) {
-            frame::write(&mut self.out, kind::WINDOW_UPDATE, 0, 0, &more.to_be_bytes());
-            self.stir();
-        }
     }
 
     /// Resets a stream that is not over.
@@ -402,19 +374,21 @@ impl Core {
             let code = if is_answered { ErrorCode::NoError } else { ErrorCode::Cancel };
             self.reset(place, code, StreamFault::Given);
         }
-        let unreleased = self.streams.get(place).map_or(0, |stream| stream.unreleased);
+        let Some(stream) = self.streams.get_mut(place) else { return };
+        let unreleased = stream.receive_window.release(u32::MAX);
+        self.ahead = self.ahead.saturating_sub(stream.ahead);
         self.streams.remove(place);
         self.forget_answer(place);
         self.release_connection(unreleased);
     }
 
     /// A block with memory that was used before.
-    pub(super) fn block(&mut self) -> Block {
+    pub(super) fn block(&mut self) -> Box<Block> {
         self.blocks.pop().unwrap_or_default()
     }
 
     /// Keeps the memory of a block.
-    pub(super) fn recycle(&mut self, block: Block) {
+    pub(super) fn recycle(&mut self, block: Box<Block>) {
         if block.is_small() && self.blocks.len() < MOST_BLOCKS {
             self.blocks.push(block);
         }

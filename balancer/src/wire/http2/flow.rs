@@ -47,49 +47,89 @@ impl SendWindow {
 /// What may come.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReceiveWindow {
+    /// How much may have come, or be to come, and not be used up.
     size: u32,
+    /// What the other side may still send.
     left: u32,
-    /// What was taken and is not given back yet.
-    owed: u32,
+    /// What has come and is not used up.
+    held: u32,
+    /// What may still come on top of that from somebody who does not know that it began smaller than [`INITIAL`].
+    beyond: u32,
 }
 
 impl ReceiveWindow {
     /// One of this size.
     pub(super) fn new(size: u32) -> Self {
-        Self { size, left: size, owed: 0 }
+        Self { size, left: size, held: 0, beyond: INITIAL.saturating_sub(size) }
     }
 
-    /// What was taken and is not given back yet.
-    #[cfg(test)]
-    pub(super) fn owed(self) -> u32 {
-        self.owed
+    /// It is to be so large from now on. What the other side was told it may send it still may.
+    #[inline]
+    pub(super) fn resize(&mut self, size: u32) {
+        self.size = size;
     }
 
-    /// So much has come. False: more than may.
+    /// So much has come. False: more than may. Where it began smaller than [`INITIAL`], what that is smaller by may come once on top
+    /// of it if `is_borne`: clients send before they know (RFC 9113, section 6.9.2), and there are targets that never look.
     #[must_use]
     #[inline]
-    pub(super) fn take(&mut self, length: u32) -> bool {
-        let left = self.left.checked_sub(length);
-        self.left = left.unwrap_or(0);
-        left.is_some()
+    pub(super) fn take(&mut self, length: u32, is_borne: impl FnOnce() -> bool) -> bool {
+        self.held = self.held.saturating_add(length);
+        match self.left.checked_sub(length) {
+            Some(left) => {
+                self.left = left;
+                true
+            }
+            None => self.take_beyond(length) && is_borne(),
+        }
     }
 
-    /// So much of what has come is used up. What is to be given back now: little at a time would cost frames.
+    #[cold]
+    fn take_beyond(&mut self, length: u32) -> bool {
+        let over = length.saturating_sub(std::mem::take(&mut self.left));
+        let beyond = self.beyond.checked_sub(over);
+        self.beyond = beyond.unwrap_or(0);
+        beyond.is_some()
+    }
+
+    /// So much of what has come is used up, or all that has come. Gives back how much that was.
     #[inline]
-    pub(super) fn release(&mut self, length: u32) -> Option<u32> {
-        self.owed = self.owed.saturating_add(length);
-        if self.owed < self.size / 2 {
+    pub(super) fn release(&mut self, length: u32) -> u32 {
+        let length = length.min(self.held);
+        self.held -= length;
+        length
+    }
+
+    /// What is to be given to the other side now: little at a time would cost frames.
+    #[inline]
+    pub(super) fn grant(&mut self) -> Option<u32> {
+        let owed = self.owed();
+        if owed == 0 || owed < self.size / 2 {
             return None;
         }
-        let owed = std::mem::take(&mut self.owed);
-        self.left = self.left.saturating_add(owed).min(self.size);
+        self.left += owed;
         Some(owed)
+    }
+
+    /// What has come and is not used up.
+    #[inline]
+    pub(super) fn held(self) -> u32 {
+        self.held
+    }
+
+    /// What could be given.
+    pub(super) fn owed(self) -> u32 {
+        self.size.saturating_sub(self.left.saturating_add(self.held))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn never() -> bool {
+        false
+    }
 
     #[test]
     fn what_may_be_sent_can_be_below_nothing_and_not_above_the_most() {
@@ -109,11 +149,49 @@ mod tests {
     #[test]
     fn what_has_come_is_given_back_by_halves() {
         let mut window = ReceiveWindow::new(100);
-        assert!(window.take(60) && !ReceiveWindow::new(100).take(101));
-        assert_eq!((window.release(49), window.release(1)), (None, Some(50)));
-        assert!(window.take(90), "40 and 50");
-        assert!(!window.take(1));
-        assert_eq!(window.release(u32::MAX), Some(u32::MAX));
-        assert!(window.take(100) && !window.take(1), "no more than its size");
+        assert!(window.take(60, never) && !ReceiveWindow::new(100).take(101, never));
+        assert_eq!(
+            (window.release(49), window.grant(), window.release(1), window.grant()),
+            (49, None, 1, Some(50))
+        );
+        assert!(window.take(90, never), "40 and 50");
+        assert!(!window.take(1, never));
+        assert_eq!((window.release(u32::MAX), window.grant()), (101, Some(100)), "no more than its size");
+        assert!(window.take(100, never) && !window.take(1, never));
+    }
+
+    #[test]
+    fn a_window_becomes_larger_at_once_and_smaller_as_it_is_used() {
+        let mut window = ReceiveWindow::new(10);
+        window.resize(100);
+        assert_eq!((window.grant(), window.grant()), (Some(90), None));
+        window.resize(10);
+        assert!(window.take(95, never));
+        assert_eq!((window.release(95), window.grant()), (95, Some(5)));
+        assert!(window.take(10, never) && !window.take(1, never));
+        assert_eq!((window.release(4), window.grant()), (4, None));
+        window.resize(0);
+        assert_eq!((window.release(100), window.grant()), (7, None), "it stays shut");
+    }
+
+    #[test]
+    fn a_window_that_begins_small_bears_what_a_usual_one_does_once_and_no_more() {
+        let mut window = ReceiveWindow::new(1000);
+        assert!(window.take(600, never) && window.take(INITIAL - 600, || true));
+        assert!(!window.take(1, || true));
+        let mut window = ReceiveWindow::new(1000);
+        assert!(window.take(1400, || true));
+        assert_eq!(
+            (window.release(1400), window.grant()),
+            (1400, Some(1000)),
+            "what came beyond is none of it"
+        );
+        assert!(window.take(INITIAL - 400, || true), "1000, and what it was smaller by but for those 400");
+        assert!(!window.take(1, || true));
+        let mut window = ReceiveWindow::new(INITIAL + 1);
+        window.resize(10);
+        assert!(window.take(INITIAL + 1, never) && !window.take(1, || true), "it did not begin small");
+        let mut window = ReceiveWindow::new(0);
+        assert!(!window.take(1, never), "nobody bears it");
     }
 }

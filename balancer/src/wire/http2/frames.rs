@@ -1,9 +1,10 @@
 //! What comes, frame by frame (RFC 9113, sections 4 to 6).
 
 use super::{
-    MOST_STREAMS, PREFACE,
+    MOST_STREAMS, PREFACE, TIGHT_WINDOW,
     answers::GREETING,
     block::{Block, BlockSection},
+    budget::Pressure,
     core::{Arrived, Core, FAREWELL, Leaving},
     credit::OF_RESET,
     fault::{ErrorCode, StreamFault, Violation},
@@ -100,7 +101,7 @@ impl Core {
     fn data(&mut self, head: FrameHead, payload: &[u8]) -> Handled {
         let content = head.content(payload).ok_or(misplaced("padding is larger than its frame"))?;
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-        if !self.receive_window.take(length) {
+        if !self.receive_window.take(length, || false) {
             return Err(Violation::FlowControl);
         }
         let place = self.streams.find(head.stream);
@@ -115,8 +116,10 @@ impl Core {
             return self.late(head.stream, length);
         }
         let place = place.unwrap_or_default();
-        let has_room = stream.receive_window.take(length);
-        stream.unreleased += length;
+        let (budget, is_asked) = (self.account.budget, self.asking.is_none());
+        let is_borne = || is_asked || budget.pressure() < Pressure::Full;
+        let has_room = stream.receive_window.take(length, is_borne);
+        let held = stream.receive_window.held();
         let ends = head.has(flag::END_STREAM);
         let is_as_said =
             stream.expected.is_none_or(|expected| match expected.checked_sub(content.len() as u64) {
@@ -132,6 +135,11 @@ impl Core {
         if !is_as_said || is_early {
             return self.stream_error(place, ErrorCode::Protocol);
         }
+        if self.has_no_room_for(held) {
+            self.reset(place, ErrorCode::EnhanceYourCalm, StreamFault::Given);
+            return Ok(());
+        }
+        let Some(stream) = self.streams.get_mut(place) else { return Ok(()) };
         stream.content.extend_from_slice(content);
         if !content.is_empty() || ends {
             stream.wake();
@@ -211,7 +219,7 @@ impl Core {
         if is_new { self.request(head, block) } else { self.trailers(head, block) }
     }
 
-    fn request(&mut self, head: FrameHead, mut block: Block) -> Handled {
+    fn request(&mut self, head: FrameHead, mut block: Box<Block>) -> Handled {
         self.streams.skip_to(self.opened, head.stream);
         self.opened = head.stream;
         let ends = head.has(flag::END_STREAM);
@@ -229,7 +237,7 @@ impl Core {
             }
             block.spoil();
         }
-        if self.streams.open() >= MOST_STREAMS {
+        if self.streams.open() >= MOST_STREAMS || self.has_no_room_for_requests() {
             self.recycle(block);
             if !ends {
                 self.streams.keep_in_mind(head.stream);
@@ -240,12 +248,35 @@ impl Core {
         // How long it was to be means nothing where all of it is refused.
         let expected = expected.filter(|_| !block.is_malformed());
         self.taken = head.stream;
-        let place = self.streams.begin(head.stream, self.initial_window, !ends, expected);
+        let windows = (self.initial_window, self.stream_window);
+        let place = self.streams.begin(head.stream, windows, !ends, expected);
         self.accepted.push_back(Arrived { place, head: block });
         Ok(())
     }
 
-    pub(super) fn trailers(&mut self, head: FrameHead, block: Block) -> Handled {
+    /// Whether all connections hold so much that a request is refused; the first of a connection never is.
+    #[inline]
+    fn has_no_room_for_requests(&self) -> bool {
+        let budget = self.account.budget;
+        let has_none = self.streams.open() > 0 && budget.pressure() >= Pressure::Severe;
+        if has_none {
+            budget.count_refused();
+        }
+        has_none
+    }
+
+    /// Whether all connections hold so much that no more content of a request is taken than [`TIGHT_WINDOW`].
+    #[inline]
+    fn has_no_room_for(&self, held: u32) -> bool {
+        let budget = self.account.budget;
+        let has_none = held > TIGHT_WINDOW && self.asking.is_none() && budget.pressure() == Pressure::Full;
+        if has_none {
+            budget.count_refused();
+        }
+        has_none
+    }
+
+    pub(super) fn trailers(&mut self, head: FrameHead, block: Box<Block>) -> Handled {
         let place = self.streams.find(head.stream);
         let stream = place.and_then(|place| self.streams.get_mut(place)).filter(|stream| stream.is_receiving);
         let (Some(place), Some(stream)) = (place, stream) else {

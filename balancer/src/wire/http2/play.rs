@@ -85,7 +85,7 @@ pub fn play_answers(bytes: &[u8], piece: usize, deed: u8) {
     let ask = |is_all: bool| {
         let place = core.borrow_mut().reserve();
         let mut stream = Http2Stream::new(&core, place);
-        let _ = stream.send_request(is_all, false, |head| head.request(b"GET", false, b"a.test", b"/"));
+        let _ = stream.send_request((is_all, false, 0), |head| head.request(b"GET", false, b"a.test", b"/"));
         stream
     };
     let mut held: Vec<Http2Stream> = (0..5).map(|number| ask(number % 2 == 0)).collect();

@@ -22,7 +22,7 @@ use crate::wire::{
 #[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub enum Event {
     /// A request comes.
-    Request(Http2Stream, Block),
+    Request(Http2Stream, Box<Block>),
     /// The client has violated HTTP/2. It is told; that goes out as the connection is polled on.
     Violated(Violation),
     /// The connection is over.
@@ -72,6 +72,17 @@ impl Server {
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.is_flushed && self.core.borrow().output().is_empty()
+    }
+
+    /// Whether the client is to be told to go, as one of those that hold much of what all connections may.
+    #[must_use]
+    pub fn has_to_go(&self) -> bool {
+        let core = self.core.borrow();
+        let has_to_go = core.has_to_go();
+        if has_to_go {
+            core.account.budget.count_sent_away();
+        }
+        has_to_go
     }
 
     /// Tells the client to open no more streams; those that it has opened are served.
@@ -145,6 +156,7 @@ impl Server {
             return Poll::Ready(Event::Over);
         }
         let mut core = self.core.borrow_mut();
+        core.settle();
         core.sleep(cx);
         if core.wake_waiting() {
             cx.waker().wake_by_ref();

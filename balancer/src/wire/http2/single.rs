@@ -36,7 +36,7 @@ pub enum AnswerPart {
     /// More of it.
     Content,
     /// Its end, and its trailers.
-    End(Option<Block>),
+    End(Option<Box<Block>>),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Single<S> {
@@ -60,7 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Single<S> {
     /// # Errors
     /// It has no form in HTTP/2.
     pub fn send(&mut self, content: &[u8], head: impl FnOnce(&mut HeadWriter<'_>)) -> Result<(), Unsent> {
-        self.core.send_request(self.place, (content.is_empty(), false), head)?;
+        self.core.send_request(self.place, (content.is_empty(), false, 0), head)?;
         if !content.is_empty() {
             self.core.send_data(self.place, content, true).map_err(|_| Unsent::Ended)?;
         }
@@ -72,7 +72,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Single<S> {
     /// # Errors
     /// It has no form in HTTP/2.
     pub fn begin(&mut self, head: impl FnOnce(&mut HeadWriter<'_>)) -> Result<(), Unsent> {
-        self.core.send_request(self.place, (false, false), head).map(|_| ())
+        self.core.send_request(self.place, (false, false, usize::MAX), head).map(|_| ())
     }
 
     /// Sends more of the body as there is room for it; `ends`: and that is all. An answer that comes before it is all out ends it.
@@ -95,7 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Single<S> {
     /// # Errors
     /// It does not come whole.
     pub async fn content(&mut self, into: &mut Vec<u8>) -> Result<AnswerPart, StreamEnd> {
-        match self.until(|core, place, cx| core.poll_come(place, cx, into)).await {
+        match self.until(|core, place, cx| core.poll_come(place, cx, into, usize::MAX)).await {
             Ok(Come::Content(length)) => {
                 self.core.release(self.place, length);
                 Ok(AnswerPart::Content)
@@ -109,7 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Single<S> {
     ///
     /// # Errors
     /// None comes.
-    pub async fn answer(&mut self) -> Result<Block, StreamEnd> {
+    pub async fn answer(&mut self) -> Result<Box<Block>, StreamEnd> {
         let come = self.until(|core, place, cx| core.poll_answer(place, cx)).await;
         come.map_err(|fault| self.core.ending(fault))?;
         self.core.take_answer(self.place).ok_or(StreamEnd::Closed)
@@ -128,11 +128,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Single<S> {
     ///
     /// # Errors
     /// It does not come whole.
-    pub async fn trailers(&mut self, most: usize) -> Result<Option<Block>, StreamEnd> {
+    pub async fn trailers(&mut self, most: usize) -> Result<Option<Box<Block>>, StreamEnd> {
         let (mut left, mut content) = (most, Vec::new());
         loop {
             content.clear();
-            match self.until(|core, place, cx| core.poll_come(place, cx, &mut content)).await {
+            match self.until(|core, place, cx| core.poll_come(place, cx, &mut content, 0)).await {
                 Ok(Come::Content(length)) => {
                     let Some(rest) = left.checked_sub(length) else { return Ok(None) };
                     left = rest;

@@ -65,7 +65,7 @@ impl Http2Stream {
     }
 
     /// The memory of the head that came with it can be used for another.
-    pub fn recycle(&self, head: Block) {
+    pub fn recycle(&self, head: Box<Block>) {
         self.core.borrow_mut().recycle(head);
     }
 
@@ -93,18 +93,17 @@ impl Http2Stream {
     }
 
     /// Sends the head of a request to a target, on a stream that was reserved for it. `ends`: and that is all of it; `is_head`: its
-    /// method is HEAD.
+    /// method is HEAD; there is `room` for so much of the answer.
     ///
     /// # Errors
     /// Nothing is sent.
     pub fn send_request(
         &mut self,
-        ends: bool,
-        is_head: bool,
+        (ends, is_head, room): (bool, bool, usize),
         head: impl FnOnce(&mut HeadWriter<'_>),
     ) -> Result<u64, Unsent> {
         self.is_ended = ends;
-        self.core.borrow_mut().send_request(self.place, (ends, is_head), head)
+        self.core.borrow_mut().send_request(self.place, (ends, is_head, room), head)
     }
 
     /// Ready when the head of an answer is there, or of an interim one.
@@ -116,7 +115,7 @@ impl Http2Stream {
     }
 
     /// Takes it.
-    pub fn take_answer(&mut self) -> Option<Block> {
+    pub fn take_answer(&mut self) -> Option<Box<Block>> {
         self.core.borrow_mut().take_answer(self.place)
     }
 
@@ -165,7 +164,7 @@ impl Http2Stream {
             let mut core = core.borrow_mut();
             core.release(*place, content.len() - std::mem::take(start));
             content.clear();
-            match ready!(core.poll_come(*place, cx, content)) {
+            match ready!(core.poll_come(*place, cx, content, 0)) {
                 Ok(Come::Content(length)) => match most.checked_sub(length) {
                     Some(left) => *most = left,
                     None => return Poll::Ready(()),
@@ -280,7 +279,8 @@ impl Source for Http2Stream {
         cx: &mut Context<'_>,
         sink: &mut impl Sink,
     ) -> Poll<Result<(), BodyError<StreamFault>>> {
-        let come = self.core.borrow_mut().poll_come(self.place, cx, &mut self.content);
+        let room = sink.room_ahead();
+        let come = self.core.borrow_mut().poll_come(self.place, cx, &mut self.content, room);
         match ready!(come).map_err(BodyError::Source)? {
             Come::Content(length) => self.taken += length as u64,
             Come::End(trailers) => {
@@ -333,6 +333,21 @@ impl Sink for Http2Stream {
     #[inline]
     fn poll_room(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<Result<usize, Untaken>> {
         self.core.borrow_mut().poll_room(self.place, cx, wanted).map(|room| room.ok_or(Untaken::Closed))
+    }
+
+    #[inline]
+    fn poll_space(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.core.borrow_mut().poll_space(self.place, cx)
+    }
+
+    #[inline]
+    fn room_now(&self) -> usize {
+        self.core.borrow().room_now(self.place)
+    }
+
+    #[inline]
+    fn room_ahead(&self) -> usize {
+        self.core.borrow_mut().room_ahead(self.place)
     }
 
     #[inline]

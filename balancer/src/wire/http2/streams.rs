@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    STREAM_WINDOW,
+    LEAST_WINDOW,
     block::Block,
     fault::StreamFault,
     flow::{ReceiveWindow, SendWindow},
@@ -20,6 +20,8 @@ const MOST_SKIPPED: usize = 32;
 /// Most memory for what comes that is kept for another stream, and for how many.
 const MOST_KEPT: usize = 2048;
 const MOST_SPARE: usize = 4;
+/// Streams whose places are kept while there is none.
+const FEW: usize = 8;
 
 /// One stream. It has its place for as long as somebody holds it, or waits to.
 #[derive(Debug)]
@@ -37,11 +39,11 @@ pub(super) struct StreamState {
     pub(super) receive_window: ReceiveWindow,
     /// What has come and was not taken.
     pub(super) content: Vec<u8>,
-    pub(super) trailers: Option<Block>,
+    pub(super) trailers: Option<Box<Block>>,
     /// Bytes of the body that are still to come, where the head says how many they are.
     pub(super) expected: Option<u64>,
-    /// Bytes that came and were not given back to windows.
-    pub(super) unreleased: u32,
+    /// How far what goes out on it may be ahead where it comes from.
+    pub(super) ahead: usize,
     /// Whoever holds it, when it waits.
     waker: Option<Waker>,
     is_waiting: bool,
@@ -101,8 +103,19 @@ impl Streams {
         self.open
     }
 
+    /// Whether nobody has a place, and there is none.
+    pub(super) fn is_bare(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     /// A stream whose number is above all others.
-    pub(super) fn begin(&mut self, id: u32, window: u32, is_receiving: bool, expected: Option<u64>) -> usize {
+    pub(super) fn begin(
+        &mut self,
+        id: u32,
+        (window, receive_window): (u32, u32),
+        is_receiving: bool,
+        expected: Option<u64>,
+    ) -> usize {
         let content = if is_receiving { self.spare.pop().unwrap_or_default() } else { Vec::new() };
         let place = self.put(StreamState {
             id,
@@ -110,11 +123,11 @@ impl Streams {
             is_sending: true,
             fault: None,
             window: SendWindow::new(window),
-            receive_window: ReceiveWindow::new(STREAM_WINDOW),
+            receive_window: ReceiveWindow::new(receive_window),
             content,
             trailers: None,
             expected,
-            unreleased: 0,
+            ahead: 0,
             waker: None,
             is_waiting: false,
             is_queued: false,
@@ -132,11 +145,11 @@ impl Streams {
             is_sending: false,
             fault: None,
             window: SendWindow::new(0),
-            receive_window: ReceiveWindow::new(STREAM_WINDOW),
+            receive_window: ReceiveWindow::new(LEAST_WINDOW),
             content: Vec::new(),
             trailers: None,
             expected: None,
-            unreleased: 0,
+            ahead: 0,
             waker: None,
             is_waiting: false,
             is_queued: false,
@@ -220,7 +233,7 @@ impl Streams {
         stream.fault.get_or_insert(fault);
         stream.content = Vec::new();
         stream.trailers = None;
-        let unreleased = std::mem::take(&mut stream.unreleased);
+        let unreleased = stream.receive_window.release(u32::MAX);
         stream.wake();
         if !was_over {
             self.open -= 1;
@@ -261,6 +274,14 @@ impl Streams {
     /// Nothing is under way: memory for one of the next is enough.
     pub(super) fn rest(&mut self) {
         self.spare.truncate(1);
+    }
+
+    /// Nothing is expected: memory for more is let go, and what many streams took, if there is none.
+    pub(super) fn shrink(&mut self) {
+        self.spare = Vec::new();
+        if self.free.len() == self.slots.len() && self.slots.capacity() > FEW {
+            (self.slots, self.free, self.places) = (Vec::new(), Vec::new(), Vec::new());
+        }
     }
 
     /// Keeps memory for what comes, unless there is much of it.

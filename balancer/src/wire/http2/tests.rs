@@ -5,4 +5,5 @@ mod asking;
 mod conversations;
 mod harness;
 mod mutations;
+mod pressure;
 mod states;

@@ -95,6 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
                 return Poll::Ready(());
             }
         }
+        core.settle();
         core.sleep(cx);
         if core.wake_waiting() || (could_not_read && core.may_read()) {
             cx.waker().wake_by_ref();

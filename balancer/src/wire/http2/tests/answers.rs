@@ -107,7 +107,7 @@ async fn serve(stream: TcpStream, settings: Settings, answers: HashMap<String, M
 async fn sent(requester: &Requester, path: &str, message: &Message, ends: bool) -> Http2Stream {
     loop {
         let mut stream = requester.reserve();
-        let sent = stream.send_request(ends, false, |head| {
+        let sent = stream.send_request((ends, false, usize::MAX), |head| {
             head.request(message.line.as_bytes(), false, b"a.test", path.as_bytes());
             message.fields.iter().for_each(|(name, value)| head.field(name.as_bytes(), value));
         });

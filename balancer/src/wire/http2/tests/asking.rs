@@ -7,10 +7,11 @@ use super::{
 use crate::wire::{
     body::{Sink as _, poll_move},
     http2::{
-        Client, ErrorCode, Http2Stream, PREFACE, Requester, STREAM_WINDOW, StreamEnd, StreamFault, Unsent,
-        Violation,
+        Client, ErrorCode, Http2Stream, LEAST_WINDOW, PREFACE, Requester, STREAM_WINDOW, StreamEnd,
+        StreamFault, Unsent, Violation,
         answers::GREETING,
         core::Core,
+        flow::INITIAL,
         frame::{self, flag, kind},
     },
 };
@@ -28,7 +29,7 @@ impl Peer {
     /// Asks for `/`.
     fn get(&self, ends: bool) -> Http2Stream {
         let mut stream = self.reserve();
-        stream.send_request(ends, false, get).unwrap();
+        stream.send_request((ends, false, usize::MAX), get).unwrap();
         stream
     }
 
@@ -161,7 +162,7 @@ fn lengths_are_those_of_content_where_there_is_some() {
     ] {
         let peer = Peer::of_target();
         let mut stream = peer.reserve();
-        stream.send_request(true, is_head, get).unwrap();
+        stream.send_request((true, is_head, usize::MAX), get).unwrap();
         let interim = block(&[(":status", "103"), ("content-length", "nothing")], &[]);
         peer.send(kind::HEADERS, flag::END_HEADERS, 1, &interim);
         assert_eq!(stream.take_answer().unwrap().status(), 103);
@@ -208,7 +209,7 @@ fn a_target_whose_state_is_lost_loses_the_connection() {
         assert!(peer.violation().is_some(), "{kind} {payload:?}");
         assert!(matches!(come(&mut asked), Err(Some(StreamEnd::Violated(_)))), "{kind} {payload:?}");
         assert!(peer.said().iter().any(|said| said.0 == kind::GOAWAY), "it is told");
-        assert_eq!(peer.reserve().send_request(true, false, get), Err(Unsent::Ended));
+        assert_eq!(peer.reserve().send_request((true, false, usize::MAX), get), Err(Unsent::Ended));
     }
 }
 
@@ -220,11 +221,15 @@ fn what_a_target_sets_holds_from_then_on() {
     for most in [0, 3] {
         peer.settings(3, most);
         assert_eq!(peer.core.borrow().most_requests(), most as usize);
-        assert_eq!(peer.reserve().send_request(true, false, get), Err(Unsent::Full));
+        assert_eq!(peer.reserve().send_request((true, false, usize::MAX), get), Err(Unsent::Full));
     }
     peer.settings(3, 4);
     let mut fourth = peer.get(false);
-    assert_eq!(peer.reserve().send_request(true, false, get), Err(Unsent::Full), "those that are open count");
+    assert_eq!(
+        peer.reserve().send_request((true, false, usize::MAX), get),
+        Err(Unsent::Full),
+        "those that are open count"
+    );
     drop(streams);
     assert_eq!(peer.resets(), [1, 3, 5].map(|stream| reset(stream, ErrorCode::Cancel)));
     peer.settings(3, u32::MAX);
@@ -256,19 +261,19 @@ fn heads_are_no_larger_than_a_target_takes() {
         head.field(b"x-long", &long);
     };
     peer.settings(6, 600);
-    assert_eq!(peer.reserve().send_request(true, false, large), Err(Unsent::TooLarge));
+    assert_eq!(peer.reserve().send_request((true, false, usize::MAX), large), Err(Unsent::TooLarge));
     let formless = |head: &mut crate::wire::http2::HeadWriter<'_>| {
         get(head);
         head.field(b"x", b"\0");
     };
-    assert_eq!(peer.reserve().send_request(true, false, formless), Err(Unsent::Malformed));
+    assert_eq!(peer.reserve().send_request((true, false, usize::MAX), formless), Err(Unsent::Malformed));
     peer.settings(6, 100_000);
     peer.settings(1, 100);
     peer.said();
     // What was not sent has left nothing in any table.
     let mut decoder = crate::wire::http2::hpack::Decoder::new();
     for _ in 0..3 {
-        let _stream = peer.reserve().send_request(true, false, large);
+        let _stream = peer.reserve().send_request((true, false, usize::MAX), large);
         let (.., bytes) = peer.said().into_iter().find(|said| said.0 == kind::HEADERS).unwrap();
         let mut head = peer.core.borrow_mut().block();
         head.begin(crate::wire::http2::block::BlockSection::Request);
@@ -295,7 +300,7 @@ fn requests_that_come_again_are_a_few_bytes() {
                 head.field(name.as_bytes(), value.as_bytes());
             }
         };
-        stream.send_request(true, false, head).unwrap();
+        stream.send_request((true, false, usize::MAX), head).unwrap();
         peer.said().into_iter().find(|said| said.0 == kind::HEADERS).unwrap().2.len()
     };
     assert!(length() > 40);
@@ -312,7 +317,7 @@ fn a_target_that_goes_has_not_seen_what_is_above_its_last_stream() {
     let Err(Some(ending)) = come(&mut streams[2]) else { panic!("it was not seen") };
     assert!(matches!(ending, StreamEnd::Unseen(_)));
     assert_eq!(ending.to_string(), "GOAWAY, ENHANCE_YOUR_CALM (\"too many\\n\")");
-    assert_eq!(peer.reserve().send_request(true, false, get), Err(Unsent::Ended));
+    assert_eq!(peer.reserve().send_request((true, false, usize::MAX), get), Err(Unsent::Ended));
     for stream in [1, 3] {
         peer.send(kind::HEADERS, END, stream, &[0x88]);
     }
@@ -412,6 +417,9 @@ fn a_stream_that_nobody_reads_holds_up_no_other() {
         assert!(given.contains(&3) && !given.contains(&1), "{given:?}");
     }
     assert_eq!(peer.violation(), None);
+    // What a target may believe that does not know how small windows begin.
+    super::pressure::fill(&peer, 1, (INITIAL - LEAST_WINDOW) as usize);
+    assert_eq!(stalled.fault(), None);
     peer.send(kind::DATA, 0, 1, b"x");
     assert!(
         peer.violation().is_none() && matches!(come(&mut stalled), Err(Some(StreamEnd::Malformed))),
@@ -484,7 +492,7 @@ async fn what_a_target_said_before_it_closed_is_heard_by_who_writes() {
     let buffers = crate::wire::buffer::BufferStore::default();
     let mut stream = requester.reserve();
     assert!(client.poll(&mut cx(), &buffers, 0).is_pending());
-    stream.send_request(false, false, get).unwrap();
+    stream.send_request((false, false, usize::MAX), get).unwrap();
     assert!(client.poll(&mut cx(), &buffers, 0).is_pending());
     far.read_exact(&mut [0; 60]).await.unwrap();
     let mut bytes = Vec::new();
@@ -506,7 +514,7 @@ async fn a_connection_that_nobody_asks_on_any_more_is_closed_behind_its_last_ans
     let (mut client, requester, mut far) = driven();
     let buffers = crate::wire::buffer::BufferStore::default();
     let mut stream = requester.reserve();
-    stream.send_request(true, false, get).unwrap();
+    stream.send_request((true, false, usize::MAX), get).unwrap();
     drop(requester);
     assert!(client.poll(&mut cx(), &buffers, 0).is_pending());
     let mut bytes = Vec::new();

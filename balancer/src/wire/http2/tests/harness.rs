@@ -81,7 +81,7 @@ pub(super) fn owned<'a>(fields: impl Iterator<Item = HeaderField<'a>>) -> Fields
 
 async fn exchange(
     mut stream: Http2Stream,
-    head: Block,
+    head: Box<Block>,
     answer: Option<&Message>,
 ) -> Result<Message, StreamFault> {
     let line = format!("{} {}", text(head.method()), text(head.path().unwrap_or_default()));

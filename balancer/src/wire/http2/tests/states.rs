@@ -20,8 +20,13 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    fn new() -> Self {
-        let peer = Self { core: Rc::new(RefCell::new(Core::new(0))) };
+    pub(super) fn new() -> Self {
+        Self::begun(Core::new(0))
+    }
+
+    /// One of a client that has begun with this core.
+    pub(super) fn begun(core: Core) -> Self {
+        let peer = Self { core: Rc::new(RefCell::new(core)) };
         peer.core.borrow_mut().receive(PREFACE);
         peer.send(kind::SETTINGS, 0, 0, &[]);
         peer.said();
@@ -44,13 +49,13 @@ impl Peer {
         peer
     }
 
-    fn ask(&self, stream: u32, ends: bool) {
+    pub(super) fn ask(&self, stream: u32, ends: bool) {
         let head = block(&[(":authority", "a.test")], &[0x82, 0x86, 0x84]);
         let flags = flag::END_HEADERS | if ends { flag::END_STREAM } else { 0 };
         self.send(kind::HEADERS, flags, stream, &head);
     }
 
-    fn take(&self) -> Option<Http2Stream> {
+    pub(super) fn take(&self) -> Option<Http2Stream> {
         let accepted = self.core.borrow_mut().accepted.pop_front()?;
         Some(Http2Stream::new(&self.core, accepted.place))
     }

@@ -10,10 +10,13 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::shell;
+use crate::{
+    machine::{self, Machine},
+    shell,
+};
 
 /// The profile that keeps what [`split`] takes apart.
-pub(crate) const PROFILE: &str = "symbols";
+const PROFILE: &str = "symbols";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -26,13 +29,37 @@ pub(crate) struct Options {
     /// Lays it out here.
     #[arg(long, value_name = "FOLDER")]
     to: Option<PathBuf>,
+    /// Builds for other machines than this one, as rustc names them: aarch64-unknown-linux-gnu.
+    #[arg(long, value_name = "TRIPLE")]
+    target: Option<Machine>,
 }
 
 impl Options {
     /// To be laid out there, with the program below this prefix.
-    pub(crate) fn of(prefix: &Path, binary: Option<&Path>, to: &Path) -> Self {
-        Self { prefix: prefix.to_owned(), binary: binary.map(Path::to_owned), to: Some(to.to_owned()) }
+    pub(crate) fn of(prefix: &Path, binary: Option<&Path>, to: &Path, target: Option<Machine>) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+            binary: binary.map(Path::to_owned),
+            to: Some(to.to_owned()),
+            target,
+        }
     }
+}
+
+/// Builds the program, by a command of cargo's, as it is handed out. Where it is.
+///
+/// # Errors
+/// It cannot be built.
+pub(crate) fn build(command: &[&str], target: Option<Machine>, rest: &[&str]) -> Result<PathBuf> {
+    let mut cargo = shell::cargo();
+    cargo.args(command).args(["--locked", "--profile", PROFILE, "--package", "balancer"]);
+    let mut folder = shell::target_dir();
+    if let Some(target) = target {
+        target.have_built(&mut cargo)?;
+        folder.push(target.triple());
+    }
+    shell::run(cargo.args(rest))?;
+    Ok(folder.join(PROFILE).join("balancer"))
 }
 
 /// Files of `dist/` and where they go; those of the prefix have no slash in front.
@@ -59,17 +86,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 pub(crate) fn lay_out(options: &Options) -> Result<PathBuf> {
     let built = match &options.binary {
         Some(binary) => binary.clone(),
-        None => {
-            shell::run(shell::cargo().args([
-                "build",
-                "--locked",
-                "--profile",
-                PROFILE,
-                "--package",
-                "balancer",
-            ]))?;
-            shell::target_dir().join(PROFILE).join("balancer")
-        }
+        None => build(&["build"], options.target, &[])?,
     };
     let Ok(prefix) = options.prefix.strip_prefix("/") else {
         bail!("--prefix {}: an absolute path is needed", options.prefix.display());
@@ -86,7 +103,7 @@ pub(crate) fn lay_out(options: &Options) -> Result<PathBuf> {
     }
     let below = root.join(prefix);
     let symbols = root.join("usr/lib/debug").join(prefix).join("bin/balancer.debug");
-    split(&built, &below.join("bin/balancer"), &symbols)?;
+    split(options.target, &built, &below.join("bin/balancer"), &symbols)?;
     for (file, place) in FILES {
         let place = place.strip_prefix('/').map_or_else(|| below.join(place), |place| root.join(place));
         make_folder_of(&place)?;
@@ -103,24 +120,25 @@ pub(crate) fn lay_out(options: &Options) -> Result<PathBuf> {
 ///
 /// # Errors
 /// Something cannot be written.
-pub(crate) fn put(program: &Path, tree: &Path) -> Result<()> {
-    split(program, &tree.join("usr/bin/balancer"), &tree.join("usr/lib/debug/usr/bin/balancer.debug"))
+pub(crate) fn put(target: Option<Machine>, program: &Path, tree: &Path) -> Result<()> {
+    split(target, program, &tree.join("usr/bin/balancer"), &tree.join("usr/lib/debug/usr/bin/balancer.debug"))
 }
 
 /// Takes the program apart: names of functions stay in it, all else that only debuggers and profilers read goes into
 /// `symbols`, which they find by its name and checksum.
-fn split(built: &Path, program: &Path, symbols: &Path) -> Result<()> {
+fn split(target: Option<Machine>, built: &Path, program: &Path, symbols: &Path) -> Result<()> {
+    let objcopy = machine::tool(target, "objcopy");
     make_folder_of(program)?;
     make_folder_of(symbols)?;
     shell::run(
-        Command::new("objcopy")
+        Command::new(&objcopy)
             .args(["--only-keep-debug", "--compress-debug-sections"])
             .arg(built)
             .arg(symbols),
     )?;
     let mut link = std::ffi::OsString::from("--add-gnu-debuglink=");
     link.push(symbols);
-    shell::run(Command::new("objcopy").arg("--strip-debug").arg(link).arg(built).arg(program))
+    shell::run(Command::new(&objcopy).arg("--strip-debug").arg(link).arg(built).arg(program))
 }
 
 fn make_folder_of(file: &Path) -> Result<()> {

@@ -17,6 +17,7 @@ mod house;
 mod hyper_proxy;
 mod instructions;
 mod lab;
+mod machine;
 mod package;
 mod prove;
 mod relay;

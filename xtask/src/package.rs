@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{dist, shell};
+use crate::{dist, machine::Machine, shell};
 
 /// `cargo xtask package`.
 #[derive(clap::Args)]
@@ -25,6 +25,9 @@ pub(crate) struct Options {
     /// Without it and with `--binary` there is no image, and the tarball has that one.
     #[arg(long, value_name = "FILE")]
     static_binary: Option<PathBuf>,
+    /// Packs for other machines than this one, as rustc names them: aarch64-unknown-linux-gnu.
+    #[arg(long, value_name = "TRIPLE")]
+    target: Option<Machine>,
     /// Writes it here.
     #[arg(long, value_name = "FOLDER")]
     to: Option<PathBuf>,
@@ -45,6 +48,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if shell::find_program("dpkg-deb").is_none() {
         bail!("dpkg-deb is missing: it is part of Debian's dpkg");
     }
+    if options.check && options.target.is_some_and(|machine| !machine.is_this()) {
+        bail!("--check: what is packed for other machines does not run on this one");
+    }
     let folder = options.to.clone().unwrap_or_else(|| shell::target_dir().join("package"));
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     // dpkg runs scripts from another folder.
@@ -53,29 +59,32 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let without_libraries = match (&options.static_binary, &options.binary) {
         (Some(program), _) => Some(program.clone()),
         (None, Some(_)) => None,
-        (None, None) => Some(linked_statically(&folder)?),
+        (None, None) => Some(linked_statically(options.target, &folder)?),
     };
-    dist::lay_out(&dist::Options::of(Path::new("/usr"), options.binary.as_deref(), &tree))?;
+    dist::lay_out(&dist::Options::of(Path::new("/usr"), options.binary.as_deref(), &tree, options.target))?;
     let version = version()?;
-    let architecture = said(Command::new("dpkg").arg("--print-architecture"))?;
+    let architecture = architecture(options.target)?;
     let package = debian(&tree, &folder, &format!("{version}-1"), &architecture)?;
     if options.check {
         installed_and_purged(&folder.join(&package), &folder.join("root"))?;
     }
     let mut made = vec![package, bill(&folder, &version)?];
     if let Some(program) = &without_libraries {
-        let image = image::image(program, &folder, &version, &architecture)?;
+        let image = image::image(program, &folder, &version, &architecture, options.target)?;
         if options.check {
             image::serves_in_an_empty_root(&folder.join(&image), &folder)?;
         }
         made.push(image);
-        dist::put(program, &tree)?;
+        dist::put(options.target, program, &tree)?;
     }
     made.push(tarball(&tree, &folder, &version, &architecture)?);
     made.sort();
     let sums = said(Command::new("sha256sum").args(&made).current_dir(&folder))?;
     fs::write(folder.join("SHA256SUMS"), format!("{sums}\n")).context("SHA256SUMS")?;
     fs::remove_dir_all(&tree).with_context(|| tree.display().to_string())?;
+    if let (Some(program), None) = (&without_libraries, &options.static_binary) {
+        fs::remove_file(program).with_context(|| program.display().to_string())?;
+    }
     for name in made.iter().chain([&"SHA256SUMS".to_owned()]) {
         println!("{}", folder.join(name).display());
     }
@@ -88,25 +97,28 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// Something is missing or fails.
 pub(crate) fn revisions(program: &Path, folder: &Path) -> Result<[PathBuf; 2]> {
     let tree = folder.join("tree");
-    dist::lay_out(&dist::Options::of(Path::new("/usr"), Some(program), &tree))?;
-    let (version, architecture) = (version()?, said(Command::new("dpkg").arg("--print-architecture"))?);
+    dist::lay_out(&dist::Options::of(Path::new("/usr"), Some(program), &tree, None))?;
+    let (version, architecture) = (version()?, architecture(None)?);
     let of = |revision: &str| debian(&tree, folder, &format!("{version}-{revision}"), &architecture);
     Ok([folder.join(of("1")?), folder.join(of("2")?)])
 }
 
 /// The program for systems with another C library, or none: what it consists of is built once for both, and linked a second time.
 /// Cargo puts it where the other one goes, which is built behind this.
-fn linked_statically(folder: &Path) -> Result<PathBuf> {
-    let profile = dist::PROFILE;
-    shell::run(
-        shell::cargo()
-            .args(["rustc", "--locked", "--profile", profile, "--package", "balancer", "--bin", "balancer"])
-            .args(["--", "-C", "target-feature=+crt-static"]),
-    )?;
+fn linked_statically(target: Option<Machine>, folder: &Path) -> Result<PathBuf> {
+    let linking = ["--bin", "balancer", "--", "-C", "target-feature=+crt-static"];
+    let built = dist::build(&["rustc"], target, &linking)?;
     let to = folder.join("balancer-static");
-    fs::copy(shell::target_dir().join(profile).join("balancer"), &to)
-        .with_context(|| to.display().to_string())?;
+    fs::copy(&built, &to).with_context(|| to.display().to_string())?;
     Ok(to)
+}
+
+/// As Debian and OCI call what is packed for.
+fn architecture(target: Option<Machine>) -> Result<String> {
+    match target {
+        Some(machine) => Ok(machine.architecture().to_owned()),
+        None => said(Command::new("dpkg").arg("--print-architecture")),
+    }
 }
 
 /// What a command prints.

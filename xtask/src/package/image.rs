@@ -13,7 +13,10 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use super::{quoted, said};
-use crate::shell;
+use crate::{
+    machine::{self, Machine},
+    shell,
+};
 
 /// Who the program is in a container: a user that is nobody on its host.
 const USER: &str = "65532:65532";
@@ -33,12 +36,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 /// Something is missing, fails, or the program needs libraries.
-pub(super) fn image(program: &Path, folder: &Path, version: &str, architecture: &str) -> Result<String> {
+pub(super) fn image(
+    program: &Path,
+    folder: &Path,
+    version: &str,
+    architecture: &str,
+    target: Option<Machine>,
+) -> Result<String> {
     demand_static(program)?;
     let root = folder.join("image");
     clear(&root)?;
     let tree = root.join("tree");
-    lay_out(program, &tree)?;
+    lay_out(program, &tree, target)?;
     let layer = root.join("layer.tar");
     let own = OWN.map(|folder| format!("--exclude={folder}"));
     shell::run(tar("-cf", &layer, &tree).args(["--owner=0", "--group=0"]).args(own).args(top_of(&tree)?))?;
@@ -159,12 +168,13 @@ fn demand_static(program: &Path) -> Result<()> {
     Ok(())
 }
 
-fn lay_out(program: &Path, tree: &Path) -> Result<()> {
+fn lay_out(program: &Path, tree: &Path, target: Option<Machine>) -> Result<()> {
     for folder in ["usr/bin", "etc/balancer", "tmp"].iter().chain(&OWN) {
         fs::create_dir_all(tree.join(folder))?;
     }
     let place = tree.join("usr/bin/balancer");
-    shell::run(Command::new("objcopy").arg("--strip-debug").arg(program).arg(&place))?;
+    let objcopy = machine::tool(target, "objcopy");
+    shell::run(Command::new(objcopy).arg("--strip-debug").arg(program).arg(&place))?;
     fs::set_permissions(&place, fs::Permissions::from_mode(0o755))?;
     for (file, to) in FILES {
         fs::copy(shell::workspace_root().join("dist/oci").join(file), tree.join(to)).context(file)?;
@@ -259,7 +269,8 @@ mod tests {
     fn a_program_that_needs_libraries_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         // This one does.
-        let refused = image(&std::env::current_exe().unwrap(), folder.path(), "1.2.3", "amd64").unwrap_err();
+        let refused =
+            image(&std::env::current_exe().unwrap(), folder.path(), "1.2.3", "amd64", None).unwrap_err();
         assert!(refused.to_string().contains("needs libraries"), "{refused:#}");
     }
 

@@ -16,5 +16,6 @@ pub(crate) use self::{
     engine::{attempt, exchange},
     http1_target::Http1Target,
     request_state::RequestState,
+    retries::Retries,
     sides::{ClientSide, TargetSide, unless_gone},
 };

@@ -22,7 +22,7 @@ pub(crate) async fn exchange<C: ClientSide>(client: &mut C, plan: &mut Plan) -> 
     }
     let mut retries = Retries::default();
     loop {
-        let failure = match client.attempt(plan, retries.is_fresh()).await {
+        let failure = match client.attempt(plan, &retries).await {
             Ok(after) => return after,
             Err(failure) => failure,
         };
@@ -78,7 +78,7 @@ fn goes_on<C: ClientSide>(client: &C, plan: &mut Plan, retries: &mut Retries, fa
 pub(crate) async fn attempt<C: ClientSide, T: TargetSide<C>>(
     client: &mut C,
     plan: &mut Plan,
-    fresh: bool,
+    tries: &Retries,
 ) -> Result<C::After, Failure> {
     let context = Rc::clone(&client.state().context);
     let destination = plan.destination();
@@ -86,7 +86,7 @@ pub(crate) async fn attempt<C: ClientSide, T: TargetSide<C>>(
     state.entry.target(&destination.endpoint);
     state.watch().set_registration(Some(plan.target().registration));
     let _in_flight = context.tables.outstanding.begin(destination.slot);
-    let mut target = T::reach(client, plan, &destination, fresh).await?;
+    let mut target = T::reach(client, plan, &destination, tries).await?;
     client.state().arm_idle();
     if plan.request.expects_continue {
         client.state_mut().has_waited();
@@ -99,7 +99,7 @@ pub(crate) async fn attempt<C: ClientSide, T: TargetSide<C>>(
     plan.count_sending(&context, client.state_mut().now());
     client.state_mut().entry.sent();
     // One that has lost a target already is not tried again: there it waits.
-    if plan.request.is_repeatable() && !fresh {
+    if plan.request.is_repeatable() && !tries.is_fresh() {
         client.state().watch().set_repeatable();
     } else {
         client.state().watch().stay();

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     connect::{open, pooled},
+    retries::Retries,
     sides::{ClientSide, TargetSide, unless_gone},
 };
 use crate::{
@@ -61,9 +62,9 @@ impl<C: ClientSide> TargetSide<C> for Http1Target {
         client: &mut C,
         plan: &Plan,
         destination: &Destination,
-        fresh: bool,
+        tries: &Retries,
     ) -> Result<Self, Failure> {
-        let repeatable = plan.request.is_repeatable();
+        let (repeatable, fresh) = (plan.request.is_repeatable(), tries.is_fresh());
         let bound = client.bound(destination, !repeatable).filter(|_| !fresh);
         let private = bound.is_some() || plan.request.authenticates;
         let context = &client.state().context;

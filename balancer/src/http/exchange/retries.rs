@@ -1,7 +1,7 @@
 //! Whether a request that failed is tried again, and where: bounds on what one request can cost its targets.
 //! Must not know: what is sent.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use crate::{
     counters::{Cause, Failure, Retry},
@@ -17,8 +17,9 @@ const MOST_UNREACHABLE: u32 = 32;
 /// Connecting is given up when this many targets did not answer in time.
 const MOST_TIMEOUTS: u32 = 3;
 
-/// Connections kept, in a row, that may turn out to be at their end.
-const MOST_STALE: u32 = 3;
+/// Connections to one target, in a row, that may be for nothing: kept ones that turn out to be at their end, and new ones that the
+/// target ends before the request is on them, or without a look at it.
+const MOST_FUTILE: u32 = 4;
 
 /// How a target did not take a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,12 +46,13 @@ fn turned_by(cause: Cause) -> Turned {
 
 /// What has come of trying a request so far.
 #[derive(Debug, Default)]
-pub(super) struct Retries {
+pub(crate) struct Retries {
     turns: u32,
     /// Those of `turns` that took more than a refusal takes.
     costly: u32,
     timeouts: u32,
-    stale: u32,
+    /// Connections to the target of the last turn that were for nothing.
+    futile: Cell<u32>,
     /// When the first target did not take it; of those that took all of their time the last.
     since: Option<u64>,
     /// Whether a target was lost that may have seen the request.
@@ -59,7 +61,7 @@ pub(super) struct Retries {
 
 impl Retries {
     /// Whether only a new connection will do: one that was kept could turn out dead as well.
-    pub(super) fn is_fresh(&self) -> bool {
+    pub(crate) fn is_fresh(&self) -> bool {
         self.lost
     }
 
@@ -102,7 +104,7 @@ impl Retries {
         self.turns += 1;
         self.costly += u32::from(how != Turned::Refused);
         self.timeouts += u32::from(how == Turned::TimedOut);
-        self.stale = 0;
+        self.futile.set(0);
         // One that took its time leaves the others theirs.
         let since = self.since.filter(|_| how != Turned::TimedOut).unwrap_or(now_millis);
         self.since = Some(since);
@@ -116,10 +118,10 @@ impl Retries {
         }
     }
 
-    /// A connection kept was at its end: whether another to the same target may be tried.
-    fn may_refresh(&mut self) -> bool {
-        self.stale += 1;
-        self.stale <= MOST_STALE
+    /// A connection was for nothing: whether another to the same target may be tried.
+    pub(crate) fn may_refresh(&self) -> bool {
+        self.futile.set(self.futile.get().saturating_add(1));
+        self.futile.get() < MOST_FUTILE
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     task::{Context as TaskContext, Poll},
 };
 
-use super::request_state::RequestState;
+use super::{request_state::RequestState, retries::Retries};
 use crate::{
     counters::{Cause, Failure},
     http::decide::plan::Plan,
@@ -36,7 +36,7 @@ pub(crate) trait ClientSide: Sized {
     fn body(&mut self) -> &mut Self::Body;
 
     /// Tries the target that the plan names; `fresh`: on a new connection.
-    async fn attempt(&mut self, plan: &mut Plan, fresh: bool) -> Result<Self::After, Failure>;
+    async fn attempt(&mut self, plan: &mut Plan, tries: &Retries) -> Result<Self::After, Failure>;
 
     /// Ready once the client is gone. `uploading`: its body is being read, by which that shows as well.
     fn poll_gone(&mut self, cx: &mut TaskContext<'_>, uploading: bool) -> Poll<()>;
@@ -98,12 +98,12 @@ pub(crate) trait TargetSide<C: ClientSide>: Sized {
     /// What the response's body comes from, and the request's goes to.
     type Body: Source + Sink;
 
-    /// Gets at the target: on a connection kept, unless it has to be `fresh`, or a new one.
+    /// Gets at the target: on a connection kept, unless `tries` ask for a new one, or a new one.
     async fn reach(
         client: &mut C,
         plan: &Plan,
         destination: &Destination,
-        fresh: bool,
+        tries: &Retries,
     ) -> Result<Self, Failure>;
 
     /// Begins the request.

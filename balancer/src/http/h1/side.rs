@@ -13,7 +13,7 @@ use crate::{
     counters::{Cause, Failure},
     http::{
         decide::plan::Plan,
-        exchange::{ClientSide, Http1Target, RequestState, attempt},
+        exchange::{ClientSide, Http1Target, RequestState, Retries, attempt},
     },
     model::{HeaderEdits, Version},
     response::{
@@ -50,8 +50,8 @@ impl ClientSide for Http1Client {
         &mut self.http1
     }
 
-    async fn attempt(&mut self, plan: &mut Plan, fresh: bool) -> Result<After, Failure> {
-        attempt::<Self, Http1Target>(self, plan, fresh).await
+    async fn attempt(&mut self, plan: &mut Plan, tries: &Retries) -> Result<After, Failure> {
+        attempt::<Self, Http1Target>(self, plan, tries).await
     }
 
     /// Whether the client closed its connection. What it sends early (pipelining) is buffered up to a bound.

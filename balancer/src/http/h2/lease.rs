@@ -10,7 +10,7 @@ use crate::{
     counters::{Cause, Failure, Retry},
     http::{
         context::Context,
-        exchange::{ClientSide as _, connector, of_interrupt, unless_gone},
+        exchange::{ClientSide as _, Retries, connector, of_interrupt, unless_gone},
     },
     upstream::{
         Destination,
@@ -19,7 +19,7 @@ use crate::{
     wire::deadline::{Interrupt, Watch},
 };
 
-/// How often a request may see its target end a new connection before the request was on it.
+/// How often a request may see its target end a new connection before the request was on it, in a row.
 const MOST_WASTED: u32 = 2;
 
 /// How much longer a connection is waited for than opening it may take: who opens it keeps the time, and tells what took it.
@@ -33,6 +33,7 @@ pub(super) struct Leasing<'a> {
     pub(super) destination: &'a Destination,
     /// Whether a connection that was there before will not do.
     pub(super) fresh: bool,
+    pub(super) tries: &'a Retries,
 }
 
 impl Leasing<'_> {
@@ -110,7 +111,7 @@ impl Leasing<'_> {
             }
             if self.context.multiplexed.borrow_mut().is_bare(self.destination) {
                 wasted += 1;
-                if wasted >= MOST_WASTED {
+                if !self.tries.may_refresh() || wasted >= MOST_WASTED {
                     let failure = Failure::from(Cause::TargetHttp2Failed);
                     return Err(match opened {
                         Some(opening) => opening.of_all(failure),

@@ -11,7 +11,7 @@ use crate::{
     counters::{Cause, Failure},
     http::{
         decide::plan::Plan,
-        exchange::{ClientSide, Http1Target, RequestState, attempt},
+        exchange::{ClientSide, Http1Target, RequestState, Retries, attempt},
     },
     model::{EditOp, HeaderEdits, ProtocolVersion},
     response::{answer::Answer, compose},
@@ -40,15 +40,15 @@ impl ClientSide for Http2Client {
         &mut self.stream
     }
 
-    async fn attempt(&mut self, plan: &mut Plan, fresh: bool) -> Result<(), Failure> {
+    async fn attempt(&mut self, plan: &mut Plan, tries: &Retries) -> Result<(), Failure> {
         if plan.group().settings.protocol_version == ProtocolVersion::Http1 {
-            return attempt::<Self, Http1Target>(self, plan, fresh).await;
+            return attempt::<Self, Http1Target>(self, plan, tries).await;
         }
         if plan.request.upgrade {
             return Err(Cause::ProtocolsIncompatible.into());
         }
         // In a box, so that requests for HTTP/1.1 do not carry its room.
-        Box::pin(attempt::<Self, Http2Target>(self, plan, fresh)).await
+        Box::pin(attempt::<Self, Http2Target>(self, plan, tries)).await
     }
 
     /// Whether the client reset the request.

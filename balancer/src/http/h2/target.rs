@@ -10,7 +10,7 @@ use crate::{
     counters::{Cause, Failure, Retry, causes_of},
     http::{
         decide::plan::Plan,
-        exchange::{TLS_HANDSHAKE, TargetSide},
+        exchange::{Retries, TLS_HANDSHAKE, TargetSide},
     },
     upstream::{
         Destination, http2_failure,
@@ -108,7 +108,7 @@ impl TargetSide<Http2Client> for Http2Target {
         client: &mut Http2Client,
         plan: &Plan,
         destination: &Destination,
-        fresh: bool,
+        tries: &Retries,
     ) -> Result<Self, Failure> {
         let context = Rc::clone(&client.state.context);
         let watch = Rc::clone(client.state.watch());
@@ -116,8 +116,8 @@ impl TargetSide<Http2Client> for Http2Target {
         let patience = Patience { connect, handshake: TLS_HANDSHAKE };
         // Who authenticates may do so for all that is on the connection, and for all that follows.
         let private = plan.request.authenticates;
-        let fresh = fresh || private;
-        let leasing = Leasing { context: &context, watch: &watch, patience, destination, fresh };
+        let fresh = tries.is_fresh() || private;
+        let leasing = Leasing { context: &context, watch: &watch, patience, destination, fresh, tries };
         let lease = leasing.lease(client).await?;
         client.state.has_waited();
         if private {

@@ -11,6 +11,7 @@ pub mod config;
 pub mod control;
 pub mod counters;
 pub mod digits;
+pub mod elbv2;
 pub mod etcd;
 pub mod health;
 pub mod http;

@@ -3,18 +3,30 @@
 //! Owns: names and numbers of the API (ARNs, attribute keys, error codes), the records that are made through it, and their
 //! translation into a document of configuration. Must not know: sockets, and how a configuration takes effect.
 
+mod arn;
+mod call;
 mod failure;
+mod names;
+mod operations;
+mod paging;
 mod params;
 mod records;
+mod resource;
+mod tagging;
+mod world;
 mod xml;
 
 pub use self::{
+    arn::{ArnKind, ArnMaker, default_rule_arn, id_in, id_of, listener_arn, rule_arn},
+    call::OperationCall,
     failure::ApiFailure,
+    operations::{answer, is_change, is_known},
     params::Params,
     records::{
         ActionKind, ActionRecord, CertificateRecord, ConditionRecord, HealthCheckRecord, ListenerRecord,
         LoadBalancerRecord, MutualAuthenticationRecord, Owner, Records, RuleRecord, TargetGroupRecord,
         TargetRecord, TransformRecord, TrustStoreRecord, WeightedGroupRecord,
     },
+    world::{DEFAULT_DNS_SUFFIX, TargetHealth, World},
     xml::Element,
 };

@@ -29,4 +29,9 @@ impl ApiFailure {
     pub fn forbidden(code: &'static str, message: impl Into<String>) -> Self {
         Self { status: 403, code, message: message.into() }
     }
+
+    /// One of several that were asked for is not there: ALB does not say which.
+    pub(super) fn of_several(self, code: &'static str, message: &str) -> Self {
+        if self.code == code { Self { message: message.to_owned(), ..self } } else { self }
+    }
 }

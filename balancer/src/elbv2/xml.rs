@@ -52,6 +52,14 @@ impl Element {
         self.list(name, texts.into_iter().map(|text| member(&text)))
     }
 
+    /// Writes what is in it behind `out`, without its own name.
+    pub fn write_inside(&self, out: &mut String) {
+        escape(&self.text, out);
+        for element in &self.inside {
+            element.write(out);
+        }
+    }
+
     /// Writes it behind `out`.
     pub fn write(&self, out: &mut String) {
         out.push('<');
@@ -60,10 +68,7 @@ impl Element {
             return out.push_str("/>");
         }
         out.push('>');
-        escape(&self.text, out);
-        for element in &self.inside {
-            element.write(out);
-        }
+        self.write_inside(out);
         out.push_str("</");
         out.push_str(self.name);
         out.push('>');

@@ -12,6 +12,7 @@ mod bindings;
 mod blocks;
 mod certificate;
 mod condition;
+mod control_api;
 mod conversion;
 mod decimal;
 mod documents;
@@ -26,6 +27,7 @@ mod given;
 mod health_check;
 mod import;
 mod instances;
+mod inventory;
 mod json;
 mod json_blocks;
 mod kinds;
@@ -225,15 +227,28 @@ fn examine(
         listener::build_all(&context, &blocks.listeners, &forwarded, &balancers, &certificates, &settings);
     listener_rule::build_all(&context, &blocks.rules, &forwarded, &blocks.listeners, &mut listeners);
 
+    let known = control_api::Known {
+        certificates: certificates.names,
+        built: &certificates.built,
+        trust_stores: &certificates.trust_stores,
+        settings: &settings,
+        own: &own_places,
+        load_balancers: &load_balancers,
+    };
+    let control_api = control_api::build(&context, &blocks.control_api, &known, &listeners);
+    let inventory = inventory::build(&context, &blocks, &balancers, &groups, &certificates);
+
     load_balancer::note_unguarded(&context, &balancers, &listeners);
 
     let configuration = Configuration {
         balancer: settings.settings,
         shield,
         session_store,
+        control_api,
         load_balancers,
         listeners,
         target_groups: drafts.into_iter().map(|draft| draft.into_group(&context)).collect(),
+        inventory,
         remarks: Vec::new(),
     };
     faults.into_result(configuration)

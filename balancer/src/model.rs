@@ -4,6 +4,7 @@
 
 mod action;
 mod balancer;
+mod control_api;
 mod desync;
 mod discovery;
 mod endpoint;
@@ -26,6 +27,7 @@ pub use self::{
         Transforms, UriComponent, WeightedGroup,
     },
     balancer::{BalancerSettings, KernelAssist, LogFormat, LogLevel},
+    control_api::{ControlApiSettings, Inventory},
     desync::{Classification, DesyncMode},
     discovery::{EtcdPlace, FoundTarget, HttpPlace, KubernetesPlace, SourcePlace, TargetShare, TargetSource},
     endpoint::{Endpoint, TargetAddress, TargetSpec, address_of_host},
@@ -59,12 +61,16 @@ pub struct Configuration {
     pub shield: Option<ShieldSettings>,
     /// Where sessions are shared with other balancers (`session_store` block); nothing where they are not.
     pub session_store: Option<SessionStoreSettings>,
+    /// Where the ELBv2 API is served (`control_api` block); nothing where it is not.
+    pub control_api: Option<ControlApiSettings>,
     /// Load balancers; the first is the implicit default one when a listener names none and none is given.
     pub load_balancers: Vec<LoadBalancer>,
     /// Listeners, each with a distinct address and port.
     pub listeners: Vec<Listener>,
     /// Target groups, each with a distinct name.
     pub target_groups: Vec<TargetGroup>,
+    /// What is told of files through that API.
+    pub inventory: Inventory,
     /// What the files say that is not done, one line each with its position.
     pub remarks: Vec<String>,
 }

@@ -34,6 +34,7 @@ pub(super) struct Blocks<'a> {
     pub(super) balancer: Vec<&'a RawBlock>,
     pub(super) shield: Vec<&'a RawBlock>,
     pub(super) session_store: Vec<&'a RawBlock>,
+    pub(super) control_api: Vec<&'a RawBlock>,
     pub(super) load_balancers: Vec<FoundBlock<'a>>,
     pub(super) listeners: Vec<FoundBlock<'a>>,
     pub(super) rules: Vec<FoundBlock<'a>>,
@@ -80,6 +81,7 @@ impl<'a> Blocks<'a> {
             match kind {
                 "shield" => self.shield.push(block),
                 "session_store" => self.session_store.push(block),
+                "control_api" => self.control_api.push(block),
                 _ => self.balancer.push(block),
             }
         } else if kind == "module" {
@@ -179,6 +181,7 @@ impl<'a> Blocks<'a> {
     /// Notes a fault when the files configure nothing at all.
     pub(super) fn demand_something(&self, context: &BlockContext<'_>) {
         let nothing = self.balancer.is_empty()
+            && self.control_api.is_empty()
             && [&self.load_balancers, &self.listeners, &self.rules, &self.target_groups, &self.attachments]
                 .iter()
                 .all(|found| found.is_empty());

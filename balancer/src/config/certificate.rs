@@ -16,11 +16,23 @@ use crate::{
 /// Most certificates.
 pub(super) const MAX_CERTIFICATES: usize = 1000;
 
+/// The attribute that names a certificate as AWS does.
+pub(super) const ARN: &str = "arn";
+const ARN_ALLOWED: &str =
+    "\"arn:aws:acm:REGION:ACCOUNT:certificate/ID\" or \"arn:aws:iam::ACCOUNT:server-certificate/NAME\"";
+/// Longest ARN.
+const LONGEST_ARN: usize = 2048;
+
 pub(super) static CERTIFICATE: Table = Table {
     name: "certificate",
     top: true,
     attributes: &[
         NAME,
+        Attribute::new(
+            ARN,
+            AttributeKind::Text { allowed: ARN_ALLOWED, default: "none" },
+            "What it is called in files of Terraform and through the ELBv2 API: listeners may name it by that.",
+        ),
         Attribute::new(
             "certificate_file",
             AttributeKind::Text { allowed: "the path of a file in PEM form", default: "" },
@@ -51,13 +63,34 @@ pub(super) fn file(fields: &BlockFields<'_>, name: &str) -> Option<String> {
     None
 }
 
+/// The name that AWS would give it.
+fn arn(fields: &BlockFields<'_>) -> Option<String> {
+    let arn = fields.text(ARN)?;
+    if is_arn(&arn) {
+        return Some(arn);
+    }
+    fields.fault_at(ARN, format!("`{ARN}` = {}; allowed: {}", shown(&arn), fields.allowed(ARN)));
+    None
+}
+
+fn is_arn(text: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let ["arn", partition, service, _, _, resource] = parts.as_slice() else { return false };
+    let (kind, id) = resource.split_once('/').unwrap_or_default();
+    let is_certificate = matches!((*service, kind), ("acm", "certificate") | ("iam", "server-certificate"));
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic()) && text.len() <= LONGEST_ARN;
+    partition.starts_with("aws") && is_certificate && !id.is_empty() && is_plain
+}
+
 fn build(context: &BlockContext<'_>, named: &Named<'_>) -> Option<Arc<Certificate>> {
     let fields = &named.fields;
+    let arn = arn(fields);
     let (certificate, key) = (file(fields, "certificate_file"), file(fields, "private_key_file"));
     let (certificate, key) = (certificate?, key?);
     match tls::load(Path::new(&certificate), Path::new(&key)) {
         Ok(loaded) => Some(Arc::new(Certificate {
             name: named.name.clone(),
+            arn,
             position: WrittenAt(context.faults.show(named.found.block.position)),
             certificate_file: certificate.clone().into(),
             private_key_file: key.clone().into(),

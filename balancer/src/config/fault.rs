@@ -125,6 +125,11 @@ impl<'a> Faults<'a> {
             .unwrap_or_default()
     }
 
+    /// The file that a position is in.
+    pub(super) fn file(&self, position: Position) -> PathBuf {
+        self.sources.get(position.file).map(|source| source.path().to_owned()).unwrap_or_default()
+    }
+
     /// The folder of the file that a position is in, as an absolute path.
     pub(super) fn folder(&self, position: Position) -> Option<PathBuf> {
         let file = std::path::absolute(self.sources.get(position.file)?.path()).ok()?;

@@ -3,6 +3,7 @@
 //! at the end, so that reading can go on and find all faults.
 
 mod meant;
+mod members;
 mod misplaced;
 mod together;
 

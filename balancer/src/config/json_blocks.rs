@@ -37,9 +37,8 @@ pub(super) fn parse_values(file: usize, text: &str, faults: &Faults<'_>) -> RawB
 /// How many labels stand before the body of a block.
 fn labels_of(kind: &str) -> usize {
     match kind {
-        "balancer" | "shield" | "session_store" | "import" | "locals" | "moved" | "removed" | "terraform" => {
-            0
-        }
+        "balancer" | "shield" | "session_store" | "control_api" | "import" | "locals" | "moved"
+        | "removed" | "terraform" => 0,
         "action" | "data" | "ephemeral" | "resource" => 2,
         _ => 1,
     }
@@ -134,7 +133,14 @@ impl BlockReader<'_, '_> {
                 // Of values, not of blocks, even where they are objects.
                 let is_flat = matches!(
                     kind,
-                    "locals" | "variable" | "module" | "output" | "balancer" | "shield" | "session_store"
+                    "locals"
+                        | "variable"
+                        | "module"
+                        | "output"
+                        | "balancer"
+                        | "shield"
+                        | "session_store"
+                        | "control_api"
                 );
                 let body = if is_flat { self.flat(members) } else { self.body(members) };
                 found.push(RawBlock {

@@ -5,6 +5,7 @@ pub(super) const NATIVE: &[&str] = &[
     "balancer",
     "shield",
     "session_store",
+    "control_api",
     "load_balancer",
     "listener",
     "listener_rule",
@@ -16,10 +17,17 @@ pub(super) const NATIVE: &[&str] = &[
     "trust_store_revocation",
 ];
 /// Those whose Terraform resources have no files: in AWS they lie with ACM and S3.
-pub(super) const NATIVE_ALONE: &[&str] =
-    &["balancer", "shield", "session_store", "certificate", "trust_store", "trust_store_revocation"];
+pub(super) const NATIVE_ALONE: &[&str] = &[
+    "balancer",
+    "shield",
+    "session_store",
+    "control_api",
+    "certificate",
+    "trust_store",
+    "trust_store_revocation",
+];
 /// Those of a whole process, which take no label.
-pub(super) const UNLABELLED: [&str; 3] = ["balancer", "shield", "session_store"];
+pub(super) const UNLABELLED: [&str; 4] = ["balancer", "shield", "session_store", "control_api"];
 /// Terraform's own top-level blocks: accepted, so that a folder of Terraform loads.
 pub(super) const TERRAFORM: &[&str] = &[
     "provider",

@@ -3,17 +3,18 @@
 use std::fmt::Write;
 
 use super::{
-    action, attachment, balancer, certificate, condition, health_check, listener_rule, listener_table,
-    listener_tls, load_balancer, mutual_authentication, redirect,
+    action, attachment, balancer, certificate, condition, control_api, health_check, listener_rule,
+    listener_table, listener_tls, load_balancer, mutual_authentication, redirect,
     schema::{Attribute, AttributeKind, Child, EVERYWHERE_IGNORED, Table},
     session_store, shield, stickiness, target_group, target_source, transform, trust_store,
 };
 
 /// Every kind of block with its heading, in the order of the manual.
-const TABLES: [(&str, &Table); 39] = [
+const TABLES: [(&str, &Table); 40] = [
     ("balancer", &balancer::BALANCER),
     ("shield", &shield::SHIELD),
     ("session_store", &session_store::SESSION_STORE),
+    ("control_api", &control_api::CONTROL_API),
     ("load_balancer", &load_balancer::LOAD_BALANCER),
     ("load_balancer / access_logs", &load_balancer::ACCESS_LOGS),
     ("load_balancer / connection_logs", &load_balancer::CONNECTION_LOGS),

@@ -5,6 +5,7 @@ use std::{borrow::Cow, collections::HashMap};
 
 use super::{
     blocks::FoundBlock,
+    certificate::ARN,
     fields::{BlockContext, BlockFields, words},
     kinds::{is_ours, spellings},
     schema::{Attribute, AttributeKind, Table},
@@ -83,6 +84,8 @@ pub(super) struct Names<'a> {
     pub(super) entries: Vec<Named<'a>>,
     by_label: HashMap<&'a str, usize>,
     by_name: HashMap<String, usize>,
+    /// What AWS calls them, where that is said.
+    by_arn: HashMap<String, usize>,
 }
 
 impl<'a> Names<'a> {
@@ -94,8 +97,13 @@ impl<'a> Names<'a> {
         found: &[FoundBlock<'a>],
         most: usize,
     ) -> Self {
-        let mut names =
-            Self { table, entries: Vec::new(), by_label: HashMap::new(), by_name: HashMap::new() };
+        let mut names = Self {
+            table,
+            entries: Vec::new(),
+            by_label: HashMap::new(),
+            by_name: HashMap::new(),
+            by_arn: HashMap::new(),
+        };
         for found in found.iter().take(most) {
             names.add(context, *found);
         }
@@ -161,11 +169,31 @@ impl<'a> Names<'a> {
             );
             context.faults.add(position, message);
         }
+        self.add_arn(context, &fields, index);
         self.by_label.entry(found.label).or_insert(index);
         if !is_unknown {
             self.by_name.entry(name.clone()).or_insert(index);
         }
         self.entries.push(Named { found, name, fields });
+    }
+
+    fn add_arn(&mut self, context: &BlockContext<'_>, fields: &BlockFields<'_>, index: usize) {
+        if self.table.attribute(ARN).is_none() {
+            return;
+        }
+        let Some(arn) = fields.known(ARN).and_then(|arn| arn.as_text()) else { return };
+        match self.by_arn.get(&arn).and_then(|first| self.entries.get(*first)) {
+            Some(first) => {
+                let first = context.faults.show(first.found.block.position);
+                let kind = words(self.table.name);
+                let message = format!(
+                    "`{ARN}` = {} is that of the {kind} at {first} too; allowed: one that no other has",
+                    shown(&arn)
+                );
+                fields.fault_at(ARN, message);
+            }
+            None => drop(self.by_arn.insert(arn, index)),
+        }
     }
 
     /// The index of the block that a value refers to. A reference that leads nowhere is a fault.
@@ -187,7 +215,8 @@ impl<'a> Names<'a> {
 
     fn resolve_text(&self, text: &str) -> Result<usize, String> {
         let kind = words(self.table.name);
-        match (self.by_name.get(text), self.by_label.get(text)) {
+        let labelled = self.by_label.get(text).or_else(|| self.by_arn.get(text));
+        match (self.by_name.get(text), labelled) {
             (Some(named), Some(labelled)) if named != labelled => {
                 Err(format!("{} is the name of one {kind} and the label of another", shown(text)))
             }

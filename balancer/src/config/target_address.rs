@@ -88,7 +88,8 @@ fn parse_unix(path: &str) -> Result<TargetAddress, String> {
     ))
 }
 
-fn is_instance_id(host: &str) -> bool {
+/// Whether it is the id of an EC2 instance.
+pub(super) fn is_instance_id(host: &str) -> bool {
     host.strip_prefix("i-").is_some_and(|id| id.len() >= 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 

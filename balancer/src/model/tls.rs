@@ -11,6 +11,8 @@ use super::{TlsFact, WrittenAt};
 pub struct Certificate {
     /// Its name.
     pub name: String,
+    /// `arn`: what it is called through the API and in files of Terraform, where it was given.
+    pub arn: Option<String>,
     /// Where its block is.
     pub position: WrittenAt,
     /// Where it and its chain were read from.

@@ -4,6 +4,7 @@ mod actions;
 mod advice;
 mod app_header;
 mod certificates;
+mod control_api;
 pub(crate) mod corpus;
 mod discovery;
 mod faults;

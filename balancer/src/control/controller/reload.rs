@@ -239,8 +239,9 @@ impl Controller {
         let configuration = origin
             .load()
             .map_err(|errors| Obstacle::Faults(errors.0.iter().map(ToString::to_string).collect()))?;
-        // More likely a file that was cut short than what anybody means.
-        if configuration.listeners.is_empty() && !self.listeners.is_empty() {
+        // More likely a file that was cut short than what anybody means, but for who makes and deletes them through the API.
+        let is_asked = configuration.control_api.is_some();
+        if configuration.listeners.is_empty() && !self.listeners.is_empty() && !is_asked {
             return Err(one(format!(
                 "{origin}: no listener is left, so that nobody would be served; to end that, end the process"
             )));

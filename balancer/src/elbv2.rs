@@ -3,20 +3,26 @@
 //! Owns: names and numbers of the API (ARNs, attribute keys, error codes), the records that are made through it, and their
 //! translation into a document of configuration. Must not know: sockets, and how a configuration takes effect.
 
+mod access_keys;
 mod arn;
 mod call;
+pub mod envelope;
 mod failure;
+pub mod form;
 mod names;
 mod operations;
 mod paging;
 mod params;
 mod records;
 mod resource;
+mod sigv4;
 mod tagging;
+mod used_signatures;
 mod world;
 mod xml;
 
 pub use self::{
+    access_keys::{AccessKey, AccessKeys, AccessKeysFault},
     arn::{ArnKind, ArnMaker, default_rule_arn, id_in, id_of, listener_arn, rule_arn},
     call::OperationCall,
     failure::ApiFailure,
@@ -27,6 +33,8 @@ pub use self::{
         LoadBalancerRecord, MutualAuthenticationRecord, Owner, Records, RuleRecord, TargetGroupRecord,
         TargetRecord, TransformRecord, TrustStoreRecord, WeightedGroupRecord,
     },
+    sigv4::{SignatureClaim, SignedRequest},
+    used_signatures::{SignatureUse, UsedSignatures},
     world::{DEFAULT_DNS_SUFFIX, TargetHealth, World},
     xml::Element,
 };

@@ -1,0 +1,121 @@
+//! Which signatures of changes were used already: a signed change is carried out once, however often it comes. Who sends the very
+//! same bytes again within a moment has lost the answer, and gets that; whoever does later has taken them down on their way.
+//! Must not know: what is asked, the clock.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::clock::UnixSeconds;
+
+/// For how many seconds an answer is kept. A client signs anew when it tries again in another second than before.
+const KEPT: u32 = 10;
+
+/// What is to be done with a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignatureUse<A> {
+    /// Carry it out: its signature comes for the first time.
+    First,
+    /// Answer as before.
+    Again(A),
+    /// Refuse it: its answer is forgotten.
+    Spent,
+    /// Refuse it for now: as many as can be remembered are.
+    Full,
+}
+
+/// Signatures as long as they are good, and for a moment what was answered.
+#[derive(Debug)]
+pub struct UsedSignatures<A> {
+    used: HashMap<[u8; 32], Used<A>>,
+    /// When each can be forgotten.
+    ends: BTreeSet<(UnixSeconds, [u8; 32])>,
+    /// When the answer of each can be.
+    answers: BTreeSet<(UnixSeconds, [u8; 32])>,
+    most: usize,
+}
+
+#[derive(Debug)]
+struct Used<A> {
+    answer: Option<A>,
+}
+
+impl<A: Clone> UsedSignatures<A> {
+    /// None yet; so many can be remembered.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self { used: HashMap::new(), ends: BTreeSet::new(), answers: BTreeSet::new(), most }
+    }
+
+    /// What to do with a change of this signature, which is good until `valid_until`. Where it is to be carried out, `answer` is
+    /// where its answer will be found.
+    pub fn take(
+        &mut self,
+        signature: [u8; 32],
+        valid_until: UnixSeconds,
+        now: UnixSeconds,
+        answer: A,
+    ) -> SignatureUse<A> {
+        self.forget(now);
+        if let Some(used) = self.used.get(&signature) {
+            return used.answer.clone().map_or(SignatureUse::Spent, SignatureUse::Again);
+        }
+        if self.used.len() >= self.most {
+            return SignatureUse::Full;
+        }
+        self.used.insert(signature, Used { answer: Some(answer) });
+        self.ends.insert((valid_until, signature));
+        self.answers.insert((now.plus(KEPT), signature));
+        SignatureUse::First
+    }
+
+    fn forget(&mut self, now: UnixSeconds) {
+        while let Some(end) = self.answers.first().copied().filter(|(end, _)| *end < now) {
+            self.answers.remove(&end);
+            if let Some(used) = self.used.get_mut(&end.1) {
+                used.answer = None;
+            }
+        }
+        while let Some(end) = self.ends.first().copied().filter(|(end, _)| *end < now) {
+            self.ends.remove(&end);
+            self.used.remove(&end.1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u32) -> UnixSeconds {
+        UnixSeconds(seconds)
+    }
+
+    #[test]
+    fn a_change_is_carried_out_once_as_long_as_its_signature_is_good() {
+        let mut used = UsedSignatures::new(10);
+        assert_eq!(used.take([1; 32], at(900), at(100), 'a'), SignatureUse::First);
+        assert_eq!(used.take([1; 32], at(900), at(110), 'b'), SignatureUse::Again('a'));
+        assert_eq!(used.take([1; 32], at(900), at(111), 'b'), SignatureUse::Spent);
+        assert_eq!(used.take([1; 32], at(900), at(900), 'b'), SignatureUse::Spent);
+        assert_eq!(used.take([2; 32], at(900), at(900), 'b'), SignatureUse::First);
+        // Nothing is kept of what nobody could use any more.
+        assert_eq!(used.take([3; 32], at(2000), at(950), 'c'), SignatureUse::First);
+        assert_eq!((used.used.len(), used.ends.len(), used.answers.len()), (1, 1, 1));
+    }
+
+    #[test]
+    fn what_can_be_remembered_has_a_bound_and_nothing_is_forgotten_for_it() {
+        let mut used = UsedSignatures::new(2);
+        assert_eq!(used.take([1; 32], at(900), at(1), ()), SignatureUse::First);
+        assert_eq!(used.take([2; 32], at(901), at(1), ()), SignatureUse::First);
+        assert_eq!(used.take([3; 32], at(901), at(1), ()), SignatureUse::Full);
+        assert_eq!(used.take([1; 32], at(900), at(20), ()), SignatureUse::Spent);
+        assert_eq!(used.take([3; 32], at(1800), at(901), ()), SignatureUse::First);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_forgets_nothing() {
+        let mut used = UsedSignatures::new(2);
+        assert_eq!(used.take([1; 32], at(900), at(100), ()), SignatureUse::First);
+        assert_eq!(used.take([1; 32], at(900), at(1), ()), SignatureUse::Again(()));
+    }
+}

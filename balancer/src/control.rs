@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod cluster;
+pub mod control_api;
 pub mod controller;
 mod crew;
 pub mod descriptors;

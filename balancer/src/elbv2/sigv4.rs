@@ -21,7 +21,7 @@ const TERMINATOR: &str = "aws4_request";
 /// The name of the service in the scope.
 const SERVICE: &str = "elasticloadbalancing";
 /// How far clocks may be apart, in seconds.
-pub const SKEW: u32 = 15 * 60;
+const SKEW: u32 = 15 * 60;
 /// The longest life of a presigned request, in seconds.
 const LONGEST_LIFE: u32 = 7 * 24 * 3600;
 

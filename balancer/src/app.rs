@@ -3,12 +3,20 @@
 //! `balance` picks one, `upstream` connects, `http` moves both bodies, `response` composes what goes back.
 //! The control side (configuration, health, kernel events, admin) stands beside it and publishes snapshots.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+};
 
 use anyhow::{Context as _, bail};
 use tokio::{
     runtime::Runtime,
-    sync::{Notify, mpsc::unbounded_channel, oneshot, watch},
+    sync::{
+        Notify,
+        mpsc::{Sender, unbounded_channel},
+        oneshot, watch,
+    },
     time::{Duration, sleep, timeout},
 };
 
@@ -25,6 +33,7 @@ use crate::{
     control::{
         admin::{Admin, AdminToken},
         cluster::{ConfigOrigin, ConfigSource, First, Follower, first},
+        control_api::{self, ApiCall, ApiSide, ControlApi},
         controller::{ControlCommand, Controller, Parts, SharedTable},
         descriptors, key_file,
         log_files::{LogFiles, Outputs},
@@ -32,7 +41,9 @@ use crate::{
         privileges::Account,
         signals::{EarlySignals, Signal, Signals, reopen_logs_of},
         system_calls,
-        upgrade::{Door, Handover, HandoverFacts, Inheritance, Invocation, StartAgain, Starter, Upgrades},
+        upgrade::{
+            Door, Handover, HandoverFacts, Inheritance, Invocation, Label, StartAgain, Starter, Upgrades,
+        },
     },
     counters::{ControlCounters, ListenerRuntimes},
     kernel::{Assist, InstanceFolder, Kernel, give_back},
@@ -91,6 +102,8 @@ struct Prepared {
     parts: Parts,
     admin: Option<Admin>,
     token: Option<AdminToken>,
+    /// The ELBv2 API, and where its calls go.
+    api: Option<(ControlApi, Sender<ApiCall>)>,
     inspector: Arc<Inspector>,
     pool: Workers,
     counters: Arc<ControlCounters>,
@@ -119,8 +132,15 @@ fn prepare(
         Some(predecessor) => Some(runtime.block_on(predecessor.receive())?),
         None => None,
     };
-    let Claims { folder, door, admin: admin_socket, listeners: mut inherited_sockets, facts, shield } =
-        claim(&settings, inherited)?;
+    let Claims {
+        folder,
+        door,
+        admin: admin_socket,
+        control_api: api_socket,
+        listeners: mut inherited_sockets,
+        facts,
+        shield,
+    } = claim(&settings, inherited)?;
     // With the rights that a start has, and outside of the cgroup that is counted.
     let counters = Arc::new(ControlCounters::default());
     // A user that it becomes, or a filter, is for good.
@@ -147,6 +167,9 @@ fn prepare(
         ),
         (None, _) => None,
     };
+    let api = configuration.control_api.as_ref();
+    let api =
+        api.map(|settings| ControlApi::open(settings, same(api_socket, settings.address))).transpose()?;
     // As the user that the process starts as: it may be allowed what a later one is not.
     let outputs = Outputs::open(&configuration, owner)?;
     let options = kernel_options(&settings, configuration.shield.as_ref(), facts.as_ref())?;
@@ -191,7 +214,9 @@ fn prepare(
         shield: kernel.shield().view(),
         session_store: Arc::clone(sharing.port()),
     };
-    tell_start(&origin, &configuration, admin.as_ref(), &inspector.kernel);
+    tell_start(&origin, &configuration, (admin.as_ref(), api.as_ref()), &inspector.kernel);
+    let (calls, asked) = control_api::channel();
+    let api_side = api.as_ref().map(|api| ApiSide { calls: asked, access: api.access() });
     let parts = Parts {
         origin,
         configuration,
@@ -208,11 +233,14 @@ fn prepare(
         current,
         sharing,
         memory,
+        api: api_side,
     };
+    let api = api.map(|api| (api, calls));
     Ok(Prepared {
         parts,
         admin,
         token,
+        api,
         inspector: Arc::new(inspector),
         pool,
         counters,
@@ -220,6 +248,11 @@ fn prepare(
         gone,
         follower,
     })
+}
+
+/// The socket of the process before, where it is bound to this address.
+fn same(inherited: Option<(SocketAddr, TcpListener)>, address: SocketAddr) -> Option<TcpListener> {
+    inherited.filter(|(bound, _)| *bound == address).map(|(_, socket)| socket)
 }
 
 /// What makes upgrades possible. Without it the balancer serves all the same.
@@ -266,7 +299,7 @@ fn start_workers(kernel: &Kernel, workers: usize) -> anyhow::Result<(Workers, Op
 fn tell_start(
     origin: &ConfigOrigin,
     configuration: &Configuration,
-    admin: Option<&Admin>,
+    (admin, api): (Option<&Admin>, Option<&ControlApi>),
     kernel: &KernelSide,
 ) {
     let settings = &configuration.balancer;
@@ -288,6 +321,11 @@ fn tell_start(
         Some(Err(error)) => tracing::warn!(%error, "the admin endpoint cannot tell its address"),
         None => tracing::info!("there is no admin endpoint (admin_address = \"off\")"),
     }
+    match api.map(ControlApi::address) {
+        Some(Ok(address)) => tracing::info!(%address, "the ELBv2 API is served"),
+        Some(Err(error)) => tracing::warn!(%error, "the ELBv2 API cannot tell its address"),
+        None => {}
+    }
     let assist = if kernel.active { "on" } else { "off" };
     tracing::info!(kernel_assist = assist, detail = kernel.detail, "kernel side");
 }
@@ -297,9 +335,11 @@ async fn serve(
     signals: EarlySignals,
     predecessor: &mut Option<Inheritance>,
 ) -> anyhow::Result<()> {
-    let Prepared { parts, admin, token, inspector, mut pool, counters, upgrades, gone, follower } = prepared;
+    let Prepared { parts, admin, token, api, inspector, mut pool, counters, upgrades, gone, follower } =
+        prepared;
     let mut signals = Signals::new(signals).context("cannot take over signals")?;
     let admin_address = parts.configuration.balancer.admin_address;
+    let api_address = parts.configuration.control_api.as_ref().map(|settings| settings.address);
     let mut controller = Controller::start(parts).await?;
     match predecessor {
         Some(inheritance) => {
@@ -339,9 +379,14 @@ async fn serve(
     let mut upgrading = None;
     if let Some((door, starter, again)) = upgrades {
         let lent = admin.as_ref().map(Admin::lend).transpose().context("cannot lend the admin endpoint")?;
-        let admin = admin_address.zip(lent);
-        let upgrades = Upgrades::new(door, starter, admin, handovers.clone(), again, Arc::clone(&counters))
-            .context("cannot prepare for upgrades")?;
+        let lent_api =
+            api.as_ref().map(|(api, _)| api.lend()).transpose().context("cannot lend the ELBv2 API")?;
+        let endpoints =
+            [admin_address.map(Label::Admin).zip(lent), api_address.map(Label::ControlApi).zip(lent_api)];
+        let endpoints = endpoints.into_iter().flatten().collect();
+        let upgrades =
+            Upgrades::new(door, starter, endpoints, handovers.clone(), again, Arc::clone(&counters))
+                .context("cannot prepare for upgrades")?;
         upgrading = Some(tokio::spawn(upgrades.serve(upgrades_wanted, end_wanted)));
     }
     let (commands, mut receiver) = unbounded_channel();
@@ -354,6 +399,7 @@ async fn serve(
         };
         tokio::spawn(admin.serve(Arc::clone(&inspector) as _))
     });
+    let api = api.map(|(api, calls)| tokio::spawn(api.serve(calls)));
     let (again, (asked, mut followed)) = (Arc::new(Notify::new()), unbounded_channel());
     let follow = |follower: Follower| {
         tokio::spawn(follower.run(asked.clone(), Arc::clone(&counters), Arc::clone(&again)))
@@ -415,7 +461,7 @@ async fn serve(
                         Handover::Release { listeners, done } => {
                             draining = true;
                             // Another process answers there.
-                            admin.iter().for_each(tokio::task::JoinHandle::abort);
+                            admin.iter().chain(&api).for_each(tokio::task::JoinHandle::abort);
                             // And speaks for this node.
                             following.iter().for_each(tokio::task::JoinHandle::abort);
                             Handover::Release { listeners, done: note_first(Arc::clone(&inspector), done) }

@@ -27,6 +27,8 @@ pub(super) struct Claims {
     pub(super) door: Option<Door>,
     /// Where the admin endpoint listened.
     pub(super) admin: Option<(SocketAddr, TcpListener)>,
+    /// Where the ELBv2 API was served.
+    pub(super) control_api: Option<(SocketAddr, TcpListener)>,
     /// Listening sockets that were handed over.
     pub(super) listeners: HashMap<SocketAddr, Vec<TcpListener>>,
     /// What was said of the kernel side, if anything was.
@@ -37,11 +39,19 @@ pub(super) struct Claims {
 
 /// Takes the instance, or what was handed over of it.
 pub(super) fn claim(settings: &BalancerSettings, inherited: Option<Inherited>) -> anyhow::Result<Claims> {
-    let Some(Inherited { locks, door, admin, listeners, facts, shield }) = inherited else {
+    let Some(Inherited { locks, door, admin, control_api, listeners, facts, shield }) = inherited else {
         // First of all: a second balancer of the instance changes nothing.
         let folder = InstanceFolder::lock(&settings.instance, &settings.runtime_dir)?;
         let shield = Vec::new();
-        return Ok(Claims { folder, door: None, admin: None, listeners: stored(), facts: None, shield });
+        return Ok(Claims {
+            folder,
+            door: None,
+            admin: None,
+            control_api: None,
+            listeners: stored(),
+            facts: None,
+            shield,
+        });
     };
     for (setting, is_same) in [
         ("instance", settings.instance == facts.instance),
@@ -52,7 +62,7 @@ pub(super) fn claim(settings: &BalancerSettings, inherited: Option<Inherited>) -
         }
     }
     let folder = InstanceFolder::inherit(&settings.instance, &settings.runtime_dir, locks)?;
-    Ok(Claims { folder, door: Some(door), admin, listeners, facts: Some(facts), shield })
+    Ok(Claims { folder, door: Some(door), admin, control_api, listeners, facts: Some(facts), shield })
 }
 
 /// Listening sockets that a service manager has kept since an earlier process, by their addresses.

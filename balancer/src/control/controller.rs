@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 mod acts;
 mod addresses;
+mod api;
 mod changes;
 mod checks;
 mod closing;
@@ -40,6 +41,7 @@ use self::{
 use super::{
     admin::AdminRequest,
     cluster::{ConfigOrigin, Following, Proposal},
+    control_api::ApiSide,
     crew::Crew,
     discovery::Discovery,
     log_files::LogFiles,
@@ -127,6 +129,8 @@ pub struct Parts {
     pub sharing: Sharing,
     /// What the process before knew.
     pub memory: Memory,
+    /// The ELBv2 API, where it is served.
+    pub api: Option<ApiSide>,
 }
 
 /// What the controller is asked to do.
@@ -224,6 +228,8 @@ pub struct Controller {
     servers: Servers,
     /// TLS of the listeners that have it.
     tls: ServerConfigs,
+    /// The ELBv2 API, where it is served.
+    api: Option<ApiSide>,
 }
 
 /// Which fields tell targets of the TLS of a listener's clients. A name that any listener of the load balancer uses no
@@ -304,6 +310,7 @@ impl Controller {
             publish_at: None,
             published: monotonic_now(),
             pending: None,
+            api: parts.api,
             runtimes: parts.runtimes,
             rules: HashMap::new(),
         };
@@ -346,6 +353,7 @@ impl Controller {
                     }
                     None => return,
                 },
+                Some(call) = api::next(&mut self.api) => self.answer_call(call),
                 Some(event) = next_event(&mut self.events) => self.suspect(event),
                 sample = next_sample(&mut self.samples) => self.tell_of_packet(sample),
                 finished = self.checks.next() => self.take_check(&finished),

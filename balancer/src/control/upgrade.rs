@@ -61,6 +61,8 @@ pub enum Label {
     Door,
     /// Where the admin endpoint listens, by its configured address.
     Admin(SocketAddr),
+    /// Where the ELBv2 API is served, by its configured address.
+    ControlApi(SocketAddr),
     /// One of the sockets of the listener that is configured with this address.
     Listener(SocketAddr),
     /// The shield's link to an interface.

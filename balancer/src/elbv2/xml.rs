@@ -60,6 +60,14 @@ impl Element {
         }
     }
 
+    /// The text of the first element of this name in it, however deep.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&str> {
+        self.inside
+            .iter()
+            .find_map(|element| if element.name == name { Some(&*element.text) } else { element.find(name) })
+    }
+
     /// Writes it behind `out`.
     pub fn write(&self, out: &mut String) {
         out.push('<');
@@ -100,5 +108,9 @@ mod tests {
         let mut out = String::new();
         element.write(&mut out);
         assert_eq!(out, "<R><A>&lt;&amp;&gt;\u{fffd}</A><L><member>x</member><member>y</member></L><E/></R>");
+        assert_eq!(
+            (element.find("member"), element.find("A"), element.find("B")),
+            (Some("x"), Some("<&>\u{1}"), None)
+        );
     }
 }

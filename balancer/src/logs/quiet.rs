@@ -42,13 +42,15 @@ pub enum LineKind {
     Shield,
     /// A source of targets fails, or is there again.
     TargetSource,
+    /// The ELBv2 API refused somebody.
+    ControlApi,
 }
 
 static SHARES: [LineShare; LineKind::ALL.len()] = [const { LineShare::new() }; LineKind::ALL.len()];
 
 impl LineKind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::TargetFailure,
         Self::NoTarget,
         Self::ClientTls,
@@ -60,6 +62,7 @@ impl LineKind {
         Self::Admin,
         Self::Shield,
         Self::TargetSource,
+        Self::ControlApi,
     ];
 
     /// Its name, in log and metrics.
@@ -77,6 +80,7 @@ impl LineKind {
             Self::Admin => "admin",
             Self::Shield => "shield",
             Self::TargetSource => "target_source",
+            Self::ControlApi => "control_api",
         }
     }
 

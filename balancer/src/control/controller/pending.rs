@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    control::{cluster::Proposal, log_files::OpenedLogs},
+    control::{cluster::Proposal, control_api::NextApiAccess, log_files::OpenedLogs},
     model::{Configuration, Listener, TargetGroup},
     stickiness::Keyring,
     tls::{ServerError, Servers, TargetTls},
@@ -25,6 +25,8 @@ pub(super) struct Pending {
     pub(super) target_tls: TargetTlss,
     /// Its log files.
     pub(super) logs: OpenedLogs,
+    /// Who may ask the ELBv2 API, where it is served.
+    pub(super) api_access: Option<NextApiAccess>,
     /// Whether one that was read later was refused.
     pub(super) newer_refused: bool,
     /// The documents that it was read from, and who waits for what becomes of them.

@@ -263,6 +263,13 @@ impl Controller {
         let target_tls = target_tls(&configuration).map_err(|error| one(error.to_string()))?;
         let logs =
             self.logs.open(&configuration, Outputs::default()).map_err(|error| one(error.to_string()))?;
+        // What of it can change at all does with a start.
+        let api_access = match (&self.api, &configuration.control_api) {
+            (Some(api), Some(settings)) => {
+                Some(api.access.prepare(settings).map_err(|error| one(error.to_string()))?)
+            }
+            _ => None,
+        };
         let mut bound = Vec::new();
         for listener in &configuration.listeners {
             let is_bound = self.listeners.iter().any(|(address, _)| *address == listener.address)
@@ -278,13 +285,14 @@ impl Controller {
             tls,
             target_tls,
             logs,
+            api_access,
             newer_refused: false,
             candidate: None,
         })
     }
 
     fn put_into_force(&mut self, pending: Pending) -> Result<(), String> {
-        let Pending { configuration, keyring, bound, tls, target_tls, logs, .. } = pending;
+        let Pending { configuration, keyring, bound, tls, target_tls, logs, api_access, .. } = pending;
         let ring = TargetNaming(Arc::new(keyring), Arc::clone(&self.names.1));
         let wanted = self.wanted(&configuration, &target_tls);
         self.registry
@@ -294,6 +302,9 @@ impl Controller {
         self.names = ring;
         self.tls = tls;
         self.logs.take_up(logs);
+        if let (Some(api), Some(next)) = (&self.api, api_access) {
+            api.access.take_up(next);
+        }
         let asked = configuration.listeners.iter().filter_map(|listener| listener.tls.as_ref());
         self.servers.forget_all_but(asked.filter_map(|tls| tls.mutual_authentication.as_ref()));
         for warning in config::warnings(&configuration) {

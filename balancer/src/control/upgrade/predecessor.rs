@@ -63,8 +63,8 @@ pub enum Handover {
 pub struct Upgrades {
     door: Door,
     starter: RunningStarter,
-    /// Where the admin endpoint listens.
-    admin: Option<(SocketAddr, OwnedFd)>,
+    /// Where the endpoints of the control side listen.
+    endpoints: Vec<(Label, OwnedFd)>,
     control: UnboundedSender<Handover>,
     /// Starts another one of these, where it would have the rights of the first.
     again: Option<StartAgain>,
@@ -120,7 +120,7 @@ impl Upgrades {
     pub fn new(
         door: Door,
         starter: Starter,
-        admin: Option<(SocketAddr, OwnedFd)>,
+        endpoints: Vec<(Label, OwnedFd)>,
         control: UnboundedSender<Handover>,
         again: Option<StartAgain>,
         notes: Arc<ControlCounters>,
@@ -128,7 +128,7 @@ impl Upgrades {
         Ok(Self {
             door,
             starter: starter.register()?,
-            admin,
+            endpoints,
             control,
             again,
             lost: None,
@@ -305,8 +305,8 @@ impl Upgrades {
     ) -> Result<(u32, Channel, Vec<SocketAddr>), UpgradeError> {
         let failed = |error: io::Error| UpgradeError::Refused(format!("no process can be started: {error}"));
         estate.held.push((Label::Door, OwnedFd::from(self.door.listener.try_clone().map_err(failed)?)));
-        if let Some((address, socket)) = &self.admin {
-            estate.held.push((Label::Admin(*address), socket.try_clone().map_err(failed)?));
+        for (label, socket) in &self.endpoints {
+            estate.held.push((*label, socket.try_clone().map_err(failed)?));
         }
         self.starter.start().await.map_err(failed)?;
         let pid = loop {

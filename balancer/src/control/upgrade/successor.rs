@@ -24,6 +24,8 @@ pub struct Inherited {
     pub door: Door,
     /// Where the admin endpoint listens, and the address that was configured.
     pub admin: Option<(SocketAddr, std::net::TcpListener)>,
+    /// The same of the ELBv2 API.
+    pub control_api: Option<(SocketAddr, std::net::TcpListener)>,
     /// Listening sockets by the address that was configured.
     pub listeners: HashMap<SocketAddr, Vec<TcpListener>>,
     /// What else there is to know.
@@ -149,7 +151,7 @@ pub struct Meanwhile {
 /// What is what.
 fn sort(held: Vec<(Label, OwnedFd)>, facts: HandoverFacts) -> Result<Inherited, InheritanceError> {
     let (mut folder_lock, mut host, mut name, mut tables) = (None, None, None, None);
-    let (mut socket, mut admin, mut shield) = (None, None, Vec::new());
+    let (mut socket, mut admin, mut control_api, mut shield) = (None, None, None, Vec::new());
     let mut listeners: HashMap<SocketAddr, Vec<TcpListener>> = HashMap::new();
     for (label, descriptor) in held {
         match label {
@@ -159,6 +161,7 @@ fn sort(held: Vec<(Label, OwnedFd)>, facts: HandoverFacts) -> Result<Inherited, 
             Label::TablesLock => tables = Some(descriptor),
             Label::Door => socket = Some(descriptor),
             Label::Admin(address) => admin = Some((address, descriptor.into())),
+            Label::ControlApi(address) => control_api = Some((address, descriptor.into())),
             Label::Listener(address) => listeners.entry(address).or_default().push(descriptor.into()),
             Label::Shield { index, native } => shield.push(ShieldLink { index, native, link: descriptor }),
         }
@@ -166,5 +169,5 @@ fn sort(held: Vec<(Label, OwnedFd)>, facts: HandoverFacts) -> Result<Inherited, 
     let missing = InheritanceError::Missing;
     let locks = Locks { folder: folder_lock.ok_or(missing("its lock"))?, host, name, tables };
     let door = Door::inherit(socket.ok_or(missing("its socket"))?)?;
-    Ok(Inherited { locks, door, admin, listeners, facts, shield })
+    Ok(Inherited { locks, door, admin, control_api, listeners, facts, shield })
 }

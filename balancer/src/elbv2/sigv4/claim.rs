@@ -56,6 +56,15 @@ impl SignatureClaim {
         self.signature
     }
 
+    /// Whether it names a session beside its key, as temporary credentials do.
+    #[must_use]
+    pub fn is_of_a_session(&self, request: &SignedRequest<'_>) -> bool {
+        const TOKEN: &str = "X-Amz-Security-Token";
+        let in_query = || presigned_part(request.query).unwrap_or_default();
+        request.fields("x-amz-security-token").next().is_some()
+            || in_query().iter().any(|(name, _)| name == TOKEN)
+    }
+
     fn of_field(request: &SignedRequest<'_>, field: &str) -> Result<Self, ApiFailure> {
         let (algorithm, rest) = field.split_once(' ').unwrap_or((field, ""));
         if algorithm != ALGORITHM {

@@ -1,0 +1,23 @@
+//! Calls of the ELBv2 API. Must not know: who may ask, and how it is asked.
+
+use super::Controller;
+use crate::{
+    control::control_api::{ApiCall, ApiSide},
+    elbv2::ApiFailure,
+};
+
+/// The next call; never where the API is not served.
+pub(super) async fn next(api: &mut Option<ApiSide>) -> Option<ApiCall> {
+    match api {
+        Some(api) => api.calls.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Controller {
+    /// Answers a call.
+    pub(super) fn answer_call(&mut self, call: ApiCall) {
+        let message = format!("{} cannot be answered yet", call.action);
+        let _ = call.reply.send(Err(ApiFailure { status: 503, code: "ServiceUnavailable", message }));
+    }
+}

@@ -5,6 +5,7 @@
 
 mod access_keys;
 mod arn;
+mod attributes;
 mod call;
 pub mod envelope;
 mod failure;
@@ -15,8 +16,10 @@ mod paging;
 mod params;
 mod records;
 mod resource;
+mod shapes;
 mod sigv4;
 mod tagging;
+mod usage;
 mod used_signatures;
 mod world;
 mod xml;

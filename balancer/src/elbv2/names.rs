@@ -5,11 +5,11 @@ use super::{call::shown, failure::ApiFailure, records::Owner};
 /// Longest name of a load balancer, group or trust store.
 const LONGEST: usize = 32;
 
-/// Whether a name may be that of a load balancer or a group.
+/// Whether a name may be that of a load balancer or a group; `what` begins the message.
 ///
 /// # Errors
 /// It may not.
-pub(super) fn check(kind: &str, name: &str) -> Result<(), ApiFailure> {
+pub(super) fn check(what: &str, name: &str) -> Result<(), ApiFailure> {
     let quoted = shown(name);
     let why = if name.chars().count() > LONGEST {
         format!("cannot be longer than '{LONGEST}' characters")
@@ -20,7 +20,7 @@ pub(super) fn check(kind: &str, name: &str) -> Result<(), ApiFailure> {
     } else {
         return Ok(());
     };
-    Err(ApiFailure::validation(format!("The {kind} name '{quoted}' {why}")))
+    Err(ApiFailure::validation(format!("{what} '{quoted}' {why}")))
 }
 
 /// Whether as many may be asked for in one call.

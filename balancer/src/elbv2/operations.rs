@@ -1,9 +1,22 @@
 //! The operations of the API: which there are, and what each does to records and answers. Must not know: sockets, files,
 //! the time, and how a change takes effect.
 
+mod group_attributes;
+mod health_checks;
+mod load_balancer_settings;
 mod load_balancers;
+mod network;
+mod tags;
+mod target_groups;
+mod targets;
 
-use super::{call::OperationCall, failure::ApiFailure, records::Records, xml::Element};
+use super::{
+    call::OperationCall,
+    failure::ApiFailure,
+    records::Records,
+    shapes::{self, Member, inputs},
+    xml::Element,
+};
 
 type Operate = fn(&OperationCall<'_>, &mut Records) -> Result<Element, ApiFailure>;
 
@@ -11,22 +24,63 @@ type Operate = fn(&OperationCall<'_>, &mut Records) -> Result<Element, ApiFailur
 struct Operation {
     name: &'static str,
     is_change: bool,
+    input: &'static [Member],
     operate: Operate,
 }
 
-const fn reads(name: &'static str, operate: Operate) -> Operation {
-    Operation { name, is_change: false, operate }
+const fn reads(name: &'static str, input: &'static [Member], operate: Operate) -> Operation {
+    Operation { name, is_change: false, input, operate }
 }
 
-const fn changes(name: &'static str, operate: Operate) -> Operation {
-    Operation { name, is_change: true, operate }
+const fn changes(name: &'static str, input: &'static [Member], operate: Operate) -> Operation {
+    Operation { name, is_change: true, input, operate }
 }
 
 /// All operations, sorted by name.
 static OPERATIONS: &[Operation] = &[
-    changes("CreateLoadBalancer", load_balancers::create),
-    changes("DeleteLoadBalancer", load_balancers::delete),
-    reads("DescribeLoadBalancers", load_balancers::describe),
+    changes("AddTags", inputs::ADD_TAGS, tags::add),
+    changes("CreateLoadBalancer", inputs::CREATE_LOAD_BALANCER, load_balancers::create),
+    changes("CreateTargetGroup", inputs::CREATE_TARGET_GROUP, target_groups::create),
+    changes("DeleteLoadBalancer", inputs::DELETE_LOAD_BALANCER, load_balancers::delete),
+    changes("DeleteTargetGroup", inputs::DELETE_TARGET_GROUP, target_groups::delete),
+    changes("DeregisterTargets", inputs::DEREGISTER_TARGETS, targets::deregister),
+    reads(
+        "DescribeCapacityReservation",
+        inputs::DESCRIBE_CAPACITY_RESERVATION,
+        load_balancer_settings::describe_capacity,
+    ),
+    reads(
+        "DescribeLoadBalancerAttributes",
+        inputs::DESCRIBE_LOAD_BALANCER_ATTRIBUTES,
+        load_balancer_settings::describe_attributes,
+    ),
+    reads("DescribeLoadBalancers", inputs::DESCRIBE_LOAD_BALANCERS, load_balancers::describe),
+    reads("DescribeTags", inputs::DESCRIBE_TAGS, tags::describe),
+    reads(
+        "DescribeTargetGroupAttributes",
+        inputs::DESCRIBE_TARGET_GROUP_ATTRIBUTES,
+        group_attributes::describe,
+    ),
+    reads("DescribeTargetGroups", inputs::DESCRIBE_TARGET_GROUPS, target_groups::describe),
+    reads("DescribeTargetHealth", inputs::DESCRIBE_TARGET_HEALTH, targets::health),
+    changes(
+        "ModifyCapacityReservation",
+        inputs::MODIFY_CAPACITY_RESERVATION,
+        load_balancer_settings::modify_capacity,
+    ),
+    changes("ModifyIpPools", inputs::MODIFY_IP_POOLS, load_balancer_settings::modify_ip_pools),
+    changes(
+        "ModifyLoadBalancerAttributes",
+        inputs::MODIFY_LOAD_BALANCER_ATTRIBUTES,
+        load_balancer_settings::modify_attributes,
+    ),
+    changes("ModifyTargetGroup", inputs::MODIFY_TARGET_GROUP, target_groups::modify),
+    changes("ModifyTargetGroupAttributes", inputs::MODIFY_TARGET_GROUP_ATTRIBUTES, group_attributes::modify),
+    changes("RegisterTargets", inputs::REGISTER_TARGETS, targets::register),
+    changes("RemoveTags", inputs::REMOVE_TAGS, tags::remove),
+    changes("SetIpAddressType", inputs::SET_IP_ADDRESS_TYPE, load_balancer_settings::set_ip_address_type),
+    changes("SetSecurityGroups", inputs::SET_SECURITY_GROUPS, load_balancer_settings::set_security_groups),
+    changes("SetSubnets", inputs::SET_SUBNETS, load_balancer_settings::set_subnets),
 ];
 
 fn find(action: &str) -> Option<&'static Operation> {
@@ -57,5 +111,6 @@ pub fn answer(call: &OperationCall<'_>, records: &mut Records) -> Result<Element
             "The action or operation requested is invalid. Verify that the action is typed correctly.";
         return Err(ApiFailure::new("InvalidAction", message));
     };
+    shapes::check(operation.input, call.params)?;
     (operation.operate)(call, records)
 }

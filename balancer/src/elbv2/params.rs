@@ -27,6 +27,18 @@ impl Params {
         self.values.get(name).map(String::as_str)
     }
 
+    /// A whole number, where one was given.
+    #[must_use]
+    pub fn whole(&self, name: &str) -> Option<i64> {
+        self.text(name).and_then(whole)
+    }
+
+    /// A truth, where one was given.
+    #[must_use]
+    pub fn truth(&self, name: &str) -> Option<bool> {
+        self.text(name).and_then(truth)
+    }
+
     /// All names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.values.keys().map(String::as_str)
@@ -65,10 +77,49 @@ impl Params {
         members.into_values().map(Self::new).collect()
     }
 
+    /// The structures of a list with their numbers.
+    ///
+    /// # Errors
+    /// What stands in the place of members' numbers is none, or one of them is written in two ways.
+    pub fn strict_list(&self, name: &str) -> Result<Vec<(u64, Self)>, NotMembers> {
+        let mut members: BTreeMap<u64, BTreeMap<String, String>> = BTreeMap::new();
+        for (key, value) in self.part(name).values {
+            let number = key.strip_prefix("member.").ok_or(NotMembers)?;
+            let (number, rest) = number.split_once('.').unwrap_or((number, ""));
+            let is_number = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
+            let number = number.parse().ok().filter(|_| is_number).ok_or(NotMembers)?;
+            members.entry(number).or_default().insert(rest.to_owned(), value);
+        }
+        Ok(members.into_iter().map(|(number, values)| (number, Self::new(values))).collect())
+    }
+
     /// The plain values of a list, `name.member.N`, in the order of their numbers.
     #[must_use]
     pub fn texts(&self, name: &str) -> Vec<String> {
         self.list(name).iter().filter_map(|member| member.given("").map(str::to_owned)).collect()
+    }
+}
+
+/// A list has something else than numbered members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotMembers;
+
+/// A whole number, whose size nothing bounds: one that is too large is the largest.
+pub(super) fn whole(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let beyond = if text.starts_with('-') { i64::MIN } else { i64::MAX };
+    Some(text.parse().unwrap_or(beyond))
+}
+
+/// `true` or `false`, in any case.
+pub(super) fn truth(text: &str) -> Option<bool> {
+    if text.eq_ignore_ascii_case("true") {
+        Some(true)
+    } else {
+        text.eq_ignore_ascii_case("false").then_some(false)
     }
 }
 
@@ -102,5 +153,16 @@ mod tests {
         assert_eq!((targets[0].text("Id"), targets[0].text("Port")), (Some("a"), Some("80")));
         assert_eq!((targets[1].text("Id"), targets[1].text("Port")), (Some("b"), None));
         assert!(params.has("Targets") && !params.has("Target"));
+    }
+
+    #[test]
+    fn numbers_are_whole_and_never_wrap() {
+        assert_eq!(whole("0065535"), Some(65535));
+        assert_eq!(whole("-1"), Some(-1));
+        assert_eq!(whole("99999999999999999999999"), Some(i64::MAX));
+        assert_eq!(whole("-99999999999999999999999"), Some(i64::MIN));
+        for text in ["", "-", "+1", " 1", "1.0", "1e3", "0x1", "٣"] {
+            assert_eq!(whole(text), None, "{text}");
+        }
     }
 }

@@ -17,6 +17,8 @@ use crate::{
     },
 };
 
+use super::network::{check_ip_address_type, security_groups, subnets, zones};
+
 /// Most load balancers (ALB: quotas).
 pub(super) const MAX_LOAD_BALANCERS: usize = 50;
 /// The hosted zone of their DNS names: there is none, and clients want one.
@@ -71,21 +73,24 @@ fn asked_for(call: &OperationCall<'_>) -> Result<LoadBalancerRecord, ApiFailure>
     let params = call.params;
     refuse_others(params)?;
     let name = params.text("Name").unwrap_or_default().to_owned();
-    names::check("load balancer", &name)?;
+    names::check("The load balancer name", &name)?;
     if name.starts_with("internal-") {
         let message = format!("The load balancer name '{name}' cannot begin with 'internal-'");
         return Err(ApiFailure::validation(message));
     }
+    let scheme = params.text("Scheme").unwrap_or("internet-facing").to_owned();
+    let ip_address_type = params.text("IpAddressType").unwrap_or("ipv4").to_owned();
+    check_ip_address_type(&scheme, &ip_address_type)?;
     Ok(LoadBalancerRecord {
         arn: call.arns().load_balancer(&name, call.new_id("load balancer", &name)),
         name,
         owner: Owner::Api,
         created: call.world.now,
-        scheme: params.text("Scheme").unwrap_or("internet-facing").to_owned(),
-        ip_address_type: params.text("IpAddressType").unwrap_or("ipv4").to_owned(),
+        scheme,
+        ip_address_type,
         vpc_id: VPC.to_owned(),
         subnets: subnets(params)?,
-        security_groups: params.texts("SecurityGroups"),
+        security_groups: security_groups(call)?,
         attributes: BTreeMap::new(),
         tags: tagging::given(params)?,
     })
@@ -119,35 +124,6 @@ fn refuse_others(params: &Params) -> Result<(), ApiFailure> {
         );
     }
     Ok(())
-}
-
-/// Subnets, as ids or as mappings; taken on trust.
-pub(super) fn subnets(params: &Params) -> Result<Vec<String>, ApiFailure> {
-    let plain = params.texts("Subnets");
-    let mappings = params.list("SubnetMappings");
-    if !plain.is_empty() && !mappings.is_empty() {
-        let message = "Subnets and SubnetMappings cannot both be specified";
-        return Err(ApiFailure::validation(message));
-    }
-    let of_network = ["AllocationId", "PrivateIPv4Address", "IPv6Address", "SourceNatIpv6Prefix"]
-        .into_iter()
-        .find(|part| mappings.iter().any(|mapping| mapping.text(part).is_some()));
-    if let Some(part) = of_network {
-        let message = format!(
-            "{part} of a subnet mapping is of Network Load Balancers: leave it out, and give the load balancer its address \
-             by a tag 'balancer:address'"
-        );
-        return Err(ApiFailure::new("InvalidConfigurationRequest", message));
-    }
-    let mut subnets = plain;
-    subnets.extend(mappings.iter().filter_map(|mapping| mapping.text("SubnetId").map(str::to_owned)));
-    for (index, subnet) in subnets.iter().enumerate() {
-        if subnets.iter().take(index).any(|earlier| earlier == subnet) {
-            let message = format!("The subnet '{}' cannot be specified more than once", shown(subnet));
-            return Err(ApiFailure::new("InvalidConfigurationRequest", message));
-        }
-    }
-    Ok(subnets)
 }
 
 /// `DescribeLoadBalancers`.
@@ -219,18 +195,6 @@ fn dns_name(call: &OperationCall<'_>, record: &LoadBalancerRecord) -> String {
     let id = id_in(&record.arn).trim_start_matches('0');
     format!("{internal}{}-{id}.{}.{}", record.name, call.world.region, call.world.dns_suffix)
         .to_ascii_lowercase()
-}
-
-/// Zones of subnets: each has its own.
-pub(super) fn zones(call: &OperationCall<'_>, subnets: &[String]) -> Vec<Element> {
-    let zone = |(index, subnet): (usize, &String)| {
-        let letter = char::from(b'a' + u8::try_from(index % 26).unwrap_or_default());
-        Element::new("member")
-            .text("ZoneName", format!("{}{letter}", call.world.region))
-            .text("SubnetId", subnet)
-            .list("LoadBalancerAddresses", [])
-    };
-    subnets.iter().enumerate().map(zone).collect()
 }
 
 fn element(call: &OperationCall<'_>, record: &LoadBalancerRecord) -> Element {

@@ -1,0 +1,191 @@
+//! Attributes of load balancers, target groups and listeners: their keys, what their values may be, and their defaults.
+//! Must not know: what they do, and which of them exclude each other.
+
+pub(super) mod listener;
+pub(super) mod load_balancer;
+pub(super) mod target_group;
+
+use std::collections::BTreeMap;
+
+use super::{
+    call::shown,
+    failure::ApiFailure,
+    params::{Params, truth, whole},
+    xml::Element,
+};
+
+/// Attributes that were set, by their keys.
+pub(super) type Set = BTreeMap<String, String>;
+
+/// What the value of an attribute may be.
+#[derive(Clone, Copy)]
+pub(super) enum Allowed {
+    /// A whole number within these.
+    Whole(i64, i64),
+    /// A word, or a whole number within these.
+    WholeOr(&'static str, i64, i64),
+    /// `true` or `false`.
+    Truth,
+    /// One of these.
+    Choice(&'static [&'static str]),
+    /// These alone, for what the rest would be is not done here: whose it is, and what to do instead.
+    Only(&'static [&'static str], &'static str),
+    /// Text of this many visible ASCII characters and spaces.
+    Text(usize),
+    /// The name of a header field.
+    FieldName,
+    /// The name of a cookie of the application.
+    CookieName,
+}
+
+/// An attribute.
+#[derive(Clone, Copy)]
+pub(super) struct AttributeRule {
+    key: &'static str,
+    default: &'static str,
+    allowed: Allowed,
+    /// Whether it is told where it was not set.
+    is_told: bool,
+}
+
+const fn attribute(key: &'static str, default: &'static str, allowed: Allowed) -> AttributeRule {
+    AttributeRule { key, default, allowed, is_told: true }
+}
+
+/// One of another kind of load balancer or group, which is taken with its neutral value.
+const fn other(key: &'static str, neutral: &'static [&'static str], why: &'static str) -> AttributeRule {
+    AttributeRule { key, default: "", allowed: Allowed::Only(neutral, why), is_told: false }
+}
+
+/// The value that an attribute has: as set, or its default.
+pub(super) fn value<'s>(rules: &[AttributeRule], set: &'s Set, key: &str) -> &'s str {
+    let default = || rules.iter().find(|rule| rule.key == key).map_or("", |rule| rule.default);
+    set.get(key).map_or_else(default, String::as_str)
+}
+
+/// All attributes as they are told.
+pub(super) fn told(rules: &[AttributeRule], set: &Set) -> Vec<Element> {
+    let is_told = |rule: &&AttributeRule| rule.is_told || set.contains_key(rule.key);
+    let element =
+        |rule: &AttributeRule| pair(rule.key, set.get(rule.key).map_or(rule.default, String::as_str));
+    rules.iter().filter(is_told).map(element).collect()
+}
+
+/// Those of these keys as they are told.
+pub(super) fn told_of<'k>(set: &Set, keys: impl IntoIterator<Item = &'k String>) -> Vec<Element> {
+    keys.into_iter().map(|key| pair(key, set.get(key).map_or("", String::as_str))).collect()
+}
+
+fn pair(key: &str, value: &str) -> Element {
+    Element::new("member").text("Key", key).text("Value", value)
+}
+
+/// The attributes that a call sets, in its order; `kind` is whose they are in messages.
+///
+/// # Errors
+/// A key is none, comes twice, or may not have its value.
+pub(super) fn given(
+    kind: &str,
+    rules: &'static [AttributeRule],
+    params: &Params,
+) -> Result<Vec<(String, String)>, ApiFailure> {
+    let mut given: Vec<(String, String)> = Vec::new();
+    for attribute in params.list("Attributes") {
+        let key = attribute.text("Key").unwrap_or_default();
+        let Some(rule) = rules.iter().find(|rule| rule.key == key) else {
+            // Terraform's provider goes by these words: it leaves the key out and asks again.
+            let message = format!("{kind} attribute key '{}' is not recognized", shown(key));
+            return Err(ApiFailure::validation(message));
+        };
+        if given.iter().any(|(earlier, _)| earlier == key) {
+            let message = format!("{kind} attribute key '{key}' was specified more than once");
+            return Err(ApiFailure::validation(message));
+        }
+        let value = attribute.given("Value").unwrap_or_default();
+        given.push((key.to_owned(), rule.checked(value)?));
+    }
+    if given.is_empty() {
+        return Err(ApiFailure::validation(format!("{kind} attributes must be specified")));
+    }
+    Ok(given)
+}
+
+impl AttributeRule {
+    /// The value as it is kept.
+    fn checked(&self, value: &str) -> Result<String, ApiFailure> {
+        let key = self.key;
+        let wrong =
+            |why: String| Err(ApiFailure::validation(format!("'{key}' value '{}' {why}", shown(value))));
+        match self.allowed {
+            Allowed::Whole(least, most) => {
+                match whole(value).filter(|number| (least..=most).contains(number)) {
+                    Some(number) => Ok(number.to_string()),
+                    None => wrong(format!("must be between '{least}-{most}' inclusive")),
+                }
+            }
+            Allowed::WholeOr(word, least, most) => match whole(value) {
+                _ if value == word => Ok(value.to_owned()),
+                Some(number) if (least..=most).contains(&number) => Ok(number.to_string()),
+                _ => wrong(format!("must be '{word}' or between '{least}-{most}' inclusive")),
+            },
+            Allowed::Truth => match truth(value) {
+                Some(value) => Ok(value.to_string()),
+                None => wrong("must be one of '[true, false]'".to_owned()),
+            },
+            Allowed::Choice(words) => match words.contains(&value) {
+                true => Ok(value.to_owned()),
+                false => wrong(format!("must be one of '[{}]'", words.join(", "))),
+            },
+            Allowed::Only(words, why) => match words.contains(&value) {
+                true => Ok(value.to_owned()),
+                false => {
+                    let message = format!("'{key}' value '{}' is not done here: {why}", shown(value));
+                    Err(ApiFailure::new("InvalidConfigurationRequest", message))
+                }
+            },
+            Allowed::Text(most) => {
+                let is_text = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+                match value.len() <= most && is_text && value.trim() == value {
+                    true => Ok(value.to_owned()),
+                    false => wrong(format!(
+                        "must have up to '{most}' visible ASCII characters and spaces between them"
+                    )),
+                }
+            }
+            Allowed::FieldName => match value.len() <= LONGEST_FIELD && value.bytes().all(is_token_byte) {
+                true => Ok(value.to_owned()),
+                false => wrong(format!("must be the name of a header, up to '{LONGEST_FIELD}' characters")),
+            },
+            Allowed::CookieName => cookie_name(value),
+        }
+    }
+}
+
+/// Longest name of a header field that targets are told something in.
+const LONGEST_FIELD: usize = 64;
+/// Longest name of a cookie.
+const LONGEST_COOKIE: usize = 256;
+
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+fn cookie_name(value: &str) -> Result<String, ApiFailure> {
+    let reserved = ["AWSALBAPP", "AWSALBTG", "AWSALB"];
+    if let Some(prefix) = reserved.iter().find(|prefix| value.starts_with(**prefix)) {
+        let message = format!(
+            "The application cookie name '{}' cannot begin with '{prefix}': names that begin with AWSALB, AWSALBAPP and \
+             AWSALBTG are reserved for the load balancer",
+            shown(value)
+        );
+        return Err(ApiFailure::new("InvalidConfigurationRequest", message));
+    }
+    if value.len() > LONGEST_COOKIE || !value.bytes().all(is_token_byte) {
+        let message = format!(
+            "The application cookie name '{}' must have up to '{LONGEST_COOKIE}' letters, digits and !#$%&'*+-.^_`|~",
+            shown(value)
+        );
+        return Err(ApiFailure::validation(message));
+    }
+    Ok(value.to_owned())
+}

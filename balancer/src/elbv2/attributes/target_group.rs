@@ -1,0 +1,74 @@
+//! Attributes of target groups (ALB: edit target group attributes).
+
+use super::{Allowed, AttributeRule, attribute, other};
+
+/// One week.
+const WEEK: i64 = 604_800;
+/// Most targets of a group.
+const MOST_TARGETS: i64 = 1000;
+const NETWORK: &str = "it is of Network Load Balancers, which pass on packets; leave it out";
+const GATEWAY: &str = "it is of Gateway Load Balancers; leave it out";
+const LAMBDA: &str = "it is of groups of Lambda functions; leave it out";
+const ZONES: &str =
+    "there are no zones, and every target is used; give 'true' or 'use_load_balancer_configuration'";
+const RST: &str = "a client gets 502 where a target resets a stream of HTTP/2; give 'false'";
+const WAF: &str = "there is no WAF here; give 'inspect_immediately'";
+
+/// All there are.
+pub(in crate::elbv2) static RULES: &[AttributeRule] = &[
+    attribute("deregistration_delay.timeout_seconds", "300", Allowed::Whole(0, 3600)),
+    attribute("stickiness.enabled", "false", Allowed::Truth),
+    // Which types a group may have is told with its protocol.
+    attribute("stickiness.type", "lb_cookie", Allowed::Choice(STICKINESS_TYPES)),
+    attribute("stickiness.lb_cookie.duration_seconds", "86400", Allowed::Whole(1, WEEK)),
+    attribute("stickiness.app_cookie.cookie_name", "", Allowed::CookieName),
+    attribute("stickiness.app_cookie.duration_seconds", "86400", Allowed::Whole(1, WEEK)),
+    attribute(
+        "load_balancing.algorithm.type",
+        "round_robin",
+        Allowed::Choice(&["round_robin", "least_outstanding_requests", "weighted_random"]),
+    ),
+    attribute("load_balancing.algorithm.anomaly_mitigation", "off", Allowed::Choice(&["on", "off"])),
+    attribute(
+        "load_balancing.cross_zone.enabled",
+        "use_load_balancer_configuration",
+        Allowed::Only(&["true", "use_load_balancer_configuration"], ZONES),
+    ),
+    attribute("slow_start.duration_seconds", "0", Allowed::WholeOr("0", 30, 900)),
+    attribute(
+        "target_group_health.dns_failover.minimum_healthy_targets.count",
+        "1",
+        Allowed::WholeOr("off", 1, MOST_TARGETS),
+    ),
+    attribute(
+        "target_group_health.dns_failover.minimum_healthy_targets.percentage",
+        "off",
+        Allowed::WholeOr("off", 1, 100),
+    ),
+    attribute(
+        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
+        "1",
+        Allowed::Whole(1, MOST_TARGETS),
+    ),
+    attribute(
+        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
+        "off",
+        Allowed::WholeOr("off", 1, 100),
+    ),
+    other("routing.http2.rst_stream_error_forwarding.enabled", &["false"], RST),
+    other("waf.http2.traffic_inspection_behavior", &["inspect_immediately"], WAF),
+    other("lambda.multi_value_headers.enabled", &["false"], LAMBDA),
+    other("deregistration_delay.connection_termination.enabled", &["false"], NETWORK),
+    other("preserve_client_ip.enabled", &["false"], NETWORK),
+    other("proxy_protocol_v2.enabled", &["false"], NETWORK),
+    other("target_health_state.unhealthy.connection_termination.enabled", &["true"], NETWORK),
+    other("target_health_state.unhealthy.draining_interval_seconds", &["0"], NETWORK),
+    other("target_failover.on_deregistration", &["no_rebalance"], GATEWAY),
+    other("target_failover.on_unhealthy", &["no_rebalance"], GATEWAY),
+    other("send_tcp_reset.on_unhealthy.enabled", &["false"], GATEWAY),
+    other("send_tcp_reset.on_deregistration.enabled", &["false"], GATEWAY),
+];
+
+/// Types of stickiness of all kinds of load balancers.
+pub(in crate::elbv2) const STICKINESS_TYPES: &[&str] =
+    &["lb_cookie", "app_cookie", "source_ip", "source_ip_dest_ip", "source_ip_dest_ip_proto"];

@@ -1,0 +1,231 @@
+//! What parameters may be, whatever they mean: which are needed, how long, within what, one of which. Faults are told in
+//! the words of AWS' own checks: `1 validation error detected: Value '…' at '…' failed to satisfy constraint: …`.
+
+pub(super) mod inputs;
+mod member;
+mod pattern;
+mod structures;
+
+use super::{
+    call::shown,
+    failure::ApiFailure,
+    params::{self, Params},
+};
+
+use self::pattern::Pattern;
+
+/// Most faults that are told of one call.
+const TOLD: usize = 10;
+/// Words that a value is one of.
+type Words = &'static [&'static str];
+
+/// What the value of a parameter may be.
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    /// Text without control characters.
+    Text { least: usize, most: usize, pattern: Option<Pattern> },
+    /// Text of lines.
+    Lines { most: usize },
+    /// One of these.
+    Choice(Words),
+    /// A whole number.
+    Whole { least: i64, most: i64 },
+    /// `true` or `false`.
+    Truth,
+    /// A list.
+    List { of: &'static Self, most: usize },
+    /// Names and values, which nothing here looks at.
+    Map,
+    /// A structure.
+    Structure(&'static [Member]),
+}
+
+/// A member of a structure.
+#[derive(Clone, Copy)]
+pub(super) struct Member {
+    name: &'static str,
+    is_needed: bool,
+    shape: Shape,
+}
+
+/// Whether parameters are what an operation takes. What it does not know it passes over, as AWS does.
+///
+/// # Errors
+/// A parameter is missing or may not be what it is.
+pub(super) fn check(input: &[Member], params: &Params) -> Result<(), ApiFailure> {
+    let mut faults = Faults::default();
+    check_members(input, params, "", &mut faults);
+    if let Some(message) = faults.malformed {
+        return Err(ApiFailure::new("MalformedInput", message));
+    }
+    if faults.count == 0 {
+        return Ok(());
+    }
+    let errors = if faults.count == 1 { "validation error" } else { "validation errors" };
+    let message = format!("{} {errors} detected: {}", faults.count, faults.told.join("; "));
+    Err(ApiFailure::validation(message))
+}
+
+#[derive(Default)]
+struct Faults {
+    /// The first thing that cannot be read at all.
+    malformed: Option<String>,
+    count: usize,
+    told: Vec<String>,
+}
+
+impl Faults {
+    fn add(&mut self, value: &str, path: &str, constraint: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.told.len() < TOLD {
+            let constraint = constraint();
+            let value = shown(value);
+            self.told.push(format!(
+                "Value '{value}' at '{path}' failed to satisfy constraint: Member must {constraint}"
+            ));
+        }
+    }
+
+    fn add_missing(&mut self, path: &str) {
+        self.count += 1;
+        if self.told.len() < TOLD {
+            self.told.push(format!(
+                "Value null at '{path}' failed to satisfy constraint: Member must not be null"
+            ));
+        }
+    }
+
+    fn malformed(&mut self, message: impl FnOnce() -> String) {
+        if self.malformed.is_none() {
+            self.malformed = Some(message());
+        }
+    }
+}
+
+fn check_members(members: &[Member], params: &Params, path: &str, faults: &mut Faults) {
+    for member in members {
+        let path = format!("{path}{}", camel(member.name));
+        if params.has(member.name) {
+            check_value(member, params, &path, faults);
+        } else if member.is_needed {
+            faults.add_missing(&path);
+        }
+    }
+}
+
+fn check_value(member: &Member, params: &Params, path: &str, faults: &mut Faults) {
+    let name = member.name;
+    match member.shape {
+        Shape::List { of, most } => {
+            if params.text(name).is_some() {
+                return faults.malformed(|| format!("{path} is a list; a value was found in its place"));
+            }
+            let Ok(list) = params.strict_list(name) else {
+                return faults.malformed(|| {
+                    format!("{path} is a list; its members are {name}.member.1, {name}.member.2, …")
+                });
+            };
+            if list.is_empty() && member.is_needed {
+                return faults.add_missing(path);
+            }
+            if list.len() > most {
+                faults.add("[…]", path, || format!("have length less than or equal to {most}"));
+            }
+            for (number, item) in &list {
+                let item_member = Member { name: "", is_needed: true, shape: *of };
+                check_item(&item_member, item, &format!("{path}.{number}.member"), faults);
+            }
+        }
+        Shape::Structure(members) => {
+            if params.text(name).is_some() {
+                return faults.malformed(|| format!("{path} is a structure; a value was found in its place"));
+            }
+            check_members(members, &params.part(name), &format!("{path}."), faults);
+        }
+        Shape::Map => {}
+        shape => {
+            if !params.part(name).is_empty() {
+                return faults.malformed(|| {
+                    format!("Start of structure or map found where not expected: {path} is a single value")
+                });
+            }
+            check_plain(shape, params.given(name).unwrap_or_default(), member.is_needed, path, faults);
+        }
+    }
+}
+
+/// A member of a list: a plain one is under the empty name.
+fn check_item(member: &Member, item: &Params, path: &str, faults: &mut Faults) {
+    match member.shape {
+        Shape::Structure(members) => {
+            if item.text("").is_some() {
+                return faults.malformed(|| format!("{path} is a structure; a value was found in its place"));
+            }
+            check_members(members, item, &format!("{path}."), faults);
+        }
+        shape => match item.given("").filter(|_| item.names().count() == 1) {
+            Some(value) => check_plain(shape, value, true, path, faults),
+            None => faults.malformed(|| {
+                format!("Start of structure or map found where not expected: {path} is a single value")
+            }),
+        },
+    }
+}
+
+fn check_plain(shape: Shape, value: &str, is_needed: bool, path: &str, faults: &mut Faults) {
+    match shape {
+        Shape::Text { least, most, pattern } => {
+            let length = value.chars().count();
+            // What is left out comes empty, too.
+            if value.is_empty() && !is_needed {
+            } else if length < least.max(usize::from(is_needed)) {
+                let least = least.max(1);
+                faults.add(value, path, || format!("have length greater than or equal to {least}"));
+            } else if length > most {
+                faults.add(value, path, || format!("have length less than or equal to {most}"));
+            } else if value.chars().any(char::is_control) {
+                faults.add(value, path, || "have no control characters".to_owned());
+            } else if let Some(pattern) = pattern.filter(|pattern| !pattern.fits(value)) {
+                faults.add(value, path, || format!("satisfy regular expression pattern: {}", pattern.text()));
+            }
+        }
+        Shape::Lines { most } => {
+            let is_control =
+                |character: char| character.is_control() && !matches!(character, '\t' | '\r' | '\n');
+            if value.chars().count() > most {
+                faults.add(value, path, || format!("have length less than or equal to {most}"));
+            } else if value.chars().any(is_control) {
+                faults
+                    .add(value, path, || "have no control characters but tabs and ends of lines".to_owned());
+            }
+        }
+        _ if value.is_empty() && !is_needed => {}
+        Shape::Choice(words) => {
+            if !words.contains(&value) {
+                faults.add(value, path, || format!("satisfy enum value set: [{}]", words.join(", ")));
+            }
+        }
+        Shape::Whole { least, most } => match params::whole(value) {
+            None => faults.malformed(|| format!("'{}' at {path} is not a whole number", shown(value))),
+            Some(number) if number < least => {
+                faults.add(value, path, || format!("have value greater than or equal to {least}"));
+            }
+            Some(number) if number > most => {
+                faults.add(value, path, || format!("have value less than or equal to {most}"));
+            }
+            Some(_) => {}
+        },
+        Shape::Truth => {
+            if params::truth(value).is_none() {
+                faults.malformed(|| format!("'{}' at {path} is neither 'true' nor 'false'", shown(value)));
+            }
+        }
+        Shape::List { .. } | Shape::Map | Shape::Structure(_) => {}
+    }
+}
+
+/// `LoadBalancerArn` as AWS' checks have it: `loadBalancerArn`.
+fn camel(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(letters).collect()
+}

@@ -95,14 +95,29 @@ use self::{
 };
 use crate::model::Configuration;
 
+/// What the document of what was made through the ELBv2 API is called.
+pub const API_DOCUMENT: &str = "control_api:made.tf.json";
+
 /// Reads and validates the configuration at `path`: a file, or a folder whose `*.hcl`, `*.tf` and `*.tf.json` files,
 /// sorted by name, make one configuration; `*.tfvars` and override files count as they do for Terraform.
 ///
 /// # Errors
 /// Every fault found: a file that cannot be read, text that is no HCL, and whatever the model does not allow.
 pub fn load(path: &Path) -> Result<Configuration, ConfigErrors> {
+    load_beside(path, None)
+}
+
+/// The same together with the document of what was made through the API, if there is one.
+///
+/// # Errors
+/// As for [`load`].
+pub fn load_beside(path: &Path, made: Option<&str>) -> Result<Configuration, ConfigErrors> {
     let source::Read { mut files, mut errors, remarks, is_folder } = source::read(path);
     let mut roles = if is_folder { roles::in_one_folder(&files) } else { roles::given(&files) };
+    if let Some(made) = made {
+        files.push((API_DOCUMENT.into(), made.to_owned()));
+        roles.push((Role::Blocks, Syntax::Json));
+    }
     add_given(&mut files, &mut roles, &mut errors);
     if errors.is_empty() {
         let mut configuration = examine(&files, roles, false)?;

@@ -7,8 +7,10 @@ mod access_keys;
 mod arn;
 mod attributes;
 mod call;
+mod document;
 pub mod envelope;
 mod failure;
+mod files;
 pub mod form;
 mod names;
 mod operations;
@@ -28,7 +30,9 @@ pub use self::{
     access_keys::{AccessKey, AccessKeys, AccessKeysFault},
     arn::{ArnKind, ArnMaker, default_rule_arn, id_in, id_of, listener_arn, rule_arn},
     call::OperationCall,
+    document::{ADDRESS_TAG, Made, address_of, document},
     failure::ApiFailure,
+    files::{FileFacts, FileRecords},
     operations::{answer, is_change, is_known},
     params::Params,
     records::{

@@ -63,7 +63,7 @@ pub struct Configuration {
     pub session_store: Option<SessionStoreSettings>,
     /// Where the ELBv2 API is served (`control_api` block); nothing where it is not.
     pub control_api: Option<ControlApiSettings>,
-    /// Load balancers; the first is the implicit default one when a listener names none and none is given.
+    /// Load balancers; the last is the implicit default one when files give none.
     pub load_balancers: Vec<LoadBalancer>,
     /// Listeners, each with a distinct address and port.
     pub listeners: Vec<Listener>,

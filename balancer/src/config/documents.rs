@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    add_given,
+    API_DOCUMENT, add_given,
     error::{ConfigError, ConfigErrors},
     examine,
     roles::{self, Role},
@@ -31,6 +31,7 @@ pub fn is_document(name: &Path) -> bool {
 }
 
 /// Validates documents, and the files at `own` with them, as one configuration. `place`: what to call where the documents are.
+/// `made`: the document of what was made through the ELBv2 API, if there is one.
 ///
 /// # Errors
 /// Every fault found.
@@ -38,6 +39,7 @@ pub fn load_documents(
     place: &str,
     documents: &[Document],
     own: Option<&Path>,
+    made: Option<&str>,
 ) -> Result<Configuration, ConfigErrors> {
     let read = own.map(source::read).unwrap_or_default();
     let (mut files, mut errors) = (read.files, read.errors);
@@ -68,6 +70,7 @@ pub fn load_documents(
             Err(error) => errors.push(error),
         }
     }
+    files.extend(made.map(|made| (API_DOCUMENT.into(), made.to_owned())));
     // In the order of their names, as the files of a folder are; which of both a document is does not matter.
     files.sort_by(|(one, _), (other, _)| one.file_name().cmp(&other.file_name()).then(one.cmp(other)));
     let mut roles = roles::in_one_folder(&files);
@@ -128,7 +131,7 @@ mod tests {
     }
 
     fn faults(documents: &[Document], own: Option<&Path>) -> String {
-        load_documents("etcd:/lb/config/", documents, own).unwrap_err().to_string()
+        load_documents("etcd:/lb/config/", documents, own, None).unwrap_err().to_string()
     }
 
     const GROUP: &str = "target_group \"app\" {\n  targets = [\"127.0.0.1:9001\"]\n}\n";
@@ -141,9 +144,9 @@ mod tests {
         std::fs::write(folder.path().join("terraform.tfvars"), "port = 8081\n").unwrap();
         std::fs::write(folder.path().join("own.hcl"), "balancer {\n  instance = \"a\"\n}\n").unwrap();
         let documents = [document("a.hcl", GROUP.as_bytes()), document("b.hcl", LISTENER.as_bytes())];
-        let read = load_documents("etcd:/lb/config/", &documents, Some(folder.path())).unwrap();
+        let read = load_documents("etcd:/lb/config/", &documents, Some(folder.path()), None).unwrap();
         assert_eq!((read.listeners[0].address.port(), read.balancer.instance.as_str()), (8081, "a"));
-        let alone = load_documents("etcd:/lb/config/", &documents, None).unwrap();
+        let alone = load_documents("etcd:/lb/config/", &documents, None, None).unwrap();
         assert_eq!(alone.listeners[0].address.port(), 1);
     }
 
@@ -171,7 +174,7 @@ mod tests {
     #[test]
     fn what_is_not_read_is_said() {
         let documents = [document("a.hcl", GROUP.as_bytes()), document("notes.txt", b"x")];
-        let read = load_documents("p", &documents, None).unwrap();
+        let read = load_documents("p", &documents, None, None).unwrap();
         assert_eq!(read.remarks.len(), 1, "{:?}", read.remarks);
         assert!(read.remarks[0].contains("notes.txt: is not read"));
     }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    API_DOCUMENT,
     error::{ConfigError, ConfigErrors},
     source::{Position, SourceFile},
 };
@@ -128,6 +129,11 @@ impl<'a> Faults<'a> {
     /// The file that a position is in.
     pub(super) fn file(&self, position: Position) -> PathBuf {
         self.sources.get(position.file).map(|source| source.path().to_owned()).unwrap_or_default()
+    }
+
+    /// Whether a position is in the document of what was made through the API.
+    pub(super) fn is_of_api(&self, position: Position) -> bool {
+        self.sources.get(position.file).is_some_and(|source| source.path() == Path::new(API_DOCUMENT))
     }
 
     /// The folder of the file that a position is in, as an absolute path.

@@ -12,7 +12,7 @@ use super::{
     fields::{BlockContext, BlockFields},
     listener_table::{DEFAULT_ACTION, LISTENER},
     listener_tls::Certificates,
-    mutual_authentication,
+    load_balancer, mutual_authentication,
     names::Names,
     redirect::RequestOrigin,
     response_fields,
@@ -163,11 +163,14 @@ fn load_balancer(
     if let Some((value, position)) = fields.value("load_balancer_arn") {
         return load_balancers.resolve(context, &value, position);
     }
-    if load_balancers.entries.len() > 1 && fields.is_unset("load_balancer_arn") {
+    // Without any in a file it is the one with the defaults, which stands behind all that were made through the API.
+    let mut own = load_balancer::of_files(context, load_balancers);
+    let only = own.next().unwrap_or(load_balancers.entries.len());
+    if own.next().is_some() && fields.is_unset("load_balancer_arn") {
         fields.fault(format!(
             "the listener names none of several load balancers; allowed: `load_balancer_arn` = {}",
             load_balancers.known()
         ));
     }
-    Some(0)
+    Some(only)
 }

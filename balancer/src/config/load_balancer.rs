@@ -173,12 +173,20 @@ pub(super) static CONNECTION_LOGS: Table = Table {
     blocks: &[],
 };
 
-/// Reads all blocks; without any there is one load balancer with the defaults.
+/// Reads all blocks; without any of files there is one more with the defaults, after those that were made through the API.
 pub(super) fn build_all(context: &BlockContext<'_>, names: &Names<'_>, own: &OwnPlaces) -> Vec<LoadBalancer> {
-    if names.entries.is_empty() {
-        return vec![build(&BlockFields::open(context, &LOAD_BALANCER, None), IMPLICIT_NAME.to_owned(), own)];
+    let built = names.entries.iter().map(|named| build(&named.fields, named.name.clone(), own));
+    let mut all: Vec<LoadBalancer> = built.collect();
+    if of_files(context, names).next().is_none() {
+        all.push(build(&BlockFields::open(context, &LOAD_BALANCER, None), IMPLICIT_NAME.to_owned(), own));
     }
-    names.entries.iter().map(|named| build(&named.fields, named.name.clone(), own)).collect()
+    all
+}
+
+/// The places of those that stand in files.
+pub(super) fn of_files(context: &BlockContext<'_>, names: &Names<'_>) -> impl Iterator<Item = usize> {
+    let entries = names.entries.iter().enumerate();
+    entries.filter(|(_, named)| !context.faults.is_of_api(named.found.block.position)).map(|(index, _)| index)
 }
 
 /// What keeps somebody out on AWS and nobody here: an internal load balancer is reached from its network alone, and one

@@ -31,7 +31,10 @@ const OF_LOAD_BALANCERS: [(&str, &str); 9] = [
     ("routing.http.desync_mitigation_mode", "desync_mitigation_mode"),
     ("routing.http.drop_invalid_header_fields.enabled", "drop_invalid_header_fields"),
     ("routing.http.preserve_host_header.enabled", "preserve_host_header"),
-    ("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "enable_tls_version_and_cipher_suite_headers"),
+    (
+        "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
+        "enable_tls_version_and_cipher_suite_headers",
+    ),
     ("routing.http.xff_client_port.enabled", "enable_xff_client_port"),
     ("routing.http.xff_header_processing.mode", "xff_header_processing_mode"),
     ("routing.http2.enabled", "enable_http2"),
@@ -50,7 +53,8 @@ const OF_TARGET_GROUPS: [(&str, &str); 4] = [
     ("load_balancing.algorithm.anomaly_mitigation", "load_balancing_anomaly_mitigation"),
 ];
 const HEALTHY_COUNT: &str = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count";
-const HEALTHY_PERCENTAGE: &str = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage";
+const HEALTHY_PERCENTAGE: &str =
+    "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage";
 /// What the keys of listeners begin with that go into a file, with `_` for each dot.
 const OF_LISTENERS: &str = "routing.http.";
 
@@ -64,7 +68,8 @@ pub fn document(made: Made<'_>) -> Result<String, ApiFailure> {
     let balancers = records.load_balancers.values().map(|one| Ok((one.arn.clone(), load_balancer(one))));
     let groups = records.target_groups.values().map(|one| Ok((one.arn.clone(), target_group(made, one)?)));
     let listeners = records.listeners.values().map(|one| {
-        let address = addresses.get(one.arn.as_str()).map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), SocketAddr::ip);
+        let address =
+            addresses.get(one.arn.as_str()).map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), SocketAddr::ip);
         Ok((made.listener_label(&one.arn), listener(made, one, address)))
     });
     let rules = records.rules.values().map(|one| Ok((one.arn.clone(), rule(one, made))));
@@ -176,7 +181,8 @@ fn more_certificates(made: Made<'_>) -> Value {
         let label = made.listener_label(&listener.arn);
         let more = listener.certificates.iter().filter(|certificate| !certificate.is_default);
         more.map(move |certificate| {
-            let block = json!({ "listener_arn": literal(&label), "certificate_arn": literal(&certificate.arn) });
+            let block =
+                json!({ "listener_arn": literal(&label), "certificate_arn": literal(&certificate.arn) });
             (format!("{label} {}", certificate.arn), block)
         })
     });
@@ -227,9 +233,12 @@ fn health_check(group: &TargetGroupRecord) -> Value {
     ] {
         block.insert(name.into(), number.into());
     }
-    for (name, text) in
-        [("protocol", &check.protocol), ("port", &check.port), ("path", &check.path), ("matcher", &check.matcher)]
-    {
+    for (name, text) in [
+        ("protocol", &check.protocol),
+        ("port", &check.port),
+        ("path", &check.path),
+        ("matcher", &check.matcher),
+    ] {
         if !text.is_empty() {
             block.insert(name.into(), literal(text));
         }
@@ -255,3 +264,5 @@ fn stickiness(attributes: &BTreeMap<String, String>) -> Option<Value> {
     Some(Value::Object(block))
 }
 
+#[cfg(test)]
+mod tests;

@@ -13,14 +13,14 @@ use self::rules::{action, condition, transforms};
 use super::{
     arn::{ArnMaker, id_of, listener_arn, rule_arn},
     records::{
-        CertificateRecord, HealthCheckRecord, ListenerRecord, LoadBalancerRecord, MutualAuthenticationRecord, Owner,
-        Records, RuleRecord, TargetGroupRecord, TargetRecord, TrustStoreRecord,
+        CertificateRecord, HealthCheckRecord, ListenerRecord, LoadBalancerRecord, MutualAuthenticationRecord,
+        Owner, Records, RuleRecord, TargetGroupRecord, TargetRecord, TrustStoreRecord,
     },
 };
 use crate::model::{
-    Certificate, Configuration, DesyncMode, HealthCheck, HealthCheckPort, Listener, LoadBalancer, MutualAuthentication,
-    ProbeProtocol, ProtocolVersion, StickinessKind, StickinessSettings, TargetAddress, TargetGroup, TlsFact, TrustStore,
-    XffMode,
+    Certificate, Configuration, DesyncMode, HealthCheck, HealthCheckPort, Listener, LoadBalancer,
+    MutualAuthentication, ProbeProtocol, ProtocolVersion, StickinessKind, StickinessSettings, TargetAddress,
+    TargetGroup, TlsFact, TrustStore, XffMode,
 };
 
 /// What ids of what stands in files are made of, beside names: the same at each start.
@@ -102,7 +102,14 @@ impl Reader<'_> {
             .map(|one| arns.target_group(&one.name, id_of(SEED, "target group", &one.name)))
             .collect();
         for (index, (balancer, arn)) in configuration.load_balancers.iter().zip(&balancer_arns).enumerate() {
-            if let Some(owner) = self.owner(inventory.load_balancers.get(index).map(|file| &**file)) {
+            let file = inventory.load_balancers.get(index).map(|file| &**file);
+            // One that nobody has written is there for the listeners of files that name none.
+            if file.is_none()
+                && !configuration.listeners.iter().any(|listener| listener.load_balancer == index)
+            {
+                continue;
+            }
+            if let Some(owner) = self.owner(file) {
                 self.known.names.insert(arn.clone(), balancer.name.clone());
                 self.records.load_balancers.insert(arn.clone(), load_balancer(balancer, arn, owner));
             }
@@ -167,9 +174,13 @@ impl Reader<'_> {
             certificates: default
                 .into_iter()
                 .chain(others)
-                .map(|(certificate, is_default)| CertificateRecord { arn: self.certificate_arn(certificate), is_default })
+                .map(|(certificate, is_default)| CertificateRecord {
+                    arn: self.certificate_arn(certificate),
+                    is_default,
+                })
                 .collect(),
-            mutual_authentication: tls.and_then(|tls| self.mutual_authentication(tls.mutual_authentication.as_ref()?)),
+            mutual_authentication: tls
+                .and_then(|tls| self.mutual_authentication(tls.mutual_authentication.as_ref()?)),
             default_actions: vec![action(&listener.default_action, groups)],
             attributes: listener_attributes(listener),
             tags: BTreeMap::new(),
@@ -186,15 +197,20 @@ impl Reader<'_> {
 
     fn mutual_authentication(&self, asked: &MutualAuthentication) -> Option<MutualAuthenticationRecord> {
         Some(match asked {
-            MutualAuthentication::Passthrough => {
-                MutualAuthenticationRecord { mode: "passthrough".to_owned(), ..MutualAuthenticationRecord::default() }
-            }
-            MutualAuthentication::Verify { trust_store, ignore_expiry, advertise_names } => MutualAuthenticationRecord {
-                mode: "verify".to_owned(),
-                trust_store_arn: Some(self.trust_store_arn(trust_store)),
-                ignore_client_certificate_expiry: Some(*ignore_expiry),
-                advertise_trust_store_ca_names: Some(if *advertise_names { "on" } else { "off" }.to_owned()),
+            MutualAuthentication::Passthrough => MutualAuthenticationRecord {
+                mode: "passthrough".to_owned(),
+                ..MutualAuthenticationRecord::default()
             },
+            MutualAuthentication::Verify { trust_store, ignore_expiry, advertise_names } => {
+                MutualAuthenticationRecord {
+                    mode: "verify".to_owned(),
+                    trust_store_arn: Some(self.trust_store_arn(trust_store)),
+                    ignore_client_certificate_expiry: Some(*ignore_expiry),
+                    advertise_trust_store_ca_names: Some(
+                        if *advertise_names { "on" } else { "off" }.to_owned(),
+                    ),
+                }
+            }
         })
     }
 }
@@ -224,7 +240,10 @@ fn load_balancer(balancer: &LoadBalancer, arn: &str, owner: Owner) -> LoadBalanc
             ("idle_timeout.timeout_seconds", balancer.idle_timeout.as_secs().to_string()),
             ("client_keep_alive.seconds", balancer.client_keep_alive.as_secs().to_string()),
             ("routing.http.desync_mitigation_mode", desync.to_owned()),
-            ("routing.http.drop_invalid_header_fields.enabled", balancer.drop_invalid_header_fields.to_string()),
+            (
+                "routing.http.drop_invalid_header_fields.enabled",
+                balancer.drop_invalid_header_fields.to_string(),
+            ),
             ("routing.http.preserve_host_header.enabled", balancer.preserve_host_header.to_string()),
             (
                 "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
@@ -246,7 +265,8 @@ fn target_group(group: &TargetGroup, arn: &str, owner: Owner) -> TargetGroupReco
         ProtocolVersion::Http2 => "HTTP2",
         ProtocolVersion::Grpc => "GRPC",
     };
-    let percentage = group.minimum_healthy.percentage.map_or("off".to_owned(), |percentage| percentage.to_string());
+    let percentage =
+        group.minimum_healthy.percentage.map_or("off".to_owned(), |percentage| percentage.to_string());
     let slow_start = group.slow_start.map_or(0, |slow_start| slow_start.as_secs());
     let routing = "target_group_health.unhealthy_state_routing.minimum_healthy_targets";
     let mut attributes = attributes([
@@ -359,7 +379,9 @@ fn trust_store(store: &TrustStore, arn: &str, owner: Owner) -> TrustStoreRecord 
         owner,
         ca_file: store.authorities.file.display().to_string(),
         certificates: u32::try_from(store.authorities.certificates.len()).unwrap_or(u32::MAX),
-        revocations: (1..).zip(store.revocations.iter().map(|list| list.file.display().to_string())).collect(),
+        revocations: (1..)
+            .zip(store.revocations.iter().map(|list| list.file.display().to_string()))
+            .collect(),
         tags: BTreeMap::new(),
     }
 }

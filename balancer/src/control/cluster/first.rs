@@ -52,9 +52,17 @@ impl ConfigOrigin {
     /// # Errors
     /// Every fault found.
     pub fn load(&self) -> Result<Configuration, ConfigErrors> {
+        self.load_with(None)
+    }
+
+    /// Reads it, again, together with the document of what was made through the ELBv2 API.
+    ///
+    /// # Errors
+    /// Every fault found.
+    pub fn load_with(&self, made: Option<&str>) -> Result<Configuration, ConfigErrors> {
         match self {
-            Self::Files(path) => config::load(path),
-            Self::Cluster { documents, own } => documents.load(own.as_deref()),
+            Self::Files(path) => config::load_beside(path, made),
+            Self::Cluster { documents, own } => documents.load(own.as_deref(), made),
         }
     }
 
@@ -120,7 +128,7 @@ pub fn first(source: &ConfigSource, runtime: &Runtime) -> anyhow::Result<First> 
     };
     let own = settings.own.as_deref();
     let (documents, configuration, why) = match looked {
-        Ok((documents, None)) => match documents.load(own) {
+        Ok((documents, None)) => match documents.load(own, None) {
             Ok(configuration) => (documents, configuration, None),
             Err(errors) => {
                 let Some((kept, configuration)) = usable(kept(), own)? else { return Err(errors.into()) };
@@ -131,7 +139,7 @@ pub fn first(source: &ConfigSource, runtime: &Runtime) -> anyhow::Result<First> 
             Some((kept, configuration)) => (kept, configuration, Some(held)),
             // There is no other one, and it would be the first here.
             None => {
-                let configuration = documents.load(own)?;
+                let configuration = documents.load(own, None)?;
                 (documents, configuration, None)
             }
         },
@@ -160,7 +168,7 @@ fn usable(
     own: Option<&Path>,
 ) -> Result<Option<(Documents, Configuration)>, ConfigErrors> {
     let Some(kept) = kept else { return Ok(None) };
-    let configuration = kept.load(own)?;
+    let configuration = kept.load(own, None)?;
     Ok(Some((kept, configuration)))
 }
 

@@ -47,7 +47,11 @@ impl Made<'_> {
             return name.to_owned();
         }
         let Some(listener) = self.records.listeners.get(arn) else { return arn.to_owned() };
-        let own = self.records.load_balancers.get(&listener.load_balancer_arn).map(|balancer| balancer.name.as_str());
+        let own = self
+            .records
+            .load_balancers
+            .get(&listener.load_balancer_arn)
+            .map(|balancer| balancer.name.as_str());
         let name = own.or_else(|| self.files.name_of(&listener.load_balancer_arn)).unwrap_or_default();
         format!("{name}:{}", listener.port)
     }

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::made::{Made, literal};
-use crate::elbv2::records::{ActionKind, ActionRecord, ConditionRecord, RuleRecord, TransformRecord, WeightedGroupRecord};
+use crate::elbv2::records::{
+    ActionKind, ActionRecord, ConditionRecord, RuleRecord, TransformRecord, WeightedGroupRecord,
+};
 
 /// What a fixed response without a type is.
 const PLAIN: &str = "text/plain";

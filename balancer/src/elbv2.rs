@@ -45,3 +45,6 @@ pub use self::{
     world::{DEFAULT_DNS_SUFFIX, TargetHealth, World},
     xml::Element,
 };
+
+#[cfg(test)]
+pub(crate) use self::sigv4::test_support as signing;

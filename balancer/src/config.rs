@@ -68,11 +68,13 @@ use std::path::{Path, PathBuf};
 
 pub use self::{
     advice::{Advice, advice},
+    condition::{MAX_VALUES, MAX_WILDCARDS, condition_value},
     documents::{Document, MAX_DOCUMENTS, is_document, load_documents, read_documents},
     error::{ConfigError, ConfigErrors},
     given::{GivenVariables, give_variables},
     import::{ImportFrom, Imported, import},
     manual::manual,
+    redirect::is_redirect_part,
     target_address::parse as parse_target,
     warnings::warnings,
 };

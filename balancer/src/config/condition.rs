@@ -19,9 +19,9 @@ const MAX_VALUE: usize = 128;
 const MAX_HEADER_NAME: usize = 40;
 const MAX_METHOD: usize = 40;
 /// Most values over all conditions of a rule (ALB: quotas).
-const MAX_VALUES: usize = 5;
+pub const MAX_VALUES: usize = 5;
 /// Most wildcards over all conditions of a rule (ALB: quotas).
-const MAX_WILDCARDS: usize = 6;
+pub const MAX_WILDCARDS: usize = 6;
 
 const REGEX_VALUES: Attribute = Attribute::new(
     "regex_values",
@@ -343,6 +343,19 @@ fn check_amounts(rule: &BlockFields<'_>, conditions: &[Condition]) {
         if amount > most {
             rule.fault(format!("the conditions of the rule have {amount} {what}; allowed: at most {most}"));
         }
+    }
+}
+
+/// Whether a value, not a regular expression, may be one of a condition on this field, by ALB's name of it; and the most
+/// characters that one may have.
+#[must_use]
+pub fn condition_value(field: &str, text: &str) -> (bool, usize) {
+    match field {
+        "host-header" => (is_host(text), MAX_VALUE),
+        "path-pattern" => (is_path(text), MAX_VALUE),
+        "http-request-method" => (is_method(text), MAX_METHOD),
+        "source-ip" => (range(text).is_some(), MAX_VALUE),
+        _ => (is_visible(text), MAX_VALUE),
     }
 }
 

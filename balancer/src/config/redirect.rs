@@ -103,6 +103,18 @@ pub(super) fn build(fields: &BlockFields<'_>, origin: Option<RequestOrigin>) -> 
     redirect
 }
 
+/// Whether a text may be this part of where a redirect leads: `host`, `port`, `path` or `query`.
+#[must_use]
+pub fn is_redirect_part(name: &str, text: &str) -> bool {
+    let (parts, is_allowed): (&[UriComponent], fn(&str) -> bool) = match name {
+        "host" => (&[UriComponent::Host], is_host),
+        "port" => (&[UriComponent::Port], is_port),
+        "path" => (&[UriComponent::Host, UriComponent::Path, UriComponent::Port], is_path),
+        _ => (&UriComponent::ALL, is_query),
+    };
+    parse(text, parts).is_some() && text.chars().count() <= MAX_TEXT && is_allowed(text)
+}
+
 fn text(text: &str) -> Template {
     Template(vec![Piece::Text(text.to_owned())])
 }

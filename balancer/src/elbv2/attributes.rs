@@ -111,6 +111,11 @@ pub(super) fn given(
 }
 
 impl AttributeRule {
+    /// Its key.
+    pub(super) const fn key(&self) -> &'static str {
+        self.key
+    }
+
     /// The value as it is kept.
     fn checked(&self, value: &str) -> Result<String, ApiFailure> {
         let key = self.key;

@@ -1,14 +1,23 @@
 //! The operations of the API: which there are, and what each does to records and answers. Must not know: sockets, files,
 //! the time, and how a change takes effect.
 
+mod actions;
+mod certificates;
+mod conditions;
+mod forwards;
 mod group_attributes;
 mod health_checks;
+mod listener_attributes;
+mod listeners;
 mod load_balancer_settings;
 mod load_balancers;
+mod mutual_tls;
 mod network;
+mod rules;
 mod tags;
 mod target_groups;
 mod targets;
+mod transforms;
 
 use super::{
     call::OperationCall,
@@ -38,10 +47,15 @@ const fn changes(name: &'static str, input: &'static [Member], operate: Operate)
 
 /// All operations, sorted by name.
 static OPERATIONS: &[Operation] = &[
+    changes("AddListenerCertificates", inputs::ADD_LISTENER_CERTIFICATES, certificates::add),
     changes("AddTags", inputs::ADD_TAGS, tags::add),
+    changes("CreateListener", inputs::CREATE_LISTENER, listeners::create),
     changes("CreateLoadBalancer", inputs::CREATE_LOAD_BALANCER, load_balancers::create),
+    changes("CreateRule", inputs::CREATE_RULE, rules::create),
     changes("CreateTargetGroup", inputs::CREATE_TARGET_GROUP, target_groups::create),
+    changes("DeleteListener", inputs::DELETE_LISTENER, listeners::delete),
     changes("DeleteLoadBalancer", inputs::DELETE_LOAD_BALANCER, load_balancers::delete),
+    changes("DeleteRule", inputs::DELETE_RULE, rules::delete),
     changes("DeleteTargetGroup", inputs::DELETE_TARGET_GROUP, target_groups::delete),
     changes("DeregisterTargets", inputs::DEREGISTER_TARGETS, targets::deregister),
     reads(
@@ -49,12 +63,16 @@ static OPERATIONS: &[Operation] = &[
         inputs::DESCRIBE_CAPACITY_RESERVATION,
         load_balancer_settings::describe_capacity,
     ),
+    reads("DescribeListenerAttributes", inputs::DESCRIBE_LISTENER_ATTRIBUTES, listener_attributes::describe),
+    reads("DescribeListenerCertificates", inputs::DESCRIBE_LISTENER_CERTIFICATES, certificates::describe),
+    reads("DescribeListeners", inputs::DESCRIBE_LISTENERS, listeners::describe),
     reads(
         "DescribeLoadBalancerAttributes",
         inputs::DESCRIBE_LOAD_BALANCER_ATTRIBUTES,
         load_balancer_settings::describe_attributes,
     ),
     reads("DescribeLoadBalancers", inputs::DESCRIBE_LOAD_BALANCERS, load_balancers::describe),
+    reads("DescribeRules", inputs::DESCRIBE_RULES, rules::describe),
     reads("DescribeTags", inputs::DESCRIBE_TAGS, tags::describe),
     reads(
         "DescribeTargetGroupAttributes",
@@ -69,16 +87,21 @@ static OPERATIONS: &[Operation] = &[
         load_balancer_settings::modify_capacity,
     ),
     changes("ModifyIpPools", inputs::MODIFY_IP_POOLS, load_balancer_settings::modify_ip_pools),
+    changes("ModifyListener", inputs::MODIFY_LISTENER, listeners::modify),
+    changes("ModifyListenerAttributes", inputs::MODIFY_LISTENER_ATTRIBUTES, listener_attributes::modify),
     changes(
         "ModifyLoadBalancerAttributes",
         inputs::MODIFY_LOAD_BALANCER_ATTRIBUTES,
         load_balancer_settings::modify_attributes,
     ),
+    changes("ModifyRule", inputs::MODIFY_RULE, rules::modify),
     changes("ModifyTargetGroup", inputs::MODIFY_TARGET_GROUP, target_groups::modify),
     changes("ModifyTargetGroupAttributes", inputs::MODIFY_TARGET_GROUP_ATTRIBUTES, group_attributes::modify),
     changes("RegisterTargets", inputs::REGISTER_TARGETS, targets::register),
+    changes("RemoveListenerCertificates", inputs::REMOVE_LISTENER_CERTIFICATES, certificates::remove),
     changes("RemoveTags", inputs::REMOVE_TAGS, tags::remove),
     changes("SetIpAddressType", inputs::SET_IP_ADDRESS_TYPE, load_balancer_settings::set_ip_address_type),
+    changes("SetRulePriorities", inputs::SET_RULE_PRIORITIES, rules::set_priorities),
     changes("SetSecurityGroups", inputs::SET_SECURITY_GROUPS, load_balancer_settings::set_security_groups),
     changes("SetSubnets", inputs::SET_SUBNETS, load_balancer_settings::set_subnets),
 ];

@@ -28,6 +28,7 @@ mod client_faults;
 mod clients;
 mod configuration;
 mod connection_authentication;
+mod control_api;
 mod cookies;
 mod counted_failures;
 mod dashboard;

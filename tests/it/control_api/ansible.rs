@@ -1,0 +1,51 @@
+//! Ansible with the modules of amazon.aws and community.aws.
+
+use serde_json::json;
+use support::{Client, apps, skip};
+
+use super::{Api, scripts};
+
+/// How many tasks of a run were in order and changed something, as its last line says it.
+fn recap(said: &str) -> (u32, u32) {
+    let line = said.lines().find(|line| line.starts_with("localhost") && line.contains("changed=")).unwrap();
+    let number = |name: &str| line.split(name).nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    (number("ok="), number("changed="))
+}
+
+#[test]
+fn a_second_run_of_a_playbook_changes_nothing() {
+    let collections = apps::elbv2().with_file_name("elbv2-collections");
+    if !collections.join("made-from").is_file() {
+        return skip(&"Ansible's collections are not installed, `cargo xtask test` does that");
+    }
+    let Some(api) = Api::start() else { return };
+    let targets = api.targets.each_ref().map(|target| {
+        let (ip, port) = target.address.rsplit_once(':').unwrap();
+        json!({ "Id": ip, "Port": port.parse::<u16>().unwrap() })
+    });
+    let given = json!({ "endpoint": api.endpoint(), "port": api.port, "targets": targets,
+        "ansible_connection": "local", "ansible_python_interpreter": apps::elbv2().join("bin/python") });
+    let run = || {
+        let mut command = api.program("ansible-playbook");
+        command.env("ANSIBLE_COLLECTIONS_PATH", &collections).env("ANSIBLE_NOCOLOR", "1");
+        command
+            .env("ANSIBLE_HOME", api.balancer.folder().join("ansible"))
+            .env("ANSIBLE_LOCALHOST_WARNING", "0");
+        command
+            .args(["-i", "localhost,", "--extra-vars", &given.to_string()])
+            .arg(scripts().join("play.yml"));
+        let said = api.says(&mut command);
+        println!("{said}");
+        recap(&said)
+    };
+    assert_eq!(run(), (3, 3));
+    api.balancer.wait_until_settled();
+    let mut client = Client::new(([127, 0, 0, 1], api.port).into());
+    let first = client.get("/");
+    assert!(first.set_cookie("AWSALB").is_some());
+    for _ in 0..5 {
+        assert_eq!(client.get("/").header("x-target"), first.header("x-target"));
+    }
+    assert_eq!(run(), (3, 0), "what was made is what is read back");
+    api.assert_sound();
+}

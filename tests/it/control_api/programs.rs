@@ -1,0 +1,26 @@
+//! boto3, and requests that nobody means.
+
+use super::Api;
+
+#[test]
+fn boto3_makes_changes_lists_and_deletes() {
+    let Some(api) = Api::start() else { return };
+    let port = api.port.to_string();
+    let said = api.script("boto.py", &[&port, &api.targets[0].address, &api.targets[1].address]);
+    assert_eq!(said, "done\n");
+    api.assert_sound();
+    // Who changed what is told, and what was refused.
+    let made = api.balancer.wait_log_line(&["a change by the ELBv2 API", "CreateListener", "key=\"WRITER\""]);
+    assert!(made.contains(":listener/app/web/") && made.contains("client=127.0.0.1:"), "{made}");
+    api.balancer.wait_log_line(&["was refused", "DeleteTargetGroup", "ResourceInUse", "request_id="]);
+    api.balancer.wait_log_line(&["was refused", "DeleteLoadBalancer", "AccessDenied", "key=\"READER\""]);
+}
+
+#[test]
+fn whatever_is_asked_is_answered() {
+    let Some(api) = Api::start() else { return };
+    let said = api.script("hostile.py", &["10000", "16"]);
+    println!("{said}");
+    assert!(said.starts_with("done"), "{said}");
+    api.assert_sound();
+}

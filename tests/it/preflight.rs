@@ -71,6 +71,25 @@ fn what_a_start_would_be_refused_for_is_found() {
         std::os::unix::fs::symlink("nowhere", folder.join("state/stickiness.key")).unwrap();
     });
     refused(&config(), "run is no folder", |folder| fs::write(folder.join("run"), "").unwrap());
+    let with_api = |lines: &str| {
+        let lines = format!("address = \"127.0.0.1:0\"\naccess_keys_file = \"FOLDER/keys\"\n{lines}");
+        config().more(&format!("control_api {{\n{lines}}}\n"))
+    };
+    let keys = |folder: &Path, text: &str, mode: u32| {
+        fs::write(folder.join("keys"), text).unwrap();
+        fs::set_permissions(folder.join("keys"), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    refused(
+        &with_api(""),
+        "keys (access_keys_file of control_api) cannot be read: there is no such file",
+        |_| {},
+    );
+    refused(&with_api(""), "its mode is 0644): allowed is 0600", |folder| {
+        keys(folder, "ID secret-of-a-test\n", 0o644)
+    });
+    refused(&with_api(""), "keys (access_keys_file of control_api) line 2: a secret", |folder| {
+        keys(folder, "ID secret-of-a-test\nOTHER short\n", 0o600);
+    });
     refused(&log_at("FOLDER/none/access.log"), "there is no folder", |_| {});
     refused(&log_at("FOLDER/logs"), "logs is a folder", |folder| {
         fs::create_dir(folder.join("logs")).unwrap()

@@ -11,7 +11,7 @@ use std::{
 
 use rustix::process::geteuid;
 
-use super::{admin::AdminToken, key_file, log_files, privileges::Account};
+use super::{admin::AdminToken, control_api, key_file, log_files, privileges::Account};
 use crate::{
     config,
     kernel::{InstanceFolder, Kernel, Shield, owners},
@@ -59,6 +59,9 @@ pub fn look(configuration: &Configuration, path: &Path) -> Findings {
     {
         findings.note(error.to_string(), error.is_denial());
     }
+    if let Some(Err(error)) = configuration.control_api.as_ref().map(control_api::look_at_keys) {
+        findings.note(error.to_string(), error.is_denial());
+    }
     for destination in log_files::destinations(configuration) {
         look_at_log(destination, owner, &made, &mut findings);
     }
@@ -90,7 +93,8 @@ fn look_at_addresses(configuration: &Configuration, findings: &mut Findings) {
     let of_listeners =
         of_listeners.map(|listener| (format!("listener {:?}", listener.name), listener.address));
     let of_admin = configuration.balancer.admin_address.map(|address| ("admin_address".to_owned(), address));
-    for (what, address) in of_listeners.chain(of_admin) {
+    let of_api = configuration.control_api.as_ref().map(|api| ("control_api".to_owned(), api.address));
+    for (what, address) in of_listeners.chain(of_admin).chain(of_api) {
         if let Err(error) = listener::look_at(address) {
             let is_in_use = error.kind() == io::ErrorKind::AddrInUse;
             let owners = || owners(&configuration.balancer.instance, &configuration.balancer.runtime_dir);
@@ -151,6 +155,9 @@ fn look_as(
     }
     for file in configuration.shield.iter().flat_map(|shield| &shield.files) {
         unreadable("shield", file);
+    }
+    if let Some(api) = &configuration.control_api {
+        unreadable("control_api", &api.access_keys_file);
     }
     let mut authorities: Vec<&Authorities> = Vec::new();
     for tls in configuration.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {

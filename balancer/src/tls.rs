@@ -15,7 +15,7 @@ mod target;
 mod tickets;
 
 pub use self::{
-    authorities::{load_authorities, load_revocations},
+    authorities::{count_revoked, load_authorities, load_revocations, parse_authorities, parse_revocations},
     certificate::{CertificateFault, load},
     client_auth::refusal,
     client_certificate::ClientCertificate,
@@ -23,7 +23,7 @@ pub use self::{
     names::{cipher_name, protocol_name},
     policy::{DEFAULT_POLICY, POLICIES, policy},
     selection::take_chosen,
-    server::Servers,
+    server::{Servers, suites},
     store::store_client,
     target::TargetTls,
 };

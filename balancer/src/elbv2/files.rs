@@ -17,10 +17,13 @@ use super::{
         Owner, Records, RuleRecord, TargetGroupRecord, TargetRecord, TrustStoreRecord,
     },
 };
-use crate::model::{
-    Certificate, Configuration, DesyncMode, HealthCheck, HealthCheckPort, Listener, LoadBalancer,
-    MutualAuthentication, ProbeProtocol, ProtocolVersion, StickinessKind, StickinessSettings, TargetAddress,
-    TargetGroup, TlsFact, TrustStore, XffMode,
+use crate::{
+    model::{
+        Certificate, Configuration, DesyncMode, HealthCheck, HealthCheckPort, Listener, LoadBalancer,
+        MutualAuthentication, ProbeProtocol, ProtocolVersion, StickinessKind, StickinessSettings,
+        TargetAddress, TargetGroup, TlsFact, TrustStore, XffMode,
+    },
+    tls,
 };
 
 /// What ids of what stands in files are made of, beside names: the same at each start.
@@ -381,6 +384,9 @@ fn trust_store(store: &TrustStore, arn: &str, owner: Owner) -> TrustStoreRecord 
         certificates: u32::try_from(store.authorities.certificates.len()).unwrap_or(u32::MAX),
         revocations: (1..)
             .zip(store.revocations.iter().map(|list| list.file.display().to_string()))
+            .collect(),
+        revoked: (1..)
+            .zip(store.revocations.iter().map(|list| tls::count_revoked(std::slice::from_ref(list))))
             .collect(),
         tags: BTreeMap::new(),
     }

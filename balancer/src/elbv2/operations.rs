@@ -2,22 +2,26 @@
 //! the time, and how a change takes effect.
 
 mod actions;
+mod buckets;
 mod certificates;
 mod conditions;
 mod forwards;
 mod group_attributes;
 mod health_checks;
+mod limits;
 mod listener_attributes;
 mod listeners;
 mod load_balancer_settings;
 mod load_balancers;
 mod mutual_tls;
 mod network;
+mod revocations;
 mod rules;
 mod tags;
 mod target_groups;
 mod targets;
 mod transforms;
+mod trust_stores;
 
 use super::{
     call::OperationCall,
@@ -49,15 +53,24 @@ const fn changes(name: &'static str, input: &'static [Member], operate: Operate)
 static OPERATIONS: &[Operation] = &[
     changes("AddListenerCertificates", inputs::ADD_LISTENER_CERTIFICATES, certificates::add),
     changes("AddTags", inputs::ADD_TAGS, tags::add),
+    changes("AddTrustStoreRevocations", inputs::ADD_TRUST_STORE_REVOCATIONS, revocations::add),
     changes("CreateListener", inputs::CREATE_LISTENER, listeners::create),
     changes("CreateLoadBalancer", inputs::CREATE_LOAD_BALANCER, load_balancers::create),
     changes("CreateRule", inputs::CREATE_RULE, rules::create),
     changes("CreateTargetGroup", inputs::CREATE_TARGET_GROUP, target_groups::create),
+    changes("CreateTrustStore", inputs::CREATE_TRUST_STORE, trust_stores::create),
     changes("DeleteListener", inputs::DELETE_LISTENER, listeners::delete),
     changes("DeleteLoadBalancer", inputs::DELETE_LOAD_BALANCER, load_balancers::delete),
     changes("DeleteRule", inputs::DELETE_RULE, rules::delete),
+    changes(
+        "DeleteSharedTrustStoreAssociation",
+        inputs::DELETE_SHARED_TRUST_STORE_ASSOCIATION,
+        trust_stores::delete_shared,
+    ),
     changes("DeleteTargetGroup", inputs::DELETE_TARGET_GROUP, target_groups::delete),
+    changes("DeleteTrustStore", inputs::DELETE_TRUST_STORE, trust_stores::delete),
     changes("DeregisterTargets", inputs::DEREGISTER_TARGETS, targets::deregister),
+    reads("DescribeAccountLimits", inputs::DESCRIBE_ACCOUNT_LIMITS, limits::describe),
     reads(
         "DescribeCapacityReservation",
         inputs::DESCRIBE_CAPACITY_RESERVATION,
@@ -73,6 +86,7 @@ static OPERATIONS: &[Operation] = &[
     ),
     reads("DescribeLoadBalancers", inputs::DESCRIBE_LOAD_BALANCERS, load_balancers::describe),
     reads("DescribeRules", inputs::DESCRIBE_RULES, rules::describe),
+    reads("DescribeSSLPolicies", inputs::DESCRIBE_SSL_POLICIES, limits::describe_policies),
     reads("DescribeTags", inputs::DESCRIBE_TAGS, tags::describe),
     reads(
         "DescribeTargetGroupAttributes",
@@ -81,6 +95,24 @@ static OPERATIONS: &[Operation] = &[
     ),
     reads("DescribeTargetGroups", inputs::DESCRIBE_TARGET_GROUPS, target_groups::describe),
     reads("DescribeTargetHealth", inputs::DESCRIBE_TARGET_HEALTH, targets::health),
+    reads(
+        "DescribeTrustStoreAssociations",
+        inputs::DESCRIBE_TRUST_STORE_ASSOCIATIONS,
+        trust_stores::describe_associations,
+    ),
+    reads("DescribeTrustStoreRevocations", inputs::DESCRIBE_TRUST_STORE_REVOCATIONS, revocations::describe),
+    reads("DescribeTrustStores", inputs::DESCRIBE_TRUST_STORES, trust_stores::describe),
+    reads("GetResourcePolicy", inputs::GET_RESOURCE_POLICY, trust_stores::get_policy),
+    reads(
+        "GetTrustStoreCaCertificatesBundle",
+        inputs::GET_TRUST_STORE_CA_CERTIFICATES_BUNDLE,
+        trust_stores::get_bundle,
+    ),
+    reads(
+        "GetTrustStoreRevocationContent",
+        inputs::GET_TRUST_STORE_REVOCATION_CONTENT,
+        revocations::get_content,
+    ),
     changes(
         "ModifyCapacityReservation",
         inputs::MODIFY_CAPACITY_RESERVATION,
@@ -97,9 +129,11 @@ static OPERATIONS: &[Operation] = &[
     changes("ModifyRule", inputs::MODIFY_RULE, rules::modify),
     changes("ModifyTargetGroup", inputs::MODIFY_TARGET_GROUP, target_groups::modify),
     changes("ModifyTargetGroupAttributes", inputs::MODIFY_TARGET_GROUP_ATTRIBUTES, group_attributes::modify),
+    changes("ModifyTrustStore", inputs::MODIFY_TRUST_STORE, trust_stores::modify),
     changes("RegisterTargets", inputs::REGISTER_TARGETS, targets::register),
     changes("RemoveListenerCertificates", inputs::REMOVE_LISTENER_CERTIFICATES, certificates::remove),
     changes("RemoveTags", inputs::REMOVE_TAGS, tags::remove),
+    changes("RemoveTrustStoreRevocations", inputs::REMOVE_TRUST_STORE_REVOCATIONS, revocations::remove),
     changes("SetIpAddressType", inputs::SET_IP_ADDRESS_TYPE, load_balancer_settings::set_ip_address_type),
     changes("SetRulePriorities", inputs::SET_RULE_PRIORITIES, rules::set_priorities),
     changes("SetSecurityGroups", inputs::SET_SECURITY_GROUPS, load_balancer_settings::set_security_groups),

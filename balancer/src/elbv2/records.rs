@@ -301,6 +301,8 @@ pub struct TrustStoreRecord {
     pub certificates: u32,
     /// Paths of its revocation lists by their numbers.
     pub revocations: BTreeMap<u64, String>,
+    /// How many certificates each of them takes back.
+    pub revoked: BTreeMap<u64, u64>,
     /// Tags.
     pub tags: BTreeMap<String, String>,
 }

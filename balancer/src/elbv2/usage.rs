@@ -44,12 +44,6 @@ impl<'r> GroupUsage<'r> {
     pub(super) fn is_used(&self, group: &str) -> bool {
         self.0.contains_key(group)
     }
-
-    /// The groups that a load balancer uses.
-    pub(super) fn groups(&self, balancer: &str) -> BTreeSet<&'r str> {
-        let uses = |(_, balancers): &(&&str, &BTreeSet<&str>)| balancers.contains(balancer);
-        self.0.iter().filter(uses).map(|(group, _)| *group).collect()
-    }
 }
 
 /// The groups that actions forward to.

@@ -25,9 +25,17 @@ const MAX_REVOCATIONS: u64 = 50 << 20;
 /// What is wrong with the file.
 pub fn load_authorities(file: &Path) -> Result<Authorities, CertificateFault> {
     let (text, _) = read(file, MAX_FILE)?;
+    parse_authorities(&text, file)
+}
+
+/// The certificates of authorities in the text of a file.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_authorities(text: &[u8], file: &Path) -> Result<Authorities, CertificateFault> {
     let malformed = || CertificateFault::Malformed { path: file.to_owned() };
     let certificates =
-        CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>().map_err(|_| malformed())?;
+        CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>().map_err(|_| malformed())?;
     let mut store = RootCertStore::empty();
     let mut not_after = i64::MAX;
     for certificate in &certificates {
@@ -50,8 +58,20 @@ pub fn load_revocations(
     authorities: &Authorities,
 ) -> Result<Vec<RevocationList>, CertificateFault> {
     let (text, _) = read(file, MAX_REVOCATIONS)?;
+    parse_revocations(&text, file, authorities)
+}
+
+/// The revocation lists in the text of a file, each of one of `authorities`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_revocations(
+    text: &[u8],
+    file: &Path,
+    authorities: &Authorities,
+) -> Result<Vec<RevocationList>, CertificateFault> {
     let malformed = || CertificateFault::NoRevocations { path: file.to_owned() };
-    let lists = CertificateRevocationListDer::pem_slice_iter(&text)
+    let lists = CertificateRevocationListDer::pem_slice_iter(text)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| malformed())?;
     if lists.is_empty() {
@@ -85,4 +105,14 @@ pub fn load_revocations(
         loaded.push(RevocationList { file: file.to_owned(), list, next_update });
     }
     Ok(loaded)
+}
+
+/// How many certificates revocation lists take back.
+#[must_use]
+pub fn count_revoked(lists: &[RevocationList]) -> u64 {
+    let count = |list: &RevocationList| {
+        let parsed = CertificateRevocationList::from_der(&list.list).ok();
+        parsed.map_or(0, |(_, parsed)| parsed.iter_revoked_certificates().count())
+    };
+    u64::try_from(lists.iter().map(count).sum::<usize>()).unwrap_or(u64::MAX)
 }

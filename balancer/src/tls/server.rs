@@ -8,13 +8,13 @@ use std::{
 };
 
 use rustls::{
-    CipherSuite, NamedGroup, ServerConfig, SupportedProtocolVersion,
+    CipherSuite, NamedGroup, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion,
     crypto::{CryptoProvider, ring},
     server::{NoServerSessionStorage, WebPkiClientVerifier},
     version,
 };
 
-use super::{client_auth, error::ServerError, selection::Selection, tickets::TicketKeys};
+use super::{client_auth, error::ServerError, names::cipher_name, selection::Selection, tickets::TicketKeys};
 use crate::model::{AlpnPolicy, ListenerTls, MutualAuthentication, SecurityPolicy};
 
 /// What all listeners of a process share.
@@ -114,6 +114,15 @@ fn protocols(policy: AlpnPolicy, http2: bool) -> Vec<Vec<u8>> {
 fn versions(policy: &SecurityPolicy) -> Vec<&'static SupportedProtocolVersion> {
     let versions = [(policy.tls13, &version::TLS13), (policy.tls12, &version::TLS12)];
     versions.into_iter().filter(|(wanted, _)| *wanted).map(|(_, version)| version).collect()
+}
+
+/// OpenSSL's names of the suites of a policy, the preferred one first.
+#[must_use]
+pub fn suites(policy: &SecurityPolicy) -> Vec<&'static str> {
+    let versions = versions(policy);
+    let is_spoken =
+        |suite: &&SupportedCipherSuite| versions.iter().any(|version| suite.version() == *version);
+    provider(policy).cipher_suites.iter().filter(is_spoken).map(|suite| cipher_name(suite.suite())).collect()
 }
 
 /// ALB's policies have no ChaCha20-Poly1305 in TLS 1.2, those of FIPS have none at all, and those of RFC 9151 have one

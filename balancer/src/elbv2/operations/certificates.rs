@@ -12,7 +12,7 @@ use crate::elbv2::{
 };
 
 /// Most certificates of a listener beside the default one (ALB: quotas).
-const MAX_MORE: usize = 25;
+pub(super) const MAX_MORE: usize = 25;
 
 /// The ARN of a listener's default certificate.
 pub(super) fn default_of(listener: &ListenerRecord) -> Option<&str> {

@@ -13,7 +13,7 @@ use crate::elbv2::{
 use super::group_attributes::is_sticky;
 
 /// Most groups of an action (ALB: quotas).
-const MAX_GROUPS: usize = 5;
+pub(super) const MAX_GROUPS: usize = 5;
 /// Greatest weight.
 const MAX_WEIGHT: i64 = 999;
 /// One week.

@@ -2,7 +2,7 @@
 
 use super::{
     Member, Shape,
-    member::{LONGEST, NUMBER, TEXT, list, list_of, needed, optional, pattern, text, whole},
+    member::{NUMBER, TEXT, list, list_of, needed, optional, pattern, text, whole},
     pattern::Pattern,
     structures::{
         ACTION, ATTRIBUTE, CAPACITY, CERTIFICATE, CONDITION, HEALTH_INCLUDES, IP_ADDRESS_TYPES, IP_FAMILIES,

@@ -308,15 +308,19 @@ fn what_files_say_is_referred_to_and_stays_theirs() {
         both.listeners.iter().map(|one| (one.name.as_str(), one.load_balancer, one.rules.len())).collect();
     assert_eq!(
         names,
-        [("web:80", 0, 0), ("front", 1, 1)],
+        [("front", 1, 1), ("web:80", 0, 0)],
         "a listener of a file keeps the load balancer it had"
     );
     assert_eq!(both.load_balancers[1].name, "default");
     assert_eq!(both.target_groups.len(), 1);
     let (place, document) = ("here", Path::new(config::API_DOCUMENT));
     let again = FileRecords::of(FileFacts { configuration: &both, place, document, arns: ARNS });
+    // The folder of a test is another one each time.
+    let file = regex::Regex::new("File\\([^)]*\\)").unwrap();
+    let of = |records: &Records| file.replace_all(&format!("{records:?}"), "File").into_owned();
     assert_eq!(
-        again.records, files.records,
+        of(&again.records),
+        of(&files.records),
         "what is made is none of what files say, and ARNs of files stay"
     );
 }

@@ -20,6 +20,7 @@ mod records;
 mod resource;
 mod shapes;
 mod sigv4;
+mod store;
 mod tagging;
 mod usage;
 mod used_signatures;
@@ -41,6 +42,7 @@ pub use self::{
         TargetRecord, TransformRecord, TrustStoreRecord, WeightedGroupRecord,
     },
     sigv4::{SignatureClaim, SignedRequest},
+    store::{StateCopy, Store, StoreError, copy_path},
     used_signatures::{SignatureUse, UsedSignatures},
     world::{DEFAULT_DNS_SUFFIX, TargetHealth, World},
     xml::Element,

@@ -52,34 +52,58 @@ pub struct Owner {
 /// # Errors
 /// The system's, and [`UnsafePath`] (as what the error holds) for what is not safe to write to.
 pub fn append(path: &Path, mode: u32, owner: Option<Owner>) -> io::Result<File> {
-    let flags = OFlags::WRONLY | OFlags::APPEND;
-    for _ in 0..TURNS {
-        let spot = walk(path, Goal::File)?;
-        // Opening alone does something to some devices: what it is is looked at first, and then of the very file opened.
-        let made = spot.found(owner, &APPENDED)?.is_none();
-        let file = match if made { spot.create(flags, mode) } else { spot.open(flags) } {
-            Ok(file) => file,
-            // It came, or went, meanwhile.
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {
-                continue;
+    let how = Opening { flags: OFlags::WRONLY | OFlags::APPEND, mode, kinds: &APPENDED };
+    how.open(path, owner)
+}
+
+/// Opens a regular file for reading and changing, and makes it with `mode` where it is missing, for `owner` if there is one.
+///
+/// # Errors
+/// The system's, and [`UnsafePath`] for what is not safe to write to.
+pub fn update(path: &Path, mode: u32, owner: Option<Owner>) -> io::Result<File> {
+    Opening { flags: OFlags::RDWR, mode, kinds: &[FileType::RegularFile] }.open(path, owner)
+}
+
+/// How a file is opened that is written to.
+struct Opening {
+    flags: OFlags,
+    mode: u32,
+    kinds: &'static [FileType],
+}
+
+impl Opening {
+    fn open(&self, path: &Path, owner: Option<Owner>) -> io::Result<File> {
+        let Self { flags, mode, kinds } = *self;
+        for _ in 0..TURNS {
+            let spot = walk(path, Goal::File)?;
+            // Opening alone does something to some devices: what it is is looked at first, and then of the very file opened.
+            let made = spot.found(owner, kinds)?.is_none();
+            let file = match if made { spot.create(flags, mode) } else { spot.open(flags) } {
+                Ok(file) => file,
+                // It came, or went, meanwhile.
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) =>
+                {
+                    continue;
+                }
+                // What the system calls "No such device or address".
+                Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
+                    return Err(io::Error::other(
+                        "it is a named pipe that nobody reads, or a device that is not there",
+                    ));
+                }
+                Err(error) => return Err(error),
+            };
+            if !made {
+                spot.judge(&fstat(&file)?, owner, kinds)?;
             }
-            // What the system calls "No such device or address".
-            Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
-                return Err(io::Error::other(
-                    "it is a named pipe that nobody reads, or a device that is not there",
-                ));
+            if let Some(owner) = owner {
+                spot.hand_over(&file, made, owner)?;
             }
-            Err(error) => return Err(error),
-        };
-        if !made {
-            spot.judge(&fstat(&file)?, owner, &APPENDED)?;
+            return Ok(file);
         }
-        if let Some(owner) = owner {
-            spot.hand_over(&file, made, owner)?;
-        }
-        return Ok(file);
+        Err(io::ErrorKind::ResourceBusy.into())
     }
-    Err(io::ErrorKind::ResourceBusy.into())
 }
 
 /// Opens a regular file for reading; none where there is none. Where others than root and `owner` can write to its

@@ -12,6 +12,7 @@
 mod allocations;
 mod bed;
 mod config;
+mod control_state;
 mod etcd;
 mod fuzz;
 mod import;

@@ -1,0 +1,87 @@
+//! A state in a file of JSON: the copy that is kept beside the database, and what goes out and comes in. Must not know: the database.
+
+use std::{
+    ffi::OsString,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    StoreError,
+    migration::{SCHEMA, migrated},
+};
+use crate::{elbv2::records::Records, regular_file, safe_file::Folder};
+
+/// Longest file that is read.
+const MOST: u64 = 256 * 1024 * 1024;
+
+/// A state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateCopy {
+    /// The form of its records.
+    pub schema: u64,
+    /// How many changes there were.
+    pub revision: u64,
+    /// What was made.
+    pub records: Records,
+}
+
+/// The same as it was written, of whatever form.
+#[derive(Deserialize)]
+struct WrittenState {
+    schema: u64,
+    revision: u64,
+    records: Value,
+}
+
+/// Where the copy of a database is.
+#[must_use]
+pub fn copy_path(database: &Path) -> PathBuf {
+    with_end(database, ".json")
+}
+
+fn with_end(path: &Path, end: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(end);
+    name.into()
+}
+
+impl StateCopy {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// [`StoreError::NoState`], [`StoreError::Newer`].
+    pub fn read(path: &Path) -> Result<Self, StoreError> {
+        let wrong = |why: String| StoreError::NoState { path: path.to_owned(), why };
+        let (bytes, _) = regular_file::read(path, MOST).map_err(|fault| wrong(fault.to_string()))?;
+        let WrittenState { schema, revision, records } =
+            serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+        match migrated(records, schema) {
+            Ok(records) => Ok(Self { schema: SCHEMA, revision, records }),
+            Err(None) => Err(StoreError::Newer { path: path.to_owned(), found: schema }),
+            Err(Some(why)) => Err(wrong(why)),
+        }
+    }
+
+    /// Writes it for its owner alone. What was there stays until it is done.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn keep(&self, path: &Path) -> io::Result<()> {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let folder = Folder::open(path.parent().ok_or(io::ErrorKind::InvalidInput)?)?;
+        let unfinished = format!("{}.unfinished", name.to_string_lossy());
+        match folder.remove(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = folder.create_new(&unfinished)?;
+        file.write_all(&serde_json::to_vec_pretty(self)?)?;
+        file.sync_all()?;
+        folder.rename_over(&unfinished, name)?;
+        folder.sync()
+    }
+}

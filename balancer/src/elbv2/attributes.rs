@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Attributes that were set, by their keys.
-pub(super) type Set = BTreeMap<String, String>;
+pub(super) type SetAttributes = BTreeMap<String, String>;
 
 /// What the value of an attribute may be.
 #[derive(Clone, Copy)]
@@ -58,13 +58,13 @@ const fn other(key: &'static str, neutral: &'static [&'static str], why: &'stati
 }
 
 /// The value that an attribute has: as set, or its default.
-pub(super) fn value<'s>(rules: &[AttributeRule], set: &'s Set, key: &str) -> &'s str {
+pub(super) fn value<'s>(rules: &[AttributeRule], set: &'s SetAttributes, key: &str) -> &'s str {
     let default = || rules.iter().find(|rule| rule.key == key).map_or("", |rule| rule.default);
     set.get(key).map_or_else(default, String::as_str)
 }
 
 /// All attributes as they are told.
-pub(super) fn told(rules: &[AttributeRule], set: &Set) -> Vec<Element> {
+pub(super) fn told(rules: &[AttributeRule], set: &SetAttributes) -> Vec<Element> {
     let is_told = |rule: &&AttributeRule| rule.is_told || set.contains_key(rule.key);
     let element =
         |rule: &AttributeRule| pair(rule.key, set.get(rule.key).map_or(rule.default, String::as_str));
@@ -72,7 +72,7 @@ pub(super) fn told(rules: &[AttributeRule], set: &Set) -> Vec<Element> {
 }
 
 /// Those of these keys as they are told.
-pub(super) fn told_of<'k>(set: &Set, keys: impl IntoIterator<Item = &'k String>) -> Vec<Element> {
+pub(super) fn told_of<'k>(set: &SetAttributes, keys: impl IntoIterator<Item = &'k String>) -> Vec<Element> {
     keys.into_iter().map(|key| pair(key, set.get(key).map_or("", String::as_str))).collect()
 }
 

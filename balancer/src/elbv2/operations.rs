@@ -27,7 +27,7 @@ use super::{
     call::OperationCall,
     failure::ApiFailure,
     records::Records,
-    shapes::{self, Member, inputs},
+    shapes::{self, InputParameter, inputs},
     xml::Element,
 };
 
@@ -37,15 +37,15 @@ type Operate = fn(&OperationCall<'_>, &mut Records) -> Result<Element, ApiFailur
 struct Operation {
     name: &'static str,
     is_change: bool,
-    input: &'static [Member],
+    input: &'static [InputParameter],
     operate: Operate,
 }
 
-const fn reads(name: &'static str, input: &'static [Member], operate: Operate) -> Operation {
+const fn reads(name: &'static str, input: &'static [InputParameter], operate: Operate) -> Operation {
     Operation { name, is_change: false, input, operate }
 }
 
-const fn changes(name: &'static str, input: &'static [Member], operate: Operate) -> Operation {
+const fn changes(name: &'static str, input: &'static [InputParameter], operate: Operate) -> Operation {
     Operation { name, is_change: true, input, operate }
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// A kind of records.
-pub(super) trait Resource: Sized {
+pub(super) trait RecordKind: Sized {
     /// What its ARNs are of.
     const KIND: ArnKind;
     /// The code of "there is none".
@@ -32,7 +32,7 @@ pub(super) trait Resource: Sized {
 
 macro_rules! resource {
     ($record:ident, $field:ident, $kind:ident, $not_found:literal) => {
-        impl Resource for $record {
+        impl RecordKind for $record {
             const KIND: ArnKind = ArnKind::$kind;
             const NOT_FOUND: &'static str = $not_found;
 
@@ -66,7 +66,7 @@ resource!(RuleRecord, rules, Rule, "RuleNotFound");
 resource!(TrustStoreRecord, trust_stores, TrustStore, "TrustStoreNotFound");
 
 /// All resources of a kind: those of files, then those of the API.
-pub(super) fn all<'r, R: Resource + 'r>(
+pub(super) fn all<'r, R: RecordKind + 'r>(
     call: &OperationCall<'r>,
     records: &'r Records,
 ) -> impl Iterator<Item = (&'r String, &'r R)> {
@@ -77,7 +77,7 @@ pub(super) fn all<'r, R: Resource + 'r>(
 ///
 /// # Errors
 /// There is none.
-pub(super) fn find<'r, R: Resource>(
+pub(super) fn find<'r, R: RecordKind>(
     call: &OperationCall<'r>,
     records: &'r Records,
     arn: &str,
@@ -91,7 +91,7 @@ pub(super) fn find<'r, R: Resource>(
 ///
 /// # Errors
 /// There is none, or it is one of a file.
-pub(super) fn find_own<'r, R: Resource>(
+pub(super) fn find_own<'r, R: RecordKind>(
     call: &OperationCall<'_>,
     records: &'r mut Records,
     arn: &str,
@@ -103,7 +103,7 @@ pub(super) fn find_own<'r, R: Resource>(
     R::all_mut(records).get_mut(arn).ok_or_else(|| not_found::<R>(arn))
 }
 
-fn of_owner<R: Resource>(resource: &R, arn: &str) -> ApiFailure {
+fn of_owner<R: RecordKind>(resource: &R, arn: &str) -> ApiFailure {
     let file = match resource.owner() {
         Owner::File(file) => shown(file),
         Owner::Api => "a file".to_owned(),
@@ -116,7 +116,7 @@ fn of_owner<R: Resource>(resource: &R, arn: &str) -> ApiFailure {
     ApiFailure::new("OperationNotPermitted", message)
 }
 
-fn not_found<R: Resource>(arn: &str) -> ApiFailure {
+fn not_found<R: RecordKind>(arn: &str) -> ApiFailure {
     let name = R::KIND.name();
     let mut letters = name.chars();
     let capital: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();

@@ -1,4 +1,4 @@
-//! What parameters may be, whatever they mean: which are needed, how long, within what, one of which. Faults are told in
+//! What parameters may be, whatever they mean: which are needed, how long, within what, one of which. ShapeFaults are told in
 //! the words of AWS' own checks: `1 validation error detected: Value '…' at '…' failed to satisfy constraint: …`.
 
 pub(super) mod inputs;
@@ -12,22 +12,22 @@ use super::{
     params::{self, Params},
 };
 
-use self::pattern::Pattern;
+use self::pattern::ParameterPattern;
 
 /// Most faults that are told of one call.
 const TOLD: usize = 10;
-/// Words that a value is one of.
-type Words = &'static [&'static str];
+/// Choices that a value is one of.
+type Choices = &'static [&'static str];
 
 /// What the value of a parameter may be.
 #[derive(Clone, Copy)]
-pub(super) enum Shape {
+pub(super) enum ParameterShape {
     /// Text without control characters.
-    Text { least: usize, most: usize, pattern: Option<Pattern> },
+    Text { least: usize, most: usize, pattern: Option<ParameterPattern> },
     /// Text of lines.
     Lines { most: usize },
     /// One of these.
-    Choice(Words),
+    Choice(Choices),
     /// A whole number.
     Whole { least: i64, most: i64 },
     /// `true` or `false`.
@@ -37,23 +37,23 @@ pub(super) enum Shape {
     /// Names and values, which nothing here looks at.
     Map,
     /// A structure.
-    Structure(&'static [Member]),
+    Structure(&'static [InputParameter]),
 }
 
 /// A member of a structure.
 #[derive(Clone, Copy)]
-pub(super) struct Member {
+pub(super) struct InputParameter {
     name: &'static str,
     is_needed: bool,
-    shape: Shape,
+    shape: ParameterShape,
 }
 
 /// Whether parameters are what an operation takes. What it does not know it passes over, as AWS does.
 ///
 /// # Errors
 /// A parameter is missing or may not be what it is.
-pub(super) fn check(input: &[Member], params: &Params) -> Result<(), ApiFailure> {
-    let mut faults = Faults::default();
+pub(super) fn check(input: &[InputParameter], params: &Params) -> Result<(), ApiFailure> {
+    let mut faults = ShapeFaults::default();
     check_members(input, params, "", &mut faults);
     if let Some(message) = faults.malformed {
         return Err(ApiFailure::new("MalformedInput", message));
@@ -67,21 +67,21 @@ pub(super) fn check(input: &[Member], params: &Params) -> Result<(), ApiFailure>
 }
 
 #[derive(Default)]
-struct Faults {
+struct ShapeFaults {
     /// The first thing that cannot be read at all.
     malformed: Option<String>,
     count: usize,
     told: Vec<String>,
 }
 
-impl Faults {
+impl ShapeFaults {
     fn add(&mut self, value: &str, path: &str, constraint: impl FnOnce() -> String) {
         self.count += 1;
         if self.told.len() < TOLD {
             let constraint = constraint();
             let value = shown(value);
             self.told.push(format!(
-                "Value '{value}' at '{path}' failed to satisfy constraint: Member must {constraint}"
+                "Value '{value}' at '{path}' failed to satisfy constraint: InputParameter must {constraint}"
             ));
         }
     }
@@ -90,7 +90,7 @@ impl Faults {
         self.count += 1;
         if self.told.len() < TOLD {
             self.told.push(format!(
-                "Value null at '{path}' failed to satisfy constraint: Member must not be null"
+                "Value null at '{path}' failed to satisfy constraint: InputParameter must not be null"
             ));
         }
     }
@@ -102,7 +102,7 @@ impl Faults {
     }
 }
 
-fn check_members(members: &[Member], params: &Params, path: &str, faults: &mut Faults) {
+fn check_members(members: &[InputParameter], params: &Params, path: &str, faults: &mut ShapeFaults) {
     for member in members {
         let path = format!("{path}{}", camel(member.name));
         if params.has(member.name) {
@@ -113,10 +113,10 @@ fn check_members(members: &[Member], params: &Params, path: &str, faults: &mut F
     }
 }
 
-fn check_value(member: &Member, params: &Params, path: &str, faults: &mut Faults) {
+fn check_value(member: &InputParameter, params: &Params, path: &str, faults: &mut ShapeFaults) {
     let name = member.name;
     match member.shape {
-        Shape::List { of, most } => {
+        ParameterShape::List { of, most } => {
             if params.text(name).is_some() {
                 return faults.malformed(|| format!("{path} is a list; a value was found in its place"));
             }
@@ -132,17 +132,17 @@ fn check_value(member: &Member, params: &Params, path: &str, faults: &mut Faults
                 faults.add("[…]", path, || format!("have length less than or equal to {most}"));
             }
             for (number, item) in &list {
-                let item_member = Member { name: "", is_needed: true, shape: *of };
+                let item_member = InputParameter { name: "", is_needed: true, shape: *of };
                 check_item(&item_member, item, &format!("{path}.{number}.member"), faults);
             }
         }
-        Shape::Structure(members) => {
+        ParameterShape::Structure(members) => {
             if params.text(name).is_some() {
                 return faults.malformed(|| format!("{path} is a structure; a value was found in its place"));
             }
             check_members(members, &params.part(name), &format!("{path}."), faults);
         }
-        Shape::Map => {}
+        ParameterShape::Map => {}
         shape => {
             if !params.part(name).is_empty() {
                 return faults.malformed(|| {
@@ -155,9 +155,9 @@ fn check_value(member: &Member, params: &Params, path: &str, faults: &mut Faults
 }
 
 /// A member of a list: a plain one is under the empty name.
-fn check_item(member: &Member, item: &Params, path: &str, faults: &mut Faults) {
+fn check_item(member: &InputParameter, item: &Params, path: &str, faults: &mut ShapeFaults) {
     match member.shape {
-        Shape::Structure(members) => {
+        ParameterShape::Structure(members) => {
             if item.text("").is_some() {
                 return faults.malformed(|| format!("{path} is a structure; a value was found in its place"));
             }
@@ -172,9 +172,9 @@ fn check_item(member: &Member, item: &Params, path: &str, faults: &mut Faults) {
     }
 }
 
-fn check_plain(shape: Shape, value: &str, is_needed: bool, path: &str, faults: &mut Faults) {
+fn check_plain(shape: ParameterShape, value: &str, is_needed: bool, path: &str, faults: &mut ShapeFaults) {
     match shape {
-        Shape::Text { least, most, pattern } => {
+        ParameterShape::Text { least, most, pattern } => {
             let length = value.chars().count();
             // What is left out comes empty, too.
             if value.is_empty() && !is_needed {
@@ -189,7 +189,7 @@ fn check_plain(shape: Shape, value: &str, is_needed: bool, path: &str, faults: &
                 faults.add(value, path, || format!("satisfy regular expression pattern: {}", pattern.text()));
             }
         }
-        Shape::Lines { most } => {
+        ParameterShape::Lines { most } => {
             let is_control =
                 |character: char| character.is_control() && !matches!(character, '\t' | '\r' | '\n');
             if value.chars().count() > most {
@@ -200,12 +200,12 @@ fn check_plain(shape: Shape, value: &str, is_needed: bool, path: &str, faults: &
             }
         }
         _ if value.is_empty() && !is_needed => {}
-        Shape::Choice(words) => {
+        ParameterShape::Choice(words) => {
             if !words.contains(&value) {
                 faults.add(value, path, || format!("satisfy enum value set: [{}]", words.join(", ")));
             }
         }
-        Shape::Whole { least, most } => match params::whole(value) {
+        ParameterShape::Whole { least, most } => match params::whole(value) {
             None => faults.malformed(|| format!("'{}' at {path} is not a whole number", shown(value))),
             Some(number) if number < least => {
                 faults.add(value, path, || format!("have value greater than or equal to {least}"));
@@ -215,12 +215,12 @@ fn check_plain(shape: Shape, value: &str, is_needed: bool, path: &str, faults: &
             }
             Some(_) => {}
         },
-        Shape::Truth => {
+        ParameterShape::Truth => {
             if params::truth(value).is_none() {
                 faults.malformed(|| format!("'{}' at {path} is neither 'true' nor 'false'", shown(value)));
             }
         }
-        Shape::List { .. } | Shape::Map | Shape::Structure(_) => {}
+        ParameterShape::List { .. } | ParameterShape::Map | ParameterShape::Structure(_) => {}
     }
 }
 

@@ -8,7 +8,7 @@ use crate::elbv2::{
 };
 
 /// A file that a bucket and a key name, and what is in it.
-pub(super) struct Object {
+pub(super) struct BucketFile {
     pub(super) path: String,
     pub(super) text: Vec<u8>,
 }
@@ -23,7 +23,7 @@ pub(super) fn read(
     bucket: &str,
     key: &str,
     version: Option<&str>,
-) -> Result<Object, ApiFailure> {
+) -> Result<BucketFile, ApiFailure> {
     let Some(folder) = &call.world.buckets else {
         let message = "There is no S3 here: give a folder whose folders stand for buckets in the control_api block of the \
                        configuration, or write the trust store there";
@@ -45,7 +45,7 @@ pub(super) fn read(
     }
     let path = [folder.as_str(), bucket, key].iter().collect::<PathBuf>().to_string_lossy().into_owned();
     match (call.world.read_file)(&path) {
-        Ok(text) => Ok(Object { path, text }),
+        Ok(text) => Ok(BucketFile { path, text }),
         Err(why) => Err(ApiFailure::new(code, format!("{quoted} cannot be read: {why}"))),
     }
 }

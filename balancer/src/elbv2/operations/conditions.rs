@@ -13,18 +13,18 @@ const MAX_HEADER: usize = 40;
 const MAX_REGEX: usize = 128;
 
 /// A field of conditions, where its values stand, and whether a rule has no more than one on it.
-struct Field {
+struct ConditionField {
     name: &'static str,
     config: &'static str,
     is_once: bool,
     has_regex: bool,
 }
 
-const fn field(name: &'static str, config: &'static str, is_once: bool, has_regex: bool) -> Field {
-    Field { name, config, is_once, has_regex }
+const fn field(name: &'static str, config: &'static str, is_once: bool, has_regex: bool) -> ConditionField {
+    ConditionField { name, config, is_once, has_regex }
 }
 
-static FIELDS: [Field; 6] = [
+static FIELDS: [ConditionField; 6] = [
     field("path-pattern", "PathPatternConfig", true, true),
     field("host-header", "HostHeaderConfig", true, true),
     field("http-header", "HttpHeaderConfig", false, true),
@@ -55,7 +55,7 @@ pub(super) fn read(members: &[Params]) -> Result<Vec<ConditionRecord>, ApiFailur
     Ok(conditions)
 }
 
-fn known_field(member: &Params) -> Result<&'static Field, ApiFailure> {
+fn known_field(member: &Params) -> Result<&'static ConditionField, ApiFailure> {
     let name =
         member.text("Field").ok_or_else(|| ApiFailure::validation("A condition field must be specified"))?;
     FIELDS.iter().find(|field| field.name == name).ok_or_else(|| {
@@ -65,7 +65,7 @@ fn known_field(member: &Params) -> Result<&'static Field, ApiFailure> {
     })
 }
 
-fn condition(field: &Field, member: &Params) -> Result<ConditionRecord, ApiFailure> {
+fn condition(field: &ConditionField, member: &Params) -> Result<ConditionRecord, ApiFailure> {
     if let Some(other) =
         FIELDS.iter().find(|other| other.config != field.config && !member.part(other.config).is_empty())
     {
@@ -96,7 +96,12 @@ fn condition(field: &Field, member: &Params) -> Result<ConditionRecord, ApiFailu
 }
 
 /// Values of a condition, which stand beside its field or in its configuration.
-fn one_of(member: &Params, config: &Params, field: &Field, name: &str) -> Result<Vec<String>, ApiFailure> {
+fn one_of(
+    member: &Params,
+    config: &Params,
+    field: &ConditionField,
+    name: &str,
+) -> Result<Vec<String>, ApiFailure> {
     let (beside, inside) = (member.texts(name), config.texts(name));
     // What is described has both, and is given back so.
     if !beside.is_empty() && !inside.is_empty() && beside != inside {
@@ -111,7 +116,7 @@ fn unique(values: Vec<String>) -> Vec<String> {
     values.into_iter().filter(|value| seen.insert(value.clone())).collect()
 }
 
-fn check_values(field: &Field, record: &ConditionRecord) -> Result<(), ApiFailure> {
+fn check_values(field: &ConditionField, record: &ConditionRecord) -> Result<(), ApiFailure> {
     let name = field.name;
     if record.values.is_empty() && record.regex_values.is_empty() {
         return Err(ApiFailure::validation("A condition value must be specified"));

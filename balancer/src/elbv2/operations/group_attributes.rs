@@ -2,7 +2,7 @@
 
 use crate::elbv2::{
     arn::ArnKind,
-    attributes::{Set, given, target_group::RULES, told, told_of, value},
+    attributes::{SetAttributes, given, target_group::RULES, told, told_of, value},
     call::OperationCall,
     failure::ApiFailure,
     records::{ActionKind, ActionRecord, ListenerRecord, Records, RuleRecord, TargetGroupRecord},
@@ -62,7 +62,7 @@ fn check_type(protocol: &str, given: &[(String, String)]) -> Result<(), ApiFailu
     }
 }
 
-fn check_together(set: &Set) -> Result<(), ApiFailure> {
+fn check_together(set: &SetAttributes) -> Result<(), ApiFailure> {
     let is = |key: &str, expected: &str| value(RULES, set, key) == expected;
     let sticky = is("stickiness.enabled", "true");
     let algorithm = value(RULES, set, "load_balancing.algorithm.type");
@@ -91,7 +91,7 @@ fn check_together(set: &Set) -> Result<(), ApiFailure> {
 }
 
 /// Zones leave DNS before all targets are used, healthy or not: a threshold of DNS is not below that of routing.
-fn check_health(set: &Set) -> Result<(), ApiFailure> {
+fn check_health(set: &SetAttributes) -> Result<(), ApiFailure> {
     for part in ["count", "percentage"] {
         let number = |of: &str| {
             value(RULES, set, &format!("target_group_health.{of}.minimum_healthy_targets.{part}"))

@@ -8,7 +8,7 @@ use crate::elbv2::{
     failure::ApiFailure,
     names,
     records::{ListenerRecord, LoadBalancerRecord, Records, RuleRecord, TargetGroupRecord, TrustStoreRecord},
-    resource::{Resource, find, find_own},
+    resource::{RecordKind, find, find_own},
     tagging,
     xml::Element,
 };

@@ -17,7 +17,7 @@ use crate::{
     tls,
 };
 
-use super::buckets::{self, Object};
+use super::buckets::{self, BucketFile};
 
 /// Most trust stores, and most certificates in one (ALB: quotas).
 pub(super) const MAX_TRUST_STORES: usize = 100;
@@ -56,7 +56,7 @@ pub(super) fn create(call: &OperationCall<'_>, records: &mut Records) -> Result<
 fn bundle(call: &OperationCall<'_>) -> Result<(String, u32), ApiFailure> {
     let text = |name: &str| call.params.text(name).unwrap_or_default();
     let version = call.params.text("CaCertificatesBundleS3ObjectVersion");
-    let Object { path, text } = buckets::read(
+    let BucketFile { path, text } = buckets::read(
         call,
         "CaCertificatesBundleNotFound",
         text("CaCertificatesBundleS3Bucket"),

@@ -2,7 +2,7 @@
 
 /// A regular expression of the API, and what decides whether a text fits.
 #[derive(Clone, Copy)]
-pub(in crate::elbv2) enum Pattern {
+pub(in crate::elbv2) enum ParameterPattern {
     /// Of keys of attributes.
     AttributeKey,
     /// Of keys and values of tags.
@@ -19,7 +19,7 @@ pub(in crate::elbv2) enum Pattern {
     IpamPool,
 }
 
-impl Pattern {
+impl ParameterPattern {
     /// As the API has it.
     pub(super) const fn text(self) -> &'static str {
         match self {
@@ -69,14 +69,14 @@ mod tests {
 
     #[test]
     fn patterns_fit_what_the_api_says() {
-        let cases: [(Pattern, &[&str], &[&str]); 7] = [
-            (Pattern::AttributeKey, &["stickiness.enabled", "a_b.C9"], &["a-b", "a b", "ä"]),
-            (Pattern::Tag, &["", "Größe 2 = a+b:c/d_e@f-g"], &["a\nb", "a*b", "<"]),
-            (Pattern::Name, &["a", "a-b", "9-a"], &["-a", "a-", "a--b", "a_b", ""]),
-            (Pattern::Protocol, &["HTTP", "HTTPS", "#{protocol}"], &["http", "TCP", ""]),
-            (Pattern::Status, &["200", "404", "599"], &["302", "20", "2000", "2x0", "", "100"]),
-            (Pattern::CustomerPool, &["ipv4pool-coip-a1"], &["ipv4pool-coip-", "x"]),
-            (Pattern::IpamPool, &["ipam-pool-a1"], &["ipam-pool-", "ipam-pool-a-b"]),
+        let cases: [(ParameterPattern, &[&str], &[&str]); 7] = [
+            (ParameterPattern::AttributeKey, &["stickiness.enabled", "a_b.C9"], &["a-b", "a b", "ä"]),
+            (ParameterPattern::Tag, &["", "Größe 2 = a+b:c/d_e@f-g"], &["a\nb", "a*b", "<"]),
+            (ParameterPattern::Name, &["a", "a-b", "9-a"], &["-a", "a-", "a--b", "a_b", ""]),
+            (ParameterPattern::Protocol, &["HTTP", "HTTPS", "#{protocol}"], &["http", "TCP", ""]),
+            (ParameterPattern::Status, &["200", "404", "599"], &["302", "20", "2000", "2x0", "", "100"]),
+            (ParameterPattern::CustomerPool, &["ipv4pool-coip-a1"], &["ipv4pool-coip-", "x"]),
+            (ParameterPattern::IpamPool, &["ipam-pool-a1"], &["ipam-pool-", "ipam-pool-a-b"]),
         ];
         for (pattern, fitting, others) in cases {
             for text in fitting {

@@ -38,7 +38,7 @@ pub use self::{
     params::Params,
     records::{
         ActionKind, ActionRecord, CertificateRecord, ConditionRecord, HealthCheckRecord, ListenerRecord,
-        LoadBalancerRecord, MutualAuthenticationRecord, Owner, Records, RuleRecord, TargetGroupRecord,
+        LoadBalancerRecord, MutualAuthenticationRecord, RecordOwner, Records, RuleRecord, TargetGroupRecord,
         TargetRecord, TransformRecord, TrustStoreRecord, WeightedGroupRecord,
     },
     sigv4::{SignatureClaim, SignedRequest},

@@ -14,7 +14,7 @@ use super::{
     arn::{ArnMaker, id_of, listener_arn, rule_arn},
     records::{
         CertificateRecord, HealthCheckRecord, ListenerRecord, LoadBalancerRecord, MutualAuthenticationRecord,
-        Owner, Records, RuleRecord, TargetGroupRecord, TargetRecord, TrustStoreRecord,
+        RecordOwner, Records, RuleRecord, TargetGroupRecord, TargetRecord, TrustStoreRecord,
     },
 };
 use crate::{
@@ -83,11 +83,13 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Whose it is; nothing where it was made through the API.
-    fn owner(&self, file: Option<&Path>) -> Option<Owner> {
+    fn owner(&self, file: Option<&Path>) -> Option<RecordOwner> {
         if file == Some(self.facts.document) {
             return None;
         }
-        Some(Owner::File(file.map_or_else(|| self.facts.place.to_owned(), |file| file.display().to_string())))
+        Some(RecordOwner::File(
+            file.map_or_else(|| self.facts.place.to_owned(), |file| file.display().to_string()),
+        ))
     }
 
     fn read(&mut self) {
@@ -143,7 +145,7 @@ impl Reader<'_> {
         self.facts.arns.trust_store(&store.name, id_of(SEED, "trust store", &store.name))
     }
 
-    fn listener(&mut self, listener: &Listener, balancer: &str, owner: Owner, groups: &[String]) {
+    fn listener(&mut self, listener: &Listener, balancer: &str, owner: RecordOwner, groups: &[String]) {
         let arn = listener_arn(balancer, id_of(SEED, "listener", &listener.name));
         self.known.names.insert(arn.clone(), listener.name.clone());
         self.known.addresses.entry(balancer.to_owned()).or_insert(listener.address.ip());
@@ -222,7 +224,7 @@ fn attributes(pairs: impl IntoIterator<Item = (&'static str, String)>) -> BTreeM
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-fn load_balancer(balancer: &LoadBalancer, arn: &str, owner: Owner) -> LoadBalancerRecord {
+fn load_balancer(balancer: &LoadBalancer, arn: &str, owner: RecordOwner) -> LoadBalancerRecord {
     let mode = match balancer.xff_mode {
         XffMode::Append => "append",
         XffMode::Preserve => "preserve",
@@ -262,7 +264,7 @@ fn load_balancer(balancer: &LoadBalancer, arn: &str, owner: Owner) -> LoadBalanc
     }
 }
 
-fn target_group(group: &TargetGroup, arn: &str, owner: Owner) -> TargetGroupRecord {
+fn target_group(group: &TargetGroup, arn: &str, owner: RecordOwner) -> TargetGroupRecord {
     let version = match group.protocol_version {
         ProtocolVersion::Http1 => "HTTP1",
         ProtocolVersion::Http2 => "HTTP2",
@@ -375,7 +377,7 @@ fn listener_attributes(listener: &Listener) -> BTreeMap<String, String> {
     found
 }
 
-fn trust_store(store: &TrustStore, arn: &str, owner: Owner) -> TrustStoreRecord {
+fn trust_store(store: &TrustStore, arn: &str, owner: RecordOwner) -> TrustStoreRecord {
     TrustStoreRecord {
         arn: arn.to_owned(),
         name: store.name.clone(),

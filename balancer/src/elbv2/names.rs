@@ -1,6 +1,6 @@
 //! What names of resources may be, and words that several operations say.
 
-use super::{call::shown, failure::ApiFailure, records::Owner};
+use super::{call::shown, failure::ApiFailure, records::RecordOwner};
 
 /// Longest name of a load balancer, group or trust store.
 const LONGEST: usize = 32;
@@ -35,9 +35,9 @@ pub(super) fn at_most(what: &str, most: usize, given: usize) -> Result<(), ApiFa
 }
 
 /// What is said behind a message on a resource of a file.
-pub(super) fn of_file(owner: &Owner) -> String {
+pub(super) fn of_file(owner: &RecordOwner) -> String {
     match owner {
-        Owner::Api => String::new(),
-        Owner::File(file) => format!(": it is written in {}", shown(file)),
+        RecordOwner::Api => String::new(),
+        RecordOwner::File(file) => format!(": it is written in {}", shown(file)),
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Who says what a resource is.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Owner {
+pub enum RecordOwner {
     /// It was made through the API, and is changed there.
     #[default]
     Api,
@@ -39,7 +39,7 @@ pub struct LoadBalancerRecord {
     /// Its name.
     pub name: String,
     /// Who says what it is.
-    pub owner: Owner,
+    pub owner: RecordOwner,
     /// When it was made, seconds since 1970.
     pub created: u64,
     /// `internet-facing` or `internal`.
@@ -67,7 +67,7 @@ pub struct TargetGroupRecord {
     /// Its name.
     pub name: String,
     /// Who says what it is.
-    pub owner: Owner,
+    pub owner: RecordOwner,
     /// `HTTP` or `HTTPS`.
     pub protocol: String,
     /// `HTTP1`, `HTTP2` or `GRPC`.
@@ -135,7 +135,7 @@ pub struct ListenerRecord {
     /// That of its load balancer.
     pub load_balancer_arn: String,
     /// Who says what it is.
-    pub owner: Owner,
+    pub owner: RecordOwner,
     /// Its port.
     pub port: u16,
     /// `HTTP` or `HTTPS`.
@@ -187,7 +187,7 @@ pub struct RuleRecord {
     /// That of its listener.
     pub listener_arn: String,
     /// Who says what it is.
-    pub owner: Owner,
+    pub owner: RecordOwner,
     /// 1 to 50000.
     pub priority: u16,
     /// Its conditions.
@@ -294,7 +294,7 @@ pub struct TrustStoreRecord {
     /// Its name.
     pub name: String,
     /// Who says what it is.
-    pub owner: Owner,
+    pub owner: RecordOwner,
     /// Path of its certificates on this host (the API's bucket and key name a file).
     pub ca_file: String,
     /// Certificates in it.

@@ -7,7 +7,8 @@ use super::{
     call::{OperationCall, of_kind, shown},
     failure::ApiFailure,
     records::{
-        ListenerRecord, LoadBalancerRecord, Owner, Records, RuleRecord, TargetGroupRecord, TrustStoreRecord,
+        ListenerRecord, LoadBalancerRecord, RecordOwner, Records, RuleRecord, TargetGroupRecord,
+        TrustStoreRecord,
     },
 };
 
@@ -23,7 +24,7 @@ pub(super) trait RecordKind: Sized {
     /// All of them, to change.
     fn all_mut(records: &mut Records) -> &mut BTreeMap<String, Self>;
     /// Who says what it is.
-    fn owner(&self) -> &Owner;
+    fn owner(&self) -> &RecordOwner;
     /// Its tags.
     fn tags(&self) -> &BTreeMap<String, String>;
     /// Its tags, to change.
@@ -44,7 +45,7 @@ macro_rules! resource {
                 &mut records.$field
             }
 
-            fn owner(&self) -> &Owner {
+            fn owner(&self) -> &RecordOwner {
                 &self.owner
             }
 
@@ -105,8 +106,8 @@ pub(super) fn find_own<'r, R: RecordKind>(
 
 fn of_owner<R: RecordKind>(resource: &R, arn: &str) -> ApiFailure {
     let file = match resource.owner() {
-        Owner::File(file) => shown(file),
-        Owner::Api => "a file".to_owned(),
+        RecordOwner::File(file) => shown(file),
+        RecordOwner::Api => "a file".to_owned(),
     };
     let message = format!(
         "The {} '{}' is written in {file}: it is changed and deleted there, not through the API",

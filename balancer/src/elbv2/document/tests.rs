@@ -7,8 +7,8 @@ use crate::{
     config,
     elbv2::{
         ActionKind, ActionRecord, ArnMaker, CertificateRecord, ConditionRecord, FileFacts, FileRecords,
-        HealthCheckRecord, Owner, Records, RuleRecord, TransformRecord, WeightedGroupRecord, listener_arn,
-        rule_arn,
+        HealthCheckRecord, RecordOwner, Records, RuleRecord, TransformRecord, WeightedGroupRecord,
+        listener_arn, rule_arn,
     },
     model::{Action, Configuration},
 };
@@ -284,7 +284,7 @@ fn what_files_say_is_referred_to_and_stays_theirs() {
     let files = as_files(&alone);
     let filed = files.records.target_groups.keys().next().unwrap();
     assert!(
-        matches!(&files.records.target_groups[filed].owner, Owner::File(file) if file.ends_with("own.hcl"))
+        matches!(&files.records.target_groups[filed].owner, RecordOwner::File(file) if file.ends_with("own.hcl"))
     );
     let front = files.records.listeners.keys().next().unwrap();
     let balancer = balancer("web");

@@ -8,7 +8,7 @@ use crate::{
         names, paging,
         params::Params,
         records::{
-            ListenerRecord, LoadBalancerRecord, MutualAuthenticationRecord, Owner, Records, RuleRecord,
+            ListenerRecord, LoadBalancerRecord, MutualAuthenticationRecord, RecordOwner, Records, RuleRecord,
         },
         resource::{all, find, find_own},
         tagging,
@@ -36,7 +36,7 @@ pub(super) fn create(call: &OperationCall<'_>, records: &mut Records) -> Result<
     let mut made = ListenerRecord {
         arn,
         load_balancer_arn: balancer.to_owned(),
-        owner: Owner::Api,
+        owner: RecordOwner::Api,
         port,
         protocol,
         tags: tagging::given(call.params)?,
@@ -48,7 +48,7 @@ pub(super) fn create(call: &OperationCall<'_>, records: &mut Records) -> Result<
     let at_port =
         |listener: &&ListenerRecord| listener.load_balancer_arn == balancer && listener.port == port;
     if let Some(other) = all::<ListenerRecord>(call, records).map(|(_, listener)| listener).find(at_port) {
-        if other.owner == Owner::Api && are_same(other, &made) {
+        if other.owner == RecordOwner::Api && are_same(other, &made) {
             return Ok(result.list("Listeners", [element(other)]));
         }
         return Err(duplicate(other));

@@ -10,7 +10,7 @@ use crate::{
         failure::ApiFailure,
         names, paging,
         params::Params,
-        records::{ListenerRecord, LoadBalancerRecord, Owner, Records},
+        records::{ListenerRecord, LoadBalancerRecord, RecordOwner, Records},
         resource::{all, find, find_own},
         tagging,
         xml::Element,
@@ -58,7 +58,7 @@ fn same_or_duplicate(
         };
         (scheme, ip_address_type, sorted(subnets), sorted(security_groups), tags)
     };
-    if other.owner == Owner::Api && settings(other) == settings(made) {
+    if other.owner == RecordOwner::Api && settings(other) == settings(made) {
         return Ok(Element::new("CreateLoadBalancerResult").list("LoadBalancers", [element(call, other)]));
     }
     let file = names::of_file(&other.owner);
@@ -84,7 +84,7 @@ fn asked_for(call: &OperationCall<'_>) -> Result<LoadBalancerRecord, ApiFailure>
     Ok(LoadBalancerRecord {
         arn: call.arns().load_balancer(&name, call.new_id("load balancer", &name)),
         name,
-        owner: Owner::Api,
+        owner: RecordOwner::Api,
         created: call.world.now,
         scheme,
         ip_address_type,

@@ -9,7 +9,7 @@ use crate::elbv2::{
     failure::ApiFailure,
     paging,
     params::Params,
-    records::{ListenerRecord, Owner, Records, RuleRecord},
+    records::{ListenerRecord, RecordOwner, Records, RuleRecord},
     resource::{all, find, find_own},
     tagging,
     xml::Element,
@@ -28,7 +28,7 @@ pub(super) fn create(call: &OperationCall<'_>, records: &mut Records) -> Result<
     let made = RuleRecord {
         arn: rule_arn(listener_arn, call.new_id("rule", &format!("{listener_arn} {priority}"))),
         listener_arn: listener_arn.to_owned(),
-        owner: Owner::Api,
+        owner: RecordOwner::Api,
         priority,
         conditions: conditions::read(&call.params.list("Conditions"))?,
         actions: actions::read(call, records, listener, &call.params.list("Actions"))?,

@@ -6,7 +6,7 @@ use crate::elbv2::{
     failure::ApiFailure,
     names, paging,
     params::Params,
-    records::{LoadBalancerRecord, Owner, Records, TargetGroupRecord},
+    records::{LoadBalancerRecord, RecordOwner, Records, TargetGroupRecord},
     resource::{all, find, find_own},
     tagging,
     usage::GroupUsage,
@@ -27,7 +27,7 @@ pub(super) fn create(call: &OperationCall<'_>, records: &mut Records) -> Result<
     if let Some((_, other)) =
         all::<TargetGroupRecord>(call, records).find(|(_, other)| other.name == made.name)
     {
-        if other.owner == Owner::Api && are_same(other, &made) {
+        if other.owner == RecordOwner::Api && are_same(other, &made) {
             let usage = GroupUsage::of(call, records);
             return Ok(result.list("TargetGroups", [element(&usage, other)]));
         }
@@ -76,7 +76,7 @@ fn asked_for(call: &OperationCall<'_>) -> Result<TargetGroupRecord, ApiFailure> 
         arn: call.arns().target_group(&name, call.new_id("target group", &name)),
         health_check: health_checks::changed(&default, &protocol, &protocol_version, &target_type, params)?,
         name,
-        owner: Owner::Api,
+        owner: RecordOwner::Api,
         protocol,
         protocol_version,
         port,

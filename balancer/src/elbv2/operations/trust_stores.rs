@@ -9,7 +9,7 @@ use crate::{
         call::{OperationCall, shown},
         failure::ApiFailure,
         names, paging,
-        records::{ListenerRecord, Owner, Records, TrustStoreRecord},
+        records::{ListenerRecord, RecordOwner, Records, TrustStoreRecord},
         resource::{all, find, find_own},
         tagging,
         xml::Element,
@@ -41,7 +41,7 @@ pub(super) fn create(call: &OperationCall<'_>, records: &mut Records) -> Result<
     let made = TrustStoreRecord {
         arn: arn.clone(),
         name,
-        owner: Owner::Api,
+        owner: RecordOwner::Api,
         ca_file,
         certificates,
         tags,

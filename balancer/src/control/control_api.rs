@@ -5,6 +5,7 @@
 //! signatures that are remembered. Must not know: what an operation does.
 
 mod access;
+mod bodies;
 mod call;
 mod connections;
 mod desk;

@@ -36,33 +36,36 @@ def text():
     return chance.choice(arns) if chance.random() < 0.3 else chance.choice(TEXTS)
 
 
-def fill(form, name, shape, depth=0):
-    """Parameters of a shape, most of them of the right kind."""
-    if depth > 6 or chance.random() < 0.05:
+def fill(form, name, shape, wild, depth=0):
+    """Parameters of a shape: of the right kind, or some of them `wild`."""
+    if depth > 6 or wild and chance.random() < 0.1:
         form.append((name, text()))
     elif shape.type_name == "structure":
         for member, inner in shape.members.items():
             wanted = member in shape.required_members or chance.random() < 0.3
-            if wanted and chance.random() > 0.05:
-                fill(form, f"{name}.{member}" if name else member, inner, depth + 1)
+            if wanted and not (wild and chance.random() < 0.05):
+                fill(form, f"{name}.{member}" if name else member, inner, wild, depth + 1)
     elif shape.type_name == "list":
         for number in range(chance.choice([0, 1, 1, 2, 3])):
-            fill(form, f"{name}.member.{chance.choice([number + 1, number + 1, 7, 0])}", shape.member, depth + 1)
-    elif shape.enum and chance.random() < 0.8:
+            at = chance.choice([number + 1, 7, 0]) if wild else number + 1
+            fill(form, f"{name}.member.{at}", shape.member, wild, depth + 1)
+    elif getattr(shape, "enum", None) and not (wild and chance.random() < 0.2):
         form.append((name, chance.choice(shape.enum)))
     elif shape.type_name in ("integer", "long") and chance.random() < 0.8:
         form.append((name, str(chance.choice([0, 1, 5, 80, 400, 3600, 50000, 70000, -5]))))
     elif shape.type_name == "boolean" and chance.random() < 0.8:
         form.append((name, chance.choice(["true", "false"])))
     else:
-        form.append((name, text()))
+        kind = name.rsplit(".", 1)[-1].removesuffix("Arn").lower()
+        of_kind = [arn for arn in arns if f":{kind}/" in arn]
+        form.append((name, chance.choice(of_kind) if of_kind and chance.random() < 0.7 else text()))
 
 
 def call():
     """The form of a call."""
     operation = chance.choice(list(model.operation_names))
-    form = [("Action", operation), ("Version", chance.choice(["2015-12-01"] * 20 + ["2012-06-01", ""]))]
-    fill(form, "", model.operation_model(operation).input_shape)
+    form = [("Action", operation), ("Version", chance.choice(["2015-12-01"] * 50 + ["2012-06-01", ""]))]
+    fill(form, "", model.operation_model(operation).input_shape, chance.random() < 0.5)
     if chance.random() < 0.03:
         form.append(chance.choice(form))
     body = urllib.parse.urlencode(form, errors="surrogatepass").encode()
@@ -93,7 +96,7 @@ def request():
         fields[name] = value.decode()
     elif kind < 0.25:
         del fields[chance.choice(list(fields))]
-    return chance.choice(["POST"] * 30 + ["PUT", "GET"]), chance.choice(["/"] * 30 + ["/a", "//", "/?x=%zz"]), fields, body
+    return chance.choice(["POST"] * 30 + ["PUT", "GET"]), chance.choice(["/"] * 50 + ["/a", "//", "/?x=%zz"]), fields, body
 
 
 host = urllib.parse.urlparse(endpoint).netloc
@@ -111,7 +114,7 @@ for number in range(count):
     root = ElementTree.fromstring(answer)
     identifier = root.findtext(f".//{NAMESPACE}RequestId")
     assert identifier == response.getheader("x-amzn-RequestId"), answer
-    code = root.findtext(f".//{NAMESPACE}Code")
+    code = root.findtext(f"{NAMESPACE}Error/{NAMESPACE}Code")
     assert (code is None) == (response.status == 200), answer
     seen[response.status] += 1
     codes[code] += 1

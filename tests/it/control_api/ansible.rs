@@ -1,9 +1,13 @@
 //! Ansible with the modules of amazon.aws and community.aws.
 
 use serde_json::json;
-use support::{Client, apps, skip};
+use support::{Client, Target, apps, skip};
 
 use super::{Api, scripts};
+
+/// What EC2 says of security groups.
+const NO_GROUPS: &str = "<DescribeSecurityGroupsResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\">\
+     <requestId>1</requestId><securityGroupInfo/></DescribeSecurityGroupsResponse>";
 
 /// How many tasks of a run were in order and changed something, as its last line says it.
 fn recap(said: &str) -> (u32, u32) {
@@ -19,14 +23,17 @@ fn a_second_run_of_a_playbook_changes_nothing() {
         return skip(&"Ansible's collections are not installed, `cargo xtask test` does that");
     }
     let Some(api) = Api::start() else { return };
+    let ec2 = Target::start(|exchange| exchange.ok("Content-Type: text/xml\r\n", NO_GROUPS));
     let targets = api.targets.each_ref().map(|target| {
         let (ip, port) = target.address.rsplit_once(':').unwrap();
         json!({ "Id": ip, "Port": port.parse::<u16>().unwrap() })
     });
-    let given = json!({ "endpoint": api.endpoint(), "port": api.port, "targets": targets,
+    let given = json!({ "endpoint": api.endpoint(), "listener_port": api.port, "targets": targets,
         "ansible_connection": "local", "ansible_python_interpreter": apps::elbv2().join("bin/python") });
     let run = || {
         let mut command = api.program("ansible-playbook");
+        command.env("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", api.endpoint());
+        command.env("AWS_ENDPOINT_URL_EC2", format!("http://{}", ec2.address));
         command.env("ANSIBLE_COLLECTIONS_PATH", &collections).env("ANSIBLE_NOCOLOR", "1");
         command
             .env("ANSIBLE_HOME", api.balancer.folder().join("ansible"))
@@ -38,7 +45,7 @@ fn a_second_run_of_a_playbook_changes_nothing() {
         println!("{said}");
         recap(&said)
     };
-    assert_eq!(run(), (3, 3));
+    assert_eq!(run(), (4, 4));
     api.balancer.wait_until_settled();
     let mut client = Client::new(([127, 0, 0, 1], api.port).into());
     let first = client.get("/");
@@ -46,6 +53,6 @@ fn a_second_run_of_a_playbook_changes_nothing() {
     for _ in 0..5 {
         assert_eq!(client.get("/").header("x-target"), first.header("x-target"));
     }
-    assert_eq!(run(), (3, 0), "what was made is what is read back");
+    assert_eq!(run(), (4, 0), "what was made is what is read back");
     api.assert_sound();
 }

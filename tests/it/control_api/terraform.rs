@@ -217,7 +217,7 @@ resource "aws_lb_listener_rule" "gone" {{
   }}
   condition {{
     host_header {{
-      values = ["*.test", "127.0.0.1"]
+      values = ["*.example.com"]
     }}
   }}
 }}
@@ -266,7 +266,8 @@ fn terraform_applies_changes_and_destroys() {
         }
     };
     stays(&mut client);
-    assert_eq!(Client::new(address).get("/old/page").status, 410);
+    assert_eq!(Client::asking("old.example.com", address).get("/old/page").status, 410);
+    assert_eq!(Client::new(address).get("/old/page").status, 200);
     assert!(Client::new(address).get("/shop/").set_cookie("AWSALBTG").is_some());
 
     assert_eq!(terraform.plan(&[]), (Some(0), Vec::new()), "what was applied is what is read back");

@@ -3,16 +3,17 @@
 
 use std::{net::SocketAddr, sync::atomic::Ordering::Relaxed, time::Duration};
 
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use hyper::{
     Method, Response, StatusCode,
     body::{Bytes, Incoming},
     header::{self, HeaderValue},
     http::request,
 };
-use tokio::time::timeout;
 
 use super::{
+    access::Admitted,
+    bodies,
     call::ApiReply,
     connections::Waiting,
     desk::{Asked, Desk, ask, audit},
@@ -20,14 +21,12 @@ use super::{
 };
 use crate::{
     clock::unix_now,
-    elbv2::{ApiFailure, Params, SignatureClaim, SignedRequest, envelope, form, is_change, is_known},
+    elbv2::{
+        AccessKey, ApiFailure, Params, SignatureClaim, SignedRequest, envelope, form, is_change, is_known,
+    },
     logs::quiet::LineKind,
 };
 
-/// Most bytes of a body.
-const BODY_SIZE: usize = 1024 * 1024;
-/// Bytes of one that is too long that are read all the same.
-const HEARD: usize = 16 * BODY_SIZE;
 /// The version of the API.
 const VERSION: &str = "2015-12-01";
 
@@ -70,27 +69,19 @@ async fn admit(
     request_id: &str,
     limit: Duration,
 ) -> Result<Asked, ApiFailure> {
-    if head.uri.path() != "/" {
-        return Err(refused(404, "InvalidAction", "There is nothing at this path; allowed: /"));
-    }
-    if !matches!(head.method, Method::POST | Method::GET) {
-        return Err(refused(405, "InvalidAction", "Allowed are the methods POST and GET"));
-    }
     let headers: Vec<(&str, &[u8])> =
         head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     let query = head.uri.query().unwrap_or_default();
     let request = SignedRequest { method: head.method.as_str(), query, headers: &headers };
-    // Who could not sign it is not listened to any longer.
-    let claim = SignatureClaim::read(&request)?;
     let admitted = desk.access.now();
-    let key = admitted.keys.get(claim.key_id()).filter(|_| !claim.is_of_a_session(&request));
-    let Some(key) = key else {
-        let words = "The security token included in the request is invalid: its access key is not one of those that may ask here, \
-                     or it is one of a session.";
-        return Err(ApiFailure::forbidden("InvalidClientTokenId", words));
+    let (claim, key) = match identify(&admitted, head, &request) {
+        Ok(identified) => identified,
+        Err(failure) => {
+            bodies::pass_over(body, limit).await;
+            return Err(failure);
+        }
     };
-    claim.check(&admitted.region, unix_now())?;
-    let body = read(body, limit).await?;
+    let body = bodies::read(body, limit).await?;
     claim.verify(&request, &body, &key.secret)?;
     let params = form::read(query, &body)?;
     let action = action(&params)?.to_owned();
@@ -119,6 +110,31 @@ async fn admit(
     Ok(asked)
 }
 
+/// Who says that it signed the request, and its key, as far as its head tells.
+fn identify<'a>(
+    admitted: &'a Admitted,
+    head: &request::Parts,
+    request: &SignedRequest<'_>,
+) -> Result<(SignatureClaim, &'a AccessKey), ApiFailure> {
+    if head.uri.path() != "/" {
+        return Err(refused(404, "There is nothing at this path; allowed: /"));
+    }
+    if !matches!(head.method, Method::POST | Method::GET) {
+        return Err(refused(405, "Allowed are the methods POST and GET"));
+    }
+    let claim = SignatureClaim::read(request)?;
+    let key = admitted.keys.get(claim.key_id()).filter(|_| !claim.is_of_a_session(request));
+    let key = key.ok_or_else(|| {
+        ApiFailure::forbidden(
+            "InvalidClientTokenId",
+            "The security token included in the request is invalid: its access key is not one of those that may ask here, or it \
+             is one of a session.",
+        )
+    })?;
+    claim.check(&admitted.region, unix_now())?;
+    Ok((claim, key))
+}
+
 /// The action, one of this version.
 fn action(params: &Params) -> Result<&str, ApiFailure> {
     let missing = |name: &str| {
@@ -136,36 +152,8 @@ fn action(params: &Params) -> Result<&str, ApiFailure> {
     Ok(action)
 }
 
-/// The whole body, of a length and in a time that are bounded.
-async fn read(mut body: Incoming, limit: Duration) -> Result<Vec<u8>, ApiFailure> {
-    let mut bytes = Vec::new();
-    let mut length = 0_usize;
-    let whole = async {
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame?.into_data() else { continue };
-            length = length.saturating_add(data.len());
-            // A client that is still sending would not see why it is refused: it is listened to for a while.
-            match length {
-                0..=BODY_SIZE => bytes.extend_from_slice(&data),
-                0..=HEARD => bytes.clear(),
-                _ => break,
-            }
-        }
-        Ok::<_, hyper::Error>(())
-    };
-    match timeout(limit, whole).await {
-        Ok(_) | Err(_) if length > BODY_SIZE => {
-            let words = format!("The body is larger than {BODY_SIZE} bytes");
-            Err(refused(413, "RequestEntityTooLarge", &words))
-        }
-        Ok(Ok(())) => Ok(bytes),
-        Ok(Err(_)) => Err(refused(400, "IncompleteBody", "The body ended before its end")),
-        Err(_) => Err(refused(408, "RequestTimeout", "The body did not come in time")),
-    }
-}
-
-fn refused(status: u16, code: &'static str, message: &str) -> ApiFailure {
-    ApiFailure { status, code, message: message.to_owned() }
+fn refused(status: u16, message: &str) -> ApiFailure {
+    ApiFailure { status, code: "InvalidAction", message: message.to_owned() }
 }
 
 /// Who is not let in is told of: nothing of what was sent, which may be a secret in the wrong place.
@@ -192,7 +180,7 @@ fn respond(action: &str, reply: ApiReply, request_id: &str) -> ApiResponse {
         headers.insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
     }
     // What is left of a body that was not read is not taken for another request.
-    if matches!(status, 403 | 405 | 408 | 413) {
+    if matches!(status, 408 | 413) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response

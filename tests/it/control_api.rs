@@ -3,6 +3,7 @@
 mod ansible;
 mod aws_cli;
 mod programs;
+mod secured;
 mod terraform;
 
 use std::{
@@ -24,6 +25,17 @@ struct Api {
     port: u16,
 }
 
+/// What is configured besides.
+#[derive(Clone, Copy, Default)]
+struct Besides<'a> {
+    /// A line of the `balancer` block.
+    process: &'a str,
+    /// Lines of the `control_api` block.
+    api: &'a str,
+    /// Other blocks.
+    blocks: &'a str,
+}
+
 impl Api {
     /// Starts it; nothing where the clients are not installed.
     fn start() -> Option<Self> {
@@ -31,19 +43,27 @@ impl Api {
             skip(&"the clients of the ELBv2 API are not installed, `cargo xtask test` does that");
             return None;
         }
-        let targets = [Target::plain(), Target::plain()];
-        let mut balancer = Balancer::prepare(&Config::new(&[]));
-        let text = balancer.text(&Config::new(&[]));
+        Some(Self::with(Besides::default(), |_| {}))
+    }
+
+    /// Starts it with this besides, after `prepare` was done to its folder.
+    fn with(besides: Besides<'_>, prepare: impl FnOnce(&Path)) -> Self {
+        let config = Config::new(&[]).process(besides.process);
+        let mut balancer = Balancer::prepare(&config);
+        let text = balancer.text(&config);
         let own = &text[..text.find("load_balancer").unwrap()];
         let address = format!("127.0.0.1:{}", ports::free());
         let keys = balancer.folder().join("keys");
-        fs::write(&keys, format!("# of tests\nWRITER {SECRET}\nREADER {SECRET} read-only\n")).unwrap();
-        fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
-        let api = format!("address = \"{address}\"\n  access_keys_file = \"{}\"", keys.display());
-        balancer.write_text(&format!("{own}control_api {{\n  {api}\n}}\n"));
+        write_keys(&keys, &format!("# of tests\nWRITER {SECRET}\nREADER {SECRET} read-only\n"));
+        let lines = format!("address = \"{address}\"\n  access_keys_file = \"{}\"", keys.display());
+        balancer.write_text(&format!(
+            "{own}control_api {{\n  {lines}\n  {}\n}}\n{}",
+            besides.api, besides.blocks
+        ));
         balancer.address = address.parse().unwrap();
+        prepare(balancer.folder());
         balancer.run();
-        Some(Self { balancer, targets, port: ports::free() })
+        Self { balancer, targets: [Target::plain(), Target::plain()], port: ports::free() }
     }
 
     fn endpoint(&self) -> String {
@@ -91,6 +111,12 @@ impl Api {
         let text = self.balancer.status().0.to_string();
         assert!(text.contains("\"internal_errors\":0"), "{text}");
     }
+}
+
+/// A file of access keys, for its owner alone. It keeps its owner where it is there.
+fn write_keys(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 fn scripts() -> PathBuf {

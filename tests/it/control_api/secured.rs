@@ -39,7 +39,7 @@ impl Api {
     /// Status and code of what is answered to a call without TLS.
     fn code(&self, key: &str, form: &str) -> String {
         let (status, answer) = self.curl("http", key, form, &[]).unwrap();
-        let code = answer.split("<Code>").nth(1).and_then(|rest| rest.split('<').next());
+        let code = answer.split("<Type>Sender</Type><Code>").nth(1).and_then(|rest| rest.split('<').next());
         format!("{status} {}", code.unwrap_or_default())
     }
 }

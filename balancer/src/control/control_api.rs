@@ -11,6 +11,7 @@ mod connections;
 mod desk;
 mod reply;
 mod request_id;
+mod waiting;
 
 use std::{
     io,
@@ -25,7 +26,7 @@ pub use self::{
     access::{ApiAccess, ApiAccessFault, NextApiAccess, look_at_keys},
     call::{ApiCall, ApiReply},
 };
-use self::{connections::ApiLimits, desk::Desk};
+use self::{connections::ApiLimits, desk::ApiDesk};
 use crate::{listener::explain, model::ControlApiSettings};
 
 /// Calls that may wait for the controller: more than connections, since a change outlives its client's.
@@ -108,7 +109,7 @@ impl ControlApi {
     /// When the socket cannot be handed to the runtime; never once serving.
     pub async fn serve(self, calls: Sender<ApiCall>) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
-        let desk = Arc::new(Desk::new(self.access, calls));
+        let desk = Arc::new(ApiDesk::new(self.access, calls));
         connections::accept(listener, &desk, ApiLimits::default()).await;
         Ok(())
     }

@@ -32,7 +32,7 @@ mod upkeep;
 pub use self::sharing::SharedTable;
 use self::{
     closing::Closing,
-    events::{next_event, next_sample},
+    events::{next_call, next_event, next_sample},
     loopback::Loopback,
     pending::{Pending, ServerConfigs, TargetTlss, server_configs, target_tls},
     succession_step::Succession,
@@ -353,7 +353,7 @@ impl Controller {
                     }
                     None => return,
                 },
-                Some(call) = api::next(&mut self.api) => self.answer_call(call),
+                Some(call) = next_call(&mut self.api) => self.answer_call(call),
                 Some(event) = next_event(&mut self.events) => self.suspect(event),
                 sample = next_sample(&mut self.samples) => self.tell_of_packet(sample),
                 finished = self.checks.next() => self.take_check(&finished),

@@ -33,8 +33,11 @@ fn is_of_signature(name: &[u8]) -> bool {
     name.starts_with(SIGNATURE_PREFIX.as_bytes())
 }
 
+/// A name and a value, decoded.
+type FormPair = (Vec<u8>, Vec<u8>);
+
 /// Names and values in the order in which they stand.
-pub(super) fn pairs(form: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ApiFailure> {
+pub(super) fn pairs(form: &[u8]) -> Result<Vec<FormPair>, ApiFailure> {
     let pieces = form.split(|byte| *byte == b'&').filter(|piece| !piece.is_empty());
     let pair = |piece: &[u8]| {
         let mut parts = piece.splitn(2, |byte| *byte == b'=');

@@ -21,10 +21,12 @@ pub(super) async fn read(mut body: Incoming, limit: Duration) -> Result<Vec<u8>,
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame?.into_data() else { continue };
             length = length.saturating_add(data.len());
-            match length {
-                0..=LONGEST => bytes.extend_from_slice(&data),
-                0..=HEARD => bytes.clear(),
-                _ => break,
+            if length <= LONGEST {
+                bytes.extend_from_slice(&data);
+            } else if length <= HEARD {
+                bytes.clear();
+            } else {
+                break;
             }
         }
         Ok::<_, hyper::Error>(())

@@ -23,7 +23,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{desk::Desk, reply};
+use super::{desk::ApiDesk, reply, waiting::ApiWaiting};
 use crate::logs::quiet::LineKind;
 
 /// Pause after accepting failed: file descriptors have run out, and they do not come back at once.
@@ -34,7 +34,7 @@ const HEAD_SIZE: usize = 64 * 1024;
 /// How many and how long.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ApiLimits {
-    /// Connections at a time; one more takes the place of one that waits for nothing.
+    /// ApiConnections at a time; one more takes the place of one that waits for nothing.
     pub(super) connections: usize,
     /// Time for a TLS handshake.
     pub(super) handshake: Duration,
@@ -59,12 +59,12 @@ impl Default for ApiLimits {
 }
 
 /// All of them, until the endpoint ends.
-struct Connections {
+struct ApiConnections {
     open: VecDeque<ApiConnection>,
-    desk: Arc<Desk>,
+    desk: Arc<ApiDesk>,
 }
 
-impl Drop for Connections {
+impl Drop for ApiConnections {
     fn drop(&mut self) {
         self.desk.is_leaving.store(true, Relaxed);
         let idle = self.open.iter().filter(|connection| !connection.waits.load(Relaxed));
@@ -79,9 +79,9 @@ struct ApiConnection {
     waits: Arc<AtomicBool>,
 }
 
-pub(super) async fn accept(listener: TcpListener, desk: &Arc<Desk>, limits: ApiLimits) {
+pub(super) async fn accept(listener: TcpListener, desk: &Arc<ApiDesk>, limits: ApiLimits) {
     // When this future is dropped nobody is heard any more, and who waits gets an answer.
-    let mut connections = Connections { open: VecDeque::new(), desk: Arc::clone(desk) };
+    let mut connections = ApiConnections { open: VecDeque::new(), desk: Arc::clone(desk) };
     loop {
         match listener.accept().await {
             Ok((stream, client)) => {
@@ -119,7 +119,7 @@ fn make_room(connections: &mut VecDeque<ApiConnection>, most: usize) -> bool {
 async fn begin(
     stream: TcpStream,
     client: SocketAddr,
-    desk: Arc<Desk>,
+    desk: Arc<ApiDesk>,
     waits: Arc<AtomicBool>,
     limits: ApiLimits,
 ) {
@@ -143,12 +143,12 @@ async fn begin(
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     client: SocketAddr,
-    desk: Arc<Desk>,
+    desk: Arc<ApiDesk>,
     waits: Arc<AtomicBool>,
     limits: ApiLimits,
 ) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let (desk, waits) = (Arc::clone(&desk), Waiting(Arc::clone(&waits)));
+        let (desk, waits) = (Arc::clone(&desk), ApiWaiting::of(&waits));
         async move {
             let (head, body) = request.into_parts();
             let response = reply::of(&desk, client, &head, body, &waits, limits.body).await;
@@ -162,21 +162,6 @@ async fn serve(
         .serve_connection(TokioIo::new(stream), service);
     // Garbage, slowness and an early end concern the client alone.
     let _ = connection.await;
-}
-
-/// Marks a connection as one that waits for an answer, until it is dropped.
-pub(super) struct Waiting(Arc<AtomicBool>);
-
-impl Waiting {
-    pub(super) fn begin(&self) {
-        self.0.store(true, Relaxed);
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.store(false, Relaxed);
-    }
 }
 
 #[cfg(test)]

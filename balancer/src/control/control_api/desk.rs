@@ -34,7 +34,7 @@ const MOST_SIGNATURES: usize = 200_000;
 type ChangeReply = watch::Receiver<Option<ApiReply>>;
 
 /// What all connections are answered from.
-pub(super) struct Desk {
+pub(super) struct ApiDesk {
     pub(super) access: Arc<ApiAccess>,
     /// Whether the endpoint has ended, so that a connection has its last answer.
     pub(super) is_leaving: AtomicBool,
@@ -43,7 +43,7 @@ pub(super) struct Desk {
 }
 
 /// What somebody asks who may.
-pub(super) struct Asked {
+pub(super) struct AskedCall {
     pub(super) action: String,
     pub(super) is_change: bool,
     pub(super) params: Params,
@@ -54,7 +54,7 @@ pub(super) struct Asked {
     pub(super) valid_until: UnixSeconds,
 }
 
-impl Desk {
+impl ApiDesk {
     pub(super) fn new(access: Arc<ApiAccess>, calls: Sender<ApiCall>) -> Self {
         Self {
             access,
@@ -64,14 +64,14 @@ impl Desk {
         }
     }
 
-    fn first_use(&self, asked: &Asked, reply: ChangeReply) -> SignatureUse<ChangeReply> {
+    fn first_use(&self, asked: &AskedCall, reply: ChangeReply) -> SignatureUse<ChangeReply> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.take(asked.signature, asked.valid_until, unix_now(), reply)
     }
 }
 
 /// Asks the controller.
-pub(super) async fn ask(desk: &Desk, asked: Asked) -> ApiReply {
+pub(super) async fn ask(desk: &ApiDesk, asked: AskedCall) -> ApiReply {
     if !asked.is_change {
         return carry(&desk.calls, &asked).await;
     }
@@ -104,7 +104,7 @@ async fn found(mut reply: ChangeReply) -> ApiReply {
     })
 }
 
-async fn carry(calls: &Sender<ApiCall>, asked: &Asked) -> ApiReply {
+async fn carry(calls: &Sender<ApiCall>, asked: &AskedCall) -> ApiReply {
     let unavailable = |message: &str| {
         Err(ApiFailure { status: 503, code: "ServiceUnavailable", message: message.to_owned() })
     };
@@ -129,7 +129,7 @@ async fn carry(calls: &Sender<ApiCall>, asked: &Asked) -> ApiReply {
 }
 
 /// A line for each change, whether it was done or not.
-pub(super) fn audit(asked: &Asked, reply: &ApiReply) {
+pub(super) fn audit(asked: &AskedCall, reply: &ApiReply) {
     let resource = resource(&asked.params);
     let (client, key, request_id) = (asked.client, &asked.key_id, &asked.request_id);
     let action = &asked.action;

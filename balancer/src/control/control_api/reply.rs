@@ -15,9 +15,9 @@ use super::{
     access::Admitted,
     bodies,
     call::ApiReply,
-    connections::Waiting,
-    desk::{Asked, Desk, ask, audit},
+    desk::{ApiDesk, AskedCall, ask, audit},
     request_id,
+    waiting::ApiWaiting,
 };
 use crate::{
     clock::unix_now,
@@ -34,11 +34,11 @@ pub(super) type ApiResponse = Response<Full<Bytes>>;
 
 /// Answers a request.
 pub(super) async fn of(
-    desk: &Desk,
+    desk: &ApiDesk,
     client: SocketAddr,
     head: &request::Parts,
     body: Incoming,
-    waits: &Waiting,
+    waits: &ApiWaiting,
     limit: Duration,
 ) -> ApiResponse {
     let request_id = request_id::new();
@@ -53,7 +53,7 @@ pub(super) async fn of(
             (String::new(), Err(failure))
         }
     };
-    let mut response = respond(&action, reply, &request_id);
+    let mut response = respond(&action, &reply, &request_id);
     if desk.is_leaving.load(Relaxed) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -62,13 +62,13 @@ pub(super) async fn of(
 
 /// What is asked, by somebody who may.
 async fn admit(
-    desk: &Desk,
+    desk: &ApiDesk,
     client: SocketAddr,
     head: &request::Parts,
     body: Incoming,
     request_id: &str,
     limit: Duration,
-) -> Result<Asked, ApiFailure> {
+) -> Result<AskedCall, ApiFailure> {
     let headers: Vec<(&str, &[u8])> =
         head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     let query = head.uri.query().unwrap_or_default();
@@ -85,7 +85,7 @@ async fn admit(
     claim.verify(&request, &body, &key.secret)?;
     let params = form::read(query, &body)?;
     let action = action(&params)?.to_owned();
-    let asked = Asked {
+    let asked = AskedCall {
         is_change: is_change(&action),
         action,
         params,
@@ -163,8 +163,8 @@ fn note_refusal(client: SocketAddr, failure: &ApiFailure) {
     }
 }
 
-fn respond(action: &str, reply: ApiReply, request_id: &str) -> ApiResponse {
-    let (status, document) = match &reply {
+fn respond(action: &str, reply: &ApiReply, request_id: &str) -> ApiResponse {
+    let (status, document) = match reply {
         Ok(result) => (200, envelope::success(action, result, request_id)),
         Err(failure) => (failure.status, envelope::failure(failure, request_id)),
     };

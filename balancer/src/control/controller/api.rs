@@ -1,18 +1,7 @@
 //! Calls of the ELBv2 API. Must not know: who may ask, and how it is asked.
 
 use super::Controller;
-use crate::{
-    control::control_api::{ApiCall, ApiSide},
-    elbv2::ApiFailure,
-};
-
-/// The next call; never where the API is not served.
-pub(super) async fn next(api: &mut Option<ApiSide>) -> Option<ApiCall> {
-    match api {
-        Some(api) => api.calls.recv().await,
-        None => std::future::pending().await,
-    }
-}
+use crate::{control::control_api::ApiCall, elbv2::ApiFailure};
 
 impl Controller {
     /// Answers a call.

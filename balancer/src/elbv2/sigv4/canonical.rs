@@ -5,7 +5,7 @@
 
 use ring::digest::{SHA256, digest};
 
-use super::{SignedRequest, hex};
+use super::request::SignedRequest;
 use crate::elbv2::{ApiFailure, form};
 
 /// The SHA-256 of the canonical request with these header fields signed.
@@ -35,6 +35,12 @@ pub(super) fn digest_of(
 /// In hexadecimal digits.
 pub(super) fn sha256(bytes: &[u8]) -> String {
     hex(digest(&SHA256, bytes).as_ref())
+}
+
+/// In digits of lower case.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
 }
 
 fn query(query: &str) -> Result<Vec<u8>, ApiFailure> {

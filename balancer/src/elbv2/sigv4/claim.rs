@@ -1,6 +1,9 @@
 //! What a request says of who signed it, and how. Must not know: whether that is so.
 
-use super::{ALGORITHM, LONGEST_LIFE, SignedRequest, date, incomplete, mismatch, shown};
+use super::{
+    date,
+    request::{ALGORITHM, LONGEST_LIFE, SignedRequest, incomplete, mismatch, shown},
+};
 use crate::{
     clock::UnixSeconds,
     elbv2::{ApiFailure, form},

@@ -2,7 +2,12 @@
 
 use ring::hmac;
 
-use super::{ALGORITHM, SERVICE, SignedRequest, TERMINATOR, canonical, date, hex};
+use super::{
+    canonical,
+    canonical::hex,
+    date,
+    request::{ALGORITHM, SERVICE, SignedRequest, TERMINATOR},
+};
 use crate::clock::UnixSeconds;
 
 /// The field `authorization` of a request whose `host` and `x-amz-date` are signed, for `us-east-1`.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::{clock::UnixSeconds, elbv2::ApiFailure};
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const DATE: &str = "20150830T123600Z";

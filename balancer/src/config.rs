@@ -58,6 +58,7 @@ mod target_address;
 mod target_group;
 mod target_source;
 mod target_tls;
+mod texts;
 mod transform;
 mod trust_store;
 mod value;
@@ -69,13 +70,14 @@ use std::path::{Path, PathBuf};
 pub use self::{
     advice::{Advice, advice},
     condition::{MAX_VALUES, MAX_WILDCARDS, condition_value},
-    documents::{Document, MAX_DOCUMENTS, is_document, load_documents, read_documents},
+    documents::{Document, MAX_DOCUMENTS, document_texts, is_document, load_documents, read_documents},
     error::{ConfigError, ConfigErrors},
     given::{GivenVariables, give_variables},
     import::{ImportFrom, Imported, import},
     manual::manual,
     redirect::is_redirect_part,
     target_address::parse as parse_target,
+    texts::Texts,
     warnings::warnings,
 };
 use self::{
@@ -106,31 +108,7 @@ pub const API_DOCUMENT: &str = "control_api:made.tf.json";
 /// # Errors
 /// Every fault found: a file that cannot be read, text that is no HCL, and whatever the model does not allow.
 pub fn load(path: &Path) -> Result<Configuration, ConfigErrors> {
-    load_beside(path, None)
-}
-
-/// The same together with the document of what was made through the API, if there is one.
-///
-/// # Errors
-/// As for [`load`].
-pub fn load_beside(path: &Path, made: Option<&str>) -> Result<Configuration, ConfigErrors> {
-    let source::Read { mut files, mut errors, remarks, is_folder } = source::read(path);
-    let mut roles = if is_folder { roles::in_one_folder(&files) } else { roles::given(&files) };
-    if let Some(made) = made {
-        files.push((API_DOCUMENT.into(), made.to_owned()));
-        roles.push((Role::Blocks, Syntax::Json));
-    }
-    add_given(&mut files, &mut roles, &mut errors);
-    if errors.is_empty() {
-        let mut configuration = examine(&files, roles, false)?;
-        let told = remarks.iter().map(ToString::to_string);
-        configuration.remarks = told.chain(std::mem::take(&mut configuration.remarks)).collect();
-        return Ok(configuration);
-    }
-    // What could be read is still checked, but a reference may lead into what could not: those are not judged.
-    let mut all = errors;
-    all.extend(examine(&files, roles, true).err().map(|errors| errors.0).unwrap_or_default());
-    Err(ConfigErrors::sorted(all))
+    Texts::of_files(path).load(None)
 }
 
 /// Adds the values of variables that the command line and the environment give.

@@ -4,11 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    API_DOCUMENT, add_given,
+    add_given,
     error::{ConfigError, ConfigErrors},
-    examine,
     roles::{self, Role},
     source::{self, MAX_FILE_BYTES, MAX_FILES, MAX_FOLDER_BYTES},
+    texts::Texts,
 };
 use crate::{model::Configuration, regular_file};
 
@@ -31,7 +31,6 @@ pub fn is_document(name: &Path) -> bool {
 }
 
 /// Validates documents, and the files at `own` with them, as one configuration. `place`: what to call where the documents are.
-/// `made`: the document of what was made through the ELBv2 API, if there is one.
 ///
 /// # Errors
 /// Every fault found.
@@ -39,10 +38,16 @@ pub fn load_documents(
     place: &str,
     documents: &[Document],
     own: Option<&Path>,
-    made: Option<&str>,
 ) -> Result<Configuration, ConfigErrors> {
+    document_texts(place, documents, own).load(None)
+}
+
+/// Documents, and the files at `own` with them, to be validated as one configuration.
+#[must_use]
+pub fn document_texts(place: &str, documents: &[Document], own: Option<&Path>) -> Texts {
     let read = own.map(source::read).unwrap_or_default();
     let (mut files, mut errors) = (read.files, read.errors);
+    let mut remarks: Vec<String> = read.remarks.iter().map(ToString::to_string).collect();
     let whole = |message: String| source::whole_file(Path::new(place), message);
     if !documents.iter().any(|document| is_document(&document.name)) {
         errors.push(whole(
@@ -54,9 +59,8 @@ pub fn load_documents(
         errors.push(whole(format!(
             "holds too much; allowed: at most {MAX_FILES} documents and {MAX_FOLDER_BYTES} bytes in all of them"
         )));
-        return Err(ConfigErrors::sorted(errors));
+        return Texts { errors, ..Texts::default() };
     }
-    let mut remarks: Vec<String> = read.remarks.iter().map(ToString::to_string).collect();
     for document in documents {
         if !is_document(&document.name) {
             remarks.push(format!(
@@ -70,24 +74,11 @@ pub fn load_documents(
             Err(error) => errors.push(error),
         }
     }
-    files.extend(made.map(|made| (API_DOCUMENT.into(), made.to_owned())));
     // In the order of their names, as the files of a folder are; which of both a document is does not matter.
     files.sort_by(|(one, _), (other, _)| one.file_name().cmp(&other.file_name()).then(one.cmp(other)));
     let mut roles = roles::in_one_folder(&files);
     add_given(&mut files, &mut roles, &mut errors);
-    let is_partial = !errors.is_empty();
-    let examined = examine(&files, roles, is_partial);
-    match examined {
-        Ok(mut configuration) if !is_partial => {
-            remarks.extend(std::mem::take(&mut configuration.remarks));
-            configuration.remarks = remarks;
-            Ok(configuration)
-        }
-        examined => {
-            errors.extend(examined.err().map(|errors| errors.0).unwrap_or_default());
-            Err(ConfigErrors::sorted(errors))
-        }
-    }
+    Texts { files, roles, errors, remarks }
 }
 
 fn decoded(document: &Document) -> Result<String, ConfigError> {
@@ -131,7 +122,7 @@ mod tests {
     }
 
     fn faults(documents: &[Document], own: Option<&Path>) -> String {
-        load_documents("etcd:/lb/config/", documents, own, None).unwrap_err().to_string()
+        load_documents("etcd:/lb/config/", documents, own).unwrap_err().to_string()
     }
 
     const GROUP: &str = "target_group \"app\" {\n  targets = [\"127.0.0.1:9001\"]\n}\n";
@@ -144,9 +135,9 @@ mod tests {
         std::fs::write(folder.path().join("terraform.tfvars"), "port = 8081\n").unwrap();
         std::fs::write(folder.path().join("own.hcl"), "balancer {\n  instance = \"a\"\n}\n").unwrap();
         let documents = [document("a.hcl", GROUP.as_bytes()), document("b.hcl", LISTENER.as_bytes())];
-        let read = load_documents("etcd:/lb/config/", &documents, Some(folder.path()), None).unwrap();
+        let read = load_documents("etcd:/lb/config/", &documents, Some(folder.path())).unwrap();
         assert_eq!((read.listeners[0].address.port(), read.balancer.instance.as_str()), (8081, "a"));
-        let alone = load_documents("etcd:/lb/config/", &documents, None, None).unwrap();
+        let alone = load_documents("etcd:/lb/config/", &documents, None).unwrap();
         assert_eq!(alone.listeners[0].address.port(), 1);
     }
 
@@ -174,7 +165,7 @@ mod tests {
     #[test]
     fn what_is_not_read_is_said() {
         let documents = [document("a.hcl", GROUP.as_bytes()), document("notes.txt", b"x")];
-        let read = load_documents("p", &documents, None, None).unwrap();
+        let read = load_documents("p", &documents, None).unwrap();
         assert_eq!(read.remarks.len(), 1, "{:?}", read.remarks);
         assert!(read.remarks[0].contains("notes.txt: is not read"));
     }

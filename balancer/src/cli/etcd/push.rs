@@ -37,7 +37,7 @@ pub(super) async fn run(arguments: &PushArguments) -> Result<(), CommandFailure>
     };
     let documents: Vec<Document> = files.iter().map(named).collect();
     // Faults name the files.
-    config::load_documents(&arguments.path.display().to_string(), &files, arguments.config.as_deref(), None)
+    config::load_documents(&arguments.path.display().to_string(), &files, arguments.config.as_deref())
         .map_err(|errors| CommandFailure::BadConfiguration(errors.to_string()))?;
     let (standing, reading) = session.documents().await?;
     let pushed = Documents::new(&session.layout, 0, "", documents);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Layout;
 use crate::{
-    config::{self, ConfigErrors, Document},
+    config::{self, ConfigErrors, Document, Texts},
     etcd::{KeyReading, StoredValue},
     model::Configuration,
 };
@@ -114,14 +114,20 @@ impl Documents {
         Some(named(&layout.document(file.file_name()?.to_str()?)))
     }
 
-    /// Validates them, together with the files at `own`, and with the document of what was made through the ELBv2 API.
+    /// Validates them, together with the files at `own`.
     ///
     /// # Errors
     /// Every fault found.
-    pub fn load(&self, own: Option<&Path>, made: Option<&str>) -> Result<Configuration, ConfigErrors> {
-        let mut configuration = config::load_documents(&self.place, &self.documents, own, made)?;
+    pub fn load(&self, own: Option<&Path>) -> Result<Configuration, ConfigErrors> {
+        let mut configuration = self.texts(own).load(None)?;
         configuration.remarks.extend(self.below.iter().take(MOST_TOLD).cloned());
         Ok(configuration)
+    }
+
+    /// Their texts, and those of the files at `own`.
+    #[must_use]
+    pub fn texts(&self, own: Option<&Path>) -> Texts {
+        config::document_texts(&self.place, &self.documents, own)
     }
 }
 
@@ -181,7 +187,7 @@ mod tests {
         let layout = Layout::parse("/lb").unwrap();
         let values = vec![value("/lb/config/old/a.hcl", "x", 1)];
         let documents = Documents::of(&layout, &KeyReading { revision: 1, values });
-        let told = documents.load(None, None).unwrap_err().to_string();
+        let told = documents.load(None).unwrap_err().to_string();
         assert!(told.contains("etcd:/lb/config/: holds no configuration"), "{told}");
     }
 }

@@ -15,7 +15,7 @@ use super::{
     node::{Judgment, judge},
 };
 use crate::{
-    config::{self, ConfigErrors},
+    config::{self, ConfigErrors, Texts},
     etcd::{Access, Etcd, EtcdError},
     model::Configuration,
 };
@@ -52,17 +52,18 @@ impl ConfigOrigin {
     /// # Errors
     /// Every fault found.
     pub fn load(&self) -> Result<Configuration, ConfigErrors> {
-        self.load_with(None)
+        match self {
+            Self::Files(path) => config::load(path),
+            Self::Cluster { documents, own } => documents.load(own.as_deref()),
+        }
     }
 
-    /// Reads it, again, together with the document of what was made through the ELBv2 API.
-    ///
-    /// # Errors
-    /// Every fault found.
-    pub fn load_with(&self, made: Option<&str>) -> Result<Configuration, ConfigErrors> {
+    /// Reads its texts, again.
+    #[must_use]
+    pub fn texts(&self) -> Texts {
         match self {
-            Self::Files(path) => config::load_beside(path, made),
-            Self::Cluster { documents, own } => documents.load(own.as_deref(), made),
+            Self::Files(path) => Texts::of_files(path),
+            Self::Cluster { documents, own } => documents.texts(own.as_deref()),
         }
     }
 
@@ -128,7 +129,7 @@ pub fn first(source: &ConfigSource, runtime: &Runtime) -> anyhow::Result<First> 
     };
     let own = settings.own.as_deref();
     let (documents, configuration, why) = match looked {
-        Ok((documents, None)) => match documents.load(own, None) {
+        Ok((documents, None)) => match documents.load(own) {
             Ok(configuration) => (documents, configuration, None),
             Err(errors) => {
                 let Some((kept, configuration)) = usable(kept(), own)? else { return Err(errors.into()) };
@@ -139,7 +140,7 @@ pub fn first(source: &ConfigSource, runtime: &Runtime) -> anyhow::Result<First> 
             Some((kept, configuration)) => (kept, configuration, Some(held)),
             // There is no other one, and it would be the first here.
             None => {
-                let configuration = documents.load(own, None)?;
+                let configuration = documents.load(own)?;
                 (documents, configuration, None)
             }
         },
@@ -168,7 +169,7 @@ fn usable(
     own: Option<&Path>,
 ) -> Result<Option<(Documents, Configuration)>, ConfigErrors> {
     let Some(kept) = kept else { return Ok(None) };
-    let configuration = kept.load(own, None)?;
+    let configuration = kept.load(own)?;
     Ok(Some((kept, configuration)))
 }
 

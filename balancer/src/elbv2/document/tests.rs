@@ -101,7 +101,7 @@ fn read(records: &Records, file: &str, files: &FileRecords) -> Result<Configurat
     let path = folder.path().join("own.hcl");
     std::fs::write(&path, file).unwrap();
     let text = made(records, files).map_err(|failure| failure.message)?;
-    config::load_beside(&path, Some(&text)).map_err(|errors| format!("{errors}\n{text}"))
+    config::Texts::of_files(&path).load(Some(&text)).map_err(|errors| format!("{errors}\n{text}"))
 }
 
 const OWN: &str = "control_api {\n  address = \"127.0.0.1:9901\"\n  access_keys_file = \"keys\"\n}\n";

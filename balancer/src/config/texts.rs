@@ -1,0 +1,55 @@
+//! The texts of a configuration as they were read, so that they can be validated again, beside others. Must not know HCL.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    API_DOCUMENT, add_given,
+    error::{ConfigError, ConfigErrors},
+    examine,
+    roles::{self, Role, Syntax},
+    source,
+};
+use crate::model::Configuration;
+
+/// The texts, and what could not be read of them.
+#[derive(Clone, Debug, Default)]
+pub struct Texts {
+    pub(super) files: Vec<(PathBuf, String)>,
+    pub(super) roles: Vec<(Role, Syntax)>,
+    pub(super) errors: Vec<ConfigError>,
+    pub(super) remarks: Vec<String>,
+}
+
+impl Texts {
+    /// Those at `path`, a file or a folder.
+    #[must_use]
+    pub fn of_files(path: &Path) -> Self {
+        let source::Read { mut files, mut errors, remarks, is_folder } = source::read(path);
+        let mut roles = if is_folder { roles::in_one_folder(&files) } else { roles::given(&files) };
+        add_given(&mut files, &mut roles, &mut errors);
+        Self { files, roles, errors, remarks: remarks.iter().map(ToString::to_string).collect() }
+    }
+
+    /// Validates them as one configuration. `made`: the document of what was made through the ELBv2 API, if there is one.
+    ///
+    /// # Errors
+    /// Every fault found, in what could be read and of what could not.
+    pub fn load(&self, made: Option<&str>) -> Result<Configuration, ConfigErrors> {
+        let both = made.map(|made| {
+            let mut files = self.files.clone();
+            files.push((API_DOCUMENT.into(), made.to_owned()));
+            (files, [self.roles.as_slice(), &[(Role::Blocks, Syntax::Json)]].concat())
+        });
+        let (files, roles) = both.as_ref().map_or((&self.files, &self.roles), |(files, roles)| (files, roles));
+        if self.errors.is_empty() {
+            let mut configuration = examine(files, roles.clone(), false)?;
+            let told = self.remarks.iter().cloned();
+            configuration.remarks = told.chain(std::mem::take(&mut configuration.remarks)).collect();
+            return Ok(configuration);
+        }
+        // What could be read is still checked, but a reference may lead into what could not: those are not judged.
+        let mut all = self.errors.clone();
+        all.extend(examine(files, roles.clone(), true).err().map(|errors| errors.0).unwrap_or_default());
+        Err(ConfigErrors::sorted(all))
+    }
+}

@@ -33,7 +33,7 @@ use crate::{
     control::{
         admin::{Admin, AdminToken},
         cluster::{ConfigOrigin, ConfigSource, First, Follower, first},
-        control_api::{self, ApiCall, ApiSide, ControlApi},
+        control_api::{self, ApiBook, ApiCall, ApiSide, ControlApi},
         controller::{ControlCommand, Controller, Parts, SharedTable},
         descriptors, key_file,
         log_files::{LogFiles, Outputs},
@@ -51,6 +51,7 @@ use crate::{
     logs,
     model::Configuration,
     panics,
+    safe_file::Owner,
     session_store::Sharing,
     snapshot::{Snapshot, WorkerMessage},
     telemetry::inspect::{CurrentSnapshot, Inspector, KernelSide, SessionCount, VERSION},
@@ -149,6 +150,7 @@ fn prepare(
     let upgrades = upgradable.then(prepare).flatten();
     let owner = account.as_ref().and_then(Account::owner);
     let keyring = key_file::load(&settings, owner)?;
+    let (configuration, book) = with_what_was_made(configuration, &origin, owner)?;
     let workers = settings.workers;
     let patience = if predecessor.is_some() { LEFT_BEHIND } else { Duration::ZERO };
     let sockets = sockets(&configuration, workers, &mut inherited_sockets, patience)?;
@@ -234,6 +236,7 @@ fn prepare(
         sharing,
         memory,
         api: api_side,
+        book,
     };
     let api = api.map(|api| (api, calls));
     Ok(Prepared {
@@ -248,6 +251,17 @@ fn prepare(
         gone,
         follower,
     })
+}
+
+/// The configuration with what was made through the API, where it is served.
+fn with_what_was_made(
+    configuration: Configuration,
+    origin: &ConfigOrigin,
+    owner: Option<Owner>,
+) -> anyhow::Result<(Configuration, Option<ApiBook>)> {
+    let Some(settings) = &configuration.control_api else { return Ok((configuration, None)) };
+    let (book, configuration) = ApiBook::open(settings, origin, owner)?;
+    Ok((configuration, Some(book)))
 }
 
 /// The socket of the process before, where it is bound to this address.
@@ -499,6 +513,7 @@ async fn serve(
         }
     }
     controller.end_sharing();
+    controller.end_book().await;
     controller.flush_logs();
     // Who asked for it is told.
     if let Some(upgrading) = upgrading {

@@ -40,7 +40,8 @@ impl Texts {
             files.push((API_DOCUMENT.into(), made.to_owned()));
             (files, [self.roles.as_slice(), &[(Role::Blocks, Syntax::Json)]].concat())
         });
-        let (files, roles) = both.as_ref().map_or((&self.files, &self.roles), |(files, roles)| (files, roles));
+        let (files, roles) =
+            both.as_ref().map_or((&self.files, &self.roles), |(files, roles)| (files, roles));
         if self.errors.is_empty() {
             let mut configuration = examine(files, roles.clone(), false)?;
             let told = self.remarks.iter().cloned();

@@ -6,6 +6,7 @@
 
 mod access;
 mod bodies;
+mod book;
 mod call;
 mod connections;
 mod desk;
@@ -24,6 +25,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 pub use self::{
     access::{ApiAccess, ApiAccessFault, NextApiAccess, look_at_keys},
+    book::{ApiBook, ApiBookError, Beside},
     call::{ApiCall, ApiReply},
 };
 use self::{connections::ApiLimits, desk::ApiDesk};

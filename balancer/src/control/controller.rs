@@ -6,6 +6,7 @@ use std::{
     collections::{HashMap, HashSet},
     io,
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,6 +16,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 mod acts;
 mod addresses;
 mod api;
+mod api_change;
+mod api_work;
 mod changes;
 mod checks;
 mod closing;
@@ -31,17 +34,18 @@ mod upkeep;
 
 pub use self::sharing::SharedTable;
 use self::{
+    api_work::ApiWork,
     closing::Closing,
     events::{next_call, next_event, next_sample},
     loopback::Loopback,
-    pending::{Pending, ServerConfigs, TargetTlss, server_configs, target_tls},
+    pending::{Pending, ServerConfigs, TargetTlss, api_place, server_configs, target_tls},
     succession_step::Succession,
     upkeep::UpkeepPace,
 };
 use super::{
     admin::AdminRequest,
     cluster::{ConfigOrigin, Following, Proposal},
-    control_api::ApiSide,
+    control_api::{ApiBook, ApiSide},
     crew::Crew,
     discovery::Discovery,
     log_files::LogFiles,
@@ -131,6 +135,8 @@ pub struct Parts {
     pub memory: Memory,
     /// The ELBv2 API, where it is served.
     pub api: Option<ApiSide>,
+    /// What was made through it.
+    pub book: Option<ApiBook>,
 }
 
 /// What the controller is asked to do.
@@ -220,6 +226,8 @@ pub struct Controller {
     published: Instant,
     /// Of the configuration that the process started with: another one takes effect at the next start.
     started_with: BalancerSettings,
+    /// The same of the API.
+    started_api: Option<(SocketAddr, PathBuf)>,
     pending: Option<Pending>,
     /// The figures of each listener.
     runtimes: Arc<ListenerRuntimes>,
@@ -230,6 +238,8 @@ pub struct Controller {
     tls: ServerConfigs,
     /// The ELBv2 API, where it is served.
     api: Option<ApiSide>,
+    book: Option<ApiBook>,
+    api_work: ApiWork,
 }
 
 /// Which fields tell targets of the TLS of a listener's clients. A name that any listener of the load balancer uses no
@@ -283,6 +293,7 @@ impl Controller {
             origin: parts.origin,
             candidate: None,
             started_with: parts.configuration.balancer.clone(),
+            started_api: api_place(&parts.configuration),
             registry: Registry::new(parts.workers.len()),
             configuration: parts.configuration,
             bind: parts.bind,
@@ -311,6 +322,8 @@ impl Controller {
             published: monotonic_now(),
             pending: None,
             api: parts.api,
+            book: parts.book,
+            api_work: ApiWork::default(),
             runtimes: parts.runtimes,
             rules: HashMap::new(),
         };
@@ -338,7 +351,7 @@ impl Controller {
     pub async fn run(&mut self, commands: &mut UnboundedReceiver<ControlCommand>) {
         let mut upkeep = UpkeepPace::new();
         loop {
-            let (publish_at, again_at) = (self.publish_at, self.again_at);
+            let (publish_at, again_at, begin_at) = (self.publish_at, self.again_at, self.api_work.due());
             let expiry = self.registry.next_expiry();
             tokio::select! {
                 command = commands.recv() => match command {
@@ -354,6 +367,8 @@ impl Controller {
                     None => return,
                 },
                 Some(call) = next_call(&mut self.api) => self.answer_call(call),
+                written = self.api_work.written() => self.take_written(written),
+                () = until(begin_at) => self.begin_changes(),
                 Some(event) = next_event(&mut self.events) => self.suspect(event),
                 sample = next_sample(&mut self.samples) => self.tell_of_packet(sample),
                 finished = self.checks.next() => self.take_check(&finished),
@@ -365,6 +380,7 @@ impl Controller {
                 assess = upkeep.due() => {
                     self.hand_over_check_lines();
                     self.end_checks();
+                    self.keep_book();
                     if !self.succession.holds_slots() {
                         self.kernel.reap();
                     }
@@ -515,7 +531,10 @@ impl Controller {
     fn drain(&mut self) {
         self.crew.end();
         // One that waits for names gives its sockets back.
-        if self.pending.take().is_some() {
+        if let Some(pending) = self.pending.take() {
+            if let Some(change) = pending.change {
+                return self.end_change(change);
+            }
             tracing::warn!("the configuration that was to be taken up is dropped: the process is ending");
         }
     }

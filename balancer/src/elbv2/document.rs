@@ -72,7 +72,7 @@ pub fn document(made: Made<'_>) -> Result<String, ApiFailure> {
             addresses.get(one.arn.as_str()).map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), SocketAddr::ip);
         Ok((made.listener_label(&one.arn), listener(made, one, address)))
     });
-    let rules = records.rules.values().map(|one| Ok((one.arn.clone(), rule(one, made))));
+    let rules = records.rules.values().map(|one| Ok((made.rule_label(one), rule(one, made))));
     let stores = records.trust_stores.values().map(|one| Ok((one.arn.clone(), trust_store(one))));
     let document = json!({
         "load_balancer": labelled(balancers)?,

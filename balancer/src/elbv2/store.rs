@@ -173,12 +173,12 @@ impl Store {
         match read {
             Ok((rows, schema, revision)) => {
                 let records = records_of(path, &rows, schema)?;
-                Ok(StateCopy { schema: SCHEMA, revision, records })
+                Ok(StateCopy::new(revision, records))
             }
             // It was left as it was when a process ended without a word: whoever opens it to change it puts that right.
             Err(StoreError::Damaged { .. }) => {
                 let (store, records) = Self::open(path, None)?;
-                Ok(StateCopy { schema: SCHEMA, revision: store.revision, records })
+                Ok(StateCopy::new(store.revision, records))
             }
             Err(error) => Err(error),
         }
@@ -247,7 +247,7 @@ impl Store {
     /// # Errors
     /// The system's.
     pub fn keep_copy(&self, records: &Records) -> io::Result<()> {
-        let copy = StateCopy { schema: SCHEMA, revision: self.revision, records: records.clone() };
+        let copy = StateCopy::new(self.revision, records.clone());
         copy.keep(&copy_path(&self.path))
     }
 

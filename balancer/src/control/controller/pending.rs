@@ -3,11 +3,17 @@
 use std::{
     collections::HashMap,
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     sync::Arc,
 };
 
+use super::api_change::ApiChange;
 use crate::{
-    control::{cluster::Proposal, control_api::NextApiAccess, log_files::OpenedLogs},
+    control::{
+        cluster::Proposal,
+        control_api::{Beside, NextApiAccess},
+        log_files::OpenedLogs,
+    },
     model::{Configuration, Listener, TargetGroup},
     stickiness::Keyring,
     tls::{ServerError, Servers, TargetTls},
@@ -16,7 +22,8 @@ use crate::{
 /// A configuration that is in order, and what was got for it.
 pub(super) struct Pending {
     pub(super) configuration: Configuration,
-    pub(super) keyring: Keyring,
+    /// None: the one in force.
+    pub(super) keyring: Option<Keyring>,
     /// Sockets of listeners that are new.
     pub(super) bound: Vec<(SocketAddr, Vec<TcpListener>)>,
     /// TLS of listeners that have it.
@@ -29,6 +36,10 @@ pub(super) struct Pending {
     pub(super) api_access: Option<NextApiAccess>,
     /// Whether one that was read later was refused.
     pub(super) newer_refused: bool,
+    /// What files say, where they were read anew.
+    pub(super) beside: Option<Beside>,
+    /// What was made through the API, where that is what changes.
+    pub(super) change: Option<ApiChange>,
     /// The documents that it was read from, and who waits for what becomes of them.
     pub(super) candidate: Option<Proposal>,
 }
@@ -72,4 +83,9 @@ pub(super) fn target_tls(configuration: &Configuration) -> Result<TargetTlss, Se
         Some(tls.map(|tls| (group.name.clone(), Arc::new(tls))))
     };
     configuration.target_groups.iter().filter_map(each).collect()
+}
+
+/// What of the API's settings stays as it was at the start: where it is served, how, and where its state is.
+pub(super) fn api_place(configuration: &Configuration) -> Option<(SocketAddr, PathBuf)> {
+    configuration.control_api.as_ref().map(|api| (api.address, api.state_file.clone()))
 }

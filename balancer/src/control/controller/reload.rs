@@ -12,13 +12,14 @@ use std::{
 use super::{
     Controller, TargetNaming, changes,
     closing::Closing,
-    pending::{Pending, server_configs, target_tls},
+    pending::{Pending, api_place, server_configs, target_tls},
 };
 use crate::{
     clock::monotonic_now,
-    config,
+    config::{self, ConfigErrors},
     control::{
         cluster::{ConfigOrigin, Following},
+        control_api::Beside,
         log_files::Outputs,
         notify,
     },
@@ -30,10 +31,10 @@ use crate::{
 };
 
 /// When a configuration that has to wait for that is read again.
-const AGAIN: Duration = Duration::from_millis(50);
+pub(super) const AGAIN: Duration = Duration::from_millis(50);
 
 /// Why a configuration cannot take effect.
-enum Obstacle {
+pub(super) enum Obstacle {
     /// What is wrong with it.
     Faults(Vec<String>),
     /// It has a listener where another one is being closed.
@@ -91,6 +92,11 @@ impl Controller {
         if self.postpone_reload() {
             return;
         }
+        // Nor may what was made through the API be half done.
+        if self.api_work.is_writing() || self.pending.as_ref().is_some_and(|pending| pending.change.is_some())
+        {
+            return self.api_work.reload_after();
+        }
         match self.prepare(&self.wanted_origin()) {
             Ok(mut pending) => {
                 pending.candidate = self.candidate.take();
@@ -137,7 +143,7 @@ impl Controller {
 
     /// Sees to documents that several nodes share. One that it cannot see to now is dropped, which tells that.
     pub(super) fn follow(&mut self, what: Following) {
-        if self.crew.is_ending() || self.succession.is_frozen() {
+        if self.crew.is_ending() || self.succession.is_frozen() || self.api_work.is_writing() {
             return;
         }
         match what {
@@ -199,9 +205,15 @@ impl Controller {
         }
         let Some(mut pending) = self.pending.take() else { return };
         let (newer_refused, candidate) = (pending.newer_refused, pending.candidate.take());
-        let outcome = self.put_into_force(pending);
+        let (change, beside) = (pending.change.take(), pending.beside.take());
+        let is_change = change.is_some();
+        let outcome = self.put_into_force(pending, is_change);
         match &outcome {
+            Ok(()) if is_change => {}
             Ok(()) => {
+                if let Some((book, beside)) = self.book.as_mut().zip(beside) {
+                    book.beside = beside;
+                }
                 if let Some(candidate) = &candidate {
                     self.origin = self.origin.with(&candidate.documents);
                 }
@@ -211,13 +223,20 @@ impl Controller {
                 }
                 tracing::info!(config = %self.origin, "configuration reloaded");
             }
+            Err(_) if is_change => {}
             Err(fault) => self.refuse(vec![fault.clone()]),
+        }
+        if let Some(change) = change {
+            self.finish_change(change, outcome.clone());
         }
         if let Some(candidate) = candidate {
             candidate.tell(outcome.map_err(|fault| vec![fault]));
         }
         self.discovery.sync([&self.configuration]);
         self.resolver.sync(self.host_names([&self.configuration]), monotonic_now());
+        if is_change {
+            self.reload_after_change();
+        }
     }
 
     fn refuse(&mut self, faults: Vec<String>) {
@@ -234,11 +253,19 @@ impl Controller {
         }
     }
 
+    /// What files say, and what was made through the API beside it.
+    fn read(&self, origin: &ConfigOrigin) -> Result<(Configuration, Option<Beside>), Obstacle> {
+        let faults =
+            |errors: ConfigErrors| Obstacle::Faults(errors.0.iter().map(ToString::to_string).collect());
+        let Some(book) = &self.book else { return Ok((origin.load().map_err(faults)?, None)) };
+        let beside = Beside::read(origin, &book.beside.settings).map_err(faults)?;
+        let configuration = beside.with(&book.records).map_err(Obstacle::Faults)?;
+        Ok((configuration, Some(beside)))
+    }
+
     fn prepare(&self, origin: &ConfigOrigin) -> Result<Pending, Obstacle> {
         let one = |fault: String| Obstacle::Faults(vec![fault]);
-        let configuration = origin
-            .load()
-            .map_err(|errors| Obstacle::Faults(errors.0.iter().map(ToString::to_string).collect()))?;
+        let (configuration, beside) = self.read(origin)?;
         // More likely a file that was cut short than what anybody means, but for who makes and deletes them through the API.
         let is_asked = configuration.control_api.is_some();
         if configuration.listeners.is_empty() && !self.listeners.is_empty() && !is_asked {
@@ -259,10 +286,6 @@ impl Controller {
             };
             one(format!("{}: {what}, or restart to have a new one made", key_path.display()))
         })?;
-        let tls = server_configs(&self.servers, &configuration).map_err(|error| one(error.to_string()))?;
-        let target_tls = target_tls(&configuration).map_err(|error| one(error.to_string()))?;
-        let logs =
-            self.logs.open(&configuration, Outputs::default()).map_err(|error| one(error.to_string()))?;
         // What of it can change at all does with a start.
         let api_access = match (&self.api, &configuration.control_api) {
             (Some(api), Some(settings)) => {
@@ -270,6 +293,21 @@ impl Controller {
             }
             _ => None,
         };
+        let ready = self.ready(configuration, Some(keyring))?;
+        Ok(Pending { api_access, beside, ..ready })
+    }
+
+    /// Gets what a configuration needs, the secrets of stickiness aside.
+    pub(super) fn ready(
+        &self,
+        configuration: Configuration,
+        keyring: Option<Keyring>,
+    ) -> Result<Pending, Obstacle> {
+        let one = |fault: String| Obstacle::Faults(vec![fault]);
+        let tls = server_configs(&self.servers, &configuration).map_err(|error| one(error.to_string()))?;
+        let target_tls = target_tls(&configuration).map_err(|error| one(error.to_string()))?;
+        let logs =
+            self.logs.open(&configuration, Outputs::default()).map_err(|error| one(error.to_string()))?;
         let mut bound = Vec::new();
         for listener in &configuration.listeners {
             let is_bound = self.listeners.iter().any(|(address, _)| *address == listener.address)
@@ -285,15 +323,19 @@ impl Controller {
             tls,
             target_tls,
             logs,
-            api_access,
+            api_access: None,
+            beside: None,
+            change: None,
             newer_refused: false,
             candidate: None,
         })
     }
 
-    fn put_into_force(&mut self, pending: Pending) -> Result<(), String> {
+    /// `is_change`: of what was made through the API alone; what is said of files has been said.
+    fn put_into_force(&mut self, pending: Pending, is_change: bool) -> Result<(), String> {
         let Pending { configuration, keyring, bound, tls, target_tls, logs, api_access, .. } = pending;
-        let ring = TargetNaming(Arc::new(keyring), Arc::clone(&self.names.1));
+        let keyring = keyring.map_or_else(|| Arc::clone(&self.names.0), Arc::new);
+        let ring = TargetNaming(keyring, Arc::clone(&self.names.1));
         let wanted = self.wanted(&configuration, &target_tls);
         self.registry
             .apply(wanted, &ring, &mut self.kernel, monotonic_now())
@@ -307,10 +349,13 @@ impl Controller {
         }
         let asked = configuration.listeners.iter().filter_map(|listener| listener.tls.as_ref());
         self.servers.forget_all_but(asked.filter_map(|tls| tls.mutual_authentication.as_ref()));
-        for warning in config::warnings(&configuration) {
+        let known = if is_change { config::warnings(&self.configuration) } else { Vec::new() };
+        for warning in config::warnings(&configuration).iter().filter(|warning| !known.contains(warning)) {
             tracing::warn!("{warning}");
         }
-        self.warn_of_restarts(&configuration);
+        if !is_change {
+            self.warn_of_restarts(&configuration);
+        }
         logs::own::set_level(configuration.balancer.log_level);
         http2::BUDGET.limit_to(configuration.balancer.http2_buffer_limit);
         changes::tell(&self.configuration, &configuration, keys_differ);
@@ -364,9 +409,9 @@ impl Controller {
 
     /// Names the settings that need a restart and differ from those that run, which are those of the start however
     /// often another one was reloaded.
-    fn warn_of_restarts(&mut self, new: &Configuration) {
-        let needs_shield = self.kernel.shield().needs_restart(new.shield.as_ref());
-        let (old, new) = (&self.started_with, &new.balancer);
+    fn warn_of_restarts(&mut self, new_configuration: &Configuration) {
+        let needs_shield = self.kernel.shield().needs_restart(new_configuration.shield.as_ref());
+        let (old, new) = (&self.started_with, &new_configuration.balancer);
         let changed = [
             ("instance", old.instance != new.instance),
             ("workers", old.workers != new.workers),
@@ -379,10 +424,11 @@ impl Controller {
             ("user", old.user != new.user),
             ("seccomp", old.seccomp != new.seccomp),
             ("session_table_size", old.session_table_size != new.session_table_size),
+            ("control_api", self.started_api != api_place(new_configuration)),
             ("log_format", old.log_format != new.log_format),
         ];
         for (setting, _) in changed.iter().filter(|(_, changed)| *changed) {
-            tracing::warn!(setting, "a changed setting of the balancer block takes effect at the next start");
+            tracing::warn!(setting, "a changed setting takes effect at the next start");
         }
         if needs_shield {
             tracing::warn!(

@@ -137,6 +137,7 @@ impl Controller {
             Handover::Lend(answer) => {
                 let estate = self.lend();
                 if estate.is_ok() {
+                    self.close_book();
                     self.succession = Succession { step: Step::Lent, reload: false };
                 }
                 let _ = answer.send(estate);
@@ -177,7 +178,7 @@ impl Controller {
         if self.crew.is_ending() {
             return Err("the process is ending".to_owned());
         }
-        if self.pending.is_some() || self.again_at.is_some() {
+        if self.pending.is_some() || self.again_at.is_some() || self.api_work.is_writing() {
             return Err("a configuration is about to be taken up: try again".to_owned());
         }
         if self.kernel.live_generations() >= GENERATIONS as usize {

@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use crate::{
     elbv2::{
+        arn::id_in,
         failure::ApiFailure,
         files::FileRecords,
-        records::{ListenerRecord, LoadBalancerRecord, Records, TargetGroupRecord, TargetRecord},
+        records::{ListenerRecord, LoadBalancerRecord, Records, RuleRecord, TargetGroupRecord, TargetRecord},
     },
     model::addresses_meet,
 };
@@ -54,6 +55,11 @@ impl Made<'_> {
             .map(|balancer| balancer.name.as_str());
         let name = own.or_else(|| self.files.name_of(&listener.load_balancer_arn)).unwrap_or_default();
         format!("{name}:{}", listener.port)
+    }
+
+    /// What a rule is called in logs and figures, too.
+    pub(super) fn rule_label(&self, rule: &RuleRecord) -> String {
+        format!("{}/{}", self.listener_label(&rule.listener_arn), id_in(&rule.arn))
     }
 
     /// Where each listener is.

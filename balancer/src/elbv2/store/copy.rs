@@ -50,6 +50,12 @@ fn with_end(path: &Path, end: &str) -> PathBuf {
 }
 
 impl StateCopy {
+    /// Of these records.
+    #[must_use]
+    pub fn new(revision: u64, records: Records) -> Self {
+        Self { schema: SCHEMA, revision, records }
+    }
+
     /// Reads one.
     ///
     /// # Errors

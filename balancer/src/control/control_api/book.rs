@@ -1,0 +1,145 @@
+//! What was made through the API, as it is in force, and what files say beside it. Must not know: how calls come, and how a
+//! configuration takes effect.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    config::{self, API_DOCUMENT, ConfigErrors, Texts},
+    control::cluster::ConfigOrigin,
+    elbv2::{
+        ArnMaker, FileFacts, FileRecords, Made, Records, StateCopy, Store, StoreError, copy_path, document,
+    },
+    model::{Configuration, ControlApiSettings},
+    safe_file::Owner,
+};
+
+/// Why what was made through the API cannot be in force at a start.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiBookError {
+    /// The database cannot be opened.
+    #[error("state_file of control_api: {0}")]
+    Store(#[from] StoreError),
+    /// It does not go with the files.
+    #[error(
+        "what was made through the API ({path}) does not go with the files: {faults}; allowed: files that leave it room, or \
+         a state that was mended (`balancer state export` and `import`)",
+        path = .path.display()
+    )]
+    Conflict {
+        /// The database.
+        path: PathBuf,
+        /// Every fault.
+        faults: String,
+    },
+}
+
+/// What files say.
+#[derive(Debug)]
+pub struct Beside {
+    /// The texts, as they were read last.
+    texts: Texts,
+    /// The API's settings in them.
+    pub settings: ControlApiSettings,
+    /// What they say, as records.
+    pub files: FileRecords,
+    /// ARNs of certificates.
+    pub certificates: Arc<BTreeSet<String>>,
+    /// Ids of instances.
+    pub instances: Arc<BTreeSet<String>>,
+}
+
+impl Beside {
+    /// Reads the files again. `settings`: those of the API where files have none any more.
+    ///
+    /// # Errors
+    /// Every fault found.
+    pub fn read(origin: &ConfigOrigin, settings: &ControlApiSettings) -> Result<Self, ConfigErrors> {
+        let texts = origin.texts();
+        let configuration = texts.load(None)?;
+        let settings = configuration.control_api.clone().unwrap_or_else(|| settings.clone());
+        let place = origin.to_string();
+        let arns = ArnMaker { region: &settings.region, account: &settings.account_id };
+        let facts = FileFacts {
+            configuration: &configuration,
+            place: &place,
+            document: Path::new(API_DOCUMENT),
+            arns,
+        };
+        let files = FileRecords::of(facts);
+        let certificates = configuration.inventory.certificates.iter();
+        let certificates = Arc::new(certificates.filter_map(|one| one.arn.clone()).collect());
+        let instances = Arc::new(settings.instances.keys().cloned().collect());
+        Ok(Self { texts, settings, files, certificates, instances })
+    }
+
+    /// The configuration that files and records make together.
+    ///
+    /// # Errors
+    /// Every fault found, in words.
+    pub fn with(&self, records: &Records) -> Result<Configuration, Vec<String>> {
+        let made = Made { records, files: &self.files, instances: &self.settings.instances };
+        let text = document(made).map_err(|failure| vec![failure.message])?;
+        let own = Path::new(API_DOCUMENT);
+        // Nobody can look at the document: where in it something stands says nothing.
+        let told = |error: &config::ConfigError| match error.file == own {
+            true => error.message.clone(),
+            false => error.to_string(),
+        };
+        self.texts.load(Some(&text)).map_err(|errors| errors.0.iter().map(told).collect())
+    }
+}
+
+/// What was made, and the database that it is kept in.
+#[derive(Debug)]
+pub struct ApiBook {
+    path: PathBuf,
+    /// Nothing while another thread writes to it.
+    pub store: Option<Store>,
+    /// What is in force.
+    pub records: Records,
+    /// What files say.
+    pub beside: Beside,
+    /// The number of the last change in the database.
+    pub revision: u64,
+}
+
+impl ApiBook {
+    /// Opens the database, and gives the configuration that files and what is in it make together.
+    ///
+    /// # Errors
+    /// [`ApiBookError`].
+    pub fn open(
+        settings: &ControlApiSettings,
+        origin: &ConfigOrigin,
+        owner: Option<Owner>,
+    ) -> anyhow::Result<(Self, Configuration)> {
+        let beside = Beside::read(origin, settings)?;
+        let path = settings.state_file.clone();
+        let (store, records) = Store::open(&path, owner).map_err(ApiBookError::from)?;
+        let configuration = beside
+            .with(&records)
+            .map_err(|faults| ApiBookError::Conflict { path: path.clone(), faults: faults.join("; ") })?;
+        let revision = store.revision();
+        Ok((Self { path, store: Some(store), records, beside, revision }, configuration))
+    }
+
+    /// What is written into the copy of the state, and where that is.
+    #[must_use]
+    pub fn copy(&self) -> (StateCopy, PathBuf) {
+        (StateCopy::new(self.revision, self.records.clone()), copy_path(&self.path))
+    }
+
+    /// Keeps the copy.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn keep_copy(&self) -> io::Result<()> {
+        let (copy, path) = self.copy();
+        copy.keep(&path)
+    }
+}

@@ -171,3 +171,6 @@ pub fn answer(call: &OperationCall<'_>, records: &mut Records) -> Result<Element
     shapes::check(operation.input, call.params)?;
     (operation.operate)(call, records)
 }
+
+#[cfg(test)]
+mod tests;

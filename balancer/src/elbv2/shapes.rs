@@ -48,6 +48,14 @@ pub(super) struct InputParameter {
     shape: ParameterShape,
 }
 
+impl InputParameter {
+    /// Whether it has to be there.
+    #[cfg(test)]
+    pub(super) const fn is_needed(&self) -> bool {
+        self.is_needed
+    }
+}
+
 /// Whether parameters are what an operation takes. What it does not know it passes over, as AWS does.
 ///
 /// # Errors
@@ -81,7 +89,7 @@ impl ShapeFaults {
             let constraint = constraint();
             let value = shown(value);
             self.told.push(format!(
-                "Value '{value}' at '{path}' failed to satisfy constraint: InputParameter must {constraint}"
+                "Value '{value}' at '{path}' failed to satisfy constraint: Member must {constraint}"
             ));
         }
     }
@@ -90,7 +98,7 @@ impl ShapeFaults {
         self.count += 1;
         if self.told.len() < TOLD {
             self.told.push(format!(
-                "Value null at '{path}' failed to satisfy constraint: InputParameter must not be null"
+                "Value null at '{path}' failed to satisfy constraint: Member must not be null"
             ));
         }
     }
@@ -164,12 +172,17 @@ fn check_item(member: &InputParameter, item: &Params, path: &str, faults: &mut S
             check_members(members, item, &format!("{path}."), faults);
         }
         shape => match item.given("").filter(|_| item.names().count() == 1) {
-            Some(value) => check_plain(shape, value, true, path, faults),
+            Some(value) => check_plain(shape, value, !is_any_text(shape), path, faults),
             None => faults.malformed(|| {
                 format!("Start of structure or map found where not expected: {path} is a single value")
             }),
         },
     }
+}
+
+/// Whether an empty text is for the operation to judge.
+fn is_any_text(shape: ParameterShape) -> bool {
+    matches!(shape, ParameterShape::Text { least: 0, .. })
 }
 
 fn check_plain(shape: ParameterShape, value: &str, is_needed: bool, path: &str, faults: &mut ShapeFaults) {
@@ -200,6 +213,7 @@ fn check_plain(shape: ParameterShape, value: &str, is_needed: bool, path: &str, 
             }
         }
         _ if value.is_empty() && !is_needed => {}
+        _ if value.is_empty() => faults.add_missing(path),
         ParameterShape::Choice(words) => {
             if !words.contains(&value) {
                 faults.add(value, path, || format!("satisfy enum value set: [{}]", words.join(", ")));

@@ -7,6 +7,7 @@ use crate::{
         arn::ArnKind,
         call::{OperationCall, shown},
         failure::ApiFailure,
+        names,
         params::Params,
         records::{Records, TargetGroupRecord, TargetRecord},
         resource::{find, find_own},
@@ -134,6 +135,7 @@ pub(super) fn health(call: &OperationCall<'_>, records: &mut Records) -> Result<
     let group = find::<TargetGroupRecord>(call, records, arn)?;
     let is_used = GroupUsage::of(call, records).is_used(arn);
     let asked = call.params.list("Targets");
+    names::at_most("targets", MAX_TARGETS, asked.len())?;
     let draining = (call.world.draining)(group);
     let mut told: Vec<(TargetRecord, TargetHealth)> = Vec::new();
     if asked.is_empty() {

@@ -76,8 +76,9 @@ pub use self::{
     import::{ImportFrom, Imported, import},
     manual::manual,
     redirect::is_redirect_part,
+    source::API_DOCUMENT,
     target_address::parse as parse_target,
-    texts::Texts,
+    texts::{ConfigTexts, load},
     warnings::warnings,
 };
 use self::{
@@ -98,18 +99,6 @@ use self::{
     trust_store::{MAX_TRUST_STORES, TRUST_STORE},
 };
 use crate::model::Configuration;
-
-/// What the document of what was made through the ELBv2 API is called.
-pub const API_DOCUMENT: &str = "control_api:made.tf.json";
-
-/// Reads and validates the configuration at `path`: a file, or a folder whose `*.hcl`, `*.tf` and `*.tf.json` files,
-/// sorted by name, make one configuration; `*.tfvars` and override files count as they do for Terraform.
-///
-/// # Errors
-/// Every fault found: a file that cannot be read, text that is no HCL, and whatever the model does not allow.
-pub fn load(path: &Path) -> Result<Configuration, ConfigErrors> {
-    Texts::of_files(path).load(None)
-}
 
 /// Adds the values of variables that the command line and the environment give.
 fn add_given(
@@ -222,7 +211,7 @@ fn examine(
         listener::build_all(&context, &blocks.listeners, &forwarded, &balancers, &certificates, &settings);
     listener_rule::build_all(&context, &blocks.rules, &forwarded, &blocks.listeners, &mut listeners);
 
-    let known = control_api::Known {
+    let known = control_api::ApiReferences {
         certificates: certificates.names,
         built: &certificates.built,
         trust_stores: &certificates.trust_stores,

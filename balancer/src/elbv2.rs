@@ -31,7 +31,7 @@ pub use self::{
     access_keys::{AccessKey, AccessKeys, AccessKeysFault},
     arn::{ArnKind, ArnMaker, default_rule_arn, id_in, id_of, listener_arn, rule_arn},
     call::OperationCall,
-    document::{ADDRESS_TAG, Made, address_of, document},
+    document::{ADDRESS_TAG, MadeRecords, address_of, document},
     failure::ApiFailure,
     files::{FileFacts, FileRecords},
     operations::{answer, is_change, is_known},

@@ -52,7 +52,7 @@ pub struct Owner {
 /// # Errors
 /// The system's, and [`UnsafePath`] (as what the error holds) for what is not safe to write to.
 pub fn append(path: &Path, mode: u32, owner: Option<Owner>) -> io::Result<File> {
-    let how = Opening { flags: OFlags::WRONLY | OFlags::APPEND, mode, kinds: &APPENDED };
+    let how = FileOpening { flags: OFlags::WRONLY | OFlags::APPEND, mode, kinds: &APPENDED };
     how.open(path, owner)
 }
 
@@ -61,22 +61,22 @@ pub fn append(path: &Path, mode: u32, owner: Option<Owner>) -> io::Result<File> 
 /// # Errors
 /// The system's, and [`UnsafePath`] for what is not safe to write to.
 pub fn update(path: &Path, mode: u32, owner: Option<Owner>) -> io::Result<File> {
-    Opening { flags: OFlags::RDWR, mode, kinds: &[FileType::RegularFile] }.open(path, owner)
+    FileOpening { flags: OFlags::RDWR, mode, kinds: &[FileType::RegularFile] }.open(path, owner)
 }
 
 /// How a file is opened that is written to.
-struct Opening {
+struct FileOpening {
     flags: OFlags,
     mode: u32,
     kinds: &'static [FileType],
 }
 
-impl Opening {
+impl FileOpening {
     fn open(&self, path: &Path, owner: Option<Owner>) -> io::Result<File> {
         let Self { flags, mode, kinds } = *self;
         for _ in 0..TURNS {
             let spot = walk(path, Goal::File)?;
-            // Opening alone does something to some devices: what it is is looked at first, and then of the very file opened.
+            // FileOpening alone does something to some devices: what it is is looked at first, and then of the very file opened.
             let made = spot.found(owner, kinds)?.is_none();
             let file = match if made { spot.create(flags, mode) } else { spot.open(flags) } {
                 Ok(file) => file,

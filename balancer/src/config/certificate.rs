@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use super::{
     fields::{BlockContext, BlockFields},
-    names::{NAME, Named, Names},
+    names::{ARN, NAME, Named, Names},
     schema::{Attribute, AttributeKind, Table},
     value::shown,
 };
@@ -16,8 +16,6 @@ use crate::{
 /// Most certificates.
 pub(super) const MAX_CERTIFICATES: usize = 1000;
 
-/// The attribute that names a certificate as AWS does.
-pub(super) const ARN: &str = "arn";
 const ARN_ALLOWED: &str =
     "\"arn:aws:acm:REGION:ACCOUNT:certificate/ID\" or \"arn:aws:iam::ACCOUNT:server-certificate/NAME\"";
 /// Longest ARN.

@@ -119,7 +119,7 @@ pub(super) static CONTROL_API: Table = Table {
 };
 
 /// What the block refers to.
-pub(super) struct Known<'n, 'a> {
+pub(super) struct ApiReferences<'n, 'a> {
     pub(super) certificates: &'n Names<'a>,
     pub(super) built: &'n [Option<Arc<Certificate>>],
     pub(super) trust_stores: &'n TrustStores<'n, 'a>,
@@ -132,7 +132,7 @@ pub(super) struct Known<'n, 'a> {
 pub(super) fn build(
     context: &BlockContext<'_>,
     blocks: &[&RawBlock],
-    known: &Known<'_, '_>,
+    known: &ApiReferences<'_, '_>,
     listeners: &[Listener],
 ) -> Option<ControlApiSettings> {
     let first = blocks.first()?;
@@ -150,7 +150,7 @@ pub(super) fn build(
 fn read(
     context: &BlockContext<'_>,
     fields: &BlockFields<'_>,
-    known: &Known<'_, '_>,
+    known: &ApiReferences<'_, '_>,
     listeners: &[Listener],
 ) -> Option<ControlApiSettings> {
     fields.require(ADDRESS);
@@ -227,7 +227,7 @@ fn address(
 fn certificate(
     context: &BlockContext<'_>,
     fields: &BlockFields<'_>,
-    known: &Known<'_, '_>,
+    known: &ApiReferences<'_, '_>,
 ) -> Option<Arc<Certificate>> {
     let (value, position) = fields.value(CERTIFICATE)?;
     known.built.get(known.certificates.resolve(context, &value, position)?)?.clone()
@@ -236,7 +236,7 @@ fn certificate(
 fn trust_store(
     context: &BlockContext<'_>,
     fields: &BlockFields<'_>,
-    known: &Known<'_, '_>,
+    known: &ApiReferences<'_, '_>,
 ) -> Option<Option<MutualAuthentication>> {
     let Some((value, position)) = fields.value(TRUST_STORE) else {
         return fields.is_unset(TRUST_STORE).then_some(None);
@@ -267,7 +267,7 @@ fn listener_tls(
 }
 
 /// It is kept where nothing is cleared.
-fn state_file(fields: &BlockFields<'_>, known: &Known<'_, '_>) -> PathBuf {
+fn state_file(fields: &BlockFields<'_>, known: &ApiReferences<'_, '_>) -> PathBuf {
     let settings = &known.settings.settings;
     let default = || settings.state_dir.join(format!("control-api-{}.redb", settings.instance));
     let path = absolute(fields, STATE).unwrap_or_else(default);

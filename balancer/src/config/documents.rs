@@ -8,7 +8,7 @@ use super::{
     error::{ConfigError, ConfigErrors},
     roles::{self, Role},
     source::{self, MAX_FILE_BYTES, MAX_FILES, MAX_FOLDER_BYTES},
-    texts::Texts,
+    texts::ConfigTexts,
 };
 use crate::{model::Configuration, regular_file};
 
@@ -44,7 +44,7 @@ pub fn load_documents(
 
 /// Documents, and the files at `own` with them, to be validated as one configuration.
 #[must_use]
-pub fn document_texts(place: &str, documents: &[Document], own: Option<&Path>) -> Texts {
+pub fn document_texts(place: &str, documents: &[Document], own: Option<&Path>) -> ConfigTexts {
     let read = own.map(source::read).unwrap_or_default();
     let (mut files, mut errors) = (read.files, read.errors);
     let mut remarks: Vec<String> = read.remarks.iter().map(ToString::to_string).collect();
@@ -59,7 +59,7 @@ pub fn document_texts(place: &str, documents: &[Document], own: Option<&Path>) -
         errors.push(whole(format!(
             "holds too much; allowed: at most {MAX_FILES} documents and {MAX_FOLDER_BYTES} bytes in all of them"
         )));
-        return Texts { errors, ..Texts::default() };
+        return ConfigTexts { errors, ..ConfigTexts::default() };
     }
     for document in documents {
         if !is_document(&document.name) {
@@ -78,7 +78,7 @@ pub fn document_texts(place: &str, documents: &[Document], own: Option<&Path>) -
     files.sort_by(|(one, _), (other, _)| one.file_name().cmp(&other.file_name()).then(one.cmp(other)));
     let mut roles = roles::in_one_folder(&files);
     add_given(&mut files, &mut roles, &mut errors);
-    Texts { files, roles, errors, remarks }
+    ConfigTexts { files, roles, errors, remarks }
 }
 
 fn decoded(document: &Document) -> Result<String, ConfigError> {

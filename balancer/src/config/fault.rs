@@ -7,9 +7,8 @@ use std::{
 };
 
 use super::{
-    API_DOCUMENT,
     error::{ConfigError, ConfigErrors},
-    source::{Position, SourceFile},
+    source::{API_DOCUMENT, Position, SourceFile},
 };
 use crate::model::Configuration;
 

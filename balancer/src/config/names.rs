@@ -5,7 +5,6 @@ use std::{borrow::Cow, collections::HashMap};
 
 use super::{
     blocks::FoundBlock,
-    certificate::ARN,
     fields::{BlockContext, BlockFields, words},
     kinds::{is_ours, spellings},
     schema::{Attribute, AttributeKind, Table},
@@ -18,6 +17,9 @@ use super::{
 const MAX_NAME: usize = 32;
 /// What a name may be, in words.
 const NAME_ALLOWED: &str = "1 to 32 letters, digits and hyphens, no hyphen at the ends";
+
+/// The attribute that names a block as AWS does.
+pub(super) const ARN: &str = "arn";
 
 /// The attribute that names a block.
 pub(super) const NAME: Attribute = Attribute::new(

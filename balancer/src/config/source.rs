@@ -12,6 +12,8 @@ use super::{
 };
 use crate::regular_file::{self, FileFault};
 
+/// What the document of what was made through the ELBv2 API is called.
+pub const API_DOCUMENT: &str = "control_api:made.tf.json";
 /// Most bytes a configuration file may have. A thousand targets take some 30 KB.
 pub(super) const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 /// Most files that are read from a folder.

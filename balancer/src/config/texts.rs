@@ -3,24 +3,33 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    API_DOCUMENT, add_given,
+    add_given,
     error::{ConfigError, ConfigErrors},
     examine,
     roles::{self, Role, Syntax},
-    source,
+    source::{self, API_DOCUMENT},
 };
 use crate::model::Configuration;
 
 /// The texts, and what could not be read of them.
 #[derive(Clone, Debug, Default)]
-pub struct Texts {
+pub struct ConfigTexts {
     pub(super) files: Vec<(PathBuf, String)>,
     pub(super) roles: Vec<(Role, Syntax)>,
     pub(super) errors: Vec<ConfigError>,
     pub(super) remarks: Vec<String>,
 }
 
-impl Texts {
+/// Reads and validates the configuration at `path`: a file, or a folder whose `*.hcl`, `*.tf` and `*.tf.json` files,
+/// sorted by name, make one configuration; `*.tfvars` and override files count as they do for Terraform.
+///
+/// # Errors
+/// Every fault found: a file that cannot be read, text that is no HCL, and whatever the model does not allow.
+pub fn load(path: &Path) -> Result<Configuration, ConfigErrors> {
+    ConfigTexts::of_files(path).load(None)
+}
+
+impl ConfigTexts {
     /// Those at `path`, a file or a folder.
     #[must_use]
     pub fn of_files(path: &Path) -> Self {

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-pub use self::made::{ADDRESS_TAG, Made, address_of};
+pub use self::made::{ADDRESS_TAG, MadeRecords, address_of};
 use self::{
     made::literal,
     rules::{action, rule},
@@ -62,7 +62,7 @@ const OF_LISTENERS: &str = "routing.http.";
 ///
 /// # Errors
 /// What cannot be here, in words for who has asked for it.
-pub fn document(made: Made<'_>) -> Result<String, ApiFailure> {
+pub fn document(made: MadeRecords<'_>) -> Result<String, ApiFailure> {
     let addresses = made.addresses()?;
     let records = made.records;
     let balancers = records.load_balancers.values().map(|one| Ok((one.arn.clone(), load_balancer(one))));
@@ -90,7 +90,7 @@ fn labelled(blocks: impl Iterator<Item = Result<(String, Value), ApiFailure>>) -
     blocks.collect::<Result<Map<_, _>, _>>().map(Value::Object)
 }
 
-fn target_group(made: Made<'_>, group: &TargetGroupRecord) -> Result<Value, ApiFailure> {
+fn target_group(made: MadeRecords<'_>, group: &TargetGroupRecord) -> Result<Value, ApiFailure> {
     let mut block = Map::new();
     block.insert("name".into(), literal(&group.name));
     block.insert("port".into(), group.port.into());
@@ -117,7 +117,11 @@ fn target_group(made: Made<'_>, group: &TargetGroupRecord) -> Result<Value, ApiF
     Ok(Value::Object(block))
 }
 
-fn target_of(made: Made<'_>, group: &TargetGroupRecord, target: &TargetRecord) -> Result<Value, ApiFailure> {
+fn target_of(
+    made: MadeRecords<'_>,
+    group: &TargetGroupRecord,
+    target: &TargetRecord,
+) -> Result<Value, ApiFailure> {
     let address = made.target_address(group, target).ok_or_else(|| {
         let id = &target.id;
         ApiFailure::new(
@@ -132,7 +136,7 @@ fn target_of(made: Made<'_>, group: &TargetGroupRecord, target: &TargetRecord) -
     Ok(Value::String(address.to_string()))
 }
 
-fn listener(made: Made<'_>, listener: &ListenerRecord, address: IpAddr) -> Value {
+fn listener(made: MadeRecords<'_>, listener: &ListenerRecord, address: IpAddr) -> Value {
     let mut block = Map::new();
     block.insert("load_balancer_arn".into(), made.reference(&listener.load_balancer_arn));
     block.insert("port".into(), listener.port.into());
@@ -158,7 +162,7 @@ fn listener(made: Made<'_>, listener: &ListenerRecord, address: IpAddr) -> Value
     Value::Object(block)
 }
 
-fn mutual_authentication(made: Made<'_>, mutual: &MutualAuthenticationRecord) -> Value {
+fn mutual_authentication(made: MadeRecords<'_>, mutual: &MutualAuthenticationRecord) -> Value {
     let mut block = Map::new();
     block.insert("mode".into(), literal(&mutual.mode));
     if mutual.mode == "verify" {
@@ -175,7 +179,7 @@ fn mutual_authentication(made: Made<'_>, mutual: &MutualAuthenticationRecord) ->
     Value::Object(block)
 }
 
-fn more_certificates(made: Made<'_>) -> Value {
+fn more_certificates(made: MadeRecords<'_>) -> Value {
     let listeners = made.records.listeners.values().filter(|one| one.protocol.eq_ignore_ascii_case("HTTPS"));
     let more = listeners.flat_map(|listener| {
         let label = made.listener_label(&listener.arn);
@@ -189,7 +193,7 @@ fn more_certificates(made: Made<'_>) -> Value {
     Value::Object(more.collect())
 }
 
-fn revocations(made: Made<'_>) -> Value {
+fn revocations(made: MadeRecords<'_>) -> Value {
     let lists = made.records.trust_stores.values().flat_map(|store| {
         store.revocations.iter().map(move |(number, file)| {
             let block = json!({ "trust_store_arn": literal(&store.arn), "revocations_file": literal(file) });

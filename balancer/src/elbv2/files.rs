@@ -57,7 +57,7 @@ impl FileRecords {
     /// Of a configuration.
     #[must_use]
     pub fn of(facts: FileFacts<'_>) -> Self {
-        let mut found = Reader { facts, records: Records::default(), known: Self::default() };
+        let mut found = RecordReader { facts, records: Records::default(), known: Self::default() };
         found.read();
         Self { records: Arc::new(found.records), ..found.known }
     }
@@ -75,13 +75,13 @@ impl FileRecords {
     }
 }
 
-struct Reader<'a> {
+struct RecordReader<'a> {
     facts: FileFacts<'a>,
     records: Records,
     known: FileRecords,
 }
 
-impl Reader<'_> {
+impl RecordReader<'_> {
     /// Whose it is; nothing where it was made through the API.
     fn owner(&self, file: Option<&Path>) -> Option<RecordOwner> {
         if file == Some(self.facts.document) {

@@ -2,6 +2,7 @@
 //! Must not know: what is in a record, and what becomes of it.
 
 mod copy;
+mod error;
 mod migration;
 
 use std::{
@@ -18,8 +19,11 @@ use redb::{
 };
 use serde_json::Value;
 
-pub use self::copy::{StateCopy, copy_path};
 use self::migration::{SCHEMA, migrated};
+pub use self::{
+    copy::{StateCopy, copy_path},
+    error::{KeptCopy, StoreError},
+};
 use super::records::Records;
 use crate::safe_file::{self, Owner};
 
@@ -37,81 +41,6 @@ const CACHE: usize = 4 * 1024 * 1024;
 
 /// Records by kind and ARN, as they are stored.
 type Rows = BTreeMap<String, Vec<u8>>;
-
-/// Why records cannot be read or kept.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another process has it open.
-    #[error("{0}: another process has it open, and one at a time changes it")]
-    InUse(PathBuf),
-    /// It is not what was written.
-    #[error("{path}: the database is damaged ({why}){copy}", path = .path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What was found.
-        why: String,
-        /// Where the last good state is.
-        copy: KeptCopy,
-    },
-    /// It is not there, and was.
-    #[error("{path}: there is no database, and there was one{copy}; to begin anew, remove {path}.json", path = .path.display())]
-    Gone {
-        /// The file.
-        path: PathBuf,
-        /// Where the last good state is.
-        copy: KeptCopy,
-    },
-    /// It was written by a newer version.
-    #[error("{path}: was written by a newer version (form {found}); allowed: forms up to {SCHEMA}", path = .path.display())]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its form.
-        found: u64,
-    },
-    /// The system refuses.
-    #[error("{path}: {source}", path = .path.display())]
-    System {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file that is to be read in is none of ours.
-    #[error("{path}: is no state of a balancer ({why})", path = .path.display())]
-    NoState {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-}
-
-/// What is told of the copy, where there is one.
-#[derive(Debug)]
-pub struct KeptCopy(Option<(PathBuf, u64)>);
-
-impl KeptCopy {
-    /// Of the database at `path`.
-    fn of(path: &Path) -> Self {
-        let copy = copy_path(path);
-        Self(StateCopy::read(&copy).ok().map(|read| (copy, read.revision)))
-    }
-}
-
-impl fmt::Display for KeptCopy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Some((copy, revision)) => write!(
-                f,
-                "; the last good state (change {revision}) is kept in {0}: `balancer state import {0} -c CONFIG` puts it back",
-                copy.display()
-            ),
-            None => f.write_str("; there is no copy of the last good state"),
-        }
-    }
-}
 
 /// The database, open.
 pub struct Store {
@@ -141,7 +70,7 @@ impl Store {
         let length = there.map_or(Ok(0), |file| file.metadata().map(|found| found.len()));
         let is_new = length.map_err(|error| system(path, error))? == 0;
         if is_new && copy_path(path).exists() {
-            return Err(StoreError::Gone { path: path.to_owned(), copy: KeptCopy::of(path) });
+            return Err(StoreError::Gone { path: path.to_owned(), copy: kept_copy(path) });
         }
         let file = safe_file::update(path, 0o600, owner).map_err(|error| system(path, error))?;
         let database = guarded(path, || {
@@ -361,8 +290,14 @@ fn words_of(panic: &(dyn Any + Send)) -> String {
     words.or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned())).unwrap_or_default()
 }
 
+/// The copy of the last good state of a database.
+fn kept_copy(path: &Path) -> KeptCopy {
+    let copy = copy_path(path);
+    KeptCopy(StateCopy::read(&copy).ok().map(|read| (copy, read.revision)))
+}
+
 fn damaged(path: &Path, why: impl fmt::Display) -> StoreError {
-    StoreError::Damaged { path: path.to_owned(), why: why.to_string(), copy: KeptCopy::of(path) }
+    StoreError::Damaged { path: path.to_owned(), why: why.to_string(), copy: kept_copy(path) }
 }
 
 fn system(path: &Path, source: io::Error) -> StoreError {

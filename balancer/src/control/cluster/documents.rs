@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Layout;
 use crate::{
-    config::{self, ConfigErrors, Document, Texts},
+    config::{self, ConfigErrors, ConfigTexts, Document},
     etcd::{KeyReading, StoredValue},
     model::Configuration,
 };
@@ -126,7 +126,7 @@ impl Documents {
 
     /// Their texts, and those of the files at `own`.
     #[must_use]
-    pub fn texts(&self, own: Option<&Path>) -> Texts {
+    pub fn texts(&self, own: Option<&Path>) -> ConfigTexts {
         config::document_texts(&self.place, &self.documents, own)
     }
 }

@@ -15,7 +15,7 @@ use super::{
     node::{Judgment, judge},
 };
 use crate::{
-    config::{self, ConfigErrors, Texts},
+    config::{self, ConfigErrors, ConfigTexts},
     etcd::{Access, Etcd, EtcdError},
     model::Configuration,
 };
@@ -60,9 +60,9 @@ impl ConfigOrigin {
 
     /// Reads its texts, again.
     #[must_use]
-    pub fn texts(&self) -> Texts {
+    pub fn texts(&self) -> ConfigTexts {
         match self {
-            Self::Files(path) => Texts::of_files(path),
+            Self::Files(path) => ConfigTexts::of_files(path),
             Self::Cluster { documents, own } => documents.texts(own.as_deref()),
         }
     }

@@ -9,10 +9,11 @@ use std::{
 };
 
 use crate::{
-    config::{self, API_DOCUMENT, ConfigErrors, Texts},
+    config::{self, API_DOCUMENT, ConfigErrors, ConfigTexts},
     control::cluster::ConfigOrigin,
     elbv2::{
-        ArnMaker, FileFacts, FileRecords, Made, Records, StateCopy, Store, StoreError, copy_path, document,
+        ArnMaker, FileFacts, FileRecords, MadeRecords, Records, StateCopy, Store, StoreError, copy_path,
+        document,
     },
     model::{Configuration, ControlApiSettings},
     safe_file::Owner,
@@ -42,7 +43,7 @@ pub enum ApiBookError {
 #[derive(Debug)]
 pub struct Beside {
     /// The texts, as they were read last.
-    texts: Texts,
+    texts: ConfigTexts,
     /// The API's settings in them.
     pub settings: ControlApiSettings,
     /// What they say, as records.
@@ -82,7 +83,7 @@ impl Beside {
     /// # Errors
     /// Every fault found, in words.
     pub fn with(&self, records: &Records) -> Result<Configuration, Vec<String>> {
-        let made = Made { records, files: &self.files, instances: &self.settings.instances };
+        let made = MadeRecords { records, files: &self.files, instances: &self.settings.instances };
         let text = document(made).map_err(|failure| vec![failure.message])?;
         let own = Path::new(API_DOCUMENT);
         // Nobody can look at the document: where in it something stands says nothing.

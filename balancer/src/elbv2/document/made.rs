@@ -22,7 +22,7 @@ pub const ADDRESS_TAG: &str = "balancer:address";
 
 /// What a document is made of.
 #[derive(Clone, Copy, Debug)]
-pub struct Made<'a> {
+pub struct MadeRecords<'a> {
     /// What was made through the API.
     pub records: &'a Records,
     /// What files say.
@@ -36,7 +36,7 @@ pub(in crate::elbv2) fn literal(text: &str) -> Value {
     Value::String(text.replace("${", "$${").replace("%{", "%%{"))
 }
 
-impl Made<'_> {
+impl MadeRecords<'_> {
     /// How a load balancer, a group or a trust store is referred to.
     pub(in crate::elbv2) fn reference(&self, arn: &str) -> Value {
         Value::String(self.files.name_of(arn).unwrap_or(arn).to_owned())

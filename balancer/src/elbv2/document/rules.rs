@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::made::{Made, literal};
+use super::made::{MadeRecords, literal};
 use crate::elbv2::records::{
     ActionKind, ActionRecord, ConditionRecord, RuleRecord, TransformRecord, WeightedGroupRecord,
 };
@@ -11,7 +11,7 @@ use crate::elbv2::records::{
 const PLAIN: &str = "text/plain";
 
 /// The block of a rule.
-pub(super) fn rule(rule: &RuleRecord, made: Made<'_>) -> Value {
+pub(super) fn rule(rule: &RuleRecord, made: MadeRecords<'_>) -> Value {
     let mut block = Map::new();
     block.insert("listener_arn".into(), literal(&made.listener_label(&rule.listener_arn)));
     block.insert("priority".into(), rule.priority.into());
@@ -26,7 +26,7 @@ pub(super) fn rule(rule: &RuleRecord, made: Made<'_>) -> Value {
 }
 
 /// The block of an action.
-pub(super) fn action(action: &ActionRecord, made: Made<'_>) -> Value {
+pub(super) fn action(action: &ActionRecord, made: MadeRecords<'_>) -> Value {
     match &action.kind {
         ActionKind::Forward { groups, sticky, sticky_seconds } => {
             let mut forward = Map::new();

@@ -92,7 +92,7 @@ fn records(
 
 fn made(records: &Records, files: &FileRecords) -> Result<String, ApiFailure> {
     let instances = BTreeMap::from([("i-0123456789abcdef0".to_owned(), "10.0.0.9".parse().unwrap())]);
-    document(Made { records, files, instances: &instances })
+    document(MadeRecords { records, files, instances: &instances })
 }
 
 /// What becomes of records beside this file.
@@ -101,7 +101,7 @@ fn read(records: &Records, file: &str, files: &FileRecords) -> Result<Configurat
     let path = folder.path().join("own.hcl");
     std::fs::write(&path, file).unwrap();
     let text = made(records, files).map_err(|failure| failure.message)?;
-    config::Texts::of_files(&path).load(Some(&text)).map_err(|errors| format!("{errors}\n{text}"))
+    config::ConfigTexts::of_files(&path).load(Some(&text)).map_err(|errors| format!("{errors}\n{text}"))
 }
 
 const OWN: &str = "control_api {\n  address = \"127.0.0.1:9901\"\n  access_keys_file = \"keys\"\n}\n";

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    StoreError,
+    error::StoreError,
     migration::{SCHEMA, migrated},
 };
 use crate::{elbv2::records::Records, regular_file, safe_file::Folder};

@@ -13,16 +13,22 @@ use std::{
     process::{Command, Stdio},
 };
 
-use support::{Balancer, Config, Target, apps, ports, skip};
+use support::{Balancer, Config, Target, apps, ports, skip, tls::Certificate};
 
 /// The secret of both keys.
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+
+/// The ARN of a certificate that is configured.
+const CERTIFICATE: &str =
+    "arn:aws:acm:us-east-1:000000000000:certificate/12345678-1234-1234-1234-123456789012";
 
 /// A balancer that nothing is configured of but the API, two targets, and a port for a listener.
 struct Api {
     balancer: Balancer,
     targets: [Target; 2],
     port: u16,
+    /// Of a certificate.
+    folder: Option<tempfile::TempDir>,
 }
 
 /// What is configured besides.
@@ -43,7 +49,13 @@ impl Api {
             skip(&"the clients of the ELBv2 API are not installed, `cargo xtask test` does that");
             return None;
         }
-        Some(Self::with(Besides::default(), |_| {}))
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = Certificate::make(folder.path(), "site", &["site.test"]);
+        let block = certificate.block("site").replacen('{', &format!("{{\n  arn = \"{CERTIFICATE}\""), 1);
+        Some(Self {
+            folder: Some(folder),
+            ..Self::with(Besides { blocks: &block, ..Besides::default() }, |_| {})
+        })
     }
 
     /// Starts it with this besides, after `prepare` was done to its folder.
@@ -63,7 +75,7 @@ impl Api {
         balancer.address = address.parse().unwrap();
         prepare(balancer.folder());
         balancer.run();
-        Self { balancer, targets: [Target::plain(), Target::plain()], port: ports::free() }
+        Self { balancer, targets: [Target::plain(), Target::plain()], port: ports::free(), folder: None }
     }
 
     fn endpoint(&self) -> String {

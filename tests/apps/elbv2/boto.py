@@ -1,8 +1,12 @@
 """boto3 as programs use it: load balancer, groups, targets, listener and rules, all paginators, and what is refused.
 
-boto.py ENDPOINT PORT TARGET TARGET
+boto.py ENDPOINT PORT HTTPS_PORT CERTIFICATE_ARN TARGET TARGET
 """
 
+import http.client
+import os
+import socket
+import ssl
 import sys
 
 import boto3
@@ -10,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from traffic import ask, sticks, until
 
-endpoint, port, targets = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
+endpoint, port, https_port, certificate, targets = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5:]
 elb = boto3.client("elbv2", endpoint_url=endpoint, region_name="us-east-1")
 
 
@@ -23,6 +27,11 @@ def refused(code, call, **parameters):
         assert error.response["ResponseMetadata"]["RequestId"]
         return error.response["Error"]["Message"]
     raise AssertionError(f"{parameters} is not refused")
+
+
+def listens(at):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", at)) == 0
 
 
 def group(name, **more):
@@ -45,7 +54,7 @@ def states(arn):
 
 balancer = elb.create_load_balancer(
     Name="web", Subnets=["subnet-1", "subnet-2"], SecurityGroups=["sg-1"], Scheme="internal",
-    Tags=[{"Key": "team", "Value": "shop <&> ü"}],
+    Tags=[{"Key": "team", "Value": "shop + ü"}],
 )["LoadBalancers"][0]
 assert balancer["State"]["Code"] == "active", balancer
 assert balancer["Type"] == "application" and balancer["DNSName"].startswith("internal-web-"), balancer
@@ -81,7 +90,7 @@ def rule(priority, path, **action):
     )["Rules"][0]["RuleArn"]
 
 
-gone = rule(10, "/a*", Type="fixed-response", FixedResponseConfig={"StatusCode": "410", "MessageBody": "gone"})
+gone = rule(10, "/a*", Type="fixed-response", FixedResponseConfig={"StatusCode": "410", "MessageBody": "<gone> & \"over\""})
 teapot = rule(20, "/a/b*", Type="fixed-response", FixedResponseConfig={"StatusCode": "418"})
 assert until("the rules", lambda: ask(port, "/a/b")[0] == 410)
 elb.set_rule_priorities(RulePriorities=[{"RuleArn": gone, "Priority": 30}, {"RuleArn": teapot, "Priority": 5}])
@@ -107,13 +116,31 @@ read_back = elb.describe_listeners(ListenerArns=[listener_arn])["Listeners"][0][
 assert [target_group["Weight"] for target_group in read_back["TargetGroups"]] == [1, 1], read_back
 assert read_back["TargetGroupStickinessConfig"] == {"Enabled": True, "DurationSeconds": 60}, read_back
 
+# TLS with a certificate of the configuration.
+secure = elb.create_listener(
+    LoadBalancerArn=arn, Protocol="HTTPS", Port=https_port, Certificates=[{"CertificateArn": certificate}],
+    DefaultActions=[{"Type": "forward", "TargetGroupArn": main}],
+)["Listeners"][0]
+assert secure["Certificates"][0]["CertificateArn"] == certificate and secure["SslPolicy"], secure
+
+
+def ask_securely():
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    connection = http.client.HTTPSConnection("127.0.0.1", https_port, context=context, timeout=10)
+    connection.request("GET", "/")
+    return connection.getresponse().status
+
+
+until("TLS", lambda: ask_securely() == 200)
+
 # Every paginator, in pages of two where there is a page.
 for number in range(5):
     group(f"more-{number}")
 for name, key, parameters, least in [
     ("describe_account_limits", "Limits", {}, 3),
-    ("describe_listener_certificates", "Certificates", {"ListenerArn": listener_arn}, 0),
-    ("describe_listeners", "Listeners", {"LoadBalancerArn": arn}, 1),
+    ("describe_listener_certificates", "Certificates", {"ListenerArn": secure["ListenerArn"]}, 1),
+    ("describe_listeners", "Listeners", {"LoadBalancerArn": arn}, 2),
     ("describe_load_balancers", "LoadBalancers", {}, 1),
     ("describe_rules", "Rules", {"ListenerArn": listener_arn}, 3),
     ("describe_ssl_policies", "SslPolicies", {}, 3),
@@ -144,20 +171,25 @@ message = refused("ValidationError", elb.modify_target_group_attributes, TargetG
                   Attributes=[{"Key": "no.such", "Value": "1"}])
 assert "attribute key 'no.such' is not recognized" in message, message
 tags = elb.describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"]
-assert tags == [{"Key": "team", "Value": "shop <&> ü"}], tags
-reader = boto3.client("elbv2", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="READER")
-assert reader.describe_load_balancers()["LoadBalancers"]
-refused("AccessDenied", reader.delete_load_balancer, LoadBalancerArn=arn)
-elsewhere = boto3.client("elbv2", endpoint_url=endpoint, region_name="eu-west-1")
-refused("SignatureDoesNotMatch", elsewhere.describe_load_balancers)
-stranger = boto3.client("elbv2", endpoint_url=endpoint, region_name="us-east-1", aws_secret_access_key="x" * 40)
-refused("SignatureDoesNotMatch", stranger.describe_load_balancers)
+assert tags == [{"Key": "team", "Value": "shop + ü"}], tags
+
+
+def other(region="us-east-1", key="WRITER", secret=os.environ["AWS_SECRET_ACCESS_KEY"]):
+    return boto3.client("elbv2", endpoint_url=endpoint, region_name=region, aws_access_key_id=key, aws_secret_access_key=secret)
+
+
+assert other(key="READER").describe_load_balancers()["LoadBalancers"]
+refused("AccessDenied", other(key="READER").delete_load_balancer, LoadBalancerArn=arn)
+refused("SignatureDoesNotMatch", other(region="eu-west-1").describe_load_balancers)
+refused("SignatureDoesNotMatch", other(secret="x" * 40).describe_load_balancers)
+refused("InvalidClientTokenId", other(key="NOBODY").describe_load_balancers)
 
 # And all of it goes again.
 elb.deregister_targets(TargetGroupArn=main, Targets=[{"Id": targets[1].split(":")[0], "Port": int(targets[1].split(":")[1])}])
 until("one target", lambda: "healthy" in states(main) and len(states(main)) == 1)
 elb.delete_rule(RuleArn=gone)
 elb.delete_listener(ListenerArn=listener_arn)
+until("nobody at the port", lambda: not listens(port))
 elb.delete_load_balancer(LoadBalancerArn=arn)
 assert elb.describe_load_balancers()["LoadBalancers"] == []
 refused("RuleNotFound", elb.describe_rules, RuleArns=[teapot])

@@ -37,7 +37,7 @@ fn the_command_line_and_all_of_its_waiters() {
     api.aws(&["wait", "load-balancer-exists", "--names", "web"]);
     api.aws(&["wait", "load-balancer-available", "--load-balancer-arns", &balancer]);
     let words = "create-target-group --name app --protocol HTTP --port 80 --vpc-id vpc-1 --target-type ip \
-                 --health-check-interval-seconds 5 --health-check-path /healthz";
+                 --health-check-interval-seconds 5 --health-check-timeout-seconds 2 --health-check-path /healthz";
     let made = api.aws(&words.split(' ').collect::<Vec<_>>());
     let group = arn(&made, "/TargetGroups/0/TargetGroupArn");
     let attributes =

@@ -1,12 +1,16 @@
 //! boto3, and requests that nobody means.
 
-use super::Api;
+use support::ports;
+
+use super::{Api, CERTIFICATE};
 
 #[test]
 fn boto3_makes_changes_lists_and_deletes() {
     let Some(api) = Api::start() else { return };
     let port = api.port.to_string();
-    let said = api.script("boto.py", &[&port, &api.targets[0].address, &api.targets[1].address]);
+    let (secure, targets) = (ports::free().to_string(), &api.targets);
+    let said =
+        api.script("boto.py", &[&port, &secure, CERTIFICATE, &targets[0].address, &targets[1].address]);
     assert_eq!(said, "done\n");
     api.assert_sound();
     // Who changed what is told, and what was refused.

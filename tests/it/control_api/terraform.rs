@@ -44,6 +44,7 @@ impl Terraform<'_> {
             String::from_utf8_lossy(&output.stderr),
             self.api.balancer.log()
         );
+        println!("{told}");
         let shown: Value = serde_json::from_str(&self.says(&["show", "-json", "plan"])).unwrap();
         let changes = shown["resource_changes"].as_array().cloned().unwrap_or_default();
         let change = |change: &Value| {
@@ -121,7 +122,7 @@ resource "aws_lb_target_group" "main" {{
   protocol             = "HTTP"
   vpc_id               = "vpc-1"
   target_type          = "ip"
-  deregistration_delay = 0
+  deregistration_delay = 5
   stickiness {{
     type            = "lb_cookie"
     cookie_duration = var.cookie_duration

@@ -24,6 +24,7 @@ mod healthz;
 mod import;
 mod maps;
 mod nodes;
+mod state;
 mod status;
 mod told;
 mod top;
@@ -102,6 +103,10 @@ enum Command {
     /// What is written takes effect at every balancer that runs with --etcd and the same prefix, or at none: each validates it,
     /// and `balancer etcd nodes` and `balancer status` say which has what in force, and who refuses what for what reason.
     Etcd(etcd::EtcdArguments),
+    /// Take what was made through the ELBv2 API out of its database, or put it there
+    ///
+    /// A running balancer keeps a copy of the same form beside the database.
+    State(state::StateArguments),
     /// Say whether a balancer takes new work: exit code 0 when it does, 1 when it does not or does not answer
     ///
     /// For check scripts of whatever moves clients from one balancer to another, such as keepalived.
@@ -190,6 +195,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             }),
         Command::Import(arguments) => import::run(&arguments),
         Command::Maps(arguments) => maps::run(&arguments),
+        Command::State(arguments) => state::run(arguments),
         Command::Healthz(arguments) => healthz::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

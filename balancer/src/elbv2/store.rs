@@ -8,6 +8,7 @@ mod migration;
 use std::{
     any::Any,
     collections::BTreeMap,
+    ffi::OsStr,
     fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -25,7 +26,7 @@ pub use self::{
     error::{KeptCopy, StoreError},
 };
 use super::records::Records;
-use crate::safe_file::{self, Owner};
+use crate::safe_file::{self, Folder, Owner};
 
 /// A record's kind and ARN, and itself in JSON.
 const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
@@ -72,6 +73,10 @@ impl Store {
         if is_new && copy_path(path).exists() {
             return Err(StoreError::Gone { path: path.to_owned(), copy: kept_copy(path) });
         }
+        Self::create(path, owner, is_new)
+    }
+
+    fn create(path: &Path, owner: Option<Owner>, is_new: bool) -> Result<(Self, Records), StoreError> {
         let file = safe_file::update(path, 0o600, owner).map_err(|error| system(path, error))?;
         let database = guarded(path, || {
             let mut builder = builder();
@@ -85,6 +90,23 @@ impl Store {
         }
         let records = store.reread()?;
         Ok((store, records))
+    }
+
+    /// Begins with an empty database in the place of one that is damaged or gone. What is there is kept, with `.damaged` behind its
+    /// name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn begin_anew(path: &Path, owner: Option<Owner>) -> Result<(Self, Records), StoreError> {
+        let failed = |error| system(path, error);
+        let folder = path.parent().ok_or(io::ErrorKind::InvalidInput).map_err(|kind| failed(kind.into()))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let folder = Folder::open(folder).map_err(failed)?;
+        match folder.rename_over(&name, OsStr::new(&format!("{name}.damaged"))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        Self::create(path, owner, true)
     }
 
     /// The records of a database that another process may have open for changing.
@@ -169,15 +191,6 @@ impl Store {
             self.revision = revision + 1;
         }
         Ok(())
-    }
-
-    /// Has a copy of what is there kept beside it.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn keep_copy(&self, records: &Records) -> io::Result<()> {
-        let copy = StateCopy::new(self.revision, records.clone());
-        copy.keep(&copy_path(&self.path))
     }
 
     fn reread(&mut self) -> Result<Records, StoreError> {

@@ -141,6 +141,6 @@ impl ApiBook {
     /// The system's.
     pub fn keep_copy(&self) -> io::Result<()> {
         let (copy, path) = self.copy();
-        copy.keep(&path)
+        copy.keep(&path, None)
     }
 }

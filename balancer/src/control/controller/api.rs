@@ -248,7 +248,7 @@ impl Controller {
         work.unkept = false;
         let (copy, path) = book.copy();
         work.keeping = Some(spawn_blocking(move || {
-            let kept = copy.keep(&path);
+            let kept = copy.keep(&path, None);
             if let Err(error) = &kept {
                 tracing::warn!(file = %path.display(), %error, "a copy of the state cannot be kept");
             }

@@ -13,7 +13,11 @@ use super::{
     error::StoreError,
     migration::{SCHEMA, migrated},
 };
-use crate::{elbv2::records::Records, regular_file, safe_file::Folder};
+use crate::{
+    elbv2::records::Records,
+    regular_file,
+    safe_file::{self, Folder, Owner},
+};
 
 /// Longest file that is read.
 const MOST: u64 = 256 * 1024 * 1024;
@@ -72,11 +76,11 @@ impl StateCopy {
         }
     }
 
-    /// Writes it for its owner alone. What was there stays until it is done.
+    /// Writes it, for its owner alone, which is `owner` if there is one. What was there stays until it is done.
     ///
     /// # Errors
     /// The system's.
-    pub fn keep(&self, path: &Path) -> io::Result<()> {
+    pub fn keep(&self, path: &Path, owner: Option<Owner>) -> io::Result<()> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         let folder = Folder::open(path.parent().ok_or(io::ErrorKind::InvalidInput)?)?;
         let unfinished = format!("{}.unfinished", name.to_string_lossy());
@@ -86,6 +90,9 @@ impl StateCopy {
         }
         let mut file = folder.create_new(&unfinished)?;
         file.write_all(&serde_json::to_vec_pretty(self)?)?;
+        if let Some(owner) = owner {
+            safe_file::give(&folder.path_of(&unfinished), &file, owner)?;
+        }
         file.sync_all()?;
         folder.rename_over(&unfinished, name)?;
         folder.sync()

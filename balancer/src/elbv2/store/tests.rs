@@ -48,7 +48,7 @@ fn a_copy_is_kept_and_read() {
     let path = folder.path().join("state.redb");
     let (mut store, _) = Store::open(&path, None).unwrap();
     store.commit(&records(2, 2)).unwrap();
-    store.keep_copy(&records(2, 2)).unwrap();
+    StateCopy::new(store.revision(), records(2, 2)).keep(&copy_path(&path), None).unwrap();
     let copy = StateCopy::read(&copy_path(&path)).unwrap();
     assert_eq!((copy.revision, copy.records), (1, records(2, 2)));
     assert_eq!(fs::metadata(copy_path(&path)).unwrap().permissions().mode() & 0o777, 0o600);
@@ -63,6 +63,9 @@ fn a_copy_is_kept_and_read() {
     assert!(!path.exists(), "nothing is begun in its place");
     fs::write(&path, "").unwrap();
     assert!(matches!(Store::open(&path, None), Err(StoreError::Gone { .. })));
+    let (begun, nothing) = Store::begin_anew(&path, None).unwrap();
+    assert_eq!((begun.revision(), nothing), (0, Records::default()));
+    assert!(folder.path().join("state.redb.damaged").exists());
     for garbage in ["", "{}", "[1]", "{\"schema\":1,\"revision\":1,\"records\":{\"rules\":1}}"] {
         fs::write(copy_path(&path), garbage).unwrap();
         assert!(matches!(StateCopy::read(&copy_path(&path)), Err(StoreError::NoState { .. })), "{garbage}");
@@ -80,7 +83,7 @@ fn a_damaged_file_is_named_with_its_copy_and_nothing_else_is_made_of_it() {
     for number in 1..5 {
         store.commit(&records(20, number)).unwrap();
     }
-    store.keep_copy(&records(20, 4)).unwrap();
+    StateCopy::new(store.revision(), records(20, 4)).keep(&copy_path(&path), None).unwrap();
     drop(store);
     let whole = fs::read(&path).unwrap();
     let other = folder.path().join("other.redb");

@@ -17,6 +17,7 @@ impl Element {
 
     /// With an element in it that has this text.
     #[must_use]
+    #[allow(clippy::needless_pass_by_value, reason = "numbers and truths are given as often as texts")]
     pub fn text(self, name: &'static str, text: impl ToString) -> Self {
         self.with(Self { name, text: text.to_string(), inside: Vec::new() })
     }

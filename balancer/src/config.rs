@@ -76,6 +76,7 @@ pub use self::{
     import::{ImportFrom, Imported, import},
     manual::manual,
     redirect::is_redirect_part,
+    response_fields::is_response_field,
     source::API_DOCUMENT,
     target_address::parse as parse_target,
     texts::{ConfigTexts, load},

@@ -135,6 +135,14 @@ pub(super) const FRAME_OPTIONS: Attribute = field(
     "`X-Frame-Options` of every response.",
 );
 
+/// Whether an attribute may have this value, by the attribute's name.
+#[must_use]
+pub fn is_response_field(attribute: &str, value: &str) -> bool {
+    let known = KNOWN.iter().find(|known| known.attribute == attribute);
+    value.is_empty()
+        || known.is_some_and(|known| value.len() <= LONGEST && is_text(value) && (known.is_valid)(value))
+}
+
 /// Reads them. An empty text is the same as none (ALB).
 pub(super) fn build(fields: &BlockFields<'_>) -> ResponseFields {
     let mut set = Vec::new();

@@ -15,8 +15,10 @@ pub(super) fn check(what: &str, name: &str) -> Result<(), ApiFailure> {
         format!("cannot be longer than '{LONGEST}' characters")
     } else if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         "can only contain characters that are alphanumeric characters or hyphens(-)".to_owned()
-    } else if name.is_empty() || name.starts_with('-') || name.ends_with('-') {
-        "cannot begin or end with '-', nor be empty".to_owned()
+    } else if name.is_empty() {
+        "cannot be empty".to_owned()
+    } else if name.starts_with('-') || name.ends_with('-') {
+        "cannot begin or end with '-'".to_owned()
     } else {
         return Ok(());
     };

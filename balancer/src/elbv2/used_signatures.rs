@@ -6,6 +6,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::clock::UnixSeconds;
 
+/// Signatures name a second: who asks for the same twice in one, with another change between the two, means it anew. For so many
+/// seconds from the first time on it is taken so.
+const ANEW: u32 = 1;
 /// For how many seconds an answer is kept. A client signs anew when it tries again in another second than before.
 const KEPT: u32 = 10;
 
@@ -30,19 +33,25 @@ pub struct UsedSignatures<A> {
     ends: BTreeSet<(UnixSeconds, [u8; 32])>,
     /// When the answer of each can be.
     answers: BTreeSet<(UnixSeconds, [u8; 32])>,
+    /// How many changes were carried out.
+    changes: u64,
     most: usize,
 }
 
 #[derive(Debug)]
 struct Used<A> {
     answer: Option<A>,
+    /// When it came first.
+    first: UnixSeconds,
+    /// Which change it was, the last time that it was carried out.
+    change: u64,
 }
 
 impl<A: Clone> UsedSignatures<A> {
     /// None yet; so many can be remembered.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { used: HashMap::new(), ends: BTreeSet::new(), answers: BTreeSet::new(), most }
+        Self { used: HashMap::new(), ends: BTreeSet::new(), answers: BTreeSet::new(), changes: 0, most }
     }
 
     /// What to do with a change of this signature, which is good until `valid_until`. Where it is to be carried out, `answer` is
@@ -55,13 +64,20 @@ impl<A: Clone> UsedSignatures<A> {
         answer: A,
     ) -> SignatureUse<A> {
         self.forget(now);
-        if let Some(used) = self.used.get(&signature) {
+        if let Some(used) = self.used.get_mut(&signature) {
+            if used.change < self.changes && now <= used.first.plus(ANEW) {
+                self.changes += 1;
+                used.change = self.changes;
+                used.answer = Some(answer);
+                return SignatureUse::First;
+            }
             return used.answer.clone().map_or(SignatureUse::Spent, SignatureUse::Again);
         }
         if self.used.len() >= self.most {
             return SignatureUse::Full;
         }
-        self.used.insert(signature, Used { answer: Some(answer) });
+        self.changes += 1;
+        self.used.insert(signature, Used { answer: Some(answer), first: now, change: self.changes });
         self.ends.insert((valid_until, signature));
         self.answers.insert((now.plus(KEPT), signature));
         SignatureUse::First
@@ -100,6 +116,20 @@ mod tests {
         // Nothing is kept of what nobody could use any more.
         assert_eq!(used.take([3; 32], at(2000), at(950), 'c'), SignatureUse::First);
         assert_eq!((used.used.len(), used.ends.len(), used.answers.len()), (1, 1, 1));
+    }
+
+    #[test]
+    fn what_is_asked_for_again_after_another_change_is_meant_anew() {
+        let mut used = UsedSignatures::new(10);
+        // Registered, deregistered and registered once more, all in one second.
+        assert_eq!(used.take([1; 32], at(900), at(100), 'a'), SignatureUse::First);
+        assert_eq!(used.take([2; 32], at(900), at(100), 'b'), SignatureUse::First);
+        assert_eq!(used.take([1; 32], at(900), at(101), 'c'), SignatureUse::First);
+        // Its answer was lost.
+        assert_eq!(used.take([1; 32], at(900), at(101), 'd'), SignatureUse::Again('c'));
+        assert_eq!(used.take([2; 32], at(900), at(102), 'd'), SignatureUse::Again('b'));
+        // Somebody has taken it down.
+        assert_eq!(used.take([1; 32], at(900), at(111), 'd'), SignatureUse::Spent);
     }
 
     #[test]

@@ -1,18 +1,24 @@
 //! Attributes of listeners (ALB: HTTP header modification).
 
-use crate::elbv2::{
-    arn::ArnKind,
-    attributes::{
-        AttributeRule, given,
-        listener::{OF_HTTPS, RULES},
-        told, told_of,
+use crate::{
+    config,
+    elbv2::{
+        arn::ArnKind,
+        attributes::{
+            AttributeRule, given,
+            listener::{OF_HTTPS, RULES},
+            told, told_of,
+        },
+        call::OperationCall,
+        failure::ApiFailure,
+        records::{ListenerRecord, Records},
+        resource::{find, find_own},
+        xml::Element,
     },
-    call::OperationCall,
-    failure::ApiFailure,
-    records::{ListenerRecord, Records},
-    resource::{find, find_own},
-    xml::Element,
 };
+
+/// What ends so is the value of a header of responses.
+const OF_VALUES: &str = ".header_value";
 
 /// Those of a listener that speaks so.
 fn rules(protocol: &str) -> Vec<AttributeRule> {
@@ -30,6 +36,13 @@ pub(super) fn describe(call: &OperationCall<'_>, records: &mut Records) -> Resul
 pub(super) fn modify(call: &OperationCall<'_>, records: &mut Records) -> Result<Element, ApiFailure> {
     let arn = call.arn("ListenerArn", ArnKind::Listener)?;
     let given = given("Listener", RULES, call.params)?;
+    let is_wrong = |(key, value): &&(String, String)| {
+        key.ends_with(OF_VALUES) && !config::is_response_field(&key.replace('.', "_"), value)
+    };
+    if let Some((key, value)) = given.iter().find(is_wrong) {
+        let message = format!("'{key}' value '{value}' is none that the header may have");
+        return Err(ApiFailure::validation(message));
+    }
     let listener = find_own::<ListenerRecord>(call, records, arn)?;
     if let Some((key, _)) =
         given.iter().find(|(key, _)| key.starts_with(OF_HTTPS) && listener.protocol != "HTTPS")

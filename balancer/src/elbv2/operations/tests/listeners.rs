@@ -401,6 +401,7 @@ fn attributes_go_by_the_protocol() {
     assert_eq!(api.fails(&set(&plain, version, "X-Tls")).0, "InvalidConfigurationRequest");
     api.ok(&set(&secure, version, "X-Tls"));
     assert!(api.fails(&set(&secure, version, "X%20Tls")).1.contains("must be the name of a header"));
+    assert!(api.fails(&set(&plain, options, "NONSENSE")).1.contains("is none that the header may have"));
     let long = "x".repeat(1025);
     assert!(api.fails(&set(&plain, options, &long)).1.contains("'1024' visible ASCII"));
     let (code, message) = api.fails(&set(&plain, "tcp.idle_timeout.seconds", "60"));

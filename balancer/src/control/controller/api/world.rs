@@ -86,7 +86,7 @@ impl Told {
                 places.get(&place(&target.id, port, instances)).and_then(|index| view.targets.get(*index));
             // One that is called by a host name is as the first address is that it stands for.
             let of_port = || view.targets.iter().find(|one| one.endpoint.port() == port);
-            let named = !matches!(target.id.parse::<IpAddr>(), Ok(_)) && !instances.contains_key(&target.id);
+            let named = target.id.parse::<IpAddr>().is_err() && !instances.contains_key(&target.id);
             known.or_else(|| of_port().filter(|_| named)).map(|known| (view, known))
         });
         match found {

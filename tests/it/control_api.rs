@@ -4,6 +4,7 @@ mod ansible;
 mod aws_cli;
 mod programs;
 mod secured;
+mod state;
 mod terraform;
 
 use std::{

@@ -20,10 +20,13 @@ use redb::{
 };
 use serde_json::Value;
 
-use self::migration::{SCHEMA, migrated};
 pub use self::{
     copy::{StateCopy, copy_path},
-    error::{KeptCopy, StoreError},
+    error::StoreError,
+};
+use self::{
+    error::KeptCopy,
+    migration::{SCHEMA, migrated},
 };
 use super::records::Records;
 use crate::safe_file::{self, Folder, Owner};

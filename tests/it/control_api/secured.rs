@@ -15,7 +15,13 @@ const DESCRIBE: &str = "Action=DescribeLoadBalancers&Version=2015-12-01";
 
 impl Api {
     /// Status and answer to a form, signed with this key; the exit code of curl where there is none.
-    fn curl(&self, scheme: &str, key: &str, form: &str, more: &[&str]) -> Result<(u16, String), i32> {
+    pub(super) fn curl(
+        &self,
+        scheme: &str,
+        key: &str,
+        form: &str,
+        more: &[&str],
+    ) -> Result<(u16, String), i32> {
         let port = self.balancer.address.port();
         let mut command = Command::new("curl");
         command.args(["--silent", "--max-time", "30", "--noproxy", "*", "--write-out", "\n%{http_code}"]);
@@ -37,7 +43,7 @@ impl Api {
     }
 
     /// Status and code of what is answered to a call without TLS.
-    fn code(&self, key: &str, form: &str) -> String {
+    pub(super) fn code(&self, key: &str, form: &str) -> String {
         let (status, answer) = self.curl("http", key, form, &[]).unwrap();
         let code = answer.split("<Type>Sender</Type><Code>").nth(1).and_then(|rest| rest.split('<').next());
         format!("{status} {}", code.unwrap_or_default())

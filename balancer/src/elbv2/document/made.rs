@@ -77,7 +77,8 @@ impl MadeRecords<'_> {
             let address = SocketAddr::new(ip, listener.port);
             let meets = |(_, other): &&(_, SocketAddr)| addresses_meet(*other, address);
             if let Some((other, at)) = taken.iter().find(meets) {
-                return Err(taken_by(address, *at, &self.listener_label(&other.arn)));
+                let label = |one: &ListenerRecord| self.listener_label(&one.arn);
+                return Err(both_at(&label(other), *at, &label(listener), address));
             }
             taken.push((listener, address));
         }
@@ -111,9 +112,9 @@ pub fn address_of(balancer: &LoadBalancerRecord) -> Result<IpAddr, ApiFailure> {
     }
 }
 
-fn taken_by(address: SocketAddr, at: SocketAddr, by: &str) -> ApiFailure {
+fn both_at(one: &str, at: SocketAddr, other: &str, other_at: SocketAddr) -> ApiFailure {
     ApiFailure::validation(format!(
-        "{address} is taken by listener '{by}' at {at}; allowed: another port, or for each load balancer an address of this host \
-         of its own, by the tag '{ADDRESS_TAG}'"
+        "Listener '{one}' at {at} and listener '{other}' at {other_at} would stand in each other's way; allowed: another port, or \
+         for each load balancer an address of this host of its own, by the tag '{ADDRESS_TAG}'"
     ))
 }

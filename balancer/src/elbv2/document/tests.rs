@@ -363,7 +363,11 @@ fn two_load_balancers_on_a_port_need_addresses() {
     };
     let failure = made(&both(&one, &two), &FileRecords::default()).unwrap_err();
     assert_eq!(failure.code, "ValidationError");
-    assert!(failure.message.contains("taken by listener 'one:80' at 0.0.0.0:80"), "{}", failure.message);
+    assert!(
+        failure.message.contains("'one:80' at 0.0.0.0:80 and listener 'two:80' at 0.0.0.0:80"),
+        "{}",
+        failure.message
+    );
     assert!(failure.message.contains(ADDRESS_TAG), "{}", failure.message);
     for (address, is_free) in [("127.0.0.2", false), ("0.0.0.0", false), ("::1", true), ("all", false)] {
         two.tags.insert(ADDRESS_TAG.to_owned(), address.to_owned());

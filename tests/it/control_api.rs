@@ -29,7 +29,7 @@ struct Api {
     targets: [Target; 2],
     port: u16,
     /// Of a certificate.
-    folder: Option<tempfile::TempDir>,
+    _folder: Option<tempfile::TempDir>,
 }
 
 /// What is configured besides.
@@ -76,7 +76,7 @@ impl Api {
         balancer.address = address.parse().unwrap();
         prepare(balancer.folder());
         balancer.run();
-        Self { balancer, targets: [Target::plain(), Target::plain()], port: ports::free(), folder: None }
+        Self { balancer, targets: [Target::plain(), Target::plain()], port: ports::free(), _folder: None }
     }
 
     fn endpoint(&self) -> String {

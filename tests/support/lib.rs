@@ -42,7 +42,7 @@ pub use client::{Client, Connection};
 pub use config::{Config, Group};
 pub use http::{Request, Response};
 pub use redis::Redis;
-pub use skip::skip;
+pub use skip::{skip, skip_anywhere};
 pub use status::Status;
 pub use target::{Answer, Target};
 pub use wait::until;

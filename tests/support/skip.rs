@@ -17,6 +17,18 @@ pub fn skip(reason: &dyn Display) {
     if let Some(name) = COMPLETE.iter().find(is_set) {
         panic!("{name} is set, and this cannot run here: {reason}");
     }
+    tell(reason);
+}
+
+/// As [`skip`], of what no machine can be made to have: also where nothing may be skipped else.
+///
+/// # Panics
+/// When what is skipped cannot be written down.
+pub fn skip_anywhere(reason: &dyn Display) {
+    tell(reason);
+}
+
+fn tell(reason: &dyn Display) {
     let thread = thread::current();
     let line = format!("{}: {reason}\n", thread.name().unwrap_or("a test"));
     // Not by `eprint!`, which is kept back for tests that pass.

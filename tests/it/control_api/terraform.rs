@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
-use support::{Client, Target, apps, skip, until};
+use support::{Client, Target, apps, skip, skip_anywhere, until};
 
 use super::{Api, SECRET};
 
@@ -31,8 +31,8 @@ impl Terraform<'_> {
         self.api.says(&mut self.command(words))
     }
 
-    /// The exit code of a plan, and what it would do, by addresses.
-    fn plan(&self, words: &[&str]) -> (Option<i32>, Vec<(String, Value)>) {
+    /// The exit code of a plan, what it would do by addresses, and how it says that.
+    fn plan(&self, words: &[&str]) -> (Option<i32>, Vec<(String, Value)>, String) {
         let all = [&["plan", "-no-color", "-input=false", "-detailed-exitcode", "-out=plan"], words].concat();
         let output = self.command(&all).output().unwrap();
         let code = output.status.code();
@@ -44,14 +44,13 @@ impl Terraform<'_> {
             String::from_utf8_lossy(&output.stderr),
             self.api.balancer.log()
         );
-        println!("{told}");
         let shown: Value = serde_json::from_str(&self.says(&["show", "-json", "plan"])).unwrap();
         let changes = shown["resource_changes"].as_array().cloned().unwrap_or_default();
         let change = |change: &Value| {
             (change["address"].as_str().unwrap().to_owned(), change["change"]["actions"].clone())
         };
         let is_one = |(_, actions): &(String, Value)| *actions != serde_json::json!(["no-op"]);
-        (code, changes.iter().map(change).filter(is_one).collect())
+        (code, changes.iter().map(change).filter(is_one).collect(), told)
     }
 }
 
@@ -230,7 +229,7 @@ resource "aws_lb_listener_rule" "gone" {{
 fn is_here() -> bool {
     let is_here = Command::new("terraform").arg("version").output().is_ok();
     if !is_here {
-        eprintln!("skipped: there is no program `terraform` here");
+        skip_anywhere(&"there is no program `terraform` here, and no package that is installed has it");
     }
     is_here
 }
@@ -271,10 +270,11 @@ fn terraform_applies_changes_and_destroys() {
     assert_eq!(Client::new(address).get("/old/page").status, 200);
     assert!(Client::new(address).get("/shop/").set_cookie("AWSALBTG").is_some());
 
-    assert_eq!(terraform.plan(&[]), (Some(0), Vec::new()), "what was applied is what is read back");
-    let (code, changes) = terraform.plan(&["-var", "cookie_duration=3600"]);
+    let (code, _, told) = terraform.plan(&[]);
+    assert_eq!(code, Some(0), "what was applied is what is read back: {told}");
+    let (code, changes, told) = terraform.plan(&["-var", "cookie_duration=3600"]);
     let update = ("aws_lb_target_group.main".to_owned(), serde_json::json!(["update"]));
-    assert_eq!((code, changes), (Some(2), vec![update]));
+    assert_eq!((code, changes), (Some(2), vec![update]), "{told}");
     let applied = terraform.says(&["apply", "-no-color", "-input=false", "plan"]);
     assert!(applied.contains("0 added, 1 changed, 0 destroyed"), "{applied}");
     // Who had a session has it still.

@@ -54,7 +54,7 @@ impl Api {
         let certificate = Certificate::make(folder.path(), "site", &["site.test"]);
         let block = certificate.block("site").replacen('{', &format!("{{\n  arn = \"{CERTIFICATE}\""), 1);
         Some(Self {
-            folder: Some(folder),
+            _folder: Some(folder),
             ..Self::with(Besides { blocks: &block, ..Besides::default() }, |_| {})
         })
     }

@@ -75,6 +75,7 @@ pub use self::{
     given::{GivenVariables, give_variables},
     import::{ImportFrom, Imported, import},
     manual::manual,
+    mutual_authentication::is_tls_field_name,
     redirect::is_redirect_part,
     response_fields::is_response_field,
     source::API_DOCUMENT,

@@ -172,6 +172,12 @@ pub(super) fn field_names(fields: &BlockFields<'_>) -> [String; 8] {
     names
 }
 
+/// Whether a field in which targets are told of TLS may have this name.
+#[must_use]
+pub fn is_tls_field_name(text: &str) -> bool {
+    is_name(text)
+}
+
 fn is_name(text: &str) -> bool {
     let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     (1..=LONGEST_NAME).contains(&text.len())

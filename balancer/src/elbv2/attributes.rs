@@ -13,6 +13,7 @@ use super::{
     params::{Params, truth, whole},
     xml::Element,
 };
+use crate::config;
 
 /// Attributes that were set, by their keys.
 pub(super) type SetAttributes = BTreeMap<String, String>;
@@ -61,6 +62,17 @@ const fn other(key: &'static str, neutral: &'static [&'static str], why: &'stati
 pub(super) fn value<'s>(rules: &[AttributeRule], set: &'s SetAttributes, key: &str) -> &'s str {
     let default = || rules.iter().find(|rule| rule.key == key).map_or("", |rule| rule.default);
     set.get(key).map_or_else(default, String::as_str)
+}
+
+/// A key whose value is that of another one, of those that begin so; case and underscores do not count.
+pub(super) fn same_value(rules: &[AttributeRule], set: &SetAttributes, start: &str) -> Option<&'static str> {
+    let mut seen = Vec::new();
+    rules.iter().filter(|rule| rule.key.starts_with(start)).map(|rule| rule.key).find(|key| {
+        let folded = value(rules, set, key).to_ascii_lowercase().replace('_', "-");
+        let is_again = seen.contains(&folded);
+        seen.push(folded);
+        is_again
+    })
 }
 
 /// All attributes as they are told.
@@ -157,17 +169,21 @@ impl AttributeRule {
                     )),
                 }
             }
-            Allowed::FieldName => match value.len() <= LONGEST_FIELD && value.bytes().all(is_token_byte) {
+            // None is the one that it has by default.
+            Allowed::FieldName if value.is_empty() => Ok(self.default.to_owned()),
+            Allowed::FieldName => match config::is_tls_field_name(value) {
                 true => Ok(value.to_owned()),
-                false => wrong(format!("must be the name of a header, up to '{LONGEST_FIELD}' characters")),
+                false => wrong(
+                    "must be the name of a header: 1 to 64 letters, digits, '-' and '_', and none that is treated in a way \
+                     of its own"
+                        .to_owned(),
+                ),
             },
             Allowed::CookieName => cookie_name(value),
         }
     }
 }
 
-/// Longest name of a header field that targets are told something in.
-const LONGEST_FIELD: usize = 64;
 /// Longest name of a cookie.
 const LONGEST_COOKIE: usize = 256;
 

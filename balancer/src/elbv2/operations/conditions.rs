@@ -133,6 +133,10 @@ fn check_values(field: &ConditionField, record: &ConditionRecord) -> Result<(), 
     }
     for value in &record.regex_values {
         check_length(name, value, MAX_REGEX)?;
+        if !value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+            let message = format!("The '{name}' regular expression '{}' must be visible ASCII", shown(value));
+            return Err(ApiFailure::validation(message));
+        }
         if let Err(wrong) = check_regex(value) {
             let message =
                 format!("The '{name}' regular expression '{}' is not valid: it {wrong}", shown(value));

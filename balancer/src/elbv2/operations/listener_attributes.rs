@@ -7,7 +7,7 @@ use crate::{
         attributes::{
             AttributeRule, given,
             listener::{OF_HTTPS, RULES},
-            told, told_of,
+            same_value, told, told_of, value,
         },
         call::OperationCall,
         failure::ApiFailure,
@@ -51,6 +51,11 @@ pub(super) fn modify(call: &OperationCall<'_>, records: &mut Records) -> Result<
         return Err(ApiFailure::new("InvalidConfigurationRequest", message));
     }
     listener.attributes.extend(given.iter().cloned());
+    if let Some(key) = same_value(RULES, &listener.attributes, OF_HTTPS) {
+        let name = value(RULES, &listener.attributes, key);
+        let message = format!("'{key}' value '{name}' is the name of another header; they have to differ");
+        return Err(ApiFailure::validation(message));
+    }
     let told = told_of(&listener.attributes, given.iter().map(|(key, _)| key));
     Ok(Element::new("ModifyListenerAttributesResult").list("Attributes", told))
 }

@@ -400,6 +400,12 @@ fn attributes_go_by_the_protocol() {
     assert_eq!(attribute(&api.ok(&describe(&plain)), options), "DENY");
     assert_eq!(api.fails(&set(&plain, version, "X-Tls")).0, "InvalidConfigurationRequest");
     api.ok(&set(&secure, version, "X-Tls"));
+    for name in ["*", "Host", "transfer-encoding", "cookie"] {
+        assert!(api.fails(&set(&secure, version, name)).1.contains("must be the name of a header"), "{name}");
+    }
+    let suite = "routing.http.request.x_amzn_tls_cipher_suite.header_name";
+    assert!(api.fails(&set(&secure, suite, "x_tls")).1.contains("is the name of another header"));
+    assert_eq!(attribute(&api.ok(&set(&secure, version, "")), version), "X-Amzn-Tls-Version");
     assert!(api.fails(&set(&secure, version, "X%20Tls")).1.contains("must be the name of a header"));
     assert!(api.fails(&set(&plain, options, "NONSENSE")).1.contains("is none that the header may have"));
     let long = "x".repeat(1025);

@@ -161,6 +161,7 @@ fn conditions_that_cannot_be_are_refused_in_albs_words() {
             field("path-pattern", "PathPatternConfig.RegexValues.member.1=("),
             "regular expression '(' is not valid",
         ),
+        (field("path-pattern", "PathPatternConfig.RegexValues.member.1=%E2%80%A8"), "must be visible ASCII"),
         (field("path-pattern", "HostHeaderConfig.Values.member.1=a.b"), "cannot have a HostHeaderConfig"),
         (
             field(

@@ -311,6 +311,39 @@ fn two_load_balancers_on_a_port_need_addresses_of_their_own() {
     assert_eq!(all(&answer, "Value"), ["127.0.0.2"], "and nothing of it is kept");
 }
 
+/// A change with a thousand targets there takes a debug build some 50 to 100 ms, a disk that is slow to sync included.
+#[test]
+fn a_change_beside_a_thousand_targets_is_in_force_at_once() {
+    let api = Api::with(Besides::default(), |_| {});
+    let group = api.make_group("many");
+    for hundred in 0..10 {
+        let names: Vec<(String, String)> = (1..=100)
+            .map(|index| (format!("Targets.member.{index}.Id"), format!("10.9.{hundred}.{index}")))
+            .collect();
+        let mut parameters = vec![("TargetGroupArn", group.as_str())];
+        parameters.extend(names.iter().map(|(name, id)| (name.as_str(), id.as_str())));
+        api.call("RegisterTargets", &parameters);
+    }
+    let change = |seconds: u32| {
+        let seconds = seconds.to_string();
+        let begun = Instant::now();
+        let parameters = [
+            ("TargetGroupArn", group.as_str()),
+            ("Attributes.member.1.Key", "deregistration_delay.timeout_seconds"),
+            ("Attributes.member.1.Value", seconds.as_str()),
+        ];
+        api.call("ModifyTargetGroupAttributes", &parameters);
+        begun.elapsed()
+    };
+    let best = (1..=10).map(change).min().unwrap();
+    println!("a change beside 1,000 targets: {best:?}");
+    assert!(best < Duration::from_millis(300), "{best:?}");
+    let health = api.call("DescribeTargetHealth", &[("TargetGroupArn", &group)]);
+    assert_eq!(all(&health, "Id").len(), 1000);
+    assert!(all(&health, "State").iter().all(|state| state != "healthy"), "it is behind no listener");
+    assert_eq!(all(&health, "Reason").iter().filter(|reason| *reason == "Target.NotInUse").count(), 1000);
+}
+
 #[test]
 fn changes_come_one_behind_the_other_and_together_and_drop_no_connection() {
     let api = Api::with(Besides::default(), |_| {});

@@ -174,6 +174,41 @@ fn what_a_target_refuses_goes_to_another() {
     assert_eq!(Connection::open(balancer.address).status_of("/", &[]), 502);
 }
 
+/// The end of its body came by itself and was taken before the target refused: nothing of it is lost.
+#[test]
+fn a_refused_request_whose_body_is_its_end_alone_goes_to_another() {
+    let (tell, told) = mpsc::channel();
+    let target = |refuses: bool| {
+        let tell = Mutex::new(tell.clone());
+        raw(&[], move |_, connection, frame| {
+            if frame.kind == kind::HEADERS {
+                tell.lock().unwrap().send(refuses).unwrap();
+            }
+            match (frame.flags & flag::END_STREAM != 0, refuses) {
+                (false, _) => {}
+                (true, true) => {
+                    connection.frame(kind::RST_STREAM, 0, frame.stream, REFUSED.to_be_bytes());
+                }
+                (true, false) => ok(connection, frame.stream),
+            }
+            true
+        })
+    };
+    let balancer = before(&[target(true), target(false)]);
+    let mut connection = Connection::open(balancer.address);
+    for _ in 0..4 {
+        let stream = connection.post("/", &[]);
+        // The target has its head.
+        let was_at_refusing = told.recv().unwrap();
+        connection.data(stream, b"", true);
+        assert_eq!(connection.outcome(stream), Outcome::Answer(200, Vec::new()));
+        if was_at_refusing {
+            assert!(!told.recv().unwrap(), "it went to the other");
+        }
+    }
+    assert_eq!(balancer.status().total("retries"), 2);
+}
+
 #[test]
 fn a_connection_that_the_target_ends_is_left_for_a_fresh_one() {
     let target = raw(&[], |number, connection, frame| {

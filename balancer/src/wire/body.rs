@@ -61,6 +61,10 @@ pub trait Source {
     /// Whether anything was taken out of it.
     fn has_begun(&self) -> bool;
 
+    /// It is given out from its beginning once more; only where nothing was taken out of it: its end may have been seen.
+    #[inline]
+    fn restart(&mut self) {}
+
     /// Whether something was read that is not given out.
     fn has_input(&self) -> bool;
 

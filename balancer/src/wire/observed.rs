@@ -33,6 +33,10 @@ impl<S: Source> Source for Observed<'_, S> {
         self.source.has_begun()
     }
 
+    fn restart(&mut self) {
+        self.source.restart();
+    }
+
     fn has_input(&self) -> bool {
         self.source.has_input()
     }

@@ -116,6 +116,9 @@ pub(crate) async fn attempt<C: ClientSide, T: TargetSide<C>>(
         Ok(false) => Ok(C::OVER),
         // What was taken of the body is not there for another target.
         Err(failure) if client.body().has_begun() => Err(failure.retried(Retry::Never)),
-        Err(failure) => Err(failure),
+        Err(failure) => {
+            client.body().restart();
+            Err(failure)
+        }
     }
 }

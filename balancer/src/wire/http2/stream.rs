@@ -257,6 +257,13 @@ impl Source for Http2Stream {
         self.has_begun
     }
 
+    /// Its end comes again, where that came by itself.
+    fn restart(&mut self) {
+        if self.filter.is_some() && !self.has_begun {
+            self.is_read = false;
+        }
+    }
+
     #[inline]
     fn has_input(&self) -> bool {
         self.given == 0 && self.content() > 0
@@ -282,19 +289,22 @@ impl Source for Http2Stream {
         let room = sink.room_ahead();
         let come = self.core.borrow_mut().poll_come(self.place, cx, &mut self.content, room);
         match ready!(come).map_err(BodyError::Source)? {
-            Come::Content(length) => self.taken += length as u64,
+            Come::Content(length) => {
+                self.taken += length as u64;
+                self.has_begun = true;
+            }
             Come::End(trailers) => {
                 self.is_read = true;
                 match trailers {
                     None => sink.end(Trailers::None, false)?,
                     Some(trailers) => {
+                        self.has_begun = true;
                         self.pass_trailers(&trailers, sink)?;
                         self.recycle(trailers);
                     }
                 }
             }
         }
-        self.has_begun = true;
         Poll::Ready(Ok(()))
     }
 

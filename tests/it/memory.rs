@@ -72,7 +72,8 @@ fn what_a_peak_of_responses_took_is_given_back() {
         sent.recv_timeout(Duration::from_secs(60)).unwrap();
     }
     let peak = balancer.memory().saturating_sub(before);
-    assert!(peak > CLIENTS as u64 * 16 * 1024, "{peak} bytes are no peak");
+    // What the start took may be given back meanwhile, which is a megabyte or so less.
+    assert!(peak > CLIENTS as u64 * 8 * 1024, "{peak} bytes are no peak");
     drop(stalled);
     until("four fifths are given back", 60.0, || {
         (balancer.memory().saturating_sub(before) < peak / 5).then_some(())

@@ -99,6 +99,8 @@ pub(super) struct Core {
     pub(super) waiting: VecDeque<usize>,
     /// How far all streams may be ahead where what goes out on them comes from.
     pub(super) ahead: usize,
+    /// Bytes of content that were sent since there was no stream.
+    pub(super) content_sent: u64,
     #[allow(clippy::vec_box, reason = "what waits for somebody moves about, and has to be small")]
     pub(super) blocks: Vec<Box<Block>>,
     /// What it holds of what the process may.
@@ -160,6 +162,7 @@ impl Core {
             is_asleep: false,
             waiting: VecDeque::new(),
             ahead: 0,
+            content_sent: 0,
             blocks: Vec::new(),
             account: BudgetShare::new(&BUDGET),
             offered: MOST_STREAMS,
@@ -378,6 +381,9 @@ impl Core {
         let unreleased = stream.receive_window.release(u32::MAX);
         self.ahead = self.ahead.saturating_sub(stream.ahead);
         self.streams.remove(place);
+        if self.streams.open() == 0 {
+            self.content_sent = 0;
+        }
         self.forget_answer(place);
         self.release_connection(unreleased);
     }

@@ -127,6 +127,7 @@ impl Core {
         let id = stream.id;
         stream.window.spend(content.len());
         self.window.spend(content.len());
+        self.content_sent = self.content_sent.saturating_add(content.len() as u64);
         let mut rest = content;
         loop {
             let (part, more) = rest.split_at_checked(self.most_payload).unwrap_or((rest, &[]));

@@ -12,8 +12,12 @@ use super::{
 
 /// How much may wait to be written before streams add no more content.
 const MOST_AHEAD: usize = 64 * 1024;
-/// How far targets may be ahead with answers to all requests of a connection, but for what each may at least.
+/// How far targets may be ahead with answers to all requests of a connection, but for what each may at least: of a client that may
+/// not read at all, and of one that does.
 const MOST_OF_ALL_AHEAD: usize = 2 * MOST_AHEAD;
+const MOST_OF_ALL_AHEAD_OF_A_READER: usize = 8 * MOST_AHEAD;
+/// Who has taken so much reads: sockets at both ends hold less (tcp(7): 4 MiB to be sent, 6 MiB that have come).
+const A_READER_HAS_TAKEN: u64 = 16 * 1024 * 1024;
 /// Streams that are woken at once when there is room.
 const WOKEN_AT_ONCE: usize = 4;
 
@@ -89,17 +93,34 @@ impl Core {
     /// How much there is room for on a stream now.
     #[inline]
     pub(super) fn room_now(&self, place: usize) -> usize {
+        if self.has_room() { self.room_of_windows(place) } else { 0 }
+    }
+
+    /// How much the windows of a stream and of the connection have room for.
+    #[inline]
+    fn room_of_windows(&self, place: usize) -> usize {
         let room = self.streams.get(place).map_or(0, |stream| stream.window.room());
-        if self.has_room() { room.min(self.window.room()).min(MOST_AHEAD) } else { 0 }
+        room.min(self.window.room()).min(MOST_AHEAD)
+    }
+
+    /// How far all streams together may be ahead. With little, many large answers at a time come in small pieces, each of which the
+    /// target has to be asked for; who does not read is held to little all the same, and so are all while the process holds much.
+    #[inline]
+    fn most_ahead(&self) -> usize {
+        let reads =
+            self.content_sent >= A_READER_HAS_TAKEN && self.account.budget.pressure() < Pressure::Tight;
+        if reads { MOST_OF_ALL_AHEAD_OF_A_READER } else { MOST_OF_ALL_AHEAD }
     }
 
     /// How far what goes out on a stream may be ahead where it comes from: no further than its part of what all streams may send,
-    /// and those not further together than [`MOST_OF_ALL_AHEAD`].
+    /// and those not further together than [`Self::most_ahead`].
     #[inline]
     pub(super) fn room_ahead(&mut self, place: usize) -> usize {
-        let room = self.room_now(place);
+        let most = self.most_ahead();
+        // A target that hears of room when what waits is written hears of it too late for a client that reads.
+        let room = if most > MOST_OF_ALL_AHEAD { self.room_of_windows(place) } else { self.room_now(place) };
         let open = usize::try_from(self.streams.open()).unwrap_or(usize::MAX).max(1);
-        let of_all = self.window.room().min(MOST_OF_ALL_AHEAD);
+        let of_all = self.window.room().min(most);
         let Some(stream) = self.streams.get_mut(place) else { return 0 };
         let others = self.ahead.saturating_sub(stream.ahead);
         stream.ahead = room.min(of_all / open).min(of_all.saturating_sub(others));

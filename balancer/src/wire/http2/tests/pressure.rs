@@ -103,9 +103,26 @@ fn all_streams_of_a_client_together_are_ahead_by_so_much_and_share_it() {
     let again: Vec<usize> =
         (0..3).flat_map(|_| streams.iter().map(|it| it.room_ahead()).collect::<Vec<_>>()).collect();
     assert!(again[2 * streams.len()..].iter().all(|ahead| *ahead == 128 * 1024 / 128), "{again:?}");
+    // Who has taken more than sockets hold reads, and gets more.
+    let sum_of = |streams: &[Http2Stream]| {
+        let rounds = (0..3).map(|_| streams.iter().map(Http2Stream::room_ahead).sum::<usize>());
+        rounds.max().unwrap_or_default()
+    };
+    client.core.borrow_mut().content_sent = 16 * 1024 * 1024 - 1;
+    assert_eq!(sum_of(&streams), 128 * 1024);
+    let mut out = Vec::new();
+    while client.core.borrow().content_sent < 16 * 1024 * 1024 {
+        let place = client.core.borrow().streams.find(1).unwrap();
+        client.core.borrow_mut().send_data(place, b"x", false).unwrap();
+        out = client.said();
+    }
+    assert!(!out.is_empty());
+    assert_eq!(sum_of(&streams), 512 * 1024);
     // What is over leaves its part to the others.
     streams.truncate(1);
     assert_eq!(streams[0].room_ahead(), 64 * 1024);
+    streams.clear();
+    assert_eq!(client.core.borrow().content_sent, 0, "it begins anew");
 }
 
 #[test]

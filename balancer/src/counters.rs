@@ -28,7 +28,7 @@ pub use self::{
     figures::{Counts, Family, Figure, FigureValue, HistogramStatus, Sample, Set, Settable},
     group::{
         AnomalyStatus, Answers, AnswersShard, Connections, GroupShard, LoadSkew, Micros, Routing,
-        RoutingShard, Stickiness, StickinessShard, TargetFigures, TargetShard,
+        RoutingShard, SessionsEverywhere, Stickiness, StickinessShard, TargetFigures, TargetShard,
     },
     histogram::{Histogram, Spent},
     keys::{
@@ -37,7 +37,7 @@ pub use self::{
     last_error::{LastError, LastErrorNote},
     listener::{CountedOpen, ListenerRuntime, ListenerRuntimes, ListenerShard, OpenNow, Openable, Traffic},
     notes::{CertificateNote, Notes},
-    session_store::{Lookup, SessionStore, SessionStoreShard, StoreCause, StoreWrite},
+    session_store::{Lookup, SessionStore, SessionStoreShard, StoreCause, StoreWrite, VerdictRefusal},
     sources::{SourceFigures, SourceNews, SourceNote},
     worker::{ControlCounters, SessionTable, SessionTableShard, Upkeep, Work, WorkerCounters, WorkerFigures},
 };

@@ -79,6 +79,19 @@ impl HealthChecks {
         self.schedule.trigger(registration, suspicion, now);
     }
 
+    /// Another balancer has checked a target at `checked` and counts as who does until `until`. `healthy`: it has found nothing.
+    pub fn follow(&mut self, registration: u64, checked: Instant, until: Instant, healthy: bool) {
+        if healthy {
+            self.schedule.settle(registration, checked);
+        }
+        self.schedule.follow(registration, checked, until);
+    }
+
+    /// This balancer checks for others from now on.
+    pub fn lead(&mut self, now: Instant) {
+        self.schedule.lead(now);
+    }
+
     /// Makes checks as they fall due until one ends. Must be called on a tokio runtime. Cancel safe.
     pub async fn next(&mut self) -> Finished {
         loop {

@@ -14,10 +14,19 @@
 //! Every write is one script that compares and sets: it names what it expects, and gets what is there when that is something
 //! else. Who comes second takes over what is there, so that of two balancers that begin one session at once both end up with the
 //! first. A session that is moved is told to all in a channel, and who knows that session moves it as well.
+//!
+//! # What balancers know together
+//!
+//! In a second channel each tells how many sessions its targets have, and the one that leads what its checks have found: see `notice`.
+//! Who leads is a lease under `balancer:lead:` and a keyed hash: see `lead`.
 
 mod absent;
+mod council;
 mod fault;
+mod lead;
 mod link;
+mod notice;
+mod others;
 mod pending;
 mod port;
 mod sharing;
@@ -25,6 +34,9 @@ mod thread;
 mod wording;
 
 pub use self::{
+    council::{Council, CouncilNews, HeardVerdict},
+    notice::{Ailment, HealthVerdict, NodeName, ToldVerdict},
+    others::SessionsElsewhere,
     pending::{Expectation, SessionWrite, StoredSession},
     port::{Asked, Keys, MAX_KEYS, StorePort, StoreState},
     sharing::Sharing,

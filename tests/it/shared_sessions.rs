@@ -13,6 +13,7 @@ use std::{
 use support::{Balancer, Config, Group, Redis, Target, http::Response, until};
 use tempfile::TempDir;
 
+mod council;
 mod store_faults;
 mod store_modes;
 

@@ -93,6 +93,11 @@ pub(super) static SESSION_STORE: Table = Table {
             AttributeKind::Whole { min: 1, max: 1000, default: Some(20) },
             "Milliseconds that a request waits at most for what the store knows of its session, before it is balanced like one without a session.",
         ),
+        Attribute::new(
+            "health_check_leader",
+            AttributeKind::Truth { default: false },
+            "Whether one of the balancers that share the store checks the health of targets and the others go by what it finds, so that a target is not checked by each of them. On all of them, with one key file.",
+        ),
     ],
     blocks: &[],
 };
@@ -121,6 +126,7 @@ fn read(fields: &BlockFields<'_>) -> SessionStoreSettings {
         username: word(fields, USERNAME),
         password: password(fields),
         lookup_timeout: Duration::from_millis(fields.whole("lookup_timeout")),
+        health_check_leader: fields.truth("health_check_leader"),
         mode,
     }
 }

@@ -21,6 +21,8 @@ mod api_work;
 mod changes;
 mod checks;
 mod closing;
+mod council;
+mod council_side;
 mod endpoints;
 mod events;
 mod loopback;
@@ -36,6 +38,7 @@ pub use self::sharing::SharedTable;
 use self::{
     api_work::ApiWork,
     closing::Closing,
+    council_side::{CouncilSide, next_news},
     events::{next_call, next_event, next_sample},
     loopback::Loopback,
     pending::{Pending, ServerConfigs, TargetTlss, api_place, server_configs, target_tls},
@@ -203,6 +206,7 @@ pub struct Controller {
     kernel: Kernel,
     names: TargetNaming,
     sharing: Option<Sharing>,
+    council: CouncilSide,
     registry: Registry,
     discovery: Discovery,
     resolver: Resolver,
@@ -303,6 +307,7 @@ impl Controller {
             kernel,
             names: TargetNaming(Arc::new(parts.keyring), Arc::clone(parts.sharing.port())),
             discovery: Discovery::new(Arc::clone(&parts.counters)),
+            council: CouncilSide::of(parts.sharing.port().council()),
             sharing: Some(parts.sharing),
             resolver: Resolver::new(),
             loopback: Loopback::default(),
@@ -372,6 +377,7 @@ impl Controller {
                 Some(event) = next_event(&mut self.events) => self.suspect(event),
                 sample = next_sample(&mut self.samples) => self.tell_of_packet(sample),
                 finished = self.checks.next() => self.take_check(&finished),
+                Some(news) = next_news(&mut self.council) => self.hear_council(news),
                 host = self.resolver.next(), if !self.succession.is_frozen() => self.readdress(&host),
                 group = self.discovery.next(), if !self.succession.is_frozen() => self.rediscover(&group),
                 () = until(publish_at) => self.publish(),
@@ -530,6 +536,7 @@ impl Controller {
 
     fn drain(&mut self) {
         self.crew.end();
+        self.names.1.council().retire();
         // One that waits for names gives its sockets back.
         if let Some(pending) = self.pending.take() {
             if let Some(change) = pending.change {

@@ -118,8 +118,28 @@ figures! {
         anomaly: Set<AnomalyStatus> => "balancer_target_anomalous", "1 while the target fails more than its peers.";
         sessions: Set<Option<u64>> => "balancer_target_sessions",
             "Sessions of clients that are bound to the target, of groups that are sticky.";
+        sessions_everywhere: Set<Option<SessionsEverywhere>> => "balancer_target_sessions_everywhere",
+            "Sessions of clients that are bound to the target, over all balancers that share the session store; while that is known alone.";
         outstanding_requests: Set<u64> => "balancer_target_outstanding_requests",
             "Requests in flight to the target, over all groups, workers and processes.";
+    }
+}
+
+/// Sessions that are bound to a target, over all balancers that share the session store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionsEverywhere {
+    /// All of them. One whose client comes to several balancers may be counted more than once.
+    pub sessions: u64,
+    /// How many balancers have told of the target, this one included.
+    pub balancers: u64,
+    /// How old the oldest of their figures is, in seconds.
+    pub age_seconds: u64,
+}
+
+impl Settable for SessionsEverywhere {
+    fn tell(&self, sample: &mut Sample<'_>) {
+        sample(None, FigureValue::Number(self.sessions));
     }
 }
 

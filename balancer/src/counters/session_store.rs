@@ -1,7 +1,7 @@
 //! What is counted of sessions that are shared with other balancers. Must not know: how a store is spoken to.
 
 use super::{
-    By, Counter,
+    By, Counter, Histogram,
     figures::{Set, figures},
     keys::labels,
 };
@@ -33,6 +33,20 @@ labels! {
         Lost = "lost",
         /// It did not take it.
         Failed = "failed",
+    }
+}
+
+labels! {
+    /// Why a verdict of another balancer is not taken.
+    pub enum VerdictRefusal by "why" {
+        /// It was too old when it came.
+        Stale = "stale",
+        /// This balancer has no such target.
+        UnknownTarget = "unknown_target",
+        /// It leaves no target of the group, which this balancer looks into itself.
+        LeavesNone = "leaves_none",
+        /// This balancer has found out otherwise by a connection of its own.
+        OwnFinding = "own_finding",
     }
 }
 
@@ -77,6 +91,8 @@ figures! {
         up: Set<bool> => "balancer_session_store_up", "1 while the session store can be asked, 0 while it is away.";
         lookups: By<Lookup> => "balancer_session_store_lookups_total",
             "Requests whose session was not known here or on a target that was gone, by what the session store had to say.";
+        lookup_duration: Histogram => "balancer_session_store_lookup_duration_seconds",
+            "How long requests waited for what the session store knows.";
         writes: By<StoreWrite> => "balancer_session_store_writes_total",
             "Sessions that the session store was told of, by what came of it; \"lost\" ones are on the target that another balancer chose.";
         writes_dropped: Set<u64> => "balancer_session_store_writes_dropped_total",
@@ -87,5 +103,19 @@ figures! {
             "Sessions of the local table that the session store was told of because it had come back.";
         failures: By<StoreCause> => "balancer_session_store_failures_total",
             "Times that the session store went away or refused something, by cause.";
+        balancers: Set<u64> => "balancer_session_store_balancers",
+            "Balancers that share the session store and have told of themselves in the last 15 seconds, this one included.";
+        notices_refused: Counter => "balancer_session_store_notices_refused_total",
+            "Times that what stands where balancers tell each other could not be used.";
+        leads: Set<Option<bool>> => "balancer_health_check_leader",
+            "1 while this balancer checks the health of targets for all that share its session store; with health_check_leader alone.";
+        leads_taken: Counter => "balancer_health_check_leads_taken_total",
+            "Times that this balancer began to check the health of targets for all.";
+        verdicts_told: Counter => "balancer_health_verdicts_told_total",
+            "Verdicts on targets that this balancer has told the others.";
+        verdicts_taken: Counter => "balancer_health_verdicts_taken_total",
+            "Verdicts on targets that this balancer has taken from the one that checks.";
+        verdicts_refused: By<VerdictRefusal> => "balancer_health_verdicts_refused_total",
+            "Verdicts on targets that were not taken, by why.";
     }
 }

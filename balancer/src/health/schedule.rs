@@ -31,6 +31,9 @@ const CONFIRMATION_GAP: Duration = Duration::from_millis(10);
 /// target which others like it have found unhealthy.
 const RECOVERY_GAP: Duration = Duration::from_secs(1);
 
+/// The part of an interval within which balancers take up checks when the one that made them for all is silent.
+const FOLLOWERS_SPREAD: f64 = 0.1;
+
 /// A check to be made now.
 #[derive(Clone, Debug)]
 pub struct ProbeOrder {
@@ -55,6 +58,8 @@ struct ScheduledTarget {
     settled: bool,
     in_flight: Option<u64>,
     trigger: Trigger,
+    /// When another balancer checked it, whose word is taken for it.
+    followed: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -139,6 +144,7 @@ impl Schedule {
                     settled,
                     in_flight: None,
                     trigger: Trigger::default(),
+                    followed: None,
                 },
             );
         }
@@ -167,6 +173,30 @@ impl Schedule {
         self.scheduled.remove(&(entry.due, registration));
         entry.due = now + entry.target.settings.health_check.interval.mul_f64(0.5 + share / 2.0);
         self.scheduled.insert((entry.due, registration));
+    }
+
+    /// Another balancer has checked a target at `checked`, and does so again: it is not this one's turn before `until`, or a moment later,
+    /// since all that go by that balancer have the same time.
+    pub fn follow(&mut self, registration: u64, checked: Instant, until: Instant) {
+        let share = self.share();
+        let Some(entry) = self.entries.get_mut(&registration) else { return };
+        let later = entry.target.settings.health_check.interval.mul_f64(share * FOLLOWERS_SPREAD);
+        self.scheduled.remove(&(entry.due, registration));
+        (entry.due, entry.followed) = (until + later, Some(checked));
+        self.scheduled.insert((entry.due, registration));
+    }
+
+    /// This balancer is the one that checks from now on: each target an interval after it was checked last.
+    pub fn lead(&mut self, now: Instant) {
+        for (registration, entry) in &mut self.entries {
+            let Some(checked) = entry.followed.take() else { continue };
+            let due = now.max(checked + entry.target.settings.health_check.interval);
+            if due < entry.due {
+                self.scheduled.remove(&(entry.due, *registration));
+                entry.due = due;
+                self.scheduled.insert((due, *registration));
+            }
+        }
     }
 
     /// A target has passed a check: whatever was suspected of it, connecting may take its time again.
@@ -495,5 +525,41 @@ mod tests {
             soon += 1;
         }
         assert!(at_once + soon >= 1000, "{soon}");
+    }
+
+    #[test]
+    fn what_another_balancer_checks_is_left_to_it_until_it_is_silent() {
+        let (mut schedule, start) = (Schedule::new(1), Instant::now());
+        schedule.sync(targets(2).into_iter(), start);
+        let interval = schedule.entries[&0].target.settings.health_check.interval;
+        let at_most = interval * 2 + interval.mul_f64(FOLLOWERS_SPREAD);
+        for registration in [0, 1] {
+            schedule.settle(registration, start);
+            schedule.follow(registration, start, start + interval * 2);
+        }
+        assert!(schedule.next(start + interval * 2 - Duration::from_millis(1)).is_none());
+        // It says something again.
+        let later = start + interval;
+        schedule.follow(0, later, later + interval * 2);
+        let order = schedule.next(start + at_most).expect("nobody speaks of the other one any more");
+        assert_eq!(order.registration, 1);
+        assert!(schedule.ended(order.number) && schedule.next(start + at_most).is_none());
+        assert!(schedule.next_due() > Some(start + at_most), "the other one again in an interval");
+        // Something happens to a connection to it.
+        schedule.trigger(0, None, later);
+        assert!(schedule.next(later).is_some_and(|order| order.origin == CheckOrigin::Triggered));
+    }
+
+    #[test]
+    fn who_takes_the_lead_goes_on_where_the_one_before_was() {
+        let (mut schedule, start) = (Schedule::new(1), Instant::now());
+        schedule.sync(targets(1).into_iter(), start);
+        let interval = schedule.entries[&0].target.settings.health_check.interval;
+        schedule.follow(0, start, start + interval * 2);
+        schedule.lead(start + interval / 2);
+        assert_eq!(schedule.next_due(), Some(start + interval), "an interval after the last check");
+        schedule.follow(0, start, start + interval * 2);
+        schedule.lead(start + interval.mul_f64(1.5));
+        assert_eq!(schedule.next_due(), Some(start + interval.mul_f64(1.5)), "at once where that is over");
     }
 }

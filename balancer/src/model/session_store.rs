@@ -21,6 +21,8 @@ pub struct SessionStoreSettings {
     pub password: Option<StorePassword>,
     /// How long a request waits for an answer; 1 to 1000 ms, default 20 ms.
     pub lookup_timeout: Duration,
+    /// Whether one balancer checks the health of targets for all.
+    pub health_check_leader: bool,
 }
 
 /// `mode`.

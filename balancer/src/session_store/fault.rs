@@ -42,6 +42,27 @@ impl StoreFault {
         Self::new(StoreCause::Refused, "something else than a session stands under the key of one")
     }
 
+    /// What stands in the channel of balancers nobody of us has written.
+    pub(super) fn strange_notice() -> Self {
+        Self::new(
+            StoreCause::Refused,
+            "something else than what balancers tell each other stands in their channel",
+        )
+    }
+
+    /// Who has the lead is none of us.
+    pub(super) fn strange_leader() -> Self {
+        Self::new(
+            StoreCause::Refused,
+            "something else than a balancer's name stands under the key of who leads",
+        )
+    }
+
+    /// More is told by others than there is room for.
+    pub(super) fn too_many_told() -> Self {
+        Self::new(StoreCause::Refused, "other balancers tell more than there is room for")
+    }
+
     /// Whether it does not know the script, which can be sent in full.
     pub(super) fn is_unknown_script(&self) -> bool {
         self.text == NO_SCRIPT

@@ -22,6 +22,7 @@ use tokio_rustls::TlsConnector;
 use super::{
     StoredSession,
     fault::{StoreFault, of_code},
+    notice::{self, NODES, NodeName, Notice},
     wording::{MOVED, SCRIPT, ask_probe, probe, read_moved, text},
 };
 use crate::{
@@ -44,6 +45,8 @@ const NEWS: usize = 8192;
 pub(super) enum News {
     /// A session was moved.
     Moved(u128, StoredSession),
+    /// Another balancer tells something; nothing: what cannot be read.
+    Told(Option<(NodeName, Notice)>),
     /// The connection is gone.
     Gone,
 }
@@ -52,8 +55,13 @@ pub(super) enum News {
 #[derive(Clone)]
 pub(super) struct Link {
     way: Way,
+    /// Another one, for questions: they are not kept waiting by writes that were sent before. None: nodes of a cluster have the same for
+    /// both.
+    questions: Option<Way>,
     /// The hash of the script.
     script: Option<Arc<str>>,
+    /// Why other balancers are not heard.
+    deaf: Option<StoreFault>,
 }
 
 #[derive(Clone)]
@@ -77,18 +85,21 @@ impl Link {
         settings: &SessionStoreSettings,
     ) -> Result<(Self, mpsc::Receiver<News>), StoreFault> {
         let (sender, news) = mpsc::channel(NEWS);
-        let way = match &settings.mode {
-            StoreMode::Server => {
-                let host = settings.hosts.first().ok_or_else(|| unreachable_host("no host"))?;
-                direct(settings, host, Some(sender)).await?
-            }
-            StoreMode::Sentinel { service } => {
-                let host = primary(settings, service).await?;
-                direct(settings, &host, Some(sender)).await?
-            }
-            StoreMode::Cluster => cluster(settings, sender).await?,
+        let host = match &settings.mode {
+            StoreMode::Server => settings.hosts.first().cloned(),
+            StoreMode::Sentinel { service } => Some(primary(settings, service).await?),
+            StoreMode::Cluster => None,
         };
-        let mut link = Self { way, script: None };
+        let (way, questions) = match (&settings.mode, host) {
+            (StoreMode::Cluster, _) => (cluster(settings, sender).await?, None),
+            (_, Some(host)) => {
+                let account = account(settings);
+                let way = direct(settings, &host, &account, Some(sender)).await?;
+                (way, Some(direct(settings, &host, &account, None).await?))
+            }
+            (_, None) => return Err(unreachable_host("no host")),
+        };
+        let mut link = Self { way, questions, script: None, deaf: None };
         link.prepare().await?;
         Ok((link, news))
     }
@@ -96,13 +107,14 @@ impl Link {
     /// The script, the channel, and a look at whether they may be used.
     async fn prepare(&mut self) -> Result<(), StoreFault> {
         self.load().await?;
-        match &mut self.way {
-            Way::Direct { connection, .. } => connection.subscribe(MOVED).await,
-            Way::Cluster(connection) => connection.subscribe(MOVED).await,
+        self.subscribe(MOVED).await?;
+        // Sessions are shared all the same.
+        match self.subscribe(NODES).await {
+            Err(fault) if fault.is_of_connection() => return Err(fault),
+            heard => self.deaf = heard.err(),
         }
-        .map_err(|error| StoreFault::from(&error))?;
-        let answers = self.run(&[ask_probe(), probe(self.script())]).await?;
-        for answer in answers {
+        let asked = self.for_questions().run(&[ask_probe()]).await?;
+        for answer in asked.into_iter().chain(self.run(&[probe(self.script())]).await?) {
             match answer {
                 Err(fault) if fault.cause != StoreCause::Full => return Err(fault),
                 // What it has can be asked for all the same.
@@ -110,6 +122,25 @@ impl Link {
             }
         }
         Ok(())
+    }
+
+    /// The way for what somebody waits for.
+    pub(super) fn for_questions(&self) -> Self {
+        let way = self.questions.as_ref().unwrap_or(&self.way).clone();
+        Self { way, ..self.clone() }
+    }
+
+    async fn subscribe(&mut self, channel: &str) -> Result<(), StoreFault> {
+        match &mut self.way {
+            Way::Direct { connection, .. } => connection.subscribe(channel).await,
+            Way::Cluster(connection) => connection.subscribe(channel).await,
+        }
+        .map_err(|error| StoreFault::from(&error))
+    }
+
+    /// Why other balancers are not heard; none: they are.
+    pub(super) fn deaf(&self) -> Option<&StoreFault> {
+        self.deaf.as_ref()
     }
 
     /// Has the store know the script.
@@ -178,13 +209,12 @@ fn unreachable_host(text: impl Into<String>) -> StoreFault {
 }
 
 /// User, password and database.
-fn account(settings: &SessionStoreSettings, speaks_resp3: bool) -> RedisConnectionInfo {
-    let protocol = if speaks_resp3 { ProtocolVersion::RESP3 } else { ProtocolVersion::RESP2 };
+fn account(settings: &SessionStoreSettings) -> RedisConnectionInfo {
     RedisConnectionInfo {
         db: settings.database.into(),
         username: settings.username.clone(),
         password: settings.password.as_ref().map(|password| password.reveal().to_owned()),
-        protocol,
+        protocol: ProtocolVersion::RESP3,
     }
 }
 
@@ -192,20 +222,16 @@ fn account(settings: &SessionStoreSettings, speaks_resp3: bool) -> RedisConnecti
 async fn direct(
     settings: &SessionStoreSettings,
     host: &StoreHost,
+    account: &RedisConnectionInfo,
     news: Option<mpsc::Sender<News>>,
 ) -> Result<Way, StoreFault> {
     let stream = connect(host).await?;
-    let account = match &news {
-        Some(_) => account(settings, true),
-        // A sentinel: it has no databases, and users of its own.
-        None => RedisConnectionInfo::default(),
-    };
     let mut config = AsyncConnectionConfig::new();
     if let Some(news) = news {
         config = config.set_push_sender(move |push: PushInfo| tell(&news, &push));
     }
     match &settings.tls {
-        None => log_in(stream, &account, config).await,
+        None => log_in(stream, account, config).await,
         Some(tls) => {
             let name = server_name(tls, host)?;
             let client = tls::store_client(&tls.authorities)
@@ -215,7 +241,7 @@ async fn direct(
                 let text = format!("TLS with {host} fails: {error}");
                 StoreFault::new(if is_of_tls { StoreCause::Tls } else { StoreCause::Closed }, text)
             })?;
-            log_in(encrypted, &account, config).await
+            log_in(encrypted, account, config).await
         }
     }
 }
@@ -266,10 +292,14 @@ fn tell(news: &mpsc::Sender<News>, push: &PushInfo) -> Result<(), &'static str> 
     match push.kind {
         PushKind::Disconnection => news.try_send(News::Gone).map_err(|_| "full"),
         PushKind::Message => {
-            let Some((key, session)) = push.data.last().and_then(text).and_then(read_moved) else {
-                return Ok(());
+            let (channel, said) = (push.data.first().and_then(text), push.data.last().and_then(text));
+            let told = if channel == Some(NODES.as_bytes()) {
+                News::Told(said.and_then(notice::read))
+            } else {
+                let Some((key, session)) = said.and_then(read_moved) else { return Ok(()) };
+                News::Moved(key, session)
             };
-            news.try_send(News::Moved(key, session)).map_err(|_| "full")
+            news.try_send(told).map_err(|_| "full")
         }
         _ => Ok(()),
     }
@@ -293,10 +323,11 @@ async fn ask_sentinel(
     host: &StoreHost,
     service: &str,
 ) -> Result<StoreHost, StoreFault> {
-    let way = direct(settings, host, None).await?;
+    // It has no databases, and users of its own.
+    let way = direct(settings, host, &RedisConnectionInfo::default(), None).await?;
     let mut cmd = Cmd::new();
     cmd.arg("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(service);
-    let answer = Link { way, script: None }.run(&[cmd]).await?.pop();
+    let answer = Link { way, questions: None, script: None, deaf: None }.run(&[cmd]).await?.pop();
     let Value::Array(words) = answer.unwrap_or_else(|| Err(StoreFault::garbage()))? else {
         let text = format!("{host} knows no primary of {service:?}");
         return Err(StoreFault::new(StoreCause::NoPrimary, text));

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     absent::AbsentKeys,
+    council::Council,
     pending::{SessionWrite, StoredSession},
 };
 use crate::{
@@ -74,6 +75,7 @@ pub struct StorePort {
     timeout_millis: AtomicU64,
     orders: mpsc::Sender<StoreOrder>,
     absent: AbsentKeys,
+    council: Council,
     began: Instant,
     dropped: AtomicU64,
     /// Writes in the queue, and those that the store's thread has taken from it.
@@ -99,6 +101,7 @@ impl StorePort {
             timeout_millis: AtomicU64::new(0),
             orders,
             absent: AbsentKeys::default(),
+            council: Council::default(),
             began: now,
             dropped: AtomicU64::new(0),
             queued: AtomicU64::new(0),
@@ -132,6 +135,12 @@ impl StorePort {
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.state.load(Relaxed) != StoreState::Off as u8
+    }
+
+    /// What balancers know together.
+    #[must_use]
+    pub const fn council(&self) -> &Council {
+        &self.council
     }
 
     /// For how long a request waits for an answer.
@@ -219,6 +228,7 @@ impl StorePort {
     /// There are other settings, or none.
     pub(super) fn configure(&self, settings: Option<(&SessionStoreSettings, String)>) {
         self.note.clear();
+        self.council.configure(settings.as_ref().is_some_and(|(settings, _)| settings.health_check_leader));
         let (state, place) = match settings {
             None => (StoreState::Off, String::new()),
             Some((settings, place)) => {

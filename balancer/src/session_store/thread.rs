@@ -14,18 +14,26 @@ use tokio::{
 use super::{
     fault::StoreFault,
     link::{CONNECT, Link, News},
+    notice::Notice,
     pending::{PendingWrites, SessionWrite, StoredSession},
     port::{Asked, Keys, Orders, StoreOrder, StorePort, StoreState},
+    wording,
 };
 use crate::{
     clock::monotonic_now,
-    counters::{Lookup, StoreWrite},
+    counters::{Lookup, StoreCause, StoreWrite},
+    id::TargetId,
     model::SessionStoreSettings,
 };
 
+mod errand_pace;
+mod errands;
 mod round;
 
-use self::round::{Rounds, StoreRound};
+use self::{
+    errand_pace::Errands,
+    round::{Errand, Rounds, StoreRound},
+};
 
 /// Most orders that are taken from the queue at once, and most that go to the store in one piece.
 const BATCH: usize = 1024;
@@ -58,6 +66,9 @@ pub trait LocalSessions: Send {
 
     /// Takes sessions of so many buckets of the table from `from` on, to be told to the store. None: there are no more buckets.
     fn page(&self, from: usize, buckets: usize) -> Option<Vec<SessionWrite>>;
+
+    /// How many sessions each target has here.
+    fn counts(&self) -> Vec<(TargetId, u64)>;
 }
 
 /// Why a connection was given up.
@@ -180,8 +191,10 @@ impl StoreThread {
     }
 
     async fn work(&mut self, link: Link, mut news: mpsc::Receiver<News>) -> LinkEnd {
+        let errands = self.begin_errands(&link);
         let mut rounds = Rounds::new(link);
-        let left = self.turn_by_turn(&mut rounds, &mut news).await;
+        let left = self.turn_by_turn(&mut rounds, errands, &mut news).await;
+        self.port.council().listen(false);
         // Who waits is told at once that there is no answer; what was not told waits again.
         let untold = rounds.give_up();
         for write in untold.into_iter().rev() {
@@ -193,16 +206,34 @@ impl StoreThread {
         left
     }
 
-    async fn turn_by_turn(&mut self, rounds: &mut Rounds, news: &mut mpsc::Receiver<News>) -> LinkEnd {
+    async fn turn_by_turn(
+        &mut self,
+        rounds: &mut Rounds,
+        mut errands: Errands,
+        news: &mut mpsc::Receiver<News>,
+    ) -> LinkEnd {
+        let port = Arc::clone(&self.port);
         let mut batch = Vec::with_capacity(BATCH);
         let mut tick = tokio::time::interval(TICK);
         // All that is here may be news to it: it may have lost what it had.
         let mut next_bucket = Some(0);
+        let mut looked = monotonic_now();
         loop {
             if !rounds.is_telling() && self.pending.len() > 0 {
                 rounds.tell(self.pending.take(BATCH));
             }
             self.port.set_waiting(self.pending.len() + rounds.telling(), 0);
+            // However much workers leave, others are told and heard.
+            if looked.elapsed() >= TICK {
+                looked = monotonic_now();
+                self.run_errands(&mut errands, rounds);
+                for _ in 0..BATCH {
+                    let Ok(said) = news.try_recv() else { break };
+                    if let Err(end) = self.hear_news(Some(said)) {
+                        return end;
+                    }
+                }
+            }
             let done = tokio::select! {
                 biased;
                 _ = self.settings.changed() => {
@@ -221,18 +252,14 @@ impl StoreThread {
                     }
                 }
                 done = rounds.next() => done,
-                said = news.recv() => match said {
-                    Some(News::Moved(key, session)) => {
-                        if !self.pending.has(key) {
-                            self.local.moved(key, session);
-                        }
-                        continue;
-                    }
-                    Some(News::Gone) | None => {
-                        let text = "the connection ended";
-                        return LinkEnd::Fault(StoreFault::new(crate::counters::StoreCause::Closed, text));
-                    }
+                said = news.recv() => match self.hear_news(said) {
+                    Ok(()) => continue,
+                    Err(end) => return end,
                 },
+                () = port.council().stir.notified() => {
+                    self.run_errands(&mut errands, rounds);
+                    continue;
+                }
                 _ = tick.tick() => {
                     self.tell_again(&mut next_bucket);
                     if rounds.quiet_for() >= QUIET {
@@ -245,6 +272,23 @@ impl StoreThread {
                 return LinkEnd::Fault(fault);
             }
         }
+    }
+
+    /// The store says something by itself.
+    fn hear_news(&self, said: Option<News>) -> Result<(), LinkEnd> {
+        match said {
+            Some(News::Moved(key, session)) => {
+                if !self.pending.has(key) {
+                    self.local.moved(key, session);
+                }
+            }
+            Some(News::Told(told)) => self.hear_notice(told),
+            Some(News::Gone) | None => {
+                let fault = StoreFault::new(StoreCause::Closed, "the connection ended");
+                return Err(LinkEnd::Fault(fault));
+            }
+        }
+        Ok(())
     }
 
     /// Sorts what workers have left.
@@ -306,6 +350,7 @@ impl StoreThread {
                     rounds.told(write.key);
                 }
             }
+            StoreRound::Done(errand, answers) => self.end_errand(errand, answers)?,
         }
         Ok(())
     }
@@ -377,7 +422,11 @@ impl StoreThread {
             batch.push(order);
         }
         self.take(rounds, &mut batch);
-        while rounds.is_telling() || self.pending.len() > 0 {
+        if rounds.deaf().is_none() {
+            let ends = wording::publish(self.port.council().name(), &Notice::Ends);
+            rounds.send(Errand::Notices, vec![ends]);
+        }
+        while !rounds.is_idle() || self.pending.len() > 0 {
             if !rounds.is_telling() {
                 rounds.tell(self.pending.take(BATCH));
             }

@@ -1,8 +1,13 @@
 //! How sessions are written down in the store, and the script that writes them. Must not know: connections.
 
+use std::time::Duration;
+
 use redis::{Cmd, Value};
 
-use super::pending::{Expectation, SessionWrite, StoredSession};
+use super::{
+    notice::{self, NODES, NodeName, Notice},
+    pending::{Expectation, SessionWrite, StoredSession},
+};
 use crate::id::TargetId;
 
 /// What the keys of sessions begin with.
@@ -10,6 +15,9 @@ const PREFIX: &str = "balancer:s:";
 
 /// A key that is none of a session, by which it is found out what the store lets one do.
 const PROBE: &str = "balancer:s:probe";
+
+/// What the key begins with by which one balancer leads.
+const LEAD: &str = "balancer:lead:";
 
 /// Where sessions that were moved are told.
 pub(super) const MOVED: &str = "balancer:moved";
@@ -19,21 +27,7 @@ const FORM: &str = "1";
 
 /// Compares and sets. `KEYS[1]` is the session, `ARGV` its value, milliseconds to keep it, what the value there has to begin with
 /// (empty: there must be none), and the channel. Says nothing when it is done, and what is there when that is something else.
-pub(super) const SCRIPT: &str = "\
-local held = redis.call('GET', KEYS[1])
-local keep = tonumber(ARGV[2])
-if held == ARGV[1] then
-  if redis.call('PTTL', KEYS[1]) < keep then redis.call('PEXPIRE', KEYS[1], keep) end
-  return false
-end
-if held then
-  if ARGV[3] == '' or string.sub(held, 1, #ARGV[3]) ~= ARGV[3] then return held end
-  keep = math.max(keep, redis.call('PTTL', KEYS[1]))
-end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', keep)
-if held then redis.call('PUBLISH', ARGV[4], string.sub(KEYS[1], -32) .. ' ' .. ARGV[1]) end
-return false
-";
+pub(super) const SCRIPT: &str = include_str!("write.lua");
 
 /// The session's key.
 pub(super) fn key(key: u128) -> String {
@@ -96,6 +90,21 @@ pub(super) fn tell(write: &SessionWrite, hash: Option<&str>) -> Cmd {
 pub(super) fn probe(hash: Option<&str>) -> Cmd {
     let mut cmd = begin(hash);
     cmd.arg(PROBE).arg(FORM).arg(1000).arg("").arg(MOVED);
+    cmd
+}
+
+/// Asks for the lead of the balancers of `set`, or for it to go on. Says nothing when it is given, and who has it when that is another one.
+pub(super) fn claim(set: u64, node: NodeName, lease: Duration) -> Cmd {
+    let mut cmd = begin(None);
+    cmd.arg(format!("{LEAD}{set:016x}")).arg(node.to_string());
+    cmd.arg(u64::try_from(lease.as_millis()).unwrap_or(1)).arg("").arg(MOVED);
+    cmd
+}
+
+/// Tells all other balancers.
+pub(super) fn publish(from: NodeName, notice: &Notice) -> Cmd {
+    let mut cmd = Cmd::new();
+    cmd.arg("PUBLISH").arg(NODES).arg(notice::write(from, notice));
     cmd
 }
 

@@ -19,6 +19,11 @@
 //! What was done before that is of no account, so marks of then do not count. Of these cookies nothing but the mark tells
 //! that they have been counted.
 //!
+//! Where several balancers count, each has ledgers of its own, and a client may come to any of them. What is not found then is taken
+//! for what another one counts, and nothing is taken out for it. What is found in a part may be another client's of that part,
+//! whose own entry is at the other balancer and in that part as well: **the sum over all balancers is never less than there are
+//! sessions**, and what is counted twice is over when its cookie would have been.
+//!
 //! Parts are a power of two of seconds long, and there is an [`Era`] for each length that was ever asked for. When the
 //! duration changes, what was counted by other parts stays where it is, however often, and counts as long as the new one says;
 //! what is over by that counts again when the duration is made longer again, since its cookie does, unless its client came and
@@ -61,6 +66,8 @@ pub struct SessionLedger {
     early: [AtomicU32; OVERLAP],
     /// Which of the eras counts what is set now, and how long its parts are: two to the power of it.
     scale: AtomicU32,
+    /// 1: other balancers set cookies of the target as well.
+    shared: AtomicU32,
     eras: [OnceLock<Box<Era>>; SCALES],
 }
 
@@ -71,6 +78,7 @@ impl Default for SessionLedger {
             begun: AtomicU32::new(0),
             early: array::from_fn(|_| AtomicU32::new(0)),
             scale: AtomicU32::new(0),
+            shared: AtomicU32::new(0),
             eras: Default::default(),
         }
     }
@@ -102,6 +110,11 @@ impl SessionLedger {
         {
             era.close(now.plus(SKEW));
         }
+    }
+
+    /// From now on other balancers set cookies of the target as well. One that nothing is counted for may be theirs.
+    pub fn share(&self) {
+        self.shared.store(1, Relaxed);
     }
 
     /// A session begins: its first cookie is set at `now`.
@@ -148,7 +161,7 @@ impl SessionLedger {
                 Before::Nothing if !is_in_here(origin) => self.enter(now),
                 Before::Nothing if is_one_part => self.enter_early(now),
                 Before::Nothing => {
-                    let _ = self.take(issued) || self.take_oldest(now);
+                    let _ = self.take(issued) || self.take_another(now);
                     self.enter(now);
                 }
             },
@@ -160,9 +173,10 @@ impl SessionLedger {
     pub fn leave(&self, issued: UnixSeconds, now: UnixSeconds, mark: Mark<'_>) -> bool {
         match self.leave_mark(mark, issued, Done::Left, now) {
             Before::Same => false,
-            Before::Other(renewed) => self.take(renewed) || self.take_oldest(now),
+            Before::Other(renewed) => self.take(renewed) || self.take_another(now) || self.is_shared(),
             Before::Nothing => {
-                !is_in_here(self.origin(issued, now)) || self.take(issued) || self.take_oldest(now)
+                let is_elsewhere = !is_in_here(self.origin(issued, now));
+                is_elsewhere || self.take(issued) || self.take_another(now) || self.is_shared()
             }
         }
     }
@@ -254,6 +268,15 @@ impl SessionLedger {
     fn take(&self, issued: UnixSeconds) -> bool {
         let current = self.era(self.scale.load(Acquire));
         current.is_some_and(|era| era.take(issued)) || self.all().any(|era| era.take(issued))
+    }
+
+    fn is_shared(&self) -> bool {
+        self.shared.load(Relaxed) != 0
+    }
+
+    /// Takes another one's for one that is not found. Not where that may be counted by another balancer: see the head of this file.
+    fn take_another(&self, now: UnixSeconds) -> bool {
+        !self.is_shared() && self.take_oldest(now)
     }
 
     /// Takes one out of those that are good no longer than all others. False: there is none.

@@ -137,6 +137,25 @@ impl CheckHistory {
         before != (self.state, self.reason, self.checked)
     }
 
+    /// Takes over what another balancer has found by its checks: nothing, or why the target is unhealthy. None: own checks that
+    /// something here had triggered say otherwise, and they have to be passed first. Else whether anything changed.
+    pub fn adopt(&mut self, verdict: Option<HealthReason>) -> Option<bool> {
+        if verdict.is_none() && self.is_unhealthy_in_haste() {
+            return None;
+        }
+        let before = (self.state, self.reason, self.checked);
+        self.checked = true;
+        (self.passes, self.failures) = (0, 0);
+        self.reason = verdict;
+        match verdict {
+            None => {
+                (self.state, self.ever_healthy, self.hasty) = (TargetState::Healthy, true, true);
+            }
+            Some(_) => (self.state, self.hasty) = (TargetState::Unhealthy, false),
+        }
+        Some(before != (self.state, self.reason, self.checked))
+    }
+
     fn pass(&mut self, origin: CheckOrigin, settings: &HealthCheck) {
         self.failures = 0;
         if self.state == TargetState::Healthy {
@@ -246,5 +265,30 @@ mod tests {
         assert_eq!(history.reason(), Some(HealthReason::ResponseCodeMismatch(500)));
         assert!(history.record(PASS, CheckOrigin::Scheduled, &settings));
         assert_eq!(history.reason(), None);
+    }
+
+    #[test]
+    fn what_another_balancer_has_found_is_taken_unless_own_connections_say_otherwise() {
+        use CheckOrigin::{Scheduled, Triggered};
+        use TargetState::{Healthy as H, Unhealthy as U};
+        let mut history = CheckHistory::new();
+        assert_eq!(history.adopt(None), Some(true));
+        assert_eq!((history.state(), history.reason(), history.checked()), (H, None, true));
+        assert_eq!(history.adopt(None), Some(false), "nothing has changed");
+        assert_eq!(history.adopt(Some(HealthReason::Timeout)), Some(true));
+        assert_eq!((history.state(), history.reason()), (U, Some(HealthReason::Timeout)));
+        // It was not found in haste: what connections trigger does not undo it, and checks in their turn do by the threshold.
+        assert_eq!(walk(&mut history, Triggered, &[PASS, PASS, PASS, PASS]), [U, U, U, U]);
+        assert_eq!(walk(&mut history.clone(), Scheduled, &[PASS, PASS, PASS]), [U, U, H]);
+        assert_eq!(history.adopt(None), Some(true));
+        // A failure of one's own begins at none: nothing of before counts.
+        assert_eq!(walk(&mut history, Scheduled, &[FAIL]), [H]);
+        assert_eq!(history.adopt(None), Some(false));
+        assert_eq!(walk(&mut history, Scheduled, &[FAIL, PASS]), [H, H]);
+        // What connections here have shown has to be undone here.
+        walk(&mut history, Triggered, &[FAIL, FAIL]);
+        assert_eq!((history.adopt(None), history.state()), (None, U));
+        walk(&mut history, Triggered, &[PASS, PASS, PASS]);
+        assert_eq!((history.adopt(None), history.state()), (Some(false), H));
     }
 }

@@ -1,6 +1,8 @@
 //! One group of the registry: its targets and the view of it that workers get.
 //! Must not know: other groups, where slots and ids come from.
 
+mod known;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -12,14 +14,13 @@ use super::{
     HoldError, TargetRuntime, TargetState, TargetView,
     assessment::{SlotRound, TargetAssessment},
     eligible::{self, RoutingCandidate},
-    memory::{KnownLife, KnownTarget, span},
     wanted::WantedTarget,
 };
 use crate::{
     balance::anomaly::{self, AnomalyState},
     clock::unix_now,
     id::{Slot, TargetId},
-    model::{Algorithm, Endpoint, TargetGroup, TargetShare},
+    model::{Algorithm, Endpoint, HealthCheck, TargetGroup, TargetShare},
     stickiness::GroupStickiness,
     tls::TargetTls,
 };
@@ -108,6 +109,11 @@ impl RegisteredTarget {
     /// Whether it has been healthy.
     pub(super) fn is_proven(&self) -> bool {
         matches!(&self.life, Life::Registered { history, .. } if history.ever_healthy())
+    }
+
+    /// Every id that it may be named by, the one in values made now first.
+    pub(super) fn ids(&self) -> impl Iterator<Item = TargetId> {
+        std::iter::once(self.id).chain(self.accepted.iter().copied())
     }
 
     pub(super) fn drains_until(&self) -> Option<Instant> {
@@ -295,53 +301,6 @@ impl Group {
         changed
     }
 
-    /// What is known of its targets.
-    pub(super) fn remember(&self, now: Instant, into: &mut Vec<KnownTarget>) {
-        for target in &self.targets {
-            let life = match &target.life {
-                Life::Registered { history, founder, returned, exempt, slow_since } => {
-                    KnownLife::Registered {
-                        checked: self.is_checked(),
-                        history: history.remember(),
-                        founder: *founder,
-                        returned: *returned,
-                        exempt: *exempt,
-                        slow: slow_since.map(|since| span(since, now)),
-                    }
-                }
-                Life::Draining { until, sound } => {
-                    KnownLife::Draining { left: until.saturating_duration_since(now), sound: *sound }
-                }
-            };
-            into.push(KnownTarget::new(self.name(), &target.endpoint, life, target.hold));
-        }
-    }
-
-    /// Takes up what another process knew of a target, as if it had been known here all the time.
-    pub(super) fn recall(&mut self, known: &KnownTarget, now: Instant) {
-        let endpoint = known.endpoint();
-        let (is_checked, has_slow_start) = (self.is_checked(), self.settings.slow_start.is_some());
-        let Some(target) = self.targets.iter_mut().find(|target| target.endpoint == endpoint) else { return };
-        target.hold = known.hold;
-        self.view = None;
-        target.life = match &known.life {
-            KnownLife::Draining { left, sound } => Life::Draining { until: now + *left, sound: *sound },
-            KnownLife::Registered { checked, history, founder, returned, exempt, slow }
-                if *checked == is_checked =>
-            {
-                Life::Registered {
-                    history: CheckHistory::recall(history),
-                    founder: *founder,
-                    returned: *returned,
-                    exempt: *exempt,
-                    slow_since: slow.filter(|_| has_slow_start).and_then(|slow| now.checked_sub(slow)),
-                }
-            }
-            // As after a reload that begins or ends checks: see `reconfigure`.
-            KnownLife::Registered { .. } => return,
-        };
-    }
-
     /// Takes in what an operator says of a target, which is named as people name it.
     pub(super) fn hold(&mut self, named: &str, change: HoldChange) -> Result<(), HoldError> {
         let settings = &self.settings;
@@ -380,6 +339,32 @@ impl Group {
         origin: CheckOrigin,
         now: Instant,
     ) -> Urgency {
+        self.learn(target, now, |history, settings| history.record(result, origin, settings))
+    }
+
+    /// Takes over what another balancer has found. None: checks of this one say otherwise.
+    pub(super) fn adopt(
+        &mut self,
+        target: usize,
+        verdict: Option<HealthReason>,
+        now: Instant,
+    ) -> Option<Urgency> {
+        let mut is_taken = true;
+        let urgency = self.learn(target, now, |history, _| {
+            let adopted = history.adopt(verdict);
+            is_taken = adopted.is_some();
+            adopted.unwrap_or(false)
+        });
+        is_taken.then_some(urgency)
+    }
+
+    /// `learns` says whether it has changed anything.
+    fn learn(
+        &mut self,
+        target: usize,
+        now: Instant,
+        learns: impl FnOnce(&mut CheckHistory, &HealthCheck) -> bool,
+    ) -> Urgency {
         if !self.is_checked() {
             return Urgency::None;
         }
@@ -390,7 +375,7 @@ impl Group {
             return Urgency::None;
         };
         let before = history.state();
-        if !history.record(result, origin, &self.settings.health_check) {
+        if !learns(history, &self.settings.health_check) {
             return Urgency::None;
         }
         match (before, history.state()) {

@@ -18,7 +18,8 @@ use super::{
     wanted::WantedTarget,
 };
 use crate::{
-    id::Slot,
+    clock::UnixSeconds,
+    id::{Slot, TargetId},
     model::{Endpoint, TargetGroup},
     tls::TargetTls,
 };
@@ -226,6 +227,52 @@ impl Registry {
             Some(urgency) => urgency,
             None => Urgency::None,
         }
+    }
+
+    /// Takes over what another balancer has found of a target by its checks. None: checks of this one say otherwise.
+    pub fn adopt(
+        &mut self,
+        registration: u64,
+        verdict: Option<HealthReason>,
+        now: Instant,
+    ) -> Option<Urgency> {
+        let Some(&(group, target)) = self.indices.get(&registration) else { return Some(Urgency::None) };
+        self.groups.get_mut(group)?.adopt(target, verdict, now)
+    }
+
+    /// Every id that a checked target may be named by, with its registration and how often it is checked.
+    pub fn checked_ids(&self) -> impl Iterator<Item = (TargetId, u64, Duration)> {
+        let checked = self.groups.iter().filter(|group| group.is_checked());
+        checked.flat_map(|group| {
+            let interval = group.settings().health_check.interval;
+            let registered = group.targets().iter().filter(|target| target.is_registered());
+            registered
+                .flat_map(move |target| target.ids().map(move |id| (id, target.registration(), interval)))
+        })
+    }
+
+    /// The id that values made now name a target by.
+    #[must_use]
+    pub fn id(&self, registration: u64) -> Option<TargetId> {
+        let &(group, target) = self.indices.get(&registration)?;
+        self.groups.get(group)?.targets().get(target)?.ids().next()
+    }
+
+    /// The registered targets of the group of one, itself included.
+    #[must_use]
+    pub fn group_of(&self, registration: u64) -> Vec<u64> {
+        let group = self.indices.get(&registration).and_then(|&(group, _)| self.groups.get(group));
+        let targets = group.map(Group::targets).unwrap_or_default().iter();
+        targets.filter(|target| target.is_registered()).map(RegisteredTarget::registration).collect()
+    }
+
+    /// A target of a group as people name both: its sessions here, and every id that it may be named by.
+    #[must_use]
+    pub fn sessions(&self, group: &str, target: &str, now: UnixSeconds) -> Option<(u64, Vec<TargetId>)> {
+        let group = self.groups.iter().find(|known| known.name() == group)?;
+        group.settings().stickiness.as_ref()?;
+        let found = group.targets().iter().find(|known| known.endpoint().to_string() == target)?;
+        Some((found.runtime().sessions.count(now), found.ids().collect()))
     }
 
     /// Takes in what an operator says of a target of a group, both named as people name them. It holds until it is taken back or

@@ -3,7 +3,7 @@
 use std::{
     hash::{BuildHasher as _, RandomState},
     sync::{
-        OnceLock,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -49,6 +49,23 @@ impl Refusals {
     }
 }
 
+/// Until when a target is not checked because another balancer does that.
+#[derive(Debug, Default)]
+pub struct FollowedUntil(Mutex<Option<Instant>>);
+
+impl FollowedUntil {
+    /// Until then; none: it is checked here.
+    pub fn set(&self, until: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
+
+    /// Whether it is so.
+    #[must_use]
+    pub fn is_so(&self, now: Instant) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| now < until)
+    }
+}
+
 /// Figures of a target, one shard a worker.
 #[derive(Debug)]
 pub struct TargetRuntime {
@@ -61,6 +78,8 @@ pub struct TargetRuntime {
     pub last_error: LastErrorNote,
     /// How it failed its last health check; nothing once it passed one.
     pub check_error: LastErrorNote,
+    /// Until when what another balancer has found of it counts.
+    pub followed: FollowedUntil,
 }
 
 impl TargetRuntime {
@@ -73,6 +92,7 @@ impl TargetRuntime {
             refusals: Refusals::new(monotonic_now()),
             last_error: LastErrorNote::default(),
             check_error: LastErrorNote::default(),
+            followed: FollowedUntil::default(),
         }
     }
 

@@ -143,6 +143,11 @@ impl GroupView {
         self.targets.iter().enumerate().filter(move |(_, target)| lately(target)).map(|(index, _)| index)
     }
 
+    /// Every id that a stickiness value may name a target by, with the target's index.
+    pub fn ids(&self) -> impl Iterator<Item = (TargetId, usize)> {
+        self.by_id.iter().filter_map(|(id, index)| Some((*id, usize::try_from(*index).ok()?)))
+    }
+
     /// The target that a stickiness value names, with its index; none when it is not of this group.
     #[must_use]
     pub fn find(&self, id: TargetId) -> Option<(usize, &TargetView)> {

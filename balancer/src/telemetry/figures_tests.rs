@@ -9,7 +9,8 @@ use super::{
     status::GenerationStatus,
 };
 use crate::counters::{
-    Cause, ClientCertRefusal, Counter, Gauge, Holder, ListenerRuntime, ListenerShard, Raised, SourceNews,
+    Cause, ClientCertRefusal, Counter, Gauge, Holder, ListenerRuntime, ListenerShard, Raised,
+    SessionsEverywhere, SourceNews,
 };
 
 /// Numbers that are all different.
@@ -109,6 +110,7 @@ fn count_everywhere(inspector: &Inspector) -> Vec<Raised<Open>> {
         shard.client_certificate_refusals.count(ClientCertRefusal::Expired);
         shard.request_duration.observe(std::time::Duration::from_micros(1_500));
         numbers.each(&inspector.workers[worker].session_store.lookups);
+        inspector.workers[worker].session_store.lookup_duration.observe(std::time::Duration::from_millis(2));
         let shard = snapshot.groups[0].runtime.shard(worker).unwrap();
         numbers.count(&[
             &shard.routing.requests,
@@ -175,7 +177,15 @@ fn figures_are_told_as_they_were_promised() {
     status.session_store.iter_mut().for_each(|store| {
         store.figures.failures = [("loading".to_owned(), 79)].into();
         (store.figures.told_again, store.figures.writes_dropped, store.figures.writes_waiting) = (80, 81, 82);
+        (store.node, store.health_check_leader) =
+            ("000000000000000a".to_owned(), Some("000000000000000b".to_owned()));
+        (store.figures.balancers, store.figures.leads, store.figures.leads_taken) = (83, Some(false), 84);
+        (store.figures.verdicts_told, store.figures.verdicts_taken) = (85, 86);
+        store.figures.notices_refused = 87;
     });
+    status.target_groups[0].checked_by = Some("leader".to_owned());
+    status.target_groups[0].targets[0].figures.sessions_everywhere =
+        Some(SessionsEverywhere { sessions: 88, balancers: 3, age_seconds: 4 });
     compare("status.json", &serde_json::to_string_pretty(&status).unwrap());
     compare("metrics.txt", &metrics::render(&status));
 }

@@ -24,8 +24,8 @@ use crate::{
     clock::{self, UnixMicros},
     counters::{
         AnswersShard, CertificateNote, ControlCounters, Counter, Figure as _, LastError, ListenerRuntimes,
-        ListenerShard, Notes, Outcome, RoutingShard, SessionTableShard, SourceNote, StickinessShard,
-        TargetShard, WorkerCounters,
+        ListenerShard, Notes, Outcome, RoutingShard, SessionTableShard, SessionsEverywhere, SourceNote,
+        StickinessShard, TargetShard, WorkerCounters,
     },
     id::Slot,
     internal_errors,
@@ -254,14 +254,21 @@ impl Inspector {
 
     fn group_status(&self, group: &GroupView) -> GroupStatus {
         let shards = group.runtime.shards();
-        let targets: Vec<_> =
-            group.targets.iter().enumerate().map(|target| self.target_status(group, target)).collect();
+        let everywhere = self.sessions_everywhere(group);
+        let targets: Vec<_> = group
+            .targets
+            .iter()
+            .enumerate()
+            .zip(everywhere)
+            .map(|(target, everywhere)| self.target_status(group, target, everywhere))
+            .collect();
         let stickiness = StickinessShard::sum(shards.iter().map(|shard| &shard.stickiness));
         GroupStatus {
             name: group.settings.name.clone(),
             algorithm: group.settings.algorithm.as_str().to_owned(),
             anomaly_mitigation: group.settings.anomaly_mitigation,
             health_checks: group.settings.health_check.enabled,
+            checked_by: self.checked_by(group),
             deregistration_delay_seconds: group.settings.deregistration_delay.as_secs(),
             routing: Routing {
                 failing_open: group.failing_open,
@@ -280,7 +287,12 @@ impl Inspector {
         }
     }
 
-    fn target_status(&self, group: &GroupView, (index, target): (usize, &TargetView)) -> TargetStatus {
+    fn target_status(
+        &self,
+        group: &GroupView,
+        (index, target): (usize, &TargetView),
+        everywhere: Option<SessionsEverywhere>,
+    ) -> TargetStatus {
         TargetStatus {
             id: target.endpoint.id(),
             port: target.endpoint.port(),
@@ -294,6 +306,7 @@ impl Inspector {
                 set_weight: target.hold.percent.map(|percent| f64::from(percent) / 100.0),
                 anomaly: anomaly_status(target),
                 sessions: group.stickiness.as_ref().map(|_| target.runtime.sessions.count(clock::unix_now())),
+                sessions_everywhere: everywhere,
                 outstanding_requests: self.slots.outstanding(target.slot),
                 ..TargetShard::sum(target.runtime.shards().iter())
             },

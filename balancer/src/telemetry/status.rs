@@ -133,6 +133,10 @@ pub struct SessionStoreStatus {
     pub since_seconds: u64,
     /// How it failed last; none since it is there and takes what it is told.
     pub last_error: Option<ErrorStatus>,
+    /// The name by which others know this process.
+    pub node: String,
+    /// The name of the balancer that checks the health of targets for all; none where each checks for itself.
+    pub health_check_leader: Option<String>,
     /// What came of it.
     #[serde(flatten)]
     pub figures: SessionStore,
@@ -247,6 +251,10 @@ pub struct GroupStatus {
     pub anomaly_mitigation: bool,
     /// Whether its targets are checked.
     pub health_checks: bool,
+    /// Who checks them, where balancers do that for each other: `this_balancer`, `leader`, or `both` where the one that checks for all
+    /// does not tell of some of them; none where each checks for itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checked_by: Option<String>,
     /// How long a target that leaves it may finish what it has, in seconds.
     pub deregistration_delay_seconds: u64,
     /// Where its requests go.

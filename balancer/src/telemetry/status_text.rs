@@ -2,6 +2,7 @@
 //! Must not know: where the document came from.
 
 mod cluster;
+mod sharing;
 mod sources;
 mod words;
 
@@ -10,8 +11,8 @@ use std::fmt::{self, Display, Formatter};
 pub(crate) use self::words::{Plain, Span};
 use self::{cluster::cluster_text, words::Share};
 use super::status::{
-    CertificateStatus, GenerationStatus, GroupStatus, SessionStoreStatus, SessionTable, ShieldStatus, Status,
-    TargetStatus, WorkerFigures,
+    CertificateStatus, GenerationStatus, GroupStatus, SessionTable, ShieldStatus, Status, TargetStatus,
+    WorkerFigures,
 };
 
 /// Outcome under which stickiness counts requests that went back to their target.
@@ -184,23 +185,9 @@ fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
         session_table(table, f)?;
     }
     if let Some(store) = &status.session_store {
-        session_store(store, f)?;
+        sharing::store(store, f)?;
     }
     Ok(())
-}
-
-fn session_store(store: &SessionStoreStatus, f: &mut Formatter<'_>) -> fmt::Result {
-    let (place, since, figures) = (Plain(&store.store), Span(store.since_seconds), &store.figures);
-    match figures.up {
-        true => write!(f, "session store {place}: up for {since}")?,
-        false => write!(f, "SESSION STORE {place} AWAY for {since}")?,
-    }
-    if let Some(error) = &store.last_error {
-        write!(f, " ({}: {})", Plain(&error.cause), Plain(&error.error))?;
-    }
-    let asked: Vec<String> = figures.lookups.iter().map(|(word, count)| format!("{count} {word}")).collect();
-    write!(f, "; asked: {}; told: {}", asked.join(", "), figures.writes.get("written").unwrap_or(&0))?;
-    writeln!(f, ", {} waiting, {} dropped", figures.writes_waiting, figures.writes_dropped)
 }
 
 /// One line for all: who looks for more has the document.
@@ -307,6 +294,7 @@ fn group_text(group: &GroupStatus, f: &mut Formatter<'_>) -> fmt::Result {
     if let Some(source) = &group.source {
         sources::write(source, f)?;
     }
+    sharing::group(group, f)?;
     if group.targets.is_empty() {
         return writeln!(f, "  no targets");
     }
@@ -365,7 +353,7 @@ fn row(target: &TargetStatus) -> [String; 8] {
     [
         Plain(&target.label()).to_string(),
         Plain(&target.state).to_string(),
-        target.figures.sessions.map_or_else(|| "-".to_owned(), |sessions| sessions.to_string()),
+        sharing::sessions(target),
         target.connections.open.to_string(),
         target.figures.outstanding_requests.to_string(),
         target.figures.requests.to_string(),

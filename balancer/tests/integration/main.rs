@@ -17,4 +17,5 @@ mod etcd;
 mod fuzz;
 mod import;
 mod kernel;
+mod outstanding_over_nodes;
 mod proxy;

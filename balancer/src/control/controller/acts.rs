@@ -2,10 +2,12 @@
 
 use super::Controller;
 use crate::{
+    clock::{monotonic_now, unix_now},
     control::{
         admin::{AdminAction, AdminRequest},
         upgrade::DenyRequest,
     },
+    counters::SessionsEverywhere,
     target_group::{HoldChange, HoldError},
 };
 
@@ -28,7 +30,8 @@ impl Controller {
         }
         match action {
             AdminAction::Drain { group, target } => {
-                self.hold(group, target, HoldChange::Drain, "gets no new sessions")
+                let held = self.hold(group, target, HoldChange::Drain, "gets no new sessions");
+                held.map(|says| says + &self.sessions_left(group, target))
             }
             AdminAction::Undrain { group, target } => {
                 self.hold(group, target, HoldChange::Undrain, "gets new sessions")
@@ -56,6 +59,23 @@ impl Controller {
         held.map_err(|refused: HoldError| refused.to_string())?;
         self.publish();
         Ok(format!("target {target} of {group} {says}"))
+    }
+
+    /// How many sessions are left at a target.
+    fn sessions_left(&self, group: &str, target: &str) -> String {
+        let Some((own, ids)) = self.registry.sessions(group, target, unix_now()) else {
+            return String::new();
+        };
+        match self.names.1.council().elsewhere(&ids, monotonic_now()).map(|elsewhere| elsewhere.with(own)) {
+            None if self.names.1.is_on() => {
+                format!("; sessions left: {own} here, elsewhere it is not known")
+            }
+            None => format!("; sessions left: {own}"),
+            Some(SessionsEverywhere { sessions, balancers, age_seconds }) => format!(
+                "; sessions left: {own} here, {sessions} on {balancers} balancers (by figures of the last {} s)",
+                age_seconds + 1
+            ),
+        }
     }
 
     fn ask_the_shield(&mut self, request: &DenyRequest, says: String) -> Result<String, String> {

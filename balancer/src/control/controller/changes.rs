@@ -186,6 +186,7 @@ fn store_difference(old: Option<&SessionStoreSettings>, new: Option<&SessionStor
         ("password_file", old.password != new.password),
         ("TLS", old.tls != new.tls),
         ("lookup_timeout", old.lookup_timeout != new.lookup_timeout),
+        ("health_check_leader", old.health_check_leader != new.health_check_leader),
     ];
     format!("session store: {}", settings(&differ))
 }

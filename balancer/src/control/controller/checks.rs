@@ -12,8 +12,11 @@ use crate::{
     logs::quiet::LineKind,
     model::HealthCheckPort,
     snapshot::WorkerMessage,
-    target_group::{CheckResult, CheckTarget, TargetState, Urgency},
+    target_group::{CheckResult, CheckTarget, HealthReason, TargetState, Urgency},
 };
+
+/// State of a target, and why.
+pub(super) type StateAndReason = (TargetState, Option<HealthReason>);
 
 impl Controller {
     /// Writes a line into the log of every load balancer that the group serves. `checked` is nothing where the
@@ -71,6 +74,7 @@ impl Controller {
         let before = self.registry.state(registration);
         let urgency = self.registry.record(registration, result, finished.origin, monotonic_now());
         let after = self.registry.state(registration);
+        self.tell_council(registration);
         let undecided = !matches!(after, Some((TargetState::Unhealthy, _)));
         let in_haste = self.registry.is_unhealthy_in_haste(registration);
         self.checks.follow_up(finished, undecided, in_haste, monotonic_now());
@@ -79,18 +83,8 @@ impl Controller {
                 self.readdress(&host);
             }
         }
-        if let (Some((old, _)), Some((new, reason))) = (before, after)
-            && is_told
-            && old != new
-            && let Some((group, endpoint)) = self.registry.describe(registration)
-        {
-            let reason = reason.map_or("", |reason| reason.code());
-            let (from, to) = (old.as_str(), new.as_str());
-            if new == TargetState::Unhealthy {
-                tracing::warn!(group, target = %endpoint, from, to, reason, why, "target state");
-            } else {
-                tracing::info!(group, target = %endpoint, from, to, reason, "target state");
-            }
+        if is_told {
+            self.log_state(registration, before, &why);
         }
         match urgency {
             Urgency::None => {}
@@ -105,6 +99,22 @@ impl Controller {
                 self.tell(|| WorkerMessage::MoveAway { registration, sent });
             }
             Urgency::Now => self.publish_now(),
+        }
+    }
+
+    /// Tells of a target whose state is not what it was `before`.
+    pub(super) fn log_state(&self, registration: u64, before: Option<StateAndReason>, why: &str) {
+        if let (Some((old, _)), Some((new, reason))) = (before, self.registry.state(registration))
+            && old != new
+            && let Some((group, endpoint)) = self.registry.describe(registration)
+        {
+            let reason = reason.map_or("", |reason| reason.code());
+            let (from, to) = (old.as_str(), new.as_str());
+            if new == TargetState::Unhealthy {
+                tracing::warn!(group, target = %endpoint, from, to, reason, why, "target state");
+            } else {
+                tracing::info!(group, target = %endpoint, from, to, reason, "target state");
+            }
         }
     }
 

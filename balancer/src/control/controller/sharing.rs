@@ -5,9 +5,11 @@ use std::sync::Arc;
 use super::Controller;
 use crate::{
     clock::unix_now,
+    id::TargetId,
     kernel::LateWords,
     session_store::{LocalSessions, SessionWrite, StoredSession},
     stickiness::{SessionTable, adopt, follow, page},
+    target_group::TargetView,
     telemetry::inspect::CurrentSnapshot,
 };
 
@@ -44,11 +46,23 @@ impl LocalSessions for SharedTable {
         };
         Some(found.into_iter().filter_map(write).collect())
     }
+
+    fn counts(&self) -> Vec<(TargetId, u64)> {
+        let (snapshot, now) = (self.current.get(), unix_now());
+        let sticky = snapshot.groups.iter().filter(|group| group.stickiness.is_some());
+        let targets = sticky.flat_map(|group| &group.targets);
+        let count = |target: &TargetView| {
+            target.runtime.sessions.share();
+            (target.id, target.runtime.sessions.count(now))
+        };
+        targets.map(count).collect()
+    }
 }
 
 impl Controller {
     /// Takes the settings of the configuration in force into use.
     pub(super) fn share_sessions(&mut self) {
+        self.join_council();
         let settings = self.configuration.session_store.as_ref();
         if let Some(sharing) = &mut self.sharing
             && let Err(error) = sharing.apply(settings)

@@ -221,6 +221,7 @@ impl Controller {
     /// Another process runs the instance, and goes on with the listeners of these addresses.
     fn release(&mut self, listeners: &[SocketAddr]) {
         self.succession.step = Step::Over;
+        self.names.1.council().retire();
         // Two that read would take events from each other.
         self.events.iter_mut().for_each(Events::leave_to_another);
         self.samples = None;

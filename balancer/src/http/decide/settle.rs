@@ -8,6 +8,7 @@ use super::{
     session_moves::{client_mark, count_session, fields_of, moves},
 };
 use crate::{
+    clock::monotonic_now,
     counters::Cause,
     http::context::{Context, WorkerTarget},
     stickiness::Outcome,
@@ -28,8 +29,10 @@ impl Plan {
     pub(crate) async fn ask(&mut self, context: &Context) -> Result<(), Cause> {
         let Some(asking) = self.asking.take() else { return Ok(()) };
         let is_grpc = asking.is_grpc;
+        let began = monotonic_now();
         let (known, lookup) = wait(*asking).await;
         context.counters.session_store.lookups.count(lookup);
+        context.counters.session_store.lookup_duration.observe(began.elapsed());
         if let Some(known) = known {
             self.go_by(context, known);
         }

@@ -10,7 +10,7 @@ use std::{
 use redis::{Cmd, Value};
 use tokio::{
     sync::oneshot,
-    task::{JoinError, JoinSet},
+    task::{JoinError, JoinSet, yield_now},
     time::timeout,
 };
 
@@ -30,6 +30,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// The same for a batch of writes, for which nobody waits.
 const PATIENCE_OF_WRITES: Duration = Duration::from_secs(1);
 
+/// How many writes are made up in one go.
+const PIECE: usize = 64;
+
 /// A session with the key that it was found by, if it was.
 type FoundSession = Result<Option<(u128, StoredSession)>, StoreFault>;
 
@@ -43,6 +46,16 @@ type Waiting = HashMap<Keys, Vec<oneshot::Sender<Asked>>>;
 pub(super) enum StoreRound {
     Asked(Result<Vec<(Keys, FoundSession)>, StoreFault>),
     Told(Result<Vec<(SessionWrite, Met)>, StoreFault>),
+    Done(Errand, Result<Vec<Result<Value, StoreFault>>, StoreFault>),
+}
+
+/// What is sent besides sessions.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Errand {
+    /// The lead was asked for, then.
+    Claim(Instant),
+    /// Others are told something.
+    Notices,
 }
 
 pub(super) struct Rounds {
@@ -109,6 +122,11 @@ impl Rounds {
         self.telling.remove(&key);
     }
 
+    /// Whether nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
     /// For how long nothing was sent.
     pub(super) fn quiet_for(&self) -> Duration {
         if self.running.is_empty() { self.last.elapsed() } else { Duration::ZERO }
@@ -120,7 +138,7 @@ impl Rounds {
     }
 
     pub(super) fn ask(&mut self, questions: Vec<Keys>) {
-        let link = self.link.clone();
+        let link = self.link.for_questions();
         self.begin(async move { StoreRound::Asked(within(PATIENCE, ask(link, questions)).await) });
     }
 
@@ -129,6 +147,16 @@ impl Rounds {
         self.is_telling = true;
         let link = self.link.clone();
         self.begin(async move { StoreRound::Told(within(PATIENCE_OF_WRITES, tell(link, writes)).await) });
+    }
+
+    pub(super) fn send(&mut self, errand: Errand, cmds: Vec<Cmd>) {
+        let mut link = self.link.clone();
+        self.begin(async move { StoreRound::Done(errand, within(PATIENCE, link.run(&cmds)).await) });
+    }
+
+    /// Why other balancers are not heard.
+    pub(super) fn deaf(&self) -> Option<&StoreFault> {
+        self.link.deaf()
     }
 
     fn begin(&mut self, round: impl Future<Output = StoreRound> + Send + 'static) {
@@ -194,7 +222,25 @@ async fn ask(mut link: Link, questions: Vec<Keys>) -> Result<Vec<(Keys, FoundSes
     Ok(questions.into_iter().map(found).collect())
 }
 
-async fn tell(mut link: Link, writes: Vec<SessionWrite>) -> Result<Vec<(SessionWrite, Met)>, StoreFault> {
+/// Sends a batch in pieces, one behind the other without waiting for answers; between two of them the thread does what else there is:
+/// to make up and take apart a whole batch takes it longer than a question may have to wait for.
+async fn tell(link: Link, writes: Vec<SessionWrite>) -> Result<Vec<(SessionWrite, Met)>, StoreFault> {
+    let mut pieces = JoinSet::new();
+    for piece in writes.chunks(PIECE) {
+        pieces.spawn(tell_piece(link.clone(), piece.to_vec()));
+        yield_now().await;
+    }
+    let mut told = Vec::with_capacity(writes.len());
+    while let Some(done) = pieces.join_next().await {
+        told.extend(done.map_err(|_| StoreFault::garbage())??);
+    }
+    Ok(told)
+}
+
+async fn tell_piece(
+    mut link: Link,
+    writes: Vec<SessionWrite>,
+) -> Result<Vec<(SessionWrite, Met)>, StoreFault> {
     let hash = link.script().map(str::to_owned);
     let cmds: Vec<Cmd> = writes.iter().map(|write| wording::tell(write, hash.as_deref())).collect();
     let mut answers = link.run(&cmds).await?;

@@ -428,6 +428,46 @@ fn a_target_that_was_gone_counts_anew_and_who_left_it_before_stays_away() {
     }
 }
 
+/// Clients go from one balancer to another as they like, each with a ledger of its own: together they never count less than there are.
+#[test]
+fn over_several_balancers_the_sum_is_never_too_small() {
+    let nodes = [old(DAY), old(DAY), old(DAY)];
+    nodes.iter().for_each(|node| node.share());
+    let mut seed = 7_u64;
+    let mut draw = |of: u64| {
+        seed = mix(seed + 1);
+        seed % of
+    };
+    // When the cookie of each client was set; none: it has left.
+    let mut clients: Vec<Option<UnixSeconds>> = Vec::new();
+    let mut now = NOW;
+    for step in 0..4000 {
+        now = now.plus(u32::try_from(draw(60)).unwrap());
+        let node = &nodes[usize::try_from(draw(3)).unwrap()];
+        if step < 200 {
+            node.begin(now);
+            clients.push(Some(now));
+            continue;
+        }
+        let index = usize::try_from(draw(clients.len() as u64)).unwrap();
+        let Some(issued) = clients[index] else { continue };
+        let client = index as u64;
+        if draw(20) == 0 {
+            assert!(node.leave(issued, now, client), "it is counted where it goes");
+            clients[index] = None;
+        } else {
+            node.renew(issued, now, Some(client));
+            clients[index] = Some(now);
+        }
+        let there = clients.iter().flatten().filter(|issued| now.since(**issued) <= DAY).count() as u64;
+        let sum: u64 = nodes.iter().map(|node| node.count(now)).sum();
+        assert!(sum >= there, "{sum} of {there} after {step}");
+    }
+    // And it is over when the last cookie is.
+    let end = now.plus(DAY + 2 * DAY / PARTS);
+    assert_eq!(nodes.iter().map(|node| node.count(end)).sum::<u64>(), 0);
+}
+
 proptest! {
     /// However often the duration changes, each cookie counts for as long as the last one says.
     #[test]

@@ -27,6 +27,7 @@ fn what_is_left_out_has_a_default() {
     assert_eq!(hosts(&found), ["cache.internal:6379"]);
     assert_eq!((found.mode.clone(), found.database), (StoreMode::Server, 0));
     assert_eq!(found.lookup_timeout, Duration::from_millis(20));
+    assert!(!found.health_check_leader);
     assert!(found.tls.is_none() && found.username.is_none() && found.password.is_none());
     assert_eq!(parse(LISTENER).unwrap().session_store, None, "there is none where none is asked for");
 }
@@ -40,7 +41,7 @@ fn everything_is_read() {
     fs::write(&authority, made.cert.pem()).unwrap();
     let found = store(&format!(
         "url = \"rediss://[2001:db8::1]:7000/3\"\nusername = \"balancer\"\npassword_file = \"{}\"\n\
-         tls_ca_file = \"{}\"\ntls_server_name = \"cache.internal\"\nlookup_timeout = 5",
+         tls_ca_file = \"{}\"\ntls_server_name = \"cache.internal\"\nlookup_timeout = 5\nhealth_check_leader = true",
         password.display(),
         authority.display()
     ));
@@ -52,6 +53,7 @@ fn everything_is_read() {
     let tls = found.tls.as_ref().expect("TLS");
     assert_eq!(tls.server_name.as_deref(), Some("cache.internal"));
     assert_eq!(found.lookup_timeout, Duration::from_millis(5));
+    assert!(found.health_check_leader);
     let found = store("url = \"valkey://a,b:1,192.0.2.7\"\nmode = \"sentinel\"\nsentinel_service = \"main\"");
     assert_eq!(hosts(&found), ["a:26379", "b:1", "192.0.2.7:26379"]);
     assert_eq!(found.mode, StoreMode::Sentinel { service: "main".to_owned() });

@@ -251,7 +251,10 @@ class TargetRow {
     say(this.state, words.join(" · "));
     set(this.state, "class", `state ${target.drained || target.anomalous ? "warn" : TONES[target.state] ?? ""}`);
     set(this.state, "title", target.description);
-    say(this.sessions, target.sessions === null ? "–" : number(target.sessions));
+    const all = target.sessions_everywhere;
+    say(this.sessions, target.sessions === null ? "–"
+      : all ? `${number(target.sessions)} of ${number(all.sessions)}` : number(target.sessions));
+    set(this.sessions, "title", all ? `here, and on ${all.balancers} balancers, by figures of up to ${span(all.age_seconds)} ago` : "");
     say(this.outstanding, number(target.outstanding_requests));
     drawBar(this.share, share, most, percent(share));
     const rate = history.count(of("target")).rate;

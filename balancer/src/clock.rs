@@ -143,6 +143,8 @@ pub struct CoarseClock {
     started: Instant,
     millis: Cell<u64>,
     unix: Cell<UnixSeconds>,
+    /// What the wall clock is before the monotonic one, in microseconds.
+    ahead: Cell<u64>,
     date: RefCell<(UnixSeconds, String)>,
 }
 
@@ -161,6 +163,7 @@ impl CoarseClock {
             started: monotonic_now(),
             millis: Cell::new(0),
             unix: Cell::new(unix),
+            ahead: Cell::new(ahead()),
             date: RefCell::new((unix, imf_date(unix))),
         }
     }
@@ -169,6 +172,7 @@ impl CoarseClock {
     pub fn tick(&self) {
         self.millis.set(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX));
         self.unix.set(unix_now());
+        self.ahead.set(ahead());
     }
 
     /// Milliseconds since this clock was made, as of the last tick.
@@ -189,6 +193,12 @@ impl CoarseClock {
         self.unix.get()
     }
 
+    /// The wall clock at a reading of the monotonic one: as far before it as at the last tick.
+    #[must_use]
+    pub fn unix_micros(&self, at: Nanos) -> UnixMicros {
+        UnixMicros(self.ahead.get().saturating_add(at.micros()))
+    }
+
     /// Hands the IMF-fixdate (RFC 9110, section 5.6.7) of the last tick to `use_date`; formatted once a second.
     pub fn with_date<T>(&self, use_date: impl FnOnce(&str) -> T) -> T {
         let now = self.unix.get();
@@ -198,6 +208,11 @@ impl CoarseClock {
         }
         use_date(&date.1)
     }
+}
+
+/// What the wall clock is before the monotonic one, in microseconds.
+fn ahead() -> u64 {
+    unix_micros_now().0.saturating_sub(Nanos::now().micros())
 }
 
 /// `at` as an IMF-fixdate, as `Date` and `Expires` want it (RFC 9110, section 5.6.7).
@@ -253,6 +268,11 @@ mod tests {
         assert_eq!(clock.millis(), 0);
         clock.tick();
         assert!(clock.unix() >= before);
+        let (earliest, now, latest) = (unix_micros_now(), Nanos::now(), unix_micros_now());
+        // As exact as its last tick was quick.
+        let told = clock.unix_micros(now).0;
+        assert!(told + 100_000 > earliest.0 && told < latest.0 + 100_000, "{told} is not {earliest}");
+        assert_eq!(clock.unix_micros(Nanos(now.0 + 5_000)).0, told + 5);
         clock.with_date(|date| assert!(date.ends_with(" GMT") && date.len() == 29));
     }
 }

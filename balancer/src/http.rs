@@ -16,6 +16,7 @@ mod task_store;
 
 pub use self::{
     accepted::Accepted,
+    connected::ClientAuthentication,
     connection::{serve, wake_parked},
     context::Context,
     entry::log_unread,

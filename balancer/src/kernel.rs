@@ -33,6 +33,7 @@ mod shield;
 mod slots;
 mod steered;
 mod sys;
+mod timers;
 mod truncation;
 mod words;
 
@@ -73,6 +74,7 @@ pub use self::{
         DenyError, InterfaceReport, Shield, ShieldLink, ShieldReport, ShieldSample, ShieldSamples, ShieldView,
     },
     sys::{Timer, pass_over, readable, unacknowledged},
+    timers::{Sleep, Timers},
     words::Words,
 };
 use crate::{

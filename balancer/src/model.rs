@@ -34,7 +34,7 @@ pub use self::{
     header_edits::{EditOp, HeaderEdit, HeaderEdits},
     listener::{Listener, LoadBalancer, XffMode, addresses_meet},
     logs::{LineFormat, LogDestination, LogOutput},
-    request_head::{HeaderField, RequestHead, ResponseHead, Version},
+    request_head::{HeaderField, RequestHead, ResponseHead, Version, is_same_name},
     response_fields::ResponseFields,
     rule::{Condition, IpRange, ListenerRule, QueryPattern, TextPattern},
     session_store::{SessionStoreSettings, StoreHost, StoreMode, StorePassword, StoreTlsSettings},

@@ -1,12 +1,11 @@
 //! How long things take, in buckets of fixed bounds: counted by one worker, added up by who reads.
 //! Must not know: what is measured.
 
-use std::time::Duration;
-
 use super::{
     Counter,
     figures::{Figure, FigureValue, HistogramStatus, Sample},
 };
+use crate::clock::Nanos;
 
 /// Upper bounds of the buckets, in microseconds: from a millisecond to a minute. One more bucket is without bound.
 const BOUNDS_MICROS: [u64; 15] = [
@@ -24,8 +23,8 @@ pub struct Histogram {
 
 impl Histogram {
     /// Counts a span. Only the owning worker may call this.
-    pub fn observe(&self, span: Duration) {
-        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+    pub fn observe(&self, span: Nanos) {
+        let micros = span.micros();
         let index = BOUNDS_MICROS.partition_point(|bound| *bound < micros);
         if let Some(bucket) = self.buckets.get(index) {
             bucket.inc();
@@ -40,8 +39,8 @@ pub struct Spent(Counter);
 
 impl Spent {
     /// Adds a span. Only the owning worker may call this.
-    pub fn add(&self, span: Duration) {
-        self.0.add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX));
+    pub fn add(&self, span: Nanos) {
+        self.0.add(span.micros());
     }
 }
 
@@ -112,7 +111,7 @@ mod tests {
         for (micros, histogram) in
             [(0, &one), (1_000, &one), (1_001, &other), (60_000_000, &one), (60_000_001, &other)]
         {
-            histogram.observe(Duration::from_micros(micros));
+            histogram.observe(Nanos(micros * 1000));
         }
         let sum = Histogram::sum([&one, &other].into_iter());
         let mut wanted = vec![0; 16];

@@ -9,9 +9,7 @@ use super::{
 };
 use crate::{
     counters::{OpenNow, Openable},
-    model::MutualAuthentication,
     snapshot::{ListenerId, ListenerView},
-    tls::ClientCertificate,
     wire::{
         buffer::Buffer,
         client_stream::ClientStream,
@@ -32,10 +30,8 @@ pub struct Accepted {
     pub listener: ListenerId,
     /// The certificate that the client was shown.
     pub certificate: Option<Arc<str>>,
-    /// The certificate that the client has shown.
-    pub identity: Option<ClientCertificate>,
-    /// What it was asked for.
-    pub asked: Option<MutualAuthentication>,
+    /// What it was asked for and has shown, if it was asked for anything.
+    pub authentication: Option<Box<ClientAuthentication>>,
 }
 
 /// A connection that is served.
@@ -72,7 +68,7 @@ impl ClientConnection {
             accepted.peer,
             local,
             accepted.certificate,
-            ClientAuthentication { certificate: accepted.identity, asked: accepted.asked },
+            accepted.authentication,
         );
         let watched = watched(context, accepted.listener, &connected);
         Some(Self {

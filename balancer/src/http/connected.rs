@@ -43,7 +43,7 @@ pub(super) struct Connected {
     /// TLS, when it has it.
     pub(super) tls: Option<Rc<TlsFacts>>,
     /// How the client has authenticated itself.
-    pub(super) authentication: ClientAuthentication,
+    pub(super) authentication: Option<Box<ClientAuthentication>>,
     ends: OnceCell<Rc<ConnectionEnds>>,
     origin: OnceCell<Origin>,
 }
@@ -63,11 +63,11 @@ const USUAL_ADDRESS: usize = 15;
 
 /// How a client was asked to authenticate itself, and what it has shown.
 #[derive(Debug, Default)]
-pub(super) struct ClientAuthentication {
+pub struct ClientAuthentication {
     /// Its certificate.
-    pub(super) certificate: Option<ClientCertificate>,
+    pub certificate: Option<ClientCertificate>,
     /// What its listener asked for then.
-    pub(super) asked: Option<MutualAuthentication>,
+    pub asked: Option<MutualAuthentication>,
 }
 
 impl Connected {
@@ -77,7 +77,7 @@ impl Connected {
         peer: SocketAddr,
         local: SocketAddr,
         certificate: Option<Arc<str>>,
-        authentication: ClientAuthentication,
+        authentication: Option<Box<ClientAuthentication>>,
     ) -> Self {
         let tls = tls_facts(stream, certificate).map(Rc::new);
         Self { peer, local, tls, authentication, ends: OnceCell::new(), origin: OnceCell::new() }
@@ -86,13 +86,14 @@ impl Connected {
     /// One without TLS.
     pub(super) fn plain(peer: SocketAddr, local: SocketAddr) -> Self {
         let (ends, origin) = (OnceCell::new(), OnceCell::new());
-        Self { peer, local, tls: None, authentication: ClientAuthentication::default(), ends, origin }
+        Self { peer, local, tls: None, authentication: None, ends, origin }
     }
 
     /// Whether the connection is of the kind that its listener takes now: a reload may have put TLS before it, or have
     /// it ask for something else.
     pub(super) fn suits(&self, listener: &ListenerView) -> bool {
-        listener.tls.is_some() == self.tls.is_some() && listener.asked == self.authentication.asked
+        let asked = self.authentication.as_ref().and_then(|it| it.asked.as_ref());
+        listener.tls.is_some() == self.tls.is_some() && listener.asked.as_ref() == asked
     }
 
     /// Whether it is one that its listener would take now.
@@ -105,7 +106,7 @@ impl Connected {
         let text = match fact {
             TlsFact::Version => self.tls.as_ref()?.protocol,
             TlsFact::CipherSuite => self.tls.as_ref()?.cipher,
-            of_certificate => self.authentication.certificate.as_ref()?.get(of_certificate),
+            of_certificate => self.authentication.as_ref()?.certificate.as_ref()?.get(of_certificate),
         };
         (!text.is_empty()).then_some(text)
     }

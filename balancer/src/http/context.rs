@@ -19,7 +19,7 @@ use crate::{
     counters::{GroupShard, ListenerShard, TargetShard, WorkerCounters},
     id::Slot,
     internal_errors,
-    kernel::{EventSender, LateWords, Tables, WorkerLoad},
+    kernel::{EventSender, LateWords, Tables, Timers, WorkerLoad},
     logs::{access_log::Record, sink::Batches},
     model::HeaderEdits,
     response::answer::{Answer, AnswerKind},
@@ -136,6 +136,8 @@ pub struct Context {
     pub worker: usize,
     /// Its clock.
     pub clock: CoarseClock,
+    /// What waits for times that are not a connection's.
+    pub timers: Timers,
     /// The tables that all workers share.
     pub tables: Tables,
     /// What this worker has to do, as others see it.
@@ -195,11 +197,18 @@ struct Left {
 impl Context {
     /// The state of worker number `worker`, serving from an empty snapshot.
     #[must_use]
-    pub fn new(worker: usize, tables: Tables, events: EventSender, counters: Arc<WorkerCounters>) -> Self {
+    pub fn new(
+        worker: usize,
+        timers: Timers,
+        tables: Tables,
+        events: EventSender,
+        counters: Arc<WorkerCounters>,
+    ) -> Self {
         let empty = Snapshot { listeners: Vec::new(), groups: Vec::new() };
         Self {
             worker,
             clock: CoarseClock::new(),
+            timers,
             sessions: SessionTable::new(tables.sticky.clone()).counting(Arc::clone(&counters)),
             counting: Counting::new(tables.counters.clone(), events),
             load: tables.loads.worker(worker),

@@ -12,7 +12,7 @@ use super::{
     decide::forward::{self, Route, TargetUri},
 };
 use crate::{
-    clock::{Nanos, unix_micros_now},
+    clock::Nanos,
     counters::Cause,
     digits::{decimal, socket_address},
     logs::access_log::{AccessLog, Executed, Record, RecordText},
@@ -45,10 +45,15 @@ impl LoggedRequest {
 }
 
 impl AccessEntry {
-    /// Of a request whose first bytes have come.
-    pub(super) fn begin(context: &Rc<Context>, listener: &ListenerView, connected: &Connected) -> Self {
+    /// Of a request whose first bytes came when it `began`.
+    pub(super) fn begin(
+        context: &Rc<Context>,
+        listener: &ListenerView,
+        connected: &Connected,
+        began: Nanos,
+    ) -> Self {
         let Some(log) = &listener.access_log else { return Self(None) };
-        let (created, began) = (unix_micros_now(), Nanos::now());
+        let created = context.clock.unix_micros(began);
         let ends = connected.ends(&context.connection_ids);
         let mut record = match context.spare_records.borrow_mut().pop() {
             Some(mut record) => {
@@ -148,15 +153,15 @@ impl AccessEntry {
         self.note(|record| record.set_target(endpoint));
     }
 
-    /// The target is being sent the request.
-    pub(super) fn sent(&mut self) {
-        self.note(|record| record.sent = Some(Nanos::now()));
+    /// The target is being sent the request, `now`.
+    pub(super) fn sent(&mut self, now: Nanos) {
+        self.note(|record| record.sent = Some(now));
     }
 
-    /// The head of the target's response is here.
-    pub(super) fn answered(&mut self, status: u16) {
+    /// The head of the target's response is here, `now`.
+    pub(super) fn answered(&mut self, status: u16, now: Nanos) {
         self.note(|record| {
-            record.answered = Some(Nanos::now());
+            record.answered = Some(now);
             record.target_status = Some(status);
         });
     }
@@ -243,7 +248,7 @@ pub fn log_unread(
     cause: Cause,
     [received, sent]: [u64; 2],
 ) {
-    let mut entry = AccessEntry::begin(context, listener, &Connected::plain(peer, local));
+    let mut entry = AccessEntry::begin(context, listener, &Connected::plain(peer, local), Nanos::now());
     entry.responding(cause.status().code());
     entry.failed(cause);
     entry.received(received);

@@ -10,7 +10,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use crate::{
     clock::unix_now,
     counters::{Cause, ClientCertRefusal, OpenNow, Openable},
-    http::{Accepted, Context, Present, log_unread, serve},
+    http::{Accepted, ClientAuthentication, Context, Present, log_unread, serve},
     logs::quiet::LineKind,
     model::MutualAuthentication,
     response::answer::Answer,
@@ -60,8 +60,7 @@ async fn begin(
             local,
             listener,
             certificate: None,
-            identity: None,
-            asked: None,
+            authentication: None,
         }),
         // Apart, so that plain connections do not carry its state.
         Some(config) => {
@@ -72,8 +71,7 @@ async fn begin(
                 local,
                 listener,
                 certificate,
-                identity,
-                asked: view.asked.clone(),
+                authentication: authentication(identity, view.asked.as_ref()),
             })
         }
     };
@@ -81,6 +79,15 @@ async fn begin(
     if let Some(accepted) = accepted {
         serve(present, open, accepted).await;
     }
+}
+
+/// What a client was asked for and has shown; nothing where it was neither.
+fn authentication(
+    certificate: Option<ClientCertificate>,
+    asked: Option<&MutualAuthentication>,
+) -> Option<Box<ClientAuthentication>> {
+    let is_any = certificate.is_some() || asked.is_some();
+    is_any.then(|| Box::new(ClientAuthentication { certificate, asked: asked.cloned() }))
 }
 
 /// What came of a handshake.

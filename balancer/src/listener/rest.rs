@@ -8,17 +8,14 @@ use std::{
     future::poll_fn,
     rc::Rc,
     task::{Poll, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use tokio::{
-    task::yield_now,
-    time::{Instant, sleep_until},
-};
+use tokio::task::yield_now;
 
 use crate::{
     http::Context,
-    kernel::{Timer, WorkerLoad, give_back},
+    kernel::{Timers, WorkerLoad, give_back},
 };
 
 /// How often deadlines are looked at: their precision.
@@ -33,8 +30,8 @@ const QUIET: u32 = 10;
 /// Ticks before it rests again when something has happened to one that rested: in the first what has moved is counted.
 const AFTERWARDS: u32 = 2;
 
-/// How often a worker wakes up for a tick alone: the runtime's timers wake it when they are set, and on the way.
-const WAKES: u64 = 4;
+/// How often a worker wakes up for a tick alone: for its timer, and for a time that nobody waits for any more.
+const WAKES: u64 = 2;
 
 /// What a tick is at most, in moves of the worker: it wakes up, looks who else was woken, and gets on.
 const OF_A_TICK: u64 = 2 * (WAKES + 1) + 2;
@@ -78,34 +75,29 @@ pub(super) struct Pace {
     most: usize,
     /// Whether memory was given back since there was something to do.
     has_given: bool,
-    /// What wakes the worker from its rest.
-    timer: Option<Timer>,
 }
 
 impl Pace {
     pub(super) fn of(context: &Rc<Context>) -> Self {
         WHO.set(Some(Rc::clone(context)));
-        let timer = Timer::new()
-            .inspect_err(|error| tracing::warn!(%error, "workers with nothing to do wake up more often"))
-            .ok();
-        Self { next: Instant::now(), quiet: 0, rests: false, moves: 0, most: 0, has_given: false, timer }
+        Self { next: Instant::now(), quiet: 0, rests: false, moves: 0, most: 0, has_given: false }
     }
 
     /// Waits for the next tick, which comes earlier when a worker that rests gets something to do. Dropping the future loses
     /// nothing.
-    pub(super) async fn due(&mut self) {
+    pub(super) async fn due(&mut self, timers: &Timers) {
         if self.rests {
             tokio::select! {
                 biased;
                 // Who was roused and dropped before it could see that sees it now.
                 () = roused() => {}
-                () = Timer::sleep_until(self.timer.as_ref(), self.next) => return,
+                () = timers.until(self.next) => return,
             }
             self.rests = false;
             self.next = self.next.min(Instant::now() + TICK);
             self.quiet = self.quiet.min(QUIET - AFTERWARDS);
         }
-        sleep_until(self.next).await;
+        timers.until(self.next).await;
     }
 
     /// Whether there was nothing to do for so long that everything that has moved is counted.
@@ -177,18 +169,24 @@ mod tests {
     use super::*;
 
     fn resting(next: Instant) -> Pace {
-        Pace { next, quiet: QUIET, rests: true, moves: 0, most: 0, has_given: false, timer: None }
+        Pace { next, quiet: QUIET, rests: true, moves: 0, most: 0, has_given: false }
     }
 
     /// What wakes the worker may be served first, by who drops the wait for its next tick.
     #[tokio::test]
     async fn who_is_roused_ticks_soon_also_where_nobody_waited_to_the_end() {
         let (soon, long) = (Duration::from_millis(10), Duration::from_secs(3600));
-        let mut pace = resting(Instant::now() + long);
+        let (mut pace, timers) = (resting(Instant::now() + long), Timers::new().unwrap());
+        let due = async |pace: &mut Pace, most| {
+            tokio::select! {
+                error = timers.run() => panic!("{error}"),
+                due = tokio::time::timeout(most, pace.due(&timers)) => due,
+            }
+        };
         RESTS.set(true);
-        assert!(tokio::time::timeout(soon, pace.due()).await.is_err(), "it rests");
+        assert!(due(&mut pace, soon).await.is_err(), "it rests");
         rouse();
-        assert!(tokio::time::timeout(long / 60, pace.due()).await.is_ok());
+        assert!(due(&mut pace, long / 60).await.is_ok());
         assert!(pace.next < Instant::now() + long / 60);
     }
 
@@ -204,23 +202,5 @@ mod tests {
         pace.quiet = QUIET - 1;
         pace.has_given = false;
         assert!(!pace.is_peak_over(0), "somebody may wait");
-    }
-
-    #[tokio::test]
-    async fn a_timer_wakes_once_when_it_is_time_and_can_be_set_anew() {
-        let timer = Timer::new().unwrap();
-        let began = Instant::now();
-        for span in [50, 0, 20] {
-            timer.wait(Duration::from_millis(span)).await.unwrap();
-        }
-        assert!(began.elapsed() >= Duration::from_millis(70));
-        // One that was not waited for to its end.
-        let long = Duration::from_secs(3600);
-        assert!(tokio::time::timeout(Duration::from_millis(10), timer.wait(long)).await.is_err());
-        timer.wait(Duration::from_millis(1)).await.unwrap();
-        assert!(
-            tokio::time::timeout(Duration::from_millis(10), timer.wait(long)).await.is_err(),
-            "it passed once"
-        );
     }
 }

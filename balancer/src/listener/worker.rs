@@ -12,15 +12,14 @@ use std::{
     rc::Rc,
     sync::Arc,
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
     net::TcpStream,
-    runtime::{Builder, Handle, LocalOptions},
+    runtime::{Builder, Handle, LocalOptions, LocalRuntime},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::{AbortHandle, spawn_local},
-    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
@@ -31,7 +30,7 @@ use super::{
 use crate::{
     counters::WorkerCounters,
     http::{Context, wake_parked},
-    kernel::{EventSender, Tables},
+    kernel::{EventSender, Tables, Timers},
     snapshot::{Heirs, ListenerId, WorkerMessage},
 };
 
@@ -104,15 +103,15 @@ pub fn spawn(
         let (sleeping, woken) = (load.clone(), load.clone());
         let mut builder = builder();
         builder.on_thread_park(move || sleeping.sleeps()).on_thread_unpark(move || rest::woken(&woken));
-        let runtime = match builder.build_local(LocalOptions::default()) {
-            Ok(runtime) => runtime,
+        let (runtime, timers) = match start(&mut builder) {
+            Ok(started) => started,
             Err(error) => {
                 let _ = ready.send(Err(error));
                 return;
             }
         };
         let _ = ready.send(Ok(()));
-        let context = Rc::new(Context::new(index, tables, events, runtime_counters));
+        let context = Rc::new(Context::new(index, timers, tables, events, runtime_counters));
         let _parked = Parked(Rc::clone(&context));
         runtime.block_on(async {
             // As a task like the others: waking the outermost future takes system calls.
@@ -133,11 +132,22 @@ pub fn spawn(
 }
 
 /// What becomes the runtime of a worker. What the control side says goes before what clients do: who comes after a reload is served
-/// by what it brought, however busy the worker is.
+/// by what it brought, however busy the worker is. It has no timers of its own: they would read the clock four times at each
+/// wake-up. A worker has [`Timers`] in their place.
 fn builder() -> Builder {
     let mut builder = Builder::new_current_thread();
-    builder.enable_all().global_queue_interval(1);
+    builder.enable_io().global_queue_interval(1);
     builder
+}
+
+/// The runtime of this thread, and what keeps the time in it.
+fn start(builder: &mut Builder) -> io::Result<(LocalRuntime, Timers)> {
+    let runtime = builder.build_local(LocalOptions::default())?;
+    let timers = {
+        let _entered = runtime.enter();
+        Timers::new()?
+    };
+    Ok((runtime, timers))
 }
 
 /// How long who has connected as the process begins to end, or its listener does, is waited for: its first request may be
@@ -220,21 +230,32 @@ struct Ending {
     is_over: bool,
 }
 
+impl Ending {
+    fn is_due(&self) -> bool {
+        self.most <= Instant::now()
+    }
+
+    /// The time is over: tunnels are told so. False: they have been, and that time is over as well.
+    fn says_farewell(&mut self, context: &Context) -> bool {
+        if std::mem::replace(&mut self.is_over, true) {
+            return false;
+        }
+        context.watches.close_tunnels();
+        self.most += FAREWELL;
+        true
+    }
+}
+
 async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage>, most_clients: usize) {
     let acceptors = Acceptors::default();
     let (mut pace, mut upkeep) = (Pace::of(&context), Upkeep::default());
     let mut ending: Option<Ending> = None;
     let mut waking = pin!(wake_parked(Rc::clone(&context)));
+    let mut timing = pin!(context.timers.run());
     loop {
         if ending.is_some() && !acceptors.are_closing() && !context.has_clients() {
             return;
         }
-        let deadline = async {
-            match &ending {
-                Some(ending) => sleep_until(ending.most).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             biased;
             message = messages.recv() => match message {
@@ -260,7 +281,11 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
                 Some(message) => obey(&context, &acceptors, most_clients, message),
             },
             () = &mut waking => {}
-            () = pace.due() => {
+            error = &mut timing => {
+                tracing::error!(%error, "a worker that cannot tell the time makes room for another");
+                return;
+            }
+            () = pace.due(&context.timers) => {
                 tick(&context, &mut upkeep, pace.is_quiet(), ending.as_ref());
                 context.close_left(NEW, acceptors.are_closing());
                 let may_rest = context.under_way() == 0
@@ -268,15 +293,11 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
                     && !acceptors.are_closing()
                     && !context.has_left();
                 pace.ticked(&context, may_rest).await;
-            }
-            () = deadline => match &mut ending {
-                Some(ending) if !ending.is_over => {
-                    context.watches.close_tunnels();
-                    ending.is_over = true;
-                    ending.most += FAREWELL;
+                // That it ends keeps it ticking.
+                if ending.as_mut().is_some_and(|ending| ending.is_due() && !ending.says_farewell(&context)) {
+                    return;
                 }
-                _ => return,
-            },
+            }
         }
     }
 }
@@ -340,7 +361,7 @@ async fn close(
         while let Some((stream, peer)) = accept_waiting(&socket) {
             admit(&context, stream, peer, None, id);
         }
-        sleep(pause).await;
+        context.timers.sleep(pause).await;
     }
     drop(socket);
     closing.set(closing.get().saturating_sub(1));
@@ -358,16 +379,16 @@ async fn finish(
         let heir = stream.local_addr().ok().and_then(|local| heirs.of(local.ip()));
         admit(&context, stream, peer, None, heir.unwrap_or(id));
     };
-    let over = Instant::now() + HANDSHAKE_ENDS;
+    let mut over = pin!(context.timers.sleep(HANDSHAKE_ENDS));
     loop {
         tokio::select! {
             biased;
             accepted = socket.accept() => match accepted {
                 Ok(accepted) => take(accepted),
-                Err(error) if is_shortage(&error) => sleep(TICK).await,
+                Err(error) if is_shortage(&error) => context.timers.sleep(TICK).await,
                 Err(_) => {}
             },
-            () = sleep_until(over) => break,
+            () = &mut over => break,
         }
     }
     while let Some(accepted) = accept_waiting(&socket) {
@@ -428,7 +449,7 @@ async fn accept(
         if context.held() >= most_clients {
             shortage.tell(&context, &"the file descriptors allowed are for no more clients");
             context.close_longest_idle(CLOSED_FOR_ROOM);
-            sleep(TICK).await;
+            context.timers.sleep(TICK).await;
             continue;
         }
         // Nobody else waits at this socket, for which this costs less than what lets many do so.
@@ -439,7 +460,7 @@ async fn accept(
             }
             Err(error) if is_shortage(&error) => {
                 shortage.tell(&context, &error);
-                sleep(TICK).await;
+                context.timers.sleep(TICK).await;
             }
             // The connection was gone before it was accepted (accept(2), "Error handling").
             Err(_) => {}

@@ -22,6 +22,46 @@ pub struct HeaderField<'a> {
     pub value: &'a [u8],
 }
 
+impl HeaderField<'_> {
+    /// Whether it is the field called `lower`, which is made of small letters, digits and hyphens.
+    #[inline]
+    #[must_use]
+    pub fn is(&self, lower: &[u8]) -> bool {
+        self.name.len() == lower.len() && is_same_name(self.name, lower)
+    }
+}
+
+/// Whether `name` is `lower` whatever its case; `lower` is as long and made of small letters, digits and hyphens. Of
+/// these only letters have 0x40 set, and only they may differ, in 0x20.
+#[inline]
+#[must_use]
+pub fn is_same_name(name: &[u8], lower: &[u8]) -> bool {
+    let long = |name: Option<&[u8; 8]>, lower: Option<&[u8; 8]>| {
+        let word = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_ne_bytes(*bytes));
+        let (name, lower) = (word(name), word(lower));
+        name | (lower & 0x4040_4040_4040_4040) >> 1 == lower
+    };
+    let short = |name: Option<&[u8; 4]>, lower: Option<&[u8; 4]>| {
+        let word = |bytes: Option<&[u8; 4]>| bytes.map_or(0, |bytes| u32::from_ne_bytes(*bytes));
+        let (name, lower) = (word(name), word(lower));
+        name | (lower & 0x4040_4040) >> 1 == lower
+    };
+    match lower.len() {
+        8..=24 => {
+            // Where the words of eight overlap, bytes are looked at twice.
+            let middle = lower.len().min(16) - 8;
+            let behind = |bytes: &'_ [u8]| bytes.get(middle..).and_then(<[u8]>::first_chunk).copied();
+            long(name.first_chunk(), lower.first_chunk())
+                && long(behind(name).as_ref(), behind(lower).as_ref())
+                && long(name.last_chunk(), lower.last_chunk())
+        }
+        4..=7 => {
+            short(name.first_chunk(), lower.first_chunk()) && short(name.last_chunk(), lower.last_chunk())
+        }
+        _ => name.eq_ignore_ascii_case(lower),
+    }
+}
+
 /// The head of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {

@@ -22,10 +22,11 @@ impl CookieScan {
 
     /// Every cookie whose name starts so, in the order received: the rest of its name, and its value.
     pub(super) fn find<'h>(&'h self, head: &RequestHead<'h>) -> impl Iterator<Item = (&'h [u8], &'h [u8])> {
-        head.headers
-            .iter()
-            .filter(|field| field.name.eq_ignore_ascii_case(b"cookie"))
-            .flat_map(|field| Pairs { finder: &self.finder, rest: field.value, at_pair_start: true })
+        head.headers.iter().filter(|field| field.is(b"cookie")).flat_map(|field| Pairs {
+            finder: &self.finder,
+            rest: field.value,
+            at_pair_start: true,
+        })
     }
 
     /// The values of the cookies whose whole name is what this scan looks for, in the order received.

@@ -81,7 +81,7 @@ impl IssuedCookie {
     ) -> impl Iterator<Item = &'l [u8]> {
         let mut later: ArrayVec<SetCookieLine<'l>, PLACES> = ArrayVec::new();
         let lines = response.headers.iter().rev();
-        let lines = lines.filter(|field| field.name.eq_ignore_ascii_case(b"set-cookie"));
+        let lines = lines.filter(|field| field.is(b"set-cookie"));
         lines.filter_map(move |field| {
             let line = self.line(field.value, default_path, now)?;
             if later.is_full() || later.iter().any(|other| line.is_for_the_place_of(other)) {

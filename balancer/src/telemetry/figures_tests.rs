@@ -108,9 +108,9 @@ fn count_everywhere(inspector: &Inspector) -> Vec<Raised<Open>> {
             shard.own(cause);
         }
         shard.client_certificate_refusals.count(ClientCertRefusal::Expired);
-        shard.request_duration.observe(std::time::Duration::from_micros(1_500));
+        shard.request_duration.observe(crate::clock::Nanos(1_500_000));
         numbers.each(&inspector.workers[worker].session_store.lookups);
-        inspector.workers[worker].session_store.lookup_duration.observe(std::time::Duration::from_millis(2));
+        inspector.workers[worker].session_store.lookup_duration.observe(crate::clock::Nanos(2_000_000));
         let shard = snapshot.groups[0].runtime.shard(worker).unwrap();
         numbers.count(&[
             &shard.routing.requests,
@@ -124,7 +124,7 @@ fn count_everywhere(inspector: &Inspector) -> Vec<Raised<Open>> {
         numbers.each(&shard.answers.responses);
         numbers.each(&shard.stickiness.decisions);
         shard.answers.failures.count(Cause::TargetTlsFailed);
-        shard.answers.response_time.observe(std::time::Duration::from_millis(3));
+        shard.answers.response_time.observe(crate::clock::Nanos(3_000_000));
         let shard = snapshot.groups[0].targets[0].runtime.shard(worker).unwrap();
         numbers.count(&[
             &shard.requests,
@@ -135,7 +135,7 @@ fn count_everywhere(inspector: &Inspector) -> Vec<Raised<Open>> {
             &shard.broken_responses,
         ]);
         numbers.each(&shard.responses);
-        shard.response_seconds.add(std::time::Duration::from_millis(7));
+        shard.response_seconds.add(crate::clock::Nanos(7_000_000));
     }
     open
 }

@@ -1,5 +1,7 @@
 //! Field names that a proxy treats in a way of their own, told apart by length first.
 
+use crate::model::is_same_name;
+
 /// What a field name means to a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -64,36 +66,7 @@ pub fn kind(name: &[u8]) -> Kind {
         (19, b'p') => (b"proxy-authorization", Kind::Credentials),
         _ => return Kind::Other,
     };
-    if is_same(name, candidate) { kind } else { Kind::Other }
-}
-
-/// Whether `name` is `lower` whatever its case; `lower` is as long and made of small letters, digits and hyphens. Of
-/// these only letters have 0x40 set, and only they may differ, in 0x20.
-fn is_same(name: &[u8], lower: &[u8]) -> bool {
-    let long = |name: Option<&[u8; 8]>, lower: Option<&[u8; 8]>| {
-        let word = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_ne_bytes(*bytes));
-        let (name, lower) = (word(name), word(lower));
-        name | (lower & 0x4040_4040_4040_4040) >> 1 == lower
-    };
-    let short = |name: Option<&[u8; 4]>, lower: Option<&[u8; 4]>| {
-        let word = |bytes: Option<&[u8; 4]>| bytes.map_or(0, |bytes| u32::from_ne_bytes(*bytes));
-        let (name, lower) = (word(name), word(lower));
-        name | (lower & 0x4040_4040) >> 1 == lower
-    };
-    match lower.len() {
-        8..=24 => {
-            // Where the words of eight overlap, bytes are looked at twice.
-            let middle = lower.len().min(16) - 8;
-            let behind = |bytes: &'_ [u8]| bytes.get(middle..).and_then(<[u8]>::first_chunk).copied();
-            long(name.first_chunk(), lower.first_chunk())
-                && long(behind(name).as_ref(), behind(lower).as_ref())
-                && long(name.last_chunk(), lower.last_chunk())
-        }
-        4..=7 => {
-            short(name.first_chunk(), lower.first_chunk()) && short(name.last_chunk(), lower.last_chunk())
-        }
-        _ => name.eq_ignore_ascii_case(lower),
-    }
+    if is_same_name(name, candidate) { kind } else { Kind::Other }
 }
 
 impl Kind {

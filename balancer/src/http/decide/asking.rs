@@ -4,14 +4,13 @@
 
 use std::{rc::Rc, time::Duration};
 
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout_at},
-};
+use tokio::sync::oneshot;
 
 use crate::{
+    clock::monotonic_now,
     counters::Lookup,
     http::context::{Context, WorkerGroup, WorkerSnapshot},
+    kernel::Timers,
     model::RequestHead,
     rules::CompiledForward,
     session_store::{Asked, Keys, StoredSession},
@@ -84,19 +83,19 @@ pub(super) fn ask(
 }
 
 /// The first of the questions that others know an answer to, and what came of asking.
-pub(super) async fn wait(asked: SessionQuestions) -> (Option<AlreadyKnown>, Lookup) {
-    let until = Instant::now() + asked.timeout;
+pub(super) async fn wait(timers: &Timers, asked: SessionQuestions) -> (Option<AlreadyKnown>, Lookup) {
+    let until = monotonic_now() + asked.timeout;
     let mut first = None;
     for mut question in asked.questions {
         let came = match &mut question.answer {
-            Ok(answer) => match timeout_at(until, answer).await {
-                Ok(Ok(Asked::Found(key, session))) => {
+            Ok(answer) => match timers.within(until, answer).await {
+                Some(Ok(Asked::Found(key, session))) => {
                     return (Some(AlreadyKnown { question, key, session }), Lookup::Found);
                 }
-                Ok(Ok(Asked::Nothing(lookup))) => lookup,
+                Some(Ok(Asked::Nothing(lookup))) => lookup,
                 // The way to the store ended meanwhile.
-                Ok(Err(_)) => Lookup::Away,
-                Err(_) => Lookup::TimedOut,
+                Some(Err(_)) => Lookup::Away,
+                None => Lookup::TimedOut,
             },
             Err(lookup) => *lookup,
         };

@@ -1,7 +1,7 @@
 //! From a request head to what is going to be done with it. Everything here happens at once, on borrowed
 //! bytes: what has to outlive the head is taken out of it.
 
-use std::{cell::Cell, net::IpAddr, rc::Rc, time::Instant};
+use std::{cell::Cell, net::IpAddr, rc::Rc};
 
 use super::{
     admission::{admit, unreadable},
@@ -14,7 +14,7 @@ use super::{
     tried::{Reach, Tried},
 };
 use crate::{
-    clock::monotonic_now,
+    clock::{Nanos, monotonic_now},
     counters::{Cause, GroupShard},
     http::{
         context::{Context, WorkerSnapshot, WorkerTarget},
@@ -70,7 +70,7 @@ pub(crate) struct Plan {
     /// What has to be waited for before it is sent: what others know of its session.
     pub(super) asking: Option<Box<SessionQuestions>>,
     /// When it was sent to the target, as soon as it was.
-    pub(super) sent: Cell<Option<Instant>>,
+    pub(super) sent: Cell<Option<Nanos>>,
     /// What is still needed of the request.
     pub(crate) request: RequestTraits,
     /// The head for the target.

@@ -1,13 +1,12 @@
 //! The response side of a plan: what the head of a target's response is given on its way to the client, and what is
 //! counted of it. Must not know: which version of HTTP carries it.
 
-use std::time::Instant;
-
 use super::{
     plan::{GroupChoice, Plan},
     session_moves::count_session,
 };
 use crate::{
+    clock::Nanos,
     http::context::Context,
     model::{HeaderEdits, ResponseHead},
     rules::Act,
@@ -23,7 +22,7 @@ impl Plan {
         context: &Context,
         response: &ResponseHead<'_>,
         secure: bool,
-        at: Instant,
+        at: Nanos,
         edits: &mut HeaderEdits,
     ) {
         let (group, target) = (self.group(), self.target());
@@ -47,10 +46,10 @@ impl Plan {
         self.count_response(context, at, response.status);
     }
 
-    fn count_response(&self, context: &Context, at: Instant, status: u16) {
+    fn count_response(&self, context: &Context, at: Nanos, status: u16) {
         let (group, target) = (self.group(), self.target());
         let class = usize::from(status / 100).saturating_sub(1);
-        let span = self.sent.get().map(|sent| at.saturating_duration_since(sent));
+        let span = self.sent.get().map(|sent| at.since(sent));
         if let Some(shard) = context.target_shard(target) {
             if let Some(counter) = shard.responses.get(class) {
                 counter.inc();
@@ -88,7 +87,7 @@ impl Plan {
     }
 
     /// Counts a request that is sent to a target that is not healthy for want of healthy ones.
-    pub(crate) fn count_sending(&self, context: &Context, at: Instant) {
+    pub(crate) fn count_sending(&self, context: &Context, at: Nanos) {
         self.sent.set(Some(at));
         let (group, target) = (self.group(), self.target());
         if let Some(shard) = context.target_shard(target) {

@@ -42,12 +42,12 @@ pub(crate) fn client_mark<'h>(
         }
         match field.name.len() {
             // What stands in a jar beside such a field changes with the jar's other sessions.
-            6 if by_header.is_none() && field.name.eq_ignore_ascii_case(b"cookie") => {
+            6 if by_header.is_none() && field.is(b"cookie") => {
                 cookies_of(field.value)
                     .filter(|cookie| sticky.is_some_and(|sticky| is_of_a_session(cookie, sticky)))
                     .for_each(|cookie| mark.add(cookie));
             }
-            10 if field.name.eq_ignore_ascii_case(b"user-agent") => mark.add(field.value),
+            10 if field.is(b"user-agent") => mark.add(field.value),
             _ => {}
         }
     }

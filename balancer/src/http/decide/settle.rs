@@ -8,7 +8,7 @@ use super::{
     session_moves::{client_mark, count_session, fields_of, moves},
 };
 use crate::{
-    clock::monotonic_now,
+    clock::Nanos,
     counters::Cause,
     http::context::{Context, WorkerTarget},
     stickiness::Outcome,
@@ -29,10 +29,10 @@ impl Plan {
     pub(crate) async fn ask(&mut self, context: &Context) -> Result<(), Cause> {
         let Some(asking) = self.asking.take() else { return Ok(()) };
         let is_grpc = asking.is_grpc;
-        let began = monotonic_now();
-        let (known, lookup) = wait(*asking).await;
+        let began = Nanos::now();
+        let (known, lookup) = wait(&context.timers, *asking).await;
         context.counters.session_store.lookups.count(lookup);
-        context.counters.session_store.lookup_duration.observe(began.elapsed());
+        context.counters.session_store.lookup_duration.observe(Nanos::now().since(began));
         if let Some(known) = known {
             self.go_by(context, known);
         }

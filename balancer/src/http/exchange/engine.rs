@@ -96,8 +96,9 @@ pub(crate) async fn attempt<C: ClientSide, T: TargetSide<C>>(
         }
     }
     target.send(client, plan, &destination)?;
-    plan.count_sending(&context, client.state_mut().now());
-    client.state_mut().entry.sent();
+    let now = client.state_mut().now();
+    plan.count_sending(&context, now);
+    client.state_mut().entry.sent(now);
     // One that has lost a target already is not tried again: there it waits.
     if plan.request.is_repeatable() && !tries.is_fresh() {
         client.state().watch().set_repeatable();

@@ -40,6 +40,8 @@ pub(crate) struct Http1Target {
     heard: bool,
     /// Whether the target keeps the connection.
     keep_alive: bool,
+    /// Whether it was waited for: then something has come, most likely, and asking for that first costs more than trying.
+    waited: bool,
 }
 
 /// A new connection. In a box, as that is seldom, so that requests do not carry its room.
@@ -76,7 +78,16 @@ impl<C: ClientSide> TargetSide<C> for Http1Target {
         };
         let http1 = Http1::new(connection, Buffer::default());
         let pieces = HeadInPieces::default();
-        Ok(Self { http1, pieces, reused, private, repeatable, heard: false, keep_alive: false })
+        Ok(Self {
+            http1,
+            pieces,
+            reused,
+            private,
+            repeatable,
+            heard: false,
+            keep_alive: false,
+            waited: false,
+        })
     }
 
     fn send(&mut self, _: &C, plan: &mut Plan, _: &Destination) -> Result<(), Failure> {
@@ -92,6 +103,7 @@ impl<C: ClientSide> TargetSide<C> for Http1Target {
         let Http1 { buffer, stream, .. } = &mut self.http1;
         // Who waits for an answer needs no room for it before it comes.
         if !buffer.has_memory()
+            && !std::mem::replace(&mut self.waited, true)
             && let Some(socket) = stream.bare()
             && socket.poll_read_ready(cx).is_pending()
         {

@@ -1,13 +1,9 @@
 //! What is held while a request is under way, whichever version of HTTP its client speaks. Must not know: its bytes.
 
-use std::{
-    rc::Rc,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use crate::{
-    clock::monotonic_now,
+    clock::Nanos,
     counters::{Cause, ListenerShard},
     http::{context::Context, entry::AccessEntry},
     snapshot::ListenerView,
@@ -26,9 +22,9 @@ pub(crate) struct RequestState {
     /// Its entry in the access log.
     pub(crate) entry: AccessEntry,
     /// When it began; nothing once it is a tunnel.
-    pub(crate) began: Option<Instant>,
+    pub(crate) began: Option<Nanos>,
     /// The time, as long as nothing was waited for since it was read.
-    pub(crate) now: Option<Instant>,
+    pub(crate) now: Option<Nanos>,
     /// Its deadlines.
     pub(crate) watched: Watched,
 }
@@ -39,8 +35,8 @@ impl RequestState {
     }
 
     /// The time, which is read once for all that is done without waiting.
-    pub(crate) fn now(&mut self) -> Instant {
-        *self.now.get_or_insert_with(monotonic_now)
+    pub(crate) fn now(&mut self) -> Nanos {
+        *self.now.get_or_insert_with(Nanos::now)
     }
 
     /// Something was waited for.
@@ -74,7 +70,7 @@ impl RequestState {
     pub(crate) fn end(&mut self) {
         self.entry = AccessEntry::default();
         if let Some(began) = self.began.take() {
-            let took = self.now().saturating_duration_since(began);
+            let took = self.now().since(began);
             self.shard().request_duration.observe(took);
         }
         self.has_waited();

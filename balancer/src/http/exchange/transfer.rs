@@ -220,9 +220,9 @@ fn hear<C: ClientSide>(
         return client.interim(plan, response).map(PassedHead::Interim);
     }
     let state = client.state_mut();
-    state.entry.answered(response.status);
-    let mut edits = state.context.edits.take();
     let now = state.now();
+    state.entry.answered(response.status, now);
+    let mut edits = state.context.edits.take();
     plan.respond(&state.context, &response.view(), state.secure, now, &mut edits);
     state.listener.response_fields.put_into(&mut edits);
     let begun = client.respond(plan, response, &edits);

@@ -235,7 +235,8 @@ impl Http1Client {
     /// A request begins, which is logged as the configuration of now has it.
     fn begin_entry(&mut self) {
         self.state.has_waited();
-        self.state.began = Some(self.state.now());
+        let began = self.state.now();
+        self.state.began = Some(began);
         let snapshot = self.state.context.snapshot();
         let listener = match snapshot.listener(self.state.listener.id) {
             Some(listener) => listener,
@@ -246,7 +247,7 @@ impl Http1Client {
                 &self.state.listener
             }
         };
-        self.state.entry = AccessEntry::begin(&self.state.context, listener, &self.connected);
+        self.state.entry = AccessEntry::begin(&self.state.context, listener, &self.connected, began);
     }
 
     /// Empty lines before a request line are ignored (RFC 9112, section 2.2).

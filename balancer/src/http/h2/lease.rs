@@ -129,7 +129,7 @@ impl Leasing<'_> {
         spawn_local(async move {
             let connector = connector(&context, &destination);
             let connected = || context.counters.target_connects.inc();
-            let means = (&context.buffers, || context.clock.millis());
+            let means = (&context.buffers, &context.timers, || context.clock.millis());
             let counting = &context.counting;
             let opened =
                 multiplex::open(patience, &destination, connector, counting, &opener, means, connected).await;

@@ -9,7 +9,7 @@ use super::{
     session::{Open, SharedState},
 };
 use crate::{
-    clock::monotonic_now,
+    clock::Nanos,
     http::{
         decide::{forward::Route, plan::Plan, refusal::Refusal},
         entry::AccessEntry,
@@ -26,14 +26,14 @@ use crate::{
 pub(super) async fn serve(session: Rc<SharedState>, mut stream: Http2Stream, head: Box<Block>) {
     let _open = Open::begin(&session);
     let context = Rc::clone(&session.context);
-    let began = monotonic_now();
+    let began = Nanos::now();
     session.look_again();
     let (snapshot, listener) = session.view();
     // Who has not shown what is asked for now has to come again, with this request too.
     if !session.connected.suits(&listener) {
         return stream.reset(ErrorCode::Refused);
     }
-    let mut entry = AccessEntry::begin(&context, &listener, &session.connected);
+    let mut entry = AccessEntry::begin(&context, &listener, &session.connected, began);
     entry.note(|record| record.version = Some(Version::Http2));
     let is_bodiless = head.is_all() || stream.is_whole();
     let head = Head::new(head, is_bodiless);

@@ -55,11 +55,28 @@ impl Timer {
     /// # Errors
     /// The system's, at once.
     pub async fn wait(&self, span: Duration) -> io::Result<()> {
+        self.set(span)?;
+        self.fired().await
+    }
+
+    /// It fires once, in `span` from now, and not when it would have before.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn set(&self, span: Duration) -> io::Result<()> {
         let nothing = Timespec { tv_sec: 0, tv_nsec: 0 };
         // Nothing at all would be never.
         let value = Timespec::try_from(span.max(Duration::from_nanos(1))).map_err(io::Error::other)?;
         let once = Itimerspec { it_interval: nothing, it_value: value };
         timerfd_settime(self.0.get_ref(), TimerfdTimerFlags::empty(), &once)?;
+        Ok(())
+    }
+
+    /// Waits until it fires. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// The system's, at once.
+    pub async fn fired(&self) -> io::Result<()> {
         loop {
             let mut ready = self.0.readable().await?;
             match rustix::io::read(self.0.get_ref(), &mut [0_u8; 8]) {
@@ -68,5 +85,28 @@ impl Timer {
                 read => return read.map(|_| ready.clear_ready()).map_err(io::Error::from),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_timer_wakes_once_when_it_is_time_and_can_be_set_anew() {
+        let timer = Timer::new().unwrap();
+        let began = Instant::now();
+        for span in [50, 0, 20] {
+            timer.wait(Duration::from_millis(span)).await.unwrap();
+        }
+        assert!(began.elapsed() >= Duration::from_millis(70));
+        // One that was not waited for to its end.
+        let long = Duration::from_secs(3600);
+        assert!(tokio::time::timeout(Duration::from_millis(10), timer.wait(long)).await.is_err());
+        timer.wait(Duration::from_millis(1)).await.unwrap();
+        assert!(
+            tokio::time::timeout(Duration::from_millis(10), timer.wait(long)).await.is_err(),
+            "it passed once"
+        );
     }
 }

@@ -8,15 +8,14 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::Notify,
-    time::{Instant, timeout_at},
-};
+use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 
 use super::shared::{Room, Shared};
 use crate::{
+    clock::monotonic_now,
     counters::{Cause, Failure},
+    kernel::Timers,
     panics,
     upstream::{Connection, Counting, Destination},
     wire::{
@@ -182,8 +181,8 @@ pub struct Patience {
     pub handshake: Duration,
 }
 
-/// Opens a connection for `opener`, by `connector` where the destination has TLS. `buffers` has memory for what comes, and `now`
-/// tells the time.
+/// Opens a connection for `opener`, by `connector` where the destination has TLS. `buffers` has memory for what comes, `timers`
+/// those who wait, and `now` tells the time.
 ///
 /// # Errors
 /// It cannot be had.
@@ -193,25 +192,28 @@ pub async fn open(
     connector: Option<TlsConnector>,
     counting: &Counting,
     opener: &Opener,
-    (buffers, now): (&BufferStore, impl Fn() -> u64),
+    (buffers, timers, now): (&BufferStore, &Timers, impl Fn() -> u64),
     connected: impl FnOnce(),
 ) -> Result<(OpenedConnection, Driver), Failure> {
     panics::provoke(b"open-http2");
-    let mut end = Instant::now() + patience.connect;
-    let mut connection = timeout_at(end, Connection::open(destination, counting))
+    let mut end = monotonic_now() + patience.connect;
+    let mut connection = timers
+        .within(end, Connection::open(destination, counting))
         .await
-        .map_err(|_| Cause::TargetConnectionTimedOut)?
+        .ok_or(Cause::TargetConnectionTimedOut)?
         .map_err(|error| Failure::of_connect(&error.0))?;
     connected();
     if let Some(connector) = connector {
-        end = Instant::now() + patience.handshake;
-        connection = timeout_at(end, connection.secure(destination, connector, counting))
+        end = monotonic_now() + patience.handshake;
+        connection = timers
+            .within(end, connection.secure(destination, connector, counting))
             .await
-            .map_err(|_| Cause::TargetTlsTimedOut)?
+            .ok_or(Cause::TargetTlsTimedOut)?
             .map_err(|error| Failure::with(Cause::TargetTlsFailed, &error))?;
-        end = Instant::now() + patience.handshake;
+        end = monotonic_now() + patience.handshake;
     }
-    timeout_at(end, begin(connection, &opener.room, buffers, now()))
+    timers
+        .within(end, begin(connection, &opener.room, buffers, now()))
         .await
-        .map_err(|_| Cause::TargetHttp2TimedOut)?
+        .ok_or(Cause::TargetHttp2TimedOut)?
 }

@@ -12,7 +12,7 @@ mod h1;
 mod h2;
 mod parked;
 mod presence;
-mod task_store;
+mod request_store;
 
 pub use self::{
     accepted::Accepted,

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    connected::ConnectionIds, decide::trace::TraceIds, parked::ParkedClients, task_store::TaskStore,
+    connected::ConnectionIds, decide::trace::TraceIds, parked::ParkedClients, request_store::RequestStore,
 };
 use crate::{
     balance::Random,
@@ -162,8 +162,8 @@ pub struct Context {
     pub buffers: BufferStore,
     /// Spare memory for heads.
     pub heads: HeadStore,
-    /// Spare memory for tasks of requests.
-    pub(super) tasks: Rc<TaskStore>,
+    /// Spare memory for requests under way.
+    pub(super) requests: Rc<RequestStore>,
     /// Userspace counting of connections.
     pub counting: Counting,
     /// Random numbers for picks.
@@ -222,7 +222,7 @@ impl Context {
             connections: Cell::new(0),
             buffers: BufferStore::default(),
             heads: HeadStore::default(),
-            tasks: Rc::default(),
+            requests: Rc::default(),
             random: RefCell::new(Random::new(RandomState::new().hash_one(worker))),
             trace_ids: RefCell::default(),
             logs: RefCell::new(Batches::new(worker)),
@@ -378,7 +378,7 @@ impl Context {
     pub fn shrink(&self) {
         self.buffers.shrink();
         self.heads.shrink();
-        self.tasks.shrink();
+        self.requests.shrink();
         self.watches.shrink();
         self.multiplexed.borrow().rest();
         let mut records = self.spare_records.borrow_mut();

@@ -1,5 +1,5 @@
 //! HTTP/2 with clients (RFC 9113): an accepted byte stream is served as a connection whose requests run side
-//! by side, each as a task of its own that is decided as HTTP/1.1's are.
+//! by side in its task, each decided as HTTP/1.1's are.
 //! Must not know: how the bytes came (TLS or not).
 
 mod client;
@@ -7,6 +7,7 @@ mod connection;
 mod forwarded;
 mod head;
 mod lease;
+mod request_set;
 mod session;
 mod side;
 mod stream;

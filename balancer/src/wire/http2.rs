@@ -51,7 +51,12 @@ pub const STREAM_WINDOW: u32 = 64 * 1024;
 const LEAST_WINDOW: u32 = 1024;
 /// What a body may be ahead while connections hold much.
 const TIGHT_WINDOW: u32 = 4 * 1024;
+/// The same of an answer whose client keeps up: more than a segment of TCP over loopback (65,483 bytes). There are targets that
+/// hold back what is less than one until all before it is acknowledged (Nagle's algorithm), which takes the kernel its time.
+const READER_WINDOW: u32 = 128 * 1024;
 /// As much as [`STREAM_WINDOW`] for each request at once, so that one whose target does not read holds up no other.
 const CONNECTION_WINDOW: u32 = MOST_STREAMS * STREAM_WINDOW;
+/// The same towards a target, so that one whose client does not read holds up no other.
+const TARGET_WINDOW: u32 = MOST_STREAMS * READER_WINDOW;
 /// What the other side is told of how large a head may be (RFC 9113, section 6.5.2). Larger ones are answered in ALB's way.
 const HEAD_LIST: u32 = 256 * 1024;

@@ -1,4 +1,4 @@
-//! One HTTP/2 connection of a client (RFC 9113): its requests run side by side, each as a task of its own.
+//! One HTTP/2 connection of a client (RFC 9113): its requests run side by side, in its task.
 //! Must not know: how the bytes came (TLS or not), what is done with a request.
 
 use std::{
@@ -7,10 +7,14 @@ use std::{
     os::fd::AsRawFd as _,
     rc::Rc,
     sync::Arc,
+    task::{Context as TaskContext, Poll},
     time::Duration,
 };
 
+use tokio::task::spawn_local;
+
 use super::{
+    request_set::RequestSet,
     session::{LINGER, SharedState},
     stream,
 };
@@ -20,7 +24,7 @@ use crate::{
     kernel, panics,
     wire::{
         deadline::Interrupt,
-        http2::{Event, Server, Violation},
+        http2::{Block, Event, Http2Stream, Server, Violation},
     },
 };
 
@@ -51,8 +55,15 @@ pub(crate) async fn serve(context: Rc<Context>, connection: ClientConnection) {
     // Whoever drains or stops listening has to reach it at any time: it ends in its own way.
     watch.set_graceful();
     session.arm();
-    run(&session, &mut server).await;
+    let mut requests = RequestSet::new(&session.context.requests);
+    let begin = |stream, head| stream::serve(Rc::clone(&session), stream, head);
+    run(&session, &mut server, &mut requests, begin).await;
     session.count(&mut server);
+    drop(server);
+    if !requests.is_empty() {
+        // They see that the client is gone, and end.
+        spawn_local(poll_fn(move |cx| requests.poll_to_end(cx)));
+    }
 }
 
 /// How a connection that is told to end is getting on.
@@ -81,14 +92,43 @@ impl Parting {
     }
 }
 
-async fn run(session: &Rc<SharedState>, server: &mut Server) {
-    let mut requests = 0;
+/// Moves what there is: requests go on, what they say goes out, and what comes is taken in.
+fn poll_event<F: Future<Output = ()> + 'static>(
+    cx: &mut TaskContext<'_>,
+    context: &Context,
+    server: &mut Server,
+    requests: &mut RequestSet<F>,
+) -> Poll<Event> {
+    loop {
+        server.wake_up();
+        let is_turn_over = !requests.poll();
+        let polled = server.poll_event(cx, &context.buffers, context.clock.millis());
+        if polled.is_ready() {
+            return polled;
+        }
+        if is_turn_over {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if requests.sleep(cx) {
+            return Poll::Pending;
+        }
+    }
+}
+
+async fn run<F: Future<Output = ()> + 'static>(
+    session: &Rc<SharedState>,
+    server: &mut Server,
+    requests: &mut RequestSet<F>,
+    begin: impl Fn(Http2Stream, Box<Block>) -> F,
+) {
+    let mut taken = 0;
     let mut ending = Parting { faulted: false, moved: 0, under_way: u32::MAX, unmoved: Duration::ZERO };
     let mut is_heard = false;
     loop {
         let next = poll_fn(|cx| {
             let context = &session.context;
-            let polled = server.poll_event(cx, &context.buffers, context.clock.millis());
+            let polled = poll_event(cx, context, server, requests);
             let sent = server.take_sent();
             ending.moved += sent;
             session.watch.received().add(server.take_received());
@@ -105,11 +145,11 @@ async fn run(session: &Rc<SharedState>, server: &mut Server) {
         match session.watch.within(next).await {
             Ok(Event::Request(stream, head)) => {
                 panics::provoke(b"http2-connection");
-                requests += 1;
-                if requests >= MOST_REQUESTS || !session.may_stay() {
+                taken += 1;
+                if taken >= MOST_REQUESTS || !session.may_stay() {
                     session.end(|| server.leave());
                 }
-                session.context.tasks.spawn(stream::serve(Rc::clone(session), stream, head));
+                requests.add(begin(stream, head));
             }
             Ok(Event::Violated(violation)) => {
                 ending.faulted = true;

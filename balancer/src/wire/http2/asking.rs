@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    HEAD_LIST, LEAST_WINDOW, MOST_STREAMS, PREFACE, STREAM_WINDOW, TIGHT_WINDOW,
+    HEAD_LIST, LEAST_WINDOW, MOST_STREAMS, PREFACE, READER_WINDOW, TARGET_WINDOW, TIGHT_WINDOW,
     answers::{Asking, Awaited, GREETING, GoAway, StreamEnd, Unsent},
     block::{Block, BlockSection},
     budget::Pressure,
@@ -43,7 +43,7 @@ impl Core {
             (setting::INITIAL_WINDOW_SIZE, LEAST_WINDOW),
             (setting::MAX_HEADER_LIST_SIZE, HEAD_LIST),
         ];
-        let mut core = Self::saying(PREFACE.to_vec(), &settings, now_millis);
+        let mut core = Self::saying(PREFACE.to_vec(), &settings, TARGET_WINDOW, now_millis);
         core.asking = Some(Box::new(Asking::new(MOST_STREAMS)));
         core
     }
@@ -101,7 +101,7 @@ impl Core {
     #[inline]
     pub(super) fn let_ahead(&mut self, place: usize, room: usize) {
         let is_tight = self.account.budget.pressure() >= Pressure::Tight;
-        let most = if is_tight { TIGHT_WINDOW } else { STREAM_WINDOW };
+        let most = if is_tight { TIGHT_WINDOW } else { READER_WINDOW };
         let room = u32::try_from(room).unwrap_or(u32::MAX).clamp(LEAST_WINDOW, most);
         if let Some(stream) = self.streams.get_mut(place) {
             stream.receive_window.resize(room);

@@ -128,14 +128,14 @@ impl Core {
             (setting::ENABLE_CONNECT_PROTOCOL, 1),
         ];
         let account = BudgetShare::new(budget);
-        let saying = Self::saying(Vec::new(), &settings, now_millis);
+        let saying = Self::saying(Vec::new(), &settings, CONNECTION_WINDOW, now_millis);
         Self { preface: PREFACE.len(), account, offered, stream_window, ..saying }
     }
 
-    /// One that says these settings behind what is in `out`.
-    pub(super) fn saying(mut out: Vec<u8>, settings: &[(u16, u32)], now_millis: u64) -> Self {
+    /// One that says these settings behind what is in `out`, and has such a window.
+    pub(super) fn saying(mut out: Vec<u8>, settings: &[(u16, u32)], window: u32, now_millis: u64) -> Self {
         frame::write_settings(&mut out, settings);
-        frame::write(&mut out, kind::WINDOW_UPDATE, 0, 0, &(CONNECTION_WINDOW - INITIAL).to_be_bytes());
+        frame::write(&mut out, kind::WINDOW_UPDATE, 0, 0, &window.saturating_sub(INITIAL).to_be_bytes());
         Self {
             preface: 0,
             has_settings: false,
@@ -149,7 +149,7 @@ impl Core {
             opened: 0,
             taken: 0,
             window: SendWindow::new(INITIAL),
-            receive_window: ReceiveWindow::new(CONNECTION_WINDOW),
+            receive_window: ReceiveWindow::new(window),
             initial_window: INITIAL,
             most_payload: MOST_PAYLOAD,
             leaving: Leaving::No,
@@ -232,6 +232,11 @@ impl Core {
         if !self.writer.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             self.writer = Some(cx.waker().clone());
         }
+    }
+
+    /// Whoever writes is awake.
+    pub(super) fn wake_up(&mut self) {
+        self.is_asleep = false;
     }
 
     /// There is something to be written.

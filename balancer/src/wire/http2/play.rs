@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{CONNECTION_WINDOW, ErrorCode, Http2Stream, core::Core};
+use super::{CONNECTION_WINDOW, ErrorCode, Http2Stream, TARGET_WINDOW, core::Core};
 use crate::wire::{
     body::{Sink as _, Source as _},
     trailers::TrailerFilter,
@@ -133,7 +133,7 @@ pub fn play_answers(bytes: &[u8], piece: usize, deed: u8) {
         assert!(length < 64 * 1024, "{length} bytes are to be written");
         core.wrote(length);
         let content: usize = core.streams.each().map(|stream| stream.content.len()).sum();
-        assert!(content <= CONNECTION_WINDOW as usize && core.streams.open() <= 128);
+        assert!(content <= TARGET_WINDOW as usize && core.streams.open() <= 128);
     }
     drop(held);
     let mut core = core.borrow_mut();

@@ -4,7 +4,7 @@
 use std::task::{Context, Poll};
 
 use super::{
-    FEW_STREAMS, MOST_STREAMS, STREAM_WINDOW, TIGHT_WINDOW,
+    FEW_STREAMS, MOST_STREAMS, READER_WINDOW, STREAM_WINDOW, TIGHT_WINDOW,
     budget::Pressure,
     core::{Core, Leaving},
     frame::{self, kind, setting},
@@ -16,6 +16,8 @@ const MOST_AHEAD: usize = 64 * 1024;
 /// not read at all, and of one that does.
 const MOST_OF_ALL_AHEAD: usize = 2 * MOST_AHEAD;
 const MOST_OF_ALL_AHEAD_OF_A_READER: usize = 8 * MOST_AHEAD;
+/// Who has taken so much has given window for it: what a stream may be ahead does not wait for the windows of its client then.
+const KEEPS_UP_WITH: u64 = 256 * 1024;
 /// Who has taken so much reads: sockets at both ends hold less (tcp(7): 4 MiB to be sent, 6 MiB that have come).
 const A_READER_HAS_TAKEN: u64 = 16 * 1024 * 1024;
 /// Streams that are woken at once when there is room.
@@ -117,10 +119,14 @@ impl Core {
     #[inline]
     pub(super) fn room_ahead(&mut self, place: usize) -> usize {
         let most = self.most_ahead();
-        // A target that hears of room when what waits is written hears of it too late for a client that reads.
-        let room = if most > MOST_OF_ALL_AHEAD { self.room_of_windows(place) } else { self.room_now(place) };
+        // A target that hears of room when a client gives window, or when what waits is written, hears of it too late for a client
+        // that reads.
+        let keeps_up = self.content_sent >= KEEPS_UP_WITH && self.account.budget.pressure() < Pressure::Tight;
+        let (room, of_all) = match keeps_up {
+            true => (READER_WINDOW as usize, most),
+            false => (self.room_now(place), self.window.room().min(most)),
+        };
         let open = usize::try_from(self.streams.open()).unwrap_or(usize::MAX).max(1);
-        let of_all = self.window.room().min(most);
         let Some(stream) = self.streams.get_mut(place) else { return 0 };
         let others = self.ahead.saturating_sub(stream.ahead);
         stream.ahead = room.min(of_all / open).min(of_all.saturating_sub(others));

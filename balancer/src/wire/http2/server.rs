@@ -90,6 +90,11 @@ impl Server {
         self.core.borrow_mut().leave();
     }
 
+    /// What streams say from here on goes out with the next [`Self::poll_event`], which nobody has to be woken for.
+    pub fn wake_up(&mut self) {
+        self.core.borrow_mut().wake_up();
+    }
+
     /// The next thing that happens. `buffers` has memory for what comes: a connection at rest has none.
     pub fn poll_event(
         &mut self,

@@ -7,7 +7,7 @@ use super::{
 use crate::wire::{
     body::{Sink as _, poll_move},
     http2::{
-        Client, ErrorCode, Http2Stream, LEAST_WINDOW, PREFACE, Requester, STREAM_WINDOW, StreamEnd,
+        Client, ErrorCode, Http2Stream, LEAST_WINDOW, PREFACE, READER_WINDOW, Requester, StreamEnd,
         StreamFault, Unsent, Violation,
         answers::GREETING,
         core::Core,
@@ -403,7 +403,7 @@ fn a_stream_that_nobody_reads_holds_up_no_other() {
         peer.send(kind::HEADERS, flag::END_HEADERS, stream, &[0x88]);
     }
     let fill = |stream: u32| {
-        (0..STREAM_WINDOW / 16_384).for_each(|_| peer.send(kind::DATA, 0, stream, &[7; 16_384]));
+        (0..READER_WINDOW / 16_384).for_each(|_| peer.send(kind::DATA, 0, stream, &[7; 16_384]));
     };
     fill(1);
     peer.said();
@@ -412,7 +412,7 @@ fn a_stream_that_nobody_reads_holds_up_no_other() {
         let mut taken = super::harness::Taken::default();
         other.take_answer();
         assert!(poll_move(&mut cx(), &mut other, &mut taken).is_pending());
-        assert_eq!(taken.content.len(), STREAM_WINDOW as usize);
+        assert_eq!(taken.content.len(), READER_WINDOW as usize);
         let given: Vec<_> = peer.said().into_iter().map(|said| said.1).collect();
         assert!(given.contains(&3) && !given.contains(&1), "{given:?}");
     }
@@ -440,7 +440,7 @@ fn what_comes_for_a_request_that_was_taken_back_means_nothing() {
         peer.send(kind::DATA, flag::END_STREAM, 1, &[7; 1000]);
     }
     assert_eq!(peer.violation(), None);
-    assert!(peer.core.borrow().receive_window.owed() < STREAM_WINDOW * 128, "its window is given back");
+    assert!(peer.core.borrow().receive_window.owed() < READER_WINDOW * 128, "its window is given back");
     // Of a reserve that was never sent nobody hears.
     drop(peer.reserve());
     assert_eq!(peer.said(), []);

@@ -10,8 +10,8 @@ use super::{harness::Taken, states::Peer};
 use crate::wire::{
     body::{Sink as _, poll_move},
     http2::{
-        ErrorCode, FEW_STREAMS, Http2Stream, LEAST_WINDOW, MOST_STREAMS, STREAM_WINDOW, StreamFault,
-        TIGHT_WINDOW,
+        ErrorCode, FEW_STREAMS, Http2Stream, LEAST_WINDOW, MOST_STREAMS, READER_WINDOW, STREAM_WINDOW,
+        StreamFault, TIGHT_WINDOW,
         budget::{Budget, BudgetShare, Pressure},
         core::Core,
         flow::INITIAL,
@@ -56,7 +56,7 @@ fn a_target_gets_window_for_what_a_client_takes() {
     let target = Peer::of_target();
     let ask = |room| ask_on(&target, room);
     for (id, room, given) in
-        [(1, 0, 0), (3, 10_000, 10_000 - LEAST_WINDOW), (5, usize::MAX, STREAM_WINDOW - LEAST_WINDOW)]
+        [(1, 0, 0), (3, 10_000, 10_000 - LEAST_WINDOW), (5, usize::MAX, READER_WINDOW - LEAST_WINDOW)]
     {
         drop(ask(room));
         assert_eq!(granted(&target, id), given);
@@ -82,7 +82,51 @@ fn a_target_gets_window_for_what_a_client_takes() {
     // A reader that takes all gets as much as there can be.
     target.send(kind::DATA, 0, 1, &[7; 10_000]);
     assert!(poll_move(&mut cx(), &mut stream, &mut Taken::default()).is_pending());
-    assert_eq!(granted(&target, 1), STREAM_WINDOW - 20_000);
+    assert_eq!(granted(&target, 1), READER_WINDOW - 20_000);
+}
+
+/// A target with Nagle's algorithm holds back what is less than a segment, 65,483 bytes over loopback: a window of 64 KiB was all out
+/// when that was acknowledged, by the kernel's timer for acknowledgements.
+#[test]
+fn a_target_is_further_ahead_of_a_client_that_keeps_up_than_a_segment_is_long() {
+    let client = within(budget(1 << 20));
+    client.ask(1, true);
+    let mut streams = vec![client.take().unwrap()];
+    assert_eq!(streams[0].room_ahead(), INITIAL as usize, "so much it is known to have room for");
+    let give = |stream: &[u8; 4]| {
+        client.send(kind::WINDOW_UPDATE, 0, 0, stream);
+        client.send(kind::WINDOW_UPDATE, 0, 1, stream);
+    };
+    let send = |length: usize| {
+        client.core.borrow_mut().send_data(0, &vec![7; length], false).unwrap();
+        client.said();
+    };
+    for sent in (0..256 * 1024_u32).step_by(32 * 1024) {
+        assert!(streams[0].room_ahead() <= INITIAL as usize, "{sent}");
+        send(32 * 1024);
+        give(&(32_u32 * 1024).to_be_bytes());
+    }
+    // However little of its window is left.
+    send(60_000);
+    assert_eq!(streams[0].room_ahead(), READER_WINDOW as usize);
+    // All of the connection share it.
+    client.ask(3, true);
+    streams.push(client.take().unwrap());
+    let both = |streams: &[Http2Stream]| {
+        let rounds = (0..2).map(|_| streams.iter().map(|it| it.room_ahead()).collect::<Vec<_>>());
+        rounds.last().unwrap_or_default()
+    };
+    assert_eq!(both(&streams), [READER_WINDOW as usize / 2; 2]);
+    streams.pop();
+    assert_eq!(both(&streams), [READER_WINDOW as usize]);
+    // And there is none of it while the process holds much.
+    let much = within(budget(1));
+    much.ask(1, false);
+    fill(&much, 1, 8192);
+    much.core.borrow_mut().settle();
+    much.core.borrow_mut().content_sent = u64::from(READER_WINDOW) * 1024;
+    let stream = much.take().unwrap();
+    assert!(stream.room_ahead() <= INITIAL as usize);
 }
 
 #[test]
@@ -120,7 +164,7 @@ fn all_streams_of_a_client_together_are_ahead_by_so_much_and_share_it() {
     assert_eq!(sum_of(&streams), 512 * 1024);
     // What is over leaves its part to the others.
     streams.truncate(1);
-    assert_eq!(streams[0].room_ahead(), 64 * 1024);
+    assert_eq!(streams[0].room_ahead(), 128 * 1024);
     streams.clear();
     assert_eq!(client.core.borrow().content_sent, 0, "it begins anew");
 }
@@ -233,10 +277,10 @@ fn a_target_that_knows_nothing_of_small_windows_is_borne_with_and_no_further() {
     assert_eq!((stream.fault(), taken.content.len()), (None, INITIAL as usize));
     // It goes on with what it is given from then on.
     target.said();
-    fill(&target, 1, STREAM_WINDOW as usize);
+    fill(&target, 1, READER_WINDOW as usize);
     assert!(poll_move(&mut cx(), &mut stream, &mut taken).is_pending());
-    assert_eq!((stream.fault(), granted(&target, 1)), (None, STREAM_WINDOW));
-    fill(&target, 1, STREAM_WINDOW as usize + 1);
+    assert_eq!((stream.fault(), granted(&target, 1)), (None, READER_WINDOW));
+    fill(&target, 1, READER_WINDOW as usize + 1);
     assert_eq!(stream.fault(), Some(StreamFault::Malformed));
     assert_eq!(target.said(), [super::states::reset(1, ErrorCode::FlowControl)]);
     assert_eq!((target.violation(), other.fault()), (None, None), "it is an error of that stream");

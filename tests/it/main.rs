@@ -75,6 +75,7 @@ mod nodes;
 mod one_owner;
 mod panics;
 mod parked;
+mod parked_http2;
 mod pinned_maps;
 mod planted_links;
 mod preflight;

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc};
 use super::{
     connected::{ClientAuthentication, Connected},
     context::{Context, WorkerSnapshot},
-    parked::ParkedClient,
+    parked::{ParkedClient, RestingHttp2},
 };
 use crate::{
     counters::{OpenNow, Openable},
@@ -53,6 +53,8 @@ pub(super) struct ClientConnection {
     pub(super) born_millis: u64,
     /// Whether the time for the first head runs already.
     pub(super) armed: bool,
+    /// Of one that speaks HTTP/2 and rests.
+    pub(super) http2: Option<Box<RestingHttp2>>,
 }
 
 impl ClientConnection {
@@ -80,31 +82,33 @@ impl ClientConnection {
             watched,
             born_millis: context.clock.millis(),
             armed: false,
+            http2: None,
         })
     }
 
     /// One that was parked and goes on. None: its listener is gone, or it is lost.
     pub(super) fn unpark(context: &Context, parked: ParkedClient) -> Option<(Self, OpenNow)> {
-        let ParkedClient { stream, connected, open, listener: id, born_millis, wait, .. } = parked;
+        let ParkedClient { stream, connected, open, listener: id, born_millis, wait, http2, .. } = parked;
         let (snapshot, listener) = context.view(id)?;
         let stream = stream.unpark().ok()?;
         let watched = watched(context, id, &connected);
         watched.watch().resume(wait);
         let (buffer, armed) = (Buffer::default(), true);
-        let connection = Self { stream, buffer, connected, snapshot, listener, watched, born_millis, armed };
+        let connection =
+            Self { stream, buffer, connected, snapshot, listener, watched, born_millis, armed, http2 };
         Some((connection, open))
     }
 
     /// What is left of it when it is parked. None: it is lost.
     pub(super) fn park(self, open: OpenNow) -> Option<ParkedClient> {
-        let Self { stream, mut connected, listener, watched, born_millis, .. } = self;
+        let Self { stream, mut connected, listener, watched, born_millis, http2, .. } = self;
         // Nobody else has it between requests.
         if let Some(connected) = Rc::get_mut(&mut connected) {
             connected.forget_origin();
         }
         let (listener, wait) = (listener.id, watched.watch().wait());
         let (stream, _parked) = (stream.park().ok()?, open.along(Openable::Parked));
-        Some(ParkedClient { stream, connected, open, _parked, listener, born_millis, wait })
+        Some(ParkedClient { stream, connected, open, _parked, listener, born_millis, wait, http2 })
     }
 
     pub(super) fn watch(&self) -> &Rc<Watch> {

@@ -48,7 +48,7 @@ pub async fn wake_parked(context: Rc<Context>) {
     };
     let mut woken = Vec::new();
     loop {
-        context.parked.lot.woken(&alarm, &mut woken).await;
+        context.parked.woken(&alarm, &mut woken).await;
         for parked in woken.drain(..) {
             let present = Present::again(&context);
             if let Some((connection, open)) = ClientConnection::unpark(&context, parked) {
@@ -77,7 +77,8 @@ async fn until_idle(context: &Rc<Context>, slot: &mut Option<ClientConnection>) 
         && connection.listener.http2_prior_knowledge
         && connection.listener.load_balancer.enable_http2
         && connection.watch().is_new();
-    let begins = match (connection.stream.is_http2(), may_be_http2) {
+    let is_http2 = connection.http2.is_some() || connection.stream.is_http2();
+    let begins = match (is_http2, may_be_http2) {
         (true, _) => Begins::Http2,
         (false, true) => begins(context, connection).await,
         (false, false) => Begins::Http1,
@@ -85,11 +86,7 @@ async fn until_idle(context: &Rc<Context>, slot: &mut Option<ClientConnection>) 
     match begins {
         Begins::Http1 => h1::serve(context, slot).await,
         // Apart, so that connections of HTTP/1.1 do not carry its state.
-        Begins::Http2 => {
-            if let Some(connection) = slot.take() {
-                Box::pin(h2::serve(Rc::clone(context), connection)).await;
-            }
-        }
+        Begins::Http2 => Box::pin(h2::serve(context, slot)).await,
         Begins::Nothing => slot.take().into_iter().for_each(|it| context.buffers.give(it.buffer)),
         Begins::Parks => {}
     }

@@ -301,6 +301,12 @@ impl Context {
         (0..closed).for_each(|_| self.is_gone());
     }
 
+    /// Has connections end that are told so.
+    pub fn close_graceful(&self) {
+        self.watches.close_graceful();
+        self.parked.close_graceful();
+    }
+
     /// Ends all that are parked: the worker ends.
     pub fn close_parked(&self) {
         (0..self.parked.close_all()).for_each(|_| self.is_gone());

@@ -4,11 +4,18 @@
 mod lot;
 mod table;
 
-use std::{cell::Cell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    future::{Future as _, poll_fn},
+    pin::pin,
+    rc::Rc,
+    task::Poll,
+};
 
 use socket2::SockRef;
+use tokio::sync::Notify;
 
-use self::lot::{Lot, Parkable};
+use self::lot::{Lot, Parkable, WakeUps};
 use super::connected::Connected;
 use crate::{
     counters::OpenNow,
@@ -16,11 +23,23 @@ use crate::{
     wire::{
         client_stream::ParkedStream,
         deadline::{Wait, Watches},
+        http2::Resting,
     },
 };
 
 /// Their deadlines are looked at together, so often in milliseconds: who has been idle for that long may be so for a moment more.
 const TOGETHER_MILLIS: u64 = 1000;
+
+/// What a connection that speaks HTTP/2 has to remember while nothing is under way on it.
+#[derive(Debug)]
+pub(super) struct RestingHttp2 {
+    /// What both sides remember.
+    pub(super) resting: Resting,
+    /// Requests that it has served.
+    pub(super) served: u64,
+    /// It is open, as its listener counts it.
+    pub(super) open: OpenNow,
+}
 
 /// A parked connection.
 #[derive(Debug)]
@@ -34,6 +53,8 @@ pub(super) struct ParkedClient {
     pub(super) listener: ListenerId,
     pub(super) born_millis: u64,
     pub(super) wait: Wait,
+    /// Of one that speaks HTTP/2. Such a one is told that it is to end, for which it has to go on.
+    pub(super) http2: Option<Box<RestingHttp2>>,
 }
 
 impl ParkedClient {
@@ -55,11 +76,15 @@ pub struct ParkedClients {
     pub(super) lot: Lot<ParkedClient>,
     /// No deadline of theirs is before this.
     first: Cell<u64>,
+    /// Those that have to go on although nothing came.
+    called: RefCell<Vec<ParkedClient>>,
+    call: Notify,
 }
 
 impl Default for ParkedClients {
     fn default() -> Self {
-        Self { lot: Lot::default(), first: Cell::new(u64::MAX) }
+        let (called, call) = (RefCell::default(), Notify::new());
+        Self { lot: Lot::default(), first: Cell::new(u64::MAX), called, call }
     }
 }
 
@@ -75,16 +100,30 @@ impl ParkedClients {
         Ok(())
     }
 
+    /// Waits until some have to go on, and puts them into `woken`: they are parked no more.
+    pub(super) async fn woken(&self, alarm: &WakeUps, woken: &mut Vec<ParkedClient>) {
+        {
+            let mut called = pin!(self.call.notified());
+            let mut by_input = pin!(self.lot.woken(alarm, woken));
+            poll_fn(|cx| {
+                let input = by_input.as_mut().poll(cx);
+                if called.as_mut().poll(cx).is_ready() { Poll::Ready(()) } else { input }
+            })
+            .await;
+        }
+        woken.append(&mut self.called.borrow_mut());
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.lot.len()
+        self.lot.len() + self.called.borrow().len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.lot.is_empty()
+        self.len() == 0
     }
 
     /// When they have to be looked at next.
@@ -98,10 +137,10 @@ impl ParkedClients {
     pub fn has(&self, listener: ListenerId) -> bool {
         let mut has = false;
         self.lot.each(|_, client| has |= client.listener == listener);
-        has
+        has || self.called.borrow().iter().any(|client| client.listener == listener)
     }
 
-    /// Closes those whose time is over. Gives back how many.
+    /// Ends those whose time is over. Gives back how many are closed.
     #[must_use]
     pub(super) fn sweep(&self, now_millis: u64) -> usize {
         if now_millis < self.first.get() {
@@ -114,7 +153,7 @@ impl ParkedClients {
         over
     }
 
-    /// Closes all, or those of one listener. `spare_new`: not those that nothing was heard of. Gives back how many.
+    /// Ends all, or those of one listener. `spare_new`: not those that nothing was heard of. Gives back how many are closed.
     #[must_use]
     pub(super) fn close_idle(&self, listener: Option<ListenerId>, spare_new: bool) -> usize {
         let is_meant = |client: &ParkedClient| {
@@ -124,14 +163,20 @@ impl ParkedClients {
         self.close(is_meant)
     }
 
+    /// Ends those that are told so.
+    pub(super) fn close_graceful(&self) {
+        self.end(self.lot.extract(|client| client.http2.is_some()));
+    }
+
     /// Closes all. Gives back how many.
     #[must_use]
     pub(super) fn close_all(&self) -> usize {
-        self.lot.extract(|_| true).len()
+        self.lot.extract(|_| true).len() + self.called.take().len()
     }
 
     /// Closes so many idle connections, parked or not: those first that nothing was ever heard of, and of each kind those that
-    /// were idle for longest. Who has sent something that nobody has read yet is not idle. Gives back how many of them were parked.
+    /// were idle for longest. Who has sent something that nobody has read yet is not idle. Gives back how many of them were parked
+    /// and are closed.
     #[must_use]
     pub(super) fn close_longest_idle(&self, watches: &Watches, count: usize, now_millis: u64) -> usize {
         let key = |wait: Wait| (!wait.is_new, wait.since_millis);
@@ -145,7 +190,7 @@ impl ParkedClients {
         for (_, is_parked, place) in idle.into_iter().take(count) {
             if is_parked {
                 let is_silent = |client: &ParkedClient| !client.stream.has_input_now();
-                closed += usize::from(self.lot.remove_if(place, is_silent).is_some());
+                closed += self.end(self.lot.remove_if(place, is_silent).into_iter().collect());
             } else {
                 watches.close_at(place);
             }
@@ -153,9 +198,23 @@ impl ParkedClients {
         closed
     }
 
-    /// Closes those that are meant and have sent nothing: who has is served as soon as the runtime hears of it.
+    /// Ends those that are meant and have sent nothing: who has is served as soon as the runtime hears of it.
     fn close(&self, is_meant: impl Fn(&ParkedClient) -> bool) -> usize {
-        self.lot.extract(|client| is_meant(client) && !client.stream.has_input_now()).len()
+        self.end(self.lot.extract(|client| is_meant(client) && !client.stream.has_input_now()))
+    }
+
+    /// Closes these, but for those that go on so that they are told. Gives back how many are closed.
+    fn end(&self, clients: Vec<ParkedClient>) -> usize {
+        let (told, closed): (Vec<_>, Vec<_>) = clients.into_iter().partition(|client| client.http2.is_some());
+        if !told.is_empty() {
+            let over = told.into_iter().map(|mut client| {
+                client.wait.until_millis = 0;
+                client
+            });
+            self.called.borrow_mut().extend(over);
+            self.call.notify_one();
+        }
+        closed.len()
     }
 }
 

@@ -275,7 +275,7 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
                     context.draining.set(true);
                     acceptors.let_go(&kept);
                     acceptors.close(&context, None, None);
-                    context.watches.close_graceful();
+                    context.close_graceful();
                     ending = Some(Ending { began, most: began + most, in_haste: false, is_over: false });
                 }
                 Some(message) => obey(&context, &acceptors, most_clients, message),

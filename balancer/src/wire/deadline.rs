@@ -199,6 +199,14 @@ impl Watch {
         self.listener.set(listener);
     }
 
+    /// Whether it waits in such a way that it can be parked.
+    pub fn set_parks(&self, parks: bool) {
+        self.parks.set(parks);
+        if !parks {
+            self.interrupt.set(self.interrupt.get().filter(|why| *why != Interrupt::Park));
+        }
+    }
+
     /// What it waits for, and since when.
     #[must_use]
     pub fn wait(&self) -> Wait {
@@ -234,11 +242,10 @@ impl Watch {
     /// # Errors
     /// The interrupt.
     pub async fn within_or_park<F: Future>(&self, future: F) -> Result<F::Output, Interrupt> {
-        self.parks.set(true);
+        self.set_parks(true);
         let outcome = self.within(future).await;
-        self.parks.set(false);
         // It may have come along with what was waited for.
-        self.interrupt.set(self.interrupt.get().filter(|why| *why != Interrupt::Park));
+        self.set_parks(false);
         outcome
     }
 

@@ -17,6 +17,7 @@ mod hpack;
 mod outgoing;
 #[cfg(any(test, fuzzing))]
 pub mod play;
+mod resting;
 mod room;
 mod server;
 mod single;
@@ -33,6 +34,7 @@ pub use self::{
     client::{Client, Requester},
     fault::{ErrorCode, StreamFault, Violation},
     outgoing::HeadWriter,
+    resting::Resting,
     server::{Event, Server},
     single::{AnswerPart, Single},
     stream::Http2Stream,

@@ -52,8 +52,17 @@ pub(super) struct Http1Client {
 
 impl Http1Client {
     pub(super) fn new(context: Rc<Context>, connection: ClientConnection) -> Self {
-        let ClientConnection { stream, buffer, connected, snapshot, listener, watched, born_millis, armed } =
-            connection;
+        let ClientConnection {
+            stream,
+            buffer,
+            connected,
+            snapshot,
+            listener,
+            watched,
+            born_millis,
+            armed,
+            ..
+        } = connection;
         let secure = stream.is_secure();
         let entry = AccessEntry::default();
         Self {
@@ -79,7 +88,8 @@ impl Http1Client {
         let Self { http1, state, connected, snapshot, born_millis, armed, .. } = self;
         let RequestState { listener, watched, .. } = state;
         let Http1 { stream, buffer, .. } = http1;
-        ClientConnection { stream, buffer, connected, snapshot, listener, watched, born_millis, armed }
+        let http2 = None;
+        ClientConnection { stream, buffer, connected, snapshot, listener, watched, born_millis, armed, http2 }
     }
 
     /// Whether the connection may serve another request.

@@ -20,9 +20,10 @@ use super::{
 };
 use crate::{
     counters::{OpenNow, Openable},
-    http::{accepted::ClientConnection, context::Context},
+    http::{accepted::ClientConnection, context::Context, parked::RestingHttp2},
     kernel, panics,
     wire::{
+        buffer::Buffer,
         deadline::Interrupt,
         http2::{Block, Event, Http2Stream, Server, Violation},
     },
@@ -31,34 +32,74 @@ use crate::{
 /// Requests that a connection serves in its life (ALB: then GOAWAY).
 const MOST_REQUESTS: u64 = 10_000;
 
-/// Serves the connection to its end.
-pub(crate) async fn serve(context: Rc<Context>, connection: ClientConnection) {
-    let ClientConnection { stream, buffer, connected, snapshot, listener, watched, born_millis, .. } =
-        connection;
+/// How serving a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Http2Ended {
+    Over,
+    /// It has been idle for a while.
+    Parks,
+}
+
+/// Serves the connection in `slot` to its end, or until it has been idle for a while: then it is there again.
+pub(crate) async fn serve(context: &Rc<Context>, slot: &mut Option<ClientConnection>) {
+    let Some(connection) = slot.take() else { return };
+    let ClientConnection {
+        stream, buffer, connected, snapshot, listener, watched, born_millis, http2, ..
+    } = connection;
     let secure = stream.is_secure();
     let socket = stream.socket().map_or(-1, |socket| socket.as_raw_fd());
-    let mut server = Server::new(stream, buffer, context.clock.millis());
-    let watch = Rc::clone(watched.watch());
+    let runtime = Arc::clone(&listener.runtime);
+    let is_new = http2.is_none();
+    let (mut server, mut served, open) = match http2 {
+        Some(http2) => (Server::resumed(stream, http2.resting), http2.served, http2.open),
+        None => {
+            let open = OpenNow::begin(&runtime, context.worker, Openable::Http2Connection);
+            (Server::new(stream, buffer, context.clock.millis()), 0, open)
+        }
+    };
     let session = Rc::new(SharedState {
-        context,
+        context: Rc::clone(context),
         connected,
         secure,
-        runtime: Arc::clone(&listener.runtime),
+        runtime,
         view: RefCell::new((snapshot, listener)),
-        watch: Rc::clone(&watch),
+        watch: Rc::clone(watched.watch()),
         born_millis,
         open: Cell::new(0),
         ending: Cell::new(false),
         socket,
     });
-    let _open = OpenNow::begin(&session.runtime, session.context.worker, Openable::Http2Connection);
     // Whoever drains or stops listening has to reach it at any time: it ends in its own way.
-    watch.set_graceful();
-    session.arm();
-    let mut requests = RequestSet::new(&session.context.requests);
+    session.watch.set_graceful();
+    if is_new {
+        session.arm();
+    } else {
+        // Its time goes on.
+        session.watch.set_parks(session.may_park());
+    }
+    let mut requests = RequestSet::new(&context.requests);
     let begin = |stream, head| stream::serve(Rc::clone(&session), stream, head);
-    run(&session, &mut server, &mut requests, begin).await;
+    let ended = run(&session, &mut server, &mut requests, &mut served, begin).await;
     session.count(&mut server);
+    if ended == Http2Ended::Parks {
+        let (stream, resting) = server.rest();
+        let http2 = Some(Box::new(RestingHttp2 { resting, served, open }));
+        // Requests that have it there are none.
+        let Ok(SharedState { connected, view, .. }) = Rc::try_unwrap(session) else { return };
+        let ((snapshot, listener), buffer) = (view.into_inner(), Buffer::default());
+        *slot = Some(ClientConnection {
+            stream,
+            buffer,
+            connected,
+            snapshot,
+            listener,
+            watched,
+            born_millis,
+            armed: true,
+            http2,
+        });
+        return;
+    }
     drop(server);
     if !requests.is_empty() {
         // They see that the client is gone, and end.
@@ -120,11 +161,11 @@ async fn run<F: Future<Output = ()> + 'static>(
     session: &Rc<SharedState>,
     server: &mut Server,
     requests: &mut RequestSet<F>,
+    served: &mut u64,
     begin: impl Fn(Http2Stream, Box<Block>) -> F,
-) {
-    let mut taken = 0;
+) -> Http2Ended {
     let mut ending = Parting { faulted: false, moved: 0, under_way: u32::MAX, unmoved: Duration::ZERO };
-    let mut is_heard = false;
+    let mut is_heard = server.has_begun();
     loop {
         let next = poll_fn(|cx| {
             let context = &session.context;
@@ -145,8 +186,8 @@ async fn run<F: Future<Output = ()> + 'static>(
         match session.watch.within(next).await {
             Ok(Event::Request(stream, head)) => {
                 panics::provoke(b"http2-connection");
-                taken += 1;
-                if taken >= MOST_REQUESTS || !session.may_stay() {
+                *served += 1;
+                if *served >= MOST_REQUESTS || !session.may_stay() {
                     session.end(|| server.leave());
                 }
                 requests.add(begin(stream, head));
@@ -160,17 +201,25 @@ async fn run<F: Future<Output = ()> + 'static>(
                     session.figures(|shard| shard.http2_floods.inc());
                 }
             }
-            Ok(Event::Over) => return,
+            Ok(Event::Over) => return Http2Ended::Over,
             // Who has not begun is told nothing.
-            Err(_) if !server.has_begun() => return,
+            Err(_) if !server.has_begun() => return Http2Ended::Over,
             Err(Interrupt::TimedOut) if session.ending.get() => {
                 if ending.is_over(session, server) {
-                    return;
+                    return Http2Ended::Over;
                 }
                 session.watch.arm(session.context.clock.millis(), LINGER);
             }
             Err(Interrupt::TimedOut | Interrupt::Closing) => session.end(|| server.leave()),
-            Err(Interrupt::Cut | Interrupt::Silent | Interrupt::Park) => {}
+            Err(Interrupt::Park) => {
+                let is_alone = requests.is_empty() && Rc::strong_count(session) == 1;
+                if is_alone && session.may_park() && server.may_rest() {
+                    return Http2Ended::Parks;
+                }
+                // When it has had another request it is looked at again.
+                session.watch.set_parks(false);
+            }
+            Err(Interrupt::Cut | Interrupt::Silent) => {}
         }
         session.count(server);
     }

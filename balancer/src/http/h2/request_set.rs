@@ -53,14 +53,14 @@ impl Calls {
 
 /// What wakes the request in one place.
 #[derive(Debug)]
-struct Caller {
+struct RequestCaller {
     calls: Arc<Calls>,
     place: usize,
     /// Whether it is among those to be looked at.
     is_called: AtomicBool,
 }
 
-impl Wake for Caller {
+impl Wake for RequestCaller {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -73,16 +73,16 @@ impl Wake for Caller {
 }
 
 /// Where one request after the other is.
-struct Place<F: 'static> {
+struct RequestPlace<F: 'static> {
     request: Option<StoredRequest<F>>,
-    caller: Arc<Caller>,
+    caller: Arc<RequestCaller>,
     waker: Waker,
 }
 
 /// The requests.
 pub(super) struct RequestSet<F: 'static> {
     store: Rc<RequestStore>,
-    places: Vec<Place<F>>,
+    places: Vec<RequestPlace<F>>,
     free: Vec<usize>,
     calls: Arc<Calls>,
     /// Those that are looked at now.
@@ -125,10 +125,13 @@ impl<F: Future<Output = ()> + 'static> RequestSet<F> {
     #[cold]
     fn make_place(&mut self) -> usize {
         let place = self.places.len();
-        let caller =
-            Arc::new(Caller { calls: Arc::clone(&self.calls), place, is_called: AtomicBool::new(false) });
+        let caller = Arc::new(RequestCaller {
+            calls: Arc::clone(&self.calls),
+            place,
+            is_called: AtomicBool::new(false),
+        });
         let waker = Waker::from(Arc::clone(&caller));
-        self.places.push(Place { request: None, caller, waker });
+        self.places.push(RequestPlace { request: None, caller, waker });
         place
     }
 
@@ -154,7 +157,7 @@ impl<F: Future<Output = ()> + 'static> RequestSet<F> {
     }
 
     fn poll_at(&mut self, place: usize) {
-        let Some(Place { request: slot, caller, waker }) = self.places.get_mut(place) else { return };
+        let Some(RequestPlace { request: slot, caller, waker }) = self.places.get_mut(place) else { return };
         caller.is_called.store(false, Relaxed);
         let Some(request) = slot else { return };
         let mut cx = Context::from_waker(waker);
@@ -221,8 +224,11 @@ mod tests {
         }
     }
 
+    /// Who was to be woken for a request last, and how often it was looked at.
+    type Looks = Rc<(RefCell<Option<Waker>>, Cell<u32>)>;
+
     /// A request that takes so many turns; its waker and how often it was looked at.
-    fn request(turns: u32) -> (Request, Rc<(RefCell<Option<Waker>>, Cell<u32>)>) {
+    fn request(turns: u32) -> (Request, Looks) {
         let seen = Rc::new((RefCell::new(None), Cell::new(0)));
         let shown = Rc::clone(&seen);
         let request = poll_fn(move |cx| {
@@ -233,7 +239,7 @@ mod tests {
         (Box::pin(request), seen)
     }
 
-    fn wake(seen: &Rc<(RefCell<Option<Waker>>, Cell<u32>)>) {
+    fn wake(seen: &Looks) {
         seen.0.borrow().as_ref().unwrap().wake_by_ref();
     }
 

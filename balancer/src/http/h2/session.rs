@@ -81,6 +81,13 @@ impl SharedState {
             (0, false) => self.idle_timeout(),
         };
         self.watch.arm(self.context.clock.millis(), span);
+        self.watch.set_parks(self.may_park());
+    }
+
+    /// Whether the connection can be waited for in a cheaper way, as far as its requests go.
+    pub(super) fn may_park(&self) -> bool {
+        let is_at_rest = self.open.get() == 0 && !self.ending.get() && !self.context.draining.get();
+        is_at_rest && self.context.parked.lot.is_open()
     }
 
     /// How long nothing may move.

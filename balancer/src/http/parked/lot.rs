@@ -114,11 +114,6 @@ impl<T> Lot<T> {
         self.table.borrow().len()
     }
 
-    /// Whether nothing is parked.
-    pub(in crate::http) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Shows all that are parked to `visit`, with their places.
     pub(in crate::http) fn each(&self, mut visit: impl FnMut(usize, &T)) {
         self.table.borrow().iter().for_each(|(place, parked)| visit(place, parked));

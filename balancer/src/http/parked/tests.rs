@@ -39,7 +39,8 @@ impl Bed {
         let open = OpenNow::begin(&self.runtime, 0, Openable::Connection);
         let _parked = open.along(Openable::Parked);
         let (stream, listener) = (ParkedStream::Plain(stream), ListenerId(listener));
-        (client, ParkedClient { stream, connected, open, _parked, listener, born_millis: 0, wait })
+        let http2 = None;
+        (client, ParkedClient { stream, connected, open, _parked, listener, born_millis: 0, wait, http2 })
     }
 
     /// How many there are, as the listener counts them: open, and parked.

@@ -93,8 +93,8 @@ pub(super) struct Core {
     pub(super) out: Vec<u8>,
     pub(super) written: usize,
     /// Whoever writes, while it sleeps.
-    writer: Option<Waker>,
-    is_asleep: bool,
+    pub(super) writer: Option<Waker>,
+    pub(super) is_asleep: bool,
     /// Places of streams that wait for room.
     pub(super) waiting: VecDeque<usize>,
     /// How far all streams may be ahead where what goes out on them comes from.
@@ -136,6 +136,11 @@ impl Core {
     pub(super) fn saying(mut out: Vec<u8>, settings: &[(u16, u32)], window: u32, now_millis: u64) -> Self {
         frame::write_settings(&mut out, settings);
         frame::write(&mut out, kind::WINDOW_UPDATE, 0, 0, &window.saturating_sub(INITIAL).to_be_bytes());
+        Self { out, ..Self::empty(window, now_millis) }
+    }
+
+    /// One that has nothing to say, and has such a window.
+    pub(super) fn empty(window: u32, now_millis: u64) -> Self {
         Self {
             preface: 0,
             has_settings: false,
@@ -156,7 +161,7 @@ impl Core {
             is_leaving: false,
             violation: None,
             is_lost: false,
-            out,
+            out: Vec::new(),
             written: 0,
             writer: None,
             is_asleep: false,

@@ -12,7 +12,7 @@ const BYTES_EACH: u64 = 128;
 pub(super) const OF_RESET: u64 = 10;
 
 /// What the other side has left.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Credit {
     left: u64,
     filled_millis: u64,

@@ -12,7 +12,7 @@ mod text;
 
 pub(super) use self::{
     decoder::Decoder,
-    encoder::Encoder,
+    encoder::{Encoder, RestingEncoder},
     names::{FieldClass, FieldName},
 };
 

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::io::AsyncWrite as _;
 
-use super::{block::Block, core::Core, fault::Violation, stream::Http2Stream};
+use super::{block::Block, core::Core, fault::Violation, resting::Resting, stream::Http2Stream};
 use crate::wire::{
     buffer::{BUFFER_SIZE, Buffer, BufferStore},
     client_stream::ClientStream,
@@ -29,13 +29,29 @@ pub enum Event {
     Over,
 }
 
+/// The core. Once it is dropped, whoever has a stream of it sees that the connection is over.
+#[derive(Debug)]
+struct OwnCore(Rc<RefCell<Core>>);
+
+impl OwnCore {
+    fn new(core: Core) -> Self {
+        Self(Rc::new(RefCell::new(core)))
+    }
+}
+
+impl Drop for OwnCore {
+    fn drop(&mut self) {
+        self.0.borrow_mut().lose();
+    }
+}
+
 /// A connection of a client.
 #[derive(Debug)]
 pub struct Server {
     stream: ClientStream,
     /// What has come and is not taken in.
     buffer: Buffer,
-    core: Rc<RefCell<Core>>,
+    core: OwnCore,
     is_told: bool,
     /// Whether all that was written went out.
     is_flushed: bool,
@@ -47,15 +63,43 @@ impl Server {
     /// `before` is what was already read of `stream`.
     #[must_use]
     pub fn new(stream: ClientStream, before: Buffer, now_millis: u64) -> Self {
-        let core = Rc::new(RefCell::new(Core::new(now_millis)));
+        let core = OwnCore::new(Core::new(now_millis));
         let received = before.len() as u64;
         Self { stream, buffer: before, core, is_told: false, is_flushed: false, received, sent: 0 }
+    }
+
+    /// One that goes on as it was when it came to [`Self::rest`].
+    #[must_use]
+    pub fn resumed(stream: ClientStream, resting: Resting) -> Self {
+        let core = OwnCore::new(Core::resumed(resting));
+        Self {
+            stream,
+            buffer: Buffer::default(),
+            core,
+            is_told: false,
+            is_flushed: true,
+            received: 0,
+            sent: 0,
+        }
+    }
+
+    /// Whether nothing is under way, and all that there is to be known is what it would leave.
+    #[must_use]
+    pub fn may_rest(&mut self) -> bool {
+        self.buffer.is_empty() && self.is_clean() && self.stream.is_still() && self.core.0.borrow().may_rest()
+    }
+
+    /// Leaves the stream, and what is to be remembered.
+    #[must_use]
+    pub fn rest(self) -> (ClientStream, Resting) {
+        let resting = self.core.0.borrow_mut().take_rest();
+        (self.stream, resting)
     }
 
     /// Whether the client has begun as it has to.
     #[must_use]
     pub fn has_begun(&self) -> bool {
-        self.core.borrow().has_begun()
+        self.core.0.borrow().has_begun()
     }
 
     /// Bytes read since the last call.
@@ -71,13 +115,13 @@ impl Server {
     /// Whether nothing waits to be written.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.is_flushed && self.core.borrow().output().is_empty()
+        self.is_flushed && self.core.0.borrow().output().is_empty()
     }
 
     /// Whether the client is to be told to go, as one of those that hold much of what all connections may.
     #[must_use]
     pub fn has_to_go(&self) -> bool {
-        let core = self.core.borrow();
+        let core = self.core.0.borrow();
         let has_to_go = core.has_to_go();
         if has_to_go {
             core.account.budget.count_sent_away();
@@ -87,12 +131,12 @@ impl Server {
 
     /// Tells the client to open no more streams; those that it has opened are served.
     pub fn leave(&mut self) {
-        self.core.borrow_mut().leave();
+        self.core.0.borrow_mut().leave();
     }
 
     /// What streams say from here on goes out with the next [`Self::poll_event`], which nobody has to be woken for.
     pub fn wake_up(&mut self) {
-        self.core.borrow_mut().wake_up();
+        self.core.0.borrow_mut().wake_up();
     }
 
     /// The next thing that happens. `buffers` has memory for what comes: a connection at rest has none.
@@ -103,13 +147,13 @@ impl Server {
         now_millis: u64,
     ) -> Poll<Event> {
         loop {
-            let mut core = self.core.borrow_mut();
+            let mut core = self.core.0.borrow_mut();
             core.credit.pass_time(now_millis);
             let length = core.receive(self.buffer.bytes());
             self.buffer.consume(length);
             if let Some(accepted) = core.accepted.pop_front() {
                 drop(core);
-                let stream = Http2Stream::new(&self.core, accepted.place);
+                let stream = Http2Stream::new(&self.core.0, accepted.place);
                 return Poll::Ready(Event::Request(stream, accepted.head));
             }
             if let (Some(violation), false) = (core.violation, self.is_told) {
@@ -122,7 +166,7 @@ impl Server {
                 match self.poll_fill(cx, buffers) {
                     Poll::Ready(Ok(1..)) => continue,
                     Poll::Ready(_) => {
-                        self.core.borrow_mut().lose();
+                        self.core.0.borrow_mut().lose();
                         return Poll::Ready(Event::Over);
                     }
                     Poll::Pending => {}
@@ -155,12 +199,12 @@ impl Server {
 
     /// Writes all that there is. Ready when that is the end of the connection.
     fn poll_write_all(&mut self, cx: &mut Context<'_>, buffers: &BufferStore) -> Poll<Event> {
-        let could_not_read = !self.core.borrow().may_read();
+        let could_not_read = !self.core.0.borrow().may_read();
         if let Poll::Ready(Err(_)) = self.poll_write(cx) {
-            self.core.borrow_mut().lose();
+            self.core.0.borrow_mut().lose();
             return Poll::Ready(Event::Over);
         }
-        let mut core = self.core.borrow_mut();
+        let mut core = self.core.0.borrow_mut();
         core.settle();
         core.sleep(cx);
         if core.wake_waiting() {
@@ -181,13 +225,13 @@ impl Server {
         }
         let _ = ready!(Pin::new(&mut self.stream).poll_shutdown(cx));
         buffers.give(std::mem::take(&mut self.buffer));
-        self.core.borrow_mut().lose();
+        self.core.0.borrow_mut().lose();
         Poll::Ready(Event::Over)
     }
 
     /// Writes what there is.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut core = self.core.borrow_mut();
+        let mut core = self.core.0.borrow_mut();
         while !core.output().is_empty() {
             self.is_flushed = false;
             let written = ready!(Pin::new(&mut self.stream).poll_write(cx, core.output()))?;
@@ -202,11 +246,5 @@ impl Server {
             self.is_flushed = true;
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.core.borrow_mut().lose();
     }
 }

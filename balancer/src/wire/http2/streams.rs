@@ -81,6 +81,13 @@ impl StreamState {
     }
 }
 
+/// Streams that are over and mean something still.
+#[derive(Debug)]
+pub(super) struct PastStreams {
+    reset: VecDeque<u32>,
+    skipped: VecDeque<(u32, u32)>,
+}
+
 /// The streams.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
@@ -106,6 +113,26 @@ impl Streams {
     /// Whether nobody has a place, and there is none.
     pub(super) fn is_bare(&self) -> bool {
         self.slots.is_empty()
+    }
+
+    /// Whether nobody has a place.
+    pub(super) fn is_unused(&self) -> bool {
+        self.free.len() == self.slots.len()
+    }
+
+    /// Takes out what is to be known of streams that are over.
+    pub(super) fn take_past(&mut self) -> Option<Box<PastStreams>> {
+        let (mut reset, mut skipped) = (std::mem::take(&mut self.reset), std::mem::take(&mut self.skipped));
+        reset.shrink_to_fit();
+        skipped.shrink_to_fit();
+        (!reset.is_empty() || !skipped.is_empty()).then(|| Box::new(PastStreams { reset, skipped }))
+    }
+
+    /// Puts it back.
+    pub(super) fn set_past(&mut self, past: Option<Box<PastStreams>>) {
+        if let Some(past) = past {
+            (self.reset, self.skipped) = (past.reset, past.skipped);
+        }
     }
 
     /// A stream whose number is above all others.

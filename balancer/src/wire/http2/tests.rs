@@ -6,4 +6,5 @@ mod conversations;
 mod harness;
 mod mutations;
 mod pressure;
+mod resting;
 mod states;

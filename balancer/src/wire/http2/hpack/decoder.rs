@@ -26,6 +26,11 @@ impl Decoder {
         Self { table: FieldTable::new() }
     }
 
+    /// Lets go of memory that it does not need for what it has to remember.
+    pub(in crate::wire::http2) fn shrink(&mut self) {
+        self.table.shrink_to_fit();
+    }
+
     /// Reads the next block.
     ///
     /// # Errors

@@ -28,9 +28,33 @@ pub(in crate::wire::http2) struct Encoder {
     smallest: usize,
 }
 
+/// What has to be remembered of one that forgets all fields: what the other side knows of its table.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::wire::http2) struct RestingEncoder {
+    limit: u16,
+    told: u16,
+    smallest: u16,
+}
+
 impl Encoder {
     pub(in crate::wire::http2) fn new() -> Self {
         Self { table: FieldTable::new(), places: [0; PLACES], told: TABLE, smallest: TABLE }
+    }
+
+    /// What has to be remembered of it.
+    pub(in crate::wire::http2) fn rest(&self) -> RestingEncoder {
+        // No table is larger than [`TABLE`].
+        let small = |size: usize| u16::try_from(size).unwrap_or(u16::MAX);
+        let smallest = if self.table.is_empty() { self.smallest } else { 0 };
+        RestingEncoder { limit: small(self.table.limit()), told: small(self.told), smallest: small(smallest) }
+    }
+
+    /// One that goes on. The other side is told that it has forgotten all fields before it is told new ones.
+    pub(in crate::wire::http2) fn resumed(resting: RestingEncoder) -> Self {
+        let RestingEncoder { limit, told, smallest } = resting;
+        let mut table = FieldTable::new();
+        table.resize(limit.into());
+        Self { table, told: told.into(), smallest: smallest.into(), ..Self::new() }
     }
 
     /// The other side allows the table so much; no more than is usual is used.

@@ -55,6 +55,10 @@ impl FieldTable {
         Self { bytes: Vec::new(), entries: VecDeque::new(), size: 0, limit: TABLE, evicted: 0 }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub(super) fn limit(&self) -> usize {
         self.limit
     }
@@ -107,6 +111,13 @@ impl FieldTable {
         self.size += size;
         self.entries.push_back(Entry { start, name: name_length, value: value_length, note });
         true
+    }
+
+    /// Takes no more memory than there are fields.
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.compact();
+        self.bytes.shrink_to_fit();
+        self.entries.shrink_to_fit();
     }
 
     /// No more than so much from now on.

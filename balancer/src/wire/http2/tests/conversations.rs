@@ -16,6 +16,8 @@ struct Client {
     table: u32,
     /// Bytes of a body that it sends at a time.
     piece: usize,
+    /// Whether it asks for one thing after the other, so that the connection rests between them.
+    in_turn: bool,
 }
 
 fn fields() -> impl Strategy<Value = Fields> {
@@ -44,13 +46,14 @@ pub(super) fn message(line: impl Strategy<Value = String>) -> impl Strategy<Valu
 
 fn client() -> impl Strategy<Value = Client> {
     let window = || prop_oneof![Just(65_535_u32), 400..3000_u32, Just(1 << 20)];
-    (window(), 65_535..200_000_u32, 16_384..70_000_u32, 0..9000_u32, 1..40_000_usize).prop_map(
-        |(window, connection_window, frame, table, piece)| Client {
+    (window(), 65_535..200_000_u32, 16_384..70_000_u32, 0..9000_u32, 1..40_000_usize, any::<bool>()).prop_map(
+        |(window, connection_window, frame, table, piece, in_turn)| Client {
             window,
             connection_window,
             frame,
             table,
             piece,
+            in_turn,
         },
     )
 }
@@ -160,10 +163,14 @@ async fn converse(client: Client, exchanges: Vec<(Message, Message)>) {
         .header_table_size(client.table);
     let (sender, connection) = settings.handshake::<_, Bytes>(near).await.unwrap();
     let driving = spawn_local(connection);
-    let asking: Vec<_> = paths()
-        .zip(&exchanges)
-        .map(|(path, (request, _))| spawn_local(ask(sender.clone(), path, request.clone(), client.piece)))
-        .collect();
+    let mut asking = Vec::new();
+    for (path, (request, _)) in paths().zip(&exchanges) {
+        let one = spawn_local(ask(sender.clone(), path, request.clone(), client.piece));
+        while client.in_turn && !one.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        asking.push(one);
+    }
     for ((path, (request, answer)), asking) in paths().zip(&exchanges).zip(asking) {
         let taken = asking.await.unwrap();
         let seen = seen.requests.borrow_mut().remove(&path);
@@ -184,6 +191,7 @@ async fn converse(client: Client, exchanges: Vec<(Message, Message)>) {
     driving.await.unwrap().unwrap();
     serving.await.unwrap();
     assert_eq!(*seen.violation.borrow(), None);
+    assert!(!client.in_turn || seen.rests.get() > 0);
 }
 
 proptest! {

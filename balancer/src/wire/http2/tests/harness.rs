@@ -1,7 +1,7 @@
 //! A server over a socket of this host whose peer is the `h2` crate's client, and bodies to move.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::HashMap,
     convert::Infallible,
     future::poll_fn,
@@ -49,15 +49,33 @@ pub(super) async fn connected() -> (TcpStream, TcpStream) {
 pub(super) struct Seen {
     pub(super) requests: RefCell<HashMap<String, Result<Message, StreamFault>>>,
     pub(super) violation: RefCell<Option<Violation>>,
+    /// How often the connection has rested.
+    pub(super) rests: Cell<u32>,
 }
 
-/// Serves a connection to its end: each request is answered with what `answers` has for its path.
+/// Serves a connection to its end: each request is answered with what `answers` has for its path. Between requests it rests where
+/// it can.
 pub(super) async fn serve(stream: TcpStream, answers: Rc<HashMap<String, Message>>, seen: Rc<Seen>) {
     let buffers = BufferStore::default();
     let mut server = Server::new(ClientStream::Plain(stream), Buffer::default(), 0);
+    let mut has_rested = false;
     loop {
-        match poll_fn(|cx| server.poll_event(cx, &buffers, 0)).await {
+        let next = poll_fn(|cx| {
+            if !has_rested && server.may_rest() {
+                return Poll::Ready(None);
+            }
+            server.poll_event(cx, &buffers, 0).map(Some)
+        });
+        let Some(event) = next.await else {
+            let (stream, resting) = server.rest();
+            server = Server::resumed(stream, resting);
+            has_rested = true;
+            seen.rests.set(seen.rests.get() + 1);
+            continue;
+        };
+        match event {
             Event::Request(stream, head) => {
+                has_rested = false;
                 let (answers, seen) = (Rc::clone(&answers), Rc::clone(&seen));
                 tokio::task::spawn_local(async move {
                     let path = String::from_utf8_lossy(head.path().unwrap_or_default()).into_owned();

@@ -401,6 +401,40 @@ fn what_was_not_collected_is_told() {
 }
 
 #[test]
+fn what_aws_asks_of_clients_is_taken_along_or_told() {
+    let described = tempfile::tempdir().unwrap();
+    describe(described.path());
+    let mut listener = json!({
+        "ListenerArn": listener_arn(), "LoadBalancerArn": balancer_arn(), "Port": 443, "Protocol": "HTTPS",
+        "Certificates": [{ "CertificateArn": "arn:aws:acm:r:a:certificate/1" }],
+        "DefaultActions": [{ "Type": "forward", "TargetGroupArn": group_arn("blue") }],
+        "MutualAuthentication": {
+            "Mode": "verify", "TrustStoreArn": "arn:aws:elasticloadbalancing:r:a:truststore/ops/1",
+            "AdvertiseTrustStoreCaNames": "on",
+        },
+    });
+    for file in fs::read_dir(described.path()).unwrap() {
+        let file = file.unwrap().path();
+        if file.file_name().unwrap().to_string_lossy().starts_with("listeners") {
+            fs::remove_file(file).unwrap();
+        }
+    }
+    let of = |listener: &Value| {
+        write(described.path(), "listeners.json", &json!({ "Listeners": [listener] }));
+        import(ImportFrom::Aws(described.path())).unwrap()
+    };
+    let imported = of(&listener);
+    assert!(imported.text.contains("advertise_trust_store_ca_names = \"on\""), "{}", imported.text);
+    let told = |imported: &Imported| {
+        imported.left.iter().any(|left| left.contains("ClientCertificateIdentityFilters"))
+    };
+    assert!(!told(&imported), "{:?}", imported.left);
+    listener["MutualAuthentication"]["ClientCertificateIdentityFilters"] =
+        json!([{ "Field": "subject-cn", "Action": "accept", "MatchType": "exact", "Value": "ops" }]);
+    assert!(told(&of(&listener)), "{:?}", of(&listener).left);
+}
+
+#[test]
 fn shares_are_joined_by_what_is_known_or_not_at_all() {
     let text = of_plan(&plan()).text;
     let share = |color: &str| {
@@ -488,6 +522,9 @@ fn which_instance_is_meant_is_said_or_refused() {
     let imported = of_plan(&counted);
     assert_eq!(imported.left, Vec::<String>::new());
     assert!(imported.text.contains("listener_rule \"host_1\""), "{}", imported.text);
+    let told = "target_group_arn: aws_lb_target_group.color[1], of the same count.index; a plan does not say";
+    assert!(imported.text.contains(told), "{}", imported.text);
+    assert!(!of_plan(&plan()).text.contains("count.index"));
     let resources = counted.pointer_mut(values).unwrap().as_array_mut().unwrap();
     resources.retain(|resource| resource["address"] != "aws_lb_listener_rule.host[1]");
     let imported = of_plan(&counted);

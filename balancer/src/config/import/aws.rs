@@ -47,12 +47,18 @@ const OF_GROUPS: [(&str, &str); 5] = [
 /// # Errors
 /// Says which cannot be read, or that there are none.
 pub(super) fn folder(path: &Path, read: impl Fn(&Path) -> Result<Value, String>) -> Result<Haul, String> {
-    let mut files: Vec<PathBuf> = fs::read_dir(path)
-        .map_err(|error| format!("{}: {error}", path.display()))?
-        .take(MAX_FILES)
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|file| file.extension().is_some_and(|extension| extension == "json"))
-        .collect();
+    let wrong = |error| format!("{}: {error}", path.display());
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(path).map_err(wrong)? {
+        let file = entry.map_err(wrong)?.path();
+        if file.extension().is_some_and(|extension| extension == "json") {
+            files.push(file);
+        }
+        // Half of what there is would be another configuration.
+        if files.len() > MAX_FILES {
+            return Err(format!("{}: holds too many files; allowed: up to {MAX_FILES}", path.display()));
+        }
+    }
     files.sort();
     let mut outputs = Descriptions::default();
     for file in files {
@@ -169,6 +175,7 @@ impl Descriptions {
                 found.left.push(missing(arn, "attributes"));
             }
             let values = listener_values(listener, &self.attributes_of(arn));
+            found.left.extend(narrower(listener, arn));
             found.resources.push(resource("listener", arn, &label, values));
             let more = self.certificates.get(&as_name(arn));
             for certificate in more.into_iter().flatten() {
@@ -226,6 +233,18 @@ impl Descriptions {
             found.resources.push(resource("target_group_attachment", &place, &label, object(values)));
         }
     }
+}
+
+/// What lets fewer clients in on AWS.
+fn narrower(listener: &Value, arn: &str) -> Option<String> {
+    let filters =
+        listener.get("MutualAuthentication")?.get("ClientCertificateIdentityFilters")?.as_array()?;
+    (!filters.is_empty()).then(|| {
+        format!(
+            "{arn}: its ClientCertificateIdentityFilters; here every certificate of the trust store is let in, and the target \
+             has to judge it"
+        )
+    })
 }
 
 /// What is said of an output that is not there.
@@ -337,6 +356,7 @@ fn listener_values(listener: &Value, attributes: &Map<String, Value>) -> Map<Str
             "mode": mutual.get("Mode"),
             "trust_store_arn": mutual.get("TrustStoreArn"),
             "ignore_client_certificate_expiry": mutual.get("IgnoreClientCertificateExpiry"),
+            "advertise_trust_store_ca_names": mutual.get("AdvertiseTrustStoreCaNames"),
         }])),
     }));
     for (key, value) in attributes {

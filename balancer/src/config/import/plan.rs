@@ -160,6 +160,9 @@ impl<'p> PlannedReferences<'p> {
             (None, all) => self.of_same_index(place, &others, all),
         };
         match wanted {
+            Some(wanted) if index.is_none() && others == ["count.index"] && all.len() > 1 => {
+                Lead::ByNumber(wanted.clone())
+            }
             Some(wanted) => Lead::To(wanted.clone()),
             None => lost(format!("which of {block} is meant is not said in a plan")),
         }

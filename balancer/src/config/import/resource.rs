@@ -25,6 +25,8 @@ pub(super) struct Resource {
 pub(super) enum Lead {
     /// Another resource, by its place.
     To(String),
+    /// The one of the same number, of as many: an expression may count otherwise, which is not said.
+    ByNumber(String),
     /// It is not known which, and why.
     Lost(String),
 }

@@ -206,7 +206,14 @@ impl BlockWriter<'_> {
                 self.left.push(why);
                 None
             }
-            Lead::To(place) => {
+            Lead::To(place) | Lead::ByNumber(place) => {
+                if matches!(lead, Lead::ByNumber(_)) {
+                    let _ = writeln!(
+                        self.text,
+                        "  # {}: {place}, of the same count.index; a plan does not say whether it counts otherwise",
+                        one_line(&format!("{path}{name}"))
+                    );
+                }
                 if let Some(address) = self.found.addresses.get(place).filter(|_| name == "target_id") {
                     return Some(quoted(address));
                 }

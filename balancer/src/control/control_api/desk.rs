@@ -66,7 +66,9 @@ impl ApiDesk {
 
     fn first_use(&self, asked: &AskedCall, reply: ChangeReply) -> SignatureUse<ChangeReply> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.take(asked.signature, asked.valid_until, unix_now(), reply)
+        // Not while it is under way: it may yet be done.
+        let was_refused = |reply: &ChangeReply| reply.borrow().as_ref().is_some_and(Result::is_err);
+        used.take(asked.signature, asked.valid_until, unix_now(), reply, was_refused)
     }
 }
 

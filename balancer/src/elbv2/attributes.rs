@@ -122,6 +122,11 @@ pub(super) fn given(
     Ok(given)
 }
 
+/// The value of an attribute as it is kept; nothing where there is no such attribute.
+pub(super) fn kept(rules: &[AttributeRule], key: &str, value: &str) -> Option<Result<String, ApiFailure>> {
+    rules.iter().find(|rule| rule.key == key).map(|rule| rule.checked(value))
+}
+
 impl AttributeRule {
     /// Its key.
     pub(super) const fn key(&self) -> &'static str {
@@ -153,9 +158,9 @@ impl AttributeRule {
                 true => Ok(value.to_owned()),
                 false => wrong(format!("must be one of '[{}]'", words.join(", "))),
             },
-            Allowed::Only(words, why) => match words.contains(&value) {
-                true => Ok(value.to_owned()),
-                false => {
+            Allowed::Only(words, why) => match words.iter().find(|word| is_word(word, value)) {
+                Some(word) => Ok((*word).to_owned()),
+                None => {
                     let message = format!("'{key}' value '{}' is not done here: {why}", shown(value));
                     Err(ApiFailure::new("InvalidConfigurationRequest", message))
                 }
@@ -182,6 +187,11 @@ impl AttributeRule {
             Allowed::CookieName => cookie_name(value),
         }
     }
+}
+
+/// Whether a value is a word: truths in any case, as everywhere.
+fn is_word(word: &str, value: &str) -> bool {
+    word == value || truth(word).is_some_and(|word| truth(value) == Some(word))
 }
 
 /// Longest name of a cookie.

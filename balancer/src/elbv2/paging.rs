@@ -1,9 +1,15 @@
 //! `PageSize` and `Marker`: a marker is the key of the first item of the next page, so that a page begins where the last
-//! one ended whatever was made or deleted meanwhile.
+//! one ended whatever was made or deleted meanwhile. It names its operation, too: a key of another one's would skip items
+//! without a word.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::{call::shown, failure::ApiFailure, params::Params, xml::Element};
+use super::{
+    call::{OperationCall, shown},
+    failure::ApiFailure,
+    params::Params,
+    xml::Element,
+};
 
 /// Most items of a page.
 const MOST: usize = 400;
@@ -26,24 +32,34 @@ impl<T> Page<T> {
 /// their keys.
 ///
 /// # Errors
-/// The marker is none that was given.
-pub(super) fn page<T>(params: &Params, mut items: Vec<(String, T)>) -> Result<Page<T>, ApiFailure> {
+/// The marker is none that this operation gave.
+pub(super) fn page<T>(call: &OperationCall<'_>, items: Vec<(String, T)>) -> Result<Page<T>, ApiFailure> {
+    page_of(call.action, call.params, items)
+}
+
+fn page_of<T>(action: &str, params: &Params, mut items: Vec<(String, T)>) -> Result<Page<T>, ApiFailure> {
     items.sort_by(|(key, _), (other, _)| key.cmp(other));
     let size = params.text("PageSize").and_then(|size| size.parse().ok()).unwrap_or(MOST).clamp(1, MOST);
     let start = match params.text("Marker") {
         None => 0,
         Some(marker) => {
-            let decoded = URL_SAFE_NO_PAD.decode(marker).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-            let from = decoded.ok_or_else(|| {
-                ApiFailure::validation(format!("The marker '{}' is not valid", shown(marker)))
+            let from = key_in(marker, action).ok_or_else(|| {
+                let message = format!("The marker '{}' is not valid for {action}", shown(marker));
+                ApiFailure::validation(message)
             })?;
             items.partition_point(|(key, _)| *key < from)
         }
     };
     let mut rest = items.into_iter().skip(start);
     let items = rest.by_ref().take(size).map(|(_, item)| item).collect();
-    let next = rest.next().map(|(key, _)| URL_SAFE_NO_PAD.encode(key));
+    let next = rest.next().map(|(key, _)| URL_SAFE_NO_PAD.encode(format!("{action} {key}")));
     Ok(Page { items, next })
+}
+
+/// The key in a marker that an operation gave.
+fn key_in(marker: &str, action: &str) -> Option<String> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(marker).ok()?).ok()?;
+    text.strip_prefix(action)?.strip_prefix(' ').map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -65,18 +81,28 @@ mod tests {
     #[test]
     fn pages_hold_everything_once_though_items_come_and_go() {
         let size = || ("PageSize", "2".to_owned());
-        let first = page(&params(&[size()]), items(&["d", "a", "c", "b"])).unwrap();
+        let first = page_of("A", &params(&[size()]), items(&["d", "a", "c", "b"])).unwrap();
         assert_eq!(first.items, ["a", "b"]);
         let marker = first.next.unwrap();
-        let second =
-            page(&params(&[size(), ("Marker", marker)]), items(&["a", "b", "bb", "d", "e"])).unwrap();
+        let given = params(&[size(), ("Marker", marker)]);
+        let second = page_of("A", &given, items(&["a", "b", "bb", "d", "e"])).unwrap();
         assert_eq!(second.items, ["d", "e"]);
         assert_eq!(second.next, None);
     }
 
     #[test]
-    fn a_marker_that_nobody_gave_is_refused() {
-        let failure = page(&params(&[("Marker", "%".to_owned())]), items(&["a"])).unwrap_err();
-        assert_eq!(failure.code, "ValidationError");
+    fn a_marker_that_nobody_gave_or_another_operation_is_refused() {
+        let first = page_of("A", &params(&[("PageSize", "1".to_owned())]), items(&["a", "b"])).unwrap();
+        let marker = params(&[("Marker", first.next.unwrap())]);
+        assert_eq!(page_of("A", &marker, items(&["a", "b"])).unwrap().items, ["b"]);
+        for action in ["AB", "B"] {
+            assert_eq!(page_of(action, &marker, items(&["a", "b"])).unwrap_err().code, "ValidationError");
+        }
+        for forged in
+            ["%".to_owned(), "YQ".to_owned(), URL_SAFE_NO_PAD.encode("b"), URL_SAFE_NO_PAD.encode("A")]
+        {
+            let failure = page_of("A", &params(&[("Marker", forged)]), items(&["a"])).unwrap_err();
+            assert_eq!(failure.code, "ValidationError");
+        }
     }
 }

@@ -1,7 +1,12 @@
 //! What operations know beside records: the time, who is asked, what files say, and how targets are. Must not know where
 //! any of it comes from.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::IpAddr,
+    sync::Arc,
+};
 
 use super::records::{Records, TargetGroupRecord, TargetRecord};
 
@@ -45,8 +50,8 @@ pub struct World {
     pub files: Arc<Records>,
     /// ARNs that certificates of the configuration have.
     pub certificates: Arc<BTreeSet<String>>,
-    /// Ids of instances whose addresses are known.
-    pub instances: Arc<BTreeSet<String>>,
+    /// Addresses of instances, by their ids.
+    pub instances: Arc<BTreeMap<String, IpAddr>>,
     /// The folder in which buckets of trust stores are folders, where there is one.
     pub buckets: Option<String>,
     /// How a registered target is.

@@ -2,8 +2,9 @@
 //! configuration takes effect.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -50,8 +51,8 @@ pub struct Beside {
     pub files: FileRecords,
     /// ARNs of certificates.
     pub certificates: Arc<BTreeSet<String>>,
-    /// Ids of instances.
-    pub instances: Arc<BTreeSet<String>>,
+    /// Addresses of instances.
+    pub instances: Arc<BTreeMap<String, IpAddr>>,
 }
 
 impl Beside {
@@ -74,21 +75,33 @@ impl Beside {
         let files = FileRecords::of(facts);
         let certificates = configuration.inventory.certificates.iter();
         let certificates = Arc::new(certificates.filter_map(|one| one.arn.clone()).collect());
-        let instances = Arc::new(settings.instances.keys().cloned().collect());
+        let instances = Arc::new(settings.instances.clone());
         Ok(Self { texts, settings, files, certificates, instances })
     }
 
     /// The configuration that files and records make together.
     ///
     /// # Errors
-    /// Every fault found, in words.
+    /// Every fault found, in words for who has asked for the last change.
     pub fn with(&self, records: &Records) -> Result<Configuration, Vec<String>> {
+        self.together(records, "")
+    }
+
+    /// The configuration that files make with records that were there before them.
+    ///
+    /// # Errors
+    /// Every fault found, in words for who has written the files.
+    pub fn around(&self, records: &Records) -> Result<Configuration, Vec<String>> {
+        self.together(records, "with what was made through the ELBv2 API: ")
+    }
+
+    fn together(&self, records: &Records, lead: &str) -> Result<Configuration, Vec<String>> {
         let made = MadeRecords { records, files: &self.files, instances: &self.settings.instances };
         let text = document(made).map_err(|failure| vec![failure.message])?;
         let own = Path::new(API_DOCUMENT);
         // Nobody can look at the document: where in it something stands says nothing.
         let told = |error: &config::ConfigError| match error.file == own {
-            true => error.message.clone(),
+            true => format!("{lead}{}", error.message),
             false => error.to_string(),
         };
         self.texts.load(Some(&text)).map_err(|errors| errors.0.iter().map(told).collect())

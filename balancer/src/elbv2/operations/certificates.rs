@@ -116,7 +116,7 @@ pub(super) fn describe(call: &OperationCall<'_>, records: &mut Records) -> Resul
     of_https(listener)?;
     let key = |record: &CertificateRecord| format!("{} {}", u8::from(!record.is_default), record.arn);
     let found = listener.certificates.iter().map(|record| (key(record), record)).collect();
-    let page = paging::page(call.params, found)?;
+    let page = paging::page(call, found)?;
     Ok(page.end(Element::new("DescribeListenerCertificatesResult"), "Certificates", element))
 }
 

@@ -41,6 +41,10 @@ pub(super) fn read(members: &[Params]) -> Result<Vec<ConditionRecord>, ApiFailur
     if members.is_empty() {
         return Err(ApiFailure::validation("A condition must be specified"));
     }
+    // Each has a value at least: what is too much is not looked at.
+    if members.len() > MAX_VALUES {
+        return Err(too_many_values());
+    }
     let mut conditions: Vec<ConditionRecord> = Vec::new();
     for member in members {
         let field = known_field(member)?;
@@ -128,6 +132,9 @@ fn check_values(field: &ConditionField, record: &ConditionRecord) -> Result<(), 
         };
         return Err(ApiFailure::validation(message));
     }
+    if record.values.len().max(record.regex_values.len()) > MAX_VALUES {
+        return Err(too_many_values());
+    }
     for value in &record.values {
         check_value(name, value)?;
     }
@@ -193,11 +200,18 @@ fn query(config: &Params) -> Result<Vec<(Option<String>, String)>, ApiFailure> {
         if !pairs.contains(&(key.clone(), value.clone())) {
             pairs.push((key, value));
         }
+        if pairs.len() > MAX_VALUES {
+            return Err(too_many_values());
+        }
     }
     if pairs.is_empty() {
         return Err(ApiFailure::validation("A condition value must be specified"));
     }
     Ok(pairs)
+}
+
+fn too_many_values() -> ApiFailure {
+    ApiFailure::validation(format!("A rule can only have '{MAX_VALUES}' condition values"))
 }
 
 /// Quotas of a rule.
@@ -214,7 +228,7 @@ fn check_amounts(conditions: &[ConditionRecord]) -> Result<(), ApiFailure> {
         values + query
     };
     if conditions.iter().map(amount).sum::<usize>() > MAX_VALUES {
-        return Err(ApiFailure::validation(format!("A rule can only have '{MAX_VALUES}' condition values")));
+        return Err(too_many_values());
     }
     if conditions.iter().map(wildcards).sum::<usize>() > MAX_WILDCARDS {
         return Err(ApiFailure::validation(format!(

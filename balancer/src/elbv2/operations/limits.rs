@@ -14,7 +14,8 @@ use crate::{
 };
 
 use super::{
-    certificates, forwards, listeners, load_balancers, revocations, rules, target_groups, trust_stores,
+    certificates, forwards, listeners, load_balancers, revocations, rules, target_groups, targets,
+    trust_stores,
 };
 
 /// `DescribeAccountLimits`: in ALB's names, the numbers of here.
@@ -31,12 +32,12 @@ pub(super) fn describe(call: &OperationCall<'_>, _: &mut Records) -> Result<Elem
         ("target-groups", target_groups::MAX_GROUPS),
         ("target-groups-per-action-on-application-load-balancer", forwards::MAX_GROUPS),
         ("target-groups-per-application-load-balancer", target_groups::MAX_GROUPS),
-        ("targets-per-application-load-balancer", MAX_TARGETS),
+        ("targets-per-application-load-balancer", targets::MAX_ENDPOINTS),
         ("targets-per-target-group", MAX_TARGETS),
         ("trust-stores", trust_stores::MAX_TRUST_STORES),
     ];
     let items = limits.map(|limit| (limit.0.to_owned(), limit));
-    let page = paging::page(call.params, items.into())?;
+    let page = paging::page(call, items.into())?;
     Ok(page.end(Element::new("DescribeAccountLimitsResult"), "Limits", |(name, most)| {
         Element::new("member").text("Name", name).text("Max", most)
     }))
@@ -54,7 +55,7 @@ pub(super) fn describe_policies(call: &OperationCall<'_>, _: &mut Records) -> Re
         !is_for_others && (asked.is_empty() || asked.iter().any(|name| name == policy.name))
     };
     let found = tls::POLICIES.iter().filter(is_asked).map(|policy| (policy.name.to_owned(), policy));
-    let page = paging::page(call.params, found.collect())?;
+    let page = paging::page(call, found.collect())?;
     Ok(page.end(Element::new("DescribeSSLPoliciesResult"), "SslPolicies", policy))
 }
 

@@ -173,7 +173,7 @@ pub(super) fn describe(call: &OperationCall<'_>, records: &mut Records) -> Resul
         None => arns.contains(&listener.arn),
     };
     let found = all::<ListenerRecord>(call, records).filter(|(_, listener)| is_asked(listener));
-    let page = paging::page(call.params, found.map(|(arn, listener)| (arn.clone(), listener)).collect())?;
+    let page = paging::page(call, found.map(|(arn, listener)| (arn.clone(), listener)).collect())?;
     Ok(page.end(Element::new("DescribeListenersResult"), "Listeners", element))
 }
 

@@ -158,7 +158,7 @@ pub(super) fn describe(call: &OperationCall<'_>, records: &mut Records) -> Resul
     let found = all::<LoadBalancerRecord>(call, records)
         .filter(|(_, record)| is_asked(record))
         .map(|(arn, record)| (arn.clone(), record));
-    let page = paging::page(call.params, found.collect())?;
+    let page = paging::page(call, found.collect())?;
     let result = Element::new("DescribeLoadBalancersResult");
     Ok(page.end(result, "LoadBalancers", |record| element(call, record)))
 }

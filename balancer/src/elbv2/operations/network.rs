@@ -7,6 +7,8 @@ use crate::elbv2::{
     xml::Element,
 };
 
+/// Most subnets: one of each zone, and no region has as many.
+const MAX_SUBNETS: usize = 50;
 /// Most security groups (ALB: quotas).
 const MAX_SECURITY_GROUPS: usize = 50;
 
@@ -29,7 +31,15 @@ pub(super) fn subnets(params: &Params) -> Result<Vec<String>, ApiFailure> {
         return Err(ApiFailure::new("InvalidConfigurationRequest", message));
     }
     let mut subnets = plain;
-    subnets.extend(mappings.iter().filter_map(|mapping| mapping.text("SubnetId").map(str::to_owned)));
+    subnets.extend(mappings.iter().map(|mapping| mapping.text("SubnetId").unwrap_or_default().to_owned()));
+    if subnets.iter().any(String::is_empty) {
+        return Err(ApiFailure::validation("A subnet ID must be specified"));
+    }
+    if subnets.len() > MAX_SUBNETS {
+        let message =
+            format!("A load balancer can have up to {MAX_SUBNETS} subnets; these are {}", subnets.len());
+        return Err(ApiFailure::new("InvalidConfigurationRequest", message));
+    }
     for (index, subnet) in subnets.iter().enumerate() {
         if subnets.iter().take(index).any(|earlier| earlier == subnet) {
             let message = format!("The subnet '{}' cannot be specified more than once", shown(subnet));

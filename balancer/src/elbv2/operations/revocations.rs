@@ -97,7 +97,7 @@ pub(super) fn describe(call: &OperationCall<'_>, records: &mut Records) -> Resul
     let store = find::<TrustStoreRecord>(call, records, arn)?;
     let ids = asked(call, store)?;
     let found = store.revocations.keys().filter(|id| ids.is_empty() || ids.contains(id));
-    let page = paging::page(call.params, found.map(|id| (format!("{id:020}"), *id)).collect())?;
+    let page = paging::page(call, found.map(|id| (format!("{id:020}"), *id)).collect())?;
     let result = Element::new("DescribeTrustStoreRevocationsResult");
     Ok(page.end(result, "TrustStoreRevocations", |id| element(store, id)))
 }

@@ -123,7 +123,7 @@ pub(super) fn describe(call: &OperationCall<'_>, records: &mut Records) -> Resul
         };
         found.push((format!("{index:05}"), element));
     }
-    let page = paging::page(call.params, found)?;
+    let page = paging::page(call, found)?;
     Ok(page.end(Element::new("DescribeRulesResult"), "Rules", |element| element))
 }
 

@@ -157,7 +157,7 @@ pub(super) fn describe(call: &OperationCall<'_>, records: &mut Records) -> Resul
         None => arns.contains(&record.arn) || asked_names.contains(&record.name),
     };
     let found = all::<TargetGroupRecord>(call, records).filter(|(_, record)| is_asked(record));
-    let page = paging::page(call.params, found.map(|(arn, record)| (arn.clone(), record)).collect())?;
+    let page = paging::page(call, found.map(|(arn, record)| (arn.clone(), record)).collect())?;
     let result = Element::new("DescribeTargetGroupsResult");
     Ok(page.end(result, "TargetGroups", |record| element(&usage, record)))
 }

@@ -1,6 +1,9 @@
 //! Targets of groups: registered, deregistered, and how they are.
 
-use std::net::IpAddr;
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+};
 
 use crate::{
     elbv2::{
@@ -10,7 +13,7 @@ use crate::{
         names,
         params::Params,
         records::{Records, TargetGroupRecord, TargetRecord},
-        resource::{find, find_own},
+        resource::{all, find, find_own},
         usage::GroupUsage,
         world::TargetHealth,
         xml::Element,
@@ -18,11 +21,19 @@ use crate::{
     model::{MAX_TARGETS, address_of_host},
 };
 
+/// Most endpoints of all targets together: as many as the tables have rows.
+pub(super) const MAX_ENDPOINTS: usize = balancer_common::MAX_SLOTS as usize;
+
+/// What makes a target one: its id and its port.
+type TargetKey = (String, u16);
+
 /// `RegisterTargets`. One that is registered is registered again, which changes its zone alone.
 pub(super) fn register(call: &OperationCall<'_>, records: &mut Records) -> Result<Element, ApiFailure> {
     let arn = call.arn("TargetGroupArn", ArnKind::TargetGroup)?;
     let group = find_own::<TargetGroupRecord>(call, records, arn)?;
     let default = group.port;
+    let mut places: HashMap<TargetKey, usize> =
+        group.targets.iter().enumerate().map(|(index, target)| (key(target, default), index)).collect();
     for member in call.params.list("Targets") {
         let target = target(&member);
         check_registered(call, group, &target)?;
@@ -30,7 +41,8 @@ pub(super) fn register(call: &OperationCall<'_>, records: &mut Records) -> Resul
             let message = "QuicServerId is of Network Load Balancers: leave it out";
             return Err(ApiFailure::new("InvalidTarget", message));
         }
-        match group.targets.iter_mut().find(|other| is_same(other, &target, default)) {
+        let place = *places.entry(key(&target, default)).or_insert(group.targets.len());
+        match group.targets.get_mut(place) {
             Some(other) => other.availability_zone = target.availability_zone,
             None => group.targets.push(target),
         }
@@ -40,6 +52,8 @@ pub(super) fn register(call: &OperationCall<'_>, records: &mut Records) -> Resul
             return Err(ApiFailure::new("TooManyTargets", message));
         }
     }
+    check_addresses(call, group)?;
+    check_all(call, records)?;
     Ok(Element::new("RegisterTargetsResult"))
 }
 
@@ -48,11 +62,13 @@ pub(super) fn deregister(call: &OperationCall<'_>, records: &mut Records) -> Res
     let arn = call.arn("TargetGroupArn", ArnKind::TargetGroup)?;
     let group = find_own::<TargetGroupRecord>(call, records, arn)?;
     let default = group.port;
+    let mut gone: HashSet<TargetKey> = HashSet::new();
     for member in call.params.list("Targets") {
         let target = target(&member);
         check_form(group, &target)?;
-        group.targets.retain(|other| !is_same(other, &target, default));
+        gone.insert(key(&target, default));
     }
+    group.targets.retain(|target| !gone.contains(&key(target, default)));
     Ok(Element::new("DeregisterTargetsResult"))
 }
 
@@ -64,12 +80,49 @@ fn target(member: &Params) -> TargetRecord {
     }
 }
 
-/// Whether two targets are one: of the same id, at the same port.
-fn is_same(one: &TargetRecord, other: &TargetRecord, default: u16) -> bool {
+fn key(target: &TargetRecord, default: u16) -> TargetKey {
     // One IPv6 address has several texts.
-    let address = |id: &str| if id.contains(':') { id.parse::<IpAddr>().ok() } else { None };
-    one.port.unwrap_or(default) == other.port.unwrap_or(default)
-        && (one.id == other.id || address(&one.id).is_some_and(|one| address(&other.id) == Some(one)))
+    let address = if target.id.contains(':') { target.id.parse::<IpAddr>().ok() } else { None };
+    (address.map_or_else(|| target.id.clone(), |ip| ip.to_string()), target.port.unwrap_or(default))
+}
+
+/// Two instances may not be at one place: a client that sticks to one of them would be at either.
+fn check_addresses(call: &OperationCall<'_>, group: &TargetGroupRecord) -> Result<(), ApiFailure> {
+    let mut taken: HashMap<(IpAddr, u16), &str> = HashMap::new();
+    for target in &group.targets {
+        let Some(address) = call.world.instances.get(&target.id) else { continue };
+        let port = target.port.unwrap_or(group.port);
+        if let Some(other) = taken.insert((*address, port), &target.id) {
+            let message = format!(
+                "The targets '{}' and '{}' are one: the configuration has both instance IDs at {address}, and both are \
+                 registered at port {port}",
+                shown(other),
+                shown(&target.id)
+            );
+            return Err(ApiFailure::new("InvalidTarget", message));
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is room for all targets of all groups; one that is in several is one.
+fn check_all(call: &OperationCall<'_>, records: &Records) -> Result<(), ApiFailure> {
+    let groups = || all::<TargetGroupRecord>(call, records).map(|(_, group)| group);
+    if groups().map(|group| group.targets.len()).sum::<usize>() <= MAX_ENDPOINTS {
+        return Ok(());
+    }
+    let place = |target: &TargetRecord, default: u16| match call.world.instances.get(&target.id) {
+        Some(address) => (address.to_string(), target.port.unwrap_or(default)),
+        None => key(target, default),
+    };
+    let endpoints: HashSet<TargetKey> =
+        groups().flat_map(|group| group.targets.iter().map(|target| place(target, group.port))).collect();
+    if endpoints.len() <= MAX_ENDPOINTS {
+        return Ok(());
+    }
+    let message =
+        format!("The maximum number of targets in all target groups, {MAX_ENDPOINTS}, has been reached");
+    Err(ApiFailure::new("TooManyTargets", message))
 }
 
 fn is_instance_id(id: &str) -> bool {
@@ -119,7 +172,7 @@ fn check_registered(
         );
         return Err(ApiFailure::validation(message));
     }
-    if call.world.instances.contains(&target.id) {
+    if call.world.instances.contains_key(&target.id) {
         return Ok(());
     }
     let message = format!(
@@ -136,22 +189,27 @@ pub(super) fn health(call: &OperationCall<'_>, records: &mut Records) -> Result<
     let is_used = GroupUsage::of(call, records).is_used(arn);
     let asked = call.params.list("Targets");
     names::at_most("targets", MAX_TARGETS, asked.len())?;
-    let draining = (call.world.draining)(group);
+    // Nobody is sent to a group that is not used, and so nobody has to be waited for.
+    let draining = if is_used { (call.world.draining)(group) } else { Vec::new() };
+    let registered: HashMap<TargetKey, &TargetRecord> =
+        group.targets.iter().map(|target| (key(target, group.port), target)).collect();
     let mut told: Vec<(TargetRecord, TargetHealth)> = Vec::new();
     if asked.is_empty() {
-        let registered =
+        let those =
             group.targets.iter().map(|target| (target.clone(), of_registered(call, group, target, is_used)));
-        told.extend(registered);
-        let gone = draining.into_iter().filter(|target| !has(group, target));
+        told.extend(those);
+        let gone = draining.into_iter().filter(|target| !registered.contains_key(&key(target, group.port)));
         told.extend(gone.map(|target| (target, of_draining())));
     } else {
+        let draining: HashSet<TargetKey> = draining.iter().map(|target| key(target, group.port)).collect();
         for member in &asked {
             let asked = target(member);
             check_form(group, &asked)?;
-            let registered = group.targets.iter().find(|other| is_same(other, &asked, group.port));
+            let key = key(&asked, group.port);
+            let registered = registered.get(&key).copied();
             let health = match registered {
                 Some(registered) => of_registered(call, group, registered, is_used),
-                None if draining.iter().any(|other| is_same(other, &asked, group.port)) => of_draining(),
+                None if draining.contains(&key) => of_draining(),
                 None => of_unknown(),
             };
             told.push((registered.cloned().unwrap_or(asked), health));
@@ -161,10 +219,6 @@ pub(super) fn health(call: &OperationCall<'_>, records: &mut Records) -> Result<
     let anomalies = includes.iter().any(|include| include == "AnomalyDetection" || include == "All");
     let elements = told.iter().map(|(target, health)| element(group, target, health, anomalies));
     Ok(Element::new("DescribeTargetHealthResult").list("TargetHealthDescriptions", elements))
-}
-
-fn has(group: &TargetGroupRecord, target: &TargetRecord) -> bool {
-    group.targets.iter().any(|other| is_same(other, target, group.port))
 }
 
 fn of_registered(

@@ -9,7 +9,7 @@ mod stickiness;
 mod targets;
 mod trust;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 use super::{OPERATIONS, answer, is_change, is_known};
 use crate::elbv2::{
@@ -24,6 +24,8 @@ use crate::elbv2::{
 pub(super) const CERTIFICATE: &str = "arn:aws:acm:eu-west-1:123456789012:certificate/1";
 pub(super) const OTHER_CERTIFICATE: &str = "arn:aws:acm:eu-west-1:123456789012:certificate/2";
 pub(super) const INSTANCE: &str = "i-0123456789abcdef0";
+/// Another id of the same host.
+pub(super) const OTHER_INSTANCE: &str = "i-0123456789abcdef1";
 
 /// The API over records of its own.
 pub(super) struct Api {
@@ -46,7 +48,9 @@ impl Api {
             dns_suffix: DEFAULT_DNS_SUFFIX.to_owned(),
             files: Arc::new(Records::default()),
             certificates: Arc::new([CERTIFICATE, OTHER_CERTIFICATE].map(str::to_owned).into()),
-            instances: Arc::new(BTreeSet::from([INSTANCE.to_owned()])),
+            instances: Arc::new(
+                [INSTANCE, OTHER_INSTANCE].map(|id| (id.to_owned(), IpAddr::from([10, 0, 0, 9]))).into(),
+            ),
             buckets: None,
             health: Box::new(healthy),
             draining: Box::new(|_| Vec::new()),

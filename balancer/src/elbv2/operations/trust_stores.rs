@@ -111,7 +111,7 @@ pub(super) fn describe(call: &OperationCall<'_>, records: &mut Records) -> Resul
             || asked_names.contains(&store.name)
     };
     let found = all::<TrustStoreRecord>(call, records).filter(|(_, store)| is_asked(store));
-    let page = paging::page(call.params, found.map(|(arn, store)| (arn.clone(), store)).collect())?;
+    let page = paging::page(call, found.map(|(arn, store)| (arn.clone(), store)).collect())?;
     Ok(page.end(Element::new("DescribeTrustStoresResult"), "TrustStores", element))
 }
 
@@ -147,7 +147,7 @@ pub(super) fn describe_associations(
     let arn = call.arn("TrustStoreArn", ArnKind::TrustStore)?;
     find::<TrustStoreRecord>(call, records, arn)?;
     let found = associations(call, records, arn).into_iter().map(|listener| (listener.clone(), listener));
-    let page = paging::page(call.params, found.collect())?;
+    let page = paging::page(call, found.collect())?;
     let result = Element::new("DescribeTrustStoreAssociationsResult");
     Ok(page.end(result, "TrustStoreAssociations", |listener| {
         Element::new("member").text("ResourceArn", listener)

@@ -34,7 +34,7 @@ impl Controller {
         let snapshot = self.current.get();
         let told = if action == ASKS_FOR_HEALTH { Told::of(&snapshot) } else { Told::default() };
         let told = Arc::new(told);
-        let instances = Arc::new(settings.instances.clone());
+        let instances = Arc::clone(&book.beside.instances);
         let (told_too, instances_too) = (Arc::clone(&told), Arc::clone(&instances));
         let buckets = settings.buckets_dir.clone();
         World {

@@ -245,10 +245,38 @@ fn attributes_have_defaults_ranges_and_names() {
         assert_eq!(found, code, "{key}: {message}");
         assert!(message.contains(words), "{key}: {message}");
     }
+    // Truths in any case, those too that have one value alone.
+    let told = api.ok(&modify(&[
+        ("connection_logs.s3.enabled", "FALSE"),
+        ("load_balancing.cross_zone.enabled", "True"),
+    ]));
+    assert_eq!(every(&told, "Value"), ["false", "true"]);
     let twice = modify(&[("routing.http2.enabled", "true"), ("routing.http2.enabled", "false")]);
     assert!(api.fails(&twice).1.contains("more than once"));
     // Terraform's provider sends up to 20 in one call, and no more may come.
     let keys: Vec<String> = (0..21).map(|number| format!("key{number}")).collect();
     let many: Vec<(&str, &str)> = keys.iter().map(|key| (key.as_str(), "1")).collect();
     assert!(api.fails(&modify(&many)).1.contains("have length less than or equal to 20"));
+}
+
+#[test]
+fn subnets_are_ids_and_have_a_bound() {
+    let mut api = Api::new();
+    let arn = api.balancer("web");
+    let set = |rest: &str| format!("Action=SetSubnets&LoadBalancerArn={arn}{rest}");
+    let many = |count: u32| -> String {
+        (1..=count).map(|number| format!("&Subnets.member.{number}=subnet-{number}")).collect()
+    };
+    api.ok(&set(&many(50)));
+    let (code, message) = api.fails(&set(&many(51)));
+    assert_eq!(
+        (code, message.contains("up to 50 subnets")),
+        ("InvalidConfigurationRequest", true),
+        "{message}"
+    );
+    for none in
+        ["&Subnets.member.1=", "&SubnetMappings.member.1.SubnetId=&SubnetMappings.member.2.SubnetId=subnet-1"]
+    {
+        assert_eq!(api.fails(&set(none)).0, "ValidationError", "{none}");
+    }
 }

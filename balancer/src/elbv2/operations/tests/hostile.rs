@@ -303,3 +303,39 @@ fn ten_thousand_forms_that_nobody_means_are_answered_in_albs_codes() {
     }
     assert!(answered > 100, "{answered}");
 }
+
+#[test]
+fn what_is_too_much_for_a_rule_is_not_looked_at() {
+    let mut api = Api::new();
+    let (balancer, group) = (api.balancer("b"), api.group("g"));
+    let listener = api.listener(&balancer, 80, &group);
+    let rule = |conditions: &str| {
+        format!(
+            "Action=CreateRule&ListenerArn={listener}&Priority=1&Actions.member.1.Type=fixed-response\
+             &Actions.member.1.FixedResponseConfig.StatusCode=200{conditions}"
+        )
+    };
+    let each = |form: fn(usize) -> String| -> String { (1..=5000).map(form).collect() };
+    let begun = std::time::Instant::now();
+    for conditions in [
+        each(|number| {
+            let member = format!("&Conditions.member.{number}");
+            format!(
+                "{member}.Field=http-header{member}.HttpHeaderConfig.HttpHeaderName=X{member}.HttpHeaderConfig.Values.member.1={number}"
+            )
+        }),
+        each(|number| {
+            format!("&Conditions.member.1.QueryStringConfig.Values.member.{number}.Value={number}")
+        }) + "&Conditions.member.1.Field=query-string",
+        each(|number| format!("&Conditions.member.1.RegexValues.member.{number}=(a|b){{60}}{number}"))
+            + "&Conditions.member.1.Field=path-pattern",
+    ] {
+        let (code, message) = api.fails(&rule(&conditions));
+        assert_eq!((code, message.contains("'5' condition values")), ("ValidationError", true), "{message}");
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+    // The same value again is none more.
+    let again: String =
+        (1..=6).map(|number| format!("&Conditions.member.1.Values.member.{number}=/a")).collect();
+    api.ok(&rule(&format!("{again}&Conditions.member.1.Field=path-pattern")));
+}

@@ -1,4 +1,4 @@
-use super::{Api, INSTANCE, every, one};
+use super::{Api, INSTANCE, OTHER_INSTANCE, every, one};
 use crate::elbv2::{records::TargetRecord, world::TargetHealth};
 
 #[test]
@@ -171,4 +171,75 @@ fn health_is_told_with_reasons() {
     ] {
         assert_eq!(api.fails(&form).0, code, "{form}");
     }
+}
+
+#[test]
+fn nobody_waits_for_a_target_of_a_group_that_is_not_used() {
+    let mut api = Api::new();
+    let group = api.group("g");
+    api.world.draining =
+        Box::new(|_| vec![TargetRecord { id: "10.0.0.3".to_owned(), ..TargetRecord::default() }]);
+    let all = format!("Action=DescribeTargetHealth&TargetGroupArn={group}");
+    assert!(every(&api.ok(&all), "State").is_empty());
+    let told = api.ok(&format!("{all}&Targets.member.1.Id=10.0.0.3"));
+    assert!(told.contains("<State>unused</State><Reason>Target.NotRegistered</Reason>"), "{told}");
+}
+
+#[test]
+fn two_instances_at_one_place_are_one_target() {
+    let mut api = Api::new();
+    let made = api.ok("Action=CreateTargetGroup&Name=i&Protocol=HTTP&Port=80&VpcId=vpc-1");
+    let arn = one(&made, "TargetGroupArn").to_owned();
+    let register = |id: &str, port: &str| {
+        format!("Action=RegisterTargets&TargetGroupArn={arn}&Targets.member.1.Id={id}{port}")
+    };
+    api.ok(&register(INSTANCE, ""));
+    let (code, message) = api.fails(&register(OTHER_INSTANCE, ""));
+    assert_eq!(code, "InvalidTarget");
+    assert!(message.contains(INSTANCE) && message.contains(OTHER_INSTANCE), "{message}");
+    api.ok(&register(OTHER_INSTANCE, "&Targets.member.1.Port=81"));
+}
+
+#[test]
+fn texts_of_one_address_are_one_target() {
+    let mut api = Api::new();
+    let form =
+        "Action=CreateTargetGroup&Name=v6&Protocol=HTTP&Port=80&VpcId=vpc-1&TargetType=ip&IpAddressType=ipv6";
+    let arn = one(&api.ok(form), "TargetGroupArn").to_owned();
+    let call = |action: &str, ids: &[&str]| {
+        let ids: String =
+            (1..).zip(ids).map(|(number, id)| format!("&Targets.member.{number}.Id={id}")).collect();
+        format!("Action={action}&TargetGroupArn={arn}{ids}")
+    };
+    api.ok(&call("RegisterTargets", &["2001:db8::1", "2001:DB8:0::1", "2001:db8::2"]));
+    let told = api.ok(&call("DescribeTargetHealth", &["2001:db8:0:0::1"]));
+    assert_eq!(every(&told, "Id"), ["2001:db8::1"]);
+    api.ok(&call("DeregisterTargets", &["2001:0db8::1"]));
+    assert_eq!(every(&api.ok(&call("DescribeTargetHealth", &[])), "Id"), ["2001:db8::2"]);
+}
+
+#[test]
+fn there_is_room_for_so_many_targets_in_all() {
+    let mut api = Api::new();
+    let register = |arn: &str, group: usize, from: usize, to: usize| {
+        let ids: String = (from..to)
+            .map(|n| format!("&Targets.member.{}.Id=10.{group}.{}.{}", n + 1, n / 250, n % 250 + 1))
+            .collect();
+        format!("Action=RegisterTargets&TargetGroupArn={arn}{ids}")
+    };
+    let groups: Vec<String> = (0..18).map(|index| api.group(&format!("g{index}"))).collect();
+    for (index, arn) in groups.iter().enumerate().take(16) {
+        api.ok(&register(arn, index, 0, 1000));
+    }
+    let last = &groups[16];
+    let (code, message) = api.fails(&register(last, 16, 0, 385));
+    assert_eq!(
+        (code, message.contains("in all target groups, 16384")),
+        ("TooManyTargets", true),
+        "{message}"
+    );
+    api.ok(&register(last, 16, 0, 384));
+    // The same ones in another group take no more room.
+    api.ok(&register(&groups[17], 16, 0, 384));
+    assert_eq!(api.fails(&register(&groups[17], 17, 0, 1)).0, "TooManyTargets");
 }

@@ -20,6 +20,7 @@ mod records;
 mod resource;
 mod shapes;
 mod sigv4;
+mod soundness;
 mod store;
 mod tagging;
 mod usage;

@@ -103,6 +103,10 @@ fn import(file: &Path, place: &StatePlace) -> Result<(), CommandFailure> {
         let lines: Vec<String> = faults.iter().map(|fault| format!("{}: {fault}", file.display())).collect();
         CommandFailure::BadConfiguration(lines.join("\n"))
     };
+    let faults = state.records.faults();
+    if !faults.is_empty() {
+        return Err(wrong(&faults));
+    }
     let beside = Beside::read(&place.origin, &place.settings)
         .map_err(|errors| CommandFailure::BadConfiguration(errors.to_string()))?;
     beside.with(&state.records).map_err(|faults| wrong(&faults))?;

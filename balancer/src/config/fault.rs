@@ -111,8 +111,12 @@ impl<'a> Faults<'a> {
         self.partial.get()
     }
 
-    /// `file:line:column`, to point at an earlier position from within a message.
+    /// `file:line:column`, to point at an earlier position from within a message. Nobody can look at the document of what was
+    /// made through the API: where in it something stands says nothing.
     pub(super) fn show(&self, position: Position) -> String {
+        if self.is_of_api(position) {
+            return "the state of the ELBv2 API".to_owned();
+        }
         let (file, line, column) = self.locate(position);
         format!("{}:{line}:{column}", file.display())
     }

@@ -114,6 +114,15 @@ pub fn id_of(seed: u64, kind: &str, name: &str) -> u64 {
     hasher.finish()
 }
 
+/// The name in an ARN: of a listener or a rule, that of its load balancer.
+pub(super) fn name_in(arn: &str) -> &str {
+    let mut parts = arn.split('/').skip(1);
+    match parts.next() {
+        Some("app") => parts.next().unwrap_or_default(),
+        other => other.unwrap_or_default(),
+    }
+}
+
 /// The last part of an ARN's path: its id.
 #[must_use]
 pub fn id_in(arn: &str) -> &str {
@@ -150,6 +159,8 @@ mod tests {
         assert_eq!(kinds, expected.map(Some));
         assert_eq!(ArnKind::of(&default_rule_arn(&listener)), Some(ArnKind::Rule));
         assert_eq!(id_in(&rule), "0000000000000003");
+        assert_eq!([&balancer, &listener, &rule, &group].map(|arn| name_in(arn)), ["web", "web", "web", "g"]);
+        assert_eq!((name_in("app"), name_in("x/app"), name_in("")), ("", "", ""));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! a file is called. It is read together with the files, by the same rules. Must not know: how it takes effect.
 
 mod made;
+mod references;
 mod rules;
 
 use std::{
@@ -63,6 +64,7 @@ const OF_LISTENERS: &str = "routing.http.";
 /// # Errors
 /// What cannot be here, in words for who has asked for it.
 pub fn document(made: MadeRecords<'_>) -> Result<String, ApiFailure> {
+    references::check(made)?;
     let addresses = made.addresses()?;
     let records = made.records;
     let balancers = records.load_balancers.values().map(|one| Ok((one.arn.clone(), load_balancer(one))));

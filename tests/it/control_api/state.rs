@@ -62,6 +62,12 @@ impl Api {
         all(&self.call("CreateLoadBalancer", &parameters), "LoadBalancerArn").swap_remove(0)
     }
 
+    /// The load balancer of listeners of files that name none.
+    fn balancer_of_files(&self) -> String {
+        let answer = self.call("DescribeLoadBalancers", &[("Names.member.1", "default")]);
+        all(&answer, "LoadBalancerArn").swap_remove(0)
+    }
+
     fn group_names(&self) -> BTreeSet<String> {
         all(&self.call("DescribeTargetGroups", &[]), "TargetGroupName").into_iter().collect()
     }
@@ -219,9 +225,35 @@ fn a_state_goes_out_and_in_and_a_damaged_one_is_mended_with_its_copy() {
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(2), "{told}");
     assert!(told.contains("wrong.json: `port` = 0"), "{told}");
+    for (from, to, told) in [
+        ("\"target_type\": \"ip\"", "\"target_type\": \"lambda\"", "target_type is 'lambda'"),
+        ("\"owner\": \"Api\"", "\"owner\": { \"File\": \"/etc/b.hcl\" }", "is of the file /etc/b.hcl"),
+        ("\"scheme\"", "\"colour\": 1, \"scheme\"", "colour, which is not known"),
+    ] {
+        fs::write(&wrong, text.replacen(from, to, 1)).unwrap();
+        let refused = api.state(&["import", wrong.to_str().unwrap()]);
+        let complaint = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(2) && complaint.contains(told), "{told}: {complaint}");
+    }
     fs::write(&wrong, "{}").unwrap();
     assert_eq!(api.state(&["import", wrong.to_str().unwrap()]).status.code(), Some(2));
     assert!(String::from_utf8(api.state(&["export"]).stdout).unwrap().contains("\"name\": \"app\""));
+}
+
+#[test]
+fn a_copy_that_cannot_be_kept_is_kept_later() {
+    let api = Api::with(Besides::default(), |_| {});
+    api.make_group("first");
+    let copy = fs::canonicalize(api.state_file()).unwrap().with_extension("redb.json");
+    let holds = |name: &str| fs::read_to_string(&copy).is_ok_and(|text| text.contains(name));
+    until("the copy", 30.0, || holds("\"first\"").then_some(()));
+    fs::remove_file(&copy).unwrap();
+    fs::create_dir(&copy).unwrap();
+    api.make_group("second");
+    api.balancer.wait_log_line(&["a copy of the state cannot be kept; it is tried again"]);
+    fs::remove_dir(&copy).unwrap();
+    until("the copy, though nothing else is changed", 30.0, || holds("\"second\"").then_some(()));
+    api.assert_sound();
 }
 
 #[test]
@@ -258,7 +290,30 @@ fn files_and_what_was_made_stand_side_by_side() {
     api.balancer.signal(Signal::HUP);
     let refused = api.balancer.wait_log_line(&["reload refused", "is taken by"]);
     assert!(refused.contains(&format!("127.0.0.1:{}", api.port)), "{refused}");
+    assert!(refused.contains("with what was made through the ELBv2 API: "), "{refused}");
     assert_eq!(api.get("/"), Some(200));
+    // One that would take away what a rule of the API leads to says which, and what to do.
+    let listeners = api.call("DescribeListeners", &[("LoadBalancerArn", &api.balancer_of_files())]);
+    let front = all(&listeners, "ListenerArn");
+    let rule = all(
+        &api.call(
+            "CreateRule",
+            &[
+                ("ListenerArn", front[0].as_str()),
+                ("Priority", "1"),
+                ("Conditions.member.1.Field", "path-pattern"),
+                ("Conditions.member.1.Values.member.1", "/f"),
+                ("Actions.member.1.Type", "forward"),
+                ("Actions.member.1.TargetGroupArn", filed.as_str()),
+            ],
+        ),
+        "RuleArn",
+    );
+    api.balancer.write_text(&text.replace(&blocks(taken), ""));
+    api.balancer.signal(Signal::HUP);
+    let refused = api.balancer.wait_log_line(&["reload refused", "which is not there"]);
+    assert!(refused.contains(&rule[0]) && refused.contains("target group 'filed'"), "{refused}");
+    api.call("DeleteRule", &[("RuleArn", &rule[0])]);
     // Half an edit of a file does not stop what is changed through the API, nor does it take effect along with it.
     api.balancer.write_text("listener {");
     api.make_group("meanwhile");

@@ -3,7 +3,10 @@
 
 mod world;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
 
 use tokio::task::spawn_blocking;
 
@@ -235,22 +238,25 @@ impl Controller {
         }
     }
 
-    /// Has a copy of the state kept where there were changes.
+    /// Has a copy of the state kept where there were changes, and again where it could not be.
     pub(super) fn keep_book(&mut self) {
         let work = &mut self.api_work;
-        if !work.unkept
-            || work.is_writing()
-            || work.keeping.as_ref().is_some_and(|thread| !thread.is_finished())
-        {
+        let is_due = work.unkept || work.copy_failed.load(Relaxed);
+        if !is_due || work.is_writing() || work.keeping.as_ref().is_some_and(|thread| !thread.is_finished()) {
             return;
         }
         let Some(book) = &self.book else { return };
         work.unkept = false;
         let (copy, path) = book.copy();
+        let failed = Arc::clone(&work.copy_failed);
         work.keeping = Some(spawn_blocking(move || {
             let kept = copy.keep(&path, None);
-            if let Err(error) = &kept {
-                tracing::warn!(file = %path.display(), %error, "a copy of the state cannot be kept");
+            let was_told = failed.swap(kept.is_err(), Relaxed);
+            if let Err(error) = kept.as_ref().map_err(|error| error.to_string())
+                && !was_told
+            {
+                let file = path.display();
+                tracing::warn!(%file, error, "a copy of the state cannot be kept; it is tried again");
             }
             kept
         }));
@@ -261,7 +267,8 @@ impl Controller {
         if let Some(keeping) = self.api_work.keeping.take() {
             let _ = keeping.await;
         }
-        if let Some(book) = self.book.as_mut().filter(|_| self.api_work.unkept) {
+        let is_due = self.api_work.unkept || self.api_work.copy_failed.load(Relaxed);
+        if let Some(book) = self.book.as_mut().filter(|_| is_due) {
             keep(book);
         }
     }

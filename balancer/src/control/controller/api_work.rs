@@ -1,6 +1,11 @@
 //! Changes that come through the API, on their way to being in force. Must not know: what is done with them.
 
-use std::{collections::VecDeque, io, time::Instant};
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
 
 use tokio::task::JoinHandle;
 
@@ -30,6 +35,8 @@ pub(super) struct ApiWork {
     /// Whether there were changes since the copy was kept, and who keeps it.
     pub(super) unkept: bool,
     pub(super) keeping: Option<JoinHandle<io::Result<()>>>,
+    /// Whether the copy could not be kept the last time: a disk may have been full.
+    pub(super) copy_failed: Arc<AtomicBool>,
 }
 
 /// Changes that are being written down.

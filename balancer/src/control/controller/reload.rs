@@ -259,7 +259,7 @@ impl Controller {
             |errors: ConfigErrors| Obstacle::Faults(errors.0.iter().map(ToString::to_string).collect());
         let Some(book) = &self.book else { return Ok((origin.load().map_err(faults)?, None)) };
         let beside = Beside::read(origin, &book.beside.settings).map_err(faults)?;
-        let configuration = beside.with(&book.records).map_err(Obstacle::Faults)?;
+        let configuration = beside.around(&book.records).map_err(Obstacle::Faults)?;
         Ok((configuration, Some(beside)))
     }
 

@@ -347,6 +347,22 @@ fn ids_of_instances_are_addresses_here() {
 }
 
 #[test]
+fn what_files_have_lost_is_named() {
+    let balancer = balancer("web");
+    let listener = listener(&balancer, 80, forward(&ARNS.target_group("blue", 7)));
+    let failure = made(&records(vec![balancer], Vec::new(), vec![listener.clone()]), &FileRecords::default());
+    let message = failure.unwrap_err().message;
+    assert!(
+        message.contains("Listener 'web:80'") && message.contains("is of target group 'blue'"),
+        "{message}"
+    );
+    assert!(message.contains("which is not there; allowed: files that have it"), "{message}");
+    let alone = records(Vec::new(), Vec::new(), vec![listener]);
+    let message = made(&alone, &FileRecords::default()).unwrap_err().message;
+    assert!(message.contains("of load balancer 'web'") && message.contains("'blue'"), "{message}");
+}
+
+#[test]
 fn two_load_balancers_on_a_port_need_addresses() {
     let (one, mut two) = (balancer("one"), balancer("two"));
     let fixed = || ActionRecord {

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    fs::File,
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
@@ -69,7 +70,14 @@ impl StateCopy {
         let (bytes, _) = regular_file::read(path, MOST).map_err(|fault| wrong(fault.to_string()))?;
         let WrittenState { schema, revision, records } =
             serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
-        match migrated(records, schema) {
+        match migrated(records.clone(), schema) {
+            // What would be dropped without a word is none of ours.
+            Ok(known)
+                if schema == SCHEMA
+                    && let Some(path) = unknown_in(&records, &known) =>
+            {
+                Err(wrong(format!("it holds records{path}, which is not known")))
+            }
             Ok(records) => Ok(Self { schema: SCHEMA, revision, records }),
             Err(None) => Err(StoreError::Newer { path: path.to_owned(), found: schema }),
             Err(Some(why)) => Err(wrong(why)),
@@ -88,13 +96,43 @@ impl StateCopy {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = folder.create_new(&unfinished)?;
-        file.write_all(&serde_json::to_vec_pretty(self)?)?;
-        if let Some(owner) = owner {
-            safe_file::give(&folder.path_of(&unfinished), &file, owner)?;
+        let text = serde_json::to_vec_pretty(self)?;
+        let file = folder.create_new(&unfinished)?;
+        let written = Self::write(file, &text, owner, &folder.path_of(&unfinished))
+            .and_then(|()| folder.rename_over(&unfinished, name));
+        if let Err(error) = written {
+            // On a disk that is full it would take the room of the database.
+            let _ = folder.remove(&unfinished);
+            return Err(error);
         }
-        file.sync_all()?;
-        folder.rename_over(&unfinished, name)?;
         folder.sync()
     }
+
+    fn write(mut file: File, text: &[u8], owner: Option<Owner>, path: &Path) -> io::Result<()> {
+        file.write_all(text)?;
+        if let Some(owner) = owner {
+            safe_file::give(path, &file, owner)?;
+        }
+        file.sync_all()
+    }
+}
+
+/// Where a document has what records have not.
+fn unknown_in(given: &Value, known: &Records) -> Option<String> {
+    fn unknown(given: &Value, known: &Value) -> Option<String> {
+        match (given, known) {
+            (Value::Object(given), Value::Object(known)) => given.iter().find_map(|(name, value)| {
+                let inner =
+                    known.get(name).map_or_else(|| Some(String::new()), |known| unknown(value, known))?;
+                Some(format!(".{name}{inner}"))
+            }),
+            (Value::Array(given), Value::Array(known)) => given
+                .iter()
+                .zip(known)
+                .enumerate()
+                .find_map(|(index, (given, known))| Some(format!("[{index}]{}", unknown(given, known)?))),
+            _ => None,
+        }
+    }
+    unknown(given, &serde_json::to_value(known).ok()?)
 }

@@ -18,6 +18,9 @@ const STEPS: &[MigrationStep] = &[];
 /// # Errors
 /// Nothing: they are of a form that is not known yet. Otherwise what is wrong with them.
 pub(super) fn migrated(records: Value, form: u64) -> Result<Records, Option<String>> {
+    if form == 0 {
+        return Err(Some("there is no form 0".to_owned()));
+    }
     let records = through(records, form, STEPS).ok_or(None)?;
     serde_json::from_value(records).map_err(|error| Some(error.to_string()))
 }

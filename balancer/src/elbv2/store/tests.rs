@@ -124,3 +124,37 @@ fn what_cannot_be_opened_is_told_with_the_systems_words() {
     assert!(told.contains("state.redb"), "{told}");
     assert!(Store::open(folder.path(), None).is_err());
 }
+
+#[test]
+fn a_state_with_what_is_not_known_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    let read = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        StateCopy::read(&path).map_err(|error| error.to_string())
+    };
+    let records = r#"{"load_balancers":{},"target_groups":{"a":{"name":"a"}},"listeners":{},"rules":{},"trust_stores":{}}"#;
+    let state = |records: &str, form: u32| format!(r#"{{"schema":{form},"revision":1,"records":{records}}}"#);
+    assert!(read(&state(records, 1)).is_ok());
+    for (from, to, told) in [
+        ("\"name\":\"a\"", "\"colour\":1", "records.target_groups.a.colour"),
+        ("\"rules\"", "\"roles\":{},\"rules\"", "records.roles"),
+        ("\"name\"", "\"targets\":[{},{\"zone\":1}],\"name\"", "records.target_groups.a.targets[1].zone"),
+    ] {
+        let error = read(&state(&records.replacen(from, to, 1), 1)).unwrap_err();
+        assert!(error.contains(told), "{told}: {error}");
+    }
+    assert!(read(&state(records, 0)).unwrap_err().contains("there is no form 0"));
+    assert!(read(&state(records, 9)).unwrap_err().contains("newer version"));
+}
+
+#[test]
+fn a_copy_that_cannot_be_kept_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("copy.json");
+    std::fs::create_dir(&path).unwrap();
+    assert!(StateCopy::new(1, Records::default()).keep(&path, None).is_err(), "a folder is in its place");
+    let left: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["copy.json"]);
+}

@@ -55,6 +55,7 @@ mod http2_neighbours;
 mod http2_request_targets;
 mod http2_target_bounds;
 mod http2_target_causes;
+mod http2_target_resets;
 mod http2_targets;
 mod http2_websockets;
 mod https_targets;

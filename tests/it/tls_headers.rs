@@ -44,6 +44,29 @@ fn version_and_suite_are_told_in_openssls_words() {
 }
 
 #[test]
+fn how_keys_were_exchanged_is_told_where_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::make(folder.path(), "main", &["example.test"]);
+    let target = Target::plain();
+    let on = Config::new(&[&target]).attribute("routing_http_x_amzn_tls_kx_enabled = true");
+    let balancer = Balancer::start(&https(on, &certificate));
+    for version in ["1.2", "1.3"] {
+        for (curve, group) in [("X25519", "x25519"), ("P-256", "secp256r1"), ("P-384", "secp384r1")] {
+            let arguments = ["--tls-max", version, "--curves", curve, "-H", "X_Amzn_Tls_Kx: none"];
+            curl(balancer.address, "example.test", &certificate, "/", &arguments).unwrap();
+            assert_eq!(told(&target, "x-amzn-tls-kx"), [group], "{version}");
+            assert!(
+                told(&target, "x_amzn_tls_kx").is_empty() && told(&target, "x-amzn-tls-version").is_empty()
+            );
+        }
+    }
+    // Off, it is a field like any other.
+    balancer.reload(&https(Config::new(&[&target]), &certificate));
+    curl(balancer.address, "example.test", &certificate, "/", &["-H", "x-amzn-tls-kx: mine"]).unwrap();
+    assert_eq!(told(&target, "x-amzn-tls-kx"), ["mine"]);
+}
+
+#[test]
 fn the_fields_can_have_other_names_and_are_off_by_default() {
     let folder = tempfile::tempdir().unwrap();
     let certificate = Certificate::make(folder.path(), "main", &["example.test"]);

@@ -20,6 +20,9 @@ const IMPLICIT_NAME: &str = "default";
 /// Most load balancers (ALB: quotas).
 pub(super) const MAX_LOAD_BALANCERS: usize = 50;
 
+/// Whether targets are told how keys were exchanged.
+const KEY_EXCHANGE: &str = "routing_http_x_amzn_tls_kx_enabled";
+
 pub(super) static LOAD_BALANCER: Table = Table {
     name: "load_balancer",
     top: true,
@@ -95,6 +98,12 @@ pub(super) static LOAD_BALANCER: Table = Table {
             "enable_tls_version_and_cipher_suite_headers",
             AttributeKind::Truth { default: false },
             "Whether targets are told the TLS version and cipher suite of HTTPS clients.",
+        ),
+        Attribute::new(
+            KEY_EXCHANGE,
+            AttributeKind::Truth { default: false },
+            "Whether targets are told by which group keys were exchanged with HTTPS clients (`x-amzn-tls-kx`). ALB has it as \
+             `routing.http.x_amzn_tls_kx.enabled`, Terraform's provider has not.",
         ),
         Attribute::new(
             "enable_prefix_for_ipv6_source_nat",
@@ -236,6 +245,7 @@ fn build(fields: &BlockFields<'_>, name: String, own: &OwnPlaces) -> LoadBalance
         xff_client_port: fields.truth("enable_xff_client_port"),
         enable_http2: fields.truth("enable_http2"),
         tls_version_and_cipher_suite: fields.truth("enable_tls_version_and_cipher_suite_headers"),
+        tls_key_exchange: fields.truth(KEY_EXCHANGE),
         preserve_host_header: fields.truth("preserve_host_header"),
         desync_mitigation_mode: match fields.choice("desync_mitigation_mode") {
             "monitor" => DesyncMode::Monitor,

@@ -148,10 +148,11 @@ pub(super) const CHAIN: Attribute = name(
 );
 
 /// The names of the fields, by [`TlsFact::index`]. No two are the same.
-pub(super) fn field_names(fields: &BlockFields<'_>) -> [String; 8] {
+pub(super) fn field_names(fields: &BlockFields<'_>) -> [String; 9] {
     const ATTRIBUTES: [Attribute; 8] =
         [VERSION, CIPHER_SUITE, SERIAL_NUMBER, ISSUER, SUBJECT, VALIDITY, LEAF, CHAIN];
-    let mut taken: Vec<String> = Vec::new();
+    // This one has no other name.
+    let mut taken = vec![TlsFact::KeyExchange.default_name().to_owned()];
     let mut names = TlsFact::ALL.map(|fact| fact.default_name().to_owned());
     for (slot, attribute) in names.iter_mut().zip(&ATTRIBUTES) {
         if let Some(given) = fields.text(attribute.name).filter(|text| !text.is_empty()) {

@@ -20,6 +20,8 @@ use crate::model::{
 
 /// Most groups (ALB: quotas).
 pub(super) const MAX_GROUPS: usize = 100;
+/// Whether resets go to clients.
+const FORWARDS_RESETS: &str = "routing_http2_rst_stream_error_forwarding_enabled";
 /// The port of a group that gives none: not used, since then every target has its own.
 const UNUSED_PORT: u16 = 80;
 
@@ -90,6 +92,13 @@ pub(super) static TARGET_GROUP: Table = Table {
             "protocol_version",
             AttributeKind::AnyCase { allowed: &["HTTP1", "HTTP2", "GRPC"], default: "HTTP1" },
             "Which version of it. With HTTP2 and GRPC, clients have to speak HTTP/2; others are answered 464.",
+        ),
+        Attribute::new(
+            FORWARDS_RESETS,
+            AttributeKind::Truth { default: false },
+            "Whether a client gets the code by which its target resets a request over HTTP/2, in the place of 502 or of \
+             `INTERNAL_ERROR`. Only with HTTP2 and GRPC does it make a difference. ALB has it as \
+             `routing.http2.rst_stream_error_forwarding.enabled`, Terraform's provider has not.",
         ),
         Attribute::new(
             target_tls::VERIFICATION,
@@ -314,6 +323,7 @@ fn build(context: &BlockContext<'_>, named: &Named<'_>) -> GroupDraft {
             _ => Algorithm::RoundRobin,
         },
         anomaly_mitigation: fields.choice("load_balancing_anomaly_mitigation") == "on",
+        forwards_resets: fields.truth(FORWARDS_RESETS),
         slow_start: fields.whole_or_none("slow_start").map(Duration::from_secs),
         minimum_healthy: minimum_healthy(&fields.open_child(&TARGET_GROUP_HEALTH)),
         deregistration_delay: Duration::from_secs(fields.whole("deregistration_delay")),

@@ -252,11 +252,13 @@ fn tls_fields(configuration: &Configuration, listener: &Listener) -> TlsFields {
     let told = |of: &Listener| {
         let balancer = configuration.load_balancers.get(of.load_balancer);
         let version = balancer.is_some_and(|balancer| balancer.tls_version_and_cipher_suite);
+        let key_exchange = balancer.is_some_and(|balancer| balancer.tls_key_exchange);
         let auth = of.tls.as_ref().and_then(|tls| tls.mutual_authentication.as_ref());
         let facts = TlsFact::ALL.into_iter().zip(of.tls_field_names.clone());
         facts
             .filter(move |(fact, _)| match fact {
                 TlsFact::Version | TlsFact::CipherSuite => version,
+                TlsFact::KeyExchange => key_exchange,
                 fact => auth.is_some_and(|auth| auth.tells(*fact)),
             })
             .collect::<Vec<_>>()

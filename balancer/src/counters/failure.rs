@@ -45,6 +45,8 @@ pub struct Failure {
     pub detail: Option<Arc<str>>,
     /// What may be done about it.
     pub retry: Retry,
+    /// The code by which the target reset the request over HTTP/2, where that is what happened.
+    pub reset: Option<u32>,
     /// Whether its target is told to have failed by it already, for another request that waited for the same.
     pub is_told: bool,
 }
@@ -145,7 +147,7 @@ impl Failure {
 
 impl From<Cause> for Failure {
     fn from(cause: Cause) -> Self {
-        Self { cause, detail: None, retry: Retry::Never, is_told: false }
+        Self { cause, detail: None, retry: Retry::Never, reset: None, is_told: false }
     }
 }
 

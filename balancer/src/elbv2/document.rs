@@ -26,7 +26,7 @@ use super::{
 };
 
 /// Attributes of load balancers, and what they are in a file.
-const OF_LOAD_BALANCERS: [(&str, &str); 9] = [
+const OF_LOAD_BALANCERS: [(&str, &str); 10] = [
     ("idle_timeout.timeout_seconds", "idle_timeout"),
     ("client_keep_alive.seconds", "client_keep_alive"),
     ("routing.http.desync_mitigation_mode", "desync_mitigation_mode"),
@@ -36,6 +36,7 @@ const OF_LOAD_BALANCERS: [(&str, &str); 9] = [
         "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
         "enable_tls_version_and_cipher_suite_headers",
     ),
+    ("routing.http.x_amzn_tls_kx.enabled", "routing_http_x_amzn_tls_kx_enabled"),
     ("routing.http.xff_client_port.enabled", "enable_xff_client_port"),
     ("routing.http.xff_header_processing.mode", "xff_header_processing_mode"),
     ("routing.http2.enabled", "enable_http2"),
@@ -47,11 +48,15 @@ const LOGS: [(&str, &str); 3] = [
     ("health_check_logs.s3.enabled", "health_check_logs"),
 ];
 /// The same of target groups.
-const OF_TARGET_GROUPS: [(&str, &str); 4] = [
+const OF_TARGET_GROUPS: [(&str, &str); 5] = [
     ("deregistration_delay.timeout_seconds", "deregistration_delay"),
     ("slow_start.duration_seconds", "slow_start"),
     ("load_balancing.algorithm.type", "load_balancing_algorithm_type"),
     ("load_balancing.algorithm.anomaly_mitigation", "load_balancing_anomaly_mitigation"),
+    (
+        "routing.http2.rst_stream_error_forwarding.enabled",
+        "routing_http2_rst_stream_error_forwarding_enabled",
+    ),
 ];
 const HEALTHY_COUNT: &str = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count";
 const HEALTHY_PERCENTAGE: &str =

@@ -254,6 +254,7 @@ fn load_balancer(balancer: &LoadBalancer, arn: &str, owner: RecordOwner) -> Load
                 "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
                 balancer.tls_version_and_cipher_suite.to_string(),
             ),
+            ("routing.http.x_amzn_tls_kx.enabled", balancer.tls_key_exchange.to_string()),
             ("routing.http.xff_client_port.enabled", balancer.xff_client_port.to_string()),
             ("routing.http.xff_header_processing.mode", mode.to_owned()),
             ("routing.http2.enabled", balancer.enable_http2.to_string()),
@@ -282,6 +283,7 @@ fn target_group(group: &TargetGroup, arn: &str, owner: RecordOwner) -> TargetGro
             "load_balancing.algorithm.anomaly_mitigation",
             if group.anomaly_mitigation { "on" } else { "off" }.to_owned(),
         ),
+        ("routing.http2.rst_stream_error_forwarding.enabled", group.forwards_resets.to_string()),
     ]);
     attributes.insert(format!("{routing}.count"), group.minimum_healthy.count.to_string());
     attributes.insert(format!("{routing}.percentage"), percentage);

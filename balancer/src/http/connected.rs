@@ -106,6 +106,7 @@ impl Connected {
         let text = match fact {
             TlsFact::Version => self.tls.as_ref()?.protocol,
             TlsFact::CipherSuite => self.tls.as_ref()?.cipher,
+            TlsFact::KeyExchange => self.tls.as_ref()?.key_exchange,
             of_certificate => self.authentication.as_ref()?.certificate.as_ref()?.get(of_certificate),
         };
         (!text.is_empty()).then_some(text)
@@ -146,6 +147,18 @@ impl Connected {
     }
 }
 
+/// The name of a group in IANA's registry.
+fn group_name(group: rustls::NamedGroup) -> &'static str {
+    match group {
+        rustls::NamedGroup::X25519 => "x25519",
+        rustls::NamedGroup::secp256r1 => "secp256r1",
+        rustls::NamedGroup::secp384r1 => "secp384r1",
+        rustls::NamedGroup::secp521r1 => "secp521r1",
+        rustls::NamedGroup::X25519MLKEM768 => "X25519MLKEM768",
+        _ => "",
+    }
+}
+
 fn tls_facts(stream: &ClientStream, certificate: Option<Arc<str>>) -> Option<TlsFacts> {
     let session = stream.session()?;
     let server_name = session.server_name().map(|name| {
@@ -155,6 +168,10 @@ fn tls_facts(stream: &ClientStream, certificate: Option<Arc<str>>) -> Option<Tls
     });
     Some(TlsFacts {
         cipher: session.negotiated_cipher_suite().map(|suite| cipher_name(suite.suite())).unwrap_or_default(),
+        key_exchange: session
+            .negotiated_key_exchange_group()
+            .map(|group| group_name(group.name()))
+            .unwrap_or_default(),
         protocol: session.protocol_version().map(protocol_name).unwrap_or_default(),
         server_name,
         certificate,

@@ -26,6 +26,8 @@ pub struct LoadBalancer {
     pub enable_http2: bool,
     /// `enable_tls_version_and_cipher_suite_headers`: whether targets are told of both; default false.
     pub tls_version_and_cipher_suite: bool,
+    /// `routing_http_x_amzn_tls_kx_enabled`: whether targets are told how keys were exchanged; default false.
+    pub tls_key_exchange: bool,
     /// `preserve_host_header`: leave Host as received; default false: lower-cased, port made to fit the listener.
     pub preserve_host_header: bool,
     /// `drop_invalid_header_fields`: pass on no field whose name has other characters than letters, digits and hyphens;
@@ -71,7 +73,7 @@ pub struct Listener {
     pub response_fields: ResponseFields,
     /// `routing_http_request_x_amzn_…_header_name`: names of the fields that tell targets of its clients' TLS, by
     /// [`super::TlsFact::index`].
-    pub tls_field_names: [String; 8],
+    pub tls_field_names: [String; 9],
     /// Its rules, by rising priority, which no two share.
     pub rules: Vec<ListenerRule>,
     /// What is done with a request that no rule takes.

@@ -25,6 +25,9 @@ pub struct TargetGroup {
     pub algorithm: Algorithm,
     /// `load_balancing_anomaly_mitigation`, default off. Only with [`Algorithm::WeightedRandom`].
     pub anomaly_mitigation: bool,
+    /// `routing_http2_rst_stream_error_forwarding_enabled`: whether the code by which a target resets a request over HTTP/2
+    /// goes to its client; default false.
+    pub forwards_resets: bool,
     /// `slow_start`: 30 to 900 s; none (0) by default. Only with [`Algorithm::RoundRobin`].
     pub slow_start: Option<Duration>,
     /// `target_group_health`, `unhealthy_state_routing`.

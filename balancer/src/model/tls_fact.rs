@@ -19,11 +19,13 @@ pub enum TlsFact {
     Leaf,
     /// The certificate and all that were shown with it.
     Chain,
+    /// The group by which the keys were exchanged.
+    KeyExchange,
 }
 
 impl TlsFact {
     /// All of them, in the order in which targets get them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Version,
         Self::CipherSuite,
         Self::SerialNumber,
@@ -32,6 +34,7 @@ impl TlsFact {
         Self::Validity,
         Self::Leaf,
         Self::Chain,
+        Self::KeyExchange,
     ];
 
     /// Index in [`Self::ALL`].
@@ -52,13 +55,15 @@ impl TlsFact {
             Self::Validity => "X-Amzn-Mtls-Clientcert-Validity",
             Self::Leaf => "X-Amzn-Mtls-Clientcert-Leaf",
             Self::Chain => "X-Amzn-Mtls-Clientcert",
+            Self::KeyExchange => "x-amzn-tls-kx",
         }
     }
 
-    /// Whether it is told by the load balancer's `enable_tls_version_and_cipher_suite_headers`.
+    /// Whether it is of the connection, and told where an attribute of the load balancer says so; the others are of the client's
+    /// certificate.
     #[must_use]
     pub const fn is_of_connection(self) -> bool {
-        matches!(self, Self::Version | Self::CipherSuite)
+        matches!(self, Self::Version | Self::CipherSuite | Self::KeyExchange)
     }
 }
 

@@ -41,6 +41,7 @@ pub(crate) fn group(name: &str, endpoints: &[Endpoint]) -> TargetGroup {
         protocol_version: crate::model::ProtocolVersion::Http1,
         tls: None,
         algorithm: Algorithm::RoundRobin,
+        forwards_resets: false,
         anomaly_mitigation: false,
         slow_start: None,
         minimum_healthy: Default::default(),

@@ -56,7 +56,7 @@ impl ClientCertificate {
     #[must_use]
     pub fn get(&self, fact: TlsFact) -> &str {
         match fact {
-            TlsFact::Version | TlsFact::CipherSuite => "",
+            TlsFact::Version | TlsFact::CipherSuite | TlsFact::KeyExchange => "",
             TlsFact::SerialNumber => &self.0.serial_number,
             TlsFact::Issuer => &self.0.issuer,
             TlsFact::Subject => &self.0.subject,

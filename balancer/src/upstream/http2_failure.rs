@@ -17,7 +17,7 @@ pub fn of_head(ending: &StreamEnd, otherwise: Cause) -> Failure {
         StreamEnd::Unseen(_) => Cause::TargetHttp2Ended,
         StreamEnd::Malformed | StreamEnd::Violated(_) => otherwise,
     };
-    Failure::with(cause, ending)
+    Failure { reset: code_of(ending), ..Failure::with(cause, ending) }
 }
 
 /// The body of the response did not come whole.
@@ -30,5 +30,14 @@ pub fn of_body(ending: &StreamEnd) -> Failure {
         StreamEnd::Reset(_) | StreamEnd::Unseen(_) => Cause::TargetResetInBody,
         StreamEnd::Malformed | StreamEnd::Violated(_) => Cause::TargetHttp2Invalid,
     };
-    Failure::with(cause, ending)
+    Failure { reset: code_of(ending), ..Failure::with(cause, ending) }
+}
+
+/// The code of the target's that there is to tell: by itself it says that nothing went wrong, which would have what there is of
+/// a response pass for all of it.
+fn code_of(ending: &StreamEnd) -> Option<u32> {
+    match ending {
+        StreamEnd::Reset(code) if *code != ErrorCode::NoError as u32 => Some(*code),
+        _ => None,
+    }
 }

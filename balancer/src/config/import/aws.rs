@@ -18,7 +18,7 @@ use super::{
 const MAX_FILES: usize = 10_000;
 
 /// Attributes of load balancers.
-const OF_BALANCERS: [(&str, &str); 9] = [
+const OF_BALANCERS: [(&str, &str); 10] = [
     ("idle_timeout.timeout_seconds", "idle_timeout"),
     ("client_keep_alive.seconds", "client_keep_alive"),
     ("routing.http2.enabled", "enable_http2"),
@@ -29,15 +29,20 @@ const OF_BALANCERS: [(&str, &str); 9] = [
         "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
         "enable_tls_version_and_cipher_suite_headers",
     ),
+    ("routing.http.x_amzn_tls_kx.enabled", "routing_http_x_amzn_tls_kx_enabled"),
     ("routing.http.xff_client_port.enabled", "enable_xff_client_port"),
     ("routing.http.xff_header_processing.mode", "xff_header_processing_mode"),
 ];
 
 /// Attributes of target groups.
-const OF_GROUPS: [(&str, &str); 5] = [
+const OF_GROUPS: [(&str, &str); 6] = [
     ("deregistration_delay.timeout_seconds", "deregistration_delay"),
     ("load_balancing.algorithm.type", "load_balancing_algorithm_type"),
     ("load_balancing.algorithm.anomaly_mitigation", "load_balancing_anomaly_mitigation"),
+    (
+        "routing.http2.rst_stream_error_forwarding.enabled",
+        "routing_http2_rst_stream_error_forwarding_enabled",
+    ),
     ("slow_start.duration_seconds", "slow_start"),
     ("lambda.multi_value_headers.enabled", "lambda_multi_value_headers_enabled"),
 ];

@@ -8,7 +8,6 @@ const NETWORK: &str = "it is of Network Load Balancers; leave it out";
 const CROSS_ZONE: &str =
     "there are no zones, and every target is used; on ALB it cannot be turned off either";
 const CONNECTIONS: &str = "there are no connection logs; give 'false', and see the access logs";
-const TLS_KX: &str = "targets are not told of the key exchange; give 'false'";
 
 /// All there are.
 pub(in crate::elbv2) static RULES: &[AttributeRule] = &[
@@ -33,7 +32,7 @@ pub(in crate::elbv2) static RULES: &[AttributeRule] = &[
     ),
     attribute("routing.http.drop_invalid_header_fields.enabled", "false", Allowed::Truth),
     attribute("routing.http.preserve_host_header.enabled", "false", Allowed::Truth),
-    attribute("routing.http.x_amzn_tls_kx.enabled", "false", Allowed::Only(&["false"], TLS_KX)),
+    attribute("routing.http.x_amzn_tls_kx.enabled", "false", Allowed::Truth),
     attribute("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "false", Allowed::Truth),
     attribute("routing.http.xff_client_port.enabled", "false", Allowed::Truth),
     attribute(

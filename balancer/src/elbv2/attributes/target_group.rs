@@ -11,7 +11,6 @@ const GATEWAY: &str = "it is of Gateway Load Balancers; leave it out";
 const LAMBDA: &str = "it is of groups of Lambda functions; leave it out";
 const ZONES: &str =
     "there are no zones, and every target is used; give 'true' or 'use_load_balancer_configuration'";
-const RST: &str = "a client gets 502 where a target resets a stream of HTTP/2; give 'false'";
 const WAF: &str = "there is no WAF here; give 'inspect_immediately'";
 
 /// All there are.
@@ -55,7 +54,7 @@ pub(in crate::elbv2) static RULES: &[AttributeRule] = &[
         "off",
         Allowed::WholeOr("off", 1, 100),
     ),
-    other("routing.http2.rst_stream_error_forwarding.enabled", &["false"], RST),
+    attribute("routing.http2.rst_stream_error_forwarding.enabled", "false", Allowed::Truth),
     other("waf.http2.traffic_inspection_behavior", &["inspect_immediately"], WAF),
     other("lambda.multi_value_headers.enabled", &["false"], LAMBDA),
     other("deregistration_delay.connection_termination.enabled", &["false"], NETWORK),

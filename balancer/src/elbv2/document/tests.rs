@@ -121,6 +121,7 @@ fn what_is_made_is_what_a_file_would_say() {
         ("routing.http.desync_mitigation_mode", "strictest"),
         ("routing.http.drop_invalid_header_fields.enabled", "true"),
         ("routing.http.preserve_host_header.enabled", "true"),
+        ("routing.http.x_amzn_tls_kx.enabled", "true"),
         ("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "true"),
         ("routing.http.xff_client_port.enabled", "true"),
         ("routing.http.xff_header_processing.mode", "preserve"),
@@ -135,6 +136,7 @@ fn what_is_made_is_what_a_file_would_say() {
         ("slow_start.duration_seconds", "0"),
         ("load_balancing.algorithm.type", "least_outstanding_requests"),
         ("load_balancing.algorithm.anomaly_mitigation", "off"),
+        ("routing.http2.rst_stream_error_forwarding.enabled", "false"),
         ("stickiness.enabled", "true"),
         ("stickiness.type", "app_cookie"),
         ("stickiness.app_cookie.cookie_name", "SESSION"),
@@ -152,6 +154,7 @@ fn what_is_made_is_what_a_file_would_say() {
         ("slow_start.duration_seconds", "30"),
         ("load_balancing.algorithm.type", "round_robin"),
         ("load_balancing.algorithm.anomaly_mitigation", "off"),
+        ("routing.http2.rst_stream_error_forwarding.enabled", "true"),
         (HEALTHY_COUNT, "1"),
         (HEALTHY_PERCENTAGE, "off"),
     ]);

@@ -88,6 +88,12 @@ impl Plan {
         }
     }
 
+    /// The code by which the target reset the request, where the group has clients told of it.
+    #[cold]
+    pub(crate) fn forwarded_reset(&self, failure: &Failure) -> Option<u32> {
+        failure.reset.filter(|_| self.group().settings.forwards_resets)
+    }
+
     /// The client has the head of a response that does not come whole.
     #[cold]
     pub(crate) fn cut_short(&self, context: &Context, entry: &mut AccessEntry, failure: &Failure) {

@@ -307,6 +307,7 @@ mod tests {
             xff_client_port: false,
             enable_http2: true,
             tls_version_and_cipher_suite: false,
+            tls_key_exchange: false,
             preserve_host_header: false,
             drop_invalid_header_fields: false,
             desync_mitigation_mode: DesyncMode::Defensive,

@@ -18,7 +18,7 @@ pub(crate) async fn exchange<C: ClientSide>(client: &mut C, plan: &mut Plan) -> 
     if plan.is_asking()
         && let Err(cause) = Box::pin(settle_session(client, plan)).await
     {
-        return client.answer_error(plan, cause).await;
+        return client.answer_error(plan, &cause.into()).await;
     }
     let mut retries = Retries::default();
     loop {
@@ -33,7 +33,7 @@ pub(crate) async fn exchange<C: ClientSide>(client: &mut C, plan: &mut Plan) -> 
             client.state_mut().client_gone(failure.cause);
             return C::OVER;
         }
-        return client.answer_error(plan, failure.cause).await;
+        return client.answer_error(plan, &failure).await;
     }
 }
 

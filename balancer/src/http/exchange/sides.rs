@@ -83,14 +83,14 @@ pub(crate) trait ClientSide: Sized {
     /// The whole response is out. `uploaded`: so is the request.
     fn after(&self, uploaded: bool) -> Self::After;
 
-    /// Tells that this is not the whole response.
-    async fn cut_short(&mut self);
+    /// Tells that this is not the whole response, for which `failure` is to blame.
+    async fn cut_short(&mut self, plan: &Plan, failure: &Failure);
 
     /// A tunnel is over; `is_whole`: both directions were ended.
     fn end_tunnel(&mut self, is_whole: bool);
 
-    /// Answers with the page of an error.
-    async fn answer_error(&mut self, plan: &Plan, cause: Cause) -> Self::After;
+    /// Answers with the page of an error, or as the group has it.
+    async fn answer_error(&mut self, plan: &Plan, failure: &Failure) -> Self::After;
 }
 
 /// The side that is asked.

@@ -162,7 +162,7 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
         // The head is out: only an abrupt end tells the client that this is not the whole response.
         let state = self.client.state_mut();
         self.plan.cut_short(&state.context, &mut state.entry, &failure);
-        Box::pin(self.client.cut_short()).await;
+        Box::pin(self.client.cut_short(self.plan, &failure)).await;
         false
     }
 

@@ -168,15 +168,15 @@ impl ClientSide for Http1Client {
         }
     }
 
-    async fn cut_short(&mut self) {
+    async fn cut_short(&mut self, _: &Plan, _: &Failure) {
         self.http1.stream.reset_on_close();
     }
 
     fn end_tunnel(&mut self, _: bool) {}
 
-    async fn answer_error(&mut self, plan: &Plan, cause: Cause) -> After {
+    async fn answer_error(&mut self, plan: &Plan, failure: &Failure) -> After {
         let is_read = self.http1.is_read() && self.http1.given().is_empty();
         let keep = plan.request.keep_alive && is_read && self.may_stay();
-        self.answer(&Answer::error(cause), keep, plan.request.to_head).await
+        self.answer(&Answer::error(failure.cause), keep, plan.request.to_head).await
     }
 }

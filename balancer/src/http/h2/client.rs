@@ -5,7 +5,8 @@ use std::future::poll_fn;
 
 use super::{session::LINGER, websocket_key::WebSocketKey};
 use crate::{
-    http::exchange::RequestState,
+    counters::{Cause, Failure},
+    http::{decide::plan::Plan, exchange::RequestState},
     response::answer::{Answer, AnswerKind},
     wire::http2::{ErrorCode, Http2Stream},
 };
@@ -25,9 +26,20 @@ pub(super) struct Http2Client {
 
 impl Http2Client {
     /// The client is told that what it has got is not the whole response, behind all of it that there is.
-    pub(super) fn break_off(&mut self) {
-        // Not by the code that the target gave: some of them have clients take what they have for the whole.
-        self.stream.reset(ErrorCode::Internal);
+    pub(super) fn break_off(&mut self, plan: &Plan, failure: &Failure) {
+        // Not by the code that the target gave, unless the group has it so: some of them have clients take what they have
+        // for the whole.
+        let code = plan.forwarded_reset(failure);
+        self.stream.reset(code.unwrap_or(ErrorCode::Internal.into()));
+    }
+
+    /// The client is told by which code its target reset the request, and gets no answer besides.
+    #[cold]
+    pub(super) fn forward_reset(&mut self, cause: Cause, code: u32) {
+        let RequestState { context, listener, entry, .. } = &mut self.state;
+        context.listener_shard(listener).errors.count(cause);
+        entry.failed(cause);
+        self.stream.reset(code);
     }
 
     /// Takes what the client still sends of its body once it has its answer, for a while and up to a bound, as with

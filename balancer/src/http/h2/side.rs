@@ -132,8 +132,8 @@ impl ClientSide for Http2Client {
 
     fn after(&self, _: bool) {}
 
-    async fn cut_short(&mut self) {
-        self.break_off();
+    async fn cut_short(&mut self, plan: &Plan, failure: &Failure) {
+        self.break_off(plan, failure);
     }
 
     fn end_tunnel(&mut self, is_whole: bool) {
@@ -143,8 +143,11 @@ impl ClientSide for Http2Client {
         }
     }
 
-    async fn answer_error(&mut self, plan: &Plan, cause: Cause) {
-        self.answer(&Answer::error(cause), plan.request.to_head).await;
+    async fn answer_error(&mut self, plan: &Plan, failure: &Failure) {
+        if let Some(code) = plan.forwarded_reset(failure) {
+            return self.forward_reset(failure.cause, code);
+        }
+        self.answer(&Answer::error(failure.cause), plan.request.to_head).await;
     }
 }
 

@@ -46,6 +46,8 @@ impl Executed {
 pub struct TlsFacts {
     /// Its cipher suite, by OpenSSL's name.
     pub cipher: &'static str,
+    /// The group by which its keys were exchanged, by IANA's name; nothing where a session of TLS 1.2 was resumed.
+    pub key_exchange: &'static str,
     /// Its version: `TLSv1.2` or `TLSv1.3`.
     pub protocol: &'static str,
     /// The name that the client asked for (SNI), escaped.

@@ -44,6 +44,7 @@ fn full() -> Record {
         version: Some(Version::Http11),
         tls: Some(Rc::new(TlsFacts {
             cipher: "ECDHE-RSA-AES128-GCM-SHA256",
+            key_exchange: "x25519",
             protocol: "TLSv1.2",
             server_name: Some("www.example.com".into()),
             certificate: Some("www".into()),

@@ -362,7 +362,7 @@ impl Core {
 
     /// Resets a stream that is not over.
     #[cold]
-    pub(super) fn reset(&mut self, place: usize, code: ErrorCode, fault: StreamFault) {
+    pub(super) fn reset(&mut self, place: usize, code: impl Into<u32>, fault: StreamFault) {
         let Some(stream) = self.streams.get(place).filter(|stream| !stream.is_over()) else { return };
         let id = stream.id;
         if stream.is_receiving && self.asking.is_none() {
@@ -373,8 +373,8 @@ impl Core {
         self.release_connection(unreleased);
     }
 
-    pub(super) fn write_reset(&mut self, id: u32, code: ErrorCode) {
-        frame::write(&mut self.out, kind::RST_STREAM, 0, id, &(code as u32).to_be_bytes());
+    pub(super) fn write_reset(&mut self, id: u32, code: impl Into<u32>) {
+        frame::write(&mut self.out, kind::RST_STREAM, 0, id, &code.into().to_be_bytes());
         self.stir();
     }
 

@@ -26,6 +26,12 @@ pub enum ErrorCode {
     EnhanceYourCalm = 11,
 }
 
+impl From<ErrorCode> for u32 {
+    fn from(code: ErrorCode) -> Self {
+        code as Self
+    }
+}
+
 /// The name of a code (RFC 9113, section 7), as whoever looks for it writes it.
 pub(super) fn name_of(code: u32) -> String {
     const NAMES: [&str; 14] = [

@@ -12,7 +12,7 @@ use super::{
     answers::{StreamEnd, Unsent},
     block::Block,
     core::{Come, Core},
-    fault::{ErrorCode, StreamFault},
+    fault::StreamFault,
     outgoing::HeadWriter,
 };
 use crate::{
@@ -205,7 +205,7 @@ impl Http2Stream {
     }
 
     /// Resets the stream, behind what was sent on it.
-    pub fn reset(&mut self, code: ErrorCode) {
+    pub fn reset(&mut self, code: impl Into<u32>) {
         self.core.borrow_mut().reset(self.place, code, StreamFault::Given);
     }
 

@@ -247,10 +247,11 @@ fn attributes_have_defaults_and_ranges() {
         ("target_group_health.dns_failover.minimum_healthy_targets.percentage", "off"),
         ("target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1"),
         ("target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off"),
+        ("routing.http2.rst_stream_error_forwarding.enabled", "false"),
     ] {
         assert_eq!(attribute(&all, key), default, "{key}");
     }
-    assert_eq!(every(&all, "Key").len(), 14);
+    assert_eq!(every(&all, "Key").len(), 15);
     let set = |key: &str, value: &str| {
         format!(
             "Action=ModifyTargetGroupAttributes&TargetGroupArn={arn}&Attributes.member.1.Key={key}&Attributes.member.1.Value={value}"
@@ -280,6 +281,12 @@ fn attributes_have_defaults_and_ranges() {
             ["30", "0"],
             ["29", "901"],
             "must be '0' or between '30-900' inclusive",
+        ),
+        (
+            "routing.http2.rst_stream_error_forwarding.enabled",
+            ["true", "false"],
+            ["on", "2"],
+            "must be one of '[true, false]'",
         ),
         (
             "load_balancing.cross_zone.enabled",

@@ -134,6 +134,7 @@ fn tls() -> impl Strategy<Value = Option<Rc<TlsFacts>>> {
     option::of(facts.prop_map(|(known, resumed, name, certificate)| {
         Rc::new(TlsFacts {
             cipher: if known { "TLS_AES_128_GCM_SHA256" } else { "" },
+            key_exchange: "",
             protocol: if known { "TLSv1.3" } else { "" },
             server_name: name.map(|name| escaped(&name)),
             certificate: certificate.map(Into::into),

@@ -16,6 +16,7 @@ mod control_api;
 mod conversion;
 mod decimal;
 mod documents;
+mod elsewhere;
 mod error;
 mod eval;
 mod exclusions;
@@ -108,7 +109,20 @@ fn add_given(
     roles: &mut Vec<(Role, Syntax)>,
     errors: &mut Vec<ConfigError>,
 ) {
-    for file in given::files() {
+    for given in given::of_environment() {
+        roles.push((Role::Given(given.giver), Syntax::Hcl));
+        files.push((given.path(), given.text));
+    }
+    for said in given::of_command_line() {
+        let file = match said {
+            GivenVariables::Value(value) => {
+                let given = given::Given::written(&value);
+                roles.push((Role::Given(given.giver), Syntax::Hcl));
+                files.push((given.path(), given.text));
+                continue;
+            }
+            GivenVariables::File(file) => file,
+        };
         match source::read_file(&file) {
             Ok(text) => {
                 let is_json = file.extension().is_some_and(|extension| extension == "json");
@@ -119,9 +133,6 @@ fn add_given(
             Err(error) => errors.push(error),
         }
     }
-    let given = given::values();
-    roles.extend(given.iter().map(|given| (Role::Given(given.giver), Syntax::Hcl)));
-    files.extend(given.into_iter().map(|given| (given.path(), given.text)));
 }
 
 /// The files that [`load`] reads at `path`; none where it cannot be looked at.
@@ -160,13 +171,14 @@ fn examine(
             (Syntax::Json, _) => json_blocks::parse(file, source.text(), &faults),
         };
         match role {
-            Role::Variables { rank } => values.push((rank, body)),
+            Role::Variables { rank } => values.push((rank, file, body)),
             Role::Override => overrides.push(body),
             _ => bodies.push(body),
         }
     }
     overrides::put_over(&mut bodies, overrides, &faults);
-    values.extend(given.iter().map(|(file, given)| (given.rank(), given.body(*file, &bodies, &faults))));
+    values
+        .extend(given.iter().map(|(file, given)| (given.rank(), *file, given.body(*file, &bodies, &faults))));
     let values = variables::sorted(values, &faults);
     let mut scope = Scope::collect(&bodies, &faults);
     variables::assign_all(&mut scope, &values, &faults);

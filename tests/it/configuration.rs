@@ -157,7 +157,9 @@ fn variables_come_from_the_command_line_files_and_the_environment() {
     for (arguments, environment, port) in [
         (vec![], vec![("TF_VAR_port", "7001")], "7001"),
         (vec!["-var", "port=7002"], vec![("TF_VAR_port", "7001")], "7002"),
-        (vec!["-var=port=7002", "-var-file", file], vec![], "7002"),
+        (vec!["-var=port=7002", "-var-file", file], vec![], "7003"),
+        (vec!["-var-file", file, "-var=port=7002"], vec![], "7002"),
+        (vec!["-var-file", file, "-var=port=7002", "-var-file", file], vec![], "7003"),
         (vec!["--var-file", file], vec![("TF_VAR_hosts", "[\"a\", \"b\"]"), ("TF_VAR_other", "x")], "7003"),
     ] {
         let (code, said) = run(&arguments, &environment);

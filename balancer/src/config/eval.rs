@@ -7,9 +7,13 @@ mod call;
 mod cases;
 mod collections;
 mod convert;
+mod csv;
+mod dates;
+mod digests;
 mod encoding;
 mod fail;
 mod files;
+mod filesets;
 mod format;
 mod functions;
 mod network;
@@ -20,6 +24,7 @@ mod regexes;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod yaml;
 
 use std::{cell::Cell, collections::BTreeMap, rc::Rc};
 
@@ -325,7 +330,11 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         match name {
             "try" | "can" if !spreads => return self.attempt(name, arguments, env),
             "templatefile" if !spreads => return self.template_file(arguments, env),
-            "fileset" | "file" | "fileexists" | "filebase64" if !spreads => {
+            "fileset" if !spreads => return self.file_set(arguments, env),
+            "file" | "fileexists" | "filebase64" if !spreads => {
+                return self.of_file(name, arguments, env);
+            }
+            name if !spreads && digests::of_file(name).is_some() => {
                 return self.of_file(name, arguments, env);
             }
             _ => {}

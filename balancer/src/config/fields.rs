@@ -11,7 +11,7 @@ use std::{collections::HashMap, path::PathBuf};
 
 use super::{
     bindings::Env,
-    eval,
+    elsewhere, eval,
     fault::Faults,
     raw::{RawAttribute, RawBlock, RawExpression, RawValue},
     schema::{Attribute, AttributeKind, Child, EVERYWHERE_IGNORED, Table},
@@ -146,12 +146,11 @@ impl<'a> BlockFields<'a> {
         if let Some((value, position)) = self.value(known.name)
             && !is_allowed(&value)
         {
-            let message = format!(
-                "`{}` = {value} is not supported by this version ({}); allowed: {}",
-                known.name,
-                known.meaning.trim_end_matches('.'),
-                known.kind.allowed()
-            );
+            let text = value.as_text().unwrap_or_default();
+            let whose = elsewhere::whose(known.name, &text).unwrap_or(known.meaning.trim_end_matches('.'));
+            let (name, allowed) = (known.name, known.kind.allowed());
+            let message =
+                format!("`{name}` = {value} is not supported by this version ({whose}); allowed: {allowed}");
             self.context.faults.add(position, message);
         }
     }
@@ -431,7 +430,8 @@ impl<'a> BlockFields<'a> {
             return word;
         }
         let wrong = if later.contains(&text.as_str()) {
-            " is not supported by this version".to_owned()
+            let whose = elsewhere::whose(name, &text).map(|whose| format!(" ({whose})"));
+            format!(" is not supported by this version{}", whose.unwrap_or_default())
         } else if any_case && OTHER_BALANCERS.iter().any(|word| word.eq_ignore_ascii_case(&text)) {
             " is of Network and Gateway Load Balancers".to_owned()
         } else {

@@ -23,29 +23,29 @@ pub(super) const RANK_OF_COMMAND_LINE: u8 = 4;
 /// Most values that are taken from the environment.
 const MAX_VALUES: usize = 1000;
 
-/// What the command line says of variables.
-#[derive(Clone, Debug, Default)]
-pub struct GivenVariables {
-    /// `NAME=VALUE`, each.
-    pub values: Vec<String>,
-    /// Files of values.
-    pub files: Vec<PathBuf>,
+/// What the command line says of variables. Of several the last one counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GivenVariables {
+    /// `NAME=VALUE`.
+    Value(String),
+    /// A file of values.
+    File(PathBuf),
 }
 
 /// The command line counts for the process, like its environment: a reload goes by it again.
-fn of_process() -> &'static RwLock<GivenVariables> {
-    static GIVEN: OnceLock<RwLock<GivenVariables>> = OnceLock::new();
+fn of_process() -> &'static RwLock<Vec<GivenVariables>> {
+    static GIVEN: OnceLock<RwLock<Vec<GivenVariables>>> = OnceLock::new();
     GIVEN.get_or_init(RwLock::default)
 }
 
-/// Says what the command line has said of variables, for all configurations that this process loads from now on.
-pub fn give_variables(given: GivenVariables) {
+/// Says what the command line has said of variables, in its order, for all configurations that this process loads from now on.
+pub fn give_variables(given: Vec<GivenVariables>) {
     *of_process().write().unwrap_or_else(PoisonError::into_inner) = given;
 }
 
-/// The files of values that the command line names.
-pub(super) fn files() -> Vec<PathBuf> {
-    of_process().read().unwrap_or_else(PoisonError::into_inner).files.clone()
+/// What the command line says, in its order.
+pub(super) fn of_command_line() -> Vec<GivenVariables> {
+    of_process().read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// A value that is given, under the name of who gives it.
@@ -55,23 +55,24 @@ pub(super) struct Given {
     pub(super) text: String,
 }
 
-/// All values of the environment, by name, and then those of the command line in order. What is no text is left out.
-pub(super) fn values() -> Vec<Given> {
-    let of_environment = std::env::vars_os().filter_map(|(name, value)| {
+/// All values of the environment, by name. What is no text is left out.
+pub(super) fn of_environment() -> Vec<Given> {
+    let values = std::env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok()?.strip_prefix(PREFIX)?.to_owned();
         Some(Given { giver: Giver::Environment, name, text: value.into_string().ok()? })
     });
-    let mut given: Vec<Given> = of_environment.take(MAX_VALUES).collect();
+    let mut given: Vec<Given> = values.take(MAX_VALUES).collect();
     given.sort_by(|one, other| one.name.cmp(&other.name));
-    let line = of_process().read().unwrap_or_else(PoisonError::into_inner);
-    given.extend(line.values.iter().map(|value| {
-        let (name, text) = value.split_once('=').unwrap_or((value, ""));
-        Given { giver: Giver::CommandLine, name: name.trim().to_owned(), text: text.to_owned() }
-    }));
     given
 }
 
 impl Given {
+    /// `NAME=VALUE` of the command line.
+    pub(super) fn written(value: &str) -> Self {
+        let (name, text) = value.split_once('=').unwrap_or((value, ""));
+        Self { giver: Giver::CommandLine, name: name.trim().to_owned(), text: text.to_owned() }
+    }
+
     /// The value of a file that is named as [`Given::path`] names it.
     pub(super) fn of_file(giver: Giver, path: &Path, text: &str) -> Self {
         let path = path.to_string_lossy();

@@ -8,12 +8,12 @@ use super::{
     scope::Scope,
 };
 
-/// The values in the order in which they count. What is no value is a fault.
-pub(super) fn sorted(mut files: Vec<(u8, RawBody)>, faults: &Faults<'_>) -> Vec<RawAttribute> {
-    // Files come by name, and stay so within a rank.
-    files.sort_by_key(|(rank, _)| *rank);
+/// The values in the order in which they count: by rank, and within one as they came, files of a folder by name. What is no
+/// value is a fault.
+pub(super) fn sorted(mut files: Vec<(u8, usize, RawBody)>, faults: &Faults<'_>) -> Vec<RawAttribute> {
+    files.sort_by_key(|(rank, number, _)| (*rank, *number));
     let mut values = Vec::new();
-    for (_, body) in files {
+    for (_, _, body) in files {
         for block in &body.blocks {
             let message = format!("`{}` is a block; allowed: values of variables, NAME = VALUE", block.kind);
             faults.add(block.position, message);

@@ -1,5 +1,9 @@
 //! Expressions and what they come to as JSON, or [`REFUSED`]. The same is asked of Terraform where it can be had.
 
+mod forms;
+
+pub(super) use self::forms::OF_FORMS;
+
 /// What stands for an expression that is no value.
 pub(super) const REFUSED: &str = "refused";
 

@@ -3,9 +3,8 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use ring::digest::{self, Algorithm};
 
-use super::{call::Call, fail::Fail};
+use super::{call::Call, digests, fail::Fail};
 use crate::config::{
     bindings::Val,
     decimal::Decimal,
@@ -13,17 +12,9 @@ use crate::config::{
 };
 
 pub(super) fn call(call: &Call<'_>) -> Result<Option<Val>, Fail> {
-    if !matches!(
-        call.name,
-        "jsonencode"
-            | "jsondecode"
-            | "base64encode"
-            | "base64decode"
-            | "urlencode"
-            | "sha1"
-            | "sha256"
-            | "sha512"
-    ) {
+    if !matches!(call.name, "jsonencode" | "jsondecode" | "base64encode" | "base64decode" | "urlencode")
+        && !digests::is_of_text(call.name)
+    {
         return Ok(None);
     }
     call.takes(1, 1)?;
@@ -52,20 +43,9 @@ pub(super) fn call(call: &Call<'_>) -> Result<Option<Val>, Fail> {
                 .map_err(|_| call.wrong("comes to what is no text", "base64 of text in UTF-8"))
         }
         "urlencode" => Ok(Val::text(url(&call.text(0)?))),
-        "sha1" => digest(call, &digest::SHA1_FOR_LEGACY_USE_ONLY),
-        "sha256" => digest(call, &digest::SHA256),
-        _ => digest(call, &digest::SHA512),
+        name => Ok(Val::text(digests::digest(name, call.text(0)?.as_bytes()))),
     }
     .map(Some)
-}
-
-fn digest(call: &Call<'_>, algorithm: &'static Algorithm) -> Result<Val, Fail> {
-    let mut text = String::new();
-    for byte in digest::digest(algorithm, call.text(0)?.as_bytes()).as_ref() {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    Ok(Val::text(text))
 }
 
 /// As Go's QueryEscape writes it.

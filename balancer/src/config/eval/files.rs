@@ -3,7 +3,10 @@
 
 use std::path::PathBuf;
 
-use super::{Evaluated, Evaluator};
+use super::{
+    Evaluated, Evaluator, digests,
+    filesets::{self, NoNames},
+};
 use crate::{
     config::{
         bindings::{Env, Val},
@@ -20,14 +23,11 @@ const MAX_FILE: u64 = 262_144;
 const MAX_NAMES: usize = 1000;
 
 impl Evaluator<'_, '_> {
-    /// `file`, `filebase64` and `fileexists`.
+    /// `file`, `filebase64`, `fileexists`, and digests of files.
     pub(super) fn of_file(&self, name: &str, arguments: &[RawExpression], env: &Env) -> Evaluated {
         let [path] = arguments else {
             let wrong = format!("`{name}` has {} arguments; allowed: 1 of them", arguments.len());
-            return Err(match name {
-                "fileset" => Unknown::NotHere("`fileset` is not worked out here; allowed: a list".to_owned()),
-                _ => Unknown::Wrong(wrong),
-            });
+            return Err(Unknown::Wrong(wrong));
         };
         let path = match self.path_of(name, path, env)? {
             Ok(path) => path,
@@ -37,12 +37,54 @@ impl Evaluator<'_, '_> {
             return Ok(Val::Bool(path.is_file()));
         }
         let bytes = self.read(name, &path)?;
+        if let Some(digest) = digests::of_file(name) {
+            return Ok(Val::text(digests::digest(digest, &bytes)));
+        }
         if name == "filebase64" {
             use base64::Engine as _;
             let text = base64::engine::general_purpose::STANDARD.encode(bytes);
             return self.weighed(Val::text(text));
         }
         self.weighed(Val::text(self.text_of(name, &path, bytes)?))
+    }
+
+    /// `fileset`: names of files of a folder.
+    pub(super) fn file_set(&self, arguments: &[RawExpression], env: &Env) -> Evaluated {
+        const NAME: &str = "fileset";
+        let [folder, pattern] = arguments else {
+            let wrong = format!("`{NAME}` has {} arguments; allowed: 2 of them", arguments.len());
+            return Err(Unknown::Wrong(wrong));
+        };
+        let folder = match self.path_of(NAME, folder, env)? {
+            Ok(folder) => folder,
+            Err(unknown) => return Ok(unknown),
+        };
+        let pattern = match self.value(pattern, env)? {
+            Val::Text(pattern) => pattern,
+            unknown if unknown.unknown().is_some() => {
+                return Ok(Val::Unknown(unknown.unknown().unwrap_or_default()));
+            }
+            other => {
+                let wrong = format!("`{NAME}` is given {}; allowed: a pattern", other.kind());
+                return Err(Unknown::Wrong(wrong));
+            }
+        };
+        self.charge(1000)?;
+        let shown_folder = shown(&folder.to_string_lossy());
+        let names = filesets::names(&folder, &pattern).map_err(|none| match none {
+            NoNames::Unread(error) => {
+                Unknown::Wrong(format!("`{NAME}` cannot read {shown_folder}: {error}; allowed: a folder"))
+            }
+            NoNames::TooMuch => Unknown::NotHere(format!(
+                "`{NAME}`: there is too much in {shown_folder}; allowed: a smaller folder"
+            )),
+            NoNames::NoPattern => Unknown::NotHere(format!(
+                "`{NAME}`: {} is not understood; allowed: *, **, ?, [a-z], {{a,b}}, and no `..`",
+                shown(&pattern)
+            )),
+        })?;
+        let names = names.into_iter().map(|name| (Val::text(name), self.position)).collect();
+        self.weighed(Val::set(names))
     }
 
     /// `templatefile`: a file, and what the names in it stand for.

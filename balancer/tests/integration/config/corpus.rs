@@ -58,13 +58,23 @@ pub(crate) fn summary(configuration: &Configuration) -> String {
     text
 }
 
+fn copy_into(folder: &Path, into: &Path) {
+    for file in fs::read_dir(folder).unwrap() {
+        let file = file.unwrap().path();
+        let copy = into.join(file.file_name().unwrap());
+        if file.is_dir() {
+            fs::create_dir(&copy).unwrap();
+            copy_into(&file, &copy);
+        } else {
+            fs::copy(&file, copy).unwrap();
+        }
+    }
+}
+
 /// The folder with a certificate in it, where a file of its own names one.
 fn prepared(folder: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
-    for file in fs::read_dir(folder).unwrap() {
-        let file = file.unwrap().path();
-        fs::copy(&file, copy.path().join(file.file_name().unwrap())).unwrap();
-    }
+    copy_into(folder, copy.path());
     let made = rcgen::generate_simple_self_signed(["example.com".to_owned()]).unwrap();
     fs::write(copy.path().join("cert.pem"), made.cert.pem()).unwrap();
     fs::write(copy.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();

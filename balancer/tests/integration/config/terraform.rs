@@ -109,6 +109,37 @@ fn arguments_of_other_load_balancers_are_taken_where_they_ask_for_nothing() {
 }
 
 #[test]
+fn what_is_refused_says_whose_it_is_and_what_to_do_instead() {
+    let group = |line: &str| with_listener(&format!("port = 80\n{line}"), "");
+    for (line, whose, instead) in [
+        ("target_type = \"lambda\"", "Lambda functions run on AWS alone", "give its address as a target"),
+        ("target_type = \"alb\"", "Network Load Balancers that lead to an ALB", "the listener's address"),
+        ("proxy_protocol_v2 = true", "of Network Load Balancers", "X-Forwarded-For"),
+        ("preserve_client_ip = true", "of Network Load Balancers", "X-Forwarded-For"),
+        ("connection_termination = true", "of Network Load Balancers", "`deregistration_delay`"),
+        (
+            "load_balancing_cross_zone_enabled = false",
+            "there are no zones here",
+            "a group of the targets of each zone",
+        ),
+        ("lambda_multi_value_headers_enabled = true", "of groups of Lambda functions", "leave it out"),
+        ("target_control_port = 3000", "the target optimizer is AWS' own", "least_outstanding_requests"),
+    ] {
+        let fault = parse(&group(line)).unwrap_err();
+        assert!(fault.contains(whose) && fault.contains(instead), "{line}: {fault}");
+        assert!(fault.contains("; allowed: ") && fault.lines().count() == 1, "{line}: {fault}");
+    }
+    let action = |kind: &str| {
+        let text = group("").replacen("type             = \"forward\"", &format!("type = \"{kind}\""), 1);
+        parse(&text.replacen("type = \"forward\"", &format!("type = \"{kind}\""), 1)).unwrap_err()
+    };
+    for kind in ["authenticate-cognito", "authenticate-oidc"] {
+        assert!(action(kind).contains("put oauth2-proxy or the like between"), "{}", action(kind));
+    }
+    assert!(action("jwt-validation").contains("have the targets, or a proxy before them, verify them"));
+}
+
+#[test]
 fn what_the_provider_passes_over_is_taken() {
     for argument in [
         "target_failover {\non_deregistration = \"rebalance\"\non_unhealthy = \"rebalance\"\n}",

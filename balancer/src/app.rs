@@ -413,7 +413,7 @@ async fn serve(
         };
         tokio::spawn(admin.serve(Arc::clone(&inspector) as _))
     });
-    let api = api.map(|(api, calls)| tokio::spawn(api.serve(calls)));
+    let api = api.map(|(api, calls)| tokio::spawn(api.serve(calls, Arc::clone(&counters))));
     let (again, (asked, mut followed)) = (Arc::new(Notify::new()), unbounded_channel());
     let follow = |follower: Follower| {
         tokio::spawn(follower.run(asked.clone(), Arc::clone(&counters), Arc::clone(&again)))

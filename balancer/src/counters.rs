@@ -6,6 +6,7 @@
 mod by;
 mod cause;
 mod cluster;
+mod control_api;
 mod counter;
 mod failure;
 mod figures;
@@ -23,6 +24,7 @@ pub use self::{
     by::{By, LabelValue},
     cause::{Cause, Phase, Side, causes_of},
     cluster::ClusterNote,
+    control_api::{ApiOutcome, ApiRejection},
     counter::{Counter, Gauge, Holder, Raised},
     failure::{Blame, Failure, Retry, is_own_shortage},
     figures::{Counts, Family, Figure, FigureValue, HistogramStatus, Sample, Set, Settable},

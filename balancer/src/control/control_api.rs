@@ -29,7 +29,7 @@ pub use self::{
     call::{ApiCall, ApiReply},
 };
 use self::{connections::ApiLimits, desk::ApiDesk};
-use crate::{listener::explain, model::ControlApiSettings};
+use crate::{counters::ControlCounters, listener::explain, model::ControlApiSettings};
 
 /// Calls that may wait for the controller: more than connections, since a change outlives its client's.
 const WAITING: usize = 256;
@@ -105,13 +105,14 @@ impl ControlApi {
         self.listener.local_addr()
     }
 
-    /// Serves until the future is dropped; connections and calls run as tasks of the current runtime.
+    /// Serves until the future is dropped; connections and calls run as tasks of the current runtime, on the one thread that
+    /// counts into `counters`.
     ///
     /// # Errors
     /// When the socket cannot be handed to the runtime; never once serving.
-    pub async fn serve(self, calls: Sender<ApiCall>) -> io::Result<()> {
+    pub async fn serve(self, calls: Sender<ApiCall>, counters: Arc<ControlCounters>) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
-        let desk = Arc::new(ApiDesk::new(self.access, calls));
+        let desk = Arc::new(ApiDesk::new(self.access, calls, counters));
         connections::accept(listener, &desk, ApiLimits::default()).await;
         Ok(())
     }

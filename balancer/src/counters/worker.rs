@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    By, Counter, Evicted, Notes, SessionStoreShard,
+    ApiOutcome, ApiRejection, By, Counter, Evicted, Notes, SessionStoreShard,
     figures::{Set, figures},
 };
 
@@ -95,6 +95,13 @@ figures! {
             "Configurations that were refused; the one before stayed.";
         worker_restarts: Counter => "balancer_worker_restarts_total",
             "Workers that ended by a bug of their own and were replaced.";
+        api_reads: By<ApiOutcome> => "balancer_control_api_reads_total",
+            "Calls of the ELBv2 API that change nothing, by what came of them.";
+        api_changes: By<ApiOutcome> => "balancer_control_api_changes_total",
+            "Calls of the ELBv2 API that change something, by what came of them.";
+        api_rejections: By<ApiRejection> => "balancer_control_api_rejected_total",
+            "Requests to the ELBv2 API that did not come to an operation, by their code: not signed, signed otherwise, not \
+             allowed, or no requests of the API.";
     }
     and {
         /// Lines for log files that did not fit into the queue of a writer.

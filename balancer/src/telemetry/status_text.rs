@@ -14,6 +14,7 @@ use super::status::{
     CertificateStatus, GenerationStatus, GroupStatus, SessionTable, ShieldStatus, Status, TargetStatus,
     WorkerFigures,
 };
+use crate::counters::{Counts, Upkeep};
 
 /// Outcome under which stickiness counts requests that went back to their target.
 const PINNED: &str = "pinned";
@@ -79,6 +80,25 @@ fn generation(older: &GenerationStatus, f: &mut Formatter<'_>) -> fmt::Result {
         Some(seconds) => writeln!(f, "; ends in {} at the latest", Span(seconds)),
         None => writeln!(f),
     }
+}
+
+/// What was asked through the ELBv2 API, if anything was.
+fn api_calls(upkeep: &Upkeep, f: &mut Formatter<'_>) -> fmt::Result {
+    let told = |counts: &Counts| {
+        let words: Vec<String> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
+        if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+    };
+    let (reads, changes, rejected) = (&upkeep.api_reads, &upkeep.api_changes, &upkeep.api_rejections);
+    if [reads, changes, rejected].iter().all(|counts| counts.is_empty()) {
+        return Ok(());
+    }
+    writeln!(
+        f,
+        "ELBv2 API: reads: {}; changes: {}; turned away: {}",
+        told(reads),
+        told(changes),
+        told(rejected)
+    )
 }
 
 fn shield_text(shield: &ShieldStatus, f: &mut Formatter<'_>) -> fmt::Result {
@@ -159,6 +179,7 @@ fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
     if status.upkeep.reloads + status.upkeep.reload_failures > 0 {
         writeln!(f, "reloads: {}, refused: {}", status.upkeep.reloads, status.upkeep.reload_failures)?;
     }
+    api_calls(&status.upkeep, f)?;
     if let Some(refused) = &status.refused_reload {
         let age = Span(refused.age_seconds);
         writeln!(f, "LAST RELOAD REFUSED {age} ago: {}", Plain(&refused.error))?;

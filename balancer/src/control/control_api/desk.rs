@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     clock::{UnixSeconds, unix_now},
+    counters::{ApiOutcome, ControlCounters},
     elbv2::{ApiFailure, Element, Params, SignatureUse, UsedSignatures},
     internal_errors,
 };
@@ -38,6 +39,7 @@ pub(super) struct ApiDesk {
     pub(super) access: Arc<ApiAccess>,
     /// Whether the endpoint has ended, so that a connection has its last answer.
     pub(super) is_leaving: AtomicBool,
+    pub(super) counters: Arc<ControlCounters>,
     calls: Sender<ApiCall>,
     used: Mutex<UsedSignatures<ChangeReply>>,
 }
@@ -55,10 +57,15 @@ pub(super) struct AskedCall {
 }
 
 impl ApiDesk {
-    pub(super) fn new(access: Arc<ApiAccess>, calls: Sender<ApiCall>) -> Self {
+    pub(super) fn new(
+        access: Arc<ApiAccess>,
+        calls: Sender<ApiCall>,
+        counters: Arc<ControlCounters>,
+    ) -> Self {
         Self {
             access,
             is_leaving: AtomicBool::new(false),
+            counters,
             calls,
             used: Mutex::new(UsedSignatures::new(MOST_SIGNATURES)),
         }
@@ -72,8 +79,17 @@ impl ApiDesk {
     }
 }
 
-/// Asks the controller.
+/// Asks the controller, and counts what came of it.
 pub(super) async fn ask(desk: &ApiDesk, asked: AskedCall) -> ApiReply {
+    let is_change = asked.is_change;
+    let reply = answered(desk, asked).await;
+    let outcome = ApiOutcome::of_status(reply.as_ref().map_or_else(|failure| failure.status, |_| 200));
+    let counters = &desk.counters;
+    if is_change { &counters.api_changes } else { &counters.api_reads }.count(outcome);
+    reply
+}
+
+async fn answered(desk: &ApiDesk, asked: AskedCall) -> ApiReply {
     if !asked.is_change {
         return carry(&desk.calls, &asked).await;
     }

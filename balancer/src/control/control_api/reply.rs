@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     clock::unix_now,
+    counters::ApiRejection,
     elbv2::{
         AccessKey, ApiFailure, Params, SignatureClaim, SignedRequest, envelope, form, is_change, is_known,
     },
@@ -49,6 +50,7 @@ pub(super) async fn of(
             (asked.action.clone(), ask(desk, asked).await)
         }
         Err(failure) => {
+            desk.counters.api_rejections.count(ApiRejection::of_code(failure.code));
             note_refusal(client, &failure);
             (String::new(), Err(failure))
         }

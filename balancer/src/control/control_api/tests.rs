@@ -10,6 +10,7 @@ use tokio::{
 use super::*;
 use crate::{
     clock::{UnixSeconds, unix_now},
+    counters::{ApiOutcome, ApiRejection},
     elbv2::{Element, SignedRequest, signing},
 };
 
@@ -25,6 +26,7 @@ struct Endpoint {
     access: Arc<ApiAccess>,
     settings: ControlApiSettings,
     seen: Arc<std::sync::Mutex<Vec<ApiCall>>>,
+    counters: Arc<ControlCounters>,
     serving: JoinHandle<io::Result<()>>,
     _folder: tempfile::TempDir,
 }
@@ -52,8 +54,9 @@ impl Endpoint {
                 let _ = reply.send(Ok(Element::new("AnyResult").text("Count", count)));
             }
         });
-        let serving = tokio::spawn(api.serve(calls));
-        Self { address, access, settings, seen, serving, _folder: folder }
+        let counters = Arc::new(ControlCounters::default());
+        let serving = tokio::spawn(api.serve(calls, Arc::clone(&counters)));
+        Self { address, access, settings, seen, counters, serving, _folder: folder }
     }
 
     fn calls(&self) -> usize {
@@ -160,6 +163,13 @@ async fn who_may_not_ask_learns_that_and_reaches_nobody() {
     let session = post(body, WRITER, now, "X-Amz-Security-Token: token\r\n");
     assert_eq!(code(&endpoint.send(&session).await), "403 SignatureDoesNotMatch");
     assert_eq!(endpoint.calls(), 0);
+    let rejected = |code: ApiRejection| endpoint.counters.api_rejections.of(code);
+    assert_eq!(
+        ApiRejection::ALL.map(rejected),
+        [1, 1, 1, 8, 0, 0, 2],
+        "each is counted by its code, and what is no request apart"
+    );
+    assert!(endpoint.counters.api_reads.iter().all(|counter| counter.get() == 0));
 }
 
 #[tokio::test]
@@ -188,6 +198,7 @@ async fn a_key_that_only_reads_changes_nothing() {
     assert_eq!(code(&answer), "403 AccessDenied");
     assert!(answer.contains("perform: elasticloadbalancing:CreateLoadBalancer"), "{answer}");
     assert_eq!(endpoint.calls(), 0);
+    assert_eq!(endpoint.counters.api_rejections.of(ApiRejection::AccessDenied), 1);
 }
 
 #[tokio::test]
@@ -207,6 +218,8 @@ async fn a_signed_change_is_carried_out_once() {
     // Signed anew it is another one.
     endpoint.send(&post(CREATE.as_bytes(), WRITER, UnixSeconds(unix_now().0 - 5), "")).await;
     assert_eq!(endpoint.calls(), 4);
+    let ControlCounters { api_reads, api_changes, .. } = &*endpoint.counters;
+    assert_eq!((api_reads.of(ApiOutcome::Done), api_changes.of(ApiOutcome::Done)), (2, 4));
 }
 
 #[tokio::test]
@@ -238,6 +251,8 @@ async fn calls_that_nobody_answers_are_to_be_tried_again() {
         });
         assert_eq!(code(&answer), "503 ServiceUnavailable");
     }
+    let ControlCounters { api_reads, api_changes, .. } = &*endpoint.counters;
+    assert_eq!((api_reads.of(ApiOutcome::Failed), api_changes.of(ApiOutcome::Failed)), (1, 1));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 mod application;
 mod bed;
 mod bulk;
+mod changes;
 mod cluster;
 mod dark;
 mod flood;
@@ -28,6 +29,8 @@ pub(crate) struct Options {
 enum Scenario {
     /// Large bodies and WebSockets: what a GiB costs.
     Bulk(bulk::Options),
+    /// A hundred changes a second through the ELBv2 API beside a thousand targets: what clients notice.
+    Changes(changes::Options),
     /// Three balancers that are one, with their store and etcd: it says what to kill, and who is logged out by it.
     Cluster(cluster::Options),
     /// A target's host vanishes under load: for how long requests are sent to it, and how many fail.
@@ -52,6 +55,7 @@ enum Scenario {
 pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.scenario {
         Scenario::Bulk(options) => bulk::run(options),
+        Scenario::Changes(options) => changes::run(options),
         Scenario::Cluster(options) => cluster::run(options),
         Scenario::Dark(options) => dark::run(options),
         Scenario::Flood(options) => flood::run(options),

@@ -1,0 +1,93 @@
+//! Requests at a fixed rate over kept connections, and how long each took from when it was due. Must not know: what else happens.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+
+/// Connections, each of which asks a part of the rate.
+pub(super) const CONNECTIONS: u32 = 8;
+const PATIENCE: Duration = Duration::from_secs(5);
+const BODY: &[u8] = b"ok";
+
+/// A target that answers everything, for as long as this process lives.
+pub(super) fn target() -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // Whoever goes away is gone.
+            thread::spawn(move || answer(stream).unwrap_or_default());
+        }
+    });
+    Ok(address)
+}
+
+fn answer(stream: TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    while reader.read_line(&mut line)? > 0 {
+        if line == "\r\n" {
+            reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
+        }
+        line.clear();
+    }
+    Ok(())
+}
+
+/// How long requests took, the quickest first.
+pub(super) fn run(address: SocketAddr, rate: u32, length: Duration) -> Result<Vec<Duration>> {
+    let each = f64::from(CONNECTIONS) / f64::from(rate);
+    let begun = Instant::now() + Duration::from_millis(50);
+    let client = |number: u32| {
+        move || -> Result<Vec<Duration>> {
+            let stream = TcpStream::connect(address)?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            let mut reader = BufReader::new(stream);
+            // They are not due at one time.
+            let offset = each * f64::from(number) / f64::from(CONNECTIONS);
+            let mut took = Vec::new();
+            for turn in 0.. {
+                let due = begun + Duration::from_secs_f64(offset + each * f64::from(turn));
+                if due > begun + length {
+                    return Ok(took);
+                }
+                thread::sleep(due.saturating_duration_since(Instant::now()));
+                ask(&mut reader)?;
+                took.push(due.elapsed());
+            }
+            Ok(took)
+        }
+    };
+    let clients: Vec<_> = (0..CONNECTIONS).map(|number| thread::spawn(client(number))).collect();
+    let mut all = Vec::new();
+    for client in clients {
+        all.extend(client.join().ok().context("a client has ended by a bug")??);
+    }
+    all.sort_unstable();
+    Ok(all)
+}
+
+fn ask(reader: &mut BufReader<TcpStream>) -> Result<()> {
+    reader.get_mut().write_all(b"GET / HTTP/1.1\r\nHost: lab\r\n\r\n")?;
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    if !line.starts_with("HTTP/1.1 200") {
+        bail!("a request was answered {line:?}");
+    }
+    while line != "\r\n" {
+        line.clear();
+        if reader.read_line(&mut line)? == 0 {
+            bail!("the connection was closed within a head");
+        }
+    }
+    let mut body = [0; BODY.len()];
+    reader.read_exact(&mut body)?;
+    Ok(())
+}

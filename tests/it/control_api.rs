@@ -3,8 +3,10 @@
 mod ansible;
 mod aws_cli;
 mod programs;
+mod rust_sdk;
 mod secured;
 mod state;
+mod taken_back;
 mod terraform;
 
 use std::{

@@ -160,6 +160,12 @@ pub fn elbv2() -> PathBuf {
     installed().join("elbv2")
 }
 
+/// The program of AWS' SDK for Rust (`tests/apps/aws-sdk`), whether it was built or not.
+#[must_use]
+pub fn aws_sdk() -> PathBuf {
+    installed().join("aws-sdk/debug/aws-sdk-client")
+}
+
 /// A process of the shop of `examples/sessions`, with these arguments besides its port; says so where what it needs is not
 /// installed, unless it has to be (`BALANCER_REQUIRE_APPS`).
 ///

@@ -26,7 +26,7 @@ pub(crate) fn run() -> Result<()> {
     let list = read(".ci/advisories")?;
     let advisories = advisories(&list)?;
     let mut found = 0;
-    for lock in ["Cargo.lock", "balancer-ebpf/Cargo.lock"] {
+    for lock in ["Cargo.lock", "balancer-ebpf/Cargo.lock", "tests/apps/aws-sdk/Cargo.lock"] {
         let text = read(lock)?;
         for line in findings(&advisories, &text) {
             println!("{lock}: {line}");

@@ -263,7 +263,15 @@ fn elbv2_clients() -> Result<()> {
     if shell::find_program("terraform").is_some() {
         python_archive("elbv2-provider", "provider.txt")?;
     }
-    Ok(())
+    rust_application("aws-sdk")
+}
+
+/// A program of a workspace of its own. Cargo knows whether it is up to date.
+fn rust_application(name: &str) -> Result<()> {
+    let manifest = sources().join(name).join("Cargo.toml");
+    let mut build = shell::cargo();
+    build.args(["build", "--quiet", "--locked", "--manifest-path"]).arg(manifest);
+    shell::run(build.arg("--target-dir").arg(applications_dir().join(name)))
 }
 
 /// What the tests use of the packages of a list, in a folder of this name: they are large, and little of them is used.

@@ -30,33 +30,33 @@ fn form(action: &str, parameters: &[(&str, &str)]) -> String {
 }
 
 /// The texts of all elements of this name.
-fn all(answer: &str, name: &str) -> Vec<String> {
+pub(super) fn all(answer: &str, name: &str) -> Vec<String> {
     let begin = format!("<{name}>");
     answer.split(&begin).skip(1).filter_map(|rest| Some(rest.split_once('<')?.0.to_owned())).collect()
 }
 
 impl Api {
     /// What a call is answered that has to succeed.
-    fn call(&self, action: &str, parameters: &[(&str, &str)]) -> String {
+    pub(super) fn call(&self, action: &str, parameters: &[(&str, &str)]) -> String {
         let (status, answer) = self.curl("http", "WRITER", &form(action, parameters), &[]).unwrap();
         assert_eq!(status, 200, "{action} {parameters:?}: {answer}\n{}", self.balancer.log());
         answer
     }
 
     /// Code and words of a call that has to fail.
-    fn refused(&self, action: &str, parameters: &[(&str, &str)]) -> (String, String) {
+    pub(super) fn refused(&self, action: &str, parameters: &[(&str, &str)]) -> (String, String) {
         let (status, answer) = self.curl("http", "WRITER", &form(action, parameters), &[]).unwrap();
         assert_ne!(status, 200, "{action} {parameters:?}: {answer}");
         (all(&answer, "Code").swap_remove(0), all(&answer, "Message").swap_remove(0))
     }
 
-    fn make_group(&self, name: &str) -> String {
+    pub(super) fn make_group(&self, name: &str) -> String {
         let parameters =
             [("Name", name), ("Protocol", "HTTP"), ("Port", "80"), ("VpcId", "vpc-1"), ("TargetType", "ip")];
         all(&self.call("CreateTargetGroup", &parameters), "TargetGroupArn").swap_remove(0)
     }
 
-    fn make_balancer(&self, name: &str, scheme: &str) -> String {
+    pub(super) fn make_balancer(&self, name: &str, scheme: &str) -> String {
         let subnets = [("Subnets.member.1", "subnet-1"), ("Subnets.member.2", "subnet-2")];
         let parameters = [[("Name", name), ("Scheme", scheme)], subnets].concat();
         all(&self.call("CreateLoadBalancer", &parameters), "LoadBalancerArn").swap_remove(0)

@@ -31,6 +31,33 @@ impl Terraform<'_> {
         self.api.says(&mut self.command(words))
     }
 
+    /// The groups of a configuration and their targets, as `balancer check` tells them.
+    fn tables(&self, config: &Path) -> Vec<String> {
+        let mut check = Command::new(support::balancer::binary());
+        let told = self.api.says(check.arg("check").arg("-c").arg(config));
+        let rows = told.lines().skip_while(|line| !line.starts_with("TARGET GROUP"));
+        let mut rows: Vec<String> =
+            rows.take_while(|line| !line.starts_with("instance")).map(str::to_owned).collect();
+        // Groups stand in the order of the text.
+        rows.sort_unstable();
+        assert!(rows.len() > 8 && rows.iter().any(|row| row.starts_with("canary")), "{told}");
+        rows
+    }
+
+    /// The same of what is imported of what Terraform shows by these words.
+    fn taken_along(&self, from: &str, words: &[&str]) -> Vec<String> {
+        let shown = self.folder.join("shown.json");
+        fs::write(&shown, self.says(words)).unwrap();
+        let mut import = Command::new(support::balancer::binary());
+        let text = self.api.says(import.arg("import").arg(from).arg(&shown));
+        fs::remove_file(&shown).unwrap();
+        // Terraform does not look into folders.
+        let config = self.folder.join("imported");
+        fs::create_dir_all(&config).unwrap();
+        fs::write(config.join("imported.hcl"), text).unwrap();
+        self.tables(&config)
+    }
+
     /// The exit code of a plan, what it would do by addresses, and how it says that.
     fn plan(&self, words: &[&str]) -> (Option<i32>, Vec<(String, Value)>, String) {
         let all = [&["plan", "-no-color", "-input=false", "-detailed-exitcode", "-out=plan"], words].concat();
@@ -253,9 +280,14 @@ fn terraform_applies_changes_and_destroys() {
     fs::write(folder.join("terraform.rc"), installation).unwrap();
     let terraform = Terraform { api: &api, folder };
     terraform.says(&["init", "-no-color", "-input=false"]);
+    assert_eq!(terraform.plan(&[]).0, Some(2));
+    let planned = terraform.taken_along("--plan", &["show", "-json", "plan"]);
+    assert_eq!(planned, terraform.tables(&terraform.folder), "the folder and its plan are one model");
     let applied = terraform.says(&["apply", "-no-color", "-input=false", "-auto-approve"]);
     assert!(applied.contains("Apply complete! Resources: 9 added, 0 changed, 0 destroyed."), "{applied}");
     api.balancer.wait_until_settled();
+    let applied = terraform.taken_along("--state", &["show", "-json"]);
+    assert_eq!(applied, planned, "the plan and the state that it has become are one model");
 
     let address = ([127, 0, 0, 1], api.port).into();
     let mut client = Client::new(address);

@@ -98,7 +98,7 @@ fn text(folder: &Path, front: SocketAddr, api: SocketAddr, target: SocketAddr) -
          load_balancer \"lab\" {{\n  access_logs {{\n    enabled = false\n  }}\n}}\n\
          target_group \"app\" {{\n  targets = [\"{target}\"]\n  health_check {{\n    enabled = false\n  }}\n}}\n\
          target_group \"many\" {{\n  targets = [{}]\n  health_check {{\n    enabled = false\n  }}\n}}\n\
-         listener \"web\" {{\n  load_balancer = load_balancer.lab.name\n  address = \"{}\"\n  port = {}\n  default_action {{\n    \
+         listener \"web\" {{\n  load_balancer_arn = load_balancer.lab.arn\n  address = \"{}\"\n  port = {}\n  default_action {{\n    \
          type = \"forward\"\n    target_group_arn = target_group.app.arn\n  }}\n}}\n\
          listener_rule \"many\" {{\n  listener_arn = listener.web.arn\n  priority = 1\n  condition {{\n    path_pattern {{\n      \
          values = [\"/many\"]\n    }}\n  }}\n  action {{\n    type = \"forward\"\n    target_group_arn = target_group.many.arn\n  }}\n}}\n",

@@ -142,7 +142,7 @@ fn measure(options: &Options, front: SocketAddr, api: SocketAddr) -> Result<()> 
                 let mut changes = changes?.concat();
                 changes.sort_unstable();
                 done.push(changes.len() as f64 / length.as_secs_f64());
-                slowest.push(at(&changes, 0.99).as_secs_f64());
+                slowest.push(at(&changes, 990).as_secs_f64());
             }
         }
     }
@@ -226,9 +226,9 @@ fn change(
     Ok(took)
 }
 
-/// The part of sorted times that so many are within.
-fn at(sorted: &[Duration], part: f64) -> Duration {
-    let index = (sorted.len() as f64 * part) as usize;
+/// What so many of a thousand sorted times are within.
+fn at(sorted: &[Duration], of_a_thousand: usize) -> Duration {
+    let index = sorted.len() * of_a_thousand / 1000;
     sorted.get(index.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
 }
 
@@ -242,8 +242,8 @@ struct Figures {
 
 impl Figures {
     fn of(rounds: &[Vec<Duration>]) -> Self {
-        let of = |part: f64| median(rounds.iter().map(|took| at(took, part).as_secs_f64()).collect());
-        Self { count: rounds.iter().map(Vec::len).sum(), p50: of(0.5), p99: of(0.99), p999: of(0.999) }
+        let of = |part: usize| median(rounds.iter().map(|took| at(took, part).as_secs_f64()).collect());
+        Self { count: rounds.iter().map(Vec::len).sum(), p50: of(500), p99: of(990), p999: of(999) }
     }
 
     fn row(&self, name: &str, rate: &str, change: &str) -> Vec<String> {

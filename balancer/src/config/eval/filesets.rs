@@ -4,6 +4,10 @@ use std::{collections::BTreeSet, fs, io, path::Path};
 
 /// Most entries of folders that are looked at.
 const MAX_ENTRIES: usize = 10_000;
+/// Most that the braces of a part stand for.
+const MAX_ALTERNATIVES: usize = 64;
+/// What stands for any number of folders.
+const EVERY_FOLDER: &str = "**";
 /// Deepest folder.
 const MAX_DEPTH: usize = 16;
 
@@ -23,23 +27,37 @@ pub(super) fn names(folder: &Path, pattern: &str) -> Result<BTreeSet<String>, No
     if !is_sound(pattern) || parts.contains(&"..") {
         return Err(NoNames::NoPattern);
     }
-    let mut found = Found { names: BTreeSet::new(), left: MAX_ENTRIES };
-    found.walk(folder, &parts, "", 0)?;
+    let mut found = FoundNames { names: BTreeSet::new(), left: MAX_ENTRIES };
+    let mut ways = Vec::new();
+    for part in parts {
+        // Several of these in a row are as good as one.
+        if part != EVERY_FOLDER || ways.last().is_none_or(|last: &Vec<String>| *last != [EVERY_FOLDER]) {
+            ways.push(alternatives(part).ok_or(NoNames::NoPattern)?);
+        }
+    }
+    found.walk(folder, &ways, "", 0)?;
     Ok(found.names)
 }
 
-struct Found {
+struct FoundNames {
     names: BTreeSet<String>,
     left: usize,
 }
 
-impl Found {
-    fn walk(&mut self, folder: &Path, parts: &[&str], name: &str, depth: usize) -> Result<(), NoNames> {
+impl FoundNames {
+    fn walk(
+        &mut self,
+        folder: &Path,
+        parts: &[Vec<String>],
+        name: &str,
+        depth: usize,
+    ) -> Result<(), NoNames> {
         let Some((part, rest)) = parts.split_first() else { return Ok(()) };
         if depth > MAX_DEPTH {
             return Err(NoNames::TooMuch);
         }
-        if *part == "**" {
+        let is_any = *part == [EVERY_FOLDER];
+        if is_any {
             // Of no folder at all, too.
             self.walk(folder, rest, name, depth)?;
         }
@@ -56,7 +74,7 @@ impl Found {
             let path = entry.path();
             let (is_folder, is_file) = (path.is_dir(), path.is_file());
             let full = if name.is_empty() { own.clone() } else { format!("{name}/{own}") };
-            if *part == "**" {
+            if is_any {
                 match is_folder {
                     // Links to folders may lead in circles.
                     true if !entry.file_type().is_ok_and(|kind| kind.is_symlink()) => {
@@ -65,7 +83,7 @@ impl Found {
                     false if is_file && rest.is_empty() => drop(self.names.insert(full)),
                     _ => {}
                 }
-            } else if matches(part.as_bytes(), own.as_bytes()) {
+            } else if part.iter().any(|one| matches(one.as_bytes(), own.as_bytes())) {
                 match rest.is_empty() {
                     true if is_file => drop(self.names.insert(full)),
                     false if is_folder => self.walk(&path, rest, &full, depth + 1)?,
@@ -99,39 +117,57 @@ fn is_sound(pattern: &str) -> bool {
     !brackets && !braces
 }
 
-/// Whether the pattern of one part matches a name. `left` work is bounded by the length of both.
+/// What the pattern of one part stands for where it has several in braces; nothing for too many.
+fn alternatives(part: &str) -> Option<Vec<String>> {
+    let mut all = vec![String::new()];
+    let mut rest = part;
+    while let Some((before, behind)) = rest.split_once('{') {
+        let (inner, behind) = behind.split_once('}')?;
+        let several =
+            all.iter().flat_map(|one| inner.split(',').map(move |each| format!("{one}{before}{each}")));
+        all = several.take(MAX_ALTERNATIVES + 1).collect();
+        if all.len() > MAX_ALTERNATIVES {
+            return None;
+        }
+        rest = behind;
+    }
+    all.iter_mut().for_each(|one| one.push_str(rest));
+    Some(all)
+}
+
+/// Whether the pattern of one part matches a name. What a `*` stands for is tried from the shortest on, that of the last one alone.
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    let Some((first, rest)) = pattern.split_first() else { return name.is_empty() };
-    match first {
-        b'*' => {
-            // Several are as good as one.
-            let rest = rest
-                .iter()
-                .position(|byte| *byte != b'*')
-                .map_or(&[][..], |at| rest.get(at..).unwrap_or_default());
-            (0..=name.len()).any(|at| name.get(at..).is_some_and(|name| matches(rest, name)))
+    let (mut at, mut seen) = (0, 0);
+    let mut back = None;
+    while let Some(letter) = name.get(seen) {
+        let rest = pattern.get(at..).unwrap_or_default();
+        if rest.first() == Some(&b'*') {
+            at += 1;
+            back = Some((at, seen));
+        } else if let Some(length) = one(rest, *letter) {
+            at += length;
+            seen += 1;
+        } else if let Some((behind, from)) = back {
+            (at, seen) = (behind, from + 1);
+            back = Some((behind, seen));
+        } else {
+            return false;
         }
-        b'{' => {
-            let Some(end) = rest.iter().position(|byte| *byte == b'}') else { return false };
-            let (inner, behind) =
-                (rest.get(..end).unwrap_or_default(), rest.get(end + 1..).unwrap_or_default());
-            inner.split(|byte| *byte == b',').any(|one| matches(&[one, behind].concat(), name))
+    }
+    pattern.get(at..).unwrap_or_default().iter().all(|byte| *byte == b'*')
+}
+
+/// How long what matches this letter is, at the beginning of a pattern.
+fn one(pattern: &[u8], letter: u8) -> Option<usize> {
+    match pattern {
+        [b'?', ..] => Some(1),
+        [b'[', rest @ ..] => {
+            let end = rest.iter().position(|byte| *byte == b']')?;
+            is_in(rest.get(..end)?, letter).then_some(end + 2)
         }
-        b'[' => {
-            let Some(end) = rest.iter().position(|byte| *byte == b']') else { return false };
-            let Some((letter, name)) = name.split_first() else { return false };
-            let (class, behind) =
-                (rest.get(..end).unwrap_or_default(), rest.get(end + 1..).unwrap_or_default());
-            is_in(class, *letter) && matches(behind, name)
-        }
-        b'?' => name.split_first().is_some_and(|(_, name)| matches(rest, name)),
-        first => {
-            let (first, rest) = match (first, rest.split_first()) {
-                (b'\\', Some((first, rest))) => (first, rest),
-                _ => (first, rest),
-            };
-            name.split_first().is_some_and(|(letter, name)| letter == first && matches(rest, name))
-        }
+        [b'\\', first, ..] => (*first == letter).then_some(2),
+        [first, ..] => (*first == letter).then_some(1),
+        [] => None,
     }
 }
 
@@ -183,6 +219,11 @@ mod tests {
             ("d/*", "d/e.yaml"),
             ("*/f/*.yaml", "d/f/g.yaml"),
             ("none/*", ""),
+            ("*a*{m,x}?", ".hidden.yaml a.yaml"),
+            ("[a-b].{ya,y}ml", "a.yaml b.yml"),
+            ("**/**/g.yaml", "d/f/g.yaml"),
+            ("\\a.yaml", "a.yaml"),
+            ("{a,b,c}{a,b,c}{a,b,c}{a,b,c}", "refused"),
             ("d", ""),
             ("../*", "refused"),
             ("[a", "refused"),
@@ -190,6 +231,9 @@ mod tests {
         ] {
             assert_eq!(found(pattern), expected, "{pattern}");
         }
+        // Work is bounded, whatever the pattern.
+        assert!(!matches(&b"*a".repeat(200), &[b'a'; 150]));
+        assert!(matches(&b"*a".repeat(100), &[b'a'; 250]));
         assert!(names(&folder.path().join("none"), "*").is_ok_and(|names| names.is_empty()));
         assert!(names(&folder.path().join("a.yaml"), "*").is_err());
     }

@@ -43,7 +43,7 @@ fn decoded(call: &Call<'_>) -> Result<Val, Fail> {
     let mut options = Options::default();
     options.emit_comments = false;
     let parser = Parser::new_from_str_with_options(&text, options);
-    let mut reader = Reader { call, parser, named: BTreeMap::new(), left: MAX_NODES };
+    let mut reader = YamlReader { call, parser, named: BTreeMap::new(), left: MAX_NODES };
     loop {
         match reader.next()? {
             Event::StreamStart | Event::DocumentStart(..) => {}
@@ -59,7 +59,7 @@ fn decoded(call: &Call<'_>) -> Result<Val, Fail> {
     }
 }
 
-struct Reader<'r, 'c, 'i> {
+struct YamlReader<'r, 'c, 'i> {
     call: &'r Call<'c>,
     parser: Parser<'i, granit_parser::StrInput<'i>>,
     /// What anchors name.
@@ -67,7 +67,7 @@ struct Reader<'r, 'c, 'i> {
     left: usize,
 }
 
-impl<'i> Reader<'_, '_, 'i> {
+impl<'i> YamlReader<'_, '_, 'i> {
     /// What Terraform's parser makes of what this one does not take is not told apart.
     fn next(&mut self) -> Result<Event<'i>, Fail> {
         match self.parser.next_event() {

@@ -149,7 +149,8 @@ fn prepare(
     let prepare = || prepare_upgrades(&folder, door, keeps_rights, &counters);
     let upgrades = upgradable.then(prepare).flatten();
     let owner = account.as_ref().and_then(Account::owner);
-    let keyring = key_file::load(&settings, owner)?;
+    let shared = origin.keyring().map_err(|fault| config::ConfigErrors(vec![fault]))?;
+    let keyring = shared.map_or_else(|| key_file::load(&settings, owner), Ok)?;
     let (configuration, book) = with_what_was_made(configuration, &origin, owner)?;
     let workers = settings.workers;
     let patience = if predecessor.is_some() { LEFT_BEHIND } else { Duration::ZERO };

@@ -153,6 +153,7 @@ impl RunArguments {
                 node: node.map_or_else(etcd::host_name, Ok)?,
                 cache: etcd_cache,
                 own: config,
+                seal: etcd.seal(),
             }))),
         }
     }

@@ -29,7 +29,10 @@ pub use self::{
     decision::{Answered, Decision, Renewal, Standing, TargetLookup},
     group_cookie::{GroupCookie, GroupDecision},
     keyed_hash::KeyedHash,
-    keyring::{KeyFileFault, Keyring, KeyringError, MAX_SECRETS, SECRET_LEN},
+    keyring::{
+        KeyFileFault, KeySeal, KeySheet, Keyring, KeyringError, MAX_SECRETS, RotationFault, SECRET_LEN,
+        SealFault, SheetKey,
+    },
     ledger::{Before, Done, Mark, Marks, SessionLedger},
     session_table::{Occupancy, SessionTable},
     shared_session::{adopt, follow, page},

@@ -1,10 +1,14 @@
 //! Several balancers with one configuration in etcd: what takes effect, where, and what becomes of it when things break.
 
+mod sealed_keys;
+
 use std::{
     fs,
     net::TcpListener,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     process::{Command, Output},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::process::Signal;
@@ -85,12 +89,12 @@ fn wait_cluster(node: &Balancer, what: &str, is_so: impl Fn(&Value) -> bool) -> 
 }
 
 fn until_or<T>(seconds: f64, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs_f64(seconds);
-    while std::time::Instant::now() < deadline {
+    let deadline = Instant::now() + Duration::from_secs_f64(seconds);
+    while Instant::now() < deadline {
         if let Some(found) = probe() {
             return Some(found);
         }
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        thread::sleep(Duration::from_millis(2));
     }
     None
 }
@@ -229,6 +233,16 @@ fn what_one_node_cannot_have_none_takes_up() {
 
 #[test]
 fn a_node_starts_and_serves_with_etcd_away() {
+    etcd_is_away_for(Duration::ZERO);
+}
+
+#[test]
+#[ignore = "five minutes of waiting; .ci/run --full has it"]
+fn a_node_starts_and_serves_with_etcd_away_for_five_minutes() {
+    etcd_is_away_for(Duration::from_secs(300));
+}
+
+fn etcd_is_away_for(span: Duration) {
     let mut etcd = Etcd::start();
     let (one, two) = (Target::plain(), Target::plain());
     pushed(&etcd, &shared(&[&one], ""), &[]);
@@ -253,7 +267,20 @@ fn a_node_starts_and_serves_with_etcd_away() {
         "kept on disk",
         "cannot connect",
     ]);
-    assert_eq!(Client::new(node.address).get("/").status, 200);
+    let begun = Instant::now();
+    loop {
+        assert_eq!(Client::new(node.address).get("/").status, 200);
+        if begun.elapsed() >= span {
+            break;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(
+        node.log().matches("etcd does not say what is there").count(),
+        2,
+        "once a process: {}",
+        node.log()
+    );
     // It is back, and all goes on.
     etcd.begin(0);
     etcd.wait();
@@ -460,6 +487,8 @@ fn a_node_that_has_given_root_up_keeps_what_is_in_force() {
     let (one, two) = (Target::plain(), Target::plain());
     pushed(&etcd, &shared(&[&one], ""), &[]);
     let mut node = prepared(&etcd, "a", "user = \"nobody\"\nseccomp = \"on\"");
+    let seal = sealed_keys::secret_file(etcd.folder(), "seal", &[1]);
+    node.arguments.extend(["--etcd-seal-file".to_owned(), seal.display().to_string()]);
     node.run();
     wait_cluster(&node, "it is there", |cluster| cluster["connected"] == true);
     pushed(&etcd, &shared(&[&one, &two], ""), &["--wait", "30"]);
@@ -473,6 +502,14 @@ fn a_node_that_has_given_root_up_keeps_what_is_in_force() {
     node.run();
     assert_eq!(node.status().0["cluster"]["from_disk"], true);
     assert_eq!(targets_of(&node).len(), 2);
+    // Keys are opened with what was read as root.
+    let keys = sealed_keys::secret_file(etcd.folder(), "keys", &[2]);
+    pushed(&etcd, &shared(&[&one], ""), &[]);
+    for words in [&["put", keys.to_str().unwrap()][..], &["rotate"]] {
+        sealed_keys::done(&sealed_keys::keys_command(&etcd, &seal, words));
+    }
+    let names = sealed_keys::key_names(&node);
+    assert_eq!(names.len(), 2);
     // An upgrade follows on, under the same name.
     pushed(&etcd, &shared(&[&one], ""), &[]);
     wait_cluster(&node, "it is in force", |cluster| cluster["state"] == "in_force");
@@ -483,4 +520,5 @@ fn a_node_that_has_given_root_up_keeps_what_is_in_force() {
         status.find(&two.address).is_some().then_some(status)
     });
     assert_eq!(status.0["cluster"]["rival"], Value::Null);
+    assert_eq!(sealed_keys::key_names(&node), names);
 }

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 mod arguments;
 mod diff;
 mod history;
+mod keys;
 mod nodes;
 mod options;
 mod pull;
@@ -39,6 +40,7 @@ pub(super) fn run(arguments: &EtcdArguments) -> Result<(), CommandFailure> {
             }),
             EtcdCommand::History(arguments) => history::run(arguments).await,
             EtcdCommand::Nodes(arguments) => nodes::run(arguments).await,
+            EtcdCommand::Keys(arguments) => keys::run(arguments).await,
         }
     });
     // A name still being looked up must not hold up the exit.

@@ -90,6 +90,18 @@ impl AskedNodes {
         self.0.iter().filter_map(|node| node.answer.as_ref().ok()).map(|(_, status)| status)
     }
 
+    /// The first two of which one signs cookies with a key that the other one does not have.
+    fn strangers(&self) -> Option<(&str, &str)> {
+        let asked = || {
+            self.0.iter().filter_map(|node| Some((node.admin.as_str(), &node.answer.as_ref().ok()?.1.keys)))
+        };
+        asked().find_map(|(one, keys)| {
+            let signing = keys.first()?;
+            let other = asked().find(|(_, keys)| !keys.is_empty() && !keys.contains(signing))?;
+            Some((one, other.0))
+        })
+    }
+
     /// By group and target.
     fn targets(&self) -> BTreeMap<(String, String), TargetSums> {
         let mut sums: BTreeMap<_, TargetSums> = BTreeMap::new();
@@ -180,6 +192,10 @@ impl Display for AskedNodes {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let titles = ["BALANCER", "STATE", "VERSION", "UP", "CONNECTIONS", "HEALTHY", "SESSIONS", "NOTES"];
         table(&titles, self.0.iter().map(node_row).collect(), f)?;
+        if let Some((one, other)) = self.strangers() {
+            let (one, other) = (clean(one), clean(other));
+            writeln!(f, "KEYS DIFFER: {one} signs cookies with a key that {other} does not have")?;
+        }
         let asked = self.answers().count();
         let row = |((group, target), sums): ((String, String), TargetSums)| {
             vec![
@@ -254,5 +270,24 @@ mod tests {
         assert_eq!(document["nodes"][1]["status"]["target_groups"][0]["name"], "app");
         assert_eq!(document["nodes"][2]["error"], "refused");
         assert!(AskedNodes(vec![node("a:1", 0, "healthy")]).away().is_ok());
+    }
+
+    #[test]
+    fn nodes_whose_keys_differ_are_named() {
+        let with = |admin: &str, keys: &[&str]| {
+            let mut node = node(admin, 0, "healthy");
+            if let Ok((_, status)) = &mut node.answer {
+                status.keys = keys.iter().map(|key| (*key).to_owned()).collect();
+            }
+            node
+        };
+        let text = |nodes: Vec<AskedNode>| AskedNodes(nodes).to_string();
+        let same = vec![with("a:1", &["1", "2"]), with("b:2", &["2", "1"]), with("old:3", &[])];
+        assert!(!text(same).contains("KEYS DIFFER"));
+        let differ = text(vec![with("a:1", &["1"]), with("b:2", &["2", "1"])]);
+        assert!(
+            differ.contains("KEYS DIFFER: b:2 signs cookies with a key that a:1 does not have"),
+            "{differ}"
+        );
     }
 }

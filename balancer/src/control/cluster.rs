@@ -3,7 +3,7 @@
 //! force is kept on disk, too, so that a node starts with etcd away.
 //!
 //! Under the prefix P: `P/config/NAME` documents, `P/config/.push` who has written them, `P/nodes/NAME` what nodes say, under leases,
-//! `P/history/NUMBER` and `P/texts/NUMBER` what was pushed before.
+//! `P/config/.keys` the sealed secrets of cookies, `P/keyholders/NAME` which of them a node has, `P/history/NUMBER` and `P/texts/NUMBER` what was pushed before.
 //! Must not know: how a configuration takes effect.
 
 mod documents;
@@ -13,6 +13,7 @@ mod last_good;
 mod layout;
 mod node;
 mod proposal;
+mod sealed_keys;
 
 pub use self::{
     documents::{Documents, PushRecord},
@@ -21,6 +22,7 @@ pub use self::{
     layout::Layout,
     node::{NodeNote, Opinion},
     proposal::{Proposal, ProposalFaults},
+    sealed_keys::{KeyHolder, SealedKeys, SealedText},
 };
 
 /// How to take part.
@@ -36,4 +38,6 @@ pub struct ClusterSettings {
     pub cache: std::path::PathBuf,
     /// Files of this host that are read with the documents.
     pub own: Option<std::path::PathBuf>,
+    /// The file with what opens secrets that are kept in etcd.
+    pub seal: Option<std::path::PathBuf>,
 }

@@ -334,6 +334,7 @@ impl Controller {
             runtimes: parts.runtimes,
             rules: HashMap::new(),
         };
+        controller.counters.notes.set_keys(controller.names.0.marks());
         controller.find_targets(&parts.memory.targets).await;
         controller.compile_rules();
         let wanted = controller.wanted(&controller.configuration, &target_tls(&controller.configuration)?);

@@ -34,6 +34,8 @@ pub struct ClusterNote {
     pub reason: Option<String>,
     /// Why what is in force is not kept on disk; none where it is.
     pub not_kept: Option<String>,
+    /// Which nodes sign cookies with keys that this one does not have; none where none does.
+    pub foreign_keys: Option<String>,
     /// That another balancer uses this node's name; none where none does.
     pub rival: Option<String>,
 }

@@ -34,6 +34,7 @@ pub struct Notes {
     certificates: Mutex<Vec<CertificateNote>>,
     sources: SourceNotes,
     cluster: Mutex<Option<ClusterNote>>,
+    keys: Mutex<Vec<String>>,
 }
 
 impl Notes {
@@ -113,6 +114,17 @@ impl Notes {
     #[must_use]
     pub fn cluster(&self) -> Option<ClusterNote> {
         self.cluster.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// These are the names of the secrets of cookies, the signing one first.
+    pub fn set_keys(&self, names: Vec<String>) {
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = names;
+    }
+
+    /// The names of the secrets of cookies, the signing one first. They tell nothing of the secrets.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// These are the certificates in use.

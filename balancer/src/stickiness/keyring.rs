@@ -9,6 +9,8 @@
 
 mod fault;
 mod file;
+mod sealed;
+mod sheet;
 
 use std::{fmt, hash::Hasher as _, net::SocketAddr};
 
@@ -17,7 +19,11 @@ use siphasher::{
     sip128::{Hasher128 as _, SipHasher24 as SipHasher24x128},
 };
 
-pub use self::fault::{KeyFileFault, KeyringError};
+pub use self::{
+    fault::{KeyFileFault, KeyringError},
+    sealed::{KeySeal, SealFault},
+    sheet::{KeySheet, RotationFault, SheetKey},
+};
 use crate::{
     id::{KeyId, TargetId},
     model::Endpoint,
@@ -29,12 +35,16 @@ pub const SECRET_LEN: usize = 32;
 /// Most secrets that a ring holds.
 pub const MAX_SECRETS: usize = 8;
 
+/// Bytes that tell a secret from others where it is spoken of.
+const MARK_LEN: usize = 8;
+
 /// One secret, in its two halves.
 type Secret = [[u8; SECRET_LEN / 2]; 2];
 
 /// What one secret is turned into.
 pub(super) struct TokenKey {
     id: KeyId,
+    mark: [u8; MARK_LEN],
     duration_tag: SipHasher24x128,
     application_tag: SipHasher24x128,
     group_tag: SipHasher24x128,
@@ -53,8 +63,11 @@ impl TokenKey {
             outer.finish128().as_bytes()
         };
         let [id, ..] = sub_key(b"balancer: key id");
+        let mut mark = [0; MARK_LEN];
+        mark.iter_mut().zip(sub_key(b"balancer: key mark")).for_each(|(mark, byte)| *mark = byte);
         Self {
             id: KeyId(id),
+            mark,
             duration_tag: SipHasher24x128::new_with_key(&sub_key(b"balancer: duration cookie tag")),
             application_tag: SipHasher24x128::new_with_key(&sub_key(b"balancer: application cookie tag")),
             group_tag: SipHasher24x128::new_with_key(&sub_key(b"balancer: group cookie tag")),
@@ -67,6 +80,11 @@ impl TokenKey {
     /// One byte that names this key in the values it made: the first of a sub-key of its own.
     pub(super) fn id(&self) -> KeyId {
         self.id
+    }
+
+    /// What this key is called where people and other balancers speak of it. Whoever knows it knows nothing of the secret.
+    fn mark(&self) -> String {
+        self.mark.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The tag of a duration cookie's other bytes.
@@ -156,6 +174,12 @@ impl Keyring {
     pub fn has_keys_of(&self, other: &Self) -> bool {
         let marks = |ring: &Self| ring.keys().map(|key| key.duration_tag(b"which key")).collect::<Vec<_>>();
         marks(self) == marks(other)
+    }
+
+    /// What its keys are called where people and other balancers speak of them, the signing one first.
+    #[must_use]
+    pub fn marks(&self) -> Vec<String> {
+        self.keys().map(TokenKey::mark).collect()
     }
 
     /// A ring of the secrets that stand one after the other in `bytes`; the first signs.

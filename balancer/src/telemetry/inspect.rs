@@ -194,6 +194,7 @@ impl Inspector {
             upkeep: ControlCounters::sum(std::iter::once(&*self.control)),
             refused_reload: self.control.notes.refused_reload().as_ref().map(error_status),
             cluster: self.control.notes.cluster(),
+            keys: self.control.notes.keys(),
             no_upgrades: self.control.notes.no_upgrades().as_ref().map(error_status),
             unresolved_names: unresolved_names(&self.control.notes),
             certificates: self.control.notes.certificates().into_iter().map(certificate_status).collect(),

@@ -41,6 +41,8 @@ pub struct Status {
     /// The configuration that nodes share through etcd; none where it is this one's alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<ClusterNote>,
+    /// The names of the keys of cookies, the one that signs first. They tell nothing of the keys.
+    pub keys: Vec<String>,
     /// Why the process cannot be upgraded; none: it can.
     pub no_upgrades: Option<ErrorStatus>,
     /// Host names of targets that cannot be resolved, or not in full.

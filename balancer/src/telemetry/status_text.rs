@@ -187,6 +187,12 @@ fn head(status: &Status, f: &mut Formatter<'_>) -> fmt::Result {
     if let Some(cluster) = &status.cluster {
         cluster_text(cluster, f)?;
     }
+    if let Some((signing, accepted)) = status.keys.split_first() {
+        let more: String = accepted.iter().map(|key| format!(", {}", Plain(key))).collect();
+        let more =
+            if more.is_empty() { more } else { format!("; accepted too{}", more.replacen(',', ":", 1)) };
+        writeln!(f, "keys of cookies: {} signs{more}", Plain(signing))?;
+    }
     if let Some(why) = &status.no_upgrades {
         let age = Span(why.age_seconds);
         writeln!(f, "NO UPGRADES for {age}: {}", Plain(&why.error))?;

@@ -24,6 +24,51 @@ pub(super) enum EtcdCommand {
     History(HistoryArguments),
     /// Show what each balancer has in force, and what it thinks of what stands there
     Nodes(NodesArguments),
+    /// Keys of cookies that all balancers share: put them there sealed, change them without losing a session, show who has which
+    Keys(KeysArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeysArguments {
+    #[command(subcommand)]
+    pub(super) command: KeysCommand,
+    /// Who says so; user and host by default
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(super) author: Option<String>,
+    /// Wait this many seconds for all nodes to have it
+    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub(super) wait: u64,
+    #[command(flatten)]
+    pub(super) etcd: EtcdOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeysCommand {
+    /// Show the names of the keys, what becomes of them, and which nodes have them
+    Show,
+    /// Seal the keys of a key file and put them there: its first key signs
+    Put {
+        /// The key file
+        #[arg(value_name = "FILE")]
+        path: PathBuf,
+        /// Even if the key that signs now is not among them, which ends every session
+        #[arg(long)]
+        force: bool,
+    },
+    /// Have a new key sign: once every node accepts it, those that are away included. Run again, it goes on where it was
+    Rotate,
+    /// Accept a key no more: who has a cookie of it begins anew
+    Drop {
+        /// Its name, as `show` has it
+        #[arg(value_name = "KEY")]
+        name: String,
+    },
+    /// Wait for a node no more that does not come back
+    Forget {
+        /// Its name
+        #[arg(value_name = "NODE", value_parser = super::node_name)]
+        node: String,
+    },
 }
 
 #[derive(Debug, Args)]

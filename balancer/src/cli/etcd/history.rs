@@ -27,7 +27,7 @@ pub(super) async fn run(arguments: &HistoryArguments) -> Result<(), CommandFailu
         vec![["NUMBER", "WHEN", "AUTHOR", "DOCUMENTS", "DIGEST", "NOTE"].map(str::to_owned).to_vec()];
     for record in records {
         let clean = |text: &str| text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let mark = if record.digest == standing.digest { " *" } else { "" };
+        let mark = if record.digest == standing.texts_digest() { " *" } else { "" };
         rows.push(vec![
             record.number.to_string(),
             clean(record.at.get(..19).unwrap_or(&record.at)),

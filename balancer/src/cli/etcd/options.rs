@@ -14,26 +14,29 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 pub(in crate::cli) struct EtcdOptions {
     /// Endpoints of one etcd, with commas between them: http://HOST:PORT or https://HOST:PORT
-    #[arg(long, value_name = "URL", value_delimiter = ',', value_parser = Url::parse)]
+    #[arg(long, global = true, value_name = "URL", value_delimiter = ',', value_parser = Url::parse)]
     etcd: Vec<Url>,
     /// What all keys begin with
-    #[arg(long, value_name = "PREFIX", default_value = "/balancer", value_parser = Layout::parse)]
+    #[arg(long, global = true, value_name = "PREFIX", default_value = "/balancer", value_parser = Layout::parse)]
     prefix: Layout,
     /// User of etcd
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME")]
     etcd_user: Option<String>,
     /// File with that user's password
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     etcd_password_file: Option<PathBuf>,
     /// File with certificates of the authorities that have signed those of https:// endpoints
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     etcd_ca: Option<PathBuf>,
     /// File with the certificate to show to https:// endpoints
-    #[arg(long, value_name = "FILE", requires = "etcd_key")]
+    #[arg(long, global = true, value_name = "FILE", requires = "etcd_key")]
     etcd_cert: Option<PathBuf>,
     /// File with its private key
-    #[arg(long, value_name = "FILE", requires = "etcd_cert")]
+    #[arg(long, global = true, value_name = "FILE", requires = "etcd_cert")]
     etcd_key: Option<PathBuf>,
+    /// File with 32 random bytes that open and seal keys of cookies that are kept in etcd: the same on all hosts, and never in etcd
+    #[arg(long, global = true, value_name = "FILE")]
+    etcd_seal_file: Option<PathBuf>,
 }
 
 impl EtcdOptions {
@@ -47,6 +50,10 @@ impl EtcdOptions {
             authorities: self.etcd_ca.clone(),
             certificate,
         })
+    }
+
+    pub(in crate::cli) fn seal(&self) -> Option<PathBuf> {
+        self.etcd_seal_file.clone()
     }
 
     pub(in crate::cli) fn layout(&self) -> Layout {

@@ -40,7 +40,7 @@ pub(super) async fn run(arguments: &PushArguments) -> Result<(), CommandFailure>
     config::load_documents(&arguments.path.display().to_string(), &files, arguments.config.as_deref())
         .map_err(|errors| CommandFailure::BadConfiguration(errors.to_string()))?;
     let (standing, reading) = session.documents().await?;
-    let pushed = Documents::new(&session.layout, 0, "", documents);
+    let pushed = Documents::new(&session.layout, 0, "", documents).with_keys(standing.keys.clone());
     let (old, new) = (by_name(&standing.documents), by_name(&pushed.documents));
     if old == new {
         print(&format!("nothing to change: this is what stands there (revision {})\n", standing.revision))?;
@@ -65,10 +65,31 @@ pub(super) async fn run(arguments: &PushArguments) -> Result<(), CommandFailure>
         "pushed as number {} by {}, revision {revision} ({}): {}\n",
         record.number,
         record.author,
-        record.digest,
+        pushed.digest,
         told.join(", ")
     ))?;
     wait(arguments, &mut session, &pushed.digest).await
+}
+
+const PLAIN: &str = "allowed: up to 200 bytes of text without control characters";
+
+fn is_plain(text: &str) -> bool {
+    text.len() <= 200 && !text.chars().any(char::is_control)
+}
+
+/// Who says so: as they say, or user and host.
+pub(super) fn author(given: Option<&str>) -> Result<String, CommandFailure> {
+    let author = match given {
+        Some(author) => author.to_owned(),
+        None => {
+            let user = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| env::var(name).ok());
+            format!("{}@{}", user.unwrap_or_else(|| "unknown".to_owned()), host_name()?)
+        }
+    };
+    if author.is_empty() || !is_plain(&author) {
+        return Err(CommandFailure::BadConfiguration(format!("balancer: --author: {PLAIN}")));
+    }
+    Ok(author)
 }
 
 /// Who pushes what, and when.
@@ -81,25 +102,16 @@ fn record(
     // By its key: what has been written there by others may say anything.
     let last =
         entries.values.iter().filter_map(|value| session.layout.number_of(&value.key)).max().unwrap_or(0);
-    let author = match &arguments.author {
-        Some(author) => author.clone(),
-        None => {
-            let user = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| env::var(name).ok());
-            format!("{}@{}", user.unwrap_or_else(|| "unknown".to_owned()), host_name()?)
-        }
-    };
-    let is_plain = |text: &str| text.len() <= 200 && !text.chars().any(char::is_control);
-    if author.is_empty() || !is_plain(&author) || !is_plain(&arguments.note) {
-        let why =
-            "balancer: --author and --note: allowed: up to 200 bytes of text without control characters";
-        return Err(CommandFailure::BadConfiguration(why.to_owned()));
+    let author = author(arguments.author.as_deref())?;
+    if !is_plain(&arguments.note) {
+        return Err(CommandFailure::BadConfiguration(format!("balancer: --note: {PLAIN}")));
     }
     Ok(PushRecord {
         number: last.saturating_add(1),
         author,
         at: unix_micros_now().to_string(),
         note: arguments.note.clone(),
-        digest: pushed.digest.clone(),
+        digest: pushed.texts_digest(),
         documents: by_name(&pushed.documents).into_keys().collect(),
     })
 }
@@ -117,7 +129,7 @@ fn transaction(
     let revision_of = |key: &str| standing.get(key.as_bytes()).map_or(0, |value| value.revision);
     let record_key = layout.push_record();
     let mut transaction = Transaction::default().only_if(record_key.as_bytes(), revision_of(&record_key));
-    let mut wanted = BTreeSet::from([record_key.clone()]);
+    let mut wanted = BTreeSet::from([record_key.clone(), layout.sealed_keys()]);
     for (name, text) in new {
         let key = layout.document(name);
         if standing.get(key.as_bytes()).is_none_or(|value| value.value != *text) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
-use super::Layout;
+use super::{Layout, SealedKeys};
 use crate::{
     config::{self, ConfigErrors, ConfigTexts, Document},
     etcd::{KeyReading, StoredValue},
@@ -48,6 +48,8 @@ pub struct Documents {
     pub documents: Vec<Document>,
     /// What is said of keys that lie too deep to be one of them.
     pub below: Vec<String>,
+    /// The sealed secrets of cookies that stand beside them.
+    pub keys: Option<Vec<u8>>,
 }
 
 /// How a key is named in faults.
@@ -56,7 +58,7 @@ fn named(key: &str) -> PathBuf {
 }
 
 /// A digest, short enough to read out.
-fn digest(documents: &[Document]) -> String {
+fn digest(documents: &[Document], keys: Option<&[u8]>) -> String {
     let mut context = Context::new(&SHA256);
     for document in documents {
         let name = document.name.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
@@ -64,6 +66,10 @@ fn digest(documents: &[Document]) -> String {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
         }
+    }
+    if let Some(keys) = keys {
+        context.update(&u64::MAX.to_be_bytes());
+        context.update(keys);
     }
     let digest = context.finish();
     digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
@@ -73,13 +79,18 @@ impl Documents {
     /// Of what was read of the keys of documents.
     #[must_use]
     pub fn of(layout: &Layout, reading: &KeyReading) -> Self {
-        let (push_record, config) = (layout.push_record(), layout.config());
+        let (push_record, config, sealed) = (layout.push_record(), layout.config(), layout.sealed_keys());
         let mut record: Option<(&StoredValue, PushRecord)> = None;
         let (mut documents, mut below) = (Vec::new(), Vec::new());
+        let mut keys: Option<&StoredValue> = None;
         for value in &reading.values {
             let key = String::from_utf8_lossy(&value.key);
             if key == push_record {
                 record = serde_json::from_slice(&value.value).ok().map(|read| (value, read));
+                continue;
+            }
+            if key == sealed {
+                keys = Some(value);
                 continue;
             }
             if key.strip_prefix(&config).is_none_or(|name| name.contains('/')) {
@@ -92,20 +103,34 @@ impl Documents {
             documents.push(Document { name: named(&key), bytes: value.value.clone() });
         }
         let revision = reading.values.iter().map(|value| value.revision).max().unwrap_or(0);
-        let author = match record {
-            Some((value, record)) if value.revision == revision => record.author,
+        let author = match (record, keys) {
+            (Some((value, record)), _) if value.revision == revision => record.author,
+            (_, Some(keys)) if keys.revision == revision => SealedKeys::author(&keys.value),
             _ => "unknown (not written by `balancer etcd push`)".to_owned(),
         };
         Self { below, ..Self::new(layout, revision, &author, documents) }
+            .with_keys(keys.map(|keys| keys.value.clone()))
     }
 
     /// These.
     #[must_use]
     pub fn new(layout: &Layout, revision: i64, author: &str, documents: Vec<Document>) -> Self {
-        let (place, digest) = (format!("etcd:{}", layout.config()), digest(&documents));
+        let (place, digest) = (format!("etcd:{}", layout.config()), digest(&documents, None));
         // Whoever can write there must not move the cursor of who reads it.
         let author = author.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
-        Self { place, revision, author, digest, documents, below: Vec::new() }
+        Self { place, revision, author, digest, documents, below: Vec::new(), keys: None }
+    }
+
+    /// The same with these sealed secrets beside them.
+    #[must_use]
+    pub fn with_keys(self, keys: Option<Vec<u8>>) -> Self {
+        Self { digest: digest(&self.documents, keys.as_deref()), keys, ..self }
+    }
+
+    /// The digest of the documents alone.
+    #[must_use]
+    pub fn texts_digest(&self) -> String {
+        digest(&self.documents, None)
     }
 
     /// What a file is called here.
@@ -180,6 +205,22 @@ mod tests {
         for (at, digest) in digests.iter().enumerate() {
             assert_eq!(digests.iter().position(|other| other == digest), Some(at));
         }
+    }
+
+    #[test]
+    fn sealed_secrets_are_no_document_and_make_a_difference() {
+        let layout = Layout::parse("/lb").unwrap();
+        let of = |keys: Option<&str>| {
+            let document = value("/lb/config/a.hcl", "x", 7);
+            let keys = keys.map(|text| value("/lb/config/.keys", text, 9));
+            let values = std::iter::once(document).chain(keys).collect();
+            Documents::of(&layout, &KeyReading { revision: 9, values })
+        };
+        let (without, with) = (of(None), of(Some("{\"author\": \"ann\"}")));
+        assert_eq!((with.documents.len(), with.revision, with.author.as_str()), (1, 9, "ann"));
+        assert!(with.digest != without.digest && with.digest != of(Some("{}")).digest);
+        assert_eq!((with.texts_digest(), without.texts_digest()), (without.digest.clone(), without.digest));
+        assert!(of(Some("garbage")).author.starts_with("unknown"));
     }
 
     #[test]

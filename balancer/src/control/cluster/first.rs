@@ -11,13 +11,14 @@ use anyhow::Context as _;
 use tokio::{runtime::Runtime, time::timeout};
 
 use super::{
-    ClusterSettings, Documents, Follower, NodeNote, last_good,
+    ClusterSettings, Documents, Follower, NodeNote, SealedKeys, last_good,
     node::{Judgment, judge},
 };
 use crate::{
-    config::{self, ConfigErrors, ConfigTexts},
+    config::{self, ConfigError, ConfigErrors, ConfigTexts},
     etcd::{Access, Etcd, EtcdError},
     model::Configuration,
+    stickiness::Keyring,
 };
 
 /// How long etcd may take to say what is there, before what was kept of it is taken.
@@ -43,6 +44,8 @@ pub enum ConfigOrigin {
         documents: Arc<Documents>,
         /// The files.
         own: Option<PathBuf>,
+        /// What opens the secrets beside the documents.
+        seal: Option<Arc<SealedKeys>>,
     },
 }
 
@@ -54,7 +57,7 @@ impl ConfigOrigin {
     pub fn load(&self) -> Result<Configuration, ConfigErrors> {
         match self {
             Self::Files(path) => config::load(path),
-            Self::Cluster { documents, own } => documents.load(own.as_deref()),
+            Self::Cluster { documents, own, .. } => documents.load(own.as_deref()),
         }
     }
 
@@ -63,7 +66,7 @@ impl ConfigOrigin {
     pub fn texts(&self) -> ConfigTexts {
         match self {
             Self::Files(path) => ConfigTexts::of_files(path),
-            Self::Cluster { documents, own } => documents.texts(own.as_deref()),
+            Self::Cluster { documents, own, .. } => documents.texts(own.as_deref()),
         }
     }
 
@@ -72,7 +75,20 @@ impl ConfigOrigin {
     pub fn with(&self, documents: &Arc<Documents>) -> Self {
         match self {
             Self::Files(_) => self.clone(),
-            Self::Cluster { own, .. } => Self::Cluster { documents: Arc::clone(documents), own: own.clone() },
+            Self::Cluster { own, seal, .. } => {
+                Self::Cluster { documents: Arc::clone(documents), own: own.clone(), seal: seal.clone() }
+            }
+        }
+    }
+
+    /// The secrets of cookies that come with it; none where they are this host's own.
+    ///
+    /// # Errors
+    /// They cannot be opened.
+    pub fn keyring(&self) -> Result<Option<Keyring>, ConfigError> {
+        match self {
+            Self::Files(_) => Ok(None),
+            Self::Cluster { documents, seal, .. } => SealedKeys::ring(seal.as_deref(), documents),
         }
     }
 }
@@ -115,6 +131,8 @@ pub fn first(source: &ConfigSource, runtime: &Runtime) -> anyhow::Result<First> 
         ConfigSource::Cluster(settings) => settings,
     };
     let mut etcd = Etcd::new(Access::read(&settings.access)?);
+    let seal = settings.seal.as_ref().map(|path| SealedKeys::load(path, &settings.layout)).transpose()?;
+    let reader = DocumentReader { own: settings.own.as_deref(), seal: seal.as_ref() };
     let looked = runtime.block_on(async { timeout(PATIENCE, look(&mut etcd, settings)).await });
     let looked = looked.unwrap_or_else(|_| {
         let (endpoint, why) = (etcd.endpoint().to_string(), format!("no answer within {PATIENCE:?}"));
@@ -127,25 +145,24 @@ pub fn first(source: &ConfigSource, runtime: &Runtime) -> anyhow::Result<First> 
             None
         })
     };
-    let own = settings.own.as_deref();
     let (documents, configuration, why) = match looked {
-        Ok((documents, None)) => match documents.load(own) {
+        Ok((documents, None)) => match reader.load(&documents) {
             Ok(configuration) => (documents, configuration, None),
             Err(errors) => {
-                let Some((kept, configuration)) = usable(kept(), own)? else { return Err(errors.into()) };
+                let Some((kept, configuration)) = reader.usable(kept())? else { return Err(errors.into()) };
                 (kept, configuration, Some(format!("what stands in etcd is refused: {errors}")))
             }
         },
-        Ok((documents, Some(held))) => match usable(kept(), own)? {
+        Ok((documents, Some(held))) => match reader.usable(kept())? {
             Some((kept, configuration)) => (kept, configuration, Some(held)),
             // There is no other one, and it would be the first here.
             None => {
-                let configuration = documents.load(own)?;
+                let configuration = reader.load(&documents)?;
                 (documents, configuration, None)
             }
         },
         Err(error) => {
-            let Some((kept, configuration)) = usable(kept(), own)? else {
+            let Some((kept, configuration)) = reader.usable(kept())? else {
                 let cache = settings.cache.display();
                 return Err(error)
                     .with_context(|| format!("there is no configuration, and none kept in {cache}"));
@@ -160,17 +177,29 @@ pub fn first(source: &ConfigSource, runtime: &Runtime) -> anyhow::Result<First> 
     }));
     let documents = Arc::new(documents);
     let follower = Follower::new(ClusterSettings::clone(settings), etcd, Arc::clone(&documents), is_kept);
-    let origin = ConfigOrigin::Cluster { documents, own: settings.own.clone() };
+    let origin = ConfigOrigin::Cluster { documents, own: settings.own.clone(), seal: seal.map(Arc::new) };
     Ok(First { configuration, origin, follower: Some(follower), warnings })
 }
 
-fn usable(
-    kept: Option<Documents>,
-    own: Option<&Path>,
-) -> Result<Option<(Documents, Configuration)>, ConfigErrors> {
-    let Some(kept) = kept else { return Ok(None) };
-    let configuration = kept.load(own)?;
-    Ok(Some((kept, configuration)))
+/// Reads documents with what is this host's.
+struct DocumentReader<'r> {
+    own: Option<&'r Path>,
+    seal: Option<&'r SealedKeys>,
+}
+
+impl DocumentReader<'_> {
+    /// What the documents say, if the secrets beside them can be opened, too.
+    fn load(&self, documents: &Documents) -> Result<Configuration, ConfigErrors> {
+        let configuration = documents.load(self.own)?;
+        SealedKeys::ring(self.seal, documents).map_err(|fault| ConfigErrors(vec![fault]))?;
+        Ok(configuration)
+    }
+
+    fn usable(&self, kept: Option<Documents>) -> Result<Option<(Documents, Configuration)>, ConfigErrors> {
+        let Some(kept) = kept else { return Ok(None) };
+        let configuration = self.load(&kept)?;
+        Ok(Some((kept, configuration)))
+    }
 }
 
 /// What stands in etcd, and why it is not to be taken though it may be in order.

@@ -10,11 +10,12 @@ use tokio::{
 
 use super::{
     ClusterSettings, Documents, NodeNote, Proposal, last_good,
-    node::{Edition, Judgment, Opinion, judge},
+    node::{Edition, Judgment, Opinion, foreign_keys, judge},
     proposal::ProposalFaults,
+    sealed_keys::KeyHolder,
 };
 use crate::{
-    clock::{monotonic_now, until},
+    clock::{monotonic_now, unix_micros_now, until},
     config::MAX_DOCUMENTS,
     counters::{ClusterNote, ControlCounters},
     etcd::{Etcd, EtcdError, KeyWatch, Transaction},
@@ -82,6 +83,8 @@ pub struct Follower {
     said: Option<NodeNote>,
     /// The revision that has done so.
     said_at: i64,
+    /// The keys that it has said it keeps.
+    held: Vec<String>,
     note: ClusterNote,
 }
 
@@ -101,7 +104,17 @@ impl Follower {
             from_disk: is_from_disk,
             ..ClusterNote::default()
         };
-        Self { settings, etcd, in_force, run: format!("{run:016x}"), lease: 0, said: None, said_at: 0, note }
+        Self {
+            settings,
+            etcd,
+            in_force,
+            run: format!("{run:016x}"),
+            lease: 0,
+            said: None,
+            said_at: 0,
+            held: Vec::new(),
+            note,
+        }
     }
 
     /// Follows until it is dropped. `again`: what was refused may be in order now, for reasons of this host.
@@ -279,6 +292,8 @@ impl Follower {
         seen: Edition,
     ) -> Result<(), EtcdError> {
         self.note.rival = self.rival(picture);
+        let keys = process.counters.notes.keys();
+        self.note.foreign_keys = self.foreign_keys(picture, &keys);
         self.tell(process, opinion, error.clone(), seen.clone());
         let note = NodeNote {
             node: self.settings.node.clone(),
@@ -288,6 +303,7 @@ impl Follower {
             seen,
             opinion,
             error,
+            keys: keys.clone(),
         };
         if self.said.as_ref() == Some(&note) {
             return Ok(());
@@ -298,12 +314,20 @@ impl Follower {
             if self.lease == 0 {
                 self.lease = self.etcd.grant(LEASE_SECONDS).await?;
             }
-            let put = Transaction::default().put(key.as_bytes(), &value, self.lease);
+            let mut put = Transaction::default().put(key.as_bytes(), &value, self.lease);
+            // Under no lease: whoever has new keys sign waits for nodes that are away, too.
+            let holder = self.holder(&keys);
+            if let Some((key, value)) = &holder {
+                put = put.put(key.as_bytes(), value, 0);
+            }
             match self.etcd.commit(put).await {
                 Err(EtcdError::Refused { code: NOT_FOUND, .. }) => self.lease = 0,
                 done => {
                     self.said_at = done?.unwrap_or(0);
                     self.said = Some(note);
+                    if holder.is_some() {
+                        self.held = keys;
+                    }
                     return Ok(());
                 }
             }
@@ -319,6 +343,24 @@ impl Follower {
         let why = format!("another balancer calls itself {node} (--node), and each takes the other's place");
         if self.note.rival.as_ref() != Some(&why) {
             tracing::error!("{why}");
+        }
+        Some(why)
+    }
+
+    /// What it is to say of the sealed keys that it has in force and would have after a start without etcd, if it has not.
+    fn holder(&self, keys: &[String]) -> Option<(String, Vec<u8>)> {
+        if self.in_force.keys.is_none() || self.note.not_kept.is_some() || self.held == keys {
+            return None;
+        }
+        let holder = KeyHolder { keys: keys.to_vec(), at: unix_micros_now().to_string() };
+        Some((self.settings.layout.key_holder(&self.settings.node), serde_json::to_vec(&holder).ok()?))
+    }
+
+    /// Which nodes sign with keys that this one does not have.
+    fn foreign_keys(&self, picture: &Picture, own: &[String]) -> Option<String> {
+        let why = foreign_keys(own, picture.notes.iter().filter(|(name, _)| **name != self.settings.node))?;
+        if self.note.foreign_keys.as_ref() != Some(&why) {
+            tracing::warn!("{why}");
         }
         Some(why)
     }

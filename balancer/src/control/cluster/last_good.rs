@@ -33,6 +33,9 @@ struct KeptDocuments {
     author: String,
     digest: String,
     documents: Vec<KeptDocument>,
+    /// The sealed secrets, in base64: the file has no more of them than etcd has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keys: Option<String>,
 }
 
 /// Writes them. What was there stays until it is done.
@@ -53,6 +56,7 @@ pub(super) fn keep(path: &Path, layout: &Layout, documents: &Documents) -> io::R
                 base64: STANDARD.encode(&document.bytes),
             })
             .collect(),
+        keys: documents.keys.as_ref().map(|keys| STANDARD.encode(keys)),
     };
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -93,7 +97,9 @@ pub(super) fn read(path: &Path, layout: &Layout) -> Result<Option<Documents>, St
         let bytes = STANDARD.decode(base64).map_err(|_| fault(&"is not what a balancer has kept there"))?;
         documents.push(Document { name: name.into(), bytes });
     }
-    let documents = Documents::new(layout, kept.revision, &kept.author, documents);
+    let keys = kept.keys.map(|keys| STANDARD.decode(keys)).transpose();
+    let keys = keys.map_err(|_| fault(&"is not what a balancer has kept there"))?;
+    let documents = Documents::new(layout, kept.revision, &kept.author, documents).with_keys(keys);
     if documents.digest != kept.digest {
         return Err(fault(&"has been changed since a balancer kept it there"));
     }
@@ -113,8 +119,8 @@ mod tests {
         assert_eq!(read(&path, &layout), Ok(None));
         let document =
             |bytes: &[u8]| Document { name: "etcd:/lb/config/a.hcl".into(), bytes: bytes.to_vec() };
-        for bytes in [&b"one"[..], &[0xff, 0]] {
-            let documents = Documents::new(&layout, 7, "ann", vec![document(bytes)]);
+        for (bytes, keys) in [(&b"one"[..], Some(b"sealed".to_vec())), (&[0xff, 0], None)] {
+            let documents = Documents::new(&layout, 7, "ann", vec![document(bytes)]).with_keys(keys);
             keep(&path, &layout, &documents).unwrap();
             assert_eq!(read(&path, &layout), Ok(Some(documents)));
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);

@@ -55,6 +55,24 @@ impl Layout {
         self.document(".push")
     }
 
+    /// The sealed secrets of cookies. By its name it is no document.
+    #[must_use]
+    pub fn sealed_keys(&self) -> String {
+        self.document(".keys")
+    }
+
+    /// What is begun with by the keys that say which node has which secrets, whether it is there or not.
+    #[must_use]
+    pub fn key_holders(&self) -> String {
+        format!("{}/keyholders/", self.0)
+    }
+
+    /// Which secrets a node has.
+    #[must_use]
+    pub fn key_holder(&self, name: &str) -> String {
+        format!("{}/keyholders/{name}", self.0)
+    }
+
     /// What nodes begin with.
     #[must_use]
     pub fn nodes(&self) -> String {

@@ -10,6 +10,9 @@ use crate::etcd::KeyReading;
 /// Longest text of an error in a note: it is for people.
 const MOST_ERROR: usize = 2000;
 
+/// Most nodes that are named.
+const MOST_NAMED: usize = 10;
+
 /// What a node thinks of the documents that it has seen last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -75,6 +78,8 @@ pub struct NodeNote {
     pub opinion: Opinion,
     /// Why it refuses it, or who does.
     pub error: Option<String>,
+    /// The names of the keys of cookies that it has, the one that signs first.
+    pub keys: Vec<String>,
 }
 
 impl NodeNote {
@@ -100,6 +105,26 @@ impl NodeNote {
         let end = text.floor_char_boundary(MOST_ERROR);
         format!("{} … ({} faults)", text.get(..end).unwrap_or_default(), lines.len())
     }
+}
+
+/// Which of `others` sign cookies with keys that are none of `own`, with the names of these.
+pub(super) fn foreign_keys<'a>(
+    own: &[String],
+    others: impl Iterator<Item = (&'a String, &'a NodeNote)>,
+) -> Option<String> {
+    let foreign = others.filter_map(|(name, note)| {
+        let signing = note.keys.first().filter(|key| !own.contains(key))?;
+        let clean: String = signing.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+        Some(format!("{name} ({clean})"))
+    });
+    let told: Vec<String> = foreign.take(MOST_NAMED).collect();
+    (!told.is_empty()).then(|| {
+        format!(
+            "cookies of these nodes are not understood here, for they sign with keys that this one does not have: {}; allowed: one \
+             key file on all, or `balancer etcd keys`",
+            told.join(", ")
+        )
+    })
 }
 
 /// What to do with documents that are in order here.
@@ -163,6 +188,21 @@ mod tests {
         assert!(matches!(judged(&[old, refused], false), Judgment::Leave(..)));
         // Who holds back for another's sake refuses nothing: once that one is gone, they go on.
         assert_eq!(judged(&[held], false), Judgment::TakeUp);
+    }
+
+    #[test]
+    fn nodes_that_sign_with_keys_of_their_own_are_named() {
+        let with = |keys: &[&str]| NodeNote {
+            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+            ..NodeNote::default()
+        };
+        let names: Vec<String> = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let notes = [with(&["02", "01"]), with(&["03\u{1b}", "01"]), with(&[])];
+        let told = |own: &[String]| foreign_keys(own, names.iter().zip(&notes));
+        assert_eq!(told(&["01".to_owned(), "02".to_owned(), "03\u{1b}".to_owned()]), None);
+        let text = told(&["01".to_owned(), "02".to_owned()]).unwrap();
+        assert!(text.contains("have: b (03); allowed"), "{text}");
+        assert!(told(&["01".to_owned()]).unwrap().contains("a (02), b (03)"));
     }
 
     #[test]

@@ -273,19 +273,10 @@ impl Controller {
                 "{origin}: no listener is left, so that nobody would be served; to end that, end the process"
             )));
         }
-        let state_dir = self.started_with.state_dir.clone();
-        let settings = BalancerSettings { state_dir, ..configuration.balancer.clone() };
-        let key_path = settings.key_path();
-        // A new secret in place of a lost one would end every session.
-        let keyring = Keyring::load(&key_path).map_err(|error| one(error.to_string()))?.ok_or_else(|| {
-            let ran = self.configuration.balancer.key_file == configuration.balancer.key_file;
-            let what = if ran {
-                "the key file is gone; put it back"
-            } else {
-                "there is no such key file; put it there"
-            };
-            one(format!("{}: {what}, or restart to have a new one made", key_path.display()))
-        })?;
+        let keyring = match origin.keyring().map_err(|fault| one(fault.to_string()))? {
+            Some(keyring) => keyring,
+            None => self.own_keys(&configuration).map_err(one)?,
+        };
         // What of it can change at all does with a start.
         let api_access = match (&self.api, &configuration.control_api) {
             (Some(api), Some(settings)) => {
@@ -295,6 +286,23 @@ impl Controller {
         };
         let ready = self.ready(configuration, Some(keyring))?;
         Ok(Pending { api_access, beside, ..ready })
+    }
+
+    /// The secrets of this host's key file.
+    fn own_keys(&self, configuration: &Configuration) -> Result<Keyring, String> {
+        let state_dir = self.started_with.state_dir.clone();
+        let settings = BalancerSettings { state_dir, ..configuration.balancer.clone() };
+        let key_path = settings.key_path();
+        // A new secret in place of a lost one would end every session.
+        Keyring::load(&key_path).map_err(|error| error.to_string())?.ok_or_else(|| {
+            let ran = self.configuration.balancer.key_file == configuration.balancer.key_file;
+            let what = if ran {
+                "the key file is gone; put it back"
+            } else {
+                "there is no such key file; put it there"
+            };
+            format!("{}: {what}, or restart to have a new one made", key_path.display())
+        })
     }
 
     /// Gets what a configuration needs, the secrets of stickiness aside.
@@ -342,6 +350,7 @@ impl Controller {
             .map_err(|error| error.to_string())?;
         let keys_differ = !ring.0.has_keys_of(&self.names.0);
         self.names = ring;
+        self.counters.notes.set_keys(self.names.0.marks());
         self.tls = tls;
         self.logs.take_up(logs);
         if let (Some(api), Some(next)) = (&self.api, api_access) {

@@ -52,6 +52,16 @@ impl Keyring {
         load(path, None).map_err(|fault| KeyringError::File { path: path.to_path_buf(), fault })
     }
 
+    /// The secrets of the file at `path` themselves, 1 to 8 of 32 bytes one after the other; none when there is no file.
+    ///
+    /// # Errors
+    /// As for [`Self::load_or_create`].
+    pub fn secrets(path: &Path) -> Result<Option<Vec<u8>>, KeyringError> {
+        let found =
+            examine(path, None).map_err(|fault| KeyringError::File { path: path.to_path_buf(), fault })?;
+        Ok(found.map(|(secrets, _)| secrets))
+    }
+
     /// Looks whether [`Self::load_or_create`] would be refused; makes nothing and gives nothing away. The folder that the
     /// file would be made in, if there is none.
     ///
@@ -80,7 +90,8 @@ fn look(path: &Path, owner: Option<Owner>) -> Result<Option<Outlook>, KeyFileFau
 
 /// The ring of an existing file, which is then `owner`'s; `None` when there is no file.
 fn load(path: &Path, owner: Option<Owner>) -> Result<Option<Keyring>, KeyFileFault> {
-    let Some((ring, file)) = examine(path, owner)? else { return Ok(None) };
+    let Some((secrets, file)) = examine(path, owner)? else { return Ok(None) };
+    let ring = Keyring::from_bytes(&secrets).map_err(|_| KeyFileFault::Size(secrets.len()))?;
     // Last: what is no key file may be somebody's.
     if let Some(owner) = owner {
         safe_file::give(path, &file, owner).map_err(tried("cannot give it to the user"))?;
@@ -88,8 +99,8 @@ fn load(path: &Path, owner: Option<Owner>) -> Result<Option<Keyring>, KeyFileFau
     Ok(Some(ring))
 }
 
-/// The ring of an existing file, and the file.
-fn examine(path: &Path, owner: Option<Owner>) -> Result<Option<(Keyring, File)>, KeyFileFault> {
+/// The secrets of an existing file, and the file.
+fn examine(path: &Path, owner: Option<Owner>) -> Result<Option<(Vec<u8>, File)>, KeyFileFault> {
     // Not waiting: a named pipe in the file's place must not hang the start.
     let Some(file) = safe_file::read(path, owner).map_err(tried("cannot open"))? else { return Ok(None) };
     let metadata = file.metadata().map_err(tried("cannot examine"))?;
@@ -106,11 +117,13 @@ fn examine(path: &Path, owner: Option<Owner>) -> Result<Option<(Keyring, File)>,
     if bytes.len() == too_many {
         return Err(KeyFileFault::Size(usize::try_from(metadata.len()).unwrap_or(usize::MAX)));
     }
-    let ring = Keyring::from_bytes(&bytes).map_err(|_| KeyFileFault::Size(bytes.len()))?;
+    if bytes.is_empty() || bytes.len() % SECRET_LEN != 0 {
+        return Err(KeyFileFault::Size(bytes.len()));
+    }
     if let Some(index) = bytes.chunks_exact(SECRET_LEN).position(is_guessable) {
         return Err(KeyFileFault::Guessable(index + 1));
     }
-    Ok(Some((ring, file)))
+    Ok(Some((bytes, file)))
 }
 
 /// Fewest different bytes of a secret. Of 32 random bytes 30 differ; those of 32 random hexadecimal digits are 14, and

@@ -25,7 +25,7 @@ pub(super) fn cluster_text(cluster: &ClusterNote, f: &mut Formatter<'_>) -> fmt:
     if let Some(error) = &cluster.error {
         writeln!(f, "  ETCD IS AWAY: {}", Plain(error))?;
     }
-    for trouble in [&cluster.not_kept, &cluster.rival].into_iter().flatten() {
+    for trouble in [&cluster.not_kept, &cluster.foreign_keys, &cluster.rival].into_iter().flatten() {
         writeln!(f, "  TROUBLE: {}", Plain(trouble))?;
     }
     Ok(())

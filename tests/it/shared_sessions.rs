@@ -14,6 +14,7 @@ use support::{Balancer, Config, Group, Redis, Target, http::Response, until};
 use tempfile::TempDir;
 
 mod council;
+mod outages;
 mod store_faults;
 mod store_modes;
 

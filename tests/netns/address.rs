@@ -28,18 +28,18 @@ const MOST: Duration = Duration::from_secs(3);
 const CLIENTS: usize = 20;
 
 /// A switch, with the test at one end of it and two hosts at others. Their numbers in its network are 11 and 12.
-struct Site {
-    bridge: String,
-    network: String,
+pub(crate) struct Site {
+    pub(crate) bridge: String,
+    pub(crate) network: String,
     folder: TempDir,
-    port: u16,
-    hosts: Vec<Node>,
+    pub(crate) port: u16,
+    pub(crate) hosts: Vec<Node>,
 }
 
 /// A host with a balancer.
-struct Node {
-    name: String,
-    address: String,
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) address: String,
     balancer: Option<Child>,
     /// What decides about the address.
     others: Vec<Child>,
@@ -47,6 +47,22 @@ struct Node {
 
 impl Site {
     fn new(targets: &[&Target]) -> Self {
+        Self::of(&[11, 12], targets)
+    }
+
+    /// With balancers on hosts of these numbers.
+    pub(crate) fn of(hosts: &[u8], targets: &[&Target]) -> Self {
+        let mut site = Self::empty();
+        for end in hosts {
+            let host = site.add_host(*end);
+            site.write_configuration(*end, targets, "    type = \"lb_cookie\"\n", "");
+            site.start_balancer(host);
+        }
+        site
+    }
+
+    /// With nobody there yet but the test.
+    pub(crate) fn empty() -> Self {
         let number = SITES.fetch_add(1, SeqCst);
         let id = std::process::id();
         // 198.18.0.0/15 is for tests between networks (RFC 2544); the other half of it is that of other tests.
@@ -55,7 +71,7 @@ impl Site {
         run(&format!("ip link add {bridge} type bridge"));
         run(&format!("ip addr add {network}.1/24 dev {bridge}"));
         run(&format!("ip link set {bridge} up"));
-        let mut site = Self {
+        let site = Self {
             bridge,
             network,
             folder: tempfile::tempdir().unwrap(),
@@ -67,24 +83,28 @@ impl Site {
         fs::File::open("/dev/urandom").unwrap().read_exact(&mut secret).unwrap();
         fs::write(&key, secret).unwrap();
         fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        for end in [11, 12] {
-            let name = format!("bln{id}x{number}-{end}");
-            let address = format!("{}.{end}", site.network);
-            run(&format!("ip netns add {name}"));
-            run(&format!("ip link add v{id}x{number}{end} type veth peer name eth0 netns {name}"));
-            run(&format!("ip link set v{id}x{number}{end} master {} up", site.bridge));
-            run(&format!("ip -n {name} addr add {address}/24 dev eth0"));
-            run(&format!("ip -n {name} link set eth0 up"));
-            run(&format!("ip -n {name} link set lo up"));
-            site.hosts.push(Node { name, address, balancer: None, others: Vec::new() });
-            site.write_configuration(end, targets);
-            let host = site.hosts.len() - 1;
-            site.start_balancer(host);
-        }
         site
     }
 
-    fn write_configuration(&self, end: u8, targets: &[&Target]) {
+    /// One more host, with nothing on it. Its place among the others.
+    pub(crate) fn add_host(&mut self, end: u8) -> usize {
+        // What the bridge is called tells sites apart.
+        let id = self.bridge.trim_start_matches("blb");
+        let (name, link) = (format!("bln{id}-{end}"), format!("v{id}{end}"));
+        let address = format!("{}.{end}", self.network);
+        run(&format!("ip netns add {name}"));
+        run(&format!("ip link add {link} type veth peer name eth0 netns {name}"));
+        run(&format!("ip link set {link} master {} up", self.bridge));
+        run(&format!("ip -n {name} addr add {address}/24 dev eth0"));
+        run(&format!("ip -n {name} link set eth0 up"));
+        run(&format!("ip -n {name} link set lo up"));
+        fs::create_dir_all(self.folder.path().join(end.to_string())).unwrap();
+        self.hosts.push(Node { name, address, balancer: None, others: Vec::new() });
+        self.hosts.len() - 1
+    }
+
+    /// `sticky`: what is in the group's block on stickiness; `more`: further blocks.
+    pub(crate) fn write_configuration(&self, end: u8, targets: &[&Target], sticky: &str, more: &str) {
         let folder = self.folder.path().join(end.to_string());
         fs::create_dir_all(folder.join("run")).unwrap();
         let name = format!("{}-{end}", self.bridge);
@@ -94,8 +114,8 @@ impl Site {
             "balancer {{\n  instance = \"{name}\"\n  workers = 1\n  kernel_assist = \"off\"\n  state_dir = \"{folder}\"\n  \
              runtime_dir = \"{folder}/run\"\n  key_file = \"{key}\"\n  admin_address = \"127.0.0.1:9900\"\n}}\n\
              listener \"web\" {{\n  port = {port}\n  default_action {{\n    type = \"forward\"\n    target_group_arn = \"app\"\n  }}\n}}\n\
-             target_group \"app\" {{\n  targets = [{targets}]\n  stickiness {{\n    type = \"lb_cookie\"\n  }}\n  \
-             health_check {{\n    path = \"/healthz\"\n    interval = 5\n    timeout = 2\n    healthy_threshold = 2\n  }}\n}}\n",
+             target_group \"app\" {{\n  targets = [{targets}]\n  stickiness {{\n{sticky}  }}\n  \
+             health_check {{\n    path = \"/healthz\"\n    interval = 5\n    timeout = 2\n    healthy_threshold = 2\n  }}\n}}\n{more}",
             folder = folder.display(),
             key = self.folder.path().join("key").display(),
             port = self.port,
@@ -104,11 +124,15 @@ impl Site {
         fs::write(folder.join("balancer.hcl"), text).unwrap();
     }
 
-    fn folder_of(&self, host: usize) -> std::path::PathBuf {
-        self.folder.path().join(self.hosts[host].address.rsplit('.').next().unwrap())
+    pub(crate) fn folder_of(&self, host: usize) -> std::path::PathBuf {
+        self.folder_of_host(&self.hosts[host])
     }
 
-    fn start_balancer(&mut self, host: usize) {
+    pub(crate) fn folder_of_host(&self, host: &Node) -> std::path::PathBuf {
+        self.folder.path().join(host.address.rsplit('.').next().unwrap())
+    }
+
+    pub(crate) fn start_balancer(&mut self, host: usize) {
         let folder = self.folder_of(host);
         let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
         let mut command = self.hosts[host].inside(binary().to_str().unwrap());
@@ -137,20 +161,20 @@ impl Site {
 }
 
 impl Node {
-    fn inside(&self, program: &str) -> Command {
+    pub(crate) fn inside(&self, program: &str) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name, program]);
         command
     }
 
     /// Whether `balancer healthz` says that it serves, and what it says.
-    fn healthz(&self) -> (bool, String) {
+    pub(crate) fn healthz(&self) -> (bool, String) {
         let told =
             self.inside(binary().to_str().unwrap()).args(["healthz", "--timeout", "1"]).output().unwrap();
         (told.status.success(), String::from_utf8_lossy(&[told.stdout, told.stderr].concat()).into_owned())
     }
 
-    fn spawn(&mut self, mut command: Command, log: &Path) {
+    pub(crate) fn spawn(&mut self, mut command: Command, log: &Path) {
         let log = fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
         // In a group of its own: keepalived ends the whole group that it is in.
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).process_group(0);
@@ -158,12 +182,12 @@ impl Node {
     }
 
     /// The balancer dies with no chance to say anything.
-    fn kill_balancer(&mut self) {
+    pub(crate) fn kill_balancer(&mut self) {
         end(self.balancer.take().unwrap());
     }
 
     /// Its host falls silent, as when its cable is pulled; or is there again.
-    fn silent(&self, silent: bool) {
+    pub(crate) fn silent(&self, silent: bool) {
         run(&format!("ip -n {} link set eth0 {}", self.name, if silent { "down" } else { "up" }));
     }
 }
@@ -281,13 +305,13 @@ fn ask(stream: &mut TcpStream, cookie: &str) -> Option<(String, Option<String>)>
 }
 
 /// Clients that ask until they are told to end.
-struct Crowd {
+pub(crate) struct Crowd {
     ends: Arc<AtomicBool>,
     clients: Vec<thread::JoinHandle<Story>>,
 }
 
 impl Crowd {
-    fn begin(service: SocketAddr) -> Self {
+    pub(crate) fn begin(service: SocketAddr) -> Self {
         let ends = Arc::new(AtomicBool::new(false));
         let begin = |_| {
             let ends = Arc::clone(&ends);
@@ -297,18 +321,23 @@ impl Crowd {
     }
 
     /// Holds what they went through against what they may have, where something happened at each of `events`.
-    fn judge(self, events: &[Instant]) {
+    pub(crate) fn judge(self, events: &[Instant]) {
+        self.judge_by(events, events.len(), MOST);
+    }
+
+    /// The same where each may lose so many requests, and nobody is there for `most`.
+    pub(crate) fn judge_by(self, events: &[Instant], losses: usize, most: Duration) {
         self.ends.store(true, SeqCst);
         for client in self.clients {
             let story = client.join().unwrap();
             assert_eq!(story.moved, 0, "a session was lost");
             assert!(
-                story.lost.len() <= events.len(),
+                story.lost.len() <= losses,
                 "requests were lost on connections that had not broken: {}",
                 story.lost.len()
             );
             let in_time =
-                |at: &Instant| events.iter().any(|event| event <= at && at.duration_since(*event) < MOST);
+                |at: &Instant| events.iter().any(|event| event <= at && at.duration_since(*event) < most);
             for (what, times) in [("lost", &story.lost), ("refused", &story.refused)] {
                 let late: Vec<Duration> =
                     times.iter().filter(|at| !in_time(at)).map(|at| at.duration_since(events[0])).collect();
@@ -320,7 +349,7 @@ impl Crowd {
     }
 }
 
-fn targets() -> [Target; 3] {
+pub(crate) fn targets() -> [Target; 3] {
     let any = Ipv4Addr::UNSPECIFIED;
     std::array::from_fn(|number| {
         Target::at(&format!("{any}:0"), false, move |exchange| exchange.ok("", &format!("target {number}")))
@@ -328,14 +357,14 @@ fn targets() -> [Target; 3] {
 }
 
 /// Waits until all clients must have been served again for a while.
-fn wait_past(event: Instant) {
+pub(crate) fn wait_past(event: Instant) {
     until("clients have been served for a while", 10.0, || {
         (event.elapsed() > MOST + Duration::from_millis(700)).then_some(())
     });
 }
 
 /// Text of a recipe, with each of `pairs` in the place of the other.
-fn recipe(name: &str, pairs: &[(&str, &str)]) -> String {
+pub(crate) fn recipe(name: &str, pairs: &[(&str, &str)]) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("dist/address").join(name);
     let mut text = fs::read_to_string(path).unwrap();
     for (from, to) in pairs {
@@ -424,7 +453,29 @@ fn start_router(site: &mut Site) {
     start_bird(site, 1, &text);
 }
 
-fn start_bird(site: &mut Site, host: usize, text: &str) {
+/// The recipe, as it stands but for names and addresses, for the host and the router of these numbers.
+pub(crate) fn announcement(network: &str, host: u8, router: u8, service: &str) -> String {
+    recipe(
+        "bird.conf",
+        &[
+            ("router id 192.0.2.11", &format!("router id {network}.{host}")),
+            ("local 192.0.2.11", &format!("local {network}.{host}")),
+            ("neighbor 192.0.2.1 ", &format!("neighbor {network}.{router} ")),
+            ("192.0.2.10/32", service),
+        ],
+    )
+}
+
+/// The recipe's program, which has a host announce this address while its balancer serves.
+pub(crate) fn start_announcing(site: &mut Site, host: usize, service: &str) {
+    let announce = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("dist/address/announce");
+    let mut command = site.hosts[host].inside(announce.to_str().unwrap());
+    command.arg(service).env("BALANCER", binary());
+    let log = site.folder_of(host).join("address.log");
+    site.hosts[host].spawn(command, &log);
+}
+
+pub(crate) fn start_bird(site: &mut Site, host: usize, text: &str) {
     let folder = site.folder_of(host);
     fs::write(folder.join("bird.conf"), text).unwrap();
     let mut command = site.hosts[host].inside("bird");
@@ -441,21 +492,9 @@ fn an_address_is_announced_while_the_balancer_serves() {
     let mut site = Site::new(&targets.each_ref());
     let network = site.network.clone();
     start_router(&mut site);
-    let text = recipe(
-        "bird.conf",
-        &[
-            ("router id 192.0.2.11", &format!("router id {network}.11")),
-            ("local 192.0.2.11", &format!("local {network}.11")),
-            ("neighbor 192.0.2.1 ", &format!("neighbor {network}.12 ")),
-            ("192.0.2.10/32", "198.51.100.10/32"),
-        ],
-    );
+    let text = announcement(&network, 11, 12, "198.51.100.10/32");
     start_bird(&mut site, 0, &text);
-    let announce = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("dist/address/announce");
-    let mut command = site.hosts[0].inside(announce.to_str().unwrap());
-    command.arg("198.51.100.10/32").env("BALANCER", binary());
-    let log = site.folder_of(0).join("address.log");
-    site.hosts[0].spawn(command, &log);
+    start_announcing(&mut site, 0, "198.51.100.10/32");
 
     let router = site.hosts[1].name.clone();
     let has_route = || {

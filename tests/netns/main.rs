@@ -9,6 +9,8 @@
 
 mod address;
 mod dark;
+mod ecmp;
 mod figures;
 mod hosts;
+mod outages;
 mod shield;

@@ -149,6 +149,7 @@ fn debian(tree: &Path, folder: &Path, version: &str, architecture: &str) -> Resu
     fs::create_dir_all(&documents)?;
     let (mit, apache) = (licence("LICENSE-MIT")?, licence("LICENSE-APACHE")?);
     fs::write(documents.join("copyright"), format!("{mit}\n\nor, as you like:\n\n{apache}"))?;
+    recipes(&documents.join("examples/address"))?;
     let control = root.join("DEBIAN");
     fs::create_dir_all(&control)?;
     let size = said(Command::new("du").args(["-sk", "--exclude=DEBIAN"]).arg(&root))?;
@@ -172,13 +173,31 @@ fn debian(tree: &Path, folder: &Path, version: &str, architecture: &str) -> Resu
     Ok(name)
 }
 
+/// Recipes for an address that several balancers have, with the program where the package puts it.
+fn recipes(to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    let from = shell::workspace_root().join("dist/address");
+    for name in RECIPES {
+        let text = fs::read_to_string(from.join(name)).with_context(|| name.to_owned())?;
+        let file = to.join(name);
+        fs::write(&file, text.replace("/usr/local/bin/balancer", "/usr/bin/balancer"))?;
+        let mode = if name == "announce" { 0o755 } else { 0o644 };
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode))?;
+    }
+    Ok(())
+}
+
+const RECIPES: [&str; 5] =
+    ["announce", "balancer-announce.service", "bird.conf", "keepalived.conf", "router.conf"];
+
 /// What has to be there once it is installed.
-const INSTALLED: [&str; 5] = [
+const INSTALLED: [&str; 6] = [
     "usr/bin/balancer",
     "usr/lib/systemd/system/balancer.service",
     "etc/balancer/balancer.hcl",
     "usr/share/man/man1/balancer.1",
     "var/lib/balancer",
+    "usr/share/doc/balancer/examples/address/announce",
 ];
 
 /// Takes the package through its life in an empty root.

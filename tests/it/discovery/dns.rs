@@ -93,8 +93,14 @@ impl Zone {
             (SERVICE, Ok(records)) => records.iter().map(service).collect(),
             (IPV4, _) => {
                 let label = &question[1..=usize::from(question[0])];
-                let number = std::str::from_utf8(&label[1..]).unwrap().parse().unwrap();
-                vec![Ipv4Addr::new(127, 0, 0, number).octets().to_vec()]
+                if label == b"many" {
+                    let more = (0..1200_u16).map(|at| Ipv4Addr::new(127, 1, (at >> 8) as u8, at as u8));
+                    let all = std::iter::once(Ipv4Addr::new(127, 0, 0, 2)).chain(more);
+                    all.map(|address| address.octets().to_vec()).collect()
+                } else {
+                    let number = std::str::from_utf8(&label[1..]).unwrap().parse().unwrap();
+                    vec![Ipv4Addr::new(127, 0, 0, number).octets().to_vec()]
+                }
             }
             _ => Vec::new(),
         };
@@ -211,4 +217,27 @@ fn answers_that_are_away_empty_or_without_bound_lose_nothing() {
         assert_eq!(status.state(&target.address), "healthy");
     }
     assert_eq!(balancer.connect().get("/", "").status, 200);
+}
+
+/// More addresses of one name than a group has targets: the same ones are kept, it is told, and what is healthy serves.
+#[test]
+fn a_name_of_more_addresses_than_there_may_be_targets_serves_with_as_many() {
+    if !kernel::is_root() {
+        return;
+    }
+    let targets = pair();
+    let (_zone, server) = Zone::serve(Vec::new());
+    let name = format!("many.shop.example:{}", targets[0].port());
+    let balancer = start(Group::of("app", &[name]), server);
+    let is_first = |status: &support::Status| {
+        status.find(&targets[0].address).is_some_and(|target| target["state"] == "healthy")
+    };
+    balancer.wait_status("as many as there may be, and one that serves", 30.0, |status| {
+        status.targets().len() == 1000 && is_first(status)
+    });
+    balancer.wait_log_line(&["there are more addresses than a target group has targets", "at most 1000"]);
+    let mut connection = balancer.connect();
+    for _ in 0..5 {
+        assert_eq!(connection.get("/", "").text(), "here");
+    }
 }

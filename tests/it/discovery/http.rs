@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
-use support::{Answer, Target};
+use support::{Answer, Config, Target, nginx::Nginx, tls::Certificate};
 
 use super::{group, list, source, start, wait_fault, wait_targets};
 
@@ -114,4 +114,42 @@ fn a_list_that_has_not_changed_is_not_sent_again() {
     balancer.wait_status("it is asked again", 20.0, |status| source(status)["reads"].as_u64().unwrap() >= 3);
     assert!(asked_anew.load(SeqCst) >= 2);
     assert_eq!(balancer.status().targets().len(), 1);
+}
+
+#[test]
+fn a_list_comes_over_tls_from_the_server_of_the_name_that_was_asked_for_and_no_other() {
+    let (target, folder) = (Target::plain(), tempfile::tempdir().unwrap());
+    let text = list(&[&target]);
+    let serve = |file: &str, names: &[&str]| {
+        let certificate = Certificate::make(folder.path(), file, names);
+        let answer = format!("location = /targets {{ default_type application/json; return 200 '{text}'; }}");
+        (Nginx::tls(&certificate, &answer), certificate)
+    };
+    let ((good, trusted), (other, of_other)) =
+        (serve("good", &["localhost", "127.0.0.1"]), serve("other", &["other.test"]));
+    let source_at = |nginx: &Nginx, host: &str, authority: &Certificate| {
+        let port = nginx.address.rsplit(':').next().unwrap();
+        group(
+            &format!("https://{host}:{port}/targets"),
+            &format!("interval = 1\ntimeout = 5\nca_file = \"{}\"", authority.certificate.display()),
+        )
+    };
+    let balancer = start(source_at(&good, "localhost", &trusted));
+    wait_targets(&balancer, &[&target]);
+    assert_eq!(balancer.connect().get("/", "").status, 200);
+    // Another name, another authority: each is told, and takes nothing away.
+    for (group, host, words) in [
+        (source_at(&other, "localhost", &of_other), "localhost:", "not valid for name \"localhost\""),
+        (source_at(&other, "127.0.0.1", &of_other), "127.0.0.1:", "not valid for name \"127.0.0.1\""),
+        (source_at(&good, "localhost", &of_other), "localhost:", "UnknownIssuer"),
+    ] {
+        balancer.reload(&Config::with(group));
+        wait_fault(&balancer, "tls", words, &[&target]);
+        let told = source(&balancer.status())["error"]["error"].as_str().unwrap().to_owned();
+        assert!(told.contains(host), "{told}");
+    }
+    // An address is a name as well.
+    balancer.reload(&Config::with(source_at(&good, "127.0.0.1", &trusted)));
+    balancer.wait_status("it is read", 20.0, |status| source(status)["failing"] == false);
+    wait_targets(&balancer, &[&target]);
 }

@@ -4,9 +4,10 @@ use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener},
     thread,
+    time::{Duration, Instant},
 };
 
-use support::{Balancer, Config, Group, Redis, Target, until};
+use support::{Balancer, Config, Group, Redis, Relay, Target, until};
 
 use super::{Lone, Nodes, begun, figure, key_file, store, targets, wait_told, wait_up};
 
@@ -192,6 +193,36 @@ fn a_store_that_is_away_takes_no_memory_without_end() {
         status.0["session_store"]["writes_waiting"].as_u64() == Some(500)
     });
     assert_eq!(status.0["session_store"]["writes_dropped"], 0);
+}
+
+/// Its answers come late: nobody waits for longer than `lookup_timeout`, and that is counted.
+#[test]
+fn a_store_that_is_slow_holds_nobody_up_for_longer_than_a_lookup_may_take() {
+    let redis = Redis::start("");
+    let way = Relay::to(redis.address);
+    let nodes =
+        Nodes::start(2, targets(2), &format!("url = \"redis://{}\"\nlookup_timeout = 50", way.address));
+    let clients = begun(&nodes, 20);
+    let [here, there] = [&nodes.balancers[0], &nodes.balancers[1]];
+    way.slow(Duration::from_millis(300));
+    let begin = Instant::now();
+    for client in &clients[..10] {
+        assert_eq!(client.ask(there).status, 200);
+    }
+    assert!(begin.elapsed() < Duration::from_millis(2500), "ten waited {:?}", begin.elapsed());
+    assert!(figure(there, "lookups", "timed_out") >= 9, "{}", there.status().0["session_store"]);
+    // Who is known has nothing to wait for, and what begins is told once it can be.
+    assert!(clients[..10].iter().all(|client| client.keeps(&client.ask(here))));
+    let meanwhile: Vec<Lone> = (100..110).map(|seed| Lone::begin(here, seed)).collect();
+    way.slow(Duration::ZERO);
+    wait_told(here);
+    until("it answers in time", 20.0, || {
+        let last = Lone::begin(here, 200);
+        wait_told(here);
+        last.keeps(&last.ask(there)).then_some(())
+    });
+    assert!(meanwhile.iter().all(|client| client.keeps(&client.ask(there))));
+    assert!(!here.log().contains("the session store is away"), "{}", here.log());
 }
 
 /// With the rights of a service: another user, a filter of system calls.

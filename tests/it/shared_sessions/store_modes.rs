@@ -107,4 +107,19 @@ fn sessions_are_spread_over_a_cluster() {
     }
     let mut later = begun(&nodes, 20);
     assert_eq!(lost(&all(&nodes), &mut later, 2), 0);
+    // A node of it that is taken for a server of its own sends away whom it has not.
+    let alone = format!("url = \"redis://{}\"", addresses[0]);
+    nodes.balancers[0].reload(&nodes.config(&alone, |group| group.app_cookie("SESSIONID")));
+    begun_at(&nodes.balancers[0], 12);
+    let status = nodes.balancers[0].wait_status("it is said", 30.0, |status| {
+        let store = &status.0["session_store"];
+        store["failures"]["cluster"].as_u64() > Some(0)
+    });
+    nodes.balancers[0].wait_log_line(&["cause=\"cluster\"", "(MOVED)"]);
+    assert!(!status.0["session_store"].is_null());
+}
+
+/// Clients that begin there.
+fn begun_at(balancer: &Balancer, count: u64) {
+    (0..count).for_each(|seed| drop(super::Lone::begin(balancer, 1000 + seed)));
 }

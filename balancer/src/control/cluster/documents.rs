@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Layout, SealedKeys};
 use crate::{
-    config::{self, ConfigErrors, ConfigTexts, Document},
+    config::{self, ConfigError, ConfigErrors, ConfigTexts, Document},
     etcd::{KeyReading, StoredValue},
     model::Configuration,
+    stickiness::Keyring,
 };
 
 /// Most keys that it is said of that they are not read.
@@ -137,6 +138,14 @@ impl Documents {
     #[must_use]
     pub fn name_of(layout: &Layout, file: &Path) -> Option<PathBuf> {
         Some(named(&layout.document(file.file_name()?.to_str()?)))
+    }
+
+    /// The ring of the secrets beside them; none where there are none. `seal`: what this node opens them with.
+    ///
+    /// # Errors
+    /// They cannot be opened, or there is nothing to do that with.
+    pub fn keyring(&self, seal: Option<&SealedKeys>) -> Result<Option<Keyring>, ConfigError> {
+        SealedKeys::ring(seal, &self.place, self.keys.as_deref())
     }
 
     /// Validates them, together with the files at `own`.

@@ -88,7 +88,7 @@ impl ConfigOrigin {
     pub fn keyring(&self) -> Result<Option<Keyring>, ConfigError> {
         match self {
             Self::Files(_) => Ok(None),
-            Self::Cluster { documents, seal, .. } => SealedKeys::ring(seal.as_deref(), documents),
+            Self::Cluster { documents, seal, .. } => documents.keyring(seal.as_deref()),
         }
     }
 }
@@ -191,7 +191,7 @@ impl DocumentReader<'_> {
     /// What the documents say, if the secrets beside them can be opened, too.
     fn load(&self, documents: &Documents) -> Result<Configuration, ConfigErrors> {
         let configuration = documents.load(self.own)?;
-        SealedKeys::ring(self.seal, documents).map_err(|fault| ConfigErrors(vec![fault]))?;
+        documents.keyring(self.seal).map_err(|fault| ConfigErrors(vec![fault]))?;
         Ok(configuration)
     }
 

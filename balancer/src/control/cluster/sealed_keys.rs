@@ -6,7 +6,7 @@ use std::{fmt, path::Path};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
-use super::{Documents, Layout};
+use super::Layout;
 use crate::{
     config::ConfigError,
     stickiness::{KeySeal, KeySheet, Keyring, SealFault},
@@ -98,13 +98,18 @@ impl SealedKeys {
         Ok(serde_json::to_vec(&text).unwrap_or_default())
     }
 
-    /// The ring of the secrets beside `documents`; none where there are none. `seal`: what this node opens them with.
+    /// The ring of the secrets that stand beside the documents at `place`; none where there are none. `seal`: what this node opens
+    /// them with.
     ///
     /// # Errors
     /// They cannot be opened, or there is nothing to do that with.
-    pub fn ring(seal: Option<&Self>, documents: &Documents) -> Result<Option<Keyring>, ConfigError> {
-        let Some(keys) = &documents.keys else { return Ok(None) };
-        let fault = |why: &dyn fmt::Display| whole(format!("{}.keys", documents.place), why);
+    pub fn ring(
+        seal: Option<&Self>,
+        place: &str,
+        keys: Option<&[u8]>,
+    ) -> Result<Option<Keyring>, ConfigError> {
+        let Some(keys) = keys else { return Ok(None) };
+        let fault = |why: &dyn fmt::Display| whole(format!("{place}.keys"), why);
         let lacking = "holds sealed keys of cookies, which this node has nothing to open with; needed: --etcd-seal-file";
         let sheet = seal.ok_or_else(|| fault(&lacking))?.open(keys)?;
         sheet.ring().map(Some).map_err(|error| fault(&error))
@@ -150,11 +155,9 @@ mod tests {
 
     #[test]
     fn a_node_without_a_seal_says_what_it_lacks() {
-        let layout = Layout::parse("/lb").unwrap();
-        let documents = Documents::new(&layout, 1, "", Vec::new());
-        assert!(matches!(SealedKeys::ring(None, &documents), Ok(None)));
-        let told =
-            SealedKeys::ring(None, &documents.with_keys(Some(b"{}".to_vec()))).unwrap_err().to_string();
+        let place = "etcd:/lb/config/";
+        assert!(matches!(SealedKeys::ring(None, place, None), Ok(None)));
+        let told = SealedKeys::ring(None, place, Some(b"{}")).unwrap_err().to_string();
         assert!(told.contains("etcd:/lb/config/.keys") && told.contains("--etcd-seal-file"), "{told}");
     }
 }

@@ -96,12 +96,12 @@ impl Cluster {
         for (number, (at, process)) in self.shops.iter().enumerate() {
             line(&format!("shop{number}"), *at, Some(process));
         }
-        for node in &self.nodes {
-            text.push_str(&format!("\n  balancer status --admin {}", node.admin));
-        }
+        let balancer = self.balancer.display();
+        let admins: Vec<String> = self.nodes.iter().map(|node| node.admin.to_string()).collect();
         text.push_str(&format!(
-            "\n  balancer etcd nodes --etcd http://{} --prefix {PREFIX}\n\nKill what you like: clients come to any balancer with the \
-             shop's own cookie alone. Who is at a shop\nthat is killed is logged out, and nobody else. Ctrl-C ends all of it.\n",
+            "\n  {balancer} status --all {}\n  {balancer} etcd nodes --etcd http://{} --prefix {PREFIX}\n\n\
+             Kill what you like: clients come to any balancer with the shop's own cookie alone. Who is at a shop\nthat is killed is logged out, and nobody else. Ctrl-C ends all of it.\n",
+            admins.join(","),
             self.etcd_at
         ));
         text

@@ -100,7 +100,7 @@ impl Api {
     }
 
     /// What a client of the load balancer is answered; nothing where nobody listens.
-    fn get(&self, path: &str) -> Option<u16> {
+    pub(super) fn get(&self, path: &str) -> Option<u16> {
         let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         use std::io::{Read as _, Write as _};
         let text = format!("GET {path} HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n");

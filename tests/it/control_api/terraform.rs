@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
-use support::{Client, Target, apps, skip, skip_anywhere, until};
+use support::{Client, Target, apps, ports, skip, skip_anywhere, until};
 
 use super::{Api, SECRET};
 
@@ -51,6 +51,8 @@ impl Terraform<'_> {
         let mut import = Command::new(support::balancer::binary());
         let text = self.api.says(import.arg("import").arg(from).arg(&shown));
         fs::remove_file(&shown).unwrap();
+        // Where it was applied somebody listens already, which a check would say.
+        let text = text.replace(&format!("= {}", self.api.port), &format!("= {}", ports::free()));
         // Terraform does not look into folders.
         let config = self.folder.join("imported");
         fs::create_dir_all(&config).unwrap();

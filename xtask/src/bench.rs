@@ -9,7 +9,7 @@ pub(crate) mod proxies;
 mod report;
 mod svg;
 pub(crate) mod table;
-mod targets;
+pub(crate) mod targets;
 mod template;
 mod work;
 

@@ -8,6 +8,7 @@ mod bulk;
 mod changes;
 mod cluster;
 mod dark;
+mod dashboard;
 mod flood;
 mod sessions;
 mod system;
@@ -35,6 +36,8 @@ enum Scenario {
     Cluster(cluster::Options),
     /// A target's host vanishes under load: for how long requests are sent to it, and how many fail.
     Dark(dark::Options),
+    /// What it costs that somebody looks at the dashboard.
+    Dashboard(dashboard::Options),
     /// SYNs fall on a listener: what is left to clients, and what the shield takes for a packet.
     Flood(flood::Options),
     /// A shop whose sessions are in five places, with stickiness and without, while targets are replaced, killed and added: who is
@@ -58,6 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Scenario::Changes(options) => changes::run(options),
         Scenario::Cluster(options) => cluster::run(options),
         Scenario::Dark(options) => dark::run(options),
+        Scenario::Dashboard(options) => dashboard::run(options),
         Scenario::Flood(options) => flood::run(options),
         Scenario::Sessions(options) => sessions::run(options),
         Scenario::System(options) => system::run(options),

@@ -3,6 +3,7 @@
 //! `listener`, `group` and `worker` declare each figure once (see `figures`).
 //! Must not know: who counts, who reads.
 
+mod arrivals;
 mod by;
 mod cause;
 mod cluster;
@@ -16,11 +17,13 @@ mod keys;
 mod last_error;
 mod listener;
 mod notes;
+mod rule;
 mod session_store;
 mod sources;
 mod worker;
 
 pub use self::{
+    arrivals::{Arrival, Arrivals, REACH},
     by::{By, LabelValue},
     cause::{Cause, Phase, Side, causes_of},
     cluster::ClusterNote,
@@ -39,6 +42,7 @@ pub use self::{
     last_error::{LastError, LastErrorNote},
     listener::{CountedOpen, ListenerRuntime, ListenerRuntimes, ListenerShard, OpenNow, Openable, Traffic},
     notes::{CertificateNote, Notes},
+    rule::{RuleFigures, RuleRuntime, RuleRuntimes, RuleShard},
     session_store::{Lookup, SessionStore, SessionStoreShard, StoreCause, StoreWrite, VerdictRefusal},
     sources::{SourceFigures, SourceNews, SourceNote},
     worker::{ControlCounters, SessionTable, SessionTableShard, Upkeep, Work, WorkerCounters, WorkerFigures},

@@ -214,6 +214,10 @@ fn nobody_is_kept_out_light_or_dark_or_on_a_small_screen() {
             browser.eval("document.documentElement.scrollWidth - window.innerWidth").as_i64().unwrap();
         assert!(wider <= 0, "{name}: {wider} pixels do not fit");
     }
+    // Rules are shown with their rates: what no rule is met by goes on.
+    browser.open(&page(&plain), 1440, "light");
+    let rates = "[...document.querySelectorAll('.rules li .rate')].map((rate) => parseFloat(rate.innerText))";
+    browser.wait(&format!("{rates}.length == 2 && {rates}[0] == 0 && {rates}[1] > 1"), 20.0);
     // What can be pressed is reached by keyboard, and says what it does.
     browser.open(&page(&plain), 1440, "light");
     browser.wait(DRAWN, 20.0);

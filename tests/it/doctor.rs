@@ -3,8 +3,12 @@
 
 use std::{
     process::Command,
-    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     thread,
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -108,6 +112,70 @@ fn one_busy_session_is_named_with_the_target_it_is_bound_to() {
         }
     });
     named_first(told, "busy_sessions", &[&at, "one API client"]);
+}
+
+/// A target that answers one request after the other, each after so long.
+fn queue(takes: Duration) -> Target {
+    let turn = Mutex::new(());
+    Target::start(move |exchange| {
+        let _turn = turn.lock().unwrap();
+        thread::sleep(takes);
+        exchange.ok("", "")
+    })
+}
+
+/// What the doctor says of sticky requests to three queues, where `clients` are bound to the first for each one of the others.
+fn doctor_of_queues(clients: usize) -> (Value, i32) {
+    let targets = [(); 3].map(|()| queue(Duration::from_millis(4)));
+    let balancer = sticky(&targets.each_ref());
+    // Clients whose sessions are bound as is wanted: others are sent away.
+    let mut bound: [Vec<String>; 3] = Default::default();
+    while bound[0].len() < clients || bound[1].is_empty() || bound[2].is_empty() {
+        let before = targets.each_ref().map(Target::count);
+        let mut client = balancer.client();
+        assert_eq!(client.get("/").status, 200);
+        let at = (0..3).find(|&at| targets[at].count() > before[at]).unwrap();
+        bound[at].push(client.cookie_line());
+    }
+    let cookies = bound[0].iter().take(clients).chain(bound[1].first()).chain(bound[2].first());
+    let cookies: Vec<&String> = cookies.collect();
+    doctor(&balancer, || {
+        thread::scope(|scope| {
+            for cookie in &cookies {
+                scope.spawn(|| {
+                    let mut connection = balancer.connect();
+                    for _ in 0..20 {
+                        assert_eq!(connection.get("/", cookie).status, 200);
+                    }
+                });
+            }
+        });
+    })
+}
+
+#[test]
+fn what_sessions_that_crowd_a_target_cost_is_told_beside_what_it_were_without() {
+    let (report, exit) = doctor_of_queues(12);
+    let cost = &report["stickiness_costs"][0];
+    let figure = |of: &str, what: &str| cost[of][what].as_f64().unwrap();
+    let [with, without] = ["with_sessions", "without_sessions"].map(|of| figure(of, "p99_seconds"));
+    assert!(with > 0.040 && with > without * 1.5, "{report:#}");
+    let [with, without] = ["with_sessions", "without_sessions"].map(|of| figure(of, "most_in_flight"));
+    assert!((8.0..=13.0).contains(&with) && with >= without * 1.5, "{report:#}");
+    assert!(cost["bound_percent"].as_f64().unwrap() > 90.0, "{report:#}");
+    let complaints = report["complaints"].as_array().unwrap();
+    let told = complaints.iter().find(|one| one["code"] == "stickiness_cost");
+    let told = told.unwrap_or_else(|| panic!("{report:#}"));
+    assert!(told["seen"].as_str().unwrap().contains("played again without sessions"), "{told}");
+    assert_eq!(exit, 3);
+}
+
+#[test]
+fn nothing_is_said_of_what_sessions_cost_that_are_spread_evenly() {
+    let (report, _) = doctor_of_queues(1);
+    assert_eq!(report["stickiness_costs"].as_array().unwrap().len(), 1, "{report:#}");
+    let codes = report["complaints"].as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap());
+    assert!(codes.clone().all(|code| code == "kernel_side_off"), "{:?}", codes.collect::<Vec<_>>());
 }
 
 #[test]

@@ -178,6 +178,35 @@ fn all_conditions_have_to_be_met_and_the_lowest_priority_wins() {
 }
 
 #[test]
+fn requests_are_counted_by_rule_and_go_on_over_a_reload() {
+    let (default, ruled) = (Target::plain(), Target::plain());
+    let groups = || Config::with(Group::new("default", &[&default])).group(Group::new("ruled", &[&ruled]));
+    let path = |path: &str| format!("path_pattern {{\nvalues = [\"{path}\"]\n}}");
+    let balancer = Balancer::start(&groups().rule(7, &[&path("/api/*")], "ruled"));
+    let get = |path: &str, count: usize| {
+        let mut connection = balancer.connect();
+        (0..count).for_each(|_| assert_eq!(connection.get(path, "").status, 200));
+    };
+    let counted = || {
+        let status = balancer.status();
+        let listener = &status.0["listeners"][0];
+        let rules = listener["rules"].as_array().unwrap().iter();
+        let mut counts: Vec<u64> = rules.map(|rule| rule["requests"].as_u64().unwrap()).collect();
+        counts.push(listener["default_action_requests"].as_u64().unwrap());
+        counts
+    };
+    get("/api/a", 3);
+    get("/", 2);
+    assert_eq!(counted(), [3, 2]);
+    // The rule that comes is tried first; the one that was there goes on.
+    balancer.reload(&groups().rule(5, &[&path("/api/new")], "default").rule(7, &[&path("/api/*")], "ruled"));
+    get("/api/new", 4);
+    get("/api/a", 1);
+    assert_eq!(counted(), [4, 4, 2]);
+    assert_eq!(balancer.metric("balancer_rule_requests_total"), 8.0);
+}
+
+#[test]
 fn a_reload_changes_the_rules_of_connections_that_are_open() {
     let (default, ruled) = (Target::plain(), Target::plain());
     let groups = || Config::with(Group::new("default", &[&default])).group(Group::new("ruled", &[&ruled]));

@@ -11,13 +11,13 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::{
-    endpoint::ask,
+    endpoint::{ask, ask_arrivals},
     told::{CommandFailure, admin_endpoint, print},
 };
 use crate::{
     config,
     telemetry::{
-        doctor::{Complaint, Observation, Severity, examine},
+        doctor::{Complaint, Observation, Severity, StickinessCost, costs, examine},
         status::Status,
         status_text::Plain,
     },
@@ -55,6 +55,8 @@ struct DoctorReport<'r> {
     /// For how long it was looked at.
     seconds: u64,
     complaints: &'r [Complaint],
+    /// What stickiness costs the groups of which enough requests are known.
+    stickiness_costs: &'r [StickinessCost],
 }
 
 /// Prints the complaints.
@@ -62,7 +64,7 @@ struct DoctorReport<'r> {
 /// # Errors
 /// [`CommandFailure::Complaints`] where there is more than notices.
 pub(super) fn run(arguments: &DoctorArguments) -> Result<(), CommandFailure> {
-    let (instance, complaints) = match &arguments.explain {
+    let (instance, complaints, costs) = match &arguments.explain {
         Some(path) => {
             let configuration =
                 config::load(path).map_err(|errors| CommandFailure::BadConfiguration(errors.to_string()))?;
@@ -74,15 +76,21 @@ pub(super) fn run(arguments: &DoctorArguments) -> Result<(), CommandFailure> {
                 seen: advice.seen,
                 advice: advice.what_to_do,
             });
-            (None, warnings.chain(advice).collect())
+            (None, warnings.chain(advice).collect(), Vec::new())
         }
         None => {
             let observation = observe(arguments)?;
-            (Some(observation.last.instance.clone()), examine(&observation))
+            let costs = costs(&observation);
+            (Some(observation.last.instance.clone()), examine(&observation, &costs), costs)
         }
     };
     let seconds = if instance.is_some() { arguments.seconds } else { 0 };
-    let report = DoctorReport { instance: instance.as_deref(), seconds, complaints: &complaints };
+    let report = DoctorReport {
+        instance: instance.as_deref(),
+        seconds,
+        complaints: &complaints,
+        stickiness_costs: &costs,
+    };
     print(&if arguments.json { json(&report)? } else { text(&report) })?;
     let is_bad = complaints.iter().any(|complaint| complaint.severity < Severity::Notice);
     if is_bad { Err(CommandFailure::Complaints) } else { Ok(()) }
@@ -108,7 +116,8 @@ fn observe(arguments: &DoctorArguments) -> anyhow::Result<Observation> {
         std::thread::sleep(BETWEEN.min(until.saturating_duration_since(now)));
         looks.push(ask(&arguments.admin)?.1);
     }
-    Observation::new(looks).context("there was nothing to look at")
+    let observation = Observation::new(looks).context("there was nothing to look at")?;
+    Ok(observation.with_arrivals(ask_arrivals(&arguments.admin)?))
 }
 
 fn json(report: &DoctorReport<'_>) -> anyhow::Result<String> {
@@ -156,7 +165,12 @@ mod tests {
             seen: "it said \x1b[2J\r\nnothing".into(),
             advice: String::new(),
         };
-        let told = text(&DoctorReport { instance: Some("shop"), seconds: 1, complaints: &[complaint] });
+        let told = text(&DoctorReport {
+            instance: Some("shop"),
+            seconds: 1,
+            complaints: &[complaint],
+            stickiness_costs: &[],
+        });
         assert!(told.contains("it said \u{fffd}[2J\u{fffd}\u{fffd}nothing."), "{told:?}");
         assert_eq!(told.lines().count(), 3, "{told:?}");
     }

@@ -8,26 +8,42 @@ use hyper::{Request, StatusCode, body::Bytes, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::telemetry::{inspect::VERSION, status::Status};
+use crate::telemetry::{arrivals::ArrivalsDocument, inspect::VERSION, status::Status};
 
 /// How long the whole exchange may take.
 const LIMIT: Duration = Duration::from_secs(10);
 /// Most that is read of an answer: some 60,000 targets.
 const MOST: usize = 64 * 1024 * 1024;
 
+/// A sample of the requests of its sticky groups; nothing of a balancer of a version that keeps none.
+pub(super) fn ask_arrivals(admin: &str) -> anyhow::Result<ArrivalsDocument> {
+    let (status, body) = within_limit(admin, get(admin, "/arrivals"))?;
+    if status != StatusCode::OK {
+        return Ok(ArrivalsDocument::default());
+    }
+    let garbled =
+        || format!("what {admin} tells of its requests is of another version than this ({VERSION})");
+    serde_json::from_slice(&body).with_context(garbled)
+}
+
 /// The status document of the balancer whose admin endpoint this is, as it came and as it was understood.
 pub(super) fn ask(admin: &str) -> anyhow::Result<(String, Status)> {
+    understood(admin, &within_limit(admin, fetch(admin))?)
+}
+
+/// What comes of an exchange, which may take so long.
+fn within_limit<T>(admin: &str, exchange: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start an I/O runtime")?;
-    let answer = runtime.block_on(async { tokio::time::timeout(LIMIT, fetch(admin)).await });
+    let answer = runtime.block_on(async { tokio::time::timeout(LIMIT, exchange).await });
     // A name still being looked up must not hold up the exit.
     runtime.shutdown_background();
-    let Ok(body) = answer else {
+    let Ok(answer) = answer else {
         bail!("no answer from the admin endpoint {admin} within {} s", LIMIT.as_secs());
     };
-    understood(admin, &body?)
+    answer
 }
 
 /// The document as it came and as it was understood.

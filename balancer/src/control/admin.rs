@@ -32,6 +32,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Serialize;
 use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -51,7 +52,7 @@ use self::{
 use crate::{
     listener::explain,
     logs::quiet::LineKind,
-    telemetry::{inspect::Inspector, metrics, status::Status, summary::Summary},
+    telemetry::{arrivals::ArrivalsDocument, inspect::Inspector, metrics, status::Status, summary::Summary},
 };
 
 /// Connections served at a time; one more takes the place of one that asks for nothing.
@@ -73,6 +74,10 @@ pub trait Inspect: Send + Sync + 'static {
     fn glance(&self) -> Status {
         self.status()
     }
+    /// A sample of the requests of sticky groups.
+    fn arrivals(&self) -> ArrivalsDocument {
+        ArrivalsDocument::default()
+    }
     /// Whether new work is still taken.
     fn serving(&self) -> bool;
 }
@@ -84,6 +89,10 @@ impl Inspect for Inspector {
 
     fn glance(&self) -> Status {
         Inspector::glance(self)
+    }
+
+    fn arrivals(&self) -> ArrivalsDocument {
+        Inspector::arrivals(self)
     }
 
     fn serving(&self) -> bool {
@@ -288,7 +297,9 @@ fn misdirected() -> Response<Full<Bytes>> {
 fn answer(request: &Request<Incoming>, desk: &Desk, looks: &Arc<AtomicBool>) -> AdminReply {
     let path = request.uri().path();
     let file = page::file(path);
-    if file.is_none() && !matches!(path, "/metrics" | "/status" | "/healthz" | "/events" | "/actions") {
+    if file.is_none()
+        && !matches!(path, "/metrics" | "/status" | "/arrivals" | "/healthz" | "/events" | "/actions")
+    {
         let there = "not found: there are /, /metrics, /status and /healthz\n";
         return text(StatusCode::NOT_FOUND, there).map(Either::Left);
     }
@@ -313,15 +324,20 @@ fn answer(request: &Request<Incoming>, desk: &Desk, looks: &Arc<AtomicBool>) -> 
 fn page_of_figures(request: &Request<Incoming>, path: &str, inspect: &dyn Inspect) -> Response<Full<Bytes>> {
     match path {
         "/metrics" => metrics_page(request, &inspect.status()),
-        "/status" => match serde_json::to_string(&inspect.status()) {
-            Ok(document) => body(StatusCode::OK, "application/json", document + "\n"),
-            Err(error) => {
-                tracing::error!(%error, "the status document cannot be written");
-                text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
-            }
-        },
+        "/status" => document(&inspect.status()),
+        "/arrivals" => document(&inspect.arrivals()),
         _ if inspect.serving() => text(StatusCode::OK, "ok\n"),
         _ => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+    }
+}
+
+fn document(document: &impl Serialize) -> Response<Full<Bytes>> {
+    match serde_json::to_string(document) {
+        Ok(document) => body(StatusCode::OK, "application/json", document + "\n"),
+        Err(error) => {
+            tracing::error!(%error, "a document cannot be written");
+            text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
+        }
     }
 }
 

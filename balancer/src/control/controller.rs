@@ -454,6 +454,8 @@ impl Controller {
         self.rules = listeners
             .map(|listener| {
                 let table = RuleTable::compile(&listener.rules, &listener.default_action, &keys);
+                let workers = self.crew.len();
+                let table = table.counting(&self.runtimes.of(&listener.name, workers).rules, workers);
                 (listener.address, Arc::new(table))
             })
             .collect();

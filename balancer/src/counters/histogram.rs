@@ -84,9 +84,14 @@ impl HistogramStatus {
         self.counts.is_empty()
     }
 
+    /// Upper bounds of the buckets in seconds, those alone that have one.
+    pub fn bounds() -> impl Iterator<Item = f64> {
+        BOUNDS_MICROS.iter().map(|micros| seconds(*micros))
+    }
+
     /// Upper bounds of the buckets in seconds, without bound the last, each with how many took up to it.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
-        let bounds = BOUNDS_MICROS.iter().map(|micros| seconds(*micros)).chain([f64::INFINITY]);
+        let bounds = Self::bounds().chain([f64::INFINITY]);
         let mut sum = 0;
         bounds.enumerate().map(move |(index, bound)| {
             sum += self.counts.get(index).copied().unwrap_or(0);

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     By, Cause, ClientCertRefusal, Counter, FixedClass, Gauge, GroupOutcome, Histogram, HistogramStatus,
-    Holder, OwnStatus, Raised, figures::figures,
+    Holder, OwnStatus, Raised, RuleRuntimes, figures::figures,
 };
 use crate::model::Classification;
 
@@ -88,6 +88,8 @@ pub struct ListenerRuntime {
     shards: Box<[ListenerShard]>,
     /// What a worker writes that was not there when this was made, which there is none of.
     nobodys: ListenerShard,
+    /// Figures of its rules.
+    pub rules: RuleRuntimes,
 }
 
 impl ListenerRuntime {
@@ -97,6 +99,7 @@ impl ListenerRuntime {
         Self {
             shards: (0..workers).map(|_| ListenerShard::default()).collect(),
             nobodys: ListenerShard::default(),
+            rules: RuleRuntimes::default(),
         }
     }
 

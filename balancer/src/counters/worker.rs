@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    ApiOutcome, ApiRejection, By, Counter, Evicted, Notes, SessionStoreShard,
+    ApiOutcome, ApiRejection, Arrivals, By, Counter, Evicted, Notes, SessionStoreShard,
     figures::{Set, figures},
 };
 
@@ -46,6 +46,8 @@ figures! {
     and {
         /// Lines for log files that did not fit into the queue of a writer.
         log_lines_dropped: Counter,
+        /// A sample of the requests to sticky groups.
+        arrivals: Arrivals,
         /// Entries of the session table that were put to use where nothing gave way.
         sessions_begun: Counter,
         /// The session table.

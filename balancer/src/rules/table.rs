@@ -11,7 +11,10 @@ use super::{
     redirect::CompiledRedirect,
     rewrite::CompiledTransforms,
 };
-use crate::model::{Action, FixedResponse, ListenerRule, RequestHead};
+use crate::{
+    counters::{RuleFigures, RuleRuntime, RuleRuntimes},
+    model::{Action, FixedResponse, ListenerRule, RequestHead},
+};
 
 /// An action, ready to be carried out.
 #[derive(Debug)]
@@ -87,6 +90,8 @@ pub struct RuleTable {
     probes: Vec<(Probe, Probe)>,
     default_action: Action,
     default_act: Act,
+    /// Figures of the rules and of the default action, which is the last.
+    counted: Box<[Arc<RuleRuntime>]>,
 }
 
 impl RuleTable {
@@ -115,7 +120,29 @@ impl RuleTable {
             rules,
             default_act: Act::compile(default_action, keys),
             default_action: default_action.clone(),
+            counted: Box::default(),
         }
+    }
+
+    /// The same, counting by `workers` workers what its rules are chosen for.
+    #[must_use]
+    pub fn counting(self, runtimes: &RuleRuntimes, workers: usize) -> Self {
+        let names = self.rules.iter().map(|rule| Some(&*rule.name)).chain([None]);
+        Self { counted: runtimes.of(names, workers), ..self }
+    }
+
+    /// Worker number `worker` has chosen this action.
+    #[inline]
+    pub fn count(&self, chosen: &Chosen<'_>, worker: usize) {
+        if let Some(shard) = self.counted.get(chosen.index).and_then(|rule| rule.shard(worker)) {
+            shard.requests.inc();
+        }
+    }
+
+    /// What was counted of the action at an index: see [`Self::act`].
+    #[must_use]
+    pub fn figures(&self, index: usize) -> RuleFigures {
+        self.counted.get(index).map(|rule| rule.sum()).unwrap_or_default()
     }
 
     /// The action for this request, which came from `peer`.

@@ -101,6 +101,10 @@ fn count_everywhere(inspector: &Inspector) -> Vec<Raised<Open>> {
             let raise = || Raised::new(Open(Arc::clone(runtime), worker, gauge));
             open.extend(std::iter::repeat_with(raise).take(index + 3));
         }
+        let rules = snapshot.listeners[0].runtime.rules.of([Some("api"), None].into_iter(), 2);
+        for (rule, count) in rules.iter().zip([57, 91]) {
+            rule.shard(worker).unwrap().requests.add(count);
+        }
         numbers.each(&shard.non_compliant_requests);
         numbers.each(&shard.fixed_responses);
         numbers.each(&shard.group_stickiness);

@@ -2,6 +2,7 @@
 //! what it reads are atomics, and the snapshot that the control side took up last.
 //! Must not know: sockets, HTTP, how figures are written out.
 
+mod arrivals;
 mod generations;
 mod session_count;
 mod session_store;
@@ -433,7 +434,8 @@ fn listener_status(listener: &ListenerView, snapshot: &Snapshot) -> ListenerStat
         [only] => only.target_group.clone(),
         _ => String::new(),
     };
-    let rules = listener.rules.rules().iter().map(|rule| RuleStatus {
+    let rules = listener.rules.rules().iter().enumerate().map(|(index, rule)| RuleStatus {
+        figures: listener.rules.figures(index),
         name: rule.name.clone(),
         priority: rule.priority,
         conditions: rule.conditions.clone(),
@@ -449,6 +451,7 @@ fn listener_status(listener: &ListenerView, snapshot: &Snapshot) -> ListenerStat
         load_balancer: listener.load_balancer.name.clone(),
         target_group: only(listener.rules.default_action()),
         action: listener.rules.default_action().describe(name),
+        default_action_requests: listener.rules.figures(listener.rules.rules().len()).requests,
         target_groups: groups(listener.rules.default_action()),
         rules: rules.collect(),
     }

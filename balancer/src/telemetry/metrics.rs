@@ -14,8 +14,9 @@ pub use self::{
     text::{CONTENT_TYPE, PLAIN_CONTENT_TYPE},
 };
 use super::status::{
-    Answers, Connections, GroupStatus, Routing, SessionStore, SessionTable, ShieldStatus, SourceFigures,
-    Status, Stickiness, TargetFigures, TargetStatus, Totals, Traffic, Upkeep, Work, WorkerFigures,
+    Answers, Connections, GroupStatus, Routing, RuleFigures, SessionStore, SessionTable, ShieldStatus,
+    SourceFigures, Status, Stickiness, TargetFigures, TargetStatus, Totals, Traffic, Upkeep, Work,
+    WorkerFigures,
 };
 use crate::counters::{Family, FigureValue};
 
@@ -46,6 +47,16 @@ fn write(status: &Status, format: Format) -> String {
         })
         .collect();
     text.families(Traffic::FAMILIES, &listeners);
+    let rules: Vec<_> = status
+        .listeners
+        .iter()
+        .flat_map(|listener| listener.rules.iter().map(move |rule| (listener, rule)))
+        .map(|(listener, rule)| {
+            let balancer = ("load_balancer", &*listener.load_balancer);
+            (vec![balancer, ("listener", &*listener.name), ("rule", &*rule.name)], &rule.figures)
+        })
+        .collect();
+    text.families(RuleFigures::FAMILIES, &rules);
     groups(&mut text, &status.target_groups);
     targets(&mut text, &status.target_groups);
     text.end()

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::counters::{
     AnomalyStatus, Answers, ClusterNote, Connections, Counts, HistogramStatus, LoadSkew, Micros, Routing,
-    SessionStore, SessionTable, SourceFigures, Stickiness, TargetFigures, Traffic, Upkeep, Work,
+    RuleFigures, SessionStore, SessionTable, SourceFigures, Stickiness, TargetFigures, Traffic, Upkeep, Work,
     WorkerFigures,
 };
 
@@ -206,6 +206,8 @@ pub struct ListenerStatus {
     pub action: String,
     /// The groups its default action forwards to.
     pub target_groups: Vec<WeightStatus>,
+    /// Requests that met none of its rules.
+    pub default_action_requests: u64,
     /// What its clients did.
     #[serde(flatten)]
     pub traffic: Traffic,
@@ -229,6 +231,9 @@ pub struct RuleStatus {
     pub action: String,
     /// The groups it forwards to.
     pub target_groups: Vec<WeightStatus>,
+    /// What came of it.
+    #[serde(flatten)]
+    pub figures: RuleFigures,
 }
 
 /// A group of an action.

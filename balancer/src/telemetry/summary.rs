@@ -62,6 +62,7 @@ struct ListenerSummary<'a> {
     requests: u64,
     connections_active: u64,
     own_responses: u64,
+    default_action_requests: u64,
     request_duration: &'a HistogramStatus,
     rules: Vec<RuleSummary<'a>>,
 }
@@ -72,6 +73,7 @@ struct RuleSummary<'a> {
     priority: u16,
     conditions: &'a str,
     action: &'a str,
+    requests: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -150,16 +152,12 @@ impl<'a> Summary<'a> {
             session_table: status.session_table.as_ref(),
             workers: &status.worker_loads,
             totals: sums(&status.totals),
-            bounds: bounds(),
+            bounds: HistogramStatus::bounds().collect(),
             listeners: status.listeners.iter().map(listener).collect(),
             target_groups: status.target_groups.iter().map(group).collect(),
             actions,
         }
     }
-}
-
-fn bounds() -> Vec<f64> {
-    HistogramStatus::default().buckets().map(|(bound, _)| bound).filter(|bound| bound.is_finite()).collect()
 }
 
 fn sums(totals: &Totals) -> Sums<'_> {
@@ -187,6 +185,7 @@ fn listener(told: &ListenerStatus) -> ListenerSummary<'_> {
         requests: told.traffic.requests,
         connections_active: told.traffic.connections_active,
         own_responses: told.traffic.own_responses.values().sum(),
+        default_action_requests: told.default_action_requests,
         request_duration: &told.traffic.request_duration,
         rules: told.rules.iter().map(rule).collect(),
     }
@@ -198,6 +197,7 @@ fn rule(told: &RuleStatus) -> RuleSummary<'_> {
         priority: told.priority,
         conditions: &told.conditions,
         action: &told.action,
+        requests: told.figures.requests,
     }
 }
 

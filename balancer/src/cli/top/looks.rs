@@ -4,10 +4,6 @@ use std::cmp::Ordering;
 
 use crate::telemetry::status::{HistogramStatus, Status, TargetStatus};
 
-/// Upper bounds of the buckets of histograms, in seconds.
-const BOUNDS: [f64; 15] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
-
 /// What targets are sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum SortColumn {
@@ -226,7 +222,7 @@ fn add(counts: &mut Vec<i64>, histogram: &HistogramStatus, sign: i64) {
 fn quantile(counts: &[i64], part: f64) -> Option<f64> {
     let all: i64 = counts.iter().map(|count| (*count).max(0)).sum();
     let (mut seen, wanted) = (0, (all as f64 * part).ceil());
-    for (count, bound) in counts.iter().zip(BOUNDS) {
+    for (count, bound) in counts.iter().zip(HistogramStatus::bounds()) {
         seen += (*count).max(0);
         if all > 0 && seen as f64 >= wanted {
             return Some(bound);

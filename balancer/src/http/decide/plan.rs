@@ -151,6 +151,7 @@ impl Plan {
         let view = request.view();
         let chosen = listener.rules.choose(&view, route.connected.peer.ip());
         shard.rule_evaluations.add(chosen.evaluated as u64);
+        listener.rules.count(&chosen, context.worker);
         entry.rule(&chosen);
         let forward = forward_of(&chosen, &target, route, traits)?;
         let target = match chosen.transforms {

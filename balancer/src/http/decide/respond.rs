@@ -10,7 +10,7 @@ use crate::{
     http::context::Context,
     model::{HeaderEdits, ResponseHead},
     rules::Act,
-    stickiness::{Answered, Renewal},
+    stickiness::{Answered, Outcome, Renewal},
     target_group::TargetState,
 };
 
@@ -64,6 +64,11 @@ impl Plan {
         }
         if let Some(span) = span {
             shard.answers.response_time.observe(span);
+            if let Some(decision) = &self.decision {
+                let bound = decision.outcome == Outcome::Pinned && !self.spilled;
+                let others = || context.tables.outstanding.view().get(target.slot).saturating_sub(1);
+                context.counters.arrivals.count(at, span, (target.registration, bound), others);
+            }
         }
     }
 

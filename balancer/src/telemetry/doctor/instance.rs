@@ -1,9 +1,10 @@
 //! The balancer itself: its configuration, certificates, workers, logs. Must not know: groups.
 
 use super::{
-    complaint::{Complaint, Severity, age},
+    complaint::{Complaint, Severity},
     observation::Observation,
 };
+use crate::telemetry::status_text::Span;
 
 /// Days before its end from which on a certificate is spoken of, and from which on it is urgent.
 const CERTIFICATE_SOON: i64 = 21 * 86_400;
@@ -20,17 +21,17 @@ pub(super) fn examine(observation: &Observation, complaints: &mut Vec<Complaint>
             ..0 => (
                 Severity::Critical,
                 "certificate_expired",
-                format!("it expired {} ago", age(left.unsigned_abs())),
+                format!("it expired {} ago", Span(left.unsigned_abs())),
             ),
             0..CERTIFICATE_NOW => (
                 Severity::Critical,
                 "certificate_expires",
-                format!("it expires in {}", age(left.unsigned_abs())),
+                format!("it expires in {}", Span(left.unsigned_abs())),
             ),
             CERTIFICATE_NOW..CERTIFICATE_SOON => (
                 Severity::Warning,
                 "certificate_expires",
-                format!("it expires in {}", age(left.unsigned_abs())),
+                format!("it expires in {}", Span(left.unsigned_abs())),
             ),
             _ => continue,
         };
@@ -57,7 +58,7 @@ fn configuration(observation: &Observation, complaints: &mut Vec<Complaint>) {
             BALANCER,
             format!(
                 "the configuration was refused {} ago, and the one before is in use: {}",
-                age(refused.age_seconds),
+                Span(refused.age_seconds),
                 refused.error
             ),
             "Mend it (`balancer check` names every fault) and reload.",
@@ -68,7 +69,7 @@ fn configuration(observation: &Observation, complaints: &mut Vec<Complaint>) {
             Severity::Warning,
             "name_unresolved",
             format!("host name {name}"),
-            format!("it cannot be looked up: {} ({} ago)", error.error, age(error.age_seconds)),
+            format!("it cannot be looked up: {} ({} ago)", error.error, Span(error.age_seconds)),
             "What was found last stays in use. Mend the name or the name server.",
         ));
     }

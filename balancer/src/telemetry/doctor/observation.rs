@@ -1,6 +1,9 @@
 //! What was looked at: the status document several times over a while. Must not know: what is wrong.
 
-use crate::telemetry::status::{GroupStatus, Status, TargetStatus};
+use crate::telemetry::{
+    arrivals::ArrivalsDocument,
+    status::{GroupStatus, Status, TargetStatus},
+};
 
 /// A running balancer, looked at for a while.
 #[derive(Clone, Debug, Default)]
@@ -11,13 +14,26 @@ pub struct Observation {
     pub last: Status,
     /// All looks, those two included, oldest first.
     pub looks: Vec<Status>,
+    /// A sample of the requests of the last minutes, seen in the end.
+    pub arrivals: ArrivalsDocument,
 }
 
 impl Observation {
     /// Of looks, oldest first; none: there is nothing to tell.
     #[must_use]
     pub fn new(looks: Vec<Status>) -> Option<Self> {
-        Some(Self { first: looks.first()?.clone(), last: looks.last()?.clone(), looks })
+        Some(Self {
+            first: looks.first()?.clone(),
+            last: looks.last()?.clone(),
+            looks,
+            arrivals: ArrivalsDocument::default(),
+        })
+    }
+
+    /// The same with the requests of the last minutes.
+    #[must_use]
+    pub fn with_arrivals(self, arrivals: ArrivalsDocument) -> Self {
+        Self { arrivals, ..self }
     }
 
     /// Whether both ends are of one process: of another one the counters begin anew.

@@ -1,10 +1,10 @@
 //! Targets that are not there, that fail, or that fail and are said to be healthy. Must not know: sessions.
 
 use super::{
-    complaint::{Complaint, Severity, age, percent, told},
+    complaint::{Complaint, Severity, percent, told},
     observation::{Observation, ObservedGroup, ObservedTarget},
 };
-use crate::telemetry::status::TargetStatus;
+use crate::telemetry::{status::TargetStatus, status_text::Span};
 
 /// Server errors that a healthy target may have given before it is spoken of: as many, and this part of its responses.
 const FEW_ERRORS: u64 = 20;
@@ -67,7 +67,7 @@ fn health(group: &ObservedGroup<'_>, complaints: &mut Vec<Complaint>) {
     }
     for target in group.now.targets.iter().filter(|target| is_unhealthy(target)) {
         let why = match &target.check_error {
-            Some(error) => format!("{} ({} ago)", error.error, age(error.age_seconds)),
+            Some(error) => format!("{} ({} ago)", error.error, Span(error.age_seconds)),
             None => target.description.clone().unwrap_or_else(|| "its checks fail".to_owned()),
         };
         let bound = target.figures.sessions.filter(|bound| *bound > 0);

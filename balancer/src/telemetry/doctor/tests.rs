@@ -1,9 +1,12 @@
 //! Each trouble is named first where it is the only one, and a sound balancer has nothing said of it.
 
 use super::*;
-use crate::telemetry::status::{
-    CertificateStatus, ErrorStatus, GroupStatus, ListenerStatus, SessionTable, ShieldStatus, Status,
-    StickinessStatus, TargetStatus, WeightStatus, WorkerFigures,
+use crate::telemetry::{
+    arrivals::{ArrivalsDocument, GroupArrivals, SampledRequest},
+    status::{
+        CertificateStatus, ErrorStatus, GroupStatus, ListenerStatus, SessionTable, ShieldStatus, Status,
+        StickinessStatus, TargetStatus, WeightStatus, WorkerFigures,
+    },
 };
 
 fn target(port: u16) -> TargetStatus {
@@ -73,7 +76,7 @@ fn ended() -> Status {
 fn complaints(change: impl Fn(&mut Status)) -> Vec<Complaint> {
     let mut last = ended();
     change(&mut last);
-    examine(&Observation::new(vec![begun(), last]).unwrap())
+    examine(&Observation::new(vec![begun(), last]).unwrap(), &[])
 }
 
 /// The code of the first complaint, and the whole of it as text.
@@ -96,7 +99,7 @@ fn app(status: &mut Status) -> &mut GroupStatus {
 fn nothing_is_said_of_what_is_sound() {
     assert_eq!(complaints(|_| {}), []);
     // Who has begun just now, or has no requests, neither.
-    assert_eq!(examine(&Observation::new(vec![begun(), begun()]).unwrap()), []);
+    assert_eq!(examine(&Observation::new(vec![begun(), begun()]).unwrap(), &[]), []);
     assert!(Observation::new(Vec::new()).is_none());
     // Whoever turned the kernel side off knows.
     assert_eq!(
@@ -168,7 +171,7 @@ fn lost_sessions_are_told_with_what_would_have_kept_them() {
     decided(&mut before, "unhealthy", 5);
     let mut after = ended();
     decided(&mut after, "unhealthy", 5);
-    let told = examine(&Observation::new(vec![before, after]).unwrap());
+    let told = examine(&Observation::new(vec![before, after]).unwrap(), &[]);
     assert_eq!((told[0].code, told[0].severity), ("sessions_lost", Severity::Notice));
 }
 
@@ -243,10 +246,10 @@ fn targets_in_trouble_are_told() {
 #[test]
 fn the_balancer_s_own_troubles_are_told() {
     let error = |text: &str| ErrorStatus { cause: String::new(), error: text.into(), age_seconds: 300 };
-    first("certificate_expires", &["10 days"], |status| {
-        status.certificates[0].expires_in_seconds = 10 * 86_400
+    first("certificate_expires", &["10 d"], |status| status.certificates[0].expires_in_seconds = 10 * 86_400);
+    first("certificate_expired", &["2 h 1 min ago"], |status| {
+        status.certificates[0].expires_in_seconds = -7_300
     });
-    first("certificate_expired", &["2 h ago"], |status| status.certificates[0].expires_in_seconds = -7_300);
     first("reload_refused", &["5 min ago", "no such group"], |status| {
         status.refused_reload = Some(error("no such group"))
     });
@@ -287,5 +290,86 @@ fn the_worst_comes_first() {
 fn another_process_in_between_is_no_sum_below_zero() {
     let mut before = ended();
     before.uptime_seconds = 10_000;
-    assert_eq!(examine(&Observation::new(vec![before, ended()]).unwrap()), []);
+    assert_eq!(examine(&Observation::new(vec![before, ended()]).unwrap(), &[]), []);
+}
+
+/// A sample of a group of two targets, of which the first gets most requests and takes the longer for it.
+fn crowded(bound: bool) -> Observation {
+    let mut last = ended();
+    app(&mut last).algorithm = "round_robin".into();
+    let row = |number: u64, target: usize, took: u64| SampledRequest {
+        ago: number * 5_000,
+        took,
+        target,
+        bound,
+        others: if target == 0 { 53 } else { 0 },
+        stands_for: 10,
+        within: 5_000,
+    };
+    let requests = (0..2_000).map(|number| match number % 10 {
+        0 => row(number, 1, 2_000),
+        _ => row(number, 0, 30_000),
+    });
+    let sample = GroupArrivals {
+        name: "app".into(),
+        targets: vec!["10.0.0.1:1".into(), "10.0.0.1:2".into()],
+        requests: requests.collect(),
+    };
+    Observation::new(vec![begun(), last])
+        .unwrap()
+        .with_arrivals(ArrivalsDocument { target_groups: vec![sample] })
+}
+
+#[test]
+fn what_stickiness_costs_is_told_with_both_figures() {
+    let observation = crowded(true);
+    let told = costs(&observation);
+    let [cost] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((cost.requests, cost.sampled, cost.seconds.round()), (20_000, 2_000, 10.0));
+    let (with, without) = (&cost.with_sessions, &cost.without_sessions);
+    assert_eq!((with.target.as_str(), with.p99_seconds), ("10.0.0.1:1", 0.030));
+    assert!((52.0..=56.0).contains(&with.most_in_flight), "{cost:?}");
+    assert!(without.most_in_flight * 4.0 <= with.most_in_flight, "{cost:?}");
+    assert!(without.p99_seconds < 0.010, "{cost:?}");
+    let complaints = examine(&observation, &told);
+    assert_eq!(complaints[0].code, "stickiness_cost", "{complaints:?}");
+    for words in ["30.0 ms", "10.0.0.1:1", "played again without sessions", "20000 requests", "100 %"] {
+        assert!(complaints[0].seen.contains(words), "{words}: {}", complaints[0].seen);
+    }
+}
+
+#[test]
+fn nothing_is_said_of_the_cost_of_what_is_even_or_not_bound_or_hardly_known() {
+    assert_eq!(examine(&crowded(false), &costs(&crowded(false))), []);
+    let mut even = crowded(true);
+    for (number, row) in even.arrivals.target_groups[0].requests.iter_mut().enumerate() {
+        (row.target, row.took, row.others) = (number % 2, 10_000, 10);
+    }
+    let told = costs(&even);
+    assert_eq!((told.len(), examine(&even, &told).len()), (1, 0), "{told:?}");
+    let mut few = crowded(true);
+    few.arrivals.target_groups[0].requests.truncate(99);
+    assert_eq!(costs(&few), []);
+    // A group that is no more, or one target, costs nothing; a target that is not there is nobody's.
+    let mut gone = crowded(true);
+    gone.last.target_groups.clear();
+    assert_eq!(costs(&gone), []);
+    let mut one = crowded(true);
+    app(&mut one.last).targets.truncate(1);
+    assert_eq!(costs(&one), []);
+    let mut odd = crowded(true);
+    odd.arrivals.target_groups[0].requests[0].target = 9;
+    assert_eq!(costs(&odd)[0].requests, 19_990);
+}
+
+#[test]
+fn a_sample_that_stands_for_too_many_is_cut() {
+    let mut busy = crowded(true);
+    for row in &mut busy.arrivals.target_groups[0].requests {
+        row.stands_for = 1_000;
+    }
+    let told = costs(&busy);
+    assert!(told[0].requests <= 500_000 && told[0].seconds < 3.0, "{told:?}");
+    busy.arrivals.target_groups[0].requests[0].stands_for = u64::MAX;
+    assert_eq!(costs(&busy), []);
 }

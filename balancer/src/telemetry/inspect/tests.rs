@@ -6,8 +6,9 @@ use crate::{
     id::TargetId,
     kernel::{InterfaceReport, ShieldReport, ShieldView},
     model::{
-        Algorithm, CookieAttributes, CookieRenewal, DesyncMode, Endpoint, HealthCheck, HealthCheckPort,
-        LoadBalancer, Matcher, ProbeProtocol, TargetGroup, XffMode,
+        Algorithm, Condition, CookieAttributes, CookieRenewal, DesyncMode, Endpoint, HealthCheck,
+        HealthCheckPort, ListenerRule, LoadBalancer, Matcher, ProbeProtocol, TargetGroup, TextPattern,
+        XffMode,
     },
     response::listener_fields::ListenerFields,
     rules::RuleTable,
@@ -104,6 +105,13 @@ pub(in crate::telemetry) fn inspector() -> Inspector {
     };
     let ring = crate::stickiness::Keyring::from_bytes(&[1; 32]).unwrap();
     let keys = crate::rules::GroupKeys { ring: Arc::new(ring), names: vec!["app".into()], turn: 0 };
+    let rule = ListenerRule {
+        name: "api".into(),
+        priority: 7,
+        conditions: vec![Condition::PathPattern(vec![TextPattern::Wildcard("/api/*".into())])],
+        action: Action::forward_to(0),
+        transforms: Default::default(),
+    };
     let snapshot = Snapshot {
         listeners: vec![Arc::new(ListenerView {
             id: ListenerId(0),
@@ -119,7 +127,10 @@ pub(in crate::telemetry) fn inspector() -> Inspector {
             response_fields: ListenerFields::default(),
             runtime: listeners.of(WEB, 2),
             access_log: None,
-            rules: Arc::new(RuleTable::compile(&[], &Action::forward_to(0), &keys)),
+            rules: Arc::new(
+                RuleTable::compile(&[rule], &Action::forward_to(0), &keys)
+                    .counting(&listeners.of(WEB, 2).rules, 2),
+            ),
         })],
         groups: vec![Arc::new(GroupView::new(
             Arc::new(group(Some(StickinessKind::ApplicationCookie { cookie_name: "SESSION".into() }))),

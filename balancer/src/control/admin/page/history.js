@@ -166,10 +166,12 @@ export class History {
     this.count("moved").push(groups.reduce((sum, group) => sum + moved(group), 0), seconds);
     const counts = [];
     let sumOf = 0;
-    for (const { name, request_duration: told, requests } of listeners) {
+    for (const { name, request_duration: told, requests, rules, default_action_requests: others } of listeners) {
       told.counts.forEach((count, i) => (counts[i] = (counts[i] ?? 0) + count));
       sumOf += told.sum_seconds;
       this.count(`listener ${name}`).push(requests, seconds);
+      for (const rule of rules) this.count(`listener ${name} rule ${rule.name}`).push(rule.requests, seconds);
+      this.count(`listener ${name} default`).push(others, seconds);
     }
     this.spread("duration").push({ counts, sum_seconds: sumOf }, told.bounds);
   }

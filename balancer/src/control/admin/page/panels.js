@@ -98,14 +98,16 @@ export function drawListeners(parent, told, history) {
       ["connections", number(listener.connections_active)],
       ["own answers", number(listener.own_responses)],
     ]);
-    const rules = [...listener.rules, { name: "", priority: "default", conditions: "everything else", action: listener.action }];
+    const rules = [...listener.rules, { name: "", priority: "default", conditions: "everything else", action: listener.action, default: true }];
     each(view.rules, rules, ({ priority, name }) => `${priority} ${name}`, () => {
-      const [when, then, priority] = [el("span"), el("strong"), el("span", { class: "muted" })];
-      return { node: el("li", {}, priority, when, el("span", { "aria-hidden": "true" }, " → "), then), when, then, priority };
+      const [when, then, priority, rate] = [el("span"), el("strong"), el("span", { class: "muted" }), el("span", { class: "rate muted" })];
+      return { node: el("li", {}, priority, when, el("span", { "aria-hidden": "true" }, " → "), then, rate), when, then, priority, rate };
     }, (row, rule) => {
       say(row.priority, `${rule.priority} `);
       say(row.when, rule.conditions);
       say(row.then, rule.action);
+      const series = `listener ${listener.name} ${rule.default ? "default" : `rule ${rule.name}`}`;
+      say(row.rate, ` ${number(lately(history.count(series).rate))} / s`);
     });
   });
 }

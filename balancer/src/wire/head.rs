@@ -159,6 +159,22 @@ impl<'a> Request<'a> {
         lines: impl Iterator<Item = HeaderField<'a>>,
         bodiless: bool,
     ) -> Result<Self, HeadError> {
+        let mut request = Self::default();
+        request.take_fields(method, target, authority, lines, bodiless).map(|()| request)
+    }
+
+    /// Becomes what [`Self::of_fields`] would give back, where it stands; see [`Self::read`].
+    ///
+    /// # Errors
+    /// As with [`Self::of_fields`]; what it is then means nothing.
+    pub fn take_fields(
+        &mut self,
+        method: &'a [u8],
+        target: &'a [u8],
+        authority: Option<&'a [u8]>,
+        lines: impl Iterator<Item = HeaderField<'a>>,
+        bodiless: bool,
+    ) -> Result<(), HeadError> {
         if method.len() + target.len() > MAX_LINE {
             return Err(HeadError::LineTooLong);
         }
@@ -166,7 +182,7 @@ impl<'a> Request<'a> {
         if !target.iter().all(u8::is_ascii_graphic) {
             return Err(HeadError::Malformed);
         }
-        let mut fields = Fields::default();
+        let fields = &mut self.fields;
         let mut size = method.len() + target.len() + authority.map_or(0, <[u8]>::len);
         for line in lines {
             let length = line.name.len() + line.value.len() + LINE_EXTRA;
@@ -179,7 +195,7 @@ impl<'a> Request<'a> {
         if fields.has(Kind::TransferEncoding) {
             return Err(HeadError::Malformed);
         }
-        let named = single_host(&fields, Version::Http2)?;
+        let named = single_host(fields, Version::Http2)?;
         let host = match (authority, named) {
             // RFC 9113, section 8.3.1: a Host that differs makes the request malformed.
             (Some(authority), Some(named)) if !authority.eq_ignore_ascii_case(named) => {
@@ -195,24 +211,16 @@ impl<'a> Request<'a> {
             }
             fields.push(b"host", host);
         }
-        let framing = match request_framing(&fields, Version::Http2)? {
+        self.framing = match request_framing(fields, Version::Http2)? {
             Framing::Length(_) if bodiless => return Err(HeadError::Malformed),
             Framing::Empty if bodiless || fields.has(Kind::ContentLength) => Framing::Empty,
             Framing::Empty => Framing::Chunked,
             framing => framing,
         };
-        let expects_continue = asks_to_continue(&fields);
-        Ok(Self {
-            method,
-            target,
-            version: Version::Http2,
-            fields,
-            framing,
-            host: Some(host),
-            keep_alive: true,
-            expects_continue,
-            upgrade: None,
-        })
+        self.expects_continue = asks_to_continue(fields);
+        (self.method, self.target, self.version) = (method, target, Version::Http2);
+        (self.host, self.keep_alive) = (Some(host), true);
+        Ok(())
     }
 
     /// The view that deciding rooms get.
@@ -383,7 +391,21 @@ impl<'a> Response<'a> {
         lines: impl Iterator<Item = HeaderField<'a>>,
         bodiless: bool,
     ) -> Result<Self, HeadError> {
-        let mut fields = Fields::default();
+        let mut response = Self::default();
+        response.take_fields(status, lines, bodiless).map(|()| response)
+    }
+
+    /// Becomes what [`Self::of_fields`] would give back, where it stands.
+    ///
+    /// # Errors
+    /// As with [`Self::of_fields`]; what it is then means nothing.
+    pub fn take_fields(
+        &mut self,
+        status: u16,
+        lines: impl Iterator<Item = HeaderField<'a>>,
+        bodiless: bool,
+    ) -> Result<(), HeadError> {
+        let fields = &mut self.fields;
         let mut size = 0;
         for line in lines {
             size += line.name.len() + line.value.len() + LINE_EXTRA;
@@ -395,13 +417,14 @@ impl<'a> Response<'a> {
             }
             fields.push(line.name, line.value);
         }
-        let length = response_length(&fields)?;
-        let framing = match length {
+        let length = response_length(fields)?;
+        self.framing = match length {
             _ if bodiless => Framing::Empty,
             Some(length) => Framing::Length(length),
             None => Framing::UntilClose,
         };
-        Ok(Self { status, reason: b"", fields, framing, keep_alive: true, length: 0 })
+        (self.status, self.keep_alive) = (status, true);
+        Ok(())
     }
 
     /// Whether its Content-Length, if it has one, goes on: not where there can be no content (RFC 9110, section 8.6),

@@ -14,6 +14,7 @@ mod flow;
 mod frame;
 mod frames;
 mod hpack;
+mod input;
 mod outgoing;
 #[cfg(any(test, fuzzing))]
 pub mod play;

@@ -75,9 +75,9 @@ impl Http2Client {
 
     /// Resets the stream of what is no request, as has to be done (RFC 9113, section 8.1.1), behind an answer for whoever reads that
     /// far: proxies pass it on to their own clients.
-    pub(super) fn refuse(&mut self, answer: Answer) {
+    pub(super) fn refuse(&mut self, answer: &Answer) {
         // The end of a body would be that of the stream.
-        self.send_answer_head(&answer.without_body(), false);
+        self.send_answer_head(&answer.clone().without_body(), false);
         self.stream.reset(ErrorCode::Protocol);
     }
 

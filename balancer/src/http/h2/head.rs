@@ -50,11 +50,11 @@ impl Head {
         self.protocol.as_ref()?.as_ref().ok().cloned()
     }
 
-    /// The request as the deciding rooms see it.
+    /// Makes `request` the request as the deciding rooms see it, where it stands: it is too large to be moved about.
     ///
     /// # Errors
     /// Why it is none that can be forwarded.
-    pub(super) fn request(&self) -> Result<Request<'_>, HeadError> {
+    pub(super) fn read<'h>(&'h self, request: &mut Request<'h>) -> Result<(), HeadError> {
         let block = &self.block;
         if block.is_malformed() {
             return Err(HeadError::Malformed);
@@ -71,13 +71,14 @@ impl Head {
         }
         let (authority, lines) = (block.authority(), block.lines());
         let Some(protocol) = &self.protocol else {
-            return Request::of_fields(method, target, authority, lines, self.bodiless);
+            return request.take_fields(method, target, authority, lines, self.bodiless);
         };
         let key = protocol.as_ref().map_err(|error| *error)?;
         let handshake = HeaderField { name: &b"Sec-WebSocket-Key"[..], value: key.as_bytes() };
         let lines = lines.filter(|field| field.name != b"sec-websocket-key").chain([handshake]);
         // What follows is no body of the request but what the other protocol says.
-        let request = Request::of_fields(b"GET", target, authority, lines, true)?;
-        Ok(Request { upgrade: Some(b"websocket".into()), ..request })
+        request.take_fields(b"GET", target, authority, lines, true)?;
+        request.upgrade = Some(b"websocket".into());
+        Ok(())
     }
 }

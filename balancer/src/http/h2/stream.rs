@@ -11,13 +11,15 @@ use super::{
 use crate::{
     clock::Nanos,
     http::{
+        context::WorkerSnapshot,
         decide::{forward::Route, plan::Plan, refusal::Refusal},
         entry::AccessEntry,
         exchange::{ClientSide as _, RequestState, exchange},
     },
     model::Version,
+    snapshot::ListenerView,
     wire::{
-        head::Framing,
+        head::{Framing, Request},
         http2::{Block, ErrorCode, Http2Stream, StreamFault},
     },
 };
@@ -40,17 +42,8 @@ pub(super) async fn serve(session: Rc<SharedState>, mut stream: Http2Stream, hea
     if entry.is_open() {
         entry.received(head.size());
     }
-    let route = Route {
-        load_balancer: &listener.load_balancer,
-        port: listener.port,
-        secure: session.secure,
-        connected: &session.connected,
-        tls_fields: &listener.tls_fields,
-        body: b"",
-    };
-    let planned = head.request().map_err(Refusal::from).and_then(|mut request| {
-        Plan::decide(&context, &snapshot, &listener, &route, &mut request, context.heads.take(), &mut entry)
-    });
+    // Stays where it is made: it is large.
+    let mut planned = plan(&session, &snapshot, &listener, &head, &mut entry);
     let (key, is_malformed) = (head.key(), head.is_malformed());
     stream.recycle(head.into_block());
     let watched = context.watches.register();
@@ -71,25 +64,47 @@ pub(super) async fn serve(session: Rc<SharedState>, mut stream: Http2Stream, hea
         key,
         invited: false,
     };
-    match planned {
-        Ok(mut plan) => {
+    match &mut planned {
+        Ok(plan) => {
             match client.stream.fault() {
                 // Its client is gone already: no target needs to hear of it.
                 Some(StreamFault::Reset(_) | StreamFault::Lost) => {
                     let failure = client.gone();
                     client.state.client_gone(failure.cause);
                 }
-                _ => exchange(&mut client, &mut plan).await,
+                _ => exchange(&mut client, plan).await,
             }
-            client.state.context.heads.give(plan.head);
+            client.state.context.heads.give(std::mem::take(&mut plan.head));
         }
         Err(Refusal { answer, .. }) if is_malformed => client.refuse(answer),
         Err(Refusal { answer, traits }) => {
-            client.answer(&answer, traits.is_some_and(|traits| traits.to_head)).await;
+            client.answer(answer, traits.is_some_and(|traits| traits.to_head)).await;
         }
     }
     client.state.end();
     if client.stream.is_unread() {
         Box::pin(client.linger()).await;
     }
+}
+
+/// What is done with the request.
+fn plan(
+    session: &SharedState,
+    snapshot: &Rc<WorkerSnapshot>,
+    listener: &ListenerView,
+    head: &Head,
+    entry: &mut AccessEntry,
+) -> Result<Plan, Refusal> {
+    let route = Route {
+        load_balancer: &listener.load_balancer,
+        port: listener.port,
+        secure: session.secure,
+        connected: &session.connected,
+        tls_fields: &listener.tls_fields,
+        body: b"",
+    };
+    let context = &session.context;
+    let mut request = Request::default();
+    head.read(&mut request)?;
+    Plan::decide(context, snapshot, listener, &route, &mut request, context.heads.take(), entry)
 }

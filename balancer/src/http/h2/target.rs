@@ -84,7 +84,8 @@ impl Http2Target {
         let status = head.status();
         // Content that comes where there is none is not read (RFC 9110, sections 15.3.5 and 15.4.5): its stream is reset.
         let is_bodiless = matches!(status, ..200 | 204 | 304) || self.lease.stream.is_whole();
-        let response = Response::of_fields(status, head.lines(), is_bodiless).map_err(of_target)?;
+        let mut response = Response::default();
+        response.take_fields(status, head.lines(), is_bodiless).map_err(of_target)?;
         if is_challenge(&response) {
             self.lease.close_to_others();
         }

@@ -5,6 +5,7 @@ mod decoder;
 mod encoder;
 mod huffman;
 mod integer;
+mod known;
 mod names;
 mod static_table;
 mod table;

@@ -11,7 +11,9 @@ use std::{
 
 use tokio::io::AsyncWrite as _;
 
-use super::{block::Block, core::Core, fault::Violation, resting::Resting, stream::Http2Stream};
+use super::{
+    block::Block, core::Core, fault::Violation, input::Input, resting::Resting, stream::Http2Stream,
+};
 use crate::wire::{
     buffer::{BUFFER_SIZE, Buffer, BufferStore},
     client_stream::ClientStream,
@@ -51,6 +53,7 @@ pub struct Server {
     stream: ClientStream,
     /// What has come and is not taken in.
     buffer: Buffer,
+    input: Input,
     core: OwnCore,
     is_told: bool,
     /// Whether all that was written went out.
@@ -65,7 +68,8 @@ impl Server {
     pub fn new(stream: ClientStream, before: Buffer, now_millis: u64) -> Self {
         let core = OwnCore::new(Core::new(now_millis));
         let received = before.len() as u64;
-        Self { stream, buffer: before, core, is_told: false, is_flushed: false, received, sent: 0 }
+        let input = Input::new();
+        Self { stream, buffer: before, input, core, is_told: false, is_flushed: false, received, sent: 0 }
     }
 
     /// One that goes on as it was when it came to [`Self::rest`].
@@ -75,6 +79,7 @@ impl Server {
         Self {
             stream,
             buffer: Buffer::default(),
+            input: Input::new(),
             core,
             is_told: false,
             is_flushed: true,
@@ -177,24 +182,27 @@ impl Server {
     }
 
     /// Reads once. A connection without anything to be read has no memory for it.
-    fn poll_fill(&mut self, cx: &mut Context<'_>, buffers: &BufferStore) -> Poll<io::Result<usize>> {
-        if self.buffer.is_empty() {
-            match self.stream.poll_read_ready(cx) {
-                Poll::Pending => {
-                    buffers.give(std::mem::take(&mut self.buffer));
-                    return Poll::Pending;
+    fn poll_fill(&mut self, cx: &Context<'_>, buffers: &BufferStore) -> Poll<io::Result<usize>> {
+        let Self { stream, buffer, input, received, .. } = self;
+        input.poll(cx, |cx| {
+            if buffer.is_empty() {
+                match stream.poll_read_ready(cx) {
+                    Poll::Pending => {
+                        buffers.give(std::mem::take(buffer));
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(ready) => ready?,
                 }
-                Poll::Ready(ready) => ready?,
+                if !buffer.has_memory() {
+                    *buffer = buffers.take();
+                }
             }
-            if !self.buffer.has_memory() {
-                self.buffer = buffers.take();
+            let filled = ready!(buffer.poll_fill(cx, stream, BUFFER_SIZE));
+            if let Ok(read) = &filled {
+                *received += *read as u64;
             }
-        }
-        let filled = ready!(self.buffer.poll_fill(cx, &mut self.stream, BUFFER_SIZE));
-        if let Ok(read) = &filled {
-            self.received += *read as u64;
-        }
-        Poll::Ready(filled)
+            Poll::Ready(filled)
+        })
     }
 
     /// Writes all that there is. Ready when that is the end of the connection.

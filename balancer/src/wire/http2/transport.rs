@@ -9,7 +9,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::core::Core;
+use super::{core::Core, input::Input};
 use crate::wire::buffer::{BUFFER_SIZE, Buffer, BufferStore};
 
 /// How often is read at once: then others have their turn, those among them that what has come is for.
@@ -21,6 +21,7 @@ pub(super) struct Transport<S> {
     stream: S,
     /// What has come and is not taken in.
     buffer: Buffer,
+    input: Input,
     /// Whether all that was written went out.
     is_flushed: bool,
     /// Why nothing more can be written. What the target has said before can be read.
@@ -29,7 +30,8 @@ pub(super) struct Transport<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, buffer: Buffer::default(), is_flushed: false, unwritable: None }
+        let (buffer, input) = (Buffer::default(), Input::new());
+        Self { stream, buffer, input, is_flushed: false, unwritable: None }
     }
 
     /// Moves what there is, both ways. Ready when the connection is over. `buffers` has memory for what comes: a connection at rest
@@ -71,15 +73,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     }
 
     /// Reads once.
-    fn poll_fill(&mut self, cx: &mut Context<'_>, buffers: &BufferStore) -> Poll<io::Result<usize>> {
-        if !self.buffer.has_memory() {
-            self.buffer = buffers.take();
-        }
-        let filled = self.buffer.poll_fill(cx, &mut self.stream, BUFFER_SIZE);
-        if self.buffer.is_empty() && filled.is_pending() {
-            buffers.give(std::mem::take(&mut self.buffer));
-        }
-        filled
+    fn poll_fill(&mut self, cx: &Context<'_>, buffers: &BufferStore) -> Poll<io::Result<usize>> {
+        let Self { stream, buffer, input, .. } = self;
+        input.poll(cx, |cx| {
+            if !buffer.has_memory() {
+                *buffer = buffers.take();
+            }
+            let filled = buffer.poll_fill(cx, stream, BUFFER_SIZE);
+            if buffer.is_empty() && filled.is_pending() {
+                buffers.give(std::mem::take(buffer));
+            }
+            filled
+        })
     }
 
     /// Writes all that there is. Ready when that is the end of the connection.

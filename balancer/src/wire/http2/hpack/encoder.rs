@@ -4,12 +4,15 @@
 use super::{
     TABLE,
     integer::write_integer,
+    known::KnownNames,
     names::SMALL,
     static_table::{self, LENGTH},
     table::FieldTable,
     text::{hash, is_same, is_value},
 };
 
+/// The number of no field, as numbers of fields are kept.
+const NOT_THERE: u64 = u64::MAX;
 /// Places where fields of the table are looked for.
 const PLACES: usize = 64;
 
@@ -23,6 +26,9 @@ pub(in crate::wire::http2) struct Encoder {
     table: FieldTable,
     /// By a part of its hash, the number of the field that was put into the table last, and one more.
     places: [u64; PLACES],
+    known: KnownNames,
+    /// The same number of the authority that was written last.
+    authority: u64,
     /// The size that the other side was told last, and the smallest that the table has had since then.
     told: usize,
     smallest: usize,
@@ -38,7 +44,14 @@ pub(in crate::wire::http2) struct RestingEncoder {
 
 impl Encoder {
     pub(in crate::wire::http2) fn new() -> Self {
-        Self { table: FieldTable::new(), places: [0; PLACES], told: TABLE, smallest: TABLE }
+        Self {
+            table: FieldTable::new(),
+            places: [0; PLACES],
+            known: KnownNames::new(),
+            authority: 0,
+            told: TABLE,
+            smallest: TABLE,
+        }
     }
 
     /// What has to be remembered of it.
@@ -157,7 +170,11 @@ impl Encoder {
         if self.table.limit() == 0 {
             return literal(0, 4, Some(1), b":authority", authority, out);
         }
-        self.indexed(Some(1), b":authority", authority, out)
+        if self.is_last(self.authority, authority, out) {
+            return Ok(());
+        }
+        self.authority = self.indexed(Some(1), b":authority", authority, out)?;
+        Ok(())
     }
 
     /// Writes a field; its name may be in any case.
@@ -171,22 +188,55 @@ impl Encoder {
         value: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), Formless> {
-        let index = static_table::index_of(name);
-        if index.is_some_and(is_ever_new) || is_ever_new_name(name) || self.table.limit() == 0 {
-            return literal(0, 4, index, name, value, out);
+        let Some(known) = self.known.get_mut(name) else { return self.unknown(name, value, out) };
+        let (index, last) = (known.index(), known.last);
+        if last == 0 || self.table.limit() == 0 {
+            return known_literal(index, known.small(), value, out);
         }
-        self.indexed(index, name, value, out)
+        if self.is_last(last, value, out) {
+            return Ok(());
+        }
+        let last = self.indexed(index, name, value, out)?;
+        if let Some(known) = self.known.get_mut(name) {
+            known.last = last;
+        }
+        Ok(())
     }
 
-    /// Writes a field by its index, or so that it gets one.
+    /// Writes a field of a name that was not written lately.
+    fn unknown(&mut self, name: &[u8], value: &[u8], out: &mut Vec<u8>) -> Result<(), Formless> {
+        let index = static_table::index_of(name);
+        if index.is_some_and(is_ever_new) || is_ever_new_name(name) {
+            literal(0, 4, index, name, value, out)?;
+            self.known.add(name, index, 0);
+            return Ok(());
+        }
+        if self.table.limit() == 0 {
+            return literal(0, 4, index, name, value, out);
+        }
+        let last = self.indexed(index, name, value, out)?;
+        self.known.add(name, index, last);
+        Ok(())
+    }
+
+    /// Writes a field by its index if it is the one of its name that was written last, whose number this is less one.
     #[inline]
+    fn is_last(&self, last: u64, value: &[u8], out: &mut Vec<u8>) -> bool {
+        let field = last.checked_sub(1).and_then(|number| self.table.numbered(number));
+        let Some((_, newer)) = field.filter(|(field, _)| field.value == value) else { return false };
+        write_integer(out, 0x80, 7, LENGTH + 1 + newer);
+        true
+    }
+
+    /// Writes a field by its index, or so that it gets one. Gives back its number in the table and one more, or
+    /// [`NOT_THERE`].
     fn indexed(
         &mut self,
         index: Option<u8>,
         name: &[u8],
         value: &[u8],
         out: &mut Vec<u8>,
-    ) -> Result<(), Formless> {
+    ) -> Result<u64, Formless> {
         let hash = hash(name, value);
         let number = self.places.get(hash as usize % PLACES).copied().unwrap_or_default();
         if let Some((field, newer)) = number.checked_sub(1).and_then(|number| self.table.numbered(number))
@@ -195,7 +245,7 @@ impl Encoder {
             && index.map_or_else(|| is_same(field.name, name), |index| is_named(field.name, index))
         {
             write_integer(out, 0x80, 7, LENGTH + 1 + newer);
-            return Ok(());
+            return Ok(number);
         }
         self.add(index, name, value, hash, out)
     }
@@ -207,7 +257,7 @@ impl Encoder {
         value: &[u8],
         hash: u32,
         out: &mut Vec<u8>,
-    ) -> Result<(), Formless> {
+    ) -> Result<u64, Formless> {
         literal(0x40, 6, index, name, value, out)?;
         let number = self.table.next_number();
         let mut small = [0; 64];
@@ -222,7 +272,7 @@ impl Encoder {
         if let (true, Some(place)) = (is_in, self.places.get_mut(hash as usize % PLACES)) {
             *place = number + 1;
         }
-        Ok(())
+        Ok(if is_in { number + 1 } else { NOT_THERE })
     }
 }
 
@@ -242,6 +292,22 @@ fn is_ever_new(index: u8) -> bool {
 fn is_ever_new_name(name: &[u8]) -> bool {
     const NAMES: [&[u8]; 3] = [b"x-amzn-trace-id", b"x-forwarded-for", b"x-amzn-requestid"];
     matches!(name.len(), 15 | 16) && NAMES.iter().any(|other| is_same(other, name))
+}
+
+/// A field that is written out, of a name in small letters that is sound.
+#[inline]
+fn known_literal(index: Option<u8>, small: &[u8], value: &[u8], out: &mut Vec<u8>) -> Result<(), Formless> {
+    if !is_value(value) {
+        return Err(Formless);
+    }
+    write_integer(out, 0, 4, index.unwrap_or(0).into());
+    if index.is_none() {
+        write_integer(out, 0, 7, small.len());
+        out.extend_from_slice(small);
+    }
+    write_integer(out, 0, 7, value.len());
+    out.extend_from_slice(value);
+    Ok(())
 }
 
 /// A field that is written out.

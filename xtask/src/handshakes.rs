@@ -60,6 +60,14 @@ impl Client {
         Ok(Self(Arc::new(config)))
     }
 
+    /// The same that speaks HTTP/2.
+    pub(crate) fn of_http2(handshake: Handshake) -> Result<Self> {
+        let Self(config) = Self::new(handshake)?;
+        let mut config = Arc::unwrap_or_clone(config);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(Self(Arc::new(config)))
+    }
+
     /// TLS over a connection; the handshake is made when something is sent.
     pub(crate) fn wrap(&self, stream: TcpStream) -> Result<StreamOwned<ClientConnection, TcpStream>> {
         let name = ServerName::try_from("bench.test")?;

@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::{
-    clients::{self, BODY, Client},
+    clients::{self, BODY, Client, Http2Client},
     tally::{self, Tally},
 };
 use crate::bench::{
@@ -32,6 +32,8 @@ pub(crate) enum Case {
     Http1,
     Http1Tls,
     Http2,
+    Http2Tls,
+    Http2Targets,
     LogAlb,
     LogJson,
     NewConnection,
@@ -42,10 +44,12 @@ pub(crate) enum Case {
 }
 
 impl Case {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Http1,
         Self::Http1Tls,
         Self::Http2,
+        Self::Http2Tls,
+        Self::Http2Targets,
         Self::LogAlb,
         Self::LogJson,
         Self::NewConnection,
@@ -60,6 +64,8 @@ impl Case {
             Self::Http1 => "http1",
             Self::Http1Tls => "http1-tls13",
             Self::Http2 => "http2",
+            Self::Http2Tls => "http2-tls13",
+            Self::Http2Targets => "http2-to-http2",
             Self::LogAlb => "http1-log-alb",
             Self::LogJson => "http1-log-json",
             Self::NewConnection => "new-connection",
@@ -82,8 +88,9 @@ pub(crate) struct Bed {
 impl Bed {
     pub(crate) fn new(case: Case, folder: &Path) -> Result<Self> {
         let count = if case == Case::HundredTargets { 100 } else { 2 };
-        let targets = (0..count).map(|_| target()).collect::<Result<_>>()?;
-        let certificate = (case == Case::Http1Tls).then(|| Certificate::make(folder)).transpose()?;
+        let targets = (0..count).map(|_| target(case)).collect::<Result<_>>()?;
+        let is_secure = matches!(case, Case::Http1Tls | Case::Http2Tls);
+        let certificate = is_secure.then(|| Certificate::make(folder)).transpose()?;
         Ok(Self { case, folder: folder.to_owned(), targets, certificate })
     }
 
@@ -109,10 +116,15 @@ impl Bed {
     }
 
     fn ask(&self, address: SocketAddr, requests: u64) -> Result<()> {
-        let connect = || Client::connect(address, self.certificate.is_some());
+        let secure = self.certificate.is_some();
+        let connect = || Client::connect(address, secure);
+        if matches!(self.case, Case::Http2 | Case::Http2Tls | Case::Http2Targets) {
+            let mut client = Http2Client::connect(address, secure)?;
+            let cookie = client.session()?;
+            return (0..requests).try_for_each(|_| client.ask(&cookie).map(drop));
+        }
         let cookie = clients::session(connect)?;
         match self.case {
-            Case::Http2 => clients::http2(address, &cookie, requests),
             Case::NewConnection => (0..requests).try_for_each(|_| connect()?.ask(&cookie, true)),
             _ => {
                 let mut client = connect()?;
@@ -148,11 +160,12 @@ impl Bed {
         } else {
             listener.push_str("  http2_prior_knowledge = true\n");
         }
+        let version = if self.case == Case::Http2Targets { "  protocol_version = \"HTTP2\"\n" } else { "" };
         let targets: Vec<_> = self.targets.iter().map(|target| format!("\"{target}\"")).collect();
         write!(
             text,
             "listener \"web\" {{\n{listener}  address = \"{}\"\n  port = {}\n  default_action {{\n    type = \"forward\"\n    \
-             target_group_arn = target_group.app.arn\n  }}\n}}\ntarget_group \"app\" {{\n  port = 80\n  stickiness {{\n    \
+             target_group_arn = target_group.app.arn\n  }}\n}}\ntarget_group \"app\" {{\n  port = 80\n{version}  stickiness {{\n    \
              type = \"lb_cookie\"\n  }}\n  health_check {{\n    enabled = false\n  }}\n  targets = [{}]\n}}\n",
             address.ip(),
             address.port(),
@@ -204,7 +217,7 @@ fn method(number: usize) -> String {
 }
 
 /// A target that answers each request with [`BODY`] bytes.
-fn target() -> Result<SocketAddr> {
+fn target(case: Case) -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let head = format!(
@@ -214,7 +227,11 @@ fn target() -> Result<SocketAddr> {
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let answer = Arc::clone(&answer);
-            thread::spawn(move || serve(stream, &answer));
+            thread::spawn(move || match case {
+                // It ends with its connection.
+                Case::Http2Targets => drop(clients::serve_http2(stream)),
+                _ => serve(stream, &answer),
+            });
         }
     });
     Ok(address)

@@ -16,7 +16,7 @@ pub(crate) const BODY: usize = 1024;
 /// How long a response may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-trait Both: Read + Write {}
+pub(crate) trait Both: Read + Write {}
 
 impl<T: Read + Write> Both for T {}
 
@@ -79,35 +79,96 @@ pub(crate) fn session(connect: impl Fn() -> Result<Client>) -> Result<String> {
     Ok(format!("AWSALB={}", rest.split(';').next().unwrap_or_default()))
 }
 
-/// Asks over HTTP/2 without TLS, on one connection.
-pub(crate) fn http2(address: SocketAddr, cookie: &str, requests: u64) -> Result<()> {
-    const DATA: u8 = 0;
-    const HEADERS: u8 = 1;
-    let mut stream = stream(address)?;
-    // An empty SETTINGS, and a window for all that is going to come.
-    stream
-        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x04\x08\0\0\0\0\0\x3f\0\0\0")?;
-    let block = block(&format!("a=b; {cookie}; theme=dark"))?;
-    let mut buffer = Vec::new();
-    for number in 0..requests {
-        let id = u32::try_from(number * 2 + 1)?.to_be_bytes();
-        let length = u32::try_from(block.len())?.to_be_bytes();
-        let mut frame = length.get(1..).unwrap_or_default().to_vec();
+/// Types of frames (RFC 9113, section 6).
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+
+/// What a connection of HTTP/2 begins with.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// An empty SETTINGS, and a window for all that is going to come.
+const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x04\x08\0\0\0\0\0\x3f\0\0\0";
+
+/// The bytes of a frame.
+fn frame(kind: u8, flags: u8, of: [u8; 4], payload: &[u8]) -> Result<Vec<u8>> {
+    let length = u32::try_from(payload.len())?.to_be_bytes();
+    let mut frame = length.get(1..).unwrap_or_default().to_vec();
+    frame.extend_from_slice(&[kind, flags]);
+    frame.extend_from_slice(&of);
+    frame.extend_from_slice(payload);
+    Ok(frame)
+}
+
+/// A connection over HTTP/2.
+pub(crate) struct Http2Client {
+    stream: Box<dyn Both>,
+    buffer: Vec<u8>,
+    asked: u32,
+}
+
+impl Http2Client {
+    pub(crate) fn connect(address: SocketAddr, secure: bool) -> Result<Self> {
+        let stream = stream(address)?;
+        let mut stream: Box<dyn Both> = if secure {
+            Box::new(handshakes::Client::of_http2(Handshake::FULL)?.wrap(stream)?)
+        } else {
+            Box::new(stream)
+        };
+        stream.write_all(&[PREFACE, SETTINGS].concat())?;
+        Ok(Self { stream, buffer: Vec::new(), asked: 0 })
+    }
+
+    /// Asks, and takes the whole response. The header block of that.
+    pub(crate) fn ask(&mut self, cookie: &str) -> Result<Vec<u8>> {
+        let id = (self.asked * 2 + 1).to_be_bytes();
+        self.asked += 1;
+        let block = block(&format!("a=b; {cookie}; theme=dark"))?;
         // END_STREAM and END_HEADERS.
-        frame.extend_from_slice(&[HEADERS, 5]);
-        frame.extend_from_slice(&id);
-        frame.extend_from_slice(&block);
-        stream.write_all(&frame)?;
+        self.stream.write_all(&frame(HEADERS, 5, id, &block)?)?;
+        let mut head = Vec::new();
         loop {
-            let Frame { kind, flags, of, payload } = frame_of(&mut stream, &mut buffer)?;
+            let Frame { kind, flags, of, payload } = frame_of(&mut self.stream, &mut self.buffer)?;
             match kind {
                 3 | 7 => bail!("RST_STREAM or GOAWAY: {payload:?}"),
-                DATA | HEADERS if of == id && flags & 1 == 1 => break,
+                HEADERS if of == id => head = payload,
                 _ => {}
+            }
+            if matches!(kind, DATA | HEADERS) && of == id && flags & 1 == 1 {
+                return Ok(head);
             }
         }
     }
-    Ok(())
+
+    /// Begins a session; its cookie.
+    pub(crate) fn session(&mut self) -> Result<String> {
+        let head = String::from_utf8_lossy(&self.ask("c=d")?).into_owned();
+        let rest = head.split("AWSALB=").nth(1).with_context(|| format!("no cookie: {head}"))?;
+        Ok(format!("AWSALB={}", rest.split(';').next().unwrap_or_default()))
+    }
+}
+
+/// Answers each request over HTTP/2 with [`BODY`] bytes.
+pub(crate) fn serve_http2(mut stream: TcpStream) -> Result<()> {
+    let mut preface = [0; PREFACE.len()];
+    stream.set_nodelay(true)?;
+    stream.read_exact(&mut preface)?;
+    stream.write_all(SETTINGS)?;
+    // 200; content-type, server and content-length, none to be remembered.
+    let head =
+        [&b"\x88\x0f\x10\x0atext/plain\x0f\x27\x06target\x0f\x0d\x04"[..], BODY.to_string().as_bytes()]
+            .concat();
+    let mut buffer = Vec::new();
+    loop {
+        let Frame { kind, flags, of, payload } = frame_of(&mut stream, &mut buffer)?;
+        match (kind, flags) {
+            // SETTINGS and PING are acknowledged.
+            (4 | 6, 0) => stream.write_all(&frame(kind, 1, of, if kind == 6 { &payload } else { &[] })?)?,
+            (HEADERS, _) => {
+                let body = frame(DATA, 1, of, &[b'x'; BODY])?;
+                stream.write_all(&[frame(HEADERS, 4, of, &head)?, body].concat())?;
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The fields that clients of HTTP/1.1 here send (RFC 7541, section 6.2.2 and appendix A), none to be remembered.
@@ -140,7 +201,7 @@ struct Frame {
     payload: Vec<u8>,
 }
 
-fn frame_of(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<Frame> {
+fn frame_of(stream: &mut impl Read, buffer: &mut Vec<u8>) -> Result<Frame> {
     loop {
         if let Some(&[a, b, c, kind, flags, d, e, f, g]) = buffer.first_chunk() {
             let whole = 9 + usize::try_from(u32::from_be_bytes([0, a, b, c]))?;

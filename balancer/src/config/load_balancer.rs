@@ -234,6 +234,7 @@ fn build(fields: &BlockFields<'_>, name: String, own: &OwnPlaces) -> LoadBalance
     fields.open_child(&CONNECTION_LOGS);
     LoadBalancer {
         name,
+        internal: fields.says_true("internal"),
         idle_timeout: Duration::from_secs(fields.whole("idle_timeout")),
         client_keep_alive: Duration::from_secs(fields.whole("client_keep_alive")),
         connect_timeout: Duration::from_secs(fields.whole("connect_timeout")),

@@ -239,7 +239,7 @@ fn load_balancer(balancer: &LoadBalancer, arn: &str, owner: RecordOwner) -> Load
         arn: arn.to_owned(),
         name: balancer.name.clone(),
         owner,
-        scheme: "internet-facing".to_owned(),
+        scheme: if balancer.internal { "internal" } else { "internet-facing" }.to_owned(),
         ip_address_type: "ipv4".to_owned(),
         attributes: attributes([
             ("idle_timeout.timeout_seconds", balancer.idle_timeout.as_secs().to_string()),

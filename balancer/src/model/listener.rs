@@ -12,6 +12,8 @@ use super::{Action, DesyncMode, ListenerRule, ResponseFields};
 pub struct LoadBalancer {
     /// Its name; `default` for the implicit one.
     pub name: String,
+    /// `internal`: whether it is for its own network alone (ALB: scheme). It says so and keeps nobody out.
+    pub internal: bool,
     /// `idle_timeout`: both sides, 1 to 4000 s, default 60 s (ALB: load balancer attributes).
     pub idle_timeout: Duration,
     /// `client_keep_alive`: age of a client connection, 60 to 604800 s, default 3600 s.

@@ -160,6 +160,7 @@ impl Balancer {
         );
         let load_balancer = LoadBalancer {
             name: "default".into(),
+            internal: false,
             idle_timeout: idle,
             client_keep_alive,
             connect_timeout: Duration::from_secs(2),

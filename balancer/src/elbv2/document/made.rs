@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     elbv2::{
-        arn::id_in,
+        arn::{id_in, name_in},
         failure::ApiFailure,
         files::FileRecords,
         records::{ListenerRecord, LoadBalancerRecord, Records, RuleRecord, TargetGroupRecord, TargetRecord},
@@ -53,7 +53,8 @@ impl MadeRecords<'_> {
             .load_balancers
             .get(&listener.load_balancer_arn)
             .map(|balancer| balancer.name.as_str());
-        let name = own.or_else(|| self.files.name_of(&listener.load_balancer_arn)).unwrap_or_default();
+        let of_file = || self.files.name_of(&listener.load_balancer_arn);
+        let name = own.or_else(of_file).unwrap_or_else(|| name_in(&listener.load_balancer_arn));
         format!("{name}:{}", listener.port)
     }
 

@@ -329,6 +329,19 @@ fn what_files_say_is_referred_to_and_stays_theirs() {
 }
 
 #[test]
+fn load_balancers_of_files_say_whether_they_are_internal() {
+    for (said, scheme) in
+        [("", "internet-facing"), ("internal = true", "internal"), ("internal = false", "internet-facing")]
+    {
+        let file = format!("{OWN}load_balancer \"web\" {{\n  {said}\n}}\n");
+        let configuration = read(&Records::default(), &file, &FileRecords::default()).unwrap();
+        let files = as_files(&configuration);
+        let balancer = files.records.load_balancers.values().find(|one| one.name == "web").unwrap();
+        assert_eq!(balancer.scheme, scheme, "{said}");
+    }
+}
+
+#[test]
 fn ids_of_instances_are_addresses_here() {
     let mut group = group("app");
     group.target_type = "instance".to_owned();
@@ -362,6 +375,7 @@ fn what_files_have_lost_is_named() {
     assert!(message.contains("which is not there; allowed: files that have it"), "{message}");
     let alone = records(Vec::new(), Vec::new(), vec![listener]);
     let message = made(&alone, &FileRecords::default()).unwrap_err().message;
+    assert!(message.contains("Listener 'web:80'"), "{message}");
     assert!(message.contains("of load balancer 'web'") && message.contains("'blue'"), "{message}");
 }
 

@@ -300,6 +300,7 @@ mod tests {
     ) -> Result<String, HeadError> {
         let mut load_balancer = LoadBalancer {
             name: "default".into(),
+            internal: false,
             idle_timeout: Duration::from_secs(60),
             client_keep_alive: Duration::from_secs(3600),
             connect_timeout: Duration::from_secs(10),

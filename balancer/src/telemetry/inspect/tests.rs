@@ -73,6 +73,7 @@ pub(in crate::telemetry) fn inspector() -> Inspector {
     let listeners = Arc::new(ListenerRuntimes::default());
     let load_balancer = Arc::new(LoadBalancer {
         name: "default".into(),
+        internal: false,
         idle_timeout: Duration::from_secs(60),
         client_keep_alive: Duration::from_secs(3600),
         connect_timeout: Duration::from_secs(10),

@@ -5,7 +5,7 @@
 mod baseline;
 mod bed;
 mod clients;
-mod tally;
+pub(crate) mod tally;
 
 use std::{
     env, fs,

@@ -11,6 +11,7 @@ mod dark;
 mod dashboard;
 mod flood;
 mod sessions;
+mod store;
 mod system;
 mod table;
 mod upgrade;
@@ -43,6 +44,8 @@ enum Scenario {
     /// A shop whose sessions are in five places, with stickiness and without, while targets are replaced, killed and added: who is
     /// logged out, and what it costs.
     Sessions(sessions::Options),
+    /// What sharing sessions through Redis or Valkey costs: hits, misses, floods of new ones, a store that is away.
+    Store(store::Options),
     /// The package in a Debian that systemd runs: installed, upgraded and restarted under load, purged.
     System(system::Options),
     /// Upgrades in a row under load, and such that fail: what clients notice.
@@ -64,6 +67,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Scenario::Dashboard(options) => dashboard::run(options),
         Scenario::Flood(options) => flood::run(options),
         Scenario::Sessions(options) => sessions::run(options),
+        Scenario::Store(options) => store::run(options),
         Scenario::System(options) => system::run(options),
         Scenario::Upgrade(options) => upgrade::run(options),
         Scenario::Workers(options) => workers::run(options),

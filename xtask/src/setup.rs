@@ -141,6 +141,17 @@ const SHOP_TOOLS: &[Tool] = &[
 const CLUSTER_TOOLS: &[Tool] =
     &[tool("python3", "python3"), tool("redis-server", "redis-server"), tool("etcd", "etcd-server")];
 
+/// Where several balancers share sessions.
+const STORE_TOOLS: &[Tool] = &[tool("redis-server", "redis-server")];
+
+/// Installs where several balancers share sessions.
+///
+/// # Errors
+/// When it is missing and cannot be installed.
+pub(crate) fn for_stores() -> Result<()> {
+    apt_install(&missing(STORE_TOOLS))
+}
+
 /// Installs what several balancers share, and what they lead to.
 ///
 /// # Errors

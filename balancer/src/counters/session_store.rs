@@ -93,6 +93,8 @@ figures! {
             "Requests whose session was not known here or on a target that was gone, by what the session store had to say.";
         lookup_duration: Histogram => "balancer_session_store_lookup_duration_seconds",
             "How long requests waited for what the session store knows.";
+        round_trip: Histogram => "balancer_session_store_round_trip_seconds",
+            "From a question that is on its way to the session store to its answer; what requests wait beyond that they wait for the balancer.";
         writes: By<StoreWrite> => "balancer_session_store_writes_total",
             "Sessions that the session store was told of, by what came of it; \"lost\" ones are on the target that another balancer chose.";
         writes_dropped: Set<u64> => "balancer_session_store_writes_dropped_total",

@@ -2,7 +2,7 @@
 //! checks for all. Where the store's thread, the control side and those who look on meet. Must not know: how others are told.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -55,7 +55,7 @@ pub enum CouncilNews {
 struct VerdictBoard {
     known: HashMap<TargetId, (HealthVerdict, Instant)>,
     /// Those that differ from what was told of them.
-    changed: Vec<TargetId>,
+    changed: HashSet<TargetId>,
 }
 
 /// See the head of this file.
@@ -163,7 +163,7 @@ impl Council {
         }
         let before = board.known.insert(target, (verdict, now));
         if before.is_none_or(|(before, _)| before != verdict) {
-            board.changed.push(target);
+            board.changed.insert(target);
             self.stir.notify_one();
         }
     }

@@ -325,7 +325,8 @@ impl StoreThread {
     /// The connection will do no longer.
     fn settle(&mut self, rounds: &mut Rounds, done: StoreRound) -> Result<(), StoreFault> {
         match done {
-            StoreRound::Asked(answers) => {
+            StoreRound::Asked(took, answers) => {
+                self.port.shard.round_trip.observe(took);
                 for (keys, answer) in answers? {
                     let asked = self.hear(rounds, &keys, answer)?;
                     rounds.answer(&keys, asked);

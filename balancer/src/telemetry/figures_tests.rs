@@ -180,6 +180,7 @@ fn figures_are_told_as_they_were_promised() {
     }];
     status.session_store.iter_mut().for_each(|store| {
         store.figures.failures = [("loading".to_owned(), 79)].into();
+        store.figures.round_trip = store.figures.lookup_duration.clone();
         (store.figures.told_again, store.figures.writes_dropped, store.figures.writes_waiting) = (80, 81, 82);
         (store.node, store.health_check_leader) =
             ("000000000000000a".to_owned(), Some("000000000000000b".to_owned()));

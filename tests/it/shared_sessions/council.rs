@@ -229,6 +229,30 @@ fn figure_of(balancer: &Balancer, name: &str) -> u64 {
     balancer.status().0["session_store"][name].as_u64().unwrap_or(0)
 }
 
+/// The process that was succeeded finishes what it has, and neither checks for others nor is one of them.
+#[test]
+fn an_upgrade_hands_the_lead_over() {
+    let redis = Redis::start("");
+    let nodes = led(&redis, 1);
+    let balancer = &nodes.balancers[0];
+    until("it leads", 30.0, || leads(balancer).then_some(()));
+    let name = balancer.status().0["session_store"]["node"].clone();
+    // Somebody is in the middle of a request.
+    let mut connection = balancer.connect();
+    connection.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nhel");
+    balancer.wait_status("it is under way", 20.0, |status| {
+        nodes.targets.iter().any(|target| status.target(&target.address)["outstanding_requests"] == 1)
+    });
+    let _ = balancer.upgraded();
+    let status = balancer.wait_status("the new one leads", 30.0, |status| {
+        let store = &status.0["session_store"];
+        store["leads"] == true && store["node"] != name && store["balancers"] == 1
+    });
+    assert_eq!(status.0["generations"].as_array().unwrap().len(), 2, "the old one is there");
+    connection.send("lo");
+    assert_eq!(connection.response().status, 200);
+}
+
 /// A balancer that cannot connect to a target goes by that, whatever the one that checks says.
 #[test]
 fn what_a_balancer_finds_by_its_own_connections_counts_for_it() {

@@ -248,3 +248,21 @@ fn it_works_with_the_rights_of_a_service() {
     wait_up(&balancer);
     assert!(client.keeps(&client.ask(&balancer)));
 }
+
+/// Writes that the store holds up are on a way of their own.
+#[test]
+fn a_question_does_not_wait_behind_writes() {
+    let redis = Redis::start("");
+    let nodes = Nodes::start(2, targets(2), &format!("{}\nlookup_timeout = 400", url(&redis)));
+    let [here, there] = [&nodes.balancers[0], &nodes.balancers[1]];
+    let client = Lone::begin(here, 0);
+    wait_told(here);
+    assert_eq!(redis.cli(&["CLIENT", "PAUSE", "900", "WRITE"]), "OK");
+    let _ = Lone::begin(there, 1);
+    there.wait_status("its session is on its way", 20.0, |status| {
+        status.0["session_store"]["writes_waiting"].as_u64() > Some(0)
+    });
+    assert!(client.keeps(&client.ask(there)));
+    assert_eq!((figure(there, "lookups", "found"), figure(there, "lookups", "timed_out")), (1, 0));
+    wait_told(there);
+}

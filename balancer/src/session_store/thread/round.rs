@@ -21,7 +21,7 @@ use super::super::{
     port::{Asked, Keys},
     wording,
 };
-use crate::clock::monotonic_now;
+use crate::clock::{Nanos, monotonic_now};
 
 /// How long the store may take for an answer until it is held to be away: much longer than a request waits, since one slow moment
 /// is no reason to go without it.
@@ -44,7 +44,8 @@ type Waiting = HashMap<Keys, Vec<oneshot::Sender<Asked>>>;
 
 /// One way to the store and back.
 pub(super) enum StoreRound {
-    Asked(Result<Vec<(Keys, FoundSession)>, StoreFault>),
+    /// With how long it took.
+    Asked(Nanos, Result<Vec<(Keys, FoundSession)>, StoreFault>),
     Told(Result<Vec<(SessionWrite, Met)>, StoreFault>),
     Done(Errand, Result<Vec<Result<Value, StoreFault>>, StoreFault>),
 }
@@ -139,7 +140,11 @@ impl Rounds {
 
     pub(super) fn ask(&mut self, questions: Vec<Keys>) {
         let link = self.link.for_questions();
-        self.begin(async move { StoreRound::Asked(within(PATIENCE, ask(link, questions)).await) });
+        self.begin(async move {
+            let began = Nanos::now();
+            let answers = within(PATIENCE, ask(link, questions)).await;
+            StoreRound::Asked(Nanos::now().since(began), answers)
+        });
     }
 
     pub(super) fn tell(&mut self, writes: Vec<SessionWrite>) {
@@ -180,7 +185,7 @@ impl Rounds {
 
     fn back(&mut self, back: Result<StoreRound, JoinError>) -> StoreRound {
         // One that a bug has ended says nothing.
-        let round = back.unwrap_or_else(|_| StoreRound::Asked(Err(StoreFault::garbage())));
+        let round = back.unwrap_or_else(|_| StoreRound::Asked(Nanos::default(), Err(StoreFault::garbage())));
         if matches!(round, StoreRound::Told(_)) {
             self.is_telling = false;
         }

@@ -7,7 +7,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::AcqRel},
     },
     task::{Context, Poll, Wake, Waker},
 };
@@ -66,7 +66,8 @@ impl Wake for RequestCaller {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.is_called.swap(true, Relaxed) {
+        // Another thread may be the one that calls: what it has left there is seen by who finds that this was set.
+        if !self.is_called.swap(true, AcqRel) {
             self.calls.call(self.place);
         }
     }
@@ -158,7 +159,8 @@ impl<F: Future<Output = ()> + 'static> RequestSet<F> {
 
     fn poll_at(&mut self, place: usize) {
         let Some(RequestPlace { request: slot, caller, waker }) = self.places.get_mut(place) else { return };
-        caller.is_called.store(false, Relaxed);
+        // Read as well: whoever calls from now on is heard again, and what those have left that called before is seen.
+        caller.is_called.swap(false, AcqRel);
         let Some(request) = slot else { return };
         let mut cx = Context::from_waker(waker);
         // What it held is given back by destructors, as it is where a task panics.
@@ -207,7 +209,7 @@ mod tests {
         cell::{Cell, RefCell},
         future::poll_fn,
         pin::Pin,
-        sync::atomic::AtomicUsize,
+        sync::atomic::{AtomicUsize, Ordering::Relaxed},
     };
 
     use super::*;

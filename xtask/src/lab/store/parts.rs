@@ -186,7 +186,8 @@ impl Node {
         let process = Process::start_within(name, &folder, command, address, START)?;
         let node = Self { address, admin, process };
         let until = Instant::now() + START;
-        while store.is_some() && node.figure("balancer_session_store_up")? < 1.0 {
+        // It may serve before it can be asked.
+        while store.is_some() && node.figure("balancer_session_store_up").unwrap_or(0.0) < 1.0 {
             if Instant::now() > until {
                 bail!("{name} does not reach the store: {}", node.process.said());
             }

@@ -112,17 +112,11 @@ impl Mover {
 
     /// To all addresses and back, `times` times.
     fn there_and_back(&self, times: usize, change: impl Fn(&Config)) {
-        let mut late = Vec::new();
         for turn in 0..times * 2 {
             let config = &self.configs[(turn + 1) % 2];
             let met = troubles_while(self.at, self.calm(), || change(config));
-            let (waited, other): (Vec<_>, Vec<_>) =
-                met.into_iter().partition(|trouble| trouble.starts_with("took"));
-            assert_eq!(other, Vec::<String>::new(), "in turn {turn}, to {}", config.address);
-            late.extend(Some((turn, waited)).filter(|(_, waited)| !waited.is_empty()));
+            assert_eq!(met, Vec::<String>::new(), "in turn {turn}, to {}", config.address);
         }
-        // A moment of the host's that all clients of one turn were in is not met again: what is wrong with a way is met each time.
-        assert!(late.len() < times || late.is_empty(), "{late:?}");
     }
 }
 

@@ -11,6 +11,7 @@ mod dark;
 mod dashboard;
 mod flood;
 mod sessions;
+mod small_target;
 mod store;
 mod system;
 mod table;

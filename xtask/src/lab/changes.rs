@@ -21,6 +21,7 @@ use clap::Args;
 use self::api::{ApiClient, KEY, element};
 use super::{
     bed::Bed,
+    small_target,
     table::{Marks, Table},
 };
 use crate::{
@@ -68,7 +69,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let bed = Bed::make("changes", options.binary.as_deref())?;
     let folder = bed.folder("balancer")?;
     let (front, api) = (free_address()?, free_address()?);
-    fs::write(folder.join("config.hcl"), text(&folder, front, api, load::target()?))?;
+    fs::write(folder.join("config.hcl"), text(&folder, front, api, small_target::target()?))?;
     let keys = folder.join("keys");
     fs::write(&keys, format!("{} {}\n", KEY.0, KEY.1))?;
     fs::set_permissions(&keys, fs::Permissions::from_mode(0o600))?;

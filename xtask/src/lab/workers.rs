@@ -19,6 +19,7 @@ use clap::{Args, ValueEnum};
 use self::proxies::{Certificate, Kind, Proxy, WORKERS};
 use super::{
     bed::Bed,
+    small_target,
     table::{Marks, Table},
 };
 use crate::shell;
@@ -77,7 +78,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let bed = Bed::make("workers", options.binary.as_deref())?;
     raise_descriptors();
     let certificate = Certificate::make(&bed.folder("certificate")?)?;
-    let lab = Lab { bed: &bed, certificate: &certificate, target: clients::target()? };
+    let lab = Lab { bed: &bed, certificate: &certificate, target: small_target::target()? };
     let mut marks = Marks::default();
     for part in Part::value_variants() {
         if options.only.is_empty() || options.only.contains(part) {

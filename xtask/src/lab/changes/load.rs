@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     thread,
     time::{Duration, Instant},
 };
@@ -13,32 +13,6 @@ use anyhow::{Context, Result, bail};
 pub(super) const CONNECTIONS: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(5);
 const BODY: &[u8] = b"ok";
-
-/// A target that answers everything, for as long as this process lives.
-pub(super) fn target() -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            // Whoever goes away is gone.
-            thread::spawn(move || answer(stream).unwrap_or_default());
-        }
-    });
-    Ok(address)
-}
-
-fn answer(stream: TcpStream) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    while reader.read_line(&mut line)? > 0 {
-        if line == "\r\n" {
-            reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
-        }
-        line.clear();
-    }
-    Ok(())
-}
 
 /// How long requests took, the quickest first.
 pub(super) fn run(address: SocketAddr, rate: u32, length: Duration) -> Result<Vec<Duration>> {

@@ -28,6 +28,7 @@ mod open_bytes;
 mod outstanding;
 mod owners;
 mod passed;
+mod passed_over;
 mod pinned;
 mod shield;
 mod slots;
@@ -69,11 +70,12 @@ pub use self::{
     outstanding::{InFlight, Outstanding, OutstandingView},
     owners::{owner_here, owners},
     passed::take_passed,
+    passed_over::pass_over,
     pinned::{PinnedListener, PinnedTables},
     shield::{
         DenyError, InterfaceReport, Shield, ShieldLink, ShieldReport, ShieldSample, ShieldSamples, ShieldView,
     },
-    sys::{Timer, pass_over, readable, unacknowledged},
+    sys::{Timer, readable, unacknowledged},
     timers::{Sleep, Timers},
     words::Words,
 };

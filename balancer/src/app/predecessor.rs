@@ -77,7 +77,9 @@ fn stored() -> HashMap<SocketAddr, Vec<TcpListener>> {
             listeners.entry(address).or_default().push(socket);
         }
     }
-    for (address, sockets) in &listeners {
+    for (address, sockets) in &mut listeners {
+        // As they began to listen: the system numbers them as it makes them, and the service manager gives them back in any order.
+        sockets.sort_by_key(|socket| rustix::fs::fstat(socket).map_or(0, |found| found.st_ino));
         tracing::info!(%address, sockets = sockets.len(), "the service manager has kept who waits there");
     }
     listeners

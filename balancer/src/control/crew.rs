@@ -27,7 +27,7 @@ const DRAIN_MOST: Duration = Duration::from_secs(3600);
 #[derive(Debug, Default)]
 pub(super) struct Crew {
     workers: Vec<UnboundedSender<WorkerMessage>>,
-    /// One socket a worker, or a worker's several; where there are fewer, some share one.
+    /// One socket a worker, or a worker's several; where there are fewer, some share one. In the order in which they began to listen.
     sockets: HashMap<ListenerId, Vec<Arc<TcpListener>>>,
     /// Sees to those who wait for a worker that stands still, if it can be had and there is more than one.
     relief: Option<Relief>,
@@ -121,8 +121,9 @@ impl Crew {
     /// none of those who have come, or are about to, is turned away. False, with nothing done, where the system does not do that.
     #[must_use]
     pub(super) fn step_aside(&mut self, id: ListenerId, heirs: &Heirs) -> bool {
-        let mut sockets = self.sockets.get(&id).into_iter().flatten();
-        if let Err(error) = sockets.try_for_each(|socket| pass_over(socket.as_fd())) {
+        let sockets: Vec<_> =
+            self.sockets.get(&id).into_iter().flatten().map(|socket| socket.as_fd()).collect();
+        if let Err(error) = pass_over(&sockets) {
             tracing::debug!(%error, "new connections go on coming to a socket that others take the place of");
             return false;
         }

@@ -96,31 +96,6 @@ pub(super) fn peer(socket: BorrowedFd<'_>) -> io::Result<(Option<u32>, u32)> {
     Ok((u32::try_from(found.pid).ok().filter(|pid| *pid != 0), found.uid))
 }
 
-/// Has no new connection come to a socket that listens: the kernel looks on, as if it were not there, and finds another one that
-/// listens for the address, if there is one. Handshakes that have begun come to their end there.
-///
-/// # Errors
-/// The system's: one before Linux 5.7 may want a right for it.
-pub fn pass_over(socket: BorrowedFd<'_>) -> io::Result<()> {
-    // Bound to an interface whose number none has (socket(7), SO_BINDTODEVICE; by number since Linux 5.1, for everybody since 5.7).
-    let nowhere = libc::c_int::MAX;
-    let length = libc::socklen_t::try_from(size_of_val(&nowhere)).map_err(io::Error::other)?;
-    // SAFETY: the value is as long as is said, and outlives the call.
-    let done = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_BINDTOIFINDEX,
-            (&raw const nowhere).cast(),
-            length,
-        )
-    };
-    if done != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
-}
-
 /// The id of the cgroup that a link is attached to; 0 when it is attached to nothing any more, none when it is
 /// not a link to a cgroup.
 pub(super) fn link_cgroup(link: BorrowedFd<'_>) -> io::Result<Option<u64>> {

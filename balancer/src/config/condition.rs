@@ -4,6 +4,7 @@ mod former;
 
 use std::collections::HashSet;
 
+use self::former::Form;
 use super::{
     fields::BlockFields,
     schema::{Attribute, AttributeKind, Child, Table},
@@ -152,19 +153,21 @@ pub(super) fn build_all(rule: &BlockFields<'_>) -> Vec<Condition> {
         let kinds: Vec<&Table> =
             KINDS.into_iter().filter(|table| block.child(table.name).is_some()).collect();
         let is_meant = kinds.is_empty() && KINDS.iter().any(|table| block.is_meant(table.name));
-        let is_former = !is_meant && former::is_refused(block, &KINDS, !kinds.is_empty());
-        let &[kind] = kinds.as_slice() else {
-            let names: Vec<&str> = KINDS.iter().map(|table| table.name).collect();
+        let form = if is_meant { Form::Block } else { former::form(block, &KINDS, !kinds.is_empty()) };
+        let kind = match (kinds.as_slice(), &form) {
+            (&[kind], _) => kind,
+            ([], Form::Former(kind)) => kind,
             // What is written may be meant to be it, and is a fault of its own.
-            if is_meant || kinds.is_empty() && is_former {
+            ([], _) if is_meant || matches!(form, Form::Refused) => continue,
+            (kinds, _) => {
+                let names: Vec<&str> = KINDS.iter().map(|table| table.name).collect();
+                block.fault(format!(
+                    "a condition holds {}; allowed: one of {}",
+                    if kinds.is_empty() { "nothing" } else { "several kinds" },
+                    names.join(", ")
+                ));
                 continue;
             }
-            block.fault(format!(
-                "a condition holds {}; allowed: one of {}",
-                if kinds.is_empty() { "nothing" } else { "several kinds" },
-                names.join(", ")
-            ));
-            continue;
         };
         let once = !matches!(kind.name, "http_header" | "query_string");
         let earlier = given.iter().find(|(name, _)| once && *name == kind.name);
@@ -172,7 +175,10 @@ pub(super) fn build_all(rule: &BlockFields<'_>) -> Vec<Condition> {
             block.fault_again(position, kind.name, *first);
         }
         given.extend(block.position().map(|position| (kind.name, position)));
-        conditions.push(condition(block, kind));
+        conditions.push(match form {
+            Form::Former(kind) => patterns_of(&block.seen_as(kind)),
+            _ => condition(block, kind),
+        });
     }
     check_amounts(rule, &conditions);
     conditions
@@ -188,14 +194,22 @@ fn condition(block: &BlockFields<'_>, kind: &'static Table) -> Condition {
     }
     let fields = block.open_child(kind);
     match kind.name {
-        "host_header" => Condition::HostHeader(patterns(&fields, is_host)),
-        "path_pattern" => Condition::PathPattern(patterns(&fields, is_path)),
+        "host_header" | "path_pattern" => patterns_of(&fields),
         "http_request_method" => Condition::RequestMethod(texts(&fields, "values", MAX_METHOD, is_method)),
         "source_ip" => {
             let ranges = texts(&fields, "values", MAX_VALUE, |text| range(text).is_some());
             Condition::SourceIp(ranges.iter().filter_map(|text| range(text)).collect())
         }
         _ => Condition::HttpHeader { name: header_name(&fields), values: patterns(&fields, is_visible) },
+    }
+}
+
+/// A condition of patterns on what every request has.
+fn patterns_of(fields: &BlockFields<'_>) -> Condition {
+    if fields.name() == HOST_HEADER.name {
+        Condition::HostHeader(patterns(fields, is_host))
+    } else {
+        Condition::PathPattern(patterns(fields, is_path))
     }
 }
 

@@ -63,6 +63,11 @@ impl<'a> BlockFields<'a> {
         fields
     }
 
+    /// The same block by the table of another kind, whose attributes stand in it.
+    pub(super) fn seen_as(&self, table: &'static Table) -> Self {
+        Self { context: self.context, table, block: self.block }
+    }
+
     fn check_attribute(&self, attribute: &RawAttribute) {
         let name = attribute.name.as_str();
         if self.table.top && EVERYWHERE_IGNORED.contains(&name) {

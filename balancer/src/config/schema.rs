@@ -46,7 +46,7 @@ pub(super) enum AttributeKind {
     Map { allowed: &'static str },
     /// What ALB can do and this version cannot: accepted with the values that ask for nothing else.
     Only { allowed: &'static [&'static str] },
-    /// What Terraform's provider took once: refused by who reads the block, who knows what to write in its place.
+    /// What Terraform's provider took once: who reads the block knows what it was.
     Former,
     /// Means nothing outside AWS: accepted and not looked at.
     Ignored,

@@ -1,31 +1,50 @@
-//! `field` and `values` beside one another, as versions of Terraform's AWS provider before 3 took a condition: refused, with
-//! what to write in their place. Must not know: what a condition may say.
+//! `field` and `values` beside one another, as versions of Terraform's AWS provider before 3 took a condition: the same as the
+//! block of its kind. Must not know: what a condition may say.
 
 use crate::config::{
     fields::BlockFields,
     schema::{Attribute, AttributeKind, Table},
 };
 
-const MEANING: &str =
-    "Of versions of Terraform's AWS provider before 3: write `path_pattern { values = [...] }` and the like.";
+const MEANING: &str = "Of versions of Terraform's AWS provider before 3: the same as `path_pattern { values = [...] }` and the like.";
 
 pub(super) const FIELD: Attribute = Attribute::new("field", AttributeKind::Former, MEANING);
 pub(super) const VALUES: Attribute = Attribute::new("values", AttributeKind::Former, MEANING);
 
-/// Whether a condition is written in that form, in whole or in part: then that is noted, as one fault. `kinds`: those that there
-/// are.
-pub(super) fn is_refused(block: &BlockFields<'_>, kinds: &[&Table], has_kind: bool) -> bool {
+/// The kinds that could be written so.
+const TAKEN: [&str; 2] = ["host_header", "path_pattern"];
+
+/// How a condition is written.
+pub(super) enum Form {
+    /// By a block of its kind, or not at all.
+    Block,
+    /// By `field` and `values`.
+    Former(&'static Table),
+    /// By them in part, or in a way that never was: that is noted, as one fault.
+    Refused,
+}
+
+/// Which of them it is. `kinds`: those that there are.
+pub(super) fn form(block: &BlockFields<'_>, kinds: &[&'static Table], has_kind: bool) -> Form {
     let Some(name) = [FIELD.name, VALUES.name].into_iter().find(|name| !block.is_unset(name)) else {
-        return false;
+        return Form::Block;
     };
     // Where `values` stands alone it does not matter what they are.
     let mut written = String::new();
     let mut field = None;
     if name == FIELD.name {
         // What is wrong with the value itself is told by who reads it.
-        let Some((value, _)) = block.value(name) else { return true };
+        let Some((value, _)) = block.value(name) else { return Form::Refused };
         written = format!(" = {value}");
         field = value.as_text();
+    }
+    let is_field = |table: &&&'static Table| {
+        let name = table.name.replace('_', "-");
+        TAKEN.contains(&table.name) && field.as_deref().is_some_and(|field| name.eq_ignore_ascii_case(field))
+    };
+    let taken = kinds.iter().find(is_field).copied();
+    if let Some(taken) = taken.filter(|_| !has_kind) {
+        return Form::Former(taken);
     }
     let allowed = match field {
         _ if has_kind => "the block of its kind alone, leave it out".to_owned(),
@@ -36,11 +55,11 @@ pub(super) fn is_refused(block: &BlockFields<'_>, kinds: &[&Table], has_kind: bo
         format!("`{name}` in a condition does not say of what; allowed: {allowed}")
     } else {
         format!(
-            "`{name}`{written} in a condition is of versions of Terraform's AWS provider before 3; allowed: {allowed}"
+            "`{name}`{written} in a condition is of no version of Terraform's AWS provider; allowed: {allowed}"
         )
     };
     block.fault_at(name, message);
-    true
+    Form::Refused
 }
 
 /// What says the same as a condition about a field.

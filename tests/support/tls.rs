@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
     thread,
+    time::{Duration, SystemTime},
 };
 
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
@@ -35,16 +36,31 @@ impl Certificate {
     /// When it cannot be made or written.
     #[must_use]
     pub fn until(folder: &Path, file: &str, names: &[&str], year: i32) -> Self {
+        Self::ending(folder, file, names, |params| params.not_after = date_time_ymd(year, 12, 31))
+    }
+
+    fn ending(folder: &Path, file: &str, names: &[&str], ends: impl FnOnce(&mut CertificateParams)) -> Self {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.distinguished_name.push(rcgen::DnType::CommonName, file);
         params.not_before = date_time_ymd(2000, 1, 1);
-        params.not_after = date_time_ymd(year, 12, 31);
+        ends(&mut params);
         let key = KeyPair::generate().unwrap();
         let made = Self::paths(folder, file);
         fs::write(&made.certificate, params.self_signed(&key).unwrap().pem()).unwrap();
         fs::write(&made.key, key.serialize_pem()).unwrap();
         made.private()
+    }
+
+    /// One that ends so many days from now.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    #[allow(clippy::disallowed_methods, reason = "what is valid for so long is so from now on")]
+    pub fn for_days(folder: &Path, file: &str, names: &[&str], days: u64) -> Self {
+        let ends = SystemTime::now() + Duration::from_secs(days * 86_400);
+        Self::ending(folder, file, names, |params| params.not_after = ends.into())
     }
 
     /// An RSA one for this name.

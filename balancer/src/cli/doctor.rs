@@ -54,6 +54,8 @@ struct DoctorReport<'r> {
     instance: Option<&'r str>,
     /// For how long it was looked at.
     seconds: u64,
+    /// How many requests came meanwhile: of few there is little to tell.
+    requests: u64,
     complaints: &'r [Complaint],
     /// What stickiness costs the groups of which enough requests are known.
     stickiness_costs: &'r [StickinessCost],
@@ -64,7 +66,7 @@ struct DoctorReport<'r> {
 /// # Errors
 /// [`CommandFailure::Complaints`] where there is more than notices.
 pub(super) fn run(arguments: &DoctorArguments) -> Result<(), CommandFailure> {
-    let (instance, complaints, costs) = match &arguments.explain {
+    let (instance, complaints, costs, requests) = match &arguments.explain {
         Some(path) => {
             let configuration =
                 config::load(path).map_err(|errors| CommandFailure::BadConfiguration(errors.to_string()))?;
@@ -75,19 +77,23 @@ pub(super) fn run(arguments: &DoctorArguments) -> Result<(), CommandFailure> {
                 about: advice.about,
                 seen: advice.seen,
                 advice: advice.what_to_do,
+                more: 0,
+                harm: 0,
             });
-            (None, warnings.chain(advice).collect(), Vec::new())
+            (None, warnings.chain(advice).collect(), Vec::new(), 0)
         }
         None => {
             let observation = observe(arguments)?;
             let costs = costs(&observation);
-            (Some(observation.last.instance.clone()), examine(&observation, &costs), costs)
+            let instance = observation.last.instance.clone();
+            (Some(instance), examine(&observation, &costs), costs, observation.requests())
         }
     };
     let seconds = if instance.is_some() { arguments.seconds } else { 0 };
     let report = DoctorReport {
         instance: instance.as_deref(),
         seconds,
+        requests,
         complaints: &complaints,
         stickiness_costs: &costs,
     };
@@ -102,12 +108,22 @@ fn of_configuration(warning: String) -> Complaint {
         Some((about, seen)) if about.len() < 80 => (about.to_owned(), seen.to_owned()),
         _ => ("the configuration".to_owned(), warning),
     };
-    Complaint { severity: Severity::Warning, code: "configuration", about, seen, advice: String::new() }
+    Complaint {
+        severity: Severity::Warning,
+        code: "configuration",
+        about,
+        seen,
+        advice: String::new(),
+        more: 0,
+        harm: 0,
+    }
 }
 
 fn observe(arguments: &DoctorArguments) -> anyhow::Result<Observation> {
-    let until = Instant::now() + Duration::from_secs(arguments.seconds);
     let mut looks: Vec<Status> = vec![ask(&arguments.admin)?.1];
+    let begun = Instant::now();
+    let until = begun + Duration::from_secs(arguments.seconds);
+    let mut looked_at = begun;
     loop {
         let now = Instant::now();
         if now >= until {
@@ -115,8 +131,10 @@ fn observe(arguments: &DoctorArguments) -> anyhow::Result<Observation> {
         }
         std::thread::sleep(BETWEEN.min(until.saturating_duration_since(now)));
         looks.push(ask(&arguments.admin)?.1);
+        looked_at = Instant::now();
     }
-    let observation = Observation::new(looks).context("there was nothing to look at")?;
+    let seconds = looked_at.saturating_duration_since(begun).as_secs_f64();
+    let observation = Observation::new(looks, seconds).context("there was nothing to look at")?;
     Ok(observation.with_arrivals(ask_arrivals(&arguments.admin)?))
 }
 
@@ -129,16 +147,26 @@ fn text(report: &DoctorReport<'_>) -> String {
     if report.complaints.is_empty() {
         let about = report.instance.map_or_else(
             || "the configuration".to_owned(),
-            |instance| format!("instance {instance}, looked at for {} s", report.seconds),
+            |instance| {
+                format!(
+                    "instance {instance}, looked at for {} s with {} requests",
+                    report.seconds, report.requests
+                )
+            },
         );
         let _ = writeln!(text, "Nothing to complain of: {about}.");
         return text;
     }
     for (number, complaint) in report.complaints.iter().enumerate() {
-        let Complaint { severity, code, about, seen, advice } = complaint;
+        let Complaint { severity, code, about, seen, advice, more, .. } = complaint;
+        let alike = match more {
+            0 => String::new(),
+            1 => " And 1 more target of the group alike.".to_owned(),
+            more => format!(" And {more} more targets of the group alike."),
+        };
         let _ = writeln!(
             text,
-            "{}. {} [{code}] {}:\n   {}.",
+            "{}. {} [{code}] {}:\n   {}.{alike}",
             number + 1,
             severity.as_str().to_uppercase(),
             Plain(about),
@@ -164,10 +192,13 @@ mod tests {
             about: "target group app".into(),
             seen: "it said \x1b[2J\r\nnothing".into(),
             advice: String::new(),
+            more: 0,
+            harm: 0,
         };
         let told = text(&DoctorReport {
             instance: Some("shop"),
             seconds: 1,
+            requests: 0,
             complaints: &[complaint],
             stickiness_costs: &[],
         });

@@ -3,14 +3,19 @@
 
 mod complaint;
 mod cost;
+mod failures;
 mod instance;
 mod observation;
+mod rank;
 mod replay;
 mod sessions;
+mod sharing;
 mod skew;
+mod slow;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod workers;
 
 pub use self::{
     complaint::{Complaint, Severity},
@@ -18,15 +23,18 @@ pub use self::{
     observation::Observation,
 };
 
-/// All that is wrong, what stickiness costs (see [`costs`]) included, the worst first; of like severity that which costs clients something now comes before what may.
+/// All that is wrong, what stickiness costs (see [`costs`]) included, the worst first (see `rank`).
 #[must_use]
 pub fn examine(observation: &Observation, costs: &[StickinessCost]) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     targets::examine(observation, &mut complaints);
+    failures::examine(observation, &mut complaints);
     sessions::examine(observation, &mut complaints);
     skew::examine(observation, &mut complaints);
+    slow::examine(observation, &mut complaints);
     cost::examine(costs, &mut complaints);
+    sharing::examine(observation, &mut complaints);
     instance::examine(observation, &mut complaints);
-    complaints.sort_by_key(|complaint| complaint.severity);
-    complaints
+    complaints.sort_by_key(rank::rank);
+    rank::shorten(complaints)
 }

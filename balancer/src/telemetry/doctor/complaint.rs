@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// As many would have been seen if it went on: then none of it means that it is over.
+const EXPECTED: f64 = 5.0;
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -39,6 +42,11 @@ pub struct Complaint {
     pub seen: String,
     /// What to do.
     pub advice: String,
+    /// Of how many more targets of its group the same is to be said.
+    pub more: u64,
+    /// How many requests or sessions it is about, to tell which of like ones is the worse.
+    #[serde(skip)]
+    pub harm: u64,
 }
 
 impl Complaint {
@@ -50,7 +58,62 @@ impl Complaint {
         seen: String,
         advice: &str,
     ) -> Self {
-        Self { severity, code, about: about.into(), seen, advice: advice.to_owned() }
+        Self { severity, code, about: about.into(), seen, advice: advice.to_owned(), more: 0, harm: 0 }
+    }
+
+    /// The same, about so many requests or sessions.
+    #[must_use]
+    pub(super) fn about_so_many(self, harm: u64) -> Self {
+        Self { harm, ..self }
+    }
+}
+
+/// Something that is counted since the start: how often it was, and how often while it was looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Count {
+    /// Since the start.
+    pub(super) all: u64,
+    /// While it was looked at.
+    pub(super) meanwhile: u64,
+}
+
+impl Count {
+    /// Whether there were at least `few` of it, and this part of a whole, meanwhile or since the start. What came in the end alone
+    /// is seen beside a long time without it, and what is rare is seen over a long time; where there is enough to tell that
+    /// it is over, it is.
+    pub(super) fn is_many(self, whole: Self, few: u64, least_percent: f64) -> bool {
+        let (now, ever) = (percent(self.meanwhile, whole.meanwhile), percent(self.all, whole.all));
+        let is_now = self.meanwhile >= few && now >= least_percent;
+        #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
+        let is_over = whole.meanwhile as f64 * least_percent / 100.0 >= EXPECTED && now < least_percent;
+        is_now || (self.all >= few && ever >= least_percent && !is_over)
+    }
+
+    /// No more than this.
+    pub(super) fn at_most(self, most: Self) -> Self {
+        Self { all: self.all.min(most.all), meanwhile: self.meanwhile.min(most.meanwhile) }
+    }
+
+    /// What goes on hurts; what is over is worth a word.
+    pub(super) const fn severity(self) -> Severity {
+        if self.meanwhile > 0 { Severity::Warning } else { Severity::Notice }
+    }
+
+    /// When it was, for the end of a sentence.
+    pub(super) fn when(self) -> String {
+        match self.meanwhile {
+            0 => "; none of it while it was looked at".to_owned(),
+            meanwhile if meanwhile == self.all => "; all of it while it was looked at".to_owned(),
+            meanwhile => format!("; {meanwhile} of it while it was looked at"),
+        }
+    }
+}
+
+impl std::ops::Add for Count {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { all: self.all + other.all, meanwhile: self.meanwhile + other.meanwhile }
     }
 }
 

@@ -202,6 +202,6 @@ fn complaint(cost: &StickinessCost) -> Complaint {
 }
 
 /// As people say it.
-fn span(seconds: f64) -> String {
+pub(super) fn span(seconds: f64) -> String {
     if seconds >= 1.0 { format!("{seconds:.1} s") } else { format!("{:.1} ms", seconds * 1e3) }
 }

@@ -3,14 +3,13 @@
 use super::{
     complaint::{Complaint, Severity},
     observation::Observation,
+    workers,
 };
 use crate::telemetry::status_text::Span;
 
 /// Days before its end from which on a certificate is spoken of, and from which on it is urgent.
 const CERTIFICATE_SOON: i64 = 21 * 86_400;
 const CERTIFICATE_NOW: i64 = 3 * 86_400;
-/// Part of the time that a worker may be at work.
-const BUSY: f64 = 0.9;
 const BALANCER: &str = "the balancer";
 
 pub(super) fn examine(observation: &Observation, complaints: &mut Vec<Complaint>) {
@@ -46,6 +45,7 @@ pub(super) fn examine(observation: &Observation, complaints: &mut Vec<Complaint>
     configuration(observation, complaints);
     faults(observation, complaints);
     capacity(observation, complaints);
+    workers::examine(observation, complaints);
     kernel(observation, complaints);
 }
 
@@ -86,59 +86,50 @@ fn configuration(observation: &Observation, complaints: &mut Vec<Complaint>) {
 
 fn faults(observation: &Observation, complaints: &mut Vec<Complaint>) {
     let status = &observation.last;
-    let faults =
-        status.totals.work.panics + status.totals.work.internal_errors + status.upkeep.worker_restarts;
-    if faults > 0 {
+    let faults = observation.count(|status| {
+        status.totals.work.panics + status.totals.work.internal_errors + status.upkeep.worker_restarts
+    });
+    if faults.all > 0 {
         complaints.push(Complaint::new(
             Severity::Warning,
             "own_faults",
             BALANCER,
             format!(
-                "{} panics, {} internal errors, {} workers replaced since its start",
-                status.totals.work.panics, status.totals.work.internal_errors, status.upkeep.worker_restarts
+                "{} panics, {} internal errors, {} workers replaced since its start{}",
+                status.totals.work.panics,
+                status.totals.work.internal_errors,
+                status.upkeep.worker_restarts,
+                faults.when()
             ),
             "These are faults of balancer itself: please report them with the lines of its log.",
         ));
     }
-    let (lost, dropped) = (status.totals.log_lines_lost, status.totals.log_lines_dropped);
-    if lost + dropped > 0 {
+    // Lines that one of its files did not take, and those that did not fit into a queue.
+    let lost = observation.count(|status| status.totals.log_lines_lost.max(status.totals.log_lines_dropped));
+    if lost.all > 0 {
         complaints.push(Complaint::new(
-            Severity::Warning,
+            lost.severity(),
             "log_lines_lost",
             BALANCER,
-            format!("{} lines of its access logs are lost", lost.max(dropped)),
+            format!("{} lines of its access logs are lost since its start{}", lost.all, lost.when()),
             "The disk is full or too slow, or a log file cannot be written: its own log says which.",
         ));
     }
 }
 
 fn capacity(observation: &Observation, complaints: &mut Vec<Complaint>) {
-    let (first, status) = (&observation.first, &observation.last);
-    if status.totals.work.accept_pauses > 0 {
+    let pauses = observation.count(|status| status.totals.work.accept_pauses);
+    if pauses.all > 0 {
         complaints.push(Complaint::new(
-            Severity::Warning,
+            pauses.severity(),
             "descriptors_short",
             BALANCER,
-            format!("accepting paused {} times since its start for want of file descriptors", status.totals.work.accept_pauses),
+            format!(
+                "accepting paused {} times since its start for want of file descriptors{}",
+                pauses.all,
+                pauses.when()
+            ),
             "Raise LimitNOFILE of its unit: each client takes one descriptor, each connection to a target another.",
-        ));
-    }
-    let spent = status.uptime_seconds.saturating_sub(first.uptime_seconds);
-    let busiest = status
-        .worker_loads
-        .iter()
-        .zip(&first.worker_loads)
-        .map(|(now, before)| now.busy_seconds - before.busy_seconds);
-    let busiest = busiest.fold(0.0, f64::max);
-    #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
-    let share = if spent == 0 { 0.0 } else { busiest / spent as f64 };
-    if share >= BUSY {
-        complaints.push(Complaint::new(
-            Severity::Warning,
-            "workers_busy",
-            BALANCER,
-            format!("a worker was at work {:.0} % of the time", share.min(1.0) * 100.0),
-            "Give it more workers (as many as cores), a larger host, or a second balancer.",
         ));
     }
 }

@@ -2,8 +2,9 @@
 
 use super::{
     complaint::{Complaint, Severity, percent, told},
-    observation::{Observation, ObservedGroup},
+    observation::{Observation, ObservedGroup, leads_to},
 };
+use crate::telemetry::status::GroupStatus;
 
 /// Decisions below which parts of them say nothing.
 const FEW_DECISIONS: u64 = 100;
@@ -15,7 +16,9 @@ const FEW_FOREIGN_PERCENT: f64 = 1.0;
 
 pub(super) fn examine(observation: &Observation, complaints: &mut Vec<Complaint>) {
     for group in observation.groups().filter(|group| group.now.stickiness.enabled) {
-        lost(&group, complaints);
+        if !shared_cookie(observation, &group, complaints) {
+            lost(&group, complaints);
+        }
         not_returned(&group, complaints);
         foreign(&group, complaints);
         insecure(observation, &group, complaints);
@@ -23,20 +26,64 @@ pub(super) fn examine(observation: &Observation, complaints: &mut Vec<Complaint>
     table(observation, complaints);
 }
 
-fn total(group: &ObservedGroup<'_>, outcome: &str) -> u64 {
-    group.now.stickiness.figures.decisions.get(outcome).copied().unwrap_or(0)
+/// Cookies of one name for two groups that the same clients get to: each answer of one ends the session in the other, whose
+/// targets it does not name. Gives back whether it is so.
+fn shared_cookie(
+    observation: &Observation,
+    group: &ObservedGroup<'_>,
+    complaints: &mut Vec<Complaint>,
+) -> bool {
+    let sticky = |group: &GroupStatus| {
+        (group.stickiness.kind.as_deref() == Some("lb_cookie")).then(|| group.stickiness.cookie_name.clone())
+    };
+    let (Some(Some(name)), unknown) = (sticky(group.now), group.outcome("unknown_target")) else {
+        return false;
+    };
+    // Who follows whom: targets that leave make the same of sessions.
+    let other = observation.groups().find(|other| {
+        other.now.name != group.now.name
+            && sticky(other.now).flatten().as_ref() == Some(&name)
+            && other.decisions("unknown_target") >= FEW_FOREIGN
+            && observation.last.listeners.iter().any(|listener| {
+                leads_to(listener, &group.now.name)
+                    && observation.last.listeners.iter().any(|beside| {
+                        beside.load_balancer == listener.load_balancer && leads_to(beside, &other.now.name)
+                    })
+            })
+    });
+    let Some(other) = other.filter(|_| unknown.meanwhile >= FEW_FOREIGN && !group.has_lost_targets()) else {
+        return false;
+    };
+    complaints.push(
+        Complaint::new(
+            Severity::Warning,
+            "shared_cookie",
+            group.about(),
+            format!(
+                "{} of {} requests brought a {name} that names none of its targets, and none of these has left: it is set by target \
+                 group {}, too, so that a client that gets to both loses its session each time",
+                unknown.meanwhile,
+                group.all_decisions(),
+                other.now.name
+            ),
+            "Give each of the two a cookie_prefix of its own in its stickiness block.",
+        )
+        .about_so_many(unknown.meanwhile),
+    );
+    true
 }
 
 /// Sessions that found their target gone, by what would have kept them.
 fn lost(group: &ObservedGroup<'_>, complaints: &mut Vec<Complaint>) {
-    let (died, drained, left) =
-        (total(group, "unhealthy"), total(group, "draining"), total(group, "unknown_target"));
+    let [died, drained, left] =
+        ["unhealthy", "draining", "unknown_target"].map(|outcome| group.outcome(outcome));
     let refused = group.now.stickiness.figures.refused_requests;
-    let all = died + drained + left;
-    if all == 0 {
+    let lost = died + drained + left;
+    if lost.all == 0 {
         return;
     }
     let mut advice = Vec::new();
+    let (died, drained, left) = (died.all, drained.all, left.all);
     if drained > 0 {
         advice.push(if group.now.stickiness.keeps_draining == Some(true) {
             format!("{drained} were moved before deregistration_stickiness was \"keep\"")
@@ -57,23 +104,21 @@ fn lost(group: &ObservedGroup<'_>, complaints: &mut Vec<Complaint>) {
     }
     let refusals =
         if refused > 0 { format!("; {refused} requests were refused for it") } else { String::new() };
-    let severity = if group.rise(|group| group.stickiness.figures.decisions.values().sum()) > 0
-        && group.decisions("unhealthy") + group.decisions("draining") + group.decisions("unknown_target") > 0
-    {
-        Severity::Warning
-    } else {
-        Severity::Notice
-    };
-    complaints.push(Complaint::new(
-        severity,
-        "sessions_lost",
-        group.about(),
-        format!(
-            "{all} requests found the target of their session gone since the start: {died} failed its checks, {drained} drained, \
-             {left} had left{refusals}"
-        ),
-        &format!("{}.", sentence(&advice.join("; "))),
-    ));
+    complaints.push(
+        Complaint::new(
+            lost.severity(),
+            "sessions_lost",
+            group.about(),
+            format!(
+                "{} requests found the target of their session gone since the start: {died} failed its checks, {drained} drained, \
+                 {left} had left{refusals}{}",
+                lost.all,
+                lost.when()
+            ),
+            &format!("{}.", sentence(&advice.join("; "))),
+        )
+        .about_so_many(lost.meanwhile),
+    );
 }
 
 /// Begins with a capital letter.
@@ -93,9 +138,9 @@ fn not_returned(group: &ObservedGroup<'_>, complaints: &mut Vec<Complaint>) {
         "cookies_not_returned",
         group.about(),
         format!("{} of its requests brought no session ({absent} of {all}), and each began one", told(percent(absent, all))),
-        "These clients keep no cookies (API clients, checks, benchmarks, a cache in front that strips them), so stickiness does \
-         nothing for them. Lead them to a group without stickiness, or use app_cookie or app_header if they send an id of the \
-         application.",
+        "These clients keep no cookies (API clients, checks, benchmarks, a cache in front that strips them) or come once, so \
+         stickiness does nothing for them. Lead them to a group without stickiness, or use app_cookie or app_header if they send \
+         an id of the application.",
     ));
 }
 
@@ -128,14 +173,9 @@ fn insecure(observation: &Observation, group: &ObservedGroup<'_>, complaints: &m
     if group.now.stickiness.cookie_secure != Some(false) {
         return;
     }
-    let leads_here = |groups: &[crate::telemetry::status::WeightStatus]| {
-        groups.iter().any(|weight| weight.target_group == group.now.name)
-    };
-    let listener = observation.last.listeners.iter().find(|listener| {
-        listener.protocol == "HTTPS"
-            && (leads_here(&listener.target_groups)
-                || listener.rules.iter().any(|rule| leads_here(&rule.target_groups)))
-    });
+    let mut listeners = observation.last.listeners.iter();
+    let listener =
+        listeners.find(|listener| listener.protocol == "HTTPS" && leads_to(listener, &group.now.name));
     let Some(listener) = listener else { return };
     complaints.push(Complaint::new(
         Severity::Notice,
@@ -149,15 +189,24 @@ fn insecure(observation: &Observation, group: &ObservedGroup<'_>, complaints: &m
 /// Entries that clients who came back have lost.
 fn table(observation: &Observation, complaints: &mut Vec<Complaint>) {
     let Some(table) = &observation.last.session_table else { return };
-    let returned = table.evicted.get("returned").copied().unwrap_or(0);
-    if returned == 0 {
+    let returned = observation.count(|status| {
+        let evicted = status.session_table.as_ref().map(|table| &table.evicted);
+        evicted.and_then(|evicted| evicted.get("returned")).copied().unwrap_or(0)
+    });
+    if returned.all == 0 {
         return;
     }
     complaints.push(Complaint::new(
-        Severity::Warning,
+        returned.severity(),
         "session_table_small",
         "the session table",
-        format!("{returned} sessions of clients that had come back gave way to others ({} of {} entries are in use)", table.entries, table.capacity),
+        format!(
+            "{} sessions of clients that had come back gave way to others since the start ({} of {} entries are in use){}",
+            returned.all,
+            table.entries,
+            table.capacity,
+            returned.when()
+        ),
         "Raise session_table_size in the balancer block, or shorten cookie_duration.",
     ));
 }

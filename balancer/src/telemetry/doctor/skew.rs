@@ -4,6 +4,7 @@ use super::{
     complaint::{Complaint, Severity, percent, told},
     observation::{Observation, ObservedGroup, ObservedTarget},
 };
+use crate::model::Algorithm;
 
 /// Requests below which an uneven spread says nothing.
 const FEW_REQUESTS: u64 = 200;
@@ -16,20 +17,18 @@ pub(super) fn examine(observation: &Observation, complaints: &mut Vec<Complaint>
     for group in observation.groups() {
         let targets = group.routable();
         let all: u64 = targets.iter().map(ObservedTarget::requests).sum();
-        let Some(busiest) = targets.iter().max_by_key(|target| target.requests()) else { continue };
-        let share = share(busiest, &targets);
-        let requests = percent(busiest.requests(), all);
-        if targets.len() < 2 || all < FEW_REQUESTS || requests < share * UNEVEN {
+        let fair = group.fair_requests(&targets);
+        let Some((busiest, fair)) = targets.iter().zip(fair).max_by_key(|(target, _)| target.requests())
+        else {
+            continue;
+        };
+        #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
+        let (requests, share) = (percent(busiest.requests(), all), fair * 100.0 / all.max(1) as f64);
+        if targets.len() < 2 || all < FEW_REQUESTS || share <= 0.0 || requests < share * UNEVEN {
             continue;
         }
-        complaints.push(complaint(&group, busiest, &targets, (requests, share)));
+        complaints.extend(complaint(&group, busiest, &targets, (requests, share)));
     }
-}
-
-/// What it should get by its weight, in percent.
-fn share(target: &ObservedTarget<'_>, targets: &[ObservedTarget<'_>]) -> f64 {
-    let all: f64 = targets.iter().map(|target| target.now.figures.weight).sum();
-    if all > 0.0 { target.now.figures.weight * 100.0 / all } else { 100.0 }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
@@ -38,13 +37,14 @@ fn complaint(
     busiest: &ObservedTarget<'_>,
     targets: &[ObservedTarget<'_>],
     (requests, share): (f64, f64),
-) -> Complaint {
+) -> Option<Complaint> {
     let in_flight: Vec<f64> =
         targets.iter().map(|target| group.mean_in_flight(&target.now.label())).collect();
     let (most, evenly) =
         (group.mean_in_flight(&busiest.now.label()), in_flight.iter().sum::<f64>() / in_flight.len() as f64);
-    let cost = if most >= 1.0 && most >= evenly * UNEVEN {
-        format!(" and had {most:.1} requests in flight, where an even spread gives {evenly:.1}")
+    let is_crowded = most >= 1.0 && most >= evenly * UNEVEN;
+    let cost = if is_crowded {
+        format!(", and had {most:.1} requests in flight, where an even spread gives {evenly:.1}")
     } else {
         String::new()
     };
@@ -53,12 +53,17 @@ fn complaint(
     let (bound, of_sessions) = (sessions(busiest), percent(sessions(busiest), all_sessions));
     let is_sticky = group.now.stickiness.enabled
         && percent(group.decisions("pinned"), group.all_decisions()) >= STICKY_PERCENT;
+    // By least outstanding requests the faster targets get more, which is what it is for.
+    let is_meant = group.now.algorithm == Algorithm::LeastOutstandingRequests.as_str() && !is_crowded;
+    if !is_sticky && is_meant {
+        return None;
+    }
     let (code, why, advice) = if !is_sticky {
         (
             "uneven_targets",
             String::new(),
-            "It is not for sessions: with round_robin a target that answers faster or was there first may get more; \
-             least_outstanding_requests evens out what is in flight.",
+            "It is not for sessions. Look at what keeps the others from their share (`balancer status` shows weights, failed \
+             connections and requests in flight of each); least_outstanding_requests evens out what is in flight.",
         )
     } else if of_sessions >= share * UNEVEN {
         (
@@ -82,7 +87,7 @@ fn complaint(
              Lead such clients to a group without stickiness, or set load_factor so that requests beyond the mean go elsewhere.",
         )
     };
-    Complaint::new(
+    let complaint = Complaint::new(
         Severity::Warning,
         code,
         format!("{}, target {}", group.about(), busiest.now.label()),
@@ -92,5 +97,6 @@ fn complaint(
             requests / share
         ),
         advice,
-    )
+    );
+    Some(complaint.about_so_many(busiest.requests()))
 }

@@ -1,5 +1,9 @@
 //! Each trouble is named first where it is the only one, and a sound balancer has nothing said of it.
 
+mod costs;
+mod quiet;
+mod sharing;
+
 use super::*;
 use crate::telemetry::{
     arrivals::{ArrivalsDocument, GroupArrivals, SampledRequest},
@@ -76,7 +80,7 @@ fn ended() -> Status {
 fn complaints(change: impl Fn(&mut Status)) -> Vec<Complaint> {
     let mut last = ended();
     change(&mut last);
-    examine(&Observation::new(vec![begun(), last]).unwrap(), &[])
+    examine(&Observation::new(vec![begun(), last], 10.0).unwrap(), &[])
 }
 
 /// The code of the first complaint, and the whole of it as text.
@@ -99,8 +103,8 @@ fn app(status: &mut Status) -> &mut GroupStatus {
 fn nothing_is_said_of_what_is_sound() {
     assert_eq!(complaints(|_| {}), []);
     // Who has begun just now, or has no requests, neither.
-    assert_eq!(examine(&Observation::new(vec![begun(), begun()]).unwrap(), &[]), []);
-    assert!(Observation::new(Vec::new()).is_none());
+    assert_eq!(examine(&Observation::new(vec![begun(), begun()], 10.0).unwrap(), &[]), []);
+    assert!(Observation::new(Vec::new(), 0.0).is_none());
     // Whoever turned the kernel side off knows.
     assert_eq!(
         complaints(|status| {
@@ -130,6 +134,21 @@ fn uneven_targets_are_told_with_the_reason() {
     first("uneven_targets", &["least_outstanding_requests"], |status| {
         uneven(status, 90);
         app(status).stickiness.enabled = false;
+    });
+    // Least outstanding requests gives the faster ones more, and what is in flight is even.
+    assert_eq!(
+        complaints(|status| {
+            uneven(status, 90);
+            let group = app(status);
+            (group.stickiness.enabled, group.algorithm) = (false, "least_outstanding_requests".into());
+            group.targets[1].figures.outstanding_requests = 17;
+        }),
+        []
+    );
+    first("slow_target", &["target 10.0.0.1:2", "40.0 ms", "2.0 ms", "of 500"], |status| {
+        for (target, mean) in app(status).targets.iter_mut().zip([0.002, 0.040]) {
+            target.figures.response_seconds = mean * 500.0;
+        }
     });
     // A target that is to get more has not more than its share.
     assert_eq!(
@@ -171,7 +190,7 @@ fn lost_sessions_are_told_with_what_would_have_kept_them() {
     decided(&mut before, "unhealthy", 5);
     let mut after = ended();
     decided(&mut after, "unhealthy", 5);
-    let told = examine(&Observation::new(vec![before, after]).unwrap(), &[]);
+    let told = examine(&Observation::new(vec![before, after], 10.0).unwrap(), &[]);
     assert_eq!((told[0].code, told[0].severity), ("sessions_lost", Severity::Notice));
 }
 
@@ -211,6 +230,22 @@ fn targets_in_trouble_are_told() {
     first("keep_alive_race", &["8 of 500 requests", "idle_timeout"], |status| {
         let figures = &mut app(status).targets[0].figures;
         (figures.unanswered, figures.stale_connections) = (3, 5);
+        app(status).answers.failures.insert("TargetClosedBeforeHead".into(), 3);
+    });
+    // It was sound for a long time, which says nothing of now.
+    let [mut before, mut after] = [begun(), ended()];
+    for (status, errors) in [(&mut before, 0), (&mut after, 400)] {
+        let responses = &mut app(status).targets[1].figures.responses;
+        responses.insert("2xx".into(), 5_000_000);
+        responses.insert("5xx".into(), errors);
+    }
+    let told = examine(&Observation::new(vec![before, after], 10.0).unwrap(), &[]);
+    assert_eq!(told[0].code, "failures_hidden", "{told:?}");
+    assert!(told[0].seen.starts_with("100 %") && told[0].seen.contains("400 of 400 while"), "{told:?}");
+    first("failures_hidden", &["its health is not checked", "Turn health checks on"], |status| {
+        let target = &mut app(status).targets[1];
+        target.state = "unavailable".into();
+        target.figures.responses.insert("5xx".into(), 100);
     });
     first("connections_fail", &["9 connections", "ECONNREFUSED 9"], |status| {
         let figures = &mut app(status).targets[0].figures;
@@ -240,7 +275,27 @@ fn targets_in_trouble_are_told() {
         }
     });
     first("health_checks_off", &["not checked"], |status| app(status).health_checks = false);
-    first("no_targets", &["503"], |status| app(status).targets.clear());
+    first("no_targets", &["503", "7 came"], |status| {
+        app(status).targets.clear();
+        app(status).routing.requests = 7;
+    });
+    first("no_targets", &["all of its 2 targets are draining"], |status| {
+        for target in &mut app(status).targets {
+            target.state = "draining".into();
+        }
+    });
+    first(
+        "requests_fail",
+        &["60 of 1000", "40 TargetTimedOut, the target did not answer in time; 20"],
+        |status| {
+            app(status).routing.requests = 1_000;
+            app(status).targets[0].figures.unanswered = 60;
+            for (cause, count) in [("TargetTimedOut", 40), ("TargetHeaderInvalid", 20), ("ClientClosed", 900)]
+            {
+                app(status).answers.failures.insert(cause.into(), count);
+            }
+        },
+    );
 }
 
 #[test]
@@ -261,6 +316,27 @@ fn the_balancer_s_own_troubles_are_told() {
     first("log_lines_lost", &["4 lines"], |status| status.totals.log_lines_lost = 4);
     first("descriptors_short", &["LimitNOFILE"], |status| status.totals.work.accept_pauses = 4);
     first("workers_busy", &["95 %"], |status| status.worker_loads[0].busy_seconds = 9.5);
+    let two = |busy: [f64; 2]| {
+        let loads = |busy: [f64; 2]| {
+            busy.map(|busy_seconds| WorkerFigures {
+                busy_seconds,
+                connections: 4,
+                ..WorkerFigures::default()
+            })
+        };
+        let [mut before, mut after] = [begun(), ended()];
+        (before.worker_loads, after.worker_loads) =
+            (loads([1.0, 1.0]).into(), loads(busy.map(|busy| 1.0 + busy)).into());
+        examine(&Observation::new(vec![before, after], 10.0).unwrap(), &[])
+    };
+    let told = two([1.0, 7.0]);
+    assert_eq!(told[0].code, "uneven_workers", "{told:?}");
+    assert!(
+        told[0].seen.contains("worker 1 was at work 70 %") && told[0].seen.contains("the other 1 10 %"),
+        "{told:?}"
+    );
+    assert_eq!(two([9.4, 9.5])[0].code, "workers_busy");
+    assert_eq!(two([3.0, 7.0]), []);
     first("session_table_small", &["6 sessions", "session_table_size"], |status| {
         let evicted = [("returned".to_owned(), 6), ("new".to_owned(), 100)].into_iter().collect();
         status.session_table = Some(SessionTable { evicted, ..SessionTable::default() });
@@ -280,7 +356,7 @@ fn the_worst_comes_first() {
     let told = complaints(|status| {
         status.certificates[0].expires_in_seconds = -1;
         status.no_upgrades = Some(ErrorStatus::default());
-        app(status).targets[0].figures.unanswered = 100;
+        app(status).targets[0].figures.stale_connections = 100;
     });
     let codes: Vec<_> = told.iter().map(|complaint| complaint.code).collect();
     assert_eq!(codes, ["certificate_expired", "keep_alive_race", "no_upgrades"]);
@@ -290,86 +366,5 @@ fn the_worst_comes_first() {
 fn another_process_in_between_is_no_sum_below_zero() {
     let mut before = ended();
     before.uptime_seconds = 10_000;
-    assert_eq!(examine(&Observation::new(vec![before, ended()]).unwrap(), &[]), []);
-}
-
-/// A sample of a group of two targets, of which the first gets most requests and takes the longer for it.
-fn crowded(bound: bool) -> Observation {
-    let mut last = ended();
-    app(&mut last).algorithm = "round_robin".into();
-    let row = |number: u64, target: usize, took: u64| SampledRequest {
-        ago: number * 5_000,
-        took,
-        target,
-        bound,
-        others: if target == 0 { 53 } else { 0 },
-        stands_for: 10,
-        within: 5_000,
-    };
-    let requests = (0..2_000).map(|number| match number % 10 {
-        0 => row(number, 1, 2_000),
-        _ => row(number, 0, 30_000),
-    });
-    let sample = GroupArrivals {
-        name: "app".into(),
-        targets: vec!["10.0.0.1:1".into(), "10.0.0.1:2".into()],
-        requests: requests.collect(),
-    };
-    Observation::new(vec![begun(), last])
-        .unwrap()
-        .with_arrivals(ArrivalsDocument { target_groups: vec![sample] })
-}
-
-#[test]
-fn what_stickiness_costs_is_told_with_both_figures() {
-    let observation = crowded(true);
-    let told = costs(&observation);
-    let [cost] = told.as_slice() else { panic!("{told:?}") };
-    assert_eq!((cost.requests, cost.sampled, cost.seconds.round()), (20_000, 2_000, 10.0));
-    let (with, without) = (&cost.with_sessions, &cost.without_sessions);
-    assert_eq!((with.target.as_str(), with.p99_seconds), ("10.0.0.1:1", 0.030));
-    assert!((52.0..=56.0).contains(&with.most_in_flight), "{cost:?}");
-    assert!(without.most_in_flight * 4.0 <= with.most_in_flight, "{cost:?}");
-    assert!(without.p99_seconds < 0.010, "{cost:?}");
-    let complaints = examine(&observation, &told);
-    assert_eq!(complaints[0].code, "stickiness_cost", "{complaints:?}");
-    for words in ["30.0 ms", "10.0.0.1:1", "played again without sessions", "20000 requests", "100 %"] {
-        assert!(complaints[0].seen.contains(words), "{words}: {}", complaints[0].seen);
-    }
-}
-
-#[test]
-fn nothing_is_said_of_the_cost_of_what_is_even_or_not_bound_or_hardly_known() {
-    assert_eq!(examine(&crowded(false), &costs(&crowded(false))), []);
-    let mut even = crowded(true);
-    for (number, row) in even.arrivals.target_groups[0].requests.iter_mut().enumerate() {
-        (row.target, row.took, row.others) = (number % 2, 10_000, 10);
-    }
-    let told = costs(&even);
-    assert_eq!((told.len(), examine(&even, &told).len()), (1, 0), "{told:?}");
-    let mut few = crowded(true);
-    few.arrivals.target_groups[0].requests.truncate(99);
-    assert_eq!(costs(&few), []);
-    // A group that is no more, or one target, costs nothing; a target that is not there is nobody's.
-    let mut gone = crowded(true);
-    gone.last.target_groups.clear();
-    assert_eq!(costs(&gone), []);
-    let mut one = crowded(true);
-    app(&mut one.last).targets.truncate(1);
-    assert_eq!(costs(&one), []);
-    let mut odd = crowded(true);
-    odd.arrivals.target_groups[0].requests[0].target = 9;
-    assert_eq!(costs(&odd)[0].requests, 19_990);
-}
-
-#[test]
-fn a_sample_that_stands_for_too_many_is_cut() {
-    let mut busy = crowded(true);
-    for row in &mut busy.arrivals.target_groups[0].requests {
-        row.stands_for = 1_000;
-    }
-    let told = costs(&busy);
-    assert!(told[0].requests <= 500_000 && told[0].seconds < 3.0, "{told:?}");
-    busy.arrivals.target_groups[0].requests[0].stands_for = u64::MAX;
-    assert_eq!(costs(&busy), []);
+    assert_eq!(examine(&Observation::new(vec![before, ended()], 10.0).unwrap(), &[]), []);
 }

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, mpsc},
 };
 
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use support::{
     Answer, Balancer, Config, Group, Target,
     http2::{Connection, Outcome},
@@ -185,4 +186,28 @@ fn running_out_of_descriptors_pauses_accepting_and_nothing_else() {
     let lines = balancer.log().lines().filter(|line| line.contains(PAUSE)).count();
     // Once a spell: it may recover and run out again before the last of them is gone.
     assert!(lines <= 3, "logged {lines} times");
+}
+
+/// Also where there is no descriptor left before there are as many clients as there may be: something else has taken them.
+#[test]
+fn idle_clients_make_room_where_no_descriptor_is_left() {
+    let target = Target::plain();
+    let balancer = Balancer::start(&Config::new(&[&target]).workers(1));
+    let served = || {
+        let mut client = balancer.connect();
+        assert_eq!(client.get("/", "").status, 200);
+        client
+    };
+    let mut first = served();
+    let pid = Pid::from_raw(i32::try_from(balancer.pid()).unwrap());
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let current = Some(balancer.descriptors_open() as u64 + 10);
+    prlimit(pid, Resource::Nofile, Rlimit { current, maximum }).unwrap();
+    // There may be some more between those that are open.
+    let mut idle = Vec::new();
+    while !balancer.log().contains(PAUSE) {
+        idle.push(served());
+        assert!(idle.len() < 200, "there is no end of descriptors");
+    }
+    assert!(first.is_closed(), "the one that was idle for longest");
 }

@@ -460,6 +460,7 @@ async fn accept(
             }
             Err(error) if is_shortage(&error) => {
                 shortage.tell(&context, &error);
+                context.close_longest_idle(CLOSED_FOR_ROOM);
                 context.timers.sleep(TICK).await;
             }
             // The connection was gone before it was accepted (accept(2), "Error handling").

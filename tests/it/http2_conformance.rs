@@ -1,6 +1,5 @@
 //! What RFC 9113 and RFC 7541 demand of a server, case by case, frame by frame; and that nothing refused
-//! reaches a target. Held against the sections of h2spec (generic, http2, hpack), three things have no case here:
-//! a stream that depends on itself (RFC 9113, section 5.3.2, has given priorities up; what PRIORITY says is ignored),
+//! reaches a target. Held against the sections of h2spec (generic, http2, hpack), two things have no case here:
 //! `Upgrade: h2c` (section 3.1 has given it up, and nobody here speaks it), and pushed responses (none are sent).
 
 mod more;

@@ -132,6 +132,35 @@ fn what_is_out_of_place_is_refused() {
             join(&[open(&[]), frame(kind::PRIORITY, 0, 1, &[0; 4])]),
             Ends(&[FRAME_SIZE]),
         ),
+        (
+            "7540 5.3.1: HEADERS of a stream that depends on itself",
+            frame(kind::HEADERS, 5 | flag::PRIORITY, 1, &[&[0, 0, 0, 1, 10][..], &block(GET)].concat()),
+            Stream(PROTOCOL),
+        ),
+        (
+            "7540 5.3.1: HEADERS with padding, in two frames, of a stream that depends on itself alone",
+            join(&[
+                frame(
+                    kind::HEADERS,
+                    0x29,
+                    1,
+                    &[&[1, 0x80, 0, 0, 1, 10][..], &block(GET)[..9], &[0]].concat(),
+                ),
+                frame(kind::CONTINUATION, 4, 1, &block(GET)[9..]),
+            ]),
+            Stream(PROTOCOL),
+        ),
+        (
+            "7540 5.3.1: PRIORITY of an open stream on itself",
+            join(&[open(&[]), priority(1, 1, 9)]),
+            Stream(PROTOCOL),
+        ),
+        ("7540 5.3.1: PRIORITY of an idle stream on itself", priority(1, 1, 9), Ends(&[PROTOCOL])),
+        (
+            "7540 5.3.1: PRIORITY of a closed stream on itself",
+            join(&[open(&[]), reset(), priority(1, 1, 9)]),
+            Served,
+        ),
         ("9113 6.10: CONTINUATION on the connection", join(&[half.clone(), rest(0)]), Ends(&[PROTOCOL])),
         (
             "9113 6.10: CONTINUATION after CONTINUATION with the end",

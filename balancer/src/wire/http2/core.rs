@@ -78,6 +78,8 @@ pub(super) struct Core {
     /// The highest stream that was opened, and that was taken.
     pub(super) opened: u32,
     pub(super) taken: u32,
+    /// Whether the header block that comes says so of its stream.
+    pub(super) depends_on_itself: bool,
     pub(super) window: SendWindow,
     pub(super) receive_window: ReceiveWindow,
     /// What the other side allows.
@@ -153,6 +155,7 @@ impl Core {
             asking: None,
             opened: 0,
             taken: 0,
+            depends_on_itself: false,
             window: SendWindow::new(INITIAL),
             receive_window: ReceiveWindow::new(window),
             initial_window: INITIAL,

@@ -74,6 +74,18 @@ impl FrameHead {
         self.flags & flag != 0
     }
 
+    /// Whether a payload of PRIORITY, or of HEADERS with it, says that its stream depends on itself.
+    #[inline]
+    pub(super) fn depends_on_itself(self, payload: &[u8]) -> bool {
+        let at = match self.kind {
+            kind::HEADERS if !self.has(flag::PRIORITY) => return false,
+            kind::HEADERS => usize::from(self.has(flag::PADDED)),
+            _ => 0,
+        };
+        let on = payload.get(at..).and_then(<[u8]>::first_chunk);
+        on.is_some_and(|on| u32::from_be_bytes(*on) & 0x7fff_ffff == self.stream)
+    }
+
     /// What a payload of DATA or HEADERS carries, without padding and priority; nothing when they are larger than it is.
     #[inline]
     pub(super) fn content(self, payload: &[u8]) -> Option<&[u8]> {

@@ -76,7 +76,7 @@ impl Core {
             (kind::DATA, 1..) => self.data(head, payload),
             (kind::HEADERS, 1..) => self.headers(head, payload),
             (kind::CONTINUATION, 1..) => self.continuation(head, payload),
-            (kind::PRIORITY, 1..) if payload.len() == 5 => Ok(()),
+            (kind::PRIORITY, 1..) if payload.len() == 5 => self.priority(head, payload),
             (kind::RST_STREAM, 1..) => self.rst_stream(head, payload),
             (kind::WINDOW_UPDATE, _) => self.window_update(head, payload),
             (kind::SETTINGS, 0) => self.settings(head, payload),
@@ -179,11 +179,25 @@ impl Core {
         Ok(())
     }
 
+    /// What it says is ignored (RFC 9113, section 5.3.2). A stream that depends on itself is a fault all the same, as of old
+    /// (RFC 7540, section 5.3.1): clients are tested for it, and none that is in order does so.
+    fn priority(&mut self, head: FrameHead, payload: &[u8]) -> Handled {
+        if self.asking.is_some() || !head.depends_on_itself(payload) {
+            return Ok(());
+        }
+        match self.streams.find(head.stream) {
+            Some(place) => self.stream_error(place, ErrorCode::Protocol),
+            None if self.is_idle(head.stream) => Err(misplaced("a stream depends on itself")),
+            None => Ok(()),
+        }
+    }
+
     fn headers(&mut self, head: FrameHead, payload: &[u8]) -> Handled {
         let fragment = head.content(payload).ok_or(misplaced("padding is larger than its frame"))?;
         if head.stream.is_multiple_of(2) {
             return Err(misplaced("clients open streams of odd numbers"));
         }
+        self.depends_on_itself = head.depends_on_itself(payload);
         if head.has(flag::END_HEADERS) {
             return self.header_block(head, fragment);
         }
@@ -231,7 +245,8 @@ impl Core {
             self.recycle(block);
             return Ok(());
         }
-        if !block.is_well_formed() || ends && expected.is_some_and(|length| length > 0) {
+        let is_malformed = !block.is_well_formed() || ends && expected.is_some_and(|length| length > 0);
+        if is_malformed || self.depends_on_itself {
             if !self.credit.spend(OF_RESET) {
                 return Err(Violation::Flood);
             }

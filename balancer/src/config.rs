@@ -216,13 +216,14 @@ fn examine(
     );
     // Once all files that are named are known.
     let own_places = own_places.with_named_files(&faults.named_files());
-    let load_balancers = load_balancer::build_all(&context, &balancers, &own_places);
+    let mut load_balancers = load_balancer::build_all(&context, &balancers, &own_places);
     let forwarded = action::Groups {
         names: &groups,
         sticky: drafts.iter().map(target_group::GroupDraft::is_sticky).collect(),
     };
     let mut listeners =
         listener::build_all(&context, &blocks.listeners, &forwarded, &balancers, &certificates, &settings);
+    load_balancer::add_elsewhere(&context, &own_places, &listeners, &mut load_balancers);
     listener_rule::build_all(&context, &blocks.rules, &forwarded, &blocks.listeners, &mut listeners);
 
     let known = control_api::ApiReferences {

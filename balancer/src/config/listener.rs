@@ -53,9 +53,9 @@ pub(super) fn build_all(
         }
         let fields = BlockFields::open(context, &LISTENER, Some(found.block));
         let address = address(&fields);
-        let load_balancer = load_balancer(context, &fields, load_balancers);
+        let owner = load_balancer(context, found, &fields, load_balancers);
         if let Some((address, position)) = address.zip(fields.value("port").map(|(_, position)| position)) {
-            let wanted = ListenAddress { address, position, load_balancer };
+            let wanted = ListenAddress { address, position, owner };
             check_free(context, found, &wanted, &taken, settings);
             taken.push(wanted);
         }
@@ -65,13 +65,13 @@ pub(super) fn build_all(
             .zip(tls.as_ref())
             .map(|(address, tls)| RequestOrigin { secure: tls.is_some(), port: address.port() });
         let default_action = action::build(context, &fields, &DEFAULT_ACTION, groups, origin);
-        if let (Some(address), Some(load_balancer), Some(default_action), Some(tls)) =
-            (address, load_balancer, default_action, tls)
+        if let (Some(address), Some(owner), Some(default_action), Some(tls)) =
+            (address, owner, default_action, tls)
         {
             listeners.push(Listener {
                 name: found.label.to_owned(),
                 address,
-                load_balancer,
+                load_balancer: owner.index,
                 http2_prior_knowledge: fields.truth("http2_prior_knowledge"),
                 tls,
                 response_fields,
@@ -107,7 +107,7 @@ fn address(fields: &BlockFields<'_>) -> Option<SocketAddr> {
 struct ListenAddress {
     address: SocketAddr,
     position: Position,
-    load_balancer: Option<usize>,
+    owner: Option<ListenerOwner>,
 }
 
 fn check_free(
@@ -119,12 +119,13 @@ fn check_free(
 ) {
     let &ListenAddress { address, position, .. } = wanted;
     if let Some(first) = taken.iter().find(|first| addresses_meet(address, first.address)) {
+        let is_same = first.owner == wanted.owner && !wanted.owner.is_some_and(|owner| owner.is_elsewhere);
         let message = format!(
             "{address} is taken by the listener on {} at {}{}; allowed: {}",
             first.address,
             context.faults.show(first.position),
-            if first.load_balancer == wanted.load_balancer { "" } else { ", of another load balancer" },
-            way_out(found, first.load_balancer == wanted.load_balancer)
+            if first.owner == wanted.owner { "" } else { ", of another load balancer" },
+            way_out(found, is_same)
         );
         context.faults.add(position, message);
     }
@@ -155,22 +156,44 @@ fn way_out(found: &FoundBlock<'_>, same_load_balancer: bool) -> String {
     )
 }
 
+/// Whose a listener is: one that stands here, or one of which nothing is known but that it is elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct ListenerOwner {
+    index: usize,
+    is_elsewhere: bool,
+}
+
 fn load_balancer(
     context: &BlockContext<'_>,
+    found: &FoundBlock<'_>,
     fields: &BlockFields<'_>,
     load_balancers: &Names<'_>,
-) -> Option<usize> {
-    if let Some((value, position)) = fields.value("load_balancer_arn") {
-        return load_balancers.resolve(context, &value, position);
+) -> Option<ListenerOwner> {
+    const ARN: &str = "load_balancer_arn";
+    if let Some((value, position)) = fields.value(ARN) {
+        // In a block of our own it is a mistake.
+        if found.is_resource && load_balancer::is_elsewhere(load_balancers, &value) {
+            fields.note_at(
+                ARN,
+                format!(
+                    "`{ARN}` = {value} is a load balancer that does not stand here: the listener has what one has by \
+                     default, and other listeners of it are not known; a `load_balancer` block that `terraform_values` \
+                     names for it says what it has"
+                ),
+            );
+            return Some(ListenerOwner { index: load_balancers.entries.len(), is_elsewhere: true });
+        }
+        let index = load_balancers.resolve(context, &value, position)?;
+        return Some(ListenerOwner { index, is_elsewhere: false });
     }
     // Without any in a file it is the one with the defaults, which stands behind all that were made through the API.
     let mut own = load_balancer::of_files(context, load_balancers);
     let only = own.next().unwrap_or(load_balancers.entries.len());
-    if own.next().is_some() && fields.is_unset("load_balancer_arn") {
+    if own.next().is_some() && fields.is_unset(ARN) {
         fields.fault(format!(
-            "the listener names none of several load balancers; allowed: `load_balancer_arn` = {}",
+            "the listener names none of several load balancers; allowed: `{ARN}` = {}",
             load_balancers.known()
         ));
     }
-    Some(only)
+    Some(ListenerOwner { index: only, is_elsewhere: false })
 }

@@ -4,10 +4,11 @@ use std::{path::Path, time::Duration};
 
 use super::{
     fields::{BlockContext, BlockFields},
+    kinds::is_ours,
     names::{NAME, Names},
     own_places::OwnPlaces,
     schema::{Attribute, AttributeKind, Child, Table},
-    value::shown,
+    value::{Value, shown},
 };
 use crate::{
     model::{DesyncMode, LineFormat, Listener, LoadBalancer, LogDestination, LogOutput, XffMode},
@@ -187,9 +188,43 @@ pub(super) fn build_all(context: &BlockContext<'_>, names: &Names<'_>, own: &Own
     let built = names.entries.iter().map(|named| build(&named.fields, named.name.clone(), own));
     let mut all: Vec<LoadBalancer> = built.collect();
     if of_files(context, names).next().is_none() {
-        all.push(build(&BlockFields::open(context, &LOAD_BALANCER, None), IMPLICIT_NAME.to_owned(), own));
+        all.push(with_defaults(context, &all, own));
     }
     all
+}
+
+/// Adds the one that stands for those that are elsewhere, where a listener is of one and it is not there yet.
+pub(super) fn add_elsewhere(
+    context: &BlockContext<'_>,
+    own: &OwnPlaces,
+    listeners: &[Listener],
+    all: &mut Vec<LoadBalancer>,
+) {
+    if listeners.iter().any(|listener| listener.load_balancer >= all.len()) {
+        let one = with_defaults(context, all, own);
+        all.push(one);
+    }
+}
+
+/// One that no block says anything of, under a name that no other has.
+fn with_defaults(context: &BlockContext<'_>, others: &[LoadBalancer], own: &OwnPlaces) -> LoadBalancer {
+    let is_free = |name: &String| others.iter().all(|other| other.name != *name);
+    let numbered = (2..).map(|number| format!("{IMPLICIT_NAME}-{number}"));
+    let mut names = std::iter::once(IMPLICIT_NAME.to_owned()).chain(numbered);
+    let name = names.find(is_free).unwrap_or_default();
+    build(&BlockFields::open(context, &LOAD_BALANCER, None), name, own)
+}
+
+/// Whether a value names a load balancer that does not stand here, as far as can be told: an output of a module, what was
+/// looked up or is in another state, or the ARN of one that is none of ours.
+pub(super) fn is_elsewhere(names: &Names<'_>, value: &Value) -> bool {
+    const OF_APPLICATIONS: &str = ":loadbalancer/app/";
+    match value {
+        Value::Reference(path) => value.is_foreign() && !path.first().is_some_and(|root| is_ours(root)),
+        Value::Unknown(_) => true,
+        Value::Text(arn) => arn.starts_with("arn:") && arn.contains(OF_APPLICATIONS) && !names.knows(arn),
+        _ => false,
+    }
 }
 
 /// The places of those that stand in files.

@@ -71,12 +71,19 @@ fn section(heading: &str, table: &Table) -> String {
     let mut text = format!("### `{heading}`\n\n");
     let settable = |attribute: &&Attribute| {
         use AttributeKind::{Former, Ignored, Only};
-        !matches!(attribute.kind, Ignored | Only { .. } | Former)
+        !matches!(attribute.kind, Ignored | Only { .. } | Former { .. })
     };
     let rows: Vec<String> = table.attributes.iter().filter(settable).map(row).collect();
     if !rows.is_empty() {
         text.push_str("| attribute | meaning | allowed | default |\n| --- | --- | --- | --- |\n");
         text.push_str(&rows.concat());
+        text.push('\n');
+    }
+    let former: Vec<String> = table.attributes.iter().filter_map(former_row).collect();
+    if !former.is_empty() {
+        text.push_str("Read as versions of Terraform's AWS provider before 3 read it:\n\n");
+        text.push_str("| attribute | meaning | allowed |\n| --- | --- | --- |\n");
+        text.push_str(&former.concat());
         text.push('\n');
     }
     let fixed: Vec<String> = table.attributes.iter().filter_map(fixed_row).collect();
@@ -116,8 +123,14 @@ fn row(attribute: &Attribute) -> String {
 }
 
 fn fixed_row(attribute: &Attribute) -> Option<String> {
-    use AttributeKind::{Former, Only};
-    let Attribute { name, kind: kind @ (Only { .. } | Former), meaning } = attribute else { return None };
+    let Attribute { name, kind: kind @ AttributeKind::Only { .. }, meaning } = attribute else { return None };
+    Some(format!("| `{name}` | {meaning} | {} |\n", kind.allowed()))
+}
+
+fn former_row(attribute: &Attribute) -> Option<String> {
+    let Attribute { name, kind: kind @ AttributeKind::Former { .. }, meaning } = attribute else {
+        return None;
+    };
     Some(format!("| `{name}` | {meaning} | {} |\n", kind.allowed()))
 }
 

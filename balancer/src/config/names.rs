@@ -198,6 +198,11 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// Whether a text is the name, the label or the ARN of one of them.
+    pub(super) fn knows(&self, text: &str) -> bool {
+        self.by_name.contains_key(text) || self.by_label.contains_key(text) || self.by_arn.contains_key(text)
+    }
+
     /// The index of the block that a value refers to. A reference that leads nowhere is a fault.
     pub(super) fn resolve(&self, context: &BlockContext<'_>, value: &Value, at: Position) -> Option<usize> {
         let outcome = match value {

@@ -47,7 +47,7 @@ pub(super) enum AttributeKind {
     /// What ALB can do and this version cannot: accepted with the values that ask for nothing else.
     Only { allowed: &'static [&'static str] },
     /// What Terraform's provider took once: who reads the block knows what it was.
-    Former,
+    Former { allowed: &'static str },
     /// Means nothing outside AWS: accepted and not looked at.
     Ignored,
 }
@@ -144,9 +144,9 @@ impl AttributeKind {
             Self::Text { allowed, .. }
             | Self::List { allowed }
             | Self::Listed { allowed, .. }
-            | Self::Map { allowed } => (*allowed).to_owned(),
+            | Self::Map { allowed }
+            | Self::Former { allowed } => (*allowed).to_owned(),
             Self::Reference { to, .. } => format!("a {to}: {to}.LABEL.arn or its name"),
-            Self::Former => join_words(&[]),
             Self::Ignored => "anything".to_owned(),
         }
     }
@@ -162,7 +162,7 @@ impl AttributeKind {
             Self::Text { default, .. } | Self::Reference { default, .. } => (*default).to_owned(),
             Self::List { .. } | Self::Map { .. } => "none".to_owned(),
             Self::Listed { default, .. } => format!("{default:?}"),
-            Self::Only { .. } | Self::Former | Self::Ignored => String::new(),
+            Self::Only { .. } | Self::Former { .. } | Self::Ignored => String::new(),
         }
     }
 }

@@ -6,10 +6,16 @@ use crate::config::{
     schema::{Attribute, AttributeKind, Table},
 };
 
-const MEANING: &str = "Of versions of Terraform's AWS provider before 3: the same as `path_pattern { values = [...] }` and the like.";
-
-pub(super) const FIELD: Attribute = Attribute::new("field", AttributeKind::Former, MEANING);
-pub(super) const VALUES: Attribute = Attribute::new("values", AttributeKind::Former, MEANING);
+pub(super) const FIELD: Attribute = Attribute::new(
+    "field",
+    AttributeKind::Former { allowed: "\"host-header\" or \"path-pattern\"" },
+    "What `values` are of, where they stand in no block of their kind.",
+);
+pub(super) const VALUES: Attribute = Attribute::new(
+    "values",
+    AttributeKind::Former { allowed: "what `host_header` or `path_pattern` takes" },
+    "What it may be.",
+);
 
 /// The kinds that could be written so.
 const TAKEN: [&str; 2] = ["host_header", "path_pattern"];

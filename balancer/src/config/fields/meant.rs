@@ -118,7 +118,7 @@ impl BlockFields<'_> {
     pub(super) fn known_names(&self) -> String {
         let put_up_with = |attribute: &&Attribute| {
             use AttributeKind::{Former, Ignored, Only};
-            matches!(attribute.kind, Ignored | Only { .. } | Former)
+            matches!(attribute.kind, Ignored | Only { .. } | Former { .. })
         };
         let attributes = self.table.attributes.iter().filter(|attribute| !put_up_with(attribute));
         let names: Vec<&str> =

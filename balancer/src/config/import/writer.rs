@@ -133,7 +133,7 @@ impl BlockWriter<'_> {
     ) -> Option<String> {
         match &attribute.kind {
             AttributeKind::Ignored if !KEPT.contains(&attribute.name) => None,
-            AttributeKind::Former | AttributeKind::Map { .. } => None,
+            AttributeKind::Former { .. } | AttributeKind::Map { .. } => None,
             // A group alone is written twice when it is read back.
             AttributeKind::Reference { .. }
                 if attribute.name == "target_group_arn" && !is_empty(values.get("forward")) =>

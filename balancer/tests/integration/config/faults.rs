@@ -588,7 +588,7 @@ fn what_is_written_wrong_is_not_missing_as_well() {
                 action {\ntype = \"fixed-response\"\nfixed_response {\ncontent_type = \"text/plain\"\nstatus_code = 200\n}\n}\n"
         .replace("ACTION", action);
     for (condition, faults) in [
-        ("condition {\nfield = \"path-pattern\"\nvalues = [\"/a\"]\n}", 1),
+        ("condition {\nfield = \"path-patern\"\nvalues = [\"/a\"]\n}", 1),
         ("condition {\npath_patern {\nvalues = [\"/a\"]\n}\n}", 1),
         ("dynamic \"condition\" {\nfor_each = []\ncontent {\n}\n}", 1),
         ("condition {\n}", 1),

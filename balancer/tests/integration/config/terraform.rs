@@ -406,6 +406,47 @@ fn a_condition_of_old_providers_is_read_in_json() {
 }
 
 #[test]
+fn a_load_balancer_that_stands_elsewhere_has_the_defaults() {
+    let listener = |arn: &str, port: u16| {
+        format!(
+            "resource \"aws_lb_listener\" \"l{port}\" {{\nload_balancer_arn = {arn}\nport = {port}\ndefault_action {{\n\
+             type = \"forward\"\ntarget_group_arn = aws_lb_target_group.app.arn\n}}\n}}\n"
+        )
+    };
+    let group = "resource \"aws_lb_target_group\" \"app\" {\nport = 80\n}\n";
+    let own = "resource \"aws_lb\" \"own\" {\nname = \"default\"\nidle_timeout = 7\n}\n";
+    let arn = "\"arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/app/x/1\"";
+    let text = [group, own, &listener("aws_lb.own.arn", 80), &listener(arn, 81)].concat();
+    let read = parse(&text).unwrap();
+    let timeouts: Vec<(String, u64)> = read
+        .listeners
+        .iter()
+        .map(|listener| &read.load_balancers[listener.load_balancer])
+        .map(|balancer| (balancer.name.clone(), balancer.idle_timeout.as_secs()))
+        .collect();
+    // No two have one name.
+    assert_eq!(timeouts, [("default".to_owned(), 7), ("default-2".to_owned(), 60)]);
+    assert!(read.remarks.iter().any(|remark| {
+        let remark = remark.to_string();
+        remark.contains("is a load balancer that does not stand here") && remark.starts_with("main.tf:17:1:")
+    }));
+
+    // What is meant to stand here, what is none of applications, and what is no ARN stay faults.
+    for (arn, said) in [
+        ("aws_lb.other.arn", "there is no load balancer \"other\""),
+        ("\"arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/net/x/1\"", "is a load balancer of AWS"),
+        ("\"other\"", "there is no load balancer \"other\""),
+        ("aws_lb_target_group.app.arn", "is no reference to a load balancer"),
+    ] {
+        let fault = parse(&[group, &listener(arn, 81)].concat()).unwrap_err();
+        assert!(fault.contains(said) && fault.lines().count() == 1, "{arn}: {fault}");
+    }
+    let twice = [group, &listener("module.a.arn", 81), &listener("module.b.arn", 81).replace("l81", "other")];
+    let fault = parse(&twice.concat()).unwrap_err();
+    assert!(fault.contains("an `address` of this host for each of them"), "{fault}");
+}
+
+#[test]
 fn what_modules_write_for_nothing_is_nothing() {
     let off = "port = 80\nstickiness {\nenabled = false\ntype = \"lb_cookie\"\ncookie_duration = 0\n}";
     assert!(parse(&with_listener(off, "")).unwrap().target_groups[0].stickiness.is_none());

@@ -32,6 +32,7 @@ mod control_api;
 mod cookies;
 mod counted_failures;
 mod dashboard;
+mod dashboard_figures;
 mod demo;
 mod desync;
 mod discovery;

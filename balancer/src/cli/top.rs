@@ -8,7 +8,7 @@ use std::{
     io::{self, IsTerminal as _},
     sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
@@ -64,10 +64,10 @@ pub(super) struct TopArguments {
 pub(super) fn run(arguments: &TopArguments) -> Result<(), CommandFailure> {
     let mut screen = Screen::new(&arguments.admin, arguments.sort, &arguments.filter);
     if arguments.once || !io::stdout().is_terminal() {
-        let mut looks = Looks::default();
-        looks.add(ask(&arguments.admin)?.1);
+        let (mut looks, begun) = (Looks::default(), Instant::now());
+        looks.add(ask(&arguments.admin)?.1, begun.elapsed());
         thread::sleep(Duration::from_secs(arguments.interval));
-        looks.add(ask(&arguments.admin)?.1);
+        looks.add(ask(&arguments.admin)?.1, begun.elapsed());
         return Ok(print(&picture(&looks, &mut screen)?)?);
     }
     // Whoever is not there is told of before the terminal is taken.
@@ -103,26 +103,28 @@ fn go_on<B: Backend<Error = io::Error>>(
     arguments: &TopArguments,
     first: Status,
 ) -> anyhow::Result<()> {
-    let (sender, receiver) = mpsc::sync_channel::<anyhow::Result<Status>>(1);
+    let begun = Instant::now();
+    let (sender, receiver) = mpsc::sync_channel::<(anyhow::Result<Status>, Duration)>(1);
     let (admin, interval) = (arguments.admin.clone(), Duration::from_secs(arguments.interval));
     thread::spawn(move || {
         loop {
             thread::sleep(interval);
             // Nobody looks any more.
-            if sender.send(ask(&admin).map(|(_, status)| status)).is_err() {
+            let look = ask(&admin).map(|(_, status)| status);
+            if sender.send((look, begun.elapsed())).is_err() {
                 return;
             }
         }
     });
     let mut looks = Looks::default();
-    looks.add(first);
+    looks.add(first, begun.elapsed());
     loop {
-        while let Ok(look) = receiver.try_recv() {
+        while let Ok((look, at)) = receiver.try_recv() {
             match look {
                 Ok(_) if screen.is_paused => {}
                 Ok(status) => {
                     screen.trouble = None;
-                    looks.add(status);
+                    looks.add(status, at);
                 }
                 // What was seen last stays, and it is said that it is old.
                 Err(error) => screen.trouble = Some(format!("{error:#}")),

@@ -29,6 +29,7 @@ pub struct Summary<'a> {
     certificates: &'a [CertificateStatus],
     shield: Option<&'a ShieldStatus>,
     session_table: Option<&'a SessionTable>,
+    session_store: Option<StoreSummary<'a>>,
     workers: &'a [WorkerFigures],
     totals: Sums<'a>,
     /// Upper bounds of the buckets of all histograms, in seconds; the last bucket has none.
@@ -51,6 +52,14 @@ struct Sums<'a> {
     retries: u64,
     panics: u64,
     internal_errors: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct StoreSummary<'a> {
+    store: &'a str,
+    state: &'a str,
+    since_seconds: u64,
+    last_error: Option<&'a ErrorStatus>,
 }
 
 #[derive(Debug, Serialize)]
@@ -82,6 +91,8 @@ struct GroupSummary<'a> {
     algorithm: &'a str,
     requests: u64,
     failing_open: bool,
+    /// Why where it learns of its targets says nothing.
+    source_error: Option<&'a ErrorStatus>,
     load_skew: Option<f64>,
     responses: &'a Counts,
     failures: &'a Counts,
@@ -150,6 +161,12 @@ impl<'a> Summary<'a> {
             certificates: &status.certificates,
             shield: status.shield.as_ref(),
             session_table: status.session_table.as_ref(),
+            session_store: status.session_store.as_ref().map(|store| StoreSummary {
+                store: &store.store,
+                state: &store.state,
+                since_seconds: store.since_seconds,
+                last_error: store.last_error.as_ref(),
+            }),
             workers: &status.worker_loads,
             totals: sums(&status.totals),
             bounds: HistogramStatus::bounds().collect(),
@@ -209,6 +226,7 @@ fn group(told: &GroupStatus) -> GroupSummary<'_> {
         algorithm: &told.algorithm,
         requests: told.routing.requests,
         failing_open: told.routing.failing_open,
+        source_error: told.source.as_ref().and_then(|source| source.error.as_ref()),
         load_skew: told.routing.load_skew.outstanding_requests,
         responses: &told.answers.responses,
         failures: &told.answers.failures,

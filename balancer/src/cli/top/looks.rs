@@ -1,8 +1,11 @@
 //! What two looks at a balancer say of the time between them. Must not know: screens.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, time::Duration};
 
-use crate::telemetry::status::{HistogramStatus, Status, TargetStatus};
+use crate::telemetry::{
+    status::{HistogramStatus, Status, TargetStatus},
+    status_text::Span,
+};
 
 /// What targets are sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -55,6 +58,8 @@ pub(super) struct TargetLine {
     pub(super) rate: f64,
     /// Of the requests to its group, 0 to 1.
     pub(super) share: f64,
+    /// Whether that is half as much again as an even one, or more.
+    pub(super) is_much: bool,
     pub(super) failures: f64,
     pub(super) round_trip_micros: u64,
     /// What went wrong last, and how long ago.
@@ -64,9 +69,10 @@ pub(super) struct TargetLine {
 /// All listeners together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Sum {
-    pub(super) rate: f64,
+    /// Requests a second; none before there are two looks.
+    pub(super) rate: Option<f64>,
     pub(super) connections: u64,
-    pub(super) own_answers: f64,
+    pub(super) own_answers: Option<f64>,
     /// Upper bounds, in seconds: half of the requests took at most so long, and 99 of 100.
     pub(super) middle: Option<f64>,
     pub(super) p99: Option<f64>,
@@ -77,33 +83,35 @@ pub(super) struct Sum {
 pub(super) struct Looks {
     before: Option<Status>,
     now: Status,
-    count: usize,
+    /// When the last one was, and how long after the one before.
+    at: Option<Duration>,
+    apart: Duration,
 }
 
 impl Looks {
-    pub(super) fn add(&mut self, status: Status) {
+    /// One more, so long after some moment that is the same for all.
+    pub(super) fn add(&mut self, status: Status, at: Duration) {
         let before = std::mem::replace(&mut self.now, status);
         // Of another process the counters begin anew.
         let is_one_process = before.uptime_seconds <= self.now.uptime_seconds;
-        self.before = (self.count > 0 && is_one_process).then_some(before);
-        self.count += 1;
+        self.before = (self.at.is_some() && is_one_process).then_some(before);
+        self.apart = at.saturating_sub(self.at.unwrap_or(at));
+        self.at = Some(at);
     }
 
     pub(super) fn now(&self) -> &Status {
         &self.now
     }
 
-    /// How long the last two are apart; the document tells whole seconds.
     #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
-    fn seconds(&self) -> f64 {
-        let before = self.before.as_ref().map_or(0, |before| before.uptime_seconds);
-        self.now.uptime_seconds.saturating_sub(before).max(1) as f64
+    fn a_second(&self, count: u64) -> f64 {
+        // Two looks at one moment would make anything of it.
+        count as f64 / self.apart.as_secs_f64().max(0.01)
     }
 
-    #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
-    fn rate(&self, counter: impl Fn(&Status) -> u64) -> f64 {
-        let before = self.before.as_ref().map_or(0, &counter);
-        counter(&self.now).saturating_sub(before) as f64 / self.seconds()
+    fn rate(&self, counter: impl Fn(&Status) -> u64) -> Option<f64> {
+        let before = self.before.as_ref().map(&counter)?;
+        Some(self.a_second(counter(&self.now).saturating_sub(before)))
     }
 
     pub(super) fn sum(&self) -> Sum {
@@ -150,7 +158,6 @@ impl Looks {
         let Some(group) = self.now.target_groups.get(at) else { return Vec::new() };
         let before =
             self.before.iter().flat_map(|status| &status.target_groups).find(|of| of.name == group.name);
-        #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
         let rate = |target: &TargetStatus, counter: fn(&TargetStatus) -> u64| {
             let label = target.label();
             let before = before.and_then(|group| group.targets.iter().find(|target| target.label() == label));
@@ -159,10 +166,16 @@ impl Looks {
                 (None, _) => return 0.0,
                 (Some(_), before) => before.map_or(0, counter),
             };
-            counter(target).saturating_sub(before) as f64 / self.seconds()
+            self.a_second(counter(target).saturating_sub(before))
         };
         let requests = |target: &TargetStatus| rate(target, |target| target.figures.requests);
         let all: f64 = group.targets.iter().map(requests).sum();
+        let share = |target: &TargetStatus| if all > 0.0 { requests(target) / all } else { 0.0 };
+        // What drains or fails is nobody to share with.
+        let peers = group.targets.iter().filter(|target| target.figures.weight > 0.0).count();
+        if group.targets.is_empty() {
+            return vec![TargetLine::nobody(&group.name)];
+        }
         group
             .targets
             .iter()
@@ -173,7 +186,8 @@ impl Looks {
                 sessions: target.figures.sessions,
                 outstanding: target.figures.outstanding_requests,
                 rate: requests(target),
-                share: if all > 0.0 { requests(target) / all } else { 0.0 },
+                share: share(target),
+                is_much: is_much(share(target), peers),
                 failures: rate(target, failures),
                 round_trip_micros: target.connections.srtt_us.0,
                 error: target
@@ -181,11 +195,35 @@ impl Looks {
                     .as_ref()
                     .or(target.last_error.as_ref())
                     .map_or_else(String::new, |error| {
-                        format!("{} ({} s ago)", error.error, error.age_seconds)
+                        format!("{} ({} ago)", error.error, Span(error.age_seconds))
                     }),
             })
             .collect()
     }
+}
+
+impl TargetLine {
+    /// Of a group without targets.
+    fn nobody(group: &str) -> Self {
+        Self {
+            group: group.to_owned(),
+            target: "-".to_owned(),
+            state: "no targets".to_owned(),
+            sessions: None,
+            outstanding: 0,
+            rate: 0.0,
+            share: 0.0,
+            is_much: false,
+            failures: 0.0,
+            round_trip_micros: 0,
+            error: String::new(),
+        }
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a figure for people")]
+fn is_much(share: f64, peers: usize) -> bool {
+    peers > 1 && share * peers as f64 >= 1.5
 }
 
 /// Requests that a target failed: by its answers, or by none.

@@ -33,6 +33,9 @@ const HEAD: u16 = 4;
 const FOOT: u16 = 1;
 /// Columns from which on there is room for errors and round trips.
 const WIDE: u16 = 110;
+/// Room that errors have at least, and names of groups where those of targets are long.
+const ERROR: usize = 24;
+const LEAST_GROUP: usize = 8;
 
 impl Screen {
     pub(super) fn new(admin: &str, order: SortColumn, filter: &str) -> Self {
@@ -61,18 +64,20 @@ pub(super) fn draw(frame: &mut Frame<'_>, looks: &Looks, screen: &mut Screen) {
         Layout::vertical([Constraint::Length(HEAD), Constraint::Min(2), Constraint::Length(FOOT)])
             .areas(frame.area());
     frame.render_widget(Paragraph::new(head_lines(looks, screen)), head);
-    if screen.is_helping {
+    let seen = if screen.is_helping {
         frame.render_widget(Paragraph::new(HELP), table);
+        String::new()
     } else {
-        targets(frame, table, looks, screen);
-    }
-    frame.render_widget(Paragraph::new(foot_line(screen)), foot);
+        targets(frame, table, looks, screen)
+    };
+    frame.render_widget(Paragraph::new(foot_line(screen, &seen)), foot);
 }
 
 const HELP: &str = "\n q, Esc   ends\n s        sorts by the next column\n r        turns the order round\n /        filters by group, \
                     address or state; Enter keeps it, Esc drops it\n p        pauses\n arrows   move, as do Page Up and Page Down\n \
-                    ?        goes back\n\n OUT is requests in flight. SHARE is of the requests to the group, and * marks half as much again as \
-                    an even one.\n FAIL/S is 5xx and requests that were not answered.";
+                    ?        goes back\n\n OUT is requests in flight. SHARE is of the requests to the group between the last two looks, and * marks\n \
+                    half as much again as an even one. FAIL/S is 5xx and requests that were not answered.\n A median of ≤5 ms says \
+                    that half of the requests took at most so long, from first to last byte.";
 
 fn head_lines(looks: &Looks, screen: &Screen) -> Vec<TextLine<'static>> {
     let (status, sum) = (looks.now(), looks.sum());
@@ -93,12 +98,12 @@ fn head_lines(looks: &Looks, screen: &Screen) -> Vec<TextLine<'static>> {
             )),
         ]),
         TextLine::from(format!(
-            "{:.0} requests/s   half {}   p99 {}   {} connections   {:.1} own answers/s",
-            sum.rate,
+            "{} requests/s   median {}   p99 {}   {} connections   {} own answers/s",
+            sum.rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.0}")),
             took(sum.middle),
             took(sum.p99),
             sum.connections,
-            sum.own_answers
+            sum.own_answers.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}"))
         )),
     ];
     let trouble = screen.trouble.clone().map(|trouble| format!("NO NEWER LOOK: {trouble}"));
@@ -108,7 +113,7 @@ fn head_lines(looks: &Looks, screen: &Screen) -> Vec<TextLine<'static>> {
     lines
 }
 
-fn foot_line(screen: &Screen) -> TextLine<'static> {
+fn foot_line(screen: &Screen, seen: &str) -> TextLine<'static> {
     if screen.is_filtering {
         return TextLine::from(format!("filter: {}_", screen.filter));
     }
@@ -117,43 +122,82 @@ fn foot_line(screen: &Screen) -> TextLine<'static> {
         if screen.filter.is_empty() { String::new() } else { format!("   filter: {}", screen.filter) };
     let paused = if screen.is_paused { "   PAUSED" } else { "" };
     TextLine::from(format!(
-        "by {}{order}{filter}{paused}   q ends  s sorts  / filters  ? helps",
+        "by {}{order}{filter}{paused}{seen}   q ends  s sorts  / filters  ? helps",
         screen.order.name()
     ))
 }
 
-fn targets(frame: &mut Frame<'_>, area: Rect, looks: &Looks, screen: &mut Screen) {
+/// Draws the table; gives back which of its lines are seen, where that is not all of them.
+fn targets(frame: &mut Frame<'_>, area: Rect, looks: &Looks, screen: &mut Screen) -> String {
     let lines = looks.lines(screen.order, screen.is_reversed, &screen.filter);
     let room = usize::from(area.height.saturating_sub(1));
     screen.offset = screen.offset.min(lines.len().saturating_sub(room));
     let is_wide = area.width >= WIDE;
     let mut heads = vec!["GROUP", "TARGET", "STATE", "SESSIONS", "OUT", "REQ/S", "SHARE", "FAIL/S"];
-    let mut widths = vec![
-        Constraint::Min(8),
-        Constraint::Min(18),
-        Constraint::Length(11),
-        Constraint::Length(9),
-        Constraint::Length(6),
-        Constraint::Length(8),
-        Constraint::Length(7),
-        Constraint::Length(7),
-    ];
+    // Those of the figures; the names share what is left.
+    let mut widths = [11, 8, 5, 8, 6, 6].map(Constraint::Length).to_vec();
+    let figures = 11 + 8 + 5 + 8 + 6 + 6 + if is_wide { 8 + ERROR } else { 0 };
+    let gaps = heads.len() + if is_wide { 1 } else { 0 };
+    let (group, target) = names(&lines, usize::from(area.width).saturating_sub(figures + gaps));
+    let of_name = |width: usize| Constraint::Length(u16::try_from(width).unwrap_or(u16::MAX));
+    widths.splice(0..0, [of_name(group), of_name(target)]);
     if is_wide {
         heads.extend(["RTT", "LAST ERROR"]);
-        widths.extend([Constraint::Length(8), Constraint::Fill(2)]);
+        widths.extend([Constraint::Length(8), Constraint::Fill(1)]);
     }
-    let peers = |line: &TargetLine| lines.iter().filter(|other| other.group == line.group).count();
-    let rows =
-        lines.iter().skip(screen.offset).take(room).map(|line| row(line, peers(line), is_wide, screen));
+    let rows = lines.iter().skip(screen.offset).take(room).map(|line| {
+        let named = TargetLine {
+            group: shortened(&line.group, group),
+            target: shortened(&line.target, target),
+            ..line.clone()
+        };
+        row(&named, is_wide, screen)
+    });
     let rows: Vec<Row<'_>> = rows.collect();
     let head = Row::new(heads).style(Style::new().add_modifier(Modifier::REVERSED));
+    let seen = rows.len();
     frame.render_widget(Table::new(rows, widths).header(head).column_spacing(1), area);
+    if lines.is_empty() {
+        let why = if screen.filter.is_empty() {
+            " There are no target groups."
+        } else {
+            " Nothing has that in it."
+        };
+        let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+        frame.render_widget(Paragraph::new(why), below);
+    }
+    if seen < lines.len() {
+        format!("   {} to {} of {}", screen.offset + 1, screen.offset + seen, lines.len())
+    } else {
+        String::new()
+    }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "a figure for people")]
-fn row(line: &TargetLine, peers: usize, is_wide: bool, screen: &Screen) -> Row<'static> {
-    let is_much = peers > 1 && line.share * peers as f64 >= 1.5;
-    let share = format!("{:.0} %{}", line.share * 100.0, if is_much { "*" } else { "" });
+/// How wide the names of groups and of targets are, of so much room: what targets are called comes first.
+fn names(lines: &[TargetLine], room: usize) -> (usize, usize) {
+    let longest = |name: fn(&TargetLine) -> &String| {
+        lines.iter().map(|line| name(line).chars().count()).max().unwrap_or(0)
+    };
+    let (group, target) = (longest(|line| &line.group).max(5), longest(|line| &line.target).max(6));
+    let target = target.min(room.saturating_sub(group.min(LEAST_GROUP)));
+    (group.min(room.saturating_sub(target)), target)
+}
+
+/// A name in so much room: its beginning and its end, by which those of one kind differ.
+fn shortened(name: &str, room: usize) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    if letters.len() <= room {
+        return name.to_owned();
+    }
+    let kept = room.saturating_sub(1);
+    let (first, last) = (kept / 2, kept - kept / 2);
+    let begins = letters.iter().take(first);
+    let ends = letters.iter().skip(letters.len() - last);
+    begins.chain(std::iter::once(&'…').filter(|_| room > 0)).chain(ends).collect()
+}
+
+fn row(line: &TargetLine, is_wide: bool, screen: &Screen) -> Row<'static> {
+    let share = format!("{:.0} %{}", line.share * 100.0, if line.is_much { "*" } else { "" });
     let colour = match line.state.as_str() {
         "healthy" => Color::Green,
         "unhealthy" => Color::Red,

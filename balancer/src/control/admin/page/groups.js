@@ -14,7 +14,7 @@ const ALGORITHMS = {
   weighted_random: "weighted random",
 };
 
-const COLUMNS = ["Target", "State", "Sessions", "In flight", "Share, 1 min", "Requests / s", "Response time", "Last error"];
+const COLUMNS = ["Target", "State", "Sessions", "In flight", "Share, 1 min", "Requests / s", "Response time, mean", "Failed, last error"];
 
 export class Groups {
   constructor(parent, actions) {
@@ -25,9 +25,13 @@ export class Groups {
   }
 
   draw(told, history) {
-    const make = (group) => new GroupView(group, this.actions);
-    each(this.parent, told.target_groups, (group) => group.name, make, (view, group) => {
-      view.draw(group, history, this.baseline(group, history));
+    // No group is named so: names have letters, digits and hyphens.
+    const none = { name: " " };
+    const make = (group) => (group === none ? { node: el("p", { class: "muted" }, "There are no target groups: listeners answer by themselves.") }
+      : new GroupView(group, this.actions));
+    const groups = told.target_groups.length ? told.target_groups : [none];
+    each(this.parent, groups, (group) => group.name, make, (view, group) => {
+      if (group !== none) view.draw(group, history, this.baseline(group, history));
     });
   }
 
@@ -83,6 +87,22 @@ export function balancedSkew(algorithm, weights, requests, time) {
   return (Math.max(...taken) * count) / picks;
 }
 
+/** How a group stands, and in words: what leaves it is not missing, and what nobody checks is not called healthy. */
+export function stands(group) {
+  const count = (...states) => group.targets.filter(({ state }) => states.includes(state)).length;
+  const [healthy, unchecked, draining] = [count("healthy"), count("unavailable"), count("draining")];
+  const all = group.targets.length - draining;
+  const words = [
+    !group.targets.length ? "no targets" : all && unchecked === all ? `${all} not checked` : `${healthy} of ${all} healthy`,
+    unchecked && unchecked < all ? `${unchecked} not checked` : null,
+    draining ? `${draining} draining` : null,
+    group.failing_open ? "failing open" : null,
+  ];
+  const use = healthy + unchecked;
+  const tone = group.failing_open || !use ? "bad" : use < all ? "warn" : "good";
+  return [tone, words.filter(Boolean).join(", ")];
+}
+
 /** Shares of the last minute's requests, and the busiest open target's over the mean of the open ones. */
 function shares(group, history) {
   const taken = group.targets.map((target) => history.count(`${group.name} target ${target.name}`).recent() || 0);
@@ -123,12 +143,10 @@ class GroupView {
   draw(group, history, baseline) {
     const of = (name) => `${group.name} ${name}`;
     const sticky = group.stickiness;
-    const healthy = group.targets.filter((target) => ["healthy", "unavailable"].includes(target.state)).length;
-    const all = group.targets.length;
-    const tone = group.failing_open || !healthy ? "bad" : healthy < all ? "warn" : "good";
+    const [tone, standing] = stands(group);
     set(this.state, "class", `pill ${tone}`);
     const sign = { good: "●", warn: "◐", bad: "▲" }[tone];
-    say(this.state, `${sign} ${healthy} of ${all} healthy${group.failing_open ? ", failing open" : ""}`);
+    say(this.state, `${sign} ${standing}`);
     const kept = sticky ? `${sticky.type} ${sticky.name}, ${span(sticky.duration_seconds)}` : "not sticky";
     say(this.about, `${ALGORITHMS[group.algorithm] ?? group.algorithm} · ${kept}`);
     const time = history.spread(of("time"));
@@ -203,9 +221,9 @@ class SessionsView {
 
   draw(group, history) {
     const of = (name) => `${group.name} ${name}`;
-    drawBars(this.bars, history.count(of("moved")).rate.last(LENGTH));
+    drawBars(this.bars, history.count(of("moved")).gain.last(LENGTH));
     const found = Object.keys(REASONS).map((reason) => {
-      const shown = Math.round(history.count(of(`outcome ${reason}`)).rate.sum());
+      const shown = Math.round(history.count(of(`outcome ${reason}`)).gain.sum());
       return [reason, shown, group.stickiness.decisions[reason] ?? 0];
     }).filter(([, , ever]) => ever);
     figures(this.list, found.map(([reason, shown, ever]) =>
@@ -264,8 +282,10 @@ class TargetRow {
     say(this.tripSaid, duration(latency.last(1)[0]));
     drawSpark(this.trip, latency.last(history.window(SHOWN)), 0.001);
     const error = target.check_error ?? target.last_error;
-    say(this.error, error ? `${error.error} (${span(error.age_seconds)} ago)` : "none");
-    set(this.error, "class", `error ${target.check_error ? "bad" : error ? "" : "muted"}`);
+    const failed = history.count(of("failed")).recent() || 0;
+    const last = error ? `${error.error} (${span(error.age_seconds)} ago)` : failed ? null : "none";
+    say(this.error, [failed ? `${number(failed)} failed, 1 min` : null, last].filter(Boolean).join("; "));
+    set(this.error, "class", `error ${target.check_error || failed ? "bad" : error ? "" : "muted"}`);
     this.tools.draw(target);
   }
 }

@@ -4,6 +4,7 @@
 export const LENGTH = 900;
 const RECENT = 60;
 const EVENTS = 200;
+const NAMES = 5000;
 
 /** The last figures, one a second; NaN where nothing was told. */
 export class Series {
@@ -29,10 +30,11 @@ export class Series {
   }
 }
 
-/** A counter: its last readings, and its increase over time. */
+/** A counter: its last readings, and its increase over time, a second and from one reading to the next. */
 class Count {
   constructor() {
     this.rate = new Series();
+    this.gain = new Series();
     this.readings = [];
   }
 
@@ -42,6 +44,7 @@ class Count {
     const more = before === undefined || value < before ? NaN : value - before;
     if (value < before) this.readings = [];
     this.rate.push(more / seconds);
+    this.gain.push(more);
     this.readings.push(value);
     if (this.readings.length > RECENT + 1) this.readings.shift();
   }
@@ -101,9 +104,29 @@ class Spread {
 
 const total = (counts) => Object.values(counts).reduce((sum, count) => sum + count, 0);
 
+/** What several counters have gone up by, all together: one that comes or goes with its figure changes no sum. */
+class Sum {
+  constructor() {
+    this.before = new Map();
+    this.total = 0;
+  }
+
+  add(readings) {
+    for (const [name, value] of readings) {
+      const before = this.before.get(name);
+      if (before !== undefined) this.total += value < before ? value : value - before;
+      this.before.set(name, value);
+    }
+    // Names may come without end.
+    if (this.before.size > NAMES) this.before = new Map(readings);
+    return this.total;
+  }
+}
+
 export class History {
   constructor() {
     this.tracks = new Map();
+    this.sums = { failed: new Sum(), moved: new Sum() };
     this.events = [];
     this.before = null;
     this.at = 0;
@@ -145,7 +168,7 @@ export class History {
 
   skip() {
     for (const track of this.tracks.values()) {
-      for (const series of [track, track.rate, track.middle, track.tail]) {
+      for (const series of [track, track.rate, track.gain, track.middle, track.tail]) {
         if (series instanceof Series) series.push(NaN);
       }
     }
@@ -155,15 +178,15 @@ export class History {
     const { totals, listeners, target_groups: groups } = told;
     this.count("requests").push(totals.requests, seconds);
     this.count("own").push(total(totals.own_responses), seconds);
-    const failed = groups.reduce((sum, group) => sum + (group.responses["5xx"] ?? 0), 0);
-    this.count("failed").push(failed + (totals.own_responses["502"] ?? 0) + (totals.own_responses["503"] ?? 0)
-      + (totals.own_responses["504"] ?? 0), seconds);
+    const own = ["502", "503", "504"].map((status) => [` ${status}`, totals.own_responses[status] ?? 0]);
+    const failed = groups.map((group) => [group.name, group.responses["5xx"] ?? 0]);
+    this.count("failed").push(this.sums.failed.add([...own, ...failed]), seconds);
     this.gauge("connections").push(totals.connections_active);
     const targets = new Map(groups.flatMap((group) => group.targets).map((target) => [target.name, target]));
     const sum = (figure) => [...targets.values()].reduce((sum, target) => sum + target[figure], 0);
     this.gauge("outstanding").push(sum("outstanding_requests"));
     for (const figure of ["retransmits", "reset", "timeouts"]) this.count(figure).push(sum(figure), seconds);
-    this.count("moved").push(groups.reduce((sum, group) => sum + moved(group), 0), seconds);
+    this.count("moved").push(this.sums.moved.add(groups.map((group) => [group.name, moved(group)])), seconds);
     const counts = [];
     let sumOf = 0;
     for (const { name, request_duration: told, requests, rules, default_action_requests: others } of listeners) {
@@ -187,6 +210,7 @@ export class History {
     if (group.stickiness) this.count(of("moved")).push(moved(group), seconds);
     for (const target of group.targets) {
       this.count(of(`target ${target.name}`)).push(target.requests, seconds);
+      this.count(of(`failed ${target.name}`)).push(target.failed + target.unanswered + target.connection_errors, seconds);
       const [time, count] = [this.count(of(`time ${target.name}`)), this.count(of(`answered ${target.name}`))];
       time.push(target.response_seconds, seconds);
       count.push(target.answered, seconds);

@@ -24,7 +24,7 @@ const TILES = [
   ["In flight", (h) => h.gauge("outstanding"), (s) => number(s.last(1)[0]), (h, t) => `${number(t.totals.tunnels_active)} tunnels`],
   ["Connections", (h) => h.gauge("connections"), (s) => number(s.last(1)[0]),
     (h, t) => `${bytes(t.totals.bytes_sent)} sent since the start`],
-  ["Sessions lost or moved", (h) => h.count("moved").rate, (s) => number(Math.round(s.sum())), () => "in 15 minutes"],
+  ["Sessions lost or moved", (h) => h.count("moved").gain, (s) => number(Math.round(s.sum())), () => "in 15 minutes"],
 ];
 
 export function drawTiles(parent, told, history) {
@@ -50,10 +50,18 @@ export function attention(told) {
   }
   for (const group of told.target_groups) {
     if (group.failing_open) add("bad", `${group.name}: too few healthy targets, requests go to all of them.`);
+    const { source_error: silent } = group;
+    if (silent) {
+      add("warn", `${group.name}: where it learns of its targets fails since ${span(silent.age_seconds)}, the last ones stay: ${silent.error}`);
+    }
   }
   for (const [name, { error }] of Object.entries(told.unresolved_names)) {
     add("warn", `The name ${name} cannot be resolved: ${error}`);
   }
+  const store = told.session_store;
+  if (store?.state === "away") {
+    add("bad", `The session store ${store.store} is away since ${span(store.since_seconds)}: ${store.last_error?.error ?? "no answer"}`);
+  } else if (store?.last_error) add("warn", `The session store ${store.store} does not take all: ${store.last_error.error}`);
   for (const { name, listener, expires_in_seconds: left } of told.certificates) {
     if (left < 14 * DAY) {
       const when = left < 0 ? `expired ${span(-left)} ago` : `expires in ${span(left)}`;
@@ -69,10 +77,11 @@ export function attention(told) {
 export function drawAttention(parent, told) {
   const found = attention(told);
   parent.hidden = !found.length;
-  each(parent, found, ({ text }) => text, ({ tone, text }) => {
-    const sign = tone === "bad" ? "▲" : "◐";
-    return { node: el("p", { class: `alert ${tone}` }, el("span", { "aria-hidden": "true" }, `${sign} `), text) };
-  }, () => {});
+  // By place, not by words: ages go on, and what is not new is not announced again.
+  each(parent, found.map((one, place) => ({ ...one, place })), ({ tone, place }) => `${tone} ${place}`, ({ tone }) => {
+    const [sign, words] = [tone === "bad" ? "▲" : "◐", el("span")];
+    return { node: el("p", { class: `alert ${tone}` }, el("span", { "aria-hidden": "true" }, `${sign} `), words), words };
+  }, (view, { text }) => say(view.words, text));
 }
 
 export function drawEvents(list, history) {
@@ -88,15 +97,19 @@ export function drawEvents(list, history) {
 }
 
 export function drawListeners(parent, told, history) {
-  each(parent, told.listeners, ({ name }) => name, () => {
+  // No listener is named so: names have letters, digits and hyphens.
+  const none = { name: " " };
+  each(parent, told.listeners.length ? told.listeners : [none], ({ name }) => name, (listener) => {
+    if (listener === none) return { node: el("p", { class: "muted" }, "There are no listeners.") };
     const [title, facts, rules] = [el("h3"), el("dl", { class: "facts" }), el("ol", { class: "rules" })];
     return { node: el("section", { class: "listener" }, title, facts, rules), title, facts, rules };
   }, (view, listener) => {
+    if (listener === none) return;
     say(view.title, `${listener.name} · ${listener.protocol} ${listener.port}`);
     figures(view.facts, [
       ["requests / s", number(lately(history.count(`listener ${listener.name}`).rate))],
       ["connections", number(listener.connections_active)],
-      ["own answers", number(listener.own_responses)],
+      ["own answers since the start", number(listener.own_responses)],
     ]);
     const rules = [...listener.rules, { name: "", priority: "default", conditions: "everything else", action: listener.action, default: true }];
     each(view.rules, rules, ({ priority, name }) => `${priority} ${name}`, () => {

@@ -18,6 +18,7 @@ pub mod head_in_pieces;
 pub mod http1;
 pub mod http2;
 pub mod interim;
+mod many_bytes;
 pub mod observed;
 pub mod splice;
 pub mod stream;

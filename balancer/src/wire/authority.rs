@@ -1,29 +1,29 @@
 //! What a Host or `:authority` is made of. Must not know: which of the two a message has.
 
-/// Whether `byte` may stand in an authority (RFC 3986, section 3.2), user information left out.
-#[inline]
-fn is_host_byte(byte: &u8) -> bool {
-    HOST.get(usize::from(*byte)) == Some(&true)
-}
+/// What a byte is that may stand in an authority (RFC 3986, section 3.2), user information left out; one that says more than that; and
+/// one that may not.
+const PLAIN: u8 = 1;
+const TELLING: u8 = 2;
+const BAD: u8 = 4;
 
-/// Which bytes [`is_host_byte`] allows: every request has its host looked at.
-static HOST: [bool; 256] = {
-    let mut allowed = [false; 256];
+/// What each byte is of these: every request has its host looked at.
+static HOST: [u8; 256] = {
+    let mut bytes = [BAD; 256];
     let mut byte = 0_u8;
     while byte < 128 {
+        let is_plain = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')')
+            || matches!(byte, b'*' | b'+' | b',' | b';' | b'=');
         // A constant cannot ask for what may be missing.
         #[allow(clippy::indexing_slicing, reason = "every byte has its place")]
-        {
-            allowed[byte as usize] = byte.is_ascii_alphanumeric()
-                || matches!(
-                    byte,
-                    b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')'
-                )
-                || matches!(byte, b'*' | b'+' | b',' | b';' | b'=' | b':' | b'[' | b']');
+        if matches!(byte, b':' | b'[' | b']') {
+            bytes[byte as usize] = TELLING;
+        } else if is_plain {
+            bytes[byte as usize] = PLAIN;
         }
         byte += 1;
     }
-    allowed
+    bytes
 };
 
 /// Whether a Host or `:authority` can be one: a host, be it a literal in brackets, and a port in digits (RFC 3986, section
@@ -31,8 +31,11 @@ static HOST: [bool; 256] = {
 /// Where readers could differ on which part is the host, a rule would match another than its target serves.
 #[must_use]
 pub fn is_authority(value: &[u8]) -> bool {
-    if !value.iter().all(is_host_byte) {
-        return false;
+    let of = |byte: &u8| HOST.get(usize::from(*byte)).copied().unwrap_or(BAD);
+    match value.iter().fold(0, |all, byte| all | of(byte)) {
+        0..=PLAIN => return true,
+        BAD.. => return false,
+        _ => {}
     }
     match memchr::memchr3(b':', b'[', b']', value).and_then(|index| value.split_at_checked(index)) {
         None => true,
@@ -69,7 +72,7 @@ mod tests {
     fn an_authority_is_of_some_bytes_and_has_a_host_before_its_port() {
         for byte in 0..=255_u8 {
             let allowed = byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte);
-            assert_eq!(is_host_byte(&byte), allowed, "{byte}");
+            assert_eq!(HOST[usize::from(byte)] != BAD, allowed, "{byte}");
         }
         for good in ["", "a.example", "a.example:80", "a:", "[::1]", "[::1]:", "[::1]:80", "[v1.x]", "%61"] {
             assert!(is_authority(good.as_bytes()), "{good}");

@@ -25,6 +25,7 @@ pub use self::{
 use super::{
     authority::is_authority,
     fields::{Kind, list},
+    many_bytes,
     trailers::may_travel,
 };
 use crate::{
@@ -179,7 +180,7 @@ impl<'a> Request<'a> {
             return Err(HeadError::LineTooLong);
         }
         // What HTTP/1.1 has no place for, and what it would have to be percent-encoded for.
-        if !target.iter().all(u8::is_ascii_graphic) {
+        if !many_bytes::is_graphic(target) {
             return Err(HeadError::Malformed);
         }
         let fields = &mut self.fields;

@@ -10,6 +10,7 @@ use super::{
     table::FieldTable,
     text::{hash, is_same, is_value},
 };
+use crate::wire::many_bytes::is_equal;
 
 /// The number of no field, as numbers of fields are kept.
 const NOT_THERE: u64 = u64::MAX;
@@ -223,7 +224,7 @@ impl Encoder {
     #[inline]
     fn is_last(&self, last: u64, value: &[u8], out: &mut Vec<u8>) -> bool {
         let field = last.checked_sub(1).and_then(|number| self.table.numbered(number));
-        let Some((_, newer)) = field.filter(|(field, _)| field.value == value) else { return false };
+        let Some((_, newer)) = field.filter(|(field, _)| is_equal(field.value, value)) else { return false };
         write_integer(out, 0x80, 7, LENGTH + 1 + newer);
         true
     }

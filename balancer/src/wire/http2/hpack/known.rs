@@ -1,6 +1,8 @@
 //! Names of fields that were written not long ago, and what was found of each: most come again with every message. Must not know:
 //! how fields are coded.
 
+use crate::wire::many_bytes::is_equal;
+
 /// Longest name that is kept.
 const MOST_NAME: usize = 27;
 /// Most names that are kept; then it begins anew.
@@ -35,7 +37,7 @@ impl KnownName {
 
     #[inline]
     fn is(&self, name: &[u8]) -> bool {
-        self.written.get(..self.length.into()) == Some(name)
+        self.written.get(..self.length.into()).is_some_and(|written| is_equal(written, name))
     }
 }
 

@@ -2,7 +2,7 @@
 //! 8.2).
 
 use super::text::is_value;
-use crate::wire::head::is_token_byte;
+use crate::wire::{head::is_token_byte, many_bytes};
 
 /// What a name is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,13 +91,12 @@ impl FieldName {
 
     /// Whether `value` is one for a field of this name.
     pub(in crate::wire::http2) fn suits(self, value: &[u8]) -> bool {
-        let is_graphic = |value: &[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_graphic);
         match self {
             Self::Regular | Self::Length | Self::Cookie => is_value(value),
             Self::Method => !value.is_empty() && value.iter().all(|byte| is_token_byte(*byte)),
             // What is beyond ASCII is answered, as in HTTP/1.1.
-            Self::Path => !value.is_empty() && !value.iter().any(|byte| *byte <= b' ' || *byte == 0x7f),
-            Self::Authority | Self::Protocol => is_graphic(value),
+            Self::Path => !value.is_empty() && many_bytes::is_dense(value),
+            Self::Authority | Self::Protocol => !value.is_empty() && many_bytes::is_graphic(value),
             Self::Scheme => {
                 value.first().is_some_and(u8::is_ascii_alphabetic)
                     && value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte))

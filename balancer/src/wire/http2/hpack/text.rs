@@ -1,5 +1,7 @@
 //! Names and values of fields, looked at eight bytes at a time: every response has all of its looked at.
 
+use crate::wire::many_bytes;
+
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x80 * ONES;
 const SMALL_LETTERS: u64 = 0x20 * ONES;
@@ -49,21 +51,10 @@ pub(super) fn is_same(name: &[u8], other: &[u8]) -> bool {
     one == two
 }
 
-/// Bytes of values that are looked at at once.
-const LANES: usize = 16;
-
 /// Whether `value` has no control character but tabs.
 #[inline]
 pub(super) fn is_value(value: &[u8]) -> bool {
-    let is_odd = |byte: u8| (byte < b' ' && byte != b'\t') | (byte == 0x7f);
-    let Some(last) = value.last_chunk::<LANES>() else { return !value.iter().any(|byte| is_odd(*byte)) };
-    let mut odd = [false; LANES];
-    for part in value.as_chunks::<LANES>().0.iter().chain([last]) {
-        for (odd, byte) in odd.iter_mut().zip(part) {
-            *odd |= is_odd(*byte);
-        }
-    }
-    odd == [false; LANES]
+    many_bytes::is_text(value)
 }
 
 /// A number that names which differ in nothing but case have in common, with the same value.

@@ -170,11 +170,38 @@ impl Block {
                 })
     }
 
+    /// Takes a field.
+    #[inline]
+    pub(super) fn add(&mut self, name: &[u8], value: &[u8], class: FieldClass) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(name);
+        self.bytes.extend_from_slice(value);
+        self.close(start, start + name.len(), class);
+    }
+
     /// What was appended from `start` on is a field, whose value begins at `middle`.
     #[inline]
     pub(super) fn close(&mut self, start: usize, middle: usize, class: FieldClass) {
         let end = self.bytes.len();
         self.size = self.size.saturating_add(end - start + EXTRA);
+        if class.is_sound && class.name == FieldName::Regular && self.size <= MOST_OF_HEAD {
+            self.has_fields = true;
+            return self.line(start, middle, false);
+        }
+        self.close_other(start, middle, class);
+    }
+
+    /// There is a field that goes on.
+    #[inline]
+    fn line(&mut self, start: usize, middle: usize, is_cookie: bool) {
+        let field = BlockSpan::new(start, self.bytes.len());
+        let middle = u32::try_from(middle).unwrap_or(u32::MAX);
+        self.lines.push(BlockField { field, middle, is_cookie });
+    }
+
+    /// Closes a field that means something here, or is too much or none.
+    fn close_other(&mut self, start: usize, middle: usize, class: FieldClass) {
+        let end = self.bytes.len();
         if !class.is_sound || self.is_misplaced(class.name) {
             self.is_malformed = true;
             return self.bytes.truncate(start);
@@ -204,9 +231,7 @@ impl Block {
             FieldName::Cookie => self.cookies += 1,
             _ => {}
         }
-        let middle = u32::try_from(middle).unwrap_or(u32::MAX);
-        let is_cookie = class.name == FieldName::Cookie;
-        self.lines.push(BlockField { field: BlockSpan::new(start, end), middle, is_cookie });
+        self.line(start, middle, class.name == FieldName::Cookie);
     }
 
     /// Takes note of a length that a response says, in a list it may be several times (RFC 9110, section 8.6). Of an interim one

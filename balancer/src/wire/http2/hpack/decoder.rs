@@ -82,8 +82,31 @@ impl Decoder {
         enters: bool,
         into: &mut Block,
     ) -> Result<(), Unreadable> {
+        let index = integer(rest, prefix)?;
+        // Most are of a name that all coders know, and neither is coded: they are looked at where they stand.
+        if let Some(StaticField { name, class, .. }) = static_table::get(index)
+            && let Some(value) = plain_string(rest)?
+        {
+            let class = FieldClass::of(class.name, value);
+            if enters {
+                self.table.insert(name, value, class.note());
+            }
+            into.add(name, value, class);
+            return Ok(());
+        }
+        self.any_literal(rest, index, enters, into)
+    }
+
+    /// The same, whose name has this index or, if that is 0, is written out.
+    fn any_literal(
+        &mut self,
+        rest: &mut &[u8],
+        index: usize,
+        enters: bool,
+        into: &mut Block,
+    ) -> Result<(), Unreadable> {
         let start = into.bytes().len();
-        let name = match integer(rest, prefix)? {
+        let name = match index {
             0 => {
                 string(rest, into.bytes())?;
                 FieldName::of(into.bytes().part(start..))
@@ -111,16 +134,27 @@ impl Decoder {
     }
 }
 
-/// Appends the string at the front of `rest` (RFC 7541, section 5.2).
+/// The string at the front of `rest` (RFC 7541, section 5.2), unless it is coded: then it is still there.
 #[inline]
-fn string(rest: &mut &[u8], out: &mut Vec<u8>) -> Result<(), Unreadable> {
-    let is_coded = rest.first().ok_or(Unreadable)? & 0x80 != 0;
+fn plain_string<'b>(rest: &mut &'b [u8]) -> Result<Option<&'b [u8]>, Unreadable> {
+    if rest.first().ok_or(Unreadable)? & 0x80 != 0 {
+        return Ok(None);
+    }
     let length = integer(rest, 7)?;
     let (bytes, more) = rest.split_at_checked(length).ok_or(Unreadable)?;
     *rest = more;
-    if is_coded {
-        return huffman::decode_into(bytes, out).ok_or(Unreadable);
+    Ok(Some(bytes))
+}
+
+/// Appends the string at the front of `rest`.
+#[inline]
+fn string(rest: &mut &[u8], out: &mut Vec<u8>) -> Result<(), Unreadable> {
+    if let Some(bytes) = plain_string(rest)? {
+        out.extend_from_slice(bytes);
+        return Ok(());
     }
-    out.extend_from_slice(bytes);
-    Ok(())
+    let length = integer(rest, 7)?;
+    let (bytes, more) = rest.split_at_checked(length).ok_or(Unreadable)?;
+    *rest = more;
+    huffman::decode_into(bytes, out).ok_or(Unreadable)
 }

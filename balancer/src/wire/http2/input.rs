@@ -53,12 +53,13 @@ impl Input {
         Self { call, waker, driver: None, is_waited_for: false }
     }
 
-    /// Reads by `read` where there may be something. `cx` is of who drives the connection.
+    /// Reads by `read` where there may be something, which is told whether the socket has called: then there is, most likely. `cx`
+    /// is of who drives the connection.
     #[inline]
     pub(super) fn poll<T>(
         &mut self,
         cx: &Context<'_>,
-        read: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+        read: impl FnOnce(&mut Context<'_>, bool) -> Poll<T>,
     ) -> Poll<T> {
         if !self.driver.as_ref().is_some_and(|driver| driver.will_wake(cx.waker())) {
             self.call.follow(cx.waker());
@@ -69,7 +70,7 @@ impl Input {
         }
         // Before it is asked: what comes while it is asked calls again.
         self.call.has_come.store(false, Relaxed);
-        let polled = read(&mut Context::from_waker(&self.waker));
+        let polled = read(&mut Context::from_waker(&self.waker), self.is_waited_for);
         self.is_waited_for = polled.is_pending();
         polled
     }
@@ -97,26 +98,29 @@ mod tests {
         let (cx, other_cx) = (Context::from_waker(&waker), Context::from_waker(&other_waker));
         let mut input = Input::new();
         let mut held = None;
-        assert!(input.poll(&cx, |_| Poll::Ready(1)).is_ready(), "nobody has asked it");
+        assert!(
+            input.poll(&cx, |_, called| Poll::Ready(called)) == Poll::Ready(false),
+            "nobody has asked it"
+        );
         for _ in 0..2 {
-            let asked = input.poll(&cx, |cx| {
+            let asked = input.poll(&cx, |cx, _| {
                 held = Some(cx.waker().clone());
                 Poll::<u32>::Pending
             });
             assert!(asked.is_pending());
-            assert_eq!(input.poll(&cx, |_| Poll::Ready(2)), Poll::Pending);
+            assert_eq!(input.poll(&cx, |_, _| Poll::Ready(2)), Poll::Pending);
             held.take().unwrap().wake_by_ref();
         }
         assert_eq!(woken.0.load(Relaxed), 2);
-        assert_eq!(input.poll(&cx, |_| Poll::Ready(3)), Poll::Ready(3));
-        assert_eq!(input.poll(&cx, |_| Poll::Ready(4)), Poll::Ready(4), "there may be more");
+        assert_eq!(input.poll(&cx, |_, called| Poll::Ready(called)), Poll::Ready(true));
+        assert_eq!(input.poll(&cx, |_, called| Poll::Ready(called)), Poll::Ready(false), "there may be more");
         // What comes while it is asked is not missed, and whoever drives it now is woken.
-        let asked = input.poll(&other_cx, |cx| {
+        let asked = input.poll(&other_cx, |cx, _| {
             cx.waker().wake_by_ref();
             Poll::<u32>::Pending
         });
         assert!(asked.is_pending());
         assert_eq!((woken.0.load(Relaxed), other.0.load(Relaxed)), (2, 1));
-        assert_eq!(input.poll(&other_cx, |_| Poll::Ready(5)), Poll::Ready(5));
+        assert_eq!(input.poll(&other_cx, |_, _| Poll::Ready(5)), Poll::Ready(5));
     }
 }

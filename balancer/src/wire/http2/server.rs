@@ -184,25 +184,24 @@ impl Server {
     /// Reads once. A connection without anything to be read has no memory for it.
     fn poll_fill(&mut self, cx: &Context<'_>, buffers: &BufferStore) -> Poll<io::Result<usize>> {
         let Self { stream, buffer, input, received, .. } = self;
-        input.poll(cx, |cx| {
-            if buffer.is_empty() {
-                match stream.poll_read_ready(cx) {
-                    Poll::Pending => {
-                        buffers.give(std::mem::take(buffer));
-                        return Poll::Pending;
-                    }
-                    Poll::Ready(ready) => ready?,
-                }
-                if !buffer.has_memory() {
-                    *buffer = buffers.take();
-                }
+        let polled = input.poll(cx, |cx, has_called| {
+            // Memory is taken for what is there, and where the socket has called it is.
+            if buffer.is_empty() && !has_called {
+                ready!(stream.poll_read_ready(cx))?;
             }
-            let filled = ready!(buffer.poll_fill(cx, stream, BUFFER_SIZE));
-            if let Ok(read) = &filled {
-                *received += *read as u64;
+            if !buffer.has_memory() {
+                *buffer = buffers.take();
             }
-            Poll::Ready(filled)
-        })
+            buffer.poll_fill(cx, stream, BUFFER_SIZE)
+        });
+        match &polled {
+            Poll::Ready(Ok(read)) => *received += *read as u64,
+            Poll::Pending if buffer.is_empty() && buffer.has_memory() => {
+                buffers.give(std::mem::take(buffer));
+            }
+            _ => {}
+        }
+        polled
     }
 
     /// Writes all that there is. Ready when that is the end of the connection.

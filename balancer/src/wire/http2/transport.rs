@@ -75,7 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     /// Reads once.
     fn poll_fill(&mut self, cx: &Context<'_>, buffers: &BufferStore) -> Poll<io::Result<usize>> {
         let Self { stream, buffer, input, .. } = self;
-        input.poll(cx, |cx| {
+        input.poll(cx, |cx, _| {
             if !buffer.has_memory() {
                 *buffer = buffers.take();
             }

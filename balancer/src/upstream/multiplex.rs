@@ -4,11 +4,7 @@
 mod open;
 mod shared;
 
-use std::{
-    collections::{HashMap, HashSet},
-    rc::Rc,
-    time::Duration,
-};
+use std::{collections::HashSet, rc::Rc, time::Duration};
 
 use self::shared::Shared;
 pub use self::{
@@ -60,17 +56,22 @@ impl TargetConnections {
 /// The connections.
 #[derive(Debug, Default)]
 pub struct Multiplexed {
-    shelves: HashMap<Slot, TargetConnections>,
+    /// By slot: every request looks there.
+    shelves: Vec<Option<Box<TargetConnections>>>,
     opened: u64,
 }
 
 impl Multiplexed {
     fn shelf(&mut self, destination: &Destination) -> &mut TargetConnections {
-        let shelf =
-            self.shelves.entry(destination.slot).or_insert_with(|| TargetConnections::new(destination));
+        let index = destination.slot.index();
+        if self.shelves.len() <= index {
+            self.shelves.resize_with(index + 1, || None);
+        }
+        #[allow(clippy::indexing_slicing, reason = "there are as many")]
+        let shelf = self.shelves[index].get_or_insert_with(|| Box::new(TargetConnections::new(destination)));
         if !shelf.destination.does_for(destination) {
             // Who waits there for room has to look here.
-            let before = std::mem::replace(shelf, TargetConnections::new(destination));
+            let before = std::mem::replace(&mut **shelf, TargetConnections::new(destination));
             before.room.tell(usize::MAX);
         }
         shelf
@@ -130,7 +131,8 @@ impl Multiplexed {
         let failed = match outcome {
             Ok(OpenedConnection { shared, .. }) => {
                 // When the target has been replaced since, nobody asks for it any more.
-                let shelf = self.shelves.get_mut(&slot).filter(|shelf| Rc::ptr_eq(&shelf.room, &opener.room));
+                let shelf = self.shelves.get_mut(slot.index()).and_then(Option::as_mut);
+                let shelf = shelf.filter(|shelf| Rc::ptr_eq(&shelf.room, &opener.room));
                 if let Some(shelf) = shelf {
                     shared.take_number(self.opened);
                     self.opened += 1;
@@ -147,13 +149,13 @@ impl Multiplexed {
 
     /// What many requests took is let go on connections that none is on.
     pub fn rest(&self) {
-        self.shelves.values().flat_map(|shelf| &shelf.connections).for_each(|shared| shared.rest());
+        self.shelves.iter().flatten().flat_map(|shelf| &shelf.connections).for_each(|shared| shared.rest());
     }
 
     /// Drops connections that are over or were idle for `most`.
     pub fn sweep(&mut self, now_millis: u64, most: Duration) {
         let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
-        for shelf in self.shelves.values_mut() {
+        for shelf in self.shelves.iter_mut().flatten() {
             shelf.connections.retain(|shared| {
                 let idle = shared.is_unused() && now_millis.saturating_sub(shared.idle_since()) >= most;
                 if idle {
@@ -166,12 +168,10 @@ impl Multiplexed {
 
     /// Drops connections to targets that are not in `used`; what is under way on them goes on.
     pub fn keep_only(&mut self, used: &HashSet<Slot>) {
-        self.shelves.retain(|slot, shelf| {
-            let stays = used.contains(slot);
-            if !stays {
+        for entry in &mut self.shelves {
+            if let Some(shelf) = entry.take_if(|shelf| !used.contains(&shelf.destination.slot)) {
                 shelf.room.tell(usize::MAX);
             }
-            stays
-        });
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     model::{MutualAuthentication, TlsFact},
     snapshot::ListenerView,
     tls::{ClientCertificate, cipher_name, protocol_name},
-    wire::client_stream::ClientStream,
+    wire::{client_stream::ClientStream, head::LINE_EXTRA},
 };
 
 /// One worker's source of names for connections: unique, and nothing follows from one of them.
@@ -55,6 +55,18 @@ pub(super) struct Origin {
     pub(super) address: Vec<u8>,
     /// The lines of X-Forwarded-Proto and X-Forwarded-Port.
     pub(super) lines: Vec<u8>,
+    /// Bytes of the first one.
+    first: usize,
+}
+
+impl Origin {
+    /// Where both lines begin, and how long their names and values are.
+    pub(super) fn fields(&self) -> [(usize, usize, usize); 2] {
+        let (proto, port) = ("X-Forwarded-Proto".len(), "X-Forwarded-Port".len());
+        let value = |line: usize, name: usize| line.saturating_sub(name + LINE_EXTRA);
+        let second = self.lines.len().saturating_sub(self.first);
+        [(0, proto, value(self.first, proto)), (self.first, port, value(second, port))]
+    }
 }
 
 /// What the lines of an [`Origin`] and its address take at most, that of IPv4.
@@ -123,12 +135,14 @@ impl Connected {
             let mut lines = Vec::with_capacity(USUAL_LINES);
             lines.extend_from_slice(b"X-Forwarded-Proto: ");
             lines.extend_from_slice(if secure { b"https" } else { b"http" });
-            lines.extend_from_slice(b"\r\nX-Forwarded-Port: ");
+            lines.extend_from_slice(b"\r\n");
+            let first = lines.len();
+            lines.extend_from_slice(b"X-Forwarded-Port: ");
             decimal(port, &mut lines);
             lines.extend_from_slice(b"\r\n");
             let mut address = Vec::with_capacity(USUAL_ADDRESS);
             ip(self.peer.ip().to_canonical(), &mut address);
-            Origin { address, lines }
+            Origin { address, lines, first }
         })
     }
 

@@ -5,6 +5,7 @@ pub(crate) mod admission;
 mod asking;
 pub(crate) mod failed;
 pub(crate) mod forward;
+pub(crate) mod head_notes;
 mod pick;
 pub(crate) mod plan;
 pub(crate) mod refusal;

@@ -7,7 +7,7 @@ use std::{
     ops::Range,
 };
 
-use super::trace::TraceId;
+use super::{head_notes::HeadNotes, trace::TraceId};
 use crate::{
     digits::{decimal, socket_address},
     http::connected::Connected,
@@ -16,10 +16,13 @@ use crate::{
     rules::{CompiledRedirect, CompiledTransforms, RequestUri, RewriteError, split_port, without_dot},
     wire::{
         authority::is_authority,
-        fields::{Kind, line, list},
+        fields::{Kind, kind, line, list},
         head::{Framing, HeadError, Nominated, Request},
     },
 };
+
+/// What stands between the name and the value of a field: a colon and a space.
+const SEPARATOR: usize = 2;
 
 /// Where the client reached the balancer.
 #[derive(Clone, Copy, Debug)]
@@ -150,19 +153,24 @@ fn host_of(ip: IpAddr) -> String {
     }
 }
 
-/// Appends the head for the target to `out`. Gives back where in it the value of X-Amzn-Trace-Id is.
+/// Writes the head for the target to `out`, where nothing is. Gives back where in it the value of X-Amzn-Trace-Id is. `notes` are
+/// taken of it.
 pub(crate) fn head(
     request: &Request<'_>,
     target: &TargetUri<'_>,
     route: &Route<'_>,
     trace: &TraceId,
-    out: &mut Vec<u8>,
+    (out, notes): (&mut Vec<u8>, &mut HeadNotes),
 ) -> Range<usize> {
+    let path = target.path_and_query();
     out.extend_from_slice(request.method);
     out.push(b' ');
-    out.extend_from_slice(&target.path_and_query());
+    out.extend_from_slice(&path);
+    notes.start(request.method.len(), path.len());
     out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+    let start = out.len();
     host(target, route, out);
+    notes.host(start..out.len());
     out.extend_from_slice(b"\r\n");
     let nominated = Nominated::of(&request.fields);
     for (index, (field, kind)) in request.fields.with_kinds().enumerate() {
@@ -182,22 +190,34 @@ pub(crate) fn head(
             } else {
                 field.name
             };
+            notes.line(out.len(), name.len(), field.value.len());
             line(out, name, field.value);
         }
     }
     if request.framing == Framing::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
-    connection(request, out);
-    forwarded(request, route, out);
+    connection(request, out, notes);
+    forwarded(request, route, out, notes);
     for (fact, name) in &route.tls_fields.told {
         if let Some(value) = route.connected.fact(*fact) {
+            if goes_to_http2(kind(name.as_bytes())) {
+                notes.line(out.len(), name.len(), value.len());
+            }
             line(out, name.as_bytes(), value.as_bytes());
         }
     }
+    let start = out.len();
     let traced = trace.line(&request.fields, out);
+    notes.line(start, traced.start - start - SEPARATOR, traced.len());
     out.extend_from_slice(b"\r\n");
     traced
+}
+
+/// Whether a field of a head for HTTP/1.1 goes on to a target of HTTP/2, which knows the host in another way.
+pub(crate) fn goes_to_http2(kind: Kind) -> bool {
+    use Kind::{Connection, HopByHop, Host, TransferEncoding, Upgrade};
+    !matches!(kind, Connection | HopByHop | TransferEncoding | Upgrade | Host)
 }
 
 /// Host as ALB sends it: lower-case, the listener's port added unless it is 80 or 443, where none is left; or
@@ -243,9 +263,10 @@ pub(crate) fn has_port(authority: &[u8]) -> bool {
 }
 
 /// Connection options towards the target: an upgrade that the client asked for, and trailers.
-fn connection(request: &Request<'_>, out: &mut Vec<u8>) {
+fn connection(request: &Request<'_>, out: &mut Vec<u8>, notes: &mut HeadNotes) {
     let trailers = request.fields.of(Kind::Te).flat_map(list).any(|te| te.eq_ignore_ascii_case(b"trailers"));
     if trailers {
+        notes.line(out.len(), b"TE".len(), b"trailers".len());
         out.extend_from_slice(b"TE: trailers\r\n");
     }
     if let Some(protocols) = &request.upgrade {
@@ -260,10 +281,12 @@ fn connection(request: &Request<'_>, out: &mut Vec<u8>) {
 }
 
 /// X-Forwarded-For, -Proto and -Port.
-fn forwarded(request: &Request<'_>, route: &Route<'_>, out: &mut Vec<u8>) {
+fn forwarded(request: &Request<'_>, route: &Route<'_>, out: &mut Vec<u8>, notes: &mut HeadNotes) {
     let origin = route.connected.origin(route.secure, route.port);
     if route.load_balancer.xff_mode == XffMode::Append {
+        let start = out.len();
         out.extend_from_slice(b"X-Forwarded-For: ");
+        let value = out.len();
         for value in request.fields.of(Kind::ForwardedFor).filter(|value| !value.is_empty()) {
             out.extend_from_slice(value);
             out.extend_from_slice(b", ");
@@ -274,7 +297,11 @@ fn forwarded(request: &Request<'_>, route: &Route<'_>, out: &mut Vec<u8>) {
         } else {
             out.extend_from_slice(&origin.address);
         }
+        notes.line(start, value - start - SEPARATOR, out.len() - value);
         out.extend_from_slice(b"\r\n");
+    }
+    for (place, name, value) in origin.fields() {
+        notes.line(out.len() + place, name, value);
     }
     out.extend_from_slice(&origin.lines);
 }
@@ -287,6 +314,23 @@ mod tests {
     use crate::{
         clock::UnixSeconds, http::decide::trace::TraceIds, model::DesyncMode, wire::doubling::assert_linear,
     };
+
+    /// What is noted of a head is what is found in it.
+    fn assert_noted(head: &[u8], notes: &HeadNotes) {
+        let text = std::str::from_utf8(head).expect("text");
+        let mut lines = text.split_terminator("\r\n");
+        let first: Vec<_> = lines.next().expect("a line").split(' ').collect();
+        let fields: Vec<_> = lines.filter_map(|line| line.split_once(": ")).collect();
+        let Some(noted) = notes.of(head) else {
+            return assert!(fields.len() > 24, "{text}");
+        };
+        assert_eq!((first[0].as_bytes(), first[1].as_bytes()), (noted.method, noted.path));
+        assert_eq!(fields[0], ("Host", std::str::from_utf8(noted.host).expect("text")));
+        let of_connection = ["Connection", "Upgrade", "Transfer-Encoding"];
+        let wanted = fields[1..].iter().filter(|(name, _)| !of_connection.contains(name));
+        let wanted: Vec<_> = wanted.map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        assert_eq!(noted.lines().map(|line| (line.name, line.value)).collect::<Vec<_>>(), wanted, "{text}");
+    }
 
     fn forward(text: &str, edit: impl FnOnce(&mut LoadBalancer), port: u16) -> Result<String, HeadError> {
         forward_from("192.0.2.7:5000", text, edit, port)
@@ -330,7 +374,9 @@ mod tests {
         let request = Request::parse(text.as_bytes())?;
         let mut out = Vec::new();
         let id = TraceIds::default().draw(UnixSeconds(1));
-        let traced = head(&request, &TargetUri::of(&request)?, &route, &id, &mut out);
+        let mut notes = HeadNotes::begin(true);
+        let traced = head(&request, &TargetUri::of(&request)?, &route, &id, (&mut out, &mut notes));
+        assert_noted(&out, &notes);
         let value = String::from_utf8(out[traced].to_vec()).expect("text");
         let line = format!("X-Amzn-Trace-Id: {value}\r\n");
         let out = String::from_utf8(out).expect("text");

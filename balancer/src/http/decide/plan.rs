@@ -7,6 +7,7 @@ use super::{
     admission::{admit, unreadable},
     asking::{SessionQuestions, ask},
     forward::{self, Route, TargetUri},
+    head_notes::HeadNotes,
     pick::{pick, spill},
     refusal::{Refusal, tell_refusal, tell_refusal_by_weight},
     request_traits::RequestTraits,
@@ -73,8 +74,9 @@ pub(crate) struct Plan {
     pub(super) sent: Cell<Option<Nanos>>,
     /// What is still needed of the request.
     pub(crate) request: RequestTraits,
-    /// The head for the target.
+    /// The head for the target, and what is where in it.
     pub(crate) head: Vec<u8>,
+    pub(crate) notes: HeadNotes,
 }
 
 /// Whether the protocols of client and targets go together (ALB: protocol versions of target groups).
@@ -164,11 +166,13 @@ impl Plan {
         };
         memory.clear();
         let trace = context.trace_ids.borrow_mut().draw(context.clock.unix());
-        let traced = forward::head(request, &target, route, &trace, &mut memory);
+        // HTTP/1.1 goes to targets of HTTP/1.1 alone, which get the head as it is.
+        let mut notes = HeadNotes::begin(request.version == Version::Http2);
+        let traced = forward::head(request, &target, route, &trace, (&mut memory, &mut notes));
         entry.trace(memory.part(traced));
         let way = (listener, &chosen, forward, route.connected.peer.ip());
         let upgrade = request.upgrade.as_deref().map(Box::from);
-        Self::route(context, snapshot, way, &view, (traits, upgrade), memory, entry)
+        Self::route(context, snapshot, way, &view, (traits, upgrade), (memory, notes), entry)
     }
 
     /// Whether `response` (101) changes to a protocol that its target was offered.
@@ -189,7 +193,7 @@ impl Plan {
         (listener, chosen, forward, peer): (&ListenerView, &Chosen<'_>, &CompiledForward, IpAddr),
         view: &RequestHead<'_>,
         (traits, upgrade): (RequestTraits, Option<Box<[u8]>>),
-        head: Vec<u8>,
+        (head, notes): (Vec<u8>, HeadNotes),
         entry: &mut AccessEntry,
     ) -> Result<Self, Refusal> {
         let refuse = |cause| Refusal::error(cause, traits);
@@ -282,6 +286,7 @@ impl Plan {
             spilled: elsewhere.is_some(),
             request: traits,
             head,
+            notes,
         })
     }
 

@@ -1,9 +1,13 @@
-//! The head that an HTTP/1.1 target would get, taken apart for one of HTTP/2. It is the balancer's own. Must not know: what is in
-//! it.
+//! The head that an HTTP/1.1 target would get, for one of HTTP/2: by what was noted of it, or taken apart where not all of it was.
+//! It is the balancer's own. Must not know: what is in it.
 
 use memchr::memchr;
 
 use crate::{
+    http::decide::{
+        forward::goes_to_http2,
+        head_notes::{HeadNotes, NotedHead},
+    },
     internal_errors::Part as _,
     model::HeaderField,
     wire::{
@@ -14,7 +18,16 @@ use crate::{
 
 /// The head.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Forwarded<'h> {
+pub(super) enum Forwarded<'h> {
+    /// It is known what is where in it.
+    Noted(NotedHead<'h>),
+    /// It was taken apart.
+    Parsed(ParsedHead<'h>),
+}
+
+/// A head that was taken apart.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ParsedHead<'h> {
     method: &'h [u8],
     path: &'h [u8],
     lines: ForwardedLines<'h>,
@@ -24,27 +37,12 @@ pub(super) struct Forwarded<'h> {
 #[derive(Clone, Copy, Debug)]
 struct ForwardedLines<'h>(&'h [u8]);
 
-/// Where the name at the front of `lines` ends. Names are short: eight bytes at a time are looked at where they stand.
-#[inline]
-fn end_of_name(lines: &[u8]) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    for (number, chunk) in lines.as_chunks::<8>().0.iter().enumerate() {
-        let colons = u64::from_le_bytes(*chunk) ^ (ONES * b':' as u64);
-        // The lowest bit that is set is of the first byte that is nothing.
-        let is_colon = colons.wrapping_sub(ONES) & !colons & (ONES << 7);
-        if is_colon != 0 {
-            return Some(number * 8 + is_colon.trailing_zeros() as usize / 8);
-        }
-    }
-    memchr(b':', lines)
-}
-
 impl<'h> Iterator for ForwardedLines<'h> {
     type Item = HeaderField<'h>;
 
     #[inline]
     fn next(&mut self) -> Option<HeaderField<'h>> {
-        let colon = end_of_name(self.0)?;
+        let colon = memchr(b':', self.0)?;
         let (name, rest) = self.0.split_at_checked(colon)?;
         let rest = rest.get(2..)?;
         let (value, rest) = rest.split_at_checked(memchr(b'\r', rest)?)?;
@@ -54,26 +52,50 @@ impl<'h> Iterator for ForwardedLines<'h> {
 }
 
 impl<'h> Forwarded<'h> {
+    /// The parts of `head`, which `notes` are of.
+    pub(super) fn of(head: &'h [u8], notes: &'h HeadNotes) -> Option<Self> {
+        match notes.of(head) {
+            Some(noted) => Some(Self::Noted(noted)),
+            None => ParsedHead::of(head).map(Self::Parsed),
+        }
+    }
+
+    /// Writes it without what is of a connection of HTTP/1.1. `secure`: that to the target is inside TLS.
+    #[inline]
+    pub(super) fn write(&self, secure: bool, writer: &mut HeadWriter<'_>) {
+        match self {
+            Self::Noted(noted) => {
+                writer.request(noted.method, secure, noted.host, without_fragment(noted.path));
+                noted.lines().for_each(|field| writer.field(field.name, field.value));
+            }
+            Self::Parsed(parsed) => parsed.write(secure, writer),
+        }
+    }
+}
+
+/// What is behind a hash is no part of what is asked for (RFC 9113, section 8.3.1).
+fn without_fragment(path: &[u8]) -> &[u8] {
+    path.part(..memchr(b'#', path).unwrap_or(path.len()))
+}
+
+impl<'h> ParsedHead<'h> {
     /// Takes `head` apart.
-    pub(super) fn of(head: &'h [u8]) -> Option<Self> {
+    fn of(head: &'h [u8]) -> Option<Self> {
         let (method, rest) = head.split_at_checked(memchr(b' ', head)?)?;
         let rest = rest.get(1..)?;
         let (path, rest) = rest.split_at_checked(memchr(b' ', rest)?)?;
         let lines = rest.get(memchr(b'\n', rest)? + 1..)?;
-        // What is behind a hash is no part of what is asked for (RFC 9113, section 8.3.1).
-        let path = path.part(..memchr(b'#', path).unwrap_or(path.len()));
         Some(Self { method, path, lines: ForwardedLines(lines) })
     }
 
-    /// Writes it without what is of a connection of HTTP/1.1. `secure`: that to the target is inside TLS.
-    pub(super) fn write(&self, secure: bool, writer: &mut HeadWriter<'_>) {
+    #[cold]
+    fn write(&self, secure: bool, writer: &mut HeadWriter<'_>) {
         let fields = self.lines.map(|field| (field, kind(field.name)));
         let host = fields.clone().find_map(|(field, kind)| (kind == Kind::Host).then_some(field.value));
-        writer.request(self.method, secure, host.unwrap_or_default(), self.path);
+        writer.request(self.method, secure, host.unwrap_or_default(), without_fragment(self.path));
         for (field, kind) in fields {
-            match kind {
-                Kind::Connection | Kind::HopByHop | Kind::TransferEncoding | Kind::Upgrade | Kind::Host => {}
-                _ => writer.field(field.name, field.value),
+            if goes_to_http2(kind) {
+                writer.field(field.name, field.value);
             }
         }
     }
@@ -86,15 +108,16 @@ mod tests {
     #[test]
     fn a_head_is_taken_apart() {
         let head = b"POST /a?b=\"c#d HTTP/1.1\r\nHost: a.test:8080\r\nempty: \r\nx: a: b\r\nConnection: close\r\n\r\n";
-        let forwarded = Forwarded::of(head).unwrap();
-        assert_eq!((forwarded.method, forwarded.path), (&b"POST"[..], &b"/a?b=\"c"[..]));
+        let forwarded = ParsedHead::of(head).unwrap();
+        assert_eq!((forwarded.method, forwarded.path), (&b"POST"[..], &b"/a?b=\"c#d"[..]));
         let lines: Vec<_> = forwarded.lines.map(|field| (field.name, field.value)).collect();
         let wanted: [(&[u8], &[u8]); 4] =
             [(b"Host", b"a.test:8080"), (b"empty", b""), (b"x", b"a: b"), (b"Connection", b"close")];
         assert_eq!(lines, wanted);
+        assert_eq!(without_fragment(forwarded.path), b"/a?b=\"c");
         for end in 0..head.len() {
             // However it is cut.
-            let _ = Forwarded::of(&head[..end]).map(|forwarded| forwarded.lines.count());
+            let _ = ParsedHead::of(&head[..end]).map(|forwarded| forwarded.lines.count());
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod counters;
+pub mod dial;
 pub mod digits;
 pub mod elbv2;
 pub mod etcd;

@@ -12,11 +12,11 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
 };
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{net::lookup_host, time::timeout};
 use tokio_rustls::TlsConnector;
 
 use super::grpc::Wire;
-use crate::regular_file;
+use crate::{dial, regular_file};
 
 /// Where etcd serves clients by default.
 const PORT: u16 = 2379;
@@ -169,7 +169,8 @@ impl Access {
 
     async fn connect_to(&self, url: &Url) -> Result<Box<dyn Wire>, String> {
         let failed = |error: io::Error| format!("cannot connect: {error}");
-        let stream = TcpStream::connect((url.host.as_str(), url.port)).await.map_err(failed)?;
+        let addresses = lookup_host((url.host.as_str(), url.port)).await.map_err(failed)?;
+        let stream = dial::stream(addresses).await.map_err(failed)?;
         // Small messages are waited for.
         stream.set_nodelay(true).map_err(failed)?;
         let Some(config) = self.tls.as_ref().filter(|_| url.secure) else { return Ok(Box::new(stream)) };

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     counters::StoreCause,
+    dial,
     model::{SessionStoreSettings, StoreHost, StoreMode, StoreTlsSettings},
     tls,
 };
@@ -252,19 +253,12 @@ async fn connect(host: &StoreHost) -> Result<TcpStream, StoreFault> {
         let text = format!("the name of {host} does not resolve");
         return Err(StoreFault::new(StoreCause::NameNotResolved, text));
     };
-    let mut last = None;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                // Whoever asks waits.
-                stream.set_nodelay(true).map_err(|error| StoreFault::of_io(&error))?;
-                return Ok(stream);
-            }
-            Err(error) => last = Some(error),
-        }
-    }
-    let why = last.map_or_else(|| "no address".to_owned(), |error| error.to_string());
-    Err(unreachable_host(format!("{host} cannot be connected to: {why}")))
+    let stream = dial::stream(addresses)
+        .await
+        .map_err(|why| unreachable_host(format!("{host} cannot be connected to: {why}")))?;
+    // Whoever asks waits.
+    stream.set_nodelay(true).map_err(|error| StoreFault::of_io(&error))?;
+    Ok(stream)
 }
 
 fn server_name(tls: &StoreTlsSettings, host: &StoreHost) -> Result<ServerName<'static>, StoreFault> {
@@ -307,15 +301,22 @@ fn tell(news: &mpsc::Sender<News>, push: &PushInfo) -> Result<(), &'static str> 
 
 /// Where the primary is, by the first sentinel that knows.
 async fn primary(settings: &SessionStoreSettings, service: &str) -> Result<StoreHost, StoreFault> {
-    let mut last = unreachable_host("no sentinel");
-    for host in &settings.hosts {
-        match timeout(HOST, ask_sentinel(settings, host, service)).await {
-            Ok(Ok(primary)) => return Ok(primary),
-            Ok(Err(fault)) => last = fault,
-            Err(_) => last = unreachable_host(format!("{host} does not answer")),
+    let asked = settings.hosts.iter().map(|host| {
+        let (settings, host, service) = (settings.clone(), host.clone(), service.to_owned());
+        async move {
+            let answered = timeout(HOST, ask_sentinel(&settings, &host, &service)).await;
+            answered.unwrap_or_else(|_| Err(unreachable_host(format!("{host} does not answer"))))
         }
-    }
-    Err(last)
+    });
+    let answered = dial::first_of(asked).await;
+    answered.map_err(|mut faults| {
+        // What one says that is there tells more than that another is not.
+        let said = faults.iter().position(|fault| fault.cause != StoreCause::Unreachable);
+        match said {
+            Some(said) => faults.swap_remove(said),
+            None => faults.pop().unwrap_or_else(|| unreachable_host("no sentinel")),
+        }
+    })
 }
 
 async fn ask_sentinel(

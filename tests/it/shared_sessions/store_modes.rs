@@ -1,6 +1,6 @@
 //! Stores of other kinds than one plain server: TLS, sentinels with a primary that dies, a cluster.
 
-use support::{Balancer, Redis, tls::Certificate, until};
+use support::{Balancer, Hole, Redis, tls::Certificate, until};
 
 use super::{Nodes, all, begun, figure, lost, targets, wait_up};
 
@@ -47,12 +47,13 @@ fn a_primary_that_dies_is_followed_by_what_sentinels_say() {
             .contains(&replica.address.port().to_string())
             .then_some(())
     });
-    // One of them is nobody: the next one is asked.
-    let nobody = support::ports::free();
+    // Two are on hosts that are off, one is nobody: the next one is asked in time.
+    let (nobody, off) = (support::ports::free(), [Hole::dig(), Hole::dig()]);
     let lines = |service: &str| {
+        let [first, second] = &off;
         format!(
-            "url = \"redis://127.0.0.1:{nobody},{}\"\nmode = \"sentinel\"\nsentinel_service = \"{service}\"",
-            sentinel.address
+            "url = \"redis://{},{},127.0.0.1:{nobody},{}\"\nmode = \"sentinel\"\nsentinel_service = \"{service}\"",
+            first.address, second.address, sentinel.address
         )
     };
     let nodes = Nodes::start(2, targets(3), &lines("main"));

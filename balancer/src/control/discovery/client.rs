@@ -21,6 +21,7 @@ use tokio_rustls::TlsConnector;
 use super::lister::SourceFault;
 use crate::{
     control::resolver::{LookupOutcome, NameService},
+    dial,
     model::{HttpPlace, ProtocolVersion, TargetTlsSettings},
     regular_file,
     tls::{TargetTls, load_authorities},
@@ -99,18 +100,12 @@ async fn connect(place: &HttpPlace) -> Result<TcpStream, SourceFault> {
         Ok(address) => vec![address],
         Err(_) => addresses(&place.host).await?,
     };
-    let mut last = None;
-    for address in addresses {
-        match TcpStream::connect(SocketAddr::new(address, place.port)).await {
-            Ok(stream) => {
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-            Err(error) => last = Some(error),
-        }
-    }
-    let why = last.map_or_else(|| "has no address".to_owned(), |error| plain(&error));
-    Err(SourceFault::away(format!("{}: {why}", place.authority())))
+    let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, place.port));
+    let stream = dial::stream(addresses)
+        .await
+        .map_err(|error| SourceFault::away(format!("{}: {}", place.authority(), plain(&error))))?;
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
 }
 
 async fn addresses(host: &str) -> Result<Vec<IpAddr>, SourceFault> {

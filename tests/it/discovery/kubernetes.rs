@@ -3,7 +3,12 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Condvar, Mutex},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -20,7 +25,15 @@ struct Cluster {
     /// `resourceVersion` of each watch, and how often all was listed.
     watched_from: Vec<String>,
     lists: usize,
+    /// A watch is ended as soon as it is begun; none: not at all, or by forgetting what was before.
+    ends_watches: Option<WatchEnd>,
     is_over: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum WatchEnd {
+    Over,
+    Gone,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -110,6 +123,12 @@ impl ApiServer {
         }
         assert_eq!(value("allowWatchBookmarks=").as_deref(), Some("true"));
         self.change(|cluster| cluster.watched_from.push(value("resourceVersion=").unwrap()));
+        let ends = self.0.0.lock().unwrap().ends_watches;
+        if let Some(end) = ends {
+            let status = if end == WatchEnd::Gone { "410 Gone" } else { "200 OK" };
+            exchange.send(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"));
+            return Answer::Close;
+        }
         exchange
             .send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
         let (cluster, changed) = &*self.0;
@@ -227,4 +246,72 @@ fn slices_are_listed_and_watched_and_listed_anew_when_they_are_forgotten() {
     api.change(|cluster| cluster.events.push_back(json!({"type": "END"})));
     wait_fault(&balancer, "unreachable", "", &[one, three]);
     api.change(|cluster| cluster.is_over = true);
+}
+
+/// As a server does that is overloaded, or something before it that holds no long answers.
+#[test]
+fn a_server_that_ends_each_watch_at_once_is_not_asked_all_the_time() {
+    for end in [WatchEnd::Over, WatchEnd::Gone] {
+        let target = Target::plain();
+        let api = ApiServer::default();
+        api.put("ADDED", &slice("web-a", &[(&target, "ready")]));
+        api.change(|cluster| cluster.ends_watches = Some(end));
+        let server = api.serve();
+        let balancer =
+            start(group("kubernetes:shop/web:http", &format!("server = \"http://{}\"", server.address)));
+        wait_targets(&balancer, &[&target]);
+        let watches = || api.0.0.lock().unwrap().watched_from.len();
+        support::until("it is watched", 20.0, || (watches() > 0).then_some(()));
+        let began = Instant::now();
+        support::until("it is watched for the third time", 30.0, || (watches() >= 3).then_some(()));
+        // One second, and two.
+        assert!(began.elapsed() > Duration::from_secs(2), "{end:?}: {:?}", began.elapsed());
+        // Once it does, it is heard what has changed.
+        api.change(|cluster| cluster.ends_watches = None);
+        let before = watches();
+        support::until("it is watched", 30.0, || (watches() > before).then_some(()));
+        assert!(source(&balancer.status())["error"].is_null());
+        api.change(|cluster| cluster.is_over = true);
+    }
+}
+
+/// Changes that follow each other more closely than they are collected.
+#[test]
+fn changes_without_a_pause_are_told_all_the_same() {
+    let pods = pods();
+    let [one, two, three] = &pods;
+    let api = ApiServer::default();
+    api.put("ADDED", &slice("web-a", &[(one, "ready")]));
+    let server = api.serve();
+    let balancer =
+        start(group("kubernetes:shop/web:http", &format!("server = \"http://{}\"", server.address)));
+    wait_targets(&balancer, &[one]);
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // Of a pod that is no target, however it is; there is always another one to be sent.
+            let (gone, mut is_there) = ([(three, "gone")], false);
+            while !is_over.load(SeqCst) {
+                if api.0.0.lock().unwrap().events.len() > 500 {
+                    thread::yield_now();
+                    continue;
+                }
+                is_there = !is_there;
+                api.put("MODIFIED", &slice("web-c", if is_there { &gone } else { &[] }));
+            }
+        });
+        let _over = Over(&is_over);
+        api.put("ADDED", &slice("web-b", &[(two, "ready")]));
+        wait_targets(&balancer, &[one, two]);
+    });
+    api.change(|cluster| cluster.is_over = true);
+}
+
+/// Ends the storm, however the test ends.
+struct Over<'t>(&'t AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
 }

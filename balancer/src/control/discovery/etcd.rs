@@ -4,13 +4,15 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{
     document::{self, DocumentForm, MAX_DOCUMENT},
     lister::{Listing, SourceFault, TargetLister},
+    watch_pace::WatchPace,
 };
 use crate::{
+    clock::monotonic_now,
     etcd::{Access, AccessFiles, Etcd, EtcdError, KeyWatch, StoredValue, Url},
     model::{EtcdPlace, FoundTarget, TargetShare, TargetSource},
 };
@@ -27,11 +29,19 @@ pub(super) struct EtcdLister {
     patience: Duration,
     etcd: Option<Etcd>,
     watch: Option<KeyWatch>,
+    pace: WatchPace,
 }
 
 impl EtcdLister {
     pub(super) fn new(place: &EtcdPlace, source: &TargetSource) -> Self {
-        Self { place: place.clone(), port: source.port, patience: source.timeout, etcd: None, watch: None }
+        Self {
+            place: place.clone(),
+            port: source.port,
+            patience: source.timeout,
+            etcd: None,
+            watch: None,
+            pace: WatchPace::default(),
+        }
     }
 
     /// The client; its files are read when it begins, and again after a fault.
@@ -53,6 +63,7 @@ impl EtcdLister {
         if !is_watched {
             let watch = etcd.watch(std::slice::from_ref(&prefix), reading.revision).await;
             self.watch = Some(watch.map_err(|error| fault(&error))?);
+            self.pace.begin(monotonic_now());
         }
         Ok(listing(&prefix, &reading.values, port))
     }
@@ -67,7 +78,10 @@ impl EtcdLister {
                 Some(end) => timeout_at((Instant::now() + QUIET).min(end), watch.changed()).await,
             };
             match changed {
-                Ok(Ok(())) => _ = end.get_or_insert_with(|| Instant::now() + MOST_CHANGES),
+                Ok(Ok(())) => {
+                    self.pace.told();
+                    end.get_or_insert_with(|| Instant::now() + MOST_CHANGES);
+                }
                 Ok(Err(why)) => {
                     self.watch = None;
                     if let Some(etcd) = &mut self.etcd {
@@ -85,6 +99,9 @@ impl EtcdLister {
 impl TargetLister for EtcdLister {
     async fn next(&mut self) -> Result<Listing, SourceFault> {
         self.changed().await;
+        if self.watch.is_none() {
+            sleep(self.pace.rest(monotonic_now())).await;
+        }
         let patience = self.patience;
         let listed = timeout(patience, self.list()).await;
         let listed =
@@ -156,6 +173,14 @@ fn targets(name: &str, value: &[u8], port: Option<u16>) -> Result<Vec<FoundTarge
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        net::SocketAddr,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering::Relaxed},
+        },
+    };
+
     use proptest::prelude::*;
 
     use super::*;
@@ -185,6 +210,64 @@ mod tests {
         );
         let many: Vec<_> = (0..1000).map(|n| stored(&format!("/shop/{n}"), "\u{1}")).collect();
         assert_eq!(listing(b"/shop/", &many, Some(1)).left_out.len(), MOST_TOLD);
+    }
+
+    /// Something before etcd that lets no watch through: it answers what is asked once, and ends what goes on. Counts the watches.
+    async fn without_watches(watches: Arc<AtomicUsize>) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let watches = Arc::clone(&watches);
+                tokio::spawn(async move {
+                    let mut connection = h2::server::handshake(stream).await.unwrap();
+                    while let Some(Ok((request, mut respond))) = connection.accept().await {
+                        let is_watch = request.uri().path().ends_with("/Watch");
+                        let mut stream = respond.send_response(http::Response::new(()), false).unwrap();
+                        let mut trailers = http::HeaderMap::new();
+                        if is_watch {
+                            watches.fetch_add(1, Relaxed);
+                            trailers.insert("grpc-status", "14".parse().unwrap());
+                        } else {
+                            // A header with revision 7, and one key.
+                            let answer = b"\0\0\0\0\x1b\x0a\x02\x18\x07\x12\x15\x0a\x03/a/\x2a\x0c10.0.0.1:811\x18\x07";
+                            let answer = bytes::Bytes::from_static(answer);
+                            stream.send_data(answer, false).unwrap();
+                            trailers.insert("grpc-status", "0".parse().unwrap());
+                        }
+                        stream.send_trailers(trailers).unwrap();
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn watches_that_end_at_once_are_not_begun_all_the_time() {
+        let watches = Arc::new(AtomicUsize::new(0));
+        let server = format!("http://{}", without_watches(Arc::clone(&watches)).await);
+        let place = EtcdPlace {
+            prefix: "/a/".into(),
+            servers: vec![server],
+            ca_file: None,
+            user: None,
+            certificate: None,
+        };
+        let source = TargetSource {
+            place: crate::model::SourcePlace::Etcd(place.clone()),
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(20),
+            empty_is_error: true,
+            port: None,
+        };
+        let mut lister = EtcdLister::new(&place, &source);
+        let began = monotonic_now();
+        for _ in 0..3 {
+            assert_eq!(lister.next().await.unwrap().targets.len(), 1);
+        }
+        assert!(began.elapsed() > Duration::from_secs(2), "one second, and two: {:?}", began.elapsed());
+        assert!(watches.load(Relaxed) <= 3);
     }
 
     proptest! {

@@ -4,19 +4,26 @@
 //! balancer. A watch goes on where the one before ended (`resourceVersion`); bookmarks move that on; when the server has forgotten
 //! it (410 Gone), everything is listed anew. Must not know: what is in a slice.
 
-use std::{env, time::Duration};
+use std::{
+    env,
+    time::{Duration, Instant},
+};
 
 use http_body_util::BodyExt as _;
 use hyper::{StatusCode, header::HeaderMap};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{
     client::{self, SourceAnswer},
     document::MAX_DOCUMENT,
     http::{body, in_time, refused},
     lister::{Listing, SourceFault, TargetLister},
+    watch_pace::WatchPace,
 };
-use crate::model::{HttpPlace, KubernetesPlace, TargetSource};
+use crate::{
+    clock::monotonic_now,
+    model::{HttpPlace, KubernetesPlace, TargetSource},
+};
 
 mod slices;
 
@@ -28,8 +35,9 @@ const AUTHORITY: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
 /// Slices of a page, and most pages.
 const PAGE: u32 = 100;
 const MOST_PAGES: u32 = 100;
-/// How long what comes together is collected.
+/// What comes together is collected: so long after the last of it, and no longer than that after the first.
 const COLLECT: Duration = Duration::from_millis(20);
+const MOST_CHANGES: Duration = Duration::from_secs(1);
 
 pub(super) struct KubernetesLister {
     place: KubernetesPlace,
@@ -39,6 +47,7 @@ pub(super) struct KubernetesLister {
     /// How long a watch is asked for.
     span: Duration,
     watch: Option<SliceWatch>,
+    pace: WatchPace,
 }
 
 /// A watch that is under way.
@@ -65,6 +74,7 @@ impl KubernetesLister {
             patience: source.timeout,
             span: source.interval.max(Duration::from_secs(5)),
             watch: None,
+            pace: WatchPace::default(),
         }
     }
 
@@ -113,6 +123,8 @@ impl KubernetesLister {
             escaped(self.slices.version())
         );
         let path = self.path(&server, &query);
+        sleep(self.pace.rest(monotonic_now())).await;
+        self.pace.begin(monotonic_now());
         let answer = in_time(self.patience, &server, client::get(&server, &path, HeaderMap::new())).await?;
         match answer.response.status() {
             StatusCode::OK => Ok(Some(SliceWatch { answer, bytes: Vec::new() })),
@@ -123,8 +135,13 @@ impl KubernetesLister {
 
     /// Waits for the slices to change. False: the server has forgotten what it said, and is to be asked for everything.
     async fn follow(&mut self) -> Result<bool, SourceFault> {
-        let mut has_changed = false;
+        // When what has changed is told, however much comes behind it.
+        let mut told_by: Option<Instant> = None;
         loop {
+            let left = told_by.map(|end| end.saturating_duration_since(monotonic_now()));
+            if left == Some(Duration::ZERO) {
+                return Ok(true);
+            }
             let Some(watch) = &mut self.watch else {
                 match self.begin_watch().await? {
                     Some(watch) => self.watch = Some(watch),
@@ -133,9 +150,9 @@ impl KubernetesLister {
                 continue;
             };
             // A server that has gone without a word is noticed by what does not come to its end.
-            let most = if has_changed { COLLECT } else { self.span + self.patience };
+            let most = left.map_or(self.span + self.patience, |left| left.min(COLLECT));
             match timeout(most, watch.next()).await {
-                Err(_) if has_changed => return Ok(true),
+                Err(_) if left.is_some() => return Ok(true),
                 Err(_) => {
                     self.watch = None;
                     return Err(SourceFault::away("a watch did not end when it should have"));
@@ -146,13 +163,16 @@ impl KubernetesLister {
                 }
                 Ok(Ok(WatchNews::Over)) => {
                     self.watch = None;
-                    if has_changed {
+                    if left.is_some() {
                         return Ok(true);
                     }
                 }
                 Ok(Ok(WatchNews::Event(event))) => match self.slices.take_event(&event) {
-                    Ok(Happening::Changed) => has_changed = true,
-                    Ok(Happening::Nothing) => {}
+                    Ok(Happening::Changed) => {
+                        self.pace.told();
+                        told_by.get_or_insert_with(|| monotonic_now() + MOST_CHANGES);
+                    }
+                    Ok(Happening::Nothing) => self.pace.told(),
                     Ok(Happening::Gone) => {
                         self.watch = None;
                         return Ok(false);

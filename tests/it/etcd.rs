@@ -1,5 +1,6 @@
 //! Several balancers with one configuration in etcd: what takes effect, where, and what becomes of it when things break.
 
+mod presence;
 mod sealed_keys;
 
 use std::{

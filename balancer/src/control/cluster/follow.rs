@@ -206,6 +206,9 @@ impl Follower {
     ) -> Result<Option<std::time::Instant>, EtcdError> {
         let documents = &picture.documents;
         let seen = Edition::from(&**documents);
+        if self.note.not_kept.is_some() {
+            self.keep();
+        }
         if documents.digest == self.in_force.digest {
             let was_other = self.said.as_ref().is_none_or(|said| said.opinion != Opinion::InForce);
             if was_other {
@@ -220,7 +223,7 @@ impl Follower {
             return self.say(picture, process, Opinion::InForce, None, seen).await.map(|()| None);
         }
         if verdict.as_ref().is_none_or(|verdict| verdict.digest != documents.digest) {
-            let Some(outcome) = ask(process, Following::Examine, documents).await else {
+            let Some(outcome) = self.ask(process, Following::Examine, documents).await else {
                 return Ok(Some(monotonic_now() + BUSY));
             };
             if let Err(faults) = &outcome {
@@ -266,7 +269,7 @@ impl Follower {
         process: &Process,
     ) {
         let digest = documents.digest.clone();
-        match ask(process, Following::TakeUp, documents).await {
+        match self.ask(process, Following::TakeUp, documents).await {
             Some(Ok(())) => {
                 let Documents { revision, author, digest, .. } = &**documents;
                 tracing::info!(revision, author, digest, "a configuration of etcd is in force");
@@ -305,7 +308,9 @@ impl Follower {
             error,
             keys: keys.clone(),
         };
-        if self.said.as_ref() == Some(&note) {
+        // Under no lease: whoever has new keys sign waits for nodes that are away, too.
+        let holder = self.holder(&keys);
+        if self.said.as_ref() == Some(&note) && holder.is_none() && self.is_heard(picture) {
             return Ok(());
         }
         let (key, value) = (self.settings.layout.node(&self.settings.node), serde_json::to_vec(&note));
@@ -315,8 +320,6 @@ impl Follower {
                 self.lease = self.etcd.grant(LEASE_SECONDS).await?;
             }
             let mut put = Transaction::default().put(key.as_bytes(), &value, self.lease);
-            // Under no lease: whoever has new keys sign waits for nodes that are away, too.
-            let holder = self.holder(&keys);
             if let Some((key, value)) = &holder {
                 put = put.put(key.as_bytes(), value, 0);
             }
@@ -333,6 +336,11 @@ impl Follower {
             }
         }
         Ok(())
+    }
+
+    /// Whether what it has said stands there, as far as that is known: whoever has taken its place or its key away may have ended since.
+    fn is_heard(&self, picture: &Picture) -> bool {
+        picture.notes_revision < self.said_at || picture.notes.contains_key(&self.settings.node)
     }
 
     /// Whether somebody else has written under this node's name since.
@@ -392,23 +400,41 @@ impl Follower {
             self.note.not_kept = None;
             return;
         }
-        self.note.not_kept = last_good::keep(cache, layout, &self.in_force).err().map(|error| {
-            let why = format!("{}: {error}", cache.display());
-            tracing::warn!(file = %cache.display(), %error, "the configuration in force is not kept on disk");
-            why
-        });
+        let fault = last_good::keep(cache, layout, &self.in_force).err();
+        let why = fault.map(|error| format!("{}: {error}", cache.display()));
+        match (&why, &self.note.not_kept) {
+            (Some(error), before) if before.as_ref() != Some(error) => {
+                tracing::warn!(error, "the configuration in force is not kept on disk");
+            }
+            (None, Some(_)) => {
+                tracing::info!(file = %cache.display(), "the configuration in force is kept on disk")
+            }
+            _ => {}
+        }
+        self.note.not_kept = why;
     }
-}
 
-/// Asks the process about documents. Nothing: it cannot see to it now.
-async fn ask(
-    process: &Process,
-    what: fn(Proposal) -> Following,
-    documents: &Arc<Documents>,
-) -> Option<Result<(), ProposalFaults>> {
-    let (candidate, outcome) = Proposal::new(Arc::clone(documents));
-    process.asked.send(what(candidate)).ok()?;
-    outcome.await.ok()
+    /// Asks the process about documents, and is there for the other nodes as long as that takes. Nothing: it cannot see to it now.
+    async fn ask(
+        &mut self,
+        process: &Process,
+        what: fn(Proposal) -> Following,
+        documents: &Arc<Documents>,
+    ) -> Option<Result<(), ProposalFaults>> {
+        let (candidate, mut outcome) = Proposal::new(Arc::clone(documents));
+        process.asked.send(what(candidate)).ok()?;
+        loop {
+            let renewed = async {
+                sleep(RENEW).await;
+                // What is wrong with etcd is found out when there is something to say.
+                let _ = self.renew().await;
+            };
+            tokio::select! {
+                told = &mut outcome => return told.ok(),
+                () = renewed => {}
+            }
+        }
+    }
 }
 
 /// They are not in order here.

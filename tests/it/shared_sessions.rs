@@ -17,6 +17,7 @@ mod council;
 mod outages;
 mod store_faults;
 mod store_modes;
+mod ways;
 
 /// Balancers of one configuration, with one key file and one store.
 struct Nodes {
@@ -395,6 +396,16 @@ fn a_store_comes_and_goes_with_a_reload() {
     for client in &clients {
         assert!(client.keeps(&client.ask(there)));
     }
+    // What says nothing of where it is leaves the connection alone: nobody is without the store meanwhile.
+    let connected = || here.log().matches("the session store is there").count();
+    let before = connected();
     here.reload(&nodes.config(&format!("{url}\nlookup_timeout = 31"), sticky));
     here.wait_log("session store: settings (lookup_timeout)");
+    assert_eq!(here.status().0["session_store"]["state"], "up");
+    let lines = format!("{url}\nlookup_timeout = 31\nhealth_check_leader = true");
+    here.reload(&nodes.config(&lines, sticky));
+    here.wait_status("it leads", 20.0, |status| status.0["session_store"]["leads"] == true);
+    here.reload(&nodes.config(&format!("{url}\nlookup_timeout = 31"), sticky));
+    here.wait_status("it does not", 20.0, |status| status.0["session_store"]["leads"].is_null());
+    assert_eq!(connected(), before, "{}", here.log());
 }

@@ -43,6 +43,8 @@ labels! {
         Stale = "stale",
         /// This balancer has no such target.
         UnknownTarget = "unknown_target",
+        /// Who tells it does not lead.
+        NotLeading = "not_leading",
         /// It leaves no target of the group, which this balancer looks into itself.
         LeavesNone = "leaves_none",
         /// This balancer has found out otherwise by a connection of its own.

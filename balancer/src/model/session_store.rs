@@ -25,6 +25,15 @@ pub struct SessionStoreSettings {
     pub health_check_leader: bool,
 }
 
+impl SessionStoreSettings {
+    /// Whether the same store is spoken to in the same way, whatever it is used for.
+    #[must_use]
+    pub fn is_same_store(&self, other: &Self) -> bool {
+        let Self { lookup_timeout, health_check_leader, .. } = *other;
+        Self { lookup_timeout, health_check_leader, ..self.clone() } == *other
+    }
+}
+
 /// `mode`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreMode {

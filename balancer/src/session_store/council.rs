@@ -67,6 +67,8 @@ pub struct Council {
     listens_since: Mutex<Option<Instant>>,
     /// Somebody has come who knows nothing.
     asked: AtomicBool,
+    /// Somebody tells verdicts who does not lead, as far as it is known.
+    doubted: AtomicBool,
     /// Another process of the instance speaks now, or none.
     retired: AtomicBool,
     shares_checks: AtomicBool,
@@ -95,6 +97,7 @@ impl Default for Council {
             others: Mutex::default(),
             listens_since: Mutex::default(),
             asked: AtomicBool::new(false),
+            doubted: AtomicBool::new(false),
             retired: AtomicBool::new(false),
             shares_checks: AtomicBool::new(false),
             set: AtomicU64::new(0),
@@ -178,16 +181,29 @@ impl Council {
 
     /// How many other balancers there are.
     #[must_use]
-    pub fn others(&self) -> usize {
-        locked(&self.others).len()
+    pub fn others(&self, now: Instant) -> usize {
+        locked(&self.others).count(now)
     }
 }
 
 /// Of the store's thread.
 impl Council {
     pub(super) fn configure(&self, shares_checks: bool) {
-        self.shares_checks.store(shares_checks, Relaxed);
+        let before = self.shares_checks.swap(shares_checks, Relaxed);
         locked(&self.lead).give_up();
+        if before && !shares_checks {
+            let _ = self.news.try_send(CouncilNews::Alone);
+        }
+    }
+
+    /// It is not sure who leads, and the store is to be asked at once.
+    pub(super) fn doubt(&self) {
+        self.doubted.store(true, Relaxed);
+    }
+
+    /// Whether it is not.
+    pub(super) fn take_doubt(&self) -> bool {
+        self.doubted.swap(false, Relaxed)
     }
 
     /// Others are heard from now on, or not any more.

@@ -81,9 +81,9 @@ impl OtherNodes {
         });
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+    /// How many have told something that is not too old.
+    pub(super) fn count(&self, now: Instant) -> usize {
+        self.0.values().filter(|node| now.saturating_duration_since(node.heard) < KEPT).count()
     }
 
     /// The sessions of the target that has any of these ids.
@@ -119,16 +119,21 @@ mod tests {
         let later = start + KEPT / 2;
         assert!(others.hear(B, &[(ONE, 4)], later));
         let both = SessionsElsewhere { sessions: 7, balancers: 2, age: KEPT / 2 };
-        assert_eq!((others.of(&[ONE], later), others.len()), (both, 2));
+        assert_eq!((others.of(&[ONE], later), others.count(later)), (both, 2));
         // Another figure takes the place of the first.
         assert!(others.hear(B, &[(ONE, 0)], later));
         assert_eq!(others.of(&[ONE], later).sessions, 3);
         let end = start + KEPT;
         assert_eq!(others.of(&[ONE], end), SessionsElsewhere { sessions: 0, balancers: 1, age: KEPT / 2 });
+        assert_eq!(
+            others.count(end),
+            1,
+            "also where nobody drops what is too old, as long as the store is away"
+        );
         others.expire(end);
-        assert_eq!(others.len(), 1);
+        assert_eq!((others.0.len(), others.count(end)), (1, 1));
         others.end(B);
-        assert_eq!((others.len(), others.of(&[ONE], end)), (0, SessionsElsewhere::default()));
+        assert_eq!((others.count(end), others.of(&[ONE], end)), (0, SessionsElsewhere::default()));
     }
 
     #[test]
@@ -145,7 +150,7 @@ mod tests {
         for name in 0..MOST_NODES as u64 {
             assert!(others.hear(NodeName(name), &[], start));
         }
-        assert!(!others.hear(NodeName(u64::MAX), &[(ONE, 1)], start) && others.len() == MOST_NODES);
+        assert!(!others.hear(NodeName(u64::MAX), &[(ONE, 1)], start) && others.count(start) == MOST_NODES);
         let many: Vec<_> = (0..=MOST_TARGETS as u64).map(|id| (TargetId(id), 1)).collect();
         assert!(!others.hear(NodeName(0), &many, start));
         assert!(others.hear(NodeName(0), &many[..9], start), "those that are there are told anew");

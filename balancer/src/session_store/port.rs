@@ -232,14 +232,25 @@ impl StorePort {
         let (state, place) = match settings {
             None => (StoreState::Off, String::new()),
             Some((settings, place)) => {
-                let millis = u64::try_from(settings.lookup_timeout.as_millis()).unwrap_or(u64::MAX);
-                self.timeout_millis.store(millis, Relaxed);
+                self.wait_for(settings.lookup_timeout);
                 self.tried.send_replace(false);
                 (StoreState::Away, place)
             }
         };
         *self.place.lock().unwrap_or_else(PoisonError::into_inner) = (place, monotonic_now());
         self.state.store(state as u8, Relaxed);
+    }
+
+    /// There are other settings for the same store.
+    pub(super) fn adjust(&self, settings: &SessionStoreSettings) {
+        self.wait_for(settings.lookup_timeout);
+        if self.council.shares_checks() != settings.health_check_leader {
+            self.council.configure(settings.health_check_leader);
+        }
+    }
+
+    fn wait_for(&self, most: Duration) {
+        self.timeout_millis.store(u64::try_from(most.as_millis()).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// The store is there, or away; unless none is wanted any more.

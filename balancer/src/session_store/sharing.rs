@@ -44,7 +44,19 @@ impl Sharing {
     /// # Errors
     /// The system's, when there is no thread to be had.
     pub fn apply(&mut self, settings: Option<&SessionStoreSettings>) -> io::Result<()> {
-        if self.settings.borrow().as_ref() == settings {
+        let before = self.settings.borrow().clone();
+        if before.as_ref() == settings {
+            return Ok(());
+        }
+        if let (Some(before), Some(now)) = (&before, settings)
+            && before.is_same_store(now)
+        {
+            // The connection stays: whoever asks meanwhile is answered.
+            self.port.adjust(now);
+            self.settings.send_if_modified(|held| {
+                *held = Some(now.clone());
+                false
+            });
             return Ok(());
         }
         self.port.configure(settings.map(|settings| (settings, place(settings))));

@@ -8,6 +8,7 @@ use std::{
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
+    task::yield_now,
     time::{sleep, timeout},
 };
 
@@ -28,10 +29,12 @@ use crate::{
 
 mod errand_pace;
 mod errands;
+mod retelling;
 mod round;
 
 use self::{
     errand_pace::Errands,
+    retelling::Retelling,
     round::{Errand, Rounds, StoreRound},
 };
 
@@ -45,13 +48,8 @@ const MOST_WAITING: usize = 16_384;
 const PAUSE: Duration = Duration::from_millis(50);
 const MOST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How often it is looked at what is left to do, and after how long without a word the store is asked for one.
+/// How often it is looked at what is left to do.
 const TICK: Duration = Duration::from_millis(100);
-const QUIET: Duration = Duration::from_secs(1);
-
-/// Most sessions of the table that the store is told of again in one tick, and most buckets that are looked at for that.
-const TOLD_AGAIN: usize = 2048;
-const BUCKETS: usize = 8192;
 
 /// How long the end waits for what is still to be told.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -215,8 +213,7 @@ impl StoreThread {
         let port = Arc::clone(&self.port);
         let mut batch = Vec::with_capacity(BATCH);
         let mut tick = tokio::time::interval(TICK);
-        // All that is here may be news to it: it may have lost what it had.
-        let mut next_bucket = Some(0);
+        let mut retelling = Retelling::new();
         let mut looked = monotonic_now();
         loop {
             if !rounds.is_telling() && self.pending.len() > 0 {
@@ -261,10 +258,13 @@ impl StoreThread {
                     continue;
                 }
                 _ = tick.tick() => {
-                    self.tell_again(&mut next_bucket);
-                    if rounds.quiet_for() >= QUIET {
-                        rounds.ping();
-                    }
+                    retelling.tick(self.pending.len());
+                    rounds.ping();
+                    continue;
+                }
+                // Behind all else, and behind what others of this thread have to do.
+                () = yield_now(), if retelling.is_due() => {
+                    retelling.go_on(&*self.local, &mut self.pending, &self.port);
                     continue;
                 }
             };
@@ -389,30 +389,6 @@ impl StoreThread {
             let (cause, error) = (fault.cause.as_str(), &fault.text);
             tracing::warn!(store, cause, error, "the session store does not take what it is told");
         }
-    }
-
-    /// The store may not have what was said while it was away, or nothing any more: a part of the table, until all was told.
-    fn tell_again(&mut self, next_bucket: &mut Option<usize>) {
-        let Some(from) = *next_bucket else { return };
-        if self.pending.len() > TOLD_AGAIN {
-            return;
-        }
-        let (mut at, mut told) = (from, 0);
-        while told < TOLD_AGAIN && at < from + BUCKETS {
-            let Some(writes) = self.local.page(at, 64) else {
-                *next_bucket = None;
-                return;
-            };
-            at += 64;
-            for write in writes {
-                told += 1;
-                // What waits says more.
-                if !self.pending.has(write.key) && self.pending.add(write) {
-                    self.port.shard.told_again.inc();
-                }
-            }
-        }
-        *next_bucket = Some(at);
     }
 
     /// Tells what is still to be told, for a moment.

@@ -19,3 +19,4 @@ mod import;
 mod kernel;
 mod outstanding_over_nodes;
 mod proxy;
+mod session_store;

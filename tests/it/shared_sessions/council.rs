@@ -298,6 +298,12 @@ fn verdicts_that_leave_no_target_are_looked_into() {
     assert!(healthy(), "they are there");
     let refused = &balancer.status().0["session_store"]["verdicts_refused"];
     assert!(refused["leaves_none"].as_u64() > Some(0), "{refused}");
+    // Nor what one says that does not lead.
+    let _ = redis.cli(&["PUBLISH", "balancer:nodes", &format!("1 00000000000000bb v {}:u503:0", ids[0])]);
+    balancer.wait_status("it is refused", 20.0, |status| {
+        status.0["session_store"]["verdicts_refused"]["not_leading"].as_u64() > Some(0)
+    });
+    assert!(healthy(), "{}", balancer.log());
     // One of them is taken; one that nobody here has, or an old one, is not.
     let message = format!(
         "1 00000000000000aa v {}:u503:0 {}:h:0 00000000000000ff:h:0 {}:ut:60000",

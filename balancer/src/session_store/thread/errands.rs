@@ -17,7 +17,7 @@ use super::{
     errand_pace::{ALL_VERDICTS, Errands},
     round::{Errand, Rounds},
 };
-use crate::clock::monotonic_now;
+use crate::{clock::monotonic_now, counters::VerdictRefusal};
 
 impl StoreThread {
     /// Does what is due.
@@ -63,7 +63,8 @@ impl StoreThread {
 
     fn claim(&self, errands: &mut Errands, rounds: &mut Rounds, now: Instant) {
         let council = self.port.council();
-        if now < errands.claim_at {
+        let is_doubted = council.take_doubt();
+        if now < errands.claim_at && !is_doubted {
             return;
         }
         if let Some(set) = council.set() {
@@ -85,7 +86,7 @@ impl StoreThread {
             match (errand, answer) {
                 (_, Err(fault)) if fault.is_of_connection() => return Err(fault),
                 (_, Err(fault)) => self.refused(&fault),
-                (Errand::Notices, Ok(_)) => {}
+                (Errand::Notices | Errand::Ping, Ok(_)) => {}
                 (Errand::Claim(asked), Ok(answer)) => self.hear_claim(asked, &answer),
             }
         }
@@ -126,6 +127,12 @@ impl StoreThread {
         }
         let has_room = match notice {
             Notice::Sessions(counts) => council.hear(from, &counts, now),
+            // One that has led and does not know yet that it leads no more tells what it knew then.
+            Notice::Verdicts(told) if council.shares_checks() && council.leader(now) != Some(from) => {
+                told.iter().for_each(|_| self.port.shard.verdicts_refused.count(VerdictRefusal::NotLeading));
+                council.doubt();
+                true
+            }
             Notice::Verdicts(told) => council.pass_on(&told, now),
             Notice::Asks => {
                 council.be_asked();

@@ -30,6 +30,11 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// The same for a batch of writes, for which nobody waits.
 const PATIENCE_OF_WRITES: Duration = Duration::from_secs(1);
 
+/// After how long without a question the store is asked for a word, and after how long without anything else: longer than between two
+/// notices, which are as good.
+const QUIET: Duration = Duration::from_secs(1);
+const QUIET_REST: Duration = Duration::from_secs(6);
+
 /// How many writes are made up in one go.
 const PIECE: usize = 64;
 
@@ -50,6 +55,32 @@ pub(super) enum StoreRound {
     Done(Errand, Result<Vec<Result<Value, StoreFault>>, StoreFault>),
 }
 
+/// One of the two ways to the store, of which each may end without a word.
+#[derive(Clone, Copy, Debug)]
+struct InUse {
+    running: usize,
+    last: Instant,
+}
+
+impl InUse {
+    fn new() -> Self {
+        Self { running: 0, last: monotonic_now() }
+    }
+
+    fn begin(&mut self) {
+        *self = Self { running: self.running + 1, last: monotonic_now() };
+    }
+
+    fn end(&mut self) {
+        self.running = self.running.saturating_sub(1);
+    }
+
+    /// For how long nothing was sent, if nothing is under way.
+    fn quiet_for(&self) -> Duration {
+        if self.running == 0 { self.last.elapsed() } else { Duration::ZERO }
+    }
+}
+
 /// What is sent besides sessions.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Errand {
@@ -57,6 +88,8 @@ pub(super) enum Errand {
     Claim(Instant),
     /// Others are told something.
     Notices,
+    /// It is found out whether the store is there.
+    Ping,
 }
 
 pub(super) struct Rounds {
@@ -67,7 +100,9 @@ pub(super) struct Rounds {
     /// The batch that is under way.
     telling: HashMap<u128, SessionWrite>,
     is_telling: bool,
-    last: Instant,
+    /// The way for questions, and that for all else.
+    questions: InUse,
+    rest: InUse,
 }
 
 impl Rounds {
@@ -79,7 +114,8 @@ impl Rounds {
             waiters: 0,
             telling: HashMap::new(),
             is_telling: false,
-            last: monotonic_now(),
+            questions: InUse::new(),
+            rest: InUse::new(),
         }
     }
 
@@ -128,19 +164,20 @@ impl Rounds {
         self.running.is_empty()
     }
 
-    /// For how long nothing was sent.
-    pub(super) fn quiet_for(&self) -> Duration {
-        if self.running.is_empty() { self.last.elapsed() } else { Duration::ZERO }
-    }
-
-    /// Asks for what belongs to nobody: whether it is there.
+    /// Asks for what belongs to nobody on a way that was quiet for a while: whether the store is there.
     pub(super) fn ping(&mut self) {
-        self.ask(Vec::new());
+        if self.questions.quiet_for() >= QUIET {
+            self.ask(Vec::new());
+        }
+        if self.rest.quiet_for() >= QUIET_REST {
+            self.send(Errand::Ping, vec![wording::ask_probe()]);
+        }
     }
 
     pub(super) fn ask(&mut self, questions: Vec<Keys>) {
         let link = self.link.for_questions();
-        self.begin(async move {
+        self.questions.begin();
+        self.running.spawn(async move {
             let began = Nanos::now();
             let answers = within(PATIENCE, ask(link, questions)).await;
             StoreRound::Asked(Nanos::now().since(began), answers)
@@ -151,22 +188,20 @@ impl Rounds {
         self.telling = writes.iter().map(|write| (write.key, *write)).collect();
         self.is_telling = true;
         let link = self.link.clone();
-        self.begin(async move { StoreRound::Told(within(PATIENCE_OF_WRITES, tell(link, writes)).await) });
+        self.rest.begin();
+        self.running
+            .spawn(async move { StoreRound::Told(within(PATIENCE_OF_WRITES, tell(link, writes)).await) });
     }
 
     pub(super) fn send(&mut self, errand: Errand, cmds: Vec<Cmd>) {
         let mut link = self.link.clone();
-        self.begin(async move { StoreRound::Done(errand, within(PATIENCE, link.run(&cmds)).await) });
+        self.rest.begin();
+        self.running.spawn(async move { StoreRound::Done(errand, within(PATIENCE, link.run(&cmds)).await) });
     }
 
     /// Why other balancers are not heard.
     pub(super) fn deaf(&self) -> Option<&StoreFault> {
         self.link.deaf()
-    }
-
-    fn begin(&mut self, round: impl Future<Output = StoreRound> + Send + 'static) {
-        self.last = monotonic_now();
-        self.running.spawn(round);
     }
 
     /// The next one that is back. For ever, where nothing is under way.
@@ -186,8 +221,13 @@ impl Rounds {
     fn back(&mut self, back: Result<StoreRound, JoinError>) -> StoreRound {
         // One that a bug has ended says nothing.
         let round = back.unwrap_or_else(|_| StoreRound::Asked(Nanos::default(), Err(StoreFault::garbage())));
-        if matches!(round, StoreRound::Told(_)) {
-            self.is_telling = false;
+        match round {
+            StoreRound::Asked(..) => self.questions.end(),
+            StoreRound::Told(_) => {
+                self.rest.end();
+                self.is_telling = false;
+            }
+            StoreRound::Done(..) => self.rest.end(),
         }
         round
     }

@@ -67,7 +67,7 @@ impl Inspector {
             health_check_leader: council.leader(now).map(|leader| leader.to_string()),
             figures: SessionStore {
                 up: state == "up",
-                balancers: council.others() as u64 + 1,
+                balancers: council.others(now) as u64 + 1,
                 leads: council.shares_checks().then(|| council.leads(now)),
                 writes_dropped,
                 writes_waiting,

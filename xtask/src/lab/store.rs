@@ -6,13 +6,14 @@
 
 mod away;
 mod clients;
+mod counted;
 mod flood;
 mod parts;
 mod relay;
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 
 use self::{
@@ -26,7 +27,6 @@ use super::{
 };
 use crate::{
     bench::{self, LOAD_CORE, PROXY_CORE, process, table::median},
-    instructions::tally,
     setup, shell,
 };
 
@@ -94,7 +94,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     marks.verdict()
 }
 
-/// Instructions of user time that a request takes whose session is known, without a store and with one.
+/// Instructions of user time that a request takes of its worker whose session is known, without a store and with one.
 fn instructions(parts: &Parts, table: &mut Table, marks: &mut Marks) -> Result<()> {
     let Some(valgrind) = shell::find_program("valgrind") else {
         println!("skipped: instructions: valgrind is missing");
@@ -107,8 +107,7 @@ fn instructions(parts: &Parts, table: &mut Table, marks: &mut Marks) -> Result<(
             let mut client = Client::connect(node.address)?;
             (0..requests).try_for_each(|_| client.ask("SESSIONID=counted").map(drop))?;
             node.process.end();
-            let text = std::fs::read_to_string(&counts).with_context(|| counts.display().to_string())?;
-            Ok(tally::read(&text).values().sum())
+            counted::by_workers(&counts)
         };
         let (few, many) = (run(COUNTED)?, run(3 * COUNTED)?);
         Ok(many.saturating_sub(few) as f64 / (2 * COUNTED) as f64)

@@ -154,7 +154,7 @@ impl Node {
         Self::begin(parts, "flooded", command, (Some(store), &parts.far_targets))
     }
 
-    /// Under callgrind, which writes what it counts there.
+    /// Under callgrind, which writes what it counts there, a file a thread.
     pub(super) fn under(
         valgrind: &Path,
         parts: &Parts,
@@ -162,7 +162,8 @@ impl Node {
         counts: &Path,
     ) -> Result<Self> {
         let mut command = Command::new(valgrind);
-        command.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", counts.display()));
+        command.args(["--tool=callgrind", "--separate-threads=yes"]);
+        command.arg(format!("--callgrind-out-file={}", counts.display()));
         command.arg(&parts.balancer);
         Self::begin(parts, "counted", command, (store, &parts.targets))
     }

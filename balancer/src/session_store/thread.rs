@@ -264,7 +264,8 @@ impl StoreThread {
                 }
                 // Behind all else, and behind what others of this thread have to do.
                 () = yield_now(), if retelling.is_due() => {
-                    retelling.go_on(&*self.local, &mut self.pending, &self.port);
+                    let page = |from, buckets| self.local.page(from, buckets);
+                    retelling.go_on(page, &mut self.pending, &self.port);
                     continue;
                 }
             };

@@ -1,7 +1,10 @@
 //! Telling the store of the table again, since it may have lost what it had: how much of it, and when. So much in each tick, and of that a
 //! piece at a time, for whoever asks is not to wait until all of it is made up. Must not know: what is told.
 
-use super::{LocalSessions, PendingWrites, StorePort};
+use super::super::{
+    pending::{PendingWrites, SessionWrite},
+    port::StorePort,
+};
 
 /// Most sessions of the table that the store is told of again in one tick, and most buckets that are looked at for that.
 const TOLD: usize = 2048;
@@ -35,12 +38,17 @@ impl Retelling {
         self.next.is_some() && self.sessions > 0 && self.buckets > 0
     }
 
-    /// Puts a piece of the table to what waits to be told.
-    pub(super) fn go_on(&mut self, local: &dyn LocalSessions, pending: &mut PendingWrites, port: &StorePort) {
+    /// Puts a piece of the table to what waits to be told. `page` takes so many buckets from one on; none: there are no more.
+    pub(super) fn go_on(
+        &mut self,
+        page: impl FnOnce(usize, usize) -> Option<Vec<SessionWrite>>,
+        pending: &mut PendingWrites,
+        port: &StorePort,
+    ) {
         let Some(from) = self.next else { return };
         self.next = from.checked_add(PIECE);
         self.buckets = self.buckets.saturating_sub(PIECE);
-        let Some(writes) = local.page(from, PIECE) else {
+        let Some(writes) = page(from, PIECE) else {
             self.next = None;
             return;
         };

@@ -17,7 +17,7 @@ mod request_store;
 pub use self::{
     accepted::Accepted,
     connected::ClientAuthentication,
-    connection::{serve, wake_parked},
+    connection::{spawn, wake_parked},
     context::Context,
     entry::log_unread,
     presence::Present,

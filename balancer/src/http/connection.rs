@@ -31,10 +31,18 @@ enum Begins {
     Parks,
 }
 
-/// Serves the connection to its end, or until it is parked.
-pub async fn serve(present: Present, open: OpenNow, accepted: Accepted) {
-    let connection = ClientConnection::new(present.context(), accepted);
-    go_on(present, open, connection).await;
+/// Serves the connection to its end, or until it is parked, in a task of its own.
+pub fn spawn(present: Present, open: OpenNow, accepted: Accepted) {
+    if let Some(connection) = ClientConnection::new(present.context(), accepted) {
+        spawn_apart(present, open, connection);
+    }
+}
+
+/// In a box: a task moves its future several times, and this one is large. The memory is there first, so that it is made in its
+/// place and not copied there.
+fn spawn_apart(present: Present, open: OpenNow, connection: ClientConnection) {
+    let memory = Box::new_uninit();
+    spawn_local(Box::into_pin(Box::write(memory, go_on(present, open, Some(connection)))));
 }
 
 /// Has connections that are parked go on when something comes. Never ends.
@@ -52,44 +60,47 @@ pub async fn wake_parked(context: Rc<Context>) {
         for parked in woken.drain(..) {
             let present = Present::again(&context);
             if let Some((connection, open)) = ClientConnection::unpark(&context, parked) {
-                // In a box: a task moves its future several times, and this one is large.
-                spawn_local(Box::pin(go_on(present, open, Some(connection))));
+                spawn_apart(present, open, connection);
             }
         }
     }
 }
 
-async fn go_on(present: Present, mut open: OpenNow, mut connection: Option<ClientConnection>) {
+/// Serves the connection to its end, or until it has been idle for a while and is parked. It is large, and goes from hand to hand
+/// in its place.
+async fn go_on(present: Present, mut open: OpenNow, mut slot: Option<ClientConnection>) {
     loop {
-        until_idle(present.context(), &mut connection).await;
-        let Some(parked) = connection.take().and_then(|idle| idle.park(open)) else { return };
+        let Some(connection) = &mut slot else { return };
+        let begins = match known(connection) {
+            Some(begins) => begins,
+            None => begins(present.context(), connection).await,
+        };
+        match begins {
+            Begins::Http1 => h1::serve(present.context(), &mut slot).await,
+            // Apart, so that connections of HTTP/1.1 do not carry its state.
+            Begins::Http2 => Box::pin(h2::serve(present.context(), &mut slot)).await,
+            Begins::Nothing => {
+                slot.take().into_iter().for_each(|it| present.context().buffers.give(it.buffer))
+            }
+            Begins::Parks => {}
+        }
+        let Some(parked) = slot.take().and_then(|idle| idle.park(open)) else { return };
         let Err(parked) = present.context().parked.park(parked) else { return present.park() };
         let Some((back, counted)) = ClientConnection::unpark(present.context(), parked) else { return };
-        (connection, open) = (Some(back), counted);
+        (slot, open) = (Some(back), counted);
     }
 }
 
-/// Serves the connection in `slot` to its end, or until it has been idle for a while: then it is there again. It is large, and goes
-/// from hand to hand in its place.
-async fn until_idle(context: &Rc<Context>, slot: &mut Option<ClientConnection>) {
-    let Some(connection) = slot else { return };
+/// What a connection begins with, where its first bytes need not be seen for that.
+fn known(connection: &ClientConnection) -> Option<Begins> {
+    if connection.http2.is_some() || connection.stream.is_http2() {
+        return Some(Begins::Http2);
+    }
     let may_be_http2 = !connection.stream.is_secure()
         && connection.listener.http2_prior_knowledge
         && connection.listener.load_balancer.enable_http2
         && connection.watch().is_new();
-    let is_http2 = connection.http2.is_some() || connection.stream.is_http2();
-    let begins = match (is_http2, may_be_http2) {
-        (true, _) => Begins::Http2,
-        (false, true) => begins(context, connection).await,
-        (false, false) => Begins::Http1,
-    };
-    match begins {
-        Begins::Http1 => h1::serve(context, slot).await,
-        // Apart, so that connections of HTTP/1.1 do not carry its state.
-        Begins::Http2 => Box::pin(h2::serve(context, slot)).await,
-        Begins::Nothing => slot.take().into_iter().for_each(|it| context.buffers.give(it.buffer)),
-        Begins::Parks => {}
-    }
+    (!may_be_http2).then_some(Begins::Http1)
 }
 
 /// Looks whether the first bytes are those that HTTP/2 begins with (RFC 9113, section 3.3). The time for them is part

@@ -10,7 +10,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use crate::{
     clock::unix_now,
     counters::{Cause, ClientCertRefusal, OpenNow, Openable},
-    http::{Accepted, ClientAuthentication, Context, Present, log_unread, serve},
+    http::{Accepted, ClientAuthentication, Context, Present, log_unread, spawn},
     logs::quiet::LineKind,
     model::MutualAuthentication,
     response::answer::Answer,
@@ -36,48 +36,42 @@ pub(super) fn admit(
     listener: ListenerId,
 ) {
     let present = Present::new(context);
-    // In a box: a task moves its future several times, and this one is large. The memory is there first, so that it is made in its
-    // place and not copied there.
-    let memory = Box::new_uninit();
-    spawn_local(Box::into_pin(Box::write(memory, begin(present, socket, peer, local, listener))));
-}
-
-async fn begin(
-    present: Present,
-    socket: TcpStream,
-    peer: SocketAddr,
-    local: Option<SocketAddr>,
-    listener: ListenerId,
-) {
-    let context = present.context();
     let Some((_, view)) = context.view(listener) else { return };
     // Kept apart: the settings of the view do not have to last as long as the connection.
     let open = OpenNow::begin(&view.runtime, context.worker, Openable::Connection);
-    let accepted = match view.tls.clone() {
-        None => Some(Accepted {
-            stream: ClientStream::Plain(socket),
-            peer,
-            local,
-            listener,
-            certificate: None,
-            authentication: None,
-        }),
-        // Apart, so that plain connections do not carry its state.
-        Some(config) => {
-            let secured = Box::pin(secure(context, socket, config, peer, &view)).await;
-            secured.map(|Secured { stream, certificate, identity }| Accepted {
-                stream: ClientStream::Tls(Box::new(stream)),
-                peer,
-                local,
-                listener,
-                certificate,
-                authentication: authentication(identity, view.asked.as_ref()),
-            })
+    let (certificate, authentication) = (None, None);
+    match view.tls.clone() {
+        None => {
+            let stream = ClientStream::Plain(socket);
+            spawn(present, open, Accepted { stream, peer, local, listener, certificate, authentication });
         }
-    };
-    drop(view);
-    if let Some(accepted) = accepted {
-        serve(present, open, accepted).await;
+        Some(config) => {
+            let connecting = Connecting { socket, peer, local, listener: view };
+            // In a box: a task moves its future several times, and this one is large. The memory is there first, so that it is
+            // made in its place and not copied there.
+            let memory = Box::new_uninit();
+            spawn_local(Box::into_pin(Box::write(memory, shake_hands(present, open, connecting, config))));
+        }
+    }
+}
+
+/// An accepted socket whose handshake is under way.
+struct Connecting {
+    socket: TcpStream,
+    peer: SocketAddr,
+    local: Option<SocketAddr>,
+    listener: Arc<ListenerView>,
+}
+
+/// Has the connection served once hands are shaken.
+async fn shake_hands(present: Present, open: OpenNow, connecting: Connecting, config: Arc<ServerConfig>) {
+    let Connecting { socket, peer, local, listener } = connecting;
+    let secured = secure(present.context(), socket, config, peer, &listener).await;
+    if let Some(Secured { stream, certificate, identity }) = secured {
+        let stream = ClientStream::Tls(Box::new(stream));
+        let authentication = authentication(identity, listener.asked.as_ref());
+        let listener = listener.id;
+        spawn(present, open, Accepted { stream, peer, local, listener, certificate, authentication });
     }
 }
 

@@ -85,11 +85,13 @@ pub fn head(
     out.extend_from_slice(response.reason);
     out.extend_from_slice(b"\r\n");
     let switching = matches!(status, 101 | 426);
+    let mut copier = response.fields.copier();
     let put = |name: &[u8], value: &[u8]| -> Result<(), Infallible> {
-        line(out, name, value);
+        copier.put(name, value, out);
         Ok(())
     };
     let Ok(()) = fields(response, edits, clock, switching, put);
+    copier.finish(out);
     if is_chunked(response.framing, receiver.version) {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }

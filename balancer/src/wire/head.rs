@@ -1,7 +1,9 @@
 //! Message heads as received: where one ends, what it says, how its body is framed. Requests are held to
 //! RFC 9112 strictly, so that no two readers of the same bytes can disagree; anything else is refused.
 
+mod blocks;
 mod error;
+mod line_copier;
 mod lines;
 mod nominated;
 mod options;
@@ -17,10 +19,11 @@ use memchr::memchr_iter;
 use self::plain::{RequestStart, ResponseStart};
 pub use self::{
     error::HeadError,
+    line_copier::LineCopier,
     lines::{Fields, MAX_FIELDS},
     nominated::Nominated,
     scanner::HeadScanner,
-    syntax::{MAX_LINE, is_token_byte},
+    syntax::{LINE_EXTRA, MAX_LINE, is_token_byte},
 };
 use super::{
     authority::is_authority,
@@ -40,8 +43,6 @@ pub const MAX_RESPONSE_HEAD: usize = 32 * 1024;
 /// Most interim responses (RFC 9110, section 15.2) before a response. All of them together are held to
 /// [`MAX_RESPONSE_HEAD`].
 pub const MAX_INTERIM: usize = 100;
-/// What a field line of HTTP/1.1 has besides name and value: colon, space, CR, LF.
-pub const LINE_EXTRA: usize = 4;
 
 /// How the end of a body is known (RFC 9112, section 6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

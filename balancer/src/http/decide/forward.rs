@@ -173,6 +173,7 @@ pub(crate) fn head(
     notes.host(start..out.len());
     out.extend_from_slice(b"\r\n");
     let nominated = Nominated::of(&request.fields);
+    let mut copier = request.fields.copier();
     for (index, (field, kind)) in request.fields.with_kinds().enumerate() {
         let keep = match kind {
             kind if kind.is_end_to_end() => !nominated.has(index),
@@ -190,10 +191,11 @@ pub(crate) fn head(
             } else {
                 field.name
             };
-            notes.line(out.len(), name.len(), field.value.len());
-            line(out, name, field.value);
+            notes.line(copier.end(out), name.len(), field.value.len());
+            copier.put(name, field.value, out);
         }
     }
+    copier.finish(out);
     if request.framing == Framing::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use super::{error::HeadError, options::ConnectionOptions};
+use super::{error::HeadError, line_copier::LineCopier, options::ConnectionOptions};
 use crate::{
     model::HeaderField,
     wire::fields::{Kind, is_plain_name, kind, list},
@@ -25,6 +25,10 @@ pub struct Fields<'a> {
     /// A bit for each kind that there is: most kinds are asked for in vain.
     present: u32,
     nominates: bool,
+    /// Whether all names are known to be letters, digits and hyphens.
+    all_plain: bool,
+    /// The bytes that they stand in, as far as they do.
+    source: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
@@ -33,7 +37,19 @@ impl<'a> Fields<'a> {
     pub(super) fn clear(&mut self) {
         self.lines.clear();
         self.kinds.clear();
-        (self.present, self.nominates) = (0, false);
+        (self.present, self.nominates, self.all_plain, self.source) = (0, false, false, &[]);
+    }
+
+    /// All lines are there, and stand in `source`; `all_plain`: their names are letters, digits and hyphens.
+    #[inline]
+    pub(super) fn stand_in(&mut self, source: &'a [u8], all_plain: bool) {
+        (self.source, self.all_plain) = (source, all_plain);
+    }
+
+    /// What hands them on as they stand.
+    #[inline]
+    pub fn copier(&self) -> LineCopier<'a> {
+        LineCopier::from(self.source)
     }
 
     /// Takes in the lines that were parsed, in place of those that there are. Filled where they stand: they are large.
@@ -72,11 +88,17 @@ impl<'a> Fields<'a> {
             let kind = kind(name);
             self.kinds.push(kind);
             self.present |= 1 << kind as u32;
+            self.all_plain = false;
         }
     }
 
     /// What Connection says besides names of fields.
+    #[inline]
     pub(super) fn options(&mut self) -> ConnectionOptions {
+        if self.has(Kind::Connection) { self.options_given() } else { ConnectionOptions::default() }
+    }
+
+    fn options_given(&mut self) -> ConnectionOptions {
         let options = ConnectionOptions::of(self.of(Kind::Connection));
         self.nominates = options.more;
         options
@@ -118,7 +140,8 @@ impl<'a> Fields<'a> {
     /// Whether a name is none that ALB passes on with `drop_invalid_header_fields`.
     #[must_use]
     pub fn has_invalid_names(&self) -> bool {
-        self.with_kinds().any(|(field, kind)| kind == Kind::Other && !is_plain_name(field.name))
+        !self.all_plain
+            && self.with_kinds().any(|(field, kind)| kind == Kind::Other && !is_plain_name(field.name))
     }
 
     /// Drops the lines whose names are `unwanted`.

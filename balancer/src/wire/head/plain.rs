@@ -3,8 +3,9 @@
 //! parser's, which says what is wrong with it. Must not know: what is done about a head.
 
 use super::{
+    blocks,
     lines::Fields,
-    syntax::{MAX_LINE, TOKEN, is_token_byte},
+    syntax::{MAX_LINE, is_token_byte},
 };
 use crate::model::Version;
 
@@ -28,9 +29,9 @@ pub(super) struct ResponseStart<'a> {
 /// Reads the request head that `bytes` are.
 pub(super) fn request<'a>(bytes: &'a [u8], fields: &mut Fields<'a>) -> Option<RequestStart<'a>> {
     fields.clear();
-    let (method, rest) = bytes.split_at_checked(token(bytes))?;
+    let (method, rest) = bytes.split_at_checked(blocks::token(bytes).0)?;
     let rest = rest.strip_prefix(b" ")?;
-    let (target, rest) = rest.split_at_checked(run(rest, b' '))?;
+    let (target, rest) = rest.split_at_checked(blocks::run(rest, b' '))?;
     let (version, rest) = rest.split_first_chunk()?;
     let version = match version {
         b" HTTP/1.1\r\n" => Version::Http11,
@@ -56,7 +57,7 @@ pub(super) fn response<'a>(bytes: &'a [u8], fields: &mut Fields<'a>) -> Option<R
     let ([hundreds, tens, ones, b' '], rest) = rest.split_first_chunk()? else { return None };
     let digit = |byte: &u8| byte.is_ascii_digit().then(|| u16::from(byte - b'0'));
     let status = digit(hundreds)? * 100 + digit(tens)? * 10 + digit(ones)?;
-    let (reason, lines) = rest.split_at_checked(run(rest, b'\r'))?;
+    let (reason, lines) = rest.split_at_checked(blocks::run(rest, b'\r'))?;
     let lines = lines.strip_prefix(b"\r\n")?;
     if reason.is_empty() || !reason.is_ascii() {
         return None;
@@ -67,50 +68,24 @@ pub(super) fn response<'a>(bytes: &'a [u8], fields: &mut Fields<'a>) -> Option<R
 
 /// Reads field lines and the empty one; how long they are.
 fn field_lines<'a>(bytes: &'a [u8], fields: &mut Fields<'a>) -> Option<usize> {
-    let mut rest = bytes;
+    let (mut rest, mut all_plain) = (bytes, true);
     loop {
         if let Some(behind) = rest.strip_prefix(b"\r\n") {
+            fields.stand_in(bytes, all_plain);
             return Some(bytes.len() - behind.len());
         }
-        let (name, behind) = rest.split_at_checked(token(rest))?;
+        let (length, is_plain) = blocks::token(rest);
+        all_plain &= is_plain;
+        let (name, behind) = rest.split_at_checked(length)?;
         let behind = behind.strip_prefix(b":")?;
         let behind = behind.strip_prefix(b" ").unwrap_or(behind);
-        let (value, behind) = behind.split_at_checked(run(behind, b'\r'))?;
+        let (value, behind) = behind.split_at_checked(blocks::run(behind, b'\r'))?;
         rest = behind.strip_prefix(b"\r\n")?;
         let is_trimmed = value.first() != Some(&b' ') && value.last() != Some(&b' ');
         if name.is_empty() || !is_trimmed || !fields.put(name, value) {
             return None;
         }
     }
-}
-
-/// How many bytes of a token `bytes` begin with.
-#[inline]
-fn token(bytes: &[u8]) -> usize {
-    let is_over = |byte: &u8| TOKEN.get(usize::from(*byte)) != Some(&true);
-    bytes.iter().position(is_over).unwrap_or(bytes.len())
-}
-
-/// How many bytes go before the first that is a control character, DEL or `end`: eight at a time. `end` is a control character
-/// or a space.
-#[inline]
-fn run(bytes: &[u8], end: u8) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = 0x8080_8080_8080_8080;
-    let limit = if end == b' ' { 0x21 } else { 0x20 };
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (place, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let del = word ^ (ONES * 0x7f);
-        // The lowest bit of each tells right: what borrows goes upwards alone.
-        let low = word.wrapping_sub(ONES * limit) & !word & TOPS;
-        let stops = low | del.wrapping_sub(ONES) & !del & TOPS;
-        if stops != 0 {
-            return place * 8 + stops.trailing_zeros() as usize / 8;
-        }
-    }
-    let is_stop = |byte: &u8| u64::from(*byte) < limit || *byte == 0x7f;
-    words.len() * 8 + rest.iter().position(is_stop).unwrap_or(rest.len())
 }
 
 /// Whether `bytes` are one request head and nothing else, with every line end in full and no line over its limit.
@@ -205,25 +180,6 @@ mod tests {
         ];
         for head in heads {
             assert!(!is_read_alike(head), "{}", head.escape_ascii());
-        }
-    }
-
-    #[test]
-    fn a_run_ends_at_control_characters_and_del_wherever_they_stand() {
-        for byte in 0..=255 {
-            for place in 0..20 {
-                let mut bytes = [b'a'; 20];
-                bytes[place] = byte;
-                let is_stop = byte < 0x20 || byte == 0x7f;
-                assert_eq!(run(&bytes, b'\r'), if is_stop { place } else { 20 }, "{byte} {place}");
-                assert_eq!(
-                    run(&bytes, b' '),
-                    if is_stop || byte == b' ' { place } else { 20 },
-                    "{byte} {place}"
-                );
-                bytes[19] = 0;
-                assert_eq!(run(&bytes, b'\r'), if is_stop { place } else { 19 }, "{byte} {place}");
-            }
         }
     }
 

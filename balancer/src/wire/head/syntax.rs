@@ -2,6 +2,8 @@
 
 /// Longest request line, and longest field line (ALB: quotas, 16 K each).
 pub const MAX_LINE: usize = 16 * 1024;
+/// What a field line of HTTP/1.1 has besides name and value: colon, space, CR, LF.
+pub const LINE_EXTRA: usize = 4;
 /// Whether `byte` may stand in a token (RFC 9110, section 5.6.2).
 #[must_use]
 pub const fn is_token_byte(byte: u8) -> bool {

@@ -86,7 +86,10 @@ pub(crate) async fn attempt<C: ClientSide, T: TargetSide<C>>(
     state.entry.target(&destination.endpoint);
     state.watch().set_registration(Some(plan.target().registration));
     let _in_flight = context.tables.outstanding.begin(destination.slot);
-    let mut target = T::reach(client, plan, &destination, tries).await?;
+    let mut target = match T::at_hand(client, plan, &destination, tries) {
+        Some(target) => target,
+        None => T::reach(client, plan, &destination, tries).await?,
+    };
     client.state().arm_idle();
     if plan.request.expects_continue {
         client.state_mut().has_waited();

@@ -44,6 +44,23 @@ pub(crate) struct Http1Target {
     waited: bool,
 }
 
+impl Http1Target {
+    /// On a connection that was kept or not, and is the client's alone or not.
+    #[inline]
+    fn new(connection: Connection, plan: &Plan, (reused, is_bound): (bool, bool)) -> Self {
+        Self {
+            http1: Http1::new(connection, Buffer::default()),
+            pieces: HeadInPieces::default(),
+            reused,
+            private: is_bound || plan.request.authenticates,
+            repeatable: plan.request.is_repeatable(),
+            heard: false,
+            keep_alive: false,
+            waited: false,
+        }
+    }
+}
+
 /// A new connection. In a box, as that is seldom, so that requests do not carry its room.
 #[cold]
 async fn connect<C: ClientSide>(client: &mut C, destination: &Destination) -> Result<Connection, Failure> {
@@ -60,34 +77,27 @@ async fn connect<C: ClientSide>(client: &mut C, destination: &Destination) -> Re
 impl<C: ClientSide> TargetSide<C> for Http1Target {
     type Body = Http1<Connection>;
 
+    fn at_hand(client: &mut C, plan: &Plan, destination: &Destination, tries: &Retries) -> Option<Self> {
+        let ask = !plan.request.is_repeatable();
+        // One that is bound goes where it is not to be used: it may be as dead as the one that failed.
+        let bound = client.bound(destination, ask).filter(|_| !tries.is_fresh());
+        let is_bound = bound.is_some();
+        let connection = match bound {
+            None if tries.is_fresh() => None,
+            None => pooled(&client.state().context, destination, ask),
+            bound => bound,
+        }?;
+        Some(Self::new(connection, plan, (true, is_bound)))
+    }
+
     async fn reach(
         client: &mut C,
         plan: &Plan,
         destination: &Destination,
-        tries: &Retries,
+        _: &Retries,
     ) -> Result<Self, Failure> {
-        let (repeatable, fresh) = (plan.request.is_repeatable(), tries.is_fresh());
-        let bound = client.bound(destination, !repeatable).filter(|_| !fresh);
-        let private = bound.is_some() || plan.request.authenticates;
-        let context = &client.state().context;
-        let kept = bound.or_else(|| if fresh { None } else { pooled(context, destination, !repeatable) });
-        let reused = kept.is_some();
-        let connection = match kept {
-            Some(connection) => connection,
-            None => Box::pin(connect(client, destination)).await?,
-        };
-        let http1 = Http1::new(connection, Buffer::default());
-        let pieces = HeadInPieces::default();
-        Ok(Self {
-            http1,
-            pieces,
-            reused,
-            private,
-            repeatable,
-            heard: false,
-            keep_alive: false,
-            waited: false,
-        })
+        let connection = Box::pin(connect(client, destination)).await?;
+        Ok(Self::new(connection, plan, (false, false)))
     }
 
     fn send(&mut self, _: &C, plan: &mut Plan, _: &Destination) -> Result<(), Failure> {

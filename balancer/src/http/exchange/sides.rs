@@ -98,7 +98,10 @@ pub(crate) trait TargetSide<C: ClientSide>: Sized {
     /// What the response's body comes from, and the request's goes to.
     type Body: Source + Sink;
 
-    /// Gets at the target: on a connection kept, unless `tries` ask for a new one, or a new one.
+    /// The target on a connection kept, unless `tries` ask for a new one: nothing has to be waited for, and no state of waiting made.
+    fn at_hand(client: &mut C, plan: &Plan, destination: &Destination, tries: &Retries) -> Option<Self>;
+
+    /// Gets at the target where it is not at hand.
     async fn reach(
         client: &mut C,
         plan: &Plan,

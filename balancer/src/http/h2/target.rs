@@ -105,6 +105,11 @@ impl Http2Target {
 impl TargetSide<Http2Client> for Http2Target {
     type Body = Http2Stream;
 
+    /// Connections are shared: whoever wants one is given a place on it by who keeps them.
+    fn at_hand(_: &mut Http2Client, _: &Plan, _: &Destination, _: &Retries) -> Option<Self> {
+        None
+    }
+
     async fn reach(
         client: &mut Http2Client,
         plan: &Plan,

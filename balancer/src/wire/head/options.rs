@@ -21,10 +21,10 @@ impl ConnectionOptions {
         let mut options = Self::default();
         for value in values {
             // What nearly all of them are.
-            if value == b"keep-alive" {
-                options.keep_alive = true;
-            } else {
-                list(value).for_each(|member| options.note(member));
+            match value {
+                b"keep-alive" => options.keep_alive = true,
+                b"close" => options.close = true,
+                _ => list(value).for_each(|member| options.note(member)),
             }
         }
         options

@@ -3,9 +3,17 @@
 //! Exit codes: 0 done; 1 a command could not start or do its work, one line on standard error says why;
 //! 2 the configuration or the arguments are wrong, nothing was started or changed; 3 `doctor` has complaints.
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::StyledStr,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
 use crate::{
     config::ConfigErrors,
@@ -180,6 +188,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     {
         Ok(arguments) => arguments,
         Err(told) => {
+            let told = with_tip(told);
             // `--help` and `--version` come this way as well, with code 0. Nobody may be reading.
             let _ = told.print();
             return ExitCode::from(u8::try_from(told.exit_code()).unwrap_or(2));
@@ -199,7 +208,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::State(arguments) => state::run(arguments),
         Command::Healthz(arguments) => healthz::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
-        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Upgrade(arguments) => upgrade::run(&arguments),
         Command::Deny(arguments) => deny::run(&arguments),
@@ -216,6 +225,21 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.tell(),
     }
+}
+
+/// A file that stands where no word is taken is most likely meant to be read.
+fn with_tip(mut told: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(word)) = told.get(ContextKind::InvalidArg) else { return told };
+    let is_file = [".hcl", ".tf"].iter().any(|ending| word.ends_with(ending)) || Path::new(word).exists();
+    let takes_files = told.get(ContextKind::Usage).is_some_and(|usage| {
+        let usage = usage.to_string();
+        ["run", "check"].iter().any(|command| usage.contains(&format!(" {command} ")))
+    });
+    if told.kind() == ErrorKind::UnknownArgument && is_file && takes_files && !word.starts_with('-') {
+        let tip = StyledStr::from(format!("a configuration is named by `--config {word}`, or `-c {word}`"));
+        told.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    told
 }
 
 /// Runs a balancer until it is told to end.
@@ -260,6 +284,18 @@ mod tests {
             assert_eq!(parse(line).unwrap_err().exit_code(), 0, "{line}");
         }
         assert!(parse("balancer --version").unwrap_err().to_string().contains(env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_an_option_is_told_its_option() {
+        let told = |line: &str| with_tip(parse(line).unwrap_err()).to_string();
+        for line in ["balancer check first.hcl", "balancer run first.hcl", "balancer check /"] {
+            let file = line.split(' ').next_back().unwrap();
+            assert!(told(line).contains(&format!("`--config {file}`")), "{}", told(line));
+        }
+        for line in ["balancer check bogus", "balancer status first.hcl", "balancer check --bogus"] {
+            assert!(!told(line).contains("--config"), "{}", told(line));
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod planted;
 mod sound;
 
 use std::{
+    fs,
     process::Command,
     sync::{
         Mutex,
@@ -266,6 +267,17 @@ fn a_balancer_that_is_not_there_is_told_and_a_configuration_is_explained() {
     let (text, exit) = explain(&prepared.config_path());
     assert!(text.contains("health checks are off") && text.contains("WARNING"), "{text}");
     assert_eq!(exit, Some(3));
+    // Values of variables are given as to `check`.
+    let port = format!("port = {}", prepared.address.port());
+    let text = fs::read_to_string(prepared.config_path()).unwrap().replace(&port, "port = var.port");
+    prepared.write_text(&format!("variable \"port\" {{\n  type = number\n}}\n{text}"));
+    assert_eq!(explain(&prepared.config_path()).1, Some(2), "it has no value");
+    let output = Command::new(binary())
+        .args(["doctor", "--var", "port=8080", "--explain"])
+        .arg(prepared.config_path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
     prepared.write_text("nonsense \"x\" {}\n");
     assert_eq!(explain(&prepared.config_path()).1, Some(2));
 }

@@ -65,6 +65,48 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
     of.map(|(_, block)| format!("{block}\n")).collect()
 }
 
+/// The words of a command line of a shell: what it is given, without what follows it in a pipe or a comment.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+    for letter in line.chars() {
+        match (quote, letter) {
+            (None, '\'' | '"') => quote = Some(letter),
+            (Some(open), _) if open == letter => quote = None,
+            (None, '|' | ';' | '&' | '>' | '<') => break,
+            (None, '#') if word.is_empty() => break,
+            (None, ' ') => words.push(std::mem::take(&mut word)),
+            _ => word.push(letter),
+        }
+    }
+    words.push(word);
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// Options and subcommands that were renamed, or that never were, are what a reader meets first.
+#[test]
+fn every_command_that_a_page_has_is_taken() {
+    let root_pages = ["README.md", "SECURITY.md", "CONTRIBUTING.md"].map(|name| root().join(name));
+    let mut commands = std::collections::BTreeMap::new();
+    for path in pages().into_iter().chain(root_pages) {
+        for block in blocks(&fs::read_to_string(&path).unwrap(), "sh") {
+            for line in block.replace("\\\n", " ").lines() {
+                let line = line.trim().trim_start_matches("$ ").trim_start_matches("sudo ");
+                if let Some(rest) = line.strip_prefix("balancer ") {
+                    commands.insert(words(rest), path.clone());
+                }
+            }
+        }
+    }
+    assert!(commands.len() > 20, "{}", commands.len());
+    for (words, path) in commands {
+        // It is asked for its help behind all that it is given, which it looks at before.
+        let output = Command::new(binary()).args(&words).arg("--help").output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{}: balancer {words:?}: {told}", path.display());
+    }
+}
+
 /// What an application answers four visits of a client with.
 fn visits(balancer: &Balancer) -> Vec<String> {
     let mut client = balancer.client();

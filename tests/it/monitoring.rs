@@ -81,3 +81,53 @@ fn the_dashboard_of_grafana_is_json_with_panels_that_ask_for_something() {
         assert!(queries.iter().all(|query| query["expr"].as_str().unwrap().contains("$instance")), "{panel}");
     }
 }
+
+/// An expression that goes by labels that no sample has is one that is never true.
+#[test]
+fn alerts_go_by_labels_that_the_metrics_have() {
+    let rules = fs::read_to_string(root().join("dist/prometheus/balancer.rules.yml")).unwrap();
+    let samples =
+        fs::read_to_string(root().join("balancer/src/telemetry/figures_tests/metrics.txt")).unwrap();
+    let labels_of = |name: &str| -> BTreeSet<String> {
+        let with = format!("{name}{{");
+        let all = samples.lines().filter_map(|line| line.strip_prefix(&with)?.split_once('}'));
+        all.flat_map(|(labels, _)| {
+            labels.split("\",").map(|label| label.split('=').next().unwrap().to_owned())
+        })
+        .collect()
+    };
+    let mut seen = 0;
+    for rule in rules.split("- alert: ").skip(1) {
+        let (expression, rest) = rule.split_once("labels:").unwrap();
+        let names = names(expression);
+        // Certificates are not among what is compared word for word.
+        if names.iter().all(|name| name.starts_with("balancer_certificate_")) {
+            continue;
+        }
+        let there: BTreeSet<String> = names.iter().flat_map(|name| labels_of(name)).collect();
+        let lists =
+            expression.split(['(', '{']).skip(1).filter_map(|list| Some(list.split_once([')', '}'])?.0));
+        // Lists of labels alone, with what they are compared with or without.
+        let asked = lists
+            .flat_map(|list| list.split(','))
+            .map(|label| label.split(['=', '~', '!']).next().unwrap().trim());
+        let plain = |label: &&str| {
+            !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        };
+        let told = rest.match_indices("$labels.").map(|(at, word)| {
+            rest[at + word.len()..]
+                .split(|letter: char| !(letter.is_ascii_lowercase() || letter == '_'))
+                .next()
+                .unwrap()
+        });
+        for label in asked.filter(plain).chain(told) {
+            // The scrape's own, a histogram's, and what is a metric.
+            if ["instance", "job", "le"].contains(&label) || label.starts_with("balancer_") || label == "up" {
+                continue;
+            }
+            seen += 1;
+            assert!(there.contains(label), "{rule}: no sample of {names:?} has {label}, only {there:?}");
+        }
+    }
+    assert!(seen > 20, "{seen}");
+}

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::{
     endpoint::{ask, ask_arrivals},
     told::{CommandFailure, admin_endpoint, print},
+    variables::VariableArguments,
 };
 use crate::{
     config,
@@ -42,6 +43,8 @@ pub(super) struct DoctorArguments {
     /// Say what is unwise in a configuration instead: a file, or a folder with *.hcl and *.tf files
     #[arg(long, value_name = "FILE_OR_DIR")]
     explain: Option<PathBuf>,
+    #[command(flatten)]
+    variables: VariableArguments,
     /// Admin endpoint of the balancer: its admin_address, with or without http://
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9900", value_parser = admin_endpoint)]
     admin: String,
@@ -65,7 +68,9 @@ struct DoctorReport<'r> {
 ///
 /// # Errors
 /// [`CommandFailure::Complaints`] where there is more than notices.
-pub(super) fn run(arguments: &DoctorArguments) -> Result<(), CommandFailure> {
+pub(super) fn run(mut arguments: DoctorArguments) -> Result<(), CommandFailure> {
+    std::mem::take(&mut arguments.variables).give();
+    let arguments = &arguments;
     let (instance, complaints, costs, requests) = match &arguments.explain {
         Some(path) => {
             let configuration =

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Configuration, ProtocolVersion, StickinessSettings, TargetGroup};
+use crate::model::{Configuration, ProtocolVersion, StickinessKind, StickinessSettings, TargetGroup};
 
 /// How long a dead target may go unnoticed.
 const NOTICED_LATE: Duration = Duration::from_secs(90);
@@ -45,8 +45,43 @@ pub fn advice(configuration: &Configuration) -> Vec<Advice> {
                 "set cookie_secure = true unless the same clients also come over plain HTTP",
             ));
         }
+        one_application_cookie(configuration, (index, group), &sticky.kind, &mut advice);
     }
     advice
+}
+
+/// Two applications that name sessions by one cookie, at the same load balancer: whose cookie it is goes by the paths that they set it
+/// for, which nobody here knows.
+fn one_application_cookie(
+    configuration: &Configuration,
+    (index, group): (usize, &TargetGroup),
+    kind: &StickinessKind,
+    advice: &mut Vec<Advice>,
+) {
+    let StickinessKind::ApplicationCookie { cookie_name } = kind else { return };
+    let balancers = |index: usize| {
+        let listeners = configuration.listeners.iter();
+        let leads =
+            listeners.filter(move |one| one.actions().any(|action| action.groups().any(|of| of == index)));
+        leads.map(|listener| listener.load_balancer)
+    };
+    let earlier = configuration.target_groups.iter().enumerate().take(index).find(|(other, of)| {
+        let kind = of.stickiness.as_ref().map(|sticky| &sticky.kind);
+        let is_same = matches!(kind, Some(StickinessKind::ApplicationCookie { cookie_name: name }) if name == cookie_name);
+        is_same && balancers(*other).any(|one| balancers(index).any(|two| one == two))
+    });
+    if let Some((_, earlier)) = earlier {
+        advice.push(say(
+            "one_application_cookie",
+            group,
+            format!(
+                "its application names sessions by {cookie_name}, as that of target group {} at the same load balancer does: where both set it \
+                 for one host and path, each ends the other's session",
+                earlier.name
+            ),
+            "have one of the applications give its cookie another name or a Path of its own",
+        ));
+    }
 }
 
 fn say(code: &'static str, group: &TargetGroup, seen: String, what_to_do: &str) -> Advice {

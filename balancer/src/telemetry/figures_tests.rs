@@ -9,7 +9,7 @@ use super::{
     status::GenerationStatus,
 };
 use crate::counters::{
-    Cause, ClientCertRefusal, Counter, Gauge, Holder, ListenerRuntime, ListenerShard, Raised,
+    Cause, ClientCertRefusal, ClusterNote, Counter, Gauge, Holder, ListenerRuntime, ListenerShard, Raised,
     SessionsEverywhere, SourceNews,
 };
 
@@ -45,6 +45,20 @@ fn count_everywhere(inspector: &Inspector) -> Vec<Raised<Open>> {
     let mut open = Vec::new();
     let mut numbers = Numbers(100);
     let control = &inspector.control;
+    control.notes.set_cluster(ClusterNote {
+        prefix: "/balancer".into(),
+        node: "a".into(),
+        endpoint: "http://10.0.0.1:2379".into(),
+        connected: true,
+        revision: 41,
+        author: "ops".into(),
+        digest: "d1".into(),
+        seen_revision: 42,
+        seen_author: "ops".into(),
+        state: "held".into(),
+        reason: Some("node b refuses it".into()),
+        ..ClusterNote::default()
+    });
     control.notes.begin_source("app", "file:/targets.json".into(), "file");
     let news = |fault| SourceNews { targets: 3, fault, left_out: "" };
     control.notes.tell_of_source("app", &news(None));

@@ -14,9 +14,9 @@ pub use self::{
     text::{CONTENT_TYPE, PLAIN_CONTENT_TYPE},
 };
 use super::status::{
-    Answers, Connections, GroupStatus, Routing, RuleFigures, SessionStore, SessionTable, ShieldStatus,
-    SourceFigures, Status, Stickiness, TargetFigures, TargetStatus, Totals, Traffic, Upkeep, Work,
-    WorkerFigures,
+    Answers, ClusterNote, Connections, GroupStatus, Routing, RuleFigures, SessionStore, SessionTable,
+    ShieldStatus, SourceFigures, Status, Stickiness, TargetFigures, TargetStatus, Totals, Traffic, Upkeep,
+    Work, WorkerFigures,
 };
 use crate::counters::{Family, FigureValue};
 
@@ -111,6 +111,25 @@ const SHIELD: &[Family<ShieldStatus>] = &[
     ),
 ];
 
+/// And of the configuration that nodes share, where they do.
+const CLUSTER: &[Family<ClusterNote>] = &[
+    Family::new(
+        "balancer_etcd_up",
+        "1 while etcd says what stands there, 0 while it is away; of balancers alone whose configuration is there.",
+        |cluster, sample| sample(None, FigureValue::Number(u64::from(cluster.connected))),
+    ),
+    Family::new(
+        "balancer_etcd_in_force",
+        "1 while what stands in etcd is in force here, 0 while it is refused here, held by another node, or waits for others.",
+        |cluster, sample| sample(None, FigureValue::Number(u64::from(cluster.state == "in_force"))),
+    ),
+    Family::new(
+        "balancer_etcd_revision",
+        "The revision of etcd that wrote what is in force here: all nodes have the same.",
+        |cluster, sample| sample(None, FigureValue::Signed(cluster.revision)),
+    ),
+];
+
 /// And of its log.
 const LOG: &[Family<Status>] = &[Family::new(
     "balancer_log_suppressed_total",
@@ -152,6 +171,9 @@ fn process(text: &mut Text, status: &Status) {
     text.families(&[ends], &certificates.collect::<Vec<_>>());
     if let Some(shield) = &status.shield {
         text.families(SHIELD, &[(Labels::new(), shield)]);
+    }
+    if let Some(cluster) = &status.cluster {
+        text.families(CLUSTER, &[(Labels::new(), cluster)]);
     }
     if let Some(store) = &status.session_store {
         text.families(SessionStore::FAMILIES, &[(Labels::new(), &store.figures)]);

@@ -1,7 +1,6 @@
 //! One thing is wrong with each of these balancers, and that is what is named first.
 
 use std::{
-    fs,
     io::{self, Write as _},
     net::{Shutdown, TcpStream},
 };

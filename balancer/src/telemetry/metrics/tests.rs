@@ -156,6 +156,12 @@ fn status() -> Status {
             packets: [("deny".to_owned(), 8)].into(),
             ..ShieldStatus::default()
         }),
+        cluster: Some(ClusterNote {
+            connected: true,
+            revision: 9,
+            state: "in_force".into(),
+            ..ClusterNote::default()
+        }),
         session_store: Some(SessionStoreStatus {
             figures: SessionStore {
                 up: true,

@@ -94,6 +94,7 @@ mod session_flood;
 mod sessions;
 mod shared_sessions;
 mod shop;
+mod slow_readers;
 mod special_files;
 mod start_memory;
 mod startup;

@@ -225,6 +225,12 @@ impl Connection {
         }
     }
 
+    /// The socket underneath.
+    #[must_use]
+    pub fn socket(&self) -> RawFd {
+        self.counted().stream().as_raw_fd()
+    }
+
     fn counted(&self) -> &Counted {
         match &self.layer {
             Layer::Plain(counted) => counted,

@@ -55,6 +55,18 @@ enum Stake {
     Everything,
 }
 
+/// How far a wait is of which the second half begins anew as long as bytes arrive.
+#[derive(Clone, Copy, Debug, Default)]
+enum Halves {
+    /// It is no such wait.
+    #[default]
+    None,
+    /// The first one, which is so long.
+    First(Duration),
+    /// The second one, and how much was under way when it began.
+    Second(Duration, u64),
+}
+
 /// Bytes that move in one direction while something is under way.
 #[derive(Debug, Default)]
 pub struct Moved {
@@ -94,6 +106,7 @@ impl Moved {
 pub struct Watch {
     deadline: Cell<u64>,
     armed: Cell<u64>,
+    halves: Cell<Halves>,
     interrupt: Cell<Option<Interrupt>>,
     waker: RefCell<Option<Waker>>,
     idle: Cell<bool>,
@@ -135,8 +148,28 @@ impl Watch {
     /// Waits may last until `now_millis + span`.
     pub fn arm(&self, now_millis: u64, span: Duration) {
         self.armed.set(now_millis);
+        self.halves.set(Halves::None);
         self.deadline.set(now_millis.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)));
         self.interrupt.set(self.interrupt.get().filter(|why| *why != Interrupt::TimedOut));
+    }
+
+    /// As [`arm`](Self::arm), and half of it [goes on](Self::goes_on) for as long as bytes arrive that were written before.
+    pub fn arm_in_halves(&self, now_millis: u64, span: Duration) {
+        self.arm(now_millis, span / 2);
+        self.halves.set(Halves::First(span / 2));
+    }
+
+    /// The deadline has passed. Whether there is another: of what was written so many bytes have not arrived, which is less than
+    /// half of the wait before, or nobody knows yet.
+    pub fn goes_on(&self, now_millis: u64, under_way: u64) -> bool {
+        let half = match self.halves.get() {
+            Halves::First(half) => half,
+            Halves::Second(half, before) if under_way < before => half,
+            Halves::Second(..) | Halves::None => return false,
+        };
+        self.arm(now_millis, half);
+        self.halves.set(Halves::Second(half, under_way));
+        true
     }
 
     /// Whether the connection is between requests with nothing received.

@@ -1,6 +1,7 @@
 //! A target of HTTP/1.1: on a connection kept or a new one. Must not know: which version of HTTP the client speaks.
 
 use std::{
+    os::fd::RawFd,
     rc::Rc,
     task::{Context as TaskContext, Poll},
 };
@@ -103,6 +104,10 @@ impl<C: ClientSide> TargetSide<C> for Http1Target {
     fn send(&mut self, _: &C, plan: &mut Plan, _: &Destination) -> Result<(), Failure> {
         self.http1.begin(std::mem::take(&mut plan.head), plan.request.framing == Framing::Chunked);
         Ok(())
+    }
+
+    fn socket(&self) -> Option<RawFd> {
+        Some(self.http1.stream.socket())
     }
 
     fn body(&mut self) -> &mut Http1<Connection> {

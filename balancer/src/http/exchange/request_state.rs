@@ -1,11 +1,12 @@
 //! What is held while a request is under way, whichever version of HTTP its client speaks. Must not know: its bytes.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{os::fd::RawFd, rc::Rc, sync::Arc, time::Duration};
 
 use crate::{
     clock::Nanos,
     counters::{Cause, ListenerShard},
     http::{context::Context, entry::AccessEntry},
+    kernel::unacknowledged,
     snapshot::ListenerView,
     wire::deadline::{Watch, Watched},
 };
@@ -52,6 +53,19 @@ impl RequestState {
     /// Waits may last for the idle timeout from now.
     pub(crate) fn arm_idle(&self) {
         self.arm(self.listener.load_balancer.idle_timeout);
+    }
+
+    /// As [`Self::arm_idle`], where something has moved and more is to.
+    pub(crate) fn arm_moving(&self) {
+        self.watch().arm_in_halves(self.context.clock.millis(), self.listener.load_balancer.idle_timeout);
+    }
+
+    /// Nothing was read or written for a while. Whether all the same something has moved: what these sockets were given arrives. The
+    /// system takes more of it when much of what it holds has arrived, which takes a slow reader longer than it may be idle.
+    #[cold]
+    pub(super) fn goes_on(&self, sockets: [Option<RawFd>; 2]) -> bool {
+        let under_way = sockets.into_iter().flatten().filter_map(unacknowledged).map(u64::from).sum();
+        self.watch().goes_on(self.context.clock.millis(), under_way)
     }
 
     /// This worker's shard of the listener's figures.

@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    os::fd::RawFd,
     task::{Context as TaskContext, Poll},
 };
 
@@ -34,6 +35,9 @@ pub(crate) trait ClientSide: Sized {
 
     /// Its bodies.
     fn body(&mut self) -> &mut Self::Body;
+
+    /// The socket that what goes out waits for, if it does.
+    fn socket(&self) -> Option<RawFd>;
 
     /// Tries the target that the plan names; `fresh`: on a new connection.
     async fn attempt(&mut self, plan: &mut Plan, tries: &Retries) -> Result<Self::After, Failure>;
@@ -114,6 +118,11 @@ pub(crate) trait TargetSide<C: ClientSide>: Sized {
 
     /// Its bodies.
     fn body(&mut self) -> &mut Self::Body;
+
+    /// The socket that what goes out waits for, where it is its alone.
+    fn socket(&self) -> Option<RawFd> {
+        None
+    }
 
     /// Ready when there is more of a head. There is room for so much of what is behind it.
     fn poll_heard(&mut self, cx: &mut TaskContext<'_>, room: usize) -> Poll<Result<(), Failure>>;

@@ -60,6 +60,7 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
             match watch.within(poll_fn(|cx| self.poll_head(cx))).await {
                 // What the target has begun to answer is not asked of another.
                 Ok(heard) => heard.inspect(|()| watch.stay())?,
+                Err(Interrupt::TimedOut) if self.goes_on() => continue,
                 Err(interrupt) => return Err(self.interrupted(interrupt)),
             }
             loop {
@@ -88,6 +89,11 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
                 }
             }
         }
+    }
+
+    /// The time for something to move is over. Whether there is more.
+    fn goes_on(&self) -> bool {
+        self.client.state().goes_on([self.client.socket(), self.target.socket()])
     }
 
     fn gone(&mut self) -> Failure {
@@ -131,7 +137,7 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
             }
         }
         ready!(heard)?;
-        self.client.state().arm_idle();
+        self.client.state().arm_moving();
         Poll::Ready(Ok(()))
     }
 
@@ -151,7 +157,12 @@ impl<C: ClientSide, T: TargetSide<C>> Transfer<'_, C, T> {
     /// Moves the response, and what is left of the request, to the end. False: it did not come to that.
     async fn relay(&mut self) -> bool {
         let watch = Rc::clone(self.client.state().watch());
-        let moved = watch.within(poll_fn(|cx| self.poll_relay(cx))).await;
+        let moved = loop {
+            match watch.within(poll_fn(|cx| self.poll_relay(cx))).await {
+                Err(Interrupt::TimedOut) if self.goes_on() => {}
+                moved => break moved,
+            }
+        };
         self.client.settle_returned();
         let failure = match moved {
             Ok(Ok(())) => return true,

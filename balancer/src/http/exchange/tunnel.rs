@@ -1,6 +1,11 @@
 //! After a change of protocol (RFC 9110, section 7.8; RFC 8441): bytes both ways, each direction ended on its own.
 
-use std::{future::poll_fn, rc::Rc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    rc::Rc,
+    task::{Context as TaskContext, Poll},
+    time::Duration,
+};
 
 use super::sides::{ClientSide, TargetSide};
 use crate::{
@@ -48,7 +53,7 @@ pub(super) async fn tunnel<C: ClientSide, T: TargetSide<C>>(
     client.body().switch();
     target.body().switch();
     let (mut up, mut down) = (Direction::Open, Direction::Open);
-    let both = poll_fn(|cx| {
+    let mut both = |cx: &mut TaskContext<'_>, client: &mut C, target: &mut T| {
         let before = client.body().progress() + target.body().progress();
         if up == Direction::Open {
             let mut source = Observed { source: client.body(), frames: &mut followed.up };
@@ -78,8 +83,15 @@ pub(super) async fn tunnel<C: ClientSide, T: TargetSide<C>>(
             client.progressed();
         }
         if (up, down) == (Direction::Shut, Direction::Shut) { Poll::Ready(true) } else { Poll::Pending }
-    });
-    let ended = watch.within(both).await;
+    };
+    let ended = loop {
+        let ended = watch.within(poll_fn(|cx| both(cx, client, target))).await;
+        let goes_on =
+            ended == Err(Interrupt::TimedOut) && client.state().goes_on([client.socket(), target.socket()]);
+        if !goes_on {
+            break ended;
+        }
+    };
     if ended == Err(Interrupt::Closing) {
         say_farewell(client, target, &followed).await;
     }
@@ -117,7 +129,7 @@ async fn say_farewell<C: ClientSide, T: TargetSide<C>>(client: &mut C, target: &
 }
 
 /// Ready when it is said and nothing more comes, or cannot be said.
-fn poll_say(cx: &mut std::task::Context<'_>, what: &mut Last, to: &mut impl Sink) -> Poll<()> {
+fn poll_say(cx: &mut TaskContext<'_>, what: &mut Last, to: &mut impl Sink) -> Poll<()> {
     let is_said = match poll_move(cx, what, to) {
         Poll::Ready(said) => said.is_ok(),
         Poll::Pending => return Poll::Pending,

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    os::fd::{AsRawFd as _, RawFd},
     task::{Context as TaskContext, Poll},
 };
 
@@ -48,6 +49,10 @@ impl ClientSide for Http1Client {
 
     fn body(&mut self) -> &mut Http1<ClientStream> {
         &mut self.http1
+    }
+
+    fn socket(&self) -> Option<RawFd> {
+        self.http1.stream.socket().map(|socket| socket.as_raw_fd())
     }
 
     async fn attempt(&mut self, plan: &mut Plan, tries: &Retries) -> Result<After, Failure> {
@@ -142,7 +147,7 @@ impl ClientSide for Http1Client {
     }
 
     fn progressed(&mut self) {
-        self.state.arm_idle();
+        self.state.arm_moving();
         let watch = self.state.watch();
         watch.received().show(self.http1.taken());
         watch.sent().show(self.http1.moved());

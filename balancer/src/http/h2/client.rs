@@ -1,7 +1,7 @@
 //! The client of one request over HTTP/2: its state, and what it is sent that needs no target. Must not know: what is done
 //! with the request.
 
-use std::future::poll_fn;
+use std::{future::poll_fn, os::fd::RawFd};
 
 use super::{session::LINGER, websocket_key::WebSocketKey};
 use crate::{
@@ -18,6 +18,8 @@ const LINGER_BYTES: usize = 1 << 20;
 pub(super) struct Http2Client {
     pub(super) stream: Http2Stream,
     pub(super) state: RequestState,
+    /// The socket of its connection.
+    pub(super) socket: RawFd,
     /// The key of the handshake, of a request for a WebSocket.
     pub(super) key: Option<WebSocketKey>,
     /// Whether it was asked for its body.

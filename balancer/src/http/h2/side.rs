@@ -3,6 +3,7 @@
 
 use std::{
     convert::Infallible,
+    os::fd::RawFd,
     task::{Context as TaskContext, Poll},
 };
 
@@ -38,6 +39,10 @@ impl ClientSide for Http2Client {
 
     fn body(&mut self) -> &mut Http2Stream {
         &mut self.stream
+    }
+
+    fn socket(&self) -> Option<RawFd> {
+        self.stream.waits_for_connection().then_some(self.socket)
     }
 
     async fn attempt(&mut self, plan: &mut Plan, tries: &Retries) -> Result<(), Failure> {
@@ -119,7 +124,7 @@ impl ClientSide for Http2Client {
     fn bind(&mut self, _: &Destination, _: Connection) {}
 
     fn progressed(&mut self) {
-        self.state.arm_idle();
+        self.state.arm_moving();
     }
 
     fn settle_received(&mut self) {

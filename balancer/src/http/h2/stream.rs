@@ -61,6 +61,7 @@ pub(super) async fn serve(session: Rc<SharedState>, mut stream: Http2Stream, hea
             now: Some(began),
             watched,
         },
+        socket: session.socket,
         key,
         invited: false,
     };

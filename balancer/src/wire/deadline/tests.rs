@@ -236,3 +236,26 @@ fn who_ends_in_its_own_way_is_woken_to_look_and_is_not_interrupted() {
         assert!(wait.poll(&mut cx).is_pending());
     }
 }
+
+#[test]
+fn a_wait_goes_on_for_as_long_as_bytes_arrive() {
+    let watches = Rc::new(Watches::default());
+    let watched = watches.register();
+    let watch = watched.watch();
+    watch.arm_in_halves(1_000, Duration::from_millis(500));
+    let passes = |at: u64, under_way: u64| {
+        watches.sweep(at - 1);
+        assert!(poll_once(watch.within(pending::<()>())).is_pending(), "not before {at}");
+        watches.sweep(at);
+        assert_eq!(poll_once(watch.within(pending::<()>())), Poll::Ready(Err(Interrupt::TimedOut)));
+        watch.goes_on(at, under_way)
+    };
+    assert!(passes(1_250, 900), "how much there is to arrive is seen after half of the time");
+    assert!(passes(1_500, 899) && passes(1_750, 5));
+    assert!(!passes(2_000, 5), "nothing has arrived");
+    watch.arm_in_halves(3_000, Duration::from_millis(500));
+    assert!(passes(3_250, 0) && !passes(3_500, 0), "all has");
+    watch.arm_in_halves(4_000, Duration::from_millis(500));
+    watch.arm(4_000, Duration::from_millis(500));
+    assert!(!passes(4_500, 0), "it is another wait");
+}

@@ -138,6 +138,12 @@ impl Http2Stream {
         self.moved
     }
 
+    /// Whether what goes out waits for the connection, and not for a window of the stream's own.
+    #[must_use]
+    pub fn waits_for_connection(&self) -> bool {
+        self.core.borrow().stream(self.place).is_some_and(|stream| stream.is_queued)
+    }
+
     /// Why the stream ended early, if it did.
     #[must_use]
     pub fn fault(&self) -> Option<StreamFault> {

@@ -10,9 +10,10 @@ use std::{
 
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use support::{
-    Answer, Balancer, Config, Target,
+    Answer, Balancer, Config, Group, Target,
     http::Reader,
     http2::{Connection, kind},
+    http2_target::{listen, speak},
 };
 
 /// What the balancer is configured with, in seconds.
@@ -111,4 +112,42 @@ fn who_reads_slowly_is_not_idle() {
             let _ = sent.join().unwrap();
         });
     });
+}
+
+#[test]
+fn a_target_of_http2_that_reads_slowly_is_not_idle() {
+    let slow = listen(|stream| {
+        sockopt::set_socket_recv_buffer_size(&stream, PART).unwrap();
+        let windows = [(4, i32::MAX as u32)];
+        speak(stream, &windows, |connection, frame| {
+            if frame.kind == kind::HEADERS {
+                connection.window(0, i32::MAX as u32 - 65_535);
+                read_slowly(connection.socket(), "the target");
+            }
+            frame.kind != kind::HEADERS
+        });
+    });
+    let group = Group::of("app", &[slow]).line("protocol_version = \"HTTP2\"").unchecked();
+    let balancer = Balancer::start(&Config::with(group).attribute(&format!("idle_timeout = {IDLE}")).http2());
+    let mut client = Connection::over(connected(balancer.address)).begun();
+    let stream = client.post("/upload", &[]);
+    let began = Instant::now();
+    let mut windows = [65_535; 2];
+    loop {
+        if windows.iter().all(|window| *window >= PART) {
+            client.data(stream, &[0; PART], false);
+            windows.iter_mut().for_each(|window| *window -= PART);
+            continue;
+        }
+        let Some(frame) = client.read() else { break };
+        match (frame.kind, frame.stream) {
+            (kind::WINDOW_UPDATE, of) => {
+                let more = u32::from_be_bytes(frame.payload[..4].try_into().unwrap());
+                windows[usize::from(of != 0)] += more as usize;
+            }
+            (kind::SETTINGS | kind::PING, _) => {}
+            _ => break,
+        }
+    }
+    assert!(began.elapsed() >= LONG, "it was over after {:?}", began.elapsed());
 }

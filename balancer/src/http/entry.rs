@@ -15,6 +15,7 @@ use crate::{
     clock::Nanos,
     counters::Cause,
     digits::{decimal, socket_address},
+    internal_errors::Part as _,
     logs::access_log::{AccessLog, Executed, Record, RecordText},
     model::{Endpoint, Version},
     response::answer::{Answer, AnswerKind},
@@ -258,14 +259,37 @@ pub fn log_unread(
 /// Most records that a worker keeps for requests to come.
 const SPARE_RECORDS: usize = 64;
 
-/// `METHOD protocol://host:port/uri HTTP/version`, with the host and the URI as they came.
+/// What stands behind user information, which may be a password: nobody may send it (RFC 9110, section 4.2.4).
+fn without_user(authority: &[u8]) -> &[u8] {
+    authority.rsplit(|byte| *byte == b'@').next().unwrap_or_default()
+}
+
+/// Authority and path of what can be the target of no request, as far as they can be told apart.
+#[cold]
+fn parts_of_refused<'a>(target: &'a [u8], host: Option<&'a [u8]>) -> (Option<&'a [u8]>, &'a [u8]) {
+    const MARK: &[u8] = b"://";
+    let is_end = |byte: &u8| matches!(byte, b'/' | b'?' | b'#');
+    let mark = target.windows(MARK.len()).position(|part| part == MARK);
+    let rest = mark.map_or(target, |at| target.part(at + MARK.len()..));
+    let end = rest.iter().position(is_end).unwrap_or(rest.len());
+    let (authority, path) = (rest.part(..end), rest.part(end..));
+    match mark {
+        Some(_) => (Some(authority), path),
+        None => (host, target.part(authority.len() - without_user(authority).len()..)),
+    }
+}
+
+/// `METHOD protocol://host:port/uri HTTP/version`, with the host and the URI as they came, but for user information.
 /// `here` stands for what the request does not name.
 fn request_line(request: &Request<'_>, secure: bool, here: SocketAddr, out: &mut Vec<u8>) {
     out.extend_from_slice(request.method);
     out.extend_from_slice(if secure { b" https://" } else { b" http://" });
     let target = TargetUri::of(request).ok();
-    let path = target.as_ref().map_or(request.target, TargetUri::path);
-    match target.as_ref().map_or(request.host, TargetUri::authority) {
+    let (authority, path) = match &target {
+        Some(target) => (target.authority(), target.path()),
+        None => parts_of_refused(request.target, request.host),
+    };
+    match authority.map(without_user).filter(|authority| !authority.is_empty()) {
         Some(authority) => {
             out.extend_from_slice(authority);
             // Most have no colon, which is seen at once.

@@ -119,10 +119,8 @@ pub(crate) trait TargetSide<C: ClientSide>: Sized {
     /// Its bodies.
     fn body(&mut self) -> &mut Self::Body;
 
-    /// The socket that what goes out waits for, where it is its alone.
-    fn socket(&self) -> Option<RawFd> {
-        None
-    }
+    /// The socket that what goes out waits for, if it does.
+    fn socket(&self) -> Option<RawFd>;
 
     /// Ready when there is more of a head. There is room for so much of what is behind it.
     fn poll_heard(&mut self, cx: &mut TaskContext<'_>, room: usize) -> Poll<Result<(), Failure>>;

@@ -1,6 +1,7 @@
 //! A target of HTTP/2: on a lease of a connection that requests share. Must not know: how leases are found.
 
 use std::{
+    os::fd::RawFd,
     rc::Rc,
     task::{Context as TaskContext, Poll, ready},
 };
@@ -145,6 +146,10 @@ impl TargetSide<Http2Client> for Http2Target {
         let how = (is_all, plan.request.to_head, client.stream.room_ahead());
         let sent = self.lease.stream.send_request(how, |writer| forwarded.write(secure, writer));
         sent.map(|_| ()).map_err(|why| self.unsent(why))
+    }
+
+    fn socket(&self) -> Option<RawFd> {
+        self.lease.stream.waits_for_connection().then(|| self.lease.socket())
     }
 
     fn body(&mut self) -> &mut Http2Stream {

@@ -159,7 +159,7 @@ async fn begin(
     now_millis: u64,
 ) -> Result<(OpenedConnection, Driver), Failure> {
     stream.probe_when_silent();
-    let resumed = stream.is_resumed();
+    let (resumed, socket) = (stream.is_resumed(), stream.socket());
     let (mut client, requester) = Client::new(stream, now_millis);
     poll_fn(|cx| match client.poll(cx, buffers, now_millis) {
         Poll::Ready(()) => Poll::Ready(Err(unspoken(&client.ending()))),
@@ -167,7 +167,7 @@ async fn begin(
         Poll::Pending => Poll::Pending,
     })
     .await?;
-    let shared = Rc::new(Shared::new(requester, Rc::clone(room)));
+    let shared = Rc::new(Shared::new(requester, Rc::clone(room), socket));
     let ending = EndsConnection(Rc::downgrade(&shared));
     Ok((OpenedConnection { shared, resumed }, Driver { client, ending, room: Rc::clone(room) }))
 }

@@ -1,6 +1,6 @@
 //! One connection that requests share, and the leases of it. Must not know: how it was opened, where it leads.
 
-use std::{cell::Cell, rc::Rc};
+use std::{cell::Cell, os::fd::RawFd, rc::Rc};
 
 use tokio::sync::Notify;
 
@@ -53,10 +53,12 @@ pub(super) struct Shared {
     /// The how manieth of its worker it is.
     number: Cell<u64>,
     room: Rc<Room>,
+    /// The socket underneath, for as long as the connection is there.
+    socket: RawFd,
 }
 
 impl Shared {
-    pub(super) fn new(requester: Requester, room: Rc<Room>) -> Self {
+    pub(super) fn new(requester: Requester, room: Rc<Room>, socket: RawFd) -> Self {
         Self {
             requester,
             active: Cell::new(0),
@@ -65,6 +67,7 @@ impl Shared {
             idle_since: Cell::new(0),
             number: Cell::new(0),
             room,
+            socket,
         }
     }
 
@@ -158,6 +161,12 @@ impl Lease {
     /// Nobody else is to have a lease of the connection any more; it ends with what is on it.
     pub fn close_to_others(&self) {
         self.shared.private.set(true);
+    }
+
+    /// The socket of the connection, for as long as that is there.
+    #[must_use]
+    pub fn socket(&self) -> RawFd {
+        self.shared.socket
     }
 
     /// Notes when the connection was last used.

@@ -124,6 +124,11 @@ impl Process {
         }
     }
 
+    /// Whether it has ended, by itself or by somebody else.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Its number.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()

@@ -4,6 +4,7 @@
 
 mod crowd;
 mod parts;
+mod revival;
 
 use std::{
     path::PathBuf,
@@ -14,7 +15,7 @@ use std::{
 
 use anyhow::Result;
 
-use self::{crowd::Crowd, parts::Cluster};
+use self::{crowd::Crowd, parts::Cluster, revival::Revival};
 use super::{bed::Bed, table::Marks};
 use crate::setup;
 
@@ -66,7 +67,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         if options.faults {
             faults(&mut cluster, &crowd, &mut done)?;
         } else {
-            watch(options.seconds.map(Duration::from_secs), &crowd);
+            watch(options.seconds.map(Duration::from_secs), &mut cluster, &crowd);
         }
         drop(ends);
         Ok(())
@@ -82,12 +83,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     marks.verdict()
 }
 
-/// Tells what clients see until it is over.
-fn watch(span: Option<Duration>, crowd: &Crowd) {
-    let began = Instant::now();
+/// Tells what clients see until it is over, and starts again what was killed.
+fn watch(span: Option<Duration>, cluster: &mut Cluster, crowd: &Crowd) {
+    let (began, mut revival) = (Instant::now(), Revival::default());
     while !INTERRUPTED.load(SeqCst) && span.is_none_or(|span| began.elapsed() < span) {
         thread::sleep(TOLD);
         println!("{:>4} s  {}", began.elapsed().as_secs(), crowd.told());
+        // Ctrl-C in a terminal is for all of them.
+        if !INTERRUPTED.load(SeqCst) {
+            revival.look(cluster);
+        }
     }
 }
 

@@ -29,6 +29,15 @@ struct Node {
     process: Option<Process>,
 }
 
+/// One process of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Part {
+    Node(usize),
+    Store,
+    Etcd,
+    Shop(usize),
+}
+
 /// All of it; ended when dropped.
 pub(super) struct Cluster {
     folder: PathBuf,
@@ -38,7 +47,7 @@ pub(super) struct Cluster {
     etcd: Option<Process>,
     etcd_at: SocketAddr,
     peer_at: SocketAddr,
-    shops: Vec<(SocketAddr, Process)>,
+    shops: Vec<(SocketAddr, Option<Process>)>,
     nodes: Vec<Node>,
 }
 
@@ -52,7 +61,7 @@ impl Cluster {
             etcd: None,
             etcd_at: free_address()?,
             peer_at: free_address()?,
-            shops: Vec::new(),
+            shops: (0..3).map(|_| Ok((free_address()?, None))).collect::<Result<_>>()?,
             nodes: Vec::new(),
             folder,
         };
@@ -84,27 +93,70 @@ impl Cluster {
     /// What runs where, and what to do with it.
     pub(super) fn described(&self) -> String {
         let mut text = String::from("Three balancers that are one, and what they share:\n\n");
-        let mut line = |name: &str, at: SocketAddr, process: Option<&Process>| {
-            let pid = process.map_or(0, Process::pid);
-            text.push_str(&format!("  {name:<10} {at:<22} kill -9 {pid}\n"));
-        };
-        for node in &self.nodes {
-            line(&node.name, node.address, node.process.as_ref());
-        }
-        line("redis", self.store_at, self.store.as_ref());
-        line("etcd", self.etcd_at, self.etcd.as_ref());
-        for (number, (at, process)) in self.shops.iter().enumerate() {
-            line(&format!("shop{number}"), *at, Some(process));
-        }
+        self.parts().for_each(|part| text.push_str(&self.line(part)));
         let balancer = self.balancer.display();
         let admins: Vec<String> = self.nodes.iter().map(|node| node.admin.to_string()).collect();
         text.push_str(&format!(
             "\n  {balancer} status --all {}\n  {balancer} etcd nodes --etcd http://{} --prefix {PREFIX}\n\n\
-             Kill what you like: clients come to any balancer with the shop's own cookie alone. Who is at a shop\nthat is killed is logged out, and nobody else. Ctrl-C ends all of it.\n",
+             Kill what you like, it starts again five seconds later: clients come to any balancer with the shop's own cookie\nalone. Who is at a shop that is killed is logged out, and nobody else, but for who logs in while redis is away and\ncomes to another balancer before it is back. Ctrl-C ends all of it.\n",
             admins.join(","),
             self.etcd_at
         ));
         text
+    }
+
+    fn parts(&self) -> impl Iterator<Item = Part> {
+        let nodes = (0..self.nodes.len()).map(Part::Node);
+        nodes.chain([Part::Store, Part::Etcd]).chain((0..self.shops.len()).map(Part::Shop))
+    }
+
+    /// Where a part is, and what kills it.
+    pub(super) fn line(&self, part: Part) -> String {
+        let none = || ("nobody".to_owned(), self.store_at, None);
+        let (name, at, process) = match part {
+            Part::Node(number) => self
+                .nodes
+                .get(number)
+                .map_or_else(none, |node| (node.name.clone(), node.address, node.process.as_ref())),
+            Part::Store => ("redis".to_owned(), self.store_at, self.store.as_ref()),
+            Part::Etcd => ("etcd".to_owned(), self.etcd_at, self.etcd.as_ref()),
+            Part::Shop(number) => self
+                .shops
+                .get(number)
+                .map_or_else(none, |(at, process)| (format!("shop{number}"), *at, process.as_ref())),
+        };
+        format!("  {name:<10} {at:<22} kill -9 {}\n", process.map_or(0, Process::pid))
+    }
+
+    fn process_of(&mut self, part: Part) -> Option<&mut Option<Process>> {
+        match part {
+            Part::Node(number) => self.nodes.get_mut(number).map(|node| &mut node.process),
+            Part::Store => Some(&mut self.store),
+            Part::Etcd => Some(&mut self.etcd),
+            Part::Shop(number) => self.shops.get_mut(number).map(|(_, process)| process),
+        }
+    }
+
+    /// Parts that somebody has killed.
+    pub(super) fn dead(&mut self) -> Vec<Part> {
+        let parts: Vec<Part> = self.parts().collect();
+        let is_dead = |part: &Part| {
+            self.process_of(*part).is_some_and(|process| process.as_mut().is_none_or(Process::has_ended))
+        };
+        parts.into_iter().filter(is_dead).collect()
+    }
+
+    /// Starts a part where it was.
+    pub(super) fn start_again(&mut self, part: Part) -> Result<()> {
+        if let Some(process) = self.process_of(part) {
+            *process = None;
+        }
+        match part {
+            Part::Node(number) => self.start_node(number),
+            Part::Store => self.start_store(),
+            Part::Etcd => self.start_etcd(),
+            Part::Shop(number) => self.start_shop(number),
+        }
     }
 
     fn start_store(&mut self) -> Result<()> {
@@ -128,7 +180,7 @@ impl Cluster {
     }
 
     fn start_shop(&mut self, number: usize) -> Result<()> {
-        let at = free_address()?;
+        let (at, process) = self.shops.get_mut(number).context("a shop")?;
         let mut command = Command::new(setup::applications_dir().join("sessions/bin/python"));
         command.arg(shell::workspace_root().join("examples/sessions/shop.py"));
         command.args([
@@ -140,8 +192,7 @@ impl Cluster {
             &at.port().to_string(),
         ]);
         command.env("PYTHONDONTWRITEBYTECODE", "1");
-        let process = Process::start_within(&format!("shop{number}"), &self.folder, command, at, START)?;
-        self.shops.push((at, process));
+        *process = Some(Process::start_within(&format!("shop{number}"), &self.folder, command, *at, START)?);
         Ok(())
     }
 

@@ -58,8 +58,7 @@ fn what_users_come_to_regret_is_named_and_its_remedy_ends_it() {
 fn of_two(cookies: [&str; 2], balancers: [&str; 2]) -> Vec<String> {
     let group = |(name, cookie): (&str, &str)| {
         format!(
-            "target_group \"{name}\" {{\ntargets = [\"127.0.0.1:1\"]\nstickiness {{\ntype = \"app_cookie\"\ncookie_name = \"{cookie}\"\n\
-             deregistration_stickiness = \"keep\"\n}}\n}}\n"
+            "target_group \"{name}\" {{\ntargets = [\"127.0.0.1:1\"]\nstickiness {{\ntype = \"app_cookie\"\ncookie_name = \"{cookie}\"\n}}\n}}\n"
         )
     };
     let listener = |(port, group, balancer): (u16, &str, &str)| {

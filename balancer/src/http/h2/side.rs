@@ -52,8 +52,7 @@ impl ClientSide for Http2Client {
         if plan.request.upgrade {
             return Err(Cause::ProtocolsIncompatible.into());
         }
-        // In a box, so that requests for HTTP/1.1 do not carry its room.
-        Box::pin(attempt::<Self, Http2Target>(self, plan, tries)).await
+        attempt::<Self, Http2Target>(self, plan, tries).await
     }
 
     /// Whether the client reset the request.

@@ -84,7 +84,10 @@ impl<'a> Fields<'a> {
     /// Adds a line; what is over [`MAX_FIELDS`] is dropped.
     pub(super) fn push(&mut self, name: &'a [u8], value: &'a [u8]) {
         if !self.is_full() {
-            self.lines.push(HeaderField { name, value: value.trim_ascii() });
+            // Most have no white space around them, which is seen at once.
+            let is_trim = matches!(value, [first, .., last] if *first > b' ' && *last > b' ');
+            let value = if is_trim { value } else { value.trim_ascii() };
+            self.lines.push(HeaderField { name, value });
             let kind = kind(name);
             self.kinds.push(kind);
             self.present |= 1 << kind as u32;

@@ -287,15 +287,19 @@ impl Streams {
 
     /// Nobody holds it any more.
     pub(super) fn remove(&mut self, place: usize) {
-        let Some(mut stream) = self.slots.get_mut(place).and_then(Option::take) else { return };
+        // It ends where it is: it is large.
+        let Some(slot) = self.slots.get_mut(place) else { return };
+        let Some(stream) = slot else { return };
         if !stream.is_over() {
             self.open -= 1;
         }
+        let (id, content) = (stream.id, std::mem::take(&mut stream.content));
+        *slot = None;
         self.free.push(place);
-        if let Ok(index) = self.places.binary_search_by_key(&stream.id, |(id, _)| *id) {
+        if let Ok(index) = self.places.binary_search_by_key(&id, |(id, _)| *id) {
             self.places.remove(index);
         }
-        self.keep(std::mem::take(&mut stream.content));
+        self.keep(content);
     }
 
     /// Nothing is under way: memory for one of the next is enough.

@@ -5,6 +5,7 @@
 mod call;
 #[cfg(test)]
 mod cases;
+mod charsets;
 mod collections;
 mod convert;
 mod csv;
@@ -21,6 +22,7 @@ mod numbers;
 mod operators;
 mod references;
 mod regexes;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -330,6 +332,8 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         match name {
             "try" | "can" if !spreads => return self.attempt(name, arguments, env),
             "templatefile" if !spreads => return self.template_file(arguments, env),
+            "templatestring" if !spreads => return self.template_string(arguments, env),
+            "abspath" | "pathexpand" if !spreads => return self.of_path(name, arguments, env),
             "fileset" if !spreads => return self.file_set(arguments, env),
             "file" | "fileexists" | "filebase64" if !spreads => {
                 return self.of_file(name, arguments, env);

@@ -4,7 +4,10 @@ mod fixture;
 
 use std::fs;
 
-use balancer::config::{self, ImportFrom, Imported, import};
+use balancer::{
+    config::{self, ImportFrom, Imported, import},
+    model::{Action, Configuration},
+};
 use serde_json::{Value, json};
 
 use self::fixture::{
@@ -41,6 +44,55 @@ fn model(text: &str) -> String {
     lines.join("\n")
 }
 
+/// All of a configuration but what its blocks are called, where they stand, and the order of what has none: text in which a
+/// difference of any attribute shows.
+fn whole(mut read: Configuration) -> String {
+    let names: Vec<String> = read.target_groups.iter().map(|group| group.name.clone()).collect();
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    let place = |group: usize| sorted.iter().position(|name| *name == names[group]).unwrap();
+    let moved = |action: &mut Action| {
+        if let Action::Forward(forward) = action {
+            forward.groups.iter_mut().for_each(|weighted| weighted.group = place(weighted.group));
+            forward.groups.sort_unstable_by_key(|weighted| weighted.group);
+        }
+    };
+    for listener in &mut read.listeners {
+        listener.name.clear();
+        moved(&mut listener.default_action);
+        for rule in &mut listener.rules {
+            rule.name.clear();
+            moved(&mut rule.action);
+        }
+    }
+    read.listeners.sort_by_key(|listener| listener.address);
+    read.target_groups.sort_by(|one, other| one.name.cmp(&other.name));
+    for group in &mut read.target_groups {
+        group.targets.sort_by_key(|target| format!("{target:?}"));
+    }
+    let text = format!("{:#?}\n{:#?}\n{:#?}", read.load_balancers, read.listeners, read.target_groups);
+    let is_place = |line: &&str| !line.trim_start().starts_with("\"main.") && !line.contains("/main.tf:");
+    text.lines().filter(is_place).collect::<Vec<_>>().join("\n")
+}
+
+fn whole_of_text(text: &str) -> String {
+    whole(
+        config::parse(&[("main.hcl".into(), text.to_owned())])
+            .unwrap_or_else(|fault| panic!("{fault}\n{text}")),
+    )
+}
+
+/// Says which lines differ.
+fn assert_alike(one: &str, other: &str, what: &str) {
+    let differ: Vec<String> = one
+        .lines()
+        .zip(other.lines())
+        .filter(|(one, other)| one != other)
+        .map(|(one, other)| format!("{one} / {other}"))
+        .collect();
+    assert!(differ.is_empty() && one.lines().count() == other.lines().count(), "{what}: {differ:#?}");
+}
+
 fn of_plan(plan: &Value) -> Imported {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), plan.to_string()).unwrap();
@@ -63,6 +115,9 @@ fn plan_state_and_descriptions_of_one_configuration_are_one_model() {
     describe(described.path());
     let aws = import(ImportFrom::Aws(described.path())).unwrap();
     assert_eq!(aws.left, Vec::<String>::new());
+    let all = whole_of_text(&plan.text);
+    assert_alike(&all, &whole_of_text(&state.text), "a plan and a state");
+    assert_alike(&all, &whole_of_text(&aws.text), "a plan and what AWS describes");
     let (plan, state, aws) = (model(&plan.text), model(&state.text), model(&aws.text));
     assert_eq!(plan, state);
     assert_eq!(plan, aws);
@@ -76,6 +131,7 @@ fn plan_state_and_descriptions_of_one_configuration_are_one_model() {
     let of_plan: Vec<&str> = plan.lines().collect();
     assert!(of_plan[0].contains("app-blue 90") && of_plan[0].contains("app-green 10"), "{plan}");
     assert_eq!(of_folder, of_plan[..of_folder.len()], "{plan}");
+    assert_alike(&all, &whole(read), "a plan and the folder");
 }
 
 #[test]

@@ -31,6 +31,7 @@ variable "nothing" {
 locals {
   m = { b = 1, a = "x", "k-1" = true }
   l = ["x", "y", "z"]
+  t = "%%{ for x in xs }$${x}-%%{ endfor }$${upper(y)}"
   n = [{ id = 1, tags = ["p", "q"] }, { id = 2, tags = [] }]
 }
 "#;

@@ -50,6 +50,43 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// RFC 9562, section 6.6: the last digit of the first part tells these four.
+const NAMESPACES: [(&str, u128); 4] = [("dns", 0), ("url", 1), ("oid", 2), ("x500", 4)];
+const FIRST_NAMESPACE: u128 = 0x6ba7_b810_9dad_11d1_80b4_00c0_4fd4_30c8;
+
+/// What `uuidv5` takes for a namespace: one of RFC 9562's by name, or a UUID in any of its forms.
+pub(super) fn namespace(text: &str) -> Option<u128> {
+    if let Some((_, number)) = NAMESPACES.iter().find(|(name, _)| *name == text) {
+        return Some(FIRST_NAMESPACE + (number << 96));
+    }
+    let plain = match text.len() {
+        45 if text.get(..9)?.eq_ignore_ascii_case("urn:uuid:") => text.get(9..)?,
+        // Terraform does not look at what the braces are.
+        38 => text.get(1..37)?,
+        32 | 36 => text,
+        _ => return None,
+    };
+    let is_hyphen = |place: usize| plain.as_bytes().get(place) == Some(&b'-');
+    if plain.len() == 36 && ![8, 13, 18, 23].into_iter().all(is_hyphen) {
+        return None;
+    }
+    let digits: String = plain.chars().filter(|digit| *digit != '-').collect();
+    let is_hex = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    u128::from_str_radix(&digits, 16).ok().filter(|_| is_hex)
+}
+
+/// RFC 9562, section 5.5: a UUID of version 5.
+pub(super) fn uuid(namespace: u128, name: &[u8]) -> String {
+    let hashed = [&namespace.to_be_bytes(), name].concat();
+    let made = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &hashed);
+    let number = made.as_ref().iter().take(16).fold(0_u128, |number, byte| (number << 8) | u128::from(*byte));
+    let number = (number & !(0xf << 76)) | (0x5 << 76);
+    let number = (number & !(0x3 << 62)) | (0x2 << 62);
+    let digits = format!("{number:032x}");
+    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
+    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
+}
+
 /// Bytes of a block.
 const BLOCK: usize = 64;
 /// By how much each step of a round turns (RFC 1321, section 3.4).

@@ -12,6 +12,13 @@ use crate::config::{
 };
 
 pub(super) fn call(call: &Call<'_>) -> Result<Option<Val>, Fail> {
+    if call.name == "uuidv5" {
+        call.takes(2, 2)?;
+        let space = digests::namespace(&call.text(0)?).ok_or_else(|| {
+            call.wrong("is given no namespace", "\"dns\", \"url\", \"oid\", \"x500\" or a UUID")
+        })?;
+        return Ok(Some(Val::text(digests::uuid(space, call.text(1)?.as_bytes()))));
+    }
     if !matches!(call.name, "jsonencode" | "jsondecode" | "base64encode" | "base64decode" | "urlencode")
         && !digests::is_of_text(call.name)
     {

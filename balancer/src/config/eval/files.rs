@@ -1,7 +1,10 @@
 //! Functions that read files: of the folder of the configuration, regular ones, within a size.
 //! Must not know: what is in them.
 
-use std::path::PathBuf;
+use std::{
+    path::{Component, Path, PathBuf},
+    rc::Rc,
+};
 
 use super::{
     Evaluated, Evaluator, digests,
@@ -10,7 +13,7 @@ use super::{
 use crate::{
     config::{
         bindings::{Env, Val},
-        raw::{self, RawExpression},
+        raw::RawExpression,
         scope::Unknown,
         value::shown,
     },
@@ -19,8 +22,6 @@ use crate::{
 
 /// Most bytes of such a file.
 const MAX_FILE: u64 = 262_144;
-/// The names that templates are given are names.
-const MAX_NAMES: usize = 1000;
 
 impl Evaluator<'_, '_> {
     /// `file`, `filebase64`, `fileexists`, and digests of files.
@@ -87,46 +88,52 @@ impl Evaluator<'_, '_> {
         self.weighed(Val::set(names))
     }
 
-    /// `templatefile`: a file, and what the names in it stand for.
-    pub(super) fn template_file(&self, arguments: &[RawExpression], env: &Env) -> Evaluated {
-        const NAME: &str = "templatefile";
-        let [path, names] = arguments else {
-            let wrong = format!("`{NAME}` has {} arguments; allowed: 2 of them", arguments.len());
+    /// `abspath` and `pathexpand`: paths, which need lead to no file.
+    pub(super) fn of_path(&self, name: &str, arguments: &[RawExpression], env: &Env) -> Evaluated {
+        let [path] = arguments else {
+            let wrong = format!("`{name}` has {} arguments; allowed: 1 of them", arguments.len());
             return Err(Unknown::Wrong(wrong));
         };
-        let path = match self.path_of(NAME, path, env)? {
+        let path = match self.written_path(name, path, env)? {
             Ok(path) => path,
             Err(unknown) => return Ok(unknown),
         };
-        let names = match self.value(names, env)? {
-            Val::Object(members) if members.len() <= MAX_NAMES => members,
-            unknown if unknown.unknown().is_some() => {
-                return Ok(Val::Unknown(unknown.unknown().unwrap_or_default()));
-            }
-            other => {
-                let wrong = format!("`{NAME}` is given {}; allowed: a map of names", other.kind());
-                return Err(Unknown::Wrong(wrong));
-            }
+        if name == "abspath" {
+            let folder = self.scope.faults().folder(self.position).unwrap_or_default();
+            return self.weighed(Val::text(cleaned(&folder.join(&*path))));
+        }
+        let Some(rest) = path.strip_prefix('~') else { return Ok(Val::Text(path)) };
+        if !(rest.is_empty() || rest.starts_with('/')) {
+            let wrong = format!("`{name}` is given the home of another user; allowed: `~` alone, or `~/…`");
+            return Err(Unknown::Wrong(wrong));
+        }
+        let Some(home) = std::env::var("HOME").ok().filter(|home| !home.is_empty()) else {
+            return Err(Unknown::NotHere(format!(
+                "`{name}` needs HOME, which is not set; allowed: a whole path"
+            )));
         };
-        let text = self.text_of(NAME, &path, self.read(NAME, &path)?)?;
-        let template = raw::convert::file_template(&text, self.position).map_err(|wrong| {
-            Unknown::Wrong(format!(
-                "{} is no template: {}; allowed: text with ${{…}} and %{{…}}",
-                shown(&path.to_string_lossy()),
-                shown(wrong.lines().next().unwrap_or_default())
-            ))
-        })?;
-        // Nothing but these names is known in it.
-        let inner = names.iter().fold(Env::default(), |inner, (name, value)| inner.with(name, value.clone()));
-        self.value(&template, &inner)
+        let path = PathBuf::from(home).join(rest.trim_start_matches('/'));
+        self.weighed(Val::text(cleaned(&path)))
     }
 
-    fn path_of(&self, name: &str, path: &RawExpression, env: &Env) -> Result<Result<PathBuf, Val>, Unknown> {
+    pub(super) fn path_of(
+        &self,
+        name: &str,
+        path: &RawExpression,
+        env: &Env,
+    ) -> Result<Result<PathBuf, Val>, Unknown> {
+        let folder = || self.scope.faults().folder(self.position).unwrap_or_default();
+        Ok(self.written_path(name, path, env)?.map(|path| folder().join(&*path)))
+    }
+
+    fn written_path(
+        &self,
+        name: &str,
+        path: &RawExpression,
+        env: &Env,
+    ) -> Result<Result<Rc<str>, Val>, Unknown> {
         match self.value(path, env)? {
-            Val::Text(path) if !path.contains('\0') => {
-                let folder = self.scope.faults().folder(self.position).unwrap_or_default();
-                Ok(Ok(folder.join(&*path)))
-            }
+            Val::Text(path) if !path.contains('\0') => Ok(Ok(path)),
             unknown if unknown.unknown().is_some() => {
                 Ok(Err(Val::Unknown(unknown.unknown().unwrap_or_default())))
             }
@@ -137,7 +144,7 @@ impl Evaluator<'_, '_> {
         }
     }
 
-    fn read(&self, name: &str, path: &std::path::Path) -> Result<Vec<u8>, Unknown> {
+    pub(super) fn read(&self, name: &str, path: &std::path::Path) -> Result<Vec<u8>, Unknown> {
         self.charge(1000)?;
         regular_file::read(path, MAX_FILE).map(|(bytes, _)| bytes).map_err(|fault| {
             let path = shown(&path.to_string_lossy());
@@ -147,11 +154,29 @@ impl Evaluator<'_, '_> {
         })
     }
 
-    fn text_of(&self, name: &str, path: &std::path::Path, bytes: Vec<u8>) -> Result<String, Unknown> {
+    pub(super) fn text_of(
+        &self,
+        name: &str,
+        path: &std::path::Path,
+        bytes: Vec<u8>,
+    ) -> Result<String, Unknown> {
         self.charge(bytes.len() / 64)?;
         String::from_utf8(bytes).map_err(|_| {
             let path = shown(&path.to_string_lossy());
             Unknown::Wrong(format!("`{name}`: {path} is no text; allowed: text in UTF-8"))
         })
     }
+}
+
+/// A path without empty steps, `.` and `..`, as Go's filepath.Clean makes it.
+fn cleaned(path: &Path) -> String {
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(clean.pop()),
+            part => clean.push(part),
+        }
+    }
+    clean.to_string_lossy().into_owned()
 }

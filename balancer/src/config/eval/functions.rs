@@ -1,7 +1,8 @@
 //! Terraform's functions by name. Must not know: expressions.
 
 use super::{
-    call::Call, collections, convert, csv, dates, encoding, fail::Fail, network, numbers, texts, yaml,
+    call::Call, charsets, collections, convert, csv, dates, encoding, fail::Fail, network, numbers, texts,
+    yaml,
 };
 use crate::config::{bindings::Val, suggest};
 
@@ -9,20 +10,7 @@ use crate::config::{bindings::Val, suggest};
 const OF_THE_MOMENT: [&str; 4] = ["bcrypt", "plantimestamp", "timestamp", "uuid"];
 
 /// Those of Terraform that are not done here.
-const NOT_DONE: [&str; 12] = [
-    "abspath",
-    "base64gzip",
-    "cidrcontains",
-    "issensitive",
-    "log",
-    "pathexpand",
-    "rsadecrypt",
-    "templatestring",
-    "textdecodebase64",
-    "textencodebase64",
-    "type",
-    "uuidv5",
-];
+const NOT_DONE: [&str; 5] = ["base64gzip", "cidrcontains", "issensitive", "rsadecrypt", "type"];
 
 /// What a function comes to.
 pub(super) fn call(call: &Call<'_>) -> Result<Val, Fail> {
@@ -38,6 +26,7 @@ pub(super) fn call(call: &Call<'_>) -> Result<Val, Fail> {
         texts::call,
         numbers::call,
         encoding::call,
+        charsets::call,
         network::call,
         yaml::call,
         csv::call,

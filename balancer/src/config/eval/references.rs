@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use super::{Evaluated, Evaluator, convert};
+use super::{Evaluated, Evaluator, convert, templates::OLD_TEMPLATE};
 use crate::config::{
     bindings::{Env, Val, path_text},
     instances::{self, Instances},
@@ -42,6 +42,10 @@ impl Evaluator<'_, '_> {
             }
             ("path", [PathStep::Attribute(name)]) if matches!(name.as_str(), "module" | "root") => {
                 Ok(Val::text("."))
+            }
+            ("path", [PathStep::Attribute(name)]) if name == "cwd" => {
+                let folder = self.scope.faults().folder(self.position).unwrap_or_default();
+                Ok(Val::text(folder.to_string_lossy()))
             }
             ("terraform", [PathStep::Attribute(name)]) if name == "workspace" => match workspace() {
                 Some(name) => Ok(Val::text(name)),
@@ -218,6 +222,11 @@ impl Evaluator<'_, '_> {
             Val::Object(members) => members.get(name).cloned().ok_or(Unknown::NoPart),
             Val::Reference(path) => self.attribute_of_block(path, name),
             Val::Unknown(_) => Ok(value.clone()),
+            // As Terraform before 0.12 took it.
+            Val::List(items) if items.len() == 1 => match items.first() {
+                Some((one @ Val::Reference(_), _)) => self.attribute(one, name),
+                _ => Err(Unknown::NoPart),
+            },
             Val::List(items) if items.iter().any(|(item, _)| matches!(item, Val::Reference(_))) => {
                 Err(Unknown::Wrong(format!(
                     "`{name}` is asked of a block that is several; allowed: an index before it, such as [0] or [*]"
@@ -237,6 +246,15 @@ impl Evaluator<'_, '_> {
         let Some((block, env)) = self.block_of(path).filter(|_| !OF_AWS.contains(&name)) else {
             return Ok(longer());
         };
+        let is_template = || {
+            path.first().zip(path.get(1)).is_some_and(|(data, kind)| data == "data" && kind == OLD_TEMPLATE)
+        };
+        if name == "rendered"
+            && is_template()
+            && let Some(rendered) = self.rendered(block, &env)
+        {
+            return rendered;
+        }
         let written = block.body.attributes.iter().find(|attribute| attribute.name == name);
         match written.map(|written| self.value(&written.value.expression, &env)) {
             None | Some(Ok(Val::Null)) => Ok(longer()),

@@ -117,6 +117,8 @@ fn what_is_not_told_apart_is_not_guessed() {
         "yamlencode(\"a \\nb\")",
         "yamlencode(join(\" \", range(100)))",
         "fileset(\".\", \"{a,{b}}\")",
+        "textencodebase64(\"a\", \"UTF-16\")",
+        "textdecodebase64(\"YQ==\", \"windows-1252\")",
     ] {
         assert!(matches!(worked_out("", expression), Err(Unknown::NotHere(_))), "{expression}");
     }
@@ -158,8 +160,8 @@ fn what_is_not_known_goes_on_under_its_name() {
         ("try(aws_lb.x.arn, \"\")", "aws_lb.x.arn"),
         ("timestamp()", "timestamp()"),
         (
-            "[uuidv5(\"x\"), 1][0]",
-            "what cannot be worked out here (`uuidv5` is a function that is not worked out here)",
+            "[base64gzip(\"x\"), 1][0]",
+            "what cannot be worked out here (`base64gzip` is a function that is not worked out here)",
         ),
     ] {
         assert_eq!(by(expression).as_deref(), Some(name), "{expression}");
@@ -171,12 +173,12 @@ fn what_is_not_known_goes_on_under_its_name() {
         ("length([aws_lb.x.arn])", "1"),
         ("aws_lb.x.arn == null", "false"),
         ("contains([aws_lb.x.arn, \"a\"], \"a\")", "true"),
-        ("[uuidv5(\"x\"), 1][1]", "1"),
+        ("[base64gzip(\"x\"), 1][1]", "1"),
     ] {
         assert_eq!(json(&worked_out(CONFIGURATION, expression).unwrap()), known, "{expression}");
     }
     // Nobody may try what cannot be worked out here.
-    for expression in ["try(uuidv5(\"x\"), \"a\")", "can(yamldecode(\"[\"))", "try(var.missing, 1)"] {
+    for expression in ["try(base64gzip(\"x\"), \"a\")", "can(yamldecode(\"[\"))", "try(var.missing, 1)"] {
         assert!(matches!(worked_out("", expression), Err(Unknown::NotHere(_))), "{expression}");
     }
 }
@@ -233,11 +235,54 @@ fn blocks_are_as_many_as_they_say() {
     ] {
         assert_eq!(written(expression), expected, "{expression}");
     }
+    // One of a counted block needs no index, as before Terraform 0.12.
+    let single = blocks.replace("count = 2", "count = 1");
+    let one = worked_out(&single, "aws_instance.web.id").unwrap();
+    assert_eq!(one.unknown().as_deref(), Some("aws_instance.web[0].id"));
+    assert_eq!(json(&worked_out(&single, "aws_instance.web.ami").unwrap()), "\"a-0\"");
     assert!(
         written("aws_instance.web[2].id").contains("goes into a part of what there is that is not there")
     );
     assert!(written("aws_instance.web.id").contains("is asked of a block that is several"));
     assert!(written("aws_lb.one[0].arn").contains("is one, and has no index"));
+}
+
+#[test]
+fn paths_are_of_the_folder_and_of_the_user() {
+    let here = std::env::current_dir().unwrap();
+    let text = |expression: &str| match worked_out("", expression) {
+        Ok(Val::Text(text)) => text.to_string(),
+        other => panic!("{expression}: {other:?}"),
+    };
+    assert_eq!(text("abspath(\"a/../b\")"), here.join("b").to_str().unwrap());
+    assert_eq!(text("abspath(path.module)"), here.to_str().unwrap());
+    assert_eq!(text("\"${path.cwd}\""), here.to_str().unwrap());
+    let home = std::env::var("HOME").unwrap();
+    assert_eq!(text("pathexpand(\"~/.ssh/id\")"), format!("{home}/.ssh/id"));
+    assert_eq!(text("pathexpand(\"~\")"), home);
+}
+
+#[test]
+fn rendered_templates_are_what_the_old_provider_made() {
+    let blocks = "data \"template_file\" \"page\" {\n  template = \"$${title} $${upper(n)} $$${x}\"\n  vars = {\n    title = \"T\"\n    \
+                  n = 5\n  }\n}\ndata \"template_file\" \"old\" {\n  template = \"$${a}\"\n  vars {\n    a = \"b\"\n  }\n}\n\
+                  data \"template_file\" \"plain\" {\n  template = \"x\"\n}\n\
+                  data \"template_file\" \"many\" {\n  count = 2\n  template = \"n$${i}\"\n  vars = { i = count.index }\n}\n\
+                  data \"template_file\" \"of_aws\" {\n  template = \"$${db}\"\n  vars = { db = aws_db_instance.x.address }\n}\n\
+                  data \"template_file\" \"itself\" {\n  template = \"$${t}\"\n  vars = { t = data.template_file.itself.rendered }\n}\n";
+    for (expression, expected) in [
+        ("data.template_file.page.rendered", "\"T 5 ${x}\""),
+        ("data.template_file.old.rendered", "\"b\""),
+        ("data.template_file.plain.rendered", "\"x\""),
+        ("data.template_file.many[1].rendered", "\"n1\""),
+        ("data.template_file.many.*.rendered", "[\"n0\",\"n1\"]"),
+    ] {
+        let found = worked_out(blocks, expression).map(|value| json(&value));
+        assert_eq!(found.map_err(Unknown::message), Ok(expected.to_owned()), "{expression}");
+    }
+    let of_aws = worked_out(blocks, "data.template_file.of_aws.rendered").unwrap();
+    assert_eq!(of_aws.unknown().as_deref(), Some("aws_db_instance.x.address"));
+    assert!(worked_out(blocks, "data.template_file.itself.rendered").is_err());
 }
 
 /// Expressions that are put together at random.

@@ -108,4 +108,49 @@ pub(in crate::config::eval) const OF_FORMS: &[(&str, &str)] = &[
     ("fileset(\".\", \"*.none\")", r#"[]"#),
     ("fileset(\"none\", \"*\")", r#"[]"#),
     ("filemd5(\"none\")", REFUSED),
+    ("uuidv5(\"dns\", \"www.terraform.io\")", r#""a5008fae-b28c-5ba5-96cd-82b4c53552d6""#),
+    (
+        "[for s in [\"url\", \"oid\", \"x500\", \"{6ba7b810-9dad-11d1-80b4-00c04fd430c8}\", \"6ba7b8109dad11d180b400c04fd430c8\", \"URN:UUID:6BA7B810-9DAD-11D1-80B4-00C04FD430C8\"] : uuidv5(s, \"é\")]",
+        r#"["10e1d6de-dc68-53f0-883a-30ec870dd739","4c9d8941-1dcb-56d3-9fe5-b5aef28ef637","d13e05fb-cfd5-575b-8154-f5979b02b254","ebfe0af8-3997-5ade-b634-ba92cf69f557","ebfe0af8-3997-5ade-b634-ba92cf69f557","ebfe0af8-3997-5ade-b634-ba92cf69f557"]"#,
+    ),
+    (
+        "[for s in [\"DNS\", \"\", \"6ba7b810-9dad-11d1-80b4-00c04fd430c\", \"6ba7b810x9dad-11d1-80b4-00c04fd430c8\", \"6ba7b810-9dad-11d1-80b4-00c04fd430cg\", \"6ba7b810-9dad-11d1-80b400-c04fd430c8\"] : try(uuidv5(s, \"x\"), \"no\")]",
+        r#"["no","no","no","no","no","no"]"#,
+    ),
+    (
+        "[for e in [\"UTF-16LE\", \"utf-16be\", \"UTF-8\", \"csUTF16LE\", \"csUTF8\", \"csUTF16BE\"] : textencodebase64(\"hé𝄞\", e)]",
+        r#"["aADpADTYHt0=","AGgA6dg03R4=","aMOp8J2Eng==","aADpADTYHt0=","aMOp8J2Eng==","AGgA6dg03R4="]"#,
+    ),
+    (
+        "[for e in [\"ISO-8859-1\", \"latin1\", \"L1\", \"ISO_8859-1\", \"iso-ir-100\", \"IBM819\", \"CP819\"] : textencodebase64(\"hé\", e)]",
+        r#"["aOk=","aOk=","aOk=","aOk=","aOk=","aOk=","aOk="]"#,
+    ),
+    ("textencodebase64(\"€\", \"ISO-8859-1\")", REFUSED),
+    (
+        "[for p in [[\"aABsAA==\", \"UTF-16LE\"], [\"//5oAA==\", \"UTF-16LE\"], [\"AGgA6Q==\", \"UTF-16BE\"], [\"6Gk=\", \"ISO-8859-1\"], [\"w6k=\", \"UTF-8\"]] : urlencode(textdecodebase64(p[0], p[1]))]",
+        r#"["hl","%EF%BB%BFh","h%C3%A9","%C3%A8i","%C3%A9"]"#,
+    ),
+    (
+        "[for p in [[\"aABs\", \"UTF-16LE\"], [\"ANhoAA==\", \"UTF-16LE\"], [\"6Gk=\", \"UTF-8\"], [\"x\", \"UTF-8\"]] : try(textdecodebase64(p[0], p[1]), \"no\")]",
+        r#"["no","no","no","no"]"#,
+    ),
+    (
+        "[for p in [[8, 2], [10, 10], [100, 10], [5, 2], [1, 3], [0.5, 2], [1000, 10], [16, 4], [125, 5], [7, 3], [2, 10], [10000000000, 7], [3, 1.5], [0.001, 10], [255, 16], [6, 0.5], [1024, 2], [81, 3], [59049, 9], [123456789, 2], [0.7, 3]] : log(p[0], p[1])]",
+        r#"[3,1,2,2.321928094887362,0,-1,2.9999999999999996,2,3.0000000000000004,1.7712437491614224,0.30102999566398114,11.832946624549384,2.7095112913514545,-2.9999999999999996,1.9985883592147144,-2.584962500721156,10,4.000000000000001,4.999999999999999,26.879430932860476,-0.3246595251279624]"#,
+    ),
+    (
+        "[for n in range(1, 40) : ceil(log(pow(2, n), 2))]",
+        r#"[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,30,30,32,32,33,34,35,36,37,38,40]"#,
+    ),
+    ("log(-1, 10)", REFUSED),
+    ("log(0, 10)", REFUSED),
+    ("log(5, 1)", REFUSED),
+    ("templatestring(local.t, { xs = [1, \"b\"], y = \"z\" })", r#""1-b-Z""#),
+    ("templatestring(local.t, 1)", REFUSED),
+    (
+        "[for p in [\"/a/../b//c/.\", \"/\", \"/../..\", \"/a/b/..\"] : abspath(p)]",
+        r#"["/b/c","/","/","/a"]"#,
+    ),
+    ("[for p in [\"a/~\", \"\", \"/x/../y\", \"a/./b\"] : pathexpand(p)]", r#"["a/~","","/x/../y","a/./b"]"#),
+    ("pathexpand(\"~other/x\")", REFUSED),
 ];

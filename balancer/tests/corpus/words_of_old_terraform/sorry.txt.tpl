@@ -1,0 +1,1 @@
+Ask the ${team} at ${phone}.

@@ -74,9 +74,8 @@ pub(crate) struct Plan {
     pub(super) sent: Cell<Option<Nanos>>,
     /// What is still needed of the request.
     pub(crate) request: RequestTraits,
-    /// The head for the target, and what is where in it.
+    /// The head for the target.
     pub(crate) head: Vec<u8>,
-    pub(crate) notes: HeadNotes,
 }
 
 /// Whether the protocols of client and targets go together (ALB: protocol versions of target groups).
@@ -120,7 +119,12 @@ impl Plan {
     ) -> Result<Self, Refusal> {
         let mut request = Request::default();
         match request.read(bytes) {
-            Ok(()) => Self::decide(context, snapshot, listener, route, &mut request, memory, entry),
+            Ok(()) => {
+                // Clients of HTTP/1.1 go to targets of HTTP/1.1 alone, which get the head as it is.
+                let mut notes = HeadNotes::begin(false);
+                let head = (memory, &mut notes);
+                Self::decide(context, snapshot, listener, route, &mut request, head, entry)
+            }
             Err(error) => {
                 let shard = context.listener_shard(listener);
                 Err(unreadable(shard, route.connected.peer, bytes, error, entry))
@@ -128,7 +132,8 @@ impl Plan {
         }
     }
 
-    /// Decides over `request`, whatever version it came in.
+    /// Decides over `request`, whatever version it came in. `memory` becomes the head for the target, and `notes` say what is where
+    /// in it.
     ///
     /// # Errors
     /// What the client is to be told instead.
@@ -138,7 +143,7 @@ impl Plan {
         listener: &ListenerView,
         route: &Route<'_>,
         request: &mut Request<'_>,
-        mut memory: Vec<u8>,
+        (mut memory, notes): (Vec<u8>, &mut HeadNotes),
         entry: &mut AccessEntry,
     ) -> Result<Self, Refusal> {
         panics::provoke(request.target);
@@ -166,13 +171,11 @@ impl Plan {
         };
         memory.clear();
         let trace = context.trace_ids.borrow_mut().draw(context.clock.unix());
-        // HTTP/1.1 goes to targets of HTTP/1.1 alone, which get the head as it is.
-        let mut notes = HeadNotes::begin(request.version == Version::Http2);
-        let traced = forward::head(request, &target, route, &trace, (&mut memory, &mut notes));
+        let traced = forward::head(request, &target, route, &trace, (&mut memory, notes));
         entry.trace(memory.part(traced));
         let way = (listener, &chosen, forward, route.connected.peer.ip());
         let upgrade = request.upgrade.as_deref().map(Box::from);
-        Self::route(context, snapshot, way, &view, (traits, upgrade), (memory, notes), entry)
+        Self::route(context, snapshot, way, &view, (traits, upgrade), memory, entry)
     }
 
     /// Whether `response` (101) changes to a protocol that its target was offered.
@@ -193,7 +196,7 @@ impl Plan {
         (listener, chosen, forward, peer): (&ListenerView, &Chosen<'_>, &CompiledForward, IpAddr),
         view: &RequestHead<'_>,
         (traits, upgrade): (RequestTraits, Option<Box<[u8]>>),
-        (head, notes): (Vec<u8>, HeadNotes),
+        head: Vec<u8>,
         entry: &mut AccessEntry,
     ) -> Result<Self, Refusal> {
         let refuse = |cause| Refusal::error(cause, traits);
@@ -286,7 +289,6 @@ impl Plan {
             spilled: elsewhere.is_some(),
             request: traits,
             head,
-            notes,
         })
     }
 

@@ -6,7 +6,10 @@ use std::{future::poll_fn, os::fd::RawFd};
 use super::{session::LINGER, websocket_key::WebSocketKey};
 use crate::{
     counters::{Cause, Failure},
-    http::{decide::plan::Plan, exchange::RequestState},
+    http::{
+        decide::{head_notes::HeadNotes, plan::Plan},
+        exchange::RequestState,
+    },
     response::answer::{Answer, AnswerKind},
     wire::http2::{ErrorCode, Http2Stream},
 };
@@ -24,6 +27,8 @@ pub(super) struct Http2Client {
     pub(super) key: Option<WebSocketKey>,
     /// Whether it was asked for its body.
     pub(super) invited: bool,
+    /// What is where in the head for its target.
+    pub(super) notes: HeadNotes,
 }
 
 impl Http2Client {

@@ -12,7 +12,7 @@ use crate::{
     clock::Nanos,
     http::{
         context::WorkerSnapshot,
-        decide::{forward::Route, plan::Plan, refusal::Refusal},
+        decide::{forward::Route, head_notes::HeadNotes, plan::Plan, refusal::Refusal},
         entry::AccessEntry,
         exchange::{ClientSide as _, RequestState, exchange},
     },
@@ -43,7 +43,8 @@ pub(super) async fn serve(session: Rc<SharedState>, mut stream: Http2Stream, hea
         entry.received(head.size());
     }
     // Stays where it is made: it is large.
-    let mut planned = plan(&session, &snapshot, &listener, &head, &mut entry);
+    let mut notes = HeadNotes::begin(true);
+    let mut planned = plan(&session, &snapshot, &listener, &head, (&mut notes, &mut entry));
     let (key, is_malformed) = (head.key(), head.is_malformed());
     stream.recycle(head.into_block());
     let watched = context.watches.register();
@@ -64,6 +65,7 @@ pub(super) async fn serve(session: Rc<SharedState>, mut stream: Http2Stream, hea
         socket: session.socket,
         key,
         invited: false,
+        notes,
     };
     match &mut planned {
         Ok(plan) => {
@@ -94,7 +96,7 @@ fn plan(
     snapshot: &Rc<WorkerSnapshot>,
     listener: &ListenerView,
     head: &Head,
-    entry: &mut AccessEntry,
+    (notes, entry): (&mut HeadNotes, &mut AccessEntry),
 ) -> Result<Plan, Refusal> {
     let route = Route {
         load_balancer: &listener.load_balancer,
@@ -107,5 +109,5 @@ fn plan(
     let context = &session.context;
     let mut request = Request::default();
     head.read(&mut request)?;
-    Plan::decide(context, snapshot, listener, &route, &mut request, context.heads.take(), entry)
+    Plan::decide(context, snapshot, listener, &route, &mut request, (context.heads.take(), notes), entry)
 }

@@ -140,7 +140,7 @@ impl TargetSide<Http2Client> for Http2Target {
         plan: &mut Plan,
         destination: &Destination,
     ) -> Result<(), Failure> {
-        let forwarded = Forwarded::of(&plan.head, &plan.notes).ok_or(Cause::RequestInvalid)?;
+        let forwarded = Forwarded::of(&plan.head, &client.notes).ok_or(Cause::RequestInvalid)?;
         let is_all = plan.request.framing == Framing::Empty;
         let secure = destination.tls.is_some();
         let how = (is_all, plan.request.to_head, client.stream.room_ahead());

@@ -26,6 +26,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod workspace;
 mod yaml;
 
 use std::{cell::Cell, collections::BTreeMap, rc::Rc};

@@ -86,6 +86,13 @@ impl<'a> Faults<'a> {
         }
     }
 
+    /// The same, unless it was noted before, wherever that was.
+    pub(super) fn note_once(&self, position: Position, message: &str) {
+        if !self.remarks.borrow().iter().any(|remark| remark.message == message) {
+            self.note(position, message);
+        }
+    }
+
     /// Notes that the configuration names a file which is read along with it.
     pub(super) fn note_file(&self, file: &Path) {
         self.named_files.borrow_mut().push(file.to_owned());

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use super::{Evaluated, Evaluator, convert, templates::OLD_TEMPLATE};
+use super::{Evaluated, Evaluator, convert, templates::OLD_TEMPLATE, workspace};
 use crate::config::{
     bindings::{Env, Val, path_text},
     instances::{self, Instances},
@@ -47,10 +47,7 @@ impl Evaluator<'_, '_> {
                 let folder = self.scope.faults().folder(self.position).unwrap_or_default();
                 Ok(Val::text(folder.to_string_lossy()))
             }
-            ("terraform", [PathStep::Attribute(name)]) if name == "workspace" => match workspace() {
-                Some(name) => Ok(Val::text(name)),
-                None => self.known(Val::Reference(Rc::new(path.to_vec()))),
-            },
+            ("terraform", [PathStep::Attribute(name)]) if name == "workspace" => self.workspace(path),
             ("each" | "count", [PathStep::Attribute(part), ..])
                 if matches!(part.as_str(), "key" | "value" | "index") =>
             {
@@ -350,6 +347,23 @@ impl Evaluator<'_, '_> {
         Ok(found)
     }
 
+    /// The workspace that Terraform is in: where nobody says which, its own way is to take the first that there is.
+    fn workspace(&self, path: &[String]) -> Evaluated {
+        let faults = self.scope.faults();
+        if let Some(name) = workspace::of_environment() {
+            return Ok(Val::text(name));
+        }
+        let said = self.known(Val::Reference(Rc::new(path.to_vec())))?;
+        if !matches!(said, Val::Reference(_)) || !workspace::has_one(&faults.file(self.position)) {
+            return Ok(said);
+        }
+        if let Some(name) = faults.folder(self.position).as_deref().and_then(workspace::selected) {
+            return Ok(Val::text(name));
+        }
+        faults.note_once(self.position, workspace::TAKEN_FOR_DEFAULT);
+        Ok(Val::text(workspace::DEFAULT))
+    }
+
     fn of_user(&self, known: &RawValue) -> Evaluated {
         self.value(&known.expression, &Env::default())
     }
@@ -401,11 +415,6 @@ fn one_of_reference(value: &Val, key: &str) -> Val {
         Val::Reference(path) => one_of(path, key),
         value => value.clone(),
     }
-}
-
-/// The workspace that Terraform is in, where it is said.
-fn workspace() -> Option<String> {
-    std::env::var("TF_WORKSPACE").ok().filter(|name| !name.is_empty())
 }
 
 /// A value of a type, in which lists that are meant to be sets are such.

@@ -1,5 +1,8 @@
 //! Folders as Terraform reads them: values of variables, JSON, overrides, and what stands beside load balancers.
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use balancer::{
     config,
@@ -322,6 +325,30 @@ fn two_load_balancers_on_one_port_are_told_the_way_out() {
 }
 
 #[test]
+fn the_workspace_is_what_terraform_takes_for_it_and_told_where_nobody_says_it() {
+    let text = |value: &str| body_of(value, "").unwrap();
+    assert_eq!(text("terraform.workspace"), "default");
+    assert_eq!(text("\"${terraform.workspace == \"default\" ? \"one\" : \"other\"}\""), "one");
+    let main = answering("\"${terraform.workspace} ${terraform.workspace}\"");
+    let read_at = |folder: &Path| {
+        let read = config::parse(&[(folder.join("main.tf"), main.clone())]);
+        let read = read.unwrap_or_else(|errors| panic!("{errors}"));
+        let told = read.remarks.clone();
+        (answer(&read).to_owned(), told)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (said, told) = read_at(folder.path());
+    assert_eq!((said.as_str(), told.len()), ("default default", 1), "{told:?}");
+    assert!(told[0].contains("is taken for \"default\"") && told[0].contains("`TF_WORKSPACE`"), "{told:?}");
+    // As `terraform workspace select` writes it.
+    fs::create_dir(folder.path().join(".terraform")).unwrap();
+    fs::write(folder.path().join(".terraform/environment"), "stage").unwrap();
+    assert_eq!(read_at(folder.path()), ("stage stage".to_owned(), Vec::new()));
+    fs::write(folder.path().join(".terraform/environment"), [0xff; 4]).unwrap();
+    assert_eq!(read_at(folder.path()).0, "default default", "it is no name");
+}
+
+#[test]
 fn terraforms_values_can_be_said() {
     let main = answering("\"${terraform.workspace} ${module.x.y}\"")
         + "resource \"aws_lb_target_group\" \"app\" {\n  port = 80\n}\n\
@@ -332,6 +359,7 @@ fn terraforms_values_can_be_said() {
     let without = read(&[("main.tf", &main), EMPTY]).unwrap_err();
     assert_eq!(without.lines().count(), 3, "{without}");
     assert_eq!(without.matches(" under `terraform_values` of the `balancer` block").count(), 3, "{without}");
+    assert!(!without.contains("terraform.workspace"), "{without}");
     let host = "balancer {\n  terraform_values = {\n    \"terraform.workspace\" = \"prod\"\n    \"module.x.y\" = \"z\"\n    \
                 \"aws_instance.web.id\" = [\"10.0.0.1\", \"10.0.0.2\"]\n    \"i-0123456789abcdef0\" = \"10.0.0.3\"\n  }\n}\n";
     let with = read(&[("main.tf", &main), ("local.hcl", host)]).unwrap();

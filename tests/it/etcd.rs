@@ -268,6 +268,8 @@ fn etcd_is_away_for(span: Duration) {
         "kept on disk",
         "cannot connect",
     ]);
+    // It looks there again beside what it serves.
+    node.wait_log_lines(&["etcd does not say what is there"], 2);
     let begun = Instant::now();
     loop {
         assert_eq!(Client::new(node.address).get("/").status, 200);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Linux 6.18: the kernel looks for a socket that listens for a SYN's address and interface, but once one socket of an SO_REUSEPORT group
+# Linux 6.18.44 (by Python 3.11): the kernel looks for a socket that listens for a SYN's address and interface, but once one socket of an SO_REUSEPORT group
 # fits, it takes any of the group by a hash (inet_lookup_reuseport), whether that one fits or not. Where two of three sockets at
 # 127.0.0.1 are bound to an interface that nobody has (SO_BINDTOIFINDEX, which needs no right), two thirds of those who connect come to one
 # of these two, have no answer, and ask again after a second. Neither the third socket, which does fit, nor a socket at 0.0.0.0, which would

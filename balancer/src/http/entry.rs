@@ -274,7 +274,7 @@ fn parts_of_refused<'a>(target: &'a [u8], host: Option<&'a [u8]>) -> (Option<&'a
     let end = rest.iter().position(is_end).unwrap_or(rest.len());
     let (authority, path) = (rest.part(..end), rest.part(end..));
     match mark {
-        Some(_) => (Some(authority), path),
+        Some(_) => (Some(without_user(authority)), path),
         None => (host, target.part(authority.len() - without_user(authority).len()..)),
     }
 }
@@ -286,10 +286,11 @@ fn request_line(request: &Request<'_>, secure: bool, here: SocketAddr, out: &mut
     out.extend_from_slice(if secure { b" https://" } else { b" http://" });
     let target = TargetUri::of(request).ok();
     let (authority, path) = match &target {
+        // One that can be a request's has no user information.
         Some(target) => (target.authority(), target.path()),
         None => parts_of_refused(request.target, request.host),
     };
-    match authority.map(without_user).filter(|authority| !authority.is_empty()) {
+    match authority.filter(|authority| !authority.is_empty()) {
         Some(authority) => {
             out.extend_from_slice(authority);
             // Most have no colon, which is seen at once.

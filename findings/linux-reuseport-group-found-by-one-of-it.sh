@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Linux 6.18.44 (by Python 3.11): the kernel looks for a socket that listens for a SYN's address and interface, but once one socket of an SO_REUSEPORT group
-# fits, it takes any of the group by a hash (inet_lookup_reuseport), whether that one fits or not. Where two of three sockets at
-# 127.0.0.1 are bound to an interface that nobody has (SO_BINDTOIFINDEX, which needs no right), two thirds of those who connect come to one
-# of these two, have no answer, and ask again after a second. Neither the third socket, which does fit, nor a socket at 0.0.0.0, which would
-# have got them all had none been left of the group, sees them. One at a time is thus the wrong way to take sockets out of a group: a
-# program that chooses the one that goes last (SO_ATTACH_REUSEPORT_CBPF) has to go first, and then nobody waits.
+# Linux, version 6.18.44: the kernel looks for a socket that listens for a SYN's address and interface, but once one socket of an
+# SO_REUSEPORT group fits, it takes any of the group by a hash, whether that one fits or not. Where two of three sockets at 127.0.0.1 are
+# bound to an interface that nobody has (SO_BINDTOIFINDEX, which needs no right), most of those who connect come to one of these two,
+# have no answer, and ask again after a second. Neither the third socket, which does fit, nor a socket at 0.0.0.0, which would have got
+# them all had none been left of the group, sees them. One at a time is thus the wrong way to take sockets out of a group: a program that
+# chooses the one that goes last (SO_ATTACH_REUSEPORT_CBPF) has to go first, and then nobody waits.
 # Needs nothing but Python 3 and a loopback interface.
-# Seen 2026-11-29:
+# Seen 2026-11-29 with Python 3.11:
 #   nobody bound away: 0 of 60 without an answer
 #   two of three: some, and not all, of 60 without an answer
 #   two of three, the third chosen: 0 of 60 without an answer

@@ -27,6 +27,7 @@ mod syntax;
 mod terraform;
 mod values;
 mod warnings;
+mod workspace;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 

@@ -1,8 +1,5 @@
 //! Folders as Terraform reads them: values of variables, JSON, overrides, and what stands beside load balancers.
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use balancer::{
     config,
@@ -28,14 +25,14 @@ pub(super) fn answering(body: &str) -> String {
     )
 }
 
-fn answer(configuration: &Configuration) -> &str {
+pub(super) fn answer(configuration: &Configuration) -> &str {
     match configuration.listeners.first().map(|listener| &listener.default_action) {
         Some(Action::FixedResponse(response)) => &response.body,
         other => panic!("{other:?}"),
     }
 }
 
-fn body_of(value: &str, more: &str) -> Result<String, String> {
+pub(super) fn body_of(value: &str, more: &str) -> Result<String, String> {
     read(&[("main.tf", &(answering(value) + more)), EMPTY]).map(|read| answer(&read).to_owned())
 }
 
@@ -322,30 +319,6 @@ fn two_load_balancers_on_one_port_are_told_the_way_out() {
     assert!(fault.contains(way_out), "{fault}");
     let over = "resource \"aws_lb_listener\" \"a\" { address = \"10.0.0.1\" }\nresource \"aws_lb_listener\" \"b\" { address = \"10.0.0.2\" }\n";
     assert_eq!(read(&[("main.tf", &main), ("local_override.hcl", over)]).unwrap().listeners.len(), 2);
-}
-
-#[test]
-fn the_workspace_is_what_terraform_takes_for_it_and_told_where_nobody_says_it() {
-    let text = |value: &str| body_of(value, "").unwrap();
-    assert_eq!(text("terraform.workspace"), "default");
-    assert_eq!(text("\"${terraform.workspace == \"default\" ? \"one\" : \"other\"}\""), "one");
-    let main = answering("\"${terraform.workspace} ${terraform.workspace}\"");
-    let read_at = |folder: &Path| {
-        let read = config::parse(&[(folder.join("main.tf"), main.clone())]);
-        let read = read.unwrap_or_else(|errors| panic!("{errors}"));
-        let told = read.remarks.clone();
-        (answer(&read).to_owned(), told)
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let (said, told) = read_at(folder.path());
-    assert_eq!((said.as_str(), told.len()), ("default default", 1), "{told:?}");
-    assert!(told[0].contains("is taken for \"default\"") && told[0].contains("`TF_WORKSPACE`"), "{told:?}");
-    // As `terraform workspace select` writes it.
-    fs::create_dir(folder.path().join(".terraform")).unwrap();
-    fs::write(folder.path().join(".terraform/environment"), "stage").unwrap();
-    assert_eq!(read_at(folder.path()), ("stage stage".to_owned(), Vec::new()));
-    fs::write(folder.path().join(".terraform/environment"), [0xff; 4]).unwrap();
-    assert_eq!(read_at(folder.path()).0, "default default", "it is no name");
 }
 
 #[test]

@@ -354,7 +354,7 @@ impl Evaluator<'_, '_> {
             return Ok(Val::text(name));
         }
         let said = self.known(Val::Reference(Rc::new(path.to_vec())))?;
-        if !matches!(said, Val::Reference(_)) || !workspace::has_one(&faults.file(self.position)) {
+        if !matches!(said, Val::Reference(_)) || !workspace::is_of_terraform(&faults.file(self.position)) {
             return Ok(said);
         }
         if let Some(name) = faults.folder(self.position).as_deref().and_then(workspace::selected) {

@@ -13,7 +13,7 @@ pub(super) const TAKEN_FOR_DEFAULT: &str = "`terraform.workspace` is taken for \
 const MAX_NAME: u64 = 256;
 
 /// Whether a file of this name is one of Terraform's.
-pub(super) fn has_one(file: &Path) -> bool {
+pub(super) fn is_of_terraform(file: &Path) -> bool {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     name.ends_with(".tf") || name.ends_with(".tf.json")
 }

@@ -171,7 +171,11 @@ pub(super) fn path_text(path: &[String]) -> String {
 
 /// Names and what they stand for, the innermost first.
 #[derive(Clone, Default)]
-pub(super) struct Env(Option<Rc<Binding>>);
+pub(super) struct Env {
+    innermost: Option<Rc<Binding>>,
+    /// Whether there are no others.
+    is_closed: bool,
+}
 
 struct Binding {
     name: String,
@@ -180,19 +184,29 @@ struct Binding {
 }
 
 impl Env {
+    /// Where nothing is known but what is bound: neither variables nor blocks.
+    pub(super) fn closed() -> Self {
+        Self { innermost: None, is_closed: true }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
     /// The same with one name more.
     pub(super) fn with(&self, name: &str, value: Val) -> Self {
-        Self(Some(Rc::new(Binding { name: name.to_owned(), value, outer: self.clone() })))
+        let binding = Binding { name: name.to_owned(), value, outer: self.clone() };
+        Self { innermost: Some(Rc::new(binding)), is_closed: self.is_closed }
     }
 
     /// What a name stands for.
     pub(super) fn get(&self, name: &str) -> Option<&Val> {
-        let mut next = self.0.as_deref();
+        let mut next = self.innermost.as_deref();
         while let Some(binding) = next {
             if binding.name == name {
                 return Some(&binding.value);
             }
-            next = binding.outer.0.as_deref();
+            next = binding.outer.innermost.as_deref();
         }
         None
     }

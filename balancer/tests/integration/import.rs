@@ -1,8 +1,9 @@
 //! `balancer import`: a plan, a state and what AWS describes of one configuration, and the folder itself, come to one model.
 
+mod certificates;
 mod fixture;
 
-use std::fs;
+use std::{fs, path::Path};
 
 use balancer::{
     config::{self, ImportFrom, Imported, import},
@@ -46,7 +47,7 @@ fn model(text: &str) -> String {
 
 /// All of a configuration but what its blocks are called, where they stand, and the order of what has none: text in which a
 /// difference of any attribute shows.
-fn whole(mut read: Configuration) -> String {
+fn whole(mut read: Configuration, folder: &Path) -> String {
     let names: Vec<String> = read.target_groups.iter().map(|group| group.name.clone()).collect();
     let mut sorted = names.clone();
     sorted.sort_unstable();
@@ -70,16 +71,22 @@ fn whole(mut read: Configuration) -> String {
     for group in &mut read.target_groups {
         group.targets.sort_by_key(|target| format!("{target:?}"));
     }
+    for tls in read.listeners.iter_mut().filter_map(|listener| listener.tls.as_mut()) {
+        tls.certificates.sort_by(|one, other| one.certificate_file.cmp(&other.certificate_file));
+    }
     let text = format!("{:#?}\n{:#?}\n{:#?}", read.load_balancers, read.listeners, read.target_groups);
-    let is_place = |line: &&str| !line.trim_start().starts_with("\"main.") && !line.contains("/main.tf:");
+    let within = |file: &str| format!("\"{}/{file}.", folder.display());
+    let places = ["\"main.".to_owned(), within("main"), within("local")];
+    let is_place = |line: &&str| {
+        let line = line.trim_start();
+        !line.contains("/main.tf:") && !places.iter().any(|place| line.starts_with(place))
+    };
     text.lines().filter(is_place).collect::<Vec<_>>().join("\n")
 }
 
 fn whole_of_text(text: &str) -> String {
-    whole(
-        config::parse(&[("main.hcl".into(), text.to_owned())])
-            .unwrap_or_else(|fault| panic!("{fault}\n{text}")),
-    )
+    let read = config::parse(&[("main.hcl".into(), text.to_owned())]);
+    whole(read.unwrap_or_else(|fault| panic!("{fault}\n{text}")), Path::new("."))
 }
 
 /// Says which lines differ.
@@ -131,7 +138,7 @@ fn plan_state_and_descriptions_of_one_configuration_are_one_model() {
     let of_plan: Vec<&str> = plan.lines().collect();
     assert!(of_plan[0].contains("app-blue 90") && of_plan[0].contains("app-green 10"), "{plan}");
     assert_eq!(of_folder, of_plan[..of_folder.len()], "{plan}");
-    assert_alike(&all, &whole(read), "a plan and the folder");
+    assert_alike(&all, &whole(read, terraform.path()), "a plan and the folder");
 }
 
 #[test]
@@ -352,6 +359,36 @@ fn what_cannot_be_taken_along_is_told_with_its_place() {
     // It does not run with less than there was.
     let fault = config::parse(&[("main.hcl".into(), imported.text)]).unwrap_err().to_string();
     assert!(fault.contains("authenticate-oidc") && fault.contains("EC2 instance id"), "{fault}");
+}
+
+/// Version 2 of the provider wrote a condition as `field` and `values`, from 2.42 on also as the block of its kind.
+#[test]
+fn conditions_of_an_old_state_are_those_of_a_new_one() {
+    let of = |condition: Value| {
+        let mut all = resources(true);
+        let rule = all.iter_mut().find(|one| one["address"] == "aws_lb_listener_rule.host[1]").unwrap();
+        rule["values"]["condition"] = json!([condition]);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), json!({ "values": { "root_module": { "resources": all } } }).to_string())
+            .unwrap();
+        let imported = import(ImportFrom::State(file.path())).unwrap();
+        assert_eq!(imported.left, Vec::<String>::new());
+        whole_of_text(&imported.text)
+    };
+    let none = json!([]);
+    for (block, field, value) in
+        [("path_pattern", "path-pattern", "/b*"), ("host_header", "host-header", "*.b.example.com")]
+    {
+        let new = of(json!({ block: [{ "values": [value] }] }));
+        assert!(new.contains(value), "{new}");
+        let old = json!({ "field": field, "values": [value] });
+        assert_alike(&new, &of(old), field);
+        let between = json!({
+            "field": field, "values": [value], block: [{ "values": [value] }],
+            "http_header": none, "query_string": none, "source_ip": none,
+        });
+        assert_alike(&new, &of(between), field);
+    }
 }
 
 #[test]

@@ -31,16 +31,24 @@ impl Terraform<'_> {
         self.api.says(&mut self.command(words))
     }
 
-    /// The groups of a configuration and their targets, as `balancer check` tells them.
-    fn tables(&self, config: &Path) -> Vec<String> {
+    /// Listeners with what they do, rules with their conditions, actions and weights, groups and their targets, as
+    /// `balancer check` tells them of a configuration, a row each. Neither columns nor the groups of an action have an order.
+    fn tables(&self, config: &Path, port: u16) -> Vec<String> {
         let mut check = Command::new(support::balancer::binary());
         let told = self.api.says(check.arg("check").arg("-c").arg(config));
-        let rows = told.lines().skip_while(|line| !line.starts_with("TARGET GROUP"));
-        let mut rows: Vec<String> =
-            rows.take_while(|line| !line.starts_with("instance")).map(str::to_owned).collect();
-        // Groups stand in the order of the text.
+        let rows = told.replace(&format!(":{port} "), ":PORT ");
+        let rows = rows.lines().take_while(|line| !line.starts_with("instance"));
+        let mut rows: Vec<String> = rows
+            .map(|row| {
+                let mut words: Vec<&str> = row.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+                words.sort_unstable();
+                words.join(" ")
+            })
+            .collect();
         rows.sort_unstable();
-        assert!(rows.len() > 8 && rows.iter().any(|row| row.starts_with("canary")), "{told}");
+        for part in ["canary", ":PORT", "/shop/*", "90", "600", "*.example.com", "410", "/healthz"] {
+            assert!(rows.iter().any(|row| row.contains(part)), "{part} in {told}");
+        }
         rows
     }
 
@@ -52,12 +60,13 @@ impl Terraform<'_> {
         let text = self.api.says(import.arg("import").arg(from).arg(&shown));
         fs::remove_file(&shown).unwrap();
         // Where it was applied somebody listens already, which a check would say.
-        let text = text.replace(&format!("= {}", self.api.port), &format!("= {}", ports::free()));
+        let port = ports::free();
+        let text = text.replace(&format!("= {}", self.api.port), &format!("= {port}"));
         // Terraform does not look into folders.
         let config = self.folder.join("imported");
         fs::create_dir_all(&config).unwrap();
         fs::write(config.join("imported.hcl"), text).unwrap();
-        self.tables(&config)
+        self.tables(&config, port)
     }
 
     /// The exit code of a plan, what it would do by addresses, and how it says that.
@@ -284,7 +293,11 @@ fn terraform_applies_changes_and_destroys() {
     terraform.says(&["init", "-no-color", "-input=false"]);
     assert_eq!(terraform.plan(&[]).0, Some(2));
     let planned = terraform.taken_along("--plan", &["show", "-json", "plan"]);
-    assert_eq!(planned, terraform.tables(&terraform.folder), "the folder and its plan are one model");
+    assert_eq!(
+        planned,
+        terraform.tables(&terraform.folder, api.port),
+        "the folder and its plan are one model"
+    );
     let applied = terraform.says(&["apply", "-no-color", "-input=false", "-auto-approve"]);
     assert!(applied.contains("Apply complete! Resources: 9 added, 0 changed, 0 destroyed."), "{applied}");
     api.balancer.wait_until_settled();

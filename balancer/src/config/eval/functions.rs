@@ -10,7 +10,7 @@ use crate::config::{bindings::Val, suggest};
 const OF_THE_MOMENT: [&str; 4] = ["bcrypt", "plantimestamp", "timestamp", "uuid"];
 
 /// Those of Terraform that are not done here.
-const NOT_DONE: [&str; 5] = ["base64gzip", "cidrcontains", "issensitive", "rsadecrypt", "type"];
+const NOT_DONE: [&str; 3] = ["base64gzip", "issensitive", "rsadecrypt"];
 
 /// What a function comes to.
 pub(super) fn call(call: &Call<'_>) -> Result<Val, Fail> {

@@ -31,6 +31,12 @@ impl Evaluator<'_, '_> {
         if let Some(bound) = env.get(root) {
             return self.steps(bound.clone(), steps, env);
         }
+        if env.is_closed() {
+            return Err(Unknown::Wrong(format!(
+                "a template has `{}`, which it is not given; allowed: the names that stand beside it",
+                shortened(root)
+            )));
+        }
         match (root, steps) {
             ("var" | "local", [PathStep::Attribute(name), rest @ ..]) => {
                 let named = [root.to_owned(), name.clone()];

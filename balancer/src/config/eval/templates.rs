@@ -117,7 +117,7 @@ impl Evaluator<'_, '_> {
                 shown(wrong.lines().next().unwrap_or_default())
             ))
         })?;
-        let inner = names.iter().fold(Env::default(), |inner, (name, value)| inner.with(name, value.clone()));
+        let inner = names.iter().fold(Env::closed(), |inner, (name, value)| inner.with(name, value.clone()));
         self.value(&template, &inner)
     }
 }

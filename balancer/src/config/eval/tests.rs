@@ -285,6 +285,17 @@ fn rendered_templates_are_what_the_old_provider_made() {
     assert!(worked_out(blocks, "data.template_file.itself.rendered").is_err());
 }
 
+#[test]
+fn a_template_knows_nothing_but_what_it_is_given() {
+    let blocks = "variable \"v\" {\n  default = 1\n}\nresource \"aws_lb\" \"main\" {}\nlocals {\n  a = \"$${name}\"\n  b = \"$${var.v}\"\n  \
+                  c = \"$${aws_lb.main.arn}\"\n  d = \"%%{ for x in [1] }$${x}$${y}%%{ endfor }\"\n}\n";
+    for (local, name) in [("a", "name"), ("b", "var"), ("c", "aws_lb"), ("d", "y")] {
+        let wrong = worked_out(blocks, &format!("templatestring(local.{local}, {{ x = 1 }})")).unwrap_err();
+        let told = format!("a template has `{name}`, which it is not given; allowed: ");
+        assert!(wrong.message().is_some_and(|wrong| wrong.starts_with(&told)), "{local}");
+    }
+}
+
 /// Expressions that are put together at random.
 fn expression() -> impl Strategy<Value = String> {
     let leaf = prop::sample::select(vec![

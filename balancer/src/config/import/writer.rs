@@ -133,7 +133,9 @@ impl BlockWriter<'_> {
     ) -> Option<String> {
         match &attribute.kind {
             AttributeKind::Ignored if !KEPT.contains(&attribute.name) => None,
-            AttributeKind::Former { .. } | AttributeKind::Map { .. } => None,
+            // Beside a block of its kind it says the same once more.
+            AttributeKind::Former { .. } if values.values().any(is_block) => None,
+            AttributeKind::Map { .. } => None,
             // A group alone is written twice when it is read back.
             AttributeKind::Reference { .. }
                 if attribute.name == "target_group_arn" && !is_empty(values.get("forward")) =>
@@ -257,6 +259,10 @@ fn is_nothing(name: &str, value: &Value) -> bool {
 
 fn is_empty(value: Option<&Value>) -> bool {
     value.and_then(Value::as_array).is_none_or(Vec::is_empty)
+}
+
+fn is_block(value: &Value) -> bool {
+    value.as_array().is_some_and(|items| items.iter().any(Value::is_object))
 }
 
 /// A block that is read back and asks for nothing.

@@ -147,6 +147,9 @@ pub(in crate::config::eval) const OF_FORMS: &[(&str, &str)] = &[
     ("log(5, 1)", REFUSED),
     ("templatestring(local.t, { xs = [1, \"b\"], y = \"z\" })", r#""1-b-Z""#),
     ("templatestring(local.t, 1)", REFUSED),
+    ("templatestring(local.t, { xs = [1] })", REFUSED),
+    ("try(templatestring(local.t, { y = \"z\" }), \"no\")", r#""no""#),
+    ("try(templatestring(local.t, { xs = [], y = \"z\", unused = 1 }), \"no\")", r#""Z""#),
     (
         "[for p in [\"/a/../b//c/.\", \"/\", \"/../..\", \"/a/b/..\"] : abspath(p)]",
         r#"["/b/c","/","/","/a"]"#,

@@ -17,3 +17,4 @@ mod resolver;
 pub mod signals;
 pub mod system_calls;
 pub mod upgrade;
+mod watch_pace;

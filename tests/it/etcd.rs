@@ -289,7 +289,7 @@ fn etcd_is_away_for(span: Duration) {
     etcd.wait();
     pushed(&etcd, &shared(&[&one, &two], ""), &["--wait", "30"]);
     let back = wait_cluster(&node, "it is back", |cluster| {
-        cluster["state"] == "in_force" && cluster["revision"] != first
+        cluster["connected"] == true && cluster["state"] == "in_force" && cluster["revision"] != first
     });
     assert_eq!((&back["from_disk"], &back["error"]), (&Value::Bool(false), &Value::Null));
     assert_eq!(targets_of(&node).len(), 2);

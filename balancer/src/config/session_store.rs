@@ -91,7 +91,7 @@ pub(super) static SESSION_STORE: Table = Table {
         Attribute::new(
             "lookup_timeout",
             AttributeKind::Whole { min: 1, max: 1000, default: Some(20) },
-            "Milliseconds that a request waits at most for what the store knows of its session, before it is balanced like one without a session.",
+            "Milliseconds that the store may take to say what it knows of a request's session, before the request is balanced like one without a session. Where threads of this host come to the answer late, it waits for 200 more at most.",
         ),
         Attribute::new(
             "health_check_leader",

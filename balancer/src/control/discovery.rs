@@ -23,7 +23,6 @@ mod kubernetes;
 mod lister;
 mod listers;
 mod thread;
-mod watch_pace;
 
 use self::thread::{SourceOrder, SourceReport};
 use crate::{

@@ -9,7 +9,7 @@ use std::{
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::yield_now,
-    time::{sleep, timeout},
+    time::{interval_at, sleep, timeout},
 };
 
 use super::{
@@ -21,7 +21,7 @@ use super::{
     wording,
 };
 use crate::{
-    clock::monotonic_now,
+    clock::{monotonic_now, until},
     counters::{Lookup, StoreCause, StoreWrite},
     id::TargetId,
     model::SessionStoreSettings,
@@ -29,17 +29,18 @@ use crate::{
 
 mod errand_pace;
 mod errands;
+mod patience;
 mod retelling;
 mod round;
+mod waiters;
+mod write_pace;
 
 use self::{
     errand_pace::Errands,
     retelling::Retelling,
     round::{Errand, Rounds, StoreRound},
+    write_pace::{BATCH, WritePace},
 };
-
-/// Most orders that are taken from the queue at once, and most that go to the store in one piece.
-const BATCH: usize = 1024;
 
 /// Most requests that wait for answers of the store.
 const MOST_WAITING: usize = 16_384;
@@ -50,6 +51,9 @@ const MOST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often it is looked at what is left to do.
 const TICK: Duration = Duration::from_millis(100);
+
+/// Over how long balancers spread that begin to tell a store of their tables.
+const SPREAD: Duration = Duration::from_millis(500);
 
 /// How long the end waits for what is still to be told.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -149,7 +153,7 @@ impl StoreThread {
                 Err(fault) => fault,
             };
             self.is_away(&fault, &mut is_told);
-            if self.idle(Some(pause)).await {
+            if self.idle(Some(pause - some_of(pause / 2))).await {
                 return;
             }
             pause = (pause * 2).min(MOST_PAUSE);
@@ -212,12 +216,13 @@ impl StoreThread {
     ) -> LinkEnd {
         let port = Arc::clone(&self.port);
         let mut batch = Vec::with_capacity(BATCH);
-        let mut tick = tokio::time::interval(TICK);
-        let mut retelling = Retelling::new();
         let mut looked = monotonic_now();
+        // Balancers that find the store there at the same moment do not tell it of their tables at the same moments.
+        let mut tick = interval_at((looked + some_of(TICK)).into(), TICK);
+        let (mut pace, mut retelling) = (WritePace::new(), Retelling::new(looked + some_of(SPREAD)));
         loop {
             if !rounds.is_telling() && self.pending.len() > 0 {
-                rounds.tell(self.pending.take(BATCH));
+                rounds.tell(self.pending.take(pace.batch()));
             }
             self.port.set_waiting(self.pending.len() + rounds.telling(), 0);
             // However much workers leave, others are told and heard.
@@ -231,6 +236,7 @@ impl StoreThread {
                     }
                 }
             }
+            let look = rounds.look();
             let done = tokio::select! {
                 biased;
                 _ = self.settings.changed() => {
@@ -258,10 +264,18 @@ impl StoreThread {
                     continue;
                 }
                 _ = tick.tick() => {
-                    retelling.tick(self.pending.len());
+                    retelling.tick(monotonic_now(), pace.again(), self.pending.len());
                     rounds.ping();
                     continue;
                 }
+                // What lies at hand counts, however late this thread comes to it.
+                () = until(look) => match rounds.at_hand().await {
+                    Some(done) => done,
+                    None => {
+                        rounds.expire(port.timeout());
+                        continue;
+                    }
+                },
                 // Behind all else, and behind what others of this thread have to do.
                 () = yield_now(), if retelling.is_due() => {
                     let page = |from, buckets| self.local.page(from, buckets);
@@ -269,6 +283,9 @@ impl StoreThread {
                     continue;
                 }
             };
+            if let StoreRound::Told(Ok((after, _))) = &done {
+                pace.taken(*after);
+            }
             if let Err(fault) = self.settle(rounds, done) {
                 return LinkEnd::Fault(fault);
             }
@@ -294,7 +311,7 @@ impl StoreThread {
 
     /// Sorts what workers have left.
     fn take(&mut self, rounds: &mut Rounds, batch: &mut Vec<StoreOrder>) {
-        let (mut questions, mut taken) = (Vec::new(), 0);
+        let (mut questions, mut taken, most) = (Vec::new(), 0, self.port.timeout());
         for order in batch.drain(..) {
             match order {
                 StoreOrder::Tell(write) => {
@@ -308,7 +325,7 @@ impl StoreThread {
                 }
                 // What is asked for already is not asked for again.
                 StoreOrder::Ask(keys, answer) => {
-                    if rounds.wait(&keys, answer) {
+                    if rounds.wait(&keys, answer, most) {
                         questions.push(keys);
                     }
                 }
@@ -334,7 +351,7 @@ impl StoreThread {
                 }
             }
             StoreRound::Told(answers) => {
-                for (write, answer) in answers? {
+                for (write, answer) in answers?.1 {
                     match answer {
                         Ok(None) => self.port.shard.writes.count(StoreWrite::Written),
                         Ok(Some(session)) => {
@@ -394,7 +411,7 @@ impl StoreThread {
 
     /// Tells what is still to be told, for a moment.
     async fn say_farewell(&mut self, rounds: &mut Rounds) {
-        let until = Instant::now() + FAREWELL;
+        let end = Instant::now() + FAREWELL;
         let mut batch = Vec::new();
         while let Ok(order) = self.orders.try_recv() {
             batch.push(order);
@@ -408,7 +425,7 @@ impl StoreThread {
             if !rounds.is_telling() {
                 rounds.tell(self.pending.take(BATCH));
             }
-            let left = until.saturating_duration_since(Instant::now());
+            let left = end.saturating_duration_since(Instant::now());
             let Ok(done) = timeout(left, rounds.next()).await else { return };
             if self.settle(rounds, done).is_err() {
                 return;
@@ -430,6 +447,14 @@ async fn keep(port: &StorePort, orders: &mut Orders, pending: &mut PendingWrites
             StoreOrder::Ask(_, answer) => away(answer),
         }
     }
+}
+
+/// A part of it, by chance.
+fn some_of(most: Duration) -> Duration {
+    let mut drawn = [0; 2];
+    // Without any chance it is nothing.
+    let drawn = crate::random::fill(&mut drawn).map_or(0, |()| u16::from_ne_bytes(drawn));
+    most.mul_f64(f64::from(drawn) / 65_536.0)
 }
 
 fn away(answer: oneshot::Sender<Asked>) {

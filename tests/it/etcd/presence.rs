@@ -1,6 +1,16 @@
 //! A node is there for the others for as long as it runs, and says so again whatever becomes of what it has said.
 
-use std::{fs, net::TcpListener};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 use support::{Target, etcd::Etcd, until};
@@ -85,4 +95,93 @@ fn what_could_not_be_kept_on_disk_is_kept_once_it_can() {
     wait_cluster(&node, "it is kept", |cluster| cluster["not_kept"].is_null());
     assert!(fs::read_to_string(&cache).unwrap().contains("etcd:/lb/config/web.hcl"));
     assert_eq!(node.log().matches("is not kept on disk").count(), 1, "{}", node.log());
+}
+
+/// Before an etcd, something that answers for it and ends its watches, as long as it is told so.
+#[derive(Default)]
+struct Gateway {
+    ends_watches: AtomicBool,
+    begun: AtomicUsize,
+    watches: Mutex<Vec<TcpStream>>,
+}
+
+impl Gateway {
+    fn to(etcd: SocketAddr) -> (Arc<Self>, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, gateway) = (listener.local_addr().unwrap(), Arc::new(Self::default()));
+        let own = Arc::clone(&gateway);
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(server) = TcpStream::connect(etcd) else { continue };
+                let (back, there) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+                thread::spawn(move || pass(back, there, |_| true));
+                let (own, whole) = (Arc::clone(&own), client.try_clone().unwrap());
+                thread::spawn(move || {
+                    pass(client, server, |bytes| {
+                        let is_watch = bytes.windows(18).any(|word| word == b"etcdserverpb.Watch");
+                        !is_watch || own.goes_on(whole.try_clone().unwrap())
+                    });
+                });
+            }
+        });
+        (gateway, address)
+    }
+
+    fn goes_on(&self, watch: TcpStream) -> bool {
+        let mut watches = self.watches.lock().unwrap();
+        self.begun.fetch_add(1, SeqCst);
+        watches.push(watch);
+        !self.ends_watches.load(SeqCst)
+    }
+
+    /// Watches that there are end, and those that begin from now on.
+    fn end_watches(&self) {
+        let mut watches = self.watches.lock().unwrap();
+        self.ends_watches.store(true, SeqCst);
+        watches.drain(..).for_each(|watch| drop(watch.shutdown(Shutdown::Both)));
+    }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, passes: impl Fn(&[u8]) -> bool) {
+    let mut bytes = [0; 16 << 10];
+    while let Ok(count @ 1..) = from.read(&mut bytes) {
+        if !passes(&bytes[..count]) || to.write_all(&bytes[..count]).is_err() {
+            break;
+        }
+    }
+    drop((from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both)));
+}
+
+/// It is asked less and less often, is told of once, and whatever it says in between takes effect all the same.
+#[test]
+fn an_etcd_that_ends_each_watch_at_once_is_not_asked_all_the_time() {
+    let etcd = Etcd::start();
+    let (one, other) = (Target::plain(), Target::plain());
+    pushed(&etcd, &shared(&[&one], ""), &[]);
+    let (gateway, address) = Gateway::to(etcd.url(0).strip_prefix("http://").unwrap().parse().unwrap());
+    let mut node = prepared(&etcd, "a", "");
+    node.arguments[1] = format!("http://{address}");
+    node.run();
+    let first =
+        wait_cluster(&node, "it is there", |cluster| cluster["connected"] == true)["revision"].clone();
+    let began = Instant::now();
+    gateway.end_watches();
+    let before = gateway.begun.load(SeqCst);
+    until("it is asked again", 60.0, || (gateway.begun.load(SeqCst) >= before + 4).then_some(()));
+    // After 0.5, 1, 2 and 3 seconds; half a second each without longer rests.
+    assert!(began.elapsed() > Duration::from_secs(6), "{:?}\n{}", began.elapsed(), node.log());
+    let told = cluster(&node);
+    assert!(told["connected"] == false && told["error"].is_string(), "{told}");
+    assert!(note(&etcd).is_some(), "it is there for the others");
+    // What stands there is looked at all the same.
+    pushed(&etcd, &shared(&[&other], ""), &[]);
+    wait_cluster(&node, "it is in force", |cluster| {
+        cluster["state"] == "in_force" && cluster["revision"] != first
+    });
+    gateway.ends_watches.store(false, SeqCst);
+    wait_cluster(&node, "all is well", |cluster| cluster["connected"] == true && cluster["error"].is_null());
+    let log = node.log();
+    for line in ["etcd does not say what is there", "etcd answers again"] {
+        assert_eq!(log.matches(line).count(), 1, "{line}:\n{log}");
+    }
 }

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     clock::{monotonic_now, unix_micros_now, until},
     config::MAX_DOCUMENTS,
+    control::watch_pace::{SHORT, WatchPace},
     counters::{ClusterNote, ControlCounters},
     etcd::{Etcd, EtcdError, KeyWatch, Transaction},
 };
@@ -127,33 +128,30 @@ impl Follower {
         let process = Process { asked, counters, again };
         self.keep();
         self.tell(&process, Opinion::InForce, None, Edition::from(&*self.in_force));
-        let mut pause = AGAIN;
+        let mut pace = WatchPace::between(AGAIN, MOST_AGAIN);
         loop {
-            let Err(error) = self.follow(&process).await;
-            if self.note.connected {
-                pause = AGAIN;
-            }
+            let Err(error) = self.follow(&process, &mut pace).await;
             if self.note.error.is_none() {
                 tracing::warn!(%error, "etcd does not say what is there, the configuration in force stays");
             }
             self.note.connected = false;
             self.note.error = Some(error.to_string());
             process.counters.notes.set_cluster(self.note.clone());
-            sleep(pause).await;
-            pause = (pause * 2).min(MOST_AGAIN);
+            sleep(pace.rest_of_failure(monotonic_now())).await;
         }
     }
 
-    async fn follow(&mut self, process: &Process) -> Result<Infallible, EtcdError> {
+    async fn follow(&mut self, process: &Process, pace: &mut WatchPace) -> Result<Infallible, EtcdError> {
         let mut picture = self.look().await?;
         let layout = &self.settings.layout;
         let prefixes = [layout.config().into_bytes(), layout.nodes().into_bytes()];
         let mut watch = self.etcd.watch(&prefixes, picture.revision).await?;
-        self.note.connected = true;
+        let began = monotonic_now();
+        pace.begin(began);
         self.note.endpoint = self.etcd.endpoint().to_string();
-        if self.note.error.take().is_some() {
-            tracing::info!(endpoint = self.note.endpoint, "etcd answers again");
-        }
+        self.note.connected = self.note.error.is_none();
+        // Where something was wrong before, a watch has to prove itself: there are some that end as soon as they begin.
+        let mut proven = (!self.note.connected).then_some(began + SHORT);
         let mut verdict = None;
         let mut renew = interval(RENEW);
         renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -162,13 +160,25 @@ impl Follower {
             tokio::select! {
                 changed = watch.changed() => {
                     changed.map_err(|why| self.etcd.watch_failed(&why))?;
+                    pace.told();
+                    self.is_back(&mut proven);
                     self.settle(&mut watch).await?;
                     picture = self.look().await?;
                 }
                 _ = renew.tick() => self.renew().await?,
                 () = process.again.notified() => verdict = None,
+                () = until(proven) => self.is_back(&mut proven),
                 () = until(due) => {}
             }
+        }
+    }
+
+    /// There is a watch that does what it is for.
+    fn is_back(&mut self, proven: &mut Option<std::time::Instant>) {
+        *proven = None;
+        self.note.connected = true;
+        if self.note.error.take().is_some() {
+            tracing::info!(endpoint = self.note.endpoint, "etcd answers again");
         }
     }
 

@@ -9,10 +9,10 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::{
     document::{self, DocumentForm, MAX_DOCUMENT},
     lister::{Listing, SourceFault, TargetLister},
-    watch_pace::WatchPace,
 };
 use crate::{
     clock::monotonic_now,
+    control::watch_pace::WatchPace,
     etcd::{Access, AccessFiles, Etcd, EtcdError, KeyWatch, StoredValue, Url},
     model::{EtcdPlace, FoundTarget, TargetShare, TargetSource},
 };

@@ -18,10 +18,10 @@ use super::{
     document::MAX_DOCUMENT,
     http::{body, in_time, refused},
     lister::{Listing, SourceFault, TargetLister},
-    watch_pace::WatchPace,
 };
 use crate::{
     clock::monotonic_now,
+    control::watch_pace::WatchPace,
     model::{HttpPlace, KubernetesPlace, TargetSource},
 };
 

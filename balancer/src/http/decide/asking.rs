@@ -18,6 +18,10 @@ use crate::{
     target_group::GroupView,
 };
 
+/// How much longer a request waits than the store may take, where threads of this host do not get round to say that it has taken so
+/// long: they see to it that an answer counts which is there in time.
+const LATE: Duration = Duration::from_millis(200);
+
 /// What a request waits for before it is sent.
 #[derive(Debug)]
 pub(super) struct SessionQuestions {
@@ -84,7 +88,7 @@ pub(super) fn ask(
 
 /// The first of the questions that others know an answer to, and what came of asking.
 pub(super) async fn wait(timers: &Timers, asked: SessionQuestions) -> (Option<AlreadyKnown>, Lookup) {
-    let until = monotonic_now() + asked.timeout;
+    let until = monotonic_now() + asked.timeout + LATE;
     let mut first = None;
     for mut question in asked.questions {
         let came = match &mut question.answer {

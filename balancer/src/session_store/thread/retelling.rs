@@ -1,13 +1,14 @@
 //! Telling the store of the table again, since it may have lost what it had: how much of it, and when. So much in each tick, and of that a
 //! piece at a time, for whoever asks is not to wait until all of it is made up. Must not know: what is told.
 
+use std::time::Instant;
+
 use super::super::{
     pending::{PendingWrites, SessionWrite},
     port::StorePort,
 };
 
-/// Most sessions of the table that the store is told of again in one tick, and most buckets that are looked at for that.
-const TOLD: usize = 2048;
+/// Most buckets of the table that are looked at in one tick.
 const BUCKETS: usize = 8192;
 
 /// Buckets of a piece.
@@ -15,6 +16,7 @@ const PIECE: usize = 64;
 
 /// How far it has got.
 pub(super) struct Retelling {
+    begins: Instant,
     /// The first bucket that was not looked at. None: all were.
     next: Option<usize>,
     /// What is left of this tick.
@@ -23,14 +25,15 @@ pub(super) struct Retelling {
 }
 
 impl Retelling {
-    /// All that is here may be news to the store.
-    pub(super) fn new() -> Self {
-        Self { next: Some(0), sessions: 0, buckets: 0 }
+    /// All that is here may be news to the store, which is told of it from `begins` on.
+    pub(super) fn new(begins: Instant) -> Self {
+        Self { begins, next: Some(0), sessions: 0, buckets: 0 }
     }
 
-    /// Another tick, in which as much is told again, unless that of before still waits.
-    pub(super) fn tick(&mut self, waiting: usize) {
-        (self.sessions, self.buckets) = if waiting > TOLD { (0, 0) } else { (TOLD, BUCKETS) };
+    /// Another tick, in which so many sessions are told again, unless as many of before still wait.
+    pub(super) fn tick(&mut self, now: Instant, most: usize, waiting: usize) {
+        let is_to_wait = now < self.begins || waiting > most;
+        (self.sessions, self.buckets) = if is_to_wait { (0, 0) } else { (most, BUCKETS) };
     }
 
     /// Whether there is a piece to be told.

@@ -1,9 +1,7 @@
-//! What is under way to the store and back: questions with who waits for each, and writes, one batch at a time so that they
-//! keep their order. Must not know: what is done with answers.
+//! What is under way to the store and back: questions, and writes, one batch at a time so that they keep their order. Must not know: what is done with answers.
 
 use std::{
     collections::HashMap,
-    future::Future,
     time::{Duration, Instant},
 };
 
@@ -11,15 +9,18 @@ use redis::{Cmd, Value};
 use tokio::{
     sync::oneshot,
     task::{JoinError, JoinSet, yield_now},
-    time::timeout,
 };
 
-use super::super::{
-    fault::StoreFault,
-    link::Link,
-    pending::{SessionWrite, StoredSession},
-    port::{Asked, Keys},
-    wording,
+use super::{
+    super::{
+        fault::StoreFault,
+        link::Link,
+        pending::{SessionWrite, StoredSession},
+        port::{Asked, Keys},
+        wording,
+    },
+    patience::{LastHeard, TURNS},
+    waiters::Waiters,
 };
 use crate::clock::{Nanos, monotonic_now};
 
@@ -27,7 +28,7 @@ use crate::clock::{Nanos, monotonic_now};
 /// is no reason to go without it.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The same for a batch of writes, for which nobody waits.
+/// The same for writes, for which nobody waits.
 const PATIENCE_OF_WRITES: Duration = Duration::from_secs(1);
 
 /// After how long without a question the store is asked for a word, and after how long without anything else: longer than between two
@@ -36,7 +37,7 @@ const QUIET: Duration = Duration::from_secs(1);
 const QUIET_REST: Duration = Duration::from_secs(6);
 
 /// How many writes are made up in one go.
-const PIECE: usize = 64;
+pub(super) const PIECE: usize = 64;
 
 /// A session with the key that it was found by, if it was.
 type FoundSession = Result<Option<(u128, StoredSession)>, StoreFault>;
@@ -44,31 +45,34 @@ type FoundSession = Result<Option<(u128, StoredSession)>, StoreFault>;
 /// What a write met: nothing that was in its way, or another session.
 type Met = Result<Option<StoredSession>, StoreFault>;
 
-/// Who waits for the answer to a question.
-type Waiting = HashMap<Keys, Vec<oneshot::Sender<Asked>>>;
+/// How soon the first piece of a batch was taken, and what each of its writes met.
+type TakenBatch = (Duration, Vec<(SessionWrite, Met)>);
 
 /// One way to the store and back.
 pub(super) enum StoreRound {
     /// With how long it took.
     Asked(Nanos, Result<Vec<(Keys, FoundSession)>, StoreFault>),
-    Told(Result<Vec<(SessionWrite, Met)>, StoreFault>),
+    Told(Result<TakenBatch, StoreFault>),
     Done(Errand, Result<Vec<Result<Value, StoreFault>>, StoreFault>),
 }
 
 /// One of the two ways to the store, of which each may end without a word.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct InUse {
     running: usize,
     last: Instant,
+    heard: LastHeard,
 }
 
 impl InUse {
     fn new() -> Self {
-        Self { running: 0, last: monotonic_now() }
+        Self { running: 0, last: monotonic_now(), heard: LastHeard::new() }
     }
 
-    fn begin(&mut self) {
-        *self = Self { running: self.running + 1, last: monotonic_now() };
+    /// Something goes over it.
+    fn begin(&mut self) -> LastHeard {
+        (self.running, self.last) = (self.running + 1, monotonic_now());
+        self.heard.clone()
     }
 
     fn end(&mut self) {
@@ -95,8 +99,7 @@ pub(super) enum Errand {
 pub(super) struct Rounds {
     link: Link,
     running: JoinSet<StoreRound>,
-    waiting: Waiting,
-    waiters: usize,
+    waiters: Waiters,
     /// The batch that is under way.
     telling: HashMap<u128, SessionWrite>,
     is_telling: bool,
@@ -110,8 +113,7 @@ impl Rounds {
         Self {
             link,
             running: JoinSet::new(),
-            waiting: Waiting::new(),
-            waiters: 0,
+            waiters: Waiters::default(),
             telling: HashMap::new(),
             is_telling: false,
             questions: InUse::new(),
@@ -119,26 +121,29 @@ impl Rounds {
         }
     }
 
-    /// Somebody waits for the answer to a question. Whether nobody did yet.
-    pub(super) fn wait(&mut self, keys: &Keys, answer: oneshot::Sender<Asked>) -> bool {
-        self.waiters += 1;
-        let waiting = self.waiting.entry(keys.clone()).or_default();
-        waiting.push(answer);
-        waiting.len() == 1
+    /// Somebody waits for the answer to a question, for `most`. Whether it is to be asked.
+    pub(super) fn wait(&mut self, keys: &Keys, answer: oneshot::Sender<Asked>, most: Duration) -> bool {
+        self.waiters.add(keys, answer, monotonic_now(), most)
     }
 
     /// How many wait.
     pub(super) fn waiting(&self) -> usize {
-        self.waiters
+        self.waiters.count()
     }
 
     /// The answer, for all who wait for it.
     pub(super) fn answer(&mut self, keys: &Keys, asked: Asked) {
-        for waiting in self.waiting.remove(keys).unwrap_or_default() {
-            self.waiters = self.waiters.saturating_sub(1);
-            // Who has waited for too long is gone.
-            let _ = waiting.send(asked);
-        }
+        self.waiters.answer(keys, asked);
+    }
+
+    /// When to look whose time is over. None: nobody waits.
+    pub(super) fn look(&self) -> Option<Instant> {
+        self.waiters.look()
+    }
+
+    /// Those whose time is over hear that there is no answer.
+    pub(super) fn expire(&mut self, most: Duration) {
+        self.waiters.expire(monotonic_now(), most);
     }
 
     pub(super) fn is_telling(&self) -> bool {
@@ -176,10 +181,11 @@ impl Rounds {
 
     pub(super) fn ask(&mut self, questions: Vec<Keys>) {
         let link = self.link.for_questions();
-        self.questions.begin();
+        let heard = self.questions.begin();
         self.running.spawn(async move {
             let began = Nanos::now();
-            let answers = within(PATIENCE, ask(link, questions)).await;
+            let answers = heard.within(PATIENCE, ask(link, questions)).await;
+            heard.note();
             StoreRound::Asked(Nanos::now().since(began), answers)
         });
     }
@@ -188,15 +194,21 @@ impl Rounds {
         self.telling = writes.iter().map(|write| (write.key, *write)).collect();
         self.is_telling = true;
         let link = self.link.clone();
-        self.rest.begin();
-        self.running
-            .spawn(async move { StoreRound::Told(within(PATIENCE_OF_WRITES, tell(link, writes)).await) });
+        let heard = self.rest.begin();
+        self.running.spawn(async move {
+            let told = tell(link, writes, heard.clone());
+            StoreRound::Told(heard.within(PATIENCE_OF_WRITES, told).await)
+        });
     }
 
     pub(super) fn send(&mut self, errand: Errand, cmds: Vec<Cmd>) {
         let mut link = self.link.clone();
-        self.rest.begin();
-        self.running.spawn(async move { StoreRound::Done(errand, within(PATIENCE, link.run(&cmds)).await) });
+        let heard = self.rest.begin();
+        self.running.spawn(async move {
+            let answers = heard.within(PATIENCE, link.run(&cmds)).await;
+            heard.note();
+            StoreRound::Done(errand, answers)
+        });
     }
 
     /// Why other balancers are not heard.
@@ -218,6 +230,17 @@ impl Rounds {
         Some(self.back(back))
     }
 
+    /// One that is back as soon as this thread has read what has come.
+    pub(super) async fn at_hand(&mut self) -> Option<StoreRound> {
+        for _ in 0..TURNS {
+            if let Some(done) = self.ready() {
+                return Some(done);
+            }
+            yield_now().await;
+        }
+        self.ready()
+    }
+
     fn back(&mut self, back: Result<StoreRound, JoinError>) -> StoreRound {
         // One that a bug has ended says nothing.
         let round = back.unwrap_or_else(|_| StoreRound::Asked(Nanos::default(), Err(StoreFault::garbage())));
@@ -236,13 +259,6 @@ impl Rounds {
     pub(super) fn give_up(self) -> Vec<SessionWrite> {
         self.telling.into_values().collect()
     }
-}
-
-async fn within<T>(
-    most: Duration,
-    round: impl Future<Output = Result<T, StoreFault>>,
-) -> Result<T, StoreFault> {
-    timeout(most, round).await.unwrap_or_else(|_| Err(StoreFault::timed_out()))
 }
 
 async fn ask(mut link: Link, questions: Vec<Keys>) -> Result<Vec<(Keys, FoundSession)>, StoreFault> {
@@ -269,17 +285,25 @@ async fn ask(mut link: Link, questions: Vec<Keys>) -> Result<Vec<(Keys, FoundSes
 
 /// Sends a batch in pieces, one behind the other without waiting for answers; between two of them the thread does what else there is:
 /// to make up and take apart a whole batch takes it longer than a question may have to wait for.
-async fn tell(link: Link, writes: Vec<SessionWrite>) -> Result<Vec<(SessionWrite, Met)>, StoreFault> {
+async fn tell(link: Link, writes: Vec<SessionWrite>, heard: LastHeard) -> Result<TakenBatch, StoreFault> {
     let mut pieces = JoinSet::new();
     for piece in writes.chunks(PIECE) {
-        pieces.spawn(tell_piece(link.clone(), piece.to_vec()));
+        let (told, heard) = (tell_piece(link.clone(), piece.to_vec()), heard.clone());
+        pieces.spawn(async move {
+            let began = monotonic_now();
+            let told = told.await;
+            heard.note();
+            (began.elapsed(), told)
+        });
         yield_now().await;
     }
-    let mut told = Vec::with_capacity(writes.len());
+    let (mut first, mut told) = (None, Vec::with_capacity(writes.len()));
     while let Some(done) = pieces.join_next().await {
-        told.extend(done.map_err(|_| StoreFault::garbage())??);
+        let (after, piece) = done.map_err(|_| StoreFault::garbage())?;
+        first.get_or_insert(after);
+        told.extend(piece?);
     }
-    Ok(told)
+    Ok((first.unwrap_or_default(), told))
 }
 
 async fn tell_piece(

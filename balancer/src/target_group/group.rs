@@ -241,6 +241,10 @@ impl Group {
         workers: usize,
         mut next_registration: impl FnMut() -> u64,
     ) -> bool {
+        let wanted: Vec<(WantedTarget, Slot)> = wanted.collect();
+        if self.has_just(&wanted) {
+            return false;
+        }
         let founder = !self.targets.iter().any(|target| self.state_of(target).0 == TargetState::Healthy);
         let fresh = |returned| Life::Registered {
             history: CheckHistory::new(),
@@ -299,6 +303,14 @@ impl Group {
             self.view = None;
         }
         changed
+    }
+
+    /// Whether these are its targets already, in this order, and none is on its way out.
+    fn has_just(&self, wanted: &[(WantedTarget, Slot)]) -> bool {
+        self.targets.len() == wanted.len()
+            && self.targets.iter().zip(wanted).all(|(target, (wanted, _))| {
+                target.is_registered() && target.share == wanted.share && target.endpoint == wanted.endpoint
+            })
     }
 
     /// Takes in what an operator says of a target, which is named as people name it.

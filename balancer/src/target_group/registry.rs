@@ -114,6 +114,11 @@ impl Registry {
         now: Instant,
     ) -> Result<(), S::Error> {
         self.claim_all(wanted.iter().flat_map(|group| &group.targets), slots)?;
+        let names_of = |groups: &[Group]| -> Vec<String> {
+            groups.iter().map(|group| group.name().to_owned()).collect()
+        };
+        let before = names_of(&self.groups);
+        let mut is_moved = !self.leaving.is_empty();
         let mut known: HashMap<String, Group> = self
             .groups
             .drain(..)
@@ -129,9 +134,13 @@ impl Registry {
                 None => Group::new(group.settings, group.in_use, self.workers),
             };
             updated.set_tls(group.tls);
-            self.set_targets(&mut updated, group.targets, names, now);
+            is_moved |= self.set_targets(&mut updated, group.targets, names, now);
             updated.rename(names);
             self.groups.push(updated);
+        }
+        // Where all of it stays nothing is found elsewhere than before.
+        if !is_moved && before == names_of(&self.groups) {
+            return Ok(());
         }
         self.leaving = known
             .into_values()

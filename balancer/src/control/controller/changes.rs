@@ -1,7 +1,10 @@
 //! What a new configuration changes, in lines for the log.
 //! Must not know: how it is taken into use.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Write as _,
+};
 
 use crate::model::{
     Action, Configuration, Listener, ListenerRule, LoadBalancer, SessionStoreSettings, ShieldSettings,
@@ -231,8 +234,8 @@ fn group_settings(old: &TargetGroup, new: &TargetGroup) -> String {
 
 fn group_difference(old: &TargetGroup, new: &TargetGroup) -> String {
     let names = |of: &TargetGroup, without: &TargetGroup| {
-        let differing = of.targets.iter().filter(|target| !without.targets.contains(target));
-        differing.map(spec).collect::<Vec<_>>()
+        let known: HashSet<&TargetSpec> = without.targets.iter().collect();
+        of.targets.iter().filter(|target| !known.contains(target)).map(spec).collect::<Vec<_>>()
     };
     let mut parts = Vec::new();
     for (word, targets) in [("removed", names(old, new)), ("added", names(new, old))] {

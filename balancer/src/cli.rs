@@ -188,7 +188,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     {
         Ok(arguments) => arguments,
         Err(told) => {
-            let told = with_tip(told);
+            let told = without_hidden(with_tip(told));
             // `--help` and `--version` come this way as well, with code 0. Nobody may be reading.
             let _ = told.print();
             return ExitCode::from(u8::try_from(told.exit_code()).unwrap_or(2));
@@ -242,6 +242,27 @@ fn with_tip(mut told: clap::Error) -> clap::Error {
     told
 }
 
+/// Commands that are not for people are no tip for them.
+fn without_hidden(mut told: clap::Error) -> clap::Error {
+    if let Some(ContextValue::Strings(mut names)) = told.remove(ContextKind::SuggestedSubcommand) {
+        let hidden = hidden_commands(&command());
+        names.retain(|name| !hidden.contains(name));
+        if !names.is_empty() {
+            told.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
+        }
+    }
+    told
+}
+
+/// The names of all hidden commands beneath one.
+fn hidden_commands(command: &clap::Command) -> Vec<String> {
+    let of = |command: &clap::Command| {
+        let own = command.is_hide_set().then(|| command.get_name().to_owned());
+        own.into_iter().chain(hidden_commands(command))
+    };
+    command.get_subcommands().flat_map(of).collect()
+}
+
 /// Runs a balancer until it is told to end.
 fn balance(source: &ConfigSource, upgradable: bool) -> Result<(), CommandFailure> {
     crate::app::run(source, upgradable).map_err(|error| match error.downcast::<ConfigErrors>() {
@@ -252,6 +273,8 @@ fn balance(source: &ConfigSource, upgradable: bool) -> Result<(), CommandFailure
 
 #[cfg(test)]
 mod tests {
+    use std::any::TypeId;
+
     use clap::CommandFactory;
 
     use super::*;
@@ -295,6 +318,44 @@ mod tests {
         }
         for line in ["balancer check bogus", "balancer status first.hcl", "balancer check --bogus"] {
             assert!(!told(line).contains("--config"), "{}", told(line));
+        }
+    }
+
+    #[test]
+    fn hidden_commands_are_no_tip() {
+        let told = |line: &str| without_hidden(parse(line).unwrap_err()).to_string();
+        for word in ["start", "starte", "stat", "starterr"] {
+            let text = told(&format!("balancer {word}"));
+            assert!(!text.contains("'starter'"), "{text}");
+            assert!(word == "starterr" || text.contains("'status'"), "{text}");
+        }
+        assert!(told("balancer chek").contains("'check'"));
+    }
+
+    /// Every option of a command that takes a number, with the words that lead to it.
+    fn numbers(command: &clap::Command, words: &str) -> Vec<String> {
+        let is_number = |argument: &&clap::Arg| {
+            let kind = argument.get_value_parser().type_id();
+            kind == TypeId::of::<u64>() || kind == TypeId::of::<u32>() || kind == TypeId::of::<u16>()
+        };
+        let own = command.get_arguments().filter(is_number).filter_map(clap::Arg::get_long);
+        let own = own.map(|long| format!("{words} --{long}"));
+        let below = command.get_subcommands().flat_map(|command| {
+            let words = format!("{words} {}", command.get_name());
+            numbers(command, &words)
+        });
+        own.chain(below).collect()
+    }
+
+    #[test]
+    fn a_wrong_number_is_told_what_is_allowed() {
+        let lines = numbers(&Arguments::command(), "balancer");
+        assert!(lines.len() >= 7, "{lines:?}");
+        for line in lines {
+            for wrong in ["abc", "-1", "99999999999999999999", "1.5"] {
+                let told = parse(&format!("{line}={wrong}")).unwrap_err().to_string();
+                assert!(told.contains("allowed: a ") && told.contains(wrong), "{line}: {told}");
+            }
         }
     }
 

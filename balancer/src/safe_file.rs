@@ -25,7 +25,7 @@ use self::{
 pub use self::{
     fault::UnsafePath,
     folder::Folder,
-    look::{Outlook, Sight, could_append},
+    look::{Outlook, Sight, could_append, could_update},
 };
 
 /// How often an open is tried anew when what is there changes at the same time.

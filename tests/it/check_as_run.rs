@@ -26,12 +26,14 @@ struct Case {
     process: &'static [&'static str],
     /// The access log, in the folder; empty: none.
     log: &'static str,
+    /// Blocks beside them; `PORT` in them is a free one.
+    more: &'static str,
     lay: fn(&Path),
     /// Words of the refusal; empty: it is taken.
     refused: &'static str,
 }
 
-const PLAIN: Case = Case { process: &[], log: "", lay: |_| {}, refused: "" };
+const PLAIN: Case = Case { process: &[], log: "", more: "", lay: |_| {}, refused: "" };
 
 fn folder(path: &Path, owner: u32, mode: u32) {
     fs::create_dir(path).unwrap();
@@ -95,6 +97,8 @@ fn agree(cases: &[Case]) {
             config =
                 config.attribute(&format!("access_logs {{\nenabled = true\npath = \"{}\"\n}}", case.log));
         }
+        let port = ports::free();
+        config = config.more(&case.more.replace("PORT", &port.to_string()));
         let mut balancer = Balancer::prepare(&config);
         let text = balancer.text(&config).replace("FOLDER", &balancer.folder().display().to_string());
         balancer.write_text(&text);
@@ -112,7 +116,7 @@ fn agree(cases: &[Case]) {
         assert!(faults.len() == 1 && last.ends_with(&faults[0]), "{what}:\n{faults:?}\n{last}");
         assert!(last.contains(case.refused), "{what}: {last}");
         // What is not made is not said to be.
-        let is_made = !case.log.is_empty();
+        let is_made = !case.log.is_empty() || !case.more.is_empty();
         assert_eq!(ended.log.contains("made anew"), is_made, "{what}: {}", ended.log);
     }
 }
@@ -175,7 +179,7 @@ fn on_logs() {
 
 #[test]
 fn on_logs_in_folders_of_the_user() {
-    let log = |log, lay: fn(&Path), refused| Case { process: &[USER], log, lay, refused };
+    let log = |log, lay: fn(&Path), refused| Case { process: &[USER], log, lay, refused, ..PLAIN };
     agree(&[
         log("FOLDER/logs/access.log", |at| folder(&at.join("logs"), NOBODY, 0o755), ""),
         log(
@@ -292,6 +296,42 @@ fn on_key_files() {
 }
 
 #[test]
+fn on_databases_of_the_api() {
+    const API: &str = "control_api {\naddress = \"127.0.0.1:PORT\"\naccess_keys_file = \"FOLDER/access\"\n\
+                       state_file = \"FOLDER/api/made.redb\"\n}\n";
+    fn api(at: &Path) -> PathBuf {
+        fs::write(at.join("access"), "KEY 0123456789abcdef\n").unwrap();
+        fs::set_permissions(at.join("access"), Permissions::from_mode(0o600)).unwrap();
+        folder(&at.join("api"), 0, 0o755);
+        at.join("api/made.redb")
+    }
+    let made = |lay: fn(&Path), refused| Case { more: API, lay, refused, ..PLAIN };
+    agree(&[
+        made(|at| drop(api(at)), ""),
+        made(|at| fs::write(api(at), "").unwrap(), ""),
+        made(|at| file(&api(at), 0), "made.redb: the database is damaged"),
+        made(|at| folder(&api(at), 0, 0o755), "made.redb is a folder"),
+        made(|at| drop(UnixListener::bind(api(at)).unwrap()), "made.redb is a socket"),
+        made(
+            |at| fs::write(api(at).with_extension("redb.json"), "{}").unwrap(),
+            "there is no database, and there was one",
+        ),
+        made(|at| fs::remove_dir(api(at).parent().unwrap()).unwrap(), "there is no folder"),
+        Case {
+            more: API,
+            process: &[USER],
+            lay: |at| {
+                let path = api(at);
+                link(at.join("balancer.hcl"), &path, NOBODY);
+                chown(path.parent().unwrap(), Some(NOBODY), Some(NOBODY)).unwrap();
+            },
+            refused: "made.redb is a symbolic link",
+            ..PLAIN
+        },
+    ]);
+}
+
+#[test]
 fn on_runtime_folders() {
     let run = |lay: fn(&Path), refused| Case { process: &[USER], lay, refused, ..PLAIN };
     fn instance(at: &Path) -> PathBuf {
@@ -385,10 +425,14 @@ fn on_low_ports_without_the_right_to_them() {
     let (code, ended) = said("run", &[]);
     assert!(code == Some(1) && ended.ends_with(&fault), "{ended}");
     // Another user may check what root starts.
-    let (code, warnings) = said("check", &["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+    let nobody = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    let (code, warnings) = said("check", &nobody);
     let warning = format!("warning: {} (as the user that checks)\n", fault.trim_end());
     assert!(code == Some(0) && warnings.contains(&warning), "{warnings}");
     assert!(check(&balancer).is_empty(), "root may");
+    // And who starts one without a folder to start in is told what would do.
+    let (code, denied) = said("run", &nobody);
+    assert!(code == Some(1) && denied.contains("a `runtime_dir` that this user can write to"), "{denied}");
 }
 
 /// Ports that other programs have: refused, whether the instance runs or not; its own are no matter.

@@ -37,6 +37,20 @@ fn a_balancer_that_is_not_there_is_told_in_one_line() {
     assert!(told.contains(&admin), "{told}");
 }
 
+/// A terminal that understands no more than text gets a picture, and nothing that moves a cursor.
+#[test]
+fn a_terminal_of_text_alone_gets_one_picture() {
+    let one = Target::plain();
+    let balancer = Balancer::start(&Config::new(&[&one]));
+    let terminal = Terminal::run(&format!(
+        "TERM=dumb {} top --admin {}; echo ENDED; sleep 60",
+        binary().display(),
+        balancer.admin
+    ));
+    let screen = terminal.wait("it ends by itself", |screen| screen.contains("ENDED"));
+    assert!(screen.contains(&one.address), "{screen}");
+}
+
 /// A terminal of its own, gone with the test.
 struct Terminal {
     socket: tempfile::TempDir,

@@ -43,8 +43,12 @@ pub(super) struct DemoArguments {
     #[arg(long)]
     print_config: bool,
     /// Port of the balancer [default: 8080, or any when that is taken]
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = port)]
     port: Option<u16>,
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| "allowed: a port from 0 (any that is free) to 65535".to_owned())
 }
 
 /// Runs until a signal ends it. `balance` runs a balancer from the configuration file it is given, in this

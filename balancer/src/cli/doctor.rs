@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{
     endpoint::{ask, ask_arrivals},
-    told::{CommandFailure, admin_endpoint, print},
+    told::{CommandFailure, admin_endpoint, print, whole},
     variables::VariableArguments,
 };
 use crate::{
@@ -35,7 +35,7 @@ const BETWEEN: Duration = Duration::from_millis(500);
 )]
 pub(super) struct DoctorArguments {
     /// How long to look, in seconds: 1 to 3600
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = whole::<1, 3600>)]
     seconds: u64,
     /// Print a JSON document
     #[arg(long)]

@@ -7,7 +7,7 @@ use hyper::StatusCode;
 
 use super::{
     endpoint,
-    told::{CommandFailure, admin_endpoint, print},
+    told::{CommandFailure, admin_endpoint, print, whole},
 };
 
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,7 @@ pub(super) struct HealthzArguments {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9900", value_parser = admin_endpoint)]
     admin: String,
     /// Seconds within which it has to answer
-    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = whole::<1, 60>)]
     timeout: u64,
 }
 

@@ -1,14 +1,11 @@
 //! `balancer state`: what was made through the ELBv2 API, out of its database and into it, as JSON. Must not know: what is in it.
 
-use std::{
-    io::{self, Write as _},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
 use super::{
-    told::{CONFIG, CommandFailure},
+    told::{CONFIG, CommandFailure, print},
     variables::VariableArguments,
 };
 use crate::{
@@ -91,9 +88,7 @@ fn export(path: &Path) -> Result<(), CommandFailure> {
     let state = Store::look(path).map_err(failed)?;
     let mut text = serde_json::to_string_pretty(&state).context("the state cannot be written as JSON")?;
     text.push('\n');
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("standard output")?;
-    Ok(())
+    Ok(print(&text)?)
 }
 
 fn import(file: &Path, place: &StatePlace) -> Result<(), CommandFailure> {

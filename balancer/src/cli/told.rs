@@ -77,6 +77,15 @@ pub(super) fn admin_endpoint(text: &str) -> Result<String, String> {
     Err("allowed: HOST:PORT, such as 127.0.0.1:9900 or [::1]:9900, with or without http://".to_owned())
 }
 
+/// The whole number of an option, within what it may be.
+///
+/// # Errors
+/// What is allowed, where it is none.
+pub(super) fn whole<const LEAST: u64, const MOST: u64>(text: &str) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| (LEAST..=MOST).contains(number));
+    number.ok_or_else(|| format!("allowed: a whole number from {LEAST} to {MOST}"))
+}
+
 /// Rows in columns as wide as their widest cell, two spaces apart.
 pub(super) fn columns(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();

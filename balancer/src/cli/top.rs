@@ -24,7 +24,7 @@ use self::{
 };
 use super::{
     endpoint::ask,
-    told::{CommandFailure, admin_endpoint, print},
+    told::{CommandFailure, admin_endpoint, print, whole},
 };
 use crate::telemetry::status::Status;
 
@@ -40,11 +40,11 @@ const TICK: Duration = Duration::from_millis(100);
                         Examples:\n  balancer top\n  balancer top --once | grep unhealthy"
 )]
 pub(super) struct TopArguments {
-    /// Print one picture and end; it does so too where the output is no terminal
+    /// Print one picture and end; it does so too where the output is no terminal, or TERM is dumb
     #[arg(long)]
     once: bool,
     /// Seconds between two looks: 1 to 60
-    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=60))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = whole::<1, 60>)]
     interval: u64,
     /// Show only targets whose group, address or state has this in it
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -63,7 +63,9 @@ pub(super) struct TopArguments {
 /// There is none, or no terminal.
 pub(super) fn run(arguments: &TopArguments) -> Result<(), CommandFailure> {
     let mut screen = Screen::new(&arguments.admin, arguments.sort, &arguments.filter);
-    if arguments.once || !io::stdout().is_terminal() {
+    // Such a terminal understands nothing but text: that of an editor, or of a serial line.
+    let is_dumb = std::env::var_os("TERM").is_some_and(|kind| kind == "dumb");
+    if arguments.once || is_dumb || !io::stdout().is_terminal() {
         let (mut looks, begun) = (Looks::default(), Instant::now());
         looks.add(ask(&arguments.admin)?.1, begun.elapsed());
         thread::sleep(Duration::from_secs(arguments.interval));

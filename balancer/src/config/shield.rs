@@ -6,7 +6,7 @@ use super::{
     fields::{BlockContext, BlockFields},
     raw::{RawBlock, RawExpression},
     schema::{Attribute, AttributeKind, Table},
-    source::Position,
+    source::{Position, other_encoding},
     value::{Value, shown},
 };
 use crate::{
@@ -214,14 +214,29 @@ fn prefixes(fields: &BlockFields<'_>, list: &'static str, file: &'static str) ->
     found.into_iter().collect()
 }
 
+/// The text of a file; comments may be in any encoding that has ASCII in it.
+fn text_of(path: &str) -> Result<String, String> {
+    let (bytes, _) =
+        regular_file::read(Path::new(path), MAX_FILE_BYTES).map_err(|fault| fault.to_string())?;
+    if let Some(encoding) = other_encoding(&bytes) {
+        return Err(format!("is text in {encoding}, not in UTF-8"));
+    }
+    if bytes.contains(&0) {
+        return Err("is no text".to_owned());
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 fn read_file(fields: &BlockFields<'_>, name: &str, path: &str, found: &mut BTreeSet<IpPrefix>) {
-    let text = match regular_file::read(Path::new(path), MAX_FILE_BYTES) {
-        Ok((bytes, _)) => String::from_utf8_lossy(&bytes).into_owned(),
+    let text = match text_of(path) {
+        Ok(text) => text,
         Err(fault) => {
             let allowed = fields.allowed(name);
             return fields.fault_at(name, format!("`{name}`: {path} {fault}; allowed: {allowed}"));
         }
     };
+    // Some editors begin with a mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut faults = 0;
     for (index, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();

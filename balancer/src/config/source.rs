@@ -230,7 +230,7 @@ const SAMPLE: usize = 256;
 
 /// The encoding of text that is none in UTF-8 and has bytes of zero in it that nobody wrote: by the mark that it begins with,
 /// or, without one, by every second byte.
-fn other_encoding(bytes: &[u8]) -> Option<&'static str> {
+pub(super) fn other_encoding(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => return Some("UTF-32"),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Some("UTF-16"),

@@ -22,8 +22,10 @@ mod judgement;
 mod kubernetes;
 mod lister;
 mod listers;
+mod look;
 mod thread;
 
+pub(super) use self::look::{files, look};
 use self::thread::{SourceOrder, SourceReport};
 use crate::{
     counters::ControlCounters,

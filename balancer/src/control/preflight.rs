@@ -11,12 +11,20 @@ use std::{
 
 use rustix::process::geteuid;
 
-use super::{admin::AdminToken, control_api, key_file, log_files, privileges::Account};
+use super::{
+    admin::AdminToken,
+    control_api::{self, ApiBook},
+    discovery, key_file, log_files,
+    privileges::Account,
+};
 use crate::{
     config,
     kernel::{InstanceFolder, Kernel, Shield, owners},
     listener,
-    model::{Authorities, BalancerSettings, Configuration, LogDestination, MutualAuthentication},
+    model::{
+        Authorities, BalancerSettings, Configuration, ControlApiSettings, LogDestination,
+        MutualAuthentication,
+    },
     safe_file::{Outlook, Owner, Sight},
 };
 
@@ -62,6 +70,10 @@ pub fn look(configuration: &Configuration, path: &Path) -> Findings {
     if let Some(Err(error)) = configuration.control_api.as_ref().map(control_api::look_at_keys) {
         findings.note(error.to_string(), error.is_denial());
     }
+    if let Some(api) = &configuration.control_api {
+        look_at_state(api, owner, &made, &mut findings);
+    }
+    findings.warnings.extend(discovery::look(configuration));
     for destination in log_files::destinations(configuration) {
         look_at_log(destination, owner, &made, &mut findings);
     }
@@ -125,9 +137,26 @@ fn look_at_log(
     }
 }
 
+/// What was made through the API.
+fn look_at_state(api: &ControlApiSettings, owner: Option<Owner>, made: &[PathBuf], findings: &mut Findings) {
+    match ApiBook::look(api, owner) {
+        Err(error) if error.kind() == Some(io::ErrorKind::NotFound) && is_under(&api.state_file, made) => {}
+        Err(error) => {
+            let is_denial = error.kind() == Some(io::ErrorKind::PermissionDenied);
+            findings.note(error.to_string(), is_denial);
+        }
+        Ok(()) => {}
+    }
+}
+
 /// Whether the folder of a log is missing and one of these, or above it.
 fn is_in(destination: &LogDestination, made: &[PathBuf]) -> bool {
     let LogDestination::File(path) = destination else { return false };
+    is_under(path, made)
+}
+
+/// The same of any file.
+fn is_under(path: &Path, made: &[PathBuf]) -> bool {
     let folder = path.parent().and_then(|folder| Outlook::of(folder).ok());
     let missing = folder.filter(|folder| folder.found().is_none()).map(|folder| folder.path());
     missing.is_some_and(|missing| made.iter().any(|made| made.starts_with(&missing)))
@@ -178,6 +207,14 @@ fn look_as(
     );
     for authority in authorities {
         unreadable("authorities", &authority.file);
+    }
+    for (group, file) in discovery::files(configuration) {
+        if account.may(file, 4) == Some(false) {
+            let file = file.display();
+            findings.warnings.push(format!(
+                "target group {group:?}: user {name:?} cannot read {file}, so that its source would fail"
+            ));
+        }
     }
     for folder in shut_folders(account, &configuration.balancer) {
         let (key, folder) = (configuration.balancer.key_path(), folder.display());

@@ -89,6 +89,8 @@ impl AccessKeys {
 
     fn parse(bytes: &[u8]) -> Result<Self, AccessKeysFault> {
         let mut keys = BTreeMap::new();
+        // Some editors begin with a mark.
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
             let wrong = |what| AccessKeysFault::Line { line: index + 1, what };
             let line = str::from_utf8(line).map_err(|_| wrong("is no text in UTF-8"))?.trim();
@@ -135,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_line_is_a_key() {
-        let text = format!("# deployment\n\nAKID1 {SECRET}\r\n\tAKID2\t{SECRET}2  read-only \n");
+        let text = format!("\u{feff}# deployment\n\nAKID1 {SECRET}\r\n\tAKID2\t{SECRET}2  read-only \n");
         let keys = AccessKeys::parse(text.as_bytes()).unwrap();
         assert_eq!(keys.count(), 2);
         assert_eq!(keys.get("AKID1"), Some(&AccessKey { secret: SECRET.into(), read_only: false }));

@@ -9,14 +9,14 @@ use std::{
     any::Any,
     collections::BTreeMap,
     ffi::OsStr,
-    fmt, io,
+    fmt, fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
 use redb::{
-    Builder, ConcurrencyMode, Database, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError,
-    backends::FileBackend,
+    Builder, ConcurrencyMode, Database, DatabaseError, ReadableDatabase, ReadableTable, Table,
+    TableDefinition, TableError, backends::FileBackend,
 };
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ use self::{
     migration::{SCHEMA, migrated},
 };
 use super::records::Records;
-use crate::safe_file::{self, Folder, Owner};
+use crate::safe_file::{self, Folder, Owner, Sight, could_update};
 
 /// A record's kind and ARN, and itself in JSON.
 const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
@@ -93,6 +93,27 @@ impl Store {
         }
         let records = store.reread()?;
         Ok((store, records))
+    }
+
+    /// Looks whether [`Self::open`] would be refused, as far as that can be seen. Nothing is made, mended or changed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn could_open(path: &Path, owner: Option<Owner>) -> Result<(), StoreError> {
+        let failed = |error| system(path, error);
+        let is_there = could_update(path, owner).map_err(failed)? == Sight::File;
+        let is_new = !is_there || fs::metadata(path).map_err(failed)?.len() == 0;
+        if is_new {
+            return match copy_path(path).exists() {
+                true => Err(StoreError::Gone { path: path.to_owned(), copy: kept_copy(path) }),
+                false => Ok(()),
+            };
+        }
+        guarded(path, || match builder().open_read_only(path) {
+            // Left as it was when a process ended without a word, which opening puts right; or its process runs.
+            Ok(_) | Err(DatabaseError::RepairAborted | DatabaseError::DatabaseAlreadyOpen) => Ok(()),
+            Err(error) => Err(error.into()),
+        })
     }
 
     /// Begins with an empty database in the place of one that is damaged or gone. What is there is kept, with `.damaged` behind its

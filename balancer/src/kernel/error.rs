@@ -19,7 +19,7 @@ pub enum KernelError {
     #[error("instance name {0:?} is not 1 to 32 lower-case letters, digits and hyphens")]
     InstanceName(String),
     /// The folder for locks and tables cannot be used.
-    #[error("runtime folder {}: {source}", path.display())]
+    #[error("runtime folder {}: {source}{}", path.display(), way_out(source))]
     RuntimeDir {
         /// What was touched.
         path: PathBuf,
@@ -97,4 +97,14 @@ pub enum KernelError {
         /// Why not.
         source: io::Error,
     },
+}
+
+/// What to do where the rights of who starts a balancer are wrong.
+fn way_out(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; allowed: to run as root, or a `runtime_dir` that this user can write to"
+        }
+        _ => "",
+    }
 }

@@ -35,15 +35,27 @@ pub enum Sight {
 /// # Errors
 /// Those of [`super::append`].
 pub fn could_append(path: &Path, owner: Option<Owner>) -> io::Result<Sight> {
+    could_open(path, owner, &APPENDED, Access::WRITE_OK)
+}
+
+/// Looks whether [`super::update`] would be refused.
+///
+/// # Errors
+/// Those of [`super::update`].
+pub fn could_update(path: &Path, owner: Option<Owner>) -> io::Result<Sight> {
+    could_open(path, owner, &[FileType::RegularFile], Access::READ_OK | Access::WRITE_OK)
+}
+
+fn could_open(path: &Path, owner: Option<Owner>, kinds: &[FileType], access: Access) -> io::Result<Sight> {
     let spot = walk(path, Goal::File)?;
     if spot.is_descriptor {
         return Ok(Sight::Other);
     }
-    let Some(found) = spot.found(owner, &APPENDED)? else {
+    let Some(found) = spot.found(owner, kinds)? else {
         demand(&spot.folder, OsStr::new("."), Access::WRITE_OK | Access::EXEC_OK)?;
         return Ok(Sight::Missing);
     };
-    demand(&spot.folder, &spot.name, Access::WRITE_OK)?;
+    demand(&spot.folder, &spot.name, access)?;
     Ok(match FileType::from_raw_mode(found.st_mode) {
         FileType::RegularFile => Sight::File,
         FileType::Fifo => Sight::Pipe,

@@ -111,9 +111,13 @@ impl Api {
     }
 
     fn state(&self, arguments: &[&str]) -> Output {
+        self.state_command(arguments).output().unwrap()
+    }
+
+    fn state_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(support::balancer::binary());
         command.arg("state").args(arguments).arg("-c").arg(self.balancer.config_path());
-        command.output().unwrap()
+        command
     }
 
     fn state_file(&self) -> std::path::PathBuf {
@@ -187,6 +191,10 @@ fn a_state_goes_out_and_in_and_a_damaged_one_is_mended_with_its_copy() {
     until("it serves", 30.0, || (api.get("/") == Some(200)).then_some(()));
     let exported = api.state(&["export"]);
     let text = String::from_utf8(exported.stdout).unwrap();
+    // Nobody reads it to its end.
+    let mut unread = api.state_command(&["export"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(unread.stdout.take());
+    assert!(unread.wait().unwrap().success(), "a reader that went away is no failure");
     assert!(exported.status.success() && text.contains("\"name\": \"app\""), "{text}");
     let copy = fs::canonicalize(api.state_file()).unwrap().with_extension("redb.json");
     until("the copy says the same", 30.0, || {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::options::EtcdOptions;
+use crate::cli::told::whole;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct EtcdArguments {
@@ -36,7 +37,7 @@ pub(super) struct KeysArguments {
     #[arg(long, value_name = "NAME", global = true)]
     pub(super) author: Option<String>,
     /// Wait this many seconds for all nodes to have it
-    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 30, value_parser = whole::<0, 3600>)]
     pub(super) wait: u64,
     #[command(flatten)]
     pub(super) etcd: EtcdOptions,
@@ -86,7 +87,7 @@ pub(super) struct PushArguments {
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(super) note: String,
     /// Wait this many seconds for all nodes to have it in force; exit code 1 when one has not
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", value_parser = whole::<1, 3600>)]
     pub(super) wait: Option<u64>,
     #[command(flatten)]
     pub(super) etcd: EtcdOptions,
@@ -98,7 +99,7 @@ pub(super) struct PullArguments {
     #[arg(value_name = "DIR")]
     pub(super) folder: PathBuf,
     /// What was pushed under this number, instead of what stands there now
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = whole::<1, { u64::MAX }>)]
     pub(super) number: Option<u64>,
     /// Put them in the place of other files of their names
     #[arg(long)]

@@ -40,6 +40,17 @@ pub enum ApiBookError {
     },
 }
 
+impl ApiBookError {
+    /// What the system said, where it was the system.
+    #[must_use]
+    pub fn kind(&self) -> Option<io::ErrorKind> {
+        match self {
+            Self::Store(StoreError::System { source, .. }) => Some(source.kind()),
+            _ => None,
+        }
+    }
+}
+
 /// What files say.
 #[derive(Debug)]
 pub struct Beside {
@@ -123,6 +134,14 @@ pub struct ApiBook {
 }
 
 impl ApiBook {
+    /// Looks whether the database could be opened.
+    ///
+    /// # Errors
+    /// [`ApiBookError::Store`].
+    pub fn look(settings: &ControlApiSettings, owner: Option<Owner>) -> Result<(), ApiBookError> {
+        Ok(Store::could_open(&settings.state_file, owner)?)
+    }
+
     /// Opens the database, and gives the configuration that files and what is in it make together.
     ///
     /// # Errors

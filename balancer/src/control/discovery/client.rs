@@ -22,7 +22,7 @@ use super::lister::SourceFault;
 use crate::{
     control::resolver::{LookupOutcome, NameService},
     dial,
-    model::{HttpPlace, ProtocolVersion, TargetTlsSettings},
+    model::{Authorities, HttpPlace, ProtocolVersion, TargetTlsSettings},
     regular_file,
     tls::{TargetTls, load_authorities},
 };
@@ -84,11 +84,19 @@ pub(super) async fn get(
 
 /// The token, which others may have written anew since it was read last.
 async fn authorization(file: PathBuf) -> Result<HeaderValue, SourceFault> {
-    let shown = file.display().to_string();
+    let read = tokio::task::spawn_blocking(move || token(&file)).await;
+    read.map_err(|error| SourceFault { cause: "token", why: error.to_string() })?
+}
+
+/// The field that a token is sent in.
+pub(super) fn token(file: &Path) -> Result<HeaderValue, SourceFault> {
+    let shown = file.display();
     let wrong = |what: &str| SourceFault { cause: "token", why: format!("token_file {shown} {what}") };
-    let read = tokio::task::spawn_blocking(move || regular_file::read(&file, MAX_TOKEN)).await;
-    let (bytes, _) = read.map_err(|_| wrong("cannot be read"))?.map_err(|fault| wrong(&fault.to_string()))?;
+    let (bytes, _) = regular_file::read(file, MAX_TOKEN).map_err(|fault| wrong(&fault.to_string()))?;
     let token = String::from_utf8(bytes).map_err(|_| wrong("is no text"))?;
+    if token.trim().is_empty() {
+        return Err(wrong("is empty; allowed: a token"));
+    }
     let mut value =
         HeaderValue::from_str(&format!("Bearer {}", token.trim())).map_err(|_| wrong("is no token"))?;
     value.set_sensitive(true);
@@ -126,20 +134,26 @@ async fn addresses(host: &str) -> Result<Vec<IpAddr>, SourceFault> {
     Ok(found)
 }
 
+fn tls_fault(place: &HttpPlace, why: &str) -> SourceFault {
+    SourceFault { cause: "tls", why: format!("{}: {why}", place.authority()) }
+}
+
+/// Who may have signed the certificate of a place: those that are named, or the system's.
+pub(super) fn authorities(place: &HttpPlace) -> Result<Authorities, SourceFault> {
+    let of_system = || SYSTEM_AUTHORITIES.map(PathBuf::from).into_iter().find(|file| file.is_file());
+    let file = place.ca_file.clone().or_else(of_system);
+    let none = || tls_fault(place, "the system has no list of authorities; allowed: `ca_file`");
+    load_authorities(&file.ok_or_else(none)?).map_err(|fault| tls_fault(place, &fault.to_string()))
+}
+
 async fn secure(
     stream: TcpStream,
     place: &HttpPlace,
 ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, SourceFault> {
-    let file = place.ca_file.clone();
-    let authorities = tokio::task::spawn_blocking(move || {
-        let file =
-            file.or_else(|| SYSTEM_AUTHORITIES.map(PathBuf::from).into_iter().find(|file| file.is_file()));
-        let file =
-            file.ok_or_else(|| "the system has no list of authorities; allowed: `ca_file`".to_owned())?;
-        load_authorities(Path::new(&file)).map_err(|fault| fault.to_string())
-    });
-    let failed = |why: String| SourceFault { cause: "tls", why: format!("{}: {why}", place.authority()) };
-    let authorities = authorities.await.map_err(|error| failed(error.to_string()))?.map_err(failed)?;
+    let failed = |why: String| tls_fault(place, &why);
+    let asked = place.clone();
+    let authorities = tokio::task::spawn_blocking(move || authorities(&asked)).await;
+    let authorities = authorities.map_err(|error| failed(error.to_string()))??;
     let address: Option<IpAddr> = place.host.parse().ok();
     let server_name = address.is_none().then(|| place.host.clone());
     let settings = TargetTlsSettings { server_name, authorities: Some(authorities) };

@@ -35,6 +35,8 @@ struct TargetList {
 
 /// Reads a document. `port`: that of targets without one.
 pub(super) fn read(bytes: &[u8], form: DocumentForm, port: Option<u16>) -> Result<Listing, SourceFault> {
+    // Some editors begin with a mark.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let lists: Vec<TargetList> = match form {
         DocumentForm::Json => {
             serde_json::from_slice(bytes).map_err(|error| malformed("JSON", &where_wrong(&error)))?
@@ -135,6 +137,14 @@ mod tests {
             (format!("{address} {}", target.spec.port), target.share.weight, target.share.priority)
         };
         Ok(read.map_err(|fault| fault.why)?.targets.into_iter().map(each).collect())
+    }
+
+    #[test]
+    fn a_mark_that_editors_begin_with_is_none_of_it() {
+        let text = "\u{feff}[{\"targets\": [\"10.0.0.1\"]}]";
+        assert_eq!(json(text), Ok(vec![("10.0.0.1 8080".to_owned(), 1, 0)]));
+        let yaml = "\u{feff}- targets: [\"10.0.0.1\"]\n";
+        assert_eq!(told(read(yaml.as_bytes(), DocumentForm::Yaml, Some(8080))), json(text));
     }
 
     #[test]

@@ -114,6 +114,13 @@ impl TargetLister for EtcdLister {
 }
 
 async fn begin(place: &EtcdPlace) -> Result<Etcd, SourceFault> {
+    let place = place.clone();
+    let read = tokio::task::spawn_blocking(move || access(&place)).await;
+    Ok(Etcd::new(read.map_err(|_| SourceFault::away("its files cannot be read"))??))
+}
+
+/// All that etcd is asked with, read from its files.
+pub(super) fn access(place: &EtcdPlace) -> Result<Access, SourceFault> {
     let own = |path: &Option<PathBuf>| path.clone();
     let endpoints: Result<Vec<Url>, String> = place.servers.iter().map(|url| Url::parse(url)).collect();
     let (user, password) = place.user.clone().unzip();
@@ -124,9 +131,7 @@ async fn begin(place: &EtcdPlace) -> Result<Etcd, SourceFault> {
         authorities: own(&place.ca_file),
         certificate: place.certificate.clone(),
     };
-    let read = tokio::task::spawn_blocking(move || Access::read(&files)).await;
-    let access = read.map_err(|_| SourceFault::away("its files cannot be read"))?;
-    access.map(Etcd::new).map_err(|wrong| SourceFault { cause: "access", why: wrong.to_string() })
+    Access::read(&files).map_err(|wrong| SourceFault { cause: "access", why: wrong.to_string() })
 }
 
 fn fault(error: &EtcdError) -> SourceFault {

@@ -108,14 +108,17 @@ fn look(path: &Path, port: Option<u16>, known: Option<Option<FileState>>) -> Loo
     if known == Some(state) {
         return Looked { state, listing: None };
     }
+    Looked { state, listing: Some(read(path, port)) }
+}
+
+/// What is in a list.
+pub(super) fn read(path: &Path, port: Option<u16>) -> Result<Listing, SourceFault> {
     let form = if path.extension().is_some_and(|ending| ending == "json") {
         DocumentForm::Json
     } else {
         DocumentForm::Yaml
     };
-    let listing = match regular_file::read(path, MAX_DOCUMENT) {
-        Ok((bytes, _)) => document::read(&bytes, form, port),
-        Err(fault) => Err(SourceFault::away(format!("it {fault}"))),
-    };
-    Looked { state, listing: Some(listing) }
+    let (bytes, _) =
+        regular_file::read(path, MAX_DOCUMENT).map_err(|fault| SourceFault::away(format!("it {fault}")))?;
+    document::read(&bytes, form, port)
 }

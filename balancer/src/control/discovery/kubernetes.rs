@@ -65,6 +65,17 @@ enum WatchNews {
     Over,
 }
 
+/// Whom to ask: the server that is given, or that of the cluster.
+pub(super) fn server_of(place: &KubernetesPlace) -> Result<HttpPlace, SourceFault> {
+    place.server.clone().or_else(in_cluster).ok_or_else(nowhere)
+}
+
+fn nowhere() -> SourceFault {
+    SourceFault::away(
+        "no server is given (`server`), and this is no pod of a cluster (KUBERNETES_SERVICE_HOST)",
+    )
+}
+
 impl KubernetesLister {
     pub(super) fn new(place: &KubernetesPlace, source: &TargetSource) -> Self {
         Self {
@@ -79,9 +90,7 @@ impl KubernetesLister {
     }
 
     fn server(&self) -> Result<HttpPlace, SourceFault> {
-        let nowhere =
-            "no server is given (`server`), and this is no pod of a cluster (KUBERNETES_SERVICE_HOST)";
-        self.server.clone().ok_or_else(|| SourceFault::away(nowhere))
+        self.server.clone().ok_or_else(nowhere)
     }
 
     fn path(&self, server: &HttpPlace, query: &str) -> String {

@@ -43,6 +43,37 @@ fn what_is_committed_is_there_after_it_is_opened_again() {
 }
 
 #[test]
+fn what_would_be_opened_is_told_from_what_would_not_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.redb");
+    let looked = || Store::could_open(&path, None).map_err(|error| error.to_string());
+    assert_eq!(looked(), Ok(()));
+    assert!(!path.exists(), "nothing is made");
+    let (mut store, _) = Store::open(&path, None).unwrap();
+    assert_eq!(looked(), Ok(()), "its own process has it open");
+    store.commit(&records(2, 2)).unwrap();
+    // As a process leaves it that was killed.
+    let killed = folder.path().join("killed.redb");
+    fs::copy(&path, &killed).unwrap();
+    let before = fs::read(&killed).unwrap();
+    assert!(Store::could_open(&killed, None).is_ok());
+    assert_eq!(fs::read(&killed).unwrap(), before, "nothing is mended");
+    assert!(Store::open(&killed, None).is_ok());
+    StateCopy::new(store.revision(), records(2, 2)).keep(&copy_path(&path), None).unwrap();
+    drop(store);
+    fs::write(&path, "hello").unwrap();
+    assert!(looked().unwrap_err().contains("the database is damaged") && looked() == opened(&path));
+    fs::remove_file(&path).unwrap();
+    assert!(looked().unwrap_err().contains("there was one") && looked() == opened(&path));
+    fs::create_dir(&path).unwrap();
+    assert!(looked().unwrap_err().contains("is a folder") && looked() == opened(&path));
+}
+
+fn opened(path: &Path) -> Result<(), String> {
+    Store::open(path, None).map(drop).map_err(|error| error.to_string())
+}
+
+#[test]
 fn a_copy_is_kept_and_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.redb");

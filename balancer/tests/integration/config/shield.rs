@@ -147,6 +147,26 @@ fn all_faults_of_a_file_are_told_with_their_lines() {
 }
 
 #[test]
+fn a_file_that_is_no_text_is_told_as_such_and_a_mark_is_none_of_its_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("denied");
+    let text = format!("shield {{\ninterfaces = [\"a\"]\ndeny_file = \"{}\"\n}}\n{LISTENER}", file.display());
+    let wide: Vec<u8> = "192.0.2.7\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let marked = [&[0xff, 0xfe][..], &wide].concat();
+    for (bytes, wrong) in
+        [(&wide[..], "is text in UTF-16"), (&marked, "is text in UTF-16"), (b"\x7fELF\0\0", "is no text")]
+    {
+        fs::write(&file, bytes).unwrap();
+        let faults = parse(&text).unwrap_err();
+        assert!(faults.lines().count() == 1 && faults.contains(wrong), "{faults}");
+    }
+    fs::write(&file, "\u{feff}192.0.2.7\r\n# B\u{fc}ro\r\n").unwrap();
+    assert_eq!(parse(&text).unwrap().shield.unwrap().deny.len(), 1);
+    fs::write(&file, b"192.0.2.7 # B\xfcro\n").unwrap();
+    assert_eq!(parse(&text).unwrap().shield.unwrap().deny.len(), 1, "a comment in another encoding");
+}
+
+#[test]
 fn a_hundred_thousand_prefixes_are_read_and_more_than_there_can_be_are_refused() {
     let list = |count: u32| {
         let mut text = String::from("shield {\ninterfaces = [\"a\"]\ndeny = [");

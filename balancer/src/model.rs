@@ -37,7 +37,9 @@ pub use self::{
     request_head::{HeaderField, RequestHead, ResponseHead, Version, is_same_name},
     response_fields::ResponseFields,
     rule::{Condition, IpRange, ListenerRule, QueryPattern, TextPattern},
-    session_store::{SessionStoreSettings, StoreHost, StoreMode, StorePassword, StoreTlsSettings},
+    session_store::{
+        SessionStoreSettings, StoreAccount, StoreHost, StoreMode, StorePassword, StoreTlsSettings,
+    },
     shield::{IpPrefix, PrefixError, ShieldMode, ShieldSettings},
     target_group::{
         Algorithm, CookieAttributes, CookiePick, CookieRenewal, HealthCheck, HealthCheckPort,

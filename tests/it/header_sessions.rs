@@ -167,6 +167,39 @@ fn a_target_that_drains_keeps_its_sessions_by_default() {
     }
 }
 
+/// As long as a line may be, beside others that nobody knows, in whichever case.
+#[test]
+fn an_id_may_be_long_and_come_beside_others() {
+    let long = |name: &'static str| {
+        Target::start(move |exchange| {
+            let id = format!("{name}-{}", "x".repeat(15_000));
+            exchange.ok(&format!("MCP-SESSION-ID: {id}\r\n"), name)
+        })
+    };
+    let targets = [long("a"), long("b"), long("c")];
+    let balancer = Balancer::start(&config(&targets.each_ref()));
+    let ids: HashSet<String> = begun(&balancer, 3).into_iter().collect();
+    assert_eq!(ids.len(), 3, "each of another target");
+    for id in &ids {
+        for others in [0, 1, 3] {
+            let more: String = (0..others)
+                .map(|at| format!("Mcp-Session-Id: nobody-{at}\r\nMcp-Session-Id: \r\n"))
+                .collect();
+            for _ in 0..2 {
+                let before = balancer.connect().get("/who", &format!("{more}mCP-sESSION-iD: {id}\r\n"));
+                let behind = balancer.connect().get("/who", &format!("mCP-sESSION-iD: {id}\r\n{more}"));
+                for response in [before, behind] {
+                    assert_eq!(
+                        (response.status, response.text().as_str()),
+                        (200, home(id)),
+                        "beside {others}"
+                    );
+                }
+            }
+        }
+    }
+}
+
 /// The group is drawn by a cookie, which these clients do not return.
 #[test]
 fn a_dialogue_stays_with_its_group() {

@@ -13,7 +13,7 @@ use super::{
     value::shown,
 };
 use crate::{
-    model::{SessionStoreSettings, StoreHost, StoreMode, StorePassword, StoreTlsSettings},
+    model::{SessionStoreSettings, StoreAccount, StoreHost, StoreMode, StorePassword, StoreTlsSettings},
     regular_file, tls,
 };
 
@@ -22,6 +22,8 @@ const MODE: &str = "mode";
 const SERVICE: &str = "sentinel_service";
 const USERNAME: &str = "username";
 const PASSWORD: &str = "password_file";
+const SENTINEL_USERNAME: &str = "sentinel_username";
+const SENTINEL_PASSWORD: &str = "sentinel_password_file";
 const AUTHORITIES: &str = "tls_ca_file";
 const SERVER_NAME: &str = "tls_server_name";
 
@@ -61,6 +63,19 @@ pub(super) static SESSION_STORE: Table = Table {
             SERVICE,
             AttributeKind::Text { allowed: "1 to 256 characters", default: "none" },
             "The name by which sentinels know the primary. Needed with `mode` = \"sentinel\", and only there.",
+        ),
+        Attribute::new(
+            SENTINEL_USERNAME,
+            AttributeKind::Text {
+                allowed: "1 to 256 characters, `sentinel_password_file` beside it",
+                default: "the sentinels' default user",
+            },
+            "The user (ACL) to ask sentinels as: they have users of their own.",
+        ),
+        Attribute::new(
+            SENTINEL_PASSWORD,
+            AttributeKind::Text { allowed: "the path of a file with one line", default: "none" },
+            "The password of that user, or of sentinels with `requirepass`. Only with `mode` = \"sentinel\". Read again on a reload.",
         ),
         Attribute::new(
             USERNAME,
@@ -124,7 +139,7 @@ fn read(fields: &BlockFields<'_>) -> SessionStoreSettings {
         database,
         tls: encryption(fields, &mode, is_encrypted),
         username: word(fields, USERNAME),
-        password: password(fields),
+        password: password(fields, USERNAME, PASSWORD),
         lookup_timeout: Duration::from_millis(fields.whole("lookup_timeout")),
         health_check_leader: fields.truth("health_check_leader"),
         mode,
@@ -136,13 +151,18 @@ fn mode(fields: &BlockFields<'_>) -> StoreMode {
     match fields.choice(MODE) {
         "sentinel" => {
             fields.require(SERVICE);
-            StoreMode::Sentinel { service: service.unwrap_or_default() }
+            let username = word(fields, SENTINEL_USERNAME);
+            let password = password(fields, SENTINEL_USERNAME, SENTINEL_PASSWORD);
+            let account = password.map(|password| StoreAccount { username, password });
+            StoreMode::Sentinel { service: service.unwrap_or_default(), account }
         }
         other => {
-            if fields.is_given(SERVICE) && !fields.is_wrong(MODE) {
-                let message =
-                    format!("`{SERVICE}` has no meaning; allowed: `{MODE}` = \"sentinel\" beside it");
-                fields.fault_at(SERVICE, message);
+            for name in [SERVICE, SENTINEL_USERNAME, SENTINEL_PASSWORD] {
+                if fields.is_given(name) && !fields.is_wrong(MODE) {
+                    let message =
+                        format!("`{name}` has no meaning; allowed: `{MODE}` = \"sentinel\" beside it");
+                    fields.fault_at(name, message);
+                }
             }
             if other == "cluster" { StoreMode::Cluster } else { StoreMode::Server }
         }
@@ -268,13 +288,14 @@ fn word(fields: &BlockFields<'_>, name: &str) -> Option<String> {
     Some(text)
 }
 
-fn password(fields: &BlockFields<'_>) -> Option<StorePassword> {
-    if fields.is_given(USERNAME) && fields.is_unset(PASSWORD) {
-        let message = format!("`{USERNAME}` stands without `{PASSWORD}`; allowed: both, or neither of them");
-        fields.fault_at(USERNAME, message);
+/// The password in the file that `name` names, of the user that `user` names.
+fn password(fields: &BlockFields<'_>, user: &'static str, name: &'static str) -> Option<StorePassword> {
+    if fields.is_given(user) && fields.is_unset(name) {
+        let message = format!("`{user}` stands without `{name}`; allowed: both, or neither of them");
+        fields.fault_at(user, message);
     }
-    let path = fields.text(PASSWORD)?;
-    let path = fields.named_file(PASSWORD, &path);
+    let path = fields.text(name)?;
+    let path = fields.named_file(name, &path);
     let wrong = match regular_file::read(Path::new(&path), MAX_PASSWORD_FILE) {
         Err(fault) => fault.to_string(),
         Ok((bytes, _)) => match String::from_utf8(bytes) {
@@ -289,6 +310,6 @@ fn password(fields: &BlockFields<'_>) -> Option<StorePassword> {
             Err(_) => "is no text".to_owned(),
         },
     };
-    fields.fault_at(PASSWORD, format!("`{PASSWORD}`: {path} {wrong}; allowed: {}", fields.allowed(PASSWORD)));
+    fields.fault_at(name, format!("`{name}`: {path} {wrong}; allowed: {}", fields.allowed(name)));
     None
 }

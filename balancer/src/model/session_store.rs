@@ -43,9 +43,20 @@ pub enum StoreMode {
     Sentinel {
         /// Its name.
         service: String,
+        /// As whom sentinels are asked; nothing: as nobody.
+        account: Option<StoreAccount>,
     },
     /// A cluster.
     Cluster,
+}
+
+/// A user with a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreAccount {
+    /// The user (ACL); nothing: the default one.
+    pub username: Option<String>,
+    /// Its password.
+    pub password: StorePassword,
 }
 
 /// A host of `url`.

@@ -7,6 +7,10 @@ use redis::{ErrorKind, RedisError};
 
 use crate::counters::StoreCause;
 
+/// What servers up to Redis 7.0 say, behind the code ERR, where the user of a script may not do what is in it: a command, a key or a
+/// channel. Later ones have a code for it.
+const NO_RIGHT_IN_SCRIPT: &str = "The user executing the script can't ";
+
 /// What a server says that does not know the script.
 const NO_SCRIPT: &str = "it does not know the script (NOSCRIPT)";
 
@@ -88,15 +92,20 @@ impl From<&RedisError> for StoreFault {
                 Self::new(StoreCause::Unreachable, "no node of the cluster can be connected to")
             }
             _ => match error.code() {
-                Some(code) => of_code(code),
+                Some(code) => of_answer(code, error.detail()),
                 None => Self::new(StoreCause::Closed, "the connection ended"),
             },
         }
     }
 }
 
-/// What a server says by a code.
-pub(super) fn of_code(code: &str) -> StoreFault {
+/// What a server says by a code, and with what is behind it where that has none of its own.
+pub(super) fn of_answer(code: &str, details: Option<&str>) -> StoreFault {
+    let lacks_right = details.is_some_and(|details| details.starts_with(NO_RIGHT_IN_SCRIPT));
+    of_code(if code == "ERR" && lacks_right { "NOPERM" } else { code })
+}
+
+fn of_code(code: &str) -> StoreFault {
     let (cause, text) = match code {
         "NOAUTH" | "WRONGPASS" => (StoreCause::WrongPassword, "it does not take the user and the password"),
         "NOPERM" => (
@@ -138,6 +147,15 @@ mod tests {
         }
         assert_eq!(of_code("BUSY").text, "it refuses (BUSY)");
         assert_eq!(of_code("WRONGPASS").cause, StoreCause::WrongPassword);
+        let said = "The user executing the script can't run this command or subcommand script: x";
+        for (code, details, cause) in [
+            ("ERR", Some(said), StoreCause::NotPermitted),
+            ("ERR", Some("wrong number of arguments"), StoreCause::Refused),
+            ("ERR", None, StoreCause::Refused),
+            ("LOADING", Some(said), StoreCause::Loading),
+        ] {
+            assert_eq!(of_answer(code, details).cause, cause, "{code} {details:?}");
+        }
         assert!(!of_code("OOM").is_of_connection() && of_code("READONLY").is_of_connection());
     }
 }

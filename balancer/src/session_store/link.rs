@@ -21,14 +21,14 @@ use tokio_rustls::TlsConnector;
 
 use super::{
     StoredSession,
-    fault::{StoreFault, of_code},
+    fault::{StoreFault, of_answer},
     notice::{self, NODES, NodeName, Notice},
-    wording::{MOVED, SCRIPT, ask_probe, probe, read_moved, text},
+    wording::{MOVED, SCRIPT, ask_probe, probes, read_moved, text},
 };
 use crate::{
     counters::StoreCause,
     dial,
-    model::{SessionStoreSettings, StoreHost, StoreMode, StoreTlsSettings},
+    model::{SessionStoreSettings, StoreAccount, StoreHost, StoreMode, StoreTlsSettings},
     tls,
 };
 
@@ -67,8 +67,16 @@ pub(super) struct Link {
 
 #[derive(Clone)]
 enum Way {
-    Direct { connection: MultiplexedConnection, _driver: Arc<LinkDriver> },
-    Cluster(ClusterConnection),
+    Direct {
+        connection: MultiplexedConnection,
+        _driver: Arc<LinkDriver>,
+    },
+    /// Two clients, each of which hears one channel: when the cluster changes, a client subscribes anew to all that it hears in one command,
+    /// and takes the second of the replies to that for one to whatever was asked next, and so on from there.
+    Cluster {
+        connection: ClusterConnection,
+        notices: ClusterConnection,
+    },
 }
 
 /// The task that moves the bytes of a connection, which ends with it.
@@ -88,11 +96,13 @@ impl Link {
         let (sender, news) = mpsc::channel(NEWS);
         let host = match &settings.mode {
             StoreMode::Server => settings.hosts.first().cloned(),
-            StoreMode::Sentinel { service } => Some(primary(settings, service).await?),
+            StoreMode::Sentinel { service, account } => {
+                Some(primary(settings, service, account.as_ref()).await?)
+            }
             StoreMode::Cluster => None,
         };
         let (way, questions) = match (&settings.mode, host) {
-            (StoreMode::Cluster, _) => (cluster(settings, sender).await?, None),
+            (StoreMode::Cluster, _) => (cluster(settings, &sender).await?, None),
             (_, Some(host)) => {
                 let account = account(settings);
                 let way = direct(settings, &host, &account, Some(sender)).await?;
@@ -115,7 +125,7 @@ impl Link {
             heard => self.deaf = heard.err(),
         }
         let asked = self.for_questions().run(&[ask_probe()]).await?;
-        for answer in asked.into_iter().chain(self.run(&[probe(self.script())]).await?) {
+        for answer in asked.into_iter().chain(self.run(&probes(self.script())).await?) {
             match answer {
                 Err(fault) if fault.cause != StoreCause::Full => return Err(fault),
                 // What it has can be asked for all the same.
@@ -134,7 +144,8 @@ impl Link {
     async fn subscribe(&mut self, channel: &str) -> Result<(), StoreFault> {
         match &mut self.way {
             Way::Direct { connection, .. } => connection.subscribe(channel).await,
-            Way::Cluster(connection) => connection.subscribe(channel).await,
+            Way::Cluster { notices, .. } if channel == NODES => notices.subscribe(channel).await,
+            Way::Cluster { connection, .. } => connection.subscribe(channel).await,
         }
         .map_err(|error| StoreFault::from(&error))
     }
@@ -173,7 +184,7 @@ impl Link {
                 let answers = sent.map_err(|error| StoreFault::from(&error))?;
                 answers.into_iter().map(checked).collect()
             }
-            Way::Cluster(connection) => each(connection, cmds).await,
+            Way::Cluster { connection, .. } => each(connection, cmds).await,
         };
         if answers.len() == cmds.len() { Ok(answers) } else { Err(StoreFault::garbage()) }
     }
@@ -182,7 +193,7 @@ impl Link {
 /// An answer, unless it is a refusal.
 fn checked(answer: Value) -> Result<Value, StoreFault> {
     match answer {
-        Value::ServerError(error) => Err(of_code(error.code())),
+        Value::ServerError(error) => Err(of_answer(error.code(), error.details())),
         answer => Ok(answer),
     }
 }
@@ -300,11 +311,22 @@ fn tell(news: &mpsc::Sender<News>, push: &PushInfo) -> Result<(), &'static str> 
 }
 
 /// Where the primary is, by the first sentinel that knows.
-async fn primary(settings: &SessionStoreSettings, service: &str) -> Result<StoreHost, StoreFault> {
+async fn primary(
+    settings: &SessionStoreSettings,
+    service: &str,
+    account: Option<&StoreAccount>,
+) -> Result<StoreHost, StoreFault> {
+    // They have no databases, and users of their own.
+    let account = RedisConnectionInfo {
+        username: account.and_then(|account| account.username.clone()),
+        password: account.map(|account| account.password.reveal().to_owned()),
+        ..RedisConnectionInfo::default()
+    };
     let asked = settings.hosts.iter().map(|host| {
         let (settings, host, service) = (settings.clone(), host.clone(), service.to_owned());
+        let account = account.clone();
         async move {
-            let answered = timeout(HOST, ask_sentinel(&settings, &host, &service)).await;
+            let answered = timeout(HOST, ask_sentinel(&settings, &host, &service, &account)).await;
             answered.unwrap_or_else(|_| Err(unreachable_host(format!("{host} does not answer"))))
         }
     });
@@ -323,13 +345,23 @@ async fn ask_sentinel(
     settings: &SessionStoreSettings,
     host: &StoreHost,
     service: &str,
+    account: &RedisConnectionInfo,
 ) -> Result<StoreHost, StoreFault> {
-    // It has no databases, and users of its own.
-    let way = direct(settings, host, &RedisConnectionInfo::default(), None).await?;
-    let mut cmd = Cmd::new();
-    cmd.arg("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(service);
-    let answer = Link { way, questions: None, script: None, deaf: None }.run(&[cmd]).await?.pop();
-    let Value::Array(words) = answer.unwrap_or_else(|| Err(StoreFault::garbage()))? else {
+    let asked = async {
+        let way = direct(settings, host, account, None).await?;
+        let mut cmd = Cmd::new();
+        cmd.arg("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(service);
+        let answer = Link { way, questions: None, script: None, deaf: None }.run(&[cmd]).await?.pop();
+        answer.unwrap_or_else(|| Err(StoreFault::garbage()))
+    };
+    let answer = asked.await.map_err(|fault| match fault.cause {
+        StoreCause::WrongPassword => {
+            let text = format!("the sentinel {host} does not take the user and the password");
+            StoreFault::new(fault.cause, text)
+        }
+        _ => fault,
+    });
+    let Value::Array(words) = answer? else {
         let text = format!("{host} knows no primary of {service:?}");
         return Err(StoreFault::new(StoreCause::NoPrimary, text));
     };
@@ -340,7 +372,15 @@ async fn ask_sentinel(
     Ok(StoreHost { host: host.to_owned(), port })
 }
 
-async fn cluster(settings: &SessionStoreSettings, news: mpsc::Sender<News>) -> Result<Way, StoreFault> {
+async fn cluster(settings: &SessionStoreSettings, news: &mpsc::Sender<News>) -> Result<Way, StoreFault> {
+    let connection = cluster_client(settings, news.clone()).await?;
+    Ok(Way::Cluster { connection, notices: cluster_client(settings, news.clone()).await? })
+}
+
+async fn cluster_client(
+    settings: &SessionStoreSettings,
+    news: mpsc::Sender<News>,
+) -> Result<ClusterConnection, StoreFault> {
     let scheme = if settings.tls.is_some() { "rediss" } else { "redis" };
     let nodes = settings.hosts.iter().map(|host| format!("{scheme}://{host}"));
     let mut builder: ClusterClientBuilder = ClusterClient::builder(nodes)
@@ -360,7 +400,7 @@ async fn cluster(settings: &SessionStoreSettings, news: mpsc::Sender<News>) -> R
     }
     let client = builder.build().map_err(|error| StoreFault::from(&error))?;
     let connection = client.get_async_connection().await;
-    connection.map(Way::Cluster).map_err(|error| {
+    connection.map_err(|error| {
         let fault = StoreFault::from(&error);
         let is_vague = fault.cause == StoreCause::Closed;
         if is_vague { unreachable_host("no node of the cluster can be connected to") } else { fault }

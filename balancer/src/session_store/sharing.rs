@@ -101,7 +101,7 @@ fn place(settings: &SessionStoreSettings) -> String {
     let hosts = hosts.join(",");
     match &settings.mode {
         StoreMode::Server => format!("{scheme}://{hosts}"),
-        StoreMode::Sentinel { service } => format!("{service} of the sentinels {scheme}://{hosts}"),
+        StoreMode::Sentinel { service, .. } => format!("{service} of the sentinels {scheme}://{hosts}"),
         StoreMode::Cluster => format!("the cluster of {scheme}://{hosts}"),
     }
 }

@@ -86,11 +86,14 @@ pub(super) fn tell(write: &SessionWrite, hash: Option<&str>) -> Cmd {
     cmd
 }
 
-/// Does with a key that is none of a session what is done with sessions.
-pub(super) fn probe(hash: Option<&str>) -> Cmd {
-    let mut cmd = begin(hash);
-    cmd.arg(PROBE).arg(FORM).arg(1000).arg("").arg(MOVED);
-    cmd
+/// Does with a key that is none of a session all that is done with sessions: it begins or moves, moves, which is told in the channel as
+/// nothing that anybody reads, and goes on; by the script's text and by its hash. A right that is missing is found out by the one that needs it.
+pub(super) fn probes(hash: Option<&str>) -> [Cmd; 3] {
+    [(None, "a", 1000), (hash, "b", 1000), (hash, "b", 2000)].map(|(hash, word, keep)| {
+        let mut cmd = begin(hash);
+        cmd.arg(PROBE).arg(format!("{FORM} {word}")).arg(keep).arg(FORM).arg(MOVED);
+        cmd
+    })
 }
 
 /// Asks for the lead of the balancers of `set`, or for it to go on. Says nothing when it is given, and who has it when that is another one.

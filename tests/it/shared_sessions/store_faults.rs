@@ -155,6 +155,42 @@ fn what_is_wrong_with_a_store_is_named() {
     }
 }
 
+/// Whichever of the rights that the manual names is missing: it is named when the store is connected to, not when the first session moves.
+#[test]
+fn a_right_that_is_missing_is_named_at_once() {
+    let rights = ["get", "set", "pttl", "pexpire", "publish", "eval", "evalsha", "script|load", "subscribe"];
+    let redis = Redis::start("");
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "secret").unwrap();
+    let target = Target::sessions();
+    let config = |user: &str| {
+        let group = Group::new("app", &[&target]).app_cookie("SESSIONID");
+        let lines =
+            format!("{}\nusername = \"{user}\"\npassword_file = \"{}\"", url(&redis), password.display());
+        Config::with(group).process(&key_file(folder.path())).more(&store(&lines))
+    };
+    let user = |name: &str, missing: &str| {
+        let mut words = vec!["ACL", "SETUSER", name, "on", ">secret", "~balancer:*", "&balancer:*", "-@all"];
+        let given: Vec<String> =
+            rights.iter().filter(|right| **right != missing).map(|right| format!("+{right}")).collect();
+        words.extend(given.iter().map(String::as_str));
+        assert_eq!(redis.cli(&words), "OK");
+    };
+    user("whole", "");
+    let balancer = Balancer::start(&config("whole"));
+    wait_up(&balancer);
+    for (number, missing) in rights.iter().enumerate() {
+        // Another name, so that it connects anew.
+        let name = format!("u{number}");
+        user(&name, missing);
+        balancer.reload(&config(&name));
+        wait_away(&balancer, "not_permitted");
+        balancer.reload(&config("whole"));
+        wait_up(&balancer);
+    }
+}
+
 /// A server that plays back what it hears, a password too.
 fn garbage() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

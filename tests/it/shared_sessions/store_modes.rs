@@ -1,5 +1,7 @@
 //! Stores of other kinds than one plain server: TLS, sentinels with a primary that dies, a cluster.
 
+use std::thread;
+
 use support::{Balancer, Hole, Redis, tls::Certificate, until};
 
 use super::{Nodes, all, begun, figure, lost, targets, wait_up};
@@ -47,6 +49,7 @@ fn a_primary_that_dies_is_followed_by_what_sentinels_say() {
             .contains(&replica.address.port().to_string())
             .then_some(())
     });
+    let folder = tempfile::tempdir().unwrap();
     // Two are on hosts that are off, one is nobody: the next one is asked in time.
     let (nobody, off) = (support::ports::free(), [Hole::dig(), Hole::dig()]);
     let lines = |service: &str| {
@@ -72,18 +75,37 @@ fn a_primary_that_dies_is_followed_by_what_sentinels_say() {
     wait_up(&fresh);
     assert_eq!(lost(&[&fresh], &mut clients, 1) + lost(&[&fresh], &mut later, 1), 0);
 
-    fresh.reload(&nodes.config(&lines("other"), sticky));
+    // Sentinels that ask for a password have one of their own.
+    assert_eq!(sentinel.cli(&["ACL", "SETUSER", "default", ">watchword"]), "OK");
+    let password = folder.path().join("password");
+    let with_password = |text: &str| {
+        std::fs::write(&password, text).unwrap();
+        format!("{}\nsentinel_password_file = \"{}\"", lines("main"), password.display())
+    };
+    for lines in [lines("main").replace("main", "main2"), with_password("battery")] {
+        fresh.reload(&nodes.config(&lines, sticky));
+        let status = fresh.wait_status("it is told", 20.0, |status| {
+            status.0["session_store"]["last_error"]["cause"] == "wrong_password"
+        });
+        let told = status.0["session_store"]["last_error"]["error"].as_str().unwrap().to_owned();
+        assert!(told.contains(&format!("the sentinel {} does not take", sentinel.address)), "{told}");
+        assert!(!told.contains("battery"), "{told}");
+    }
+    fresh.reload(&nodes.config(&with_password("watchword"), sticky));
+    wait_up(&fresh);
+    assert_eq!(lost(&[&fresh], &mut clients, 1), 0);
+    let other = with_password("watchword").replace("\"main\"", "\"other\"");
+    fresh.reload(&nodes.config(&other, sticky));
     let status = fresh.wait_status("nobody knows it", 20.0, |status| {
         status.0["session_store"]["last_error"]["cause"] == "no_primary"
     });
     assert!(status.0["session_store"]["last_error"]["error"].as_str().unwrap().contains("other"));
 }
 
-#[test]
-fn sessions_are_spread_over_a_cluster() {
-    let servers: Vec<Redis> =
-        (0..3).map(|_| Redis::start("cluster-enabled yes\ncluster-node-timeout 2000")).collect();
-    let addresses: Vec<String> = servers.iter().map(|server| server.address.to_string()).collect();
+/// Three servers that are one cluster.
+fn cluster(lines: &str) -> Vec<Redis> {
+    let lines = format!("cluster-enabled yes\ncluster-node-timeout 2000\n{lines}");
+    let servers: Vec<Redis> = (0..3).map(|_| Redis::start(&lines)).collect();
     let mut words = vec!["--cluster", "create"];
     let members: Vec<String> = servers.iter().map(Redis::member).collect();
     words.extend(members.iter().map(String::as_str));
@@ -94,6 +116,65 @@ fn sessions_are_spread_over_a_cluster() {
         let whole = |server: &Redis| server.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok");
         servers.iter().all(whole).then_some(())
     });
+    servers
+}
+
+/// Slots with their sessions go from one node to another while clients come to any balancer, each of which has no more rights there than the
+/// manual says.
+#[test]
+fn slots_of_a_cluster_move_and_nobody_is_lost() {
+    let rights = "user balancer on >secret ~balancer:* &balancer:* -@all +get +set +pttl +pexpire +publish +eval +evalsha \
+                  +script|load +subscribe +ping +cluster|slots +asking";
+    let servers = cluster(rights);
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "secret").unwrap();
+    let lines = format!(
+        "url = \"redis://{}\"\nmode = \"cluster\"\nusername = \"balancer\"\npassword_file = \"{}\"",
+        servers[0].address,
+        password.display()
+    );
+    let nodes = Nodes::start(3, targets(3), &lines);
+    let mut clients = begun(&nodes, 120);
+    let id = servers[0].cli(&["CLUSTER", "MYID"]);
+    let moved = servers[0].address.to_string();
+    let held = || servers[0].sessions().len();
+    let before = held();
+    let (lost, said) = thread::scope(|scope| {
+        let mover = scope.spawn(|| {
+            let others: Vec<String> =
+                servers[1..].iter().map(|server| server.cli(&["CLUSTER", "MYID"])).collect();
+            let words = ["--cluster", "reshard", &moved, "--cluster-from", &id, "--cluster-to", &others[0]];
+            servers[0].cli(&[&words[..], &["--cluster-slots", "2000", "--cluster-yes"]].concat())
+        });
+        let mut lost = 0;
+        while !mover.is_finished() {
+            lost += super::lost(&all(&nodes), &mut clients, 1);
+        }
+        (lost, mover.join().unwrap())
+    });
+    assert!(
+        (1..before).contains(&held()) && said.contains("Moving slot 1999"),
+        "{before} {}: {said}",
+        held()
+    );
+    let mut later = begun(&nodes, 60);
+    assert_eq!(
+        lost + super::lost(&all(&nodes), &mut clients, 2) + super::lost(&all(&nodes), &mut later, 2),
+        0
+    );
+    let fresh = Balancer::start(&nodes.config(&lines, |group| group.app_cookie("SESSIONID")));
+    wait_up(&fresh);
+    assert_eq!(super::lost(&[&fresh], &mut clients, 1), 0);
+    for balancer in &nodes.balancers {
+        assert!(!balancer.log().contains("is away"), "{}", balancer.log());
+    }
+}
+
+#[test]
+fn sessions_are_spread_over_a_cluster() {
+    let servers = cluster("");
+    let addresses: Vec<String> = servers.iter().map(|server| server.address.to_string()).collect();
     let lines = format!("url = \"redis://{},{}\"\nmode = \"cluster\"", addresses[0], addresses[1]);
     let nodes = Nodes::start(2, targets(3), &lines);
     let mut clients = begun(&nodes, 60);

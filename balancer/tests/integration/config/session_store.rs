@@ -56,7 +56,18 @@ fn everything_is_read() {
     assert!(found.health_check_leader);
     let found = store("url = \"valkey://a,b:1,192.0.2.7\"\nmode = \"sentinel\"\nsentinel_service = \"main\"");
     assert_eq!(hosts(&found), ["a:26379", "b:1", "192.0.2.7:26379"]);
-    assert_eq!(found.mode, StoreMode::Sentinel { service: "main".to_owned() });
+    assert_eq!(found.mode, StoreMode::Sentinel { service: "main".to_owned(), account: None });
+    let found = store(&format!(
+        "url = \"redis://a\"\nmode = \"sentinel\"\nsentinel_service = \"main\"\nsentinel_username = \"asker\"\n\
+         sentinel_password_file = \"{}\"",
+        password.display()
+    ));
+    let StoreMode::Sentinel { account: Some(account), .. } = &found.mode else { panic!("{found:?}") };
+    assert_eq!(
+        (account.username.as_deref(), account.password.reveal()),
+        (Some("asker"), "s3cret with blanks")
+    );
+    assert!(found.password.is_none() && !format!("{found:?}").contains("s3cret"));
     assert_eq!(store("url = \"redis://a,b\"\nmode = \"cluster\"").mode, StoreMode::Cluster);
     let json = r#"{"session_store": {"url": "redis://a"}}"#;
     let files = [("x.tf.json".into(), json.to_owned()), ("y.hcl".into(), LISTENER.to_owned())];
@@ -91,6 +102,18 @@ fn faults_are_told_with_their_places() {
             "3:20",
             "`sentinel_service` has no meaning",
             "`mode` = \"sentinel\"",
+        ),
+        (
+            "url = \"redis://a\"\nsentinel_password_file = \"x\"",
+            "3:26",
+            "`sentinel_password_file` has no meaning",
+            "`mode` = \"sentinel\"",
+        ),
+        (
+            "url = \"redis://a\"\nmode = \"sentinel\"\nsentinel_service = \"x\"\nsentinel_username = \"x\"",
+            "5:21",
+            "`sentinel_username` stands without `sentinel_password_file`",
+            "both, or neither",
         ),
         ("url = \"redis://a\"\nusername = \"x\"", "3:12", "`username` stands without", "both, or neither"),
         (

@@ -59,6 +59,33 @@ fn a_file_says_who_is_a_target_and_its_faults_change_nothing() {
     assert_eq!(source(&status)["targets"], 1);
 }
 
+/// As a ConfigMap of Kubernetes is mounted: the file is a link through a link to a folder, and that one is replaced.
+#[test]
+fn a_folder_that_is_swapped_by_a_link_is_read_anew() {
+    let targets = [Target::plain(), Target::plain()];
+    let [one, two] = &targets;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let publish = |version: &str, text: &str| {
+        fs::create_dir(at(version)).unwrap();
+        fs::write(at(version).join("targets.json"), text).unwrap();
+        std::os::unix::fs::symlink(version, at("..data_tmp")).unwrap();
+        fs::rename(at("..data_tmp"), at("..data")).unwrap();
+    };
+    publish("..1", &list(&[one]));
+    std::os::unix::fs::symlink("..data/targets.json", at("targets.json")).unwrap();
+    let balancer = start(group(&format!("file:{}", at("targets.json").display()), "interval = 3600"));
+    wait_targets(&balancer, &[one]);
+    publish("..2", &list(&[one, two]));
+    fs::remove_dir_all(at("..1")).unwrap();
+    wait_targets(&balancer, &[one, two]);
+    // A link that leads nowhere takes nothing away.
+    fs::remove_file(at("..data")).unwrap();
+    wait_fault(&balancer, "unreachable", "there is no such file", &[one, two]);
+    publish("..3", &list(&[two]));
+    wait_targets(&balancer, &[two]);
+}
+
 #[test]
 fn a_target_that_leaves_drains_and_one_that_returns_has_its_slot_and_its_sessions() {
     let targets = [Target::plain(), Target::plain()];

@@ -54,6 +54,7 @@ fn a_url_says_who_is_a_target_and_its_faults_change_nothing() {
     let asked = server.last();
     assert_eq!(asked.target, "/targets?key=hidden");
     assert_eq!(asked.headers.get("authorization").unwrap_or_default(), "Bearer first");
+    assert_eq!(asked.headers.get("accept-encoding").unwrap_or_default(), "identity");
     assert_eq!(asked.headers.get("x-prometheus-refresh-interval-seconds").unwrap_or_default(), "1");
 
     std::fs::write(&token, "untold").unwrap();
@@ -72,6 +73,12 @@ fn a_url_says_who_is_a_target_and_its_faults_change_nothing() {
             Some("HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n".to_owned()),
             "refused",
             "answers 302",
+        ),
+        (Some("HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n".to_owned()), "refused", "answers 304"),
+        (
+            Some("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x0b".to_owned()),
+            "not_understood",
+            "content-encoding \"gzip\", which was not asked for",
         ),
         (Some(ok("<html>")), "not_understood", "no list of targets in JSON"),
         (Some(ok("[]")), "empty", "it lists no targets"),

@@ -23,6 +23,8 @@ struct Cluster {
     lists: usize,
     /// A watch is ended as soon as it is begun; none: not at all, or by forgetting what was before.
     ends_watches: Option<WatchEnd>,
+    /// Lists and watches are refused: status and what is said of it.
+    refuses: Option<(&'static str, &'static str)>,
     /// What is sent beside events, without a pause; empty: nothing.
     storm: String,
     is_over: bool,
@@ -100,6 +102,14 @@ impl ApiServer {
             exchange.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
             return Answer::Close;
         };
+        if let Some((status, words)) = self.0.0.lock().unwrap().refuses {
+            let said = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": words}).to_string();
+            exchange.send(format!(
+                "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nRetry-After: 1\r\nContent-Length: {}\r\n\r\n{said}",
+                said.len()
+            ));
+            return Answer::Close;
+        }
         let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)).map(str::to_owned);
         if value("watch=").is_none() {
             let mut cluster = self.0.0.lock().unwrap();
@@ -278,6 +288,39 @@ fn a_server_that_ends_each_watch_at_once_is_not_asked_all_the_time() {
         assert!(source(&balancer.status())["error"].is_null());
         api.change(|cluster| cluster.is_over = true);
     }
+}
+
+/// What a server says of a refusal is told, and what was known stays, whether it is asked for a watch or for all.
+#[test]
+fn a_server_that_refuses_is_told_in_its_own_words() {
+    let target = Target::plain();
+    let api = ApiServer::default();
+    api.put("ADDED", &slice("web-a", &[(&target, "ready")]));
+    let server = api.serve();
+    let balancer = start(group(
+        "kubernetes:shop/web:http",
+        &format!("server = \"http://{}\"\ninterval = 5", server.address),
+    ));
+    wait_targets(&balancer, &[&target]);
+    let forbidden =
+        "endpointslices.discovery.k8s.io is forbidden: User \"system:serviceaccount:shop:lb\" cannot list";
+    for (status, words) in [
+        ("403 Forbidden", forbidden),
+        ("429 Too Many Requests", "too many requests, please try again later"),
+        ("401 Unauthorized", "Unauthorized"),
+        ("410 Gone", "The provided continue parameter is too old"),
+    ] {
+        api.change(|cluster| {
+            cluster.refuses = Some((status, words));
+            cluster.events.push_back(json!({"type": "END"}));
+        });
+        let told = format!("answers {}: {words}", &status[..3]);
+        wait_fault(&balancer, "refused", &told, &[&target]);
+        api.change(|cluster| cluster.refuses = None);
+        balancer.wait_status("it is well again", 40.0, |status| source(status)["failing"] == false);
+        wait_targets(&balancer, &[&target]);
+    }
+    api.change(|cluster| cluster.is_over = true);
 }
 
 /// Changes that follow each other more closely than they are collected.

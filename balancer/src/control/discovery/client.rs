@@ -29,6 +29,8 @@ use crate::{
 
 /// Most bytes of a token.
 const MAX_TOKEN: u64 = 64 * 1024;
+/// Most characters that are shown of a word of the server's.
+const MOST_SHOWN: usize = 40;
 /// Where systems keep the authorities that they trust: Debian, Fedora, openSUSE, Alpine.
 const SYSTEM_AUTHORITIES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -71,6 +73,8 @@ pub(super) async fn get(
         .map_err(|_| SourceFault::away("its name cannot be asked for"))?;
     request.headers_mut().insert(header::HOST, host);
     request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    // Who says nothing takes any coding (RFC 9110, section 12.5.3).
+    request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     request.headers_mut().insert(
         header::USER_AGENT,
         HeaderValue::from_static(concat!("balancer/", env!("CARGO_PKG_VERSION"))),
@@ -79,6 +83,15 @@ pub(super) async fn get(
         request.headers_mut().insert(header::AUTHORIZATION, authorization(file.clone()).await?);
     }
     let response = sender.send_request(request).await.map_err(broken)?;
+    if let Some(coding) =
+        response.headers().get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity")
+    {
+        let coding: String = String::from_utf8_lossy(coding.as_bytes()).chars().take(MOST_SHOWN).collect();
+        return Err(SourceFault::garbage(format!(
+            "{} answers in content-encoding {coding:?}, which was not asked for",
+            place.authority()
+        )));
+    }
     Ok(SourceAnswer { response, _connection: connections })
 }
 

@@ -39,6 +39,9 @@ const MOST_PAGES: u32 = 100;
 const COLLECT: Duration = Duration::from_millis(20);
 const MOST_CHANGES: Duration = Duration::from_secs(1);
 
+/// Most characters of what the server says of a refusal.
+const MOST_WORDS: usize = 300;
+
 pub(super) struct KubernetesLister {
     place: KubernetesPlace,
     server: Option<HttpPlace>,
@@ -48,6 +51,8 @@ pub(super) struct KubernetesLister {
     span: Duration,
     watch: Option<SliceWatch>,
     pace: WatchPace,
+    /// Whether something failed since the last listing: that all is well again is to be told, though nothing has changed.
+    has_failed: bool,
 }
 
 /// A watch that is under way.
@@ -86,6 +91,7 @@ impl KubernetesLister {
             span: source.interval.max(Duration::from_secs(5)),
             watch: None,
             pace: WatchPace::default(),
+            has_failed: false,
         }
     }
 
@@ -112,7 +118,7 @@ impl KubernetesLister {
                 let mut answer = client::get(&server, &path, HeaderMap::new()).await?;
                 match answer.response.status() {
                     StatusCode::OK => body(&server, answer.response.body_mut()).await,
-                    status => Err(refused(&server, status)),
+                    _ => Err(refusal(&server, answer).await),
                 }
             };
             let page = in_time(self.patience, &server, asked).await?;
@@ -138,8 +144,18 @@ impl KubernetesLister {
         match answer.response.status() {
             StatusCode::OK => Ok(Some(SliceWatch { answer, bytes: Vec::new() })),
             StatusCode::GONE => Ok(None),
-            status => Err(refused(&server, status)),
+            _ => in_time(self.patience, &server, async { Err(refusal(&server, answer).await) }).await,
         }
+    }
+
+    async fn go_on(&mut self) -> Result<Listing, SourceFault> {
+        if self.slices.is_known() && self.follow().await? {
+            return self.slices.listing();
+        }
+        self.watch = None;
+        self.slices.forget();
+        self.list().await?;
+        self.slices.listing()
     }
 
     /// Waits for the slices to change. False: the server has forgotten what it said, and is to be asked for everything.
@@ -155,6 +171,9 @@ impl KubernetesLister {
                 match self.begin_watch().await? {
                     Some(watch) => self.watch = Some(watch),
                     None => return Ok(false),
+                }
+                if std::mem::take(&mut self.has_failed) {
+                    return Ok(true);
                 }
                 continue;
             };
@@ -200,13 +219,9 @@ impl KubernetesLister {
 
 impl TargetLister for KubernetesLister {
     async fn next(&mut self) -> Result<Listing, SourceFault> {
-        if self.slices.is_known() && self.follow().await? {
-            return self.slices.listing();
-        }
-        self.watch = None;
-        self.slices.forget();
-        self.list().await?;
-        self.slices.listing()
+        let listing = self.go_on().await;
+        self.has_failed = listing.is_err();
+        listing
     }
 }
 
@@ -234,6 +249,19 @@ impl SliceWatch {
             }
         }
     }
+}
+
+/// What is said of a refusal, with the server's own words where it has any.
+async fn refusal(server: &HttpPlace, mut answer: SourceAnswer) -> SourceFault {
+    let mut fault = refused(server, answer.response.status());
+    let Ok(said) = body(server, answer.response.body_mut()).await else { return fault };
+    let said: serde_json::Value = serde_json::from_slice(&said).unwrap_or_default();
+    if let Some(words) = said.get("message").and_then(serde_json::Value::as_str) {
+        let words: String =
+            words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST_WORDS).collect();
+        fault.why = format!("{}: {words}", fault.why);
+    }
+    fault
 }
 
 /// The server as a pod of its cluster finds it.

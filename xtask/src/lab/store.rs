@@ -10,6 +10,7 @@ mod counted;
 mod flood;
 mod parts;
 mod relay;
+mod streams;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -59,8 +60,8 @@ pub(crate) struct Options {
     /// Leave the store away for ten minutes.
     #[arg(long)]
     full: bool,
-    /// Measure only these, separated by commas: hits, misses, flood, away.
-    #[arg(long, value_delimiter = ',', value_parser = ["hits", "misses", "flood", "away"])]
+    /// Measure only these, separated by commas: hits, misses, flood, sprint, away.
+    #[arg(long, value_delimiter = ',', value_parser = ["hits", "misses", "flood", "sprint", "away"])]
     only: Vec<String>,
 }
 
@@ -85,6 +86,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if is_wanted("flood") {
         flood::measure(&parts, &mut table, &mut marks)?;
+    }
+    if is_wanted("sprint") {
+        flood::sprint(&parts, &mut table, &mut marks)?;
     }
     if is_wanted("away") {
         let span = Duration::from_secs(if options.full { 600 } else { 20 });

@@ -1,5 +1,6 @@
 //! Many new sessions behind one balancer: what that does to clients of another one that shares the store. As many as a balancer on the
-//! store's core begins, and 50,000 a second that are told to the store as a balancer tells them.
+//! store's core begins, over HTTP/1.1 and over HTTP/2, and 50,000 a second that are told to the store as a balancer tells them. And how many a
+//! balancer begins that has a core of its own.
 
 use std::{
     io::{BufReader, Read as _, Write as _},
@@ -16,9 +17,10 @@ use super::{
     clients::{Client, Took, jar, newcomer},
     hold_ratio,
     parts::{Node, Parts, command},
+    streams::Crowd,
 };
 use crate::{
-    bench::{process, table::median},
+    bench::{PROXY_CORE, process, table::median},
     lab::table::{Marks, Table},
 };
 
@@ -35,26 +37,41 @@ const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_secs(2);
 const PACE: Duration = Duration::from_millis(1);
 
+/// Connections of HTTP/2.
+const CONNECTIONS: usize = 4;
+/// How long it begins as many as it can that has a core of its own.
+const SPRINT: Duration = Duration::from_secs(5);
+
 /// What new sessions come from.
 #[derive(Clone, Copy)]
 enum Source {
     Balancer,
+    /// Over HTTP/2, at the rate.
+    Streams,
+    /// As many as there can be.
+    AllStreams,
     Store,
 }
 
 pub(super) fn measure(parts: &Parts, table: &mut Table, marks: &mut Marks) -> Result<()> {
     parts.empty_store()?;
     let other = Node::start(parts, "other", Some(parts.store_at))?;
-    for (source, name) in [(Source::Balancer, "begun at a balancer"), (Source::Store, "told to the store")] {
+    for (source, name) in [
+        (Source::Balancer, "begun at a balancer"),
+        (Source::Streams, "begun at a balancer over HTTP/2"),
+        (Source::Store, "told to the store"),
+    ] {
         let flooded = match source {
             Source::Balancer => Some(Node::start_beside_the_store(parts, parts.store_at)?),
+            Source::Streams | Source::AllStreams => Some(Node::start_for_streams(parts, STORE_CORE)?),
             Source::Store => None,
         };
         let mut ratios = Vec::new();
         let (mut quiet, mut rates) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             let without = steady(&other, round)?;
-            let (with, rate) = beside(parts, flooded.as_ref(), || steady(&other, round))?;
+            let flooded = (source, flooded.as_ref());
+            let (with, rate) = beside(parts, flooded, || steady(&other, round))?;
             ratios.push(with.p99 / without.p99);
             quiet.push(without.p99);
             rates.push(rate);
@@ -74,6 +91,38 @@ pub(super) fn measure(parts: &Parts, table: &mut Table, marks: &mut Marks) -> Re
     Ok(())
 }
 
+/// How many sessions a balancer begins over HTTP/2 that has a core to itself, while clients, applications and store are on another one: at the
+/// rate, of which the store is to hear of all, and as many as it can, of which it cannot.
+pub(super) fn sprint(parts: &Parts, table: &mut Table, marks: &mut Marks) -> Result<()> {
+    for (source, name) in [(Source::Streams, "at a rate"), (Source::AllStreams, "as many as it can")] {
+        parts.empty_store()?;
+        let node = Node::start_for_streams(parts, PROXY_CORE)?;
+        let (cpu, began) = (node.cpu()?, Instant::now());
+        let ((), rate) = beside(parts, (source, Some(&node)), || {
+            thread::sleep(SPRINT);
+            Ok(())
+        })?;
+        let share = 100.0 * (node.cpu()? - cpu) / began.elapsed().as_secs_f64();
+        let until = Instant::now() + Duration::from_secs(30);
+        while node.figure("balancer_session_store_writes_waiting")? > 0.0 && Instant::now() < until {
+            thread::sleep(Duration::from_millis(50));
+        }
+        let there = parts.sessions()?;
+        let left = node.figure("balancer_session_store_writes_dropped_total")?;
+        let is_held = matches!(source, Source::Streams);
+        let row = format!(
+            "{rate:.0} a second, {share:.0} % of the core; the store has {there}, {left:.0} left out"
+        );
+        let mark = if is_held { format!("{RATE}, 0 left out") } else { String::new() };
+        table.row(vec![format!("new sessions over HTTP/2, {name}"), row, mark]);
+        marks.hold(!is_held || rate >= 0.98 * RATE as f64, || format!("{rate:.0} new sessions a second"));
+        let is_told = left <= 0.0 && there as f64 >= rate * SPRINT.as_secs_f64();
+        marks
+            .hold(!is_held || is_told, || format!("the store has {there} sessions, {left:.0} were left out"));
+    }
+    Ok(())
+}
+
 /// A client that asks with a known session now and then.
 fn steady(node: &Node, round: usize) -> Result<Took> {
     let mut client = Client::connect(node.address)?;
@@ -88,14 +137,20 @@ fn steady(node: &Node, round: usize) -> Result<Took> {
 }
 
 /// Does `work` while sessions begin; how many did a second.
-fn beside<T>(parts: &Parts, flooded: Option<&Node>, work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
+fn beside<T>(
+    parts: &Parts,
+    (source, flooded): (Source, Option<&Node>),
+    work: impl FnOnce() -> Result<T>,
+) -> Result<(T, f64)> {
     let (over, begun) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
         let flood = scope.spawn(|| {
             process::stay_on(STORE_CORE)?;
-            match flooded {
-                Some(node) => begin(node, &over, &begun),
-                None => tell(parts, &over, &begun),
+            match (source, flooded) {
+                (Source::Streams, Some(node)) => begin_by_streams(node, Some(RATE as f64), &over, &begun),
+                (Source::AllStreams, Some(node)) => begin_by_streams(node, None, &over, &begun),
+                (_, Some(node)) => begin(node, &over, &begun),
+                (_, None) => tell(parts, &over, &begun),
             }
         });
         let began = Instant::now();
@@ -119,6 +174,18 @@ fn begin(node: &Node, over: &AtomicBool, begun: &AtomicU64) -> Result<()> {
             Ok(())
         };
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(client)).collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().unwrap_or_else(|_| bail!("a thread panicked")))
+    })
+}
+
+/// Clients without a session, many at a time.
+fn begin_by_streams(node: &Node, rate: Option<f64>, over: &AtomicBool, begun: &AtomicU64) -> Result<()> {
+    let rate = rate.map(|rate| rate / CONNECTIONS as f64);
+    let crowd = Crowd { address: node.address, rate, over, answered: begun };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(|| crowd.ask())).collect();
         threads
             .into_iter()
             .try_for_each(|thread| thread.join().unwrap_or_else(|_| bail!("a thread panicked")))

@@ -16,7 +16,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{STORE_CORE, clients::Took};
+use super::{STORE_CORE, clients::Took, streams};
 use crate::{
     bench::{
         PROXY_CORE,
@@ -30,15 +30,29 @@ use crate::{
 const START: Duration = Duration::from_secs(120);
 pub(super) const BODY: &str = "hello";
 
+/// Applications that are alike, and the version that they are spoken to in.
+struct Applications {
+    at: Vec<SocketAddr>,
+    version: &'static str,
+}
+
+impl Applications {
+    fn start(version: &'static str, one: impl Fn() -> Result<SocketAddr>) -> Result<Self> {
+        Ok(Self { at: (0..2).map(|_| one()).collect::<Result<_>>()?, version })
+    }
+}
+
 /// What all balancers of the scenario share; ended when dropped.
 pub(super) struct Parts {
     folder: PathBuf,
     balancer: PathBuf,
     store: Mutex<Option<Process>>,
     pub(super) store_at: SocketAddr,
-    targets: Vec<SocketAddr>,
+    targets: Applications,
     /// On the store's core.
-    far_targets: Vec<SocketAddr>,
+    far_targets: Applications,
+    /// On the store's core, over HTTP/2.
+    streams: Applications,
     made: AtomicUsize,
 }
 
@@ -54,8 +68,9 @@ impl Parts {
             balancer: bed.balancer.clone(),
             store: Mutex::new(None),
             store_at: free_address()?,
-            targets: (0..2).map(|_| application(PROXY_CORE)).collect::<Result<_>>()?,
-            far_targets: (0..2).map(|_| application(STORE_CORE)).collect::<Result<_>>()?,
+            targets: Applications::start("HTTP1", || application(PROXY_CORE))?,
+            far_targets: Applications::start("HTTP1", || application(STORE_CORE))?,
+            streams: Applications::start("HTTP2", || streams::application(STORE_CORE))?,
             made: AtomicUsize::new(0),
         };
         parts.start_store()?;
@@ -95,12 +110,17 @@ impl Parts {
         self.say(&["FLUSHALL"]).map(drop)
     }
 
+    /// How many sessions the store has.
+    pub(super) fn sessions(&self) -> Result<usize> {
+        let said = self.say(&["DBSIZE"])?;
+        said.trim_start_matches(':').parse().with_context(|| said.clone())
+    }
+
     /// Waits until the store has so many sessions.
     pub(super) fn wait_sessions(&self, count: usize) -> Result<()> {
         let until = Instant::now() + Duration::from_secs(30);
         loop {
-            let said = self.say(&["DBSIZE"])?;
-            let there: usize = said.trim_start_matches(':').parse().with_context(|| said.clone())?;
+            let there = self.sessions()?;
             if there >= count {
                 return Ok(());
             }
@@ -154,6 +174,12 @@ impl Node {
         Self::begin(parts, "flooded", command, (Some(store), &parts.far_targets))
     }
 
+    /// One before applications that speak HTTP/2, alone on its core or on that of all else.
+    pub(super) fn start_for_streams(parts: &Parts, core: usize) -> Result<Self> {
+        let command = process::pinned(core, &parts.balancer);
+        Self::begin(parts, "streams", command, (Some(parts.store_at), &parts.streams))
+    }
+
     /// Under callgrind, which writes what it counts there, a file a thread.
     pub(super) fn under(
         valgrind: &Path,
@@ -172,7 +198,7 @@ impl Node {
         parts: &Parts,
         name: &str,
         mut command: Command,
-        (store, targets): (Option<SocketAddr>, &[SocketAddr]),
+        (store, targets): (Option<SocketAddr>, &Applications),
     ) -> Result<Self> {
         let number = parts.made.fetch_add(1, Relaxed);
         let folder = parts.folder.join(format!("{name}-{number}"));
@@ -215,18 +241,21 @@ fn configuration(
     key: &Path,
     folder: &Path,
     (address, admin): (SocketAddr, SocketAddr),
-    (store, targets): (Option<SocketAddr>, &[SocketAddr]),
+    (store, targets): (Option<SocketAddr>, &Applications),
 ) -> String {
     let folder = folder.display();
     let store = store.map_or_else(String::new, |at| {
         format!("session_store {{\n  url = \"redis://{at}\"\n  lookup_timeout = 1000\n}}\n")
     });
-    let targets: Vec<_> = targets.iter().map(|target| format!("\"{target}\"")).collect();
+    let version = targets.version;
+    let targets: Vec<_> = targets.at.iter().map(|target| format!("\"{target}\"")).collect();
     format!(
         "balancer {{\n  instance = \"lab-store-{}\"\n  state_dir = \"{folder}/state\"\n  runtime_dir = \"{folder}/run\"\n  \
          key_file = \"{}\"\n  admin_address = \"{admin}\"\n  kernel_assist = \"off\"\n  workers = 1\n}}\n{store}listener \"web\" \
-         {{\n  address = \"{}\"\n  port = {}\n  default_action {{\n    type = \"forward\"\n    target_group_arn = \
-         target_group.app.arn\n  }}\n}}\ntarget_group \"app\" {{\n  port = 80\n  stickiness {{\n    type = \"app_cookie\"\n    \
+         {{\n  address = \"{}\"\n  port = {}\n  \
+         http2_prior_knowledge = true\n  default_action {{\n    type = \"forward\"\n    target_group_arn = \
+         target_group.app.arn\n  }}\n}}\ntarget_group \"app\" {{\n  port = 80\n  \
+         protocol_version = \"{version}\"\n  stickiness {{\n    type = \"app_cookie\"\n    \
          cookie_name = \"SESSIONID\"\n  }}\n  health_check {{\n    enabled = false\n  }}\n  targets = [{}]\n}}\n",
         address.port(),
         key.display(),

@@ -17,11 +17,12 @@ use crate::{
     digits::{decimal, socket_address},
     internal_errors::Part as _,
     logs::access_log::{AccessLog, Executed, Record, RecordText},
-    model::{Endpoint, Version},
+    model::Version,
     response::answer::{Answer, AnswerKind},
     rules::{Act, Chosen, CompiledTransforms},
     snapshot::ListenerView,
     stickiness::GroupOutcome,
+    target_group::TargetView,
     wire::{desync, head::Request},
 };
 
@@ -150,8 +151,8 @@ impl AccessEntry {
     }
 
     /// It is tried with this target.
-    pub(super) fn target(&mut self, endpoint: &Endpoint) {
-        self.note(|record| record.set_target(endpoint));
+    pub(super) fn target(&mut self, target: &TargetView) {
+        self.note(|record| record.set_target(&target.endpoint, &target.runtime.name));
     }
 
     /// The target is being sent the request, `now`.

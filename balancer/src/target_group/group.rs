@@ -275,10 +275,10 @@ impl Group {
                 None => RegisteredTarget {
                     id: names.issued(self.name(), &endpoint),
                     accepted: names.accepted(self.name(), &endpoint),
+                    runtime: Arc::new(TargetRuntime::new(&endpoint, workers)),
                     endpoint,
                     slot,
                     registration: next_registration(),
-                    runtime: Arc::new(TargetRuntime::new(workers)),
                     life: fresh(false),
                     share,
                     hold: Hold::default(),

@@ -12,6 +12,7 @@ use std::{
 use crate::{
     clock::monotonic_now,
     counters::{GroupShard, LastErrorNote, TargetShard},
+    model::Endpoint,
     stickiness::{KeyedHash, Marks, SessionLedger},
 };
 
@@ -69,6 +70,8 @@ impl FollowedUntil {
 /// Figures of a target, one shard a worker.
 #[derive(Debug)]
 pub struct TargetRuntime {
+    /// Its endpoint as logs have it, worked out once.
+    pub name: Box<str>,
     shards: Box<[TargetShard]>,
     /// The sessions bound to the target.
     pub sessions: SessionLedger,
@@ -83,10 +86,11 @@ pub struct TargetRuntime {
 }
 
 impl TargetRuntime {
-    /// For `workers` workers.
+    /// Of the target at `endpoint`, for `workers` workers.
     #[must_use]
-    pub fn new(workers: usize) -> Self {
+    pub fn new(endpoint: &Endpoint, workers: usize) -> Self {
         Self {
+            name: endpoint.to_string().into(),
             shards: (0..workers).map(|_| TargetShard::default()).collect(),
             sessions: SessionLedger::default(),
             refusals: Refusals::new(monotonic_now()),

@@ -132,6 +132,7 @@ impl Balancer {
                     hold: balancer::target_group::Hold::default(),
                     slot: kernel.claim_slot(&endpoint).unwrap(),
                     id: ring.target_id("app", &endpoint),
+                    runtime: Arc::new(TargetRuntime::new(&endpoint, 1)),
                     endpoint,
                     registration: place as u64,
                     state: TargetState::Healthy,
@@ -141,7 +142,6 @@ impl Balancer {
                     slow_since: None,
                     watch: Default::default(),
                     share: Default::default(),
-                    runtime: Arc::new(TargetRuntime::new(1)),
                 }
             })
             .collect();

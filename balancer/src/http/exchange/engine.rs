@@ -83,7 +83,7 @@ pub(crate) async fn attempt<C: ClientSide, T: TargetSide<C>>(
     let context = Rc::clone(&client.state().context);
     let destination = plan.destination();
     let state = client.state_mut();
-    state.entry.target(&destination.endpoint);
+    state.entry.target(plan.target());
     state.watch().set_registration(Some(plan.target().registration));
     let _in_flight = context.tables.outstanding.begin(destination.slot);
     let mut target = match T::at_hand(client, plan, &destination, tries) {

@@ -2,7 +2,6 @@
 //! Must not know: the form of a line.
 
 use std::{
-    io::Write as _,
     net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::Arc,
@@ -11,7 +10,6 @@ use std::{
 use super::texts::{RecordText, Texts};
 use crate::{
     clock::{Nanos, UnixMicros},
-    digits::socket_address,
     model::{Endpoint, Version},
 };
 
@@ -195,15 +193,11 @@ impl Record {
         self.set(RecordText::UserAgent, value.get(..MOST_USER_AGENT).unwrap_or(value));
     }
 
-    /// It is tried with the target at `endpoint`, which is sent nothing yet.
-    pub fn set_target(&mut self, endpoint: &Endpoint) {
+    /// It is tried with the target at `endpoint`, which logs call `name`, and is sent nothing yet.
+    pub fn set_target(&mut self, endpoint: &Endpoint, name: &str) {
         self.sent = None;
         self.target_is_path = matches!(endpoint, Endpoint::Unix(_));
-        self.write(RecordText::Target, |out| match endpoint {
-            Endpoint::Tcp(address) => socket_address(*address, out),
-            // Writing to a vector does not fail.
-            unix @ Endpoint::Unix(_) => _ = write!(out, "{unix}"),
-        });
+        self.set(RecordText::Target, name.as_bytes());
     }
 
     /// One of its texts; empty: nobody has set it.

@@ -27,6 +27,10 @@ fn ends(number: u128) -> Rc<ConnectionEnds> {
     Rc::new(ConnectionEnds::new("192.168.131.39:2817".parse().unwrap(), [10, 0, 0, 1].into(), number))
 }
 
+fn set_target(record: &mut Record, endpoint: &Endpoint) {
+    record.set_target(endpoint, &endpoint.to_string());
+}
+
 const BEGAN: Nanos = Nanos(7_000_000_000);
 
 /// So many microseconds later.
@@ -69,7 +73,7 @@ fn full() -> Record {
     };
     record.set_user_agent(b"curl/7.46.0");
     let sent = record.sent;
-    record.set_target(&Endpoint::Tcp("10.0.0.1:80".parse().unwrap()));
+    set_target(&mut record, &Endpoint::Tcp("10.0.0.1:80".parse().unwrap()));
     record.sent = sent;
     for (text, bytes) in [
         (RecordText::Request, &b"GET https://www.example.com:443/a?b=1 HTTP/1.1"[..]),
@@ -175,7 +179,7 @@ fn nothing_from_outside_breaks_a_line() {
     record.set(RecordText::Request, b"GET http://a:80/\" \"x\r\nhttp HTTP/1.1");
     record.set_user_agent(&[b"\xff\"\n".to_vec(), b"u".repeat(20_000)].concat());
     let sent = record.sent;
-    record.set_target(&Endpoint::Unix(PathBuf::from("/run/a b")));
+    set_target(&mut record, &Endpoint::Unix(PathBuf::from("/run/a b")));
     record.sent = sent;
     let text = line(LineFormat::Alb, &record);
     assert!(text.contains(r#" "GET http://a:80/\x22 \x22x\x0D\x0Ahttp HTTP/1.1" "\xFF\x22\x0Auu"#), "{text}");

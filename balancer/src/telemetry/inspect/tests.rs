@@ -89,9 +89,10 @@ pub(in crate::telemetry) fn inspector() -> Inspector {
         access_logs: None,
         health_check_logs: None,
     });
+    let endpoint = Endpoint::Tcp("[::1]:9001".parse().unwrap());
     let target = TargetView {
         hold: crate::target_group::Hold::default(),
-        endpoint: Endpoint::Tcp("[::1]:9001".parse().unwrap()),
+        endpoint: endpoint.clone(),
         slot: Slot(4),
         id: TargetId(1),
         registration: 1,
@@ -102,7 +103,7 @@ pub(in crate::telemetry) fn inspector() -> Inspector {
         keeps_sessions: false,
         slow_since: None,
         watch: Default::default(),
-        runtime: Arc::new(TargetRuntime::new(2)),
+        runtime: Arc::new(TargetRuntime::new(&endpoint, 2)),
     };
     let ring = crate::stickiness::Keyring::from_bytes(&[1; 32]).unwrap();
     let keys = crate::rules::GroupKeys { ring: Arc::new(ring), names: vec!["app".into()], turn: 0 };

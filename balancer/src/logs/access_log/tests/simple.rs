@@ -163,7 +163,7 @@ prop_compose! {
         let ends = Rc::new(ConnectionEnds::new(peer, node, number));
         let mut record = Record::new(UnixMicros(created), Nanos(began), ends);
         if let Some(endpoint) = &endpoint {
-            record.set_target(endpoint);
+            super::set_target(&mut record, endpoint);
         }
         [record.sent, record.answered, record.responded, record.ended] = times;
         record.version = [None, Some(Version::Http10), Some(Version::Http11), Some(Version::Http2)][version];

@@ -3,6 +3,7 @@
 
 pub(super) mod listener;
 pub(super) mod load_balancer;
+pub(super) mod packet_group;
 pub(super) mod target_group;
 
 use std::collections::BTreeMap;
@@ -103,12 +104,7 @@ pub(super) fn given(
 ) -> Result<Vec<(String, String)>, ApiFailure> {
     let mut given: Vec<(String, String)> = Vec::new();
     for attribute in params.list("Attributes") {
-        let key = attribute.text("Key").unwrap_or_default();
-        let Some(rule) = rules.iter().find(|rule| rule.key == key) else {
-            // Terraform's provider goes by these words: it leaves the key out and asks again.
-            let message = format!("{kind} attribute key '{}' is not recognized", shown(key));
-            return Err(ApiFailure::validation(message));
-        };
+        let (key, rule) = known(kind, rules, &attribute)?;
         if given.iter().any(|(earlier, _)| earlier == key) {
             let message = format!("{kind} attribute key '{key}' was specified more than once");
             return Err(ApiFailure::validation(message));
@@ -120,6 +116,31 @@ pub(super) fn given(
         return Err(ApiFailure::validation(format!("{kind} attributes must be specified")));
     }
     Ok(given)
+}
+
+/// Whether there are all the attributes that a call sets.
+///
+/// # Errors
+/// The first that there is not.
+pub(super) fn check_keys(
+    kind: &str,
+    rules: &'static [AttributeRule],
+    params: &Params,
+) -> Result<(), ApiFailure> {
+    params.list("Attributes").iter().try_for_each(|attribute| known(kind, rules, attribute).map(|_| ()))
+}
+
+/// The key of an attribute that a call sets, and what it may be.
+fn known<'p>(
+    kind: &str,
+    rules: &'static [AttributeRule],
+    attribute: &'p Params,
+) -> Result<(&'p str, &'static AttributeRule), ApiFailure> {
+    let key = attribute.text("Key").unwrap_or_default();
+    rules.iter().find(|rule| rule.key == key).map(|rule| (key, rule)).ok_or_else(|| {
+        // Terraform's provider goes by these words: it leaves the key out and asks again.
+        ApiFailure::validation(format!("{kind} attribute key '{}' is not recognized", shown(key)))
+    })
 }
 
 /// The value of an attribute as it is kept; nothing where there is no such attribute.

@@ -73,7 +73,8 @@ pub fn document(made: MadeRecords<'_>) -> Result<String, ApiFailure> {
     let addresses = made.addresses()?;
     let records = made.records;
     let balancers = records.load_balancers.values().map(|one| Ok((one.arn.clone(), load_balancer(one))));
-    let groups = records.target_groups.values().map(|one| Ok((one.arn.clone(), target_group(made, one)?)));
+    let forwarded_to = records.target_groups.values().filter(|one| one.is_http());
+    let groups = forwarded_to.map(|one| Ok((one.arn.clone(), target_group(made, one)?)));
     let listeners = records.listeners.values().map(|one| {
         let address =
             addresses.get(one.arn.as_str()).map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), SocketAddr::ip);

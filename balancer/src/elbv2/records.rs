@@ -68,9 +68,9 @@ pub struct TargetGroupRecord {
     pub name: String,
     /// Who says what it is.
     pub owner: RecordOwner,
-    /// `HTTP` or `HTTPS`.
+    /// `HTTP` or `HTTPS`; or one of [`PACKET_PROTOCOLS`].
     pub protocol: String,
-    /// `HTTP1`, `HTTP2` or `GRPC`.
+    /// `HTTP1`, `HTTP2` or `GRPC`; of packets nothing.
     pub protocol_version: String,
     /// Port of targets that give none.
     pub port: u16,
@@ -90,17 +90,29 @@ pub struct TargetGroupRecord {
     pub tags: BTreeMap<String, String>,
 }
 
+/// Protocols of groups that other kinds of load balancers have, which pass on packets. Such groups are kept and told of as on AWS,
+/// where no Application Load Balancer can forward to them either.
+pub const PACKET_PROTOCOLS: &[&str] = &["TCP", "TLS", "UDP", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE"];
+
+impl TargetGroupRecord {
+    /// Whether listeners can forward to it.
+    #[must_use]
+    pub fn is_http(&self) -> bool {
+        matches!(self.protocol.as_str(), "HTTP" | "HTTPS")
+    }
+}
+
 /// Health checks of a target group, defaults filled in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HealthCheckRecord {
     /// Whether there are any.
     pub enabled: bool,
-    /// `HTTP` or `HTTPS`.
+    /// `HTTP` or `HTTPS`; of groups of packets also `TCP`.
     pub protocol: String,
     /// `traffic-port` or a port.
     pub port: String,
-    /// Path, or method of gRPC.
+    /// Path, or method of gRPC; with `TCP` nothing.
     pub path: String,
     /// Seconds.
     pub interval: u32,

@@ -8,7 +8,7 @@ use super::{
     document::address_of,
     names,
     records::{
-        ActionRecord, ListenerRecord, LoadBalancerRecord, RecordOwner, Records, RuleRecord,
+        ActionRecord, ListenerRecord, LoadBalancerRecord, PACKET_PROTOCOLS, RecordOwner, Records, RuleRecord,
         TargetGroupRecord, TrustStoreRecord,
     },
     resource::RecordKind,
@@ -92,7 +92,11 @@ impl RecordFaults {
     fn of_target_group(&mut self, arn: &str, record: &TargetGroupRecord) {
         self.word(arn, "target_type", &record.target_type, &["instance", "ip"]);
         self.word(arn, "ip_address_type", &record.ip_address_type, &["ipv4", "ipv6"]);
-        self.of_attributes(arn, attributes::target_group::RULES, &record.attributes);
+        if !record.is_http() {
+            // A configuration, which has the others, never sees it.
+            self.word(arn, "protocol", &record.protocol, PACKET_PROTOCOLS);
+        }
+        self.of_attributes(arn, attributes::packet_group::rules_of(&record.protocol), &record.attributes);
         if !record.health_check.enabled {
             self.add(arn, "has no health checks; allowed: groups that have");
         }
@@ -131,6 +135,7 @@ mod tests {
         let mut group = TargetGroupRecord {
             arn: "arn:aws:elasticloadbalancing:r:a:targetgroup/app/1".to_owned(),
             name: "app".to_owned(),
+            protocol: "HTTP".to_owned(),
             target_type: "ip".to_owned(),
             ip_address_type: "ipv4".to_owned(),
             attributes: BTreeMap::from([("stickiness.enabled".to_owned(), "true".to_owned())]),

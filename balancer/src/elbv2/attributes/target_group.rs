@@ -5,7 +5,7 @@ use super::{Allowed, AttributeRule, attribute, other};
 /// One week.
 const WEEK: i64 = 604_800;
 /// Most targets of a group.
-const MOST_TARGETS: i64 = 1000;
+pub(super) const MOST_TARGETS: i64 = 1000;
 const NETWORK: &str = "it is of Network Load Balancers, which pass on packets; leave it out";
 const GATEWAY: &str = "it is of Gateway Load Balancers; leave it out";
 const LAMBDA: &str = "it is of groups of Lambda functions; leave it out";
@@ -18,7 +18,7 @@ pub(in crate::elbv2) static RULES: &[AttributeRule] = &[
     attribute("deregistration_delay.timeout_seconds", "300", Allowed::Whole(0, 3600)),
     attribute("stickiness.enabled", "false", Allowed::Truth),
     // Which types a group may have is told with its protocol.
-    attribute("stickiness.type", "lb_cookie", Allowed::Choice(STICKINESS_TYPES)),
+    attribute("stickiness.type", "lb_cookie", Allowed::Choice(&["lb_cookie", "app_cookie"])),
     attribute("stickiness.lb_cookie.duration_seconds", "86400", Allowed::Whole(1, WEEK)),
     attribute("stickiness.app_cookie.cookie_name", "", Allowed::CookieName),
     attribute("stickiness.app_cookie.duration_seconds", "86400", Allowed::Whole(1, WEEK)),
@@ -67,7 +67,3 @@ pub(in crate::elbv2) static RULES: &[AttributeRule] = &[
     other("send_tcp_reset.on_unhealthy.enabled", &["false"], GATEWAY),
     other("send_tcp_reset.on_deregistration.enabled", &["false"], GATEWAY),
 ];
-
-/// Types of stickiness of all kinds of load balancers.
-pub(in crate::elbv2) const STICKINESS_TYPES: &[&str] =
-    &["lb_cookie", "app_cookie", "source_ip", "source_ip_dest_ip", "source_ip_dest_ip_proto"];

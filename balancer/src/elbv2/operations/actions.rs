@@ -17,7 +17,7 @@ use super::forwards;
 
 /// Content types of fixed responses.
 const CONTENT_TYPES: [&str; 5] =
-    ["text/plain", "text/css", "text/html", "application/javascript", "application/json"];
+    ["text/html", "application/json", "application/javascript", "text/css", "text/plain"];
 
 fn invalid(message: impl Into<String>) -> ApiFailure {
     ApiFailure::new("InvalidLoadBalancerAction", message)
@@ -158,13 +158,9 @@ fn fixed_response(config: &Params) -> Result<ActionKind, ApiFailure> {
         return Err(invalid("A fixed-response action needs a FixedResponseConfig"));
     }
     let content_type = config.text("ContentType");
-    if let Some(kind) = content_type.filter(|kind| !CONTENT_TYPES.contains(kind)) {
-        let message = format!(
-            "The content type '{}' of a fixed response must be one of '[{}]'",
-            shown(kind),
-            CONTENT_TYPES.join(", ")
-        );
-        return Err(ApiFailure::validation(message));
+    if content_type.is_some_and(|kind| !CONTENT_TYPES.contains(&kind)) {
+        let kinds: Vec<String> = CONTENT_TYPES.iter().map(|kind| format!("'{kind}'")).collect();
+        return Err(invalid(format!("The ContentType must be one of:{}", kinds.join(", "))));
     }
     Ok(ActionKind::FixedResponse {
         status_code: config.text("StatusCode").unwrap_or_default().to_owned(),

@@ -76,6 +76,12 @@ fn condition(field: &ConditionField, member: &Params) -> Result<ConditionRecord,
         let message = format!("A condition with the field '{}' cannot have a {}", field.name, other.config);
         return Err(ApiFailure::validation(message));
     }
+    // Hosts and paths alone may have their values beside the field.
+    let beside = ["Values", "RegexValues"].iter().any(|name| !member.texts(name).is_empty());
+    if !is_old_field(field) && !member.has(field.config) && !beside {
+        let message = format!("A '{}' must be specified with '{}'", field.config, field.name);
+        return Err(ApiFailure::validation(message));
+    }
     let config = member.part(field.config);
     let mut record = ConditionRecord {
         field: field.name.to_owned(),
@@ -97,6 +103,11 @@ fn condition(field: &ConditionField, member: &Params) -> Result<ConditionRecord,
     record.regex_values = unique(one_of(member, &config, field, "RegexValues")?);
     check_values(field, &record)?;
     Ok(record)
+}
+
+/// Whether conditions on it were there before each field had a configuration of its own.
+fn is_old_field(field: &ConditionField) -> bool {
+    matches!(field.name, "host-header" | "path-pattern")
 }
 
 /// Values of a condition, which stand beside its field or in its configuration.
@@ -123,7 +134,10 @@ fn unique(values: Vec<String>) -> Vec<String> {
 fn check_values(field: &ConditionField, record: &ConditionRecord) -> Result<(), ApiFailure> {
     let name = field.name;
     if record.values.is_empty() && record.regex_values.is_empty() {
-        return Err(ApiFailure::validation("A condition value must be specified"));
+        return Err(ApiFailure::validation(match is_old_field(field) {
+            true => "A condition value must be specified".to_owned(),
+            false => format!("A '{name}' value must be specified"),
+        }));
     }
     if !record.regex_values.is_empty() && (!field.has_regex || !record.values.is_empty()) {
         let message = match field.has_regex {
@@ -169,14 +183,19 @@ fn check_value(name: &str, value: &str) -> Result<(), ApiFailure> {
     if is_allowed {
         return Ok(());
     }
-    Err(ApiFailure::validation(format!("The '{name}' value '{}' is not valid", shown(value))))
+    Err(ApiFailure::validation(match name {
+        "http-request-method" => {
+            format!("The '{name}' value is invalid; the allowed characters are A-Z, hyphen and underscore")
+        }
+        _ => format!("The '{name}' value '{}' is not valid", shown(value)),
+    }))
 }
 
 fn header_name(config: &Params) -> Result<String, ApiFailure> {
     let name = config
         .text("HttpHeaderName")
         .ok_or_else(|| ApiFailure::validation("An HTTP header name must be specified"))?;
-    check_length("http-header", name, MAX_HEADER)?;
+    check_length("HttpHeaderName", name, MAX_HEADER)?;
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if !name.bytes().all(is_token) || name.eq_ignore_ascii_case("host") {
         let message = format!(
@@ -192,10 +211,13 @@ fn query(config: &Params) -> Result<Vec<(Option<String>, String)>, ApiFailure> {
     let mut pairs: Vec<(Option<String>, String)> = Vec::new();
     for pair in config.list("Values") {
         let key = pair.text("Key").map(str::to_owned);
-        let value = pair.text("Value").unwrap_or_default().to_owned();
-        check_value("query-string", &value)?;
-        if let Some(key) = &key {
-            check_value("query-string", key)?;
+        let value = pair.text("Value").map(str::to_owned).ok_or_else(|| {
+            ApiFailure::validation("A 'Value' must be specified in 'QueryStringKeyValuePair'")
+        })?;
+        for (name, text) in [("Key", key.as_ref()), ("Value", Some(&value))] {
+            let Some(text) = text else { continue };
+            check_length(name, text, condition_value("query-string", text).1)?;
+            check_value("query-string", text)?;
         }
         if !pairs.contains(&(key.clone(), value.clone())) {
             pairs.push((key, value));
@@ -205,7 +227,7 @@ fn query(config: &Params) -> Result<Vec<(Option<String>, String)>, ApiFailure> {
         }
     }
     if pairs.is_empty() {
-        return Err(ApiFailure::validation("A condition value must be specified"));
+        return Err(ApiFailure::validation("A 'query-string' value must be specified"));
     }
     Ok(pairs)
 }

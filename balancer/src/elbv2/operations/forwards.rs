@@ -131,6 +131,14 @@ pub(super) fn check(
             );
             return Err(ApiFailure::new("TargetGroupAssociationLimit", message));
         }
+        if !record.is_http() {
+            let message = format!(
+                "Listener protocol '{}' is not supported with the target group '{}', whose protocol is '{}'; it must be \
+                 'HTTP' or 'HTTPS'",
+                listener.protocol, record.name, record.protocol
+            );
+            return Err(ApiFailure::new("IncompatibleProtocols", message));
+        }
         if record.protocol_version != "HTTP1" && listener.protocol != "HTTPS" {
             let message = format!(
                 "Listener protocol '{}' is not supported with a target group with the protocol-version '{}'; it must be \

@@ -2,9 +2,15 @@
 
 use crate::elbv2::{
     arn::ArnKind,
-    attributes::{SetAttributes, given, target_group::RULES, told, told_of, value},
-    call::OperationCall,
+    attributes::{
+        SetAttributes, check_keys, given,
+        packet_group::{GATEWAY_TYPES, rules_of},
+        target_group::RULES,
+        told, told_of, value,
+    },
+    call::{OperationCall, shown},
     failure::ApiFailure,
+    params::{Params, truth},
     records::{ActionKind, ActionRecord, ListenerRecord, Records, RuleRecord, TargetGroupRecord},
     resource::{all, find, find_own},
     usage::groups_of,
@@ -15,15 +21,20 @@ use crate::elbv2::{
 pub(super) fn describe(call: &OperationCall<'_>, records: &mut Records) -> Result<Element, ApiFailure> {
     let arn = call.arn("TargetGroupArn", ArnKind::TargetGroup)?;
     let group = find::<TargetGroupRecord>(call, records, arn)?;
-    Ok(Element::new("DescribeTargetGroupAttributesResult").list("Attributes", told(RULES, &group.attributes)))
+    let told = told(rules_of(&group.protocol), &group.attributes);
+    Ok(Element::new("DescribeTargetGroupAttributesResult").list("Attributes", told))
 }
 
 /// `ModifyTargetGroupAttributes`.
 pub(super) fn modify(call: &OperationCall<'_>, records: &mut Records) -> Result<Element, ApiFailure> {
     let arn = call.arn("TargetGroupArn", ArnKind::TargetGroup)?;
-    let given = given("Target group", RULES, call.params)?;
     let group = find_own::<TargetGroupRecord>(call, records, arn)?;
-    check_type(&group.protocol, &given)?;
+    let (kind, rules) = ("Target group", rules_of(&group.protocol));
+    if group.protocol == "GENEVE" {
+        check_keys(kind, rules, call.params)?;
+    }
+    check_type(group, call.params)?;
+    let given = given(kind, rules, call.params)?;
     let was_sticky = is_sticky(group);
     group.attributes.extend(given.iter().cloned());
     check_together(&group.attributes)?;
@@ -51,14 +62,33 @@ fn invalid(message: impl Into<String>) -> ApiFailure {
     ApiFailure::new("InvalidConfigurationRequest", message)
 }
 
-/// Which types of stickiness there are goes by what a group speaks; those of packets are of other load balancers.
-fn check_type(protocol: &str, given: &[(String, String)]) -> Result<(), ApiFailure> {
-    let kind = given.iter().find(|(key, _)| key == "stickiness.type").map(|(_, kind)| kind.as_str());
-    match kind {
-        None | Some("lb_cookie" | "app_cookie") => Ok(()),
-        Some(kind) => Err(invalid(format!(
+/// Which types of stickiness there are goes by what a group speaks. In AWS' words, which differ from type to type.
+fn check_type(group: &TargetGroupRecord, params: &Params) -> Result<(), ApiFailure> {
+    let asked = params.list("Attributes");
+    let given =
+        |key: &str| asked.iter().find(|one| one.text("Key") == Some(key)).and_then(|one| one.given("Value"));
+    let protocol = group.protocol.as_str();
+    if protocol == "TLS" && given("stickiness.enabled").is_some_and(|value| truth(value) == Some(true)) {
+        // What is not to be had at all comes before which of it; the types of cookies have words of their own.
+        if matches!(given("stickiness.type"), None | Some("source_ip")) {
+            return Err(invalid("You cannot enable stickiness on target groups with the TLS protocol"));
+        }
+    }
+    let Some(kind) = given("stickiness.type") else { return Ok(()) };
+    match (protocol, kind) {
+        ("GENEVE", kind) if GATEWAY_TYPES.contains(&kind) => Ok(()),
+        ("GENEVE", kind) => {
+            let message = format!("'{}' must be one of [{}]", shown(kind), GATEWAY_TYPES.join(", "));
+            Err(ApiFailure::validation(message))
+        }
+        ("HTTP" | "HTTPS", "lb_cookie" | "app_cookie") => Ok(()),
+        (_, "lb_cookie" | "app_cookie") | ("HTTP" | "HTTPS", "source_ip") => Err(invalid(format!(
             "Stickiness type '{kind}' is not supported for target groups with the {protocol} protocol"
         ))),
+        (_, "source_ip") => Ok(()),
+        _ => {
+            Err(ApiFailure::validation("'Stickiness type' must be one of [app_cookie, lb_cookie, source_ip]"))
+        }
     }
 }
 

@@ -1,12 +1,33 @@
 //! Health checks of target groups: what is asked for, and defaults (ALB: target group health checks).
 
-use crate::elbv2::{call::shown, failure::ApiFailure, params::Params, records::HealthCheckRecord};
+use crate::elbv2::{
+    call::shown,
+    failure::ApiFailure,
+    params::Params,
+    records::{HealthCheckRecord, PACKET_PROTOCOLS},
+};
 
 /// What ALB asks gRPC targets for, which answer that they have no such method: 12.
 const GRPC_PATH: &str = "/AWS.ALB/healthcheck";
 
+/// What is expected of targets of packets that are asked by HTTP.
+const PACKET_MATCHER: &str = "200-399";
+
 /// Checks of a group that asks for nothing.
-pub(super) fn default_of(protocol_version: &str) -> HealthCheckRecord {
+pub(super) fn default_of(protocol: &str, protocol_version: &str) -> HealthCheckRecord {
+    if PACKET_PROTOCOLS.contains(&protocol) {
+        let (interval, timeout) = if protocol == "GENEVE" { (10, 5) } else { (30, 10) };
+        return HealthCheckRecord {
+            enabled: true,
+            protocol: "TCP".to_owned(),
+            port: "traffic-port".to_owned(),
+            interval,
+            timeout,
+            healthy_threshold: 5,
+            unhealthy_threshold: 2,
+            ..HealthCheckRecord::default()
+        };
+    }
     let is_grpc = protocol_version == "GRPC";
     HealthCheckRecord {
         enabled: true,
@@ -40,9 +61,16 @@ pub(super) fn changed(
     let number = |name: &str, before: u32| {
         params.whole(name).and_then(|number| u32::try_from(number).ok()).unwrap_or(before)
     };
+    let packets = PACKET_PROTOCOLS.contains(&protocol);
+    let asks = check_protocol(params, protocol)?.unwrap_or_else(|| before.protocol.clone());
+    if asks == "TCP" && (params.text("HealthCheckPath").is_some() || params.given("Matcher").is_some()) {
+        let message = "Health check path and matcher are not supported for health checks with protocol 'TCP'";
+        return Err(ApiFailure::new("InvalidConfigurationRequest", message));
+    }
+    let before = &by(before, &asks);
     let check = HealthCheckRecord {
         enabled: true,
-        protocol: check_protocol(params, protocol)?.unwrap_or_else(|| before.protocol.clone()),
+        protocol: asks,
         port: check_port(params)?.unwrap_or_else(|| before.port.clone()),
         path: path(params)?.unwrap_or_else(|| before.path.clone()),
         interval: number("HealthCheckIntervalSeconds", before.interval),
@@ -51,24 +79,44 @@ pub(super) fn changed(
         unhealthy_threshold: number("UnhealthyThresholdCount", before.unhealthy_threshold),
         matcher: matcher(params, protocol_version)?.unwrap_or_else(|| before.matcher.clone()),
     };
-    if check.timeout >= check.interval {
+    if check.timeout > check.interval || check.timeout == check.interval && !packets {
         let message = format!(
-            "Health check timeout '{}' must be smaller than the interval '{}'",
-            check.timeout, check.interval
+            "Health check timeout '{}' must be smaller than {}the interval '{}'",
+            check.timeout,
+            if packets { "or equal to " } else { "" },
+            check.interval
         );
         return Err(ApiFailure::validation(message));
     }
     Ok(check)
 }
 
+/// What was before, as far as it goes with checks by `protocol`: those by TCP ask for nothing.
+fn by(before: &HealthCheckRecord, protocol: &str) -> HealthCheckRecord {
+    let changed = |path: &str, matcher: &str, timeout| HealthCheckRecord {
+        path: path.to_owned(),
+        matcher: matcher.to_owned(),
+        timeout,
+        ..before.clone()
+    };
+    match (before.protocol.as_str(), protocol) {
+        ("TCP", "HTTP") => changed("/", PACKET_MATCHER, before.timeout.min(6)),
+        ("TCP", "HTTPS") => changed("/", PACKET_MATCHER, before.timeout),
+        ("HTTP" | "HTTPS", "TCP") => changed("", "", before.timeout),
+        _ => before.clone(),
+    }
+}
+
 fn check_protocol(params: &Params, of_group: &str) -> Result<Option<String>, ApiFailure> {
     match params.text("HealthCheckProtocol") {
         None => Ok(None),
         Some(protocol @ ("HTTP" | "HTTPS")) => Ok(Some(protocol.to_owned())),
+        Some("TCP") if PACKET_PROTOCOLS.contains(&of_group) => Ok(Some("TCP".to_owned())),
         Some(protocol) => {
+            let or_tcp = if PACKET_PROTOCOLS.contains(&of_group) { ", or 'TCP'" } else { "" };
             let message = format!(
                 "Health check protocol '{protocol}' is not supported for target groups with the {of_group} protocol; it \
-                 must be 'HTTP' or 'HTTPS'"
+                 must be 'HTTP' or 'HTTPS'{or_tcp}"
             );
             Err(ApiFailure::new("InvalidConfigurationRequest", message))
         }

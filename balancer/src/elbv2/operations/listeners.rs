@@ -89,14 +89,9 @@ fn protocol(params: &Params) -> Result<Option<String>, ApiFailure> {
     match params.text("Protocol") {
         None => Ok(None),
         Some(protocol @ ("HTTP" | "HTTPS")) => Ok(Some(protocol.to_owned())),
-        Some(protocol) => {
-            let whose = if protocol == "GENEVE" { "Gateway" } else { "Network" };
-            let message = format!(
-                "Listener protocol '{protocol}' must be one of 'HTTPS, HTTP': it is of {whose} Load Balancers, which are not \
-                 done here"
-            );
-            Err(ApiFailure::new("UnsupportedProtocol", message))
-        }
+        Some(protocol) => Err(ApiFailure::validation(format!(
+            "Listener protocol '{protocol}' must be one of 'HTTPS, HTTP'"
+        ))),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::elbv2::{
     failure::ApiFailure,
     names, paging,
     params::Params,
-    records::{LoadBalancerRecord, RecordOwner, Records, TargetGroupRecord},
+    records::{LoadBalancerRecord, PACKET_PROTOCOLS, RecordOwner, Records, TargetGroupRecord},
     resource::{all, find, find_own},
     tagging,
     usage::GroupUsage,
@@ -28,8 +28,7 @@ pub(super) fn create(call: &OperationCall<'_>, records: &mut Records) -> Result<
         all::<TargetGroupRecord>(call, records).find(|(_, other)| other.name == made.name)
     {
         if other.owner == RecordOwner::Api && are_same(other, &made) {
-            let usage = GroupUsage::of(call, records);
-            return Ok(result.list("TargetGroups", [element(&usage, other)]));
+            return Ok(result.list("TargetGroups", [element(None, other)]));
         }
         let file = names::of_file(&other.owner);
         let message = format!(
@@ -42,7 +41,7 @@ pub(super) fn create(call: &OperationCall<'_>, records: &mut Records) -> Result<
         let message = format!("The maximum number of target groups, {MAX_GROUPS}, has been reached");
         return Err(ApiFailure::new("TooManyTargetGroups", message));
     }
-    let result = result.list("TargetGroups", [element(&GroupUsage::default(), &made)]);
+    let result = result.list("TargetGroups", [element(None, &made)]);
     records.target_groups.insert(made.arn.clone(), made);
     Ok(result)
 }
@@ -62,7 +61,7 @@ fn asked_for(call: &OperationCall<'_>) -> Result<TargetGroupRecord, ApiFailure> 
     names::check("Target group name", &name)?;
     let target_type = target_type(params)?;
     let protocol = protocol(params)?;
-    let protocol_version = protocol_version(params)?;
+    let protocol_version = protocol_version(params, &protocol)?;
     let port = params
         .whole("Port")
         .and_then(|port| u16::try_from(port).ok())
@@ -71,7 +70,7 @@ fn asked_for(call: &OperationCall<'_>) -> Result<TargetGroupRecord, ApiFailure> 
         let message = "TargetControlPort is of the target optimizer, which is not here: leave it out";
         return Err(ApiFailure::new("InvalidConfigurationRequest", message));
     }
-    let default = health_checks::default_of(&protocol_version);
+    let default = health_checks::default_of(&protocol, &protocol_version);
     Ok(TargetGroupRecord {
         arn: call.arns().target_group(&name, call.new_id("target group", &name)),
         health_check: health_checks::changed(&default, &protocol, &protocol_version, &target_type, params)?,
@@ -105,19 +104,20 @@ fn target_type(params: &Params) -> Result<String, ApiFailure> {
 fn protocol(params: &Params) -> Result<String, ApiFailure> {
     match params.text("Protocol") {
         None => Err(ApiFailure::validation("A protocol must be specified")),
-        Some(protocol @ ("HTTP" | "HTTPS")) => Ok(protocol.to_owned()),
-        Some(protocol) => {
-            let whose = if protocol == "GENEVE" { "Gateway" } else { "Network" };
-            let message = format!(
-                "Target groups with the {protocol} protocol are of {whose} Load Balancers, which are not done here: give \
-                 'HTTP' or 'HTTPS'"
-            );
-            Err(ApiFailure::new("InvalidConfigurationRequest", message))
-        }
+        // One of those that there are (see `shapes`).
+        Some(protocol) => Ok(protocol.to_owned()),
     }
 }
 
-fn protocol_version(params: &Params) -> Result<String, ApiFailure> {
+fn protocol_version(params: &Params, protocol: &str) -> Result<String, ApiFailure> {
+    if PACKET_PROTOCOLS.contains(&protocol) {
+        let Some(version) = params.text("ProtocolVersion") else { return Ok(String::new()) };
+        let message = format!(
+            "Protocol version '{}' is not supported for target groups with the {protocol} protocol",
+            shown(version)
+        );
+        return Err(ApiFailure::new("InvalidConfigurationRequest", message));
+    }
     let version = params.text("ProtocolVersion").unwrap_or("HTTP1");
     if ["HTTP1", "HTTP2", "GRPC"].contains(&version) {
         return Ok(version.to_owned());
@@ -159,7 +159,7 @@ pub(super) fn describe(call: &OperationCall<'_>, records: &mut Records) -> Resul
     let found = all::<TargetGroupRecord>(call, records).filter(|(_, record)| is_asked(record));
     let page = paging::page(call, found.map(|(arn, record)| (arn.clone(), record)).collect())?;
     let result = Element::new("DescribeTargetGroupsResult");
-    Ok(page.end(result, "TargetGroups", |record| element(&usage, record)))
+    Ok(page.end(result, "TargetGroups", |record| element(Some(&usage), record)))
 }
 
 /// `ModifyTargetGroup`: its health checks.
@@ -174,7 +174,7 @@ pub(super) fn modify(call: &OperationCall<'_>, records: &mut Records) -> Result<
         call.params,
     )?;
     let group = find::<TargetGroupRecord>(call, records, arn)?;
-    let element = element(&GroupUsage::of(call, records), group);
+    let element = element(Some(&GroupUsage::of(call, records)), group);
     Ok(Element::new("ModifyTargetGroupResult").list("TargetGroups", [element]))
 }
 
@@ -195,10 +195,12 @@ pub(super) fn delete(call: &OperationCall<'_>, records: &mut Records) -> Result<
     Ok(done)
 }
 
-fn element(usage: &GroupUsage<'_>, record: &TargetGroupRecord) -> Element {
+/// A group as it is told; who has asked for it to be made is not told who uses it.
+fn element(usage: Option<&GroupUsage<'_>>, record: &TargetGroupRecord) -> Element {
     let check = &record.health_check;
     let matcher = if record.protocol_version == "GRPC" { "GrpcCode" } else { "HttpCode" };
-    Element::new("member")
+    let is_some = |text: &&String| !text.is_empty();
+    let told = Element::new("member")
         .text("TargetGroupArn", &record.arn)
         .text("TargetGroupName", &record.name)
         .text("Protocol", &record.protocol)
@@ -211,10 +213,16 @@ fn element(usage: &GroupUsage<'_>, record: &TargetGroupRecord) -> Element {
         .text("HealthCheckTimeoutSeconds", check.timeout)
         .text("HealthyThresholdCount", check.healthy_threshold)
         .text("UnhealthyThresholdCount", check.unhealthy_threshold)
-        .text("HealthCheckPath", &check.path)
-        .with(Element::new("Matcher").text(matcher, &check.matcher))
-        .texts("LoadBalancerArns", usage.balancers(&record.arn))
-        .text("TargetType", &record.target_type)
-        .text("ProtocolVersion", &record.protocol_version)
+        .text_if("HealthCheckPath", Some(&check.path).filter(is_some));
+    let told = match check.matcher.as_str() {
+        "" => told,
+        codes => told.with(Element::new("Matcher").text(matcher, codes)),
+    };
+    let told = match usage {
+        Some(usage) => told.texts("LoadBalancerArns", usage.balancers(&record.arn)),
+        None => told,
+    };
+    told.text("TargetType", &record.target_type)
+        .text_if("ProtocolVersion", Some(&record.protocol_version).filter(is_some))
         .text("IpAddressType", &record.ip_address_type)
 }

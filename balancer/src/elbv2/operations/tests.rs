@@ -4,6 +4,7 @@ mod balancers;
 mod groups;
 mod hostile;
 mod listeners;
+mod packet_groups;
 mod rules;
 mod stickiness;
 mod targets;

@@ -99,7 +99,7 @@ fn what_cannot_be_a_listener_is_refused_in_albs_words() {
         (format!("Port=80&{forward}"), "ValidationError", "A listener protocol must be specified"),
         (format!("Protocol=HTTP&{forward}"), "ValidationError", "A listener port must be specified"),
         (format!("Protocol=HTTP&Port=70000&{forward}"), "ValidationError", "Value '70000' at 'port'"),
-        (format!("Protocol=TCP&Port=80&{forward}"), "UnsupportedProtocol", "must be one of 'HTTPS, HTTP'"),
+        (format!("Protocol=TCP&Port=80&{forward}"), "ValidationError", "must be one of 'HTTPS, HTTP'"),
         ("Protocol=HTTP&Port=80".to_owned(), "ValidationError", "Value null at 'defaultActions'"),
         (
             "Protocol=HTTP&Port=80&DefaultActions=".to_owned(),
@@ -228,8 +228,8 @@ fn what_cannot_be_a_listener_is_refused_in_albs_words() {
             format!(
                 "Protocol=HTTP&Port=80&{fixed}.StatusCode=200&DefaultActions.member.1.FixedResponseConfig.ContentType=image/png"
             ),
-            "ValidationError",
-            "'image/png' of a fixed response must be one of",
+            "InvalidLoadBalancerAction",
+            "The ContentType must be one of:'text/html', 'application/json', ",
         ),
         (
             format!(

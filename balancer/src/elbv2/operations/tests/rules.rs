@@ -137,13 +137,43 @@ fn conditions_that_cannot_be_are_refused_in_albs_words() {
         ),
         (
             field("http-request-method", "HttpRequestMethodConfig.Values.member.1=get"),
-            "The 'http-request-method' value 'get' is not valid",
+            "The 'http-request-method' value is invalid; the allowed characters are A-Z, hyphen and underscore",
         ),
         (
             field("source-ip", "SourceIpConfig.Values.member.1=10.0.0.0/33"),
             "The 'source-ip' value '10.0.0.0/33' is not valid",
         ),
         (field("source-ip", "SourceIpConfig.Values.member.1=255.255.255.255/32"), "is not valid"),
+        (field("source-ip", "SourceIpConfig.Values="), "A 'source-ip' value must be specified"),
+        (
+            "Conditions.member.1.Field=source-ip".to_owned(),
+            "A 'SourceIpConfig' must be specified with 'source-ip'",
+        ),
+        (
+            "Conditions.member.1.Field=http-request-method".to_owned(),
+            "A 'HttpRequestMethodConfig' must be specified with 'http-request-method'",
+        ),
+        (
+            "Conditions.member.1.Field=query-string".to_owned(),
+            "A 'QueryStringConfig' must be specified with 'query-string'",
+        ),
+        (
+            field("query-string", &format!("QueryStringConfig.Values.member.1.Value={long}")),
+            "The 'Value' value is too long; the limit is '128'",
+        ),
+        (
+            field(
+                "query-string",
+                &format!(
+                    "QueryStringConfig.Values.member.1.Value=a&Conditions.member.1.QueryStringConfig.Values.member.1.Key={long}"
+                ),
+            ),
+            "The 'Key' value is too long; the limit is '128'",
+        ),
+        (
+            field("http-header", &format!("HttpHeaderConfig.HttpHeaderName={}", "x".repeat(41))),
+            "The 'HttpHeaderName' value is too long; the limit is '40'",
+        ),
         (field("source-ip", "SourceIpConfig.IpAddressType=ipv4"), "Network Load Balancers"),
         (field("http-header", "HttpHeaderConfig.Values.member.1=a"), "An HTTP header name must be specified"),
         (
@@ -155,7 +185,7 @@ fn conditions_that_cannot_be_are_refused_in_albs_words() {
         ),
         (
             field("query-string", "QueryStringConfig.Values.member.1.Key=k"),
-            "A condition value must be specified",
+            "A 'Value' must be specified in 'QueryStringKeyValuePair'",
         ),
         (
             field("path-pattern", "PathPatternConfig.RegexValues.member.1=("),

@@ -92,7 +92,7 @@ pub struct TargetGroupRecord {
 
 /// Protocols of groups that other kinds of load balancers have, which pass on packets. Such groups are kept and told of as on AWS,
 /// where no Application Load Balancer can forward to them either.
-pub const PACKET_PROTOCOLS: &[&str] = &["TCP", "TLS", "UDP", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE"];
+pub(super) const PACKET_PROTOCOLS: &[&str] = &["TCP", "TLS", "UDP", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE"];
 
 impl TargetGroupRecord {
     /// Whether listeners can forward to it.

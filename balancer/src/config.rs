@@ -10,6 +10,7 @@ mod attachment;
 mod balancer;
 mod bindings;
 mod blocks;
+mod calls;
 mod certificate;
 mod condition;
 mod control_api;
@@ -38,6 +39,7 @@ mod listener_table;
 mod listener_tls;
 mod load_balancer;
 mod manual;
+mod modules;
 mod mutual_authentication;
 mod names;
 mod optional;
@@ -138,7 +140,11 @@ fn add_given(
 /// The files that [`load`] reads at `path`; none where it cannot be looked at.
 #[must_use]
 pub fn files(path: &Path) -> Vec<PathBuf> {
-    source::files(path)
+    let mut files = source::files(path);
+    if path.is_dir() {
+        files.extend(modules::files(&files));
+    }
+    files
 }
 
 /// Validates the given files as one configuration. Reads nothing but the certificates and lists they name, and the
@@ -156,10 +162,18 @@ fn examine(
     roles: Vec<(Role, Syntax)>,
     partial: bool,
 ) -> Result<Configuration, ConfigErrors> {
-    let sources: Vec<SourceFile> = files.iter().map(|(path, text)| SourceFile::new(path, text)).collect();
+    let is_module = |role: &(Role, Syntax)| matches!(role.0, Role::Module { .. });
+    let root =
+        files.iter().zip(&roles).find(|(_, role)| !is_module(role)).and_then(|((path, _), _)| path.parent());
+    let sources: Vec<SourceFile> = files
+        .iter()
+        .zip(&roles)
+        .map(|((path, text), role)| SourceFile::new(path, text).based_at(root.filter(|_| is_module(role))))
+        .collect();
     let faults = Faults::new(&sources, partial);
     let mut bodies: Vec<RawBody> = Vec::new();
-    let (mut overrides, mut values, mut given) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut overrides, mut values, mut given, mut modules) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (file, (source, (role, syntax))) in sources.iter().zip(roles).enumerate() {
         if let Role::Given(giver) = role {
             given.push((file, given::Given::of_file(giver, source.path(), source.text())));
@@ -173,6 +187,7 @@ fn examine(
         match role {
             Role::Variables { rank } => values.push((rank, file, body)),
             Role::Override => overrides.push(body),
+            Role::Module { is_override } => modules.push((source.path().to_owned(), is_override, body)),
             _ => bodies.push(body),
         }
     }
@@ -180,7 +195,9 @@ fn examine(
     values
         .extend(given.iter().map(|(file, given)| (given.rank(), *file, given.body(*file, &bodies, &faults))));
     let values = variables::sorted(values, &faults);
-    let mut scope = Scope::collect(&bodies, &faults);
+    let (bodies, calls) =
+        modules::put_in(bodies, &modules::by_folder(modules, root, &faults), &values, &faults);
+    let mut scope = Scope::collect(&bodies, &calls, &faults);
     variables::assign_all(&mut scope, &values, &faults);
     scope.fill_in();
     let context = BlockContext { faults: &faults, scope: &scope };

@@ -5,6 +5,9 @@ use std::{collections::BTreeMap, fmt, ops::Deref, rc::Rc};
 
 use super::{decimal::Decimal, source::Position};
 
+/// The root of the name of an output of a module: nobody can write it with a dot in it.
+pub(super) const OUTPUT: &str = "output";
+
 /// A value and where it is written.
 pub(super) type Item = (Val, Position);
 
@@ -157,10 +160,26 @@ fn weighed(items: Vec<Item>) -> Items {
     Items { items, weight }
 }
 
-/// A path as it is written.
+/// A path as it is written; what is in a module as Terraform names it, `module.app.aws_lb.main`.
 pub(super) fn path_text(path: &[String]) -> String {
     let mut text = String::new();
-    for step in path {
+    // The name of a block of a module begins with that of the module, and only there is a dot in it.
+    let at = 1 + usize::from(path.first().is_some_and(|root| root == "data"));
+    let name = path.get(at).filter(|name| name.starts_with("module."));
+    let rest = match name.and_then(|name| name.rsplit_once('.')) {
+        Some((module, name)) => {
+            text.push_str(module);
+            for step in path.iter().take(at).filter(|root| *root != OUTPUT) {
+                text.push('.');
+                text.push_str(step);
+            }
+            text.push('.');
+            text.push_str(name);
+            path.get(at + 1..).unwrap_or_default()
+        }
+        None => path,
+    };
+    for step in rest {
         if !text.is_empty() && !step.starts_with('[') {
             text.push('.');
         }

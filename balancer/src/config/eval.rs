@@ -7,6 +7,7 @@ mod call;
 mod cases;
 mod charsets;
 mod collections;
+mod conform;
 mod convert;
 mod csv;
 mod dates;

@@ -146,10 +146,16 @@ impl<'a> Faults<'a> {
         self.sources.get(position.file).is_some_and(|source| source.path() == Path::new(API_DOCUMENT))
     }
 
-    /// The folder of the file that a position is in, as an absolute path.
+    /// The folder that paths at a position go by, as an absolute path: that of the file, and in a module that of who calls it.
     pub(super) fn folder(&self, position: Position) -> Option<PathBuf> {
-        let file = std::path::absolute(self.sources.get(position.file)?.path()).ok()?;
-        Some(file.parent()?.to_owned())
+        let base = self.sources.get(position.file)?.base()?;
+        let base = if base.as_os_str().is_empty() { Path::new(".") } else { base };
+        std::path::absolute(base).ok()
+    }
+
+    /// Another one for the same files, for what is tried and not told.
+    pub(super) fn quiet(&self) -> Self {
+        Self::new(self.sources, true)
     }
 
     fn locate(&self, position: Position) -> (PathBuf, usize, usize) {

@@ -183,19 +183,22 @@ pub(super) fn note_all(context: &BlockContext<'_>, bodies: &[RawBody]) {
         let labels: Vec<&str> = block.labels.iter().map(|(label, _)| label.as_str()).collect();
         match (block.kind.as_str(), labels.as_slice()) {
             _ if is_counted_out(block, context.scope) => {}
-            ("module", [name, ..]) => references.note_module(block, name),
+            ("module", [name, ..]) => references.note_module(block, &named("module", name)),
             ("resource", [kind, name, ..]) if is_ours(kind) && !CLASSIC.contains(kind) => {
-                references.note_ignored_changes(block, &format!("{kind}.{name}"));
+                references.note_ignored_changes(block, &named(kind, name));
             }
             ("resource", [kind, name, ..]) if OF_NETWORKS.contains(kind) && has_balancer => {
-                context.faults.note(block.position, format!("{kind}.{name} {NETWORK}"));
+                context.faults.note(block.position, format!("{} {NETWORK}", named(kind, name)));
             }
-            ("resource", [kind, name, ..]) => {
-                references.note_resource(block, kind, &format!("{kind}.{name}"))
-            }
+            ("resource", [kind, name, ..]) => references.note_resource(block, kind, &named(kind, name)),
             _ => {}
         }
     }
+}
+
+/// As Terraform names it, be it in a module.
+fn named(kind: &str, name: &str) -> String {
+    path_text(&[kind.to_owned(), name.to_owned()])
 }
 
 /// `count = 0`, or a `for_each` of nothing: the block makes nothing.
@@ -270,17 +273,19 @@ impl References<'_> {
         });
         if let Some(ours) = self.in_body(&block.body).changing {
             let message = format!(
-                "module.{name} is given {ours}: rules, targets and what else it adds are not here, since modules are \
-                 not read"
+                "{name} is given {ours}: rules, targets and what else it adds are not here, since it is \
+                 not read{}",
+                why_unread(source)
             );
             faults.note(block.position, message);
         } else if source.is_some_and(|source| is_of_registry(source, &GUARDING_MODULES)) {
             if self.has_balancer {
-                faults.note(block.position, format!("module.{name} {NETWORK}"));
+                faults.note(block.position, format!("{name} {NETWORK}"));
             }
         } else if !source.is_some_and(|source| is_of_registry(source, &HARMLESS_MODULES)) {
             let message = format!(
-                "module.{name} is not read: load balancers, listeners, rules and targets that it makes are not here"
+                "{name} is not read: load balancers, listeners, rules and targets that it makes are not here{}",
+                why_unread(source)
             );
             faults.note(block.position, message);
         }
@@ -385,6 +390,17 @@ fn names_no_other_service(pieces: &[RawExpression]) -> bool {
     let is_arn = parts.next().is_some_and(|first| first == "arn");
     let service = parts.nth(1).unwrap_or(UNKNOWN);
     !is_arn || service.contains(UNKNOWN) || service == "elasticloadbalancing"
+}
+
+/// What to do for a module that was not found, in words that go on.
+fn why_unread(source: Option<&str>) -> &'static str {
+    match source {
+        Some(source) if source.starts_with("./") || source.starts_with("../") => {
+            " (its folder is not there, or it holds nothing of Terraform's)"
+        }
+        Some(_) => " (`terraform init` fetches it, and then it is)",
+        None => "",
+    }
 }
 
 /// Whether it is one of these modules of the public registry.

@@ -33,7 +33,8 @@ pub(super) const NAME: Attribute = Attribute::new(
 /// bound to it: no other block changes it.
 fn made_name(found: &FoundBlock<'_>) -> String {
     // One of several has its index behind it.
-    let (label, index) = found.label.split_once('[').unwrap_or((found.label, ""));
+    let in_module = found.label.replace("module.", "").replace('.', "-");
+    let (label, index) = in_module.split_once('[').unwrap_or((&in_module, ""));
     let index = index.trim_end_matches(']').trim_matches('"');
     let hyphen = if index.is_empty() { "" } else { "-" };
     let name = format!("{label}{hyphen}{index}").replace('_', "-");

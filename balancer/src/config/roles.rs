@@ -23,6 +23,8 @@ pub(super) enum Role {
     Given(Giver),
     /// Values of variables that Terraform takes only where it is told to.
     NamedVariables,
+    /// Blocks of a module, whose folder is another one.
+    Module { is_override: bool },
     /// What sets variables or replaces files by rules of its own.
     OtherTool(&'static str),
 }

@@ -8,7 +8,8 @@ use std::{
 };
 
 use super::{
-    bindings::Val,
+    bindings::{Env, Val},
+    calls::{ARGUMENT, ModuleCall, ModuleCalls},
     conversion::{self, Mismatch},
     fault::Faults,
     kinds::native_kind,
@@ -34,6 +35,8 @@ struct Variable<'a> {
     /// Whether `null` in the place of a value is one.
     is_nullable: bool,
     position: Position,
+    /// What is bound where the value stands, when that is where a module is called.
+    called_in: Option<&'a Env>,
 }
 
 /// Kind and label of a block: those of ours in their own spelling, data sources with `data.` before their kind.
@@ -43,6 +46,10 @@ pub(super) type BlockName = (String, String);
 pub(super) struct Scope<'a> {
     variables: HashMap<&'a str, Variable<'a>>,
     locals: HashMap<&'a str, &'a RawAttribute>,
+    /// The modules that are read, by name.
+    calls: &'a ModuleCalls,
+    /// What modules give out.
+    outputs: HashMap<&'a str, &'a RawValue>,
     known: HashMap<&'a str, &'a RawValue>,
     blocks: HashMap<BlockName, &'a RawBlock>,
     /// What was worked out before, by name; nothing while it is under way.
@@ -95,6 +102,16 @@ pub(super) struct NamedValue<'s> {
     pub(super) value: &'s RawValue,
     /// The type of a variable.
     pub(super) kind: Option<&'s RawExpression>,
+    /// What else there is to know of a value that a module is called with.
+    pub(super) argument: Option<Argument<'s>>,
+}
+
+/// What a module is called with.
+pub(super) struct Argument<'s> {
+    /// What is bound where it stands.
+    pub(super) env: &'s Env,
+    /// What counts in the place of `null`, where that is no value.
+    pub(super) in_place_of_null: Option<&'s RawValue>,
 }
 
 /// Whether something is being worked out, or was.
@@ -107,11 +124,13 @@ pub(super) enum Remembered {
 impl<'a> Scope<'a> {
     /// Gathers `variable` and `locals` blocks, all that others may refer to, and the `terraform_values` of the `balancer`
     /// block.
-    pub(super) fn collect(bodies: &'a [RawBody], faults: &'a Faults<'a>) -> Self {
+    pub(super) fn collect(bodies: &'a [RawBody], calls: &'a ModuleCalls, faults: &'a Faults<'a>) -> Self {
         let mut scope = Self {
             faults,
+            calls,
             variables: HashMap::new(),
             locals: HashMap::new(),
+            outputs: HashMap::new(),
             known: HashMap::new(),
             blocks: HashMap::new(),
             memory: RefCell::default(),
@@ -135,6 +154,10 @@ impl<'a> Scope<'a> {
                         }
                     }
                 }
+                ("output", Some((name, _))) if name.starts_with("module.") => {
+                    let value = block.body.attributes.iter().find(|attribute| attribute.name == "value");
+                    scope.outputs.extend(value.map(|value| (name.as_str(), &value.value)));
+                }
                 ("balancer", _) => {
                     let known =
                         block.body.attributes.iter().find(|attribute| attribute.name == TERRAFORM_VALUES);
@@ -152,8 +175,10 @@ impl<'a> Scope<'a> {
             .is_none_or(|nullable| !matches!(nullable.value.expression, RawExpression::Bool(false)));
         let default = attribute("default").map(|default| &default.value);
         let kind = attribute("type").and_then(|kind| type_of(&kind.value));
-        let value = default.map(Cow::Borrowed);
-        let variable = Variable { value, default, kind, is_nullable, position: block.position };
+        let argument = attribute(ARGUMENT).map(|argument| &argument.value);
+        let called_in = argument.map(|_| &block.env);
+        let value = argument.or(default).map(Cow::Borrowed);
+        let variable = Variable { value, default, kind, is_nullable, position: block.position, called_in };
         if let Some(first) = self.variables.get(name) {
             self.note_second("variable", name, first.position, block.position);
         } else {
@@ -190,7 +215,10 @@ impl<'a> Scope<'a> {
                 })
             };
             variable.default.filter(|default| !std::ptr::eq(*default, &**value)).map(typed);
-            variable.value = Some(Cow::Owned(typed(value)));
+            // What is worked out is made what it has to be then.
+            if variable.called_in.is_none() {
+                variable.value = Some(Cow::Owned(typed(value)));
+            }
         }
     }
 
@@ -221,8 +249,10 @@ impl<'a> Scope<'a> {
     /// Says that there is none, or none with a value.
     pub(super) fn variable(&self, name: &str) -> Result<NamedValue<'_>, Unknown> {
         let wrong = match self.variables.get(name) {
-            Some(Variable { value: Some(value), kind, .. }) => {
-                return Ok(NamedValue { value, kind: kind.as_deref() });
+            Some(Variable { value: Some(value), kind, called_in, is_nullable, default, .. }) => {
+                let in_place_of_null = default.filter(|_| !is_nullable);
+                let argument = called_in.map(|env| Argument { env, in_place_of_null });
+                return Ok(NamedValue { value, kind: kind.as_deref(), argument });
             }
             Some(_) => format!(
                 "`var.{name}` has no default and no value; allowed: a default, a value in terraform.tfvars or with `-var \
@@ -241,11 +271,33 @@ impl<'a> Scope<'a> {
     /// # Errors
     /// Says that there is none.
     pub(super) fn local_value(&self, name: &str) -> Result<NamedValue<'_>, Unknown> {
-        self.locals.get(name).map(|local| NamedValue { value: &local.value, kind: None }).ok_or_else(|| {
+        let named =
+            self.locals.get(name).map(|local| NamedValue { value: &local.value, kind: None, argument: None });
+        named.ok_or_else(|| {
             let hint = self.hint(name, self.locals.keys().copied());
             self.missing(format!(
                 "there is no local `{name}`{hint}; allowed: a local that is given, or a value"
             ))
+        })
+    }
+
+    /// The module of that name, if it is read.
+    pub(super) fn call(&self, name: &str) -> Option<&'a ModuleCall> {
+        self.calls.get(name)
+    }
+
+    /// What a module gives out under that name.
+    ///
+    /// # Errors
+    /// Says that it gives out no such thing.
+    pub(super) fn output(&self, name: &str) -> Result<NamedValue<'_>, Unknown> {
+        let named = self.outputs.get(name).map(|value| NamedValue { value, kind: None, argument: None });
+        named.ok_or_else(|| {
+            let (module, output) = name.rsplit_once('.').unwrap_or(("", name));
+            let of = |known: &&str| known.rsplit_once('.').is_some_and(|(of, _)| of == module);
+            let known = self.outputs.keys().copied().filter(of);
+            let hint = self.hint(output, known.filter_map(|known| known.rsplit('.').next()));
+            self.missing(format!("{module} has no output `{output}`{hint}; allowed: one that it has"))
         })
     }
 

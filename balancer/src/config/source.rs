@@ -37,6 +37,8 @@ pub(super) struct SourceFile<'a> {
     path: &'a Path,
     text: &'a str,
     line_starts: Vec<usize>,
+    /// What paths in it go by, where that is not its own folder.
+    base: Option<&'a Path>,
 }
 
 impl<'a> SourceFile<'a> {
@@ -45,7 +47,17 @@ impl<'a> SourceFile<'a> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let after_newlines =
             text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n').map(|(at, _)| at + 1);
-        Self { path, text, line_starts: std::iter::once(0).chain(after_newlines).collect() }
+        Self { path, text, line_starts: std::iter::once(0).chain(after_newlines).collect(), base: None }
+    }
+
+    /// The same, with paths that go by another folder than its own.
+    pub(super) fn based_at(self, base: Option<&'a Path>) -> Self {
+        Self { base, ..self }
+    }
+
+    /// The folder that paths in it go by.
+    pub(super) fn base(&self) -> Option<&Path> {
+        self.base.or_else(|| self.path.parent())
     }
 
     /// The path as given.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     add_given,
     error::{ConfigError, ConfigErrors},
-    examine,
+    examine, modules,
     roles::{self, Role, Syntax},
     source::{self, API_DOCUMENT},
 };
@@ -35,6 +35,11 @@ impl ConfigTexts {
     pub fn of_files(path: &Path) -> Self {
         let source::Read { mut files, mut errors, remarks, is_folder } = source::read(path);
         let mut roles = if is_folder { roles::in_one_folder(&files) } else { roles::given(&files) };
+        if is_folder {
+            let (more, of_modules) = modules::read(&files, &mut errors);
+            files.extend(more);
+            roles.extend(of_modules);
+        }
         add_given(&mut files, &mut roles, &mut errors);
         Self { files, roles, errors, remarks: remarks.iter().map(ToString::to_string).collect() }
     }

@@ -15,6 +15,7 @@ mod json;
 mod labels;
 mod limits;
 mod meant;
+mod modules;
 mod never_met;
 mod one_fault;
 mod one_mistake;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use super::{Evaluated, Evaluator, convert, templates::OLD_TEMPLATE, workspace};
 use crate::config::{
-    bindings::{Env, Val, path_text},
+    bindings::{Env, OUTPUT, Val, path_text},
     instances::{self, Instances},
     kinds::{NATIVE, native_kind},
     raw::{PathStep, RawBlock, RawExpression, RawValue},
@@ -38,13 +38,17 @@ impl Evaluator<'_, '_> {
             )));
         }
         match (root, steps) {
-            ("var" | "local", [PathStep::Attribute(name), rest @ ..]) => {
+            ("var" | "local" | OUTPUT, [PathStep::Attribute(name), rest @ ..]) => {
                 let named = [root.to_owned(), name.clone()];
                 // What stands there in full is meant in full.
                 if let Some((known, _)) = self.scope.known(&named).filter(|(_, indices)| indices.is_empty()) {
                     return self.steps(self.value(&known.expression, &Env::default())?, rest, env);
                 }
                 self.steps(self.named(root, name)?, rest, env)
+            }
+            ("module", [PathStep::Attribute(name), rest @ ..]) if self.scope.call(name).is_some() => {
+                let call = self.scope.call(name).ok_or(Unknown::NoPart)?;
+                self.value(&call.outputs(rest), env)
             }
             ("path", [PathStep::Attribute(name)]) if matches!(name.as_str(), "module" | "root") => {
                 Ok(Val::text("."))
@@ -80,15 +84,19 @@ impl Evaluator<'_, '_> {
             }
             Remembered::Never => {}
         }
-        let NamedValue { value, kind } = match root {
+        let NamedValue { value, kind, argument } = match root {
             "var" => self.scope.variable(name)?,
+            OUTPUT => self.scope.output(name)?,
             _ => self.scope.local_value(name)?,
         };
         self.scope.begin(&remembered);
-        let outcome = self.value(&value.expression, &Env::default()).and_then(|value| match kind {
-            Some(kind) => super::said(of_kind(value, kind)),
-            None => Ok(value),
-        });
+        let outcome = match argument {
+            Some(argument) => self.argument(value, kind, &argument),
+            None => self.value(&value.expression, &Env::default()).and_then(|value| match kind {
+                Some(kind) => super::said(of_kind(value, kind)),
+                None => Ok(value),
+            }),
+        };
         self.scope.end(&remembered, outcome.as_ref().ok());
         outcome
     }
@@ -157,7 +165,9 @@ impl Evaluator<'_, '_> {
     /// How many a block is.
     pub(super) fn instances(&self, block: &RawBlock) -> Result<Instances, Unknown> {
         let Some(by) = instances::repeating(block) else { return Ok(Instances::One) };
-        let name = format!("instances {}.{}", by.position.file, by.position.offset);
+        // A module may be there more than once.
+        let label = block.labels.last().map_or("", |(label, _)| label);
+        let name = format!("instances {}.{} {label}", by.position.file, by.position.offset);
         if matches!(self.scope.remembered(&name), Remembered::UnderWay) {
             let wrong = format!("`{}` leads to itself; allowed: a value that is known before", by.name);
             return Err(Unknown::NotHere(wrong));

@@ -29,7 +29,8 @@ fn worked_out(configuration: &str, expression: &str) -> Result<Val, Unknown> {
     let faults = Faults::new(&sources, false);
     let bodies = [syntax::parse(0, sources[0].text(), &faults)];
     assert!(faults.is_empty(), "{expression}");
-    let mut scope = Scope::collect(&bodies, &faults);
+    let calls = crate::config::calls::ModuleCalls::default();
+    let mut scope = Scope::collect(&bodies, &calls, &faults);
     scope.fill_in();
     let local = bodies[0].blocks.iter().rev().find(|block| block.kind == "locals").unwrap();
     let value = &local.body.attributes[0].value;
@@ -427,7 +428,8 @@ proptest! {
         let sources = [SourceFile::new(Path::new("x.tf"), &text)];
         let faults = Faults::new(&sources, false);
         let bodies = [syntax::parse(0, sources[0].text(), &faults)];
-        let mut scope = Scope::collect(&bodies, &faults);
+        let calls = crate::config::calls::ModuleCalls::default();
+    let mut scope = Scope::collect(&bodies, &calls, &faults);
         scope.fill_in();
         for block in bodies[0].blocks.iter().filter(|block| block.kind == "locals") {
             for attribute in &block.body.attributes {

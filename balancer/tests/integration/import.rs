@@ -2,6 +2,7 @@
 
 mod certificates;
 mod fixture;
+mod modules;
 
 use std::{fs, path::Path};
 

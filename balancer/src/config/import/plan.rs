@@ -23,11 +23,19 @@ pub(super) struct PlannedReferences<'p> {
     expressions: BTreeMap<String, &'p Map<String, Value>>,
     /// The addresses of all instances, by that of their block.
     instances: BTreeMap<String, Vec<String>>,
+    /// What modules are called with, by their addresses without indices, and what they give out.
+    calls: BTreeMap<String, &'p Map<String, Value>>,
+    outputs: BTreeMap<String, &'p Map<String, Value>>,
 }
 
 impl<'p> PlannedReferences<'p> {
     pub(super) fn of(root: &'p Value) -> Self {
-        let mut plan = Self { expressions: BTreeMap::new(), instances: BTreeMap::new() };
+        let mut plan = Self {
+            expressions: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+        };
         if let Some(module) = root.get("configuration").and_then(|root| root.get("root_module")) {
             plan.add_configuration(module, "", 0);
         }
@@ -53,8 +61,16 @@ impl<'p> PlannedReferences<'p> {
         }
         let calls = module.get("module_calls").and_then(Value::as_object);
         for (name, call) in calls.into_iter().flatten().filter(|_| depth < MAX_MODULES) {
+            let address = format!("{prefix}module.{name}.");
+            let object = |of: Option<&'p Value>, name: &str| of?.get(name)?.as_object();
+            if let Some(expressions) = object(Some(call), "expressions") {
+                self.calls.insert(address.clone(), expressions);
+            }
+            if let Some(outputs) = object(call.get("module"), "outputs") {
+                self.outputs.insert(address.clone(), outputs);
+            }
             if let Some(inner) = call.get("module") {
-                self.add_configuration(inner, &format!("{prefix}module.{name}."), depth + 1);
+                self.add_configuration(inner, &address, depth + 1);
             }
         }
     }
@@ -93,7 +109,7 @@ impl<'p> PlannedReferences<'p> {
             let is_known = values.contains_key(name);
             let expression = written.and_then(|written| written.get(name));
             if let Some(expression) = expression.filter(|_| !is_known) {
-                leads.insert(format!("{path}{name}"), self.lead(place, expression));
+                leads.insert(format!("{path}{name}"), self.lead(module_of(place), place, expression, 0));
             }
         }
         for (name, value) in values {
@@ -117,9 +133,38 @@ impl<'p> PlannedReferences<'p> {
         }
     }
 
+    /// What the only reference of an expression stands for where that is written in another module: the variable that its caller
+    /// gives a value, or what a module gives out. With the module that it is written in, and whose index counts there.
+    fn elsewhere(&self, module: &str, expression: &Value) -> Option<(String, String, &'p Value)> {
+        let names: Vec<&str> = array(expression, "references").iter().filter_map(Value::as_str).collect();
+        if let [name] = names.as_slice()
+            && let Some(variable) = name.strip_prefix("var.")
+        {
+            let value = self.calls.get(&without_indices(module))?.get(variable)?;
+            let call = module.strip_suffix('.')?;
+            return Some((module_of(call).to_owned(), call.to_owned(), value));
+        }
+        // `module.a.out` comes with `module.a`, and with one of several there is `module.a["b"].out` before them.
+        let [first, others @ ..] = names.as_slice() else { return None };
+        let is_shorter =
+            |other: &&str| first.starts_with(*other) || without_indices(first).starts_with(*other);
+        if !first.starts_with("module.") || !others.iter().all(is_shorter) {
+            return None;
+        }
+        let (called, output) = first.rsplit_once('.').filter(|(called, _)| called.len() > "module.".len())?;
+        let within = format!("{module}{called}.");
+        let value = self.outputs.get(&without_indices(&within))?.get(output)?.get("expression")?;
+        Some((within, String::new(), value))
+    }
+
     /// The resource that an expression leads to: the only one that it refers to, where nothing else that it goes by could be
-    /// unknown as well.
-    fn lead(&self, place: &str, expression: &Value) -> Lead {
+    /// unknown as well. `module` is where it is written, `place` whose index `each.key` is.
+    fn lead(&self, module: &str, place: &str, expression: &Value, depth: usize) -> Lead {
+        if depth < MAX_MODULES
+            && let Some((module, place, expression)) = self.elsewhere(module, expression)
+        {
+            return self.lead(&module, &place, expression, depth + 1);
+        }
         let lost = |why: String| Lead::Lost(format!("{why}; {USE_THE_STATE}"));
         let references = array(expression, "references").iter().filter_map(Value::as_str);
         let (others, blocks): (Vec<&str>, Vec<&str>) = references.partition(|name| is_of_no_block(name));
@@ -143,7 +188,6 @@ impl<'p> PlannedReferences<'p> {
                 return lost(format!("it goes by {}, and which is meant is not said", several.join(" and ")));
             }
         };
-        let module = module_of(place);
         // Variables of a module may be anything.
         let is_known = |name: &&&str| {
             matches!(**name, "each.key" | "count.index") || (module.is_empty() && name.starts_with("var."))

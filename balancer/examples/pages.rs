@@ -48,7 +48,7 @@ mod tests {
         let bash = read("bash-completion/completions/balancer");
         let others = [read("zsh/site-functions/_balancer"), read("fish/vendor_completions.d/balancer.fish")];
         assert!(read("man/man1/balancer.1").contains(".TH balancer 1"));
-        for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+        for command in command.get_subcommands() {
             let name = command.get_name();
             let page = read(&format!("man/man1/balancer-{name}.1")).replace("\\-", "-");
             assert!(others.iter().chain([&bash]).all(|script| script.contains(name)), "{name}");

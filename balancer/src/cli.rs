@@ -17,7 +17,10 @@ use clap::{
 
 use crate::{
     config::ConfigErrors,
-    control::cluster::{ClusterSettings, ConfigSource},
+    control::{
+        cluster::{ClusterSettings, ConfigSource},
+        upgrade::{STARTER, serve_as_starter},
+    },
     kernel::KernelError,
 };
 
@@ -89,13 +92,6 @@ enum Command {
     /// the same one with settings that take a restart. It takes over the listening sockets; the process that
     /// ran finishes what it has. Whatever keeps the new one from serving leaves the old one in place.
     Upgrade(upgrade::UpgradeArguments),
-    /// What a balancer has a new process started by: not for people
-    #[command(hide = true)]
-    Starter {
-        /// What to start
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        words: Vec<OsString>,
-    },
     /// Show what a balancer keeps in the kernel, with the names of targets
     ///
     /// The rows that are in use of the tables that are pinned for an instance, whether it runs or not. Where its
@@ -184,11 +180,19 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // What a balancer has new processes started by is no command of people's: neither help, nor a tip, nor a completion of a shell
+    // may offer it.
+    if let [_, word, words @ ..] = arguments.as_slice()
+        && word == STARTER
+    {
+        return end(serve_as_starter(words).map_err(|error| anyhow::Error::new(error).into()));
+    }
     let arguments = match Arguments::try_parse_from(arguments.into_iter().map(variables::as_with_two_hyphens))
     {
         Ok(arguments) => arguments,
         Err(told) => {
-            let told = without_hidden(with_tip(told));
+            let told = with_tip(told);
             // `--help` and `--version` come this way as well, with code 0. Nobody may be reading.
             let _ = told.print();
             return ExitCode::from(u8::try_from(told.exit_code()).unwrap_or(2));
@@ -212,14 +216,16 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Top(arguments) => top::run(&arguments),
         Command::Upgrade(arguments) => upgrade::run(&arguments),
         Command::Deny(arguments) => deny::run(&arguments),
-        Command::Starter { words } => crate::control::upgrade::serve_as_starter(&words)
-            .map_err(|error| anyhow::Error::new(error).into()),
         Command::Run(arguments) => arguments.source().and_then(|source| balance(&source, true)),
         Command::Etcd(arguments) => etcd::run(&arguments),
         Command::Demo(arguments) => {
             demo::run(&arguments, |path| balance(&ConfigSource::Files(path.to_owned()), false))
         }
     };
+    end(outcome)
+}
+
+fn end(outcome: Result<(), CommandFailure>) -> ExitCode {
     crate::logs::own::flush();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -240,27 +246,6 @@ fn with_tip(mut told: clap::Error) -> clap::Error {
         told.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
     }
     told
-}
-
-/// Commands that are not for people are no tip for them.
-fn without_hidden(mut told: clap::Error) -> clap::Error {
-    if let Some(ContextValue::Strings(mut names)) = told.remove(ContextKind::SuggestedSubcommand) {
-        let hidden = hidden_commands(&command());
-        names.retain(|name| !hidden.contains(name));
-        if !names.is_empty() {
-            told.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
-        }
-    }
-    told
-}
-
-/// The names of all hidden commands beneath one.
-fn hidden_commands(command: &clap::Command) -> Vec<String> {
-    let of = |command: &clap::Command| {
-        let own = command.is_hide_set().then(|| command.get_name().to_owned());
-        own.into_iter().chain(hidden_commands(command))
-    };
-    command.get_subcommands().flat_map(of).collect()
 }
 
 /// Runs a balancer until it is told to end.
@@ -321,15 +306,16 @@ mod tests {
         }
     }
 
+    /// Tips and completions of shells offer hidden ones as well.
     #[test]
-    fn hidden_commands_are_no_tip() {
-        let told = |line: &str| without_hidden(parse(line).unwrap_err()).to_string();
-        for word in ["start", "starte", "stat", "starterr"] {
-            let text = told(&format!("balancer {word}"));
-            assert!(!text.contains("'starter'"), "{text}");
-            assert!(word == "starterr" || text.contains("'status'"), "{text}");
+    fn no_command_is_hidden() {
+        fn look(command: &clap::Command) {
+            assert!(!command.is_hide_set(), "{}", command.get_name());
+            command.get_subcommands().for_each(look);
         }
-        assert!(told("balancer chek").contains("'check'"));
+        look(&command());
+        let told = parse("balancer start").unwrap_err().to_string();
+        assert!(told.contains("'status'") && !told.contains("starter"), "{told}");
     }
 
     /// Every option of a command that takes a number, with the words that lead to it.

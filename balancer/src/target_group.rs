@@ -4,6 +4,7 @@
 
 mod assessment;
 mod checks;
+mod deployment;
 mod eligible;
 mod group;
 mod hold;
@@ -18,6 +19,7 @@ mod wanted;
 
 pub use self::{
     checks::{CheckHistory, CheckOrigin, CheckResult},
+    deployment::{Deployment, LostSessions},
     group::{TargetNames, Urgency},
     hold::{Hold, HoldChange, HoldError},
     memory::TargetMemory,

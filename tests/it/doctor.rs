@@ -2,6 +2,7 @@
 //! nothing is said.
 
 mod planted;
+mod planted_load;
 mod sound;
 
 use std::{
@@ -207,7 +208,15 @@ fn sessions_lost_with_a_target_are_named_with_what_would_have_kept_them() {
             }
         }
     });
-    named_first(told, "sessions_lost", &["drained", "deregistration_stickiness"]);
+    named_first(
+        told,
+        "sessions_lost",
+        &["since the last deployment began", "drained", "deregistration_stickiness"],
+    );
+    let status = balancer.status();
+    let last = &status.0["target_groups"][0]["last_deployment"];
+    assert_eq!(last["targets_came"], last["targets_went"].as_u64().unwrap() - 1, "two were there: {last:#}");
+    assert!(last["lost_draining"].as_u64().unwrap() >= 20, "{last:#}");
 }
 
 #[test]

@@ -386,7 +386,7 @@ fn start_keepalived(site: &mut Site) {
             &[
                 // Of a folder that others can write to, which a test has.
                 ("    script_user nobody\n    enable_script_security\n", "    script_user root\n"),
-                ("/usr/local/bin/balancer healthz", &script),
+                ("/usr/bin/balancer healthz", &script),
                 ("priority 100", &priority),
                 ("unicast_src_ip 192.0.2.11", &format!("unicast_src_ip {network}.{own}")),
                 ("        192.0.2.12\n", &format!("        {network}.{other}\n")),

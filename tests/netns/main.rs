@@ -12,5 +12,6 @@ mod dark;
 mod ecmp;
 mod figures;
 mod hosts;
+mod lossy;
 mod outages;
 mod shield;

@@ -35,6 +35,7 @@ pub(crate) const TEST_TOOLS: &[Tool] = &[
     tool("openssl", "openssl"),
     tool("ss", "iproute2"),
     tool("ip", "iproute2"),
+    tool("iptables", "iptables"),
     tool("bpftool", "bpftool"),
     tool("python3", "python3"),
     tool("node", "nodejs"),

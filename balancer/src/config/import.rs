@@ -12,6 +12,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::source::other_encoding;
 use crate::regular_file;
 
 /// Most bytes of a file that is imported.
@@ -58,9 +59,27 @@ pub fn import(from: ImportFrom<'_>) -> Result<Imported, String> {
     Ok(Imported { text, left, blocks: found.resources.len() })
 }
 
+/// What a file begins with that `terraform plan -out` has written.
+const PLAN_FILE: &[u8] = b"PK\x03\x04";
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 fn read(path: &Path) -> Result<Value, String> {
-    let (bytes, _) =
-        regular_file::read(path, MAX_FILE).map_err(|fault| format!("{}: {fault}", path.display()))?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| format!("{}:{}:{}: no JSON", path.display(), error.line(), error.column()))
+    let shown = path.display();
+    let (bytes, _) = regular_file::read(path, MAX_FILE).map_err(|fault| format!("{shown}: {fault}"))?;
+    if bytes.starts_with(PLAN_FILE) {
+        return Err(format!(
+            "{shown}: is a plan as Terraform keeps it; allowed: the output of `terraform show -json {shown}`"
+        ));
+    }
+    if let Some(encoding) = other_encoding(&bytes) {
+        return Err(format!("{shown}: is text in {encoding}; allowed: JSON in UTF-8"));
+    }
+    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+    if text.trim_ascii().is_empty() {
+        return Err(format!("{shown}: is empty; allowed: JSON"));
+    }
+    serde_json::from_slice(text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        format!("{shown}:{line}:{column}: no JSON; allowed: what `terraform show -json` or `aws --output json` writes")
+    })
 }

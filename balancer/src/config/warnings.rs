@@ -17,7 +17,8 @@ use crate::{
 #[must_use]
 pub fn warnings(configuration: &Configuration) -> Vec<String> {
     let mut warnings = configuration.remarks.clone();
-    if configuration.listeners.is_empty() {
+    // Listeners of the API's may come, and are there at a start.
+    if configuration.listeners.is_empty() && configuration.control_api.is_none() {
         warnings.push("nothing listens: there is no listener block".to_owned());
     }
     if configuration.shield.is_some() && configuration.balancer.kernel_assist == KernelAssist::Off {

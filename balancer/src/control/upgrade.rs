@@ -32,7 +32,7 @@ pub use self::{
     denials::{Denial, DenyAnswer, DenyRequest},
     door::{Door, UpgradeReply, ask, ask_to_deny, ask_what_runs},
     predecessor::{Handover, StartAgain, Upgrades},
-    starter::{Invocation, Starter, serve as serve_as_starter},
+    starter::{Invocation, STARTER, Starter, serve as serve_as_starter},
     successor::{Inheritance, InheritanceError, Inherited, Meanwhile},
 };
 

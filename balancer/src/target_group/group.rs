@@ -253,6 +253,7 @@ impl Group {
             exempt: founder,
             slow_since: None,
         };
+        let (is_first, mut came, mut went) = (self.targets.is_empty(), 0, 0);
         let order_before: Vec<u64> = self.targets.iter().map(RegisteredTarget::registration).collect();
         let mut changed = false;
         let mut old: HashMap<Endpoint, RegisteredTarget> =
@@ -268,6 +269,7 @@ impl Group {
                     if !target.is_registered() {
                         target.life = fresh(target.is_trusted());
                         changed = true;
+                        came += 1;
                     }
                     changed |= std::mem::replace(&mut target.share, share) != share;
                     target
@@ -294,10 +296,15 @@ impl Group {
                 TargetState::Initial => target.is_trusted(),
                 _ => false,
             };
-            changed |= target.drain(now, self.settings.deregistration_delay, sound);
+            let is_out = target.drain(now, self.settings.deregistration_delay, sound);
+            changed |= is_out;
+            went += u64::from(is_out);
             targets.push(target);
         }
         self.targets = targets;
+        if !is_first && came + went > 0 {
+            self.runtime.note_deployment((came, went), now, self.settings.deregistration_delay);
+        }
         changed |= !self.targets.iter().map(RegisteredTarget::registration).eq(order_before);
         if changed {
             self.view = None;

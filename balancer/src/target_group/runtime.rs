@@ -9,9 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::deployment::{DeploymentNote, LostSessions};
 use crate::{
     clock::monotonic_now,
-    counters::{GroupShard, LastErrorNote, TargetShard},
+    counters::{GroupShard, LastErrorNote, Outcome, StickinessShard, TargetShard},
     model::Endpoint,
     stickiness::{KeyedHash, Marks, SessionLedger},
 };
@@ -119,6 +120,8 @@ impl TargetRuntime {
 pub struct GroupRuntime {
     /// Why a request was last refused for want of a target.
     pub refused: LastErrorNote,
+    /// When its targets changed last.
+    pub deployment: DeploymentNote,
     turn: AtomicU32,
     shards: Box<[GroupShard]>,
     /// Marks of clients whose sessions move, of groups that have been sticky.
@@ -133,10 +136,28 @@ impl GroupRuntime {
     pub fn new(workers: usize) -> Self {
         Self {
             refused: LastErrorNote::default(),
+            deployment: DeploymentNote::default(),
             turn: AtomicU32::new(0),
             shards: (0..workers).map(|_| GroupShard::default()).collect(),
             marks: OnceLock::new(),
             key: RandomState::new().hash_one(()),
+        }
+    }
+
+    /// Targets came and went.
+    pub(super) fn note_deployment(&self, targets: (u64, u64), now: Instant, drains: Duration) {
+        self.deployment.note(targets, now, drains, self.lost_sessions());
+    }
+
+    /// What sessions have lost their targets so far.
+    #[must_use]
+    pub fn lost_sessions(&self) -> LostSessions {
+        let figures = StickinessShard::sum(self.shards.iter().map(|shard| &shard.stickiness));
+        let of = |outcome: Outcome| figures.decisions.get(outcome.as_str()).copied().unwrap_or(0);
+        LostSessions {
+            unhealthy: of(Outcome::Unhealthy),
+            draining: of(Outcome::Draining),
+            unknown_target: of(Outcome::UnknownTarget),
         }
     }
 

@@ -16,9 +16,10 @@ use std::{
 
 pub use self::session_count::SessionCount;
 use super::status::{
-    AnomalyStatus, CertificateStatus, Connections, ErrorStatus, GroupStatus, HistogramStatus, ListenerStatus,
-    LoadSkew, Micros, Routing, RuleStatus, SessionTable, SourceStatus, Status, Stickiness, StickinessStatus,
-    TargetFigures, TargetStatus, Totals, Traffic, WeightStatus, Work, WorkerFigures,
+    AnomalyStatus, CertificateStatus, Connections, DeploymentStatus, ErrorStatus, GroupStatus,
+    HistogramStatus, ListenerStatus, LoadSkew, Micros, Routing, RuleStatus, SessionTable, SourceStatus,
+    Status, Stickiness, StickinessStatus, TargetFigures, TargetStatus, Totals, Traffic, WeightStatus, Work,
+    WorkerFigures,
 };
 use crate::{
     balance::{PARITY, share_in_thousandths},
@@ -37,7 +38,7 @@ use crate::{
     session_store::StorePort,
     snapshot::{ListenerView, Snapshot},
     stickiness::Occupancy,
-    target_group::{GroupView, TargetView},
+    target_group::{Deployment, GroupView, TargetView},
     wire::http2::BUDGET,
 };
 
@@ -279,6 +280,7 @@ impl Inspector {
                 load_skew: load_skew(group, &targets),
                 ..RoutingShard::sum(shards.iter().map(|shard| &shard.routing))
             },
+            last_deployment: group.runtime.deployment.last().map(|last| deployment_status(group, &last)),
             source: self.control.notes.source(&group.settings.name).map(source_status),
             answers: AnswersShard::sum(shards.iter().map(|shard| &shard.answers)),
             stickiness: StickinessStatus {
@@ -302,6 +304,7 @@ impl Inspector {
             state: target.state.as_str().to_owned(),
             reason: target.reason.map(|reason| reason.code().to_owned()),
             description: target.reason.map(|reason| reason.description()),
+            slow_start: group.slow_start.is_some() && target.slow_since.is_some(),
             figures: TargetFigures {
                 weight: weight(group, index, target),
                 drained: target.hold.drained,
@@ -411,6 +414,19 @@ fn weight(group: &GroupView, index: usize, target: &TargetView) -> f64 {
     };
     let part = group.parts.as_ref().map_or(1.0, |parts| parts.of_the_most(index));
     part * f64::from(thousandths) / f64::from(PARITY)
+}
+
+fn deployment_status(group: &GroupView, last: &Deployment) -> DeploymentStatus {
+    let (now, lost) = (clock::monotonic_now(), group.runtime.lost_sessions());
+    DeploymentStatus {
+        began_seconds_ago: now.saturating_duration_since(last.began).as_secs(),
+        changed_seconds_ago: now.saturating_duration_since(last.changed).as_secs(),
+        targets_came: last.came,
+        targets_went: last.went,
+        lost_unhealthy: lost.unhealthy.saturating_sub(last.before.unhealthy),
+        lost_draining: lost.draining.saturating_sub(last.before.draining),
+        lost_unknown_target: lost.unknown_target.saturating_sub(last.before.unknown_target),
+    }
 }
 
 fn anomaly_status(target: &TargetView) -> AnomalyStatus {

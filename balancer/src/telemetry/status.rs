@@ -270,12 +270,36 @@ pub struct GroupStatus {
     /// What came of them.
     #[serde(flatten)]
     pub answers: Answers,
+    /// What its targets' last changes cost; none where there were none since the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_deployment: Option<DeploymentStatus>,
     /// Where it learns of targets that the configuration does not list; none where it lists all.
     pub source: Option<SourceStatus>,
     /// Its stickiness.
     pub stickiness: StickinessStatus,
     /// Its targets, draining ones included.
     pub targets: Vec<TargetStatus>,
+}
+
+/// Changes of a group's targets that followed each other, and the requests since the first of them that found the target of their
+/// session gone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeploymentStatus {
+    /// How long ago the first of them was made.
+    pub began_seconds_ago: u64,
+    /// And the last one.
+    pub changed_seconds_ago: u64,
+    /// Targets that were registered.
+    pub targets_came: u64,
+    /// Targets that were taken out.
+    pub targets_went: u64,
+    /// Requests whose target failed its checks.
+    pub lost_unhealthy: u64,
+    /// Requests whose target drained.
+    pub lost_draining: u64,
+    /// Requests whose target was there no more.
+    pub lost_unknown_target: u64,
 }
 
 /// The source of a group's targets.
@@ -337,6 +361,9 @@ pub struct TargetStatus {
     pub reason: Option<String>,
     /// The reason in words.
     pub description: Option<String>,
+    /// Whether it gets less than the others since it is new, and more by and by.
+    #[serde(default)]
+    pub slow_start: bool,
     /// What it did.
     #[serde(flatten)]
     pub figures: TargetFigures,

@@ -404,8 +404,10 @@ fn weight_text(target: &TargetStatus) -> String {
         (_, true) => format!("recovering: {weight}"),
         _ if target.figures.drained => "drained by an operator".to_owned(),
         _ if target.figures.set_weight.is_some() => format!("{weight} by an operator"),
-        _ if target.figures.weight < 1.0 && target.state == "healthy" => format!("slow start: {weight}"),
-        _ => String::new(),
+        _ if target.state != "healthy" || target.figures.weight >= 1.0 => String::new(),
+        _ if target.slow_start => format!("slow start: {weight}"),
+        _ if target.figures.weight > 0.0 => format!("{weight} by its source"),
+        _ => "nobody new by its source".to_owned(),
     }
 }
 
@@ -542,13 +544,16 @@ mod tests {
     #[test]
     fn what_makes_a_target_get_less_is_told() {
         let mut told = target("127.0.0.1", "healthy", None);
-        for (weight, result, mitigated, text) in [
-            (1.0, "normal", false, ""),
-            (0.25, "normal", false, "slow start: weight 0.25"),
-            (1.0, "anomalous", false, "anomalous"),
-            (0.1, "anomalous", true, "anomalous, mitigated: weight 0.10"),
-            (0.5, "normal", true, "recovering: weight 0.50"),
+        for (weight, result, mitigated, slow_start, text) in [
+            (1.0, "normal", false, false, ""),
+            (0.25, "normal", false, true, "slow start: weight 0.25"),
+            (0.25, "normal", false, false, "weight 0.25 by its source"),
+            (0.0, "normal", false, false, "nobody new by its source"),
+            (1.0, "anomalous", false, false, "anomalous"),
+            (0.1, "anomalous", true, false, "anomalous, mitigated: weight 0.10"),
+            (0.5, "normal", true, false, "recovering: weight 0.50"),
         ] {
+            told.slow_start = slow_start;
             told.figures.weight = weight;
             told.figures.anomaly = AnomalyStatus { result: result.into(), mitigation_in_effect: mitigated };
             assert_eq!(row(&told)[7], text);

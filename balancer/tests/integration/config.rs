@@ -247,6 +247,14 @@ fn a_file_of_terraform_loads_as_it_stands() {
     assert_eq!(actions, [&Action::forward_to(0), &Action::forward_to(1)]);
 }
 
+/// What listens is made through it.
+#[test]
+fn a_configuration_of_the_api_alone_is_not_warned_of() {
+    let text = "control_api {\n  address = \"127.0.0.1:9901\"\n  access_keys_file = \"/k\"\n}\n";
+    let read = config::parse(&[(PathBuf::from("x.hcl"), text.to_owned())]).unwrap();
+    assert!(config::warnings(&read).is_empty(), "{:?}", config::warnings(&read));
+}
+
 #[test]
 fn the_well_known_snippets_load_as_they_stand() {
     let duration = |file| {

@@ -400,17 +400,28 @@ fn what_is_none_is_refused_by_name() {
         ("[]", "is no state"),
         ("{\"planned_values\": {}}", "is a plan; allowed: --plan"),
         ("{\"values\": {}}", "is no state"),
+        ("\n", "is empty; allowed: JSON"),
+        ("PK\u{3}\u{4}\0\0", "is a plan as Terraform keeps it; allowed: the output of `terraform show -json"),
+        ("{\0\"\0a\0\"\0:\0001\0}\0", "is text in UTF-16; allowed: JSON in UTF-8"),
     ] {
         fs::write(folder.path().join("state.json"), text).unwrap();
         let fault = import(ImportFrom::State(&folder.path().join("state.json"))).unwrap_err();
         assert!(fault.contains(wrong) && fault.contains("state.json"), "{fault}");
     }
     let fault = import(ImportFrom::Plan(&folder.path().join("state.json"))).unwrap_err();
+    assert!(fault.contains("is text in UTF-16"), "{fault}");
+    fs::write(folder.path().join("state.json"), "{\"values\": {}}").unwrap();
+    let fault = import(ImportFrom::Plan(&folder.path().join("state.json"))).unwrap_err();
     assert!(fault.contains("is a state; allowed: --state"), "{fault}");
-    assert!(import(ImportFrom::Aws(&folder.path().join("none"))).is_err());
+    for (path, wrong) in
+        [("none", "there is no such file or folder"), ("state.json", "is a file; allowed: a folder")]
+    {
+        let fault = import(ImportFrom::Aws(&folder.path().join(path))).unwrap_err();
+        assert!(fault.contains(wrong) && fault.contains(path), "{fault}");
+    }
     let fault = import(ImportFrom::Aws(folder.path())).unwrap_err();
     assert!(fault.contains("holds no output of describe-load-balancers"), "{fault}");
-    // An empty state has nothing in it, which is no fault.
-    fs::write(folder.path().join("state.json"), "{\"values\": {\"root_module\": {}}}").unwrap();
+    // An empty state has nothing in it, which is no fault; nor is the mark that other systems begin a file with.
+    fs::write(folder.path().join("state.json"), "\u{feff}{\"values\": {\"root_module\": {}}}").unwrap();
     assert_eq!(import(ImportFrom::State(&folder.path().join("state.json"))).unwrap().blocks, 0);
 }

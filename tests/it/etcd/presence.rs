@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    process::Command,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -13,7 +14,7 @@ use std::{
 };
 
 use serde_json::Value;
-use support::{Target, etcd::Etcd, until};
+use support::{Target, balancer::binary, etcd::Etcd, until};
 
 use super::{
     cluster, etcd_command, in_force, prepared, pushed, shared, started, told, until_or, wait_cluster,
@@ -184,4 +185,28 @@ fn an_etcd_that_ends_each_watch_at_once_is_not_asked_all_the_time() {
     for line in ["etcd does not say what is there", "etcd answers again"] {
         assert_eq!(log.matches(line).count(), 1, "{line}:\n{log}");
     }
+}
+
+#[test]
+fn documents_that_lack_what_nodes_have_of_their_own_are_told_how_it_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("web.hcl"), shared(&[&Target::plain()], "")).unwrap();
+    // Nobody is asked: what is wrong is wrong with the files.
+    let push = |words: &[&str]| {
+        let mut command = Command::new(binary());
+        command.args(["etcd", "push"]).arg(folder.path().join("web.hcl"));
+        let output = command.args(["--etcd", "http://127.0.0.1:1"]).args(words).output().unwrap();
+        (output.status.code(), told(&output))
+    };
+    let (code, text) = push(&[]);
+    assert!(
+        code == Some(2) && text.contains("there is no variable `port`") && text.contains("by `-c`"),
+        "{text}"
+    );
+    fs::write(folder.path().join("own.hcl"), "variable \"other\" {\n  default = 1\n}\n").unwrap();
+    let (code, text) = push(&["-c", folder.path().join("own.hcl").to_str().unwrap()]);
+    assert!(
+        code == Some(2) && text.contains("there is no variable `port`") && !text.contains("by `-c`"),
+        "{text}"
+    );
 }

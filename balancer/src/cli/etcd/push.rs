@@ -25,6 +25,16 @@ use crate::{
 
 /// How many pushes the history keeps.
 const KEPT: u64 = 50;
+/// What may be missing is on the nodes.
+fn hint(arguments: &PushArguments) -> &'static str {
+    match arguments.config {
+        None => {
+            "\nnote: what nodes have of their own (a variable, a `balancer` block) is read along with it by `-c`"
+        }
+        Some(_) => "",
+    }
+}
+
 /// How often nodes are asked.
 const ASK: Duration = Duration::from_millis(200);
 
@@ -38,7 +48,7 @@ pub(super) async fn run(arguments: &PushArguments) -> Result<(), CommandFailure>
     let documents: Vec<Document> = files.iter().map(named).collect();
     // Faults name the files.
     config::load_documents(&arguments.path.display().to_string(), &files, arguments.config.as_deref())
-        .map_err(|errors| CommandFailure::BadConfiguration(errors.to_string()))?;
+        .map_err(|errors| CommandFailure::BadConfiguration(format!("{errors}{}", hint(arguments))))?;
     let (standing, reading) = session.documents().await?;
     let pushed = Documents::new(&session.layout, 0, "", documents).with_keys(standing.keys.clone());
     let (old, new) = (by_name(&standing.documents), by_name(&pushed.documents));

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -13,6 +13,7 @@ use super::{
     aws_rules,
     resource::{Haul, Resource, object, text},
 };
+use crate::regular_file::FileFault;
 
 /// Most files of the folder.
 const MAX_FILES: usize = 10_000;
@@ -52,7 +53,12 @@ const OF_GROUPS: [(&str, &str); 6] = [
 /// # Errors
 /// Says which cannot be read, or that there are none.
 pub(super) fn folder(path: &Path, read: impl Fn(&Path) -> Result<Value, String>) -> Result<Haul, String> {
-    let wrong = |error| format!("{}: {error}", path.display());
+    let wrong = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotADirectory => {
+            format!("{}: is a file; allowed: a folder with outputs of the AWS CLI", path.display())
+        }
+        _ => format!("{}: {}", path.display(), FileFault::from(error)),
+    };
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(path).map_err(wrong)? {
         let file = entry.map_err(wrong)?.path();

@@ -28,8 +28,8 @@ use crate::control::signals::EarlySignals;
 const LOOK: Duration = Duration::from_millis(20);
 /// How often it is looked whether the starter is gone that is about to go.
 const MOST_LOOKS: u32 = 500;
-/// The command line's hidden command.
-const COMMAND: &str = "starter";
+/// The word that a program is told by to be one.
+pub const STARTER: &str = "starter";
 /// Its own program, also when another one is in its place.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
@@ -81,7 +81,7 @@ impl Starter {
     pub fn begin(invocation: &Invocation, folder: &Path) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
         let mut command = Command::new(OWN_PROGRAM);
-        command.arg0("balancer-starter").arg(COMMAND).arg(folder).arg(&invocation.program);
+        command.arg0("balancer-starter").arg(STARTER).arg(folder).arg(&invocation.program);
         command.args(&invocation.arguments).env_remove(VARIABLE);
         // It ends when this end is closed, which is when this process ends.
         let child = command.stdin(Stdio::from(OwnedFd::from(theirs))).spawn()?;

@@ -4,7 +4,10 @@ use super::{
     complaint::{Complaint, Severity, percent, told},
     observation::{Observation, ObservedGroup, leads_to},
 };
-use crate::telemetry::status::GroupStatus;
+use crate::telemetry::{
+    status::{DeploymentStatus, GroupStatus},
+    status_text::Span,
+};
 
 /// Decisions below which parts of them say nothing.
 const FEW_DECISIONS: u64 = 100;
@@ -73,7 +76,8 @@ fn shared_cookie(
     true
 }
 
-/// Sessions that found their target gone, by what would have kept them.
+/// Sessions that found their target gone, by what would have kept them: those of the last deployment, or of all the time where it
+/// is not deployments that cost them.
 fn lost(group: &ObservedGroup<'_>, complaints: &mut Vec<Complaint>) {
     let [died, drained, left] =
         ["unhealthy", "draining", "unknown_target"].map(|outcome| group.outcome(outcome));
@@ -82,8 +86,46 @@ fn lost(group: &ObservedGroup<'_>, complaints: &mut Vec<Complaint>) {
     if lost.all == 0 {
         return;
     }
+    let deployment = group.now.last_deployment.as_ref().filter(|last| lost_in(last) > 0);
+    let (died, drained, left) = match deployment {
+        Some(last) => (last.lost_unhealthy, last.lost_draining, last.lost_unknown_target),
+        None => (died.all, drained.all, left.all),
+    };
+    let since = deployment.map_or_else(|| "since the start".to_owned(), in_deployment);
+    let refusals =
+        if refused > 0 { format!("; {refused} requests were refused for it") } else { String::new() };
+    complaints.push(
+        Complaint::new(
+            lost.severity(),
+            "sessions_lost",
+            group.about(),
+            format!(
+                "{} requests found the target of their session gone {since}: {died} failed its checks, {drained} drained, \
+                 {left} had left{refusals}{}",
+                died + drained + left,
+                lost.when()
+            ),
+            &format!("{}.", sentence(&what_would_have_kept(group, died, drained, left))),
+        )
+        .about_so_many(lost.meanwhile),
+    );
+}
+
+fn lost_in(deployment: &DeploymentStatus) -> u64 {
+    deployment.lost_unhealthy + deployment.lost_draining + deployment.lost_unknown_target
+}
+
+fn in_deployment(last: &DeploymentStatus) -> String {
+    format!(
+        "since the last deployment began, {} ago ({} targets came and {} went)",
+        Span(last.began_seconds_ago),
+        last.targets_came,
+        last.targets_went
+    )
+}
+
+fn what_would_have_kept(group: &ObservedGroup<'_>, died: u64, drained: u64, left: u64) -> String {
     let mut advice = Vec::new();
-    let (died, drained, left) = (died.all, drained.all, left.all);
     if drained > 0 {
         advice.push(if group.now.stickiness.keeps_draining == Some(true) {
             format!("{drained} were moved before deregistration_stickiness was \"keep\"")
@@ -102,23 +144,7 @@ fn lost(group: &ObservedGroup<'_>, complaints: &mut Vec<Complaint>) {
             "{died} were on targets that failed: only state outside of the process (Redis or Valkey, DynamoDB, a signed token) keeps those"
         ));
     }
-    let refusals =
-        if refused > 0 { format!("; {refused} requests were refused for it") } else { String::new() };
-    complaints.push(
-        Complaint::new(
-            lost.severity(),
-            "sessions_lost",
-            group.about(),
-            format!(
-                "{} requests found the target of their session gone since the start: {died} failed its checks, {drained} drained, \
-                 {left} had left{refusals}{}",
-                lost.all,
-                lost.when()
-            ),
-            &format!("{}.", sentence(&advice.join("; "))),
-        )
-        .about_so_many(lost.meanwhile),
-    );
+    advice.join("; ")
 }
 
 /// Begins with a capital letter.

@@ -8,8 +8,8 @@ use super::*;
 use crate::telemetry::{
     arrivals::{ArrivalsDocument, GroupArrivals, SampledRequest},
     status::{
-        CertificateStatus, ErrorStatus, GroupStatus, ListenerStatus, SessionTable, ShieldStatus, Status,
-        StickinessStatus, TargetStatus, WeightStatus, WorkerFigures,
+        CertificateStatus, DeploymentStatus, ErrorStatus, GroupStatus, ListenerStatus, SessionTable,
+        ShieldStatus, Status, StickinessStatus, TargetStatus, WeightStatus, WorkerFigures,
     },
 };
 
@@ -185,6 +185,34 @@ fn lost_sessions_are_told_with_what_would_have_kept_them() {
             }
         },
     );
+    // Of all that there were those of the last deployment are told.
+    first(
+        "sessions_lost",
+        &[
+            "12 requests",
+            "since the last deployment began, 20 min ago (3 targets came and 2 went)",
+            "would have kept 9",
+            "some of 3",
+        ],
+        |status| {
+            decided(status, "draining", 100);
+            app(status).last_deployment = Some(DeploymentStatus {
+                began_seconds_ago: 1200,
+                changed_seconds_ago: 900,
+                targets_came: 3,
+                targets_went: 2,
+                lost_draining: 9,
+                lost_unknown_target: 3,
+                lost_unhealthy: 0,
+            });
+        },
+    );
+    // It has cost nothing: others did.
+    first("sessions_lost", &["7 requests", "since the start"], |status| {
+        decided(status, "unhealthy", 7);
+        app(status).last_deployment =
+            Some(DeploymentStatus { targets_came: 1, ..DeploymentStatus::default() });
+    });
     // Those of long ago cost nobody anything any more.
     let mut before = begun();
     decided(&mut before, "unhealthy", 5);

@@ -192,7 +192,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     {
         Ok(arguments) => arguments,
         Err(told) => {
-            let told = with_tip(told);
+            let told = without_secrets(with_tip(told));
             // `--help` and `--version` come this way as well, with code 0. Nobody may be reading.
             let _ = told.print();
             return ExitCode::from(u8::try_from(told.exit_code()).unwrap_or(2));
@@ -244,6 +244,17 @@ fn with_tip(mut told: clap::Error) -> clap::Error {
     if told.kind() == ErrorKind::UnknownArgument && is_file && takes_files && !word.starts_with('-') {
         let tip = StyledStr::from(format!("a configuration is named by `--config {word}`, or `-c {word}`"));
         told.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    told
+}
+
+/// A value that is none is told again, but for who asks in a URL: that may have a password.
+fn without_secrets(mut told: clap::Error) -> clap::Error {
+    if let Some(ContextValue::String(value)) = told.get(ContextKind::InvalidValue)
+        && let Some((before, rest)) = value.rsplit_once('@')
+    {
+        let scheme = before.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
+        told.insert(ContextKind::InvalidValue, ContextValue::String(format!("{scheme}…@{rest}")));
     }
     told
 }
@@ -303,6 +314,20 @@ mod tests {
         }
         for line in ["balancer check bogus", "balancer status first.hcl", "balancer check --bogus"] {
             assert!(!told(line).contains("--config"), "{}", told(line));
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_told_again() {
+        for line in [
+            "balancer etcd nodes --etcd http://u:secret@h:1",
+            "balancer etcd nodes --etcd http://u:sec@ret@h:1",
+            "balancer run --etcd http://a:1,http://u:secret@h:1",
+            "balancer status --admin http://u:secret@h:1",
+            "balancer status --all u:secret@h:1",
+        ] {
+            let told = without_secrets(parse(line).unwrap_err()).to_string();
+            assert!(told.contains("…@h:1") && !told.contains("sec"), "{told}");
         }
     }
 

@@ -109,11 +109,16 @@ pub(super) fn build(group: &BlockFields<'_>, port: Option<u16>) -> Option<Target
         Err(wrong) => {
             group.fault_at(
                 TARGETS_FROM,
-                format!("`{TARGETS_FROM}` = {}{wrong}; allowed: {ALLOWED}", shown(&text)),
+                format!("`{TARGETS_FROM}` = {}{wrong}; allowed: {ALLOWED}", shown(without_query(&text))),
             );
             None
         }
     }
+}
+
+/// A query may be a secret.
+fn without_query(url: &str) -> &str {
+    if url.starts_with("http") { url.split('?').next().unwrap_or_default() } else { url }
 }
 
 /// Reads the text of a source beside its settings.
@@ -187,8 +192,9 @@ impl SourceReader<'_, '_> {
         };
         let host = authority.host();
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let is_bare = authority.as_str().trim_end_matches(':') == authority.host();
         let port = match (authority.port(), uri.port_u16()) {
-            (None, _) => {
+            (None, _) if is_bare => {
                 if tls {
                     443
                 } else {
@@ -267,8 +273,10 @@ impl SourceReader<'_, '_> {
         let server = self.settings.text("server").and_then(|url| {
             let told = |wrong| {
                 let allowed = self.settings.allowed("server");
-                self.settings
-                    .fault_at("server", format!("`server` = {}{wrong}; allowed: {allowed}", shown(&url)));
+                self.settings.fault_at(
+                    "server",
+                    format!("`server` = {}{wrong}; allowed: {allowed}", shown(without_query(&url))),
+                );
             };
             self.http(&url).map_err(told).ok()
         });

@@ -1,7 +1,7 @@
 //! What an attribute is set to, and how it is shown to people.
 //! Must not know which attribute a value is for, or how it was come to.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use super::{
     kinds::NATIVE,
@@ -124,8 +124,21 @@ pub(super) fn shown(text: &str) -> String {
     format!("\"{}\"", shortened(text))
 }
 
-/// A user's text for a message, shortened as [`shown`] does it.
+/// A text with an ellipsis in the place of user and password of a URL.
+fn without_credentials(text: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = text.split_once("://") else { return Cow::Borrowed(text) };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    // A password may have any of these in it, by mistake.
+    let end = rest.get(end..).and_then(|after| after.rfind('@')).map_or(end, |at| end + at + 1);
+    match rest.get(..end).and_then(|authority| authority.rfind('@')) {
+        Some(at) => Cow::Owned(format!("{scheme}://…{}", rest.get(at..).unwrap_or_default())),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// A user's text for a message, shortened as [`shown`] does it, and without who asks in URLs: a password may be among that.
 pub(super) fn shortened(text: &str) -> String {
+    let text = &*without_credentials(text);
     let mut shown: String = text.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
     if text.chars().nth(MAX_SHOWN).is_some() {
         shown.push('…');

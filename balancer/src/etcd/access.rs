@@ -38,8 +38,8 @@ pub struct Url {
 
 impl Url {
     /// What is allowed.
-    pub const ALLOWED: &str = "http://HOST:PORT or https://HOST:PORT, such as https://10.0.0.1:2379, without a path; who asks is \
-                               said with --etcd-user";
+    pub const ALLOWED: &str = "http://HOST:PORT or https://HOST:PORT, such as https://10.0.0.1:2379, without a path, and without a \
+                               user or a password";
 
     /// Reads one.
     ///

@@ -402,7 +402,7 @@ fn what_is_none_is_refused_by_name() {
         ("{\"values\": {}}", "is no state"),
         ("\n", "is empty; allowed: JSON"),
         ("PK\u{3}\u{4}\0\0", "is a plan as Terraform keeps it; allowed: the output of `terraform show -json"),
-        ("{\0\"\0a\0\"\0:\0001\0}\0", "is text in UTF-16; allowed: JSON in UTF-8"),
+        ("{\0\"\0a\0\"\0:\u{0}1\0}\0", "is text in UTF-16; allowed: JSON in UTF-8"),
     ] {
         fs::write(folder.path().join("state.json"), text).unwrap();
         let fault = import(ImportFrom::State(&folder.path().join("state.json"))).unwrap_err();

@@ -116,6 +116,8 @@ fn what_etcd_takes_is_given_together() {
 #[test]
 fn each_fault_is_told_with_its_place() {
     for (text, wrong) in [
+        ("http://a.test:eighty/", "has a port that is none"),
+        ("http://a.test:0/", "has a port that is none"),
         ("", "does not say of which kind it is"),
         ("targets.json", "does not say of which kind it is"),
         ("consul:web", "is of no kind that is known"),
@@ -168,5 +170,31 @@ fn each_fault_is_told_with_its_place() {
         ("targets_from = [\"file:/a.json\"]", "2:18", "is no text", "\"file:PATH\""),
     ] {
         assert_one_fault(&block(lines), place, wrong, allowed);
+    }
+}
+
+/// Neither who asks nor a query, be it that something else is wrong with it.
+#[test]
+fn a_secret_in_a_url_is_not_told_again() {
+    const GROUP: &str = "target_group \"a\" {}\n";
+    let from = |url: &str, more: &str| {
+        format!(
+            "target_group \"app\" {{\n  targets_from = \"{url}\"\n  port = 80\n  target_discovery {{\n{more}\n  }}\n}}"
+        )
+    };
+    for text in [
+        from("http://u:secret@a.test/", ""),
+        from("http://u:sec/ret@a.test/", ""),
+        from("ftp://u:secret@a.test/", ""),
+        from("https://a.test:99999/?token=secret", ""),
+        from("https://a b/?token=secret", ""),
+        from("kubernetes:shop/web", "server = \"https://u:secret@a.test\""),
+        from("kubernetes:shop/web", "server = \"https://u:secret@a.test:99999\""),
+        from("etcd:/t/", "server = \"http://u:secret@a.test\""),
+        format!("{GROUP}session_store {{\n  url = \"redis://u:secret@a.test\"\n}}\n"),
+        format!("{GROUP}load_balancer \"b\" {{\n  idle_timeout = \"https://u:secret@a.test\"\n}}\n"),
+    ] {
+        let told = parse(&text).unwrap_err();
+        assert!(!told.contains("secret") && !told.contains("ret@"), "{told}");
     }
 }

@@ -98,37 +98,106 @@ const fn beginnings() -> [(u8, u8); 1 << AT_ONCE] {
     beginnings
 }
 
+/// Words that are looked up before bits are filled up again: a word of memory has bits for as many, a byte that is not whole aside.
+const IN_ROW: usize = 5;
+
+const _: () = assert!(IN_ROW * AT_ONCE <= 56 && LONGEST <= 56);
+
+/// What is left of a string.
+struct Bits<'b> {
+    rest: &'b [u8],
+    /// The bits to come, from the highest on, and how many of them count: those of whole bytes that are in `rest` no more.
+    bits: u64,
+    count: usize,
+}
+
+impl Bits<'_> {
+    /// Fills up to 56 bits at least, by one load. False: there is too little left for that.
+    #[inline]
+    fn fill(&mut self) -> bool {
+        let Some(word) = self.rest.first_chunk::<8>() else { return false };
+        // What a byte has beyond those that count is there already, or comes again.
+        self.bits |= u64::from_be_bytes(*word) >> self.count;
+        let bytes = (63 - self.count) / 8;
+        self.count += bytes * 8;
+        self.rest = self.rest.get(bytes..).unwrap_or_default();
+        true
+    }
+
+    /// The same byte by byte, as far as there is something left.
+    fn fill_slowly(&mut self) {
+        while self.count <= 56
+            && let Some((byte, rest)) = self.rest.split_first()
+        {
+            self.bits |= u64::from(*byte) << (56 - self.count);
+            self.count += 8;
+            self.rest = rest;
+        }
+    }
+
+    /// The symbol to come and the length of its word, if that is one of those that are looked up.
+    #[inline]
+    fn short(&self) -> Option<(usize, u8)> {
+        let place = usize::try_from(self.bits >> (64 - AT_ONCE)).ok()?;
+        let (symbol, length) = BEGINNINGS.get(place)?;
+        (*length > 0).then_some((usize::from(*length), *symbol))
+    }
+
+    /// The same of any word; nothing is one that is none, or the end of a string.
+    fn long(&self) -> Option<(usize, u8)> {
+        let (length, symbol) = word(u32::try_from(self.bits >> (64 - LONGEST)).ok()?)?;
+        // The end of a string is longer than what may be left of it.
+        if length > self.count { Some((length, 0)) } else { Some((length, u8::try_from(symbol).ok()?)) }
+    }
+
+    #[inline]
+    fn pass(&mut self, length: usize) {
+        self.bits <<= length;
+        self.count -= length;
+    }
+
+    /// Takes [`IN_ROW`] symbols that are looked up, for which there are bits in any case. False: there were fewer up to another one.
+    #[inline]
+    fn row(&mut self, out: &mut Vec<u8>) -> bool {
+        let (mut row, mut length) = ([0; IN_ROW], 0);
+        for place in &mut row {
+            let Some((bits, symbol)) = self.short() else { break };
+            self.pass(bits);
+            *place = symbol;
+            length += 1;
+        }
+        out.extend_from_slice(&row);
+        out.truncate(out.len() - (IN_ROW - length));
+        length == IN_ROW
+    }
+}
+
 /// Appends the string that `coded` stands for; none when it stands for none (RFC 7541, section 5.2), and then what was
 /// appended means nothing.
 #[must_use]
 pub(super) fn decode_into(coded: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    out.reserve(coded.len() * 8 / SHORTEST);
-    let mut rest = coded.iter();
-    // The bits to come, from the highest on, and how many they are.
-    let (mut bits, mut count) = (0_u64, 0_usize);
+    out.reserve(coded.len() * 8 / SHORTEST + IN_ROW);
+    let mut left = Bits { rest: coded, bits: 0, count: 0 };
     loop {
-        while count <= 56
-            && let Some(byte) = rest.next()
-        {
-            bits |= u64::from(*byte) << (56 - count);
-            count += 8;
+        if !left.fill() {
+            left.fill_slowly();
         }
-        let place = usize::try_from(bits >> (64 - AT_ONCE)).ok()?;
-        let (length, symbol) = match BEGINNINGS.get(place) {
-            Some((symbol, length @ 1..)) => (usize::from(*length), *symbol),
-            _ => {
-                let (length, symbol) = word(u32::try_from(bits >> (64 - LONGEST)).ok()?)?;
-                // The end of a string is longer than what may be left of it.
-                if length > count { (length, 0) } else { (length, u8::try_from(symbol).ok()?) }
-            }
+        if left.count >= IN_ROW * AT_ONCE && left.row(out) {
+            continue;
+        }
+        // A word that is long, or one of the last.
+        left.fill_slowly();
+        let (bits, symbol) = match left.short() {
+            Some(short) => short,
+            None => left.long()?,
         };
-        if length > count {
+        if bits > left.count {
             // What is left has to be the beginning of the end, and shorter than a byte.
-            return (count < 8 && bits.leading_ones() as usize == count).then_some(());
+            let is_end = left.count < 8 && left.bits.leading_ones() as usize == left.count;
+            return is_end.then_some(());
         }
         out.push(symbol);
-        bits <<= length;
-        count -= length;
+        left.pass(bits);
     }
 }
 
@@ -192,7 +261,35 @@ mod tests {
         assert_eq!(decode(&[]).unwrap(), b"");
     }
 
+    /// Bit by bit.
+    fn decode_slowly(coded: &[u8]) -> Option<Vec<u8>> {
+        let (mut out, mut word, mut length) = (Vec::new(), 0_u32, 0);
+        for bit in coded.iter().flat_map(|byte| (0..8).rev().map(move |place| u32::from(byte >> place & 1))) {
+            (word, length) = (word << 1 | bit, length + 1);
+            if let Some(found) = symbol(word, length) {
+                out.push(u8::try_from(found).ok()?);
+                (word, length) = (0, 0);
+            }
+        }
+        (length < 8 && word == (1 << length) - 1).then_some(out)
+    }
+
     proptest! {
+        #[test]
+        fn any_bytes_are_read_as_they_are_bit_by_bit(coded in proptest::collection::vec(any::<u8>(), 0..100)) {
+            prop_assert_eq!(decode(&coded), decode_slowly(&coded));
+        }
+
+        #[test]
+        fn text_with_something_in_it_comes_back(text in "[ -~]{0,60}", odd in any::<u8>(), more in "[ -~]{0,60}") {
+            let text = [text.as_bytes(), &[odd], more.as_bytes()].concat();
+            let coded = encode(&text);
+            prop_assert_eq!(decode(&coded), Some(text));
+            for end in coded.len().saturating_sub(9)..coded.len() {
+                prop_assert_eq!(decode(&coded[..end]), decode_slowly(&coded[..end]));
+            }
+        }
+
         #[test]
         fn every_string_comes_back(text in proptest::collection::vec(any::<u8>(), 0..100)) {
             prop_assert_eq!(decode(&encode(&text)), Some(text));

@@ -3,23 +3,17 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     task::{Context, Poll, Wake, Waker},
 };
 
-/// What the socket calls.
-#[derive(Debug, Default)]
+/// What the socket calls. It is made for one driver, so that calling takes no lock: another driver has another one.
+#[derive(Debug)]
 struct InputCall {
     has_come: AtomicBool,
-    driver: Mutex<Option<Waker>>,
-}
-
-impl InputCall {
-    fn follow(&self, driver: &Waker) {
-        *self.driver.lock().unwrap_or_else(PoisonError::into_inner) = Some(driver.clone());
-    }
+    driver: Waker,
 }
 
 impl Wake for InputCall {
@@ -29,28 +23,34 @@ impl Wake for InputCall {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.has_come.store(true, Relaxed);
-        let driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(driver) = driver {
-            driver.wake();
-        }
+        self.driver.wake_by_ref();
+    }
+}
+
+/// How a driver waits for the socket.
+#[derive(Debug)]
+struct InputWait {
+    call: Arc<InputCall>,
+    waker: Waker,
+    /// Whether the socket had nothing when it was asked last.
+    is_waited_for: bool,
+}
+
+impl InputWait {
+    fn of(driver: &Waker) -> Self {
+        let call = Arc::new(InputCall { has_come: AtomicBool::new(false), driver: driver.clone() });
+        let waker = Waker::from(Arc::clone(&call));
+        Self { call, waker, is_waited_for: false }
     }
 }
 
 /// What is known of the socket.
-#[derive(Debug)]
-pub(super) struct Input {
-    call: Arc<InputCall>,
-    waker: Waker,
-    driver: Option<Waker>,
-    /// Whether it had nothing when it was asked last.
-    is_waited_for: bool,
-}
+#[derive(Debug, Default)]
+pub(super) struct Input(Option<InputWait>);
 
 impl Input {
     pub(super) fn new() -> Self {
-        let call = Arc::<InputCall>::default();
-        let waker = Waker::from(Arc::clone(&call));
-        Self { call, waker, driver: None, is_waited_for: false }
+        Self::default()
     }
 
     /// Reads by `read` where there may be something, which is told whether the socket has called: then there is, most likely. `cx`
@@ -61,17 +61,19 @@ impl Input {
         cx: &Context<'_>,
         read: impl FnOnce(&mut Context<'_>, bool) -> Poll<T>,
     ) -> Poll<T> {
-        if !self.driver.as_ref().is_some_and(|driver| driver.will_wake(cx.waker())) {
-            self.call.follow(cx.waker());
-            self.driver = Some(cx.waker().clone());
-        }
-        if self.is_waited_for && !self.call.has_come.load(Relaxed) {
+        let driver = cx.waker();
+        // One that has not asked the socket yet is called by nobody.
+        let wait = match self.0.take() {
+            Some(wait) if wait.call.driver.will_wake(driver) => self.0.insert(wait),
+            _ => self.0.insert(InputWait::of(driver)),
+        };
+        if wait.is_waited_for && !wait.call.has_come.load(Relaxed) {
             return Poll::Pending;
         }
         // Before it is asked: what comes while it is asked calls again.
-        self.call.has_come.store(false, Relaxed);
-        let polled = read(&mut Context::from_waker(&self.waker), self.is_waited_for);
-        self.is_waited_for = polled.is_pending();
+        wait.call.has_come.store(false, Relaxed);
+        let polled = read(&mut Context::from_waker(&wait.waker), wait.is_waited_for);
+        wait.is_waited_for = polled.is_pending();
         polled
     }
 }

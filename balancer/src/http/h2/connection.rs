@@ -190,7 +190,7 @@ async fn run<F: Future<Output = ()> + 'static>(
                 if *served >= MOST_REQUESTS || !session.may_stay() {
                     session.end(|| server.leave());
                 }
-                requests.add(begin(stream, head));
+                requests.add(|| begin(stream, head));
             }
             Ok(Event::Violated(violation)) => {
                 ending.faulted = true;

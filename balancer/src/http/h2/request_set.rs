@@ -109,9 +109,9 @@ impl<F: Future<Output = ()> + 'static> RequestSet<F> {
         self.under_way == 0
     }
 
-    /// Adds one, which is begun with the next [`Self::poll`].
-    pub(super) fn add(&mut self, request: F) {
-        let request = Some(self.store.keep(request));
+    /// Adds the one that `begin` gives, which is begun with the next [`Self::poll`].
+    pub(super) fn add(&mut self, begin: impl FnOnce() -> F) {
+        let request = Some(self.store.begin(begin));
         self.under_way += 1;
         let place = match self.free.pop() {
             Some(place) => place,
@@ -257,8 +257,8 @@ mod tests {
         let mut requests = set();
         let (one, of_one) = request(3);
         let (other, of_other) = request(2);
-        requests.add(one);
-        requests.add(other);
+        requests.add(|| one);
+        requests.add(|| other);
         assert!(!requests.sleep(&cx), "they are not begun");
         assert!(requests.poll() && requests.sleep(&cx));
         assert_eq!((of_one.1.get(), of_other.1.get()), (1, 1));
@@ -282,14 +282,14 @@ mod tests {
     fn one_that_panics_ends_alone_and_leaves_its_place() {
         let mut requests = set();
         let (one, seen) = request(2);
-        requests.add(one);
-        requests.add(Box::pin(async { panic!("it is meant to") }));
+        requests.add(|| one);
+        requests.add(|| Box::pin(async { panic!("it is meant to") }));
         assert!(requests.poll() && !requests.is_empty());
         assert_eq!((requests.free.len(), requests.under_way), (1, 1));
         wake(&seen);
         assert!(requests.poll() && requests.is_empty());
         let (next, seen) = request(1);
-        requests.add(next);
+        requests.add(|| next);
         assert!(requests.poll() && requests.is_empty() && seen.1.get() == 1);
     }
 
@@ -298,11 +298,13 @@ mod tests {
         let mut requests = set();
         let seen = Rc::new(Cell::new(0));
         let shown = Rc::clone(&seen);
-        requests.add(Box::pin(poll_fn(move |cx| {
-            shown.set(shown.get() + 1);
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        })));
+        requests.add(|| {
+            Box::pin(poll_fn(move |cx| {
+                shown.set(shown.get() + 1);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }))
+        });
         assert!(!requests.poll());
         assert_eq!(seen.get(), AT_ONCE);
     }
@@ -310,7 +312,7 @@ mod tests {
     #[test]
     fn what_many_took_is_let_go_when_none_is_there() {
         let mut requests = set();
-        (0..FEW + 1).for_each(|_| requests.add(request(1).0));
+        (0..FEW + 1).for_each(|_| requests.add(|| request(1).0));
         assert!(requests.poll() && requests.is_empty());
         assert_eq!((requests.places.capacity(), requests.free.capacity()), (0, 0));
     }
@@ -319,7 +321,7 @@ mod tests {
     async fn they_are_carried_to_their_ends_by_who_sleeps_meanwhile() {
         let mut requests = set();
         let (one, seen) = request(2);
-        requests.add(one);
+        requests.add(|| one);
         let waking = async {
             tokio::task::yield_now().await;
             wake(&seen);

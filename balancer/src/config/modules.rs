@@ -93,7 +93,7 @@ struct WaitingCall {
 /// How many a module is: the key of each, and what is bound where it is called.
 type ModuleInstances = Vec<(String, Env)>;
 
-/// All blocks, those of modules under their names. ModuleCalls of modules that were not read stay as they are.
+/// All blocks, those of modules under their names. Calls of modules that were not read stay as they are.
 pub(super) fn put_in(
     bodies: Vec<RawBody>,
     folders: &ModuleFolders,
@@ -212,7 +212,7 @@ impl Assembly<'_, '_> {
             outputs: blocks.filter(|block| block.kind == "output").map(name_of).collect(),
         };
         self.calls.insert(name, made);
-        let told = makes_ours(folder, self.folders, 0).then_some(self.faults);
+        let told = makes_ours(folder, self.folders).then_some(self.faults);
         let path = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
         let path = path.to_string_lossy().into_owned();
         let mut inner = Vec::new();
@@ -220,7 +220,8 @@ impl Assembly<'_, '_> {
             let prefix = format!("{prefix}{key}");
             if *depth >= MAX_DEPTH || !self.room.takes(module) {
                 let message = format!(
-                    "{prefix}: modules are too many, or call each other too deep; allowed: {MAX_MODULES} of them with                      {MAX_BLOCKS} blocks, {MAX_DEPTH} levels"
+                    "{prefix}: modules are too many, or call each other too deep; allowed: {MAX_MODULES} of them with \
+                     {MAX_BLOCKS} blocks, {MAX_DEPTH} levels"
                 );
                 self.faults.add(block.position, message);
                 self.faults.note_unread_text();
@@ -237,7 +238,7 @@ impl Assembly<'_, '_> {
         let why = self.count(&waiting, values);
         let mut left = RawBody::default();
         for (call, why) in waiting.into_iter().zip(why) {
-            if makes_ours(&call.folder, self.folders, 0) {
+            if makes_ours(&call.folder, self.folders) {
                 let by =
                     instances::repeating(&call.block).map_or(call.block.position, |by| by.value.position);
                 if let Err(Some(why)) = why {
@@ -271,17 +272,24 @@ fn name_of(block: &RawBlock) -> String {
 }
 
 /// Whether a module, or one that it calls, makes anything that is done here: what is wrong with others matters to nobody here.
-fn makes_ours(folder: &Path, folders: &ModuleFolders, depth: usize) -> bool {
-    let blocks = || folders.get(folder).into_iter().flatten().flat_map(|body| &body.blocks);
+fn makes_ours(folder: &Path, folders: &ModuleFolders) -> bool {
     let is_it = |block: &RawBlock| match block.labels.first() {
         Some((kind, _)) if block.kind == "resource" => is_ours(kind),
         _ => false,
     };
-    // Whatever the file is called.
-    let called = |block: &RawBlock| folders.called(block, &folder.join("main.tf"));
-    blocks().any(is_it)
-        || (depth < MAX_DEPTH
-            && blocks().filter_map(called).any(|inner| makes_ours(&inner, folders, depth + 1)))
+    // Each is looked at once, however often it is called.
+    let mut seen = HashSet::from([folder.to_owned()]);
+    let mut next = vec![folder.to_owned()];
+    while let Some(folder) = next.pop() {
+        let blocks = || folders.get(&folder).into_iter().flatten().flat_map(|body| &body.blocks);
+        if blocks().any(is_it) {
+            return true;
+        }
+        // Whatever the file is called.
+        let called = blocks().filter_map(|block| folders.called(block, &folder.join("main.tf")));
+        next.extend(called.filter(|inner| seen.insert(inner.clone())));
+    }
+    false
 }
 
 /// Gives a block its name, and what it refers to as well.

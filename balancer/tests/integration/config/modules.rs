@@ -274,6 +274,27 @@ fn what_is_wrong_with_a_call_is_told_where_it_stands() {
 }
 
 #[test]
+fn folders_that_call_each_other_many_times_are_looked_at_once() {
+    let levels = 9;
+    let files: Vec<(String, String)> = (0..=levels)
+        .map(|level| {
+            let call = |n| {
+                format!(
+                    "module \"m{n}\" {{\n source = \"{}m{}\"\n}}\n",
+                    if level == 0 { "./" } else { "../" },
+                    level + 1
+                )
+            };
+            let file = if level == 0 { "main.tf".to_owned() } else { format!("m{level}/main.tf") };
+            (file, if level == levels { String::new() } else { (0..20).map(call).collect() })
+        })
+        .collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (&**file, &**text)).collect();
+    let told = load(folder(&files).path()).expect_err("20^9 modules");
+    assert!(told.contains("modules are too many"), "{told}");
+}
+
+#[test]
 fn what_the_user_says_is_said_of_parts_of_modules_too() {
     let main = "module \"web\" {\n  source = \"./web\"\n  n = 2\n}\nresource \"aws_lb_target_group\" \"g\" {\n  port = 80\n}\n\
                 resource \"aws_lb_target_group_attachment\" \"g\" {\n  count = 2\n  target_group_arn = aws_lb_target_group.g.arn\n  \

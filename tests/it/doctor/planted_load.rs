@@ -1,10 +1,4 @@
-//! One thing is wrong with each of these balancers, too: with how requests are spread, with what a worker has to do, and with
-//! lists of targets.
-
-use std::{
-    io::{self, Write as _},
-    net::TcpStream,
-};
+//! One thing is wrong with each of these balancers, too: with how requests are spread, and with lists of targets.
 
 use super::*;
 
@@ -24,7 +18,7 @@ fn a_target_that_a_busy_client_has_a_connection_of_its_own_to() {
     let balancer =
         Balancer::start(&Config::with(Group::new("app", &targets.each_ref()).algorithm("round_robin")));
     let client = Mutex::new(balancer.connect());
-    let told = doctor(&balancer, || {
+    let told = doctor_for(&balancer, 3, || {
         let mut client = client.lock().unwrap();
         for _ in 0..50 {
             client.get("/", "");
@@ -32,31 +26,6 @@ fn a_target_that_a_busy_client_has_a_connection_of_its_own_to() {
     });
     let asked = targets.iter().max_by_key(|target| target.count()).unwrap();
     named_first(told, "uneven_targets", &[&asked.address, "3.0 times its share", "balancer status"]);
-}
-
-#[test]
-fn a_balancer_with_fewer_workers_than_work() {
-    let target = Target::plain();
-    let answer = "type = \"fixed-response\"\nfixed_response {\n  content_type = \"text/plain\"\n  status_code = 200\n}";
-    let config = Config::new(&[&target]).workers(1).default_action(answer);
-    let mut balancer = Balancer::prepare(&config);
-    balancer.run();
-    // Dear for a worker, and cheap for who asks: it reads no more than bytes.
-    let fields: String = (0..100).map(|number| format!("X-Field-{number}: {number}\r\n")).collect();
-    let request = |last: &str| format!("GET / HTTP/1.1\r\nHost: a\r\n{last}{fields}\r\n");
-    let many = request("").repeat(200) + &request("Connection: close\r\n");
-    let told = doctor(&balancer, || {
-        thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    let mut stream = TcpStream::connect(balancer.address).unwrap();
-                    stream.write_all(many.as_bytes()).unwrap();
-                    io::copy(&mut stream, &mut io::sink()).unwrap();
-                });
-            }
-        });
-    });
-    named_first(told, "workers_busy", &["a worker was at work", "more workers"]);
 }
 
 #[test]

@@ -191,7 +191,9 @@ async fn converse(client: Client, exchanges: Vec<(Message, Message)>) {
     driving.await.unwrap().unwrap();
     serving.await.unwrap();
     assert_eq!(*seen.violation.borrow(), None);
-    assert!(!client.in_turn || seen.rests.get() > 0);
+    // Who breaks off and goes may do both at once.
+    let any_whole = exchanges.iter().any(|(request, _)| !request.breaks_off);
+    assert!(!client.in_turn || !any_whole || seen.rests.get() > 0);
 }
 
 proptest! {

@@ -68,7 +68,7 @@ pub struct TargetGroupRecord {
     pub name: String,
     /// Who says what it is.
     pub owner: RecordOwner,
-    /// `HTTP` or `HTTPS`; or one of [`PACKET_PROTOCOLS`].
+    /// `HTTP` or `HTTPS`; or one that passes on packets, such as `TCP`.
     pub protocol: String,
     /// `HTTP1`, `HTTP2` or `GRPC`; of packets nothing.
     pub protocol_version: String,

@@ -3,20 +3,16 @@
 
 use super::{
     Allowed, AttributeRule, attribute,
-    target_group::{MOST_TARGETS, RULES},
+    target_group::{DELAY, DNS_COUNT, DNS_PERCENTAGE, ROUTING_COUNT, ROUTING_PERCENTAGE, RULES, STICKY},
 };
 
 const REBALANCE: Allowed = Allowed::Choice(&["rebalance", "no_rebalance"]);
-/// What each kind has.
-const DELAY: AttributeRule =
-    attribute("deregistration_delay.timeout_seconds", "300", Allowed::Whole(0, 3600));
-const ENABLED: AttributeRule = attribute("stickiness.enabled", "false", Allowed::Truth);
 
 /// Of groups of Network Load Balancers.
 static NETWORK: &[AttributeRule] = &[
     DELAY,
     attribute("deregistration_delay.connection_termination.enabled", "false", Allowed::Truth),
-    ENABLED,
+    STICKY,
     attribute("stickiness.type", "source_ip", Allowed::Choice(&["source_ip"])),
     attribute("preserve_client_ip.enabled", "true", Allowed::Truth),
     attribute("proxy_protocol_v2.enabled", "false", Allowed::Truth),
@@ -25,26 +21,10 @@ static NETWORK: &[AttributeRule] = &[
         "use_load_balancer_configuration",
         Allowed::Choice(&["true", "false", "use_load_balancer_configuration"]),
     ),
-    attribute(
-        "target_group_health.dns_failover.minimum_healthy_targets.count",
-        "1",
-        Allowed::WholeOr("off", 1, MOST_TARGETS),
-    ),
-    attribute(
-        "target_group_health.dns_failover.minimum_healthy_targets.percentage",
-        "off",
-        Allowed::WholeOr("off", 1, 100),
-    ),
-    attribute(
-        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
-        "1",
-        Allowed::Whole(1, MOST_TARGETS),
-    ),
-    attribute(
-        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
-        "off",
-        Allowed::WholeOr("off", 1, 100),
-    ),
+    DNS_COUNT,
+    DNS_PERCENTAGE,
+    ROUTING_COUNT,
+    ROUTING_PERCENTAGE,
     attribute("target_health_state.unhealthy.connection_termination.enabled", "true", Allowed::Truth),
     attribute("target_health_state.unhealthy.draining_interval_seconds", "0", Allowed::Whole(0, 360_000)),
 ];
@@ -52,7 +32,7 @@ static NETWORK: &[AttributeRule] = &[
 /// Of groups of Gateway Load Balancers.
 static GATEWAY: &[AttributeRule] = &[
     DELAY,
-    ENABLED,
+    STICKY,
     attribute("stickiness.type", "source_ip_dest_ip_proto", Allowed::Choice(GATEWAY_TYPES)),
     attribute("target_failover.on_deregistration", "no_rebalance", REBALANCE),
     attribute("target_failover.on_unhealthy", "no_rebalance", REBALANCE),

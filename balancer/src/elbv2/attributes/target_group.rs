@@ -5,7 +5,7 @@ use super::{Allowed, AttributeRule, attribute, other};
 /// One week.
 const WEEK: i64 = 604_800;
 /// Most targets of a group.
-pub(super) const MOST_TARGETS: i64 = 1000;
+const MOST_TARGETS: i64 = 1000;
 const NETWORK: &str = "it is of Network Load Balancers, which pass on packets; leave it out";
 const GATEWAY: &str = "it is of Gateway Load Balancers; leave it out";
 const LAMBDA: &str = "it is of groups of Lambda functions; leave it out";
@@ -13,10 +13,37 @@ const ZONES: &str =
     "there are no zones, and every target is used; give 'true' or 'use_load_balancer_configuration'";
 const WAF: &str = "there is no WAF here; give 'inspect_immediately'";
 
+/// What groups of all kinds have.
+pub(super) const DELAY: AttributeRule =
+    attribute("deregistration_delay.timeout_seconds", "300", Allowed::Whole(0, 3600));
+pub(super) const STICKY: AttributeRule = attribute("stickiness.enabled", "false", Allowed::Truth);
+
+/// What those have that many targets are behind.
+pub(super) const DNS_COUNT: AttributeRule = attribute(
+    "target_group_health.dns_failover.minimum_healthy_targets.count",
+    "1",
+    Allowed::WholeOr("off", 1, MOST_TARGETS),
+);
+pub(super) const DNS_PERCENTAGE: AttributeRule = attribute(
+    "target_group_health.dns_failover.minimum_healthy_targets.percentage",
+    "off",
+    Allowed::WholeOr("off", 1, 100),
+);
+pub(super) const ROUTING_COUNT: AttributeRule = attribute(
+    "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
+    "1",
+    Allowed::Whole(1, MOST_TARGETS),
+);
+pub(super) const ROUTING_PERCENTAGE: AttributeRule = attribute(
+    "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
+    "off",
+    Allowed::WholeOr("off", 1, 100),
+);
+
 /// All there are.
 pub(in crate::elbv2) static RULES: &[AttributeRule] = &[
-    attribute("deregistration_delay.timeout_seconds", "300", Allowed::Whole(0, 3600)),
-    attribute("stickiness.enabled", "false", Allowed::Truth),
+    DELAY,
+    STICKY,
     // Which types a group may have is told with its protocol.
     attribute("stickiness.type", "lb_cookie", Allowed::Choice(&["lb_cookie", "app_cookie"])),
     attribute("stickiness.lb_cookie.duration_seconds", "86400", Allowed::Whole(1, WEEK)),
@@ -34,26 +61,10 @@ pub(in crate::elbv2) static RULES: &[AttributeRule] = &[
         Allowed::Only(&["true", "use_load_balancer_configuration"], ZONES),
     ),
     attribute("slow_start.duration_seconds", "0", Allowed::WholeOr("0", 30, 900)),
-    attribute(
-        "target_group_health.dns_failover.minimum_healthy_targets.count",
-        "1",
-        Allowed::WholeOr("off", 1, MOST_TARGETS),
-    ),
-    attribute(
-        "target_group_health.dns_failover.minimum_healthy_targets.percentage",
-        "off",
-        Allowed::WholeOr("off", 1, 100),
-    ),
-    attribute(
-        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
-        "1",
-        Allowed::Whole(1, MOST_TARGETS),
-    ),
-    attribute(
-        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
-        "off",
-        Allowed::WholeOr("off", 1, 100),
-    ),
+    DNS_COUNT,
+    DNS_PERCENTAGE,
+    ROUTING_COUNT,
+    ROUTING_PERCENTAGE,
     attribute("routing.http2.rst_stream_error_forwarding.enabled", "false", Allowed::Truth),
     other("waf.http2.traffic_inspection_behavior", &["inspect_immediately"], WAF),
     other("lambda.multi_value_headers.enabled", &["false"], LAMBDA),

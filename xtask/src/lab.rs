@@ -10,6 +10,7 @@ mod cluster;
 mod dark;
 mod dashboard;
 mod flood;
+mod frames;
 mod sessions;
 mod small_target;
 mod store;

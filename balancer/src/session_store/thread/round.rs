@@ -1,4 +1,5 @@
-//! What is under way to the store and back: questions, and writes, one batch at a time so that they keep their order. Must not know: what is done with answers.
+//! What is under way to the store and back: questions, and writes, one batch at a time so that they keep their order.
+//! Must not know: what is done with answers.
 
 use std::{
     collections::HashMap,

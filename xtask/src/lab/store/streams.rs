@@ -12,7 +12,13 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::bench::process::stay_on;
+use crate::{
+    bench::process::stay_on,
+    lab::frames::{
+        ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS,
+        WINDOW_UPDATE,
+    },
+};
 
 /// Requests under way over a connection at a time, and in all: balancer ends one after 10,000.
 const STREAMS: u32 = 64;
@@ -20,19 +26,6 @@ const MOST: u32 = 9000;
 
 /// Until it is looked whether another one is due.
 const PAUSE: Duration = Duration::from_micros(200);
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-/// Of answers to SETTINGS and PING, and of what ends a stream.
-const ACK: u8 = 1;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
 
 /// `GET http://app.example.com/`.
 const REQUEST: &[u8] = b"\x82\x86\x84\x01\x0fapp.example.com";

@@ -14,23 +14,15 @@ use super::{
     http1::connect,
     tally::{Fault, Tally},
 };
+use crate::lab::frames::{
+    ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+};
 
 /// Streams at a time.
 const STREAMS: u32 = 4;
 /// Between two rounds of them.
 const THINKING: Duration = Duration::from_millis(20);
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-const DATA: u8 = 0;
-const ACK: u8 = 1;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
 /// `GET`, `http`, `/`, and an `:authority` of its own (RFC 7541, appendix A).
 const REQUEST: &[u8] = &[0x82, 0x86, 0x84, 0x01, 3, b'l', b'a', b'b'];
 /// `:status 200` of the static table.

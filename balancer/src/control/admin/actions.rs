@@ -7,7 +7,7 @@ use std::{fmt, net::SocketAddr};
 use http_body_util::{BodyExt as _, Either, Limited};
 use hyper::{
     Request, StatusCode,
-    body::Incoming,
+    body::{Body as _, Incoming},
     header::{self, HeaderValue},
 };
 use serde::Deserialize;
@@ -105,7 +105,11 @@ pub(super) async fn take(
         }
         return refused;
     }
-    let Ok(asked) = Limited::new(request.into_body(), LONGEST).collect().await else {
+    let asked = request.into_body();
+    let is_too_long = asked.size_hint().lower() > LONGEST as u64;
+    // A look at the body has a client send it that waits to be told so (`Expect`).
+    let asked = if is_too_long { None } else { Limited::new(asked, LONGEST).collect().await.ok() };
+    let Some(asked) = asked else {
         return text(StatusCode::PAYLOAD_TOO_LARGE, "an action has at most 4096 bytes\n").map(Either::Left);
     };
     let action = match serde_json::from_slice(&asked.to_bytes()) {

@@ -279,6 +279,12 @@ async fn what_is_no_action_is_refused_in_words() {
         );
     }
     assert!(asked.lock().unwrap().is_empty());
+    // Who waits with too much of it is not told to go on.
+    let head = format!(
+        "POST /actions HTTP/1.1\r\nHost: localhost\r\n{good}Expect: 100-continue\r\nContent-Length: 5000\r\n\r\n"
+    );
+    let answer = exchange(address, head.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     let refused = post(address, &good, r#"{"action":"drain","group":"none","target":"x"}"#).await;
     assert!(refused.starts_with("HTTP/1.1 409 ") && refused.contains("no such group"), "{refused}");
     assert!(get(address, "GET /actions").await.starts_with("HTTP/1.1 405 "));

@@ -56,7 +56,9 @@ pub(super) async fn of(
         }
     };
     let mut response = respond(&action, &reply, &request_id);
-    if desk.is_leaving.load(Relaxed) {
+    // Who is refused without having been told to go on may send its body all the same, or not: that cannot be known.
+    let is_unsure = reply.is_err() && bodies::is_held_back(head);
+    if is_unsure || desk.is_leaving.load(Relaxed) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
@@ -79,11 +81,11 @@ async fn admit(
     let (claim, key) = match identify(&admitted, head, &request) {
         Ok(identified) => identified,
         Err(failure) => {
-            bodies::pass_over(body, limit).await;
+            bodies::pass_over(body, bodies::is_held_back(head), limit).await;
             return Err(failure);
         }
     };
-    let body = bodies::read(body, limit).await?;
+    let body = bodies::read(body, bodies::is_held_back(head), limit).await?;
     claim.verify(&request, &body, &key.secret)?;
     let params = form::read(query, &body)?;
     let action = action(&params)?.to_owned();

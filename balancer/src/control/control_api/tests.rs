@@ -191,6 +191,31 @@ async fn what_is_no_call_of_the_api_is_told_so() {
     assert_eq!(endpoint.calls(), 0);
 }
 
+/// Its body is not asked for (100), and its connection cannot be gone on with.
+#[tokio::test]
+async fn a_body_that_is_held_back_and_not_wanted_is_left_where_it_is() {
+    let endpoint = Endpoint::start(true);
+    let signed = String::from_utf8(post(b"", WRITER, unix_now(), "")).unwrap();
+    let held = signed.replace("Connection: close\r\n", "Expect: 100-continue\r\n");
+    let of = |head: &str, length: usize| {
+        head.replace("Content-Length: 0", &format!("Content-Length: {length}")).into_bytes()
+    };
+    let unsigned = held.replace("AWS4-HMAC-SHA256 ", "Bearer ");
+    for (request, told) in [
+        (of(&held, 2 << 20), "413 RequestEntityTooLarge"),
+        (of(&unsigned, 3), "403 IncompleteSignature"),
+        (of(&held.replace("POST / ", "PUT / "), 3), "405 InvalidAction"),
+    ] {
+        let answer = endpoint.send(&request).await;
+        assert_eq!(code(&answer), told, "{answer}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+    // What may be wanted is asked for.
+    let (head, body) = (of(&held, 3), b"a=b");
+    let answer = endpoint.send(&[&*head, body].concat()).await;
+    assert!(answer.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 "), "{answer}");
+}
+
 #[tokio::test]
 async fn a_key_that_only_reads_changes_nothing() {
     let endpoint = Endpoint::start(true);

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     clock::UnixMicros,
-    counters::Failure,
+    counters::{Cause, Failure},
     logs::{access_log::escape, sink::LogSink},
     model::{Endpoint, HealthCheck, LineFormat, ProbeProtocol, ProtocolVersion},
     target_group::{CheckResult, HealthReason},
@@ -131,7 +131,15 @@ fn reason(record: &CheckRecord<'_>) -> Option<&'static str> {
             Some("GRPCUnexpectedStatus")
         }
         Some(CheckResult::Fail(HealthReason::ResponseCodeMismatch(_))) => Some("ResponseCodeMismatch"),
-        Some(CheckResult::Fail(_)) => Some("TargetError"),
+        Some(CheckResult::Fail(_)) => match record.failure.map(|failure| failure.cause) {
+            Some(Cause::TargetResetBeforeHead | Cause::TargetResetInHead) => Some("ConnectionReset"),
+            Some(Cause::TargetResponseInvalid)
+                if record.settings.protocol_version == ProtocolVersion::Grpc =>
+            {
+                Some("GRPCStatusHeaderEmpty")
+            }
+            _ => Some("TargetError"),
+        },
         None => Some("InternalError"),
     }
 }
@@ -146,12 +154,14 @@ mod tests {
         result: Option<CheckResult>,
         status: Option<u16>,
         version: ProtocolVersion,
+        failure: Option<Cause>,
     ) -> String {
         let output = Output::open(&LogDestination::Stdout, None).unwrap();
         let sink = LogSink::start(output, 0, Arc::default()).unwrap();
         let log = HealthCheckLog { sink, format, load_balancer: "app/main/default".into() };
         let mut settings = group("app", &[]).health_check;
         settings.protocol_version = version;
+        let failure = failure.map(Failure::from);
         let record = CheckRecord {
             ended: UnixMicros(1_530_570_180_186_641),
             latency: Duration::from_micros(2_500),
@@ -160,7 +170,7 @@ mod tests {
             group: "app",
             result,
             status,
-            failure: None,
+            failure: failure.as_ref(),
         };
         let mut out = Vec::new();
         log.line(&record, &mut out);
@@ -192,7 +202,7 @@ mod tests {
             (None, None, Http1, "http", "FAIL - InternalError"),
         ] {
             assert_eq!(
-                line(LineFormat::Alb, result, status, version),
+                line(LineFormat::Alb, result, status, version, None),
                 format!(
                     "{kind} 2018-07-02T22:23:00.186641Z 0.002500 10.0.0.1:80 app {end} app/main/default -\n"
                 )
@@ -201,8 +211,25 @@ mod tests {
     }
 
     #[test]
+    fn a_reset_and_a_call_without_a_status_have_codes_of_their_own() {
+        use ProtocolVersion::{Grpc, Http1, Http2};
+        let failed = Some(CheckResult::Fail(HealthReason::FailedHealthChecks));
+        for (cause, version, reason) in [
+            (Cause::TargetResetBeforeHead, Http1, "ConnectionReset"),
+            (Cause::TargetResetInHead, Http2, "ConnectionReset"),
+            (Cause::TargetClosedBeforeHead, Http1, "TargetError"),
+            (Cause::TargetConnectionRefused, Grpc, "TargetError"),
+            (Cause::TargetResponseInvalid, Http2, "TargetError"),
+            (Cause::TargetResponseInvalid, Grpc, "GRPCStatusHeaderEmpty"),
+        ] {
+            let text = line(LineFormat::Alb, failed, None, version, Some(cause));
+            assert!(text.contains(&format!(" FAIL - {reason} ")), "{cause:?}: {text}");
+        }
+    }
+
+    #[test]
     fn json_has_the_same_by_name() {
-        let text = line(LineFormat::Json, Some(CheckResult::Pass), Some(200), ProtocolVersion::Http1);
+        let text = line(LineFormat::Json, Some(CheckResult::Pass), Some(200), ProtocolVersion::Http1, None);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&value["status"], &value["status_code"]), (&"PASS".into(), &200.into()));
         assert!(value["reason_code"].is_null());

@@ -154,6 +154,13 @@ fn in_words(text: &str, at: usize, said: &str) -> Option<String> {
     if said.starts_with("expected `]`") && rest.starts_with(['.', ':']) {
         return Some("syntax error: addresses and names are texts; allowed: `[\"a\", \"b\"]`".to_owned());
     }
+    // `condition { path_pattern { … } }`
+    if said == "invalid attribute; expected `=`" && line.contains('{') && rest.starts_with(['{', '"']) {
+        return Some(
+            "syntax error: a block cannot begin within a block of one line; allowed: each `{` at the end of its line"
+                .to_owned(),
+        );
+    }
     // `stickiness { type = "lb_cookie" enabled = true }`
     said.starts_with("invalid block body")
         .then(|| format!("syntax error: {said} (several attributes in a block need a line each)"))

@@ -144,6 +144,14 @@ fn signs_that_are_missing_or_too_many_are_told_in_words() {
         ("targets = [\"h:1\" \"h:2\"]", "2:18: syntax error: a `,` is missing before this"),
         ("targets = [\n\"h:1\"\n\"h:2\"\n]", "4:1: syntax error: a `,` is missing before this"),
         ("  protocol \"HTTP\"", "2:18: syntax error: a `=` or a `{` is missing after `protocol`"),
+        (
+            "stickiness { other { a = 1 } }",
+            "2:20: syntax error: a block cannot begin within a block of one line; allowed: each `{` at the end",
+        ),
+        (
+            "stickiness { other \"x\" { a = 1 } }",
+            "2:20: syntax error: a block cannot begin within a block of one",
+        ),
     ] {
         told(&format!("target_group \"a\" {{\n{line}\n}}\n"), begin);
     }

@@ -10,7 +10,9 @@ use std::{
 
 use rustix::process::Signal;
 use support::{
-    Answer, Balancer, Client, Config, Group, Target, kernel,
+    Answer, Balancer, Client, Config, Group, Target,
+    http2::{self, kind},
+    kernel,
     tls::{Certificate, Session, handshake},
     until,
 };
@@ -85,6 +87,24 @@ fn the_old_process_finishes_what_it_has_and_is_shown() {
         });
         assert_eq!(status.target(&target.address)["outstanding_requests"], 0);
     }
+}
+
+/// Some clients make nothing of an answer that comes behind a GOAWAY, nor of a PING there.
+#[test]
+fn a_client_of_http_2_has_its_answer_before_it_is_told_to_go() {
+    let (target, go) = slow_target();
+    let balancer = Balancer::start(&config(&[&target], "off").http2());
+    let mut client = http2::Connection::open(balancer.address);
+    client.get("/slow", &[]);
+    until("the request is there", 10.0, || (target.count() == 1).then_some(()));
+    balancer.upgraded();
+    go.send(()).unwrap();
+    let mut kinds = Vec::new();
+    while kinds.last() != Some(&kind::GOAWAY) {
+        kinds.push(client.read().expect("the connection is not over").kind);
+    }
+    kinds.retain(|kind| [kind::HEADERS, kind::DATA, kind::PING, kind::GOAWAY].contains(kind));
+    assert_eq!(kinds, [kind::HEADERS, kind::DATA, kind::PING, kind::GOAWAY]);
 }
 
 /// Each of these connections is good for one more request, which the old process sends to who is healthy by then.

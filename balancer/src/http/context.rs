@@ -181,6 +181,8 @@ pub struct Context {
     pub(super) connection_ids: ConnectionIds,
     /// Whether the process is ending.
     pub draining: Cell<bool>,
+    /// Whether it ends for another that takes its place, so that nobody has to be hurried.
+    pub hands_over: Cell<bool>,
     snapshot: RefCell<Rc<WorkerSnapshot>>,
     left: RefCell<Vec<Left>>,
 }
@@ -230,6 +232,7 @@ impl Context {
             edits: RefCell::default(),
             connection_ids: ConnectionIds::default(),
             draining: Cell::new(false),
+            hands_over: Cell::new(false),
             snapshot: RefCell::new(WorkerSnapshot::new(Arc::new(empty))),
             left: RefCell::default(),
         }

@@ -263,6 +263,7 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
                 Some(WorkerMessage::Drain(most)) => {
                     let began = Instant::now();
                     context.draining.set(true);
+                    context.hands_over.set(false);
                     acceptors.close(&context, None, None);
                     context.close_idle(None, true);
                     // Who has less time already gets no more.
@@ -273,6 +274,7 @@ async fn run(context: Rc<Context>, mut messages: UnboundedReceiver<WorkerMessage
                 Some(WorkerMessage::HandOver(kept, most)) => {
                     let began = Instant::now();
                     context.draining.set(true);
+                    context.hands_over.set(true);
                     acceptors.let_go(&kept);
                     acceptors.close(&context, None, None);
                     context.close_graceful();

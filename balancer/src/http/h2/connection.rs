@@ -67,6 +67,7 @@ pub(crate) async fn serve(context: &Rc<Context>, slot: &mut Option<ClientConnect
         born_millis,
         open: Cell::new(0),
         ending: Cell::new(false),
+        leaves_at: Cell::new(u64::MAX),
         socket,
     });
     // Whoever drains or stops listening has to reach it at any time: it ends in its own way.
@@ -178,7 +179,7 @@ async fn run<F: Future<Output = ()> + 'static>(
                 is_heard = true;
                 session.watch.set_heard();
             }
-            if polled.is_pending() && !session.ending.get() && server.has_to_go() {
+            if polled.is_pending() && !session.ending.get() && (server.is_leaving() || server.has_to_go()) {
                 session.end(|| server.leave());
             }
             polled
@@ -188,7 +189,7 @@ async fn run<F: Future<Output = ()> + 'static>(
                 panics::provoke(b"http2-connection");
                 *served += 1;
                 if *served >= MOST_REQUESTS || !session.may_stay() {
-                    session.end(|| server.leave());
+                    session.part(|| server.leave_behind_answers());
                 }
                 requests.add(|| begin(stream, head));
             }
@@ -209,6 +210,10 @@ async fn run<F: Future<Output = ()> + 'static>(
                     return Http2Ended::Over;
                 }
                 session.watch.arm(session.context.clock.millis(), LINGER);
+            }
+            // Another process takes its place, and there is time.
+            Err(Interrupt::Closing) if session.context.hands_over.get() => {
+                session.part(|| server.leave_behind_answers());
             }
             Err(Interrupt::TimedOut | Interrupt::Closing) => session.end(|| server.leave()),
             Err(Interrupt::Park) => {

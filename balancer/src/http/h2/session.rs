@@ -23,6 +23,8 @@ use crate::{
 
 /// How long a connection that is told to end may take once nothing is under way.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
+/// How long a connection may be in the midst of something before it is told to go all the same.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the requests of a connection share.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub(super) struct SharedState {
     pub(super) born_millis: u64,
     pub(super) open: Cell<u32>,
     pub(super) ending: Cell<bool>,
+    /// When it is told to go, whatever is under way.
+    pub(super) leaves_at: Cell<u64>,
     /// The socket underneath, for as long as the connection is there.
     pub(super) socket: RawFd,
 }
@@ -80,7 +84,12 @@ impl SharedState {
             (0, true) => LINGER,
             (0, false) => self.idle_timeout(),
         };
-        self.watch.arm(self.context.clock.millis(), span);
+        let now = self.context.clock.millis();
+        let left = match self.leaves_at.get() {
+            at if at < u64::MAX && !self.ending.get() => Duration::from_millis(at.saturating_sub(now)),
+            _ => Duration::MAX,
+        };
+        self.watch.arm(now, span.min(left));
         self.watch.set_parks(self.may_park());
     }
 
@@ -101,6 +110,20 @@ impl SharedState {
             shut_down();
             // It is told once.
             self.watch.set_idle(false);
+            self.arm();
+        }
+    }
+
+    /// Lets `shut_down` see to it that the connection ends by and by: it is told to go in the midst of what is under way only when
+    /// that has not come to an end for a while.
+    pub(super) fn part(&self, shut_down: impl FnOnce()) {
+        if self.leaves_at.get() == u64::MAX && !self.ending.get() {
+            shut_down();
+            let patience = u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX);
+            self.leaves_at.set(self.context.clock.millis().saturating_add(patience));
+            // It is told once, and can be told to end at any time all the same.
+            self.watch.set_idle(false);
+            self.watch.set_graceful();
             self.arm();
         }
     }

@@ -38,6 +38,8 @@ pub(super) const FAREWELL: &[u8; 8] = b"farewell";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leaving {
     No,
+    /// The client is to be told as soon as nothing is under way and a stream above this one was answered.
+    Due(u32),
     /// The client is told to open no more streams, and that those are served which it has opened meanwhile.
     Told,
     /// Streams above this one are not.
@@ -274,9 +276,32 @@ impl Core {
         !is_told
     }
 
+    /// Tells the client to open no more streams once all answers are out, and those to its next requests where there are none:
+    /// some clients make nothing of what comes behind a GOAWAY, not even of an answer.
+    pub(super) fn leave_behind_answers(&mut self) {
+        if self.leaving == Leaving::No && self.violation.is_none() {
+            self.leaving = Leaving::Due(if self.streams.open() == 0 { self.opened } else { 0 });
+        }
+    }
+
+    /// Does so, if that is due. The PING comes first, as the same clients make nothing of one behind a GOAWAY either. What a client
+    /// asks for between the two it is told was not served.
+    #[inline]
+    pub(super) fn leave_if_due(&mut self) {
+        if let Leaving::Due(before) = self.leaving
+            && self.streams.open() == 0
+            && self.opened > before
+            && self.violation.is_none()
+        {
+            self.leaving = Leaving::Told;
+            frame::write(&mut self.out, kind::PING, 0, 0, FAREWELL);
+            self.goaway(NO_STREAM_YET, ErrorCode::NoError);
+        }
+    }
+
     /// Tells the client to open no more streams.
     pub(super) fn leave(&mut self) {
-        if self.leaving == Leaving::No && self.violation.is_none() {
+        if matches!(self.leaving, Leaving::No | Leaving::Due(_)) && self.violation.is_none() {
             self.leaving = Leaving::Told;
             self.goaway(NO_STREAM_YET, ErrorCode::NoError);
             frame::write(&mut self.out, kind::PING, 0, 0, FAREWELL);

@@ -53,7 +53,7 @@ impl Core {
     /// Whether the client is to be told to go, as one of those that hold much.
     pub(super) fn has_to_go(&self) -> bool {
         self.account.holds_some()
-            && self.leaving == Leaving::No
+            && matches!(self.leaving, Leaving::No | Leaving::Due(_))
             && self.violation.is_none()
             && self.account.budget.sends_away()
     }

@@ -12,7 +12,12 @@ use std::{
 use tokio::io::AsyncWrite as _;
 
 use super::{
-    block::Block, core::Core, fault::Violation, input::Input, resting::Resting, stream::Http2Stream,
+    block::Block,
+    core::{Core, Leaving},
+    fault::Violation,
+    input::Input,
+    resting::Resting,
+    stream::Http2Stream,
 };
 use crate::wire::{
     buffer::{BUFFER_SIZE, Buffer, BufferStore},
@@ -139,6 +144,17 @@ impl Server {
         self.core.0.borrow_mut().leave();
     }
 
+    /// The same, once all that it has asked for is answered, or what it asks for next.
+    pub fn leave_behind_answers(&mut self) {
+        self.core.0.borrow_mut().leave_behind_answers();
+    }
+
+    /// Whether the client is told so.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.core.0.borrow().leaving == Leaving::Told
+    }
+
     /// What streams say from here on goes out with the next [`Self::poll_event`], which nobody has to be woken for.
     pub fn wake_up(&mut self) {
         self.core.0.borrow_mut().wake_up();
@@ -206,7 +222,10 @@ impl Server {
 
     /// Writes all that there is. Ready when that is the end of the connection.
     fn poll_write_all(&mut self, cx: &mut Context<'_>, buffers: &BufferStore) -> Poll<Event> {
-        let could_not_read = !self.core.0.borrow().may_read();
+        let mut core = self.core.0.borrow_mut();
+        core.leave_if_due();
+        let could_not_read = !core.may_read();
+        drop(core);
         if let Poll::Ready(Err(_)) = self.poll_write(cx) {
             self.core.0.borrow_mut().lose();
             return Poll::Ready(Event::Over);

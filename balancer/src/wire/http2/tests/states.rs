@@ -239,6 +239,51 @@ fn what_comes_late_means_nothing_after_a_reset_and_is_a_violation_after_an_end()
     assert_eq!(peer.violation(), Some(Violation::StreamClosed));
 }
 
+/// Clients in Python make an error of whatever comes behind a GOAWAY, and of what came with it.
+#[test]
+fn a_client_that_is_to_go_by_and_by_has_its_answers_before_it_is_told() {
+    let peer = Peer::new();
+    peer.core.borrow_mut().leave_if_due();
+    peer.ask(1, true);
+    let mut first = peer.take().unwrap();
+    let leave_if_due = || peer.core.borrow_mut().leave_if_due();
+    peer.core.borrow_mut().leave_behind_answers();
+    leave_if_due();
+    peer.ask(3, true);
+    let mut second = peer.take().expect("it may ask for more meanwhile");
+    first.send_head(200, true, |_| {}).unwrap();
+    leave_if_due();
+    assert!(peer.said().iter().all(|said| said.0 == kind::HEADERS), "there is another request");
+    second.send_head(200, true, |_| {}).unwrap();
+    leave_if_due();
+    leave_if_due();
+    let said = peer.said();
+    let wanted = [(kind::PING, 0, FAREWELL.to_vec()), goaway(0x7fff_ffff)];
+    assert_eq!((said[0].0, &said[1..]), (kind::HEADERS, &wanted[..]), "with the last answer");
+    peer.core.borrow_mut().leave();
+    assert_eq!(peer.said(), [], "it is told once");
+    peer.send(kind::PING, flag::ACK, 0, FAREWELL);
+    assert_eq!(peer.said(), [goaway(3)]);
+    // Who has asked for nothing is told with the next answer.
+    let peer = Peer::new();
+    let leave_if_due = || peer.core.borrow_mut().leave_if_due();
+    peer.core.borrow_mut().leave_behind_answers();
+    leave_if_due();
+    assert_eq!(peer.said(), []);
+    peer.ask(1, true);
+    leave_if_due();
+    peer.take().unwrap().send_head(200, true, |_| {}).unwrap();
+    leave_if_due();
+    assert_eq!(peer.said()[1..], wanted);
+    // Who cannot be waited for is told at once.
+    let peer = Peer::new();
+    peer.ask(1, true);
+    peer.core.borrow_mut().leave_behind_answers();
+    peer.core.borrow_mut().leave();
+    peer.core.borrow_mut().leave_if_due();
+    assert_eq!(peer.said(), [goaway(0x7fff_ffff), (kind::PING, 0, FAREWELL.to_vec())]);
+}
+
 #[test]
 fn the_client_is_told_to_go_in_two_steps() {
     let peer = Peer::new();

@@ -18,12 +18,13 @@ use std::{
     net::{SocketAddr, TcpListener},
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
+    thread::{self, JoinHandle},
 };
 
 use aya::{
-    Ebpf, include_bytes_aligned,
+    Btf, BtfError, Ebpf, include_bytes_aligned,
     maps::{HashMap, Map, MapData, MapError, SkStorage},
-    programs::{BtfTracePoint, CgroupAttachMode, SockOps, links::FdLink},
+    programs::{BtfTracePoint, CgroupAttachMode, ProgramError, SockOps, links::FdLink},
 };
 use aya_log::EbpfLogger;
 use balancer_common::{COUNTER_WORDS, STICKY_BUCKET_WORDS, TargetKey, map, program};
@@ -100,6 +101,8 @@ impl Programs {
             None => PinFolder::open(instance)?,
         };
         let kept = if inherited { pins.demand_fitting(buckets)? } else { pins.keep_fitting(buckets)? };
+        // Takes as long as all that comes before its types are wanted.
+        let types = beside(|| types::of_tracepoint(TRACEPOINT));
         let mut loader = loader();
         loader.map_max_entries(map::STICKY, buckets);
         // What is below the log's level costs the programs nothing: the kernel leaves it out.
@@ -109,18 +112,21 @@ impl Programs {
             loader.map_pin_path(name, pins.path(name));
         }
         let mut programs = loader.load(OBJECT)?;
-        let cgroup = load_and_attach(&mut programs, instance, &pins)?;
+        load_counter(&mut programs)?;
+        let types = joined(types, || types::of_tracepoint(TRACEPOINT));
+        // Who moves waits until each processor has noticed, for some milliseconds.
+        let link = pins.path(LINK);
+        let enter = {
+            let (instance, link) = (instance.to_owned(), link.clone());
+            move || cgroup::enter(&instance, linked_cgroup(&link))
+        };
+        let entering = beside(enter.clone());
         // With the rights that a start has. Counting begins when nobody else does it any more.
-        if let Err(error) = load_reset_counter(&mut programs) {
+        if let Err(error) = load_reset_counter(&mut programs, types) {
             tell_uncounted_resets(&error);
         } else if !inherited {
             count_resets(&mut programs);
         }
-        let log = programs.map(LOG).is_some().then(|| EbpfLogger::init(&mut programs));
-        let log = log.transpose().unwrap_or_else(|error| {
-            tracing::warn!(%error, "what kernel programs log is not shown");
-            None
-        });
         let steering = Steering::load(&mut programs, inherited)
             .map_err(|error| {
                 tracing::warn!(
@@ -129,6 +135,12 @@ impl Programs {
                 );
             })
             .ok();
+        let cgroup = attach(&mut programs, joined(entering, enter)?, &link)?;
+        let log = programs.map(LOG).is_some().then(|| EbpfLogger::init(&mut programs));
+        let log = log.transpose().unwrap_or_else(|error| {
+            tracing::warn!(%error, "what kernel programs log is not shown");
+            None
+        });
         let words = TableWords {
             loads: mapped(&mut programs, map::WORKER_LOAD, load::WORDS)?,
             outstanding: mapped(&mut programs, map::OUTSTANDING, outstanding::WORDS)?,
@@ -162,7 +174,7 @@ impl Programs {
         pins::look(instance)?;
         let mut loader = loader();
         loader.map_max_entries(map::STICKY, 1);
-        counter_of(&mut loader.load(OBJECT)?)?;
+        load_counter(&mut loader.load(OBJECT)?)?;
         Ok(cgroup::look(instance)?)
     }
 
@@ -251,36 +263,49 @@ struct Attached {
     made: Option<PathBuf>,
 }
 
-/// Loads the program that counts.
-fn counter_of(programs: &mut Ebpf) -> Result<&mut SockOps, BpfError> {
-    const NAME: &str = program::TARGET_COUNTERS;
-    let failed = |source| BpfError::Program { name: NAME, source };
-    let counter = programs.program_mut(NAME).ok_or(BpfError::Missing { name: NAME })?;
-    let counter: &mut SockOps = counter.try_into().map_err(failed)?;
-    counter.load().map_err(failed)?;
-    Ok(counter)
+/// What takes a while and waits for nothing here, by a thread of its own; none where there can be no more.
+fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<JoinHandle<T>> {
+    thread::Builder::new().spawn(work).ok()
 }
 
-fn load_and_attach(programs: &mut Ebpf, instance: &str, pins: &PinFolder) -> Result<Attached, BpfError> {
-    let failed = |source| BpfError::Program { name: program::TARGET_COUNTERS, source };
+/// What [`beside`] came to, or what `work` does.
+fn joined<T>(begun: Option<JoinHandle<T>>, work: impl FnOnce() -> T) -> T {
+    begun.and_then(|thread| thread.join().ok()).unwrap_or_else(work)
+}
+
+fn of_counter(source: ProgramError) -> BpfError {
+    BpfError::Program { name: program::TARGET_COUNTERS, source }
+}
+
+/// The program that counts.
+fn counter_of(programs: &mut Ebpf) -> Result<&mut SockOps, BpfError> {
+    const NAME: &str = program::TARGET_COUNTERS;
+    programs.program_mut(NAME).ok_or(BpfError::Missing { name: NAME })?.try_into().map_err(of_counter)
+}
+
+fn load_counter(programs: &mut Ebpf) -> Result<(), BpfError> {
+    counter_of(programs)?.load().map_err(of_counter)
+}
+
+/// Has the program count the connections of this process, by the link at `path`.
+fn attach(programs: &mut Ebpf, cgroup: Cgroup, path: &Path) -> Result<Attached, BpfError> {
     let counter = counter_of(programs)?;
-    let path = pins.path(LINK);
-    let Cgroup { folder, id, made } = cgroup::enter(instance, linked_cgroup(&path))?;
+    let Cgroup { folder, id, made } = cgroup;
     if path.exists() {
-        match take_over(&path, id, counter) {
+        match take_over(path, id, counter) {
             Ok(()) => return Ok(Attached { same_link: true, made }),
             Err(reason) => {
                 tracing::info!(reason, "the pinned link is not used again: connections are counted anew");
-                fs::remove_file(&path).map_err(|source| BpfError::Path { path: path.clone(), source })?;
+                fs::remove_file(path).map_err(|source| BpfError::Path { path: path.to_owned(), source })?;
             }
         }
     }
-    let link = counter.attach(folder, CgroupAttachMode::Single).map_err(failed)?;
-    let link = counter.take_link(link).map_err(failed)?;
+    let link = counter.attach(folder, CgroupAttachMode::Single).map_err(of_counter)?;
+    let link = counter.take_link(link).map_err(of_counter)?;
     let link: FdLink = link
         .try_into()
         .map_err(|error: aya::programs::links::LinkError| BpfError::Link(error.to_string()))?;
-    link.pin(&path).map_err(|error| BpfError::Link(error.to_string()))?;
+    link.pin(path).map_err(|error| BpfError::Link(error.to_string()))?;
     Ok(Attached { same_link: false, made })
 }
 
@@ -311,8 +336,8 @@ fn reset_counter(programs: &mut Ebpf) -> Result<&mut BtfTracePoint, BpfError> {
     counter.try_into().map_err(failed)
 }
 
-fn load_reset_counter(programs: &mut Ebpf) -> Result<(), BpfError> {
-    let types = types::of_tracepoint(TRACEPOINT).map_err(|error| BpfError::Load(error.into()))?;
+fn load_reset_counter(programs: &mut Ebpf, types: Result<Btf, BtfError>) -> Result<(), BpfError> {
+    let types = types.map_err(|error| BpfError::Load(error.into()))?;
     let loaded = reset_counter(programs)?.load(TRACEPOINT, &types);
     loaded.map_err(|source| BpfError::Program { name: RESETS, source })
 }

@@ -143,7 +143,7 @@ fn poll_event<F: Future<Output = ()> + 'static>(
 ) -> Poll<Event> {
     loop {
         server.wake_up();
-        let is_turn_over = !requests.poll();
+        let is_turn_over = !requests.poll(cx);
         let polled = server.poll_event(cx, &context.buffers, context.clock.millis());
         if polled.is_ready() {
             return polled;
@@ -152,7 +152,7 @@ fn poll_event<F: Future<Output = ()> + 'static>(
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if requests.sleep(cx) {
+        if requests.sleep() {
             return Poll::Pending;
         }
     }

@@ -6,8 +6,11 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering::AcqRel},
+        Arc,
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{AcqRel, Relaxed, SeqCst},
+        },
     },
     task::{Context, Poll, Wake, Waker},
 };
@@ -20,44 +23,33 @@ use crate::http::request_store::{RequestStore, StoredRequest};
 const AT_ONCE: usize = 128;
 /// Places that are kept while nothing is under way.
 const FEW: usize = 4;
+/// How many requests say in one word that something has happened to them.
+const OF_WORD: usize = u64::BITS as usize;
 
-/// Those to whom something has happened.
-#[derive(Debug, Default)]
+/// The turn before that of the first word.
+const BEGINNING: (usize, u64) = (usize::MAX, 0);
+
+/// Who is called when something happens to a request. It is made for one task, so that calling takes no lock: another task has another
+/// one.
+#[derive(Debug)]
 struct Called {
-    places: Vec<usize>,
-    /// Who looks at them, once that is not done anyway.
-    task: Option<Waker>,
-    is_asleep: bool,
+    task: Waker,
+    /// Whether the task has to be woken: it does not look at requests anyway.
+    is_asleep: AtomicBool,
 }
 
-/// What the wakers of all requests of a connection lead to.
-#[derive(Debug, Default)]
-struct Calls(Mutex<Called>);
-
-impl Calls {
-    fn called(&self) -> MutexGuard<'_, Called> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn call(&self, place: usize) {
-        let mut called = self.called();
-        called.places.push(place);
-        if std::mem::take(&mut called.is_asleep)
-            && let Some(task) = called.task.clone()
-        {
-            drop(called);
-            task.wake();
-        }
-    }
+/// Those to whom something has happened, of as many as there are bits.
+#[derive(Debug)]
+struct Calls {
+    bits: AtomicU64,
+    called: Arc<Called>,
 }
 
 /// What wakes the request in one place.
 #[derive(Debug)]
 struct RequestCaller {
     calls: Arc<Calls>,
-    place: usize,
-    /// Whether it is among those to be looked at.
-    is_called: AtomicBool,
+    bit: u64,
 }
 
 impl Wake for RequestCaller {
@@ -66,9 +58,14 @@ impl Wake for RequestCaller {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Another thread may be the one that calls: what it has left there is seen by who finds that this was set.
-        if !self.is_called.swap(true, AcqRel) {
-            self.calls.call(self.place);
+        let Self { calls, bit } = &**self;
+        // Another thread may be the one that calls: what it has left there is seen by who finds the bit. It finds that, or has said that
+        // it sleeps before this asks whether it does.
+        if calls.bits.fetch_or(*bit, SeqCst) & bit == 0
+            && calls.called.is_asleep.load(SeqCst)
+            && calls.called.is_asleep.swap(false, SeqCst)
+        {
+            calls.called.task.wake_by_ref();
         }
     }
 }
@@ -76,7 +73,6 @@ impl Wake for RequestCaller {
 /// Where one request after the other is.
 struct RequestPlace<F: 'static> {
     request: Option<StoredRequest<F>>,
-    caller: Arc<RequestCaller>,
     waker: Waker,
 }
 
@@ -85,9 +81,10 @@ pub(super) struct RequestSet<F: 'static> {
     store: Rc<RequestStore>,
     places: Vec<RequestPlace<F>>,
     free: Vec<usize>,
-    calls: Arc<Calls>,
-    /// Those that are looked at now.
-    turn: Vec<usize>,
+    called: Arc<Called>,
+    calls: Vec<Arc<Calls>>,
+    /// Those that are looked at now: of which word, and which of that are left.
+    turn: (usize, u64),
     under_way: usize,
 }
 
@@ -98,8 +95,9 @@ impl<F: Future<Output = ()> + 'static> RequestSet<F> {
             store: Rc::clone(store),
             places: Vec::new(),
             free: Vec::new(),
-            calls: Arc::default(),
-            turn: Vec::new(),
+            called: Arc::new(Called { task: Waker::noop().clone(), is_asleep: AtomicBool::new(false) }),
+            calls: Vec::new(),
+            turn: BEGINNING,
             under_way: 0,
         }
     }
@@ -119,48 +117,88 @@ impl<F: Future<Output = ()> + 'static> RequestSet<F> {
         };
         if let Some(at) = self.places.get_mut(place) {
             at.request = request;
-            at.caller.wake_by_ref();
+        }
+        self.call(place);
+    }
+
+    /// The one in this place is looked at with the next [`Self::poll`].
+    fn call(&self, place: usize) {
+        if let Some(calls) = self.calls.get(place / OF_WORD) {
+            calls.bits.fetch_or(1 << (place % OF_WORD), Relaxed);
         }
     }
 
     #[cold]
     fn make_place(&mut self) -> usize {
         let place = self.places.len();
-        let caller = Arc::new(RequestCaller {
-            calls: Arc::clone(&self.calls),
-            place,
-            is_called: AtomicBool::new(false),
-        });
-        let waker = Waker::from(Arc::clone(&caller));
-        self.places.push(RequestPlace { request: None, caller, waker });
+        let waker = self.waker_of(place);
+        self.places.push(RequestPlace { request: None, waker });
         place
     }
 
-    /// Carries on with those to whom something has happened. False: that was as much as others can wait for.
-    pub(super) fn poll(&mut self) -> bool {
+    fn waker_of(&mut self, place: usize) -> Waker {
+        let new = || Arc::new(Calls { bits: AtomicU64::new(0), called: Arc::clone(&self.called) });
+        let word = place / OF_WORD;
+        if self.calls.len() <= word {
+            self.calls.resize_with(word + 1, new);
+        }
+        let calls = self.calls.get(word).map_or_else(new, Arc::clone);
+        Waker::from(Arc::new(RequestCaller { calls, bit: 1 << (place % OF_WORD) }))
+    }
+
+    /// Another task looks at them from now on, at all of them first: what calls them has to call that.
+    #[cold]
+    fn call_from_now(&mut self, task: &Waker) {
+        self.called = Arc::new(Called { task: task.clone(), is_asleep: AtomicBool::new(false) });
+        (self.calls, self.turn) = (Vec::new(), BEGINNING);
+        for place in 0..self.places.len() {
+            let waker = self.waker_of(place);
+            if let Some(at) = self.places.get_mut(place) {
+                at.waker = waker;
+                if at.request.is_some() {
+                    self.call(place);
+                }
+            }
+        }
+    }
+
+    /// Carries on with those to whom something has happened, in the task of `cx`. False: that was as much as others can wait for.
+    pub(super) fn poll(&mut self, cx: &Context<'_>) -> bool {
+        if !self.called.task.will_wake(cx.waker()) {
+            self.call_from_now(cx.waker());
+        }
+        self.called.is_asleep.store(false, Relaxed);
         for _ in 0..AT_ONCE {
             // Without it nothing can be read or written.
             if !coop::has_budget_remaining() {
                 return false;
             }
-            if self.turn.is_empty() {
-                let mut called = self.calls.called();
-                called.is_asleep = false;
-                std::mem::swap(&mut self.turn, &mut called.places);
-                drop(called);
-                // Who was called first is taken first, from the end.
-                self.turn.reverse();
-            }
-            let Some(place) = self.turn.pop() else { return true };
+            let Some(place) = self.next_called() else { return true };
             self.poll_at(place);
         }
         false
     }
 
+    /// The place of the next one, which is not among those any more to whom something has happened. Who is called again meanwhile has to
+    /// wait until all others were.
+    fn next_called(&mut self) -> Option<usize> {
+        let (mut word, mut left) = self.turn;
+        for _ in 0..=self.calls.len() {
+            if left != 0 {
+                let bit = left & left.wrapping_neg();
+                self.turn = (word, left & !bit);
+                // Read as well: whoever calls from now on is heard again, and what those have left that called before is seen.
+                self.calls.get(word)?.bits.fetch_and(!bit, AcqRel);
+                return Some(word * OF_WORD + bit.trailing_zeros() as usize);
+            }
+            word = Some(word.wrapping_add(1)).filter(|word| *word < self.calls.len()).unwrap_or(0);
+            left = self.calls.get(word)?.bits.load(Relaxed);
+        }
+        None
+    }
+
     fn poll_at(&mut self, place: usize) {
-        let Some(RequestPlace { request: slot, caller, waker }) = self.places.get_mut(place) else { return };
-        // Read as well: whoever calls from now on is heard again, and what those have left that called before is seen.
-        caller.is_called.swap(false, AcqRel);
+        let Some(RequestPlace { request: slot, waker }) = self.places.get_mut(place) else { return };
         let Some(request) = slot else { return };
         let mut cx = Context::from_waker(waker);
         // What it held is given back by destructors, as it is where a task panics.
@@ -172,16 +210,17 @@ impl<F: Future<Output = ()> + 'static> RequestSet<F> {
         self.free.push(place);
         if self.under_way == 0 && self.places.len() > FEW {
             (self.places, self.free) = (Vec::new(), Vec::new());
+            (self.calls, self.turn) = (Vec::new(), BEGINNING);
         }
     }
 
     /// Carries all of them to their ends.
     pub(super) fn poll_to_end(&mut self, cx: &Context<'_>) -> Poll<()> {
-        while self.poll() {
+        while self.poll(cx) {
             if self.is_empty() {
                 return Poll::Ready(());
             }
-            if self.sleep(cx) {
+            if self.sleep() {
                 return Poll::Pending;
             }
         }
@@ -189,17 +228,11 @@ impl<F: Future<Output = ()> + 'static> RequestSet<F> {
         Poll::Pending
     }
 
-    /// Has the task of `cx` be woken when something happens to one. False: something has.
-    pub(super) fn sleep(&mut self, cx: &Context<'_>) -> bool {
-        let mut called = self.calls.called();
-        if !self.turn.is_empty() || !called.places.is_empty() {
-            return false;
-        }
-        if !called.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
-            called.task = Some(cx.waker().clone());
-        }
-        called.is_asleep = true;
-        true
+    /// Has the task that looked at them last be woken when something happens to one. False: something has.
+    pub(super) fn sleep(&mut self) -> bool {
+        // Before it looks: who calls later finds that it sleeps.
+        self.called.is_asleep.store(true, SeqCst);
+        !self.calls.iter().any(|calls| calls.bits.load(SeqCst) != 0)
     }
 }
 
@@ -209,7 +242,7 @@ mod tests {
         cell::{Cell, RefCell},
         future::poll_fn,
         pin::Pin,
-        sync::atomic::{AtomicUsize, Ordering::Relaxed},
+        sync::atomic::AtomicUsize,
     };
 
     use super::*;
@@ -259,42 +292,44 @@ mod tests {
         let (other, of_other) = request(2);
         requests.add(|| one);
         requests.add(|| other);
-        assert!(!requests.sleep(&cx), "they are not begun");
-        assert!(requests.poll() && requests.sleep(&cx));
+        assert!(!requests.sleep(), "they are not begun");
+        assert!(requests.poll(&cx) && requests.sleep());
         assert_eq!((of_one.1.get(), of_other.1.get()), (1, 1));
         wake(&of_one);
         wake(&of_one);
         assert_eq!(woken.0.load(Relaxed), 1, "once is enough");
-        assert!(!requests.sleep(&cx) && requests.poll() && requests.sleep(&cx));
+        assert!(!requests.sleep() && requests.poll(&cx) && requests.sleep());
         assert_eq!((of_one.1.get(), of_other.1.get()), (2, 1));
         wake(&of_other);
-        assert!(requests.poll() && !requests.is_empty());
+        assert!(requests.poll(&cx) && !requests.is_empty());
         wake(&of_one);
         assert_eq!(woken.0.load(Relaxed), 2, "nobody slept the last time");
-        assert!(requests.poll() && requests.is_empty());
+        assert!(requests.poll(&cx) && requests.is_empty());
         assert_eq!((of_one.1.get(), of_other.1.get()), (3, 2));
         // Wakers of those that are over find nobody, or whoever is in their place.
         wake(&of_one);
-        assert!(requests.poll() && requests.sleep(&cx));
+        assert!(requests.poll(&cx) && requests.sleep());
     }
 
     #[test]
     fn one_that_panics_ends_alone_and_leaves_its_place() {
+        let cx = Context::from_waker(Waker::noop());
         let mut requests = set();
         let (one, seen) = request(2);
         requests.add(|| one);
         requests.add(|| Box::pin(async { panic!("it is meant to") }));
-        assert!(requests.poll() && !requests.is_empty());
+        assert!(requests.poll(&cx) && !requests.is_empty());
         assert_eq!((requests.free.len(), requests.under_way), (1, 1));
         wake(&seen);
-        assert!(requests.poll() && requests.is_empty());
+        assert!(requests.poll(&cx) && requests.is_empty());
         let (next, seen) = request(1);
         requests.add(|| next);
-        assert!(requests.poll() && requests.is_empty() && seen.1.get() == 1);
+        assert!(requests.poll(&cx) && requests.is_empty() && seen.1.get() == 1);
     }
 
     #[test]
     fn those_that_never_wait_leave_others_their_turn() {
+        let cx = Context::from_waker(Waker::noop());
         let mut requests = set();
         let seen = Rc::new(Cell::new(0));
         let shown = Rc::clone(&seen);
@@ -305,16 +340,106 @@ mod tests {
                 Poll::Pending
             }))
         });
-        assert!(!requests.poll());
+        assert!(!requests.poll(&cx));
         assert_eq!(seen.get(), AT_ONCE);
     }
 
     #[test]
     fn what_many_took_is_let_go_when_none_is_there() {
+        let cx = Context::from_waker(Waker::noop());
         let mut requests = set();
         (0..FEW + 1).for_each(|_| requests.add(|| request(1).0));
-        assert!(requests.poll() && requests.is_empty());
-        assert_eq!((requests.places.capacity(), requests.free.capacity()), (0, 0));
+        assert!(requests.poll(&cx) && requests.is_empty());
+        let capacities = (requests.places.capacity(), requests.free.capacity(), requests.calls.capacity());
+        assert_eq!(capacities, (0, 0, 0));
+    }
+
+    #[test]
+    fn of_many_each_is_looked_at_in_turn() {
+        let cx = Context::from_waker(Waker::noop());
+        let mut requests = set();
+        let many = 3 * OF_WORD + 1;
+        let seen: Vec<Looks> = (0..many)
+            .map(|_| {
+                let (one, seen) = request(3);
+                requests.add(|| one);
+                seen
+            })
+            .collect();
+        assert!(!requests.poll(&cx) && requests.poll(&cx), "no more than so many at a time");
+        assert!(seen.iter().all(|seen| seen.1.get() == 1) && requests.sleep());
+        // Each calls the next, and one itself: nobody is looked at twice before all others are.
+        (0..many).rev().for_each(|number| wake(&seen[number]));
+        assert!(!requests.sleep() && !requests.poll(&cx));
+        wake(&seen[0]);
+        assert!(requests.poll(&cx) && requests.sleep());
+        assert_eq!(seen[0].1.get(), 3);
+        assert!(seen.iter().skip(1).all(|seen| seen.1.get() == 2));
+        seen.iter().for_each(wake);
+        assert!(!requests.poll(&cx) && requests.poll(&cx) && requests.is_empty());
+        assert_eq!(seen.iter().map(|seen| seen.1.get()).sum::<u32>() as usize, 3 * many);
+    }
+
+    #[test]
+    fn another_task_looks_at_all_and_is_called_from_then_on() {
+        let woken = [(); 2].map(|()| Arc::new(Woken::default()));
+        let wakers = woken.each_ref().map(|woken| Waker::from(Arc::clone(woken)));
+        let [cx, other_cx] = wakers.each_ref().map(Context::from_waker);
+        let mut requests = set();
+        let (one, seen) = request(4);
+        requests.add(|| one);
+        assert!(requests.poll(&cx) && requests.sleep());
+        let of_before = seen.0.borrow().clone().unwrap();
+        assert!(requests.poll(&other_cx) && requests.sleep());
+        assert_eq!(seen.1.get(), 2, "what it waits for has to know whom to call");
+        of_before.wake_by_ref();
+        assert!(requests.poll(&other_cx) && requests.sleep() && seen.1.get() == 2);
+        wake(&seen);
+        assert_eq!(woken.each_ref().map(|woken| woken.0.load(Relaxed)), [1, 1]);
+        assert!(requests.poll(&other_cx) && seen.1.get() == 3);
+    }
+
+    /// Wakes a thread that is parked.
+    struct Unparks(std::thread::Thread);
+
+    impl Wake for Unparks {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    #[test]
+    fn no_call_of_another_thread_is_missed() {
+        const ROUNDS: usize = 5000;
+        let waker = Waker::from(Arc::new(Unparks(std::thread::current())));
+        let cx = Context::from_waker(&waker);
+        let (rounds, seen) = (Arc::new(AtomicUsize::new(0)), Rc::new(Cell::new(0)));
+        let (sender, receiver) = std::sync::mpsc::channel::<Waker>();
+        let (counted, shown) = (Arc::clone(&rounds), Rc::clone(&seen));
+        let mut requests = set();
+        requests.add(|| {
+            Box::pin(poll_fn(move |cx| {
+                assert!(counted.load(Relaxed) >= shown.get(), "what was done before the call is seen");
+                shown.set(shown.get() + 1);
+                if shown.get() >= ROUNDS {
+                    return Poll::Ready(());
+                }
+                sender.send(cx.waker().clone()).unwrap();
+                Poll::Pending
+            }))
+        });
+        let other = std::thread::spawn(move || {
+            for waker in receiver {
+                rounds.fetch_add(1, Relaxed);
+                waker.wake();
+            }
+        });
+        while requests.poll_to_end(&cx).is_pending() {
+            std::thread::park();
+        }
+        assert_eq!(seen.get(), ROUNDS);
+        drop(requests);
+        other.join().unwrap();
     }
 
     #[tokio::test]

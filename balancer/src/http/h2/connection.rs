@@ -134,19 +134,32 @@ impl Parting {
     }
 }
 
-/// Moves what there is: requests go on, what they say goes out, and what comes is taken in.
+/// What happens on a connection that is no request.
+#[derive(Clone, Copy, Debug)]
+enum OtherEvent {
+    Violated(Violation),
+    Over,
+}
+
+/// Moves what there is: requests go on, what they say goes out, and what comes is taken in. Those that come are handed to `take`.
 fn poll_event<F: Future<Output = ()> + 'static>(
     cx: &mut TaskContext<'_>,
     context: &Context,
     server: &mut Server,
     requests: &mut RequestSet<F>,
-) -> Poll<Event> {
+    mut take: impl FnMut(&mut Server, &mut RequestSet<F>, Http2Stream, Box<Block>),
+) -> Poll<OtherEvent> {
     loop {
         server.wake_up();
         let is_turn_over = !requests.poll(cx);
-        let polled = server.poll_event(cx, &context.buffers, context.clock.millis());
-        if polled.is_ready() {
-            return polled;
+        match server.poll_event(cx, &context.buffers, context.clock.millis()) {
+            Poll::Ready(Event::Request(stream, head)) => {
+                take(server, requests, stream, head);
+                continue;
+            }
+            Poll::Ready(Event::Violated(violation)) => return Poll::Ready(OtherEvent::Violated(violation)),
+            Poll::Ready(Event::Over) => return Poll::Ready(OtherEvent::Over),
+            Poll::Pending => {}
         }
         if is_turn_over {
             cx.waker().wake_by_ref();
@@ -169,12 +182,24 @@ async fn run<F: Future<Output = ()> + 'static>(
     let mut is_heard = server.has_begun();
     loop {
         let next = poll_fn(|cx| {
-            let context = &session.context;
-            let polled = poll_event(cx, context, server, requests);
+            let mut has_taken = false;
+            let take = |server: &mut Server, requests: &mut RequestSet<F>, stream, head| {
+                panics::provoke(b"http2-connection");
+                has_taken = true;
+                *served += 1;
+                if *served >= MOST_REQUESTS || !session.may_stay() {
+                    session.part(|| server.leave_behind_answers());
+                }
+                requests.add(|| begin(stream, head));
+            };
+            let polled = poll_event(cx, &session.context, server, requests, take);
             let sent = server.take_sent();
             ending.moved += sent;
             session.watch.received().add(server.take_received());
             session.watch.sent().add(sent);
+            if has_taken {
+                session.count(server);
+            }
             if !is_heard && server.has_begun() {
                 is_heard = true;
                 session.watch.set_heard();
@@ -185,15 +210,7 @@ async fn run<F: Future<Output = ()> + 'static>(
             polled
         });
         match session.watch.within(next).await {
-            Ok(Event::Request(stream, head)) => {
-                panics::provoke(b"http2-connection");
-                *served += 1;
-                if *served >= MOST_REQUESTS || !session.may_stay() {
-                    session.part(|| server.leave_behind_answers());
-                }
-                requests.add(|| begin(stream, head));
-            }
-            Ok(Event::Violated(violation)) => {
+            Ok(OtherEvent::Violated(violation)) => {
                 ending.faulted = true;
                 session.tell(&violation);
                 session.ending.set(true);
@@ -202,7 +219,7 @@ async fn run<F: Future<Output = ()> + 'static>(
                     session.figures(|shard| shard.http2_floods.inc());
                 }
             }
-            Ok(Event::Over) => return Http2Ended::Over,
+            Ok(OtherEvent::Over) => return Http2Ended::Over,
             // Who has not begun is told nothing.
             Err(_) if !server.has_begun() => return Http2Ended::Over,
             Err(Interrupt::TimedOut) if session.ending.get() => {

@@ -170,8 +170,10 @@ impl Server {
         loop {
             let mut core = self.core.0.borrow_mut();
             core.credit.pass_time(now_millis);
-            let length = core.receive(self.buffer.bytes());
-            self.buffer.consume(length);
+            if !self.buffer.is_empty() {
+                let length = core.receive(self.buffer.bytes());
+                self.buffer.consume(length);
+            }
             if let Some(accepted) = core.accepted.pop_front() {
                 drop(core);
                 let stream = Http2Stream::new(&self.core.0, accepted.place);

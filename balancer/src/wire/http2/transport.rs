@@ -46,8 +46,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         core.credit.pass_time(now_millis);
         let mut reads = 0;
         loop {
-            let length = core.receive(self.buffer.bytes());
-            self.buffer.consume(length);
+            if !self.buffer.is_empty() {
+                let length = core.receive(self.buffer.bytes());
+                self.buffer.consume(length);
+            }
             if !core.may_read() {
                 break;
             }

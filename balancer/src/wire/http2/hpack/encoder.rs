@@ -223,8 +223,8 @@ impl Encoder {
     /// Writes a field by its index if it is the one of its name that was written last, whose number this is less one.
     #[inline]
     fn is_last(&self, last: u64, value: &[u8], out: &mut Vec<u8>) -> bool {
-        let field = last.checked_sub(1).and_then(|number| self.table.numbered(number));
-        let Some((_, newer)) = field.filter(|(field, _)| is_equal(field.value, value)) else { return false };
+        let written = last.checked_sub(1).and_then(|number| self.table.value_numbered(number));
+        let Some((_, newer)) = written.filter(|(written, _)| is_equal(written, value)) else { return false };
         write_integer(out, 0x80, 7, LENGTH + 1 + newer);
         true
     }

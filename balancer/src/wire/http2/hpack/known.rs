@@ -13,6 +13,8 @@ const PLACES: usize = 64;
 /// A name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KnownName {
+    /// What it begins and ends with.
+    ends: NameEnds,
     /// As it was written, and in small letters.
     written: [u8; MOST_NAME],
     small: [u8; MOST_NAME],
@@ -36,8 +38,48 @@ impl KnownName {
     }
 
     #[inline]
-    fn is(&self, name: &[u8]) -> bool {
+    fn is(&self, name: &[u8], ends: NameEnds) -> bool {
+        self.ends == ends && (name.len() <= ALL_IN_ENDS || self.has_written(name))
+    }
+
+    fn has_written(&self, name: &[u8]) -> bool {
         self.written.get(..self.length.into()).is_some_and(|written| is_equal(written, name))
+    }
+}
+
+/// Longest name that there is nothing of between its ends.
+const ALL_IN_ENDS: usize = 16;
+
+/// What a name begins and ends with, and how long it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct NameEnds {
+    first: u64,
+    last: u64,
+    length: usize,
+}
+
+impl NameEnds {
+    #[inline]
+    fn of(name: &[u8]) -> Self {
+        let (first, last) = match (name.first_chunk::<8>(), name.last_chunk::<8>()) {
+            (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            _ => match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+                (Some(first), Some(last)) => {
+                    (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into())
+                }
+                _ => (name.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0),
+            },
+        };
+        Self { first, last, length: name.len() }
+    }
+
+    /// Where a name is looked for first; the other place is beside it.
+    #[inline]
+    fn place(self) -> usize {
+        let mixed =
+            (self.first ^ self.last.rotate_left(29) ^ self.length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        // As many bits as there are places.
+        usize::try_from(mixed >> (u64::BITS - PLACES.ilog2())).unwrap_or_default()
     }
 }
 
@@ -49,14 +91,6 @@ pub(super) struct KnownNames {
     names: Vec<KnownName>,
 }
 
-/// Where a name is looked for first; the other place is beside it.
-#[inline]
-fn place(name: &[u8]) -> usize {
-    let byte = |at: usize| name.get(at).copied().map_or(0, usize::from);
-    let length = name.len();
-    (length * 5 + byte(0) * 3 + byte(length / 2) * 7 + byte(length.wrapping_sub(1)) * 11) % PLACES
-}
-
 impl KnownNames {
     pub(super) fn new() -> Self {
         Self { places: [0; PLACES], names: Vec::new() }
@@ -65,10 +99,11 @@ impl KnownNames {
     /// What is known of `name`.
     #[inline]
     pub(super) fn get_mut(&mut self, name: &[u8]) -> Option<&mut KnownName> {
-        let first = place(name);
+        let ends = NameEnds::of(name);
+        let first = ends.place();
         let at = |place: usize| {
             let number = self.places.get(place).copied().map_or(0, usize::from).checked_sub(1)?;
-            self.names.get(number).filter(|known| known.is(name)).map(|_| number)
+            self.names.get(number).filter(|known| known.is(name, ends)).map(|_| number)
         };
         let number = at(first).or_else(|| at(first ^ 1))?;
         self.names.get_mut(number)
@@ -86,11 +121,12 @@ impl KnownNames {
             self.places = [0; PLACES];
             self.names.clear();
         }
-        let first = place(name);
+        let ends = NameEnds::of(name);
+        let first = ends.place();
         let is_free = |place: &usize| self.places.get(*place) == Some(&0);
         let place = [first, first ^ 1].into_iter().find(is_free).unwrap_or(first);
         let small = written.map(|byte| byte.to_ascii_lowercase());
-        self.names.push(KnownName { written, small, length, index: index.unwrap_or(0), last });
+        self.names.push(KnownName { ends, written, small, length, index: index.unwrap_or(0), last });
         if let (Some(place), Ok(number)) = (self.places.get_mut(place), u8::try_from(self.names.len())) {
             *place = number;
         }
@@ -126,10 +162,27 @@ mod tests {
     }
 
     #[test]
+    fn names_that_differ_anywhere_are_told_apart() {
+        for length in 0..=MOST_NAME {
+            let name = vec![b'k'; length];
+            let mut names = KnownNames::new();
+            names.add(&name, None, 1);
+            assert!(names.get_mut(&name).is_some());
+            assert!(names.get_mut(&vec![b'k'; length + 1]).is_none());
+            for place in 0..length {
+                let mut other = name.clone();
+                other[place] = b'K';
+                assert!(names.get_mut(&other).is_none(), "{place} of {length}");
+            }
+        }
+    }
+
+    #[test]
     fn names_that_share_a_place_are_told_apart() {
         let all: Vec<String> = (0..2000).map(|number| format!("n{number}")).collect();
-        let one = place(all[0].as_bytes());
-        let same: Vec<_> = all.iter().filter(|name| place(name.as_bytes()) == one).take(3).collect();
+        let one = NameEnds::of(all[0].as_bytes()).place();
+        let same: Vec<_> =
+            all.iter().filter(|name| NameEnds::of(name.as_bytes()).place() == one).take(3).collect();
         let mut names = KnownNames::new();
         for (last, name) in (1..).zip(&same) {
             names.add(name.as_bytes(), None, last);

@@ -85,6 +85,16 @@ impl FieldTable {
         Some((self.at(place)?, newer))
     }
 
+    /// The value of the same one, and how many newer ones there are.
+    #[inline]
+    pub(super) fn value_numbered(&self, number: u64) -> Option<(&[u8], usize)> {
+        let place = usize::try_from(number.checked_sub(self.evicted)?).ok()?;
+        let entry = self.entries.get(place)?;
+        let start = entry.start + usize::from(entry.name);
+        let value = self.bytes.get(start..start + usize::from(entry.value))?;
+        Some((value, self.entries.len() - place - 1))
+    }
+
     /// The number that the next entry gets.
     pub(super) fn next_number(&self) -> u64 {
         self.evicted + self.entries.len() as u64
@@ -168,12 +178,13 @@ mod tests {
                 let number = round - u32::try_from(newer).unwrap();
                 assert_eq!((field.name, field.note), (&number.to_be_bytes()[..], number));
                 assert_eq!(table.numbered(number.into()), Some((field, newer)));
+                assert_eq!(table.value_numbered(number.into()), Some((field.value, newer)));
                 size += field.name.len() + field.value.len() + EXTRA;
             }
             assert!(size == table.size && size <= TABLE && table.bytes.len() <= TABLE + SLACK);
             assert_eq!(table.get(table.entries.len()), None);
         }
-        assert_eq!(table.numbered(0), None);
+        assert_eq!((table.numbered(0), table.value_numbered(0)), (None, None));
         assert!(!table.insert(&[b'x'; TABLE], b"", 0));
         assert_eq!((table.get(0), table.size), (None, 0), "too large a field empties it");
         table.resize(40);

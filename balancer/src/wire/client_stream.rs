@@ -3,16 +3,27 @@
 
 use std::{
     io, net,
-    task::{Context, Poll},
+    pin::Pin,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use rustls::ServerConnection;
 use socket2::SockRef;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncBufRead as _, AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
 use tokio_rustls::server::TlsStream;
 
-use super::{splice::Bare, stream::delegate_io};
+use super::{
+    splice::Bare,
+    stream::{delegate_io, delegate_write},
+};
+use crate::internal_errors::Part as _;
+
+/// What comes at once inside TLS when more of it has come, most likely.
+const MUCH: usize = 4096;
 
 /// One or the other.
 #[derive(Debug)]
@@ -206,7 +217,42 @@ impl Bare for ClientStream {
     }
 }
 
-delegate_io!(ClientStream, each);
+delegate_write!(ClientStream, each);
+
+impl AsyncRead for ClientStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => poll_read_tls(stream, cx, buf),
+        }
+    }
+}
+
+/// Reads what comes with one look at the socket. The stream's own way is to look until there is nothing more, which is one look too many
+/// for whoever has all of a request.
+fn poll_read_tls<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut TlsStream<S>,
+    cx: &mut Context<'_>,
+    buf: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    loop {
+        let content = ready!(Pin::new(&mut *stream).poll_fill_buf(cx))?;
+        let length = content.len().min(buf.remaining());
+        buf.put_slice(content.part(..length));
+        Pin::new(&mut *stream).consume(length);
+        if length == 0 || buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if stream.get_ref().1.wants_read() {
+            if length >= MUCH {
+                // An error comes again.
+                let _ = Pin::new(stream).poll_read(cx, buf);
+            }
+            return Poll::Ready(Ok(()));
+        }
+        // What is decrypted needs no look.
+    }
+}
 
 macro_rules! served {
     ($self:ident, $stream:ident => $call:expr) => {
@@ -218,3 +264,122 @@ macro_rules! served {
 }
 
 delegate_io!(TlsSocket, served);
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, future::poll_fn, sync::Arc};
+
+    use rustls::{
+        ClientConfig, RootCertStore, ServerConfig,
+        crypto::ring,
+        pki_types::{PrivateKeyDer, ServerName},
+    };
+    use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio_rustls::{TlsAcceptor, TlsConnector, client};
+
+    use super::*;
+
+    /// A byte stream that counts how often it is read.
+    #[derive(Debug)]
+    struct Looks {
+        stream: DuplexStream,
+        looks: Cell<u32>,
+    }
+
+    impl AsyncRead for Looks {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            self.looks.set(self.looks.get() + 1);
+            Pin::new(&mut self.stream).poll_read(cx, buf)
+        }
+    }
+
+    macro_rules! looked_at {
+        ($self:ident, $stream:ident => $call:expr) => {{
+            let $stream = &mut $self.get_mut().stream;
+            $call
+        }};
+    }
+
+    delegate_write!(Looks, looked_at);
+
+    /// A client and its server.
+    async fn pair() -> (client::TlsStream<DuplexStream>, TlsStream<Looks>) {
+        let made = rcgen::generate_simple_self_signed(["web.test".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(ring::default_provider());
+        let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let (near, far) = duplex(1 << 20);
+        let name = ServerName::try_from("web.test").unwrap();
+        let (client, server) = tokio::join!(
+            TlsConnector::from(Arc::new(client)).connect(name, near),
+            TlsAcceptor::from(Arc::new(server)).accept(Looks { stream: far, looks: Cell::new(0) })
+        );
+        (client.unwrap(), server.unwrap())
+    }
+
+    /// What one read of so many bytes gives, and how often the stream underneath is looked at for it.
+    async fn read(stream: &mut TlsStream<Looks>, most: usize) -> io::Result<(Vec<u8>, u32)> {
+        stream.get_ref().0.looks.set(0);
+        let mut room = vec![0; most];
+        let mut buf = ReadBuf::new(&mut room);
+        poll_fn(|cx| poll_read_tls(stream, cx, &mut buf)).await?;
+        let read = buf.filled().to_vec();
+        Ok((read, stream.get_ref().0.looks.get()))
+    }
+
+    #[tokio::test]
+    async fn what_has_come_inside_tls_is_read_with_one_look() {
+        let (mut client, mut server) = pair().await;
+        client.write_all(b"a request").await.unwrap();
+        assert_eq!(read(&mut server, 100).await.unwrap(), (b"a request".to_vec(), 1));
+        for word in [b"one, ", b"two, ", b"three"] {
+            client.write_all(word).await.unwrap();
+        }
+        assert_eq!(read(&mut server, 100).await.unwrap(), (b"one, two, three".to_vec(), 1));
+        client.write_all(b"0123456789").await.unwrap();
+        assert_eq!(read(&mut server, 6).await.unwrap(), (b"012345".to_vec(), 1));
+        assert_eq!(read(&mut server, 6).await.unwrap(), (b"6789".to_vec(), 0), "it was read before");
+    }
+
+    #[tokio::test]
+    async fn what_is_much_is_read_as_long_as_there_is_room() {
+        let (mut client, mut server) = pair().await;
+        let body = vec![b'x'; 100_000];
+        client.write_all(&body).await.unwrap();
+        assert_eq!(read(&mut server, 32_768).await.unwrap().0.len(), 32_768);
+    }
+
+    #[tokio::test]
+    async fn the_end_is_told_and_an_end_without_a_word_is_none() {
+        let (mut client, mut server) = pair().await;
+        client.write_all(b"last").await.unwrap();
+        client.shutdown().await.unwrap();
+        assert_eq!(read(&mut server, 100).await.unwrap().0, b"last");
+        assert_eq!(read(&mut server, 100).await.unwrap().0, b"");
+        let (mut client, mut server) = pair().await;
+        client.write_all(&[b'x'; MUCH]).await.unwrap();
+        drop(client);
+        assert_eq!(read(&mut server, 2 * MUCH).await.unwrap().0.len(), MUCH);
+        assert_eq!(
+            read(&mut server, 100).await.unwrap_err().kind(),
+            io::ErrorKind::UnexpectedEof,
+            "it comes again"
+        );
+    }
+}

@@ -10,8 +10,8 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::splice::Bare;
 
-/// Reads and writes by the stream that `$each` finds in a `$Type`.
-macro_rules! delegate_io {
+/// Writes by the stream that `$each` finds in a `$Type`.
+macro_rules! delegate_write {
     ($Type:ident, $each:ident) => {
         const _: () = {
             use std::{
@@ -20,17 +20,7 @@ macro_rules! delegate_io {
                 task::{Context, Poll},
             };
 
-            use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-            impl AsyncRead for $Type {
-                fn poll_read(
-                    self: Pin<&mut Self>,
-                    cx: &mut Context<'_>,
-                    buf: &mut ReadBuf<'_>,
-                ) -> Poll<io::Result<()>> {
-                    $each!(self, stream => Pin::new(stream).poll_read(cx, buf))
-                }
-            }
+            use tokio::io::AsyncWrite;
 
             impl AsyncWrite for $Type {
                 fn poll_write(
@@ -65,7 +55,34 @@ macro_rules! delegate_io {
     };
 }
 
-pub(crate) use delegate_io;
+/// Reads and writes by the stream that `$each` finds in a `$Type`.
+macro_rules! delegate_io {
+    ($Type:ident, $each:ident) => {
+        const _: () = {
+            use std::{
+                io,
+                pin::Pin,
+                task::{Context, Poll},
+            };
+
+            use tokio::io::{AsyncRead, ReadBuf};
+
+            impl AsyncRead for $Type {
+                fn poll_read(
+                    self: Pin<&mut Self>,
+                    cx: &mut Context<'_>,
+                    buf: &mut ReadBuf<'_>,
+                ) -> Poll<io::Result<()>> {
+                    $each!(self, stream => Pin::new(stream).poll_read(cx, buf))
+                }
+            }
+        };
+
+        $crate::wire::stream::delegate_write!($Type, $each);
+    };
+}
+
+pub(crate) use {delegate_io, delegate_write};
 
 /// One or the other.
 #[derive(Debug)]

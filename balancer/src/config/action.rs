@@ -187,7 +187,7 @@ pub(super) fn build(
     action.require("type");
     action.whole_if_given("order");
     let kind = action.choice("type");
-    let is_of_other_type = check_foreign(&action, kind);
+    let is_of_other_type = check_foreign(owner, &action, kind);
     // Then the type is what is wrong, or the block, and neither is missing beside.
     if is_of_other_type && !has_own(&action, kind) {
         return None;
@@ -215,29 +215,31 @@ fn has_own(action: &BlockFields<'_>, kind: &str) -> bool {
     }
 }
 
-/// Notes what belongs to an action of another type. Whether there is such.
-fn check_foreign(action: &BlockFields<'_>, kind: &str) -> bool {
+/// Notes what belongs to an action of another type. Whether there is such, and it is a fault: Terraform's provider passes over
+/// it where there is what the type needs.
+fn check_foreign(owner: &BlockFields<'_>, action: &BlockFields<'_>, kind: &str) -> bool {
+    const GROUP: &str = "target_group_arn";
     if kind.is_empty() || action.is_wrong("type") {
         return false;
     }
-    let mut found = false;
-    if kind != "forward" && action.is_given("target_group_arn") {
-        found = true;
-        let message =
-            format!("`target_group_arn` has no meaning for `{kind}`; allowed: `type` = \"forward\"");
-        action.fault_at("target_group_arn", message);
-    }
-    for (table, whose) in
-        [(&FORWARD, "forward"), (&REDIRECT, "redirect"), (&FIXED_RESPONSE, "fixed-response")]
-    {
-        if let Some(block) = action.child(table.name).filter(|_| kind != whose) {
-            found = true;
-            let message =
-                format!("`{}` has no meaning for `{kind}`; allowed: `type` = \"{whose}\"", table.name);
-            action.fault_in(block.position, message);
+    let of_types = [(&FORWARD, "forward"), (&REDIRECT, "redirect"), (&FIXED_RESPONSE, "fixed-response")];
+    let blocks = of_types.iter().filter(|(_, whose)| *whose != kind);
+    let blocks = blocks.filter_map(|(table, whose)| {
+        action.child(table.name).map(|block| (table.name, *whose, block.position))
+    });
+    let group = (kind != "forward" && action.is_given(GROUP))
+        .then(|| (GROUP, "forward", action.position_of_value(GROUP)));
+    let foreign: Vec<_> = group.into_iter().chain(blocks).collect();
+    let is_passed_over = owner.is_of_terraform() && has_own(action, kind);
+    for (name, whose, position) in &foreign {
+        if is_passed_over {
+            action.note_in(*position, format!("`{name}` counts for nothing with `type` = \"{kind}\""));
+        } else {
+            let message = format!("`{name}` has no meaning for `{kind}`; allowed: `type` = \"{whose}\"");
+            action.fault_in(*position, message);
         }
     }
-    found
+    !foreign.is_empty() && !is_passed_over
 }
 
 /// The block that the type of an action demands.

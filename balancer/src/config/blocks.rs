@@ -186,9 +186,16 @@ impl<'a> Blocks<'a> {
                 .iter()
                 .all(|found| found.is_empty());
         if nothing && context.faults.is_empty() && !context.faults.is_partial() {
-            let but = if self.module.is_some() { " but modules, which are not read" } else { "" };
-            let message =
-                format!("nothing is configured{but}; allowed: at least one listener or target_group block");
+            let (but, or) = match self.module {
+                Some(_) => (
+                    " but modules, which are not read",
+                    ", modules that `terraform init` has fetched, or `balancer import --plan`",
+                ),
+                None => ("", ""),
+            };
+            let message = format!(
+                "nothing is configured{but}; allowed: at least one listener or target_group block{or}"
+            );
             context.faults.add(self.module.unwrap_or(Position { file: 0, offset: 0 }), message);
         }
     }

@@ -36,11 +36,6 @@ const OTHERS: &[(&str, Option<&str>, &str)] = &[
         "it is of Network Load Balancers; requests in flight have `deregistration_delay` to end here, and then they are ended",
     ),
     (
-        "load_balancing_cross_zone_enabled",
-        None,
-        "there are no zones here, every target is used; make a group of the targets of each zone where they have to be apart",
-    ),
-    (
         "target_control_port",
         None,
         "the target optimizer is AWS' own; `load_balancing_algorithm_type` = \"least_outstanding_requests\" goes by what targets \

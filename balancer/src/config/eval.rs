@@ -18,11 +18,14 @@ mod files;
 mod filesets;
 mod format;
 mod functions;
+mod gzip;
 mod network;
 mod numbers;
 mod operators;
 mod references;
 mod regexes;
+mod secrets;
+mod sensitivity;
 mod templates;
 #[cfg(test)]
 mod tests;
@@ -333,6 +336,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
     fn call(&self, name: &str, arguments: &[RawExpression], spreads: bool, env: &Env) -> Evaluated {
         match name {
             "try" | "can" if !spreads => return self.attempt(name, arguments, env),
+            "issensitive" if !spreads => return self.sensitive(arguments, env),
             "templatefile" if !spreads => return self.template_file(arguments, env),
             "templatestring" if !spreads => return self.template_string(arguments, env),
             "abspath" | "pathexpand" if !spreads => return self.of_path(name, arguments, env),
@@ -366,6 +370,25 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         self.charge(values.iter().map(Val::weight).fold(0, usize::saturating_add))?;
         let call = Call { name, values: &values, position: self.position };
         self.weighed(said(functions::call(&call))?)
+    }
+
+    /// `issensitive`.
+    fn sensitive(&self, arguments: &[RawExpression], env: &Env) -> Evaluated {
+        let [argument] = arguments else {
+            let count = arguments.len();
+            return Err(Unknown::Wrong(format!("`issensitive` has {count} arguments; allowed: 1 of them")));
+        };
+        let value = self.value(argument, env)?;
+        match (self.is_sensitive(argument)?, value.unknown()) {
+            (Some(true), _) => Ok(Val::Bool(true)),
+            (_, Some(by)) => Ok(Val::Unknown(by)),
+            (Some(false), None) => Ok(Val::Bool(false)),
+            (None, None) => Err(Unknown::NotHere(
+                "`issensitive` is asked of what is made of something sensitive in a way that is not followed here; allowed: a \
+                 variable, a local, a text, or true or false in its place"
+                    .to_owned(),
+            )),
+        }
     }
 
     /// `try` and `can`: what Terraform would refuse is passed over, what cannot be worked out here is not.

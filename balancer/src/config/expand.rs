@@ -11,6 +11,7 @@ use super::{
     kinds::{NATIVE, NATIVE_ALONE, native_kind},
     raw::{RawBlock, RawBody},
     scope::Scope,
+    value::lacking,
 };
 
 /// Most blocks that are made of those that stand for several.
@@ -69,7 +70,10 @@ impl Expansion<'_, '_> {
         let instances = match value.and_then(|value| instances::of(&by.name, &value)) {
             Ok(Instances::One) => return blocks.extend(self.inner(block, &Env::default())),
             Ok(Instances::By(source)) => {
-                let message = format!("`{}` {}", by.name, unknown_number(&source));
+                let message = match lacking(&source) {
+                    Some(lacking) => format!("`{}`: {lacking}", by.name),
+                    None => format!("`{}` {}", by.name, unknown_number(&source)),
+                };
                 self.faults.add(by.value.position, message);
                 return self.faults.note_unread_text();
             }

@@ -181,6 +181,11 @@ impl<'a> BlockFields<'a> {
         self.context.faults.note(self.position_of(name), message);
     }
 
+    /// The same at a position within the block.
+    pub(super) fn note_in(&self, position: Position, message: impl Into<String>) {
+        self.context.faults.note(position, message);
+    }
+
     /// Notes a fault at a position within the block.
     pub(super) fn fault_in(&self, position: Position, message: impl Into<String>) {
         self.context.faults.add(position, message);
@@ -227,6 +232,11 @@ impl<'a> BlockFields<'a> {
     pub(super) fn position_of(&self, name: &str) -> Position {
         let nowhere = Position { file: 0, offset: 0 };
         self.written(name).map(|attribute| attribute.position).or(self.position()).unwrap_or(nowhere)
+    }
+
+    /// Where the value of an attribute is written, or else its block.
+    pub(super) fn position_of_value(&self, name: &str) -> Position {
+        self.written(name).map_or_else(|| self.position_of(name), |attribute| attribute.value.position)
     }
 
     /// Whether an attribute that means nothing here says true, as far as that can be known. Notes nothing.
@@ -319,7 +329,7 @@ impl<'a> BlockFields<'a> {
         let attribute = self.written(name)?;
         match self.resolve(&attribute.value) {
             Ok(value) if self.is_nothing(name, &value) => None,
-            Ok(value) if value.is_foreign() && !self.may_be_foreign(name) => {
+            Ok(value) if value.is_foreign() && !self.may_be_foreign(name, &value) => {
                 self.note_foreign(name, &value, attribute.value.position);
                 None
             }
@@ -333,17 +343,32 @@ impl<'a> BlockFields<'a> {
         }
     }
 
-    /// Whether an attribute may lead to a block, or is not looked at.
-    fn may_be_foreign(&self, name: &str) -> bool {
+    /// Whether an attribute may lead to a block, or is not looked at. What goes by a variable without a value leads nowhere,
+    /// but that a load balancer may stand elsewhere.
+    fn may_be_foreign(&self, name: &str, value: &Value) -> bool {
         use AttributeKind::{Ignored, Map, Reference};
-        matches!(self.kind(name), Some(Reference { .. } | Ignored | Map { .. }))
+        match self.kind(name) {
+            Some(Ignored | Map { .. }) => true,
+            Some(Reference { to: "load_balancer", .. }) if self.is_of_terraform() => true,
+            Some(Reference { .. }) => value.lacking().is_none(),
+            _ => false,
+        }
     }
 
     fn note_foreign(&self, name: &str, value: &Value, position: Position) {
+        if let Some(lacking) = value.lacking() {
+            let block = self.position().unwrap_or(position);
+            return self.context.faults.add_of_value(block, name, position, lacking);
+        }
         let allowed = self.allowed(name);
         self.context
             .faults
             .add(position, format!("`{name}` = {value} is not known here; allowed: {allowed}{WAY_OUT}"));
+    }
+
+    /// Whether the block is a resource of Terraform's.
+    pub(super) fn is_of_terraform(&self) -> bool {
+        self.block.is_some_and(|block| block.kind == "resource")
     }
 
     /// The value of an attribute, where it is known. Notes nothing.
@@ -470,7 +495,8 @@ impl<'a> BlockFields<'a> {
     /// The members of a list; none when it is absent. One that is not known here is a fault, and left out.
     pub(super) fn list(&self, name: &str) -> Vec<(Value, Position)> {
         match self.value(name) {
-            Some((Value::List(mut items), _)) => {
+            Some((Value::List(items), _)) => {
+                let mut items = self.spread_as_of_old(name, items);
                 items.retain(|(item, position)| {
                     if item.is_foreign() {
                         self.note_foreign(name, item, *position);

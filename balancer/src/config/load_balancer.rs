@@ -171,12 +171,16 @@ const fn log_attributes(enabled: &'static str) -> [Attribute; 5] {
     ]
 }
 
-/// Off on ALB unless `enabled`; all that this version can do is leave them off.
+/// Nothing is written; who asks for them is told.
 pub(super) static CONNECTION_LOGS: Table = Table {
     name: "connection_logs",
     top: false,
     attributes: &[
-        Attribute::new("enabled", AttributeKind::Only { allowed: &["false"] }, "Whether they are written."),
+        Attribute::new(
+            "enabled",
+            AttributeKind::Truth { default: false },
+            "Whether ALB writes them. They are not written here, and true is warned of.",
+        ),
         Attribute::ignored("bucket"),
         Attribute::ignored("prefix"),
     ],
@@ -265,8 +269,12 @@ pub(super) fn note_unguarded(context: &BlockContext<'_>, names: &Names<'_>, list
 }
 
 fn build(fields: &BlockFields<'_>, name: String, own: &OwnPlaces) -> LoadBalancer {
-    // Opening alone checks them: they hold nothing to be read.
-    fields.open_child(&CONNECTION_LOGS);
+    let connection_logs = fields.open_child(&CONNECTION_LOGS);
+    if connection_logs.truth("enabled") {
+        let message = "connection logs are not written here; `access_logs` says of each request over which version of TLS and \
+                       with which suite it came";
+        connection_logs.note_at("enabled", message);
+    }
     LoadBalancer {
         name,
         internal: fields.says_true("internal"),

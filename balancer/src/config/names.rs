@@ -130,9 +130,12 @@ impl<'a> Names<'a> {
             None => (made_name(&found), found.label_position),
         };
         if let Some(elsewhere) = fields.known("name").filter(|_| is_elsewhere) {
-            let message =
-                format!("`name` = {elsewhere} is not known here: it is called {} here", shown(&name));
-            fields.note_at("name", message);
+            let why =
+                match elsewhere.lacking().and_then(|lacking| Some(lacking.split_once(';')?.0.to_owned())) {
+                    Some(lacking) => format!("`name`: {lacking}"),
+                    None => format!("`name` = {elsewhere} is not known here"),
+                };
+            fields.note_at("name", format!("{why}: it is called {} here", shown(&name)));
         }
         // ALB: CreateLoadBalancer. A name made from a label is ours alone.
         if self.table.name == "load_balancer" && is_given && name.starts_with("internal-") {

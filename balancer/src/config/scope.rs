@@ -17,7 +17,7 @@ use super::{
     raw::{self, RawAttribute, RawBlock, RawBody, RawExpression, RawValue, path_text},
     source::Position,
     suggest,
-    value::shown,
+    value::{no_value, shown},
 };
 
 /// The attribute of the `balancer` block that says what references of Terraform's are.
@@ -34,6 +34,8 @@ struct Variable<'a> {
     kind: Option<Cow<'a, RawExpression>>,
     /// Whether `null` in the place of a value is one.
     is_nullable: bool,
+    /// Whether Terraform tells nobody its value.
+    is_sensitive: bool,
     position: Position,
     /// What is bound where the value stands, when that is where a module is called.
     called_in: Option<&'a Env>,
@@ -173,12 +175,15 @@ impl<'a> Scope<'a> {
         let attribute = |name: &str| block.body.attributes.iter().find(|attribute| attribute.name == name);
         let is_nullable = attribute("nullable")
             .is_none_or(|nullable| !matches!(nullable.value.expression, RawExpression::Bool(false)));
+        let is_sensitive = attribute("sensitive")
+            .is_some_and(|sensitive| matches!(sensitive.value.expression, RawExpression::Bool(true)));
         let default = attribute("default").map(|default| &default.value);
         let kind = attribute("type").and_then(|kind| type_of(&kind.value));
         let argument = attribute(ARGUMENT).map(|argument| &argument.value);
         let called_in = argument.map(|_| &block.env);
         let value = argument.or(default).map(Cow::Borrowed);
-        let variable = Variable { value, default, kind, is_nullable, position: block.position, called_in };
+        let position = block.position;
+        let variable = Variable { value, default, kind, is_nullable, is_sensitive, position, called_in };
         if let Some(first) = self.variables.get(name) {
             self.note_second("variable", name, first.position, block.position);
         } else {
@@ -243,6 +248,17 @@ impl<'a> Scope<'a> {
         if self.hints.get() > MAX_HINTS { String::new() } else { suggest::hint(name, known) }
     }
 
+    /// Whether there is a variable of that name whose value is told to nobody.
+    pub(super) fn is_sensitive(&self, name: &str) -> bool {
+        self.variables.get(name).is_some_and(|variable| variable.is_sensitive)
+    }
+
+    /// Whether there is a variable of that name that nothing gives a value. What a module is called with is given, or is missing.
+    pub(super) fn lacks_value(&self, name: &str) -> bool {
+        let is_without = |variable: &Variable<'_>| variable.value.is_none();
+        !self.faults.is_partial() && !name.contains('.') && self.variables.get(name).is_some_and(is_without)
+    }
+
     /// The variable of that name.
     ///
     /// # Errors
@@ -254,10 +270,7 @@ impl<'a> Scope<'a> {
                 let argument = called_in.map(|env| Argument { env, in_place_of_null });
                 return Ok(NamedValue { value, kind: kind.as_deref(), argument });
             }
-            Some(_) => format!(
-                "`var.{name}` has no default and no value; allowed: a default, a value in terraform.tfvars or with `-var \
-                 '{name}=…'`, or a value in its place"
-            ),
+            Some(_) => no_value(name),
             None => format!(
                 "there is no variable `{name}`{}; allowed: a variable with a default, or a value",
                 self.hint(name, self.variables.keys().copied())

@@ -22,6 +22,8 @@ use crate::model::{
 pub(super) const MAX_GROUPS: usize = 100;
 /// Whether resets go to clients.
 const FORWARDS_RESETS: &str = "routing_http2_rst_stream_error_forwarding_enabled";
+/// Whether targets of all zones are used.
+const CROSS_ZONE: &str = "load_balancing_cross_zone_enabled";
 /// The port of a group that gives none: not used, since then every target has its own.
 const UNUSED_PORT: u16 = 80;
 
@@ -122,9 +124,13 @@ pub(super) static TARGET_GROUP: Table = Table {
             "What targets are.",
         ),
         Attribute::new(
-            "load_balancing_cross_zone_enabled",
-            AttributeKind::Only { allowed: &["true", "use_load_balancer_configuration"] },
-            "Whether targets of all zones are used: there are no zones.",
+            CROSS_ZONE,
+            AttributeKind::Choice {
+                allowed: &["true", "false", "use_load_balancer_configuration"],
+                default: "use_load_balancer_configuration",
+                later: &[],
+            },
+            "Whether targets of all zones are used: there are no zones here, so that all are, and \"false\" is warned of.",
         ),
         Attribute::new(
             "lambda_multi_value_headers_enabled",
@@ -337,6 +343,13 @@ fn build(context: &BlockContext<'_>, named: &Named<'_>) -> GroupDraft {
         source: target_source::build(fields, port),
     };
     exclusions::check(fields, &group);
+    if fields.choice(CROSS_ZONE) == "false" {
+        let message = format!(
+            "`{CROSS_ZONE}` = false changes nothing here: there are no zones, and every target is used; where targets have to \
+             be apart they are in groups of their own"
+        );
+        fields.note_at(CROSS_ZONE, message);
+    }
     // A port that is a fault is not missing too.
     let assumed_port = port.or_else(|| fields.is_written("port").then_some(UNUSED_PORT));
     let mut draft = GroupDraft { group, port: assumed_port, positions: HashMap::new(), is_overfull: false };

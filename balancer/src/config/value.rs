@@ -16,6 +16,20 @@ pub(super) const WAY_OUT: &str = ", or what it is here under `terraform_values` 
 pub(super) const WAY_OUT_OF_BLOCKS: &str =
     " (say which it is here under `terraform_values` of the `balancer` block)";
 
+/// What there is to say of what goes by a variable of this name, which has no value.
+pub(super) fn no_value(variable: &str) -> String {
+    format!(
+        "`var.{variable}` has no default and no value; allowed: a default, a value in terraform.tfvars or with `-var \
+         '{variable}=…'`, or a value in its place"
+    )
+}
+
+/// The same of what goes by something that is not known, where that is a variable or a part of one.
+pub(super) fn lacking(by: &str) -> Option<String> {
+    let variable = by.strip_prefix("var.")?.split(['.', '[']).next()?;
+    Some(no_value(variable))
+}
+
 /// Longest text shown in a message.
 const MAX_SHOWN: usize = 60;
 
@@ -74,6 +88,15 @@ impl Value {
         };
         let root = path.first().map_or("", String::as_str);
         path.len() > 1 && !NATIVE.contains(&root) && !matches!(root, "each" | "count" | "self")
+    }
+
+    /// What there is to say of it where it goes by a variable that has no value.
+    pub(super) fn lacking(&self) -> Option<String> {
+        match self {
+            Self::Reference(path) => lacking(&path_text(path)),
+            Self::Unknown(by) => lacking(by),
+            _ => None,
+        }
     }
 
     /// The text, or what a number or truth value is as text.

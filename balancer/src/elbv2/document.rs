@@ -42,11 +42,8 @@ const OF_LOAD_BALANCERS: [(&str, &str); 10] = [
     ("routing.http2.enabled", "enable_http2"),
 ];
 /// The same of their logs, each a block.
-const LOGS: [(&str, &str); 3] = [
-    ("access_logs.s3.enabled", "access_logs"),
-    ("connection_logs.s3.enabled", "connection_logs"),
-    ("health_check_logs.s3.enabled", "health_check_logs"),
-];
+const LOGS: [(&str, &str); 2] =
+    [("access_logs.s3.enabled", "access_logs"), ("health_check_logs.s3.enabled", "health_check_logs")];
 /// The same of target groups.
 const OF_TARGET_GROUPS: [(&str, &str); 5] = [
     ("deregistration_delay.timeout_seconds", "deregistration_delay"),

@@ -1,16 +1,13 @@
 //! Terraform's functions by name. Must not know: expressions.
 
 use super::{
-    call::Call, charsets, collections, convert, csv, dates, encoding, fail::Fail, network, numbers, texts,
-    yaml,
+    call::Call, charsets, collections, convert, csv, dates, encoding, fail::Fail, network, numbers, secrets,
+    texts, yaml,
 };
 use crate::config::{bindings::Val, suggest};
 
 /// What they are a value of, at the time of the call.
 const OF_THE_MOMENT: [&str; 4] = ["bcrypt", "plantimestamp", "timestamp", "uuid"];
-
-/// Those of Terraform that are not done here.
-const NOT_DONE: [&str; 3] = ["base64gzip", "issensitive", "rsadecrypt"];
 
 /// What a function comes to.
 pub(super) fn call(call: &Call<'_>) -> Result<Val, Fail> {
@@ -26,6 +23,7 @@ pub(super) fn call(call: &Call<'_>) -> Result<Val, Fail> {
         texts::call,
         numbers::call,
         encoding::call,
+        secrets::call,
         charsets::call,
         network::call,
         yaml::call,
@@ -38,18 +36,16 @@ pub(super) fn call(call: &Call<'_>) -> Result<Val, Fail> {
             return Ok(value);
         }
     }
-    if NOT_DONE.contains(&call.name) {
-        return Err(call.not_here(
-            "is a function that is not worked out here",
-            "a value in its place, or `balancer import --plan`",
-        ));
+    if call.name.is_empty() {
+        let wrong = "a function of a provider is not worked out here; allowed: Terraform's own, or `balancer import --plan`";
+        return Err(Fail::NotHere(wrong.to_owned()));
     }
     let known =
         ["coalesce", "concat", "element", "format", "join", "length", "lookup", "merge", "replace", "toset"];
     let hint = suggest::hint(call.name, known);
-    let name = if call.name.is_empty() { "a function of a provider" } else { call.name };
     Err(Fail::NotHere(format!(
-        "there is no function `{name}`{hint}; allowed: Terraform's own, or `balancer import --plan`"
+        "there is no function `{}`{hint}; allowed: Terraform's own, or `balancer import --plan`",
+        call.name
     )))
 }
 

@@ -44,6 +44,9 @@ impl Evaluator<'_, '_> {
                 if let Some((known, _)) = self.scope.known(&named).filter(|(_, indices)| indices.is_empty()) {
                     return self.steps(self.value(&known.expression, &Env::default())?, rest, env);
                 }
+                if root == "var" && self.scope.lacks_value(name) {
+                    return self.steps(Val::Reference(Rc::new(named.to_vec())), rest, env);
+                }
                 self.steps(self.named(root, name)?, rest, env)
             }
             ("module", [PathStep::Attribute(name), rest @ ..]) if self.scope.call(name).is_some() => {

@@ -61,11 +61,12 @@ impl BlockFields<'_> {
                 unknown.message().map(|wrong| (by.value.position, format!("`for_each`: {wrong}")))
             }
             Ok(value) if value.is_foreign() => {
-                let message = format!(
+                let message = value.lacking().map(|lacking| format!("`for_each`: {lacking}"));
+                let message = message.unwrap_or_else(|| format!(
                     "`for_each` = {value} is not known here, so that it is not known how many `{made}` blocks there are; \
                      allowed: what is known, what it is here under `terraform_values` of the `balancer` block, or \
                      `balancer import --plan`"
-                );
+                ));
                 Some((by.value.position, message))
             }
             Ok(value) => {

@@ -1,4 +1,4 @@
-//! Maps whose members are looked at. Must not know: what they are for.
+//! Maps whose members are looked at, and lists that stand for their members. Must not know: what they are for.
 
 use super::BlockFields;
 use crate::config::{optional::key_text, raw::RawExpression, source::Position, value::Value};
@@ -37,5 +37,26 @@ impl BlockFields<'_> {
             }
         }
         Some(members)
+    }
+
+    /// The members of a list, those of a list in it that is written as `"${var.names}"` each for themselves, as Terraform before
+    /// 0.12 took it. Later ones take no list in a list here.
+    pub(super) fn spread_as_of_old(
+        &self,
+        name: &str,
+        items: Vec<(Value, Position)>,
+    ) -> Vec<(Value, Position)> {
+        let Some(RawExpression::List(written)) = self.raw(name) else { return items };
+        let mut spread = Vec::new();
+        for (index, item) in items.into_iter().enumerate() {
+            let is_of_old = written.get(index).is_some_and(
+                |item| matches!(&item.expression, RawExpression::Template(pieces) if pieces.len() == 1),
+            );
+            match item {
+                (Value::List(inner), _) if is_of_old => spread.extend(inner),
+                item => spread.push(item),
+            }
+        }
+        spread
     }
 }

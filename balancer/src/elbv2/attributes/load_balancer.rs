@@ -7,7 +7,6 @@ const LONGEST: usize = 1024;
 const NETWORK: &str = "it is of Network Load Balancers; leave it out";
 const CROSS_ZONE: &str =
     "there are no zones, and every target is used; on ALB it cannot be turned off either";
-const CONNECTIONS: &str = "there are no connection logs; give 'false', and see the access logs";
 
 /// All there are.
 pub(in crate::elbv2) static RULES: &[AttributeRule] = &[
@@ -15,7 +14,7 @@ pub(in crate::elbv2) static RULES: &[AttributeRule] = &[
     attribute("access_logs.s3.bucket", "", Allowed::Text(LONGEST)),
     attribute("access_logs.s3.prefix", "", Allowed::Text(LONGEST)),
     attribute("client_keep_alive.seconds", "3600", Allowed::Whole(60, 604_800)),
-    attribute("connection_logs.s3.enabled", "false", Allowed::Only(&["false"], CONNECTIONS)),
+    attribute("connection_logs.s3.enabled", "false", Allowed::Truth),
     attribute("connection_logs.s3.bucket", "", Allowed::Text(LONGEST)),
     attribute("connection_logs.s3.prefix", "", Allowed::Text(LONGEST)),
     attribute("deletion_protection.enabled", "false", Allowed::Truth),

@@ -3,7 +3,9 @@
 
 use super::{
     Allowed, AttributeRule, attribute,
-    target_group::{DELAY, DNS_COUNT, DNS_PERCENTAGE, ROUTING_COUNT, ROUTING_PERCENTAGE, RULES, STICKY},
+    target_group::{
+        CROSS_ZONE, DELAY, DNS_COUNT, DNS_PERCENTAGE, ROUTING_COUNT, ROUTING_PERCENTAGE, RULES, STICKY,
+    },
 };
 
 const REBALANCE: Allowed = Allowed::Choice(&["rebalance", "no_rebalance"]);
@@ -19,7 +21,7 @@ static NETWORK: &[AttributeRule] = &[
     attribute(
         "load_balancing.cross_zone.enabled",
         "use_load_balancer_configuration",
-        Allowed::Choice(&["true", "false", "use_load_balancer_configuration"]),
+        Allowed::Choice(CROSS_ZONE),
     ),
     DNS_COUNT,
     DNS_PERCENTAGE,

@@ -9,9 +9,10 @@ const MOST_TARGETS: i64 = 1000;
 const NETWORK: &str = "it is of Network Load Balancers, which pass on packets; leave it out";
 const GATEWAY: &str = "it is of Gateway Load Balancers; leave it out";
 const LAMBDA: &str = "it is of groups of Lambda functions; leave it out";
-const ZONES: &str =
-    "there are no zones, and every target is used; give 'true' or 'use_load_balancer_configuration'";
 const WAF: &str = "there is no WAF here; give 'inspect_immediately'";
+
+/// Whether targets of all zones are used. There are no zones, so that nothing goes by it, whatever it is.
+pub(super) const CROSS_ZONE: &[&str] = &["true", "false", "use_load_balancer_configuration"];
 
 /// What groups of all kinds have.
 pub(super) const DELAY: AttributeRule =
@@ -58,7 +59,7 @@ pub(in crate::elbv2) static RULES: &[AttributeRule] = &[
     attribute(
         "load_balancing.cross_zone.enabled",
         "use_load_balancer_configuration",
-        Allowed::Only(&["true", "use_load_balancer_configuration"], ZONES),
+        Allowed::Choice(CROSS_ZONE),
     ),
     attribute("slow_start.duration_seconds", "0", Allowed::WholeOr("0", 30, 900)),
     DNS_COUNT,

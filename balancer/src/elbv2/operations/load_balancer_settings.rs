@@ -39,7 +39,7 @@ pub(super) fn modify_attributes(
     let given = given("Load balancer", RULES, call.params)?;
     let balancer = own(call, records)?;
     balancer.attributes.extend(given.iter().cloned());
-    for log in ["access_logs", "health_check_logs"] {
+    for log in ["access_logs", "connection_logs", "health_check_logs"] {
         let of = |part: &str| value(RULES, &balancer.attributes, &format!("{log}.s3.{part}")).to_owned();
         if of("enabled") == "true" && of("bucket").is_empty() {
             let message = format!("'{log}.s3.bucket' must be specified when '{log}.s3.enabled' is true");

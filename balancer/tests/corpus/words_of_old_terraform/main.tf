@@ -58,3 +58,20 @@ resource "aws_alb_listener_rule" "sorry" {
     values = ["${join(".", list("closed", "example", "com"))}"]
   }
 }
+variable "hosts" {
+  type    = "list"
+  default = ["a.example.com", "b.example.com"]
+}
+resource "aws_alb_listener_rule" "hosts" {
+  count        = "${var.with_balancer}"
+  listener_arn = "${aws_alb_listener.front.arn}"
+  priority     = 20
+  action {
+    type             = "forward"
+    target_group_arn = "${aws_alb_target_group.front.arn}"
+  }
+  condition {
+    field  = "host-header"
+    values = ["${var.hosts}", "c.example.com"]
+  }
+}

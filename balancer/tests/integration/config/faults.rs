@@ -470,10 +470,10 @@ fn faults_among_blocks() {
             "up to 8 names",
         ),
         (
-            "load_balancer \"a\" {\nconnection_logs {\nenabled = true\n}\n}",
+            "load_balancer \"a\" {\nconnection_logs {\nenabled = \"on\"\n}\n}",
             "3:11",
-            "`enabled` = true is not",
-            "false",
+            "`enabled` = \"on\"",
+            "true or false",
         ),
         (
             "load_balancer \"a\" {\naccess_logs {\nenabled = \"on\"\n}\n}",

@@ -117,11 +117,6 @@ fn what_is_refused_says_whose_it_is_and_what_to_do_instead() {
         ("proxy_protocol_v2 = true", "of Network Load Balancers", "X-Forwarded-For"),
         ("preserve_client_ip = true", "of Network Load Balancers", "X-Forwarded-For"),
         ("connection_termination = true", "of Network Load Balancers", "`deregistration_delay`"),
-        (
-            "load_balancing_cross_zone_enabled = false",
-            "there are no zones here",
-            "a group of the targets of each zone",
-        ),
         ("lambda_multi_value_headers_enabled = true", "of groups of Lambda functions", "leave it out"),
         ("target_control_port = 3000", "the target optimizer is AWS' own", "least_outstanding_requests"),
     ] {
@@ -137,6 +132,33 @@ fn what_is_refused_says_whose_it_is_and_what_to_do_instead() {
         assert!(action(kind).contains("put oauth2-proxy or the like between"), "{}", action(kind));
     }
     assert!(action("jwt-validation").contains("have the targets, or a proxy before them, verify them"));
+}
+
+/// Nothing of a request goes by these here, so that nobody is kept from what does.
+#[test]
+fn what_is_not_done_and_changes_no_request_is_warned_of() {
+    for (value, is_warned_of) in [
+        ("false", true),
+        ("\"false\"", true),
+        ("true", false),
+        ("\"use_load_balancer_configuration\"", false),
+        ("null", false),
+    ] {
+        let group = format!("port = 80\nload_balancing_cross_zone_enabled = {value}");
+        let told = config::warnings(&parse(&with_listener(&group, "")).unwrap());
+        let is_told = told.iter().any(|line| line.contains("there are no zones, and every target is used"));
+        assert_eq!(is_told, is_warned_of, "{value}: {told:?}");
+    }
+    let fault =
+        parse(&with_listener("port = 80\nload_balancing_cross_zone_enabled = \"on\"", "")).unwrap_err();
+    assert!(fault.contains("allowed: true, false or \"use_load_balancer_configuration\""), "{fault}");
+    for (value, is_warned_of) in [("true", true), ("false", false)] {
+        let logs = format!("connection_logs {{\nbucket = \"b\"\nenabled = {value}\n}}");
+        let text = format!("load_balancer \"a\" {{\n{logs}\n}}\n{}", with_listener("port = 80", ""));
+        let told = config::warnings(&parse(&text).unwrap());
+        let is_told = told.iter().any(|line| line.contains("connection logs are not written here"));
+        assert_eq!(is_told, is_warned_of, "{value}: {told:?}");
+    }
 }
 
 #[test]

@@ -232,7 +232,12 @@ fn attributes_have_defaults_ranges_and_names() {
             "Load balancer attribute key 'no.such.key' is not recognized",
         ),
         ("load_balancing.cross_zone.enabled", "false", "InvalidConfigurationRequest", "there are no zones"),
-        ("connection_logs.s3.enabled", "true", "InvalidConfigurationRequest", "there are no connection logs"),
+        (
+            "connection_logs.s3.enabled",
+            "true",
+            "InvalidConfigurationRequest",
+            "'connection_logs.s3.bucket' must be specified",
+        ),
         (
             "access_logs.s3.enabled",
             "true",
@@ -251,6 +256,9 @@ fn attributes_have_defaults_ranges_and_names() {
         ("load_balancing.cross_zone.enabled", "True"),
     ]));
     assert_eq!(every(&told, "Value"), ["false", "true"]);
+    // Kept and told, though nothing is written.
+    let logs = [("connection_logs.s3.enabled", "true"), ("connection_logs.s3.bucket", "logs")];
+    assert_eq!(every(&api.ok(&modify(&logs)), "Value"), ["true", "logs"]);
     let twice = modify(&[("routing.http2.enabled", "true"), ("routing.http2.enabled", "false")]);
     assert!(api.fails(&twice).1.contains("more than once"));
     // Terraform's provider sends up to 20 in one call, and no more may come.

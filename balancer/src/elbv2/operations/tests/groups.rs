@@ -288,9 +288,9 @@ fn attributes_have_defaults_and_ranges() {
         ),
         (
             "load_balancing.cross_zone.enabled",
-            ["true", "use_load_balancer_configuration"],
-            ["false", "off"],
-            "there are no zones",
+            ["true", "false"],
+            ["off", "TRUE"],
+            "must be one of '[true, false, use_load_balancer_configuration]'",
         ),
         (
             "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",

@@ -25,6 +25,7 @@ mod council;
 mod council_side;
 mod endpoints;
 mod events;
+mod examiner;
 mod loopback;
 mod pending;
 mod reload;
@@ -375,7 +376,7 @@ impl Controller {
                     None => return,
                 },
                 Some(call) = next_call(&mut self.api) => self.answer_call(call),
-                written = self.api_work.written() => self.take_written(written),
+                progress = self.api_work.progress() => self.go_on_with_changes(progress),
                 () = until(begin_at) => self.begin_changes(),
                 Some(event) = next_event(&mut self.events) => self.suspect(event),
                 sample = next_sample(&mut self.samples) => self.tell_of_packet(sample),

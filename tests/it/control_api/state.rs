@@ -405,6 +405,16 @@ fn a_change_beside_a_thousand_targets_is_in_force_at_once() {
     assert_eq!(all(&health, "Id").len(), 1000);
     assert!(all(&health, "State").iter().all(|state| state != "healthy"), "it is behind no listener");
     assert_eq!(all(&health, "Reason").iter().filter(|reason| *reason == "Target.NotInUse").count(), 1000);
+    // What is worked out for it takes nothing from requests.
+    let tasks = fs::read_dir(format!("/proc/{}/task", api.balancer.pid())).unwrap();
+    let stats = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("stat")).ok());
+    let nice = |stat: String| {
+        let (name, rest) = stat.rsplit_once(") ")?;
+        name.ends_with("(examiner").then_some(())?;
+        rest.split(' ').nth(16)?.parse::<i32>().ok()
+    };
+    let nice: Vec<i32> = stats.filter_map(nice).collect();
+    assert_eq!(nice, [5]);
 }
 
 #[test]

@@ -128,7 +128,7 @@ pub struct ApiBook {
     /// What is in force.
     pub records: Records,
     /// What files say.
-    pub beside: Beside,
+    pub beside: Arc<Beside>,
     /// The number of the last change in the database.
     pub revision: u64,
 }
@@ -158,6 +158,7 @@ impl ApiBook {
             .with(&records)
             .map_err(|faults| ApiBookError::Conflict { path: path.clone(), faults: faults.join("; ") })?;
         let revision = store.revision();
+        let beside = Arc::new(beside);
         Ok((Self { path, store: Some(store), records, beside, revision }, configuration))
     }
 

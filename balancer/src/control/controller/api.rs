@@ -13,14 +13,15 @@ use tokio::task::spawn_blocking;
 use super::{
     Controller,
     api_change::{ApiChange, fail, unavailable},
-    api_work::{MOST_WAITING, Writing},
+    api_work::{Examining, MOST_WAITING, Progress, StoreBack, Writing},
+    examiner::{Examined, Examiner},
     pending::Pending,
     reload::{AGAIN, Obstacle},
 };
 use crate::{
     clock::monotonic_now,
     control::control_api::{ApiBook, ApiCall},
-    elbv2::{self, ApiFailure, Element, OperationCall, Store, StoreError},
+    elbv2::{self, ApiFailure, Element, OperationCall, Store},
 };
 
 /// How long after changes have taken effect the next ones are collected: so that many in a row are one.
@@ -97,10 +98,49 @@ impl Controller {
         if records == book.records {
             return answers.into_iter().for_each(|(call, answer)| drop(call.reply.send(Ok(answer))));
         }
-        let configuration = book.beside.with(&records).map_err(Obstacle::Faults);
-        match configuration.and_then(|configuration| self.ready(configuration, None)) {
-            Ok(pending) => self.write_down(pending, ApiChange { records, answers }),
-            Err(obstacle) => self.put_off(obstacle, answers, &since),
+        let examiner = match self.api_work.examiner.take().map_or_else(Examiner::start, Ok) {
+            Ok(examiner) => examiner,
+            Err(error) => {
+                return fail_all(answers, &format!("no thread can be started that looks at it: {error}"));
+            }
+        };
+        let examined = examiner.examine(Arc::clone(&book.beside), records.clone());
+        self.api_work.examiner = Some(examiner);
+        self.api_work.examining = Some(Examining { examined, records, answers, since });
+    }
+
+    /// Goes on with changes that are under way.
+    pub(super) fn go_on_with_changes(&mut self, progress: Progress) {
+        match progress {
+            Progress::Examined(examined) => self.take_examined(examined),
+            Progress::Written(written) => self.take_written(written),
+        }
+    }
+
+    /// What changes make of the configuration is known.
+    fn take_examined(&mut self, examined: Option<Examined>) {
+        let Some(Examining { records, answers, since, .. }) = self.api_work.examining.take() else { return };
+        match examined {
+            _ if self.crew.is_ending() || self.succession.is_over() => {
+                fail_all(answers, "the process is ending: ask again");
+            }
+            Some(examined) => {
+                let configuration = examined.map_err(Obstacle::Faults);
+                match configuration.and_then(|configuration| self.ready(*configuration, None)) {
+                    Ok(pending) => self.write_down(pending, ApiChange { records, answers }),
+                    Err(obstacle) => self.put_off(obstacle, answers, &since),
+                }
+            }
+            None => {
+                self.api_work.examiner = None;
+                fail_all(answers, "the thread that looks at it has ended by a bug of its own: ask again");
+            }
+        }
+        if !self.api_work.is_writing() {
+            if !self.api_work.waiting.is_empty() {
+                self.api_work.begin_at.get_or_insert(monotonic_now());
+            }
+            self.reload_after_change();
         }
     }
 
@@ -151,7 +191,7 @@ impl Controller {
     }
 
     /// They are written down, or could not be.
-    pub(super) fn take_written(&mut self, written: Option<(Store, Result<(), StoreError>)>) {
+    fn take_written(&mut self, written: Option<StoreBack>) {
         let Some(Writing { mut pending, .. }) = self.api_work.writing.take() else { return };
         let outcome = match written {
             Some((store, outcome)) => {
@@ -272,6 +312,11 @@ impl Controller {
             keep(book);
         }
     }
+}
+
+/// None of these can be done now.
+fn fail_all(answers: Vec<(ApiCall, Element)>, message: &str) {
+    answers.into_iter().for_each(|(call, _)| fail(call, unavailable(message)));
 }
 
 fn keep(book: &ApiBook) {

@@ -7,12 +7,15 @@ use std::{
     time::Instant,
 };
 
-use tokio::task::JoinHandle;
+use tokio::{sync::oneshot, task::JoinHandle};
 
-use super::pending::Pending;
+use super::{
+    examiner::{Examined, Examiner},
+    pending::Pending,
+};
 use crate::{
     control::control_api::ApiCall,
-    elbv2::{Store, StoreError},
+    elbv2::{Element, Records, Store, StoreError},
 };
 
 /// Most changes that wait.
@@ -29,6 +32,9 @@ pub(super) struct ApiWork {
     pub(super) applied: Option<Instant>,
     /// So many of them one by one: together they were not in order.
     pub(super) singly: usize,
+    /// Who validates configurations, once there was a change.
+    pub(super) examiner: Option<Examiner>,
+    pub(super) examining: Option<Examining>,
     pub(super) writing: Option<Writing>,
     /// Whether files are to be read again behind what is being written.
     pub(super) reload: bool,
@@ -39,16 +45,35 @@ pub(super) struct ApiWork {
     pub(super) copy_failed: Arc<AtomicBool>,
 }
 
+/// Changes whose configuration is being validated.
+pub(super) struct Examining {
+    pub(super) examined: oneshot::Receiver<Examined>,
+    /// What there is with them.
+    pub(super) records: Records,
+    /// Who asked for them, and since when they wait.
+    pub(super) answers: Vec<(ApiCall, Element)>,
+    pub(super) since: Vec<Instant>,
+}
+
+/// What has become of changes; nothing of them where a thread has ended by a bug.
+pub(super) enum Progress {
+    Examined(Option<Examined>),
+    Written(Option<StoreBack>),
+}
+
+/// The database back from who wrote to it, and whether that could be done.
+pub(super) type StoreBack = (Store, Result<(), StoreError>);
+
 /// Changes that are being written down.
 pub(super) struct Writing {
-    pub(super) thread: JoinHandle<(Store, Result<(), StoreError>)>,
+    pub(super) thread: JoinHandle<StoreBack>,
     pub(super) pending: Pending,
 }
 
 impl ApiWork {
-    /// Whether changes are written down, or wait to take effect.
+    /// Whether changes are validated, written down, or wait to take effect.
     pub(super) fn is_writing(&self) -> bool {
-        self.writing.is_some()
+        self.examining.is_some() || self.writing.is_some()
     }
 
     /// Has files read again behind what is being written.
@@ -61,11 +86,12 @@ impl ApiWork {
         self.begin_at
     }
 
-    /// What has become of what was written down. Dropping the future loses nothing.
-    pub(super) async fn written(&mut self) -> Option<(Store, Result<(), StoreError>)> {
-        match &mut self.writing {
-            Some(writing) => (&mut writing.thread).await.ok(),
-            None => std::future::pending().await,
+    /// What has become of changes that are under way. Dropping the future loses nothing.
+    pub(super) async fn progress(&mut self) -> Progress {
+        match (&mut self.examining, &mut self.writing) {
+            (Some(examining), _) => Progress::Examined((&mut examining.examined).await.ok()),
+            (None, Some(writing)) => Progress::Written((&mut writing.thread).await.ok()),
+            (None, None) => std::future::pending().await,
         }
     }
 }

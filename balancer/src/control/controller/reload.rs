@@ -212,7 +212,7 @@ impl Controller {
             Ok(()) if is_change => {}
             Ok(()) => {
                 if let Some((book, beside)) = self.book.as_mut().zip(beside) {
-                    book.beside = beside;
+                    book.beside = Arc::new(beside);
                 }
                 if let Some(candidate) = &candidate {
                     self.origin = self.origin.with(&candidate.documents);

@@ -18,13 +18,11 @@ mod files;
 mod filesets;
 mod format;
 mod functions;
-mod gzip;
 mod network;
 mod numbers;
 mod operators;
 mod references;
 mod regexes;
-mod secrets;
 mod sensitivity;
 mod templates;
 #[cfg(test)]

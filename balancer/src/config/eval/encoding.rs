@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{call::Call, digests, fail::Fail, gzip};
+use super::{call::Call, digests, fail::Fail};
 use crate::config::{
     bindings::Val,
     decimal::Decimal,
@@ -19,9 +19,9 @@ pub(super) fn call(call: &Call<'_>) -> Result<Option<Val>, Fail> {
         })?;
         return Ok(Some(Val::text(digests::uuid(space, call.text(1)?.as_bytes()))));
     }
-    const OF_ONE: [&str; 6] =
-        ["jsonencode", "jsondecode", "base64encode", "base64decode", "base64gzip", "urlencode"];
-    if !OF_ONE.contains(&call.name) && !digests::is_of_text(call.name) {
+    if !matches!(call.name, "jsonencode" | "jsondecode" | "base64encode" | "base64decode" | "urlencode")
+        && !digests::is_of_text(call.name)
+    {
         return Ok(None);
     }
     call.takes(1, 1)?;
@@ -41,7 +41,6 @@ pub(super) fn call(call: &Call<'_>) -> Result<Option<Val>, Fail> {
             decoded(call, &node)
         }
         "base64encode" => Ok(Val::text(STANDARD.encode(call.text(0)?.as_bytes()))),
-        "base64gzip" => Ok(Val::text(STANDARD.encode(gzip::gzip(call.text(0)?.as_bytes())))),
         "base64decode" => {
             let bytes = STANDARD
                 .decode(call.text(0)?.as_bytes())

@@ -1,13 +1,16 @@
 //! Terraform's functions by name. Must not know: expressions.
 
 use super::{
-    call::Call, charsets, collections, convert, csv, dates, encoding, fail::Fail, network, numbers, secrets,
-    texts, yaml,
+    call::Call, charsets, collections, convert, csv, dates, encoding, fail::Fail, network, numbers, texts,
+    yaml,
 };
 use crate::config::{bindings::Val, suggest};
 
 /// What they are a value of, at the time of the call.
 const OF_THE_MOMENT: [&str; 4] = ["bcrypt", "plantimestamp", "timestamp", "uuid"];
+
+/// Those of Terraform that are not done here: what they come to decides nothing of a load balancer.
+const NOT_DONE: [&str; 2] = ["base64gzip", "rsadecrypt"];
 
 /// What a function comes to.
 pub(super) fn call(call: &Call<'_>) -> Result<Val, Fail> {
@@ -23,7 +26,6 @@ pub(super) fn call(call: &Call<'_>) -> Result<Val, Fail> {
         texts::call,
         numbers::call,
         encoding::call,
-        secrets::call,
         charsets::call,
         network::call,
         yaml::call,
@@ -35,6 +37,12 @@ pub(super) fn call(call: &Call<'_>) -> Result<Val, Fail> {
         if let Some(value) = room(call)? {
             return Ok(value);
         }
+    }
+    if NOT_DONE.contains(&call.name) {
+        return Err(call.not_here(
+            "is a function that is not worked out here",
+            "a value in its place, or `balancer import --plan`",
+        ));
     }
     if call.name.is_empty() {
         let wrong = "a function of a provider is not worked out here; allowed: Terraform's own, or `balancer import --plan`";

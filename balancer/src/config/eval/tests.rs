@@ -163,6 +163,10 @@ fn what_is_not_known_goes_on_under_its_name() {
         ("try(aws_lb.x.arn, \"\")", "aws_lb.x.arn"),
         ("timestamp()", "timestamp()"),
         (
+            "[base64gzip(\"x\"), 1][0]",
+            "what cannot be worked out here (`base64gzip` is a function that is not worked out here)",
+        ),
+        (
             "[no_such_function(\"x\"), 1][0]",
             "what cannot be worked out here (there is no function `no_such_function`)",
         ),
@@ -181,8 +185,12 @@ fn what_is_not_known_goes_on_under_its_name() {
         assert_eq!(json(&worked_out(CONFIGURATION, expression).unwrap()), known, "{expression}");
     }
     // Nobody may try what cannot be worked out here.
-    for expression in ["try(no_such_function(\"x\"), \"a\")", "can(yamldecode(\"[\"))", "try(var.missing, 1)"]
-    {
+    for expression in [
+        "try(no_such_function(\"x\"), \"a\")",
+        "try(rsadecrypt(\"x\", \"k\"), 1)",
+        "can(yamldecode(\"[\"))",
+        "try(var.missing, 1)",
+    ] {
         assert!(matches!(worked_out("", expression), Err(Unknown::NotHere(_))), "{expression}");
     }
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# h2 4.4.1 (PyPI), the HTTP/2 of httpx: whatever comes behind a GOAWAY, HEADERS and DATA of a stream that the GOAWAY promises to
+# Version 4.4.1 of h2 (PyPI), the HTTP/2 of httpx: whatever comes behind a GOAWAY, HEADERS and DATA of a stream that the GOAWAY promises to
 # serve and PING among them, is a ProtocolError, and `receive_data` then gives back nothing of what came with it either: not the answer that
 # stood before. RFC 9113, section 6.8: streams up to the last one go on, and who ends gracefully should send a GOAWAY with 2^31-1
 # first. Seen, the answer being HEADERS with END_STREAM: "answer, PING, GOAWAY: 2 of 2 events", "answer, GOAWAY, PING: ProtocolError",

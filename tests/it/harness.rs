@@ -7,7 +7,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use support::{balancer::binary, skip};
+use rustix::process::Signal;
+use support::{balancer::binary, signals, skip, until};
 
 /// Says to a test that it is to do what another process of it looks at.
 const CHILD: &str = "BALANCER_TESTS_HARNESS";
@@ -70,4 +71,18 @@ fn what_is_skipped_is_seen_and_fails_under_ci() {
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(!output.status.success() && said.contains("there is no moon"), "{said}");
     }
+}
+
+#[test]
+fn who_is_stopped_has_stopped_and_goes_on() {
+    // It never waits for anything.
+    let mut child = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+    for _ in 0..20 {
+        signals::send(child.id(), Signal::STOP);
+        assert!(signals::stands_still(child.id()));
+        signals::send(child.id(), Signal::CONT);
+        until("it goes on", 20.0, || (!signals::stands_still(child.id())).then_some(()));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

@@ -13,7 +13,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::{Client, Config, Connection, Response, Status, freshness::assert_fresh, ports, until};
+use crate::{Client, Config, Connection, Response, Status, freshness::assert_fresh, ports, signals, until};
 
 static INSTANCES: AtomicU32 = AtomicU32::new(0);
 
@@ -382,8 +382,7 @@ impl Balancer {
     /// # Panics
     /// When it does not run.
     pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
+        signals::send(self.pid(), signal);
     }
 
     /// Sends a signal to the process that serves now.
@@ -391,8 +390,8 @@ impl Balancer {
     /// # Panics
     /// When there is none.
     pub fn signal_newest(&self, signal: Signal) {
-        let pid = self.status().0["generations"][0]["pid"].as_i64().unwrap();
-        kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+        let pid = self.status().0["generations"][0]["pid"].as_u64().unwrap();
+        signals::send(u32::try_from(pid).unwrap(), signal);
     }
 
     /// Waits for it to end.

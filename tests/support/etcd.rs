@@ -6,10 +6,10 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::{ports, tls::Certificate, until};
+use crate::{ports, signals, tls::Certificate, until};
 
 /// A member.
 #[derive(Debug)]
@@ -144,8 +144,7 @@ impl Etcd {
     /// When it does not run.
     pub fn pause(&self, number: usize, pause: bool) {
         let pid = self.members[number].process.as_ref().expect("it runs").id();
-        let signal = if pause { Signal::STOP } else { Signal::CONT };
-        kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+        signals::send(pid, if pause { Signal::STOP } else { Signal::CONT });
     }
 
     /// The member that leads.

@@ -31,6 +31,7 @@ pub mod nginx;
 pub mod ports;
 pub mod redis;
 pub mod relay;
+pub mod signals;
 pub mod skip;
 pub mod status;
 pub mod stream;

@@ -7,10 +7,10 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::{ports, until};
+use crate::{ports, signals, until};
 
 /// A running server, or one that was ended; cleaned up when dropped.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ impl Redis {
 
     fn signal(&self, signal: Signal) {
         let id = self.child.as_ref().expect("it runs").id();
-        kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), signal).unwrap();
+        signals::send(id, signal);
     }
 
     /// Nothing that it is sent is answered any more, and nobody is told so: a network that swallows everything.

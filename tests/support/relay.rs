@@ -6,9 +6,10 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+        mpsc,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// A way to a server.
@@ -78,20 +79,33 @@ impl Way {
         }
         let Ok(server) = TcpStream::connect(own.server) else { return };
         for (from, to, is_answer) in [(&client, &server, false), (&server, &client, true)] {
-            let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+            let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+            let (line, due) = mpsc::channel();
             let way = Arc::clone(own);
+            let mut source = from.try_clone().unwrap();
             thread::spawn(move || {
                 let mut bytes = [0; 16 << 10];
-                while let Ok(count @ 1..) = from.read(&mut bytes) {
+                while let Ok(count @ 1..) = source.read(&mut bytes) {
                     let late = if is_answer { way.late.load(SeqCst) } else { 0 };
-                    thread::sleep(Duration::from_millis(late));
-                    if to.write_all(&bytes[..count]).is_err() {
+                    let at = Instant::now() + Duration::from_millis(late);
+                    if line.send((at, bytes[..count].to_vec())).is_err() {
                         break;
                     }
                 }
-                drop((from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both)));
             });
+            thread::spawn(move || deliver(&from, to, &due));
         }
         streams.extend([client, server]);
     }
+}
+
+/// Has each part arrive when it is due: a long way holds up what follows no longer than what goes before.
+fn deliver(from: &TcpStream, mut to: TcpStream, due: &mpsc::Receiver<(Instant, Vec<u8>)>) {
+    for (at, bytes) in due {
+        thread::sleep(at.saturating_duration_since(Instant::now()));
+        if to.write_all(&bytes).is_err() {
+            break;
+        }
+    }
+    drop((from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both)));
 }

@@ -24,10 +24,11 @@ use std::{
 use aya::{
     Btf, BtfError, Ebpf, include_bytes_aligned,
     maps::{HashMap, Map, MapData, MapError, SkStorage},
-    programs::{BtfTracePoint, CgroupAttachMode, ProgramError, SockOps, links::FdLink},
+    programs::{BtfTracePoint, CgroupAttachMode, Program, ProgramError, SockOps, links::FdLink},
 };
 use aya_log::EbpfLogger;
 use balancer_common::{COUNTER_WORDS, STICKY_BUCKET_WORDS, TargetKey, map, program};
+use rustix::thread::{CapabilitySet, capabilities};
 
 pub(super) use self::{error::BpfError, loader::loader};
 use self::{
@@ -101,7 +102,13 @@ impl Programs {
             None => PinFolder::open(instance)?,
         };
         let kept = if inherited { pins.demand_fitting(buckets)? } else { pins.keep_fitting(buckets)? };
-        // Takes as long as all that comes before its types are wanted.
+        // Who moves waits until each processor has noticed, for some milliseconds: as long as tables take to be made.
+        let link = pins.path(LINK);
+        let enter = {
+            let (instance, link) = (instance.to_owned(), link.clone());
+            move || cgroup::enter(&instance, linked_cgroup(&link))
+        };
+        let entering = may_load().then(|| beside(enter.clone())).flatten();
         let types = beside(|| types::of_tracepoint(TRACEPOINT));
         let mut loader = loader();
         loader.map_max_entries(map::STICKY, buckets);
@@ -112,22 +119,17 @@ impl Programs {
             loader.map_pin_path(name, pins.path(name));
         }
         let mut programs = loader.load(OBJECT)?;
-        load_counter(&mut programs)?;
-        let types = joined(types, || types::of_tracepoint(TRACEPOINT));
-        // Who moves waits until each processor has noticed, for some milliseconds.
-        let link = pins.path(LINK);
-        let enter = {
-            let (instance, link) = (instance.to_owned(), link.clone());
-            move || cgroup::enter(&instance, linked_cgroup(&link))
-        };
-        let entering = beside(enter.clone());
+        let types = || joined(types, || types::of_tracepoint(TRACEPOINT));
+        let Verdicts { counter, resets, select } = verdicts(&mut programs, types);
+        counter?;
         // With the rights that a start has. Counting begins when nobody else does it any more.
-        if let Err(error) = load_reset_counter(&mut programs, types) {
+        if let Err(error) = resets {
             tell_uncounted_resets(&error);
         } else if !inherited {
             count_resets(&mut programs);
         }
-        let steering = Steering::load(&mut programs, inherited)
+        let steering = select
+            .and_then(|()| Steering::new(&mut programs, inherited))
             .map_err(|error| {
                 tracing::warn!(
                     reason = error.reason(),
@@ -174,7 +176,7 @@ impl Programs {
         pins::look(instance)?;
         let mut loader = loader();
         loader.map_max_entries(map::STICKY, 1);
-        load_counter(&mut loader.load(OBJECT)?)?;
+        load_counter(loader.load(OBJECT)?.program_mut(program::TARGET_COUNTERS))?;
         Ok(cgroup::look(instance)?)
     }
 
@@ -273,23 +275,59 @@ fn joined<T>(begun: Option<JoinHandle<T>>, work: impl FnOnce() -> T) -> T {
     begun.and_then(|thread| thread.join().ok()).unwrap_or_else(work)
 }
 
+/// Whether this process is one that the kernel takes programs from: nothing is made for one that it is not.
+fn may_load() -> bool {
+    let any = CapabilitySet::BPF | CapabilitySet::SYS_ADMIN;
+    capabilities(None).is_ok_and(|sets| sets.effective.intersects(any))
+}
+
+/// What the kernel said of each program.
+struct Verdicts {
+    counter: Result<(), BpfError>,
+    resets: Result<(), BpfError>,
+    select: Result<(), BpfError>,
+}
+
+/// Has the kernel look the programs over and take them, two at a time: it takes some milliseconds for each. `types` are wanted
+/// last.
+fn verdicts(programs: &mut Ebpf, types: impl FnOnce() -> Result<Btf, BtfError>) -> Verdicts {
+    let [mut counter, mut resets, mut select] = [None, None, None];
+    for (name, program) in programs.programs_mut() {
+        match name {
+            program::TARGET_COUNTERS => counter = Some(program),
+            program::RESET_COUNTER => resets = Some(program),
+            program::WORKER_SELECT => select = Some(program),
+            _ => {}
+        }
+    }
+    let mut of_select = None;
+    let (of_counter, of_resets) = thread::scope(|scope| {
+        let ask = || of_select = Some(steering::load(select.as_deref_mut()));
+        // Where there can be no more threads it is asked about afterwards.
+        let _ = thread::Builder::new().spawn_scoped(scope, ask);
+        (load_counter(counter), load_reset_counter(resets, types))
+    });
+    let select = of_select.unwrap_or_else(|| steering::load(select));
+    Verdicts { counter: of_counter, resets: of_resets, select }
+}
+
 fn of_counter(source: ProgramError) -> BpfError {
     BpfError::Program { name: program::TARGET_COUNTERS, source }
 }
 
 /// The program that counts.
-fn counter_of(programs: &mut Ebpf) -> Result<&mut SockOps, BpfError> {
+fn counter_in(program: Option<&mut Program>) -> Result<&mut SockOps, BpfError> {
     const NAME: &str = program::TARGET_COUNTERS;
-    programs.program_mut(NAME).ok_or(BpfError::Missing { name: NAME })?.try_into().map_err(of_counter)
+    program.ok_or(BpfError::Missing { name: NAME })?.try_into().map_err(of_counter)
 }
 
-fn load_counter(programs: &mut Ebpf) -> Result<(), BpfError> {
-    counter_of(programs)?.load().map_err(of_counter)
+fn load_counter(program: Option<&mut Program>) -> Result<(), BpfError> {
+    counter_in(program)?.load().map_err(of_counter)
 }
 
 /// Has the program count the connections of this process, by the link at `path`.
 fn attach(programs: &mut Ebpf, cgroup: Cgroup, path: &Path) -> Result<Attached, BpfError> {
-    let counter = counter_of(programs)?;
+    let counter = counter_in(programs.program_mut(program::TARGET_COUNTERS))?;
     let Cgroup { folder, id, made } = cgroup;
     if path.exists() {
         match take_over(path, id, counter) {
@@ -330,22 +368,26 @@ fn take_over(path: &Path, cgroup: u64, counter: &SockOps) -> Result<(), String> 
 const RESETS: &str = program::RESET_COUNTER;
 const TRACEPOINT: &str = "tcp_receive_reset";
 
-fn reset_counter(programs: &mut Ebpf) -> Result<&mut BtfTracePoint, BpfError> {
-    let failed = |source| BpfError::Program { name: RESETS, source };
-    let counter = programs.program_mut(RESETS).ok_or(BpfError::Missing { name: RESETS })?;
-    counter.try_into().map_err(failed)
+fn of_resets(source: ProgramError) -> BpfError {
+    BpfError::Program { name: RESETS, source }
 }
 
-fn load_reset_counter(programs: &mut Ebpf, types: Result<Btf, BtfError>) -> Result<(), BpfError> {
-    let types = types.map_err(|error| BpfError::Load(error.into()))?;
-    let loaded = reset_counter(programs)?.load(TRACEPOINT, &types);
-    loaded.map_err(|source| BpfError::Program { name: RESETS, source })
+fn reset_counter(program: Option<&mut Program>) -> Result<&mut BtfTracePoint, BpfError> {
+    program.ok_or(BpfError::Missing { name: RESETS })?.try_into().map_err(of_resets)
+}
+
+fn load_reset_counter(
+    program: Option<&mut Program>,
+    types: impl FnOnce() -> Result<Btf, BtfError>,
+) -> Result<(), BpfError> {
+    let types = types().map_err(|error| BpfError::Load(error.into()))?;
+    reset_counter(program)?.load(TRACEPOINT, &types).map_err(of_resets)
 }
 
 /// Not pinned: what happens between two processes is not counted, and nothing is counted twice.
 fn count_resets(programs: &mut Ebpf) {
-    let attached = reset_counter(programs)
-        .and_then(|counter| counter.attach().map_err(|source| BpfError::Program { name: RESETS, source }));
+    let attached =
+        reset_counter(programs.program_mut(RESETS)).and_then(|counter| counter.attach().map_err(of_resets));
     if let Err(error) = attached {
         tell_uncounted_resets(&error);
     }

@@ -12,7 +12,7 @@ use std::{
 use aya::{
     Ebpf,
     maps::{HashMap, MapData},
-    programs::SkReuseport,
+    programs::{Program, SkReuseport},
 };
 use balancer_common::{ListenerKey, ListenerSockets, MAX_SOCKETS, MAX_WORKERS, map, program};
 
@@ -34,13 +34,17 @@ pub(super) struct Steering {
     own: HashSet<ListenerKey>,
 }
 
+/// Loads the program that chooses.
+pub(super) fn load(program: Option<&mut Program>) -> Result<(), BpfError> {
+    let failed = |source| BpfError::Program { name: NAME, source };
+    let select: &mut SkReuseport =
+        program.ok_or(BpfError::Missing { name: NAME })?.try_into().map_err(failed)?;
+    select.load().map_err(failed)
+}
+
 impl Steering {
-    /// Loads the program. `inherited`: another process steers by the tables, which stay.
-    pub(super) fn load(programs: &mut Ebpf, inherited: bool) -> Result<Self, BpfError> {
-        let failed = |source| BpfError::Program { name: NAME, source };
-        let select = programs.program_mut(NAME).ok_or(BpfError::Missing { name: NAME })?;
-        let select: &mut SkReuseport = select.try_into().map_err(failed)?;
-        select.load().map_err(failed)?;
+    /// Of programs that are loaded. `inherited`: another process steers by the tables, which stay.
+    pub(super) fn new(programs: &mut Ebpf, inherited: bool) -> Result<Self, BpfError> {
         let listeners = take(programs, map::LISTENERS)?;
         let listeners = HashMap::try_from(listeners).map_err(bad(map::LISTENERS))?;
         let aya::maps::Map::ReusePortSockArray(sockets) = take(programs, map::WORKERS)? else {

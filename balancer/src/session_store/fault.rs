@@ -7,9 +7,9 @@ use redis::{ErrorKind, RedisError};
 
 use crate::counters::StoreCause;
 
-/// What servers up to Redis 7.0 say, behind the code ERR, where the user of a script may not do what is in it: a command, a key or a
-/// channel. Later ones have a code for it.
-const NO_RIGHT_IN_SCRIPT: &str = "The user executing the script can't ";
+/// What servers say, behind the code ERR, where the user of a script may not do what is in it: a command, a key or a channel. The first is
+/// of Redis 7.0 and before, the second of Redis 8.0 and Valkey 8.1.
+const NO_RIGHT_IN_SCRIPT: [&str; 2] = ["The user executing the script can't ", "ACL failure in script: "];
 
 /// What a server says that does not know the script.
 const NO_SCRIPT: &str = "it does not know the script (NOSCRIPT)";
@@ -101,7 +101,8 @@ impl From<&RedisError> for StoreFault {
 
 /// What a server says by a code, and with what is behind it where that has none of its own.
 pub(super) fn of_answer(code: &str, details: Option<&str>) -> StoreFault {
-    let lacks_right = details.is_some_and(|details| details.starts_with(NO_RIGHT_IN_SCRIPT));
+    let lacks_right =
+        details.is_some_and(|details| NO_RIGHT_IN_SCRIPT.iter().any(|words| details.starts_with(words)));
     of_code(if code == "ERR" && lacks_right { "NOPERM" } else { code })
 }
 
@@ -148,8 +149,15 @@ mod tests {
         assert_eq!(of_code("BUSY").text, "it refuses (BUSY)");
         assert_eq!(of_code("WRONGPASS").cause, StoreCause::WrongPassword);
         let said = "The user executing the script can't run this command or subcommand script: x";
+        let later = "ACL failure in script: User x has no permissions to run the 'set' command script: x";
         for (code, details, cause) in [
             ("ERR", Some(said), StoreCause::NotPermitted),
+            ("ERR", Some(later), StoreCause::NotPermitted),
+            (
+                "ERR",
+                Some("ACL failure in script: No permissions to access a key script: x"),
+                StoreCause::NotPermitted,
+            ),
             ("ERR", Some("wrong number of arguments"), StoreCause::Refused),
             ("ERR", None, StoreCause::Refused),
             ("LOADING", Some(said), StoreCause::Loading),

@@ -120,7 +120,7 @@ impl Programs {
         }
         let mut programs = loader.load(OBJECT)?;
         let types = || joined(types, || types::of_tracepoint(TRACEPOINT));
-        let Verdicts { counter, resets, select } = verdicts(&mut programs, types);
+        let Verifications { counter, resets, select } = verified(&mut programs, types);
         counter?;
         // With the rights that a start has. Counting begins when nobody else does it any more.
         if let Err(error) = resets {
@@ -282,7 +282,7 @@ fn may_load() -> bool {
 }
 
 /// What the kernel said of each program.
-struct Verdicts {
+struct Verifications {
     counter: Result<(), BpfError>,
     resets: Result<(), BpfError>,
     select: Result<(), BpfError>,
@@ -290,7 +290,7 @@ struct Verdicts {
 
 /// Has the kernel look the programs over and take them, two at a time: it takes some milliseconds for each. `types` are wanted
 /// last.
-fn verdicts(programs: &mut Ebpf, types: impl FnOnce() -> Result<Btf, BtfError>) -> Verdicts {
+fn verified(programs: &mut Ebpf, types: impl FnOnce() -> Result<Btf, BtfError>) -> Verifications {
     let [mut counter, mut resets, mut select] = [None, None, None];
     for (name, program) in programs.programs_mut() {
         match name {
@@ -308,7 +308,7 @@ fn verdicts(programs: &mut Ebpf, types: impl FnOnce() -> Result<Btf, BtfError>) 
         (load_counter(counter), load_reset_counter(resets, types))
     });
     let select = of_select.unwrap_or_else(|| steering::load(select));
-    Verdicts { counter: of_counter, resets: of_resets, select }
+    Verifications { counter: of_counter, resets: of_resets, select }
 }
 
 fn of_counter(source: ProgramError) -> BpfError {

@@ -33,6 +33,7 @@ mod inventory;
 mod json;
 mod json_blocks;
 mod kinds;
+mod left_out;
 mod listener;
 mod listener_rule;
 mod listener_table;
@@ -42,6 +43,7 @@ mod manual;
 mod modules;
 mod mutual_authentication;
 mod names;
+mod old_blocks;
 mod optional;
 mod overrides;
 mod own_places;
@@ -202,9 +204,10 @@ fn examine(
     scope.fill_in();
     let context = BlockContext { faults: &faults, scope: &scope };
     foreign::note_all(&context, &bodies);
-    let expanded = expand::expand(&bodies, &scope, &faults);
+    let mut expanded = expand::expand(&bodies, &scope, &faults);
+    left_out::leave_out(&context, &mut expanded);
     let blocks = Blocks::sort(&expanded, &faults);
-    blocks.demand_something(&context);
+    blocks.demand_something(&context, &bodies);
 
     let groups = Names::collect(&context, &TARGET_GROUP, &blocks.target_groups, MAX_GROUPS);
     let balancers = Names::collect(&context, &LOAD_BALANCER, &blocks.load_balancers, MAX_LOAD_BALANCERS);

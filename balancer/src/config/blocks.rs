@@ -1,6 +1,7 @@
 //! The top-level blocks of all files, sorted by kind, and what is told of those that are not supported.
 
 use super::{
+    expand,
     fault::Faults,
     fields::BlockContext,
     kinds::{CLASSIC, NATIVE, NATIVE_ALONE, TERRAFORM, UNLABELLED, native_kind},
@@ -179,13 +180,16 @@ impl<'a> Blocks<'a> {
     }
 
     /// Notes a fault when the files configure nothing at all.
-    pub(super) fn demand_something(&self, context: &BlockContext<'_>) {
+    pub(super) fn demand_something(&self, context: &BlockContext<'_>, written: &[RawBody]) {
         let nothing = self.balancer.is_empty()
             && self.control_api.is_empty()
             && [&self.load_balancers, &self.listeners, &self.rules, &self.target_groups, &self.attachments]
                 .iter()
                 .all(|found| found.is_empty());
         if nothing && context.faults.is_empty() && !context.faults.is_partial() {
+            if let Some((position, message)) = expand::none_left(written) {
+                return context.faults.add(position, message);
+            }
             let (but, or) = match self.module {
                 Some(_) => (
                     " but modules, which are not read",

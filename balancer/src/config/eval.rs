@@ -61,7 +61,7 @@ pub(super) type Evaluated = Result<Val, Unknown>;
 /// Says why it cannot be known.
 pub(super) fn resolve(scope: &Scope<'_>, value: &RawValue, env: &Env) -> Result<Value, Unknown> {
     let evaluator = Evaluator::new(scope, value.position);
-    let found = evaluator.top(value, env)?;
+    let found = evaluator.known(evaluator.top(value, env)?)?;
     evaluator.finished(found)
 }
 

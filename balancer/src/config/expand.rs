@@ -9,8 +9,10 @@ use super::{
     fault::Faults,
     instances::{self, Instances, REPEATING},
     kinds::{NATIVE, NATIVE_ALONE, native_kind},
-    raw::{RawBlock, RawBody},
+    old_blocks,
+    raw::{RawBlock, RawBody, RawExpression},
     scope::Scope,
+    source::Position,
     value::lacking,
 };
 
@@ -34,7 +36,8 @@ pub(super) fn expand(bodies: &[RawBody], scope: &Scope<'_>, faults: &Faults<'_>)
         let mut blocks = Vec::new();
         for block in &body.blocks {
             match is_ours(block) {
-                true => expansion.top(block, &mut blocks),
+                true => expansion.top(&old_blocks::as_blocks(block), &mut blocks),
+                false if expansion.is_none(block) => {}
                 false => blocks.push(block.clone()),
             }
         }
@@ -62,6 +65,19 @@ struct Expansion<'s, 'a> {
 }
 
 impl Expansion<'_, '_> {
+    /// Whether a resource that one of ours has to stand in for is none.
+    fn is_none(&self, block: &RawBlock) -> bool {
+        let kind = block.labels.first().and_then(|(kind, _)| native_kind(kind));
+        if block.kind != "resource" || !kind.is_some_and(|kind| NATIVE_ALONE.contains(&kind)) {
+            return false;
+        }
+        let Some(by) = instances::repeating(block) else { return false };
+        let value = eval::evaluate(self.scope, &by.value, &Env::default());
+        let instances = value.and_then(|value| instances::of(&by.name, &value));
+        let is_known = matches!(instances, Ok(Instances::Counted(_) | Instances::Keyed(_)));
+        is_known && instances.is_ok_and(|instances| instances.all().is_empty())
+    }
+
     fn top(&self, block: &RawBlock, blocks: &mut Vec<RawBlock>) {
         let Some(by) = instances::repeating(block) else {
             return blocks.extend(self.inner(block, &Env::default()));
@@ -152,11 +168,43 @@ impl Expansion<'_, '_> {
     }
 }
 
+/// What is said where all blocks of ours come to none, and where: at the first, with the variables that it goes by.
+pub(super) fn none_left(written: &[RawBody]) -> Option<(Position, String)> {
+    let mut ours = written.iter().flat_map(|body| &body.blocks).filter(|block| is_ours(block));
+    let (block, by) = ours.find_map(|block| Some((block, instances::repeating(block)?)))?;
+    let mut variables: Vec<String> = Vec::new();
+    let mut left = vec![&by.value.expression];
+    while let Some(expression) = left.pop() {
+        if let RawExpression::Path(path, _) = expression
+            && let [root, name, ..] = path.as_slice()
+            && matches!(root.as_str(), "var" | "local")
+        {
+            variables.push(format!("`{root}.{name}`"));
+        }
+        left.extend(expression.inner());
+    }
+    variables.sort();
+    variables.dedup();
+    let goes_by = if variables.is_empty() {
+        String::new()
+    } else {
+        format!(", which goes by {}", variables.join(" and "))
+    };
+    let name: Vec<&str> = block.labels.iter().map(|(label, _)| label.as_str()).collect();
+    let message = format!(
+        "nothing is configured: `{}` of {} makes none of it{goes_by}; allowed: values by which there is at least one listener or \
+         target_group, such as with `-var NAME=VALUE`",
+        by.name,
+        name.join(".")
+    );
+    Some((by.value.position, message))
+}
+
 /// A name, which is written like a variable.
-fn name_written(expression: &super::raw::RawExpression) -> Option<&str> {
+fn name_written(expression: &RawExpression) -> Option<&str> {
     match expression {
-        super::raw::RawExpression::Path(path, steps) if steps.is_empty() => path.first().map(String::as_str),
-        super::raw::RawExpression::Text(name) => Some(name),
+        RawExpression::Path(path, steps) if steps.is_empty() => path.first().map(String::as_str),
+        RawExpression::Text(name) => Some(name),
         _ => None,
     }
 }

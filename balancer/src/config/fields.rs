@@ -22,7 +22,7 @@ use super::{
 };
 
 /// Protocols of the load balancers that this is none of.
-const OTHER_BALANCERS: [&str; 7] = ["TCP", "UDP", "TLS", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE"];
+pub(super) const OTHER_BALANCERS: [&str; 7] = ["TCP", "UDP", "TLS", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE"];
 
 /// What reading needs everywhere.
 #[derive(Clone, Copy)]
@@ -113,6 +113,8 @@ impl<'a> BlockFields<'a> {
             Some(Child::Unsupported(_)) if self.is_type_of(name) => return,
             Some(Child::Unsupported(_)) => unsupported_block(name),
             Some(Child::Block(_)) => match earlier {
+                // That one is refused, and with it what goes together with it.
+                Some(earlier) if self.is_refused_by_type(earlier) => return,
                 Some(earlier) => format!(
                     "a second `{name}` block is not supported; the first is at {}; allowed: one",
                     self.context.faults.show(earlier.position)

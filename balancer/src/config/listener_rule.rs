@@ -17,7 +17,7 @@ use super::{
     source::Position,
     suggest,
     transform::{self, TRANSFORM},
-    value::{Value, WAY_OUT_OF_BLOCKS, shown},
+    value::{Value, WAY_OUT_OF_BLOCKS, shown, way_out_of_block},
 };
 use crate::model::{Listener, ListenerRule};
 
@@ -188,7 +188,7 @@ fn resolve(
             None => {
                 let is_ours =
                     matches!(value, Value::Reference(path) if path.first().is_some_and(|root| is_ours(root)));
-                let way_out = if value.is_foreign() && !is_ours { WAY_OUT_OF_BLOCKS } else { "" };
+                let way_out = if value.is_foreign() && !is_ours { way_out_of_block(value) } else { "" };
                 format!("{value} is no reference to a listener{way_out}")
             }
         };

@@ -10,7 +10,7 @@ use super::{
     names::{Names, block_of},
     schema::{Attribute, AttributeKind, Table},
     suggest,
-    value::{Value, WAY_OUT_OF_BLOCKS, shown},
+    value::{Value, shown, way_out_of_block},
 };
 use crate::{
     model::{AlpnPolicy, Certificate, ListenerTls},
@@ -84,7 +84,7 @@ impl<'n, 'a> Certificates<'n, 'a> {
                     suggest::hint(label.unwrap_or_default(), listeners.iter().map(|found| found.label));
                 let is_of_aws = label.is_none() || label.is_some_and(|label| label.starts_with("arn:"));
                 let is_elsewhere = is_of_aws && (value.is_foreign() || matches!(value, Value::Text(_)));
-                let way_out = if is_elsewhere { WAY_OUT_OF_BLOCKS } else { "" };
+                let way_out = if is_elsewhere { way_out_of_block(&value) } else { "" };
                 let allowed = fields.allowed("listener_arn");
                 let message = format!("{value} is no listener{hint}{way_out}; allowed: {allowed}");
                 context.faults.add(position, message);

@@ -10,7 +10,7 @@ use super::{
     schema::{Attribute, AttributeKind, Table},
     source::Position,
     suggest,
-    value::{Value, WAY_OUT_OF_BLOCKS, shown},
+    value::{Value, WAY_OUT_OF_BLOCKS, shown, way_out_of_block},
 };
 
 /// Longest name of a target group or load balancer (ALB: CreateTargetGroup, CreateLoadBalancer).
@@ -253,7 +253,7 @@ impl<'a> Names<'a> {
         let spellings = spellings(self.table.name);
         // What is of a kind that there is here is meant to stand here, and only written wrong.
         let is_ours = path.first().is_some_and(|root| is_ours(root));
-        let way_out = if written.is_foreign() && !is_ours { WAY_OUT_OF_BLOCKS } else { "" };
+        let way_out = if written.is_foreign() && !is_ours { way_out_of_block(&written) } else { "" };
         let (kind, label) = match block_of(path) {
             Some((kind, label, None)) => (kind, label),
             Some((kind, label, Some("arn" | "id" | "name"))) => (kind, label),
@@ -268,7 +268,12 @@ impl<'a> Names<'a> {
             let kind = words(self.table.name);
             return Err(format!("{written} is no reference to a {kind}{hint}{way_out}"));
         }
-        self.by_label.get(&*label).copied().ok_or_else(|| {
+        // One of ours that stands in for the only one of a resource with `count`.
+        let stands_in = || {
+            let index = self.by_label.get(label.strip_suffix("[0]")?)?;
+            self.entries.get(*index).filter(|entry| !entry.found.is_resource).map(|_| *index)
+        };
+        self.by_label.get(&*label).copied().or_else(stands_in).ok_or_else(|| {
             let hint = suggest::hint(&label, self.by_label.keys().copied());
             format!("there is no {} {}{hint}", words(self.table.name), shown(&label))
         })

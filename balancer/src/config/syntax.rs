@@ -63,10 +63,11 @@ const MAX_REWORDED: usize = 100;
 
 /// Puts [`HUGE`] in the place of numbers that are beyond the parser, which would take them for faults of syntax also
 /// where nobody looks at them. A heredoc gets another word where the parser would take one of its lines for its end:
-/// Terraform ends it where nothing else is in the line. Every place in the text stays what it was.
+/// Terraform ends it where nothing else is in the line. Names of blocks and attributes in quotes, which were taken up to
+/// Terraform 0.11, lose them. Every place in the text stays what it was.
 fn as_the_parser_takes_it(text: &str) -> Cow<'_, str> {
-    let scan::Scanned { huge, misleading, .. } = scan::scan(text, 0);
-    if huge.is_empty() && misleading.is_empty() {
+    let scan::Scanned { huge, misleading, quoted, .. } = scan::scan(text, 0);
+    if huge.is_empty() && misleading.is_empty() && quoted.is_empty() {
         return Cow::Borrowed(text);
     }
     let mut mended = text.to_owned();
@@ -76,11 +77,27 @@ fn as_the_parser_takes_it(text: &str) -> Cow<'_, str> {
         let Some(other) = others.into_iter().find(|other| !text.contains(other.as_str())) else { continue };
         words.into_iter().for_each(|word| mended.replace_range(word, &other));
     }
+    for (number, range) in quoted.into_iter().enumerate() {
+        let name = text.get(range.start + 1..range.end - 1).unwrap_or_default();
+        let mended_name = if is_identifier(name) {
+            format!(" {name} ")
+        } else {
+            // A key of a map that was written as a block, such as that of a tag: no name that means anything.
+            keys::letters(number, range.len())
+        };
+        mended.replace_range(range, &mended_name);
+    }
     for range in huge {
         let width = range.len();
         mended.replace_range(range, &format!("{HUGE:<width$e}"));
     }
     Cow::Owned(mended)
+}
+
+fn is_identifier(name: &str) -> bool {
+    let is_letter = |letter: char| letter.is_alphabetic() || letter == '_';
+    name.starts_with(is_letter)
+        && name.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-'))
 }
 
 fn append(whole: &mut RawBody, part: RawBody) {

@@ -16,6 +16,17 @@ pub(super) const WAY_OUT: &str = ", or what it is here under `terraform_values` 
 pub(super) const WAY_OUT_OF_BLOCKS: &str =
     " (say which it is here under `terraform_values` of the `balancer` block)";
 
+/// The same of what a module gives out that is not there.
+const WAY_OUT_OF_MODULES: &str = " (`terraform init` fetches the module; or say which it is here under `terraform_values` of the `balancer` block)";
+
+/// What there is to do where a reference leads to a block that is elsewhere.
+pub(super) fn way_out_of_block(reference: &Value) -> &'static str {
+    match reference {
+        Value::Reference(path) if path.first().is_some_and(|root| root == "module") => WAY_OUT_OF_MODULES,
+        _ => WAY_OUT_OF_BLOCKS,
+    }
+}
+
 /// What there is to say of what goes by a variable of this name, which has no value.
 pub(super) fn no_value(variable: &str) -> String {
     format!(

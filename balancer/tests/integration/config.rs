@@ -3,6 +3,7 @@
 mod actions;
 mod advice;
 mod app_header;
+mod as_they_stand;
 mod certificates;
 mod control_api;
 pub(crate) mod corpus;
@@ -16,7 +17,9 @@ mod labels;
 mod limits;
 mod meant;
 mod modules;
+mod network_balancers;
 mod never_met;
+mod old_terraform;
 mod one_fault;
 mod one_mistake;
 mod passed_over;

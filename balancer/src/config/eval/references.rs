@@ -217,6 +217,11 @@ impl Evaluator<'_, '_> {
             };
             self.charge(1)?;
         }
+        // What is asked of one of several is known by its whole name.
+        if matches!(&value, Val::Reference(path) if steps.is_empty() && path.last().is_some_and(|last| last.starts_with('[')))
+        {
+            return Ok(value);
+        }
         self.known(value)
     }
 
@@ -339,7 +344,7 @@ impl Evaluator<'_, '_> {
     }
 
     /// What the user says that a reference is.
-    fn known(&self, value: Val) -> Evaluated {
+    pub(super) fn known(&self, value: Val) -> Evaluated {
         let Val::Reference(path) = &value else { return Ok(value) };
         let Some((known, indices)) = self.scope.known(path) else { return Ok(value) };
         let mut found = self.of_user(known)?;

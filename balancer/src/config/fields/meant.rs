@@ -2,7 +2,7 @@
 
 use super::{BlockFields, suggest};
 use crate::config::{
-    eval,
+    elsewhere, eval,
     kinds::{NATIVE, UNLABELLED},
     raw::RawBlock,
     schema::{Attribute, AttributeKind, Child, EVERYWHERE_IGNORED},
@@ -85,6 +85,14 @@ impl BlockFields<'_> {
                 .written("type")
                 .and_then(|attribute| self.resolve(&attribute.value).ok()?.as_text())
                 .is_some_and(|text| text.replace('-', "_") == child)
+    }
+
+    /// Whether a block within this one is of a type that is another service's.
+    pub(super) fn is_refused_by_type(&self, child: &RawBlock) -> bool {
+        let written = child.body.attributes.iter().find(|attribute| attribute.name == "type");
+        written
+            .and_then(|written| eval::resolve(self.context.scope, &written.value, &child.env).ok()?.as_text())
+            .is_some_and(|text| elsewhere::whose("type", &text).is_some())
     }
 
     pub(super) fn hint(&self, name: &str) -> String {

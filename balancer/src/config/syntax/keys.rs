@@ -91,7 +91,7 @@ const FIRST: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const LATER: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
 
 /// A number as a name of this many bytes. Names that meet others are found and changed in their turn.
-fn letters(number: usize, length: usize) -> String {
+pub(super) fn letters(number: usize, length: usize) -> String {
     let mut left = number;
     let mut name = vec![b'a'; length];
     for (index, letter) in name.iter_mut().enumerate().rev() {

@@ -22,6 +22,8 @@ pub(super) struct Scanned {
     pub(super) unclosed: Option<(Oddity, Option<usize>)>,
     /// Numbers that do not fit: whole ones from 2^64 on, others that are infinite.
     pub(super) huge: Vec<Range<usize>>,
+    /// Names of blocks and attributes in quotes, which stand first in their lines: with the quotes.
+    pub(super) quoted: Vec<Range<usize>>,
     /// Heredocs with a line that begins with their word and goes on: the word at the beginning, and at the end.
     pub(super) misleading: Vec<[Range<usize>; 2]>,
 }
@@ -67,6 +69,8 @@ struct OpenBracket {
     at: usize,
     /// How far its line is indented.
     indent: usize,
+    /// Whether it is a brace behind the head of a block, with nothing but such around it.
+    is_body: bool,
 }
 
 /// How many levels are searched for a block: the parser goes no deeper.
@@ -193,7 +197,10 @@ impl Scanner<'_> {
                 }
             },
             [b'<', b'<', ..] => self.heredoc(),
-            [b'"', ..] => self.open(TokenKind::Text),
+            [b'"', ..] => {
+                self.found.quoted.extend(self.quoted_name());
+                self.open(TokenKind::Text)
+            }
             [b'{', ..] => self.open(TokenKind::Brace),
             [b'[', ..] => self.open(TokenKind::Bracket),
             [b'(', ..] => self.open(TokenKind::Parenthesis),
@@ -296,7 +303,35 @@ impl Scanner<'_> {
     }
 
     fn push(&mut self, kind: TokenKind) {
-        self.stack.push(OpenBracket { kind, at: self.at, indent: self.indent });
+        let is_body = kind == TokenKind::Brace
+            && self.stack.last().is_none_or(|outer| outer.is_body)
+            && self.ends_a_head();
+        self.stack.push(OpenBracket { kind, at: self.at, indent: self.indent, is_body });
+    }
+
+    /// What stands before this in its line, without blanks at its end.
+    fn before(&self) -> &str {
+        self.text.get(..self.at).unwrap_or_default().trim_end_matches([' ', '\t'])
+    }
+
+    /// Whether a name or a label stands right before this.
+    fn ends_a_head(&self) -> bool {
+        self.before().ends_with(|last: char| last.is_alphanumeric() || matches!(last, '_' | '-' | '"'))
+    }
+
+    /// The text that begins here, where it is the name of a block or an attribute: first in its line, among such.
+    fn quoted_name(&self) -> Option<Range<usize>> {
+        let before = self.before();
+        let is_first = before.is_empty() || before.ends_with('\n');
+        if !is_first || self.stack.last().is_some_and(|open| !open.is_body) {
+            return None;
+        }
+        let line = self.rest().split('\n').next()?;
+        let (name, after) = line.get(1..)?.split_once('"')?;
+        let after = after.trim_start_matches([' ', '\t']);
+        let is_attribute = after.starts_with('=') && !after.starts_with("==");
+        let is_name = !name.is_empty() && !name.contains('\\');
+        (is_name && (is_attribute || after.starts_with('{'))).then(|| self.at..self.at + name.len() + 2)
     }
 
     fn open(&mut self, kind: TokenKind) -> usize {

@@ -162,10 +162,11 @@ impl<'a> Request<'a> {
         bodiless: bool,
     ) -> Result<Self, HeadError> {
         let mut request = Self::default();
-        request.take_fields(method, target, authority, lines, bodiless).map(|()| request)
+        request.take_fields(method, target, authority, (lines, b""), bodiless).map(|()| request)
     }
 
-    /// Becomes what [`Self::of_fields`] would give back, where it stands; see [`Self::read`].
+    /// Becomes what [`Self::of_fields`] would give back, where it stands; see [`Self::read`]. Of `lines` those can be copied together
+    /// that stand beside each other in `source` as they do in a head of HTTP/1.1.
     ///
     /// # Errors
     /// As with [`Self::of_fields`]; what it is then means nothing.
@@ -174,7 +175,7 @@ impl<'a> Request<'a> {
         method: &'a [u8],
         target: &'a [u8],
         authority: Option<&'a [u8]>,
-        lines: impl Iterator<Item = HeaderField<'a>>,
+        (lines, source): (impl Iterator<Item = HeaderField<'a>>, &'a [u8]),
         bodiless: bool,
     ) -> Result<(), HeadError> {
         if method.len() + target.len() > MAX_LINE {
@@ -213,6 +214,7 @@ impl<'a> Request<'a> {
             }
             fields.push(b"host", host);
         }
+        fields.stand_in(source, false);
         self.framing = match request_framing(fields, Version::Http2)? {
             Framing::Length(_) if bodiless => return Err(HeadError::Malformed),
             Framing::Empty if bodiless || fields.has(Kind::ContentLength) => Framing::Empty,

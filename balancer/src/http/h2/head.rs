@@ -19,9 +19,10 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// `bodiless`: the head was all of it.
-    pub(super) fn new(mut block: Box<Block>, bodiless: bool) -> Self {
-        let size = block.length();
+    /// `bodiless`: the head was all of it. `is_counted`: somebody may ask for its size.
+    pub(super) fn new(mut block: Box<Block>, bodiless: bool, is_counted: bool) -> Self {
+        // Before cookies are made one.
+        let size = if is_counted { block.length() } else { 0 };
         block.join_cookies();
         let protocol = block.protocol().map(|protocol| {
             let key = (protocol == b"websocket").then(WebSocketKey::random).flatten();
@@ -71,13 +72,14 @@ impl Head {
         }
         let (authority, lines) = (block.authority(), block.lines());
         let Some(protocol) = &self.protocol else {
+            let lines = (lines, block.source());
             return request.take_fields(method, target, authority, lines, self.bodiless);
         };
         let key = protocol.as_ref().map_err(|error| *error)?;
         let handshake = HeaderField { name: &b"Sec-WebSocket-Key"[..], value: key.as_bytes() };
         let lines = lines.filter(|field| field.name != b"sec-websocket-key").chain([handshake]);
         // What follows is no body of the request but what the other protocol says.
-        request.take_fields(b"GET", target, authority, lines, true)?;
+        request.take_fields(b"GET", target, authority, (lines, block.source()), true)?;
         request.upgrade = Some(b"websocket".into());
         Ok(())
     }

@@ -38,19 +38,14 @@ pub(super) async fn serve(session: Rc<SharedState>, mut stream: Http2Stream, hea
     let mut entry = AccessEntry::begin(&context, &listener, &session.connected, began);
     entry.note(|record| record.version = Some(Version::Http2));
     let is_bodiless = head.is_all() || stream.is_whole();
-    let head = Head::new(head, is_bodiless);
+    let head = Head::new(head, is_bodiless, entry.is_open());
     if entry.is_open() {
         entry.received(head.size());
     }
-    // Stays where it is made: it is large.
-    let mut notes = HeadNotes::begin(true);
-    let mut planned = plan(&session, &snapshot, &listener, &head, (&mut notes, &mut entry));
     let (key, is_malformed) = (head.key(), head.is_malformed());
-    stream.recycle(head.into_block());
     let watched = context.watches.register();
     watched.watch().set_listener(listener.id.0);
-    let framing = planned.as_ref().map_or(Framing::Empty, |plan| plan.request.framing);
-    stream.expect(framing == Framing::Empty, &listener.trailers);
+    // Stays where it is made, before the request is looked at: it is large.
     let mut client = Http2Client {
         stream,
         state: RequestState {
@@ -65,8 +60,13 @@ pub(super) async fn serve(session: Rc<SharedState>, mut stream: Http2Stream, hea
         socket: session.socket,
         key,
         invited: false,
-        notes,
+        notes: HeadNotes::begin(true),
     };
+    let Http2Client { stream, state: RequestState { listener, entry, .. }, notes, .. } = &mut client;
+    let mut planned = plan(&session, &snapshot, listener, &head, (notes, entry));
+    stream.recycle(head.into_block());
+    let framing = planned.as_ref().map_or(Framing::Empty, |plan| plan.request.framing);
+    stream.expect(framing == Framing::Empty, &listener.trailers);
     match &mut planned {
         Ok(plan) => {
             match client.stream.fault() {

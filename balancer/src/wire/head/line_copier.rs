@@ -67,6 +67,9 @@ impl<'a> LineCopier<'a> {
 
     #[inline]
     fn copy(&mut self, out: &mut Vec<u8>) {
+        if self.run.is_empty() {
+            return;
+        }
         let run = std::mem::take(&mut self.run);
         out.extend_from_slice(self.source.get(run).unwrap_or_default());
     }

@@ -16,6 +16,11 @@ const MOST_OF_TRAILERS: usize = 60 * 1024;
 /// Most memory that is kept for another block, and as much for where its fields are.
 const MOST_KEPT: usize = 4 * 1024;
 
+/// What stands between a name and its value, and behind that: so do they in a head of HTTP/1.1, and can be copied into one as they
+/// are.
+const BETWEEN: &[u8] = b": ";
+const BEHIND: &[u8] = b"\r\n";
+
 /// What a block is read as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum BlockSection {
@@ -47,7 +52,7 @@ impl BlockSpan {
     }
 }
 
-/// A field: its value follows its name.
+/// A field: where its value begins.
 #[derive(Clone, Copy, Debug)]
 struct BlockField {
     field: BlockSpan,
@@ -137,17 +142,19 @@ impl Block {
         &mut self.bytes
     }
 
-    /// Takes a field of a table, which is of these parts; so many bytes are its name.
+    /// Takes a field of a table.
     #[inline]
-    pub(super) fn copy(&mut self, parts: &[&[u8]], name: usize, class: FieldClass) {
-        // What is small on the wire can be large here: nothing is copied that is of no use.
-        let is_over = self.size > MOST_OF_HEAD && !class.name.is_pseudo();
-        if is_over || self.is_misplaced(class.name) {
-            return self.count(parts.iter().map(|part| part.len()).sum(), class);
+    pub(super) fn copy(&mut self, name: &[u8], value: &[u8], class: FieldClass) {
+        if self.has_no_use_for(class) {
+            return self.count(name.len() + value.len(), class);
         }
-        let start = self.bytes.len();
-        parts.iter().for_each(|part| self.bytes.extend_from_slice(part));
-        self.close(start, start + name, class);
+        self.add(name, value, class);
+    }
+
+    /// What is small on the wire can be large here: nothing is copied that is of no use.
+    #[inline]
+    fn has_no_use_for(&self, class: FieldClass) -> bool {
+        (self.size > MOST_OF_HEAD && !class.name.is_pseudo()) || self.is_misplaced(class.name)
     }
 
     /// Nothing of the field is kept.
@@ -173,17 +180,37 @@ impl Block {
     /// Takes a field.
     #[inline]
     pub(super) fn add(&mut self, name: &[u8], value: &[u8], class: FieldClass) {
+        if class.name.is_pseudo() {
+            return self.add_pseudo(name.len(), value, class);
+        }
         let start = self.bytes.len();
         self.bytes.extend_from_slice(name);
+        let middle = self.end_name();
         self.bytes.extend_from_slice(value);
-        self.close(start, start + name.len(), class);
+        self.close(start, middle, class);
+    }
+
+    /// Takes a pseudo-field; nobody reads its name, which has so many bytes, but in its class.
+    #[inline]
+    fn add_pseudo(&mut self, name: usize, value: &[u8], class: FieldClass) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.size = self.size.saturating_add(name + value.len() + EXTRA);
+        self.close_other(start, start, class);
+    }
+
+    /// What was appended is a name. Where its value begins, which is appended next.
+    #[inline]
+    pub(super) fn end_name(&mut self) -> usize {
+        self.bytes.extend_from_slice(BETWEEN);
+        self.bytes.len()
     }
 
     /// What was appended from `start` on is a field, whose value begins at `middle`.
     #[inline]
     pub(super) fn close(&mut self, start: usize, middle: usize, class: FieldClass) {
-        let end = self.bytes.len();
-        self.size = self.size.saturating_add(end - start + EXTRA);
+        let length = self.bytes.len() - start - BETWEEN.len();
+        self.size = self.size.saturating_add(length + EXTRA);
         if class.is_sound && class.name == FieldName::Regular && self.size <= MOST_OF_HEAD {
             self.has_fields = true;
             return self.line(start, middle, false);
@@ -197,6 +224,7 @@ impl Block {
         let field = BlockSpan::new(start, self.bytes.len());
         let middle = u32::try_from(middle).unwrap_or(u32::MAX);
         self.lines.push(BlockField { field, middle, is_cookie });
+        self.bytes.extend_from_slice(BEHIND);
     }
 
     /// Closes a field that means something here, or is too much or none.
@@ -215,7 +243,7 @@ impl Block {
         }
         self.has_fields = true;
         if self.size > MOST_OF_HEAD {
-            self.left_out = self.left_out.saturating_add(end - start);
+            self.left_out = self.left_out.saturating_add(end - start - BETWEEN.len());
             return self.bytes.truncate(start);
         }
         match class.name {
@@ -310,7 +338,7 @@ impl Block {
         }
         let start = self.bytes.len();
         self.bytes.extend_from_slice(b"cookie");
-        let middle = self.bytes.len();
+        let middle = self.end_name();
         for line in self.lines.iter().filter(|line| line.is_cookie) {
             if self.bytes.len() > middle {
                 self.bytes.extend_from_slice(b"; ");
@@ -318,8 +346,7 @@ impl Block {
             self.bytes.extend_from_within(line.middle as usize..line.field.end as usize);
         }
         self.lines.retain(|line| !line.is_cookie);
-        let field = BlockSpan::new(start, self.bytes.len());
-        self.lines.push(BlockField { field, middle: BlockSpan::new(middle, middle).start, is_cookie: true });
+        self.line(start, middle, true);
     }
 
     fn text(&self, span: Option<BlockSpan>) -> Option<&[u8]> {
@@ -364,9 +391,15 @@ impl Block {
     /// The fields; cookies are one.
     pub fn lines(&self) -> impl Iterator<Item = HeaderField<'_>> + Clone {
         self.lines.iter().map(|line| HeaderField {
-            name: self.bytes.part(line.field.start as usize..line.middle as usize),
+            name: self.bytes.part(line.field.start as usize..line.middle as usize - BETWEEN.len()),
             value: self.bytes.part(line.middle as usize..line.field.end as usize),
         })
+    }
+
+    /// What [`Self::lines`] stand in, as they would in a head of HTTP/1.1.
+    #[must_use]
+    pub fn source(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Bytes of its names and values, however few of them it took to say it.
@@ -382,7 +415,7 @@ impl Block {
         ];
         let length = |span: &BlockSpan| (span.end - span.start) as usize;
         let pseudo = pseudo.iter().filter_map(|(name, value)| Some(name.len() + length((*value).as_ref()?)));
-        let fields = self.lines.iter().map(|line| length(&line.field));
+        let fields = self.lines.iter().map(|line| length(&line.field) - BETWEEN.len());
         (pseudo.sum::<usize>() + fields.sum::<usize>() + self.left_out) as u64
     }
 

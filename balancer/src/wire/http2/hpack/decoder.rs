@@ -42,10 +42,10 @@ impl Decoder {
             match *first {
                 0x80.. => match self.find(integer(&mut rest, 7)?)? {
                     Found::Static(field) => {
-                        into.copy(&[field.name, field.value], field.name.len(), field.class);
+                        into.copy(field.name, field.value, field.class);
                     }
                     Found::Dynamic(field) => {
-                        into.copy(&[field.bytes], field.name.len(), FieldClass::noted(field.note));
+                        into.copy(field.name, field.value, FieldClass::noted(field.note));
                     }
                 },
                 0x40..=0x7f => self.literal(&mut rest, 6, true, into)?,
@@ -122,12 +122,14 @@ impl Decoder {
                 }
             },
         };
-        let middle = into.bytes().len();
+        let end = into.bytes().len();
+        let middle = into.end_name();
         string(rest, into.bytes())?;
-        let (before, value) = into.bytes().split_at_checked(middle).ok_or(Unreadable)?;
+        let bytes: &[u8] = into.bytes();
+        let value = bytes.part(middle..);
         let class = FieldClass::of(name, value);
         if enters {
-            self.table.insert(before.part(start..), value, class.note());
+            self.table.insert(bytes.part(start..end), value, class.note());
         }
         into.close(start, middle, class);
         Ok(())

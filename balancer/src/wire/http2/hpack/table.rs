@@ -33,8 +33,6 @@ impl Entry {
 pub(super) struct Field<'t> {
     pub(super) name: &'t [u8],
     pub(super) value: &'t [u8],
-    /// Both, one behind the other.
-    pub(super) bytes: &'t [u8],
     pub(super) note: u32,
 }
 
@@ -74,7 +72,7 @@ impl FieldTable {
         let entry = self.entries.get(place)?;
         let bytes = self.bytes.part(entry.start..entry.start + entry.length());
         let (name, value) = bytes.split_at_checked(entry.name.into())?;
-        Some(Field { name, value, bytes, note: entry.note })
+        Some(Field { name, value, note: entry.note })
     }
 
     /// The entry that was the so-manieth to be put in, and how many newer ones there are; nothing once it is evicted.

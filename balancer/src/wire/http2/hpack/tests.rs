@@ -6,7 +6,10 @@ use super::{
     integer::{integer, write_integer},
     *,
 };
-use crate::wire::http2::block::{Block, BlockSection};
+use crate::wire::{
+    head::Request,
+    http2::block::{Block, BlockSection},
+};
 
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
@@ -65,6 +68,49 @@ fn single_fields_of_appendix_c_2() {
         ("82", (":method", "GET")),
     ] {
         assert_eq!(fields(&mut Decoder::new(), &bytes(hex)), Some(list(&[wanted])));
+    }
+}
+
+#[test]
+fn fields_stand_in_a_block_as_in_a_head_of_http_1() {
+    let mut encoder = Encoder::new();
+    let fields: [(&[u8], &[u8]); 6] = [
+        (b"User-Agent", b"a"),
+        (b"x-own", b""),
+        (b"accept", b"*/*"),
+        (b"cookie", b"a=b"),
+        (b"content-length", b"0"),
+        (b"cookie", b"c=d"),
+    ];
+    let mut decoder = Decoder::new();
+    // The second block is of indices.
+    for _ in 0..2 {
+        let mut out = vec![0x82, 0x84, 0x86];
+        fields.iter().for_each(|(name, value)| encoder.field(name, value, &mut out).unwrap());
+        encoder.field(b"x-last", b"z", &mut out).unwrap();
+        let mut block = Block::default();
+        block.begin(BlockSection::Request);
+        decoder.read(&out, &mut block).unwrap();
+        assert!(block.is_well_formed());
+        let size = block.length();
+        block.join_cookies();
+        let all = "user-agent: a\r\nx-own: \r\naccept: */*\r\ncookie: a=b\r\ncontent-length: 0\r\ncookie: c=d\r\n\
+            x-last: z\r\ncookie: a=b; c=d\r\n";
+        assert!(text(block.source()).ends_with(all), "{}", text(block.source()));
+        let lines: String =
+            block.lines().map(|field| format!("{}: {}\r\n", text(field.name), text(field.value))).collect();
+        assert_eq!(
+            lines,
+            "user-agent: a\r\nx-own: \r\naccept: */*\r\ncontent-length: 0\r\nx-last: z\r\ncookie: a=b; c=d\r\n"
+        );
+        let names = ":method:path:schemeuser-agentx-ownacceptcookiecontent-lengthcookiex-last".len();
+        assert_eq!(size, (names + "GET/httpa*/*a=b0c=dz".len()) as u64);
+        let mut request = Request::default();
+        request.take_fields(b"GET", b"/", Some(b"h"), (block.lines(), block.source()), true).unwrap();
+        let (mut copied, mut copier) = (Vec::new(), request.fields.copier());
+        request.fields.lines().iter().for_each(|field| copier.put(field.name, field.value, &mut copied));
+        copier.finish(&mut copied);
+        assert_eq!(text(&copied), lines + "host: h\r\n");
     }
 }
 

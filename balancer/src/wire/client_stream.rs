@@ -39,6 +39,8 @@ pub enum ClientStream {
 pub enum TlsSocket {
     /// One that is read and written.
     Served(TcpStream),
+    /// The same, of a session that has failed: whoever reads on is told, whatever comes.
+    Failed(TcpStream),
     /// One that is not.
     Parked(net::TcpStream),
     /// It could not be taken out, or be put back.
@@ -99,11 +101,9 @@ impl ClientStream {
         match self {
             Self::Plain(stream) => stream.poll_read_ready(cx),
             Self::Tls(stream) => {
-                let (socket, session) = stream.get_mut();
-                match (session.process_new_packets(), socket) {
-                    (Ok(state), TlsSocket::Served(socket))
-                        if state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() =>
-                    {
+                // What has come was decrypted when it was read.
+                match stream.get_mut() {
+                    (TlsSocket::Served(socket), session) if session.wants_read() => {
                         socket.poll_read_ready(cx)
                     }
                     _ => Poll::Ready(Ok(())),
@@ -201,9 +201,17 @@ fn has_input(socket: &SockRef<'_>) -> bool {
 impl TlsSocket {
     fn socket(&self) -> Option<SockRef<'_>> {
         match self {
-            Self::Served(socket) => Some(SockRef::from(socket)),
+            Self::Served(socket) | Self::Failed(socket) => Some(SockRef::from(socket)),
             Self::Parked(socket) => Some(SockRef::from(socket)),
             Self::Lost => None,
+        }
+    }
+
+    /// Its session has failed.
+    #[cold]
+    fn fail(&mut self) {
+        if let Self::Served(socket) = std::mem::replace(self, Self::Lost) {
+            *self = Self::Failed(socket);
         }
     }
 }
@@ -223,32 +231,40 @@ impl AsyncRead for ClientStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => poll_read_tls(stream, cx, buf),
+            Self::Tls(stream) => {
+                if matches!(stream.get_ref().0, TlsSocket::Failed(_)) {
+                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                }
+                if ready!(poll_read_tls(stream, cx, buf))? {
+                    stream.get_mut().0.fail();
+                }
+                Poll::Ready(Ok(()))
+            }
         }
     }
 }
 
 /// Reads what comes with one look at the socket. The stream's own way is to look until there is nothing more, which is one look too many
-/// for whoever has all of a request.
+/// for whoever has all of a request. True: behind what was read nothing can be.
 fn poll_read_tls<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut TlsStream<S>,
     cx: &mut Context<'_>,
     buf: &mut ReadBuf<'_>,
-) -> Poll<io::Result<()>> {
+) -> Poll<io::Result<bool>> {
     loop {
         let content = ready!(Pin::new(&mut *stream).poll_fill_buf(cx))?;
         let length = content.len().min(buf.remaining());
         buf.put_slice(content.part(..length));
         Pin::new(&mut *stream).consume(length);
         if length == 0 || buf.remaining() == 0 {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(false));
         }
         if stream.get_ref().1.wants_read() {
-            if length >= MUCH {
-                // An error comes again.
-                let _ = Pin::new(stream).poll_read(cx, buf);
-            }
-            return Poll::Ready(Ok(()));
+            // The socket tells of its errors again, and the session of none.
+            let failed = |error: &io::Error| error.kind() == io::ErrorKind::InvalidData;
+            let has_failed = length >= MUCH
+                && matches!(Pin::new(stream).poll_read(cx, buf), Poll::Ready(Err(error)) if failed(&error));
+            return Poll::Ready(Ok(has_failed));
         }
         // What is decrypted needs no look.
     }
@@ -257,7 +273,7 @@ fn poll_read_tls<S: AsyncRead + AsyncWrite + Unpin>(
 macro_rules! served {
     ($self:ident, $stream:ident => $call:expr) => {
         match $self.get_mut() {
-            TlsSocket::Served($stream) => $call,
+            TlsSocket::Served($stream) | TlsSocket::Failed($stream) => $call,
             TlsSocket::Parked(_) | TlsSocket::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     };
@@ -274,7 +290,7 @@ mod tests {
         crypto::ring,
         pki_types::{PrivateKeyDer, ServerName},
     };
-    use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
     use tokio_rustls::{TlsAcceptor, TlsConnector, client};
 
     use super::*;
@@ -308,6 +324,16 @@ mod tests {
 
     /// A client and its server.
     async fn pair() -> (client::TlsStream<DuplexStream>, TlsStream<Looks>) {
+        let (near, far) = duplex(1 << 20);
+        pair_over(near, Looks { stream: far, looks: Cell::new(0) }).await
+    }
+
+    /// The same over any two ends.
+    async fn pair_over<C, S>(near: C, far: S) -> (client::TlsStream<C>, TlsStream<S>)
+    where
+        C: AsyncRead + AsyncWrite + Unpin,
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let made = rcgen::generate_simple_self_signed(["web.test".to_owned()]).unwrap();
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
         let provider = Arc::new(ring::default_provider());
@@ -324,11 +350,10 @@ mod tests {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let (near, far) = duplex(1 << 20);
         let name = ServerName::try_from("web.test").unwrap();
         let (client, server) = tokio::join!(
             TlsConnector::from(Arc::new(client)).connect(name, near),
-            TlsAcceptor::from(Arc::new(server)).accept(Looks { stream: far, looks: Cell::new(0) })
+            TlsAcceptor::from(Arc::new(server)).accept(far)
         );
         (client.unwrap(), server.unwrap())
     }
@@ -381,5 +406,27 @@ mod tests {
             io::ErrorKind::UnexpectedEof,
             "it comes again"
         );
+    }
+
+    #[tokio::test]
+    async fn a_session_that_fails_behind_what_was_read_is_told_whatever_comes() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (far, _) = listener.accept().await.unwrap();
+        let (mut client, server) = pair_over(near, TlsSocket::Served(far)).await;
+        let mut server = ClientStream::Tls(Box::new(server));
+        let mut room = vec![0; 4 * MUCH];
+        client.write_all(b"a request").await.unwrap();
+        poll_fn(|cx| server.poll_read_ready(cx)).await.unwrap();
+        assert_eq!(server.read(&mut room).await.unwrap(), 9);
+        assert!(poll_fn(|cx| Poll::Ready(server.poll_read_ready(cx).is_pending())).await, "nothing has come");
+        // With its head, its type and its tag (RFC 8446, section 5.2) it ends where the session has had enough for a moment.
+        let much = vec![b'x'; 2 * MUCH - 22];
+        client.write_all(&much).await.unwrap();
+        client.get_mut().0.write_all(b"no record of TLS").await.unwrap();
+        poll_fn(|cx| server.poll_read_ready(cx)).await.unwrap();
+        assert_eq!(server.read(&mut room).await.unwrap(), much.len());
+        poll_fn(|cx| server.poll_read_ready(cx)).await.unwrap();
+        assert_eq!(server.read(&mut room).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 }

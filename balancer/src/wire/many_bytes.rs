@@ -1,5 +1,8 @@
-//! Looks at the bytes of names and values, eight at a time: every message has all of its looked at. Must not know: what they say.
+//! Looks at the bytes of names and values, many at a time: every message has all of its looked at. Must not know: what they say.
 
+use wide::u8x16;
+
+const DEL: u8 = 0x7f;
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x80 * ONES;
 
@@ -7,12 +10,23 @@ const HIGH: u64 = 0x80 * ONES;
 /// ASCII.
 #[inline]
 fn odd(word: u64, least: u8) -> u64 {
-    word.wrapping_sub(u64::from(least) * ONES) | (word ^ (0x7f * ONES)).wrapping_sub(ONES)
+    word.wrapping_sub(u64::from(least) * ONES) | (word ^ (u64::from(DEL) * ONES)).wrapping_sub(ONES)
 }
 
-/// Whether `find` finds the high bit of a byte in any word of `bytes`. All bytes are in words, some of them in two.
+/// Those of a block that are `last`, below it or DEL.
 #[inline]
-fn any(bytes: &[u8], find: impl Fn(u64) -> u64) -> bool {
+fn odd_of(block: u8x16, last: u8) -> u8x16 {
+    block.simd_le(u8x16::splat(last)) | block.simd_eq(u8x16::splat(DEL))
+}
+
+/// Whether `find` finds the high bit of a byte in any word of `bytes`, or `find_of` any byte in a block of them where they are that
+/// many. All bytes are in words or blocks, some of them in two.
+#[inline]
+fn any(bytes: &[u8], find: impl Fn(u64) -> u64, find_of: impl Fn(u8x16) -> u8x16) -> bool {
+    if let Some(last) = bytes.last_chunk::<16>() {
+        let blocks = bytes.as_chunks::<16>().0.iter().map(|block| find_of(u8x16::new(*block)));
+        return blocks.fold(find_of(u8x16::new(*last)), |found, block| found | block).to_bitmask() != 0;
+    }
     if let Some(last) = bytes.last_chunk::<8>() {
         let words = bytes.as_chunks::<8>().0.iter().map(|word| find(u64::from_le_bytes(*word)));
         return words.fold(find(u64::from_le_bytes(*last)), |found, word| found | word) & HIGH != 0;
@@ -36,7 +50,7 @@ fn any(bytes: &[u8], find: impl Fn(u64) -> u64) -> bool {
 /// Whether there is no control character but tabs.
 #[inline]
 pub(super) fn is_text(bytes: &[u8]) -> bool {
-    !any(bytes, |word| odd(word, b' ') & !word) || is_text_with_tabs(bytes)
+    !any(bytes, |word| odd(word, b' ') & !word, |block| odd_of(block, 0x1f)) || is_text_with_tabs(bytes)
 }
 
 #[cold]
@@ -47,13 +61,14 @@ fn is_text_with_tabs(bytes: &[u8]) -> bool {
 /// Whether there is neither a control character nor a space.
 #[inline]
 pub(super) fn is_dense(bytes: &[u8]) -> bool {
-    !any(bytes, |word| odd(word, b' ' + 1) & !word)
+    !any(bytes, |word| odd(word, b' ' + 1) & !word, |block| odd_of(block, b' '))
 }
 
 /// The same, of nothing but ASCII.
 #[inline]
 pub(super) fn is_graphic(bytes: &[u8]) -> bool {
-    !any(bytes, |word| odd(word, b' ' + 1) | word)
+    let beyond = |block: u8x16| u8x16::splat(DEL).simd_le(block);
+    !any(bytes, |word| odd(word, b' ' + 1) | word, |block| odd_of(block, b' ') | beyond(block))
 }
 
 /// Whether both are the same. They are short most times, and then no other function is called.

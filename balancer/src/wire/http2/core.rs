@@ -423,7 +423,9 @@ impl Core {
             self.content_sent = 0;
         }
         self.forget_answer(place);
-        self.release_connection(unreleased);
+        if unreleased > 0 {
+            self.release_connection(unreleased);
+        }
     }
 
     /// A block with memory that was used before.

@@ -63,9 +63,9 @@ impl Input {
     ) -> Poll<T> {
         let driver = cx.waker();
         // One that has not asked the socket yet is called by nobody.
-        let wait = match self.0.take() {
-            Some(wait) if wait.call.driver.will_wake(driver) => self.0.insert(wait),
-            _ => self.0.insert(InputWait::of(driver)),
+        let wait = match &mut self.0 {
+            Some(wait) if wait.call.driver.will_wake(driver) => wait,
+            other => other.insert(InputWait::of(driver)),
         };
         if wait.is_waited_for && !wait.call.has_come.load(Relaxed) {
             return Poll::Pending;

@@ -36,11 +36,10 @@ fn character_of(bits: u32) -> u8 {
 #[inline]
 pub(super) fn encode(bytes: &[u8], text: &mut [u8]) {
     debug_assert!(text.len() >= text_len(bytes.len()));
-    let groups = bytes.chunks_exact(3);
-    let rest = groups.remainder();
+    let (groups, rest) = bytes.as_chunks();
     let mut room = text.chunks_mut(4);
-    for (group, out) in groups.zip(&mut room) {
-        if let (&[a, b, c], [w, x, y, z]) = (group, out) {
+    for (&[a, b, c], out) in groups.iter().zip(&mut room) {
+        if let [w, x, y, z] = out {
             let bits = u32::from_be_bytes([0, a, b, c]);
             (*w, *x) = (character_of(bits >> 18), character_of(bits >> 12));
             (*y, *z) = (character_of(bits >> 6), character_of(bits));
@@ -62,16 +61,14 @@ pub(super) fn encode(bytes: &[u8], text: &mut [u8]) {
 #[inline]
 pub(super) fn decode(text: &[u8], bytes: &mut [u8]) -> Option<usize> {
     let length = text.len() * 3 / 4;
-    let (groups, rest) = (text.chunks_exact(4), bytes.get_mut(..length)?);
-    let last = groups.remainder();
-    let mut room = rest.chunks_mut(3);
+    let (groups, last) = text.as_chunks();
+    // Of each there are as many.
+    let (rooms, room) = bytes.get_mut(..length)?.as_chunks_mut();
     let mut all = 0;
-    for (group, out) in groups.zip(&mut room) {
-        if let (&[w, x, y, z], [a, b, c]) = (group, out) {
-            let (w, x, y, z) = (bits_of(w), bits_of(x), bits_of(y), bits_of(z));
-            all |= w | x | y | z;
-            [_, *a, *b, *c] = (w << 18 | x << 12 | y << 6 | z).to_be_bytes();
-        }
+    for (&[w, x, y, z], [a, b, c]) in groups.iter().zip(rooms) {
+        let (w, x, y, z) = (bits_of(w), bits_of(x), bits_of(y), bits_of(z));
+        all |= w | x | y | z;
+        [_, *a, *b, *c] = (w << 18 | x << 12 | y << 6 | z).to_be_bytes();
     }
     // What is no character has bits that no character has.
     if all > 63 {
@@ -95,7 +92,7 @@ pub(super) fn decode(text: &[u8], bytes: &mut [u8]) -> Option<usize> {
         return None;
     }
     let [_, decoded @ ..] = bits.to_be_bytes();
-    room.next()?.iter_mut().zip(decoded).for_each(|(out, byte)| *out = byte);
+    room.iter_mut().zip(decoded).for_each(|(out, byte)| *out = byte);
     Some(length)
 }
 

@@ -65,7 +65,9 @@ impl<'h> Iterator for Pairs<'h> {
             };
             self.rest = rest;
             self.at_pair_start = true;
-            if let Some(equals) = memchr(b'=', pair).filter(|_| starts_pair) {
+            // Of most the name is no longer.
+            let equals = if pair.first() == Some(&b'=') { Some(0) } else { memchr(b'=', pair) };
+            if let Some(equals) = equals.filter(|_| starts_pair) {
                 return Some((pair.get(..equals)?.trim_ascii_end(), trim_value(pair.get(equals + 1..)?)));
             }
         }

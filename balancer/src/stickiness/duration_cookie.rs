@@ -81,13 +81,17 @@ impl DurationCookie {
                 .ok()
         };
         // Browsers send both, the plain one first: it is looked at only when no twin will do.
-        let mut plain_came = false;
+        let (mut plain, mut plains) = (None, 0_usize);
         let twin = self.scan.find(head).find_map(|(rest_of_name, value)| {
-            plain_came |= rest_of_name.is_empty();
+            if rest_of_name.is_empty() {
+                plain = plain.or(Some(value));
+                plains += 1;
+            }
             if rest_of_name == CORS.as_bytes() { open(value) } else { None }
         });
         let session = match twin {
-            None if plain_came => self.scan.values(head).find_map(open),
+            None if plains > 1 => self.scan.values(head).find_map(open),
+            None => plain.and_then(open),
             found => found,
         };
         session.ok_or(outcome)

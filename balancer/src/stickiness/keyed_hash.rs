@@ -25,9 +25,7 @@ impl KeyedHash {
         for word in words {
             self.add_word(u64::from_le_bytes(*word));
         }
-        let mut last = [0; 8];
-        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        self.add_word(u64::from_le_bytes(last));
+        self.add_word(last_word(rest));
         self.add_word(bytes.len() as u64);
     }
 
@@ -45,11 +43,32 @@ impl KeyedHash {
     }
 }
 
+/// Less than eight bytes, with zeros behind them, as a word.
+#[inline]
+fn last_word(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        // Bytes that are in both come to the same place.
+        return u64::from(first) | u64::from(last) << (8 * (bytes.len() - 4));
+    }
+    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn the_last_bytes_are_a_word_with_zeros_behind_them() {
+        for length in 0..8 {
+            let bytes = &[0x81, 0x92, 0xa3, 0xb4, 0xc5, 0xd6, 0xe7][..length];
+            let mut padded = [0; 8];
+            padded[..length].copy_from_slice(bytes);
+            assert_eq!(last_word(bytes), u64::from_le_bytes(padded), "{length}");
+        }
+    }
 
     fn hash(key: u64, strings: &[&[u8]]) -> u64 {
         let mut hash = KeyedHash::new(key);

@@ -45,6 +45,16 @@ impl HeadNotes {
         Self { is_whole: is_wanted, ..Self::default() }
     }
 
+    /// Whether it may be asked for its parts.
+    pub(super) fn are_wanted(&self) -> bool {
+        self.is_whole
+    }
+
+    /// It will not be asked for its parts.
+    pub(super) fn leave_off(&mut self) {
+        self.is_whole = false;
+    }
+
     /// The method is at the front, and behind it, and a space, so much is the path.
     pub(super) fn start(&mut self, method: usize, path: usize) {
         (self.method, self.path) = (method, path);
@@ -111,5 +121,10 @@ mod tests {
         notes.line(0, MOST + 1, 1);
         assert!(notes.of(head).is_none(), "it is too large");
         assert!(HeadNotes::begin(false).of(head).is_none());
+        let mut notes = HeadNotes::begin(true);
+        assert!(notes.are_wanted());
+        notes.leave_off();
+        notes.line(26, 1, 2);
+        assert!(!notes.are_wanted() && notes.lines.is_empty() && notes.of(head).is_none());
     }
 }

@@ -79,13 +79,19 @@ pub(crate) struct Plan {
 }
 
 /// Whether the protocols of client and targets go together (ALB: protocol versions of target groups).
-fn go_together(head: &RequestHead<'_>, targets: ProtocolVersion) -> bool {
+fn go_together(head: &RequestHead<'_>, is_grpc: bool, targets: ProtocolVersion) -> bool {
     match (head.version, targets) {
         (Version::Http10 | Version::Http11, targets) => targets == ProtocolVersion::Http1,
-        (Version::Http2, ProtocolVersion::Http1) => !head.is_grpc(),
+        (Version::Http2, ProtocolVersion::Http1) => !is_grpc,
         (Version::Http2, ProtocolVersion::Http2) => true,
         (Version::Http2, ProtocolVersion::Grpc) => head.method == b"POST",
     }
+}
+
+/// Whether a request may go to a target of HTTP/2, for which its head is taken apart.
+fn has_http2_group(snapshot: &WorkerSnapshot, forward: &CompiledForward) -> bool {
+    let mut groups = (0..forward.len()).filter_map(|index| snapshot.group(forward.group(index)?));
+    groups.any(|group| group.settings.protocol_version != ProtocolVersion::Http1)
 }
 
 /// The group that knows the session of a client which returns no cookie of its group's: index in the action.
@@ -169,6 +175,9 @@ impl Plan {
             }
             None => target,
         };
+        if notes.are_wanted() && !has_http2_group(snapshot, forward) {
+            notes.leave_off();
+        }
         memory.clear();
         let trace = context.trace_ids.borrow_mut().draw(context.clock.unix());
         let traced = forward::head(request, &target, route, &trace, (&mut memory, notes));
@@ -231,10 +240,10 @@ impl Plan {
             shard.inspect(|shard| shard.answers.failures.count(cause));
             refuse(cause)
         };
-        if !go_together(view, group.settings.protocol_version) {
+        let is_grpc = view.version == Version::Http2 && view.is_grpc();
+        if !go_together(view, is_grpc, group.settings.protocol_version) {
             return Err(refuse(Cause::ProtocolsIncompatible));
         }
-        let is_grpc = view.version == Version::Http2 && view.is_grpc();
         if is_grpc {
             context.listener_shard(listener).grpc_requests.inc();
         }
@@ -245,7 +254,7 @@ impl Plan {
         let pinned = decision.as_ref().and_then(|decision| decision.target);
         let is_drawn = is_drawn && home.is_none();
         let asking = if pinned.is_none() && (decision.is_some() || is_drawn) && !group.routable.is_empty() {
-            let protocols = |group: &GroupView| go_together(view, group.settings.protocol_version);
+            let protocols = |group: &GroupView| go_together(view, is_grpc, group.settings.protocol_version);
             ask(context, snapshot, forward, view, (index, is_drawn, decision.as_ref()), (is_grpc, &protocols))
         } else {
             None

@@ -19,6 +19,29 @@ const MAX_TOGETHER: usize = 8;
 /// Longest message in characters.
 const MAX_MESSAGE: usize = 1000;
 
+/// What is said of blocks that are written once and are several.
+const OF_OTHERS: &str = " (and the same of others that stand here)";
+
+/// Whether the messages differ by nothing but what stands in brackets, as indices do; then, whether it is the first that does.
+fn differs_by_index(one: &str, other: &str) -> Option<bool> {
+    let without = |message: &str| {
+        let mut depth = 0_usize;
+        let mut kept = String::new();
+        for letter in message.chars() {
+            match letter {
+                '[' => depth += 1,
+                ']' => depth = depth.saturating_sub(1),
+                _ if depth == 0 => kept.push(letter),
+                _ => {}
+            }
+        }
+        kept
+    };
+    let first = one.strip_suffix(OF_OTHERS);
+    let shown = first.unwrap_or(one);
+    (shown != other && without(shown) == without(other)).then_some(first.is_none())
+}
+
 /// Which fault tells of a reason, and the positions that it names.
 type ToldFault = (usize, Vec<Position>);
 
@@ -54,7 +77,20 @@ impl<'a> Faults<'a> {
             self.left_out.set(self.left_out.get() + 1);
         } else {
             let (file, line, column) = self.locate(position);
-            found.push(ConfigError { file, line, column, message: printable(&message.into()) });
+            let message = printable(&message.into());
+            let before = found
+                .last_mut()
+                .filter(|last| (last.line, last.column) == (line, column) && last.file == file);
+            // What is wrong with one of several blocks that are written once is wrong with the others for the same reason.
+            if let Some(before) = before
+                && let Some(first) = differs_by_index(&before.message, &message)
+            {
+                if first {
+                    before.message.push_str(OF_OTHERS);
+                }
+                return;
+            }
+            found.push(ConfigError { file, line, column, message });
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
     condition::{self, CONDITION},
     fields::{BlockContext, BlockFields},
     kinds::{is_ours, spellings},
-    names::block_of,
+    names::{block_of, made_beside},
     redirect::RequestOrigin,
     schema::{Attribute, AttributeKind, Child, Table},
     source::Position,
@@ -193,8 +193,11 @@ fn resolve(
             }
         };
         let known: Vec<String> = listeners.iter().take(8).map(|found| found.reference("listener")).collect();
-        let known =
-            if known.is_empty() { "a listener, but none is given".to_owned() } else { known.join(", ") };
+        let known = if known.is_empty() {
+            format!("a listener, but none is given{}", made_beside("listener", value))
+        } else {
+            known.join(", ")
+        };
         context.faults.add(position, format!("{wrong}; allowed: {known}"));
     }
     found

@@ -218,7 +218,9 @@ impl<'a> Names<'a> {
             Ok(index) => Some(index),
             Err(_) if context.faults.is_partial() => None,
             Err(wrong) => {
-                context.faults.add(at, format!("{wrong}; allowed: {}", self.known()));
+                let beside =
+                    if self.entries.is_empty() { made_beside(self.table.name, value) } else { String::new() };
+                context.faults.add(at, format!("{wrong}; allowed: {}{beside}", self.known()));
                 None
             }
         }
@@ -297,6 +299,20 @@ impl<'a> Names<'a> {
             1..=MOST => shown.join(", "),
             more => format!("{} and {} more", shown.join(", "), more - MOST),
         }
+    }
+}
+
+/// Where a block of ours can be made that stands in for one that is elsewhere.
+pub(super) fn made_beside(kind: &str, value: &Value) -> String {
+    let is_elsewhere = match value {
+        Value::Text(text) => text.starts_with("arn:"),
+        Value::Reference(path) => value.is_foreign() && !path.first().is_some_and(|root| is_ours(root)),
+        _ => false,
+    };
+    if is_elsewhere {
+        format!("; a `{kind}` block in a file such as local.hcl beside it can be one")
+    } else {
+        String::new()
     }
 }
 

@@ -94,6 +94,40 @@ fn a_module_that_is_not_there_is_fetched_first() {
 }
 
 #[test]
+fn a_block_that_is_elsewhere_can_be_made_beside() {
+    let rule = |listener: &str| {
+        format!(
+            "resource \"aws_lb_listener_rule\" \"a\" {{\n  listener_arn = {listener}\n  action {{\n    type = \"fixed-response\"\n    \
+             fixed_response {{\n      content_type = \"text/plain\"\n      status_code = 200\n    }}\n  }}\n  condition {{\n    \
+             path_pattern {{\n      values = [\"/\"]\n    }}\n  }}\n}}\n"
+        )
+    };
+    let advice = "allowed: a listener, but none is given; a `listener` block in a file such as local.hcl beside it can be one";
+    for listener in
+        ["data.aws_lb_listener.front.arn", "\"arn:aws:elasticloadbalancing:eu-west-1:1:listener/app/a/b/c\""]
+    {
+        let fault = one(&rule(listener)).unwrap_err();
+        assert_eq!(fault.lines().count(), 1, "{fault}");
+        assert!(fault.contains(advice), "{fault}");
+    }
+    // What it would be is made, and said to be it.
+    let beside = answering("\"a\"").replace("resource \"aws_lb_listener\"", "listener")
+        + "balancer {\n  terraform_values = { \"data.aws_lb_listener.front\" = listener.web.arn }\n}\n";
+    let made = read(&[("main.tf", &rule("data.aws_lb_listener.front.arn")), ("local.hcl", &beside)]).unwrap();
+    assert_eq!(made.listeners[0].rules.len(), 1);
+}
+
+#[test]
+fn what_is_wrong_with_all_of_several_is_one_fault() {
+    let folder = "resource \"aws_lb_target_group\" \"a\" { port = 80 }\nresource \"aws_lb_target_group_attachment\" \"a\" {\n  \
+                  count = 5\n  target_group_arn = aws_lb_target_group.a.arn\n  target_id = module.app[count.index].address\n}\n";
+    let fault = one(folder).unwrap_err();
+    assert_eq!(fault.lines().count(), 1, "{fault}");
+    assert!(fault.contains("module.app[0].address is not known here"), "{fault}");
+    assert!(fault.ends_with(" (and the same of others that stand here)"), "{fault}");
+}
+
+#[test]
 fn a_trust_store_that_is_none_needs_no_files() {
     let folder = |count: &str| {
         format!(

@@ -58,9 +58,7 @@ fn what_is_of_other_load_balancers_is_left_out_and_told() {
         both.remarks.iter().filter(|remark| remark.contains("Network or Gateway")).collect();
     let [told] = told[..] else { panic!("{:?}", both.remarks) };
     assert!(told.starts_with("main.tf:14:1: aws_lb.packets[0], aws_lb.packets[1], "), "{told}");
-    for name in
-        ["aws_lb_listener.ssh[1]", "aws_lb_target_group.ssh[0]", "aws_lb_target_group.to_front are of"]
-    {
+    for name in ["aws_lb_listener.ssh[1]", "aws_lb_target_group.ssh[0]", "aws_lb_target_group.to_front, "] {
         assert!(told.contains(name), "{told}");
     }
     assert!(told.contains("they are left out; leave it to"), "{told}");

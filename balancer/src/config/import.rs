@@ -54,6 +54,7 @@ pub fn import(from: ImportFrom<'_>) -> Result<Imported, String> {
         ImportFrom::State(path) => of_file(path, terraform::state)?,
         ImportFrom::Aws(folder) => aws::folder(folder, read)?,
     };
+    found.leave_out_others();
     found.label_all();
     let (text, left) = writer::write(&found);
     Ok(Imported { text, left, blocks: found.resources.len() })

@@ -425,3 +425,43 @@ fn what_is_none_is_refused_by_name() {
     fs::write(folder.path().join("state.json"), "\u{feff}{\"values\": {\"root_module\": {}}}").unwrap();
     assert_eq!(import(ImportFrom::State(&folder.path().join("state.json"))).unwrap().blocks, 0);
 }
+
+#[test]
+fn what_is_of_other_load_balancers_is_left_out() {
+    let arn = |kind: &str| format!("arn:aws:elasticloadbalancing:eu-west-1:1:{kind}/0123456789abcdef");
+    let resource = |kind: &str, label: &str, values: Value| json!({"address": format!("{kind}.{label}"), "mode": "managed", "type": kind, "name": label, "values": values});
+    let forward = |group: &str| json!([{"type": "forward", "target_group_arn": arn(group)}]);
+    let state = json!({"values": {"root_module": {"resources": [
+        resource("aws_lb", "front", json!({"arn": arn("front"), "name": "front", "load_balancer_type": "application"})),
+        resource("aws_lb", "ssh", json!({"arn": arn("net"), "name": "ssh", "load_balancer_type": "network"})),
+        resource("aws_lb_target_group", "web", json!({"arn": arn("web"), "name": "web", "port": 80, "protocol": "HTTP"})),
+        resource("aws_lb_target_group", "ssh", json!({"arn": arn("ssh"), "name": "ssh", "port": 22, "protocol": "TCP"})),
+        resource("aws_lb_target_group_attachment", "ssh", json!({"target_group_arn": arn("ssh"), "target_id": "10.0.0.1"})),
+        resource("aws_lb_target_group_attachment", "web", json!({"target_group_arn": arn("web"), "target_id": "10.0.0.2"})),
+        resource("aws_lb_listener", "web", json!({"load_balancer_arn": arn("front"), "port": 80, "protocol": "HTTP", "default_action": forward("web")})),
+        resource("aws_lb_listener", "ssh", json!({"load_balancer_arn": arn("net"), "port": 22, "protocol": "TCP", "default_action": forward("ssh")})),
+    ]}}});
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.json");
+    std::fs::write(&file, state.to_string()).unwrap();
+    let imported = import(ImportFrom::State(&file)).unwrap();
+    for place in [
+        "aws_lb.ssh ",
+        "aws_lb_target_group.ssh: TCP is of Network",
+        "aws_lb_listener.ssh: TCP is of Network",
+    ] {
+        assert_eq!(
+            imported.left.iter().filter(|left| left.starts_with(place)).count(),
+            1,
+            "{place}: {:?}",
+            imported.left
+        );
+    }
+    assert_eq!(imported.left.len(), 3, "{:?}", imported.left);
+    let read = config::parse(&[("x.hcl".into(), imported.text.clone())])
+        .unwrap_or_else(|fault| panic!("{fault}\n{}", imported.text));
+    assert_eq!(
+        (read.listeners.len(), read.target_groups.len(), read.target_groups[0].targets.len()),
+        (1, 1, 1)
+    );
+}

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::config::fields::OTHER_BALANCERS;
+
 /// A load balancer, a group, a target and so on.
 #[derive(Debug)]
 pub(super) struct Resource {
@@ -49,6 +51,40 @@ impl Resource {
 }
 
 impl Haul {
+    /// Leaves out listeners and groups of Network and Gateway Load Balancers, and the targets of these groups.
+    pub(super) fn leave_out_others(&mut self) {
+        let protocol_of_others = |resource: &Resource| {
+            let protocol = resource
+                .text("protocol")
+                .filter(|_| matches!(&*resource.kind, "listener" | "target_group"))?;
+            OTHER_BALANCERS.contains(&protocol).then(|| protocol.to_owned())
+        };
+        let mut groups: Vec<String> = Vec::new();
+        for resource in &self.resources {
+            let Some(protocol) = protocol_of_others(resource) else { continue };
+            let place = &resource.place;
+            self.left.push(format!(
+                "{place}: {protocol} is of Network and Gateway Load Balancers, which are not done here"
+            ));
+            if resource.kind == "target_group" {
+                groups.push(place.clone());
+                groups.extend(resource.text("arn").map(str::to_owned));
+            }
+        }
+        let is_target_of_others = |resource: &Resource| {
+            let group = resource.text("target_group_arn").or_else(|| {
+                match resource.leads.get("target_group_arn")? {
+                    Lead::To(place) | Lead::ByNumber(place) => Some(place),
+                    Lead::Lost(_) => None,
+                }
+            });
+            resource.kind == "target_group_attachment"
+                && group.is_some_and(|group| groups.iter().any(|it| it == group))
+        };
+        self.resources
+            .retain(|resource| protocol_of_others(resource).is_none() && !is_target_of_others(resource));
+    }
+
     /// Gives all resources labels that differ, made of what they are called.
     pub(super) fn label_all(&mut self) {
         let mut taken: BTreeMap<(String, String), usize> = BTreeMap::new();

@@ -7,8 +7,8 @@ use redis::{ErrorKind, RedisError};
 
 use crate::counters::StoreCause;
 
-/// What servers say, behind the code ERR, where the user of a script may not do what is in it: a command, a key or a channel. The first is
-/// of Redis 7.0 and before, the second of Redis 8.0 and Valkey 8.1.
+/// What servers say, behind the code ERR and (Redis 6.2) where in the script, where its user may not do what is in it: a command, a key
+/// or a channel. The first are words of Redis 6.2 and 7.0, the second of Redis 8.0, Valkey 8.1 and 9.1.
 const NO_RIGHT_IN_SCRIPT: [&str; 2] = ["The user executing the script can't ", "ACL failure in script: "];
 
 /// What a server says that does not know the script.
@@ -101,9 +101,15 @@ impl From<&RedisError> for StoreFault {
 
 /// What a server says by a code, and with what is behind it where that has none of its own.
 pub(super) fn of_answer(code: &str, details: Option<&str>) -> StoreFault {
-    let lacks_right =
-        details.is_some_and(|details| NO_RIGHT_IN_SCRIPT.iter().any(|words| details.starts_with(words)));
-    of_code(if code == "ERR" && lacks_right { "NOPERM" } else { code })
+    let Some(details) = details.filter(|_| code == "ERR") else { return of_code(code) };
+    let lacks_right = NO_RIGHT_IN_SCRIPT.iter().any(|words| details.contains(words));
+    of_code(if lacks_right { "NOPERM" } else { code_in_script(details).unwrap_or(code) })
+}
+
+/// What Redis 6.2 says of a command in a script has its code behind the place in the script.
+fn code_in_script(details: &str) -> Option<&str> {
+    let (_, said) = details.strip_prefix("Error running script ")?.split_once(": -")?;
+    said.split(' ').next().filter(|code| is_code(code))
 }
 
 fn of_code(code: &str) -> StoreFault {
@@ -161,6 +167,23 @@ mod tests {
             ("ERR", Some("wrong number of arguments"), StoreCause::Refused),
             ("ERR", None, StoreCause::Refused),
             ("LOADING", Some(said), StoreCause::Loading),
+            (
+                "ERR",
+                Some(
+                    "Error running script (call to f_0): @user_script:1: @user_script: 1: -READONLY You can't",
+                ),
+                StoreCause::ReadOnly,
+            ),
+            (
+                "ERR",
+                Some("Error running script (call to f_0): @user_script:1: @user_script: 1: -OOM command not"),
+                StoreCause::Full,
+            ),
+            (
+                "ERR",
+                Some("Error running script (call to f_0): @user_script:1: -hunter2"),
+                StoreCause::Refused,
+            ),
         ] {
             assert_eq!(of_answer(code, details).cause, cause, "{code} {details:?}");
         }

@@ -371,7 +371,7 @@ fn what_no_balancer_would_say_is_named_and_left() {
 #[test]
 fn without_the_right_to_the_channel_sessions_are_shared_all_the_same() {
     let redis = Redis::start(
-        "user balancer on >secret-of-the-store ~balancer:s:* &balancer:moved -@all +get +set +pttl +pexpire +publish +eval \
+        "user balancer on >secret-of-the-store ~balancer:s:* resetchannels &balancer:moved -@all +get +set +pttl +pexpire +publish +eval \
          +evalsha +script|load +subscribe",
     );
     let folder = tempfile::tempdir().unwrap();

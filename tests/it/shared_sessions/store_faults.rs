@@ -84,7 +84,7 @@ fn what_is_wrong_with_a_store_is_named() {
     let (good, bad) = ("correct-horse", "battery-staple");
     std::fs::write(&password, format!("{bad}\n")).unwrap();
     let mut closed = Redis::start(&format!(
-        "requirepass admin\nuser balancer on >{good} ~balancer:s:* &balancer:moved -@all +get +set +pttl +pexpire +publish \
+        "requirepass admin\nuser balancer on >{good} ~balancer:s:* resetchannels &balancer:moved -@all +get +set +pttl +pexpire +publish \
          +eval +evalsha +script|load +subscribe\nuser weak on >{good} ~balancer:s:* -@all +get"
     ));
     closed.login = ["-a", "admin"].map(str::to_owned).to_vec();
@@ -171,7 +171,17 @@ fn a_right_that_is_missing_is_named_at_once() {
         Config::with(group).process(&key_file(folder.path())).more(&store(&lines))
     };
     let user = |name: &str, missing: &str| {
-        let mut words = vec!["ACL", "SETUSER", name, "on", ">secret", "~balancer:*", "&balancer:*", "-@all"];
+        let mut words = vec![
+            "ACL",
+            "SETUSER",
+            name,
+            "on",
+            ">secret",
+            "~balancer:*",
+            "resetchannels",
+            "&balancer:*",
+            "-@all",
+        ];
         let given: Vec<String> =
             rights.iter().filter(|right| **right != missing).map(|right| format!("+{right}")).collect();
         words.extend(given.iter().map(String::as_str));

@@ -50,7 +50,7 @@ fn one_that_is_parked_goes_on_as_the_connection_that_it_was() {
         parked(&balancer, 1);
     }
     assert_eq!(connection.post("/", b"a body").status, 200);
-    let status = balancer.status();
+    let status = balancer.wait_status("all are counted", 10.0, |status| status.total("requests") >= 4);
     let figures = ["connections_accepted", "connections_active", "requests"].map(|name| status.total(name));
     assert_eq!(figures, [accepted, 1, 4]);
     let lines = wait_for(&folder.path().join("access.log"), 4);

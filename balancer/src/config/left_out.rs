@@ -69,17 +69,21 @@ impl Others {
     fn among(context: &BlockContext<'_>, blocks: &[&RawBlock]) -> Self {
         let of_kind = |kind: &'static str| blocks.iter().filter(move |block| kind_of(block) == Some(kind));
         let mut others = Self::default();
+        let mut own = HashSet::new();
         for block in of_kind("load_balancer") {
             let type_of = text(context, block, "load_balancer_type");
-            if type_of.is_some_and(|it| matches!(&*it, "network" | "gateway")) {
-                others.load_balancers.insert(label(block).to_owned());
-            }
+            let is_other = type_of.is_some_and(|it| matches!(&*it, "network" | "gateway"));
+            let balancers = if is_other { &mut others.load_balancers } else { &mut own };
+            balancers.insert(label(block).to_owned());
         }
         for block in of_kind("listener") {
-            let owner = reference(context, block, "load_balancer_arn", "load_balancer");
-            if owner.is_some_and(|owner| others.load_balancers.contains(&owner))
-                || is_of_other_protocol(context, block)
-            {
+            let is_other = match reference(context, block, "load_balancer_arn", "load_balancer") {
+                Some(owner) if others.load_balancers.contains(&owner) => true,
+                // A protocol that an Application Load Balancer does not have is a mistake.
+                Some(owner) if own.contains(&owner) => false,
+                _ => is_of_other_protocol(context, block),
+            };
+            if is_other {
                 others.listeners.insert(label(block).to_owned());
             }
         }

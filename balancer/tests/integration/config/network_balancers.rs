@@ -88,3 +88,14 @@ fn a_group_of_packets_that_requests_would_go_to_is_a_fault() {
     let fault = read(&[("main.tf", &mixed), EMPTY]).unwrap_err();
     assert!(fault.contains("`protocol` = \"TCP\" is of Network and Gateway Load Balancers"), "{fault}");
 }
+
+#[test]
+fn a_listener_of_an_application_load_balancer_with_their_protocol_is_a_fault() {
+    let mixed = format!("{APPLICATION}{NETWORK}").replacen(
+        "  port              = 80\n",
+        "  port              = 80\n  protocol          = \"TLS\"\n",
+        1,
+    );
+    let fault = read(&[("main.tf", &mixed), EMPTY]).unwrap_err();
+    assert!(fault.contains("`protocol` = \"TLS\" is of Network and Gateway Load Balancers"), "{fault}");
+}

@@ -69,6 +69,9 @@ impl Nodes {
         redis.args(["--appendonly", "no"]);
         let log = site.folder_of(store).join("address.log");
         site.hosts[store].spawn(redis, &log);
+        // A balancer that is quicker would tell of a store that is away.
+        let listens: SocketAddr = format!("{}:6379", site.hosts[store].address).parse().unwrap();
+        until("the store is up", 20.0, || TcpStream::connect(listens).ok());
         let sticky = format!("    type = \"app_cookie\"\n    cookie_name = \"{COOKIE}\"\n");
         let more = format!(
             "session_store {{\n  url = \"redis://{}.{STORE}\"\n  lookup_timeout = 500\n}}\n",

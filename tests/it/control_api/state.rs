@@ -15,8 +15,6 @@ use support::{ports, until};
 
 use super::{Api, Besides};
 
-const KILLS: usize = 12;
-
 fn form(action: &str, parameters: &[(&str, &str)]) -> String {
     let pair = |(name, value): &(&str, &str)| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
@@ -127,10 +125,20 @@ impl Api {
 
 #[test]
 fn what_was_acknowledged_outlives_a_process_that_is_killed() {
+    outlives_kills(12);
+}
+
+#[test]
+#[ignore = "minutes of kills; .ci/run --full has it"]
+fn what_was_acknowledged_outlives_two_hundred_kills() {
+    outlives_kills(200);
+}
+
+fn outlives_kills(kills: usize) {
     let mut api = Api::with(Besides::default(), |_| {});
     api.serve();
     let mut acknowledged = BTreeSet::from(["app".to_owned()]);
-    for round in 0..KILLS {
+    for round in 0..kills {
         let killed = AtomicBool::new(false);
         let pid = rustix::process::Pid::from_raw(i32::try_from(api.balancer.pid()).unwrap()).unwrap();
         let made = thread::scope(|scope| {
